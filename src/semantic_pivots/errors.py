@@ -1,0 +1,19 @@
+"""The one exception that is meant for people."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used; the command prints one line and exits with code 2.
+
+    The message says what was wrong, in which input (file, row, key), what was expected, and what to do.
+    """
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """A hint `; did you mean 'x'?` naming the known value nearest to the given one, or an empty string."""
+    matches = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

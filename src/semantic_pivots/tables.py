@@ -1,0 +1,71 @@
+"""Every Parquet table of a study, on one screen: names and columns are public interface.
+
+A probability is natural (0 to 1), a log-probability is in nats, a count names its unit in its own column,
+and lengths are in tokens or UTF-8 bytes as the name says. Layer 0 is the output of the first block.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+_text, _i32, _i64, _f32, _f64, _flag = pa.string(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.bool_()
+_texts, _ints, _floats = pa.list_(pa.string()), pa.list_(pa.int32()), pa.list_(pa.float32())
+# A figure with its uncertainty: value, 95 % interval, the number of independent units behind it, its signature.
+_figure = {"value": _f64, "low": _f64, "high": _f64, "n": _i64, "signature": _text}
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema(list(columns.items()))
+
+
+SCHEMAS: dict[str, pa.Schema] = {
+    # lexicon
+    "concepts": _schema(concept_id=_text, pos=_text, strata=_texts),
+    "words": _schema(concept_id=_text, language=_text, word=_text, source=_text, licence=_text),
+    # benchmark: strata are tags such as "identical-spelling", "shared-script", "frequency:high"
+    "items": _schema(item_id=_text, concept_id=_text, source_language=_text, target_language=_text, source=_text, target=_text, distractors=_texts, strata=_texts),
+    # score: one row per item x draw x candidate source; token_logprobs are those of the answer, in nats
+    "scores": _schema(item_id=_text, draw=_i32, candidate=_text, is_source=_flag, token_logprobs=_floats, n_bytes=_i32),
+    # one greedy answer per item x draw: is it the target, is it a copy of the source
+    "answers": _schema(item_id=_text, draw=_i32, greedy=_text, correct=_flag, copied=_flag),
+    "score_summary": _schema(source_language=_text, target_language=_text, stratum=_text, variant=_text, **_figure),
+    # corpus: one row per shard; its language counts are documents
+    "shards": _schema(shard=_text, path=_text, language=_text, source=_text, documents=_i64, text_bytes=_i64, tokens=_i64),
+    "skipped": _schema(path=_text, reason=_text, lines=_i64, first_line=_i64),
+    # count: unit is "document" or "window"; window is its width in tokens (0: the whole document)
+    "word_counts": _schema(word=_text, language=_text, value=_i64, unit=_text, window=_i32, exact=_flag, provider=_text),
+    "pair_counts": _schema(word_1=_text, language_1=_text, word_2=_text, language_2=_text, value=_i64, unit=_text, window=_i32, exact=_flag, provider=_text),
+    # discover: a surplus is a difference of document frequencies (share of documents); rank 0 is the best
+    "pivots": _schema(item_id=_text, token=_i32, text=_text, rank=_i32, surplus_source=_f32, surplus_target=_f32, measure=_text, value=_f32),
+    # trace: one row per item x layer x lens; masses are sums of probability over token sets
+    "trace": _schema(item_id=_text, lens=_text, layer=_i32, top_ids=_ints, top_probs=_floats, entropy=_f32, mass_source=_f32, mass_target=_f32, mass_pivot=_f32),
+    "trace_summary": _schema(source_language=_text, target_language=_text, lens=_text, layer=_i32, quantity=_text, **_figure),
+    "behaviour": _schema(item_id=_text, rule=_text, lens=_text, label=_text, peak_layer=_i32, peak_token=_i32, peak_text=_text, final_prob=_f32),
+    "attribution": _schema(source_language=_text, target_language=_text, rule=_text, lens=_text, statistic=_text, **_figure),
+    # graph and select
+    "pivot_set": _schema(token=_i32, text=_text, documents=_i64, degree=_i64, expected_degree=_f64, strength=_f64, q_value=_f64, languages=_texts, neighbours=_ints),
+    "doc_scores": _schema(shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, pivot_tokens=_i32),
+    "selection": _schema(selection=_text, shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, score=_f64),
+    # train and compare
+    "training_log": _schema(arm=_text, seed=_i32, step=_i32, tokens=_i64, loss=_f64, learning_rate=_f64, tokens_per_second=_f64, memory_bytes=_i64),
+    "comparison": _schema(source_language=_text, target_language=_text, arm=_text, baseline=_text, variant=_text, **_figure, verdict=_text),
+}  # fmt: skip
+
+
+def conform(name: str, table: pa.Table) -> pa.Table:
+    """The table with exactly the columns, order and types of its schema.
+
+    Raises:
+        KeyError: the name is not a table of a study.
+        ValueError: a column is missing or unknown, or its values do not fit the type.
+    """
+    schema = SCHEMAS[name]
+    if set(table.column_names) != set(schema.names):
+        missing, unknown = set(schema.names) - set(table.column_names), set(table.column_names) - set(schema.names)
+        raise ValueError(f"table {name}: missing columns {sorted(missing)}, unknown columns {sorted(unknown)}")
+    return table.select(schema.names).cast(schema)
+
+
+def from_rows(name: str, rows: list[dict]) -> pa.Table:
+    """Build a table of a study from one dict per row."""
+    return pa.Table.from_pylist(rows, schema=SCHEMAS[name])
