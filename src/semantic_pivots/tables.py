@@ -30,8 +30,10 @@ SCHEMAS: dict[str, pa.Schema] = {
     "answers": _schema(item_id=_text, draw=_i32, greedy=_text, correct=_flag, copied=_flag),
     "score_summary": _schema(source_language=_text, target_language=_text, stratum=_text, variant=_text, **_figure),
     # corpus: one row per shard; its language counts are documents
-    "shards": _schema(shard=_text, path=_text, language=_text, source=_text, documents=_i64, text_bytes=_i64, tokens=_i64),
+    "shards": _schema(shard=_text, path=_text, language=_text, source=_text, documents=_i64, text_bytes=_i64),
     "skipped": _schema(path=_text, reason=_text, lines=_i64, first_line=_i64),
+    # tokens: one row per shard, rows in the order of its documents; column "tokens", list<int32>
+    "token_shards": _schema(shard=_text, path=_text, documents=_i64, tokens=_i64),
     # count: unit is "document" or "window"; window is its width in tokens (0: the whole document)
     "word_counts": _schema(word=_text, language=_text, value=_i64, unit=_text, window=_i32, exact=_flag, provider=_text),
     "pair_counts": _schema(word_1=_text, language_1=_text, word_2=_text, language_2=_text, value=_i64, unit=_text, window=_i32, exact=_flag, provider=_text),
