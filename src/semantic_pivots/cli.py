@@ -1,0 +1,74 @@
+"""The command line: it parses, makes a dataclass, and calls a function. Nothing is computed here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from semantic_pivots.errors import InputError
+
+app = typer.Typer(
+    help="Measure, explain and improve how language models carry meaning across languages.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+StudyFile = Annotated[Path, typer.Argument(help="study file (TOML), such as studies/demo.toml", show_default=False)]
+Runs = Annotated[Path, typer.Option(help="folder that holds the results of studies")]
+Profile = Annotated[str, typer.Option(help="run the study with the overriding sections of [profile.NAME]")]
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    runs: Runs = Path("runs"),
+    profile: Profile = "",
+    only: Annotated[str, typer.Option(help="run just this stage")] = "",
+    force: Annotated[str, typer.Option(help="run this stage again although nothing changed")] = "",
+) -> None:
+    """Run the stages of a study that are not up to date; a run that was killed continues where it stopped."""
+    from semantic_pivots.study import load_study, run_study
+
+    loaded = load_study(study, profile)
+    folder = run_study(loaded, runs, only, force, say=lambda line: typer.echo(line, err=True))
+    report = folder / "report" / "report.html"
+    if report.exists() and not only:
+        link = folder / "report.html"
+        if not link.exists():
+            os.symlink(Path("report") / "report.html", link)
+        typer.echo(str(link))
+
+
+@app.command()
+def status(study: StudyFile, runs: Runs = Path("runs"), profile: Profile = "") -> None:
+    """Tell of each stage of a study whether it is done, interrupted, changed or waiting."""
+    from semantic_pivots.run import read_manifest
+    from semantic_pivots.study import STAGES, load_study, state
+
+    loaded = load_study(study, profile)
+    folder = runs / loaded.name
+    for name, value in state(loaded, folder).items():
+        manifest = read_manifest(folder / name) if value == "done" else None
+        seconds = f"{manifest['volatile']['seconds']:8,.1f} s" if manifest else " " * 10
+        typer.echo(f"{name:10} {value:8} {seconds}  {STAGES[name].says}")
+
+
+def main() -> None:
+    """Entry point of `pivots`: an error meant for people is one line and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues from here", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,328 @@
+"""One stage's run: its inputs, its resumable work, its manifest, and the atomic move that publishes it.
+
+A stage's results lie in one folder: Parquet tables, other files, and manifest.json. While it runs they lie in
+`.STAGE.partial/`, which a killed run continues from and which is wiped when the stage's key has changed. The folder is
+renamed when everything is in it, so a folder that exists is complete: there is no other completion marker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semantic_pivots.errors import InputError
+
+if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
+    import pyarrow as pa
+
+_SAMPLED_ABOVE_BYTES = 64 << 20
+_PACKAGES = ("semantic-pivots", "torch", "transformers", "tokenizers", "numpy", "numba", "pyarrow", "polars", "scipy")
+
+
+def digest(value: Any) -> str:
+    """sha256 of a JSON-able value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint(path: Path) -> str:
+    """What identifies an input file or folder: content; for files above 64 MiB, size with the first and last MiB.
+
+    Reading terabytes to learn that nothing changed would cost more than the stage; a corpus shard edited only in its
+    middle at equal size goes unnoticed, and `--force` is there for it.
+    """
+    if path.is_dir():
+        parts = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        return digest([[str(p.relative_to(path)), fingerprint(p)] for p in parts])
+    size = path.stat().st_size
+    if size <= _SAMPLED_ABOVE_BYTES:
+        return file_hash(path)
+    with path.open("rb") as stream:
+        head = stream.read(1 << 20)
+        stream.seek(-(1 << 20), os.SEEK_END)
+        return hashlib.sha256(str(size).encode() + head + stream.read()).hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file that is either complete or absent."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(temporary, path)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a Parquet-zstd file that is either complete or absent; equal tables give equal bytes."""
+    import pyarrow.parquet as pq
+
+    temporary = path.with_name(f".{path.name}.tmp")
+    # The pandas or study metadata of a schema is not part of the public table.
+    pq.write_table(table.combine_chunks().replace_schema_metadata(None), temporary, compression="zstd")
+    os.replace(temporary, path)
+
+
+class Inputs:
+    """The published folders of the stages before this one."""
+
+    def __init__(self, folders: dict[str, Path]):
+        self._folders = folders
+
+    def has(self, table: str) -> bool:
+        """Whether an upstream stage published the table."""
+        return any((folder / f"{table}.parquet").exists() for folder in self._folders.values())
+
+    def path(self, table: str) -> Path:
+        """The Parquet file of an upstream table.
+
+        Raises:
+            InputError: no upstream stage published it.
+        """
+        for folder in self._folders.values():
+            if (folder / f"{table}.parquet").exists():
+                return folder / f"{table}.parquet"
+        raise InputError(f"table {table!r} is missing from {', '.join(self._folders)}: run the study without --only")
+
+    def table(self, table: str) -> pa.Table:
+        """An upstream table in memory."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.path(table))
+
+    def folder(self, stage: str) -> Path:
+        """The folder an upstream stage published."""
+        return self._folders[stage]
+
+    def manifest(self, stage: str) -> dict[str, Any]:
+        """The manifest of an upstream stage."""
+        return json.loads((self._folders[stage] / "manifest.json").read_text("utf-8"))
+
+    def stages(self) -> list[str]:
+        """The upstream stages there are, in the order of the study."""
+        return list(self._folders)
+
+
+class Progress:
+    """Units done out of a total, with rate and time left: a bar on a terminal, one line a minute elsewhere."""
+
+    def __init__(self, total: float, unit: str, label: str):
+        self.total, self.unit, self.label, self.done = total, unit, label, 0.0
+        self._begun = self._said = time.monotonic()
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = ("{task.description}", BarColumn(), TextColumn("{task.fields[count]}"), TimeRemainingColumn())
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(label, total=total, count="")
+            self._bar.start()
+
+    def _count(self) -> str:
+        rate = self.done / max(time.monotonic() - self._begun, 1e-9)
+        return f"{self.done:,.0f}/{self.total:,.0f} {self.unit}, {rate:,.1f}/s"
+
+    def advance(self, units: float = 1) -> None:
+        """Record that more units are done."""
+        self.done += units
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, count=self._count())
+        elif now - self._said >= 60:
+            self._said = now
+            left = (self.total - self.done) * (now - self._begun) / max(self.done, 1e-9)
+            print(f"  {self.label}: {self._count()}, about {left:,.0f} s left", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+@dataclass
+class Work:
+    """Where a running stage keeps what it has done so far."""
+
+    folder: Path
+    """scratch that survives a kill; gone once the stage is published or its key changes"""
+    out: Path
+    """files here become part of the published folder"""
+    notes: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    volatile: dict[str, Any] = field(default_factory=dict)
+
+    def part(self, name: str, make: Callable[[], pa.Table]) -> pa.Table:
+        """One resumable unit: the kept table if a run before this one finished it, else `make()`, kept.
+
+        The first run also reads its table back from disk, so that a continued run sees the very same types and chunks.
+        """
+        import pyarrow.parquet as pq
+
+        path = self.folder / f"{name}.parquet"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_table(path, make())
+        return pq.read_table(path)
+
+    @contextlib.contextmanager
+    def progress(self, total: float, unit: str, label: str) -> Iterator[Progress]:
+        """Show progress while the block runs."""
+        progress = Progress(total, unit, label)
+        try:
+            yield progress
+        finally:
+            progress.close()
+
+    def note(self, key: str, value: Any, volatile: bool = False) -> None:
+        """Put a JSON-able figure into the manifest; volatile ones (times, memory) do not count as results."""
+        (self.volatile if volatile else self.notes)[key] = value
+
+    def warn(self, text: str) -> None:
+        """Tell the user now and keep the warning in the manifest."""
+        self.warnings.append(text)
+        print(f"  warning: {text}", file=sys.stderr, flush=True)
+
+
+def peak_memory_bytes() -> int:
+    """Peak resident memory of this process and, separately, its largest child: the larger of the two."""
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024
+
+
+def environment() -> dict[str, Any]:
+    """Versions of Python, of the platform and of the packages that decide figures."""
+    versions = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return {"python": platform.python_version(), "platform": platform.platform(), "packages": versions}
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a published stage, or None."""
+    path = folder / "manifest.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk or a forbidden folder into an error for people."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"disk full while writing under {folder}: free space there and run again") from error
+        if error.errno in (errno.EACCES, errno.EROFS) and error.filename and str(folder) in str(error.filename):
+            raise InputError(f"cannot write {error.filename}: expected a writable folder, or pass --runs") from error
+        raise
+
+
+def publish(
+    stage: str,
+    key: dict[str, Any],
+    final: Path,
+    run: Callable[[Work], dict[str, pa.Table]],
+    conform: Callable[[str, pa.Table], pa.Table],
+) -> dict[str, Any]:
+    """Run a stage, or continue it, and publish its folder atomically.
+
+    Args:
+        stage: name of the stage.
+        key: everything that decides the result (configuration, input digests, version); JSON-able.
+        final: folder to publish; replaced as a whole when it exists.
+        run: the stage, given its work; returns its tables by name.
+        conform: brings a table to its public schema.
+
+    Returns:
+        The manifest.
+    """
+    partial = final.with_name(f".{final.name}.partial")
+    key_hash = digest(key)
+    with disk_errors(final.parent):
+        marker = partial / "key"
+        if partial.exists() and (not marker.exists() or marker.read_text() != key_hash):
+            shutil.rmtree(partial)
+        (partial / "work").mkdir(parents=True, exist_ok=True)
+        (partial / "out").mkdir(exist_ok=True)
+        marker.write_text(key_hash)
+        manifest = read_manifest(partial / "out")
+        if manifest is None:
+            manifest = _run(stage, key, key_hash, partial, run, conform)
+        old = final.with_name(f".{final.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if final.exists():
+            os.rename(final, old)
+        os.rename(partial / "out", final)
+        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def _run(stage: str, key: dict, key_hash: str, partial: Path, run: Callable, conform: Callable) -> dict[str, Any]:
+    begun = time.monotonic()
+    work = Work(partial / "work", partial / "out")
+    for name, table in run(work).items():
+        write_table(work.out / f"{name}.parquet", conform(name, table))
+    files = {}
+    for path in sorted(p for p in work.out.rglob("*") if p.is_file()):
+        name = str(path.relative_to(work.out))
+        if path.name.endswith(".tmp"):  # a temporary file of a killed run
+            path.unlink()
+        elif name != "manifest.json":
+            files[name] = file_hash(path)
+    manifest = {
+        "stage": stage,
+        "key": key_hash,
+        **key,
+        "files": files,
+        "digest": digest(files),
+        "notes": work.notes,
+        "warnings": work.warnings,
+        "volatile": {
+            "seconds": round(time.monotonic() - begun, 2),
+            "peak_memory_bytes": peak_memory_bytes(),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **environment(),
+            **work.volatile,
+        },
+    }
+    write_json(work.out / "manifest.json", manifest)
+    return manifest
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a study's folder for one run at a time.
+
+    Raises:
+        InputError: another run holds it.
+    """
+    import fcntl
+
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise InputError(f"{folder} is in use by another run: wait for it, or give --runs another folder") from error
+    try:
+        yield
+    finally:
+        lock.close()

@@ -1,0 +1,278 @@
+"""A study: one TOML file, checked strictly, run as a graph of stages.
+
+The stages and what each one needs stand in `STAGES`, the whole pipeline on one screen. A stage runs when its key (its
+configuration, its inputs' content, its version) differs from that of its published folder; nothing else decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semantic_pivots import run as runs
+from semantic_pivots import words
+from semantic_pivots.config import StudyConfig, keyed
+from semantic_pivots.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of a study: its function, the stages whose folders it reads, and the version of its results."""
+
+    name: str
+    function: str
+    """module:function, imported when the stage runs"""
+    after: tuple[str, ...] = ()
+    says: str = ""
+    """what it does, in the words of the stage table"""
+    version: int = 1
+    """raised when the same configuration gives other results"""
+
+
+_ROOM = "semantic_pivots."
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language"),
+        Stage("benchmark", _ROOM + "lexicon.benchmark:benchmark_stage", ("lexicon",), "CLWTD items with distractors"),
+        Stage(
+            "score", _ROOM + "analysis.scores:score_stage", ("lexicon", "benchmark"), "how well the model translates"
+        ),
+        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards"),
+        Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens"),
+        Stage(
+            "count", _ROOM + "corpus.count:count_stage", ("benchmark", "corpus", "tokens"), "documents with word, pair"
+        ),
+        Stage(
+            "discover",
+            _ROOM + "corpus.discover:discover_stage",
+            ("lexicon", "benchmark", "corpus", "tokens"),
+            "semantic pivots of each pair",
+        ),
+        Stage("trace", _ROOM + "models.trace:trace_stage", ("benchmark", "discover"), "the lens over all layers"),
+        Stage(
+            "behaviour",
+            _ROOM + "analysis.behaviour:behaviour_stage",
+            ("benchmark", "score", "count", "discover", "trace"),
+            "co-occurrence or pivot, and why (AUC)",
+        ),
+        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set"),
+        Stage(
+            "select",
+            _ROOM + "corpus.select:select_stage",
+            ("lexicon", "benchmark", "corpus", "tokens", "graph"),
+            "documents chosen at equal tokens",
+        ),
+        Stage("train", _ROOM + "training.arms:train_stage", ("corpus", "select"), "continued pre-training on each"),
+        Stage("compare", _ROOM + "analysis.compare:compare_stage", ("lexicon", "benchmark", "train"), "does it help"),
+    )
+}
+STAGES["report"] = Stage("report", _ROOM + "report.build:report_stage", tuple(STAGES), "one self-contained HTML file")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study file."""
+
+    path: Path
+    config: StudyConfig
+    profile: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the study; a profile's results lie beside the whole study's."""
+        return self.config.study.name + (f"-{self.profile}" if self.profile else "")
+
+
+def load_study(path: str | Path, profile: str = "") -> Study:
+    """Read a study file; `[profile.NAME]` tables override its sections when the profile is chosen.
+
+    Raises:
+        InputError: the file is missing or not TOML, or a section, key, type or language is not a known one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"study {path}: no such file; expected a TOML file such as studies/demo.toml")
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"study {path}: not valid TOML: {error}") from error
+    profiles = data.pop("profile", {})
+    if profile and profile not in profiles:
+        raise InputError(f"study {path}: no profile {profile!r}; it has {sorted(profiles) or 'none'}")
+    for section, values in profiles.get(profile, {}).items() if profile else ():
+        if not isinstance(values, dict):
+            raise InputError(f"study {path}: [profile.{profile}] holds sections, found the key {section!r}")
+        data[section] = {**data.get(section, {}), **values}
+    return Study(path, _study_config(path, data), profile)
+
+
+def _study_config(path: Path, data: dict[str, Any]) -> StudyConfig:
+    sections = {f.name: f for f in dataclasses.fields(StudyConfig)}
+    for name, values in data.items():
+        if name not in sections:
+            raise InputError(f"study {path}: unknown section [{name}]{nearest(name, sections)}")
+        if not isinstance(values, dict):
+            raise InputError(f"study {path}: {name} must be a section, [{name}] with keys below it")
+    kinds = {name: f.default_factory for name, f in sections.items()}
+    shared = {"name": path.stem, **_checked(path, "study", kinds["study"], data.get("study", {}))}
+    built = {}
+    for name, kind in kinds.items():
+        own = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        inherited = {key: value for key, value in shared.items() if key in own}
+        built[name] = kind(**{**inherited, **_checked(path, name, kind, data.get(name, {}))})  # type: ignore[misc,call-arg]
+    return StudyConfig(**built)
+
+
+def _checked(path: Path, section: str, kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    checked = {}
+    for key, value in values.items():
+        where = f"study {path}: [{section}] {key}"
+        if key not in fields:
+            raise InputError(f"{where}: unknown key{nearest(key, fields)}")
+        checked[key] = value = _typed(where, str(fields[key].type), value)
+        if key == "languages":
+            if len(set(value)) < 2 or len(set(value)) < len(value):
+                raise InputError(f"{where}: expected at least two different languages, found {list(value)}")
+            for code in value:
+                _known_language(where, code)
+        looks_local = isinstance(value, str) and not Path(value).is_absolute() and "://" not in value
+        if fields[key].metadata.get("input") and value and looks_local:
+            beside = path.parent / value
+            checked[key] = str(beside) if beside.exists() else value
+    return checked
+
+
+def _known_language(where: str, code: str) -> None:
+    try:
+        words.language(code)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _typed(where: str, kind: str, value: Any) -> Any:
+    if kind == "tuple[str, ...]" and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    if kind == "tuple[int, ...]" and isinstance(value, list) and all(type(v) is int for v in value):
+        return tuple(value)
+    if kind == "tuple[float, ...]" and isinstance(value, list) and all(type(v) in (int, float) for v in value):
+        return tuple(float(v) for v in value)
+    if kind == "float" and type(value) in (int, float):
+        return float(value)
+    if kind in ("int", "str", "bool") and type(value).__name__ == kind:
+        return value
+    names = {"tuple[str, ...]": "a list of strings", "float": "a number", "int": "a whole number", "str": "a string"}
+    expected = names.get(kind, "true or false" if kind == "bool" else kind)
+    raise InputError(f"{where}: expected {expected}, found {value!r}")
+
+
+def stage_config(study: Study, stage: str) -> Any:
+    """The configuration of one stage of a study."""
+    return getattr(study.config, stage)
+
+
+def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None:
+    """Everything that decides a stage's result, or None while an upstream stage is missing."""
+    config = stage_config(study, stage.name)
+    inputs = {}
+    for name in stage.after:
+        manifest = runs.read_manifest(folder / name)
+        if manifest is None:
+            return None
+        # The report also shows notes; for every other stage the files alone decide.
+        inputs[name] = manifest["digest"]
+    files = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if (field.metadata.get("input") or field.name == "model") and value and Path(value).exists():
+            files[field.name] = runs.fingerprint(Path(value))
+    return {"version": stage.version, "config": keyed(config), "inputs": inputs, "input_files": files}
+
+
+def state(study: Study, folder: Path) -> dict[str, str]:
+    """The state of each stage: "done", "changed", "partial" (a run was interrupted), "waiting" or "missing"."""
+    states: dict[str, str] = {}
+    for stage in STAGES.values():
+        manifest = runs.read_manifest(folder / stage.name)
+        if any(states[name] != "done" for name in stage.after):
+            states[stage.name] = "waiting"
+            continue
+        key = stage_key(study, stage, folder)
+        if manifest is not None and key is not None and manifest["key"] == runs.digest(_jsonable(key)):
+            states[stage.name] = "done"
+        elif (folder / f".{stage.name}.partial").exists():
+            states[stage.name] = "partial"
+        else:
+            states[stage.name] = "changed" if manifest is not None else "missing"
+    return states
+
+
+def _jsonable(key: dict[str, Any]) -> dict[str, Any]:
+    return {**key, "config": {k: list(v) if isinstance(v, tuple) else v for k, v in key["config"].items()}}
+
+
+def run_study(
+    study: Study,
+    root: str | Path = "runs",
+    only: str = "",
+    force: str = "",
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Run every stage whose key has changed, in order, and return the study's folder.
+
+    Args:
+        study: the study, from `load_study`.
+        root: folder that holds the folders of studies.
+        only: run just this stage; its upstream stages must be published.
+        force: run this stage even where its key has not changed (and what depends on it, if its result changes).
+        say: receives one line per stage.
+
+    Raises:
+        InputError: an input cannot be used, or another run holds the study's folder.
+    """
+    for chosen in filter(None, (only, force)):
+        if chosen not in STAGES:
+            raise InputError(f"unknown stage {chosen!r}: expected one of {', '.join(STAGES)}{nearest(chosen, STAGES)}")
+    folder = Path(root) / study.name
+    ran = False
+    with runs.exclusive(folder):
+        for stage in [STAGES[only]] if only else STAGES.values():
+            key = stage_key(study, stage, folder)
+            if key is None:
+                absent = [name for name in stage.after if not (folder / name / "manifest.json").exists()]
+                raise InputError(f"stage {stage.name} needs {', '.join(absent)}: run the study without --only first")
+            key = _jsonable(key)
+            manifest = runs.read_manifest(folder / stage.name)
+            forced = force == stage.name
+            if manifest is not None and manifest["key"] == runs.digest(key) and not forced:
+                continue
+            say(f"{stage.name}: {stage.says}")
+            manifest = _run_stage(study, stage, key, folder, forced)
+            seconds = manifest["volatile"]["seconds"]
+            say(f"{stage.name}: done in {seconds:,.1f} s")
+            ran = True
+    if not ran:
+        say(f"nothing to do: every stage of {study.name} is up to date in {folder}")
+    return folder
+
+
+def _run_stage(study: Study, stage: Stage, key: dict[str, Any], folder: Path, forced: bool) -> dict[str, Any]:
+    from semantic_pivots import tables
+
+    module, function = stage.function.split(":")
+    stage_function = getattr(importlib.import_module(module), function)
+    inputs = runs.Inputs({name: folder / name for name in stage.after})
+    config = stage_config(study, stage.name)
+    if forced:
+        import shutil
+
+        shutil.rmtree(folder / f".{stage.name}.partial", ignore_errors=True)
+    return runs.publish(
+        stage.name, key, folder / stage.name, lambda work: stage_function(config, inputs, work), tables.conform
+    )

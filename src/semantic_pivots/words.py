@@ -1,0 +1,103 @@
+"""Languages, normalisation, and what counts as an occurrence of a word: the one definition all rooms share.
+
+A word of a language written with spaces occurs where no letter or mark of a spaced script touches it: `chat` occurs in
+`le chat.` and in `猫chat猫`, not in `chats`. A word of Chinese, Japanese, Thai and the like occurs as a substring, because
+no boundary is written; a segmenter would bring its own errors, and counts would depend on its version (METHOD §4).
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from dataclasses import dataclass
+from importlib import resources
+
+from semantic_pivots.errors import InputError, nearest
+
+# Blocks whose scripts are written without spaces between words (Unicode block ranges, inclusive).
+_UNSPACED_BLOCKS = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x0F00, 0x0FFF),  # Tibetan
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x19E0, 0x19FF),  # Khmer symbols
+    (0x2E80, 0x2FDF),  # CJK and Kangxi radicals
+    (0x3000, 0x312F),  # CJK punctuation, Hiragana, Katakana, Bopomofo
+    (0x31A0, 0x31FF),  # Bopomofo extended, CJK strokes, Katakana phonetic extensions
+    (0x3400, 0x4DBF),  # CJK extension A
+    (0x4E00, 0x9FFF),  # CJK unified
+    (0xA9E0, 0xA9FF),  # Myanmar extended B
+    (0xAA60, 0xAA7F),  # Myanmar extended A
+    (0xF900, 0xFAFF),  # CJK compatibility
+    (0xFF66, 0xFF9F),  # half-width Katakana
+    (0x1AFF0, 0x1B16F),  # Kana extended and supplement
+    (0x20000, 0x3FFFF),  # CJK extensions B and later
+)
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language: ISO 639-1 code, English name (as in prompts), and whether its words are separated by spaces."""
+
+    code: str
+    name: str
+    spaced: bool
+
+
+@functools.cache
+def languages() -> dict[str, Language]:
+    """Every known language by code; names are CLDR's English display names."""
+    lines = resources.files("semantic_pivots").joinpath("data/languages.tsv").read_text("utf-8").splitlines()[1:]
+    fields = (line.split("\t") for line in lines)
+    return {code: Language(code, name, spaced == "yes") for code, name, spaced in fields}
+
+
+def language(code: str) -> Language:
+    """The language of a code.
+
+    Raises:
+        InputError: no language has the code.
+    """
+    known = languages()
+    if code not in known:
+        by_name = {lang.name.lower(): lang.code for lang in known.values()}
+        hint = f"; did you mean {by_name[code.lower()]!r}?" if code.lower() in by_name else nearest(code, known)
+        raise InputError(f"unknown language {code!r}: expected an ISO 639-1 code such as en, fr, zh{hint}")
+    return known[code]
+
+
+def _lower(char: str) -> str:
+    # One character stays one character (İ becomes i, not i + dot), and final sigma equals sigma, so that a lowered text
+    # can be matched character by character.
+    return "σ" if char == "ς" else char.lower()[0]
+
+
+def normalise(text: str) -> str:
+    """NFC, then simple lower case character by character (length in characters is that of the NFC text)."""
+    text = unicodedata.normalize("NFC", text)
+    return text.lower() if text.isascii() else "".join(map(_lower, text))
+
+
+@functools.cache
+def is_joining(char: str) -> bool:
+    """Whether the character, standing beside a word of a spaced language, makes it part of a longer word."""
+    if unicodedata.category(char)[0] not in "LM":
+        return False
+    point = ord(char)
+    return not any(low <= point <= high for low, high in _UNSPACED_BLOCKS)
+
+
+def contains(text: str, word: str, code: str) -> bool:
+    """Whether the word of the language occurs in the text: the reference that every faster matcher must equal."""
+    text, word = normalise(text), normalise(word)
+    if not word:
+        return False
+    if not language(code).spaced:
+        return word in text
+    start = text.find(word)
+    while start >= 0:
+        end = start + len(word)
+        if not (start and is_joining(text[start - 1])) and not (end < len(text) and is_joining(text[end])):
+            return True
+        start = text.find(word, start + 1)
+    return False
