@@ -157,14 +157,15 @@ def _known_language(where: str, code: str) -> None:
 
 
 def _typed(where: str, kind: str, value: Any) -> Any:
-    if kind == "tuple[str, ...]" and isinstance(value, list) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    if kind == "tuple[int, ...]" and isinstance(value, list) and all(type(v) is int for v in value):
-        return tuple(value)
-    if kind == "tuple[float, ...]" and isinstance(value, list) and all(type(v) in (int, float) for v in value):
-        return tuple(float(v) for v in value)
+    each: list[Any] = value if isinstance(value, list) else []
+    if kind == "tuple[str, ...]" and isinstance(value, list) and all(type(v) is str for v in each):
+        return tuple(each)
+    if kind == "tuple[int, ...]" and isinstance(value, list) and all(type(v) is int for v in each):
+        return tuple(each)
+    if kind == "tuple[float, ...]" and isinstance(value, list) and all(type(v) in (int, float) for v in each):
+        return tuple(float(v) for v in each)
     if kind == "float" and type(value) in (int, float):
-        return float(value)
+        return float(value)  # type: ignore[arg-type]
     if kind in ("int", "str", "bool") and type(value).__name__ == kind:
         return value
     names = {"tuple[str, ...]": "a list of strings", "float": "a number", "int": "a whole number", "str": "a string"}

@@ -1,8 +1,8 @@
 """Languages, normalisation, and what counts as an occurrence of a word: the one definition all rooms share.
 
-A word of a language written with spaces occurs where no letter or mark of a spaced script touches it: `chat` occurs in
-`le chat.` and in `猫chat猫`, not in `chats`. A word of Chinese, Japanese, Thai and the like occurs as a substring, because
-no boundary is written; a segmenter would bring its own errors, and counts would depend on its version (METHOD §4).
+A word of a language written with spaces occurs where no letter or mark of a spaced script touches it: `chat` occurs
+in `le chat.` and in `猫chat猫`, not in `chats`. A word of Chinese, Japanese, Thai and the like occurs as a substring,
+because no boundary is written; a segmenter would bring its own errors, and counts would depend on its version.
 """
 
 from __future__ import annotations
