@@ -1,0 +1,103 @@
+"""The stage that writes report.html from whatever stages of the study exist."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from semantic_pivots.config import ReportConfig
+from semantic_pivots.report import figures, figures_corpus, findings
+from semantic_pivots.report.html import Section, render
+from semantic_pivots.report.panel import Numbers, Panel
+from semantic_pivots.tables import SCHEMAS
+
+if TYPE_CHECKING:
+    from semantic_pivots.run import Inputs, Work
+
+VERSION = 1
+FILE = "report.html"
+UNREAD = ("scores", "trace")
+"""Tables whose summaries are shown instead of their rows."""
+
+Tables = Mapping[str, pa.Table]
+
+
+def existing_tables(inputs: Inputs) -> dict[str, pa.Table]:
+    """Every table of the study that exists, by name, in the order of the schemas."""
+    tables = {}
+    for name in SCHEMAS:
+        if name in UNREAD:
+            continue
+        try:
+            tables[name] = inputs.table(name)
+        except (KeyError, FileNotFoundError):
+            continue
+    return tables
+
+
+def report_stage(config: ReportConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """Write report.html into the stage's output; it has no tables of its own.
+
+    The bytes depend on the tables and the configuration only: no identifiers drawn at random, no time of day.
+    """
+    tables = existing_tables(inputs)
+    page = build(config, tables)
+    work.out.mkdir(parents=True, exist_ok=True)
+    partial = work.out / (FILE + ".partial")
+    partial.write_text(page, "utf-8")
+    os.replace(partial, work.out / FILE)
+    work.note("report_bytes", len(page.encode()))
+    work.note("stages_missing", [s.stage for s in sections(config, tables) if not s.panels])
+    return {}
+
+
+def build(config: ReportConfig, tables: Tables) -> str:
+    """The page as one string, from the tables that exist."""
+    provenance = Numbers(
+        ("table", "rows", "columns"), tuple((n, t.num_rows, ", ".join(t.column_names)) for n, t in tables.items())
+    )
+    subtitle = f"A study of {', '.join(config.languages)}: how words cross languages, by which mechanism, taught by which documents."
+    return render(f"Study “{config.name}”", subtitle, findings.answers(tables), sections(config, tables), provenance)
+
+
+def sections(config: ReportConfig, tables: Tables) -> list[Section]:
+    """One section per stage, in the order of the study; a stage that is missing says so."""
+    order, get = config.languages, tables.get
+
+    def section(stage: str, title: str, lede: str, needs: tuple[str, ...], panels: Callable[..., list[Panel]], *more) -> Section:
+        absent = [name for name in needs if name not in tables]
+        if absent:
+            text = f"This stage is missing: no table {', '.join(absent)}. Run it with: pivots run STUDY.toml --only {stage}"
+            return Section(stage, title, lede, missing=text)
+        made = tuple(panels(*(tables[name] for name in needs), *more))
+        return Section(stage, title, lede, made, "" if made else "This stage ran and found nothing to show: its tables are empty.")
+
+    return [
+        section("lexicon", "Lexicon", "The concepts and their words: what everything else is about.",
+                ("concepts", "words"), figures.lexicon_panels, order),
+        section("benchmark", "Benchmark", "Word translation items: a target, its source, and wrong sources.",
+                ("items",), figures.benchmark_panels, order),
+        section("score", "Score", "Does the right source make the target more probable than wrong sources do?",
+                ("score_summary",), figures.score_panels, order),
+        section("corpus", "Corpus", "The pre-training documents that counts, pivots and selections come from.",
+                ("shards",), lambda shards: figures_corpus.corpus_panels(shards, get("skipped"), get("token_shards"), order)),
+        section("count", "Counts", "How often words, and both words of a pair, occur in the corpus.",
+                ("pair_counts", "word_counts"), figures_corpus.count_panels, order),
+        section("discover", "Semantic pivots", "Tokens that surround both words of a pair more than they surround anything.",
+                ("pivots", "items"), figures_corpus.discover_panels, order),
+        section("trace", "Trace", "Layer by layer, what the model would answer.",
+                ("trace_summary",), figures.trace_panels, order),
+        section("behaviour", "Behaviour", "How each answer came about, and whether co-occurrence in the corpus explains it.",
+                ("behaviour", "items"), lambda behaviour, items: figures.behaviour_panels(behaviour, get("attribution"), items, order)),
+        section("graph", "Pivot set", "Tokens that co-occur with more tokens than their frequency explains.",
+                ("pivot_set",), figures_corpus.graph_panels, order),
+        section("select", "Selection", "Documents chosen at equal tokens.",
+                ("selection",), lambda selection: figures_corpus.select_panels(selection, get("doc_scores"), order)),
+        section("train", "Training", "Continued pre-training of one base on each selection, at equal tokens.",
+                ("training_log",), figures_corpus.train_panels),
+        section("compare", "Comparison", "The benchmark again on the base and on every trained arm, on the same items and shots.",
+                ("comparison",), figures_corpus.compare_panels, order),
+    ]  # fmt: skip

@@ -1,0 +1,289 @@
+"""Panels of the measuring stages: lexicon, benchmark, score, trace and behaviour. Each is a function of their tables."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+import pyarrow as pa
+from plotly.subplots import make_subplots
+
+from semantic_pivots.report.panel import (
+    Numbers,
+    Panel,
+    Word,
+    bars,
+    colour,
+    direction,
+    direction_order,
+    interval,
+    interval_dots,
+    is_pooled,
+    layout,
+    stacked_shares,
+    unique,
+)
+from semantic_pivots.statistics import wilson
+
+EXAMPLES = 12
+MASSES = ("mass_source", "mass_pivot", "mass_target")
+MASS_NAMES = {"mass_source": "source word", "mass_pivot": "pivots", "mass_target": "target word"}
+
+
+def sample(identifiers: Sequence[str], count: int) -> list[str]:
+    """`count` identifiers in the order of their hashes: examples that nobody chose for their results."""
+    return sorted(set(identifiers), key=lambda i: hashlib.sha256(i.encode()).digest())[:count]
+
+
+def is_main(stratum: str) -> bool:
+    """Whether a stratum is the whole benchmark."""
+    return stratum in ("all", "")
+
+
+def is_control(row: dict) -> bool:
+    """Whether a score row is a control, which must come out at zero."""
+    return any(mark in f"{row['stratum']} {row['variant']}" for mark in ("control", "shuffled", "random-"))
+
+
+def lexicon_panels(concepts: pa.Table, words: pa.Table, languages: Sequence[str]) -> list[Panel]:
+    """Words per language, and examples of concepts."""
+    rows = words.to_pylist()
+    per_language = Counter(row["language"] for row in rows)
+    known = [code for code in languages if code in per_language] + sorted(set(per_language) - set(languages))
+    sources: dict[str, list[str]] = {
+        code: unique(f"{r['source']} ({r['licence']})" for r in rows if r["language"] == code) for code in known
+    }
+    counts = Numbers(
+        ("language", "words", "source (licence)"),
+        tuple((code, per_language[code], ", ".join(sources[code])) for code in known),
+    )
+    table: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        table[row["concept_id"]][row["language"]] = row["word"]
+    pos = dict(zip(concepts["concept_id"].to_pylist(), concepts["pos"].to_pylist(), strict=True))
+    examples = Numbers(
+        ("concept", "part of speech", *known),
+        tuple(
+            (c, pos.get(c, ""), *(Word(table[c].get(code, "—"), code) for code in known))
+            for c in sample(list(table), EXAMPLES)
+        ),
+    )
+    return [
+        Panel("Words per language", f"{concepts.num_rows:,} concepts, each one word in every language that has it.",
+              counts, bars([(code, per_language[code]) for code in known], "words")),
+        Panel("Examples of concepts", "Drawn by the hash of their identifiers.", examples),
+    ]  # fmt: skip
+
+
+def benchmark_panels(items: pa.Table, languages: Sequence[str]) -> list[Panel]:
+    """Items per direction with their strata, and example questions."""
+    rows = items.to_pylist()
+    per_direction = Counter((r["source_language"], r["target_language"]) for r in rows)
+    strata = Counter((r["source_language"], r["target_language"], s) for r in rows for s in r["strata"] or ())
+    names = sorted({s for *_, s in strata})
+    order = direction_order(languages)
+    keys = sorted(per_direction, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))
+    labels = {k: f"{k[0]} → {k[1]}" for k in keys}
+    counts = Numbers(
+        ("direction", "items", *names), tuple((labels[k], per_direction[k], *(strata[*k, s] for s in names)) for k in keys)
+    )
+    by_id = {r["item_id"]: r for r in rows}
+    shown = [by_id[i] for i in sample(list(by_id), EXAMPLES)]
+    examples = Numbers(
+        ("direction", "source", "target", "distractors (wrong source words)"),
+        tuple(
+            (direction(r), Word(r["source"], r["source_language"]), Word(r["target"], r["target_language"]),
+             Word(" · ".join(r["distractors"]), r["source_language"]))
+            for r in shown
+        ),
+    )  # fmt: skip
+    return [
+        Panel("Items per direction", "Each item is one target word, its source and its wrong sources; a stratum tags "
+              "items that need care, such as identical spelling.", counts,
+              bars([(labels[k], per_direction[k]) for k in keys], "items")),
+        Panel("Examples of items", "Drawn by the hash of their identifiers.", examples),
+    ]  # fmt: skip
+
+
+def score_panels(score_summary: pa.Table, languages: Sequence[str]) -> list[Panel]:
+    """Score per direction and variant, by stratum, and the controls."""
+    rows = sorted(score_summary.to_pylist(), key=direction_order(languages))
+    main = [r for r in rows if is_main(r["stratum"]) and not is_control(r)]
+    controls = [r for r in rows if is_control(r)]
+    strata = [r for r in rows if not is_main(r["stratum"]) and not is_control(r) and is_pooled(r)]
+    panels = []
+    if main:
+        panels.append(_score_dots("Score per direction and variant",
+            "Probability of the target after its source minus the mean after the wrong sources. Dots are means over items, "
+            "bars 95 % intervals; the variants normalise the answer's length differently and are not comparable with "
+            "one another. The rows of rates (greedy answer correct, copied) are shares of items.", main, "variant"))  # fmt: skip
+    if strata:
+        panels.append(_score_dots("Score by stratum, all directions",
+            "The same score within groups of items. A score that lives on identical spellings is not translation.",
+            strata, "stratum"))  # fmt: skip
+    if controls:
+        panels.append(_score_dots("Controls",
+            "What the score gives where nothing can be known: these intervals must contain zero.", controls, "control"))
+    return panels
+
+
+def _score_dots(title: str, reading: str, rows: list[dict], by: str) -> Panel:
+    def series_name(row: dict) -> str:
+        return row["variant"] if by != "control" else f"{row['stratum']} · {row['variant']}".removeprefix("all · ")
+
+    def label(row: dict) -> str:
+        return row["stratum"] if by == "stratum" else direction(row)
+
+    series: dict[str, list] = {}
+    for row in rows:
+        series.setdefault(series_name(row), []).append((label(row), interval(row)))
+    figure = interval_dots(series, "score (difference of probabilities)", reference=0.0)
+    table = Numbers(
+        ("direction", "stratum", "variant", "value [95 %]", "n", "signature"),
+        tuple((direction(r), r["stratum"], r["variant"], interval(r), r["n"], r["signature"]) for r in rows),
+    ).without_constant("variant" if by == "stratum" else "stratum")
+    return Panel(title, reading, table, figure)
+
+
+def trace_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Panel]:
+    """Layerwise masses of source, pivots and target: pooled (where given) and per direction, one panel per lens."""
+    rows = sorted(trace_summary.to_pylist(), key=direction_order(languages))
+    panels = []
+    for lens in unique(r["lens"] for r in rows):
+        mine = [r for r in rows if r["lens"] == lens and r["quantity"] in MASSES]
+        for pooled in (True, False):
+            part = [r for r in mine if is_pooled(r) == pooled]
+            if part:
+                panels.append(_mass_curves(part, lens, pooled))
+    return panels
+
+
+def _mass_curves(rows: list[dict], lens: str, pooled: bool) -> Panel:
+    names = unique(direction(r) for r in rows)
+    columns = 1 if pooled else min(3, len(names))
+    lines = math.ceil(len(names) / columns)
+    figure = make_subplots(
+        rows=lines, cols=columns, shared_xaxes=True, shared_yaxes=True, subplot_titles=None if pooled else names,
+        horizontal_spacing=0.03, vertical_spacing=min(0.09, 0.3 / lines),
+    )  # fmt: skip
+    for place, name in enumerate(names):
+        for quantity in MASSES:
+            points = sorted(
+                (r for r in rows if direction(r) == name and r["quantity"] == quantity), key=lambda r: r["layer"]
+            )
+            for trace in _band(points, quantity, place == 0):
+                figure.add_trace(trace, row=place // columns + 1, col=place % columns + 1)
+    height = 380 if pooled else 90 + 190 * lines
+    top = 36 if pooled else 84
+    inside = height - top - 48
+    layout(figure, height, updatemenus=[_scale_buttons(lines * columns, 1 + (0 if pooled else 32) / inside)])
+    figure.update_xaxes(title_text="layer (0: after the first block)", row=lines)
+    figure.update_yaxes(title_text="probability", col=1, rangemode="tozero")
+    if not pooled:
+        figure.update_layout(margin={"t": top}, legend={"y": 1 + 36 / inside})
+        figure.update_annotations(font={"size": 13})
+    table = Numbers(
+        ("direction", "layer", "mass of", "value [95 %]", "n", "signature"),
+        tuple((direction(r), r["layer"], MASS_NAMES[r["quantity"]], interval(r), r["n"], r["signature"])
+              for r in sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], MASSES.index(r["quantity"])))),
+    )  # fmt: skip
+    where = "all directions" if pooled else "per direction"
+    return Panel(
+        f"Probability mass by layer, {where} ({lens} lens)",
+        "What the model would answer if it stopped after each layer: the mean probability of the first tokens of the "
+        "source word, of the pair's pivots, and of the target word. Bands are 95 % intervals over items.",
+        table, figure, wide=not pooled,
+    )  # fmt: skip
+
+
+def _band(points: list[dict], quantity: str, in_legend: bool) -> list[go.Scatter]:
+    """A line and its interval band; values are kept above 1e-7 so that a logarithmic axis can show them."""
+    layers, floor = [p["layer"] for p in points], 1e-7
+    ink = colour(quantity, 0)
+    fill = f"rgba({int(ink[1:3], 16)},{int(ink[3:5], 16)},{int(ink[5:7], 16)},0.2)"
+    edge = [max(p["high"], floor) for p in points] + [max(p["low"], floor) for p in reversed(points)]
+    band = go.Scatter(
+        x=layers + layers[::-1], y=edge, fill="toself", fillcolor=fill, line={"width": 0}, mode="lines",
+        hoverinfo="skip", showlegend=False, legendgroup=quantity,
+    )  # fmt: skip
+    line = go.Scatter(
+        x=layers, y=[max(p["value"], floor) for p in points], mode="lines", line={"color": ink, "width": 2},
+        name=MASS_NAMES[quantity], legendgroup=quantity, showlegend=in_legend,
+        customdata=[[p["value"], p["low"], p["high"], p["n"]] for p in points],
+        hovertemplate="layer %{x}: %{customdata[0]:.4g} [%{customdata[1]:.4g}, %{customdata[2]:.4g}], "
+        "n = %{customdata[3]}<extra>" + MASS_NAMES[quantity] + "</extra>",
+    )  # fmt: skip
+    return [band, line]
+
+
+def _scale_buttons(axes: int, y: float) -> dict:
+    names = ["yaxis" if i == 0 else f"yaxis{i + 1}" for i in range(axes)]
+    return {
+        "type": "buttons", "direction": "right", "x": 1, "xanchor": "right", "y": y, "yanchor": "bottom",
+        "pad": {"b": 4}, "showactive": False,
+        "buttons": [
+            {"label": scale, "method": "relayout", "args": [{f"{name}.type": kind for name in names}]}
+            for scale, kind in (("linear", "linear"), ("logarithmic", "log"))
+        ],
+    }  # fmt: skip
+
+
+def behaviour_panels(behaviour: pa.Table, attribution: pa.Table | None, items: pa.Table, languages: Sequence[str]) -> list[Panel]:
+    """Shares of the labels under each rule, and what the labels and scores go with."""
+    of_item = {
+        i: {"source_language": s, "target_language": t}
+        for i, s, t in zip(*(items[c].to_pylist() for c in ("item_id", "source_language", "target_language")), strict=True)
+    }
+    rows = [r for r in behaviour.to_pylist() if r["item_id"] in of_item]
+    panels = []
+    for rule, lens in sorted({(r["rule"], r["lens"]) for r in rows}, key=lambda k: (k[0] != "paper", k)):
+        mine = [(of_item[r["item_id"]], r["label"]) for r in rows if (r["rule"], r["lens"]) == (rule, lens)]
+        panels.append(_label_shares(mine, rule, lens, languages))
+    if attribution is not None and attribution.num_rows:
+        panels += _attribution_panels(attribution, languages)
+    return panels
+
+
+def _label_shares(labelled: list[tuple[dict, str]], rule: str, lens: str, languages: Sequence[str]) -> Panel:
+    pooled = {"source_language": "all", "target_language": "all"}
+    groups = sorted([pooled, *{(d["source_language"], d["target_language"]): d for d, _ in labelled}.values()],
+                    key=direction_order(languages))  # fmt: skip
+    labels = [label for label, _ in sorted(Counter(label for _, label in labelled).items(), key=lambda c: (-c[1], c[0]))]
+    series: dict[str, list] = {label: [] for label in labels}
+    rows = []
+    for group in groups:
+        counts = Counter(label for d, label in labelled if is_pooled(group) or d == group)
+        total = sum(counts.values())
+        for label in labels:
+            share = wilson(counts[label], total)
+            series[label].append((direction(group), counts[label] / total))
+            rows.append((direction(group), label, share, total, f"behaviour|{rule}|{lens}"))
+    return Panel(
+        f"Behaviour shares by the rule “{rule}” ({lens} lens)",
+        "The share of items that carry each label; intervals are Wilson's, and count items as independent.",
+        Numbers(("direction", "label", "share [95 %]", "n", "signature"), tuple(rows)),
+        stacked_shares(series, "share of items (%)"),
+    )
+
+
+def _attribution_panels(attribution: pa.Table, languages: Sequence[str]) -> list[Panel]:
+    rows = sorted(attribution.to_pylist(), key=direction_order(languages))
+    table = Numbers(
+        ("direction", "rule", "lens", "statistic", "value [95 %]", "n", "signature"),
+        tuple((direction(r), r["rule"], r["lens"], r["statistic"], interval(r), r["n"], r["signature"]) for r in rows),
+    ).without_constant("lens")
+    series: dict[str, list] = {}
+    for row in rows:
+        if "auc" in row["statistic"].lower() and not math.isnan(row["value"]):
+            name = " · ".join(filter(None, (row["rule"], row["statistic"], row["lens"] if row["lens"] != "logit" else "")))
+            series.setdefault(name, []).append((direction(row), interval(row)))
+    figure = interval_dots(series, "area under the ROC curve", reference=0.5) if series else None
+    return [
+        Panel("What the behaviours go with",
+              "AUC of the pair's co-occurrence count against the label: 0.5 (dotted) means that the count says nothing. "
+              "An AUC by a rule that compares confidences can depart from 0.5 without any pivot mechanism; the "
+              "conditioned statistics in the table account for confidence and word frequency.", table, figure),
+    ]  # fmt: skip

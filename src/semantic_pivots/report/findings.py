@@ -1,0 +1,135 @@
+"""The three questions of the package, answered in sentences that are made from the tables and from nothing else.
+
+A sentence names its figure, the interval and the number of items. Where an interval contains the value that means
+"nothing", the sentence says so; where a table is missing, it says that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+
+from semantic_pivots.report.figures import is_control, is_main
+from semantic_pivots.report.html import Answer, interval_text, number
+from semantic_pivots.report.panel import direction, interval, is_pooled
+from semantic_pivots.statistics import wilson
+
+Tables = Mapping[str, pa.Table]
+
+HOW_WELL = "How well does the model carry words across languages?"
+MECHANISM = "By which mechanism?"
+DOCUMENTS = "Which documents would teach it more?"
+
+
+def answers(tables: Tables) -> tuple[Answer, ...]:
+    """The answers, in the order of the questions."""
+    return (
+        Answer(HOW_WELL, tuple(_how_well(tables)) or ("No scores yet: the stage score has not run.",)),
+        Answer(MECHANISM, tuple(_mechanism(tables)) or ("No traces yet: the stages trace and behaviour have not run.",)),
+        Answer(DOCUMENTS, tuple(_documents(tables)) or ("No comparison yet: the stages train and compare have not run.",)),
+    )
+
+
+def _percent(successes: int, n: int) -> str:
+    share = wilson(successes, n)
+    return f"{100 * share.value:.0f}\u00a0% [{100 * share.low:.0f}, {100 * share.high:.0f}]"
+
+
+def _said(row: dict) -> str:
+    return f"{interval_text(interval(row))}, n = {row['n']:,}"
+
+
+def _finite(rows: Iterable[dict]) -> list[dict]:
+    return [r for r in rows if r["value"] is not None and not math.isnan(r["value"])]
+
+
+def _how_well(tables: Tables) -> Iterable[str]:
+    answers_table, summary = tables.get("answers"), tables.get("score_summary")
+    if answers_table is not None and answers_table.num_rows:
+        items = set(answers_table["item_id"].to_pylist())
+        first = [r for r in answers_table.to_pylist() if r["draw"] == 0]
+        right, copied = sum(r["correct"] for r in first), sum(r["copied"] for r in first)
+        yield (
+            f"Asked with one draw of examples, the model's own answer is the translation for {_percent(right, len(first))} of "
+            f"{len(items):,} items; in {_percent(copied, len(first))} it repeats the source."
+        )
+    if summary is None:
+        return
+    rows = _finite(summary.to_pylist())
+    published = [r for r in rows if r["variant"] == "paper" and is_main(r["stratum"]) and not is_control(r)]
+    pooled = [r for r in published if is_pooled(r)]
+    single = sorted((r for r in published if not is_pooled(r)), key=lambda r: r["value"])
+    if pooled:
+        yield f"The published score (right source minus wrong sources, in probability) is {_said(pooled[0])} over all directions."
+    if len(single) > 1:
+        low, high = single[0], single[-1]
+        yield f"It is highest for {direction(high)} ({_said(high)}) and lowest for {direction(low)} ({_said(low)})."
+    controls = [r for r in rows if is_control(r) and is_pooled(r)] or [r for r in rows if is_control(r)]
+    if controls:
+        off = [r for r in controls if not r["low"] <= 0 <= r["high"]]
+        if off:
+            yield f"{len(off)} of {len(controls)} controls do not come out at zero, so differences of that size mean nothing."
+        else:
+            yield f"All {len(controls)} controls (shuffled targets, random sources) come out at zero within their intervals."
+
+
+def _mechanism(tables: Tables) -> Iterable[str]:
+    behaviour, attribution, summary = tables.get("behaviour"), tables.get("attribution"), tables.get("trace_summary")
+    if summary is not None:
+        yield from _pivot_mass(_finite(summary.to_pylist()))
+    if behaviour is not None and behaviour.num_rows:
+        rows = [r for r in behaviour.to_pylist() if r["lens"] == "logit"]
+        for rule in sorted({r["rule"] for r in rows}, key=lambda r: (r != "paper", r)):
+            labels = [r["label"] for r in rows if r["rule"] == rule and "exclud" not in r["label"]]
+            pivot = sum("pivot" in label for label in labels)
+            if labels:
+                yield f"By the rule “{rule}”, {_percent(pivot, len(labels))} of {len(labels):,} labelled items show semantic-pivot behaviour."
+    if attribution is not None:
+        yield from _auc(_finite(attribution.to_pylist()))
+
+
+def _pivot_mass(rows: list[dict]) -> Iterable[str]:
+    mine = [r for r in rows if r["quantity"] == "mass_pivot" and r["lens"] == "logit" and is_pooled(r)]
+    target = [r for r in rows if r["quantity"] == "mass_target" and r["lens"] == "logit" and is_pooled(r)]
+    if mine:
+        top = max(mine, key=lambda r: (r["value"], r["layer"]))
+        last = max(r["layer"] for r in mine)
+        yield f"The pivots' probability is largest after layer {top['layer']} of 0–{last}: {_said(top)}."
+    if target:
+        top = max(target, key=lambda r: (r["value"], r["layer"]))
+        yield f"The target word's is largest after layer {top['layer']}: {_said(top)}."
+
+
+def _auc(rows: list[dict]) -> Iterable[str]:
+    aucs = [r for r in rows if "auc" in r["statistic"].lower() and r["lens"] == "logit" and is_pooled(r)]
+    for row in sorted(aucs, key=lambda r: (r["rule"] != "paper", r["rule"], r["statistic"]))[:4]:
+        verdict = (
+            "not distinguishable from 0.5, so the counts say nothing about the behaviour"
+            if row["low"] <= 0.5 <= row["high"]
+            else "distinguishable from 0.5"
+        )
+        yield f"{row['statistic']} of co-occurrence against the labels of “{row['rule']}”: {_said(row)}; {verdict}."
+
+
+def _documents(tables: Tables) -> Iterable[str]:
+    pivot_set, comparison = tables.get("pivot_set"), tables.get("comparison")
+    if pivot_set is not None:
+        yield f"{pivot_set.num_rows:,} tokens make the pivot set of this corpus; documents rich in them form the pivot-rich selection."
+    if comparison is None:
+        return
+    rows = _finite(comparison.to_pylist())
+    pooled = [r for r in rows if is_pooled(r)]
+    for row in pooled:
+        against = f" against {row['baseline']}" if row["baseline"] else ""
+        yield f"Trained on {row['arm']}{against}: {_said(row)}. {_sentence(row)}"
+    if rows and not pooled:
+        clear = sum(not r["low"] <= 0 <= r["high"] for r in rows)
+        yield f"{clear} of {len(rows)} paired differences are distinguishable from zero."
+
+
+def _sentence(row: dict) -> str:
+    if row["low"] <= 0 <= row["high"]:
+        return f"This is not distinguishable from zero (by {number(row['high'] - row['low'])} wide an interval)."
+    return "This is better, and distinguishable from zero." if row["value"] > 0 else "This is worse, and distinguishable from zero."

@@ -1,0 +1,148 @@
+"""The page: sections of panels rendered into one self-contained HTML file whose bytes depend on its input only.
+
+plotly.js is written into the page once and draws every figure from JSON; the page asks the network for nothing. Chosen
+over images because values can be read off the figures, at the cost of 4.8 MB; the numbers stand in tables beside the
+figures, so that nothing is lost without JavaScript.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import jinja2
+from markupsafe import Markup, escape
+
+from semantic_pivots.report.panel import Cell, Numbers, Panel, Word
+from semantic_pivots.statistics import Interval
+
+LANGUAGE_TAGS = {"zh": "zh-Hans", "ja": "ja", "ko": "ko"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question of the package and its answer in sentences made from the tables."""
+
+    question: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One stage of the study; without panels it says why."""
+
+    stage: str
+    title: str
+    lede: str
+    panels: tuple[Panel, ...] = ()
+    missing: str = ""
+
+
+def number(value: float) -> str:
+    """A number with about three significant digits and without false precision: 0.0123, 12.3, 1,234."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if math.isnan(value):
+        return "—"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 0.001:
+        return f"{value:.{max(0, 2 - math.floor(math.log10(size)))}f}"
+    return f"{value:.1e}"
+
+
+def interval_text(i: Interval) -> str:
+    """`0.123 [0.101, 0.145]`, all three with the decimals that the width of the interval deserves."""
+    if math.isnan(i.value):
+        return "—"
+    width = i.high - i.low
+    if not (math.isfinite(width) and width > 0):
+        return f"{number(i.value)} [{number(i.low)}, {number(i.high)}]"
+    if max(abs(i.low), abs(i.high)) < 1e-3:
+        return f"{i.value:.2g} [{i.low:.2g}, {i.high:.2g}]"
+    decimals = min(6, max(0, 2 - math.floor(math.log10(width)) if width < 100 else 0))
+    return " ".join((f"{i.value:.{decimals}f}", f"[{i.low:.{decimals}f}, {i.high:.{decimals}f}]"))
+
+
+def cell_html(cell: Cell, column: str) -> Markup:
+    """One table cell: numbers to the right, words in their language, signatures small."""
+    if isinstance(cell, Word):
+        return Markup('<td lang="{}">{}</td>').format(LANGUAGE_TAGS.get(cell.language, cell.language), cell.text)
+    if isinstance(cell, Interval):
+        return Markup('<td class="num">{}</td>').format(interval_text(cell))
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        return Markup('<td class="num">{}</td>').format(number(cell))
+    if column == "signature":
+        return Markup('<td class="sig">{}</td>').format(str(cell or "").replace("|", "|\u200b"))
+    return Markup("<td>{}</td>").format("" if cell is None else cell)
+
+
+def table_html(numbers: Numbers) -> Markup:
+    """The table's HTML."""
+    numeric = [any(isinstance(r[i], (int, float, Interval)) for r in numbers.rows[:5]) for i in range(len(numbers.columns))]
+    head = Markup("").join(
+        Markup('<th scope="col"{}>{}</th>').format(Markup(' class="num"') if right else "", name)
+        for name, right in zip(numbers.columns, numeric, strict=True)
+    )
+    body = Markup("\n").join(
+        Markup("<tr>") + Markup("").join(map(cell_html, row, numbers.columns)) + Markup("</tr>") for row in numbers.rows
+    )
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, body)
+
+
+def table_csv(numbers: Numbers) -> str:
+    """The table with full precision; an interval takes three columns."""
+    wide = [any(isinstance(row[i], Interval) for row in numbers.rows) for i in range(len(numbers.columns))]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [[c.split(" [")[0], "low", "high"] if w else [c] for c, w in zip(numbers.columns, wide, strict=True)]
+    writer.writerow(sum(names, []))
+    for row in numbers.rows:
+        cells: list = []
+        for cell in row:
+            cells += [cell.value, cell.low, cell.high] if isinstance(cell, Interval) else [getattr(cell, "text", cell)]
+        writer.writerow(cells)
+    return out.getvalue()
+
+
+def script_json(value: object) -> Markup:
+    """JSON that can stand inside a <script> element."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704
+
+
+def figure_json(panel: Panel) -> Markup:
+    """The figure as plotly's JSON, lists in place of encoded arrays."""
+    assert panel.figure is not None
+    return script_json(json.loads(panel.figure.to_json(validate=False) or "{}", parse_constant=lambda _: None))
+
+
+@cache
+def plotly_script() -> Markup:
+    """plotly.js, minified, as the plotly package ships it."""
+    text = resources.files("plotly").joinpath("package_data/plotly.min.js").read_text("utf-8")
+    return Markup(text.replace("</script", "<\\/script"))  # noqa: S704
+
+
+@cache
+def _template() -> jinja2.Template:
+    text = resources.files("semantic_pivots.report").joinpath("templates/report.html.j2").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.globals.update(table=table_html, csv=table_csv, figure=figure_json, escape=escape)
+    return environment.from_string(text)
+
+
+def render(title: str, subtitle: str, answers: Sequence[Answer], sections: Sequence[Section], provenance: Numbers) -> str:
+    """The whole page as one string."""
+    return _template().render(
+        title=title, subtitle=subtitle, answers=answers, sections=sections, provenance=provenance, plotly=plotly_script()
+    )
