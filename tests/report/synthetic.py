@@ -11,9 +11,13 @@ from semantic_pivots.tables import from_rows
 
 LANGUAGES = ("en", "fr", "zh", "ja")
 WORDS = {
-    "dog": ("dog", "chien", "狗", "犬"), "bread": ("bread", "pain", "面包", "パン"), "snow": ("snow", "neige", "雪", "雪"),
-    "orange": ("orange", "orange", "橙子", "オレンジ"), "bridge": ("bridge", "pont", "桥", "橋"), "moon": ("moon", "lune", "月亮", "月"),
-}  # fmt: skip
+    "dog": ("dog", "chien", "狗", "犬"),
+    "bread": ("bread", "pain", "面包", "パン"),
+    "snow": ("snow", "neige", "雪", "雪"),
+    "orange": ("orange", "orange", "橙子", "オレンジ"),
+    "bridge": ("bridge", "pont", "桥", "橋"),
+    "moon": ("moon", "lune", "月亮", "月"),
+}
 PAIRS = [(a, b) for a in LANGUAGES for b in LANGUAGES if a != b]
 LAYERS = 18
 
@@ -25,72 +29,154 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
         "concepts": [{"concept_id": c, "pos": "noun", "strata": []} for c in WORDS],
         "words": [
             {"concept_id": c, "language": code, "word": word, "source": "cldr", "licence": "Unicode-3.0"}
-            for c, words in WORDS.items() for code, word in zip(LANGUAGES, words, strict=True)
+            for c, words in WORDS.items()
+            for code, word in zip(LANGUAGES, words, strict=True)
         ],
         "items": _items(),
         "shards": [
-            {"shard": f"{code}-{source}", "path": f"{code}.parquet", "language": code, "source": source,
-             "documents": 900 + 100 * k, "text_bytes": 4_000_000 * (k + 1)}
-            for k, code in enumerate(LANGUAGES) for source in ("help", "manpages")
+            {
+                "shard": f"{code}-{source}",
+                "path": f"{code}.parquet",
+                "language": code,
+                "source": source,
+                "documents": 900 + 100 * k,
+                "text_bytes": 4_000_000 * (k + 1),
+            }
+            for k, code in enumerate(LANGUAGES)
+            for source in ("help", "manpages")
         ],
         "skipped": [{"path": "a.jsonl", "reason": "invalid UTF-8", "lines": 3, "first_line": 17}],
         "token_shards": [{"shard": "en-help", "path": "t.parquet", "documents": 900, "tokens": 1_234_567}],
-    }  # fmt: skip
+    }
     ids = [r["item_id"] for r in rows["items"]]
     rows["answers"] = [
-        {"item_id": i, "draw": 0, "greedy": "x", "correct": draw.random() < 0.6, "copied": draw.random() < 0.1} for i in ids
+        {"item_id": i, "draw": 0, "greedy": "x", "correct": draw.random() < 0.6, "copied": draw.random() < 0.1}
+        for i in ids
     ]
     rows["score_summary"] = _scores(draw)
     rows["trace_summary"] = _trace(draw)
     rows["word_counts"] = [
-        {"word": w["word"], "language": w["language"], "value": int(draw.expovariate(0.02)), "unit": "document", "window": 0,
-         "exact": True, "provider": "local"} for w in rows["words"]
-    ]  # fmt: skip
+        {
+            "word": w["word"],
+            "language": w["language"],
+            "value": int(draw.expovariate(0.02)),
+            "unit": "document",
+            "window": 0,
+            "exact": True,
+            "provider": "local",
+        }
+        for w in rows["words"]
+    ]
     rows["pair_counts"] = [
-        {"word_1": i["source"], "language_1": i["source_language"], "word_2": i["target"], "language_2": i["target_language"],
-         "value": int(draw.expovariate(0.2)), "unit": "document", "window": 0, "exact": True, "provider": "local"}
+        {
+            "word_1": i["source"],
+            "language_1": i["source_language"],
+            "word_2": i["target"],
+            "language_2": i["target_language"],
+            "value": int(draw.expovariate(0.2)),
+            "unit": "document",
+            "window": 0,
+            "exact": True,
+            "provider": "local",
+        }
         for i in rows["items"]
-    ]  # fmt: skip
+    ]
     rows["pivots"] = [
-        {"item_id": i, "token": 10 * k, "text": text, "rank": k, "surplus_source": 0.1, "surplus_target": 0.2,
-         "measure": "min", "value": 0.3 / (k + 1)}
-        for i in ids[::2] for k, text in enumerate((" animal", "宠物", " pet", "動物", " <b>"))
-    ]  # fmt: skip
+        {
+            "item_id": i,
+            "token": 10 * k,
+            "text": text,
+            "rank": k,
+            "surplus_source": 0.1,
+            "surplus_target": 0.2,
+            "measure": "min",
+            "value": 0.3 / (k + 1),
+        }
+        for i in ids[::2]
+        for k, text in enumerate((" animal", "宠物", " pet", "動物", " <b>"))
+    ]
     rows["behaviour"] = [
-        {"item_id": i, "rule": rule, "lens": "logit", "label": draw.choice(labels), "peak_layer": 12, "peak_token": 5,
-         "peak_text": " the", "final_prob": 0.4}
-        for rule, labels in (("paper", ("co-occurrence", "semantic-pivot", "excluded")),
-                             ("corrected", ("direct", "pivot", "copy", "junk-peak", "undecided"))) for i in ids
-    ]  # fmt: skip
+        {
+            "item_id": i,
+            "rule": rule,
+            "lens": "logit",
+            "label": draw.choice(labels),
+            "peak_layer": 12,
+            "peak_token": 5,
+            "peak_text": " the",
+            "final_prob": 0.4,
+        }
+        for rule, labels in (
+            ("paper", ("co-occurrence", "semantic-pivot", "excluded")),
+            ("corrected", ("direct", "pivot", "copy", "junk-peak", "undecided")),
+        )
+        for i in ids
+    ]
     rows["attribution"] = [
         _row(draw, a, b, 0.6, 0.1, 60, f"clwtd|{a}-{b}|{s}") | {"rule": rule, "lens": "logit", "statistic": s}
-        for a, b in [("all", "all"), *PAIRS] for rule in ("paper", "corrected")
+        for a, b in [("all", "all"), *PAIRS]
+        for rule in ("paper", "corrected")
         for s in ("auc", "auc-conditioned", "pearson")
-    ]  # fmt: skip
+    ]
     rows["pivot_set"] = [
-        {"token": k, "text": f" tok{k}", "documents": 50 + k, "degree": int(3000 / (k + 1)) + 40, "expected_degree": 20.0 + k,
-         "strength": 150.0 / (k + 1), "q_value": 1e-4, "languages": ["en", "zh"], "neighbours": [1, 2]}
+        {
+            "token": k,
+            "text": f" tok{k}",
+            "documents": 50 + k,
+            "degree": int(3000 / (k + 1)) + 40,
+            "expected_degree": 20.0 + k,
+            "strength": 150.0 / (k + 1),
+            "q_value": 1e-4,
+            "languages": ["en", "zh"],
+            "neighbours": [1, 2],
+        }
         for k in range(120)
-    ]  # fmt: skip
+    ]
     rows["doc_scores"] = [
-        {"shard": "s", "row": k, "doc_id": f"d{k}", "language": LANGUAGES[k % 4], "n_tokens": 100 + k, "pivot_tokens": k}
+        {
+            "shard": "s",
+            "row": k,
+            "doc_id": f"d{k}",
+            "language": LANGUAGES[k % 4],
+            "n_tokens": 100 + k,
+            "pivot_tokens": k,
+        }
         for k in range(400)
     ]
     rows["selection"] = [
-        {"selection": name, "shard": "s", "row": k, "doc_id": f"d{k}", "language": LANGUAGES[(k * step) % 4], "n_tokens": 100,
-         "score": 0.1}
-        for name, step in (("pivot-rich", 1), ("random", 3)) for k in range(100)
-    ]  # fmt: skip
+        {
+            "selection": name,
+            "shard": "s",
+            "row": k,
+            "doc_id": f"d{k}",
+            "language": LANGUAGES[(k * step) % 4],
+            "n_tokens": 100,
+            "score": 0.1,
+        }
+        for name, step in (("pivot-rich", 1), ("random", 3))
+        for k in range(100)
+    ]
     rows["training_log"] = [
-        {"arm": arm, "seed": seed, "step": k, "tokens": 2048 * (k + 1), "loss": 4.2 * math.exp(-k / 60) + draw.random() / 20,
-         "learning_rate": 1e-4, "tokens_per_second": 300.0, "memory_bytes": 10**9}
-        for arm in ("pivot-rich", "random") for seed in (0, 1) for k in range(32)
-    ]  # fmt: skip
+        {
+            "arm": arm,
+            "seed": seed,
+            "step": k,
+            "tokens": 2048 * (k + 1),
+            "loss": 4.2 * math.exp(-k / 60) + draw.random() / 20,
+            "learning_rate": 1e-4,
+            "tokens_per_second": 300.0,
+            "memory_bytes": 10**9,
+        }
+        for arm in ("pivot-rich", "random")
+        for seed in (0, 1)
+        for k in range(32)
+    ]
     rows["comparison"] = [
         _row(draw, a, b, 0.01, 0.02, 20, f"clwtd|{a}-{b}|compare")
         | {"arm": arm, "baseline": base, "variant": "paper", "verdict": "not distinguishable from zero"}
-        for a, b in [("all", "all"), *PAIRS] for arm, base in (("pivot-rich", "random"), ("pivot-rich", "base"), ("random", "base"))
-    ]  # fmt: skip
+        for a, b in [("all", "all"), *PAIRS]
+        for arm, base in (("pivot-rich", "random"), ("pivot-rich", "base"), ("random", "base"))
+    ]
     return {name: from_rows(name, value) for name, value in rows.items()}
 
 
@@ -98,19 +184,31 @@ def _items() -> list[dict]:
     place = {code: k for k, code in enumerate(LANGUAGES)}
     return [
         {
-            "item_id": f"{c}:{a}-{b}", "concept_id": c, "source_language": a, "target_language": b,
-            "source": words[place[a]], "target": words[place[b]],
+            "item_id": f"{c}:{a}-{b}",
+            "concept_id": c,
+            "source_language": a,
+            "target_language": b,
+            "source": words[place[a]],
+            "target": words[place[b]],
             "distractors": [w[place[a]] for d, w in WORDS.items() if d != c],
             "strata": ["identical-spelling"] if words[place[a]] == words[place[b]] else [],
         }
-        for c, words in WORDS.items() for a, b in PAIRS
-    ]  # fmt: skip
+        for c, words in WORDS.items()
+        for a, b in PAIRS
+    ]
 
 
 def _row(draw: random.Random, a: str, b: str, centre: float, half: float, n: int, signature: str) -> dict:
     value = centre + (draw.random() - 0.5) * half
-    return {"source_language": a, "target_language": b, "value": value, "low": value - half, "high": value + half, "n": n,
-            "signature": signature}  # fmt: skip
+    return {
+        "source_language": a,
+        "target_language": b,
+        "value": value,
+        "low": value - half,
+        "high": value + half,
+        "n": n,
+        "signature": signature,
+    }
 
 
 def _scores(draw: random.Random) -> list[dict]:
@@ -122,7 +220,9 @@ def _scores(draw: random.Random) -> list[dict]:
             rows.append(_row(draw, a, b, centre, 0.05, n, signature) | {"stratum": "all", "variant": variant})
         for stratum in ("identical-spelling", "control:shuffled-targets"):
             centre = 0.5 if stratum[0] == "i" else 0.0
-            rows.append(_row(draw, a, b, centre, 0.05, n, f"clwtd|{a}-{b}|{stratum}") | {"stratum": stratum, "variant": "paper"})
+            rows.append(
+                _row(draw, a, b, centre, 0.05, n, f"clwtd|{a}-{b}|{stratum}") | {"stratum": stratum, "variant": "paper"}
+            )
     return rows
 
 
@@ -137,6 +237,18 @@ def _trace(draw: random.Random) -> list[dict]:
         for layer in range(LAYERS):
             for quantity, shape in shapes.items():
                 value = shape(layer / (LAYERS - 1)) * (0.7 + 0.6 * draw.random())
-                rows.append({"source_language": a, "target_language": b, "lens": "logit", "layer": layer, "quantity": quantity,
-                             "value": value, "low": 0.8 * value, "high": 1.2 * value, "n": 6, "signature": f"clwtd|{a}-{b}|logit"})  # fmt: skip
+                rows.append(
+                    {
+                        "source_language": a,
+                        "target_language": b,
+                        "lens": "logit",
+                        "layer": layer,
+                        "quantity": quantity,
+                        "value": value,
+                        "low": 0.8 * value,
+                        "high": 1.2 * value,
+                        "n": 6,
+                        "signature": f"clwtd|{a}-{b}|logit",
+                    }
+                )
     return rows

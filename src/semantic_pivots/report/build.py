@@ -59,7 +59,10 @@ def build(config: ReportConfig, tables: Tables) -> str:
     provenance = Numbers(
         ("table", "rows", "columns"), tuple((n, t.num_rows, ", ".join(t.column_names)) for n, t in tables.items())
     )
-    subtitle = f"A study of {', '.join(config.languages)}: how words cross languages, by which mechanism, taught by which documents."
+    subtitle = (
+        f"A study of {', '.join(config.languages)}: how words cross languages, by which mechanism, "
+        "and which documents teach it."
+    )
     return render(f"Study “{config.name}”", subtitle, findings.answers(tables), sections(config, tables), provenance)
 
 
@@ -67,37 +70,110 @@ def sections(config: ReportConfig, tables: Tables) -> list[Section]:
     """One section per stage, in the order of the study; a stage that is missing says so."""
     order, get = config.languages, tables.get
 
-    def section(stage: str, title: str, lede: str, needs: tuple[str, ...], panels: Callable[..., list[Panel]], *more) -> Section:
+    def section(
+        stage: str, title: str, lede: str, needs: tuple[str, ...], panels: Callable[..., list[Panel]], *more
+    ) -> Section:
         absent = [name for name in needs if name not in tables]
         if absent:
-            text = f"This stage is missing: no table {', '.join(absent)}. Run it with: pivots run STUDY.toml --only {stage}"
-            return Section(stage, title, lede, missing=text)
-        made = tuple(panels(*(tables[name] for name in needs), *more))
-        return Section(stage, title, lede, made, "" if made else "This stage ran and found nothing to show: its tables are empty.")
+            text = f"This stage is missing: no table {', '.join(absent)}."
+            return Section(stage, title, lede, missing=f"{text} Run it with: pivots run STUDY.toml --only {stage}")
+        empty = any(tables[name].num_rows == 0 for name in needs)
+        made = () if empty else tuple(panels(*(tables[name] for name in needs), *more))
+        return Section(
+            stage, title, lede, made, "" if made else "This stage ran and found nothing to show: a table is empty."
+        )
 
     return [
-        section("lexicon", "Lexicon", "The concepts and their words: what everything else is about.",
-                ("concepts", "words"), figures.lexicon_panels, order),
-        section("benchmark", "Benchmark", "Word translation items: a target, its source, and wrong sources.",
-                ("items",), figures.benchmark_panels, order),
-        section("score", "Score", "Does the right source make the target more probable than wrong sources do?",
-                ("score_summary",), figures.score_panels, order),
-        section("corpus", "Corpus", "The pre-training documents that counts, pivots and selections come from.",
-                ("shards",), lambda shards: figures_corpus.corpus_panels(shards, get("skipped"), get("token_shards"), order)),
-        section("count", "Counts", "How often words, and both words of a pair, occur in the corpus.",
-                ("pair_counts", "word_counts"), figures_corpus.count_panels, order),
-        section("discover", "Semantic pivots", "Tokens that surround both words of a pair more than they surround anything.",
-                ("pivots", "items"), figures_corpus.discover_panels, order),
-        section("trace", "Trace", "Layer by layer, what the model would answer.",
-                ("trace_summary",), figures.trace_panels, order),
-        section("behaviour", "Behaviour", "How each answer came about, and whether co-occurrence in the corpus explains it.",
-                ("behaviour", "items"), lambda behaviour, items: figures.behaviour_panels(behaviour, get("attribution"), items, order)),
-        section("graph", "Pivot set", "Tokens that co-occur with more tokens than their frequency explains.",
-                ("pivot_set",), figures_corpus.graph_panels, order),
-        section("select", "Selection", "Documents chosen at equal tokens.",
-                ("selection",), lambda selection: figures_corpus.select_panels(selection, get("doc_scores"), order)),
-        section("train", "Training", "Continued pre-training of one base on each selection, at equal tokens.",
-                ("training_log",), figures_corpus.train_panels),
-        section("compare", "Comparison", "The benchmark again on the base and on every trained arm, on the same items and shots.",
-                ("comparison",), figures_corpus.compare_panels, order),
-    ]  # fmt: skip
+        section(
+            "lexicon",
+            "Lexicon",
+            "The concepts and their words: what everything else is about.",
+            ("concepts", "words"),
+            figures.lexicon_panels,
+            order,
+        ),
+        section(
+            "benchmark",
+            "Benchmark",
+            "Word translation items: a target, its source, and wrong sources.",
+            ("items",),
+            figures.benchmark_panels,
+            order,
+        ),
+        section(
+            "score",
+            "Score",
+            "Does the right source make the target more probable than wrong sources do?",
+            ("score_summary",),
+            figures.score_panels,
+            order,
+        ),
+        section(
+            "corpus",
+            "Corpus",
+            "The pre-training documents that counts, pivots and selections come from.",
+            ("shards",),
+            lambda shards: figures_corpus.corpus_panels(shards, get("skipped"), get("token_shards"), order),
+        ),
+        section(
+            "count",
+            "Counts",
+            "How often words, and both words of a pair, occur in the corpus.",
+            ("pair_counts", "word_counts"),
+            figures_corpus.count_panels,
+            order,
+        ),
+        section(
+            "discover",
+            "Semantic pivots",
+            "Tokens that surround both words of a pair more than they surround anything.",
+            ("pivots", "items"),
+            figures_corpus.discover_panels,
+            order,
+        ),
+        section(
+            "trace",
+            "Trace",
+            "Layer by layer, what the model would answer.",
+            ("trace_summary",),
+            figures.trace_panels,
+            order,
+        ),
+        section(
+            "behaviour",
+            "Behaviour",
+            "How each answer came about, and whether co-occurrence in the corpus explains it.",
+            ("behaviour", "items"),
+            lambda behaviour, items: figures.behaviour_panels(behaviour, get("attribution"), items, order),
+        ),
+        section(
+            "graph",
+            "Pivot set",
+            "Tokens that co-occur with more tokens than their frequency explains.",
+            ("pivot_set",),
+            figures_corpus.graph_panels,
+            order,
+        ),
+        section(
+            "select",
+            "Selection",
+            "Documents chosen at equal tokens.",
+            ("selection",),
+            lambda selection: figures_corpus.select_panels(selection, get("doc_scores"), order),
+        ),
+        section(
+            "train",
+            "Training",
+            "Continued pre-training of one base on each selection, at equal tokens.",
+            ("training_log",),
+            figures_corpus.train_panels,
+        ),
+        section(
+            "compare",
+            "Comparison",
+            "The benchmark again on the base and on every trained arm, on the same items and shots.",
+            ("comparison",),
+            figures_corpus.compare_panels,
+            order,
+        ),
+    ]

@@ -1,4 +1,4 @@
-"""Panels of the measuring stages: lexicon, benchmark, score, trace and behaviour. Each is a function of their tables."""
+"""Panels of the measuring stages: lexicon, benchmark, score, trace and behaviour, each a function of their tables."""
 
 from __future__ import annotations
 
@@ -72,10 +72,14 @@ def lexicon_panels(concepts: pa.Table, words: pa.Table, languages: Sequence[str]
         ),
     )
     return [
-        Panel("Words per language", f"{concepts.num_rows:,} concepts, each one word in every language that has it.",
-              counts, bars([(code, per_language[code]) for code in known], "words")),
+        Panel(
+            "Words per language",
+            f"{concepts.num_rows:,} concepts, each one word in every language that has it.",
+            counts,
+            bars([(code, per_language[code]) for code in known], "words"),
+        ),
         Panel("Examples of concepts", "Drawn by the hash of their identifiers.", examples),
-    ]  # fmt: skip
+    ]
 
 
 def benchmark_panels(items: pa.Table, languages: Sequence[str]) -> list[Panel]:
@@ -88,24 +92,33 @@ def benchmark_panels(items: pa.Table, languages: Sequence[str]) -> list[Panel]:
     keys = sorted(per_direction, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))
     labels = {k: f"{k[0]} → {k[1]}" for k in keys}
     counts = Numbers(
-        ("direction", "items", *names), tuple((labels[k], per_direction[k], *(strata[*k, s] for s in names)) for k in keys)
+        ("direction", "items", *names),
+        tuple((labels[k], per_direction[k], *(strata[*k, s] for s in names)) for k in keys),
     )
     by_id = {r["item_id"]: r for r in rows}
     shown = [by_id[i] for i in sample(list(by_id), EXAMPLES)]
     examples = Numbers(
         ("direction", "source", "target", "distractors (wrong source words)"),
         tuple(
-            (direction(r), Word(r["source"], r["source_language"]), Word(r["target"], r["target_language"]),
-             Word(" · ".join(r["distractors"]), r["source_language"]))
+            (
+                direction(r),
+                Word(r["source"], r["source_language"]),
+                Word(r["target"], r["target_language"]),
+                Word(" · ".join(r["distractors"]), r["source_language"]),
+            )
             for r in shown
         ),
-    )  # fmt: skip
+    )
     return [
-        Panel("Items per direction", "Each item is one target word, its source and its wrong sources; a stratum tags "
-              "items that need care, such as identical spelling.", counts,
-              bars([(labels[k], per_direction[k]) for k in keys], "items")),
+        Panel(
+            "Items per direction",
+            "Each item is one target word, its source and its wrong sources; a stratum tags "
+            "items that need care, such as identical spelling.",
+            counts,
+            bars([(labels[k], per_direction[k]) for k in keys], "items"),
+        ),
         Panel("Examples of items", "Drawn by the hash of their identifiers.", examples),
-    ]  # fmt: skip
+    ]
 
 
 def score_panels(score_summary: pa.Table, languages: Sequence[str]) -> list[Panel]:
@@ -116,17 +129,34 @@ def score_panels(score_summary: pa.Table, languages: Sequence[str]) -> list[Pane
     strata = [r for r in rows if not is_main(r["stratum"]) and not is_control(r) and is_pooled(r)]
     panels = []
     if main:
-        panels.append(_score_dots("Score per direction and variant",
-            "Probability of the target after its source minus the mean after the wrong sources. Dots are means over items, "
-            "bars 95 % intervals; the variants normalise the answer's length differently and are not comparable with "
-            "one another. The rows of rates (greedy answer correct, copied) are shares of items.", main, "variant"))  # fmt: skip
+        panels.append(
+            _score_dots(
+                "Score per direction and variant",
+                "Probability of the target after its source minus the mean after the wrong sources. Dots are means over "
+                "items, bars 95 % intervals; the variants normalise the answer's length differently and are not comparable "
+                "with one another. The rows of rates (greedy answer correct, copied) are shares of items.",
+                main,
+                "variant",
+            )
+        )
     if strata:
-        panels.append(_score_dots("Score by stratum, all directions",
-            "The same score within groups of items. A score that lives on identical spellings is not translation.",
-            strata, "stratum"))  # fmt: skip
+        panels.append(
+            _score_dots(
+                "Score by stratum, all directions",
+                "The same score within groups of items. A score that lives on identical spellings is not translation.",
+                strata,
+                "stratum",
+            )
+        )
     if controls:
-        panels.append(_score_dots("Controls",
-            "What the score gives where nothing can be known: these intervals must contain zero.", controls, "control"))
+        panels.append(
+            _score_dots(
+                "Controls",
+                "What the score gives where nothing can be known: these intervals must contain zero.",
+                controls,
+                "control",
+            )
+        )
     return panels
 
 
@@ -166,9 +196,14 @@ def _mass_curves(rows: list[dict], lens: str, pooled: bool) -> Panel:
     columns = 1 if pooled else min(3, len(names))
     lines = math.ceil(len(names) / columns)
     figure = make_subplots(
-        rows=lines, cols=columns, shared_xaxes=True, shared_yaxes=True, subplot_titles=None if pooled else names,
-        horizontal_spacing=0.03, vertical_spacing=min(0.09, 0.3 / lines),
-    )  # fmt: skip
+        rows=lines,
+        cols=columns,
+        shared_xaxes=True,
+        shared_yaxes=True,
+        subplot_titles=None if pooled else names,
+        horizontal_spacing=0.03,
+        vertical_spacing=min(0.09, 0.3 / lines),
+    )
     for place, name in enumerate(names):
         for quantity in MASSES:
             points = sorted(
@@ -187,16 +222,20 @@ def _mass_curves(rows: list[dict], lens: str, pooled: bool) -> Panel:
         figure.update_annotations(font={"size": 13})
     table = Numbers(
         ("direction", "layer", "mass of", "value [95 %]", "n", "signature"),
-        tuple((direction(r), r["layer"], MASS_NAMES[r["quantity"]], interval(r), r["n"], r["signature"])
-              for r in sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], MASSES.index(r["quantity"])))),
-    )  # fmt: skip
+        tuple(
+            (direction(r), r["layer"], MASS_NAMES[r["quantity"]], interval(r), r["n"], r["signature"])
+            for r in sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], MASSES.index(r["quantity"])))
+        ),
+    )
     where = "all directions" if pooled else "per direction"
     return Panel(
         f"Probability mass by layer, {where} ({lens} lens)",
         "What the model would answer if it stopped after each layer: the mean probability of the first tokens of the "
         "source word, of the pair's pivots, and of the target word. Bands are 95 % intervals over items.",
-        table, figure, wide=not pooled,
-    )  # fmt: skip
+        table,
+        figure,
+        wide=not pooled,
+    )
 
 
 def _band(points: list[dict], quantity: str, in_legend: bool) -> list[go.Scatter]:
@@ -206,36 +245,58 @@ def _band(points: list[dict], quantity: str, in_legend: bool) -> list[go.Scatter
     fill = f"rgba({int(ink[1:3], 16)},{int(ink[3:5], 16)},{int(ink[5:7], 16)},0.2)"
     edge = [max(p["high"], floor) for p in points] + [max(p["low"], floor) for p in reversed(points)]
     band = go.Scatter(
-        x=layers + layers[::-1], y=edge, fill="toself", fillcolor=fill, line={"width": 0}, mode="lines",
-        hoverinfo="skip", showlegend=False, legendgroup=quantity,
-    )  # fmt: skip
+        x=layers + layers[::-1],
+        y=edge,
+        fill="toself",
+        fillcolor=fill,
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=quantity,
+    )
     line = go.Scatter(
-        x=layers, y=[max(p["value"], floor) for p in points], mode="lines", line={"color": ink, "width": 2},
-        name=MASS_NAMES[quantity], legendgroup=quantity, showlegend=in_legend,
+        x=layers,
+        y=[max(p["value"], floor) for p in points],
+        mode="lines",
+        line={"color": ink, "width": 2},
+        name=MASS_NAMES[quantity],
+        legendgroup=quantity,
+        showlegend=in_legend,
         customdata=[[p["value"], p["low"], p["high"], p["n"]] for p in points],
         hovertemplate="layer %{x}: %{customdata[0]:.4g} [%{customdata[1]:.4g}, %{customdata[2]:.4g}], "
         "n = %{customdata[3]}<extra>" + MASS_NAMES[quantity] + "</extra>",
-    )  # fmt: skip
+    )
     return [band, line]
 
 
 def _scale_buttons(axes: int, y: float) -> dict:
     names = ["yaxis" if i == 0 else f"yaxis{i + 1}" for i in range(axes)]
     return {
-        "type": "buttons", "direction": "right", "x": 1, "xanchor": "right", "y": y, "yanchor": "bottom",
-        "pad": {"b": 4}, "showactive": False,
+        "type": "buttons",
+        "direction": "right",
+        "x": 1,
+        "xanchor": "right",
+        "y": y,
+        "yanchor": "bottom",
+        "pad": {"b": 4},
+        "showactive": False,
         "buttons": [
             {"label": scale, "method": "relayout", "args": [{f"{name}.type": kind for name in names}]}
             for scale, kind in (("linear", "linear"), ("logarithmic", "log"))
         ],
-    }  # fmt: skip
+    }
 
 
-def behaviour_panels(behaviour: pa.Table, attribution: pa.Table | None, items: pa.Table, languages: Sequence[str]) -> list[Panel]:
+def behaviour_panels(
+    behaviour: pa.Table, attribution: pa.Table | None, items: pa.Table, languages: Sequence[str]
+) -> list[Panel]:
     """Shares of the labels under each rule, and what the labels and scores go with."""
     of_item = {
         i: {"source_language": s, "target_language": t}
-        for i, s, t in zip(*(items[c].to_pylist() for c in ("item_id", "source_language", "target_language")), strict=True)
+        for i, s, t in zip(
+            *(items[c].to_pylist() for c in ("item_id", "source_language", "target_language")), strict=True
+        )
     }
     rows = [r for r in behaviour.to_pylist() if r["item_id"] in of_item]
     panels = []
@@ -249,9 +310,13 @@ def behaviour_panels(behaviour: pa.Table, attribution: pa.Table | None, items: p
 
 def _label_shares(labelled: list[tuple[dict, str]], rule: str, lens: str, languages: Sequence[str]) -> Panel:
     pooled = {"source_language": "all", "target_language": "all"}
-    groups = sorted([pooled, *{(d["source_language"], d["target_language"]): d for d, _ in labelled}.values()],
-                    key=direction_order(languages))  # fmt: skip
-    labels = [label for label, _ in sorted(Counter(label for _, label in labelled).items(), key=lambda c: (-c[1], c[0]))]
+    groups = sorted(
+        [pooled, *{(d["source_language"], d["target_language"]): d for d, _ in labelled}.values()],
+        key=direction_order(languages),
+    )
+    labels = [
+        label for label, _ in sorted(Counter(label for _, label in labelled).items(), key=lambda c: (-c[1], c[0]))
+    ]
     series: dict[str, list] = {label: [] for label in labels}
     rows = []
     for group in groups:
@@ -278,12 +343,18 @@ def _attribution_panels(attribution: pa.Table, languages: Sequence[str]) -> list
     series: dict[str, list] = {}
     for row in rows:
         if "auc" in row["statistic"].lower() and not math.isnan(row["value"]):
-            name = " · ".join(filter(None, (row["rule"], row["statistic"], row["lens"] if row["lens"] != "logit" else "")))
+            name = " · ".join(
+                filter(None, (row["rule"], row["statistic"], row["lens"] if row["lens"] != "logit" else ""))
+            )
             series.setdefault(name, []).append((direction(row), interval(row)))
     figure = interval_dots(series, "area under the ROC curve", reference=0.5) if series else None
     return [
-        Panel("What the behaviours go with",
-              "AUC of the pair's co-occurrence count against the label: 0.5 (dotted) means that the count says nothing. "
-              "An AUC by a rule that compares confidences can depart from 0.5 without any pivot mechanism; the "
-              "conditioned statistics in the table account for confidence and word frequency.", table, figure),
-    ]  # fmt: skip
+        Panel(
+            "What the behaviours go with",
+            "AUC of the pair's co-occurrence count against the label: 0.5 (dotted) means that the count says nothing. "
+            "An AUC by a rule that compares confidences can depart from 0.5 without any pivot mechanism; the "
+            "conditioned statistics in the table account for confidence and word frequency.",
+            table,
+            figure,
+        ),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -37,7 +38,9 @@ def ordered(codes: set[str] | Sequence[str], languages: Sequence[str]) -> list[s
     return [c for c in languages if c in codes] + sorted(set(codes) - set(languages))
 
 
-def corpus_panels(shards: pa.Table, skipped: pa.Table | None, token_shards: pa.Table | None, languages: Sequence[str]) -> list[Panel]:
+def corpus_panels(
+    shards: pa.Table, skipped: pa.Table | None, token_shards: pa.Table | None, languages: Sequence[str]
+) -> list[Panel]:
     """Documents and bytes by language and source; what could not be read."""
     totals: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row in shards.to_pylist():
@@ -59,8 +62,13 @@ def corpus_panels(shards: pa.Table, skipped: pa.Table | None, token_shards: pa.T
     bad = skipped.to_pylist() if skipped is not None else []
     if bad:
         rows = tuple((r["path"], r["reason"], r["lines"], r["first_line"]) for r in bad[:50])
-        panels.append(Panel("Skipped", f"{sum(r['lines'] for r in bad):,} lines could not be read and were left out.",
-                            Numbers(("file", "reason", "lines", "first line"), rows)))  # fmt: skip
+        panels.append(
+            Panel(
+                "Skipped",
+                f"{sum(r['lines'] for r in bad):,} lines could not be read and were left out.",
+                Numbers(("file", "reason", "lines", "first line"), rows),
+            )
+        )
     return panels
 
 
@@ -72,21 +80,23 @@ def count_panels(pair_counts: pa.Table, word_counts: pa.Table, languages: Sequen
     place = {c: i for i, c in enumerate(languages)}
     keys = sorted(groups, key=lambda k: (place.get(k[0], 99), k[0], place.get(k[1], 99), k[1]))
     bins = [*COUNT_BINS, math.inf]
-    names = [_bin_name(low, high) for low, high in zip(bins, bins[1:], strict=False)]
+    names = [_bin_name(low, high) for low, high in itertools.pairwise(bins)]
     series: dict[str, list] = {name: [] for name in names}
     rows = []
     for key in keys:
         values = sorted(groups[key])
-        for name, low, high in zip(names, bins, bins[1:], strict=False):
+        for name, (low, high) in zip(names, itertools.pairwise(bins), strict=True):
             series[name].append((f"{key[0]} – {key[1]}", sum(low <= v < high for v in values) / len(values)))
-        rows.append((f"{key[0]} – {key[1]}", len(values), sum(v == 0 for v in values), values[len(values) // 2], values[-1]))
+        rows.append(
+            (f"{key[0]} – {key[1]}", len(values), sum(v == 0 for v in values), values[len(values) // 2], values[-1])
+        )
     series = {name: points for name, points in series.items() if any(share for _, share in points)}
     first = pair_counts.slice(0, 1).to_pylist()[0]
     exact = all(pair_counts["exact"].to_pylist())
     unit = "documents" if first["unit"] == "document" else f"windows of {first['window']} tokens"
     reading = (
-        f"Number of {unit} that hold both words of a pair ({'exact' if exact else 'approximate'} counts of the provider "
-        f"“{first['provider']}”). A pair that never meets is its own class."
+        f"Number of {unit} that hold both words of a pair ({'exact' if exact else 'approximate'} counts of the "
+        f"provider “{first['provider']}”). A pair that never meets is its own class."
     )
     figure = stacked_shares(series, "share of pairs (%)")
     for index, trace in enumerate(figure.data):
@@ -103,8 +113,12 @@ def _word_panel(word_counts: pa.Table, languages: Sequence[str]) -> Panel:
     rows = tuple((c, len(v), sum(x > 0 for x in v), v[len(v) // 2], v[-1]) for c in codes for v in [sorted(values[c])])
     table = Numbers(("language", "words", "seen at least once", "median", "largest"), rows)
     points = [(r[0], round(100 * r[2] / r[1], 1)) for r in rows]
-    return Panel("Words of the benchmark in the corpus", "Share of the words that occur at least once.", table,
-                 bars(points, "words seen (%)", "%{y}: %{x} %"))  # fmt: skip
+    return Panel(
+        "Words of the benchmark in the corpus",
+        "Share of the words that occur at least once.",
+        table,
+        bars(points, "words seen (%)", "%{y}: %{x} %"),
+    )
 
 
 def _bin_name(low: float, high: float) -> str:
@@ -128,28 +142,50 @@ def discover_panels(pivots: pa.Table, items: pa.Table, languages: Sequence[str])
     for row in rows:
         of_item[row["item_id"]].append(row)
     info = {r["item_id"]: r for r in items.to_pylist()}
-    shown = sorted((info[i] for i in sample([i for i in of_item if i in info], EXAMPLES)), key=direction_order(languages))
+    shown = sorted(
+        (info[i] for i in sample([i for i in of_item if i in info], EXAMPLES)), key=direction_order(languages)
+    )
     examples = Numbers(
         ("direction", "source", "target", "pivots, best first", "best value"),
         tuple(
-            (direction(r), Word(r["source"], r["source_language"]), Word(r["target"], r["target_language"]),
-             " · ".join(p["text"].strip() for p in best[:PIVOTS_SHOWN]), best[0]["value"])
-            for r in shown for best in [sorted(of_item[r["item_id"]], key=lambda p: p["rank"])]
+            (
+                direction(r),
+                Word(r["source"], r["source_language"]),
+                Word(r["target"], r["target_language"]),
+                " · ".join(p["text"].strip() for p in best[:PIVOTS_SHOWN]),
+                best[0]["value"],
+            )
+            for r in shown
+            for best in [sorted(of_item[r["item_id"]], key=lambda p: p["rank"])]
         ),
-    )  # fmt: skip
+    )
     found = Counter((info[i]["source_language"], info[i]["target_language"]) for i in of_item if i in info)
     total = Counter((r["source_language"], r["target_language"]) for r in info.values())
     order = direction_order(languages)
     keys = sorted(total, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))
-    coverage = Numbers(("direction", "items", "with pivots"), tuple((f"{a} → {b}", total[a, b], found[a, b]) for a, b in keys))
-    figure = bars([(f"{a} → {b}", round(100 * found[a, b] / total[a, b], 1)) for a, b in keys], "items with pivots (%)",
-                  "%{y}: %{x} %")  # fmt: skip
+    coverage = Numbers(
+        ("direction", "items", "with pivots"), tuple((f"{a} → {b}", total[a, b], found[a, b]) for a, b in keys)
+    )
+    figure = bars(
+        [(f"{a} → {b}", round(100 * found[a, b] / total[a, b], 1)) for a, b in keys],
+        "items with pivots (%)",
+        "%{y}: %{x} %",
+    )
     measure = ", ".join(unique(r["measure"] for r in rows))
     return [
-        Panel("Items that have pivots", "An item has pivots when both words occur in the corpus and some tokens occur "
-              "with both more often than with anything.", coverage, figure),
-        Panel("Examples of pivots", f"Pairs drawn by the hash of their identifiers; ranked by the measure “{measure}”.", examples),
-    ]  # fmt: skip
+        Panel(
+            "Items that have pivots",
+            "An item has pivots when both words occur in the corpus and some tokens occur "
+            "with both more often than with anything.",
+            coverage,
+            figure,
+        ),
+        Panel(
+            "Examples of pivots",
+            f"Pairs drawn by the hash of their identifiers; ranked by the measure “{measure}”.",
+            examples,
+        ),
+    ]
 
 
 def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:
@@ -160,27 +196,55 @@ def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:
     points = rows[:400]
     figure = go.Figure(
         go.Scatter(
-            x=[max(r["expected_degree"], 1e-2) for r in points], y=[r["degree"] for r in points], mode="markers",
-            marker={"color": PALETTE[3], "size": 6, "opacity": 0.65}, showlegend=False,
+            x=[max(r["expected_degree"], 1e-2) for r in points],
+            y=[r["degree"] for r in points],
+            mode="markers",
+            marker={"color": PALETTE[3], "size": 6, "opacity": 0.65},
+            showlegend=False,
             customdata=[[r["text"], r["documents"]] for r in points],
-            hovertemplate="“%{customdata[0]}”: degree %{y:,}, expected %{x:,.1f}, %{customdata[1]:,} documents<extra></extra>",
+            hovertemplate="“%{customdata[0]}”: degree %{y:,}, expected %{x:,.1f}, "
+            "%{customdata[1]:,} documents<extra></extra>",
         )
-    )  # fmt: skip
+    )
     ends = [max(min(r["expected_degree"] for r in points), 1e-2), max(r["degree"] for r in points)]
-    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", line={"dash": "dot", "color": "#8a8f98"}, name="as expected",
-                                hoverinfo="skip", showlegend=False))  # fmt: skip
+    figure.add_trace(
+        go.Scatter(
+            x=ends,
+            y=ends,
+            mode="lines",
+            line={"dash": "dot", "color": "#8a8f98"},
+            name="as expected",
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
     layout(figure, 420, x="degree expected from its frequency", y="degree: tokens it co-occurs with")
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log")
     table = Numbers(
         ("token", "documents", "degree", "expected", "strength", "q", "languages"),
-        tuple((r["text"], r["documents"], r["degree"], r["expected_degree"], r["strength"], r["q_value"],
-               " ".join(ordered(r["languages"] or [], languages))) for r in rows[:TOP_TOKENS]),
-    )  # fmt: skip
+        tuple(
+            (
+                r["text"],
+                r["documents"],
+                r["degree"],
+                r["expected_degree"],
+                r["strength"],
+                r["q_value"],
+                " ".join(ordered(r["languages"] or [], languages)),
+            )
+            for r in rows[:TOP_TOKENS]
+        ),
+    )
     return [
-        Panel("Pivot set", f"{len(rows):,} tokens that co-occur with many others; the {len(points):,} strongest are drawn, the "
-              f"{min(len(rows), TOP_TOKENS)} strongest are listed. Dotted: what frequency alone would give.", table, figure),
-    ]  # fmt: skip
+        Panel(
+            "Pivot set",
+            f"{len(rows):,} tokens that co-occur with many others; the {len(points):,} strongest are drawn, the "
+            f"{min(len(rows), TOP_TOKENS)} strongest are listed. Dotted: what frequency alone would give.",
+            table,
+            figure,
+        ),
+    ]
 
 
 def select_panels(selection: pa.Table, doc_scores: pa.Table | None, languages: Sequence[str]) -> list[Panel]:
@@ -202,10 +266,14 @@ def select_panels(selection: pa.Table, doc_scores: pa.Table | None, languages: S
             rows.append((name, code, documents, tokens, f"{100 * tokens / total:.1f} %"))
     figure = stacked_shares(series, "share of tokens (%)")
     return [
-        Panel("Selections by language", "Equal tokens do not mean equal languages: a difference between two selections of unlike "
-              "composition may be a difference of languages.", Numbers(("selection", "language", "documents", "tokens", "share of tokens"),
-              tuple(rows)), figure),
-    ]  # fmt: skip
+        Panel(
+            "Selections by language",
+            "Equal tokens do not mean equal languages: a difference between two selections of unlike "
+            "composition may be a difference of languages.",
+            Numbers(("selection", "language", "documents", "tokens", "share of tokens"), tuple(rows)),
+            figure,
+        ),
+    ]
 
 
 def _tokens_by(table: pa.Table) -> dict[str, tuple[int, int]]:
@@ -215,7 +283,7 @@ def _tokens_by(table: pa.Table) -> dict[str, tuple[int, int]]:
 
 
 def train_panels(training_log: pa.Table) -> list[Panel]:
-    """Loss by tokens of every arm and seed. Speed and memory differ between equal runs and are left to the table itself."""
+    """Loss by tokens of every arm and seed; speed and memory, which differ between equal runs, stay in the table."""
     runs: dict[tuple[str, int], list[dict]] = defaultdict(list)
     for row in training_log.select(["arm", "seed", "step", "tokens", "loss", "learning_rate"]).to_pylist():
         runs[row["arm"], row["seed"]].append(row)
@@ -225,18 +293,39 @@ def train_panels(training_log: pa.Table) -> list[Panel]:
         points.sort(key=lambda r: r["step"])
         figure.add_trace(
             go.Scatter(
-                x=[p["tokens"] for p in points], y=[p["loss"] for p in points], mode="lines+markers", marker={"size": 4},
-                line={"color": colour(arm, arms.index(arm)), "width": 2}, opacity=0.55 if seed != runs_first(runs, arm) else 1,
-                name=f"{arm}, seed {seed}", hovertemplate="%{x:,} tokens: %{y:.4f} nats<extra>" + f"{arm}, seed {seed}</extra>",
+                x=[p["tokens"] for p in points],
+                y=[p["loss"] for p in points],
+                mode="lines+markers",
+                marker={"size": 4},
+                line={"color": colour(arm, arms.index(arm)), "width": 2},
+                opacity=0.55 if seed != runs_first(runs, arm) else 1,
+                name=f"{arm}, seed {seed}",
+                hovertemplate="%{x:,} tokens: %{y:.4f} nats<extra>" + f"{arm}, seed {seed}</extra>",
             )
-        )  # fmt: skip
+        )
         tail = points[-max(1, len(points) // 5) :]
-        rows.append((arm, seed, len(points), points[-1]["tokens"], points[0]["loss"], points[-1]["loss"],
-                     sum(p["loss"] for p in tail) / len(tail)))  # fmt: skip
+        rows.append(
+            (
+                arm,
+                seed,
+                len(points),
+                points[-1]["tokens"],
+                points[0]["loss"],
+                points[-1]["loss"],
+                sum(p["loss"] for p in tail) / len(tail),
+            )
+        )
     layout(figure, 380, x="training tokens", y="loss (nats per token)", showlegend=True)
     columns = ("arm", "seed", "logged steps", "tokens", "first loss", "last loss", "mean of the last fifth")
-    return [Panel("Training loss", "Loss on each arm's own documents: arms read different text, so their losses are not "
-                  "comparable with one another.", Numbers(columns, tuple(rows)), figure)]  # fmt: skip
+    return [
+        Panel(
+            "Training loss",
+            "Loss on each arm's own documents: arms read different text, so their losses are not "
+            "comparable with one another.",
+            Numbers(columns, tuple(rows)),
+            figure,
+        )
+    ]
 
 
 def runs_first(runs: dict[tuple[str, int], list[dict]], arm: str) -> int:
@@ -251,13 +340,22 @@ def compare_panels(comparison: pa.Table, languages: Sequence[str]) -> list[Panel
         return []
     series: dict[str, list] = {}
     for row in rows:
-        series.setdefault(f"{row['arm']} − {row['baseline']}" if row["baseline"] else row["arm"], []).append((direction(row), interval(row)))
+        series.setdefault(f"{row['arm']} − {row['baseline']}" if row["baseline"] else row["arm"], []).append(
+            (direction(row), interval(row))
+        )
     table = Numbers(
         ("direction", "arm", "against", "variant", "difference [95 %]", "n", "verdict", "signature"),
-        tuple((direction(r), r["arm"], r["baseline"], r["variant"], interval(r), r["n"], r["verdict"], r["signature"]) for r in rows),
+        tuple(
+            (direction(r), r["arm"], r["baseline"], r["variant"], interval(r), r["n"], r["verdict"], r["signature"])
+            for r in rows
+        ),
     )
     return [
-        Panel("Paired differences", "Score of one model minus that of another on the same items and the same shots. An interval that "
-              "contains zero (dotted) is not distinguishable from no effect.", table,
-              interval_dots(series, "difference of scores", reference=0.0)),
-    ]  # fmt: skip
+        Panel(
+            "Paired differences",
+            "Score of one model minus that of another on the same items and the same shots. An interval that "
+            "contains zero (dotted) is not distinguishable from no effect.",
+            table,
+            interval_dots(series, "difference of scores", reference=0.0),
+        ),
+    ]

@@ -27,8 +27,12 @@ def answers(tables: Tables) -> tuple[Answer, ...]:
     """The answers, in the order of the questions."""
     return (
         Answer(HOW_WELL, tuple(_how_well(tables)) or ("No scores yet: the stage score has not run.",)),
-        Answer(MECHANISM, tuple(_mechanism(tables)) or ("No traces yet: the stages trace and behaviour have not run.",)),
-        Answer(DOCUMENTS, tuple(_documents(tables)) or ("No comparison yet: the stages train and compare have not run.",)),
+        Answer(
+            MECHANISM, tuple(_mechanism(tables)) or ("No traces yet: the stages trace and behaviour have not run.",)
+        ),
+        Answer(
+            DOCUMENTS, tuple(_documents(tables)) or ("No comparison yet: the stages train and compare have not run.",)
+        ),
     )
 
 
@@ -52,8 +56,8 @@ def _how_well(tables: Tables) -> Iterable[str]:
         first = [r for r in answers_table.to_pylist() if r["draw"] == 0]
         right, copied = sum(r["correct"] for r in first), sum(r["copied"] for r in first)
         yield (
-            f"Asked with one draw of examples, the model's own answer is the translation for {_percent(right, len(first))} of "
-            f"{len(items):,} items; in {_percent(copied, len(first))} it repeats the source."
+            "Asked with one draw of examples, the model's own answer is the translation for "
+            f"{_percent(right, len(first))} of {len(items):,} items; in {_percent(copied, len(first))} it repeats the source."
         )
     if summary is None:
         return
@@ -62,7 +66,7 @@ def _how_well(tables: Tables) -> Iterable[str]:
     pooled = [r for r in published if is_pooled(r)]
     single = sorted((r for r in published if not is_pooled(r)), key=lambda r: r["value"])
     if pooled:
-        yield f"The published score (right source minus wrong sources, in probability) is {_said(pooled[0])} over all directions."
+        yield f"The published score (right minus wrong sources, in probability) is {_said(pooled[0])}, all directions."
     if len(single) > 1:
         low, high = single[0], single[-1]
         yield f"It is highest for {direction(high)} ({_said(high)}) and lowest for {direction(low)} ({_said(low)})."
@@ -70,9 +74,9 @@ def _how_well(tables: Tables) -> Iterable[str]:
     if controls:
         off = [r for r in controls if not r["low"] <= 0 <= r["high"]]
         if off:
-            yield f"{len(off)} of {len(controls)} controls do not come out at zero, so differences of that size mean nothing."
+            yield f"{len(off)} of {len(controls)} controls do not come out at zero: differences of that size mean nothing."
         else:
-            yield f"All {len(controls)} controls (shuffled targets, random sources) come out at zero within their intervals."
+            yield f"All {len(controls)} controls (where nothing can be known) come out at zero within their intervals."
 
 
 def _mechanism(tables: Tables) -> Iterable[str]:
@@ -85,7 +89,8 @@ def _mechanism(tables: Tables) -> Iterable[str]:
             labels = [r["label"] for r in rows if r["rule"] == rule and "exclud" not in r["label"]]
             pivot = sum("pivot" in label for label in labels)
             if labels:
-                yield f"By the rule “{rule}”, {_percent(pivot, len(labels))} of {len(labels):,} labelled items show semantic-pivot behaviour."
+                share = _percent(pivot, len(labels))
+                yield f"By the rule “{rule}”, {share} of {len(labels):,} labelled items show semantic-pivot behaviour."
     if attribution is not None:
         yield from _auc(_finite(attribution.to_pylist()))
 
@@ -115,8 +120,11 @@ def _auc(rows: list[dict]) -> Iterable[str]:
 
 def _documents(tables: Tables) -> Iterable[str]:
     pivot_set, comparison = tables.get("pivot_set"), tables.get("comparison")
-    if pivot_set is not None:
-        yield f"{pivot_set.num_rows:,} tokens make the pivot set of this corpus; documents rich in them form the pivot-rich selection."
+    if pivot_set is not None and pivot_set.num_rows:
+        yield (
+            f"{pivot_set.num_rows:,} tokens make the pivot set of this corpus; documents rich in them form the "
+            "pivot-rich selection."
+        )
     if comparison is None:
         return
     rows = _finite(comparison.to_pylist())
@@ -132,4 +140,8 @@ def _documents(tables: Tables) -> Iterable[str]:
 def _sentence(row: dict) -> str:
     if row["low"] <= 0 <= row["high"]:
         return f"This is not distinguishable from zero (by {number(row['high'] - row['low'])} wide an interval)."
-    return "This is better, and distinguishable from zero." if row["value"] > 0 else "This is worse, and distinguishable from zero."
+    return (
+        "This is better, and distinguishable from zero."
+        if row["value"] > 0
+        else "This is worse, and distinguishable from zero."
+    )

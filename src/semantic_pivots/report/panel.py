@@ -6,6 +6,7 @@ one file serves a light and a dark screen. Every figure and every table is a pur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,9 +21,14 @@ ALL = ("all", "*", "")
 PALETTE = ("#2f7ed8", "#e07b39", "#2a9d74", "#b565c9", "#b8960c", "#6b7f95", "#d1495b", "#3aa6b9")
 # One colour per meaning, the same in every figure of the page.
 COLOURS = {
-    "mass_source": "#2f7ed8", "mass_pivot": "#b565c9", "mass_target": "#e07b39", "entropy": "#6b7f95",
-    "pivot-rich": "#b565c9", "random": "#6b7f95", "base": "#2a9d74",
-}  # fmt: skip
+    "mass_source": "#2f7ed8",
+    "mass_pivot": "#b565c9",
+    "mass_target": "#e07b39",
+    "entropy": "#6b7f95",
+    "pivot-rich": "#b565c9",
+    "random": "#6b7f95",
+    "base": "#2a9d74",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,6 @@ class Numbers:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"a row of {len(row)} cells in a table of {len(self.columns)} columns: {row}")
-
 
     def without_constant(self, *columns: str) -> Numbers:
         """The table without those of `columns` that hold one value throughout (the signature names it)."""
@@ -85,7 +90,8 @@ def direction(row: dict) -> str:
 
 def interval(row: dict) -> Interval:
     """The figure of a summary row: value, 95 % interval, n."""
-    return Interval(row["value"], row["low"], row["high"], row["n"])
+    value, low, high = (math.nan if row[c] is None else row[c] for c in ("value", "low", "high"))
+    return Interval(value, low, high, row["n"])
 
 
 def direction_order(languages: Sequence[str]):
@@ -108,10 +114,12 @@ def unique(values: Iterable[str]) -> list[str]:
 def layout(figure: go.Figure, height: int, x: str = "", y: str = "", **more) -> go.Figure:
     """Set what all figures share: margins, a legend above the plot, axis titles."""
     figure.update_layout(
-        template="none", height=height, margin={"l": 60, "r": 16, "t": 36, "b": 48},
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom",
-                "traceorder": "normal"}, **more,
-    )  # fmt: skip
+        template="none",
+        height=height,
+        margin={"l": 60, "r": 16, "t": 36, "b": 48},
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
+        **more,
+    )
     if x:
         figure.update_xaxes(title_text=x)
     if y:
@@ -144,14 +152,19 @@ def interval_dots(
                 mode="markers",
                 marker={"color": colour(name, index), "size": 7},
                 error_x={
-                    "type": "data", "symmetric": False, "thickness": 1.6, "width": 0, "color": colour(name, index),
-                    "array": [i.high - i.value for _, i in points], "arrayminus": [i.value - i.low for _, i in points],
+                    "type": "data",
+                    "symmetric": False,
+                    "thickness": 1.6,
+                    "width": 0,
+                    "color": colour(name, index),
+                    "array": [i.high - i.value for _, i in points],
+                    "arrayminus": [i.value - i.low for _, i in points],
                 },
                 customdata=[[label, i.low, i.high, i.n] for label, i in points],
                 hovertemplate="%{customdata[0]}: %{x:.4f} [%{customdata[1]:.4f}, %{customdata[2]:.4f}], "
                 "n = %{customdata[3]}<extra>" + name + "</extra>",
             )
-        )  # fmt: skip
+        )
     lines = len(labels) * max(len(series), 1)
     layout(figure, 110 + max(row_pixels * lines, 24 * len(labels)), x=x, showlegend=len(series) > 1)
     figure.update_yaxes(tickmode="array", tickvals=list(place.values()), ticktext=labels, zeroline=False)
@@ -168,11 +181,14 @@ def stacked_shares(series: dict[str, list[tuple[str, float]]], x: str) -> go.Fig
     for index, (name, points) in enumerate(series.items()):
         figure.add_trace(
             go.Bar(
-                name=name, orientation="h", y=[label for label, _ in points], x=[100 * value for _, value in points],
+                name=name,
+                orientation="h",
+                y=[label for label, _ in points],
+                x=[100 * value for _, value in points],
                 marker={"color": PALETTE[index % len(PALETTE)]},
                 hovertemplate="%{y}: %{x:.1f} %<extra>" + name + "</extra>",
             )
-        )  # fmt: skip
+        )
     layout(figure, 110 + 26 * len(labels), x=x, barmode="stack", bargap=0.3, showlegend=True)
     figure.update_yaxes(categoryorder="array", categoryarray=labels[::-1])
     return figure
@@ -182,10 +198,13 @@ def bars(points: list[tuple[str, float]], x: str, hover: str = "%{y}: %{x:,}") -
     """Horizontal bars, one per label, the first label on top."""
     figure = go.Figure(
         go.Bar(
-            orientation="h", y=[label for label, _ in points], x=[value for _, value in points],
-            marker={"color": PALETTE[0]}, hovertemplate=hover + "<extra></extra>",
+            orientation="h",
+            y=[label for label, _ in points],
+            x=[value for _, value in points],
+            marker={"color": PALETTE[0]},
+            hovertemplate=hover + "<extra></extra>",
         )
-    )  # fmt: skip
+    )
     layout(figure, 90 + 26 * len(points), x=x, bargap=0.3, showlegend=False)
     figure.update_yaxes(categoryorder="array", categoryarray=[label for label, _ in points][::-1])
     return figure

@@ -1,0 +1,242 @@
+"""The table that a run ends with in the terminal: one line per key figure, with its interval and n."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from semantic_pivots.report.figures import is_control, is_main
+from semantic_pivots.report.html import interval_text
+from semantic_pivots.report.panel import direction, interval, is_pooled
+from semantic_pivots.statistics import Interval, wilson
+
+TABLES = {
+    "lexicon": ("concepts", "words"),
+    "benchmark": ("items",),
+    "score": ("score_summary", "answers"),
+    "corpus": ("shards", "skipped"),
+    "tokens": ("token_shards",),
+    "count": ("pair_counts",),
+    "discover": ("pivots",),
+    "trace": ("trace_summary",),
+    "behaviour": ("behaviour", "attribution"),
+    "graph": ("pivot_set",),
+    "select": ("selection",),
+    "train": ("training_log",),
+    "compare": ("comparison",),
+}
+"""The tables behind the lines of each stage."""
+
+Tables = Mapping[str, pa.Table]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: a key figure as an interval, or as text where it has none."""
+
+    stage: str
+    figure: str
+    value: Interval | str
+    n: int | None = None
+
+
+def read_tables(study_folder: Path) -> dict[str, pa.Table]:
+    """The tables behind the summary that a study's folder holds (STAGE/TABLE.parquet), by name."""
+    tables = {}
+    for names in TABLES.values():
+        for name in names:
+            found = sorted(Path(study_folder).glob(f"*/{name}.parquet"))
+            if found:
+                tables[name] = pq.read_table(found[0])
+    return tables
+
+
+def lines(tables: Tables) -> list[Line]:
+    """The key figures of every stage whose tables exist, in the order of the study."""
+    makers: dict[str, Callable[..., list[Line]]] = {
+        "lexicon": _lexicon,
+        "benchmark": _benchmark,
+        "score": _score,
+        "corpus": _corpus,
+        "tokens": _tokens,
+        "count": _count,
+        "discover": _discover,
+        "trace": _trace,
+        "behaviour": _behaviour,
+        "graph": _graph,
+        "select": _select,
+        "train": _train,
+        "compare": _compare,
+    }
+    out: list[Line] = []
+    for stage, make in makers.items():
+        if not any(name in tables for name in TABLES[stage]):
+            out.append(Line(stage, "has not run", "—"))
+            continue
+        out += make(*(tables.get(name) for name in TABLES[stage]))
+    return out
+
+
+def print_summary(study_folder: Path | str, console: Console | None = None) -> None:
+    """Print the summary of a study's folder as a table: stage, key figure, value with its 95 % interval, n."""
+    table = Table(title=f"Study {Path(study_folder).name}", title_justify="left", header_style="bold", pad_edge=False)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("figure")
+    table.add_column("value [95 % interval]", justify="right", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    last = ""
+    for line in lines(read_tables(Path(study_folder))):
+        value = interval_text(line.value) if isinstance(line.value, Interval) else line.value
+        n = line.value.n if isinstance(line.value, Interval) else line.n
+        if last and line.stage != last:
+            table.add_section()
+        table.add_row(
+            line.stage if line.stage != last else "",
+            line.figure,
+            value.replace("[", r"\["),
+            "" if n is None else f"{n:,}",
+        )
+        last = line.stage
+    (console or Console()).print(table)
+
+
+def _lexicon(concepts: pa.Table | None, words: pa.Table | None) -> list[Line]:
+    languages = set(words["language"].to_pylist()) if words is not None else set()
+    return [
+        Line(
+            "lexicon",
+            f"concepts in {len(languages)} languages",
+            f"{concepts.num_rows if concepts is not None else 0:,}",
+        )
+    ]
+
+
+def _benchmark(items: pa.Table) -> list[Line]:
+    pairs = set(zip(items["source_language"].to_pylist(), items["target_language"].to_pylist(), strict=True))
+    return [Line("benchmark", f"items in {len(pairs)} directions", f"{items.num_rows:,}")]
+
+
+def _score(summary: pa.Table | None, answers: pa.Table | None) -> list[Line]:
+    out = []
+    rows = summary.to_pylist() if summary is not None else []
+    for row in rows:
+        if is_pooled(row) and is_control(row):
+            out.append(Line("score", f"control {row['stratum']} {row['variant']} (0 expected)", interval(row)))
+        elif is_pooled(row) and is_main(row["stratum"]):
+            out.append(Line("score", f"{row['variant']}, all directions", interval(row)))
+    if not out:
+        out = [
+            Line("score", f"{row['variant']}, {direction(row)}", interval(row))
+            for row in rows
+            if row["variant"] == "paper" and is_main(row["stratum"])
+        ]
+    if answers is not None and answers.num_rows:
+        flags = answers["correct"].to_pylist()
+        out.append(Line("score", "greedy answer is the translation", wilson(sum(flags), len(flags))))
+    return out
+
+
+def _corpus(shards: pa.Table | None, skipped: pa.Table | None) -> list[Line]:
+    if shards is None:
+        return []
+    size, documents = sum(shards["text_bytes"].to_pylist()), sum(shards["documents"].to_pylist())
+    out = [
+        Line(
+            "corpus",
+            f"text in {len(set(shards['language'].to_pylist()))} languages",
+            f"{size / 1e6:,.1f} MB",
+            documents,
+        )
+    ]
+    bad = sum(skipped["lines"].to_pylist()) if skipped is not None else 0
+    return [*out, Line("corpus", "unreadable lines left out", f"{bad:,}")] if bad else out
+
+
+def _tokens(token_shards: pa.Table) -> list[Line]:
+    return [
+        Line(
+            "tokens",
+            "tokens",
+            f"{sum(token_shards['tokens'].to_pylist()):,}",
+            sum(token_shards["documents"].to_pylist()),
+        )
+    ]
+
+
+def _count(pair_counts: pa.Table) -> list[Line]:
+    values = pair_counts["value"].to_pylist()
+    return [Line("count", "pairs that meet in the corpus", wilson(sum(v > 0 for v in values), len(values)))]
+
+
+def _discover(pivots: pa.Table) -> list[Line]:
+    return [Line("discover", "items with pivots", f"{len(set(pivots['item_id'].to_pylist())):,}")]
+
+
+def _trace(summary: pa.Table | None) -> list[Line]:
+    rows = [r for r in (summary.to_pylist() if summary is not None else []) if is_pooled(r) and r["value"] is not None]
+    out = []
+    for quantity, name in (("mass_pivot", "pivots"), ("mass_target", "target word")):
+        mine = [r for r in rows if r["quantity"] == quantity and r["lens"] == "logit"]
+        if mine:
+            top = max(mine, key=lambda r: (r["value"], r["layer"]))
+            out.append(Line("trace", f"largest mass of the {name}, layer {top['layer']}", interval(top)))
+    return out
+
+
+def _behaviour(behaviour: pa.Table | None, attribution: pa.Table | None) -> list[Line]:
+    out = []
+    rows = behaviour.to_pylist() if behaviour is not None else []
+    for rule in sorted({r["rule"] for r in rows}, key=lambda r: (r != "paper", r)):
+        labels = [r["label"] for r in rows if r["rule"] == rule and r["lens"] == "logit" and "exclud" not in r["label"]]
+        if labels:
+            pivot = sum("pivot" in label for label in labels)
+            out.append(Line("behaviour", f"semantic-pivot share, rule {rule}", wilson(pivot, len(labels))))
+    for row in attribution.to_pylist() if attribution is not None else []:
+        if (
+            is_pooled(row)
+            and "auc" in row["statistic"].lower()
+            and row["lens"] == "logit"
+            and not math.isnan(row["value"])
+        ):
+            out.append(Line("behaviour", f"{row['statistic']}, rule {row['rule']} (0.5: none)", interval(row)))
+    return out
+
+
+def _graph(pivot_set: pa.Table) -> list[Line]:
+    return [Line("graph", "tokens in the pivot set", f"{pivot_set.num_rows:,}")]
+
+
+def _select(selection: pa.Table) -> list[Line]:
+    grouped = selection.group_by("selection", use_threads=False).aggregate([("n_tokens", "sum"), ("n_tokens", "count")])
+    return [
+        Line("select", f"tokens of {row['selection']}", f"{row['n_tokens_sum']:,}", row["n_tokens_count"])
+        for row in grouped.to_pylist()
+    ]
+
+
+def _train(log: pa.Table) -> list[Line]:
+    last: dict[tuple[str, int], dict] = {}
+    for row in log.to_pylist():
+        key = (row["arm"], row["seed"])
+        if key not in last or row["step"] > last[key]["step"]:
+            last[key] = row
+    return [
+        Line("train", f"last loss of {arm}, seed {seed} (nats)", f"{row['loss']:.3f}", row["tokens"])
+        for (arm, seed), row in sorted(last.items())
+    ]
+
+
+def _compare(comparison: pa.Table) -> list[Line]:
+    rows = comparison.to_pylist()
+    shown = [r for r in rows if is_pooled(r)] or rows
+    return [
+        Line("compare", f"{r['arm']} against {r['baseline']}, {direction(r)}: {r['verdict']}", interval(r))
+        for r in shown
+    ]

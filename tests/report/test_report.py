@@ -1,0 +1,198 @@
+"""The report from made-up tables: complete without a stage, deterministic, self-contained, true to its tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from semantic_pivots.config import ReportConfig
+from semantic_pivots.report import figures, figures_corpus, findings
+from semantic_pivots.report.build import build, sections
+from semantic_pivots.report.html import interval_text, number, script_json, table_csv, table_html
+from semantic_pivots.report.panel import Numbers, Word, interval_dots
+from semantic_pivots.report.summary import TABLES, lines, print_summary
+from semantic_pivots.statistics import Interval
+from semantic_pivots.tables import from_rows
+from tests.report import synthetic
+
+CONFIG = ReportConfig(name="made-up")
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return synthetic.tables()
+
+
+@pytest.fixture(scope="module")
+def page(tables):
+    return build(CONFIG, tables)
+
+
+class Links(HTMLParser):
+    """Every attribute of the page that would make a browser fetch something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            if name in ("src", "srcset", "data", "poster", "action") or (
+                name == "href" and not (value or "").startswith("#")
+            ):
+                self.found.append((tag, value or ""))
+
+
+def test_the_page_is_complete_small_and_asks_the_network_for_nothing(page):
+    links = Links()
+    links.feed(page)
+    assert links.found == [("link", "data:,")]
+    style = page[page.index("<style>") : page.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+    assert len(page.encode()) < 8_000_000
+    assert page.count("plotly.js v") == 1
+
+
+def test_equal_tables_give_equal_bytes(page):
+    assert build(CONFIG, synthetic.tables()) == page
+
+
+def test_every_stage_has_a_table_and_a_figure(tables):
+    for section in sections(CONFIG, tables):
+        assert any(p.figure is not None for p in section.panels), section.stage
+        assert all(p.numbers.rows for p in section.panels), section.stage
+
+
+@pytest.mark.parametrize("stage", sorted(set(TABLES) - {"tokens"}))
+def test_a_missing_stage_says_so(tables, stage):
+    rest = {name: table for name, table in tables.items() if name not in TABLES[stage]}
+    section = next(s for s in sections(CONFIG, rest) if s.stage == stage)
+    assert not section.panels
+    assert "missing" in section.missing
+    assert stage in section.missing
+    assert findings.answers(rest)
+
+
+def test_a_study_without_any_table_still_gives_a_page():
+    text = build(CONFIG, {})
+    assert text.count("This stage is missing") == 12
+    assert "No scores yet" in text
+
+
+def test_empty_tables_give_a_page(tables):
+    empty = {name: table.slice(0, 0) for name, table in tables.items()}
+    assert "found nothing to show" in build(CONFIG, empty)
+    assert lines(empty)
+
+
+def test_figures_carry_the_numbers_of_their_tables(page, tables):
+    embedded = re.findall(r'<script type="application/json" data-plot="plot-(\w+)-1">(.*?)</script>', page)
+    plots = {stage: json.loads(text) for stage, text in embedded}
+    rows = [r for r in tables["comparison"].to_pylist() if r["arm"] == "pivot-rich" and r["baseline"] == "random"]
+    trace = next(t for t in plots["compare"]["data"] if t["name"] == "pivot-rich − random")
+    assert sorted(trace["x"]) == sorted(r["value"] for r in rows)
+    shares = figures_corpus.select_panels(tables["selection"], tables["doc_scores"], CONFIG.languages)[0]
+    by_selection: dict[str, float] = {}
+    for bar in shares.figure.data:
+        for label, value in zip(bar.y, bar.x, strict=True):
+            by_selection[label] = by_selection.get(label, 0.0) + value
+    assert by_selection == pytest.approx({"whole corpus": 100, "pivot-rich": 100, "random": 100})
+
+
+def test_the_trace_table_holds_every_point_of_its_curves(tables):
+    pooled, single = figures.trace_panels(tables["trace_summary"], CONFIG.languages)
+    assert len(pooled.numbers.rows) == 3 * synthetic.LAYERS
+    assert len(single.numbers.rows) == 12 * 3 * synthetic.LAYERS
+    lines_drawn = [t for t in pooled.figure.data if t.name == "target word"]
+    shown = [row[3].value for row in pooled.numbers.rows if row[2] == "target word"]
+    assert [p[0] for p in lines_drawn[0].customdata] == shown
+
+
+def test_text_from_the_corpus_cannot_become_markup(tables):
+    rows = tables["pivots"].to_pylist()
+    for row in rows:
+        row["text"] = "</script><script>alert(1)</script>"
+    hostile = build(CONFIG, {**tables, "pivots": from_rows("pivots", rows)})
+    assert "<script>alert(1)" not in hostile
+    assert "<" not in script_json({"a": "</script><!--"})
+
+
+def test_answers_say_when_an_interval_contains_nothing(tables):
+    rows = [r | {"value": 0.01, "low": -0.01, "high": 0.03} for r in tables["comparison"].to_pylist()]
+    text = " ".join(findings.answers({"comparison": from_rows("comparison", rows)})[2].sentences)
+    assert text.count("not distinguishable from zero") == 3
+    rows = [r | {"value": -0.02, "low": -0.03, "high": -0.01} for r in rows]
+    text = " ".join(findings.answers({"comparison": from_rows("comparison", rows)})[2].sentences)
+    assert text.count("worse") == 3
+
+
+def test_a_control_that_is_not_zero_is_reported(tables):
+    rows = tables["score_summary"].to_pylist()
+    off = [r | {"value": 0.2, "low": 0.1, "high": 0.3} if "control" in r["stratum"] else r for r in rows]
+    assert "do not come out at zero" in " ".join(
+        findings.answers({"score_summary": from_rows("score_summary", off)})[0].sentences
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0123456, "0.0123"), (12.345, "12.3"), (1234.5, "1,234"), (1234, "1,234"), (0, "0"), (1e-5, "1.0e-05")],
+)
+def test_numbers_are_written_with_three_digits(value, text):
+    assert number(value) == text
+
+
+def test_intervals_are_written_with_the_decimals_of_their_width():
+    assert interval_text(Interval(0.12345, 0.1, 0.15, 9)) == "0.1235 [0.1000, 0.1500]"
+    assert interval_text(Interval(0.5, 0.1, 0.9, 9)) == "0.500 [0.100, 0.900]"
+    assert interval_text(Interval(math.nan, math.nan, math.nan, 0)) == "—"
+    assert interval_text(Interval(0.5, math.nan, math.nan, 1)) == "0.500 [—, —]"
+    assert interval_text(Interval(2e-5, 1e-5, 3e-5, 1)) == "2e-05 [1e-05, 3e-05]"
+
+
+def test_a_table_keeps_languages_and_full_precision():
+    numbers = Numbers(("word", "value [95 %]"), ((Word("雪", "zh"), Interval(1 / 3, 0.1, 0.5, 4)),))
+    assert '<td lang="zh-Hans">雪</td>' in table_html(numbers)
+    assert list(csv.reader(io.StringIO(table_csv(numbers)))) == [
+        ["word", "value", "low", "high"],
+        ["雪", repr(1 / 3), "0.1", "0.5"],
+    ]
+    with pytest.raises(ValueError, match="2 columns"):
+        Numbers(("a", "b"), ((1,),))
+
+
+def test_undefined_intervals_can_be_drawn():
+    figure = interval_dots(
+        {"a": [("x", Interval(math.nan, math.nan, math.nan, 0)), ("y", Interval(0.5, 0.4, 0.6, 3))]}, "value"
+    )
+    assert len(figure.data[0].x) == 2
+
+
+def test_the_terminal_summary_has_a_line_per_stage(tables, tmp_path: Path):
+    for stage, names in TABLES.items():
+        for name in names:
+            (tmp_path / stage).mkdir(exist_ok=True)
+            pq.write_table(tables[name], tmp_path / stage / f"{name}.parquet")
+    console = Console(width=120, file=io.StringIO())
+    print_summary(tmp_path, console)
+    text = console.file.getvalue()
+    for stage in TABLES:
+        assert stage in text
+    assert "has not run" not in text
+    assert "[-" in text
+
+
+def test_the_terminal_summary_of_nothing(tmp_path: Path):
+    console = Console(width=100, file=io.StringIO())
+    print_summary(tmp_path, console)
+    assert console.file.getvalue().count("has not run") == len(TABLES)
