@@ -132,9 +132,9 @@ def score_panels(score_summary: pa.Table, languages: Sequence[str]) -> list[Pane
         panels.append(
             _score_dots(
                 "Score per direction and variant",
-                "Probability of the target after its source minus the mean after the wrong sources. Dots are means over "
-                "items, bars 95 % intervals; the variants normalise the answer's length differently and are not comparable "
-                "with one another. The rows of rates (greedy answer correct, copied) are shares of items.",
+                "Probability of the target after its source minus the mean after the wrong sources. Dots are means "
+                "over items, bars 95 % intervals; the variants normalise the answer's length differently and are not "
+                "comparable with one another. The rows of rates (greedy answer correct, copied) are shares of items.",
                 main,
                 "variant",
             )

@@ -57,7 +57,8 @@ def _how_well(tables: Tables) -> Iterable[str]:
         right, copied = sum(r["correct"] for r in first), sum(r["copied"] for r in first)
         yield (
             "Asked with one draw of examples, the model's own answer is the translation for "
-            f"{_percent(right, len(first))} of {len(items):,} items; in {_percent(copied, len(first))} it repeats the source."
+            f"{_percent(right, len(first))} of {len(items):,} items; in {_percent(copied, len(first))} "
+            "it repeats the source."
         )
     if summary is None:
         return
@@ -74,7 +75,7 @@ def _how_well(tables: Tables) -> Iterable[str]:
     if controls:
         off = [r for r in controls if not r["low"] <= 0 <= r["high"]]
         if off:
-            yield f"{len(off)} of {len(controls)} controls do not come out at zero: differences of that size mean nothing."
+            yield f"{len(off)} of {len(controls)} controls do not come out at zero: such differences mean nothing."
         else:
             yield f"All {len(controls)} controls (where nothing can be known) come out at zero within their intervals."
 
