@@ -16,10 +16,11 @@ from rich.console import Console
 
 from semantic_pivots.config import ReportConfig
 from semantic_pivots.report import figures, figures_corpus, findings
-from semantic_pivots.report.build import build, sections
+from semantic_pivots.report.build import build, report_stage, sections
 from semantic_pivots.report.html import interval_text, number, script_json, table_csv, table_html
 from semantic_pivots.report.panel import Numbers, Word, interval_dots
 from semantic_pivots.report.summary import TABLES, lines, print_summary
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import Interval
 from semantic_pivots.tables import from_rows
 from tests.report import synthetic
@@ -196,3 +197,17 @@ def test_the_terminal_summary_of_nothing(tmp_path: Path):
     console = Console(width=100, file=io.StringIO())
     print_summary(tmp_path, console)
     assert console.file.getvalue().count("has not run") == len(TABLES)
+
+
+def test_the_stage_writes_the_page_from_the_folders_there_are(tables, page, tmp_path: Path):
+    for stage in ("lexicon", "compare"):
+        for name in TABLES[stage]:
+            (tmp_path / stage).mkdir(exist_ok=True)
+            pq.write_table(tables[name], tmp_path / stage / f"{name}.parquet")
+    work = Work(tmp_path / "scratch", tmp_path / "out")
+    work.out.mkdir()
+    inputs = Inputs({stage: tmp_path / stage for stage in ("lexicon", "compare", "train")})
+    assert report_stage(CONFIG, inputs, work) == {}
+    assert [p.name for p in work.out.iterdir()] == ["report.html"]
+    assert "score" in work.notes["stages_missing"]
+    assert "compare" not in work.notes["stages_missing"]

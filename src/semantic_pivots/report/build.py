@@ -17,7 +17,6 @@ from semantic_pivots.tables import SCHEMAS
 if TYPE_CHECKING:
     from semantic_pivots.run import Inputs, Work
 
-VERSION = 1
 FILE = "report.html"
 UNREAD = ("scores", "trace")
 """Tables whose summaries are shown instead of their rows."""
@@ -27,15 +26,7 @@ Tables = Mapping[str, pa.Table]
 
 def existing_tables(inputs: Inputs) -> dict[str, pa.Table]:
     """Every table of the study that exists, by name, in the order of the schemas."""
-    tables = {}
-    for name in SCHEMAS:
-        if name in UNREAD:
-            continue
-        try:
-            tables[name] = inputs.table(name)
-        except (KeyError, FileNotFoundError):
-            continue
-    return tables
+    return {name: inputs.table(name) for name in SCHEMAS if name not in UNREAD and inputs.has(name)}
 
 
 def report_stage(config: ReportConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -45,10 +36,9 @@ def report_stage(config: ReportConfig, inputs: Inputs, work: Work) -> dict[str, 
     """
     tables = existing_tables(inputs)
     page = build(config, tables)
-    work.out.mkdir(parents=True, exist_ok=True)
-    partial = work.out / (FILE + ".partial")
-    partial.write_text(page, "utf-8")
-    os.replace(partial, work.out / FILE)
+    temporary = work.out / f".{FILE}.tmp"
+    temporary.write_text(page, "utf-8")
+    os.replace(temporary, work.out / FILE)
     work.note("report_bytes", len(page.encode()))
     work.note("stages_missing", [s.stage for s in sections(config, tables) if not s.panels])
     return {}

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from semantic_pivots.report.figures import EXAMPLES, sample
 from semantic_pivots.report.panel import (
@@ -98,9 +97,8 @@ def count_panels(pair_counts: pa.Table, word_counts: pa.Table, languages: Sequen
         f"Number of {unit} that hold both words of a pair ({'exact' if exact else 'approximate'} counts of the "
         f"provider “{first['provider']}”). A pair that never meets is its own class."
     )
-    figure = stacked_shares(series, "share of pairs (%)")
-    for index, trace in enumerate(figure.data):
-        trace.marker.color = _ramp(index / max(len(figure.data) - 1, 1))
+    inks = [_ramp(index / max(len(series) - 1, 1)) for index in range(len(series))]
+    figure = stacked_shares(series, "share of pairs (%)", inks)
     table = Numbers(("languages", "pairs", "never together", "median", "largest"), tuple(rows))
     return [Panel("Pairs in one " + first["unit"], reading, table, figure), _word_panel(word_counts, languages)]
 
@@ -252,9 +250,10 @@ def select_panels(selection: pa.Table, doc_scores: pa.Table | None, languages: S
     groups: dict[str, dict[str, tuple[int, int]]] = {}
     if doc_scores is not None and doc_scores.num_rows:
         groups["whole corpus"] = _tokens_by(doc_scores)
-    names = unique(selection["selection"].to_pylist())
+    chosen = selection["selection"].to_pylist()
+    names = unique(chosen)
     for name in names:
-        groups[name] = _tokens_by(selection.filter(pc.equal(selection["selection"], name)))
+        groups[name] = _tokens_by(selection.filter(pa.array([n == name for n in chosen])))
     codes = ordered({c for g in groups.values() for c in g}, languages)
     series: dict[str, list] = {c: [] for c in codes}
     rows = []

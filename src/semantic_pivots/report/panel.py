@@ -174,7 +174,7 @@ def interval_dots(
     return figure
 
 
-def stacked_shares(series: dict[str, list[tuple[str, float]]], x: str) -> go.Figure:
+def stacked_shares(series: dict[str, list[tuple[str, float]]], x: str, inks: Sequence[str] = PALETTE) -> go.Figure:
     """Horizontal stacked bars of shares in percent: one bar per label, one colour per series, first label on top."""
     labels = unique(label for points in series.values() for label, _ in points)
     figure = go.Figure()
@@ -185,7 +185,7 @@ def stacked_shares(series: dict[str, list[tuple[str, float]]], x: str) -> go.Fig
                 orientation="h",
                 y=[label for label, _ in points],
                 x=[100 * value for _, value in points],
-                marker={"color": PALETTE[index % len(PALETTE)]},
+                marker={"color": inks[index % len(inks)]},
                 hovertemplate="%{y}: %{x:.1f} %<extra>" + name + "</extra>",
             )
         )
