@@ -1,7 +1,7 @@
 """The configuration of every stage: one frozen dataclass each, complete in itself.
 
-The text under a field is its help on the command line and its manual in a study file. A field that a study's section does
-not give is inherited from the same field of `[study]` (languages, seed, model, dtype, cache), then from the default here.
+The text under a field is its help on the command line and its manual in a study file. A field that a study's section
+does not give is inherited from the same field of `[study]` (languages, seed, model, dtype, cache), then the default.
 Numbers carry their unit in the name. Fields marked `INPUT` are paths of files whose content decides whether a stage is
 up to date. This module imports neither torch nor pyarrow.
 """
@@ -79,7 +79,7 @@ class ScoreConfig:
     draws: int = 5
     """draws of the shots per item"""
     pool: int = 0
-    """draws shared by all items of a direction, of which each item uses `draws`; 0: independent per item, as published"""
+    """draws shared by all items of a direction, of which each item uses `draws`; 0: independent per item (published)"""
     revisions: tuple[str, ...] = ()
     """checkpoints of the model to sweep; empty: the model as given"""
     batch_tokens: int = _volatile(4096)
