@@ -38,29 +38,7 @@ CAPITALS = {
     "SR Paramaribo SV El_Salvador UY Montevideo VE Caracas",
 }
 # Zones that bear the country's or an island's name, or a city that is no longer the capital.
-NOT_CAPITALS = {
-    "AD",
-    "MT",
-    "BH",
-    "BN",
-    "QA",
-    "BB",
-    "CR",
-    "JM",
-    "PR",
-    "BI",
-    "MW",
-    "GY",
-    "KW",
-    "LU",
-    "MC",
-    "SG",
-    "DJ",
-    "GT",
-    "PA",
-    "SV",
-    "MX",
-}
+NOT_CAPITALS = set("AD MT BH BN QA BB CR JM PR BI MW GY KW LU MC SG DJ GT PA SV MX".split())
 SMALLEST_POPULATION = 1_000_000
 
 
@@ -89,9 +67,7 @@ def facts(folder: Path) -> list[tuple[str, ...]]:
     """(relation, country, then per language subject and object) rows: one per fact that has a name in every language."""
     supplemental = folder / "cldr-core" / "supplemental"
     territories = json.loads((supplemental / "territoryInfo.json").read_text("utf-8"))["supplemental"]["territoryInfo"]
-    currencies = json.loads((supplemental / "currencyData.json").read_text("utf-8"))["supplemental"]["currencyData"][
-        "region"
-    ]
+    money = json.loads((supplemental / "currencyData.json").read_text("utf-8"))["supplemental"]["currencyData"]
     names = {code: _names(folder, code) for code in LANGUAGES}
     found: list[tuple[str, str, str, str]] = []
     for region, line in CAPITALS.items():
@@ -110,7 +86,7 @@ def facts(folder: Path) -> list[tuple[str, ...]]:
             found.append(("language", country, "language", official[0]))
         tender = [
             c
-            for entry in currencies["region"].get(country, [])
+            for entry in money["region"].get(country, [])
             for c, use in entry.items()
             if "_to" not in use and use.get("_tender") != "false"
         ]
