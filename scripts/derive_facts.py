@@ -38,7 +38,7 @@ CAPITALS = {
     "SR Paramaribo SV El_Salvador UY Montevideo VE Caracas",
 }
 # Zones that bear the country's or an island's name, or a city that is no longer the capital.
-NOT_CAPITALS = set("AD MT BH BN QA BB CR JM PR BI MW GY KW LU MC SG DJ GT PA SV MX".split())
+NOT_CAPITALS = set(re.findall(r"\w+", "AD MT BH BN QA BB CR JM PR BI MW GY KW LU MC SG DJ GT PA SV MX"))
 SMALLEST_POPULATION = 1_000_000
 
 
@@ -65,9 +65,8 @@ def read(folder: Path, package: str, name: str, code: str, *keys: str) -> dict:
 
 def facts(folder: Path) -> list[tuple[str, ...]]:
     """(relation, country, then per language subject and object) rows: one per fact that has a name in every language."""
-    supplemental = folder / "cldr-core" / "supplemental"
-    territories = json.loads((supplemental / "territoryInfo.json").read_text("utf-8"))["supplemental"]["territoryInfo"]
-    money = json.loads((supplemental / "currencyData.json").read_text("utf-8"))["supplemental"]["currencyData"]
+    territories = _supplemental(folder, "territoryInfo")
+    money = _supplemental(folder, "currencyData")
     names = {code: _names(folder, code) for code in LANGUAGES}
     found: list[tuple[str, str, str, str]] = []
     for region, line in CAPITALS.items():
@@ -105,6 +104,11 @@ def facts(folder: Path) -> list[tuple[str, ...]]:
         else:
             rows.append((relation, country, *cells))
     return sorted(rows)
+
+
+def _supplemental(folder: Path, name: str) -> dict:
+    path = folder / "cldr-core" / "supplemental" / f"{name}.json"
+    return json.loads(path.read_text("utf-8"))["supplemental"][name]
 
 
 def _names(folder: Path, code: str) -> dict[str, dict[str, str]]:
