@@ -64,7 +64,7 @@ def read(folder: Path, package: str, name: str, code: str, *keys: str) -> dict:
 
 
 def facts(folder: Path) -> list[tuple[str, ...]]:
-    """(relation, country, then per language subject and object) rows: one per fact that has a name in every language."""
+    """(relation, country, subject and object per language) rows: one per fact that has a name in every language."""
     territories = _supplemental(folder, "territoryInfo")
     money = _supplemental(folder, "currencyData")
     names = {code: _names(folder, code) for code in LANGUAGES}
