@@ -211,18 +211,30 @@ def _row(draw: random.Random, a: str, b: str, centre: float, half: float, n: int
     }
 
 
+_VARIANTS = {
+    "paper": 0.3,
+    "sum": 0.2,
+    "per-byte": 0.4,
+    "mean-token": 2.0,
+    "pmi": 3.0,
+    "choice": 0.7,
+    "accuracy": 0.5,
+    "copy-rate": 0.1,
+    "control:shuffled-targets": 0.0,
+    "control:random-sources": 0.0,
+}
+
+
 def _scores(draw: random.Random) -> list[dict]:
     rows = []
     for a, b in [("all", "all"), *PAIRS]:
         n = 60 if a == "all" else 6
-        for variant, centre in (("paper", 0.3), ("sum", 0.2), ("per-byte", 0.4)):
+        for variant, centre in _VARIANTS.items():
             signature = f"clwtd|{a}-{b}|5 shots|5 draws|seed 0|gemma@abc|{variant}|v1"
             rows.append(_row(draw, a, b, centre, 0.05, n, signature) | {"stratum": "all", "variant": variant})
-        for stratum in ("identical-spelling", "control:shuffled-targets"):
-            centre = 0.5 if stratum[0] == "i" else 0.0
-            rows.append(
-                _row(draw, a, b, centre, 0.05, n, f"clwtd|{a}-{b}|{stratum}") | {"stratum": stratum, "variant": "paper"}
-            )
+        if a != "all":
+            row = _row(draw, a, b, 0.5, 0.05, n, f"clwtd|{a}-{b}|paper")
+            rows.append(row | {"stratum": "identical-spelling", "variant": "paper"})
     return rows
 
 

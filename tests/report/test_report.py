@@ -139,7 +139,7 @@ def test_answers_say_when_an_interval_contains_nothing(tables):
 
 def test_a_control_that_is_not_zero_is_reported(tables):
     rows = tables["score_summary"].to_pylist()
-    off = [r | {"value": 0.2, "low": 0.1, "high": 0.3} if "control" in r["stratum"] else r for r in rows]
+    off = [r | {"value": 0.2, "low": 0.1, "high": 0.3} if r["variant"].startswith("control") else r for r in rows]
     assert "do not come out at zero" in " ".join(
         findings.answers({"score_summary": from_rows("score_summary", off)})[0].sentences
     )

@@ -45,7 +45,7 @@ def is_main(stratum: str) -> bool:
 
 def is_control(row: dict) -> bool:
     """Whether a score row is a control, which must come out at zero."""
-    return any(mark in f"{row['stratum']} {row['variant']}" for mark in ("control", "shuffled", "random-"))
+    return row["variant"].startswith("control:")
 
 
 def lexicon_panels(concepts: pa.Table, words: pa.Table, languages: Sequence[str]) -> list[Panel]:
@@ -121,56 +121,50 @@ def benchmark_panels(items: pa.Table, languages: Sequence[str]) -> list[Panel]:
     ]
 
 
+# Variants by what their value is; a variant that is not listed is a difference of probabilities.
+SHARES = ("choice", "accuracy", "copy-rate", "chrf")
+NATS = ("mean-token", "pmi")
+_READINGS = {
+    "difference of probabilities": "Probability of the target after its source minus the mean after the wrong sources: "
+    "of the mean token (paper, as published), of the whole answer (sum), of the mean byte (per-byte, comparable "
+    "between tokenizers). Dots are means over items, bars 95 % intervals. Do not compare variants with one another.",
+    "nats": "The same contrast in log-probability: per token of the answer, and of the whole answer against all "
+    "candidate sources (pointwise mutual information).",
+    "share of items": "How often the right source is the best of all candidates (choice), the model's own answer is "
+    "the target (accuracy), or repeats the source (copy-rate).",
+}
+
+
+def unit(variant: str) -> str:
+    """What a variant of the score is measured in."""
+    return "share of items" if variant in SHARES else "nats" if variant in NATS else "difference of probabilities"
+
+
 def score_panels(score_summary: pa.Table, languages: Sequence[str]) -> list[Panel]:
     """Score per direction and variant, by stratum, and the controls."""
     rows = sorted(score_summary.to_pylist(), key=direction_order(languages))
     main = [r for r in rows if is_main(r["stratum"]) and not is_control(r)]
-    controls = [r for r in rows if is_control(r)]
-    strata = [r for r in rows if not is_main(r["stratum"]) and not is_control(r) and is_pooled(r)]
     panels = []
-    if main:
-        panels.append(
-            _score_dots(
-                "Score per direction and variant",
-                "Probability of the target after its source minus the mean after the wrong sources. Dots are means "
-                "over items, bars 95 % intervals; the variants normalise the answer's length differently and are not "
-                "comparable with one another. The rows of rates (greedy answer correct, copied) are shares of items.",
-                main,
-                "variant",
-            )
-        )
+    for kind, reading in _READINGS.items():
+        mine = [r for r in main if unit(r["variant"]) == kind]
+        if mine:
+            panels.append(_score_dots(f"Score per direction, {kind}", reading, mine, "variant", kind))
+    strata = [r for r in rows if not is_main(r["stratum"]) and r["variant"] == "paper"]
     if strata:
-        panels.append(
-            _score_dots(
-                "Score by stratum, all directions",
-                "The same score within groups of items. A score that lives on identical spellings is not translation.",
-                strata,
-                "stratum",
-            )
-        )
+        reading = "The published score within groups of items. What lives on identical spellings is not translation."
+        panels.append(_score_dots("Score by stratum", reading, strata, "stratum", "difference of probabilities"))
+    controls = [r for r in rows if is_main(r["stratum"]) and is_control(r)]
     if controls:
-        panels.append(
-            _score_dots(
-                "Controls",
-                "What the score gives where nothing can be known: these intervals must contain zero.",
-                controls,
-                "control",
-            )
-        )
+        reading = "What the score gives where nothing can be known: these intervals should contain zero."
+        panels.append(_score_dots("Controls", reading, controls, "variant", "difference of probabilities"))
     return panels
 
 
-def _score_dots(title: str, reading: str, rows: list[dict], by: str) -> Panel:
-    def series_name(row: dict) -> str:
-        return row["variant"] if by != "control" else f"{row['stratum']} · {row['variant']}".removeprefix("all · ")
-
-    def label(row: dict) -> str:
-        return row["stratum"] if by == "stratum" else direction(row)
-
+def _score_dots(title: str, reading: str, rows: list[dict], by: str, x: str) -> Panel:
     series: dict[str, list] = {}
     for row in rows:
-        series.setdefault(series_name(row), []).append((label(row), interval(row)))
-    figure = interval_dots(series, "score (difference of probabilities)", reference=0.0)
+        series.setdefault(row[by], []).append((direction(row), interval(row)))
+    figure = interval_dots(series, x, reference=None if x == "share of items" else 0.0)
     table = Numbers(
         ("direction", "stratum", "variant", "value [95 %]", "n", "signature"),
         tuple((direction(r), r["stratum"], r["variant"], interval(r), r["n"], r["signature"]) for r in rows),

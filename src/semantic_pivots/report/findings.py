@@ -41,6 +41,10 @@ def _percent(successes: int, n: int) -> str:
     return f"{100 * share.value:.0f}\u00a0% [{100 * share.low:.0f}, {100 * share.high:.0f}]"
 
 
+def _share(row: dict) -> str:
+    return f"{100 * row['value']:.0f}\u00a0% [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
+
+
 def _said(row: dict) -> str:
     return f"{interval_text(interval(row))}, n = {row['n']:,}"
 
@@ -50,19 +54,16 @@ def _finite(rows: Iterable[dict]) -> list[dict]:
 
 
 def _how_well(tables: Tables) -> Iterable[str]:
-    answers_table, summary = tables.get("answers"), tables.get("score_summary")
-    if answers_table is not None and answers_table.num_rows:
-        items = set(answers_table["item_id"].to_pylist())
-        first = [r for r in answers_table.to_pylist() if r["draw"] == 0]
-        right, copied = sum(r["correct"] for r in first), sum(r["copied"] for r in first)
-        yield (
-            "Asked with one draw of examples, the model's own answer is the translation for "
-            f"{_percent(right, len(first))} of {len(items):,} items; in {_percent(copied, len(first))} "
-            "it repeats the source."
-        )
+    summary = tables.get("score_summary")
     if summary is None:
         return
     rows = _finite(summary.to_pylist())
+    rates = {r["variant"]: r for r in rows if is_pooled(r) and is_main(r["stratum"])}
+    if "accuracy" in rates:
+        text = f"The model's own answer is the translation in {_share(rates['accuracy'])} of the cases"
+        if "copy-rate" in rates:
+            text += f", and repeats the source in {_share(rates['copy-rate'])}"
+        yield f"{text} (n = {rates['accuracy']['n']:,} items or concepts)."
     published = [r for r in rows if r["variant"] == "paper" and is_main(r["stratum"]) and not is_control(r)]
     pooled = [r for r in published if is_pooled(r)]
     single = sorted((r for r in published if not is_pooled(r)), key=lambda r: r["value"])

@@ -20,7 +20,7 @@ from semantic_pivots.statistics import Interval, wilson
 TABLES = {
     "lexicon": ("concepts", "words"),
     "benchmark": ("items",),
-    "score": ("score_summary", "answers"),
+    "score": ("score_summary",),
     "corpus": ("shards", "skipped"),
     "tokens": ("token_shards",),
     "count": ("pair_counts",),
@@ -123,12 +123,12 @@ def _benchmark(items: pa.Table) -> list[Line]:
     return [Line("benchmark", f"items in {len(pairs)} directions", f"{items.num_rows:,}")]
 
 
-def _score(summary: pa.Table | None, answers: pa.Table | None) -> list[Line]:
+def _score(summary: pa.Table) -> list[Line]:
     out = []
-    rows = summary.to_pylist() if summary is not None else []
+    rows = summary.to_pylist()
     for row in rows:
         if is_pooled(row) and is_control(row):
-            out.append(Line("score", f"control {row['stratum']} {row['variant']} (0 expected)", interval(row)))
+            out.append(Line("score", f"{row['variant']} (0 expected)", interval(row)))
         elif is_pooled(row) and is_main(row["stratum"]):
             out.append(Line("score", f"{row['variant']}, all directions", interval(row)))
     if not out:
@@ -137,9 +137,6 @@ def _score(summary: pa.Table | None, answers: pa.Table | None) -> list[Line]:
             for row in rows
             if row["variant"] == "paper" and is_main(row["stratum"])
         ]
-    if answers is not None and answers.num_rows:
-        flags = answers["correct"].to_pylist()
-        out.append(Line("score", "greedy answer is the translation", wilson(sum(flags), len(flags))))
     return out
 
 
