@@ -1,0 +1,124 @@
+"""The benchmark stage: CLWTD items for every ordered pair of languages (METHOD §1).
+
+The target is fixed and the source varies: distractors are wrong words of the *source* language, so that the score asks
+whether the model answers with the target because of what it was asked.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import permutations
+
+import pyarrow as pa
+
+from semantic_pivots.config import BenchmarkConfig
+from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon.distractors import choose, draw, is_variant
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.tables import from_rows
+from semantic_pivots.words import normalise
+
+VERSION = 1
+Concepts = dict[str, dict[str, str]]
+"""concept_id to its word in each language"""
+
+
+def keep_concepts(concepts: list[str], count: int, seed: int) -> list[str]:
+    """The concepts of a benchmark with `count` items per direction, in their given order; 0 keeps all.
+
+    A smaller benchmark is a subset of a larger one of the same seed.
+    """
+    if not count or count >= len(concepts):
+        return concepts
+    kept = set(sorted(concepts, key=lambda concept: (draw(seed, "concept", concept), concept))[:count])
+    return [concept for concept in concepts if concept in kept]
+
+
+def item_strata(source: str, target: str, pos: str, length_cut: int) -> list[str]:
+    """Tags of an item: part of speech, spelling shared by source and target, length of the target."""
+    a, b = normalise(source), normalise(target)
+    shared = {char for char in set(a) & set(b) if not char.isascii()}
+    tags = [f"pos:{pos}", "length:short" if len(target) <= length_cut else "length:long"]
+    tags.append("identical-spelling" if a == b else "different-spelling")
+    return tags + (["shared-characters"] if shared and a != b else [])
+
+
+def make_items(words: Concepts, pos: dict[str, str], kept: list[str], config: BenchmarkConfig) -> list[dict]:
+    """The items of all ordered language pairs; an item without enough distractors is left out.
+
+    Distractors come from the whole lexicon, also where few concepts are kept: a smaller benchmark asks the same items.
+    """
+    homonyms: dict[str, set[str]] = defaultdict(set)
+    for concept, by_language in words.items():
+        for word in by_language.values():
+            homonyms[normalise(word)].add(concept)
+    pools: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for concept, by_language in words.items():
+        for code, word in by_language.items():
+            pools[code, pos[concept]].append(word)
+    items = []
+    for source_language, target_language in permutations(config.languages, 2):
+        targets = sorted(len(words[concept][target_language]) for concept in words)
+        cut = targets[len(targets) // 2]
+        for concept in kept:
+            source, target = words[concept][source_language], words[concept][target_language]
+            barred = _barred(concept, words, homonyms)
+
+            def forbidden(word: str, source: str = source, target: str = target, barred: set[str] = barred) -> bool:
+                return normalise(word) in barred or is_variant(word, source) or is_variant(word, target)
+
+            item_id = f"{source_language}-{target_language}:{concept}"
+            pool = pools[source_language, pos[concept]]
+            distractors = choose(item_id, pool, forbidden, source, config.distractors, config.seed)
+            if len(distractors) == config.distractors:
+                items.append(
+                    {
+                        "item_id": item_id,
+                        "concept_id": concept,
+                        "source_language": source_language,
+                        "target_language": target_language,
+                        "source": source,
+                        "target": target,
+                        "distractors": distractors,
+                        "strata": item_strata(source, target, pos[concept], cut),
+                    }
+                )
+    return items
+
+
+def _barred(concept: str, words: Concepts, homonyms: dict[str, set[str]]) -> set[str]:
+    # Every word of every concept that shares a spelling with this one, in any language: 手紙 and 手纸 apart, a shared
+    # string is a possible translation.
+    related = set().union(*(homonyms[normalise(word)] for word in words[concept].values()))
+    return {normalise(word) for other in related for word in words[other].values()}
+
+
+def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """Items of all ordered pairs of the languages.
+
+    Raises:
+        InputError: fewer than two languages, or no item is left.
+    """
+    if len(config.languages) < 2:
+        raise InputError("benchmark.languages: expected at least two, a translation needs a source and a target")
+    if config.distractors < 1 or config.items_per_direction < 0:
+        raise InputError("benchmark.distractors must be at least 1 and items_per_direction at least 0")
+    pos = {row["concept_id"]: row["pos"] for row in inputs.table("concepts").to_pylist()}
+    words: Concepts = {concept: {} for concept in pos}
+    for row in inputs.table("words").to_pylist():
+        if row["language"] in config.languages:
+            words[row["concept_id"]][row["language"]] = row["word"]
+    words = {concept: found for concept, found in words.items() if len(found) == len(set(config.languages))}
+    kept = keep_concepts(list(words), config.items_per_direction, config.seed)
+    items = make_items(words, pos, kept, config)
+    dropped = len(kept) * len(config.languages) * (len(config.languages) - 1) - len(items)
+    work.note("items", len(items))
+    work.note("items_without_enough_distractors", dropped)
+    if not items:
+        raise InputError(
+            f"benchmark: no item has {config.distractors} distractors among {len(words)} concepts in all of "
+            f"{', '.join(config.languages)}: lower benchmark.distractors or give a larger lexicon"
+        )
+    if dropped:
+        work.warn(f"{dropped} items have fewer than {config.distractors} distractors and were left out")
+    return {"items": from_rows("items", items)}

@@ -1,0 +1,112 @@
+"""The lexicon stage: which concepts a study asks about, as one word in each of its languages.
+
+A lexicon is a TSV file with the columns concept_id, pos and one per language; `X.source` and `X.licence` columns, where
+present, say where the word of language X comes from. Two lexicons ship: `cldr` (everyday nouns, seven languages, one
+picture each) and `clwtd-open` (verbs and adjectives too, joined from dictionaries).
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import pyarrow as pa
+
+from semantic_pivots.config import LexiconConfig
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.tables import from_rows
+from semantic_pivots.words import language, normalise
+
+VERSION = 1
+SHIPPED = {"cldr": ("cldr", "Unicode-3.0"), "clwtd-open": ("", "")}
+"""Lexicons inside the package: source and licence of every word, where the file itself does not say."""
+
+
+def lexicon_path(source: str) -> Path:
+    """The file of a lexicon, shipped or the user's.
+
+    Raises:
+        InputError: there is no such lexicon.
+    """
+    shipped = Path(str(resources.files("semantic_pivots").joinpath(f"data/{source}.tsv")))
+    if source in SHIPPED and shipped.exists():
+        return shipped
+    path = Path(source)
+    if not path.is_file():
+        hint = nearest(source, SHIPPED)
+        raise InputError(f"lexicon.source {source!r}: expected one of {', '.join(SHIPPED)} or a TSV file{hint}")
+    return path
+
+
+def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]:
+    """The rows of a lexicon, by column; cells of the wanted languages may be empty.
+
+    Raises:
+        InputError: a column is missing, a row has the wrong number of cells, a concept appears twice, or bad UTF-8.
+    """
+    try:
+        lines = path.read_bytes().decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}; expected a UTF-8 TSV file, convert it") from error
+    columns = lines[0].split("\t") if lines else []
+    missing = [column for column in ("concept_id", "pos", *languages) if column not in columns]
+    if missing:
+        raise InputError(
+            f"{path}: no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}: "
+            "name the languages it covers in `languages`, or add the columns"
+        )
+    rows: dict[str, dict[str, str]] = {}
+    for number, line in enumerate(lines[1:], 2):
+        cells = line.split("\t")
+        if not line.strip():
+            continue
+        if len(cells) != len(columns):
+            raise InputError(f"{path}, line {number}: {len(cells)} cells, expected {len(columns)} (tab-separated)")
+        row = dict(zip(columns, cells, strict=True))
+        if not row["concept_id"] or row["concept_id"] in rows:
+            raise InputError(f"{path}, line {number}: concept_id {row['concept_id']!r} is empty or not unique")
+        rows[row["concept_id"]] = row
+    return list(rows.values())
+
+
+def lexicon_tables(rows: list[dict[str, str]], languages: tuple[str, ...], source: str, licence: str) -> dict:
+    """The tables `concepts` and `words` of the concepts that have a word in every language."""
+    concepts, words = [], []
+    for row in rows:
+        if not all(row[code].strip() for code in languages):
+            continue
+        spellings = {normalise(row[code]) for code in languages}
+        strata = [f"pos:{row['pos']}"] + (["shared-spelling"] if len(spellings) < len(languages) else [])
+        concepts.append({"concept_id": row["concept_id"], "pos": row["pos"], "strata": strata})
+        words += [
+            {
+                "concept_id": row["concept_id"],
+                "language": code,
+                "word": row[code].strip(),
+                "source": row.get(f"{code}.source", source),
+                "licence": row.get(f"{code}.licence", licence),
+            }
+            for code in languages
+        ]
+    return {"concepts": from_rows("concepts", concepts), "words": from_rows("words", words)}
+
+
+def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """Concepts that have a word in every language of the study.
+
+    Raises:
+        InputError: unknown lexicon or language, a malformed file, or no concept in all the languages.
+    """
+    for code in config.languages:
+        language(code)
+    rows = read_lexicon(lexicon_path(config.source), config.languages)
+    source, licence = SHIPPED.get(config.source, (Path(config.source).name, "as the file says"))
+    tables = lexicon_tables(rows, config.languages, source, licence)
+    work.note("concepts", tables["concepts"].num_rows)
+    if not tables["concepts"].num_rows:
+        raise InputError(
+            f"lexicon {config.source}: no concept has a word in every one of {', '.join(config.languages)}: "
+            "give fewer languages or another lexicon"
+        )
+    return tables
