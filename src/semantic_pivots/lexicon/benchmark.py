@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.lexicon.distractors import choose, draw, is_variant
+from semantic_pivots.lexicon.distractors import Pool, choose, draw, is_variant
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import normalise
@@ -52,10 +52,11 @@ def make_items(words: Concepts, pos: dict[str, str], kept: list[str], config: Be
     for concept, by_language in words.items():
         for word in by_language.values():
             homonyms[normalise(word)].add(concept)
-    pools: dict[tuple[str, str], list[str]] = defaultdict(list)
+    members: dict[tuple[str, str], list[str]] = defaultdict(list)
     for concept, by_language in words.items():
         for code, word in by_language.items():
-            pools[code, pos[concept]].append(word)
+            members[code, pos[concept]].append(word)
+    pools = {key: Pool(found, config.seed) for key, found in members.items()}
     items = []
     for source_language, target_language in permutations(config.languages, 2):
         targets = sorted(len(words[concept][target_language]) for concept in words)

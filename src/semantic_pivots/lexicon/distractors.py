@@ -1,13 +1,14 @@
 """Wrong source-language words for an item: same part of speech, alike in length, never a translation.
 
-Ranking needs no model: among the concepts whose words may serve, those of like length come first, ties in an order
-drawn from the item. An embedding's nearest neighbours make harder distractors; pass their order as `near`.
+Without an embedding the candidates are words of like length, at a place drawn from the item; with one, its nearest
+neighbours come first and make the item harder.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from semantic_pivots.words import normalise
 
@@ -23,9 +24,33 @@ def is_variant(word: str, other: str) -> bool:
     return word in other or other in word
 
 
+class Pool:
+    """Words of one language and part of speech, by length and within a length in an order drawn from the seed."""
+
+    def __init__(self, words: Iterable[str], seed: int):
+        self.words = sorted(set(words), key=lambda word: (len(word), draw(seed, word), word))
+        self.lengths = [len(word) for word in self.words]
+
+    def around(self, word: str, place: int) -> Iterator[str]:
+        """Every word, those as long as `word` first (from `place` on, cyclically), then shorter and longer in turn."""
+        low, high = bisect_left(self.lengths, len(word)), bisect_left(self.lengths, len(word) + 1)
+        same = self.words[low:high]
+        if same:
+            place %= len(same)
+            yield from same[place:]
+            yield from same[:place]
+        while low > 0 or high < len(self.words):
+            if low > 0:
+                low -= 1
+                yield self.words[low]
+            if high < len(self.words):
+                yield self.words[high]
+                high += 1
+
+
 def choose(
     item_id: str,
-    candidates: Iterable[str],
+    pool: Pool,
     forbidden: Callable[[str], bool],
     source: str,
     count: int,
@@ -36,26 +61,18 @@ def choose(
 
     Args:
         item_id: identifier of the item.
-        candidates: words of the source language with the item's part of speech.
+        pool: words of the source language with the item's part of speech.
         forbidden: whether a word may not serve (a translation or variant of source or target).
-        source: the right word; those of like length are preferred.
+        source: the right word; words of like length are preferred.
         count: how many are wanted.
         seed: of the study.
-        near: words in order of similarity, taken before all others.
+        near: words in order of similarity to the source, taken before all others.
     """
-    order = {word: rank for rank, word in enumerate(near)}
-    ranked = sorted(
-        {word for word in candidates if not forbidden(word)},
-        key=lambda word: (
-            order.get(word, len(order)),
-            abs(len(word) - len(source)) // 2,
-            draw(seed, item_id, word),
-            word,
-        ),
-    )
-    chosen: list[str] = []
-    for word in ranked:
-        # Distractors that contain one another would be one distractor asked twice.
-        if len(chosen) < count and normalise(word) not in {normalise(other) for other in chosen}:
-            chosen.append(word)
-    return sorted(chosen, key=lambda word: (draw(seed, item_id, "order", word), word))
+    chosen: dict[str, str] = {}
+    for words in (near, pool.around(source, draw(seed, item_id))):
+        for word in words:
+            if len(chosen) == count:
+                break
+            if normalise(word) not in chosen and not forbidden(word):
+                chosen[normalise(word)] = word
+    return sorted(chosen.values(), key=lambda word: (draw(seed, item_id, word), word))

@@ -1,0 +1,29 @@
+"""`pivots lexicon ...`: derive the lexicons that ship, from the packages they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Build lexicons from dictionaries.", no_args_is_help=True)
+
+
+@app.command()
+def derive(
+    package: Annotated[Path, typer.Argument(help="unpacked npm package cldr-annotations-full")],
+    out: Annotated[Path, typer.Option(help="TSV file to write; the files of hand-made choices are read beside it")],
+) -> None:
+    """Derive the everyday lexicon from CLDR's emoji names."""
+    from semantic_pivots.errors import InputError
+    from semantic_pivots.lexicon import cldr
+
+    for name in ("cldr_choices.txt", "cldr_excluded.txt"):
+        if not (out.parent / name).exists():
+            raise InputError(f"{out.parent / name} is missing: write to a folder that has it (it may be empty)")
+    rows, rejected = cldr.derive(package, out.parent)
+    if rejected:
+        raise InputError(f"cldr_choices.txt: CLDR does not offer {'; '.join(rejected)}: choose one of its words")
+    cldr.write(rows, out)
+    typer.echo(f"{out}: {len(rows)} concepts")

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from semantic_pivots import run
+from semantic_pivots.config import BenchmarkConfig, LexiconConfig
+from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon import cldr
+from semantic_pivots.lexicon.benchmark import benchmark_stage, keep_concepts
+from semantic_pivots.lexicon.build import lexicon_path, lexicon_stage, read_lexicon
+from semantic_pivots.lexicon.distractors import Pool, choose, is_variant
+from semantic_pivots.tables import conform
+from semantic_pivots.words import normalise
+
+SEVEN = ("en", "fr", "zh", "ja", "de", "es", "ru")
+
+
+def publish(folder: Path, lexicon: LexiconConfig, benchmark: BenchmarkConfig) -> run.Inputs:
+    def first(work: run.Work) -> dict:
+        return lexicon_stage(lexicon, run.Inputs({}), work)
+
+    def second(work: run.Work) -> dict:
+        return benchmark_stage(benchmark, run.Inputs({"lexicon": folder / "lexicon"}), work)
+
+    run.publish("lexicon", {}, folder / "lexicon", first, conform)
+    run.publish("benchmark", {}, folder / "benchmark", second, conform)
+    return run.Inputs({"lexicon": folder / "lexicon", "benchmark": folder / "benchmark"})
+
+
+@pytest.fixture(scope="module")
+def everyday(tmp_path_factory):
+    return publish(tmp_path_factory.mktemp("runs"), LexiconConfig(), BenchmarkConfig(seed=3))
+
+
+def test_the_shipped_everyday_lexicon_is_complete_and_one_to_one():
+    rows = read_lexicon(lexicon_path("cldr"), SEVEN)
+    assert len(rows) >= 450
+    for code in SEVEN:
+        words = [row[code] for row in rows]
+        assert all(cldr.is_single_word(word, code) for word in words)
+        assert len({normalise(word) for word in words}) == len(words)
+
+
+def test_items_cover_every_direction_with_the_same_concepts(everyday):
+    items = everyday.table("items").to_pylist()
+    directions = {}
+    for item in items:
+        assert item["item_id"] == f"{item['source_language']}-{item['target_language']}:{item['concept_id']}"
+        directions.setdefault((item["source_language"], item["target_language"]), []).append(item["concept_id"])
+    assert len(directions) == 12
+    assert len({tuple(concepts) for concepts in directions.values()}) == 1
+
+
+def test_distractors_are_wrong_words_of_the_source_language(everyday):
+    words: dict[tuple[str, str], str] = {}
+    concepts: dict[str, set[str]] = {}
+    for row in everyday.table("words").to_pylist():
+        words[row["concept_id"], row["language"]] = row["word"]
+        concepts.setdefault(normalise(row["word"]), set()).add(row["concept_id"])
+    by_language = {code: {w for (_, c), w in words.items() if c == code} for code in ("en", "fr", "zh", "ja")}
+    for item in everyday.table("items").to_pylist():
+        own = {normalise(words[item["concept_id"], code]) for code in ("en", "fr", "zh", "ja")}
+        assert len(set(item["distractors"])) == 9
+        for word in item["distractors"]:
+            assert word in by_language[item["source_language"]]
+            assert not is_variant(word, item["source"])
+            assert not is_variant(word, item["target"])
+            # No concept that this distractor can stand for shares a spelling with the item's concept.
+            stands_for = {normalise(words[c, code]) for c in concepts[normalise(word)] for code in by_language}
+            assert not (stands_for & own)
+
+
+def test_items_do_not_depend_on_how_many_are_kept(everyday, tmp_path):
+    few = publish(tmp_path, LexiconConfig(), BenchmarkConfig(seed=3, items_per_direction=20)).table("items")
+    assert few.num_rows == 240
+    every = {item["item_id"]: item for item in everyday.table("items").to_pylist()}
+    assert all(every[item["item_id"]] == item for item in few.to_pylist())
+
+
+def test_smaller_benchmarks_are_subsets():
+    concepts = [f"c{k}" for k in range(50)]
+    kept = [keep_concepts(concepts, count, seed=1) for count in (5, 10, 30)]
+    assert all(set(a) < set(b) for a, b in pairwise(kept))
+    assert keep_concepts(concepts, 10, seed=1) != keep_concepts(concepts, 10, seed=2)
+
+
+def test_similar_words_come_first_and_length_decides_otherwise():
+    pool = Pool(["cat", "dog", "elephant", "hippopotamus", "cow"], seed=0)
+    chosen = choose("x", pool, {"cow"}.__contains__, "pig", 3, 0, near=["hippopotamus"])
+    assert set(chosen) == {"hippopotamus", "cat", "dog"}
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("concept_id\tpos\ten\n", "no column fr"),
+        ("concept_id\tpos\ten\tfr\na\tnoun\tdog\n", "line 2: 3 cells, expected 4"),
+        ("concept_id\tpos\ten\tfr\na\tnoun\tdog\tchien\na\tnoun\tcat\tchat\n", "line 3: concept_id 'a'"),
+        ("concept_id\tpos\ten\tfr\na\tnoun\tdog\t\n", "no concept has a word in every one"),
+        ("concept_id\tpos\ten\tfr\na\tnoun\tdog\tchien\n", "no item has 9 distractors"),
+    ],
+)
+def test_a_lexicon_that_cannot_be_used_says_why(tmp_path, text, message):
+    source = write(tmp_path / "words.tsv", text)
+    with pytest.raises(InputError, match=message):
+        publish(
+            tmp_path,
+            LexiconConfig(languages=("en", "fr"), source=source),
+            BenchmarkConfig(languages=("en", "fr")),
+        )
+
+
+def test_a_misspelt_lexicon_names_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'cldr'"):
+        lexicon_path("cldrr")
+
+
+def test_hand_made_choices_take_only_words_cldr_offers():
+    entry = {"tts": ["Blutstropfen"], "default": ["Medizin"]}
+    assert cldr._is_offered("Blut", entry, "de")
+    assert not cldr._is_offered("Wasser", entry, "de")
