@@ -249,7 +249,7 @@ def _converted(parts: list[Path], name: str, digest: str, cache: str) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cache folder {folder.parent} cannot be made: {_first_line(error)}; set `cache`") from error
-    with _locked(folder.with_suffix(".lock")):
+    with _locked(folder.with_name(f".{folder.name}.lock")):
         if (folder / "config.json").exists():
             return folder
         found = _sha256(parts)

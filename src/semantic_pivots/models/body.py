@@ -1,0 +1,115 @@
+"""A causal language model in two halves: the decoder up to its final norm, and whatever the model does after it.
+
+The second half is the model's own forward with its decoder's output replaced, so that scales, biases and soft caps of any
+family are the model's own and there is no table of architectures. The head then runs on the gathered positions only.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import types
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+
+class Body:
+    """The decoder and the head of one model, called apart."""
+
+    def __init__(self, model: Any):
+        self.model = model
+        self.decoder = model.get_decoder()
+        self.device = next(model.parameters()).device
+        self.dtype = next(model.parameters()).dtype
+        self._takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
+        config = model.config.get_text_config(decoder=True)
+        self.vocabulary = int(getattr(config, "vocab_size", 0) or model.get_output_embeddings().weight.shape[0])
+        self.layers = int(getattr(config, "num_hidden_layers", 1))
+        self.width = int(config.hidden_size)
+        inner = getattr(config, "intermediate_size", None) or getattr(config, "ffn_dim", None)
+        self.inner = int(inner) if isinstance(inner, int) else 4 * self.width
+        self.heads = int(getattr(config, "num_attention_heads", 1) or 1)
+        self.key_heads = int(getattr(config, "num_key_value_heads", None) or self.heads)
+        self.head_width = int(getattr(config, "head_dim", None) or self.width // self.heads)
+        self.longest = int(getattr(config, "max_position_embeddings", 0) or 0)
+
+    def hidden(
+        self,
+        ids: torch.Tensor,
+        cache: Any = None,
+        mask: torch.Tensor | None = None,
+        positions: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(rows, tokens, width) final hidden states of (rows, tokens) ids; padding is on the right and needs no mask."""
+        extra: dict[str, Any] = {}
+        if mask is not None:
+            extra["attention_mask"] = mask
+        if positions is not None and self._takes_positions:
+            extra["position_ids"] = positions
+        out = self.decoder(input_ids=ids, past_key_values=cache, use_cache=cache is not None, **extra)
+        return out.last_hidden_state
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(rows, vocabulary) logits of (rows, width) final hidden states, by the model's own head."""
+        rows = hidden.unsqueeze(0)
+        replaced = self.decoder.__dict__.get("forward")
+        self.decoder.forward = lambda *args, **kwargs: BaseModelOutputWithPast(last_hidden_state=rows)
+        try:
+            ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=self.device)
+            return self.model(input_ids=ids, use_cache=False).logits[0]
+        finally:
+            if replaced is None:
+                del self.decoder.forward
+            else:
+                self.decoder.forward = replaced
+
+    def new_cache(self) -> DynamicCache:
+        """An empty cache of the model's own layer kinds."""
+        return DynamicCache(config=self.model.config)
+
+    def can_share(self, cache: DynamicCache) -> bool:
+        """Whether a filled cache consists of keys and values only (no recurrent state that reading would change)."""
+        return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
+
+
+def shared(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
+    """A cache of len(rows) rows that reads row `rows[i]` of `cache` for row i, and keeps nothing it is given.
+
+    Keys of the prefix are copied for one layer at a time, so that memory does not grow with the number of layers.
+    """
+    return _with_layers(cache, [_reading(layer, rows) for layer in cache.layers])
+
+
+def repeated(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
+    """A cache of len(rows) rows copied from `cache`, which grows as it is used."""
+    layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in layers:
+        if isinstance(layer, DynamicLayer) and layer.is_initialized:
+            layer.batch_select_indices(rows)
+    return _with_layers(cache, layers)
+
+
+def _with_layers(cache: DynamicCache, layers: list[Any]) -> DynamicCache:
+    twin = copy.copy(cache)
+    twin.layers = layers
+    return twin
+
+
+def _reading(layer: Any, rows: torch.Tensor) -> Any:
+    twin = copy.copy(layer)
+    single = bool(layer.is_initialized) and layer.keys.shape[0] == 1
+
+    def update(self: Any, keys: torch.Tensor, values: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if not self.is_initialized:
+            return keys, values
+        if single:
+            before = [old.expand(len(rows), -1, -1, -1) for old in (self.keys, self.values)]
+        else:
+            before = [old.index_select(0, rows) for old in (self.keys, self.values)]
+        return torch.cat([before[0], keys], dim=-2), torch.cat([before[1], values], dim=-2)
+
+    twin.update = types.MethodType(update, twin)
+    return twin

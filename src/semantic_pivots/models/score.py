@@ -1,0 +1,330 @@
+"""Log-probabilities of answers after prompts: exact, and at the cost of what differs between the prompts.
+
+Each shared prefix is computed once and its keys are read by every row that continues it; rows are padded on the right and
+carry no mask, since nothing real comes after the padding; the head runs on the positions that predict answer tokens, in
+slices that bound the vocabulary's memory. Nothing is approximated: in float32 the figures equal a plain forward of each
+prompt to 1e-5 nats, and that is checked on the first request of every model. Chosen against one padded batch of whole
+prompts (the usual way), which feeds a 5-shot prompt ten times per item and computes a vocabulary for each of its tokens.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.models.body import Body, repeated, shared
+from semantic_pivots.models.prefixes import Group, Row, plan
+from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
+
+_HEAD_BYTES = 96_000_000
+_CPU_BYTES = 256_000_000
+_TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An answer's (tokens,) float32 log-probabilities in nats, and the most probable token at each of its positions."""
+
+    logprobs: np.ndarray
+    best: np.ndarray
+
+
+def answer_logprobs(model: Any, tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[np.ndarray]:
+    """The log-probability of every token of each answer after its prompt.
+
+    Args:
+        model: a causal language model of transformers.
+        tokenizer: its fast tokenizer.
+        prompts: texts before the answers; those with a common beginning share its computation, in any order.
+        answers: texts of the answers, their leading space included.
+
+    Returns:
+        One float32 array per pair, natural logarithms, as long as the answer has tokens.
+
+    Raises:
+        InputError: an answer is empty or merges with its prompt, or a text is longer than the model's context.
+    """
+    return [scored.logprobs for scored in Scorer(model, tokenizer).score(prompts, answers)]
+
+
+class Scorer:
+    """Scores and continues prompts with one model, within a budget of tokens and memory per forward pass."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        batch_tokens: int = 4096,
+        memory_bytes: int = 0,
+        notice: Callable[[str], None] | None = None,
+    ):
+        self.tokenizer = tokenizer
+        self.body = Body(model)
+        self.batch_tokens = batch_tokens
+        self.memory_bytes = memory_bytes or _memory_budget(self.body.device)
+        self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
+        self.sharing = True
+        self._verified = False
+
+    @torch.inference_mode()
+    def score(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Scored]:
+        """Log-probabilities of each answer after its prompt, in the given order."""
+        spans = answer_spans(self.tokenizer, prompts, answers)
+        if not spans:
+            return []
+        self._check_length(max(len(span.ids) for span in spans))
+        if not self._verified:
+            self._verify(spans[0])
+        return self._score(spans)
+
+    @torch.inference_mode()
+    def greedy(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
+        """The most probable continuation of each prompt up to a line's end, without surrounding space."""
+        ids = prompt_ids(self.tokenizer, prompts)
+        if not ids:
+            return []
+        self._check_length(max(map(len, ids)) + max_new_tokens)
+        texts = [""] * len(ids)
+        groups = self._groups([[*prompt, 0] for prompt in ids], [len(prompt) for prompt in ids])
+        for pack in self._packs(groups):
+            rows = [row for group in pack for row in group.rows]
+            for row, text in zip(rows, self._within_memory(pack, self._continue, max_new_tokens), strict=True):
+                for request in row.requests:
+                    texts[request] = text
+        return texts
+
+    def _score(self, spans: list[AnswerSpan]) -> list[Scored]:
+        results: list[Scored | None] = [None] * len(spans)
+        groups = self._groups([span.ids for span in spans], [span.start for span in spans])
+        for pack in self._packs(groups):
+            for request, scored in self._within_memory(pack, self._read, spans):
+                results[request] = scored
+        return [scored for scored in results if scored is not None]
+
+    def _groups(self, sequences: list[list[int]], starts: list[int]) -> list[Group]:
+        if self.sharing:
+            return plan(sequences, starts)
+        return [Group([], [Row(ids[:-1], [index])]) for index, ids in enumerate(sequences)]
+
+    def _packs(self, groups: list[Group]) -> Iterator[list[Group]]:
+        """Groups of equal prefix length, put together up to the budget; a group that exceeds it is cut by rows."""
+        pack: list[Group] = []
+        # equal length spares a mask between prefix and row: batches need no padding in the middle
+        for group in sorted(groups, key=lambda g: len(g.prefix)):
+            if pack and (len(pack[0].prefix) != len(group.prefix) or not self._fits([*pack, group])):
+                yield pack
+                pack = []
+            if self._fits([group]):
+                pack.append(group)
+                continue
+            rows = sorted(group.rows, key=lambda row: len(row.tokens))
+            while rows:
+                count = len(rows)
+                while count > 1 and not self._fits([Group(group.prefix, rows[:count])]):
+                    count = (count + 1) // 2
+                yield [Group(group.prefix, rows[:count])]
+                rows = rows[count:]
+        if pack:
+            yield pack
+
+    def _fits(self, pack: list[Group]) -> bool:
+        body, item = self.body, self.body.dtype.itemsize
+        prefix = len(pack[0].prefix)
+        rows = sum(len(group.rows) for group in pack)
+        longest = max(len(row.tokens) for group in pack for row in group.rows)
+        fed = max(len(pack) * prefix, rows * longest)
+        activations = fed * (8 * body.width + 3 * body.inner) * item
+        kept = len(pack) * prefix * body.layers * body.key_heads * body.head_width * 2 * item
+        # one layer's keys and values, joined, and repeated once more where heads share them
+        joined = 2 * rows * (prefix + longest) * (body.key_heads + body.heads) * body.head_width * item
+        return fed <= self.batch_tokens and activations + kept + joined <= self.memory_bytes
+
+    def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: Any) -> list:
+        """Run a pack; when memory runs out, halve the budget, say so, and run its halves."""
+        try:
+            return run(pack, *arguments)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            rows = sum(len(group.rows) for group in pack)
+            if rows == 1:
+                raise InputError(
+                    "out of memory on a single prompt; use a smaller model or dtype, or another device"
+                ) from error
+        self.batch_tokens, self.memory_bytes = max(1, self.batch_tokens // 2), max(1, self.memory_bytes // 2)
+        self.notice(f"out of memory on {rows} rows: continuing with {self.batch_tokens} tokens per forward pass")
+        if self.body.device.type == "cuda":
+            torch.cuda.empty_cache()
+        first, second = _halves(pack)
+        return self._within_memory(first, run, *arguments) + self._within_memory(second, run, *arguments)
+
+    def _prefix(self, pack: list[Group]) -> Any:
+        if not pack[0].prefix:
+            return None
+        cache = self.body.new_cache()
+        self.body.hidden(self._tensor([group.prefix for group in pack]), cache)
+        return cache
+
+    def _owners(self, pack: list[Group]) -> torch.Tensor:
+        owners = [index for index, group in enumerate(pack) for _ in group.rows]
+        return torch.tensor(owners, device=self.body.device)
+
+    def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[tuple[int, Scored]]:
+        """The answers of one pack: hidden states of the rows, gathered where an answer's token is predicted."""
+        prefix = len(pack[0].prefix)
+        cache = self._prefix(pack)
+        rows = [row for group in pack for row in group.rows]
+        hidden = self.body.hidden(
+            self._padded([row.tokens for row in rows]), shared(cache, self._owners(pack)) if cache is not None else None
+        )
+        # one head row per (row, position), however many answers read it
+        places: dict[tuple[int, int], int] = {}
+        reads: list[tuple[int, list[int]]] = []
+        for number, row in enumerate(rows):
+            for request in row.requests:
+                span = spans[request]
+                positions = range(span.start - 1 - prefix, span.end - 1 - prefix)
+                reads.append((request, [places.setdefault((number, at), len(places)) for at in positions]))
+        at = torch.tensor(list(places), device=self.body.device)
+        gathered = hidden[at[:, 0], at[:, 1]]
+        del hidden, cache
+        wanted_rows = np.array([place for _, used in reads for place in used])
+        wanted_tokens = np.array([token for request, _ in reads for token in spans[request].answer])
+        logprobs, best = self._head(gathered, wanted_rows, wanted_tokens)
+        results, offset = [], 0
+        for request, used in reads:
+            part = slice(offset, offset + len(used))
+            results.append((request, Scored(logprobs[part], best[used])))
+            offset += len(used)
+        return results
+
+    def _head(self, hidden: torch.Tensor, rows: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(k,) log-probabilities of tokens[i] at hidden row rows[i], and the (n,) most probable token of each row."""
+        logprobs = np.empty(len(rows), dtype=np.float32)
+        best = np.empty(len(hidden), dtype=np.int64)
+        step = max(1, _HEAD_BYTES // (self.body.vocabulary * 8))
+        for first in range(0, len(hidden), step):
+            logits = self.body.logits(hidden[first : first + step]).float()
+            best[first : first + step] = logits.argmax(-1).cpu().numpy()
+            normaliser = torch.logsumexp(logits, -1)
+            here = np.flatnonzero((rows >= first) & (rows < first + step))
+            at = torch.from_numpy(rows[here] - first).to(logits.device)
+            chosen = logits[at, torch.from_numpy(tokens[here]).to(logits.device)] - normaliser[at]
+            logprobs[here] = chosen.cpu().numpy()
+        return logprobs, best
+
+    def _continue(self, pack: list[Group], max_new_tokens: int) -> list[str]:
+        """The greedy continuation of each row of one pack."""
+        device = self.body.device
+        prefix = len(pack[0].prefix)
+        rows = [row.tokens for group in pack for row in group.rows]
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        cache = self._prefix(pack)
+        cache = repeated(cache, self._owners(pack)) if cache is not None else self.body.new_cache()
+        hidden = self.body.hidden(self._padded(rows), cache)
+        last = hidden[torch.arange(len(rows), device=device), lengths - 1]
+        width = int(lengths.max())
+        mask = torch.cat(
+            [
+                torch.ones(len(rows), prefix, dtype=torch.long, device=device),
+                (torch.arange(width, device=device)[None] < lengths[:, None]).long(),
+            ],
+            dim=1,
+        )
+        written: list[list[int]] = [[] for _ in rows]
+        alive = list(range(len(rows)))
+        for step in range(max_new_tokens):
+            tokens = self._best(last)
+            keep = []
+            for slot, (row, token) in enumerate(zip(alive, tokens.tolist(), strict=True)):
+                written[row].append(token)
+                if not self._ended(written[row]):
+                    keep.append(slot)
+            if not keep or step == max_new_tokens - 1:
+                break
+            chosen = torch.tensor(keep, device=device)
+            if len(keep) < len(alive):
+                cache.batch_select_indices(chosen)
+                alive = [alive[slot] for slot in keep]
+            mask = torch.cat([mask[chosen], torch.ones(len(keep), 1, dtype=torch.long, device=device)], dim=1)
+            positions = mask.sum(1, keepdim=True) - 1
+            last = self.body.hidden(tokens[chosen][:, None], cache, mask, positions)[:, -1]
+        return [self._text(ids) for ids in written]
+
+    def _best(self, hidden: torch.Tensor) -> torch.Tensor:
+        step = max(1, _HEAD_BYTES // (self.body.vocabulary * 8))
+        return torch.cat([self.body.logits(part).argmax(-1) for part in hidden.split(step)])
+
+    def _ended(self, ids: list[int]) -> bool:
+        return ids[-1] == self.tokenizer.eos_token_id or "\n" in self.tokenizer.decode(ids).lstrip(" ")
+
+    def _text(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True).split("\n")[0].strip()
+
+    def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
+        return torch.tensor(rows, dtype=torch.long, device=self.body.device)
+
+    def _padded(self, rows: list[list[int]]) -> torch.Tensor:
+        """Padding on the right with each row's own last token, which is always a token of the vocabulary."""
+        longest = max(map(len, rows))
+        return self._tensor([row + row[-1:] * (longest - len(row)) for row in rows])
+
+    def _check_length(self, tokens: int) -> None:
+        if self.body.longest and tokens > self.body.longest:
+            raise InputError(
+                f"a prompt with its answer has {tokens} tokens, the model's context {self.body.longest}; use fewer shots"
+            )
+
+    def _verify(self, span: AnswerSpan) -> None:
+        """Score one request by a plain forward too; a model whose cache does not reproduce it is read without one."""
+        self._verified = True
+        logits = self.body.model(input_ids=self._tensor([span.ids])).logits[0, span.start - 1 : span.end - 1].float()
+        chosen = torch.tensor(span.answer, device=logits.device)[:, None]
+        plain = torch.log_softmax(logits, -1).gather(1, chosen)[:, 0].cpu().numpy()
+        bound = _TOLERANCE.get(self.body.dtype, 1e-3)
+        for sharing in (True, False):
+            self.sharing = sharing
+            try:
+                # two answers behind one prompt, so that the prefix is really shared
+                twin = AnswerSpan([*span.ids[: span.start], span.ids[0]], span.start, span.start + 1)
+                found = self._score([span, twin])[0].logprobs
+            except (AttributeError, TypeError, ValueError, IndexError) as error:
+                difference = f"{type(error).__name__}: {error}"
+            else:
+                if np.abs(found - plain).max() <= bound:
+                    return
+                difference = f"a difference of {np.abs(found - plain).max():.2g} nats"
+            if sharing:
+                self.notice(
+                    f"the model's cache does not reproduce its plain forward ({difference}): slower, without it"
+                )
+        raise InputError(
+            f"{type(self.body.model).__name__} cannot be scored: decoder and head called apart give {difference}"
+        )
+
+
+def _memory_budget(device: torch.device) -> int:
+    """Bytes one forward pass may take: a quarter GB on a CPU, where larger batches gain nothing, half of what is free
+    on an accelerator."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] // 2)
+    return _CPU_BYTES
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "alloc" in text
+
+
+def _halves(pack: list[Group]) -> tuple[list[Group], list[Group]]:
+    if len(pack) > 1:
+        return pack[: len(pack) // 2], pack[len(pack) // 2 :]
+    group = pack[0]
+    middle = len(group.rows) // 2
+    return [Group(group.prefix, group.rows[:middle])], [Group(group.prefix, group.rows[middle:])]

@@ -1,0 +1,117 @@
+"""Where an answer lies among the tokens of prompt + answer, for any tokenizer, by the offsets of one tokenisation.
+
+The published script hard-codes two token ids of one tokenizer; offsets need none. A tokenizer that merges the end of the
+prompt with the start of the answer has no answer span at all: that is an error that names the text, raised before a model
+runs, not a wrong figure after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from semantic_pivots.errors import InputError
+
+
+@dataclass(frozen=True)
+class AnswerSpan:
+    """Token ids of prompt + answer; the answer's tokens are ids[start:end]. Trailing special tokens are left out."""
+
+    ids: list[int]
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.start < self.end == len(self.ids):
+            raise ValueError(f"answer span {self.start}:{self.end} of {len(self.ids)} tokens")
+
+    @property
+    def answer(self) -> list[int]:
+        """The answer's token ids."""
+        return self.ids[self.start : self.end]
+
+
+def answer_span(tokenizer: Any, prompt: str, answer: str) -> tuple[list[int], int, int]:
+    """(ids, start, end) of one prompt and answer. Raises InputError like `answer_spans`."""
+    span = answer_spans(tokenizer, [prompt], [answer])[0]
+    return span.ids, span.start, span.end
+
+
+def answer_spans(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[AnswerSpan]:
+    """The answer span of each pair, from one tokenisation of each prompt + answer.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers.
+        prompts: texts before the answers.
+        answers: texts of the answers, their leading space included.
+
+    Raises:
+        InputError: an answer is empty, a token covers the end of a prompt and the start of its answer, or nothing
+            precedes the answer (an empty prompt, and a tokenizer without a start token).
+    """
+    if len(prompts) != len(answers):
+        raise ValueError(f"{len(prompts)} prompts and {len(answers)} answers")
+    trailing = _trailing_specials(tokenizer)
+    spans: list[AnswerSpan] = []
+    # blocks bound the memory of the encodings, which hold far more than the ids
+    for first in range(0, len(prompts), 2048):
+        block = range(first, min(len(prompts), first + 2048))
+        encodings = tokenizer([prompts[i] + answers[i] for i in block])._encodings
+        spans.extend(
+            _span(tokenizer, encoding, prompts[i], answers[i], trailing)
+            for i, encoding in zip(block, encodings, strict=True)
+        )
+    return spans
+
+
+def _span(tokenizer: Any, encoding: Any, prompt: str, answer: str, trailing: int) -> AnswerSpan:
+    if not answer:
+        raise InputError(f"empty answer after the prompt ending {prompt[-40:]!r}; expected at least one character")
+    ids = encoding.ids[: len(encoding.ids) - trailing]
+    boundary = len(prompt)
+    start = None
+    # byte-level tokenizers may trim the space of ' word' from its token's offsets: look for the first covered character
+    for position in range(boundary, boundary + len(answer)):
+        start = encoding.char_to_token(position)
+        if start is not None:
+            break
+    if start is None:
+        raise InputError(f"the tokenizer drops the answer {answer!r} after the prompt ending {prompt[-40:]!r}")
+    # a lone space has an empty range of characters once it is trimmed, and still belongs to the answer
+    while start > 0 and (chars := encoding.token_to_chars(start - 1)) is not None:
+        if chars[0] == chars[1] and chars[0] >= boundary and not encoding.special_tokens_mask[start - 1]:
+            start -= 1
+        else:
+            break
+    chars = encoding.token_to_chars(start)
+    if (chars is not None and chars[0] < boundary) or (
+        prompt[-1:].isspace() and _ids(tokenizer, prompt, trailing) != ids[:start]
+    ):
+        raise InputError(
+            f"the tokenizer merges the prompt's end {prompt[-20:]!r} with the answer {answer!r}; "
+            "end the prompt before a space and let the answer begin with it"
+        )
+    if start == 0:
+        raise InputError(f"nothing precedes the answer {answer!r}: the prompt is empty and there is no start token")
+    return AnswerSpan(ids, start, len(ids))
+
+
+def prompt_ids(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each prompt as it stands before an answer: with leading, without trailing special tokens."""
+    trailing = _trailing_specials(tokenizer)
+    return [_ids(tokenizer, prompt, trailing) for prompt in prompts]
+
+
+def _ids(tokenizer: Any, text: str, trailing: int) -> list[int]:
+    ids = tokenizer(text)["input_ids"]
+    return ids[: len(ids) - trailing]
+
+
+def _trailing_specials(tokenizer: Any) -> int:
+    """How many special tokens the tokenizer puts behind a text."""
+    mask = tokenizer("a", return_special_tokens_mask=True)["special_tokens_mask"]
+    count = 0
+    while count < len(mask) and mask[-1 - count]:
+        count += 1
+    return count
