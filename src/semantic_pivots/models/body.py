@@ -1,7 +1,7 @@
 """A causal language model in two halves: the decoder up to its final norm, and whatever the model does after it.
 
-The second half is the model's own forward with its decoder's output replaced, so that scales, biases and soft caps of any
-family are the model's own and there is no table of architectures. The head then runs on the gathered positions only.
+The second half is the model's own forward with its decoder's output replaced, so that scales, biases and soft caps of
+any family are the model's own and there is no table of architectures. The head then runs on gathered positions only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,14 @@ from typing import Any
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast
+
+
+class _Hidden(BaseModelOutputWithPast):
+    """A decoder's output of hidden states alone: whatever else a family's forward passes on is absent."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
 
 
 class Body:
@@ -34,6 +42,7 @@ class Body:
         self.heads = int(getattr(config, "num_attention_heads", 1) or 1)
         self.key_heads = int(getattr(config, "num_key_value_heads", None) or self.heads)
         self.head_width = int(getattr(config, "head_dim", None) or self.width // self.heads)
+        self.window = int(getattr(config, "sliding_window", 0) or 0)
         self.longest = int(getattr(config, "max_position_embeddings", 0) or 0)
 
     def hidden(
@@ -43,7 +52,7 @@ class Body:
         mask: torch.Tensor | None = None,
         positions: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(rows, tokens, width) final hidden states of (rows, tokens) ids; padding is on the right and needs no mask."""
+        """(rows, tokens, width) final hidden states of (rows, tokens) ids; padding on the right needs no mask."""
         extra: dict[str, Any] = {}
         if mask is not None:
             extra["attention_mask"] = mask
@@ -56,7 +65,7 @@ class Body:
         """(rows, vocabulary) logits of (rows, width) final hidden states, by the model's own head."""
         rows = hidden.unsqueeze(0)
         replaced = self.decoder.__dict__.get("forward")
-        self.decoder.forward = lambda *args, **kwargs: BaseModelOutputWithPast(last_hidden_state=rows)
+        self.decoder.forward = lambda *args, **kwargs: _Hidden(last_hidden_state=rows)
         try:
             ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=self.device)
             return self.model(input_ids=ids, use_cache=False).logits[0]

@@ -1,8 +1,8 @@
 """Which token sequences share which beginnings: the plan by which a prefix is computed once for all that continue it.
 
-Two levels only, prefix and row: few-shot prompts of one draw share everything up to the question's word, and a deeper trie
-saves little more for a word of one or two tokens. Inside a group, a sequence that is the beginning of another is read off
-the same row. No tensors here: the plan can be tested, and costed, without a model.
+Two levels only, prefix and row: few-shot prompts of one draw share everything up to the question's word, and a deeper
+trie saves little more for a word of one or two tokens. Inside a group, a sequence that is the beginning of another is
+read off the same row. No tensors here: the plan can be tested, and costed, without a model.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Log-probabilities of answers after prompts: exact, and at the cost of what differs between the prompts.
 
-Each shared prefix is computed once and its keys are read by every row that continues it; rows are padded on the right and
-carry no mask, since nothing real comes after the padding; the head runs on the positions that predict answer tokens, in
-slices that bound the vocabulary's memory. Nothing is approximated: in float32 the figures equal a plain forward of each
-prompt to 1e-5 nats, and that is checked on the first request of every model. Chosen against one padded batch of whole
-prompts (the usual way), which feeds a 5-shot prompt ten times per item and computes a vocabulary for each of its tokens.
+Each shared prefix is computed once and its keys are read by every row that continues it; rows are padded on the right
+and carry no mask, since nothing real comes after the padding; the head runs on the positions that predict answer
+tokens, in slices that bound the vocabulary's memory. Nothing is approximated: float32 figures equal a plain forward of
+each prompt up to rounding, and the first request of every model is checked against one. Chosen against one padded batch
+of whole prompts (the usual way), which feeds a 5-shot prompt ten times per item and computes a vocabulary for each of
+its tokens.
 """
 
 from __future__ import annotations
@@ -92,7 +93,12 @@ class Scorer:
         self._check_length(max(map(len, ids)) + max_new_tokens)
         texts = [""] * len(ids)
         groups = self._groups([[*prompt, 0] for prompt in ids], [len(prompt) for prompt in ids])
-        for pack in self._packs(groups):
+        if 0 < self.body.window <= max(map(len, ids)) + max_new_tokens:
+            # a sliding window counts places, and padding between a prompt and what is written would use them up
+            packs = [pack for group in groups for part in _by_length(group) for pack in self._packs([part])]
+        else:
+            packs = list(self._packs(groups))
+        for pack in packs:
             rows = [row for group in pack for row in group.rows]
             for row, text in zip(rows, self._within_memory(pack, self._continue, max_new_tokens), strict=True):
                 for request in row.requests:
@@ -278,7 +284,7 @@ class Scorer:
     def _check_length(self, tokens: int) -> None:
         if self.body.longest and tokens > self.body.longest:
             raise InputError(
-                f"a prompt with its answer has {tokens} tokens, the model's context {self.body.longest}; use fewer shots"
+                f"a prompt with its answer has {tokens} tokens, the context {self.body.longest}; use fewer shots"
             )
 
     def _verify(self, span: AnswerSpan) -> None:
@@ -320,6 +326,11 @@ def _memory_budget(device: torch.device) -> int:
 def _is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "alloc" in text
+
+
+def _by_length(group: Group) -> list[Group]:
+    lengths = sorted({len(row.tokens) for row in group.rows})
+    return [Group(group.prefix, [row for row in group.rows if len(row.tokens) == length]) for length in lengths]
 
 
 def _halves(pack: list[Group]) -> tuple[list[Group], list[Group]]:

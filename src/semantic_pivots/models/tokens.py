@@ -1,8 +1,8 @@
 """Where an answer lies among the tokens of prompt + answer, for any tokenizer, by the offsets of one tokenisation.
 
-The published script hard-codes two token ids of one tokenizer; offsets need none. A tokenizer that merges the end of the
-prompt with the start of the answer has no answer span at all: that is an error that names the text, raised before a model
-runs, not a wrong figure after.
+The published script hard-codes two token ids of one tokenizer; offsets need none. A tokenizer that merges the end of
+the prompt with the start of the answer has no answer span at all: that is an error that names the text, raised before a
+model runs, not a wrong figure after.
 """
 
 from __future__ import annotations

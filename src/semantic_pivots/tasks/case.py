@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Case:
     """A prompt, the answer that should follow it, and the words whose trace the answer may show.
 
-    `answer` carries its leading space. `sources` and `targets` are the words, in the language of the question and of the
-    answer, whose tokens count as source and target in a trace.
+    `answer` carries its leading space. `sources` and `targets` are the words, in the language of the question and of
+    the answer, whose tokens count as source and target in a trace.
     """
 
     case_id: str

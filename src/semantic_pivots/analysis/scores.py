@@ -1,0 +1,353 @@
+"""The stage `score`: every item's target after its source and after each distractor, and what follows from it.
+
+The unit of work is a slice of one direction. Its table depends on nothing but the configuration and its items, so
+slices can be done in any order, by any number of processes, and by a run that continues a killed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots import tables
+from semantic_pivots.analysis.variants import (
+    ANSWERS,
+    VARIANTS,
+    Direction,
+    Estimate,
+    average,
+    concept_weights,
+    estimates,
+    item_figures,
+)
+from semantic_pivots.config import ScoreConfig
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.statistics import seed_of
+from semantic_pivots.tasks.translation import Item, Shots, answer, items_of, prompt, shots_by_direction
+from semantic_pivots.words import normalise
+
+VERSION = 1
+SLICE_ITEMS = 200
+RESAMPLES = 2000
+SHUFFLED = "control:shuffled-targets"
+_CONTROL_MARK = " control"
+
+
+@dataclass(frozen=True)
+class Design:
+    """How items are asked: shots, draws and their pool; the same for every model that is compared."""
+
+    shots: int
+    draws: int
+    pool: int
+    seed: int
+
+    def signature(self, direction: tuple[str, str] | None, model: str, dtype: str, variant: str) -> str:
+        """What a figure was measured with, in one line."""
+        between = "-".join(direction) if direction else "mean of directions"
+        return (
+            f"clwtd|{between}|shots={self.shots}|draws={self.draws}|pool={self.pool}|seed={self.seed}|"
+            f"model={model}|dtype={dtype}|variant={variant}|version={VERSION}"
+        )
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Items of one direction, and the target that each is asked for in the control."""
+
+    name: str
+    items: tuple[Item, ...]
+    shuffled: tuple[str, ...]
+
+
+def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """Score the benchmark with the model, or with each of its revisions in turn.
+
+    `scores` and `answers` hold the last revision; `score_summary` holds every revision, named in its signatures.
+    """
+    items, words = items_of(inputs.table("items")), inputs.table("words")
+    if not items:
+        raise InputError("the benchmark has no items to score; widen the lexicon or the languages")
+    design = Design(config.shots, config.draws, config.pool, config.seed)
+    specs = [f"{config.model.partition('@')[0]}@{revision}" for revision in config.revisions] or [config.model]
+    summary: list[dict] = []
+    scores = answers = None
+    for number, spec in enumerate(specs):
+        scored, answers, model = score_items(
+            items, words, design, spec, config.dtype, work, f"{number:03d}", config.batch_tokens, config.cache
+        )
+        directions = directions_of(items, scored, answers, design)
+        summary += summarise(directions, design, model, config.dtype)
+        scores = scored.filter(pa.compute.invert(_is_control(scored)))
+        work.note("models", [*work.notes.get("models", []), model])
+    assert scores is not None
+    assert answers is not None
+    return {"scores": scores, "answers": answers, "score_summary": tables.from_rows("score_summary", summary)}
+
+
+def score_items(
+    items: Sequence[Item],
+    words: pa.Table,
+    design: Design,
+    spec: str,
+    dtype: str,
+    work: Work,
+    name: str,
+    batch_tokens: int,
+    cache: str,
+) -> tuple[pa.Table, pa.Table, str]:
+    """The tables `scores` (control rows among them) and `answers` of one model, and its name@revision."""
+    slices = slices_of(items, design.seed)
+    runner = ModelRunner(spec, dtype, cache, batch_tokens, work.warn)
+    known = shots_by_direction(words, (item.direction for item in items), design.seed)
+    scores, answers = [], []
+    with work.progress(len(items), "items", f"score {spec}") as progress:
+        for part in slices:
+            shots = known[part.items[0].direction]
+            scores.append(work.part(f"{name}-{part.name}-scores", lambda p=part, s=shots: runner.scores(p, s, design)))
+            answers.append(
+                work.part(f"{name}-{part.name}-answers", lambda p=part, s=shots: runner.answers(p, s, design))
+            )
+            progress.advance(len(part.items))
+    return pa.concat_tables(scores), pa.concat_tables(answers), runner.name(work, name)
+
+
+class ModelRunner:
+    """Computes slices with one model, which is loaded when the first slice asks for it."""
+
+    def __init__(self, spec: str, dtype: str, cache: str, batch_tokens: int, notice: Callable[[str], None]):
+        self._spec, self._dtype, self._cache = spec, dtype, cache
+        self._batch_tokens, self._notice = batch_tokens, notice
+        self._scorer: Any = None
+
+    def name(self, work: Work, part: str) -> str:
+        """The model's name@revision; kept as a part, so that a continued run need not load it."""
+
+        def make() -> pa.Table:
+            from semantic_pivots.models.load import model_signature
+
+            return pa.table({"model": [model_signature(self._spec, self._cache)]})
+
+        return work.part(f"{part}-model", make)["model"][0].as_py()
+
+    def scorer(self) -> Any:
+        """The loaded model's scorer."""
+        if self._scorer is None:
+            from semantic_pivots.models.load import load
+            from semantic_pivots.models.score import Scorer
+
+            loaded = load(self._spec, self._dtype, cache=self._cache)
+            self._scorer = Scorer(loaded.model, loaded.tokenizer, self._batch_tokens, notice=self._notice)
+        return self._scorer
+
+    def scores(self, part: Slice, shots: Shots, design: Design) -> pa.Table:
+        """One row per item, draw and candidate; control rows bear a mark behind the item's id."""
+        rows, prompts, answers = [], [], []
+        for item, shuffled in zip(part.items, part.shuffled, strict=True):
+            drawn = shots.draws_of(item, design.draws, design.shots, design.pool)
+            for place, (draw, shown) in enumerate(drawn):
+                asked = [(item.item_id, item.target), (item.item_id + _CONTROL_MARK, shuffled)]
+                # one draw is enough for the control, which shares its prompts with the item's own figures
+                for item_id, target in asked[: 2 if place == 0 else 1]:
+                    for candidate in item.candidates:
+                        rows.append((item_id, draw, candidate, candidate == item.source, len(target.encode())))
+                        prompts.append(prompt(*item.direction, shown, candidate))
+                        answers.append(answer(target))
+        scored = self.scorer().score(prompts, answers)
+        return pa.Table.from_pylist(
+            [
+                {
+                    "item_id": i,
+                    "draw": d,
+                    "candidate": c,
+                    "is_source": s,
+                    "token_logprobs": found.logprobs,
+                    "n_bytes": b,
+                }
+                for (i, d, c, s, b), found in zip(rows, scored, strict=True)
+            ],
+            schema=tables.SCHEMAS["scores"],
+        )
+
+    def answers(self, part: Slice, shots: Shots, design: Design) -> pa.Table:
+        """One row per item and draw: the greedy answer, whether it is the target, whether it copies the source."""
+        rows: list[tuple[Item, int]] = []
+        prompts = []
+        for item in part.items:
+            for draw, shown in shots.draws_of(item, design.draws, design.shots, design.pool):
+                rows.append((item, draw))
+                prompts.append(prompt(*item.direction, shown, item.source))
+        scorer = self.scorer()
+        longest = max(len(ids) for ids in scorer.tokenizer([answer(item.target) for item in part.items])["input_ids"])
+        greedy = scorer.greedy(prompts, longest + 2)
+        return tables.from_rows(
+            "answers",
+            [
+                {
+                    "item_id": item.item_id,
+                    "draw": draw,
+                    "greedy": text,
+                    "correct": normalise(text) == normalise(item.target),
+                    "copied": normalise(text) == normalise(item.source),
+                }
+                for (item, draw), text in zip(rows, greedy, strict=True)
+            ],
+        )
+
+
+def slices_of(items: Sequence[Item], seed: int) -> list[Slice]:
+    """Slices of each direction, with the control's targets shuffled over the whole direction."""
+    slices = []
+    for direction, group in groupby(items, key=lambda item: item.direction):
+        members = list(group)
+        shuffled = shuffled_targets(members, seed)
+        for start in range(0, len(members), SLICE_ITEMS):
+            stop = start + SLICE_ITEMS
+            name = f"{'-'.join(direction)}-{start // SLICE_ITEMS:04d}"
+            slices.append(Slice(name, tuple(members[start:stop]), tuple(shuffled[start:stop])))
+    return slices
+
+
+def shuffled_targets(items: Sequence[Item], seed: int) -> list[str]:
+    """For each item of a direction the target of another item: the next fit one in a seeded order of the items.
+
+    Unfit is a target whose own source is among the item's candidates: one distractor would then be its translation.
+    """
+    order = sorted(range(len(items)), key=lambda index: seed_of(seed, SHUFFLED, items[index].item_id))
+    targets = [""] * len(items)
+    for place, index in enumerate(order):
+        item = items[index]
+        others = [items[other] for other in (*order[place + 1 :], *order[:place])]
+        fit = (other for other in others if other.source not in item.candidates and other.target != item.target)
+        targets[index] = next(fit, others[0] if others else item).target
+    return targets
+
+
+def directions_of(
+    items: Sequence[Item], scores: pa.Table, answers: pa.Table | None, design: Design
+) -> dict[tuple[str, str], Direction]:
+    """The stored figures of each direction as arrays.
+
+    Raises:
+        InputError: an item has no scores, or not the same number of draws as the others.
+    """
+    stored = _by_item(scores)
+    greedy = _answers_by_item(answers) if answers is not None else {}
+    directions = {}
+    for key, group in groupby(items, key=lambda item: item.direction):
+        members = list(group)
+        for item in members:
+            if item.item_id not in stored:
+                raise InputError(f"item {item.item_id!r} has no scores; score the whole benchmark again")
+        arrays = [_arrays(stored[item.item_id], item) for item in members]
+        width = max(summed.shape[1] for summed, _, _ in arrays)
+        linear: dict[str, np.ndarray] = {}
+        if greedy:
+            found = np.array([greedy[item.item_id] for item in members])
+            linear = {name: found[:, :, k] for k, name in enumerate(ANSWERS)}
+        if any(item.item_id + _CONTROL_MARK in stored for item in members):
+            linear[SHUFFLED] = _control_figures(members, stored, arrays[0][0].shape[0])
+        directions[key] = Direction(
+            members,
+            np.stack([_widen(summed, width) for summed, _, _ in arrays]),
+            np.stack([_widen(tokens, width) for _, tokens, _ in arrays]),
+            np.array([len(item.target.encode()) for item in members], float),
+            np.stack([draws for _, _, draws in arrays]),
+            design.pool > 0 or design.shots == 0,
+            linear,
+        )
+    return directions
+
+
+def summarise(
+    directions: dict[tuple[str, str], Direction], design: Design, model: str, dtype: str, resamples: int = RESAMPLES
+) -> list[dict]:
+    """Rows of `score_summary`: every direction, stratum and variant, and the mean over directions ("all", "all")."""
+    concepts, weights = concept_weights(
+        [item.concept_id for direction in directions.values() for item in direction.items], design.seed, resamples
+    )
+    tags = sorted({tag for direction in directions.values() for item in direction.items for tag in item.strata})
+    found = {
+        key: estimates(direction, VARIANTS, ["all", *tags], concepts, weights, design.seed)
+        for key, direction in directions.items()
+    }
+    rows = []
+    for key, figures in found.items():
+        rows += [
+            _row(key, stratum, variant, figure, design.signature(key, model, dtype, variant))
+            for (stratum, variant), figure in figures.items()
+            if figure.n
+        ]
+    first = next(iter(found.values()))
+    for stratum, variant in first:
+        parts = [figures[stratum, variant] for figures in found.values()]
+        if stratum == "all":
+            signature = design.signature(None, model, dtype, variant)
+            rows.append(_row(("all", "all"), stratum, variant, average(parts), signature))
+    return rows
+
+
+def _row(key: tuple[str, str], stratum: str, variant: str, figure: Estimate, signature: str) -> dict:
+    interval = figure.interval()
+    return {
+        "source_language": key[0],
+        "target_language": key[1],
+        "stratum": stratum,
+        "variant": variant,
+        "value": interval.value,
+        "low": interval.low,
+        "high": interval.high,
+        "n": interval.n,
+        "signature": signature,
+    }
+
+
+def _is_control(scores: pa.Table) -> pa.ChunkedArray:
+    return pa.compute.ends_with(scores["item_id"], _CONTROL_MARK)
+
+
+def _by_item(scores: pa.Table) -> dict[str, list[tuple[int, str, float, int]]]:
+    """(draw, candidate, summed log-probability, tokens) rows by item."""
+    stored: dict[str, list[tuple[int, str, float, int]]] = {}
+    columns = (scores[name].to_pylist() for name in ("item_id", "draw", "candidate", "token_logprobs"))
+    for item_id, draw, candidate, logprobs in zip(*columns, strict=True):
+        stored.setdefault(item_id, []).append((draw, candidate, float(np.sum(logprobs)), len(logprobs)))
+    return stored
+
+
+def _answers_by_item(answers: pa.Table) -> dict[str, list[tuple[float, float]]]:
+    found: dict[str, list[tuple[float, float]]] = {}
+    columns = (answers[name].to_pylist() for name in ("item_id", "correct", "copied"))
+    for item_id, correct, copied in zip(*columns, strict=True):
+        found.setdefault(item_id, []).append((float(correct), float(copied)))
+    return found
+
+
+def _arrays(rows: Iterable[tuple[int, str, float, int]], item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(draws, candidates) sums and token counts, and the (draws,) numbers, of one item."""
+    by_draw: dict[int, dict[str, tuple[float, int]]] = {}
+    for draw, candidate, summed, tokens in rows:
+        by_draw.setdefault(draw, {})[candidate] = (summed, tokens)
+    draws = sorted(by_draw)
+    cells = np.array([[by_draw[draw][candidate] for candidate in item.candidates] for draw in draws])
+    return cells[..., 0], cells[..., 1], np.array(draws)
+
+
+def _control_figures(members: Sequence[Item], stored: dict, draws: int) -> np.ndarray:
+    """(n, draws) the paper figure of each item's shuffled target, of its one control draw in every column."""
+    figures = []
+    for item in members:
+        summed, tokens, numbers = _arrays(stored[item.item_id + _CONTROL_MARK], item)
+        single = Direction([item], summed[None], tokens[None], np.ones(1), numbers[None], False, {})
+        figures.append(item_figures(single, "paper", summed.mean(0)[None])[0])
+    return np.repeat(np.array(figures)[:, None], draws, axis=1)
+
+
+def _widen(cells: np.ndarray, width: int) -> np.ndarray:
+    return np.pad(cells, ((0, 0), (0, width - cells.shape[1])), constant_values=np.nan)

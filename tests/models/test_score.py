@@ -1,0 +1,117 @@
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.models import score
+from semantic_pivots.models.score import Scorer, answer_logprobs
+from semantic_pivots.models.tokens import answer_span
+from tests.models import tiny
+
+torch.set_num_threads(1)
+SHOTS = (
+    "Translate from English to French.\n\nEnglish: water\nFrench: eau\n\nEnglish: tree\nFrench: arbre\n\nEnglish: ",
+    "Translate from Chinese to Japanese.\n\nChinese: 水\nJapanese: みず\n\nChinese: 山\nJapanese: やま\n\nChinese: ",
+)
+
+
+def pairs() -> tuple[list[str], list[str]]:
+    asked = [
+        (f"{shots}{word}\nFrench:", f" {target}")
+        for shots, word, target in itertools.product(SHOTS, tiny.WORDS[:4], tiny.WORDS)
+    ]
+    return [prompt for prompt, _ in asked], [answer for _, answer in asked]
+
+
+@torch.inference_mode()
+def plain(model, tokenizer, prompt: str, answer: str) -> np.ndarray:
+    """One prompt, one forward, all logits: what the scorer must equal."""
+    ids, start, end = answer_span(tokenizer, prompt, answer)
+    logits = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+    return np.array([logits[at - 1, ids[at]].item() for at in range(start, end)], dtype=np.float32)
+
+
+@pytest.mark.parametrize("kind", tiny.KINDS)
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_equals_a_plain_forward_of_each_prompt(family, kind):
+    model, tokenizer = tiny.model(family), tiny.tokenizer(kind)
+    prompts, answers = pairs()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a model read without its cache would pass too, and slowly
+        found = answer_logprobs(model, tokenizer, prompts, answers)
+    lengths = {len(logprobs) for logprobs in found}
+    assert min(lengths) == 1
+    assert max(lengths) >= 8
+    assert all(logprobs.dtype == np.float32 for logprobs in found)
+    for prompt, answer, logprobs in zip(prompts, answers, found, strict=True):
+        np.testing.assert_allclose(logprobs, plain(model, tokenizer, prompt, answer), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_batch_equals_single_whatever_the_order_and_the_budget(family):
+    model, tokenizer = tiny.model(family), tiny.tokenizer("byte-level")
+    prompts, answers = pairs()
+    whole = answer_logprobs(model, tokenizer, prompts, answers)
+    order = np.random.default_rng(0).permutation(len(prompts))[:20]
+    tight = Scorer(model, tokenizer, batch_tokens=64)
+    shuffled = tight.score([prompts[i] for i in order], [answers[i] for i in order])
+    for i, scored in zip(order, shuffled, strict=True):
+        np.testing.assert_allclose(scored.logprobs, whole[i], atol=1e-5, rtol=0)
+        single = answer_logprobs(model, tokenizer, [prompts[i]], [answers[i]])[0]
+        np.testing.assert_allclose(single, whole[i], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_greedy_equals_token_by_token_argmax(family):
+    model, tokenizer = tiny.model(family), tiny.tokenizer("byte-level")
+    prompts = [f"{shots}{word}\nFrench:" for shots in SHOTS for word in tiny.WORDS]
+    found = Scorer(model, tokenizer).greedy(prompts, 5)
+    for prompt, text in zip(prompts, found, strict=True):
+        ids = tokenizer(prompt)["input_ids"]
+        written: list[int] = []
+        with torch.inference_mode():
+            for _ in range(5):
+                written.append(int(model(input_ids=torch.tensor([ids + written])).logits[0, -1].argmax()))
+                if written[-1] == tokenizer.eos_token_id or "\n" in tokenizer.decode(written).lstrip(" "):
+                    break
+        assert text == tokenizer.decode(written, skip_special_tokens=True).split("\n")[0].strip()
+
+
+def test_out_of_memory_halves_the_batch_and_says_so(monkeypatch):
+    model, tokenizer = tiny.model("llama"), tiny.tokenizer("byte-level")
+    prompts, answers = pairs()
+    want = answer_logprobs(model, tokenizer, prompts, answers)
+    told: list[str] = []
+    scorer = Scorer(model, tokenizer, notice=told.append)
+    hidden = scorer.body.hidden
+
+    def small_memory(ids, *arguments, **named):
+        if ids.numel() > 70:
+            raise torch.OutOfMemoryError("out of memory: 70 tokens fit")
+        return hidden(ids, *arguments, **named)
+
+    monkeypatch.setattr(scorer.body, "hidden", small_memory)
+    found = scorer.score(prompts, answers)
+    assert len(told) >= 1
+    assert "tokens per forward pass" in told[0]
+    assert scorer.batch_tokens < 4096
+    for scored, logprobs in zip(found, want, strict=True):
+        np.testing.assert_allclose(scored.logprobs, logprobs, atol=1e-5, rtol=0)
+
+
+def test_a_model_whose_cache_lies_is_read_without_it(monkeypatch):
+    model, tokenizer = tiny.model("llama"), tiny.tokenizer("byte-level")
+    monkeypatch.setattr(score, "shared", lambda cache, rows: None)
+    told: list[str] = []
+    scored = Scorer(model, tokenizer, notice=told.append).score([SHOTS[0] + "sun\nFrench:"], [" soleil"])
+    assert "without it" in told[0]
+    want = plain(model, tokenizer, SHOTS[0] + "sun\nFrench:", " soleil")
+    np.testing.assert_allclose(scored[0].logprobs, want, atol=1e-5, rtol=0)
+
+
+def test_a_text_longer_than_the_context_is_an_error_for_people():
+    with pytest.raises(InputError, match="the context 512"):
+        answer_logprobs(tiny.model("gpt2"), tiny.tokenizer("byte-level"), ["word " * 600 + ":"], [" x"])

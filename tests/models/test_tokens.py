@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.models.prefixes import fed_tokens, plan
+from semantic_pivots.models.tokens import answer_span, answer_spans, prompt_ids
+from tests.models import tiny
+
+torch.set_num_threads(1)
+PROMPT = "Please translate words from English to French.\n\nEnglish: water\nFrench:"
+
+
+@pytest.mark.parametrize("kind", tiny.KINDS)
+def test_the_span_covers_the_answer_and_nothing_else(kind):
+    tokenizer = tiny.tokenizer(kind)
+    for word in tiny.WORDS:
+        ids, start, end = answer_span(tokenizer, PROMPT, f" {word}")
+        assert ids[:start] == prompt_ids(tokenizer, [PROMPT])[0]
+        assert end == len(ids)
+        if tokenizer.unk_token_id not in ids[start:end]:
+            assert tokenizer.decode(ids[start:end]).strip() == word
+
+
+def test_trailing_special_tokens_are_no_part_of_the_answer():
+    from tokenizers import processors
+
+    tokenizer = tiny.tokenizer("byte-fallback")
+    raw = tokenizer.backend_tokenizer
+    before = raw.post_processor
+    raw.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    try:
+        ids, _, end = answer_span(tokenizer, PROMPT, " sun")
+        assert end == len(ids)
+        assert ids[-1] != 1
+    finally:
+        raw.post_processor = before
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "said"),
+    [
+        ("English: water\nFren", "ch", "merges"),
+        ("English: ", "sun", "merges"),
+        ("English:", "", "empty answer"),
+        ("", "sun", "nothing precedes"),
+    ],
+)
+def test_no_span_is_an_error_that_names_the_text(prompt, answer, said):
+    with pytest.raises(InputError, match=said):
+        answer_spans(tiny.tokenizer("byte-level"), [prompt], [answer])
+
+
+def test_the_plan_reads_every_request_once_and_feeds_shared_beginnings_once():
+    shots = [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 9, 10, 11, 12, 13, 14]]
+    sequences = [[*shot, 20 + word, 30, 40 + answer, 50] for shot in shots for word in range(5) for answer in range(3)]
+    groups = plan(sequences, [10] * len(sequences))
+    assert sorted(i for group in groups for row in group.rows for i in row.requests) == list(range(len(sequences)))
+    assert [len(group.prefix) for group in groups] == [8, 8]
+    for group in groups:
+        for row in group.rows:
+            for request in row.requests:
+                fed = [*group.prefix, *row.tokens]
+                assert fed[: len(sequences[request]) - 1] == sequences[request][:-1]
+    assert fed_tokens(groups) == 2 * (8 + 5 * 3 * 3)
+
+
+def test_an_answer_of_one_token_is_read_off_a_longer_row():
+    groups = plan([[1, 2, 3, 4], [1, 2, 3, 5, 6], [1, 2, 3, 5]], [3, 3, 3])
+    rows = [row for group in groups for row in group.rows]
+    assert len(rows) == 1
+    assert sorted(rows[0].requests) == [0, 1, 2]
