@@ -43,7 +43,7 @@ def tokenizer(kind: str) -> transformers.PreTrainedTokenizerFast:
         raw.decoder = decoders.Metaspace(prepend_scheme="never")
         alphabet = sorted(set("".join([*TEXT, *WORDS])))
         trainer = trainers.UnigramTrainer(
-            vocab_size=260,
+            vocab_size=400,
             special_tokens=specials,
             unk_token="<unk>",
             initial_alphabet=alphabet,
