@@ -98,7 +98,8 @@ def facts(folder: Path) -> list[tuple[str, ...]]:
         cells = []
         for code in LANGUAGES:
             subject, answer = names[code]["territory"].get(country), names[code][kind].get(key)
-            if not subject or not answer or re.search(r"[()（）0-9]", subject + answer):
+            # Tunis and Tunisia are one word in Chinese: nothing would be recalled.
+            if not subject or not answer or subject == answer or re.search(r"[()（）0-9]", subject + answer):
                 break
             cells += [subject, answer]
         else:

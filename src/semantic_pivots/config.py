@@ -61,6 +61,11 @@ class BenchmarkConfig:
 
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
     seed: int = 0
+    task: str = "translation"
+    """translation (of words), repetition, cloze, antonyms, capital, language, currency (each also with -across),
+    sentences, or lm-eval:TASK"""
+    task_path: str = _input()
+    """folder of parallel files (sentences) or of task files (lm-eval)"""
     distractors: int = 9
     """wrong source-language words per item"""
     items_per_direction: int = 0

@@ -39,7 +39,7 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language"),
-        Stage("benchmark", _ROOM + "lexicon.benchmark:benchmark_stage", ("lexicon",), "CLWTD items with distractors"),
+        Stage("benchmark", _ROOM + "tasks.benchmark:benchmark_stage", ("lexicon",), "items of the task"),
         Stage(
             "score", _ROOM + "analysis.scores:score_stage", ("lexicon", "benchmark"), "how well the model translates"
         ),

@@ -1,0 +1,129 @@
+"""Every task behind one door: its items, its prompts, the draws of its shots, its cases.
+
+A stage that asks a model calls `prompt`, `shots_by_direction` and `cases` here and never looks at the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from semantic_pivots.config import BenchmarkConfig
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.tasks import antonyms, cloze, facts, lm_eval_choice, pattern, repetition, sentences, translation
+from semantic_pivots.tasks.case import Case
+from semantic_pivots.tasks.pattern import WORD_TRANSLATION, Pair, Pattern, task_of
+from semantic_pivots.tasks.translation import Item, Shot, Shots
+
+LM_EVAL = "lm-eval:"
+Words = Iterable[tuple[str, str, str]]
+Make = Callable[[Words, Sequence[str]], dict[tuple[str, str], list[Pair]]]
+
+PATTERNS: dict[str, Pattern] = {
+    "repetition": repetition.PATTERN,
+    "cloze": cloze.PATTERN,
+    "antonyms": antonyms.PATTERN,
+    "sentences": sentences.PATTERN,
+    **{name + suffix: facts.pattern(name) for name in facts.RELATIONS for suffix in ("", "-across")},
+}
+COMMITTED: dict[str, Make] = {
+    "repetition": repetition.pairs,
+    "cloze": cloze.pairs,
+    "antonyms": antonyms.pairs,
+    **{name: facts.monolingual(name) for name in facts.RELATIONS},
+    **{f"{name}-across": facts.crosslingual(name) for name in facts.RELATIONS},
+}
+"""Tasks whose pairs ship with the package or come from the study's lexicon."""
+
+
+def pattern_of(task: str) -> Pattern:
+    """How a task asks.
+
+    Raises:
+        InputError: there is no such task.
+    """
+    if task.startswith(LM_EVAL):
+        return lm_eval_choice.PATTERN
+    if task not in PATTERNS:
+        known = [WORD_TRANSLATION, *PATTERNS]
+        hint = nearest(task, known)
+        raise InputError(f"unknown task {task!r}: expected {', '.join(known)}, or {LM_EVAL}TASK{hint}")
+    return PATTERNS[task]
+
+
+def items(config: BenchmarkConfig, words: Any) -> list[dict]:
+    """Rows of the table `items` of a task other than word translation.
+
+    Args:
+        config: names the task, its file where it needs one, languages, distractors and seed.
+        words: the Arrow table `words` of the lexicon.
+
+    Raises:
+        InputError: an unknown task, a missing file, or no pairs at all.
+    """
+    pattern_of(config.task)
+    rows = zip(*(words[name].to_pylist() for name in ("concept_id", "language", "word")), strict=True)
+    if config.task in COMMITTED:
+        pairs = COMMITTED[config.task](rows, config.languages)
+    elif config.task == "sentences":
+        pairs = sentences.pairs(config.task_path, config.languages)
+    else:
+        pairs = lm_eval_choice.pairs(config.task.removeprefix(LM_EVAL), config.languages[0], config.task_path)
+    pairs = {direction: known for direction, known in pairs.items() if known}
+    if not pairs:
+        raise InputError(f"task {config.task!r} has no pairs in {', '.join(config.languages)}; give other languages")
+    name = config.task.replace(":", "-")
+    return pattern.items(name, pairs, config.distractors, config.items_per_direction, config.seed)
+
+
+def prompt(item: Item, shots: Sequence[Shot], source: str) -> str:
+    """The prompt of an item's task with a source (its own or a distractor) in the question."""
+    task = task_of(item.strata)
+    if task == WORD_TRANSLATION:
+        return translation.prompt(*item.direction, shots, source)
+    return _pattern_of_tag(task).prompt(*item.direction, shots, source)
+
+
+def _pattern_of_tag(task: str) -> Pattern:
+    return lm_eval_choice.PATTERN if task.startswith(LM_EVAL.replace(":", "-")) else pattern_of(task)
+
+
+def shots_by_direction(items: Sequence[Item], words: Any, seed: int) -> dict[tuple[str, str], Shots]:
+    """The draws of each direction: from the lexicon for word translation, else from the task's own items."""
+    others = [item for item in items if task_of(item.strata) != WORD_TRANSLATION]
+    plain = {item.direction: None for item in items if task_of(item.strata) == WORD_TRANSLATION}
+    found = translation.shots_by_direction(words, plain, seed) if plain else {}
+    by_direction: dict[tuple[str, str], list[Shot]] = {}
+    for item in others:
+        by_direction.setdefault(item.direction, []).append(Shot(item.concept_id, item.source, item.target))
+    if by_direction.keys() & plain.keys():
+        raise InputError(
+            "a benchmark mixes word translation and another task in one direction; give each its own study"
+        )
+    for direction, known in by_direction.items():
+        found[direction] = PairShots(known, direction, seed)
+    return found
+
+
+class PairShots(Shots):
+    """Draws of shots from pairs as they are, where question and answer may be of one language."""
+
+    def __init__(self, known: Iterable[Shot], direction: tuple[str, str], seed: int = 0):
+        self.known = sorted(known, key=lambda shot: (shot.concept_id, shot.source))
+        self.direction = direction
+        self.seed = seed
+
+
+def cases(items: Sequence[Item], words: Any, shots: int, seed: int, draw: int = 0) -> list[Case]:
+    """One case per item, whatever its task, after its draw number `draw`."""
+    known = shots_by_direction(items, words, seed)
+    return [
+        Case(
+            item.item_id,
+            prompt(item, known[item.direction].draw(item, draw, shots) if shots else [], item.source),
+            translation.answer(item.target),
+            (item.source,),
+            (item.target,),
+        )
+        for item in items
+    ]

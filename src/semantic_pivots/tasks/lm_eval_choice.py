@@ -1,0 +1,48 @@
+"""Any multiple-choice task of lm-evaluation-harness as items: the question is the source, the right choice the target.
+
+The published score fixes the target and varies the source: how much more probable is the right choice after its own
+question than after other questions of the task. This takes out how probable a choice is by itself, which the harness's
+accuracy leaves in; the harness's own figure is the harness's to give.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.tasks.pattern import Pair, Pattern, fixed
+
+PATTERN = Pattern(fixed("Please answer each question."), fixed("Question"), fixed("Answer"))
+
+
+def pairs(task: str, language: str, include_path: str = "") -> dict[tuple[str, str], list[Pair]]:
+    """Pairs (question, right choice) of one task of the harness, found by its name.
+
+    Args:
+        task: name of the task in the harness.
+        language: language of the task's text.
+        include_path: folder of task files of the user's own; then only these are known.
+
+    Raises:
+        InputError: the harness is not installed, does not know the task, or the task is not multiple choice.
+    """
+    try:
+        harness = importlib.import_module("lm_eval.tasks")
+    except ImportError as error:
+        raise InputError("tasks of lm-evaluation-harness need it: pip install 'semantic-pivots[lm-eval]'") from error
+    manager = harness.TaskManager(include_path=include_path or None, include_defaults=not include_path)
+    if task not in manager.all_tasks:
+        raise InputError(f"lm-evaluation-harness has no task {task!r}{nearest(task, manager.all_tasks)}")
+    loaded: dict[str, Any] = manager.load([task])["tasks"]
+    found = []
+    for member in loaded.values():
+        if getattr(member, "OUTPUT_TYPE", "") != "multiple_choice":
+            raise InputError(f"task {task!r} is not multiple choice; expected one whose output_type is multiple_choice")
+        documents = member.test_docs() if member.has_test_docs() else member.validation_docs()
+        for number, document in enumerate(documents):
+            choices, right = member.doc_to_choice(document), member.doc_to_target(document)
+            answer = choices[right] if isinstance(right, int) else str(right)
+            question = " ".join(str(member.doc_to_text(document)).split())
+            found.append(Pair(f"{task}:{number:06d}", question, " ".join(answer.split())))
+    return {(language, language): found}

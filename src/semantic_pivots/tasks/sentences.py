@@ -1,0 +1,93 @@
+"""Sentence translation over the user's parallel files in FLORES format: one sentence a line, one file a language.
+
+A file belongs to the language its name begins with: `fr.txt`, `fra_Latn.devtest`, `fra_Latn.dev`. Items ask like word
+translation; what the model writes is also scored by chrF (Popović 2015; sacrebleu), with an interval over sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.statistics import Interval, bootstrap, seed_of
+from semantic_pivots.tasks.pattern import Pair, Pattern, source_name, target_name
+
+PATTERN = Pattern(
+    lambda first, second: (
+        f"Please translate sentences from {source_name(first, second)} to {target_name(first, second)}."
+    ),
+    source_name,
+    target_name,
+)
+# ISO 639-3 prefixes of FLORES file names for codes whose first two letters do not give them.
+_THREE = {
+    "en": "eng", "fr": "fra", "zh": "zho", "ja": "jpn", "de": "deu", "es": "spa", "ru": "rus", "it": "ita", "pt": "por",
+    "nl": "nld", "ko": "kor", "ar": "arb", "hi": "hin", "tr": "tur", "pl": "pol", "vi": "vie", "th": "tha", "id": "ind",
+    "sw": "swh", "uk": "ukr", "cs": "ces", "el": "ell", "fi": "fin", "he": "heb", "fa": "pes", "ro": "ron", "sv": "swe",
+}  # fmt: skip
+
+
+def read(folder: str | Path, languages: Sequence[str]) -> dict[str, list[str]]:
+    """The sentences of each language, line by line.
+
+    Raises:
+        InputError: the folder or a language's file is missing, a file is not UTF-8, lengths differ, or a line is empty.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"parallel files {folder}: no such folder; expected one file a language, such as fr.txt")
+    found = {}
+    for code in languages:
+        names = {code, *([_THREE[code]] if code in _THREE else [])}
+        files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.name.split(".")[0].split("_")[0] in names]
+        if len(files) != 1:
+            raise InputError(
+                f"parallel files {folder}: {len(files)} files for {code!r}; expected exactly one, {code}.txt or as "
+                f"in FLORES ({_THREE.get(code, code)}_....devtest)"
+            )
+        try:
+            found[code] = [line.strip() for line in files[0].read_text("utf-8").splitlines()]
+        except UnicodeDecodeError as error:
+            raise InputError(f"{files[0]}: not UTF-8 at byte {error.start}; convert the file") from error
+        empty = next((n for n, line in enumerate(found[code], 1) if not line), None)
+        if empty is not None or not found[code]:
+            raise InputError(f"{files[0]}: line {empty or 1} is empty; expected one sentence on each line")
+    lengths = {code: len(lines) for code, lines in found.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(
+            f"parallel files {folder}: lines differ ({lengths}); expected sentence by sentence translations"
+        )
+    return found
+
+
+def pairs(folder: str | Path, languages: Sequence[str]) -> dict[tuple[str, str], list[Pair]]:
+    """Pairs (sentence, translation) of each two different languages."""
+    known = read(folder, languages)
+    return {
+        (a, b): [Pair(f"{n:05d}", s, t) for n, (s, t) in enumerate(zip(known[a], known[b], strict=True))]
+        for a in languages
+        for b in languages
+        if a != b
+    }
+
+
+def chrf(written: Sequence[str], references: Sequence[str], seed: int, resamples: int = 1000) -> tuple[Interval, str]:
+    """Corpus chrF (0 to 100) of what a model wrote, with its interval over sentences, and sacrebleu's signature.
+
+    The statistics of each sentence are computed once and summed again for every resample.
+    """
+    try:
+        from sacrebleu.metrics.chrf import CHRF
+    except ImportError as error:
+        raise InputError("chrF needs the package sacrebleu: pip install sacrebleu") from error
+    metric = CHRF()
+    statistics = np.array(metric._extract_corpus_statistics(list(written), [list(references)]), dtype=np.int64)
+
+    def score(rows: np.ndarray) -> float:
+        return metric._compute_score_from_stats(statistics[rows].sum(axis=0).tolist()).score
+
+    found = bootstrap(score, len(written), seed_of(seed, "chrf"), resamples)
+    return found, f"{metric.get_signature().format(short=True)}"

@@ -1,0 +1,197 @@
+"""Tasks beyond word translation: their pairs, items, prompts and shots."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from semantic_pivots.config import BenchmarkConfig
+from semantic_pivots.errors import InputError
+from semantic_pivots.tables import from_rows
+from semantic_pivots.tasks import ask, facts, lm_eval_choice, sentences
+from semantic_pivots.tasks.committed import rows
+from semantic_pivots.tasks.pattern import task_of
+from semantic_pivots.tasks.translation import Item, items_of
+from semantic_pivots.words import normalise
+
+LEXICON = {
+    "dog": ("dog", "chien", "狗"), "bread": ("bread", "pain", "面包"), "snow": ("snow", "neige", "雪"),
+    "night": ("night", "nuit", "夜"), "moon": ("moon", "lune", "月亮"), "bridge": ("bridge", "pont", "桥"),
+    "museum": ("museum", "musée", "博物馆"), "mountain": ("mountain", "montagne", "山"),
+    "king": ("king", "roi", "国王"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def words() -> pa.Table:
+    return from_rows(
+        "words",
+        [
+            {"concept_id": concept, "language": code, "word": word, "source": "", "licence": ""}
+            for concept, forms in LEXICON.items()
+            for code, word in zip(("en", "fr", "zh"), forms, strict=True)
+        ],
+    )
+
+
+def config(task: str, **changes) -> BenchmarkConfig:
+    return BenchmarkConfig(languages=("en", "fr", "zh"), task=task, **{"distractors": 3, **changes})
+
+
+def items(task: str, words: pa.Table, **changes) -> list[Item]:
+    return items_of(from_rows("items", ask.items(config(task, **changes), words)))
+
+
+@pytest.mark.parametrize("task", sorted(ask.COMMITTED))
+def test_every_committed_task_gives_sound_items(task, words):
+    made = items(task, words)
+    assert made
+    targets = {(item.direction, item.source): item.target for item in made}
+    for item in made:
+        assert task_of(item.strata) == task
+        assert len(set(item.distractors)) == 3
+        assert item.source not in item.distractors
+        for wrong in item.distractors:
+            assert normalise(targets[item.direction, wrong]) != normalise(item.target)
+    assert len({item.item_id for item in made}) == len(made)
+    assert items(task, words) == made
+    assert [i.distractors for i in items(task, words, seed=1)] != [i.distractors for i in made]
+
+
+@pytest.mark.parametrize("task", sorted(ask.COMMITTED))
+def test_every_prompt_ends_before_its_answer_and_shows_nothing_of_it(task, words):
+    made = items(task, words)
+    cases = ask.cases(made, words, shots=2, seed=0)
+    for item, case in zip(made, cases, strict=True):
+        assert case.prompt.endswith(":")
+        assert case.answer == f" {item.target}"
+        assert f": {item.source}\n" in case.prompt
+        shown = [line.partition(": ")[2] for line in case.prompt.split("\n\n", 1)[1].splitlines() if ": " in line]
+        assert shown.count(item.source) == 1
+        if task != "repetition":
+            assert item.target not in shown
+        assert len(shown) == 2 * 2 + 1
+
+
+def test_the_same_concepts_are_kept_in_every_direction(words):
+    made = items("capital", words, items_per_direction=7)
+    kept = {d: sorted(i.concept_id for i in made if i.direction == d) for d in {i.direction for i in made}}
+    assert sorted(kept) == [("en", "en"), ("fr", "fr"), ("zh", "zh")]
+    assert len({tuple(v) for v in kept.values()}) == 1
+    assert len(made) == 21
+
+
+def test_facts_cross_languages(words):
+    made = {i.item_id: i for i in items("capital-across", words)}
+    japan = made["capital-across:JP:fr-zh"]
+    assert (japan.source, japan.target) == ("Japon", "东京")
+    text = ask.prompt(japan, [], japan.source)
+    assert text == "Please name the capital of each country.\n\nPays: Japon\n首都:"
+    assert len({i.direction for i in made.values()}) == 6
+
+
+def test_facts_have_no_names_in_other_languages(words):
+    with pytest.raises(InputError, match="no names in it"):
+        facts.pairs("capital", ("en", "it"), across=False)
+
+
+def test_committed_facts_are_what_they_claim():
+    table = rows("facts")
+    capitals = {r["country"]: r["en_object"] for r in table if r["relation"] == "capital"}
+    assert capitals["FR"] == "Paris"
+    assert capitals["JP"] == "Tokyo"
+    assert capitals["EG"] == "Cairo"
+    assert len(capitals) >= 100
+    spoken = {r["country"]: r["fr_object"] for r in table if r["relation"] == "language"}
+    assert spoken["HU"] == "hongrois"
+    money = {r["country"]: r["de_object"] for r in table if r["relation"] == "currency"}
+    assert money["JP"] == "Japanischer Yen"
+    assert all(all(row.values()) for row in table)
+
+
+def test_definitions_do_not_name_their_word():
+    assert all(row["word"] not in row["definition"].lower() for row in rows("definitions"))
+
+
+def test_word_translation_keeps_the_published_prompt():
+    item = Item("i", "c", "en", "fr", "dog", "chien", ("cat",))
+    assert ask.prompt(item, [], "cat") == "Please translate words from English to French.\n\nEnglish: cat\nFrench:"
+
+
+def test_an_unknown_task_names_the_nearest(words):
+    with pytest.raises(InputError, match="did you mean 'capital'"):
+        ask.items(config("capitol"), words)
+
+
+def test_too_few_pairs_are_an_error(words):
+    with pytest.raises(InputError, match="lower \\[benchmark\\] distractors"):
+        ask.items(config("repetition", distractors=9), words)
+
+
+@pytest.fixture
+def flores(tmp_path: Path) -> Path:
+    (tmp_path / "eng_Latn.devtest").write_text("The dog sleeps.\nSnow falls.\nHe eats bread.\n", "utf-8")
+    (tmp_path / "fra_Latn.devtest").write_text("Le chien dort.\nIl neige.\nIl mange du pain.\n", "utf-8")
+    (tmp_path / "zh.txt").write_text("狗在睡觉。\n下雪了。\n他吃面包。\n", "utf-8")
+    return tmp_path
+
+
+def test_sentences_are_read_in_flores_format(flores, words):
+    made = items("sentences", words, task_path=str(flores), distractors=2)
+    assert len(made) == 6 * 3
+    first = next(i for i in made if i.item_id == "sentences:00000:fr-zh")
+    assert (first.source, first.target) == ("Le chien dort.", "狗在睡觉。")
+    text = ask.prompt(first, [], first.source)
+    assert text == "Please translate sentences from French to Chinese.\n\nFrench: Le chien dort.\nChinese:"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: (f / "zh.txt").unlink(), "0 files for 'zh'"),
+        (lambda f: (f / "zh.txt").write_text("狗\n"), "lines differ"),
+        (lambda f: (f / "zh.txt").write_text("狗\n\n雪\n"), "line 2 is empty"),
+        (lambda f: (f / "zh.txt").write_bytes(b"\xff\n"), "not UTF-8 at byte 0"),
+    ],
+)
+def test_bad_parallel_files_are_named(flores, change, message):
+    change(flores)
+    with pytest.raises(InputError, match=message):
+        sentences.read(flores, ("en", "fr", "zh"))
+
+
+def test_chrf_equals_sacrebleu_and_has_an_interval():
+    from sacrebleu import corpus_chrf
+
+    written = ["le chien dort", "il neige", "il mange le pain", "un pont"]
+    references = ["le chien dort", "la neige tombe", "il mange du pain", "un grand pont"]
+    found, signature = sentences.chrf(written, references, seed=0, resamples=200)
+    assert found.value == pytest.approx(corpus_chrf(written, [references]).score)
+    assert found.low < found.value < found.high
+    assert found.n == 4
+    assert "chrF" in signature or "nc:6" in signature
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="needs the extra lm-eval")
+def test_a_task_of_the_harness_becomes_items(tmp_path, words, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    lines = [{"q": f"What is {n} plus one?", "choices": [str(n), str(n + 1)], "gold": 1} for n in range(6)]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    (tmp_path / "sums.yaml").write_text(
+        "task: sums_of_ours\ndataset_path: json\n"
+        f"dataset_kwargs:\n  data_files:\n    test: {tmp_path / 'data.jsonl'}\n"
+        "output_type: multiple_choice\ntest_split: test\n"
+        'doc_to_text: "{{q}}"\ndoc_to_choice: "{{choices}}"\ndoc_to_target: gold\n',
+        "utf-8",
+    )
+    found = lm_eval_choice.pairs("sums_of_ours", "en", str(tmp_path))["en", "en"]
+    assert [(p.source, p.target) for p in found][:2] == [("What is 0 plus one?", "1"), ("What is 1 plus one?", "2")]
+    made = items("lm-eval:sums_of_ours", words, task_path=str(tmp_path))
+    assert ask.prompt(made[0], [], made[0].source).startswith("Please answer each question.\n\nQuestion: What is")
+    with pytest.raises(InputError, match="no task"):
+        lm_eval_choice.pairs("sums_of_theirs", "en", str(tmp_path))
