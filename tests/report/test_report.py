@@ -189,14 +189,14 @@ def test_the_terminal_summary_has_a_line_per_stage(tables, tmp_path: Path):
     text = console.file.getvalue()
     for stage in TABLES:
         assert stage in text
-    assert "has not run" not in text
+    assert "not run" not in text
     assert "[-" in text
 
 
 def test_the_terminal_summary_of_nothing(tmp_path: Path):
     console = Console(width=100, file=io.StringIO())
     print_summary(tmp_path, console)
-    assert console.file.getvalue().count("has not run") == len(TABLES)
+    assert f"not run: {', '.join(TABLES)}" in " ".join(console.file.getvalue().split())
 
 
 def test_the_stage_writes_the_page_from_the_folders_there_are(tables, page, tmp_path: Path):

@@ -176,6 +176,20 @@ def test_chrf_equals_sacrebleu_and_has_an_interval():
     assert "chrF" in signature or "nc:6" in signature
 
 
+def test_chrf_of_stored_answers_is_per_direction_and_resamples_sentences(flores, words):
+    made = items("sentences", words, task_path=str(flores), distractors=2)
+    stored = [
+        {"item_id": i.item_id, "draw": d, "greedy": i.target if i.direction == ("en", "fr") else "", "correct": True,
+         "copied": False}
+        for i in made for d in range(2)
+    ]  # fmt: skip
+    found = sentences.chrf_figures(made, from_rows("answers", stored), seed=0)
+    assert found["en", "fr"][0].value == pytest.approx(100)
+    assert found["fr", "en"][0].value == 0
+    assert found["fr", "en"][0].n == 3
+    assert not sentences.chrf_figures([Item("i", "c", "en", "fr", "dog", "chien", ())], from_rows("answers", stored), 0)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="needs the extra lm-eval")
 def test_a_task_of_the_harness_becomes_items(tmp_path, words, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from semantic_pivots.report.figures import is_control, is_main
+from semantic_pivots.report.figures import is_control, is_main, unit
 from semantic_pivots.report.html import interval_text
 from semantic_pivots.report.panel import direction, interval, is_pooled
 from semantic_pivots.statistics import Interval, wilson
@@ -33,6 +34,8 @@ TABLES = {
     "compare": ("comparison",),
 }
 """The tables behind the lines of each stage."""
+
+MISSING = "—"
 
 Tables = Mapping[str, pa.Table]
 
@@ -78,7 +81,7 @@ def lines(tables: Tables) -> list[Line]:
     out: list[Line] = []
     for stage, make in makers.items():
         if not any(name in tables for name in TABLES[stage]):
-            out.append(Line(stage, "has not run", "—"))
+            out.append(Line(stage, "has not run", MISSING))
             continue
         out += make(*(tables.get(name) for name in TABLES[stage]))
     return out
@@ -86,25 +89,24 @@ def lines(tables: Tables) -> list[Line]:
 
 def print_summary(study_folder: Path | str, console: Console | None = None) -> None:
     """Print the summary of a study's folder as a table: stage, key figure, value with its 95 % interval, n."""
-    table = Table(title=f"Study {Path(study_folder).name}", title_justify="left", header_style="bold", pad_edge=False)
+    found = lines(read_tables(Path(study_folder)))
+    missing = [line.stage for line in found if line.value == MISSING]
+    table = Table(title=f"Study {Path(study_folder).name}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage", no_wrap=True)
     table.add_column("figure")
     table.add_column("value [95 % interval]", justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
     last = ""
-    for line in lines(read_tables(Path(study_folder))):
+    for line in (line for line in found if line.value != MISSING):
         value = interval_text(line.value) if isinstance(line.value, Interval) else line.value
         n = line.value.n if isinstance(line.value, Interval) else line.n
-        if last and line.stage != last:
-            table.add_section()
-        table.add_row(
-            line.stage if line.stage != last else "",
-            line.figure,
-            value.replace("[", r"\["),
-            "" if n is None else f"{n:,}",
-        )
+        stage = line.stage if line.stage != last else ""
+        table.add_row(stage, line.figure, value.replace("[", r"\["), "" if n is None else f"{n:,}")
         last = line.stage
-    (console or Console()).print(table)
+    console = console or Console()
+    console.print(table)
+    if missing:
+        console.print(f"not run: {', '.join(missing)}")
 
 
 def _lexicon(concepts: pa.Table | None, words: pa.Table | None) -> list[Line]:
@@ -128,9 +130,9 @@ def _score(summary: pa.Table) -> list[Line]:
     rows = summary.to_pylist()
     for row in rows:
         if is_pooled(row) and is_control(row):
-            out.append(Line("score", f"{row['variant']} (0 expected)", interval(row)))
+            out.append(Line("score", f"{row['variant']} (0 means: no signal)", interval(row)))
         elif is_pooled(row) and is_main(row["stratum"]):
-            out.append(Line("score", f"{row['variant']}, all directions", interval(row)))
+            out.append(Line("score", f"{row['variant']} ({unit(row['variant'])})", interval(row)))
     if not out:
         out = [
             Line("score", f"{row['variant']}, {direction(row)}", interval(row))

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.statistics import Interval, bootstrap, seed_of
-from semantic_pivots.tasks.pattern import Pair, Pattern, source_name, target_name
+from semantic_pivots.tasks.pattern import Pair, Pattern, source_name, target_name, task_of
+from semantic_pivots.tasks.translation import Item
+
+NAME = "sentences"
 
 PATTERN = Pattern(
     lambda first, second: (
@@ -74,10 +78,27 @@ def pairs(folder: str | Path, languages: Sequence[str]) -> dict[tuple[str, str],
     }
 
 
-def chrf(written: Sequence[str], references: Sequence[str], seed: int, resamples: int = 1000) -> tuple[Interval, str]:
+def chrf(
+    written: Sequence[str],
+    references: Sequence[str],
+    seed: int,
+    sentences: Sequence[str] | None = None,
+    resamples: int = 1000,
+) -> tuple[Interval, str]:
     """Corpus chrF (0 to 100) of what a model wrote, with its interval over sentences, and sacrebleu's signature.
 
-    The statistics of each sentence are computed once and summed again for every resample.
+    The statistics of each row are computed once and summed again for every resample.
+
+    Args:
+        written: what the model wrote.
+        references: the reference translation of each.
+        seed: seed of the resampling.
+        sentences: names of the sentences, where one was translated several times (after several draws of the shots);
+            rows of one sentence are resampled together.
+        resamples: number of resamples.
+
+    Raises:
+        InputError: sacrebleu is not installed.
     """
     try:
         from sacrebleu.metrics.chrf import CHRF
@@ -89,5 +110,26 @@ def chrf(written: Sequence[str], references: Sequence[str], seed: int, resamples
     def score(rows: np.ndarray) -> float:
         return metric._compute_score_from_stats(statistics[rows].sum(axis=0).tolist()).score
 
-    found = bootstrap(score, len(written), seed_of(seed, "chrf"), resamples)
-    return found, f"{metric.get_signature().format(short=True)}"
+    groups = None if sentences is None else np.array(sentences)
+    found = bootstrap(score, len(written), seed_of(seed, "chrf"), resamples, groups)
+    return found, metric.get_signature().format(short=True)
+
+
+def chrf_figures(items: Sequence[Item], answers: Any, seed: int) -> dict[tuple[str, str], tuple[Interval, str]]:
+    """chrF of each direction from the stored answers, with sacrebleu's signature; nothing where the task is another.
+
+    Args:
+        items: the benchmark's items.
+        answers: the Arrow table `answers`; an empty answer counts as written.
+        seed: seed of the resampling.
+    """
+    mine = {item.item_id: item for item in items if task_of(item.strata) == NAME}
+    rows: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    for item_id, greedy in zip(answers["item_id"].to_pylist(), answers["greedy"].to_pylist(), strict=True):
+        if item_id in mine:
+            item = mine[item_id]
+            rows.setdefault(item.direction, []).append((greedy, item.target, item_id))
+    return {
+        direction: chrf([w for w, _, _ in found], [r for _, r, _ in found], seed, [i for _, _, i in found])
+        for direction, found in rows.items()
+    }
