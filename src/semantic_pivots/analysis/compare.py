@@ -26,6 +26,7 @@ from semantic_pivots.config import CompareConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import Interval, seed_of
+from semantic_pivots.tasks.ask import signature_name
 from semantic_pivots.tasks.translation import Item, items_of
 
 VERSION = 1
@@ -49,7 +50,7 @@ def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str
     if not items:
         raise InputError("the benchmark has no items to compare the arms on")
     words = inputs.table("words")
-    design = Design(config.shots, config.draws, config.pool, config.seed)
+    design = Design(config.shots, config.draws, config.pool, config.seed, signature_name(items))
     concepts, weights = concept_weights([item.concept_id for item in items], config.seed, config.resamples)
     found: dict[str, list[dict]] = {}
     models: dict[str, list[str]] = {}

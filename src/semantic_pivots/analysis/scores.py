@@ -29,7 +29,9 @@ from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tasks.translation import Item, Shots, answer, items_of, prompt, shots_by_direction
+from semantic_pivots.tasks.ask import prompt, shots_by_direction, signature_name
+from semantic_pivots.tasks.sentences import chrf_figures
+from semantic_pivots.tasks.translation import Item, Shots, answer, items_of
 from semantic_pivots.words import normalise
 
 VERSION = 1
@@ -47,12 +49,13 @@ class Design:
     draws: int
     pool: int
     seed: int
+    task: str = "clwtd"
 
     def signature(self, direction: tuple[str, str] | None, model: str, dtype: str, variant: str) -> str:
         """What a figure was measured with, in one line."""
         between = "-".join(direction) if direction else "mean of directions"
         return (
-            f"clwtd|{between}|shots={self.shots}|draws={self.draws}|pool={self.pool}|seed={self.seed}|"
+            f"{self.task}|{between}|shots={self.shots}|draws={self.draws}|pool={self.pool}|seed={self.seed}|"
             f"model={model}|dtype={dtype}|variant={variant}|version={VERSION}"
         )
 
@@ -74,7 +77,7 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
     items, words = items_of(inputs.table("items")), inputs.table("words")
     if not items:
         raise InputError("the benchmark has no items to score; widen the lexicon or the languages")
-    design = Design(config.shots, config.draws, config.pool, config.seed)
+    design = Design(config.shots, config.draws, config.pool, config.seed, signature_name(items))
     specs = [f"{config.model.partition('@')[0]}@{revision}" for revision in config.revisions] or [config.model]
     summary: list[dict] = []
     scores = answers = None
@@ -84,6 +87,7 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
         )
         directions = directions_of(items, scored, answers, design)
         summary += summarise(directions, design, model, config.dtype)
+        summary += _chrf_rows(items, answers, design, model, config.dtype)
         scores = scored.filter(pa.compute.invert(_is_control(scored)))
         work.note("models", [*work.notes.get("models", []), model])
     assert scores is not None
@@ -105,7 +109,7 @@ def score_items(
     """The tables `scores` (control rows among them) and `answers` of one model, and its name@revision."""
     slices = slices_of(items, design.seed)
     runner = ModelRunner(spec, dtype, cache, batch_tokens, work.warn)
-    known = shots_by_direction(words, (item.direction for item in items), design.seed)
+    known = shots_by_direction(items, words, design.seed)
     scores, answers = [], []
     with work.progress(len(items), "items", f"score {spec}") as progress:
         for part in slices:
@@ -157,7 +161,7 @@ class ModelRunner:
                 for item_id, target in asked[: 2 if place == 0 else 1]:
                     for candidate in item.candidates:
                         rows.append((item_id, draw, candidate, candidate == item.source, len(target.encode())))
-                        prompts.append(prompt(*item.direction, shown, candidate))
+                        prompts.append(prompt(item, shown, candidate))
                         answers.append(answer(target))
         scored = self.scorer().score(prompts, answers)
         return pa.Table.from_pylist(
@@ -182,7 +186,7 @@ class ModelRunner:
         for item in part.items:
             for draw, shown in shots.draws_of(item, design.draws, design.shots, design.pool):
                 rows.append((item, draw))
-                prompts.append(prompt(*item.direction, shown, item.source))
+                prompts.append(prompt(item, shown, item.source))
         scorer = self.scorer()
         longest = max(len(ids) for ids in scorer.tokenizer([answer(item.target) for item in part.items])["input_ids"])
         greedy = scorer.greedy(prompts, longest + 2)
@@ -291,6 +295,24 @@ def summarise(
             signature = design.signature(None, model, dtype, variant)
             rows.append(_row(("all", "all"), stratum, variant, average(parts), signature))
     return rows
+
+
+def _chrf_rows(items: Sequence[Item], answers: pa.Table, design: Design, model: str, dtype: str) -> list[dict]:
+    """Sentence translation is also scored by chrF; other tasks have no such rows."""
+    return [
+        {
+            "source_language": key[0],
+            "target_language": key[1],
+            "stratum": "all",
+            "variant": "chrf",
+            "value": interval.value,
+            "low": interval.low,
+            "high": interval.high,
+            "n": interval.n,
+            "signature": f"{design.signature(key, model, dtype, 'chrf')}|{how}",
+        }
+        for key, (interval, how) in chrf_figures(items, answers, design.seed).items()
+    ]
 
 
 def _row(key: tuple[str, str], stratum: str, variant: str, figure: Estimate, signature: str) -> dict:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import pyarrow as pa
 
-from semantic_pivots.report.figures import EXAMPLES, sample
+from semantic_pivots.report.figures import EXAMPLES, sample, unit
 from semantic_pivots.report.panel import (
     PALETTE,
     Numbers,
@@ -333,28 +333,43 @@ def runs_first(runs: dict[tuple[str, int], list[dict]], arm: str) -> int:
 
 
 def compare_panels(comparison: pa.Table, languages: Sequence[str]) -> list[Panel]:
-    """Forest plot of paired differences, per direction and pooled, with the verdict of each."""
+    """Forest plots of paired differences with their verdicts, then each model's own scores."""
     rows = sorted(comparison.to_pylist(), key=direction_order(languages))
-    if not rows:
-        return []
+    panels = []
+    for variant in unique(r["variant"] for r in rows):
+        mine = [r for r in rows if r["variant"] == variant and r["baseline"]]
+        if mine:
+            panels.append(_forest(mine, variant))
+    own = [r for r in rows if not r["baseline"]]
+    for variant in unique(r["variant"] for r in own):
+        mine = [r for r in own if r["variant"] == variant]
+        panels.append(_own_scores(mine, variant))
+    return panels
+
+
+def _forest(rows: list[dict], variant: str) -> Panel:
     series: dict[str, list] = {}
     for row in rows:
-        series.setdefault(f"{row['arm']} − {row['baseline']}" if row["baseline"] else row["arm"], []).append(
-            (direction(row), interval(row))
-        )
+        series.setdefault(f"{row['arm']} − {row['baseline']}", []).append((direction(row), interval(row)))
     table = Numbers(
-        ("direction", "arm", "against", "variant", "difference [95 %]", "n", "verdict", "signature"),
-        tuple(
-            (direction(r), r["arm"], r["baseline"], r["variant"], interval(r), r["n"], r["verdict"], r["signature"])
-            for r in rows
-        ),
+        ("direction", "arm", "against", "difference [95 %]", "n", "verdict", "signature"),
+        tuple((direction(r), r["arm"], r["baseline"], interval(r), r["n"], r["verdict"], r["signature"]) for r in rows),
     )
-    return [
-        Panel(
-            "Paired differences",
-            "Score of one model minus that of another on the same items and the same shots. An interval that "
-            "contains zero (dotted) is not distinguishable from no effect.",
-            table,
-            interval_dots(series, "difference of scores", reference=0.0),
-        ),
-    ]
+    reading = (
+        "One model minus another on the same items and the same shots. An interval that contains zero (dotted) is not "
+        "distinguishable from no effect; the table's verdict says so in words."
+    )
+    figure = interval_dots(series, f"difference ({unit(variant)})", reference=0.0)
+    return Panel(f"Paired differences: {variant}", reading, table, figure)
+
+
+def _own_scores(rows: list[dict], variant: str) -> Panel:
+    series: dict[str, list] = {}
+    for row in rows:
+        series.setdefault(row["arm"], []).append((direction(row), interval(row)))
+    table = Numbers(
+        ("direction", "arm", "value [95 %]", "n", "signature"),
+        tuple((direction(r), r["arm"], interval(r), r["n"], r["signature"]) for r in rows),
+    )
+    reading = "What each model reaches by itself, before differences are taken."
+    return Panel(f"Each model's own {variant}", reading, table, interval_dots(series, unit(variant)))

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from semantic_pivots.report.figures import is_control, is_main
-from semantic_pivots.report.html import Answer, interval_text, number
+from semantic_pivots.report.figures import SHARES, is_control, is_main
+from semantic_pivots.report.html import Answer, interval_text
 from semantic_pivots.report.panel import direction, interval, is_pooled
 from semantic_pivots.statistics import wilson
 
@@ -129,11 +129,10 @@ def _documents(tables: Tables) -> Iterable[str]:
         )
     if comparison is None:
         return
-    rows = _finite(comparison.to_pylist())
+    rows = [r for r in _finite(comparison.to_pylist()) if r["baseline"] and r["variant"] not in SHARES]
     pooled = [r for r in rows if is_pooled(r)]
     for row in pooled:
-        against = f" against {row['baseline']}" if row["baseline"] else ""
-        yield f"Trained on {row['arm']}{against}: {_said(row)}. {_sentence(row)}"
+        yield f"Trained on {row['arm']}, against {row['baseline']}: {_said(row)}. {_sentence(row)}"
     if rows and not pooled:
         clear = sum(not r["low"] <= 0 <= r["high"] for r in rows)
         yield f"{clear} of {len(rows)} paired differences are distinguishable from zero."
@@ -141,7 +140,7 @@ def _documents(tables: Tables) -> Iterable[str]:
 
 def _sentence(row: dict) -> str:
     if row["low"] <= 0 <= row["high"]:
-        return f"This is not distinguishable from zero (by {number(row['high'] - row['low'])} wide an interval)."
+        return "This is not distinguishable from zero."
     return (
         "This is better, and distinguishable from zero."
         if row["value"] > 0

@@ -233,9 +233,15 @@ def _train(log: pa.Table) -> list[Line]:
 
 
 def _compare(comparison: pa.Table) -> list[Line]:
-    rows = comparison.to_pylist()
+    rows = [r for r in comparison.to_pylist() if r["baseline"] and r["variant"] != "copy-rate"]
     shown = [r for r in rows if is_pooled(r)] or rows
     return [
-        Line("compare", f"{r['arm']} against {r['baseline']}, {direction(r)}: {r['verdict']}", interval(r))
+        Line("compare", f"{r['arm']} minus {r['baseline']}, {r['variant']}: {_plain(interval(r))}", interval(r))
         for r in shown
     ]
+
+
+def _plain(difference: Interval) -> str:
+    if not difference.excludes_zero:
+        return "no difference shown"
+    return "better" if difference.value > 0 else "worse"

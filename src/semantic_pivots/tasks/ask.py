@@ -84,6 +84,12 @@ def prompt(item: Item, shots: Sequence[Shot], source: str) -> str:
     return _pattern_of_tag(task).prompt(*item.direction, shots, source)
 
 
+def signature_name(items: Sequence[Item]) -> str:
+    """How a signature names the tasks of items: `clwtd` for word translation, else their names."""
+    names = sorted({task_of(item.strata) for item in items})
+    return "+".join("clwtd" if name == WORD_TRANSLATION else name for name in names)
+
+
 def _pattern_of_tag(task: str) -> Pattern:
     return lm_eval_choice.PATTERN if task.startswith(LM_EVAL.replace(":", "-")) else pattern_of(task)
 
