@@ -193,6 +193,8 @@ class GraphConfig:
     criterion: str = "degree-fdr"
     """degree-fdr (degree above a configuration-model null) or fixed-count (published manner)"""
     false_discovery_rate: float = 0.01
+    min_ratio: float = 1.25
+    """least ratio of a hub's degree to that of the configuration model"""
     min_count: int = 3
     """documents that make an edge under fixed-count"""
     top_neighbours: int = 20

@@ -3,9 +3,8 @@
 Two tokens are neighbours when a document holds both. A row of the graph is counted at a time, from the documents of its
 token into one accumulator, so the V x V matrix never exists. Degree grows with the corpus, which made a fixed threshold
 unstable; here a token's degree is compared with what its documents' sizes alone would give (a configuration model: each
-of the S slots beside it is filled by token u with probability f(u)/F), and pivots are the tokens whose ratio stands out
-of the ratios of equally exposed tokens, at a false-discovery rate. The null of "equally exposed" is estimated from the
-data (median and upper spread of the bulk), because topics make every real degree smaller than the model's.
+of the S slots beside it is filled by token u with probability f(u)/F). Hubs are the tokens above it at a
+false-discovery rate and by a least ratio, since in a large corpus the smallest excess is significant.
 A pivot also joins words of at least two of the study's languages: that is what makes a hub cross-lingual.
 """
 
@@ -20,8 +19,6 @@ from semantic_pivots.corpus.discover import eligible, load_distinct, token_texts
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.words import normalise
-
-_BINS = 20
 
 
 @numba.njit(cache=True, nogil=True)
@@ -94,37 +91,29 @@ def rows(chosen, offsets, documents, starts, tokens, masks, languages, min_count
     return degree, strength, slots, joined, neighbours
 
 
-def expected_degree(slots: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+def expected_degree(slots: np.ndarray, frequency: np.ndarray, total: float) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours that the configuration model gives a token beside which there are `slots` places.
 
     Args:
         slots: (tokens,) places beside each token in its documents.
-        frequency: (vocabulary,) documents of each token.
+        frequency: (neighbours,) documents of each token that counts as a neighbour.
+        total: sum of the frequencies of the whole vocabulary.
 
     Returns:
-        (tokens,) float64; the sum over the vocabulary of 1 - exp(-slots x frequency / total).
+        mean and variance, (tokens,) float64: a neighbour u is met with probability 1 - exp(-slots x f(u) / total).
     """
-    present = frequency[frequency > 0].astype(np.float64)
-    values, counts = np.unique(present, return_counts=True)
+    values, counts = np.unique(frequency[frequency > 0].astype(np.float64), return_counts=True)
     grid = np.unique(np.geomspace(1, max(float(slots.max()), 2.0), 400))
-    total = present.sum()
-    on_grid = np.array([float((counts * -np.expm1(-slot * values / total)).sum()) for slot in grid])
-    return np.interp(slots, grid, on_grid)
+    absent = np.exp(-np.outer(grid, values) / total)
+    mean, variance = (1 - absent) @ counts, (absent * (1 - absent)) @ counts
+    return np.interp(slots, grid, mean), np.interp(slots, grid, variance)
 
 
-def hub_q_values(degree: np.ndarray, expected: np.ndarray, slots: np.ndarray) -> np.ndarray:
-    """(tokens,) float64 Benjamini–Hochberg q-values of a degree larger than that of equally exposed tokens."""
+def hub_q_values(degree: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """(tokens,) float64 Benjamini–Hochberg q-values of a degree above that of the configuration model."""
     from scipy.stats import false_discovery_control, norm
 
-    ratio = np.log(np.maximum(degree, 0.5) / np.maximum(expected, 0.5))
-    score = np.zeros(len(ratio))
-    order = np.argsort(slots, kind="stable")
-    for group in np.array_split(order, min(_BINS, max(1, len(order) // 50))):
-        centre = np.median(ratio[group])
-        # The spread of the lower half: hubs themselves lie above and would widen it.
-        spread = max((centre - np.quantile(ratio[group], 0.16)), 1e-9)
-        score[group] = (ratio[group] - centre) / spread
-    return false_discovery_control(norm.sf(score))
+    return false_discovery_control(norm.sf((degree - 0.5 - expected) / np.sqrt(np.maximum(variance, 1e-9))))
 
 
 def word_tokens(inputs: Inputs, texts: list[str], languages: list[str]) -> np.ndarray:
@@ -162,13 +151,13 @@ def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa
             found.append(rows(block, offsets, documents, starts, tokens, masks, *count))
             progress.advance(len(block))
     degree, strength, slots, joined, neighbours = (np.concatenate(column) for column in zip(*found, strict=True))
-    expected = expected_degree(slots, frequency)
-    q_values = hub_q_values(degree, expected, slots)
+    expected, variance = expected_degree(slots, frequency, float(frequency.sum()))
+    q_values = hub_q_values(degree, expected, variance)
     joins = _joins(joined, slots, masks, frequency, len(languages))
     if config.criterion == "fixed-count":
         hub = degree >= np.quantile(degree, 0.95)
     else:
-        hub = q_values <= config.false_discovery_rate
+        hub = (q_values <= config.false_discovery_rate) & (degree >= config.min_ratio * expected)
     keep = np.flatnonzero(hub & (joins.sum(axis=1) >= 2))
     if not len(keep):
         raise InputError("graph: no token is a hub of two languages; raise [graph] false_discovery_rate or the corpus")
@@ -197,15 +186,11 @@ def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa
 def _joins(
     joined: np.ndarray, slots: np.ndarray, masks: np.ndarray, frequency: np.ndarray, languages: int
 ) -> np.ndarray:
-    """(tokens, languages) bool: more words of the language among the neighbours than the median equally exposed token."""
+    """(tokens, languages) bool: more words of the language are neighbours than the configuration model gives."""
     result = np.zeros(joined.shape, dtype=np.bool_)
     for language in range(languages):
         of_language = np.where(masks >> language & 1, frequency, 0)
-        if not of_language.any():
-            continue
-        total = frequency.sum()
-        values, counts = np.unique(of_language[of_language > 0].astype(np.float64), return_counts=True)
-        grid = np.unique(np.geomspace(1, max(float(slots.max()), 2.0), 400))
-        on_grid = [float((counts * -np.expm1(-slot * values / total)).sum()) for slot in grid]
-        result[:, language] = (joined[:, language] >= 2) & (joined[:, language] > np.interp(slots, grid, on_grid))
+        if of_language.any():
+            expected, _ = expected_degree(slots, of_language, float(frequency.sum()))
+            result[:, language] = (joined[:, language] >= 2) & (joined[:, language] > expected)
     return result

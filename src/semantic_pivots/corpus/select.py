@@ -46,7 +46,7 @@ def take(order: np.ndarray, n_tokens: np.ndarray, budget: int) -> np.ndarray:
 
 
 def pivot_rich(scores: dict[str, np.ndarray], budget: int, hashes: np.ndarray) -> np.ndarray:
-    """Documents with the largest share of pivot tokens; documents under 20 tokens have no stable share and come last."""
+    """Documents with the largest share of pivot tokens; under 20 tokens a share means little: those come last."""
     share = scores["pivot_tokens"] / np.maximum(scores["n_tokens"], 1)
     share = np.where(scores["n_tokens"] >= 20, share, -1.0)
     return take(np.lexsort((hashes, -share)), scores["n_tokens"], budget)
