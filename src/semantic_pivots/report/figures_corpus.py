@@ -26,8 +26,9 @@ from semantic_pivots.report.panel import (
     stacked_shares,
     unique,
 )
+from semantic_pivots.statistics import wilson
 
-COUNT_BINS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096)
+COUNT_BINS = (0, 1, 2, 4, 16, 64, 256, 1024)
 TOP_TOKENS = 60
 PIVOTS_SHOWN = 10
 
@@ -72,35 +73,34 @@ def corpus_panels(
 
 
 def count_panels(pair_counts: pa.Table, word_counts: pa.Table, languages: Sequence[str]) -> list[Panel]:
-    """How many units (documents or windows) hold both words of a pair, per language pair."""
+    """How many units (documents or windows) hold both words of a pair, per two languages."""
+    first = pair_counts.slice(0, 1).to_pylist()[0]
+    exact = "exact" if all(pair_counts["exact"].to_pylist()) else "approximate"
+    signature = f"{first['provider']}|{first['unit']}|window={first['window']}|{exact}"
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for a, b, value in zip(*(pair_counts[c].to_pylist() for c in ("language_1", "language_2", "value")), strict=True):
-        groups[a, b].append(value)
-    place = {c: i for i, c in enumerate(languages)}
-    keys = sorted(groups, key=lambda k: (place.get(k[0], 99), k[0], place.get(k[1], 99), k[1]))
+        groups[tuple(ordered({a, b}, languages))].append(value)  # type: ignore[index]
+    place = {code: index for index, code in enumerate(ordered({c for pair in groups for c in pair}, languages))}
     bins = [*COUNT_BINS, math.inf]
-    names = [_bin_name(low, high) for low, high in itertools.pairwise(bins)]
-    series: dict[str, list] = {name: [] for name in names}
+    series: dict[str, list] = {_bin_name(low, high): [] for low, high in itertools.pairwise(bins)}
     rows = []
-    for key in keys:
-        values = sorted(groups[key])
-        for name, (low, high) in zip(names, itertools.pairwise(bins), strict=True):
-            series[name].append((f"{key[0]} – {key[1]}", sum(low <= v < high for v in values) / len(values)))
-        rows.append(
-            (f"{key[0]} – {key[1]}", len(values), sum(v == 0 for v in values), values[len(values) // 2], values[-1])
-        )
+    for key in sorted(groups, key=lambda pair: [place[code] for code in pair]):
+        values, name = sorted(groups[key]), " – ".join(key)
+        for low, high in itertools.pairwise(bins):
+            series[_bin_name(low, high)].append((name, sum(low <= v < high for v in values) / len(values)))
+        meet = wilson(sum(v > 0 for v in values), len(values))
+        rows.append((name, meet, len(values), values[len(values) // 2], values[-1], signature))
     series = {name: points for name, points in series.items() if any(share for _, share in points)}
-    first = pair_counts.slice(0, 1).to_pylist()[0]
-    exact = all(pair_counts["exact"].to_pylist())
-    unit = "documents" if first["unit"] == "document" else f"windows of {first['window']} tokens"
+    unit_name = "documents" if first["unit"] == "document" else f"windows of {first['window']} tokens"
     reading = (
-        f"Number of {unit} that hold both words of a pair ({'exact' if exact else 'approximate'} counts of the "
-        f"provider “{first['provider']}”). A pair that never meets is its own class."
+        f"Number of {unit_name} that hold both words of a pair ({exact} counts of the provider “{first['provider']}”). "
+        "A pair that never meets is its own class."
     )
     inks = [_ramp(index / max(len(series) - 1, 1)) for index in range(len(series))]
     figure = stacked_shares(series, "share of pairs (%)", inks)
-    table = Numbers(("languages", "pairs", "never together", "median", "largest"), tuple(rows))
-    return [Panel("Pairs in one " + first["unit"], reading, table, figure), _word_panel(word_counts, languages)]
+    columns = ("languages", "share that meets [95 %]", "n", "median", "largest", "signature")
+    panel = Panel(f"Pairs in one {first['unit']}", reading, Numbers(columns, tuple(rows)), figure)
+    return [panel, _word_panel(word_counts, languages)]
 
 
 def _word_panel(word_counts: pa.Table, languages: Sequence[str]) -> Panel:
@@ -108,15 +108,16 @@ def _word_panel(word_counts: pa.Table, languages: Sequence[str]) -> Panel:
     for code, value in zip(word_counts["language"].to_pylist(), word_counts["value"].to_pylist(), strict=True):
         values[code].append(value)
     codes = ordered(set(values), languages)
-    rows = tuple((c, len(v), sum(x > 0 for x in v), v[len(v) // 2], v[-1]) for c in codes for v in [sorted(values[c])])
-    table = Numbers(("language", "words", "seen at least once", "median", "largest"), rows)
-    points = [(r[0], round(100 * r[2] / r[1], 1)) for r in rows]
-    return Panel(
-        "Words of the benchmark in the corpus",
-        "Share of the words that occur at least once.",
-        table,
-        bars(points, "words seen (%)", "%{y}: %{x} %"),
+    columns = ("language", "share seen [95 %]", "n", "median", "largest")
+    rows = tuple(
+        (code, wilson(sum(x > 0 for x in v), len(v)), len(v), v[len(v) // 2], v[-1])
+        for code in codes
+        for v in [sorted(values[code])]
     )
+    points = [(row[0], round(100 * row[1].value, 1)) for row in rows]
+    figure = bars(points, "words seen (%)", "%{y}: %{x} %")
+    reading = "Share of the words that occur at least once."
+    return Panel("Words of the benchmark in the corpus", reading, Numbers(columns, rows), figure)
 
 
 def _bin_name(low: float, high: float) -> str:
@@ -161,15 +162,14 @@ def discover_panels(pivots: pa.Table, items: pa.Table, languages: Sequence[str])
     total = Counter((r["source_language"], r["target_language"]) for r in info.values())
     order = direction_order(languages)
     keys = sorted(total, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))
-    coverage = Numbers(
-        ("direction", "items", "with pivots"), tuple((f"{a} → {b}", total[a, b], found[a, b]) for a, b in keys)
-    )
-    figure = bars(
-        [(f"{a} → {b}", round(100 * found[a, b] / total[a, b], 1)) for a, b in keys],
-        "items with pivots (%)",
-        "%{y}: %{x} %",
-    )
+    shares = {k: wilson(found[k], total[k]) for k in keys}
     measure = ", ".join(unique(r["measure"] for r in rows))
+    coverage = Numbers(
+        ("direction", "share with pivots [95 %]", "n", "signature"),
+        tuple((f"{k[0]} → {k[1]}", shares[k], total[k], f"discover|measure={measure}") for k in keys),
+    )
+    points = [(f"{k[0]} → {k[1]}", round(100 * shares[k].value, 1)) for k in keys]
+    figure = bars(points, "items with pivots (%)", "%{y}: %{x} %")
     return [
         Panel(
             "Items that have pivots",

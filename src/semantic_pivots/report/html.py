@@ -69,7 +69,7 @@ def interval_text(i: Interval) -> str:
         return f"{number(i.value)} [{number(i.low)}, {number(i.high)}]"
     if max(abs(i.low), abs(i.high)) < 1e-3:
         return f"{i.value:.2g} [{i.low:.2g}, {i.high:.2g}]"
-    decimals = min(6, max(0, 2 - math.floor(math.log10(width)) if width < 100 else 0))
+    decimals = min(6, max(0, 1 - math.floor(math.log10(width)) if width < 10 else 0))
     return " ".join((f"{i.value:.{decimals}f}", f"[{i.low:.{decimals}f}, {i.high:.{decimals}f}]"))
 
 

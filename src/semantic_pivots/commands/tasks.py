@@ -1,0 +1,68 @@
+"""`pivots tasks`: what there is to ask beyond word translation, and how a prompt of it looks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Tasks beyond word translation.", no_args_is_help=True)
+Languages = Annotated[str, typer.Option(help="language codes, separated by commas")]
+
+
+def _lexicon(languages: tuple[str, ...]):
+    """The words of the shipped lexicon, as the table `words`."""
+    import tempfile
+    from pathlib import Path
+
+    from semantic_pivots.config import LexiconConfig
+    from semantic_pivots.lexicon.build import lexicon_stage
+    from semantic_pivots.run import Inputs, Work
+
+    with tempfile.TemporaryDirectory() as scratch:
+        return lexicon_stage(LexiconConfig(languages=languages), Inputs({}), Work(Path(scratch), Path(scratch)))[
+            "words"
+        ]
+
+
+@app.command("list")
+def list_tasks(languages: Languages = "en,fr,zh,ja") -> None:
+    """List the tasks that ship, with their directions and items."""
+    from semantic_pivots.config import BenchmarkConfig
+    from semantic_pivots.tasks import ask
+
+    codes = tuple(languages.split(","))
+    words = _lexicon(codes)
+    for name in ask.COMMITTED:
+        rows = ask.items(BenchmarkConfig(languages=codes, task=name), words)
+        directions = {(row["source_language"], row["target_language"]) for row in rows}
+        typer.echo(f"{name:16} {len(rows):6,} items in {len(directions):2} directions")
+    typer.echo("sentences        parallel files of yours: [benchmark] task_path = FOLDER (FLORES format)")
+    typer.echo("lm-eval:TASK     a multiple-choice task of lm-evaluation-harness")
+
+
+@app.command()
+def show(
+    task: Annotated[str, typer.Argument(help="name of the task, as in [benchmark] task")],
+    languages: Languages = "en,fr,zh,ja",
+    shots: Annotated[int, typer.Option(help="examples before the question")] = 2,
+    count: Annotated[int, typer.Option(help="prompts shown, one per direction at most")] = 3,
+    path: Annotated[str, typer.Option(help="task_path: parallel files, or task files of lm-eval")] = "",
+) -> None:
+    """Show prompts of a task as the model reads them, with answer and wrong sources."""
+    from semantic_pivots.config import BenchmarkConfig
+    from semantic_pivots.tables import from_rows
+    from semantic_pivots.tasks import ask
+    from semantic_pivots.tasks.translation import items_of
+
+    codes = tuple(languages.split(","))
+    words = _lexicon(codes)
+    config = BenchmarkConfig(languages=codes, task=task, task_path=path)
+    items = items_of(from_rows("items", ask.items(config, words)))
+    first = {item.direction: item for item in reversed(items)}
+    shown = [first[direction] for direction in dict.fromkeys(item.direction for item in items)][:count]
+    known = ask.shots_by_direction(items, words, 0)
+    for item in shown:
+        drawn = known[item.direction].draw(item, 0, shots) if shots else []
+        typer.echo(ask.prompt(item, drawn, item.source) + typer.style(f" {item.target}", bold=True))
+        typer.echo(typer.style(f"[{item.item_id}] wrong sources: {' · '.join(item.distractors)}\n", dim=True))

@@ -1,0 +1,20 @@
+"""`pivots tasks` lists what there is and shows prompts."""
+
+from __future__ import annotations
+
+from typer.testing import CliRunner
+
+from semantic_pivots.commands.tasks import app
+
+
+def test_the_list_names_every_task_with_its_items():
+    text = CliRunner().invoke(app, ["list", "--languages", "en,fr"]).output
+    assert "capital-across      210 items in  2 directions" in text
+    assert "sentences" in text
+
+
+def test_show_prints_prompts_that_end_in_their_answer():
+    text = CliRunner().invoke(app, ["show", "capital", "--languages", "en,fr", "--shots", "1", "--count", "2"]).output
+    assert text.count("Please name the capital of each country.") == 2
+    assert "Capitale: " in text
+    assert text.count("wrong sources:") == 2
