@@ -20,7 +20,7 @@ from semantic_pivots import words
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.count import Word, benchmark_words
 from semantic_pivots.corpus.engines import run_shards
-from semantic_pivots.corpus.match import Words, find, normalised
+from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -45,7 +45,7 @@ def token_texts(tokenizer_file: Path) -> list[str]:
 
 def _hits_of_shard(path: Path, spellings: list[Word]) -> pa.Table:
     compiled = Words.compile(spellings)
-    starts, hits = find(compiled, *normalised(pq.read_table(path, columns=["text"])["text"]))
+    starts, hits = find(compiled, *buffers(pq.read_table(path, columns=["text"])["text"]))
     rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int64), np.diff(starts))
     return pa.table({"row": rows, "pattern": hits})
 

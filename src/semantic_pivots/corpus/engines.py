@@ -1,7 +1,7 @@
 """Shards to workers: a process pool whose dead workers are retried once, then named.
 
 A task is a pure function of one shard that returns a table. Its part is written under its name and that file is the
-completion marker, so a killed stage goes on where it stopped. Parts are returned in the order of the tasks, whatever the
+completion marker, so a killed stage goes on where it stopped. Parts come in the order of the tasks, whatever the
 order in which they ended: sums and tables do not depend on the number of workers.
 """
 

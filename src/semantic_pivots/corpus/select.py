@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.count import benchmark_words
-from semantic_pivots.corpus.match import Words, find, normalised
+from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 
@@ -167,7 +167,7 @@ def _meetings(
 
     Words of two scripts or more than three letters only: short Latin words are homographs of other languages' words.
     """
-    starts, hits = find(compiled, *normalised(texts["text"]))
+    starts, hits = find(compiled, *buffers(texts["text"]))
     by_pattern: dict[int, set[str]] = {}
     for (word, code), pattern in zip(spellings, compiled.pattern_of.tolist(), strict=True):
         if len(word) > 3 or not word.isascii():

@@ -1,0 +1,68 @@
+"""Counts of words and pairs equal brute force, whatever the shards and the workers."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from semantic_pivots import tables, words
+from semantic_pivots.config import CountConfig
+from semantic_pivots.corpus.count import benchmark_words, count_stage
+from semantic_pivots.run import Inputs, Work
+
+PAIRS = [("chat", "fr", "cat", "en"), ("chat", "fr", "chat", "en"), ("猫", "zh", "猫", "ja"), ("猫", "zh", "cat", "en"),
+         ("cat", "en", "chat", "fr"), ("", "en", "猫", "ja"), ("猫", "zh", "dog", "en")]  # fmt: skip
+
+
+def corpus(folder: Path, n_shards: int) -> tuple[Inputs, list[str]]:
+    """A small corpus of random documents in shards, with items of PAIRS."""
+    chooser = random.Random(3)
+    pieces = ["chat", "cat", "cats", "猫", " ", " ", ".", "ねこ", "Chat", "a"]
+    texts = ["".join(chooser.choices(pieces, k=chooser.randrange(20))) for _ in range(200)]
+    shards = []
+    (folder / "corpus").mkdir(parents=True)
+    (folder / "benchmark").mkdir()
+    for i in range(n_shards):
+        part = texts[i::n_shards]
+        rows = {"id": [f"{i}-{k}" for k in range(len(part))], "text": part, "language": ["fr"] * len(part)}
+        pq.write_table(pa.table(rows), folder / "corpus" / f"{i}.parquet")
+        shard = {"shard": str(i), "path": f"{i}.parquet", "language": "fr", "source": "x"}
+        shards.append({**shard, "documents": len(part), "text_bytes": 9})
+    pq.write_table(tables.from_rows("shards", shards), folder / "corpus/shards.parquet")
+    names = ("source", "source_language", "target", "target_language")
+    items = [{"item_id": str(i), "concept_id": "c", **dict(zip(names, p, strict=True))} for i, p in enumerate(PAIRS)]
+    pq.write_table(tables.from_rows("items", items), folder / "benchmark/items.parquet")
+    return Inputs({name: folder / name for name in ("benchmark", "corpus")}), texts
+
+
+def run_stage(folder: Path, inputs: Inputs, config: CountConfig) -> dict[str, pa.Table]:
+    for name in ("work", "out"):
+        (folder / name).mkdir()
+    made = count_stage(config, inputs, Work(folder / "work", folder / "out"))
+    return {name: tables.conform(name, table) for name, table in made.items()}
+
+
+@pytest.mark.parametrize(("n_shards", "workers"), [(1, 1), (3, 2)])
+def test_counts_equal_brute_force(tmp_path: Path, n_shards: int, workers: int):
+    inputs, texts = corpus(tmp_path, n_shards)
+    made = run_stage(tmp_path, inputs, CountConfig(workers=workers))
+    for row in made["word_counts"].to_pylist():
+        assert row["value"] == sum(words.contains(t, row["word"], row["language"]) for t in texts), row
+    for row in made["pair_counts"].to_pylist():
+        ends = [(row["word_1"], row["language_1"]), (row["word_2"], row["language_2"])]
+        assert row["value"] == sum(all(words.contains(t, *end) for end in ends) for t in texts), row
+        assert (row["unit"], row["window"], row["exact"], row["provider"]) == ("document", 0, True, "local")
+    values = made["pair_counts"]["value"].to_pylist()
+    assert 0 in values
+    assert max(values) > 0
+
+
+def test_an_unordered_pair_is_asked_once(tmp_path: Path):
+    inputs, _ = corpus(tmp_path, 1)
+    wanted, pairs = benchmark_words(inputs.table("items"))
+    assert len(pairs) == len(PAIRS) - 1
+    assert wanted == sorted(set(wanted))

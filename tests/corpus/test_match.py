@@ -1,0 +1,81 @@
+# ruff: noqa: E501 (wide characters)
+"""The matcher equals `words.contains` on random multilingual text."""
+
+from __future__ import annotations
+
+import random
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semantic_pivots import words
+from semantic_pivots.corpus.match import Words, buffers, find
+
+WANTED = [
+    ("chat", "fr"), ("chat", "en"), ("cha", "en"), ("猫", "zh"), ("猫", "en"), ("子猫", "ja"), ("ねこ", "ja"),
+    ("こ", "ja"),
+    ("aujourd'hui", "fr"), ("hui", "fr"), ("État", "fr"), ("cd", "ja"), ("CD", "en"), ("σοφός", "el"), ("a b", "en"),
+    ("", "en"), ("re\u0301sume\u0301", "fr"), ("か\u3099", "ja"), ("アニメ", "ja"), ("ｱﾆﾒ", "ja"), ("ا", "ar"), ("👍", "en"),
+    ("👍🏽", "zh"), ("n", "en"), ("한국", "ko"), ("\u1112\u1161\u11ab", "ko"), ("แม่", "th"), ("𠀀", "zh"), ("𐐀", "en"),
+    ("ＣＤ", "en"), ("ﬁ", "en"), ("i", "tr"), ("Å", "en"), ("हिन्दी", "hi"), ("\u0301", "en"), ("猫chat", "zh"), ("t-shirt", "en"),
+]  # fmt: skip
+PIECES = [
+    *"abcdehinstuCDIÉé猫子ねこかがアイニメ ÅåσςΣ'-.!👍🏽𠀀𐐀𐐨ﬁＣＤｃａｱﾆﾒﾞİıाꙮ",
+    "\u0301", "\u0327", "\u3099", "\u212b", "\u212a", "\u1112", "\u1161", "\u11ab", "한", "국", "แม่", "ม", "\u0e48", "हिन्दी",
+    "\u093c", "chat", "résumé", "aujourd'hui", "État", "σοφός", "ΣΟΦΌΣ", "アニメ", "\u200d", "\ufe0f", "\u0000", "a b", "t-shirt",
+]  # fmt: skip
+
+
+def check(texts: list[str], wanted: list[tuple[str, str]]) -> int:
+    compiled = Words.compile(wanted)
+    starts, hits = find(compiled, *buffers(pa.array(texts, pa.string())))
+    for i, text in enumerate(texts):
+        found = hits[starts[i] : starts[i + 1]].tolist()
+        assert len(found) == len(set(found))
+        for (word, code), pattern in zip(wanted, compiled.pattern_of, strict=True):
+            assert words.contains(text, word, code) == (pattern in found), (text, word, code)
+    return len(texts) * len(wanted)
+
+
+def test_equals_the_reference_on_assembled_text():
+    chooser = random.Random(5)
+    texts = ["".join(chooser.choices(PIECES, k=chooser.randrange(14))) for _ in range(2000)]
+    assert check(texts, WANTED) >= 10_000
+
+
+letters = st.text(st.one_of(st.sampled_from(PIECES).map(lambda p: p[0]), st.characters(codec="utf-8")), max_size=6)
+entries = st.tuples(letters, st.sampled_from(["en", "fr", "zh", "ja", "th", "hi"]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), max_size=6), st.lists(entries, max_size=12)
+)
+def test_equals_the_reference_on_random_words(texts: list[str], wanted: list[tuple[str, str]]):
+    texts += [f"{a}{word}{b}" for word, _ in wanted for a, b in (("", ""), ("x", ""), ("猫", "."), ("", "\u0301"))]
+    check(texts, wanted)
+
+
+def test_reads_slices_chunks_and_nulls():
+    texts = pa.chunked_array([["un chat", None, "", "chats"], ["CHAT"]], pa.string())
+    compiled = Words.compile([("chat", "fr")])
+    for array, counts in ((texts, [1, 0, 0, 0, 1]), (texts.slice(3), [0, 1]), (texts.chunk(0).slice(0, 2), [1, 0])):
+        starts, _ = find(compiled, *buffers(array))
+        assert (starts[1:] - starts[:-1]).tolist() == counts
+    assert find(compiled, *buffers(pa.array([], pa.string())))[0].tolist() == [0]
+
+
+def test_many_words_share_a_document():
+    wanted = [(f"w{i}", "en") for i in range(3000)]
+    starts, hits = find(Words.compile(wanted), *buffers(pa.array([" ".join(w for w, _ in wanted)] * 3)))
+    assert starts.tolist() == [0, 3000, 6000, 9000]
+    assert sorted(hits[:3000].tolist()) == list(range(3000))
+
+
+@pytest.mark.parametrize("code", ["en", "zh"])
+def test_no_words_find_nothing(code: str):
+    starts, hits = find(Words.compile([("", code)]), *buffers(pa.array(["a", "猫"])))
+    assert starts.tolist() == [0, 0, 0]
+    assert len(hits) == 0
