@@ -60,7 +60,7 @@ def _how_well(tables: Tables) -> Iterable[str]:
     rows = _finite(summary.to_pylist())
     rates = {r["variant"]: r for r in rows if is_pooled(r) and is_main(r["stratum"])}
     if "accuracy" in rates:
-        text = f"The model's own answer is the translation in {_share(rates['accuracy'])} of the cases"
+        text = f"The model's own answer is the expected one in {_share(rates['accuracy'])} of the cases"
         if "copy-rate" in rates:
             text += f", and repeats the source in {_share(rates['copy-rate'])}"
         yield f"{text} (n = {rates['accuracy']['n']:,} items or concepts)."

@@ -130,9 +130,9 @@ def _score(summary: pa.Table) -> list[Line]:
     rows = summary.to_pylist()
     for row in rows:
         if is_pooled(row) and is_control(row):
-            out.append(Line("score", f"{row['variant']} (0 means: no signal)", interval(row)))
+            out.append(Line("score", f"{row['variant']} (0: none)", interval(row)))
         elif is_pooled(row) and is_main(row["stratum"]):
-            out.append(Line("score", f"{row['variant']} ({unit(row['variant'])})", interval(row)))
+            out.append(Line("score", _named(row["variant"]), interval(row)))
     if not out:
         out = [
             Line("score", f"{row['variant']}, {direction(row)}", interval(row))
@@ -140,6 +140,11 @@ def _score(summary: pa.Table) -> list[Line]:
             if row["variant"] == "paper" and is_main(row["stratum"])
         ]
     return out
+
+
+def _named(variant: str) -> str:
+    kind = unit(variant)
+    return f"{variant} ({kind})" if kind != "difference of probabilities" else variant
 
 
 def _corpus(shards: pa.Table | None, skipped: pa.Table | None) -> list[Line]:
