@@ -112,8 +112,8 @@ def test_figures_carry_the_numbers_of_their_tables(page, tables):
 
 def test_the_trace_table_holds_every_point_of_its_curves(tables):
     pooled, single = figures.trace_panels(tables["trace_summary"], CONFIG.languages)
-    assert len(pooled.numbers.rows) == 3 * synthetic.LAYERS
-    assert len(single.numbers.rows) == 12 * 3 * synthetic.LAYERS
+    assert len(pooled.numbers.rows) == 4 * synthetic.LAYERS
+    assert len(single.numbers.rows) == 12 * 4 * synthetic.LAYERS
     lines_drawn = [t for t in pooled.figure.data if t.name == "target word"]
     shown = [row[3].value for row in pooled.numbers.rows if row[2] == "target word"]
     assert [p[0] for p in lines_drawn[0].customdata] == shown

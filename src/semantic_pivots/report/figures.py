@@ -29,8 +29,13 @@ from semantic_pivots.report.panel import (
 from semantic_pivots.statistics import wilson
 
 EXAMPLES = 12
-MASSES = ("mass_source", "mass_pivot", "mass_target")
-MASS_NAMES = {"mass_source": "source word", "mass_pivot": "pivots", "mass_target": "target word"}
+MASSES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null")
+MASS_NAMES = {
+    "mass_source": "source word",
+    "mass_pivot": "pivots",
+    "mass_target": "target word",
+    "mass_pivot_null": "another pair's pivots (null)",
+}
 
 
 def sample(identifiers: Sequence[str], count: int) -> list[str]:
@@ -203,6 +208,8 @@ def _mass_curves(rows: list[dict], lens: str, pooled: bool) -> Panel:
             points = sorted(
                 (r for r in rows if direction(r) == name and r["quantity"] == quantity), key=lambda r: r["layer"]
             )
+            if not points:
+                continue
             for trace in _band(points, quantity, place == 0):
                 figure.add_trace(trace, row=place // columns + 1, col=place % columns + 1)
     height = 380 if pooled else 90 + 190 * lines
@@ -253,7 +260,7 @@ def _band(points: list[dict], quantity: str, in_legend: bool) -> list[go.Scatter
         x=layers,
         y=[max(p["value"], floor) for p in points],
         mode="lines",
-        line={"color": ink, "width": 2},
+        line={"color": ink, "width": 2, "dash": "dot" if quantity == "mass_pivot_null" else "solid"},
         name=MASS_NAMES[quantity],
         legendgroup=quantity,
         showlegend=in_legend,

@@ -24,6 +24,7 @@ COLOURS = {
     "mass_source": "#2f7ed8",
     "mass_pivot": "#b565c9",
     "mass_target": "#e07b39",
+    "mass_pivot_null": "#8a8f98",
     "entropy": "#6b7f95",
     "pivot-rich": "#b565c9",
     "random": "#6b7f95",

@@ -1,8 +1,8 @@
 """The shuffled-pivot null: the same trace with the pivots of another pair.
 
 Mass on an item's pivots means something only beyond what any pair's pivots would get: frequent tokens gather mass in
-middle layers whatever the question. The null gives each item the pivot set of another item of its direction, so that the
-sets themselves, their sizes and their tokens' frequencies, are the same, and only whose they are differs.
+middle layers whatever the question. The null gives each item the pivot set of another item of its direction, so that
+the sets themselves, their sizes and their tokens' frequencies, are the same, and only whose they are differs.
 """
 
 from __future__ import annotations
