@@ -48,8 +48,8 @@ SCHEMAS: dict[str, pa.Schema] = {
     "pivot_set": _schema(token=_i32, text=_text, documents=_i64, degree=_i64, expected_degree=_f64, strength=_f64, q_value=_f64, languages=_texts, neighbours=_ints),
     "doc_scores": _schema(shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, pivot_tokens=_i32),
     "selection": _schema(selection=_text, shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, score=_f64),
-    # train and compare
-    "training_log": _schema(arm=_text, seed=_i32, step=_i32, tokens=_i64, loss=_f64, learning_rate=_f64, tokens_per_second=_f64, memory_bytes=_i64),
+    # train and compare: loss is the mean over the step's tokens, in nats; speed and memory stand in the manifest
+    "training_log": _schema(arm=_text, seed=_i32, step=_i32, tokens=_i64, loss=_f64, learning_rate=_f64, gradient_norm=_f64),
     "comparison": _schema(source_language=_text, target_language=_text, arm=_text, baseline=_text, variant=_text, **_figure, verdict=_text),
 }  # fmt: skip
 

@@ -1,0 +1,97 @@
+"""The training stage: one base continued on each selection at equal tokens, so that the documents alone differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from semantic_pivots import tables
+from semantic_pivots.config import TrainConfig
+from semantic_pivots.run import Inputs, Work, write_json
+
+_CARD = """---
+base_model: {base}
+library_name: transformers
+tags: [continued-pre-training, semantic-pivots]
+---
+# {arm}, seed {seed}
+
+`{base}` continued on {tokens:,} tokens of the selection `{arm}` of the study's corpus, in sequences of {length} tokens,
+{batch} a step, peak learning rate {rate}, schedule {schedule}, {dtype}. Last training loss {loss:.4f} nats a token.
+Made by semantic-pivots to compare selections at equal tokens; it is not a model for use.
+"""
+
+
+def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """Train every arm and seed (table `training_log`; folders ARM-seedN in HF form, and base.json).
+
+    Raises:
+        InputError: the base cannot be loaded or trained, or a selection holds no text.
+    """
+    selection = inputs.table("selection")
+    arms = list(dict.fromkeys(selection["selection"].to_pylist()))
+    shards = {row["shard"]: inputs.folder("corpus") / row["path"] for row in inputs.table("shards").to_pylist()}
+    runs = [(arm, seed) for arm in arms for seed in range(config.seed, config.seed + config.seeds)]
+    logs, speeds = [], {}
+    with work.progress(len(runs) * config.tokens, "tokens", "train") as progress:
+        for arm, seed in runs:
+            name = f"{arm}-seed{seed}"
+
+            def make(arm: str = arm, seed: int = seed, name: str = name) -> pa.Table:
+                documents = selection.filter(pc.equal(selection["selection"], arm))  # type: ignore[attr-defined]
+                rows, speeds[name] = _train_arm(config, documents, shards, arm, seed, work, progress.advance)
+                return tables.from_rows("training_log", rows)
+
+            logs.append(work.part(name, make))
+    write_json(work.out / "base.json", {"model": config.model})
+    work.note("tokens_per_second", speeds, volatile=True)
+    return {"training_log": pa.concat_tables(logs)}
+
+
+def _train_arm(
+    config: TrainConfig, documents: pa.Table, shards: dict[str, Path], arm: str, seed: int, work: Work, advance: Any
+) -> tuple[list[dict], float]:
+    from semantic_pivots.models.load import load
+    from semantic_pivots.training.loop import train
+    from semantic_pivots.training.pack import pack
+
+    base = load(config.model, dtype="float32", cache=config.cache)
+    sequences = pack(documents, shards, base.tokenizer, config.tokens, config.sequence_tokens, seed)
+    state = work.folder / f"{arm}-seed{seed}.pt"
+    run = train(base.model, sequences, config, seed, state, advance)
+    _export(base, config, arm, seed, run.rows[-1]["loss"], work.out / f"{arm}-seed{seed}")
+    state.unlink(missing_ok=True)
+    rows = [{"arm": arm, "seed": seed, **row} for row in run.rows]
+    return rows, run.rows[-1]["tokens"] / max(run.seconds, 1e-9)
+
+
+def _export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, folder: Path) -> None:
+    """Write the HF folder beside its final name and move it, so that it is whole or absent."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    base.model.save_pretrained(temporary, safe_serialization=True)
+    base.tokenizer.save_pretrained(temporary)
+    card = _CARD.format(
+        base=config.model,
+        arm=arm,
+        seed=seed,
+        tokens=config.tokens,
+        length=config.sequence_tokens,
+        batch=config.batch_sequences,
+        rate=config.learning_rate,
+        schedule=config.schedule,
+        dtype=config.dtype,
+        loss=loss,
+    )
+    (temporary / "README.md").write_text(card, "utf-8")
+    made = json.loads((temporary / "config.json").read_text("utf-8"))
+    made["_name_or_path"] = config.model  # the cache's path would make the folder differ between machines
+    write_json(temporary / "config.json", made)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.rename(temporary, folder)

@@ -1,0 +1,31 @@
+"""Learning-rate schedules as functions of the share of training done."""
+
+from __future__ import annotations
+
+import math
+
+from semantic_pivots.errors import InputError, nearest
+
+SCHEDULES = ("cosine", "wsd", "constant")
+_DECAY_SHARE = 0.2  # of a warm-up–stable–decay run, its last part
+
+
+def learning_rate(step: int, steps: int, peak: float, schedule: str, warmup_share: float) -> float:
+    """The learning rate of a step (from 0): linear warm-up, then cosine to a tenth, stable–decay to 0, or constant.
+
+    Raises:
+        InputError: an unknown schedule.
+    """
+    if schedule not in SCHEDULES:
+        raise InputError(
+            f"[train] schedule = {schedule!r}: expected {', '.join(SCHEDULES)}{nearest(schedule, SCHEDULES)}"
+        )
+    warmup = max(1, round(warmup_share * steps))
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    if schedule == "cosine":
+        return peak * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+    if schedule == "wsd":
+        return peak * min(1.0, (1 - done) / _DECAY_SHARE)
+    return peak
