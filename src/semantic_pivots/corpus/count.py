@@ -112,11 +112,13 @@ def count_shards(
     pairs: Sequence[Pair],
     work: Work,
     workers: int = 0,
+    engine: str = "pool",
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """Documents, documents with each word and with both words of each pair, over (name, path) shards."""
     asked = tuple(spellings), tuple(pairs)
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
-    for part in run_shards([(name, count_shard, (path, *asked)) for name, path in shards], work, workers, "count"):
+    tasks = [(name, count_shard, (path, *asked)) for name, path in shards]
+    for part in run_shards(tasks, work, workers, "count", engine):
         documents += part["documents"][0].as_py()
         by_word += part["words"].combine_chunks().flatten().to_numpy()
         by_pair += part["pairs"].combine_chunks().flatten().to_numpy()
@@ -159,7 +161,9 @@ def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa
             "provider = 'local'; windows and other providers are not there yet"
         )
     spellings, pairs = benchmark_words(inputs.table("items"))
-    documents, by_word, by_pair = count_shards(corpus_shards(inputs), spellings, pairs, work, config.workers)
+    documents, by_word, by_pair = count_shards(
+        corpus_shards(inputs), spellings, pairs, work, config.workers, config.engine
+    )
     work.note("documents", documents)
     work.note("pairs_that_meet", int((by_pair > 0).sum()))
     return count_tables(spellings, pairs, by_word, by_pair, unit="document", window=0, exact=True, provider="local")

@@ -1,14 +1,15 @@
-"""Shards to workers: a process pool whose dead workers are retried once, then named.
+"""Shards to workers: a process pool, a Ray cluster, or datatrove's executors (Slurm), all running the same kernel.
 
 A task is a pure function of one shard that returns a table. Its part is written under its name and that file is the
 completion marker, so a killed stage goes on where it stopped. Parts come in the order of the tasks, whatever the
-order in which they ended: sums and tables do not depend on the number of workers.
+order in which they ended: sums and tables depend neither on the number of workers nor on the engine.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -17,50 +18,153 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots.corpus.build import workers as worker_count
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Work, write_table
 
 Task = tuple[str, Callable[..., pa.Table], tuple[Any, ...]]
 """Name of the shard, function, arguments."""
+Parts = dict[str, Path]
+"""The file of each task's result."""
+
+ENGINES = ("pool", "ray", "datatrove")
+_RETRIES = 3
+
+
+def run_shards(tasks: Sequence[Task], work: Work, workers: int, label: str, engine: str = "pool") -> Iterator[pa.Table]:
+    """Run every task that has no part yet, then yield the parts in order.
+
+    Args:
+        tasks: one per shard; names are unique.
+        work: its folder keeps the parts.
+        workers: processes; 0: one per core; 1 runs the tasks in this process (engine pool).
+        label: name of the work, for progress and for the parts.
+        engine: pool, ray (the cluster of $RAY_ADDRESS, or a local one) or datatrove (its local executor).
+
+    Raises:
+        InputError: the engine is unknown or not installed, or a shard killed its worker twice (out of memory, or a
+            damaged file).
+    """
+    engines = {"pool": _pool, "ray": _ray, "datatrove": _datatrove}
+    if engine not in engines:
+        raise InputError(f"unknown engine {engine!r}: expected one of {', '.join(ENGINES)}{nearest(engine, ENGINES)}")
+    parts = {name: work.folder / f"{label}-{name}.parquet" for name, _, _ in tasks}
+    with work.progress(len(tasks), "shards", label) as progress:
+        missing = [task for task in tasks if not parts[task[0]].exists()]
+        progress.advance(len(tasks) - len(missing))
+        if missing:
+            engines[engine](missing, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
+    for name, _, _ in tasks:
+        yield pq.read_table(parts[name])
 
 
 def _keep(path: Path, function: Callable[..., pa.Table], arguments: tuple[Any, ...]) -> None:
     write_table(path, function(*arguments))
 
 
-def run_shards(tasks: list[Task], work: Work, workers: int, label: str) -> Iterator[pa.Table]:
-    """Run every task that has no part yet, then yield the parts in order.
-
-    Raises:
-        InputError: a shard killed its worker twice (out of memory, or a damaged file).
-    """
-    parts = {name: work.folder / f"{label}-{name}.parquet" for name, _, _ in tasks}
-    with work.progress(len(tasks), "shards", label) as progress:
-        progress.advance(sum(path.exists() for path in parts.values()))
-        for attempt in range(2):
-            missing = [task for task in tasks if not parts[task[0]].exists()]
-            if not missing:
-                break
-            # The second attempt gives every shard a worker of its own, so that a shard that kills is known by name.
-            width = 1 if attempt else min(worker_count(workers), len(missing))
-            for group in [[task] for task in missing] if attempt else [missing]:
-                _attempt(group, parts, width, progress.advance, last=bool(attempt))
-    for name, _, _ in tasks:
-        yield pq.read_table(parts[name])
+def _pool(tasks: Sequence[Task], parts: Parts, workers: int, advance: Callable[[], None]) -> None:
+    if workers == 1:
+        for name, function, arguments in tasks:
+            _keep(parts[name], function, arguments)
+            advance()
+        return
+    if _attempt(tasks, parts, min(workers, len(tasks)), advance):
+        return
+    # A worker that dies takes its pool along. The second attempt gives every shard a pool of its own, so that a shard
+    # that kills is known by name and the others are done before it is reported.
+    killers = [task[0] for task in tasks if not parts[task[0]].exists() and not _attempt([task], parts, 1, advance)]
+    if killers:
+        raise InputError(
+            f"shard {', '.join(killers)} killed its worker twice: give the machine more memory, fewer workers, or "
+            "smaller shards, or check the shard's file"
+        )
 
 
-def _attempt(tasks: list[Task], parts: dict[str, Path], width: int, advance: Callable[[], None], last: bool) -> None:
+def _attempt(tasks: Sequence[Task], parts: Parts, width: int, advance: Callable[[], None]) -> bool:
+    """Whether every task ended in its part; False when a worker died."""
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["semantic_pivots.corpus.match"])  # imported once, not by every worker
     with ProcessPoolExecutor(width, mp_context=context) as pool:
-        futures = {pool.submit(_keep, parts[name], function, args): name for name, function, args in tasks}
-        for future in as_completed(futures):
+        for future in as_completed([pool.submit(_keep, parts[name], f, arguments) for name, f, arguments in tasks]):
             try:
                 future.result()
-                advance()
-            except BrokenProcessPool as error:
-                if last:
+            except BrokenProcessPool:
+                return False
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            advance()
+    return True
+
+
+def _ray(tasks: Sequence[Task], parts: Parts, workers: int, advance: Callable[[], None]) -> None:
+    """Ray retries what a killed worker or a lost node took along; results come back to the driver, which writes them.
+
+    Returning the tables costs their transfer (kilobytes a shard) and asks for no shared folder of parts; the shards
+    themselves must be readable on every node.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError("engine 'ray' is not installed: pip install 'semantic-pivots[ray]'") from error
+    own = not ray.is_initialized()
+    if own:
+        # Without an address in $RAY_ADDRESS, Ray starts a local cluster.
+        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
+        ray.init(log_to_driver=False, logging_level="warning", **local)  # type: ignore[arg-type]
+    try:
+        remote = ray.remote(max_retries=_RETRIES)(_call)
+        waiting = {remote.remote(function, arguments): name for name, function, arguments in tasks}
+        while waiting:
+            ready, _ = ray.wait(list(waiting))
+            for reference in ready:
+                name = waiting.pop(reference)
+                try:
+                    write_table(parts[name], ray.get(reference))
+                except ray.exceptions.WorkerCrashedError as error:
                     raise InputError(
-                        f"shard {futures[future]} killed its worker twice: give the machine more memory, fewer "
-                        "workers, or smaller shards, or check the shard's file"
+                        f"shard {name} killed its worker {_RETRIES + 1} times: give its node more memory"
                     ) from error
+                advance()
+    finally:
+        if own:
+            ray.shutdown()
+
+
+def _call(function: Callable[..., pa.Table], arguments: tuple[Any, ...]) -> pa.Table:
+    return function(*arguments)
+
+
+def _datatrove(tasks: Sequence[Task], parts: Parts, workers: int, advance: Callable[[], None]) -> None:
+    try:
+        from datatrove.executor import LocalPipelineExecutor
+    except ImportError as error:
+        raise InputError("engine 'datatrove' is not installed: pip install 'semantic-pivots[datatrove]'") from error
+    logs = next(iter(parts.values())).parent / "datatrove"
+    # Its own completion markers are off: the part is the marker, and an earlier run may have had other shards missing.
+    LocalPipelineExecutor(
+        pipeline=[shard_step(tasks, parts)],
+        tasks=len(tasks),
+        workers=min(workers, len(tasks)),
+        logging_dir=str(logs),
+        skip_completed=False,
+    ).run()
+    for _ in tasks:
+        advance()
+
+
+def shard_step(tasks: Sequence[Task], parts: Parts) -> Any:
+    """A datatrove pipeline step for its local and Slurm executors: rank r of n makes the parts r, r + n, ..."""
+    from datatrove.pipeline.base import PipelineStep
+
+    class ShardStep(PipelineStep):
+        type = "pivots"
+        name = "shards"
+
+        def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
+            for name, function, arguments in tasks[rank::world_size]:
+                if not parts[name].exists():
+                    _keep(parts[name], function, arguments)
+                self.stat_update("shards")
+            yield from data or ()
+
+    return ShardStep()

@@ -1,0 +1,135 @@
+"""The same bytes on every engine; dead workers and lost nodes change nothing but the time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from semantic_pivots.corpus.count import count_shard
+from semantic_pivots.corpus.engines import Task, run_shards
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import Work
+
+WORDS = (("chat", "fr"), ("猫", "zh"))
+PAIRS = ((WORDS[0], WORDS[1]),)
+
+
+def shards(folder: Path, n: int = 5) -> list[tuple[str, Path]]:
+    made = []
+    for i in range(n):
+        path = folder / f"shard-{i}.parquet"
+        pq.write_table(pa.table({"text": ["un chat", "猫 chat", "rien"] * (i + 1)}), path)
+        made.append((f"s{i}", path))
+    return made
+
+
+def work(folder: Path) -> Work:
+    folder.mkdir()
+    return Work(folder, folder)
+
+
+def run(folder: Path, tasks: list[Task], workers: int = 2, engine: str = "pool") -> dict[str, bytes]:
+    kept = work(folder)
+    list(run_shards(tasks, kept, workers, "count", engine))
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.parquet"))}
+
+
+def die_once(path: Path, marker: Path) -> pa.Table:
+    """Kill this worker hard the first time, count the second time."""
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return count_shard(path, WORDS, PAIRS)
+
+
+def die_always(path: Path) -> pa.Table:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return count_shard(path, WORDS, PAIRS)
+
+
+def when_removed(path: Path, started: Path, removed: Path) -> pa.Table:
+    """Tell that this shard has started, then count it once a node has been removed."""
+    started.touch()
+    limit = time.monotonic() + 60
+    while not removed.exists() and time.monotonic() < limit:
+        time.sleep(0.05)
+    return count_shard(path, WORDS, PAIRS)
+
+
+def plain(folder: Path) -> list[Task]:
+    return [(name, count_shard, (path, WORDS, PAIRS)) for name, path in shards(folder)]
+
+
+def test_totals_are_those_of_the_documents(tmp_path: Path):
+    parts = list(run_shards(plain(tmp_path), work(tmp_path / "w"), 2, "count"))
+    assert [p["documents"][0].as_py() for p in parts] == [3, 6, 9, 12, 15]
+    assert sum(p["pairs"][0].as_py()[0] for p in parts) == 15
+
+
+def test_a_worker_that_dies_is_retried(tmp_path: Path):
+    tasks = plain(tmp_path)
+    expected = run(tmp_path / "one", tasks, workers=1)
+    tasks[2] = (tasks[2][0], die_once, (tasks[2][2][0], tmp_path / "died"))
+    assert run(tmp_path / "pool", tasks) == expected
+    assert (tmp_path / "died").exists()
+
+
+def test_a_shard_that_kills_twice_is_named_and_the_others_are_kept(tmp_path: Path):
+    tasks = plain(tmp_path)
+    tasks[1] = ("culprit", die_always, (tasks[1][2][0],))
+    with pytest.raises(InputError, match="shard culprit killed its worker twice"):
+        run(tmp_path / "pool", tasks)
+    assert len(list((tmp_path / "pool").glob("*.parquet"))) == 4
+
+
+def test_an_unknown_engine_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match="did you mean 'ray'"):
+        run(tmp_path / "w", plain(tmp_path), engine="rai")
+
+
+def test_datatrove_makes_the_same_bytes(tmp_path: Path):
+    pytest.importorskip("datatrove")
+    tasks = plain(tmp_path)
+    assert run(tmp_path / "dt", tasks, engine="datatrove") == run(tmp_path / "one", tasks, workers=1)
+
+
+def test_ray_survives_a_killed_worker_and_a_lost_node(tmp_path: Path):
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    tasks = plain(tmp_path)
+    expected = run(tmp_path / "one", tasks, workers=1)
+    tasks[2] = (tasks[2][0], die_once, (tasks[2][2][0], tmp_path / "died"))
+    started, removed = [tmp_path / "started-3", tmp_path / "started-4"], tmp_path / "removed"
+    tasks[3:] = [
+        (name, when_removed, (arguments[0], marker, removed))
+        for (name, _, arguments), marker in zip(tasks[3:], started, strict=True)
+    ]
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        here = os.pathsep.join(filter(None, ["src", os.environ.get("PYTHONPATH", ""), os.getcwd()]))
+        ray.init(cluster.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": here}})
+
+        def remove_under_work() -> None:
+            # Each node has one core, so both waiting shards have started only when each node runs one.
+            while not all(marker.exists() for marker in started):
+                time.sleep(0.05)
+            cluster.remove_node(second)
+            removed.touch()
+
+        remover = threading.Thread(target=remove_under_work, daemon=True)
+        remover.start()
+        assert run(tmp_path / "ray", tasks, engine="ray") == expected
+        remover.join()
+        assert sum(node["Alive"] for node in ray.nodes()) == 1
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
