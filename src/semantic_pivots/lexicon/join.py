@@ -1,0 +1,196 @@
+"""Join dictionaries into concepts: one word per language, all in one sense.
+
+Two dictionaries that share a word share a spelling, not a sense: joining over English alone mixes the senses of English
+words. A concept is therefore kept only where independent dictionaries close triangles (English-French-Japanese,
+English-Chinese-Japanese, French-Japanese-German), its words are each other's *main* translations, its part of speech is
+the same in every dictionary that states one, and a multilingual embedding agrees. Candidates are ranked by that
+evidence and taken from the best down, one-to-one in every language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from semantic_pivots.lexicon.sources.entry import Entry
+
+Edges = dict[str, dict[str, float]]
+_ARTICLE = re.compile(r"^(?:to|a|an|the|be|se|s')\s+", re.IGNORECASE)
+_FORM = {
+    "en": re.compile(r"[a-z]{2,}"),
+    "fr": re.compile(r"[a-zàâäæçéèêëîïôöœùûüÿ]{2,}"),
+    "de": re.compile(r"[A-ZÄÖÜa-zäöüß]{2,}"),
+    "es": re.compile(r"[a-záéíñóúü]{2,}"),
+    "zh": re.compile(r"[\u4e00-\u9fff]{1,4}"),
+    "ja": re.compile(r"[\u3041-\u30ff\u4e00-\u9fff々]{1,8}"),
+}
+
+
+def clean(text: str, language: str, pos: str) -> str:
+    """A translation as a single word of the language, or an empty string."""
+    text = _ARTICLE.sub("", text.strip()) if language == "en" else text.strip()
+    if not _FORM[language].fullmatch(text):
+        return ""
+    if language == "de" and text[0].isupper() != (pos == "noun"):
+        return ""
+    return text
+
+
+@dataclass
+class Translations:
+    """How strongly dictionaries call two words translations of one another, by part of speech.
+
+    The weight of an edge is 1 for the first translation of the first sense and falls with sense and position; several
+    dictionaries add up. `votes` counts the dictionaries.
+    """
+
+    weights: dict[tuple[str, str, str], Edges] = field(default_factory=lambda: defaultdict(lambda: defaultdict(dict)))
+    votes: dict[tuple[str, str, str], dict[str, dict[str, set[str]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(set)))
+    )
+
+    def add(self, entries: Iterable[Entry], name: str) -> None:
+        """Add a dictionary, both ways."""
+        for entry in entries:
+            for rank, sense in enumerate(entry.senses):
+                for place, text in enumerate(sense):
+                    for pos in _parts(entry, text):
+                        weight = 1 / ((1 + 0.6 * rank) * (1 + 0.4 * place))
+                        self._edge(entry, text, pos, weight, name)
+
+    def _edge(self, entry: Entry, text: str, pos: str, weight: float, name: str) -> None:
+        a, b = clean(entry.word, entry.language, pos), clean(text, entry.target_language, pos)
+        if not a or not b:
+            return
+        for x, y, m, n in ((entry.language, entry.target_language, a, b), (entry.target_language, entry.language, b, a)):
+            votes = self.votes[x, y, pos][m][n]
+            if name not in votes or weight > self.weights[x, y, pos][m].get(n, 0):
+                self.weights[x, y, pos][m][n] = self.weights[x, y, pos][m].get(n, 0) + weight * (name not in votes)
+            votes.add(name)
+
+    def of(self, language: str, target: str, pos: str, word: str) -> dict[str, float]:
+        """The word's translations with their weights."""
+        return self.weights[language, target, pos].get(word, {})
+
+    def weight(self, language: str, target: str, pos: str, word: str, other: str) -> float:
+        """Weight of one pair; 0 where no dictionary has it."""
+        return self.of(language, target, pos, word).get(other, 0.0)
+
+    def share(self, language: str, target: str, pos: str, word: str, other: str) -> float:
+        """The pair's weight over that of the word's best translation: 1 for the main one."""
+        found = self.of(language, target, pos, word)
+        return found.get(other, 0.0) / max(found.values()) if found else 0.0
+
+
+def _parts(entry: Entry, text: str) -> tuple[str, ...]:
+    if entry.pos:
+        return (entry.pos,) if entry.pos in ("noun", "verb", "adjective") else ()
+    if entry.target_language == "en" and entry.language == "zh":
+        return ("verb",) if text.startswith("to ") else ("noun", "adjective")
+    return ("noun", "verb", "adjective")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A possible concept and the evidence for it (higher is better)."""
+
+    pos: str
+    words: tuple[tuple[str, str], ...]
+    evidence: float
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What the join asks besides the dictionaries."""
+
+    english_pos: Callable[[str], frozenset[str]]
+    frequency: Callable[[str, str], float]
+    """Zipf frequency (log10 per billion words) of a word of a language; 0 when unknown"""
+    simplify: Callable[[str], str]
+    """Chinese characters of a Japanese word in simplified form"""
+
+
+def candidates(table: Translations, known: Knowledge, floor: float = 3.0) -> list[Candidate]:
+    """English-French-Chinese-Japanese candidates whose triangles close, with German and Spanish where they agree."""
+    found = []
+    for pos in ("noun", "verb", "adjective"):
+        for english in sorted(table.weights["en", "ja", pos]):
+            if known.frequency(english, "en") >= floor + 0.2 and pos in known.english_pos(english):
+                found += _of_english(english, pos, table, known, floor)
+    return found
+
+
+def _of_english(english: str, pos: str, table: Translations, known: Knowledge, floor: float) -> list[Candidate]:
+    def mutual(a: str, x: str, b: str, y: str) -> float:
+        return (table.share(a, b, pos, x, y) * table.share(b, a, pos, y, x)) ** 0.5
+
+    found = []
+    for japanese in sorted(table.of("en", "ja", pos, english)):
+        en_ja = mutual("en", english, "ja", japanese)
+        if en_ja < 0.3 or known.frequency(japanese, "ja") < floor - 0.3:
+            continue
+        for french in sorted(table.of("ja", "fr", pos, japanese)):
+            en_fr, ja_fr = mutual("en", english, "fr", french), mutual("ja", japanese, "fr", french)
+            if min(en_fr, ja_fr) < 0.25 or known.frequency(french, "fr") < floor:
+                continue
+            for chinese in sorted(table.of("en", "zh", pos, english)):
+                en_zh = mutual("en", english, "zh", chinese)
+                overlap = character_overlap(chinese, known.simplify(japanese))
+                pivot = _shared_glosses(chinese, japanese, english, pos, table)
+                if en_zh < 0.2 or overlap + pivot < 0.3 or known.frequency(chinese, "zh") < floor:
+                    continue
+                words = {"en": english, "fr": french, "zh": chinese, "ja": japanese}
+                evidence = en_ja + en_fr + ja_fr + en_zh + min(1.0, overlap + pivot)
+                for code in ("de", "es"):
+                    word, weight = _further(code, words, pos, table, known, floor)
+                    evidence += 0.3 * weight
+                    if word:
+                        words[code] = word
+                found.append(Candidate(pos, tuple(words.items()), evidence))
+    return found
+
+
+def character_overlap(chinese: str, japanese: str) -> float:
+    """Share of the characters of the longer word that both have; 0 for words in kana."""
+    shared = len(set(chinese) & set(japanese))
+    return shared / max(len(set(chinese)), len(set(japanese)))
+
+
+def _shared_glosses(chinese: str, japanese: str, english: str, pos: str, table: Translations) -> float:
+    """Weight that both words give to the same English words other than the concept's own."""
+    a, b = table.of("zh", "en", pos, chinese), table.of("ja", "en", pos, japanese)
+    both = [min(a[word], b[word]) for word in a if word in b]
+    own = min(a.get(english, 0), b.get(english, 0))
+    return sum(both) - own + (0.3 if own >= 0.9 else 0)
+
+
+def _further(
+    code: str, words: dict[str, str], pos: str, table: Translations, known: Knowledge, floor: float
+) -> tuple[str, float]:
+    """The word of a further language that at least two of the concept's languages translate to, and its weight."""
+    votes: dict[str, list[float]] = defaultdict(list)
+    for language, word in words.items():
+        for other in table.of(language, code, pos, word):
+            votes[other].append(
+                (table.share(language, code, pos, word, other) * table.share(code, language, pos, other, word)) ** 0.5
+            )
+    ranked = sorted(((sum(v), word) for word, v in votes.items() if len(v) >= 2), reverse=True)
+    for weight, word in ranked:
+        if weight >= 0.8 and known.frequency(word, code) >= floor - 0.5:
+            return word, min(weight, 2.0)
+    return "", 0.0
+
+
+def one_to_one(ranked: Iterable[Candidate]) -> list[Candidate]:
+    """The best candidates, no word of a language used twice; a further language's word may be dropped instead."""
+    taken: set[tuple[str, str]] = set()
+    kept = []
+    for candidate in ranked:
+        if any(pair in taken for pair in candidate.words[:4]):
+            continue
+        words = candidate.words[:4] + tuple(pair for pair in candidate.words[4:] if pair not in taken)
+        taken.update(words)
+        kept.append(Candidate(candidate.pos, words, candidate.evidence))
+    return kept
