@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -150,8 +151,18 @@ def rank(found: list[Candidate], frequency: Callable[[str, str], float], embed: 
     return sorted(ranked, key=lambda c: (-c.evidence, c.words))
 
 
-def build(folder: Path, excluded: set[str], embed: Embed = universal_sentence_encoder) -> list[dict[str, str]]:
-    """The rows of CLWTD-open, in the order of their evidence, without the excluded English words."""
+def read_excluded(path: Path) -> dict[str, set[str]]:
+    """English words with what is wrong: `*` for the concept, or words of further languages to leave out."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for line in path.read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            english, wrong = line.split("\t")
+            found[english].add(wrong)
+    return found
+
+
+def build(folder: Path, excluded: dict[str, set[str]], embed: Embed = universal_sentence_encoder) -> list[dict[str, str]]:
+    """The rows of CLWTD-open, in the order of their evidence, corrected by hand."""
     table, simplified = read_dictionaries(folder)
     simplified.update(_KANJI)
     parts = english_parts(_need(folder / "index.noun", "wordnet-base").parent)
@@ -161,8 +172,17 @@ def build(folder: Path, excluded: set[str], embed: Embed = universal_sentence_en
         lambda word: "".join(simplified.get(char, char) for char in word),
     )
     ranked = rank(candidates(table, known, _FREQUENCY_FLOOR), known.frequency, embed)
-    kept = one_to_one(candidate for candidate in ranked if candidate.words[0][1] not in excluded)
+    kept = one_to_one(_corrected(candidate, excluded) for candidate in ranked if "*" not in _wrong(candidate, excluded))
     return [_row(candidate, table) for candidate in kept]
+
+
+def _wrong(candidate: Candidate, excluded: dict[str, set[str]]) -> set[str]:
+    return excluded.get(candidate.words[0][1], set())
+
+
+def _corrected(candidate: Candidate, excluded: dict[str, set[str]]) -> Candidate:
+    further = tuple(pair for pair in candidate.words[4:] if pair[1] not in _wrong(candidate, excluded))
+    return replace(candidate, words=candidate.words[:4] + further)
 
 
 def _row(candidate: Candidate, table: Translations) -> dict[str, str]:
