@@ -18,6 +18,7 @@ import numpy as np
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.join import Candidate, Knowledge, Translations, candidates, one_to_one
 from semantic_pivots.lexicon.sources import cedict, freedict, jmdict
+from semantic_pivots.words import normalise
 
 LANGUAGES = ("en", "fr", "zh", "ja", "de", "es")
 _CODES = {"eng": "en", "fra": "fr", "jpn": "ja", "spa": "es", "deu": "de"}
@@ -51,6 +52,7 @@ _KANJI = dict(
 _FREQUENCY_FLOOR = 2.6
 _PER_ENGLISH = 4
 _LEAST_COSINE = 0.25
+_FREE_CHARACTER = 4.3
 
 
 def english_parts(wordnet: Path) -> dict[str, frozenset[str]]:
@@ -143,7 +145,9 @@ def rank(found: list[Candidate], frequency: Callable[[str, str], float], embed: 
         core = dict(candidate.words[:4])
         cosines = [float(vectors[place[a]] @ vectors[place[b]]) for a, b in combinations(core.values(), 2)]
         common = {code: min(frequency(word, code), 5.0) for code, word in core.items()}
-        if min(cosines) >= _LEAST_COSINE:
+        # A single Chinese character that is rare by itself is a part of words, not a word.
+        is_bound = len(core["zh"]) == 1 and frequency(core["zh"], "zh") < _FREE_CHARACTER
+        if min(cosines) >= _LEAST_COSINE and not is_bound:
             evidence = candidate.evidence + 2 * sum(cosines) / 6 + min(cosines)
             evidence += 0.3 * common["zh"] + 0.2 * common["ja"] + 0.1 * min(common.values())
             # Rounded, so that the last bits of another machine's arithmetic do not reorder the list.
@@ -161,7 +165,9 @@ def read_excluded(path: Path) -> dict[str, set[str]]:
     return found
 
 
-def build(folder: Path, excluded: dict[str, set[str]], embed: Embed = universal_sentence_encoder) -> list[dict[str, str]]:
+def build(
+    folder: Path, excluded: dict[str, set[str]], embed: Embed = universal_sentence_encoder
+) -> list[dict[str, str]]:
     """The rows of CLWTD-open, in the order of their evidence, corrected by hand."""
     table, simplified = read_dictionaries(folder)
     simplified.update(_KANJI)
@@ -174,6 +180,20 @@ def build(folder: Path, excluded: dict[str, set[str]], embed: Embed = universal_
     ranked = rank(candidates(table, known, _FREQUENCY_FLOOR), known.frequency, embed)
     kept = one_to_one(_corrected(candidate, excluded) for candidate in ranked if "*" not in _wrong(candidate, excluded))
     return [_row(candidate, table) for candidate in kept]
+
+
+def with_everyday(
+    rows: list[dict[str, str]], everyday: list[dict[str, str]], excluded: dict[str, set[str]]
+) -> list[dict[str, str]]:
+    """The rows, and those concepts of the everyday lexicon (CLDR) that share no word with them in any language."""
+    taken = {(code, normalise(row[code])) for row in rows for code in LANGUAGES}
+    added = []
+    for row in everyday:
+        if row["concept_id"] not in excluded and not any((code, normalise(row[code])) in taken for code in LANGUAGES):
+            origin = {f"{code}.source": "cldr" for code in LANGUAGES}
+            origin |= {f"{code}.licence": "Unicode-3.0" for code in LANGUAGES}
+            added.append({**{c: row[c] for c in ("concept_id", "pos", *LANGUAGES)}, **origin})
+    return rows + added
 
 
 def _wrong(candidate: Candidate, excluded: dict[str, set[str]]) -> set[str]:

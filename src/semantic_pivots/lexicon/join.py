@@ -64,7 +64,10 @@ class Translations:
         a, b = clean(entry.word, entry.language, pos), clean(text, entry.target_language, pos)
         if not a or not b:
             return
-        for x, y, m, n in ((entry.language, entry.target_language, a, b), (entry.target_language, entry.language, b, a)):
+        for x, y, m, n in (
+            (entry.language, entry.target_language, a, b),
+            (entry.target_language, entry.language, b, a),
+        ):
             votes = self.votes[x, y, pos][m][n]
             if name not in votes or weight > self.weights[x, y, pos][m].get(n, 0):
                 self.weights[x, y, pos][m][n] = self.weights[x, y, pos][m].get(n, 0) + weight * (name not in votes)

@@ -9,7 +9,17 @@ from semantic_pivots.lexicon.sources.entry import Entry
 
 _LINE = re.compile(r"^(\S+) (\S+) \[([^]]*)\] /(.*)/\s*$")
 _NOTE = re.compile(r"\([^()]*\)|\[[^]]*\]")
-_POINTERS = ("CL:", "variant of", "old variant", "see ", "see also", "surname ", "abbr. for", "also written", "used in ")
+_POINTERS = (
+    "CL:",
+    "variant of",
+    "old variant",
+    "see ",
+    "see also",
+    "surname ",
+    "abbr. for",
+    "also written",
+    "used in ",
+)
 
 
 def read(lines: Iterable[str]) -> Iterator[Entry]:

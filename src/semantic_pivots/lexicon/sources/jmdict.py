@@ -63,7 +63,9 @@ def read_xml(stream: IO[bytes]) -> Iterator[Entry]:
         for sense in element.iter("sense"):
             # An English gloss carries no language or "eng".
             english = [g.text or "" for g in sense.iter("gloss") if _language(g) in ("", "eng")]
-            senses.append(([p.text or "" for p in sense.iter("pos")], [m.text or "" for m in sense.iter("misc")], english))
+            senses.append(
+                ([p.text or "" for p in sense.iter("pos")], [m.text or "" for m in sense.iter("misc")], english)
+            )
         kanji = [keb.text or "" for keb in element.iter("keb")]
         kana = [reb.text or "" for reb in element.iter("reb")]
         yield from _entry(kanji, kana, senses)
