@@ -26,6 +26,6 @@ def part_of_speech(label: str) -> str:
         return "adjective"
     if label in ("v", "vi", "vt") or label.startswith(("verb", "godan", "ichidan", "kuru verb", "suru verb")):
         return "verb"
-    if label == "n" or label.startswith(("n,", "noun", "masc", "fem", "neut")) and "suffix" not in label:
+    if label == "n" or (label.startswith(("n,", "noun", "masc", "fem", "neut")) and "suffix" not in label):
         return "noun"
     return "other"
