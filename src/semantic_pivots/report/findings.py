@@ -111,13 +111,14 @@ def _pivot_mass(rows: list[dict]) -> Iterable[str]:
 
 def _auc(rows: list[dict]) -> Iterable[str]:
     aucs = [r for r in rows if "auc" in r["statistic"].lower() and r["lens"] == "logit" and is_pooled(r)]
-    for row in sorted(aucs, key=lambda r: (r["rule"] != "paper", r["rule"], r["statistic"]))[:4]:
-        verdict = (
-            "not distinguishable from 0.5, so the counts say nothing about the behaviour"
-            if row["low"] <= 0.5 <= row["high"]
-            else "distinguishable from 0.5"
-        )
-        yield f"{row['statistic']} of co-occurrence against the labels of “{row['rule']}”: {_said(row)}; {verdict}."
+    for rule in sorted({r["rule"] for r in aucs}, key=lambda r: (r != "paper", r)):
+        mine = sorted((r for r in aucs if r["rule"] == rule), key=lambda r: r["statistic"])
+        parts = [f"{r['statistic']} {_said(r)}, {_beside_half(r)}" for r in mine]
+        yield f"How far co-occurrence counts tell the labels of “{rule}” apart: {'; '.join(parts)}."
+
+
+def _beside_half(row: dict) -> str:
+    return "not distinguishable from 0.5" if row["low"] <= 0.5 <= row["high"] else "distinct from 0.5"
 
 
 def _documents(tables: Tables) -> Iterable[str]:
