@@ -1,9 +1,16 @@
 """Semantic pivots of a pair: tokens that surround both of its words more than they surround anything (METHOD §5).
 
-For every word, documents that contain the word itself are drawn without replacement; a token's surplus is the share of
-them that hold it less its share of all documents. The published value of a pair is the smaller of its two surpluses.
-PMI, NPMI and the log-likelihood ratio rank the same counts. Pieces of the two words, tokens without a letter (byte
-fragments, digits, marks) and stop tokens (in more than a tenth of all documents) never are pivots.
+`default`: distinct documents that contain the word itself. A token's surplus is the share of them that hold it less its
+share of all documents; a pair's value is the smaller of its two surpluses, and PMI, NPMI and the log-likelihood ratio
+rank the same counts. Pieces of the two words, byte fragments, tokens without a letter and stop tokens (in more than a
+tenth of the documents of any one language) never are pivots.
+
+`paper`: the published sampling. Documents that hold any one sub-token of the word, drawn with replacement (so that a
+rare word's documents repeat), less as many random documents; the smaller surplus ranks, and no token is left out. What
+the authors dropped by judged relation to the pair is not published and not imitated.
+
+The documents of a default draw are those with the smallest hash of (seed, word, document id), so a draw depends neither
+on the shards nor on their order.
 """
 
 from __future__ import annotations
@@ -18,13 +25,14 @@ import pyarrow.parquet as pq
 
 from semantic_pivots import words
 from semantic_pivots.config import DiscoverConfig
-from semantic_pivots.corpus.count import Word, benchmark_words
+from semantic_pivots.corpus.count import Word, benchmark_words, corpus_shards
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 
+FORMS = ("default", "paper")
 MEASURES = ("min", "pmi", "npmi", "llr")
 _STOP_SHARE = 0.1
 
@@ -43,11 +51,31 @@ def token_texts(tokenizer_file: Path) -> list[str]:
     return ["\ufffd" if i in special else text.removeprefix(alone) for i, text in enumerate(texts)]
 
 
-def _hits_of_shard(path: Path, spellings: list[Word]) -> pa.Table:
-    compiled = Words.compile(spellings)
-    starts, hits = find(compiled, *buffers(pq.read_table(path, columns=["text"])["text"]))
+def _hits_of_shard(path: Path, spellings: tuple[Word, ...]) -> pa.Table:
+    """Each document's row and identity with each pattern it contains."""
+    table = pq.read_table(path, columns=["id", "text"])
+    starts, hits = find(Words.compile(spellings), *buffers(table["text"]))
     rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int64), np.diff(starts))
-    return pa.table({"row": rows, "pattern": hits})
+    return pa.table({"row": rows, "pattern": hits, "key": _hash_of(*buffers(table["id"]))[rows]})
+
+
+@numba.njit(cache=True)
+def _hash_of(data, offsets):  # pragma: no cover - compiled; FNV-1a
+    keys = np.empty(len(offsets) - 1, np.uint64)
+    for i in range(len(keys)):
+        key = np.uint64(0xCBF29CE484222325)
+        for k in range(offsets[i], offsets[i + 1]):
+            key = (key ^ np.uint64(data[k])) * np.uint64(0x100000001B3)
+        keys[i] = key
+    return keys
+
+
+def _shuffled(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Keys in an order of their own for every seed (the finaliser of splitmix64)."""
+    mixed = keys ^ np.uint64(seed % 2**64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 @numba.njit(cache=True)
@@ -127,6 +155,21 @@ def is_piece(token: str, word: str) -> bool:
     return token in word or word in token
 
 
+def stop_tokens(starts: np.ndarray, tokens: np.ndarray, languages: np.ndarray, size: int) -> np.ndarray:
+    """(size,) bool: tokens in more than a tenth of the documents of any one language that has at least 20 documents.
+
+    Shares within a language, because a stop word of one language among four is in few documents of the whole corpus.
+    """
+    stop = np.zeros(size, bool)
+    for code in np.unique(languages):
+        documents = np.flatnonzero(languages == code)
+        if len(documents) >= 20:
+            counts = np.zeros(size, np.int32)
+            _surround(documents, starts, tokens, counts)
+            stop |= counts > _STOP_SHARE * len(documents)
+    return stop
+
+
 def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
     """The pivots of every item, best first (table `pivots`).
 
@@ -135,52 +178,95 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     """
     if config.measure not in MEASURES:
         raise InputError(f"[discover] measure = {config.measure!r}: expected one of {', '.join(MEASURES)}")
-    if config.form != "default":
-        raise InputError(f"[discover] form = {config.form!r}: expected 'default'{nearest(config.form, ['default'])}")
+    if config.form not in FORMS:
+        raise InputError(f"[discover] form = {config.form!r}: expected default or paper{nearest(config.form, FORMS)}")
+    if config.form == "paper" and config.measure != "min":
+        raise InputError(f"[discover] measure = {config.measure!r}: the paper's form ranks by 'min'")
     items = inputs.table("items").to_pylist()
     spellings, _ = benchmark_words(inputs.table("items"))
-    texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
+    tokenizer_file = inputs.folder("tokens") / "tokenizer.json"
+    texts = token_texts(tokenizer_file)
     starts, tokens, frequency = load_distinct(inputs, len(texts))
     documents = len(starts) - 1
-    holders = _holders(inputs, spellings, work, config.workers)
-    can = eligible(texts, frequency, documents)
-    surplus: dict[Word, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     counts = np.zeros(len(texts), dtype=np.int32)
+    if config.form == "paper":
+        draws = _paper_draws(_own_tokens(tokenizer_file, spellings), starts, tokens, config)
+        generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
+        _surround(generator.integers(0, documents, config.documents), starts, tokens, counts)
+        frequency, documents = counts.astype(np.int64), config.documents
+        can, fewest = np.ones(len(texts), bool), 1
+    else:
+        draws = _default_draws(inputs, spellings, work, config)
+        can = eligible(texts, frequency, documents) & ~stop_tokens(starts, tokens, _languages(inputs), len(texts))
+        fewest = 2
+    surplus: dict[Word, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     with work.progress(len(spellings), "words", "discover") as progress:
         for word in spellings:
-            drawn = _draw(holders[word], config, word)
-            counts[:] = 0
+            drawn, counts = draws[word], np.zeros(len(texts), dtype=np.int32)
             _surround(drawn, starts, tokens, counts)
-            near = np.flatnonzero((counts >= min(2, len(drawn))) & can & (counts > 0))
+            near = np.flatnonzero((counts >= min(fewest, len(drawn))) & can & (counts > 0))
             scored = measures(counts[near].astype(np.float64), max(len(drawn), 1), frequency[near], documents)
             surplus[word] = (near.astype(np.int32), scored["min"], scored[config.measure])
             progress.advance()
-    work.note("words_without_documents", sum(len(h) == 0 for h in holders.values()))
+    work.note("words_without_documents", sum(len(drawn) == 0 for drawn in draws.values()))
     return {"pivots": _rank(items, surplus, texts, config)}
 
 
-def _holders(inputs: Inputs, spellings: list[Word], work: Work, workers: int) -> dict[Word, np.ndarray]:
-    """Documents (numbered through all shards) that contain each word."""
-    shards = inputs.table("shards").to_pylist()
-    tasks = [(s["shard"], _hits_of_shard, (inputs.folder("corpus") / s["path"], spellings)) for s in shards]
-    rows, patterns, base = [], [], 0
-    for shard, part in zip(shards, run_shards(tasks, work, workers, "discover"), strict=True):
+def _languages(inputs: Inputs) -> np.ndarray:
+    """Language of every document of the corpus, in the order of its shards."""
+    columns = [pq.read_table(path, columns=["language"])["language"].to_numpy() for _, path in corpus_shards(inputs)]
+    return np.concatenate(columns).astype(str)
+
+
+def _default_draws(inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig) -> dict[Word, np.ndarray]:
+    """Up to `documents` distinct documents (numbered through all shards) that contain each word."""
+    tasks = [(name, _hits_of_shard, (path, tuple(spellings))) for name, path in corpus_shards(inputs)]
+    rows, patterns, keys, base = [], [], [], 0
+    sizes = inputs.table("shards")["documents"].to_pylist()
+    for size, part in zip(sizes, run_shards(tasks, work, config.workers, "discover"), strict=True):
         rows.append(part["row"].to_numpy() + base)
         patterns.append(part["pattern"].to_numpy())
-        base += shard["documents"]
-    row, pattern = np.concatenate(rows), np.concatenate(patterns)
+        keys.append(part["key"].to_numpy())
+        base += size
+    row, pattern, key = map(np.concatenate, (rows, patterns, keys))
     order = np.lexsort((row, pattern))
-    row, pattern = row[order], pattern[order]
+    row, pattern, key = row[order], pattern[order], key[order]
     pattern_of = Words.compile(spellings).pattern_of
-    edges = np.searchsorted(pattern, np.arange(pattern_of.max() + 2))
-    return {w: row[edges[p] : edges[p + 1]] for w, p in zip(spellings, pattern_of, strict=True)}
+    edges = np.searchsorted(pattern, np.arange(pattern_of.max(initial=-1) + 2))
+    draws = {}
+    for word, p in zip(spellings, pattern_of, strict=True):
+        inside = slice(edges[p], edges[p + 1]) if p >= 0 else slice(0)
+        priority = _shuffled(key[inside], seed_of("discover", config.seed, *word))
+        draws[word] = np.sort(row[inside][np.argsort(priority, kind="stable")[: config.documents]])
+    return draws
 
 
-def _draw(holders: np.ndarray, config: DiscoverConfig, word: Word) -> np.ndarray:
-    if len(holders) <= config.documents:
-        return holders
-    generator = np.random.default_rng(seed_of("discover", config.seed, *word))
-    return np.sort(generator.choice(holders, config.documents, replace=False))
+def _own_tokens(tokenizer_file: Path, spellings: list[Word]) -> dict[Word, np.ndarray]:
+    """Token ids of each word after a space, the lone space left out."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    space = set(tokenizer.encode(" ", add_special_tokens=False).ids)
+    encoded = tokenizer.encode_batch([f" {word}" for word, _ in spellings], add_special_tokens=False)
+    return {w: np.array(sorted(set(e.ids) - space), np.int32) for w, e in zip(spellings, encoded, strict=True)}
+
+
+def _paper_draws(
+    own: dict[Word, np.ndarray], starts: np.ndarray, tokens: np.ndarray, config: DiscoverConfig
+) -> dict[Word, np.ndarray]:
+    """`documents` draws with replacement among the documents that hold any sub-token of each word."""
+    held = np.isin(tokens, np.unique(np.concatenate(list(own.values()))))
+    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[held]
+    of_token = tokens[held]
+    order = np.argsort(of_token, kind="stable")
+    rows, of_token = rows[order], of_token[order]
+    draws = {}
+    for word, ids in own.items():
+        low, high = np.searchsorted(of_token, ids), np.searchsorted(of_token, ids, "right")
+        holders = np.unique(np.concatenate([rows[a:b] for a, b in zip(low, high, strict=True)] or [rows[:0]]))
+        generator = np.random.default_rng(seed_of("discover", config.seed, *word))
+        draws[word] = generator.choice(holders, config.documents) if len(holders) else holders
+    return draws
 
 
 def _rank(items: list[dict], surplus: dict, texts: list[str], config: DiscoverConfig) -> pa.Table:
@@ -198,7 +284,8 @@ def _rank(items: list[dict], surplus: dict, texts: list[str], config: DiscoverCo
             token = int(shared[index])
             if value[index] <= 0 or kept == config.top:
                 break
-            if is_piece(texts[token], item["source"]) or is_piece(texts[token], item["target"]):
+            own = is_piece(texts[token], item["source"]) or is_piece(texts[token], item["target"])
+            if own and config.form == "default":
                 continue
             row = (item["item_id"], token, texts[token], kept, surplus[source][1][i[index]])
             for name, cell in zip(columns, (*row, surplus[target][1][j[index]], value[index]), strict=True):

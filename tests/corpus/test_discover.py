@@ -1,0 +1,117 @@
+"""Planted pivots are found; what cannot be a pivot is not; the cut into shards changes nothing."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from semantic_pivots import tables
+from semantic_pivots.config import DiscoverConfig
+from semantic_pivots.corpus.discover import discover_stage, measures
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import Inputs, Work
+
+FILLERS = {"fr": [f"fr{i}x" for i in range(60)], "en": [f"en{i}x" for i in range(60)]}
+STOPS = {"fr": "le", "en": "the"}
+
+
+def documents() -> list[tuple[str, str, str]]:
+    """(id, text, language): `chat` and `cat` meet in no document, `felin` and `milk` surround both."""
+    chooser, made = random.Random(1), []
+    for i in range(1200):
+        code = ("fr", "en")[i % 2]
+        words = [STOPS[code], *chooser.choices(FILLERS[code], k=8)]
+        if i % 40 < 2:
+            words += [("chat", "cat")[i % 2], "felin", "12", *(["milk"] if i % 80 < 40 else [])]
+        elif i % 80 == 2:
+            words += ["felin"]
+        made.append((f"d{i}", " ".join(words), code))
+    return made
+
+
+def study(folder: Path, n_shards: int) -> Inputs:
+    rows = documents()
+    vocabulary = {w: i for i, w in enumerate(sorted({w for _, text, _ in rows for w in text.split()} | {"a", "[UNK]"}))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    for stage in ("lexicon", "benchmark", "corpus", "tokens"):
+        (folder / stage).mkdir(parents=True)
+    tokenizer.save(str(folder / "tokens/tokenizer.json"))
+    shards, token_shards = [], []
+    for i in range(n_shards):
+        part = rows[i * len(rows) // n_shards : (i + 1) * len(rows) // n_shards]
+        columns = {name: [row[k] for row in part] for k, name in enumerate(("id", "text", "language"))}
+        pq.write_table(pa.table(columns), folder / f"corpus/{i}.parquet")
+        ids = [tokenizer.encode(text).ids for text in columns["text"]]
+        pq.write_table(pa.table({"tokens": pa.array(ids, pa.list_(pa.int32()))}), folder / f"tokens/{i}.parquet")
+        shards.append({"shard": str(i), "path": f"{i}.parquet", "documents": len(part), "text_bytes": 1})
+        token_shards.append({"shard": str(i), "path": f"{i}.parquet", "documents": len(part), "tokens": 1})
+    pq.write_table(tables.from_rows("shards", shards), folder / "corpus/shards.parquet")
+    pq.write_table(tables.from_rows("token_shards", token_shards), folder / "tokens/token_shards.parquet")
+    item = {"concept_id": "cat", "source": "chat", "source_language": "fr", "target": "cat", "target_language": "en"}
+    items = [{"item_id": "a", **item}, {"item_id": "b", **item, "target": "absent"}]
+    pq.write_table(tables.from_rows("items", items), folder / "benchmark/items.parquet")
+    return Inputs({stage: folder / stage for stage in ("lexicon", "benchmark", "corpus", "tokens")})
+
+
+def pivots(folder: Path, n_shards: int = 1, **how: object) -> list[dict]:
+    inputs = study(folder, n_shards)
+    (folder / "work").mkdir()
+    config = DiscoverConfig(workers=1, **how)  # type: ignore[arg-type]
+    made = discover_stage(config, inputs, Work(folder / "work", folder / "work"))
+    return tables.conform("pivots", made["pivots"]).to_pylist()
+
+
+@pytest.mark.parametrize("measure", ["min", "pmi", "npmi", "llr"])
+def test_planted_pivots_come_first(tmp_path: Path, measure: str):
+    found = pivots(tmp_path, measure=measure)
+    assert {row["text"].strip() for row in found[:2]} == {"felin", "milk"}
+    assert {row["item_id"] for row in found} == {"a"}
+    assert {row["text"].strip() for row in found}.isdisjoint({"chat", "cat", "12", "le", "the"})
+    values = [row["value"] for row in found]
+    assert values == sorted(values, reverse=True)
+    assert [row["rank"] for row in found] == list(range(len(found)))
+
+
+def test_surpluses_are_differences_of_document_frequencies(tmp_path: Path):
+    rows = documents()
+    found = {row["text"].strip(): row for row in pivots(tmp_path)}
+    for language, column in (("fr", "surplus_source"), ("en", "surplus_target")):
+        word = {"fr": "chat", "en": "cat"}[language]
+        holding = [text.split() for _, text, _ in rows if word in text.split()]
+        for token, row in found.items():
+            inside = np.mean([token in words for words in holding])
+            outside = np.mean([token in text.split() for _, text, _ in rows])
+            assert row[column] == pytest.approx(inside - outside, abs=1e-6)
+
+
+def test_draws_do_not_depend_on_the_shards(tmp_path: Path):
+    assert pivots(tmp_path / "one", 1, documents=12) == pivots(tmp_path / "three", 3, documents=12)
+    assert pivots(tmp_path / "again", 1, documents=12) != pivots(tmp_path / "seed", 1, documents=12, seed=1)
+
+
+def test_the_papers_form_repeats_documents_and_removes_nothing(tmp_path: Path):
+    found = pivots(tmp_path, form="paper")
+    assert {"felin", "12"} <= {row["text"].strip() for row in found[:3]}
+    assert max(row["surplus_source"] for row in found) <= 1
+
+
+@pytest.mark.parametrize(("how", "says"), [({"form": "papre"}, "paper"), ({"form": "paper", "measure": "llr"}, "min")])
+def test_wrong_forms_are_named(tmp_path: Path, how: dict, says: str):
+    with pytest.raises(InputError, match=says):
+        pivots(tmp_path, **how)
+
+
+def test_measures_are_zero_at_independence_and_grow_with_association():
+    counts = np.array([10.0, 20.0, 60.0, 100.0])
+    made = measures(counts, 100, np.array([200, 200, 200, 200]), 1000)
+    for name, values in made.items():
+        assert values[1] == pytest.approx(0, abs=1e-9), name
+        assert list(values) == sorted(values), name
+    assert made["npmi"][3] <= 1
