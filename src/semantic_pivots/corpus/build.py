@@ -154,11 +154,9 @@ def _extract(job: _Job, done: Path) -> None:
     for reason, (count, first) in sorted(skipped.reasons.items()):
         row = {"shard": "", "path": job.file, "language": str(first), "source": reason}
         rows.append({**row, "documents": 0, "text_bytes": count})
-    columns = pa.schema(
-        [("shard", pa.string()), ("path", pa.string()), ("language", pa.string()), ("source", pa.string())]
-        + [("documents", pa.int64()), ("text_bytes", pa.int64())]
-    )
-    runs.write_table(done, pa.Table.from_pylist(rows, schema=columns))
+    names = ("shard", "path", "language", "source")
+    columns = [*((name, pa.string()) for name in names), ("documents", pa.int64()), ("text_bytes", pa.int64())]
+    runs.write_table(done, pa.Table.from_pylist(rows, schema=pa.schema(columns)))
 
 
 def _blocks(documents: Iterable[readers.Document], limit: int) -> Iterator[list[readers.Document]]:

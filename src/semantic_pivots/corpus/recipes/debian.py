@@ -132,9 +132,8 @@ _REFERENCE = Family(
 _HANDBOOK = Family(
     "debian-handbook",
     lambda code: ("debian-handbook",),
-    lambda code: (
-        rf"/debian-handbook/html/{ {'en': 'en-US', 'zh': 'zh-CN', 'fr': 'fr-FR', 'ja': 'ja-JP'}.get(code, code) }/.*\.html$"
-    ),
+    # Its folders carry a country: fr-FR, zh-CN, ja-JP.
+    lambda code: rf"/debian-handbook/html/{code}-[A-Z]{{2}}/.*\.html$",
     html_text,
 )
 FAMILIES = {
