@@ -1,7 +1,7 @@
 """Continued pre-training: one explicit loop, HF weights in, HF weights out, exact resume.
 
-Weights and optimiser states are float32; with dtype bfloat16 the forward and backward products run in bfloat16 under
-autocast (measured here at about three times the speed on CPUs that have it). The loss is computed on slices of the
+With dtype bfloat16 the model's weights are bfloat16 and the optimiser keeps float32 masters of them (measured on a
+two-core CPU with avx512_bf16: 248 tokens/s, against 30 under autocast and 13 in float32). The loss is computed on slices of the
 sequence, each slice's logits made again in the backward pass, so that a vocabulary of 262,144 fits; where a model's own
 loss differs from the sliced one (soft caps, scaled logits), its own forward is used.
 """
@@ -61,7 +61,8 @@ def choose_loss(model: Any, input_ids: torch.Tensor) -> Any:
     probe = input_ids[:1, :32]
     with torch.no_grad():
         try:
-            same = torch.isclose(sliced_loss(model, probe), own_loss(model, probe), rtol=1e-4, atol=1e-4)
+            tolerance = 1e-4 if next(model.parameters()).dtype == torch.float32 else 5e-3
+            same = torch.isclose(sliced_loss(model, probe), own_loss(model, probe), rtol=0, atol=tolerance)
         except (AttributeError, TypeError):
             return own_loss
     return sliced_loss if bool(same) else own_loss
@@ -71,7 +72,7 @@ def train(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, sta
     """Train a model in place on packed sequences, continuing from `state` where a run before was killed.
 
     Args:
-        model: HF causal language model, float32.
+        model: HF causal language model, float32; left in the configuration's dtype.
         sequences: (sequences, length) int32; `batch_sequences` of them make a step, in order.
         config: schedule, sizes and precision.
         seed: seed of whatever in the model is random (dropout).
@@ -87,12 +88,18 @@ def train(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, sta
     if not steps:
         raise InputError(f"[train] tokens = {config.tokens}: one step needs {size} x {config.sequence_tokens} tokens")
     device = next(model.parameters()).device
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    if config.dtype == "bfloat16":
+        model.to(torch.bfloat16)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    # Steps of continued pre-training are smaller than bfloat16 resolves, so they are taken on float32 masters.
+    masters = [p.detach().float().clone().requires_grad_() if p.dtype != torch.float32 else p for p in weights]
+    decayed = [p for p in masters if p.ndim > 1]
+    others = [p for p in masters if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=True)
     torch.manual_seed(seed)
-    run = _restore(model, optimiser, state)
+    run = _restore(masters, optimiser, state)
+    _copy(masters, weights)
     advance(run.step * size * config.sequence_tokens)
     every = max(1, config.checkpoint_tokens // (size * config.sequence_tokens))
     loss_of = choose_loss(model, torch.from_numpy(sequences[:1].astype(np.int64)).to(device))
@@ -104,7 +111,10 @@ def train(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, sta
             group["lr"] = rate
         batch = torch.from_numpy(sequences[run.step * size : (run.step + 1) * size].astype(np.int64)).to(device)
         loss = _accumulate(model, batch, loss_of, config)
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+        for master, weight in zip(masters, weights, strict=True):
+            if master is not weight and weight.grad is not None:
+                master.grad, weight.grad = weight.grad.float(), None
+        norm = torch.nn.utils.clip_grad_norm_(masters, config.clip_norm)
         if not math.isfinite(loss) or not math.isfinite(float(norm)):
             raise InputError(
                 f"train: the loss is not a number at step {run.step}; the last checkpoint is kept at {state}: "
@@ -112,6 +122,7 @@ def train(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, sta
             )
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+        _copy(masters, weights)
         run.step += 1
         tokens = run.step * size * config.sequence_tokens
         run.rows.append(
@@ -120,29 +131,34 @@ def train(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, sta
         if run.step % every == 0 and run.step < steps:
             run.seconds += time.monotonic() - begun
             begun = time.monotonic()
-            _save(model, optimiser, run, state)
+            _save(masters, optimiser, run, state)
         advance(size * config.sequence_tokens)
     run.seconds += time.monotonic() - begun
     model.eval()
     return run
 
 
+@torch.no_grad()
+def _copy(masters: list[torch.Tensor], weights: list[torch.Tensor]) -> None:
+    for master, weight in zip(masters, weights, strict=True):
+        if master is not weight:
+            weight.copy_(master)
+
+
 def _accumulate(model: Any, batch: torch.Tensor, loss_of: Any, config: TrainConfig) -> float:
     """Gradients of one step's mean loss, a micro-batch at a time; returns that loss in nats."""
     total = 0.0
-    device = batch.device.type
     for part in batch.split(config.micro_batch_sequences):
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=config.dtype == "bfloat16"):
-            loss = loss_of(model, part) * (len(part) / len(batch))
+        loss = loss_of(model, part) * (len(part) / len(batch))
         loss.backward()
         total += float(loss.detach())
     return total
 
 
-def _save(model: Any, optimiser: torch.optim.Optimizer, run: Run, state: Path) -> None:
+def _save(masters: list[torch.Tensor], optimiser: torch.optim.Optimizer, run: Run, state: Path) -> None:
     temporary = state.with_suffix(".tmp")
     content = {
-        "model": model.state_dict(),
+        "masters": [m.detach() for m in masters],
         "optimiser": optimiser.state_dict(),
         "run": vars(run),
         "random": torch.get_rng_state(),
@@ -151,11 +167,13 @@ def _save(model: Any, optimiser: torch.optim.Optimizer, run: Run, state: Path) -
     os.replace(temporary, state)
 
 
-def _restore(model: Any, optimiser: torch.optim.Optimizer, state: Path) -> Run:
+def _restore(masters: list[torch.Tensor], optimiser: torch.optim.Optimizer, state: Path) -> Run:
     if not state.exists():
         return Run()
     kept = torch.load(state, map_location="cpu", weights_only=True)
-    model.load_state_dict(kept["model"])
+    with torch.no_grad():
+        for master, value in zip(masters, kept["masters"], strict=True):
+            master.copy_(value)
     optimiser.load_state_dict(kept["optimiser"])
     torch.set_rng_state(kept["random"])
     return Run(**kept["run"])
