@@ -54,7 +54,12 @@ STAGES: dict[str, Stage] = {
             ("lexicon", "benchmark", "corpus", "tokens"),
             "semantic pivots of each pair",
         ),
-        Stage("trace", _ROOM + "models.trace:trace_stage", ("benchmark", "discover"), "the lens over all layers"),
+        Stage(
+            "trace",
+            _ROOM + "models.trace:trace_stage",
+            ("lexicon", "benchmark", "discover"),
+            "the lens over all layers",
+        ),
         Stage(
             "behaviour",
             _ROOM + "analysis.behaviour:behaviour_stage",
