@@ -1,7 +1,7 @@
 """Rules that tell the two behaviours apart, as pure functions of one item's trace (METHOD §3).
 
-`paper` is the published rule. It asks neither whether the answer is right nor whether the peak token means anything, and
-fires wherever an earlier layer is more confident than the last; `corrected` asks both.
+`paper` is the published rule. It asks neither whether the answer is right nor whether the peak token means anything,
+and fires wherever an earlier layer is more confident than the last; `corrected` asks both.
 """
 
 from __future__ import annotations

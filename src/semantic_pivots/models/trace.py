@@ -46,9 +46,7 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
     if tuple(config.lenses) != ("logit",):
         raise InputError(f"[trace] lenses = {list(config.lenses)}: expected ['logit']")
     items = items_of(inputs.table("items"))
-    words = inputs.table("words")
-    rows = zip(*(words[name].to_pylist() for name in ("concept_id", "language", "word")), strict=True)
-    cases = ask.cases(items, list(rows), config.shots, config.seed)
+    cases = ask.cases(items, inputs.table("words"), config.shots, config.seed)
     loaded = load(config.model, dtype=config.dtype, cache=config.cache)
     try:
         lens = Lens.from_model(loaded.model)
@@ -67,7 +65,7 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
 
 class _Sets:
-    """Token sets of every case: source, target, pivots without those of source and target, and another item's pivots."""
+    """Token sets of every case: source, target, pivots outside both, and another item's pivots."""
 
     def __init__(self, inputs: Inputs, items: Sequence[Item], cases: Sequence[Case], tokenizer: Any, seed: int):
         self.source = {case.case_id: word_tokens(tokenizer, case.sources) for case in cases}
