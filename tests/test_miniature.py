@@ -1,0 +1,64 @@
+"""The pipeline in miniature: every stage runs, a second run does nothing, a killed run gives the same bytes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from semantic_pivots.run import file_hash, read_manifest
+from semantic_pivots.study import STAGES, load_study, run_study, state
+from tests import miniature
+
+
+@pytest.fixture(scope="module")
+def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return miniature.write(tmp_path_factory.mktemp("miniature"))
+
+
+@pytest.fixture(scope="module")
+def finished(study_file: Path) -> Path:
+    return run_study(load_study(study_file), study_file.parent / "runs", say=lambda line: None)
+
+
+def test_every_stage_publishes_its_tables(study_file: Path, finished: Path) -> None:
+    assert set(state(load_study(study_file), finished).values()) == {"done"}
+    for name in STAGES:
+        manifest = read_manifest(finished / name)
+        assert manifest is not None
+        assert manifest["files"]
+        assert all(file_hash(finished / name / file) == digest for file, digest in manifest["files"].items())
+
+
+def test_a_second_run_does_nothing_and_says_so(study_file: Path, finished: Path) -> None:
+    said: list[str] = []
+    begun = time.monotonic()
+    run_study(load_study(study_file), finished.parent, say=said.append)
+    assert time.monotonic() - begun < 5
+    assert len(said) == 1
+    assert said[0].startswith("nothing to do")
+
+
+def test_a_run_killed_in_every_stage_gives_the_same_bytes(study_file: Path, finished: Path) -> None:
+    runs = study_file.parent / "killed"
+    command = [sys.executable, "-m", "semantic_pivots.cli", "run", str(study_file), "--runs", str(runs)]
+    for name in STAGES:
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        partial = runs / "miniature" / f".{name}.partial"
+        while child.poll() is None and not partial.exists():
+            time.sleep(0.005)
+        time.sleep(0.2)  # into the stage, not only to its door
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    for name in STAGES:
+        expected, found = read_manifest(finished / name), read_manifest(runs / "miniature" / name)
+        assert expected is not None
+        assert found is not None
+        assert found["files"] == expected["files"], name
