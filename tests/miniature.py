@@ -22,7 +22,8 @@ hand\tnoun\thand\tmain
 salt\tnoun\tsalt\tsel
 horse\tnoun\thorse\tcheval
 """
-FILLER = ["the", "of", "with", "near", "old", "good", "long", "light", "some", "many", "under", "over", "across", "until", "between", "during", "because"]
+FILLER = "the of with near old good long light some many under over across until between during".split()
+TOPICS = [first + second for first in "bal dor fen gim kol".split() for second in "ta vi su ro me ni".split()]
 STUDY = """
 [study]
 name = "miniature"
@@ -46,8 +47,8 @@ shots = 2
 [behaviour]
 resamples = 50
 [graph]
-false_discovery_rate = 0.9
-min_ratio = 0.5
+false_discovery_rate = 1.0
+min_ratio = 0.1
 [select]
 budget_tokens = 3000
 [train]
@@ -76,9 +77,10 @@ def write(folder: Path) -> Path:
     rows = [line.split("\t") for line in WORDS.splitlines()[1:]]
     documents = []
     for number in range(400):
-        concept = rows[generator.randrange(len(rows))]
-        words = generator.choices(FILLER, k=30) + generator.choices([concept[2], concept[3]], k=4)
-        words += [f"{concept[0]}ish"] * 2
+        # A topic's documents hold words of the concepts that share its place in the list: topics are hubs.
+        topic = generator.randrange(len(TOPICS))
+        near = [rows[(topic + step) % len(rows)] for step in range(4)]
+        words = generator.choices(FILLER, k=20) + [generator.choice(row[2:4]) for row in near] + [TOPICS[topic]] * 2
         generator.shuffle(words)
         documents.append({"id": f"d{number}", "text": " ".join(words), "language": generator.choice(["en", "fr"])})
     lines = "".join(json.dumps(document) + "\n" for document in documents)
@@ -87,8 +89,14 @@ def write(folder: Path) -> Path:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=["<s>", "</s>"], show_progress=False)
-    tokenizer.train_from_iterator([lines, WORDS, "Please translate words from English to French.\n\n"], trainer)
+    trainer = trainers.BpeTrainer(
+        vocab_size=900,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<s>", "</s>"],
+        show_progress=False,
+    )
+    texts = [document["text"] for document in documents]
+    tokenizer.train_from_iterator([*texts, WORDS, "Please translate words from English to French.\n\n"], trainer)
     model = folder / "model"
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(model)
     torch.manual_seed(0)

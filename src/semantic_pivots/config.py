@@ -194,7 +194,7 @@ class GraphConfig:
     """degree-fdr (degree above a configuration-model null) or fixed-count (published manner)"""
     false_discovery_rate: float = 0.01
     min_ratio: float = 1.25
-    """least ratio of a hub's degree to that of the configuration model"""
+    """least ratio of a hub's neighbours, all and words of two languages, to those of the configuration model"""
     min_count: int = 3
     """documents that make an edge under fixed-count"""
     top_neighbours: int = 20

@@ -153,7 +153,7 @@ def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa
     degree, strength, slots, joined, neighbours = (np.concatenate(column) for column in zip(*found, strict=True))
     expected, variance = expected_degree(slots, frequency, float(frequency.sum()))
     q_values = hub_q_values(degree, expected, variance)
-    joins = _joins(joined, slots, masks, frequency, len(languages))
+    joins = _joins(joined, slots, masks, frequency, config.min_ratio)
     if config.criterion == "fixed-count":
         hub = degree >= np.quantile(degree, 0.95)
     else:
@@ -184,13 +184,13 @@ def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
 
 def _joins(
-    joined: np.ndarray, slots: np.ndarray, masks: np.ndarray, frequency: np.ndarray, languages: int
+    joined: np.ndarray, slots: np.ndarray, masks: np.ndarray, frequency: np.ndarray, min_ratio: float
 ) -> np.ndarray:
-    """(tokens, languages) bool: more words of the language are neighbours than the configuration model gives."""
+    """(tokens, languages) bool: by the same ratio more words of the language are neighbours than the model gives."""
     result = np.zeros(joined.shape, dtype=np.bool_)
-    for language in range(languages):
+    for language in range(joined.shape[1]):
         of_language = np.where(masks >> language & 1, frequency, 0)
         if of_language.any():
             expected, _ = expected_degree(slots, of_language, float(frequency.sum()))
-            result[:, language] = (joined[:, language] >= 2) & (joined[:, language] > expected)
+            result[:, language] = (joined[:, language] >= 2) & (joined[:, language] >= min_ratio * expected)
     return result

@@ -1,9 +1,9 @@
 """Continued pre-training: one explicit loop, HF weights in, HF weights out, exact resume.
 
 With dtype bfloat16 the model's weights are bfloat16 and the optimiser keeps float32 masters of them (measured on a
-two-core CPU with avx512_bf16: 248 tokens/s, against 30 under autocast and 13 in float32). The loss is computed on slices
-of the sequence, each slice's logits made again in the backward pass, so that a vocabulary of 262,144 fits; where a
-model's own loss differs from the sliced one (soft caps, scaled logits), its own forward is used.
+two-core CPU with avx512_bf16: 248 tokens/s, against 30 under autocast and 13 in float32). The loss is computed on
+slices of the sequence, each slice's logits made again in the backward pass, so that a vocabulary of 262,144 fits; where
+a model's own loss differs from the sliced one (soft caps, scaled logits), its own forward is used.
 """
 
 from __future__ import annotations
