@@ -9,21 +9,26 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from semantic_pivots.corpus.identify import language_code
 from semantic_pivots.errors import InputError
 
-SUFFIXES = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst", ".txt", ".txt.gz", ".md")
+SUFFIXES = (
+    *(".parquet", ".arrow", ".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst"),
+    *(".txt", ".txt.gz", ".txt.zst", ".md"),
+)
+# Files of Hugging Face dataset folders that describe documents and hold none.
+_DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "README.md"}
 # Names of each role's column that are tried in turn where the user names none.
 _COLUMNS = {
     "text": ("text", "content", "raw_content"),
     "id": ("id", "doc_id", "uuid", "url"),
-    "language": ("language", "lang"),
+    "language": ("language", "lang", "metadata.language"),
     "source": ("source", "dataset"),
 }
 
@@ -75,8 +80,11 @@ def content_id(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def list_files(path: str) -> list[str]:
-    """The document files of a file, folder or address, sorted.
+def list_files(path: str) -> list[tuple[str, int]]:
+    """The document files of a file, folder or address with their sizes in bytes, sorted.
+
+    Left out are hidden files, the `attributes` beside the `documents` of a Dolma folder, and the descriptions of a
+    Hugging Face dataset.
 
     Raises:
         InputError: nothing is there, or no file in it has a known suffix.
@@ -84,17 +92,27 @@ def list_files(path: str) -> list[str]:
     filesystem, root, prefix = _filesystem(path)
     try:
         if filesystem.isfile(root):
-            return [path]
-        found = filesystem.find(root)
-    except (OSError, ValueError) as error:
+            return [(path, filesystem.size(root) or 0)]
+        found = {name: entry["size"] or 0 for name, entry in filesystem.find(root, detail=True).items()}
+    except Exception as error:
+        if not prefix and not isinstance(error, OSError):
+            raise
         raise InputError(f"corpus {path}: cannot be listed: {_line(error)}") from error
     if not found:
         raise InputError(f"corpus {path}: no such file or folder, or an empty one; expected documents to read")
-    hidden = (any(part.startswith(".") for part in PurePosixPath(f[len(root) :]).parts) for f in found)
-    files = sorted(f for f, skip in zip(found, hidden, strict=True) if f.endswith(SUFFIXES) and not skip)
+    inner = {name: PurePosixPath(name[len(root) :].lstrip("/")).parts for name in found}
+    dolma = any("documents" in parts[:-1] for parts in inner.values())
+    files = sorted(
+        name
+        for name, parts in inner.items()
+        if name.endswith(SUFFIXES)
+        and not any(part.startswith(".") for part in parts)
+        and not (dolma and "attributes" in parts[:-1])
+        and parts[-1] not in _DESCRIPTIONS
+    )
     if not files:
-        raise InputError(f"corpus {path}: none of its {len(found)} files ends in {', '.join(SUFFIXES)}")
-    return [prefix + f for f in files]
+        raise InputError(f"corpus {path}: none of its {len(found)} files holds documents ({', '.join(SUFFIXES)})")
+    return [(prefix + name, found[name]) for name in files]
 
 
 def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
@@ -106,7 +124,9 @@ def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Docum
     try:
         if path.endswith(".parquet"):
             yield from _read_parquet(path, renames, skipped)
-        elif path.endswith((".txt", ".txt.gz", ".md")):
+        elif path.endswith(".arrow"):
+            yield from _read_arrow(path, renames, skipped)
+        elif path.endswith((".txt", ".txt.gz", ".txt.zst", ".md")):
             yield from _read_text(path, skipped)
         elif path.endswith(SUFFIXES):
             yield from _read_jsonl(path, renames, skipped)
@@ -117,6 +137,12 @@ def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Docum
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"corpus {path}: truncated or damaged compression: {_line(error)}; fetch it again") from error
     except OSError as error:
+        raise InputError(f"corpus {path}: cannot be read: {_line(error)}") from error
+    except InputError:
+        raise
+    except Exception as error:  # the drivers of hf:// and s3:// have exceptions of their own
+        if "://" not in path:
+            raise
         raise InputError(f"corpus {path}: cannot be read: {_line(error)}") from error
 
 
@@ -176,24 +202,39 @@ class _WholeFrames(io.RawIOBase):
 
 
 def _read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+    import orjson
+
+    columns: dict[frozenset[str], dict[str, str]] = {}
     with _open(path) as stream:
         for number, raw in enumerate(stream, 1):
-            if not raw.strip():
+            line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+            if not line.strip():
                 continue
             skipped.read += 1
             try:
-                row = json.loads(raw.decode("utf-8"))
-            except UnicodeDecodeError:
-                skipped.add("invalid UTF-8", number)
-                continue
+                row = orjson.loads(line)
             except ValueError:
-                skipped.add("invalid JSON", number)
+                skipped.add(_why_not_json(line), number)
                 continue
-            document = _document(row, renames, path) if isinstance(row, dict) else None
+            if not isinstance(row, dict):
+                skipped.add("no JSON object", number)
+                continue
+            names = frozenset(row)
+            if names not in columns:
+                columns[names] = {role: _column(role, renames, names) for role in _COLUMNS}
+            document = _document(row, columns[names], path)
             if document is None:
                 skipped.add("no text", number)
             else:
                 yield document
+
+
+def _why_not_json(line: bytes) -> str:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return "invalid UTF-8"
+    return "invalid JSON"
 
 
 def _read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
@@ -204,27 +245,70 @@ def _read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Itera
     with filesystem.open(root, "rb") as stream:
         try:
             file = pq.ParquetFile(stream)
+            columns = _table_columns(path, renames, file.schema_arrow.names)
+            needed = sorted({column.split(".")[0] for column in columns.values() if column})
+            for batch in file.iter_batches(batch_size=1024, columns=needed):
+                yield from _rows(batch, columns, path, skipped)
         except pa.ArrowInvalid as error:
-            raise InputError(f"corpus {path}: not a Parquet file: {_line(error)}") from error
-        names = set(file.schema_arrow.names)
-        wanted = {role: _column(role, renames, names) for role in _COLUMNS}
-        if not wanted["text"]:
-            raise InputError(f"corpus {path}: no text column among {sorted(names)}; name it with columns = ['text=X']")
-        chosen = {role: column for role, column in wanted.items() if column}
-        for batch in file.iter_batches(batch_size=1024, columns=sorted(set(chosen.values()))):
-            for row in batch.to_pylist():
-                skipped.read += 1
-                document = _document({role: row[column] for role, column in chosen.items()}, {}, path)
-                if document is None:
-                    skipped.add("no text", skipped.read)
-                else:
-                    yield document
+            raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {_line(error)}") from error
+
+
+def _read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+    import pyarrow as pa
+
+    filesystem, root, _ = _filesystem(path)
+    with filesystem.open(root, "rb") as stream:
+        try:
+            # Hugging Face writes streams; other tools write files, which begin with a magic word.
+            magic = stream.read(6)
+            stream.seek(0)
+            if magic == b"ARROW1":
+                file = pa.ipc.open_file(stream)
+                batches: Any = (file.get_batch(i) for i in range(file.num_record_batches))
+            else:
+                file = batches = pa.ipc.open_stream(stream)
+            columns = _table_columns(path, renames, file.schema.names)
+            for batch in batches:
+                yield from _rows(batch, columns, path, skipped)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"corpus {path}: not an Arrow file, or a damaged one: {_line(error)}") from error
+
+
+def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict[str, str]:
+    columns = {role: _column(role, renames, names) for role in _COLUMNS}
+    if not columns["text"]:
+        raise InputError(f"corpus {path}: no text column among {sorted(names)}; name it with columns = ['text=X']")
+    return columns
+
+
+def _rows(batch: Any, columns: dict[str, str], path: str, skipped: Skipped) -> Iterator[Document]:
+    batch = batch.select([name for name in batch.schema.names if name in {c.split(".")[0] for c in columns.values()}])
+    for start in range(0, batch.num_rows, 1024):
+        block = batch.slice(start, 1024)
+        try:
+            rows = block.to_pylist()
+        except UnicodeDecodeError:
+            rows = [_row_or_none(block, i) for i in range(block.num_rows)]
+        for row in rows:
+            skipped.read += 1
+            document = _document(row, columns, path) if row is not None else None
+            if document is None:
+                skipped.add("invalid UTF-8" if row is None else "no text", skipped.read)
+            else:
+                yield document
+
+
+def _row_or_none(block: Any, index: int) -> dict[str, Any] | None:
+    try:
+        return block.slice(index, 1).to_pylist()[0]
+    except UnicodeDecodeError:
+        return None
 
 
 def _read_text(path: str, skipped: Skipped) -> Iterator[Document]:
     skipped.read += 1
     with _open(path) as stream:
-        data = stream.read()
+        data = stream.read().removeprefix(b"\xef\xbb\xbf")
     try:
         text = data.decode("utf-8").strip()
     except UnicodeDecodeError as error:
@@ -233,23 +317,33 @@ def _read_text(path: str, skipped: Skipped) -> Iterator[Document]:
     if not text:
         skipped.add("no text", 1)
         return
-    yield Document(PurePosixPath(path).name, text, "", PurePosixPath(path).parent.name)
+    yield Document(content_id(text), text, "", PurePosixPath(path).name)
 
 
-def _column(role: str, renames: dict[str, str], names: set[str]) -> str:
-    if role in renames:
-        return renames[role] if renames[role] in names else ""
-    return next((name for name in _COLUMNS[role] if name in names), "")
+def _column(role: str, renames: dict[str, str], names: Container[str]) -> str:
+    """The column of a role: the user's, or the first known name; `a.b` is field b of the structure a; or empty."""
+    wanted = (renames[role],) if role in renames else _COLUMNS[role]
+    return next((name for name in wanted if name in names or name.split(".")[0] in names), "")
 
 
-def _document(row: dict[str, Any], renames: dict[str, str], path: str) -> Document | None:
-    values = {role: row.get(_column(role, renames, set(row)) or role) for role in _COLUMNS}
-    text = values["text"]
+def _value(row: dict[str, Any], column: str) -> Any:
+    if not column or column in row:
+        return row.get(column)
+    value: Any = row
+    for part in column.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _document(row: dict[str, Any], columns: dict[str, str], path: str) -> Document | None:
+    text = _value(row, columns["text"])
     if not isinstance(text, str) or not text.strip():
         return None
-    code = str(values["language"] or "").lower().replace("_", "-").split("-")[0]
-    source = str(values["source"] or PurePosixPath(path).name)
-    return Document(str(values["id"] or content_id(text)), text, code, source)
+    # An id may be the number 0.
+    given = _value(row, columns["id"])
+    key = content_id(text) if given is None or given == "" else str(given)
+    code = language_code(str(_value(row, columns["language"]) or ""))
+    return Document(key, text, code, str(_value(row, columns["source"]) or PurePosixPath(path).name))
 
 
 def _line(error: BaseException) -> str:

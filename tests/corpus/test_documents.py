@@ -1,0 +1,188 @@
+"""Readers: what was written is read, from every format; what cannot be read is counted or told in one line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.documents import Document, Skipped
+from semantic_pivots.errors import InputError
+
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(lambda text: text.strip() != "")
+ROWS = st.lists(st.fixed_dictionaries({"text": TEXT, "id": st.uuids().map(str)}), min_size=1, max_size=8)
+
+
+def _lines(rows: list[dict]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def _parquet(path: Path, rows: list[dict]) -> None:
+    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=2)
+
+
+def _arrow(path: Path, rows: list[dict]) -> None:
+    table = pa.Table.from_pylist(rows)
+    with pa.ipc.new_stream(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+WRITERS: dict[str, Callable[[Path, list[dict]], object]] = {
+    "x.jsonl": lambda path, rows: path.write_bytes(_lines(rows)),
+    "x.json.gz": lambda path, rows: path.write_bytes(gzip.compress(_lines(rows))),
+    "x.jsonl.zst": lambda path, rows: path.write_bytes(zstandard.compress(_lines(rows))),
+    "x.parquet": _parquet,
+    "x.arrow": _arrow,
+}
+
+
+def read(path: Path | str, *columns: str) -> tuple[list[Document], Skipped]:
+    skipped = Skipped()
+    return list(readers.read(str(path), readers.column_map(columns), skipped)), skipped
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS)
+def test_every_format_gives_back_what_was_written(name, rows, tmp_path):
+    WRITERS[name](tmp_path / name, rows)
+    found, skipped = read(tmp_path / name)
+    assert [(d.id, d.text) for d in found] == [(row["id"], row["text"]) for row in rows]
+    assert skipped == Skipped(read=len(rows))
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS, data=st.data())
+def test_a_cut_file_is_an_error_wherever_it_is_cut(suffix, rows, data, tmp_path):
+    packed = (gzip.compress if suffix == "gz" else zstandard.compress)(_lines(rows))
+    cut = data.draw(st.integers(1, len(packed) - 1))
+    path = tmp_path / f"x.jsonl.{suffix}"
+    path.write_bytes(packed[:cut])
+    with pytest.raises(InputError, match=rf"x\.jsonl\.{suffix}: truncated or damaged"):
+        read(path)
+
+
+def test_several_zstd_frames_are_one_file(tmp_path):
+    packed = b"".join(zstandard.compress(_lines([{"text": word}])) for word in ("a", "b", "c"))
+    (tmp_path / "x.jsonl.zst").write_bytes(packed)
+    assert [d.text for d in read(tmp_path / "x.jsonl.zst")[0]] == ["a", "b", "c"]
+
+
+def test_bad_lines_are_counted_by_reason_with_their_first_line(tmp_path):
+    path = tmp_path / "x.jsonl"
+    lines = [
+        b'\xef\xbb\xbf{"text": "good"}',
+        b"{",
+        b"",
+        b'{"text": "\xff"}',
+        b"[1]",
+        b'{"text": 3}',
+        b'{"text": " "}',
+        b"{",
+    ]
+    path.write_bytes(b"\n".join(lines))
+    found, skipped = read(path)
+    assert [d.text for d in found] == ["good"]
+    assert skipped.reasons == {
+        "invalid JSON": (2, 2),
+        "invalid UTF-8": (1, 4),
+        "no JSON object": (1, 5),
+        "no text": (2, 6),
+    }
+    assert skipped.read == 7
+    assert skipped.total == 6
+
+
+def test_invalid_utf8_in_parquet_is_one_bad_row(tmp_path):
+    column = pa.array([b"good", b"\xff\xfe", b"fine"], pa.binary()).cast(pa.string(), safe=False)
+    pq.write_table(pa.table({"text": column}), tmp_path / "x.parquet")
+    found, skipped = read(tmp_path / "x.parquet")
+    assert [d.text for d in found] == ["good", "fine"]
+    assert skipped.reasons == {"invalid UTF-8": (1, 2)}
+
+
+def test_columns_are_found_mapped_and_reached_inside_structures(tmp_path):
+    row = {
+        "raw_content": "no",
+        "body": {"plain": "yes"},
+        "metadata": {"language": "fra_Latn"},
+        "doc_id": 0,
+        "dataset": "d",
+    }
+    for name, write in WRITERS.items():
+        write(tmp_path / name, [row])
+        assert read(tmp_path / name, "text=body.plain")[0] == [Document("0", "yes", "fr", "d")]
+        assert read(tmp_path / name)[0] == [Document("0", "no", "fr", "d")]
+
+
+def test_a_document_without_id_has_the_hash_of_its_text(tmp_path):
+    (tmp_path / "x.txt").write_text("un texte\n", "utf-8")
+    (tmp_path / "x.jsonl").write_text('{"text": "un texte"}\n', "utf-8")
+    expected = readers.content_id("un texte")
+    assert [read(tmp_path / name)[0][0].id for name in ("x.txt", "x.jsonl")] == [expected, expected]
+    assert expected == "b6dbd3cc1ff190f43ccd441390eeba60"  # the same on every machine and in every version
+
+
+def test_dolma_and_hugging_face_folders(tmp_path):
+    dolma = tmp_path / "dolma"
+    for name in ("documents/books/0.json.gz", "attributes/quality/books/0.json.gz", "documents/.hidden/1.json.gz"):
+        (dolma / name).parent.mkdir(parents=True, exist_ok=True)
+        (dolma / name).write_bytes(gzip.compress(_lines([{"text": name, "id": name, "source": "books"}])))
+    assert [name.removeprefix(str(tmp_path)) for name, _ in readers.list_files(str(dolma))] == [
+        "/dolma/documents/books/0.json.gz"
+    ]
+    folder = tmp_path / "hub"
+    (folder / "data").mkdir(parents=True)
+    for name in ("dataset_info.json", "state.json", "README.md"):
+        (folder / name).write_text("{}")
+    _arrow(folder / "data" / "data-00000-of-00001.arrow", [{"text": "t"}])
+    files = readers.list_files(str(folder))
+    assert [Path(name).name for name, _ in files] == ["data-00000-of-00001.arrow"]
+    assert files[0][1] == (folder / "data" / "data-00000-of-00001.arrow").stat().st_size
+
+
+def test_addresses_go_through_fsspec():
+    with fsspec.open("memory://corpus/a.jsonl", "wb") as stream:
+        stream.write(_lines([{"text": "there"}]))
+    files = readers.list_files("memory://corpus")
+    assert [name for name, _ in files] == ["memory:///corpus/a.jsonl"]
+    assert read(files[0][0])[0][0].text == "there"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "no such file or folder"),
+        (lambda folder: (folder / "a.pdf").write_bytes(b"x"), "none of its 1 files holds documents"),
+    ],
+)
+def test_nothing_to_read_is_told(make, message, tmp_path):
+    make(tmp_path)
+    with pytest.raises(InputError, match=message):
+        readers.list_files(str(tmp_path))
+
+
+def test_other_errors_name_the_file_and_what_is_expected(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.jsonl: no such file"):
+        read(tmp_path / "absent.jsonl")
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"x\.parquet: not a Parquet file"):
+        read(tmp_path / "x.parquet")
+    _parquet(tmp_path / "y.parquet", [{"body": "t"}])
+    with pytest.raises(InputError, match=r"no text column among \['body'\]"):
+        read(tmp_path / "y.parquet")
+    with pytest.raises(InputError, match="expected role=column"):
+        readers.column_map(("txt=body",))
+    with pytest.raises(InputError, match="nosuch://"):
+        readers.list_files("nosuch://bucket/x")
