@@ -99,7 +99,7 @@ def distinct_tokens(tokens, offsets, size):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True)
-def _surround(documents, starts, tokens, counts):  # pragma: no cover - compiled
+def surround(documents, starts, tokens, counts):  # pragma: no cover - compiled
     for document in documents:
         for i in range(starts[document], starts[document + 1]):
             counts[tokens[i]] += 1
@@ -165,7 +165,7 @@ def stop_tokens(starts: np.ndarray, tokens: np.ndarray, languages: np.ndarray, s
         documents = np.flatnonzero(languages == code)
         if len(documents) >= 20:
             counts = np.zeros(size, np.int32)
-            _surround(documents, starts, tokens, counts)
+            surround(documents, starts, tokens, counts)
             stop |= counts > _STOP_SHARE * len(documents)
     return stop
 
@@ -192,7 +192,7 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     if config.form == "paper":
         draws = _paper_draws(_own_tokens(tokenizer_file, spellings), starts, tokens, config)
         generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
-        _surround(generator.integers(0, documents, config.documents), starts, tokens, counts)
+        surround(generator.integers(0, documents, config.documents), starts, tokens, counts)
         frequency, documents = counts.astype(np.int64), config.documents
         can, fewest = np.ones(len(texts), bool), 1
     else:
@@ -203,7 +203,7 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     with work.progress(len(spellings), "words", "discover") as progress:
         for word in spellings:
             drawn, counts = draws[word], np.zeros(len(texts), dtype=np.int32)
-            _surround(drawn, starts, tokens, counts)
+            surround(drawn, starts, tokens, counts)
             near = np.flatnonzero((counts >= min(fewest, len(drawn))) & can & (counts > 0))
             scored = measures(counts[near].astype(np.float64), max(len(drawn), 1), frequency[near], documents)
             surplus[word] = (near.astype(np.int32), scored["min"], scored[config.measure])
