@@ -9,6 +9,7 @@ is what the same data costs without the step: decoding Parquet for counting, add
 from __future__ import annotations
 
 import collections
+import pickle
 import random
 import re
 import resource
@@ -146,7 +147,8 @@ def counting(paths: list[Path], size: int) -> None:
     one, _ = timed(lambda: chain(more, words, pairs, 1))
     two, _ = timed(lambda: chain(more, words, pairs, 2))
     emit("count.two_workers", round(one / two, 2), "times one worker, 1.2 GB, start included", 1.8, one / two >= 1.8)
-    peaks = [peak_of(paths, times) for times in (-(-200_000_000 // size), len(more) // len(paths))]
+    several_times = -(-200_000_000 // size), len(more) // len(paths)
+    peaks = [peak_of(paths, n, words, pairs) for n in several_times]
     emit("count.peak_memory", round(peaks[1]), "MB, one worker on 1.2 GB", 600, peaks[1] <= 600)
     emit(
         "count.memory_growth",
@@ -157,15 +159,18 @@ def counting(paths: list[Path], size: int) -> None:
     )
 
 
-def peak_of(paths: list[Path], times: int) -> float:
+def peak_of(paths: list[Path], times: int, words: list[Word], pairs: list[Pair]) -> float:
     """Peak resident MB of a fresh process that counts the shards so many times."""
     code = (
-        "import sys; from pathlib import Path; from benchmarks import corpus as b\n"
-        "paths = [Path(p) for p in sys.argv[2:]]; words, pairs = b.frequent_words(paths)\n"
-        "b.chain(paths * int(sys.argv[1]), words, pairs); print(b.own_peak())"
+        "import pickle, sys; from benchmarks import corpus as b\n"
+        "paths, words, pairs = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "b.chain(paths, words, pairs); print(b.own_peak())"
     )
-    arguments = [sys.executable, "-c", code, str(times), *map(str, paths)]
-    return float(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+    with tempfile.NamedTemporaryFile() as asked:
+        pickle.dump((paths * times, words, pairs), asked)
+        asked.flush()
+        arguments = [sys.executable, "-c", code, asked.name]
+        return float(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
 
 
 def own_peak() -> float:

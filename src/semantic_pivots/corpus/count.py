@@ -80,16 +80,14 @@ def _tally(starts, hits, patterns, begins, partners):  # pragma: no cover - comp
     return by_pattern, by_pair
 
 
-_memory: dict[int, Task] = {}
+_memory: list[tuple[tuple[Word, ...], tuple[Pair, ...], Task]] = []
 
 
 def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...]) -> Task:
     """The task of a worker's shards, compiled once; only the last one is kept."""
-    key = hash((spellings, pairs))
-    if key not in _memory:
-        _memory.clear()
-        _memory[key] = Task(spellings, pairs)
-    return _memory[key]
+    if not _memory or _memory[0][:2] != (spellings, pairs):
+        _memory[:] = [(spellings, pairs, Task(spellings, pairs))]
+    return _memory[0][2]
 
 
 def count_shard(path: str | Path, spellings: tuple[Word, ...], pairs: tuple[Pair, ...]) -> pa.Table:
@@ -117,8 +115,8 @@ def count_shards(
     """Documents, documents with each word and with both words of each pair, over (name, path) shards."""
     asked = tuple(spellings), tuple(pairs)
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
-    tasks = [(name, count_shard, (path, *asked)) for name, path in shards]
-    for part in run_shards(tasks, work, workers, "count", engine):
+    tasks = [(name, count_shard, (path,)) for name, path in shards]
+    for part in run_shards(tasks, work, workers, "count", engine, asked):
         documents += part["documents"][0].as_py()
         by_word += part["words"].combine_chunks().flatten().to_numpy()
         by_pair += part["pairs"].combine_chunks().flatten().to_numpy()

@@ -220,10 +220,11 @@ def _languages(inputs: Inputs) -> np.ndarray:
 
 def _default_draws(inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig) -> dict[Word, np.ndarray]:
     """Up to `documents` distinct documents (numbered through all shards) that contain each word."""
-    tasks = [(name, _hits_of_shard, (path, tuple(spellings))) for name, path in corpus_shards(inputs)]
+    tasks = [(name, _hits_of_shard, (path,)) for name, path in corpus_shards(inputs)]
     rows, patterns, keys, base = [], [], [], 0
     sizes = inputs.table("shards")["documents"].to_pylist()
-    for size, part in zip(sizes, run_shards(tasks, work, config.workers, "discover"), strict=True):
+    parts = run_shards(tasks, work, config.workers, "discover", shared=(tuple(spellings),))
+    for size, part in zip(sizes, parts, strict=True):
         rows.append(part["row"].to_numpy() + base)
         patterns.append(part["pattern"].to_numpy())
         keys.append(part["key"].to_numpy())

@@ -22,7 +22,7 @@ from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Work, write_table
 
 Task = tuple[str, Callable[..., pa.Table], tuple[Any, ...]]
-"""Name of the shard, function, arguments."""
+"""Name of the shard, function, arguments; what all shards are given alike goes into `shared`, sent once a worker."""
 Parts = dict[str, Path]
 """The file of each task's result."""
 
@@ -30,15 +30,23 @@ ENGINES = ("pool", "ray", "datatrove")
 _RETRIES = 3
 
 
-def run_shards(tasks: Sequence[Task], work: Work, workers: int, label: str, engine: str = "pool") -> Iterator[pa.Table]:
+def run_shards(
+    tasks: Sequence[Task],
+    work: Work,
+    workers: int,
+    label: str,
+    engine: str = "pool",
+    shared: tuple[Any, ...] = (),
+) -> Iterator[pa.Table]:
     """Run every task that has no part yet, then yield the parts in order.
 
     Args:
-        tasks: one per shard; names are unique.
+        tasks: one per shard; names are unique; a task is called as function(*arguments, *shared).
         work: its folder keeps the parts.
         workers: processes; 0: one per core; 1 runs the tasks in this process (engine pool).
         label: name of the work, for progress and for the parts.
         engine: pool, ray (the cluster of $RAY_ADDRESS, or a local one) or datatrove (its local executor).
+        shared: further arguments of every task.
 
     Raises:
         InputError: the engine is unknown or not installed, or a shard killed its worker twice (out of memory, or a
@@ -52,26 +60,37 @@ def run_shards(tasks: Sequence[Task], work: Work, workers: int, label: str, engi
         missing = [task for task in tasks if not parts[task[0]].exists()]
         progress.advance(len(tasks) - len(missing))
         if missing:
-            engines[engine](missing, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
+            engines[engine](missing, shared, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
     for name, _, _ in tasks:
         yield pq.read_table(parts[name])
 
 
+_shared: tuple[Any, ...] = ()
+
+
+def _take_shared(shared: tuple[Any, ...]) -> None:
+    global _shared
+    _shared = shared
+
+
 def _keep(path: Path, function: Callable[..., pa.Table], arguments: tuple[Any, ...]) -> None:
-    write_table(path, function(*arguments))
+    write_table(path, function(*arguments, *_shared))
 
 
-def _pool(tasks: Sequence[Task], parts: Parts, workers: int, advance: Callable[[], None]) -> None:
+def _pool(
+    tasks: Sequence[Task], shared: tuple[Any, ...], parts: Parts, workers: int, advance: Callable[[], None]
+) -> None:
     if workers == 1:
         for name, function, arguments in tasks:
-            _keep(parts[name], function, arguments)
+            write_table(parts[name], function(*arguments, *shared))
             advance()
         return
-    if _attempt(tasks, parts, min(workers, len(tasks)), advance):
+    if _attempt(tasks, shared, parts, min(workers, len(tasks)), advance):
         return
     # A worker that dies takes its pool along. The second attempt gives every shard a pool of its own, so that a shard
     # that kills is known by name and the others are done before it is reported.
-    killers = [task[0] for task in tasks if not parts[task[0]].exists() and not _attempt([task], parts, 1, advance)]
+    left = [task for task in tasks if not parts[task[0]].exists()]
+    killers = [task[0] for task in left if not _attempt([task], shared, parts, 1, advance)]
     if killers:
         raise InputError(
             f"shard {', '.join(killers)} killed its worker twice: give the machine more memory, fewer workers, or "
@@ -79,11 +98,13 @@ def _pool(tasks: Sequence[Task], parts: Parts, workers: int, advance: Callable[[
         )
 
 
-def _attempt(tasks: Sequence[Task], parts: Parts, width: int, advance: Callable[[], None]) -> bool:
+def _attempt(
+    tasks: Sequence[Task], shared: tuple[Any, ...], parts: Parts, width: int, advance: Callable[[], None]
+) -> bool:
     """Whether every task ended in its part; False when a worker died."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["semantic_pivots.corpus.match"])  # imported once, not by every worker
-    with ProcessPoolExecutor(width, mp_context=context) as pool:
+    with ProcessPoolExecutor(width, context, _take_shared, (shared,)) as pool:
         for future in as_completed([pool.submit(_keep, parts[name], f, arguments) for name, f, arguments in tasks]):
             try:
                 future.result()
@@ -96,7 +117,9 @@ def _attempt(tasks: Sequence[Task], parts: Parts, width: int, advance: Callable[
     return True
 
 
-def _ray(tasks: Sequence[Task], parts: Parts, workers: int, advance: Callable[[], None]) -> None:
+def _ray(
+    tasks: Sequence[Task], shared: tuple[Any, ...], parts: Parts, workers: int, advance: Callable[[], None]
+) -> None:
     """Ray retries what a killed worker or a lost node took along; results come back to the driver, which writes them.
 
     Returning the tables costs their transfer (kilobytes a shard) and asks for no shared folder of parts; the shards
@@ -113,7 +136,8 @@ def _ray(tasks: Sequence[Task], parts: Parts, workers: int, advance: Callable[[]
         ray.init(log_to_driver=False, logging_level="warning", **local)  # type: ignore[arg-type]
     try:
         remote = ray.remote(max_retries=_RETRIES)(_call)
-        waiting = {remote.remote(function, arguments): name for name, function, arguments in tasks}
+        stored = ray.put(shared)
+        waiting = {remote.remote(function, arguments, stored): name for name, function, arguments in tasks}
         while waiting:
             ready, _ = ray.wait(list(waiting))
             for reference in ready:
@@ -130,11 +154,13 @@ def _ray(tasks: Sequence[Task], parts: Parts, workers: int, advance: Callable[[]
             ray.shutdown()
 
 
-def _call(function: Callable[..., pa.Table], arguments: tuple[Any, ...]) -> pa.Table:
-    return function(*arguments)
+def _call(function: Callable[..., pa.Table], arguments: tuple[Any, ...], shared: tuple[Any, ...]) -> pa.Table:
+    return function(*arguments, *shared)
 
 
-def _datatrove(tasks: Sequence[Task], parts: Parts, workers: int, advance: Callable[[], None]) -> None:
+def _datatrove(
+    tasks: Sequence[Task], shared: tuple[Any, ...], parts: Parts, workers: int, advance: Callable[[], None]
+) -> None:
     try:
         from datatrove.executor import LocalPipelineExecutor
     except ImportError as error:
@@ -142,7 +168,7 @@ def _datatrove(tasks: Sequence[Task], parts: Parts, workers: int, advance: Calla
     logs = next(iter(parts.values())).parent / "datatrove"
     # Its own completion markers are off: the part is the marker, and an earlier run may have had other shards missing.
     LocalPipelineExecutor(
-        pipeline=[shard_step(tasks, parts)],
+        pipeline=[shard_step(tasks, parts, shared)],
         tasks=len(tasks),
         workers=min(workers, len(tasks)),
         logging_dir=str(logs),
@@ -152,7 +178,7 @@ def _datatrove(tasks: Sequence[Task], parts: Parts, workers: int, advance: Calla
         advance()
 
 
-def shard_step(tasks: Sequence[Task], parts: Parts) -> Any:
+def shard_step(tasks: Sequence[Task], parts: Parts, shared: tuple[Any, ...] = ()) -> Any:
     """A datatrove pipeline step for its local and Slurm executors: rank r of n makes the parts r, r + n, ..."""
     from datatrove.pipeline.base import PipelineStep
 
@@ -163,7 +189,7 @@ def shard_step(tasks: Sequence[Task], parts: Parts) -> Any:
         def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
             for name, function, arguments in tasks[rank::world_size]:
                 if not parts[name].exists():
-                    _keep(parts[name], function, arguments)
+                    write_table(parts[name], function(*arguments, *shared))
                 self.stat_update("shards")
             yield from data or ()
 
