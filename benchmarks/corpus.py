@@ -87,7 +87,7 @@ def chain(
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """The counting chain as a study runs it."""
     with tempfile.TemporaryDirectory() as folder:
-        shards = [(f"{i:05d}", path) for i, path in enumerate(paths)]
+        shards = [(f"{i:05d}", str(path)) for i, path in enumerate(paths)]
         return count_shards(shards, words, pairs, Work(Path(folder), Path(folder)), workers)
 
 
@@ -125,7 +125,7 @@ def chain_ahocorasick(paths: list[Path], words: list[Word], pairs: list[Pair]) -
 def counting(paths: list[Path], size: int) -> None:
     """Figures of the counting chain."""
     words, pairs = frequent_words(paths)
-    count_shard(paths[0], tuple(words), tuple(pairs))  # compiles, or loads what an earlier run compiled
+    count_shard(str(paths[0]), "text", tuple(words), tuple(pairs))  # compiles, or loads what an earlier run compiled
     several = paths * -(-BYTES_ASKED // size)
     read = size * len(several) / len(paths)
     own, (_, of_word, of_pair) = timed(lambda: chain(several, words, pairs), 3)  # type: ignore[misc]

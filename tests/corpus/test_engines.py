@@ -46,12 +46,12 @@ def die_once(path: Path, marker: Path) -> pa.Table:
     if not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return count_shard(path, WORDS, PAIRS)
+    return count_shard(str(path), "text", WORDS, PAIRS)
 
 
 def die_always(path: Path) -> pa.Table:
     os.kill(os.getpid(), signal.SIGKILL)
-    return count_shard(path, WORDS, PAIRS)
+    return count_shard(str(path), "text", WORDS, PAIRS)
 
 
 def when_removed(path: Path, started: Path, removed: Path) -> pa.Table:
@@ -60,11 +60,11 @@ def when_removed(path: Path, started: Path, removed: Path) -> pa.Table:
     limit = time.monotonic() + 60
     while not removed.exists() and time.monotonic() < limit:
         time.sleep(0.05)
-    return count_shard(path, WORDS, PAIRS)
+    return count_shard(str(path), "text", WORDS, PAIRS)
 
 
 def plain(folder: Path) -> list[Task]:
-    return [(name, count_shard, (path, WORDS, PAIRS)) for name, path in shards(folder)]
+    return [(name, count_shard, (str(path), "text", WORDS, PAIRS)) for name, path in shards(folder)]
 
 
 def test_totals_are_those_of_the_documents(tmp_path: Path):

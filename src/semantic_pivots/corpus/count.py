@@ -10,8 +10,8 @@ count. Zero is a value like any other: a pair that never meets has its row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numba
 import numpy as np
@@ -19,14 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic_pivots.config import CountConfig
+from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
-from semantic_pivots.errors import InputError
+from semantic_pivots.corpus.providers import Counts, Pair, Word, open_provider
+from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
-
-Word = tuple[str, str]
-"""A spelling and its language code."""
-Pair = tuple[Word, Word]
 
 _BATCH_DOCUMENTS = 8192
 
@@ -90,61 +88,94 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...]) -> Task:
     return _memory[0][2]
 
 
-def count_shard(path: str | Path, spellings: tuple[Word, ...], pairs: tuple[Pair, ...]) -> pa.Table:
-    """Count one Parquet shard: one row with its documents and the lists `words` and `pairs`, in the order given."""
+def text_batches(path: str, text_column: str = "text") -> Iterator[pa.Array]:
+    """The texts of one file of documents, some thousands at a time: Parquet as Arrow, other kinds by their reader.
+
+    Raises:
+        InputError: the file cannot be read, or has no such column.
+    """
+    if not path.endswith(".parquet") or "://" in path:
+        documents = readers.read(path, {"text": text_column}, readers.Skipped())
+        while block := [document.text for document in itertools.islice(documents, _BATCH_DOCUMENTS)]:
+            yield pa.array(block, pa.large_string())
+        return
+    try:
+        with pq.ParquetFile(path) as file:
+            if text_column not in file.schema_arrow.names:
+                known = file.schema_arrow.names
+                raise InputError(
+                    f"{path}: no column {text_column!r}; it has {', '.join(known)}{nearest('text', known)}"
+                )
+            for batch in file.iter_batches(_BATCH_DOCUMENTS, columns=[text_column]):
+                yield batch.column(0)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+
+
+def count_shard(path: str, text_column: str, spellings: tuple[Word, ...], pairs: tuple[Pair, ...]) -> pa.Table:
+    """Count one file of documents: one row with their number and the lists `words` and `pairs`, in the order given."""
     task = compiled_task(spellings, pairs)
     by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
     documents = 0
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_BATCH_DOCUMENTS, columns=["text"]):
-            of_words, of_pairs = task.count(batch.column(0))
-            by_word += of_words
-            by_pair += of_pairs
-            documents += len(batch)
+    for texts in text_batches(path, text_column):
+        of_words, of_pairs = task.count(texts)
+        by_word += of_words
+        by_pair += of_pairs
+        documents += len(texts)
     return pa.table({"documents": [documents], "words": [by_word], "pairs": [by_pair]})
 
 
 def count_shards(
-    shards: Sequence[tuple[str, str | Path]],
+    shards: Sequence[tuple[str, str]],
     spellings: Sequence[Word],
     pairs: Sequence[Pair],
     work: Work,
     workers: int = 0,
     engine: str = "pool",
+    text_column: str = "text",
 ) -> tuple[int, np.ndarray, np.ndarray]:
-    """Documents, documents with each word and with both words of each pair, over (name, path) shards."""
-    asked = tuple(spellings), tuple(pairs)
+    """Documents, documents with each word and with both words of each pair, over (name, path) files of documents."""
+    shared = (text_column, tuple(spellings), tuple(pairs))
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
     tasks = [(name, count_shard, (path,)) for name, path in shards]
-    for part in run_shards(tasks, work, workers, "count", engine, asked):
+    for part in run_shards(tasks, work, workers, "count", engine, shared):
         documents += part["documents"][0].as_py()
         by_word += part["words"].combine_chunks().flatten().to_numpy()
         by_pair += part["pairs"].combine_chunks().flatten().to_numpy()
     return documents, by_word, by_pair
 
 
+def in_documents(values: np.ndarray) -> Counts:
+    """Exact numbers of documents."""
+    return Counts(values, np.ones(len(values), bool), "document", 0)
+
+
 def count_tables(
-    spellings: Sequence[Word], pairs: Sequence[Pair], by_word: np.ndarray, by_pair: np.ndarray, **how: object
+    spellings: Sequence[Word], pairs: Sequence[Pair], of_words: Counts, of_pairs: Counts, provider: str
 ) -> dict[str, pa.Table]:
-    """The tables `word_counts` and `pair_counts`; `how` gives unit, window, exact and provider."""
-    word_columns = {"word": [w for w, _ in spellings], "language": [c for _, c in spellings], "value": by_word}
+    """The tables `word_counts` and `pair_counts`."""
+    word_columns = {"word": [w for w, _ in spellings], "language": [c for _, c in spellings]}
     pair_columns = {
         "word_1": [a[0] for a, _ in pairs],
         "language_1": [a[1] for a, _ in pairs],
         "word_2": [b[0] for _, b in pairs],
         "language_2": [b[1] for _, b in pairs],
-        "value": by_pair,
     }
-    return {
-        "word_counts": pa.table({**word_columns, **{key: [value] * len(spellings) for key, value in how.items()}}),
-        "pair_counts": pa.table({**pair_columns, **{key: [value] * len(pairs) for key, value in how.items()}}),
-    }
+    tables = {}
+    for name, columns, counts in (("word_counts", word_columns, of_words), ("pair_counts", pair_columns, of_pairs)):
+        n = len(counts.values)
+        how = {"unit": [counts.unit] * n, "window": np.full(n, counts.window, np.int32), "exact": counts.exact}
+        strings = {key: pa.array(values, pa.string()) for key, values in columns.items()}
+        tables[name] = pa.table(
+            {**strings, "value": counts.values, **how, "provider": pa.array([provider] * n, pa.string())}
+        )
+    return tables
 
 
-def corpus_shards(inputs: Inputs) -> list[tuple[str, Path]]:
+def corpus_shards(inputs: Inputs) -> list[tuple[str, str]]:
     """Name and path of every document shard, in the order of the corpus."""
     rows = inputs.table("shards").select(["shard", "path"]).to_pylist()
-    return [(row["shard"], inputs.folder("corpus") / row["path"]) for row in rows]
+    return [(row["shard"], str(inputs.folder("corpus") / row["path"])) for row in rows]
 
 
 def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -153,15 +184,15 @@ def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa
     Raises:
         InputError: the configuration asks for a unit or provider that there is not.
     """
-    if config.unit != "document" or config.provider != "local":
-        raise InputError(
-            f"[count] unit = {config.unit!r}, provider = {config.provider!r}: expected unit = 'document' and "
-            "provider = 'local'; windows and other providers are not there yet"
-        )
     spellings, pairs = benchmark_words(inputs.table("items"))
+    if config.provider != "local":
+        provider = open_provider(config.provider, config.provider_path)
+        return count_tables(spellings, pairs, provider.words(spellings), provider.pairs(pairs), provider.name)
+    if config.unit != "document":
+        raise InputError(f"[count] unit = {config.unit!r}: expected 'document'")
     documents, by_word, by_pair = count_shards(
         corpus_shards(inputs), spellings, pairs, work, config.workers, config.engine
     )
     work.note("documents", documents)
     work.note("pairs_that_meet", int((by_pair > 0).sum()))
-    return count_tables(spellings, pairs, by_word, by_pair, unit="document", window=0, exact=True, provider="local")
+    return count_tables(spellings, pairs, in_documents(by_word), in_documents(by_pair), "local")

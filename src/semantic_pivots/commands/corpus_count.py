@@ -1,0 +1,172 @@
+"""`pivots count` and `pivots discover`: counts and semantic pivots of any words in any corpus, without a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Corpus = Annotated[str, typer.Option(help="file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text)")]
+Out = Annotated[Path, typer.Option(help="folder to write; a stopped command continues in it")]
+Pairs = Annotated[Path | None, typer.Option(help="TSV file with word_1, language_1, word_2, language_2")]
+Workers = Annotated[int, typer.Option(help="worker processes; 0: one per core")]
+Engine = Annotated[str, typer.Option(help="pool, ray or datatrove")]
+
+
+def count(
+    out: Out,
+    corpus: Corpus = "",
+    words: Annotated[Path | None, typer.Option(help="TSV file with the columns word and language")] = None,
+    pairs: Pairs = None,
+    text_column: Annotated[str, typer.Option(help="column that holds the text")] = "text",
+    provider: Annotated[str, typer.Option(help="local, infini-gram, infini-gram-http or file")] = "local",
+    provider_path: Annotated[str, typer.Option(help="index, service or folder of a provider that is not local")] = "",
+    engine: Engine = "pool",
+    workers: Workers = 0,
+) -> None:
+    """Count the documents that contain each word, and both words of each pair."""
+    from semantic_pivots import run as runs
+    from semantic_pivots.corpus import count as counting
+    from semantic_pivots.corpus import documents as readers
+    from semantic_pivots.corpus.providers import open_provider
+    from semantic_pivots.errors import InputError
+    from semantic_pivots.tables import conform
+
+    spellings, wanted = read_wanted(words, pairs)
+    if provider == "local" and not corpus:
+        raise InputError("pivots count: --corpus is missing; expected a file or folder of documents")
+    files = readers.list_files(corpus) if provider == "local" else []
+
+    def stage(work: runs.Work) -> dict:
+        if provider != "local":
+            source = open_provider(provider, provider_path)
+            return counting.count_tables(spellings, wanted, source.words(spellings), source.pairs(wanted), source.name)
+        shards = [(f"{i:06d}", path) for i, path in enumerate(files)]
+        documents, by_word, by_pair = counting.count_shards(
+            shards, spellings, wanted, work, workers, engine, text_column
+        )
+        work.note("documents", documents)
+        of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair)
+        return counting.count_tables(spellings, wanted, of_words, of_pairs, "local")
+
+    key = {
+        "words": runs.digest([list(w) for w in spellings]),
+        "pairs": runs.digest([[*a, *b] for a, b in wanted]),
+        "files": {path: runs.fingerprint(Path(path)) for path in files if Path(path).exists()} or files,
+        "config": {"text_column": text_column, "provider": provider, "provider_path": provider_path},
+    }
+    manifest = runs.publish("count", key, out, stage, conform)
+    documents = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
+    typer.echo(f"{out}: {len(spellings):,} words, {len(wanted):,} pairs{documents}")
+
+
+def discover(
+    out: Out,
+    corpus: Corpus,
+    pairs: Pairs,
+    model: Annotated[str, typer.Option(help="model whose tokens are counted: hub id, folder, or package:NAME")],
+    form: Annotated[str, typer.Option(help="default, or paper (the published sampling)")] = "default",
+    measure: Annotated[list[str] | None, typer.Option(help="min, pmi, npmi or llr; repeat for several")] = None,
+    documents: Annotated[int, typer.Option(help="documents sampled per word")] = 2000,
+    top: Annotated[int, typer.Option(help="pivots kept per pair and measure")] = 50,
+    seed: Annotated[int, typer.Option(help="seed of the samples")] = 0,
+    workers: Workers = 0,
+) -> None:
+    """Find the tokens that surround both words of each pair (METHOD: semantic pivots)."""
+    import pyarrow as pa
+
+    from semantic_pivots import run as runs
+    from semantic_pivots.config import CorpusConfig, DiscoverConfig, TokensConfig, keyed
+    from semantic_pivots.corpus.build import corpus_stage
+    from semantic_pivots.corpus.discover import discover_stage
+    from semantic_pivots.models.tokenise import tokens_stage
+    from semantic_pivots.tables import conform, from_rows
+
+    _, wanted = read_wanted(None, pairs)
+    items = [
+        {
+            "item_id": f"{a[1]}-{b[1]}:{a[0]}:{b[0]}", "concept_id": f"{a[0]}:{b[0]}", "distractors": [], "strata": [],
+            "source": a[0], "source_language": a[1], "target": b[0], "target_language": b[1],
+        }
+        for a, b in wanted
+    ]  # fmt: skip
+    corpus_config = CorpusConfig(path=corpus, workers=workers)
+    token_config = TokensConfig(model=model, workers=workers)
+    configs = [
+        DiscoverConfig(seed=seed, form=form, measure=name, documents=documents, top=top, workers=workers)
+        for name in measure or ["min"]
+    ]
+    done: dict[str, Path] = {}
+
+    def publish(name: str, key: dict, stage) -> dict:
+        for upstream, folder in done.items():
+            key[upstream] = (runs.read_manifest(folder) or {}).get("digest")
+        published = runs.read_manifest(out / name)
+        if published is None or published["key"] != runs.digest(key):
+            published = runs.publish(name, key, out / name, stage, conform)
+        done[name] = out / name
+        return published
+
+    out.mkdir(parents=True, exist_ok=True)
+    path = Path(corpus)
+    given = {"files": runs.fingerprint(path) if path.exists() else corpus, "config": _listed(keyed(corpus_config))}
+    publish("corpus", given, lambda work: corpus_stage(corpus_config, runs.Inputs({}), work))
+    publish("tokens", _listed(keyed(token_config)), lambda work: tokens_stage(token_config, runs.Inputs(done), work))
+    publish("benchmark", {"pairs": runs.digest(items)}, lambda work: {"items": from_rows("items", items)})
+
+    def stage(work: runs.Work) -> dict:
+        found = [discover_stage(config, runs.Inputs(done), work)["pivots"] for config in configs]
+        return {"pivots": pa.concat_tables([conform("pivots", table) for table in found])}
+
+    publish("discover", {"configs": [_listed(keyed(config)) for config in configs]}, stage)
+    typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {len(items):,} pairs")
+
+
+def _listed(config: dict) -> dict:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+
+
+def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
+    """Words, those of the pairs included, and unordered pairs, from TSV files with a header; sorted and distinct.
+
+    Raises:
+        InputError: neither file is given, or one is missing, lacks a column, or holds an unknown language.
+    """
+    from semantic_pivots.errors import InputError
+    from semantic_pivots.words import language
+
+    if words is None and pairs is None:
+        raise InputError("expected --words FILE or --pairs FILE")
+    asked, met = set(), set()
+    if words is not None:
+        asked = {(word, code) for word, code in _columns(words, ("word", "language"))}
+    if pairs is not None:
+        for word_1, code_1, word_2, code_2 in _columns(pairs, ("word_1", "language_1", "word_2", "language_2")):
+            first, second = sorted([(word_1, code_1), (word_2, code_2)])
+            met.add((first, second))
+    asked |= {word for pair in met for word in pair}
+    for code in sorted({code for _, code in asked}):
+        language(code)
+    return sorted(asked), sorted(met)
+
+
+def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    from semantic_pivots.errors import InputError
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a TSV file with the columns {', '.join(names)}")
+    # One row a line and nothing quoted: a quotation mark is a character like any other.
+    lines = path.read_text("utf-8-sig").split("\n")
+    header = lines[0].rstrip("\r").split("\t")
+    missing = [name for name in names if name not in header]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]!r} is missing from its first line; expected {', '.join(names)}")
+    places, rows = [header.index(name) for name in names], []
+    for number, line in enumerate(lines[1:], 2):
+        cells = line.rstrip("\r").split("\t")
+        if len(cells) == len(header):
+            rows.append(tuple(cells[place] for place in places))
+        elif line.strip():
+            raise InputError(f"{path}: line {number} has {len(cells)} columns; its first line has {len(header)}")
+    return rows
