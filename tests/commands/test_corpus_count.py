@@ -1,0 +1,93 @@
+"""`pivots count` and `pivots discover` on files of a user."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from semantic_pivots.commands.corpus_count import count, discover
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import read_manifest
+
+TEXTS = ["un chat et 猫", "des chats", "Chat ! 猫", "rien", 'un "chat"']
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "corpus").mkdir()
+    with gzip.open(tmp_path / "corpus/a.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps({"id": str(i), "content": t}) + "\n" for i, t in enumerate(TEXTS))
+    (tmp_path / "pairs.tsv").write_text(
+        "word_1\tlanguage_1\tword_2\tlanguage_2\nchat\tfr\t猫\tzh\n猫\tzh\tchat\tfr\n", "utf-8"
+    )
+    (tmp_path / "words.tsv").write_text('language\tword\nfr\trien\nfr\t"chat"\nfr\tabsent\n', "utf-8")
+    return tmp_path
+
+
+def test_counts_of_files(folder: Path):
+    asked = {"words": folder / "words.tsv", "pairs": folder / "pairs.tsv", "text_column": "content", "workers": 1}
+    count(folder / "out", str(folder / "corpus"), **asked)
+    counts = {row["word"]: row["value"] for row in pq.read_table(folder / "out/word_counts.parquet").to_pylist()}
+    assert counts == {"chat": 3, "猫": 2, "rien": 1, '"chat"': 1, "absent": 0}
+    pairs = pq.read_table(folder / "out/pair_counts.parquet").to_pylist()
+    assert [(row["value"], row["exact"], row["provider"]) for row in pairs] == [(2, True, "local")]
+    assert (read_manifest(folder / "out") or {})["notes"]["documents"] == len(TEXTS)
+
+
+def test_counts_of_another_provider(folder: Path):
+    count(folder / "first", str(folder / "corpus"), pairs=folder / "pairs.tsv", text_column="content", workers=1)
+    count(folder / "again", pairs=folder / "pairs.tsv", provider="file", provider_path=str(folder / "first"))
+    first, again = (pq.read_table(folder / name / "pair_counts.parquet").to_pylist()[0] for name in ("first", "again"))
+    assert {**first, "provider": "file"} == again
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"pairs": "nowhere.tsv"}, "no such file"),
+        ({"pairs": "words.tsv"}, "column 'word_1' is missing"),
+        ({}, "expected --words FILE or --pairs FILE"),
+        ({"words": "words.tsv", "text_column": "txt"}, "txt"),
+        ({"words": "bad.tsv"}, "line 2 has 3 columns"),
+        ({"words": "unknown.tsv"}, "did you mean 'fr'"),
+    ],
+)
+def test_errors_name_the_input(folder: Path, asked: dict[str, str], says: str):
+    (folder / "bad.tsv").write_text("word\tlanguage\na\tb\tc\n", "utf-8")
+    (folder / "unknown.tsv").write_text("word\tlanguage\nchat\tfrench\n", "utf-8")
+    files = {key: folder / value if value.endswith("tsv") else value for key, value in asked.items()}
+    with pytest.raises(InputError, match=says):
+        count(folder / "out", str(folder / "corpus"), workers=1, **files)  # type: ignore[arg-type]
+    assert not (folder / "out").exists()
+
+
+def test_pivots_of_files(folder: Path):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    texts = [
+        f"mot{i % 40} {word} griffe" if i % 20 == 0 else f"mot{i % 40} mot{i % 7}"
+        for i in range(200)
+        for word in ("chat", "cat")
+    ]
+    (folder / "many").mkdir()
+    (folder / "many/a.jsonl").write_text(
+        "".join(json.dumps({"text": t, "language": "fr"}) + "\n" for t in texts), "utf-8"
+    )
+    vocabulary = {word: i for i, word in enumerate(sorted({w for t in texts for w in t.split()} | {"a", "[UNK]"}))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(folder / "model")
+    (folder / "model/config.json").write_text('{"model_type": "llama"}')
+    (folder / "two.tsv").write_text("word_1\tlanguage_1\tword_2\tlanguage_2\nchat\tfr\tcat\ten\n", "utf-8")
+    asked = {"corpus": str(folder / "many"), "pairs": folder / "two.tsv", "model": str(folder / "model"), "workers": 1}
+    discover(folder / "out", measure=["min", "llr"], **asked)
+    rows = pq.read_table(folder / "out/discover/pivots.parquet").to_pylist()
+    assert [(row["measure"], row["text"].strip()) for row in rows if row["rank"] == 0] == [
+        ("min", "griffe"),
+        ("llr", "griffe"),
+    ]
