@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands import lexicon, tasks
+from semantic_pivots.commands import corpus_count, lexicon, tasks
 from semantic_pivots.errors import InputError
 
 app = typer.Typer(
@@ -76,6 +76,8 @@ def doctor(
     raise typer.Exit(1 if failed else 0)
 
 
+app.command()(corpus_count.count)
+app.command()(corpus_count.discover)
 app.add_typer(lexicon.app, name="lexicon")
 app.add_typer(tasks.app, name="tasks")
 

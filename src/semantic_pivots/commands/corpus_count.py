@@ -36,7 +36,7 @@ def count(
     spellings, wanted = read_wanted(words, pairs)
     if provider == "local" and not corpus:
         raise InputError("pivots count: --corpus is missing; expected a file or folder of documents")
-    files = readers.list_files(corpus) if provider == "local" else []
+    files = [path for path, _ in readers.list_files(corpus)] if provider == "local" else []
 
     def stage(work: runs.Work) -> dict:
         if provider != "local":

@@ -27,6 +27,7 @@ from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 
 _BATCH_DOCUMENTS = 8192
+_BAD_SHARE = 0.01
 
 
 def benchmark_words(items: pa.Table) -> tuple[list[Word], list[Pair]]:
@@ -95,9 +96,17 @@ def text_batches(path: str, text_column: str = "text") -> Iterator[pa.Array]:
         InputError: the file cannot be read, or has no such column.
     """
     if not path.endswith(".parquet") or "://" in path:
-        documents = readers.read(path, {"text": text_column}, readers.Skipped())
+        skipped = readers.Skipped()
+        documents, read = readers.read(path, {"text": text_column}, skipped), 0
         while block := [document.text for document in itertools.islice(documents, _BATCH_DOCUMENTS)]:
+            read += len(block)
             yield pa.array(block, pa.large_string())
+        if skipped.total > _BAD_SHARE * (read + skipped.total):
+            reason, (lines, first) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
+            raise InputError(
+                f"{path}: {skipped.total} of {read + skipped.total} lines give no document; most: {reason}, {lines} "
+                f"times, first in line {first}; expected a text in column {text_column!r} of at least 99 % of the lines"
+            )
         return
     try:
         with pq.ParquetFile(path) as file:
