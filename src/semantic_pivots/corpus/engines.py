@@ -127,6 +127,7 @@ def _ray(
     """
     try:
         import ray
+        from ray.exceptions import WorkerCrashedError
     except ImportError as error:
         raise InputError("engine 'ray' is not installed: pip install 'semantic-pivots[ray]'") from error
     own = not ray.is_initialized()
@@ -144,7 +145,7 @@ def _ray(
                 name = waiting.pop(reference)
                 try:
                     write_table(parts[name], ray.get(reference))
-                except ray.exceptions.WorkerCrashedError as error:
+                except WorkerCrashedError as error:
                     raise InputError(
                         f"shard {name} killed its worker {_RETRIES + 1} times: give its node more memory"
                     ) from error

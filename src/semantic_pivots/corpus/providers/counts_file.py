@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from semantic_pivots.corpus.providers import Counts, Pair, Word
 from semantic_pivots.errors import InputError
@@ -70,10 +70,10 @@ class CountsFile:
                     table = pq.read_table(path)
                 else:
                     text = {key: pa.string() for key in keys}  # a word such as "null" or "1" stays a word
-                    table = pa.csv.read_csv(
+                    table = csv.read_csv(
                         path,
-                        parse_options=pa.csv.ParseOptions(delimiter="\t", quote_char=False),
-                        convert_options=pa.csv.ConvertOptions(column_types=text),
+                        parse_options=csv.ParseOptions(delimiter="\t", quote_char=False),
+                        convert_options=csv.ConvertOptions(column_types=text),
                     )
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
