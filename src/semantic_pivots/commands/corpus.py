@@ -1,0 +1,93 @@
+"""`pivots corpus`: fetch or convert a corpus, tokenise it, and write it for other tools, outside a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Fetch, convert, tokenise and export a corpus.", no_args_is_help=True)
+Cache = Annotated[str, typer.Option(help="folder for fetched packages and models")]
+Workers = Annotated[int, typer.Option(help="processes; 0: one per core")]
+
+
+@app.command()
+def make(
+    out: Annotated[Path, typer.Argument(help="folder to write: shards/, shards.parquet, skipped.parquet")],
+    recipe: Annotated[str, typer.Option(help="corpus that ships as packages: debian-demo, debian-full")] = "",
+    path: Annotated[str, typer.Option(help="file, folder, or hf:// or s3:// address of documents")] = "",
+    languages: Annotated[str, typer.Option(help="languages a recipe fetches, separated by commas")] = "en,fr,zh,ja",
+    columns: Annotated[str, typer.Option(help="renames as role=column, separated by commas")] = "",
+    identify_language: Annotated[bool, typer.Option(help="identify languages even where a column gives them")] = False,
+    max_bad_share: Annotated[float, typer.Option(help="share of unreadable lines above which to stop")] = 0.01,
+    cache: Cache = "",
+    workers: Workers = 0,
+) -> None:
+    """Read documents of any format, or fetch a recipe's, into Parquet shards; a killed run continues."""
+    from semantic_pivots import run, tables
+    from semantic_pivots.config import CorpusConfig
+    from semantic_pivots.corpus import build
+    from semantic_pivots.words import language
+
+    codes = tuple(code for code in languages.split(",") if code)
+    for code in codes:
+        language(code)
+    renames = tuple(entry for entry in columns.split(",") if entry)
+    keys = {"languages": codes, "recipe": recipe, "path": path, "columns": renames}
+    keys |= {"identify_language": identify_language, "max_bad_share": max_bad_share}
+    config = CorpusConfig(**keys, cache=cache, workers=workers)  # type: ignore[arg-type]
+    key = {**keys, "languages": list(codes), "columns": list(renames)}
+    files = {path: run.fingerprint(Path(path))} if path and Path(path).exists() else {}
+    manifest = run.publish(
+        "corpus",
+        {"config": key, "input_files": files, "version": build.VERSION},
+        out,
+        lambda work: build.corpus_stage(config, run.Inputs({}), work),
+        tables.conform,
+    )
+    notes = manifest["notes"]
+    typer.echo(f"{out}: {notes['documents']:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text")
+
+
+@app.command()
+def tokens(
+    corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
+    out: Annotated[Path, typer.Argument(help="folder to write: tokens/, token_shards.parquet, tokenizer.json")],
+    model: Annotated[str, typer.Option(help="hub id, folder or package:NAME whose tokenizer to use")],
+    cache: Cache = "",
+    workers: Workers = 0,
+) -> None:
+    """Tokenise a corpus with a model's tokenizer."""
+    from semantic_pivots import run, tables
+    from semantic_pivots.config import TokensConfig
+    from semantic_pivots.errors import InputError
+    from semantic_pivots.models.tokenise import tokens_stage
+
+    if not (corpus / "shards.parquet").exists():
+        raise InputError(f"{corpus} has no shards.parquet: expected a folder made by `pivots corpus make`")
+    manifest = run.publish(
+        "tokens",
+        {"model": model, "corpus": run.fingerprint(corpus / "shards.parquet")},
+        out,
+        lambda work: tokens_stage(TokensConfig(model, cache, workers), run.Inputs({"corpus": corpus}), work),
+        tables.conform,
+    )
+    typer.echo(f"{out}: {manifest['notes']['tokens']:,} tokens ({manifest['volatile']['encoder']})")
+
+
+@app.command()
+def export(
+    corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
+    out: Annotated[Path, typer.Argument(help="folder to write")],
+    layout: Annotated[str, typer.Option(help="jsonl (Dolma's documents), olmo (OLMo-core), nanotron")] = "jsonl",
+    tokens: Annotated[
+        Path | None, typer.Option(help="folder made by `pivots corpus tokens`, for token layouts")
+    ] = None,
+    end_token: Annotated[str, typer.Option(help="text of the token written after every document, such as <eos>")] = "",
+) -> None:
+    """Write a corpus for other tools: JSONL.zst, or flat token files to train on."""
+    from semantic_pivots.corpus import writers
+
+    count = sum(1 for _ in writers.export(corpus, out, layout, tokens, end_token))
+    typer.echo(f"{out}: {count} shards, layout {layout}")

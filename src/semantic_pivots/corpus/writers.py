@@ -1,0 +1,140 @@
+"""A corpus for other tools: JSONL.zst in Dolma's form, and flat token files that OLMo-core and nanotron train on.
+
+Every file is written under a temporary name and renamed, so that a file that is there is complete; equal documents give
+equal bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from semantic_pivots.errors import InputError
+
+LAYOUTS = ("jsonl", "olmo", "nanotron")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file that is either complete or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+
+
+def write_jsonl(documents: pa.Table, path: Path) -> None:
+    """Write a document shard as JSONL.zst, one line a document: id, text, source and metadata.language, as in Dolma."""
+    import orjson
+    import zstandard
+
+    lines = (
+        orjson.dumps(
+            {"id": d["id"], "text": d["text"], "source": d["source"], "metadata": {"language": d["language"]}},
+            option=orjson.OPT_APPEND_NEWLINE,
+        )
+        for d in documents.to_pylist()
+    )
+    write_bytes(path, zstandard.compress(b"".join(lines), 3))
+
+
+def token_dtype(vocabulary: int) -> np.dtype:
+    """The narrowest of uint16 and uint32 that holds every id of a vocabulary; both readers take either."""
+    return np.dtype("<u2" if vocabulary <= 1 << 16 else "<u4")
+
+
+def write_tokens(
+    tokens: pa.ListArray, ids: Sequence[str], stem: Path, layout: str, end_token: int, vocabulary: int
+) -> None:
+    """Write a token shard as a flat file, each document followed by the end token, and its documents' bounds.
+
+    Args:
+        tokens: list<int32>, a row per document.
+        ids: a document id per row.
+        stem: path of the files without suffix.
+        layout: olmo: STEM.npy (ids without a header, despite the suffix: what Dolma's tokenizer writes and OLMo-core
+            maps) and STEM.csv.gz (start, end, id, source shard, row); nanotron: STEM.ds and STEM.ds.index (uint64 ends
+            of documents), which datatrove writes and nanotron's Nanoset reads.
+        end_token: id written after every document.
+        vocabulary: number of ids of the tokenizer; decides between uint16 and uint32.
+
+    Raises:
+        InputError: an id lies outside the vocabulary.
+    """
+    values, offsets = tokens.values.to_numpy(), tokens.offsets.to_numpy().astype(np.int64)
+    largest = max(int(values.max(initial=0)), end_token)
+    if largest >= vocabulary:
+        raise InputError(
+            f"token id {largest} of {stem.name} is outside the vocabulary of {vocabulary}: another tokenizer's"
+        )
+    ends = offsets[1:] - offsets[0] + np.arange(1, len(offsets))
+    flat = np.full(int(ends[-1]) if len(ends) else 0, end_token, token_dtype(vocabulary))
+    is_end = np.zeros(len(flat), bool)
+    is_end[ends - 1] = True
+    flat[~is_end] = values[offsets[0] : offsets[-1]]
+    if layout == "nanotron":
+        # The index is written last: where it is, the tokens are.
+        write_bytes(stem.with_name(f"{stem.name}.ds"), flat.tobytes())
+        write_bytes(stem.with_name(f"{stem.name}.ds.index"), ends.astype("<u8").tobytes())
+        return
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    starts = np.concatenate([[0], ends[:-1]]).tolist()
+    rows.writerows(zip(starts, ends.tolist(), ids, [stem.name] * len(ids), range(len(ids)), strict=True))
+    write_bytes(stem.with_name(f"{stem.name}.npy"), flat.tobytes())
+    write_bytes(stem.with_name(f"{stem.name}.csv.gz"), gzip.compress(text.getvalue().encode(), mtime=0))
+
+
+def export(corpus: Path, out: Path, layout: str, tokens: Path | None = None, end_token: str = "") -> Iterator[str]:
+    """Write a corpus folder in another layout, shard by shard; yields each shard's name when it is done.
+
+    Args:
+        corpus: folder with shards.parquet, of the corpus stage or of `pivots corpus make`.
+        out: folder to write to.
+        layout: jsonl, olmo or nanotron.
+        tokens: folder with token_shards.parquet and tokenizer.json, for the token layouts.
+        end_token: text of the token after every document, such as <eos>.
+
+    Raises:
+        InputError: a folder is no corpus, the layout is unknown, or the end token is not in the vocabulary.
+    """
+    if layout not in LAYOUTS:
+        raise InputError(f"layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
+    shards = _table(corpus, "shards", "pivots corpus make")
+    if layout == "jsonl":
+        for row in shards:
+            write_jsonl(pq.read_table(corpus / row["path"]), out / "documents" / f"{row['shard']}.jsonl.zst")
+            yield row["shard"]
+        return
+    if tokens is None:
+        raise InputError(f"layout {layout} needs token shards: give --tokens FOLDER, made by `pivots corpus tokens`")
+    from tokenizers import Tokenizer
+
+    rows = _table(tokens, "token_shards", "pivots corpus tokens")
+    tokenizer = Tokenizer.from_file(str(tokens / "tokenizer.json"))
+    end = tokenizer.token_to_id(end_token)
+    if end is None:
+        raise InputError(
+            f"end token {end_token!r} is not in the vocabulary of {tokens}: give --end-token, such as '<eos>'"
+        )
+    vocabulary = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    paths = {row["shard"]: corpus / row["path"] for row in shards}
+    for row in rows:
+        column = pq.read_table(tokens / row["path"])["tokens"].combine_chunks()
+        ids = pq.read_table(paths[row["shard"]], columns=["id"])["id"].to_pylist()
+        write_tokens(column, ids, out / row["shard"], layout, end, vocabulary)
+        yield row["shard"]
+
+
+def _table(folder: Path, name: str, command: str) -> list[dict]:
+    path = folder / f"{name}.parquet"
+    if not path.exists():
+        raise InputError(f"{folder} has no {name}.parquet: expected a folder made by `{command}` or by a study's stage")
+    return pq.read_table(path).to_pylist()
