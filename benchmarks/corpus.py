@@ -196,23 +196,22 @@ def discovery(paths: list[Path]) -> None:
     flat = np.array([t for d in documents for t in d], np.int32)
     generator = np.random.default_rng(0)
     size = min(DISCOVERY_DOCUMENTS, len(documents))
-    draws = [generator.choice(len(documents), size, replace=False) for _ in range(DISCOVERY_WORDS)]
-    counts = np.zeros(len(ids), np.int32)
+    draws = [np.sort(generator.choice(len(documents), size, replace=False)) for _ in range(DISCOVERY_WORDS)]
+    counts = discover.scratch(len(ids), size)
     discover.distinct_tokens(flat[:10], np.array([0, 10]), len(ids))
-    discover.surround(draws[0][:0], offsets, flat, counts)
+    discover.surround(draws[0][:0], offsets, flat, counts, 1)
 
-    def own(words: int) -> np.ndarray:
+    def own() -> dict[int, int]:
         starts, tokens, _ = discover.distinct_tokens(flat, offsets, len(ids))
-        for draw in draws[:words]:
-            counts[:] = 0
-            discover.surround(draw, starts, tokens, counts)
-        return counts
+        for draw in draws:
+            found, times = discover.surround(draw, starts, tokens, counts, 1)
+        return dict(zip(found.tolist(), times.tolist(), strict=True))
 
-    seconds, last = timed(lambda: own(len(draws)))
+    seconds, last = timed(own)
     few = 12
     theirs, frequency = timed(lambda: [published_counting([documents[d] for d in draw]) for draw in draws[-few:]][-1])
     theirs *= len(draws) / few
-    same = all(last[token] == n for token, n in frequency.items()) and int((last > 0).sum()) == len(frequency)  # type: ignore[index,attr-defined]
+    same = last == frequency
     updates = len(draws) * size * float(np.mean([len(set(d)) for d in documents[:5000]]))
     emit("discover.words", len(draws), f"words of {size} documents, {len(flat) / 1e6:.0f} M tokens", 8_000, True)
     emit("discover.seconds", round(seconds, 2), "s, one worker")

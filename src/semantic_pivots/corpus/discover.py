@@ -15,7 +15,10 @@ on the shards nor on their order.
 
 from __future__ import annotations
 
+import collections
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numba
@@ -35,6 +38,8 @@ from semantic_pivots.statistics import seed_of
 FORMS = ("default", "paper")
 MEASURES = ("min", "pmi", "npmi", "llr")
 _STOP_SHARE = 0.1
+_FEWEST_OF_LANGUAGE = 20
+"""Documents of a language below which no share of it tells a stop token."""
 
 
 def token_texts(tokenizer_file: Path) -> list[str]:
@@ -99,25 +104,77 @@ def distinct_tokens(tokens, offsets, size):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True)
-def surround(documents, starts, tokens, counts):  # pragma: no cover - compiled
+def surround(documents, starts, tokens, counts, fewest):  # pragma: no cover - compiled
+    """Tokens (int32, unsorted) that at least `fewest` of the documents hold, and how many do (int64).
+
+    `counts` (size,) is scratch, all zero before and after, of a type that can hold the number of documents: as small as
+    possible, for the whole cost is its cache misses.
+    """
+    touched = np.empty(1024, np.int32)
+    n = 0
     for document in documents:
         for i in range(starts[document], starts[document + 1]):
-            counts[tokens[i]] += 1
+            token = tokens[i]
+            if counts[token] == 0:
+                if n == len(touched):
+                    more = np.empty(2 * n, np.int32)
+                    more[:n] = touched
+                    touched = more
+                touched[n] = token
+                n += 1
+            counts[token] += 1
+    found, times = np.empty(n, np.int32), np.empty(n, np.int64)
+    m = 0
+    for k in range(n):
+        token = touched[k]
+        if counts[token] >= fewest:
+            found[m] = token
+            times[m] = counts[token]
+            m += 1
+        counts[token] = 0
+    return found[:m].copy(), times[:m].copy()
+
+
+def scratch(size: int, documents: int) -> np.ndarray:
+    """Zeros for `surround` of at most so many documents."""
+    return np.zeros(size, np.uint16 if documents < 2**16 else np.uint32)
+
+
+def distinct_shards(inputs: Inputs, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each token shard: starts, distinct tokens of its documents, and every token's document count."""
+    for row in inputs.table("token_shards").to_pylist():
+        column = pq.read_table(inputs.folder("tokens") / row["path"])["tokens"].combine_chunks()
+        flat = column.flatten().to_numpy()
+        offsets = np.concatenate([[0], np.cumsum(np.diff(column.offsets.to_numpy()))]).astype(np.int64)
+        yield distinct_tokens(flat, offsets, size)
 
 
 def load_distinct(inputs: Inputs, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distinct tokens of every document of the corpus, in the order of its shards: starts, tokens, document counts."""
     starts, tokens, frequency = [np.zeros(1, dtype=np.int64)], [], np.zeros(size, dtype=np.int64)
-    for row in inputs.table("token_shards").to_pylist():
-        column = pq.read_table(inputs.folder("tokens") / row["path"])["tokens"].combine_chunks()
-        flat = column.flatten().to_numpy()
-        lengths = np.diff(column.offsets.to_numpy())
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        begin, kept, counted = distinct_tokens(flat, offsets, size)
+    for begin, kept, counted in distinct_shards(inputs, size):
         starts.append(begin[1:] + starts[-1][-1])
         tokens.append(kept)
         frequency += counted
     return np.concatenate(starts), np.concatenate(tokens), frequency
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where the words are, and what to compare with.
+
+    `starts` (n + 1,) int64 and `tokens` int32 hold the distinct tokens of n documents; `draws` the documents of each
+    word, as indices into them; `frequency` (size,) int64 the tokens' counts among `documents` background documents;
+    `can` (size,) bool the tokens that can be pivots; `fewest` the drawn documents that must hold a token.
+    """
+
+    starts: np.ndarray
+    tokens: np.ndarray
+    draws: dict[Word, np.ndarray]
+    frequency: np.ndarray
+    documents: int
+    can: np.ndarray
+    fewest: int
 
 
 def measures(count: np.ndarray, drawn: int, frequency: np.ndarray, documents: int) -> dict[str, np.ndarray]:
@@ -155,21 +212,6 @@ def is_piece(token: str, word: str) -> bool:
     return token in word or word in token
 
 
-def stop_tokens(starts: np.ndarray, tokens: np.ndarray, languages: np.ndarray, size: int) -> np.ndarray:
-    """(size,) bool: tokens in more than a tenth of the documents of any one language that has at least 20 documents.
-
-    Shares within a language, because a stop word of one language among four is in few documents of the whole corpus.
-    """
-    stop = np.zeros(size, bool)
-    for code in np.unique(languages):
-        documents = np.flatnonzero(languages == code)
-        if len(documents) >= 20:
-            counts = np.zeros(size, np.int32)
-            surround(documents, starts, tokens, counts)
-            stop |= counts > _STOP_SHARE * len(documents)
-    return stop
-
-
 def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
     """The pivots of every item, best first (table `pivots`).
 
@@ -184,38 +226,68 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
         raise InputError(f"[discover] measure = {config.measure!r}: the paper's form ranks by 'min'")
     items = inputs.table("items").to_pylist()
     spellings, _ = benchmark_words(inputs.table("items"))
-    tokenizer_file = inputs.folder("tokens") / "tokenizer.json"
-    texts = token_texts(tokenizer_file)
-    starts, tokens, frequency = load_distinct(inputs, len(texts))
-    documents = len(starts) - 1
-    counts = np.zeros(len(texts), dtype=np.int32)
-    if config.form == "paper":
-        draws = _paper_draws(_own_tokens(tokenizer_file, spellings), starts, tokens, config)
-        generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
-        surround(generator.integers(0, documents, config.documents), starts, tokens, counts)
-        frequency, documents = counts.astype(np.int64), config.documents
-        can, fewest = np.ones(len(texts), bool), 1
-    else:
-        draws = _default_draws(inputs, spellings, work, config)
-        can = eligible(texts, frequency, documents) & ~stop_tokens(starts, tokens, _languages(inputs), len(texts))
-        fewest = 2
+    texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
+    make = _paper if config.form == "paper" else _default
+    around = make(inputs, spellings, texts, work, config)
+    counts = scratch(len(texts), max(len(drawn) for drawn in around.draws.values()))
     surplus: dict[Word, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     with work.progress(len(spellings), "words", "discover") as progress:
         for word in spellings:
-            drawn, counts = draws[word], np.zeros(len(texts), dtype=np.int32)
-            surround(drawn, starts, tokens, counts)
-            near = np.flatnonzero((counts >= min(fewest, len(drawn))) & can & (counts > 0))
-            scored = measures(counts[near].astype(np.float64), max(len(drawn), 1), frequency[near], documents)
-            surplus[word] = (near.astype(np.int32), scored["min"], scored[config.measure])
+            drawn = around.draws[word]
+            near, times = surround(drawn, around.starts, around.tokens, counts, min(around.fewest, max(len(drawn), 1)))
+            can = around.can[near]
+            near, times = near[can], times[can].astype(np.float64)
+            scored = measures(times, max(len(drawn), 1), around.frequency[near], around.documents)
+            surplus[word] = (near, scored["min"], scored[config.measure])
             progress.advance()
-    work.note("words_without_documents", sum(len(drawn) == 0 for drawn in draws.values()))
+    work.note("words_without_documents", sum(len(drawn) == 0 for drawn in around.draws.values()))
     return {"pivots": _rank(items, surplus, texts, config)}
 
 
-def _languages(inputs: Inputs) -> np.ndarray:
-    """Language of every document of the corpus, in the order of its shards."""
-    columns = [pq.read_table(path, columns=["language"])["language"].to_numpy() for _, path in corpus_shards(inputs)]
-    return np.concatenate(columns).astype(str)
+def _default(
+    inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig
+) -> Surroundings:
+    """Distinct documents that contain the word, against the whole corpus; one pass, keeping drawn documents only."""
+    draws = _default_draws(inputs, spellings, work, config)
+    wanted = np.unique(np.concatenate(list(draws.values())))
+    size, documents, base = len(texts), 0, 0
+    by_language: dict[str, np.ndarray] = {}
+    totals: collections.Counter[str] = collections.Counter()
+    starts, tokens, frequency = [np.zeros(1, np.int64)], [], np.zeros(size, np.int64)
+    for (_, path), (begins, kept, counted) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
+        lengths = np.diff(begins)
+        base, documents = documents, documents + len(lengths)
+        drawn = np.zeros(len(lengths), bool)
+        drawn[wanted[np.searchsorted(wanted, base) : np.searchsorted(wanted, documents)] - base] = True
+        starts.append(np.cumsum(lengths[drawn]) + starts[-1][-1])
+        tokens.append(kept[np.repeat(drawn, lengths)])
+        frequency += counted
+        languages = pq.read_table(path, columns=["language"])["language"].to_numpy().astype(str)
+        for code, n in zip(*np.unique(languages, return_counts=True), strict=True):
+            held = kept[np.repeat(languages == code, lengths)] if n < len(languages) else kept
+            by_language.setdefault(code, np.zeros(size, np.int64))
+            by_language[code] += np.bincount(held, minlength=size)
+            totals[code] += int(n)
+    can = eligible(texts, frequency, documents)
+    for code, count in by_language.items():
+        # Shares within a language: a stop word of one language among four is in few documents of the whole corpus.
+        if totals[code] >= _FEWEST_OF_LANGUAGE:
+            can &= count <= _STOP_SHARE * totals[code]
+    placed = {word: np.searchsorted(wanted, drawn) for word, drawn in draws.items()}
+    return Surroundings(np.concatenate(starts), np.concatenate(tokens), placed, frequency, documents, can, 2)
+
+
+def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig) -> Surroundings:
+    """Documents that hold any sub-token of the word, drawn with replacement, against as many random documents."""
+    starts, tokens, _ = load_distinct(inputs, len(texts))
+    own = _own_tokens(inputs.folder("tokens") / "tokenizer.json", spellings)
+    draws = _paper_draws(own, starts, tokens, config)
+    generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
+    drawn = generator.integers(0, len(starts) - 1, config.documents)
+    found, times = surround(drawn, starts, tokens, scratch(len(texts), config.documents), 1)
+    frequency = np.zeros(len(texts), np.int64)
+    frequency[found] = times
+    return Surroundings(starts, tokens, draws, frequency, config.documents, np.ones(len(texts), bool), 1)
 
 
 def _default_draws(inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig) -> dict[Word, np.ndarray]:
