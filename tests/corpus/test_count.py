@@ -12,6 +12,7 @@ import pytest
 from semantic_pivots import tables, words
 from semantic_pivots.config import CountConfig
 from semantic_pivots.corpus.count import benchmark_words, count_stage
+from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 
 PAIRS = [("chat", "fr", "cat", "en"), ("chat", "fr", "chat", "en"), ("猫", "zh", "猫", "ja"), ("猫", "zh", "cat", "en"),
@@ -66,3 +67,12 @@ def test_an_unordered_pair_is_asked_once(tmp_path: Path):
     wanted, pairs = benchmark_words(inputs.table("items"))
     assert len(pairs) == len(PAIRS) - 1
     assert wanted == sorted(set(wanted))
+
+
+@pytest.mark.parametrize(
+    "asked", [{"unit": "window", "window_tokens": 100}, {"window_tokens": 100}, {"provider": "loca"}]
+)
+def test_what_cannot_be_counted_is_refused(tmp_path: Path, asked: dict):
+    inputs, _ = corpus(tmp_path, 1)
+    with pytest.raises(InputError, match=r"window_tokens = 0|did you mean 'local'"):
+        run_stage(tmp_path, inputs, CountConfig(workers=1, **asked))

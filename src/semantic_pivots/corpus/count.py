@@ -197,8 +197,11 @@ def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa
     if config.provider != "local":
         provider = open_provider(config.provider, config.provider_path)
         return count_tables(spellings, pairs, provider.words(spellings), provider.pairs(pairs), provider.name)
-    if config.unit != "document":
-        raise InputError(f"[count] unit = {config.unit!r}: expected 'document'")
+    if config.unit != "document" or config.window_tokens:
+        raise InputError(
+            f"[count] unit = {config.unit!r}, window_tokens = {config.window_tokens}: the local provider counts whole "
+            "documents; expected unit = 'document' and window_tokens = 0, or an infini-gram provider"
+        )
     documents, by_word, by_pair = count_shards(
         corpus_shards(inputs), spellings, pairs, work, config.workers, config.engine
     )
