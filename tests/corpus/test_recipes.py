@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import struct
 import subprocess
 from pathlib import Path
 
@@ -42,28 +41,6 @@ def test_roff_keeps_words_and_drops_layout():
     assert extract.roff_text(page.encode()) == expected
     assert extract.roff_text(gzip.compress(page.encode())) == expected
     assert extract.roff_text(b".so man1/ls.1\n") == ""
-
-
-def _catalogue(pairs: list[tuple[str, str]], order: str) -> bytes:
-    """A gettext catalogue as the format's documentation describes it."""
-    tables, blob = [b"", b""], b""
-    start = 28 + 16 * len(pairs)
-    for column in (0, 1):
-        for pair in pairs:
-            data = pair[column].encode()
-            tables[column] += struct.pack(f"{order}2I", len(data), start + len(blob))
-            blob += data + b"\0"
-    head = struct.pack(f"{order}7I", 0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0)
-    return head + tables[0] + tables[1] + blob
-
-
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_catalogues_in_both_byte_orders(order):
-    pairs = [("", "Language: ja"), ("story\x04The <b>knight</b>", "騎士は"), ("wolf\0wolves", "狼"), ("x", "")]
-    data = _catalogue(pairs, order)
-    assert list(extract.catalogue_texts(data, translated=False)) == ["The knight\nwolf\nx"]
-    assert list(extract.catalogue_texts(data, translated=True)) == ["騎士は\n狼"]
-    assert list(extract.catalogue_texts(data, translated=True, characters=2)) == ["騎士は", "狼"]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Real multilingual text from Debian: help pages, manual pages, handbooks, a game's stories, package descriptions.
+"""Real multilingual text from Debian: help pages, manual pages, handbooks, package descriptions.
 
 Help and manual pages are aligned across languages and half translated, so they hold what this project looks for:
 documents in which two languages meet. A family of packages is a row of `RECIPES` and a function that names, for a
@@ -77,12 +77,6 @@ def _guides(code: str) -> Sources:
     return plain + found
 
 
-def _game(code: str) -> Sources:
-    # The English originals are in every catalogue; the German one is complete.
-    locale = "de" if code == "en" else _LOCALES.get(code, (code,))[0]
-    return [(f"wesnoth-1.{minor}-data", rf"/translations/{locale}/LC_MESSAGES/[^/]*\.mo$") for minor in (16, 18)]
-
-
 @dataclass(frozen=True)
 class Family:
     """Packages of one kind."""
@@ -99,10 +93,6 @@ def _one(text: Callable[[bytes], str]) -> Callable[[bytes, str], Iterator[str]]:
         yield text(data)
 
     return texts
-
-
-def _strings(data: bytes, code: str) -> Iterator[str]:
-    return extract.catalogue_texts(data, translated=code != "en")
 
 
 _MANUAL_PAGES = Family("manpages", _manuals, _one(extract.roff_text))
@@ -122,7 +112,6 @@ RECIPES: dict[str, tuple[Family, ...]] = {
         Family("debian-handbook", _handbook, _one(extract.html_text)),
         Family("debian-guides", _guides, _one(extract.html_text)),
         Family("gimp-help", _image_editor, _one(extract.html_text)),
-        Family("wesnoth", _game, _strings),
     ),
 }
 _DESCRIPTIONS = "package-descriptions"

@@ -1,11 +1,9 @@
-"""Text out of one file: a help page, a manual page, a handbook chapter, a catalogue of translated strings."""
+"""Text out of one file: a help page, a manual page, a handbook chapter."""
 
 from __future__ import annotations
 
 import gzip
 import re
-import struct
-from collections.abc import Iterator
 from typing import Any
 
 # Elements that begin and end a line; the words of two of them never touch.
@@ -106,33 +104,3 @@ def roff_text(data: bytes) -> str:
         if line.strip():
             lines.append(" ".join(line.split()))
     return "\n".join(lines)
-
-
-def catalogue_texts(data: bytes, translated: bool, characters: int = 2_000) -> Iterator[str]:
-    """Strings of a gettext catalogue (.mo), in its order, joined into texts of about `characters` each.
-
-    Args:
-        data: the catalogue.
-        translated: yield the translations; False: the English originals.
-        characters: length at which a text ends.
-    """
-    order = "<" if data[:4] == b"\xde\x12\x04\x95" else ">"
-    count, originals, translations = struct.unpack(f"{order}3I", data[8:20])
-    table = translations if translated else originals
-    lines: list[str] = []
-    size = 0
-    for index in range(count):
-        length, start = struct.unpack_from(f"{order}2I", data, table + 8 * index)
-        # Context before \x04, plural forms after \x00; the empty original is the catalogue's header.
-        string = data[start : start + length].split(b"\x04")[-1].split(b"\0")[0].decode("utf-8", errors="ignore")
-        if index == 0 and struct.unpack_from(f"{order}I", data, originals)[0] == 0:
-            continue
-        line = " ".join(re.sub(r"<[^<>]+>", " ", string).split())
-        if line:
-            lines.append(line)
-            size += len(line)
-        if size >= characters:
-            yield "\n".join(lines)
-            lines, size = [], 0
-    if lines:
-        yield "\n".join(lines)
