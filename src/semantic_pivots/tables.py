@@ -6,6 +6,8 @@ and lengths are in tokens or UTF-8 bytes as the name says. Layer 0 is the output
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 _text, _i32, _i64, _f32, _f64, _flag = pa.string(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.bool_()
@@ -69,6 +71,6 @@ def conform(name: str, table: pa.Table) -> pa.Table:
     return table.select(schema.names).cast(schema)
 
 
-def from_rows(name: str, rows: list[dict]) -> pa.Table:
+def from_rows(name: str, rows: Iterable[dict]) -> pa.Table:
     """Build a table of a study from one dict per row."""
-    return pa.Table.from_pylist(rows, schema=SCHEMAS[name])
+    return pa.Table.from_pylist(list(rows), schema=SCHEMAS[name])

@@ -11,7 +11,6 @@ from semantic_pivots.models.score import Scorer, answer_logprobs
 from semantic_pivots.models.tokens import answer_span
 from tests.models import tiny
 
-torch.set_num_threads(1)
 SHOTS = (
     "Translate from English to French.\n\nEnglish: water\nFrench: eau\n\nEnglish: tree\nFrench: arbre\n\nEnglish: ",
     "Translate from Chinese to Japanese.\n\nChinese: 水\nJapanese: みず\n\nChinese: 山\nJapanese: やま\n\nChinese: ",

@@ -1,12 +1,10 @@
 import pytest
-import torch
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.prefixes import fed_tokens, plan
 from semantic_pivots.models.tokens import answer_span, answer_spans, prompt_ids
 from tests.models import tiny
 
-torch.set_num_threads(1)
 PROMPT = "Please translate words from English to French.\n\nEnglish: water\nFrench:"
 
 

@@ -43,13 +43,13 @@ def tokenizer(kind: str) -> transformers.PreTrainedTokenizerFast:
         raw.decoder = decoders.Metaspace(prepend_scheme="never")
         alphabet = sorted(set("".join([*TEXT, *WORDS])))
         trainer = trainers.UnigramTrainer(
-            vocab_size=400,
+            vocab_size=300,
             special_tokens=specials,
             unk_token="<unk>",
             initial_alphabet=alphabet,
             show_progress=False,
         )
-        raw.train_from_iterator(TEXT, trainer)
+        raw.train_from_iterator([*TEXT, "\n".join(["water", " the"] * 200)], trainer)
     else:
         fallback = [f"<0x{byte:02X}>" for byte in range(256)]
         raw = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 from sacrebleu import corpus_chrf
 
 from semantic_pivots.analysis.scores import score_stage
@@ -14,8 +13,6 @@ from semantic_pivots.run import Inputs, Work, write_table
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks.benchmark import benchmark_stage
 from tests.models import tiny
-
-torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

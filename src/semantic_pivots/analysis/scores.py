@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from semantic_pivots import tables
 from semantic_pivots.analysis.variants import (
@@ -88,7 +89,7 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
         directions = directions_of(items, scored, answers, design)
         summary += summarise(directions, design, model, config.dtype)
         summary += _chrf_rows(items, answers, design, model, config.dtype)
-        scores = scored.filter(pa.compute.invert(_is_control(scored)))
+        scores = scored.filter(pc.call_function("invert", [_is_control(scored)]))
         work.note("models", [*work.notes.get("models", []), model])
     assert scores is not None
     assert answers is not None
@@ -331,7 +332,7 @@ def _row(key: tuple[str, str], stratum: str, variant: str, figure: Estimate, sig
 
 
 def _is_control(scores: pa.Table) -> pa.ChunkedArray:
-    return pa.compute.ends_with(scores["item_id"], _CONTROL_MARK)
+    return pc.call_function("ends_with", [scores["item_id"]], pc.MatchSubstringOptions(_CONTROL_MARK))
 
 
 def _by_item(scores: pa.Table) -> dict[str, list[tuple[int, str, float, int]]]:

@@ -23,7 +23,8 @@ _DOUBTFUL = 0.2
 
 @functools.cache
 def _short_codes() -> dict[str, str]:
-    return dict(entry.split("=", 1) for entry in _LONG_CODES.split())
+    pairs = (entry.split("=") for entry in _LONG_CODES.split())
+    return {long: short for long, short in pairs}  # noqa: C416 - pairs of two, which dict() does not know
 
 
 def language_code(given: str) -> str:

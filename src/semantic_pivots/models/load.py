@@ -70,7 +70,7 @@ def load(
         raise InputError(f"model {spec!r} has no safetensors in {folder}; convert it to safetensors first")
     with _quiet():
         try:
-            model, report = transformers.AutoModelForCausalLM.from_pretrained(
+            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=getattr(torch, dtype),
                 use_safetensors=True,
@@ -79,6 +79,7 @@ def load(
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise InputError(f"model {spec!r} does not load: {_first_line(error)}") from error
+    model, report = loaded
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise InputError(
@@ -285,7 +286,7 @@ def _convert(parts: list[Path], scratch: Path) -> None:
     with _quiet(), contextlib.redirect_stderr(io.StringIO()):
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(scratch, gguf_file=joined.name)
-            model = transformers.AutoModelForCausalLM.from_pretrained(
+            model: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 scratch, gguf_file=joined.name, dtype=torch.float32
             )
         except (ImportError, OSError, ValueError, RuntimeError, KeyError) as error:

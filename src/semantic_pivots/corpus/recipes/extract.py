@@ -17,7 +17,8 @@ _PREFORMATTED = ("pre", "screen", "code", "programlisting")
 
 def html_text(data: bytes) -> str:
     """The text of an HTML page's content, one block a line; the page is UTF-8 unless it is no valid UTF-8."""
-    from lxml import etree, html
+    import lxml.etree as etree
+    from lxml import html
 
     try:
         data.decode("utf-8")
@@ -36,7 +37,7 @@ def html_text(data: bytes) -> str:
 
 def xml_text(data: bytes) -> str:
     """The text of a Mallard or DocBook page, one block a line."""
-    from lxml import etree
+    import lxml.etree as etree
 
     tree = etree.fromstring(data, etree.XMLParser(recover=True, resolve_entities=False, no_network=True))
     if tree is None:
