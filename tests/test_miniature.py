@@ -62,3 +62,20 @@ def test_a_run_killed_in_every_stage_gives_the_same_bytes(study_file: Path, fini
         assert expected is not None
         assert found is not None
         assert found["files"] == expected["files"], name
+
+
+def test_an_interrupted_run_says_how_to_go_on(study_file: Path) -> None:
+    runs = study_file.parent / "interrupted"
+    command = [sys.executable, "-m", "semantic_pivots.cli", "run", str(study_file), "--runs", str(runs)]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    while child.poll() is None and not (runs / "miniature" / ".corpus.partial").exists():
+        time.sleep(0.005)
+    time.sleep(0.3)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    _, said = child.communicate(timeout=30)
+    assert child.returncode == 130, said.decode()
+    assert said.decode().splitlines()[-1].startswith("interrupted: `pivots run"), said.decode()
+    assert "Traceback" not in said.decode()
+    states = state(load_study(study_file), runs / "miniature")
+    assert states["score"] == "done"
+    assert states["report"] == "waiting"

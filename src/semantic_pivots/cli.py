@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands import corpus_count, lexicon, tasks
+from semantic_pivots.commands import corpus, corpus_count, lexicon, tasks
 from semantic_pivots.errors import InputError
 
 app = typer.Typer(
@@ -36,7 +36,11 @@ def run(
     from semantic_pivots.study import load_study, run_study
 
     loaded = load_study(study, profile)
-    folder = run_study(loaded, runs, only, force, say=lambda line: typer.echo(line, err=True))
+    try:
+        folder = run_study(loaded, runs, only, force, say=lambda line: typer.echo(line, err=True))
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: `pivots run {study}` continues where it stopped", err=True)
+        raise typer.Exit(130) from None
     report = folder / "report" / "report.html"
     if report.exists() and not only:
         link = folder / "report.html"
@@ -76,10 +80,20 @@ def doctor(
     raise typer.Exit(1 if failed else 0)
 
 
+@app.command()
+def keys(section: Annotated[str, typer.Argument(help="one section; none: all", show_default=False)] = "") -> None:
+    """Print every key of a study file with its default and its manual, as TOML."""
+    from semantic_pivots.commands.keys import manual
+
+    for line in manual(section):
+        typer.echo(line)
+
+
 app.command()(corpus_count.count)
 app.command()(corpus_count.discover)
 app.add_typer(lexicon.app, name="lexicon")
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(corpus.app, name="corpus")
 
 
 def main() -> None:
@@ -89,9 +103,6 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues from here", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

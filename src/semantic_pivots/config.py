@@ -164,11 +164,13 @@ class TraceConfig:
     dtype: str = "float32"
     seed: int = 0
     shots: int = 5
+    """translations shown before the question"""
     lenses: tuple[str, ...] = ("logit",)
     """logit, tuned:FOLDER, or patchscope"""
     top: int = 10
     """tokens kept per layer"""
     batch_tokens: int = _volatile(4096)
+    """tokens of one forward pass"""
     cache: str = _volatile("")
 
 
@@ -193,6 +195,7 @@ class GraphConfig:
     criterion: str = "degree-fdr"
     """degree-fdr (degree above a configuration-model null) or fixed-count (published manner)"""
     false_discovery_rate: float = 0.01
+    """expected share of tokens in the pivot set that are no hubs (Benjamini-Hochberg)"""
     min_ratio: float = 1.25
     """least ratio of a hub's neighbours, all and words of two languages, to those of the configuration model"""
     min_count: int = 3
@@ -228,17 +231,23 @@ class TrainConfig:
     tokens: int = 65_536
     """tokens each arm is trained on"""
     sequence_tokens: int = 256
+    """tokens of one packed sequence"""
     batch_sequences: int = 8
     """sequences of one optimiser step"""
     micro_batch_sequences: int = _volatile(8)
     """sequences of one forward pass; gradients accumulate up to batch_sequences"""
     learning_rate: float = 1e-4
+    """peak of the schedule"""
     schedule: str = "cosine"
     """cosine, wsd or constant, after a linear warm-up"""
     warmup_share: float = 0.1
+    """share of the steps in which the rate rises to its peak"""
     weight_decay: float = 0.1
+    """of AdamW, on matrices"""
     clip_norm: float = 1.0
+    """largest norm of a step's gradient"""
     dtype: str = "float32"
+    """number format of weights and gradients; bfloat16 keeps float32 master weights"""
     checkpoint_tokens: int = 16_384
     """tokens between checkpoints that a killed run continues from"""
     cache: str = _volatile("")
@@ -250,13 +259,21 @@ class CompareConfig:
 
     seed: int = 0
     shots: int = 5
+    """translations shown before the question"""
     draws: int = 2
+    """draws of the shots per item"""
     pool: int = 4
+    """draws shared by all items of a direction; 0: independent per item"""
     items_per_direction: int = 20
+    """random items of each direction; 0: all"""
     variant: str = "paper"
+    """score that is compared: paper, sum, per-byte, mean-token, pmi or choice"""
     dtype: str = "float32"
+    """number format of the weights when scored"""
     resamples: int = 2000
+    """bootstrap resamples of each interval"""
     batch_tokens: int = _volatile(4096)
+    """tokens of one forward pass"""
     cache: str = _volatile("")
 
 

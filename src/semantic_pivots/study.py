@@ -120,6 +120,8 @@ def load_study(path: str | Path, profile: str = "") -> Study:
 def _study_config(path: Path, data: dict[str, Any]) -> StudyConfig:
     sections = {f.name: f for f in dataclasses.fields(StudyConfig)}
     for name, values in data.items():
+        if name not in sections and not isinstance(values, dict):
+            raise InputError(f"study {path}: the key {name!r} stands outside a section; write it below one")
         if name not in sections:
             raise InputError(f"study {path}: unknown section [{name}]{nearest(name, sections)}")
         if not isinstance(values, dict):

@@ -105,9 +105,9 @@ def _jobs(config: CorpusConfig, work: Work) -> Iterator[_Job]:
 def _runs(files: list[tuple[str, int]], limit: int) -> list[tuple[str, ...]]:
     """Files in runs of up to `limit` bytes: thousands of small text files do not become thousands of shards."""
     runs: list[list[str]] = []
-    held = limit
+    held = 0
     for name, size in files:
-        if held + size > limit:
+        if not runs or held + size > limit:
             runs.append([])
             held = 0
         runs[-1].append(name)

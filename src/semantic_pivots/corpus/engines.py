@@ -7,11 +7,15 @@ order in which they ended: sums and tables depend neither on the number of worke
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -104,17 +108,42 @@ def _attempt(
     """Whether every task ended in its part; False when a worker died."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["semantic_pivots.corpus.match"])  # imported once, not by every worker
-    with ProcessPoolExecutor(width, context, _take_shared, (shared,)) as pool:
-        for future in as_completed([pool.submit(_keep, parts[name], f, arguments) for name, f, arguments in tasks]):
-            try:
-                future.result()
-            except BrokenProcessPool:
-                return False
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    pool = None
+    try:
+        with _interrupts_held():
+            pool = ProcessPoolExecutor(width, context, _take_shared, (shared,))
+            futures = [pool.submit(_keep, parts[name], f, arguments) for name, f, arguments in tasks]
+        for future in as_completed(futures):
+            future.result()
             advance()
+    except BrokenProcessPool:
+        return False
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)  # waits for the shards at work: their parts are kept
     return True
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start workers whole: Ctrl-C takes effect at the block's end, and is the parent's alone.
+
+    Workers come from a server that is started while SIGINT is ignored, which they inherit; the terminal sends it to
+    them too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    held = []
+    try:
+        forkserver.ensure_running()
+        signal.signal(signal.SIGINT, lambda *received: held.append(received))
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _ray(

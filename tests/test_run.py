@@ -1,0 +1,129 @@
+import errno
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from semantic_pivots import run, tables
+from semantic_pivots.errors import InputError
+
+ROWS = [{"concept_id": "dog", "pos": "noun", "strata": ["a"]}]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def stage(work: run.Work) -> dict[str, pa.Table]:
+    (work.out / "file.txt").write_text("x")
+    return {"concepts": work.part("rows", lambda: tables.from_rows("concepts", ROWS))}
+
+
+def publish(folder: Path, key: dict, function=stage) -> dict:
+    return run.publish("lexicon", key, folder / "lexicon", function, tables.conform)
+
+
+@given(JSON)
+def test_a_digest_does_not_depend_on_the_order_of_keys(value):
+    again = json.loads(json.dumps(value, sort_keys=True))
+    assert run.digest(value) == run.digest(again)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@given(st.dictionaries(st.text(min_size=1), JSON, max_size=3))
+def test_a_manifest_names_every_file_and_the_key(tmp_path, config):
+    manifest = publish(tmp_path, {"config": config})
+    folder = tmp_path / "lexicon"
+    assert run.read_manifest(folder) == manifest
+    assert manifest["key"] == run.digest({"config": config})
+    assert set(manifest["files"]) == {"concepts.parquet", "file.txt"}
+    assert all(run.file_hash(folder / name) == digest for name, digest in manifest["files"].items())
+    assert manifest["digest"] == run.digest(manifest["files"])
+
+
+def test_a_stage_that_fails_publishes_nothing_and_keeps_its_parts(tmp_path):
+    calls = []
+
+    def failing(work):
+        work.part("rows", lambda: calls.append(1) or tables.from_rows("concepts", ROWS))
+        if len(calls) == 1 and not (tmp_path / "second").exists():
+            (tmp_path / "second").touch()
+            raise RuntimeError("killed")
+        return stage(work)
+
+    with pytest.raises(RuntimeError):
+        publish(tmp_path, {"v": 1}, failing)
+    assert not (tmp_path / "lexicon").exists()
+    publish(tmp_path, {"v": 1}, failing)
+    assert calls == [1]
+    assert not (tmp_path / ".lexicon.partial").exists()
+
+
+def test_work_of_another_key_is_not_continued(tmp_path):
+    def failing(work):
+        work.part("rows", lambda: tables.from_rows("concepts", ROWS))
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        publish(tmp_path, {"v": 1}, failing)
+    calls = []
+    publish(tmp_path, {"v": 2}, lambda work: {"concepts": work.part("rows", lambda: calls.append(1) or _empty())})
+    assert calls == [1]
+
+
+def _empty() -> pa.Table:
+    return tables.from_rows("concepts", [])
+
+
+def test_a_kill_between_the_two_renames_is_repaired(tmp_path):
+    manifest = publish(tmp_path, {"v": 1})
+    # as a kill leaves it: the finished folder still in its partial place
+    (tmp_path / ".lexicon.partial").mkdir()
+    (tmp_path / "lexicon").rename(tmp_path / ".lexicon.partial" / "out")
+    (tmp_path / ".lexicon.partial" / "key").write_text(run.digest({"v": 1}))
+    assert publish(tmp_path, {"v": 1}, lambda work: pytest.fail("ran again"))["files"] == manifest["files"]
+
+
+def test_equal_tables_give_equal_bytes(tmp_path):
+    table = tables.from_rows("concepts", ROWS * 100)
+    run.write_table(tmp_path / "a.parquet", table)
+    run.write_table(tmp_path / "b.parquet", pa.concat_tables([table.slice(0, 30), table.slice(30)]))
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_a_table_of_a_wrong_schema_is_not_published(tmp_path):
+    with pytest.raises((InputError, ValueError, KeyError, pa.ArrowException)):
+        publish(tmp_path, {"v": 1}, lambda work: {"concepts": pa.table({"nonsense": [1]})})
+    assert not (tmp_path / "lexicon").exists()
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path):
+    def full(work):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError, match="disk full while writing under"):
+        publish(tmp_path, {"v": 1}, full)
+
+
+def test_one_run_at_a_time(tmp_path):
+    with (
+        run.exclusive(tmp_path / "study"),
+        pytest.raises(InputError, match="in use"),
+        run.exclusive(tmp_path / "study"),
+    ):
+        pass
+
+
+def test_a_fingerprint_follows_the_content_not_the_time(tmp_path):
+    folder = tmp_path / "input"
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    first = run.fingerprint(folder)
+    (folder / "a").touch()
+    assert run.fingerprint(folder) == first
+    (folder / "a").write_text("2")
+    assert run.fingerprint(folder) != first
