@@ -212,14 +212,14 @@ def _mass_curves(rows: list[dict], lens: str, pooled: bool) -> Panel:
                 continue
             for trace in _band(points, quantity, place == 0):
                 figure.add_trace(trace, row=place // columns + 1, col=place % columns + 1)
-    height = 380 if pooled else 90 + 190 * lines
-    top = 36 if pooled else 84
+    height = 430 if pooled else 90 + 190 * lines
+    top = 84
     inside = height - top - 48
-    layout(figure, height, updatemenus=[_scale_buttons(lines * columns, 1 + (0 if pooled else 32) / inside)])
+    layout(figure, height, updatemenus=[_scale_buttons(lines * columns, 1 + (44 if pooled else 32) / inside)])
     figure.update_xaxes(title_text="layer (0: after the first block)", row=lines)
     figure.update_yaxes(title_text="probability", col=1, rangemode="tozero")
+    figure.update_layout(margin={"t": top}, legend={"y": 1 + (2 if pooled else 36) / inside})
     if not pooled:
-        figure.update_layout(margin={"t": top}, legend={"y": 1 + 36 / inside})
         figure.update_annotations(font={"size": 13})
     table = Numbers(
         ("direction", "layer", "mass of", "value [95 %]", "n", "signature"),
