@@ -1,0 +1,108 @@
+"""CLWTD as a task folder of lm-evaluation-harness, which runs it unchanged with `--include_path`.
+
+Prompts are written out in full, shots included, so that the harness needs none of our code: a document is one item and
+draw, its choices are the target after the source and after each distractor. The harness scores a choice by the sum of its
+log-probabilities; its `acc` is our variant `choice`, draw by draw.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.tasks.translation import Item, answer, prompt, shots_by_direction
+
+TASK = """task: {name}
+tag: clwtd_open
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: {data}
+test_split: test
+output_type: multiple_choice
+num_fewshot: 0
+# one answer after several questions: the harness calls this a multiple input, and scores the answer after each
+doc_to_text: "{{{{label}}}}"
+doc_to_choice: "{{{{prompts}}}}"
+doc_to_target: "{{{{answer}}}}"
+target_delimiter: ""
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
+metadata:
+  version: 1.0
+"""
+GROUP = """group: clwtd_open
+task:
+{tasks}
+aggregate_metric_list:
+  - metric: acc
+    aggregation: mean
+    weight_by_size: false
+metadata:
+  version: 1.0
+"""
+
+
+def export_tasks(
+    items: Sequence[Item], words: Any, folder: Path, shots: int = 5, draws: int = 5, pool: int = 0, seed: int = 0
+) -> list[str]:
+    """Write one task per direction and a group of all.
+
+    Args:
+        items: items of the benchmark.
+        words: Arrow table `words` of the lexicon, from which shots are drawn.
+        folder: folder to make; files of an earlier export are replaced.
+        shots: translations shown before each question.
+        draws: draws of the shots per item; each is a document.
+        pool: see `Shots.draws_of`.
+        seed: seed of the draws.
+
+    Returns:
+        Names of the tasks.
+    """
+    if not items:
+        raise InputError("the benchmark has no items to export")
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    known = shots_by_direction(words, (item.direction for item in items), seed)
+    names = []
+    for direction in known:
+        name = f"clwtd_open_{'_'.join(direction)}"
+        documents = [
+            document
+            for item in items
+            if item.direction == direction
+            for document in documents_of(item, known[direction].draws_of(item, draws, shots, pool))
+        ]
+        data = folder / f"{name}.jsonl"
+        _write(data, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents))
+        _write(folder / f"{name}.yaml", TASK.format(name=name, data=json.dumps(str(data), ensure_ascii=False)))
+        names.append(name)
+    _write(folder / "clwtd_open.yaml", GROUP.format(tasks="\n".join(f"  - {name}" for name in names)))
+    return names
+
+
+def documents_of(item: Item, drawn: Sequence[tuple[int, Any]]) -> list[dict]:
+    """One document per draw: ten prompts, the one answer, and the place of the right prompt."""
+    return [
+        {
+            "item_id": item.item_id,
+            "draw": draw,
+            "prompts": [prompt(*item.direction, shots, candidate) for candidate in item.candidates],
+            "answer": answer(item.target),
+            "label": 0,
+        }
+        for draw, shots in drawn
+    ]
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
