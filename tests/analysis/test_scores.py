@@ -147,7 +147,8 @@ def test_compare_pairs_every_arm_with_base_and_random(folder, tmp_path):
     table = tables.conform("comparison", compare_stage(config, inputs, work_in(tmp_path))["comparison"])
     rows = table.to_pylist()
     assert {(r["arm"], r["baseline"]) for r in rows} == {
-        ("base", ""), ("random", ""), ("random", "base"), ("pivot-rich", ""), ("pivot-rich", "base"), ("pivot-rich", "random"),
+        ("base", ""), ("random", ""), ("random", "base"),
+        ("pivot-rich", ""), ("pivot-rich", "base"), ("pivot-rich", "random"),
     }  # fmt: skip
     same = [r for r in rows if (r["arm"], r["baseline"]) == ("random", "base")]
     # the same weights: the paired difference is zero, not nearly zero
@@ -166,7 +167,7 @@ def test_compare_pairs_every_arm_with_base_and_random(folder, tmp_path):
 
 
 def test_bad_input_is_an_error_for_people(folder, tmp_path):
-    with pytest.raises(InputError, match="base.json does not name the base model"):
+    with pytest.raises(InputError, match=r"base\.json does not name the base model"):
         arms_of(tmp_path)
     with pytest.raises(InputError, match=r"did you mean 'paper'"):
         compare_stage(CompareConfig(variant="papr"), Inputs({"train": tmp_path}), work_in(tmp_path))

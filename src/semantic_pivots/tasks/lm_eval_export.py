@@ -1,8 +1,8 @@
 """CLWTD as a task folder of lm-evaluation-harness, which runs it unchanged with `--include_path`.
 
 Prompts are written out in full, shots included, so that the harness needs none of our code: a document is one item and
-draw, its choices are the target after the source and after each distractor. The harness scores a choice by the sum of its
-log-probabilities; its `acc` is our variant `choice`, draw by draw.
+draw, its choices are the target after the source and after each distractor. The harness scores a choice by the sum of
+its log-probabilities; its `acc` is our variant `choice`, draw by draw.
 """
 
 from __future__ import annotations
