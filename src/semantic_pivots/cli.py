@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands import corpus, corpus_count, lexicon, tasks
+from semantic_pivots.commands import corpus, corpus_count, export, lexicon, tasks
 from semantic_pivots.errors import InputError
 
 app = typer.Typer(
@@ -94,6 +94,7 @@ app.command()(corpus_count.discover)
 app.add_typer(lexicon.app, name="lexicon")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(export.app, name="export")
 
 
 def main() -> None:

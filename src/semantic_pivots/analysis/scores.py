@@ -106,10 +106,15 @@ def score_items(
     name: str,
     batch_tokens: int,
     cache: str,
+    scorer: Any = None,
 ) -> tuple[pa.Table, pa.Table, str]:
-    """The tables `scores` (control rows among them) and `answers` of one model, and its name@revision."""
+    """The tables `scores` (control rows among them) and `answers` of one model, and its name@revision.
+
+    A `scorer` that is given (models.harness.HarnessScorer around any model of lm_eval, say) is asked in place of the
+    model `spec`, which is then only its name.
+    """
     slices = slices_of(items, design.seed)
-    runner = ModelRunner(spec, dtype, cache, batch_tokens, work.warn)
+    runner = ModelRunner(spec, dtype, cache, batch_tokens, work.warn, scorer)
     known = shots_by_direction(items, words, design.seed)
     scores, answers = [], []
     with work.progress(len(items), "items", f"score {spec}") as progress:
@@ -126,13 +131,16 @@ def score_items(
 class ModelRunner:
     """Computes slices with one model, which is loaded when the first slice asks for it."""
 
-    def __init__(self, spec: str, dtype: str, cache: str, batch_tokens: int, notice: Callable[[str], None]):
+    def __init__(self, spec: str, dtype: str, cache: str, batch_tokens: int, notice: Callable, scorer: Any = None):
         self._spec, self._dtype, self._cache = spec, dtype, cache
         self._batch_tokens, self._notice = batch_tokens, notice
-        self._scorer: Any = None
+        self._scorer = scorer
+        self._given = scorer is not None
 
     def name(self, work: Work, part: str) -> str:
         """The model's name@revision; kept as a part, so that a continued run need not load it."""
+        if self._given:
+            return self._spec
 
         def make() -> pa.Table:
             from semantic_pivots.models.load import model_signature
@@ -189,8 +197,7 @@ class ModelRunner:
                 rows.append((item, draw))
                 prompts.append(prompt(item, shown, item.source))
         scorer = self.scorer()
-        longest = max(len(ids) for ids in scorer.tokenizer([answer(item.target) for item in part.items])["input_ids"])
-        greedy = scorer.greedy(prompts, longest + 2)
+        greedy = scorer.greedy(prompts, scorer.answer_tokens([answer(item.target) for item in part.items]) + 2)
         return tables.from_rows(
             "answers",
             [

@@ -105,6 +105,10 @@ class Scorer:
                     texts[request] = text
         return texts
 
+    def answer_tokens(self, answers: Sequence[str]) -> int:
+        """Tokens of the longest answer."""
+        return max(map(len, self.tokenizer(list(answers))["input_ids"]))
+
     def _score(self, spans: list[AnswerSpan]) -> list[Scored]:
         results: list[Scored | None] = [None] * len(spans)
         groups = self._groups([span.ids for span in spans], [span.start for span in spans])

