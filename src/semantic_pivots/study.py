@@ -41,7 +41,11 @@ STAGES: dict[str, Stage] = {
         Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language"),
         Stage("benchmark", _ROOM + "tasks.benchmark:benchmark_stage", ("lexicon",), "items of the task"),
         Stage(
-            "score", _ROOM + "analysis.scores:score_stage", ("lexicon", "benchmark"), "how well the model translates"
+            "score",
+            _ROOM + "analysis.scores:score_stage",
+            ("lexicon", "benchmark"),
+            "how well the model translates",
+            version=2,
         ),
         Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards"),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens"),

@@ -1,7 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from semantic_pivots.analysis.variants import Direction, average, concept_weights, estimates, item_figures
+from semantic_pivots.analysis.variants import (
+    Direction,
+    average,
+    concept_weights,
+    control_estimates,
+    estimates,
+    item_figures,
+)
 from semantic_pivots.statistics import bootstrap_mean
 from semantic_pivots.tasks.translation import Item
 
@@ -34,20 +43,58 @@ def test_absent_candidates_take_no_part():
     short[:, :, :3] = given.summed[:, :, :3]
     tokens = np.where(np.isnan(short), np.nan, given.tokens)
     partial = Direction(given.items, short, tokens, given.bytes, given.draws, False, {})
-    for variant in ("paper", "sum", "per-byte", "mean-token", "pmi", "choice", "control:random-sources"):
+    for variant in ("paper", "sum", "per-byte", "mean-token", "pmi", "choice"):
         assert np.isfinite(item_figures(partial, variant, short.mean(1))).all()
+    control = control_estimates(partial, ["all"], {"c0": 0, "c1": 1}, 20)["all", "control:random-sources"]
+    assert control.n == 2
+    assert np.isfinite(control.sampled).all()
     probability = np.exp(short.mean(1) / tokens[:, 0])[:, :3]
     want = probability[:, 0] - probability[:, 1:].mean(1)
     assert item_figures(partial, "paper", short.mean(1)) == pytest.approx(want)
 
 
-def test_the_control_is_zero_where_the_score_is_not():
-    given = direction(400, effect=2.5)
-    concepts, weights = concept_weights([item.concept_id for item in given.items], 0, 500)
-    found = estimates(given, ["paper", "control:random-sources"], ["all"], concepts, weights)
-    assert found["all", "paper"].interval().low > 0
-    control = found["all", "control:random-sources"].interval()
-    assert control.low <= 0 <= control.high
+def skewed(seed: int, n: int = 150, effect: float = 1.0) -> Direction:
+    """Ten candidates of which one, any one, is high by chance; the source's are `effect` times as probable."""
+    rng = np.random.default_rng(seed)
+    items = [Item(f"i{k}", f"c{k}", "en", "fr", "s", "t", tuple("abcdefghi")) for k in range(n)]
+    probability = np.minimum(0.9, rng.lognormal(-7, 2.5, (n, 10)))
+    probability[:, 0] *= effect
+    summed = np.log(rng.uniform(0.01, 0.5, (n, 1, 10)))
+    ones = np.ones_like(summed)
+    return Direction(items, summed, ones, np.full(n, 6.0), np.zeros((n, 1), int), False, {}, probability)
+
+
+def test_a_controls_interval_covers_zero_as_often_as_it_says_on_skewed_figures():
+    concepts = {f"c{k}": k for k in range(150)}
+    inside = {"control:shuffled-targets": 0, "control:random-sources": 0}
+    for seed in range(400):
+        found = control_estimates(skewed(seed), ["all"], concepts, 300, seed)
+        for name in inside:
+            interval = found["all", name].interval()
+            inside[name] += interval.low <= 0 <= interval.high
+    assert all(count / 400 >= 0.93 for count in inside.values()), inside
+
+
+def test_a_control_that_a_model_can_answer_lies_outside_its_interval():
+    concepts = {f"c{k}": k for k in range(150)}
+    found = [control_estimates(skewed(seed, effect=6.0), ["all"], concepts, 300) for seed in range(20)]
+    outside = [f["all", "control:shuffled-targets"].interval().low > 0 for f in found]
+    assert np.mean(outside) >= 0.9
+
+
+def test_controls_of_a_stratum_are_those_of_its_items_and_average_over_directions():
+    given = skewed(1)
+    tagged = [replace(item, strata=("even",) if k % 2 == 0 else ()) for k, item in enumerate(given.items)]
+    concepts = {f"c{k}": k for k in range(150)}
+    found = control_estimates(replace(given, items=tagged), ["all", "even", "odd"], concepts, 100)
+    shuffled = given.shuffled
+    assert shuffled is not None
+    want = (shuffled[::2, 0] - shuffled[::2, 1:].mean(1)).mean()
+    assert found["even", "control:shuffled-targets"].value == pytest.approx(want)
+    assert found["even", "control:shuffled-targets"].n == 75
+    assert found["odd", "control:shuffled-targets"].n == 0
+    both = average([found["all", "control:shuffled-targets"]] * 2).interval()
+    assert both.low == pytest.approx(found["all", "control:shuffled-targets"].interval().low)
 
 
 def test_with_one_draw_the_interval_is_that_of_the_cluster_bootstrap():

@@ -18,13 +18,14 @@ import pyarrow.compute as pc
 from semantic_pivots import tables
 from semantic_pivots.analysis.variants import (
     ANSWERS,
+    SHUFFLED,
     VARIANTS,
     Direction,
     Estimate,
     average,
     concept_weights,
+    control_estimates,
     estimates,
-    item_figures,
 )
 from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError
@@ -35,10 +36,9 @@ from semantic_pivots.tasks.sentences import chrf_figures
 from semantic_pivots.tasks.translation import Item, Shots, answer, items_of
 from semantic_pivots.words import normalise
 
-VERSION = 1
+VERSION = 2
 SLICE_ITEMS = 200
 RESAMPLES = 2000
-SHUFFLED = "control:shuffled-targets"
 _CONTROL_MARK = " control"
 
 
@@ -263,8 +263,9 @@ def directions_of(
         if greedy:
             found = np.array([greedy[item.item_id] for item in members])
             linear = {name: found[:, :, k] for k, name in enumerate(ANSWERS)}
+        shuffled = None
         if any(item.item_id + _CONTROL_MARK in stored for item in members):
-            linear[SHUFFLED] = _control_figures(members, stored, arrays[0][0].shape[0])
+            shuffled = np.stack([_widen(_control(item, stored), width)[0] for item in members])
         directions[key] = Direction(
             members,
             np.stack([_widen(summed, width) for summed, _, _ in arrays]),
@@ -273,6 +274,7 @@ def directions_of(
             np.stack([draws for _, _, draws in arrays]),
             design.pool > 0 or design.shots == 0,
             linear,
+            shuffled,
         )
     return directions
 
@@ -286,7 +288,10 @@ def summarise(
     )
     tags = sorted({tag for direction in directions.values() for item in direction.items for tag in item.strata})
     found = {
-        key: estimates(direction, VARIANTS, ["all", *tags], concepts, weights, design.seed)
+        key: {
+            **estimates(direction, VARIANTS, ["all", *tags], concepts, weights, design.seed),
+            **control_estimates(direction, ["all", *tags], concepts, resamples, design.seed),
+        }
         for key, direction in directions.items()
     }
     rows = []
@@ -369,14 +374,10 @@ def _arrays(rows: Iterable[tuple[int, str, float, int]], item: Item) -> tuple[np
     return cells[..., 0], cells[..., 1], np.array(draws)
 
 
-def _control_figures(members: Sequence[Item], stored: dict, draws: int) -> np.ndarray:
-    """(n, draws) the paper figure of each item's shuffled target, of its one control draw in every column."""
-    figures = []
-    for item in members:
-        summed, tokens, numbers = _arrays(stored[item.item_id + _CONTROL_MARK], item)
-        single = Direction([item], summed[None], tokens[None], np.ones(1), numbers[None], False, {})
-        figures.append(item_figures(single, "paper", summed.mean(0)[None])[0])
-    return np.repeat(np.array(figures)[:, None], draws, axis=1)
+def _control(item: Item, stored: dict) -> np.ndarray:
+    """(1, candidates) probabilities per token of the item's shuffled target, of its one control draw."""
+    summed, tokens, _ = _arrays(stored[item.item_id + _CONTROL_MARK], item)
+    return np.exp(summed[:1] / tokens[:1])
 
 
 def _widen(cells: np.ndarray, width: int) -> np.ndarray:
