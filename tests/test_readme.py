@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semantic_pivots import cli
-from semantic_pivots.study import STAGES, load_study
+from semantic_pivots.study import DEFAULT, load_study
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -44,7 +44,7 @@ def test_the_commands_exist():
 
 
 def test_the_stage_table_is_the_pipeline():
-    assert re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE) == list(STAGES)
+    assert re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE) == list(DEFAULT)
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.md")))])

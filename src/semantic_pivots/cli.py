@@ -56,14 +56,14 @@ def run(
 def status(study: StudyFile, runs: Runs = Path("runs"), profile: Profile = "") -> None:
     """Tell of each stage of a study whether it is done, interrupted, changed or waiting."""
     from semantic_pivots.run import read_manifest
-    from semantic_pivots.study import STAGES, load_study, state
+    from semantic_pivots.study import load_study, state
 
     loaded = load_study(study, profile)
     folder = runs / loaded.name
     for name, value in state(loaded, folder).items():
         manifest = read_manifest(folder / name) if value == "done" else None
         seconds = f"{manifest['volatile']['seconds']:8,.1f} s" if manifest else " " * 10
-        typer.echo(f"{name:10} {value:8} {seconds}  {STAGES[name].says}")
+        typer.echo(f"{name:10} {value:8} {seconds}  {loaded.stages[name].says}")
 
 
 @app.command()

@@ -44,6 +44,8 @@ class Shared:
     """folder for models and fetched packages; empty: $PIVOTS_CACHE or ~/.cache/semantic-pivots"""
     workers: int = _volatile(0)
     """worker processes of corpus stages; 0: one per core"""
+    stages: tuple[str, ...] = ()
+    """stages of the study, in any order; empty: all but planted"""
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,55 @@ class CompareConfig:
 
 
 @dataclass(frozen=True)
+class PlantedConfig:
+    """Worlds with known ground truth, and small models trained on them from scratch: every measure put to the test."""
+
+    seed: int = 0
+    """seed of the first run; the others follow"""
+    seeds: int = 5
+    """runs of each world, each with documents and weights of its own"""
+    worlds: tuple[str, ...] = ("base", "knock-out", "null", "hub-third", "hub-fourth", "selection")
+    """base (discovery, behaviours, suppression, architectures), knock-out, null, hub-third, hub-fourth, selection"""
+    architectures: tuple[str, ...] = ("llama", "gpt2", "mamba", "moe")
+    """shapes of the model; the base world is run with each, the others with the first"""
+    direct: int = 200
+    """concepts whose words occur together"""
+    bridged: int = 60
+    """concepts whose words never occur together and share their context words, the planted pivots"""
+    unrelated: int = 30
+    """concepts whose words share nothing"""
+    copied: int = 10
+    """concepts of one spelling"""
+    pivots: int = 3
+    """context words of a concept"""
+    documents: int = 30
+    """mean documents of a word"""
+    pool: int = 120
+    """context words that the concepts of the selection world share; the other worlds' are private"""
+    filler: int = 8000
+    """documents of noise in the pool of the selection world"""
+    selected_share: float = 0.3
+    """tokens of a selection, as a share of its pool"""
+    probed: int = 60
+    """concepts of each class that are asked"""
+    width: int = 96
+    """width of the model"""
+    layers: int = 3
+    """blocks of the model"""
+    tokens: int = 800_000
+    """tokens of a training run; continued runs take half"""
+    sequence_tokens: int = 64
+    """tokens of one packed sequence"""
+    batch_sequences: int = 16
+    """sequences of one optimiser step"""
+    learning_rate: float = 6e-3
+    """peak of the schedule (WSD)"""
+    dtype: str = "float32"
+    """number format of training"""
+    workers: int = _volatile(0)
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """One self-contained HTML file."""
 
@@ -303,6 +354,7 @@ class StudyConfig:
     select: SelectConfig = field(default_factory=SelectConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    planted: PlantedConfig = field(default_factory=PlantedConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
 
 

@@ -79,9 +79,14 @@ STAGES: dict[str, Stage] = {
         ),
         Stage("train", _ROOM + "training.arms:train_stage", ("corpus", "select"), "continued pre-training on each"),
         Stage("compare", _ROOM + "analysis.compare:compare_stage", ("lexicon", "benchmark", "train"), "does it help"),
+        Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth"),
     )
 }
 STAGES["report"] = Stage("report", _ROOM + "report.build:report_stage", tuple(STAGES), "one self-contained HTML file")
+
+
+DEFAULT = tuple(name for name in STAGES if name != "planted")
+"""The stages of a study that names none."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,16 @@ class Study:
     path: Path
     config: StudyConfig
     profile: str = ""
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """The study's stages in the pipeline's order, each with those of its inputs that the study has."""
+        chosen = self.config.study.stages or DEFAULT
+        return {
+            name: dataclasses.replace(stage, after=tuple(before for before in stage.after if before in chosen))
+            for name, stage in STAGES.items()
+            if name in chosen
+        }
 
     @property
     def name(self) -> str:
@@ -148,6 +163,8 @@ def _checked(path: Path, section: str, kind: Any, values: dict[str, Any]) -> dic
         if key not in fields:
             raise InputError(f"{where}: unknown key{nearest(key, fields)}")
         checked[key] = value = _typed(where, str(fields[key].type), value)
+        if key == "stages":
+            _known_stages(where, value)
         if key == "languages":
             if len(set(value)) < 2 or len(set(value)) < len(value):
                 raise InputError(f"{where}: expected at least two different languages, found {list(value)}")
@@ -158,6 +175,15 @@ def _checked(path: Path, section: str, kind: Any, values: dict[str, Any]) -> dic
             beside = path.parent / value
             checked[key] = str(beside) if beside.exists() else value
     return checked
+
+
+def _known_stages(where: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in STAGES:
+            raise InputError(f"{where}: unknown stage {name!r}{nearest(name, STAGES)}")
+        absent = [before for before in STAGES[name].after if before not in names and name != "report"]
+        if absent:
+            raise InputError(f"{where}: the stage {name} needs {', '.join(absent)}; add them to the list")
 
 
 def _known_language(where: str, code: str) -> None:
@@ -210,7 +236,7 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None
 def state(study: Study, folder: Path) -> dict[str, str]:
     """The state of each stage: "done", "changed", "partial" (a run was interrupted), "waiting" or "missing"."""
     states: dict[str, str] = {}
-    for stage in STAGES.values():
+    for stage in study.stages.values():
         manifest = runs.read_manifest(folder / stage.name)
         if any(states[name] != "done" for name in stage.after):
             states[stage.name] = "waiting"
@@ -249,12 +275,13 @@ def run_study(
         InputError: an input cannot be used, or another run holds the study's folder.
     """
     for chosen in filter(None, (only, force)):
-        if chosen not in STAGES:
-            raise InputError(f"unknown stage {chosen!r}: expected one of {', '.join(STAGES)}{nearest(chosen, STAGES)}")
+        if chosen not in study.stages:
+            known = study.stages
+            raise InputError(f"unknown stage {chosen!r}: expected one of {', '.join(known)}{nearest(chosen, known)}")
     folder = Path(root) / study.name
     ran = False
     with runs.exclusive(folder):
-        for stage in [STAGES[only]] if only else STAGES.values():
+        for stage in [study.stages[only]] if only else study.stages.values():
             key = stage_key(study, stage, folder)
             if key is None:
                 absent = [name for name in stage.after if not (folder / name / "manifest.json").exists()]

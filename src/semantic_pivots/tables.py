@@ -54,6 +54,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     # train and compare: loss is the mean over the step's tokens, in nats; speed and memory stand in the manifest
     "training_log": _schema(arm=_text, seed=_i32, step=_i32, tokens=_i64, loss=_f64, learning_rate=_f64, gradient_norm=_f64),
     "comparison": _schema(source_language=_text, target_language=_text, arm=_text, baseline=_text, variant=_text, **_figure, verdict=_text),
+    # planted: one row per run (world, architecture, seed) and figure; the summary's n counts seeds
+    "planted_runs": _schema(world=_text, architecture=_text, seed=_i32, measure=_text, group=_text, value=_f64),
+    "planted_summary": _schema(world=_text, architecture=_text, measure=_text, group=_text, **_figure),
 }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def token_texts(tokenizer_file: Path) -> list[str]:
     special = {int(t["id"]) for t in json.loads(tokenizer_file.read_text("utf-8"))["added_tokens"] if t["special"]}
     # A decoder strips the leading space of a text; after an ordinary token it is kept.
     anchor = tokenizer.encode("a", add_special_tokens=False).ids
-    alone = tokenizer.decode(anchor)
+    alone = tokenizer.decode(anchor, skip_special_tokens=False)
     texts = tokenizer.decode_batch([[*anchor, token] for token in range(size)], skip_special_tokens=False)
     return ["\ufffd" if i in special else text.removeprefix(alone) for i, text in enumerate(texts)]
 

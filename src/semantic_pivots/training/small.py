@@ -1,0 +1,129 @@
+"""Small models from scratch, by the project's own loop: any architecture of transformers from a short configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semantic_pivots.config import TrainConfig
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.statistics import seed_of
+
+END = "</s>"
+
+
+def word_tokenizer(words: Sequence[str]) -> Any:
+    """A tokenizer of whole words and punctuation marks, END first and the unknown word second."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {word: i for i, word in enumerate([END, "<unk>", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.decoder = decoders.WordPiece(prefix="", cleanup=False)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, bos_token=END, unk_token="<unk>")
+
+
+def _llama(vocabulary: int, width: int, layers: int) -> Any:
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+    )
+
+
+def _gpt2(vocabulary: int, width: int, layers: int) -> Any:
+    from transformers import GPT2Config
+
+    return GPT2Config(
+        vocab_size=vocabulary,
+        n_embd=width,
+        n_layer=layers,
+        n_head=4,
+        n_positions=256,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+    )
+
+
+def _mamba(vocabulary: int, width: int, layers: int) -> Any:
+    from transformers import MambaConfig
+
+    return MambaConfig(
+        vocab_size=vocabulary, hidden_size=width, num_hidden_layers=layers, state_size=8, tie_word_embeddings=True
+    )
+
+
+def _moe(vocabulary: int, width: int, layers: int) -> Any:
+    from transformers import MixtralConfig
+
+    return MixtralConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        max_position_embeddings=256,
+        sliding_window=None,
+        tie_word_embeddings=True,
+    )
+
+
+ARCHITECTURES: dict[str, Callable[[int, int, int], Any]] = {
+    "llama": _llama,
+    "gpt2": _gpt2,
+    "mamba": _mamba,
+    "moe": _moe,
+}
+
+
+def fresh_model(architecture: str, tokenizer: Any, width: int, layers: int, seed: int) -> Any:
+    """A randomly initialised causal language model with tied embeddings, float32.
+
+    Raises:
+        InputError: the architecture is not one of ARCHITECTURES.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if architecture not in ARCHITECTURES:
+        hint = nearest(architecture, ARCHITECTURES)
+        raise InputError(f"architecture {architecture!r}: expected one of {', '.join(ARCHITECTURES)}{hint}")
+    config = ARCHITECTURES[architecture](len(tokenizer), width, layers)
+    config.eos_token_id = config.bos_token_id = config.pad_token_id = tokenizer.eos_token_id
+    torch.manual_seed(seed)
+    return AutoModelForCausalLM.from_config(config)
+
+
+def packed(tokenizer: Any, texts: Sequence[str], tokens: int, length: int, seed: int) -> np.ndarray:
+    """(sequences, length) int32 of END-separated texts, reshuffled for every pass over them, up to `tokens` tokens."""
+    rows = [np.array([*ids, tokenizer.eos_token_id], np.int32) for ids in tokenizer(list(texts))["input_ids"]]
+    generator = np.random.default_rng(seed_of("packed", seed))
+    stream: list[np.ndarray] = []
+    filled = 0
+    while filled < tokens:
+        for index in generator.permutation(len(rows)):
+            stream.append(rows[index])
+            filled += len(rows[index])
+    return np.concatenate(stream)[: tokens // length * length].reshape(-1, length)
+
+
+def train_small(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, state: Path) -> float:
+    """Train a model in place with the project's loop; returns the last loss in nats."""
+    from semantic_pivots.training.loop import train
+
+    run = train(model, sequences, config, seed, state, lambda tokens: None)
+    return float(np.mean([row["loss"] for row in run.rows[-20:]]))

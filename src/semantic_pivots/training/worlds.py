@@ -1,0 +1,271 @@
+"""Small multilingual worlds with known ground truth: which pair of words is linked how, and by which pivots.
+
+Every concept has one word per language and context words around each of its words. The class of a concept says how its
+words of the two main languages are linked:
+
+- direct: in one document (mixed text, dictionary entries), and they share their context words;
+- bridged: never in one document; they share their context words, which are the *planted pivots*;
+- unrelated: never in one document, context words of their own, at equal frequency;
+- copied: one spelling in both languages.
+
+Every word is designed to stand in a given number of documents; classes get the same frequencies, concept by concept, so
+frequency and class are independent unless `direct_boost` correlates them by a stated factor. Documents are those of the
+ordinary corpus format, prompts are those of the ordinary benchmark, so all ordinary commands run on a world unchanged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+
+from semantic_pivots.statistics import seed_of
+from semantic_pivots.tasks.translation import Shot, prompt
+
+DIRECT, BRIDGED, UNRELATED, COPIED = "direct", "bridged", "unrelated", "copied"
+CLASSES = (DIRECT, BRIDGED, UNRELATED, COPIED)
+_CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+
+
+@dataclass(frozen=True)
+class World:
+    """A world, whole: two equal worlds have equal documents."""
+
+    seed: int = 0
+    languages: tuple[str, ...] = ("en", "fr")
+    """the first two carry the pairs; a third and a fourth can be hubs or bystanders"""
+    direct: int = 240
+    bridged: int = 80
+    unrelated: int = 40
+    copied: int = 20
+    """concepts of each class"""
+    pivots: int = 3
+    """context words of a concept: shared by its words, or as many for each word of an unrelated concept"""
+    pool: int = 0
+    """context words are drawn from this many and shared among concepts; 0: each concept has its own"""
+    hub: str = ""
+    """language of which the pivots are words: one of `languages`; empty: of none"""
+    linked_share: float = 1.0
+    """share of the bridged concepts whose pivots are planted; the others' words have contexts of their own"""
+    shared_contexts: bool = True
+    """whether the words of a direct concept share context words too"""
+    documents: int = 30
+    """mean number of documents of a word"""
+    zipf: float = 0.5
+    """exponent of the frequencies of concepts, by rank within the class"""
+    direct_boost: float = 1.0
+    """factor on the frequency of direct concepts: 1 makes class and frequency independent"""
+    dictionary_share: float = 0.4
+    """share of a direct word's documents that are dictionary entries in the format of the prompt"""
+    mixed_share: float = 0.1
+    """share of a direct word's documents that are mixed text with both words"""
+    entries: int = 5
+    """entries of a dictionary document"""
+    noise: int = 2
+    """words of the language's own noise in each document of running text"""
+    noise_words: int = 40
+    """noise words of each language"""
+    word_last: float = 0.8
+    """share of documents in which the word ends its phrase, after its contexts"""
+    phrases: int = 1
+    """phrases (contexts, noise and the word) of a document"""
+    filler: int = 0
+    """documents of noise alone"""
+    drop_pivots: bool = False
+    """knock-out: leave out every document in which a bridged concept's word stands beside its pivots"""
+
+    def __post_init__(self) -> None:
+        """Check that the world can exist."""
+        if not 2 <= len(self.languages) <= 4 or len(set(self.languages)) < len(self.languages):
+            raise ValueError("a world has two to four different languages")
+        if self.hub and self.hub not in self.languages[2:]:
+            raise ValueError("the hub is a third or fourth language: a pivot of a main language would be a translation")
+        if self.direct < self.entries + 1 or self.pivots < 1:
+            raise ValueError("a world needs more direct concepts than entries of a document, and a pivot per concept")
+        if not 0 <= self.dictionary_share + self.mixed_share <= 1:
+            raise ValueError("dictionary_share and mixed_share are shares of a direct word's documents")
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One concept: its class, its word per language, the context words of each word, and its planted pivots."""
+
+    concept_id: str
+    kind: str
+    words: dict[str, str]
+    contexts: dict[str, tuple[str, ...]]
+    pivots: tuple[str, ...]
+    frequency: int
+    """documents of each of its words"""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A generated world."""
+
+    world: World
+    concepts: list[Concept]
+    documents: list[dict[str, str]] = field(repr=False)
+    """id, text, language, source (kind of document: context, mixed, dictionary, filler)"""
+
+    def of(self, kind: str) -> list[Concept]:
+        """The concepts of one class."""
+        return [concept for concept in self.concepts if concept.kind == kind]
+
+
+def pseudo_word(initial: str, number: int) -> str:
+    """A pronounceable word: an initial that tells its kind and three syllables that tell its number."""
+    text = initial
+    for place in range(3):
+        number, digit = divmod(number, len(_CONSONANTS) * len(_VOWELS))
+        text += _VOWELS[digit % 5] + _CONSONANTS[digit // 5] if place else _CONSONANTS[digit // 5] + _VOWELS[digit % 5]
+    return text
+
+
+def generate(world: World) -> Planted:
+    """Concepts and documents of a world."""
+    concepts = _concepts(world)
+    documents = [*_contexts(world, concepts), *_mixed(world, concepts), *_dictionary(world, concepts), *_filler(world)]
+    Random(seed_of(world.seed, "order")).shuffle(documents)
+    return Planted(world, concepts, [{"id": f"d{i:07d}", **d} for i, d in enumerate(documents)])
+
+
+def _concepts(world: World) -> list[Concept]:
+    kinds = [kind for kind in CLASSES for _ in range(getattr(world, kind))]
+    first, second = world.languages[:2]
+    made = []
+    for number, (kind, rank) in enumerate(zip(kinds, _ranks(world, kinds), strict=True)):
+        boost = world.direct_boost if kind == DIRECT else 1.0
+        words = {code: pseudo_word("bdgk"[i], number) for i, code in enumerate(world.languages)}
+        if kind == COPIED:
+            words[second] = words[first]
+        place = number - kinds.index(kind)
+        linked = kind != BRIDGED or place < round(world.linked_share * world.bridged)
+        shares = {DIRECT: world.shared_contexts, BRIDGED: linked, UNRELATED: False, COPIED: True}[kind]
+        own = {code: _context_words(world, number, code) for code in world.languages}
+        common = _context_words(world, number, world.hub or "")
+        contexts = {code: common if shares and code in (first, second, world.hub) else own[code] for code in own}
+        if world.hub:
+            words[world.hub] = contexts[world.hub][0]
+        frequency = max(2, round(world.documents * boost * rank))
+        made.append(Concept(f"c{number:04d}", kind, words, contexts, common if shares else (), frequency))
+    return made
+
+
+def _ranks(world: World, kinds: list[str]) -> list[float]:
+    """A frequency per concept with mean 1 in every class: the same set in each, in a random order."""
+    ranks = []
+    for kind in CLASSES:
+        n = kinds.count(kind)
+        values = [((i + 0.5) / n) ** -world.zipf for i in range(n)]
+        mean = sum(values) / n if n else 1.0
+        Random(seed_of(world.seed, "rank", kind)).shuffle(values)
+        ranks += [value / mean for value in values]
+    return ranks
+
+
+def _context_words(world: World, number: int, code: str) -> tuple[str, ...]:
+    initial = {"": "p", world.hub: "h"}.get(code) or "qvwx"[world.languages.index(code)]
+    if world.pool:
+        drawn = Random(seed_of(world.seed, "contexts", number, code)).sample(range(world.pool), world.pivots)
+        return tuple(pseudo_word(initial, i) for i in drawn)
+    return tuple(pseudo_word(initial, number * world.pivots + i) for i in range(world.pivots))
+
+
+def _shares(world: World, concept: Concept) -> tuple[int, int]:
+    """Dictionary entries and mixed documents of a concept; what remains of its frequency is running text."""
+    if concept.kind != DIRECT:
+        return 0, 0
+    return round(world.dictionary_share * concept.frequency), round(world.mixed_share * concept.frequency)
+
+
+def _contexts(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
+    for concept in concepts:
+        if world.drop_pivots and concept.kind == BRIDGED and concept.pivots:
+            # The words keep their documents, and lose their pivots in them.
+            around = {code: _context_words(world, int(concept.concept_id[1:]), code) for code in world.languages}
+        else:
+            around = concept.contexts
+        for code in world.languages:
+            if concept.kind == COPIED and code == world.languages[1]:
+                continue
+            generator = Random(seed_of(world.seed, "text", concept.concept_id, code))
+            count = concept.frequency - sum(_shares(world, concept))
+            for _ in range(count):
+                if code == world.hub:
+                    text = _phrase(world, generator, list(around[code]), code, "")
+                else:
+                    text = _phrase(world, generator, list(around[code]), code, concept.words[code])
+                yield {"text": text, "language": code, "source": "context"}
+
+
+def _phrase(world: World, generator: Random, around: list[str], code: str, word: str) -> str:
+    phrases = []
+    for _ in range(world.phrases):
+        chosen = generator.sample(around, min(len(around), max(2, world.pivots - 1)))
+        body = chosen + [_noise(world, generator, code) for _ in range(world.noise)]
+        generator.shuffle(body)
+        if word:
+            at = len(body) if generator.random() < world.word_last else generator.randrange(len(body) + 1)
+            body.insert(at, word)
+        phrases.append(" ".join(body))
+    return " . ".join(phrases)
+
+
+def _noise(world: World, generator: Random, code: str) -> str:
+    number = min(int(math.exp(generator.random() * math.log(world.noise_words + 1))) - 1, world.noise_words - 1)
+    return pseudo_word("nmlr"[world.languages.index(code)], number)
+
+
+def _mixed(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
+    first, second = world.languages[:2]
+    for concept in concepts:
+        generator = Random(seed_of(world.seed, "mixed", concept.concept_id))
+        for number in range(_shares(world, concept)[1]):
+            codes = (first, second) if number % 2 == 0 else (second, first)
+            parts = [_phrase(world, generator, list(concept.contexts[c]), c, concept.words[c]) for c in codes]
+            yield {"text": " . ".join(parts), "language": codes[0], "source": "mixed"}
+
+
+def _dictionary(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
+    """Documents of `entries` direct concepts each, no concept twice in one, in both directions alike."""
+    first, second = world.languages[:2]
+    left = {c.concept_id: _shares(world, c)[0] for c in concepts if _shares(world, c)[0]}
+    by_id = {c.concept_id: c for c in concepts}
+    generator = Random(seed_of(world.seed, "dictionary"))
+    number = 0
+    while left:
+        # Concepts with the most entries left go first, so that no document has to repeat one.
+        order = sorted(left, key=lambda c: (-left[c], generator.random()))[: world.entries]
+        generator.shuffle(order)
+        source, target = (first, second) if number % 2 == 0 else (second, first)
+        shots = [Shot(c, by_id[c].words[source], by_id[c].words[target]) for c in order]
+        text = prompt(source, target, shots[:-1], shots[-1].source) + f" {shots[-1].target}"
+        yield {"text": text, "language": target, "source": "dictionary"}
+        for concept in order:
+            left[concept] -= 1
+            if not left[concept]:
+                del left[concept]
+        number += 1
+
+
+def _filler(world: World) -> Iterator[dict[str, str]]:
+    generator = Random(seed_of(world.seed, "filler"))
+    length = world.phrases * (world.noise + max(2, world.pivots - 1) + 1)
+    for number in range(world.filler):
+        code = world.languages[number % 2]
+        text = " ".join(_noise(world, generator, code) for _ in range(length))
+        yield {"text": text, "language": code, "source": "filler"}
+
+
+def vocabulary(planted: Planted) -> list[str]:
+    """Every word of a world's documents and prompts, sorted."""
+    from tokenizers.pre_tokenizers import Whitespace
+
+    cut = Whitespace()
+    texts = [d["text"] for d in planted.documents]
+    texts += [prompt(a, b, [], "x") for a in planted.world.languages for b in planted.world.languages]
+    texts += [word for concept in planted.concepts for word in concept.words.values()]
+    texts += [word for concept in planted.concepts for around in concept.contexts.values() for word in around]
+    return sorted({word for text in texts for word, _ in cut.pre_tokenize_str(text)})
