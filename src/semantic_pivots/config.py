@@ -291,13 +291,13 @@ class PlantedConfig:
     """base (discovery, behaviours, suppression, architectures), knock-out, null, hub-third, hub-fourth, selection"""
     architectures: tuple[str, ...] = ("llama", "gpt2", "mamba", "moe")
     """shapes of the model; the base world is run with each, the others with the first"""
-    direct: int = 200
+    direct: int = 300
     """concepts whose words occur together"""
-    bridged: int = 60
+    bridged: int = 80
     """concepts whose words never occur together and share their context words, the planted pivots"""
-    unrelated: int = 30
+    unrelated: int = 40
     """concepts whose words share nothing"""
-    copied: int = 10
+    copied: int = 20
     """concepts of one spelling"""
     pivots: int = 3
     """context words of a concept"""
@@ -315,14 +315,14 @@ class PlantedConfig:
     """width of the model"""
     layers: int = 3
     """blocks of the model"""
-    tokens: int = 800_000
-    """tokens of a training run; continued runs take half"""
+    tokens: int = 1_000_000
+    """tokens of a training run; continued runs take a quarter"""
     sequence_tokens: int = 64
     """tokens of one packed sequence"""
     batch_sequences: int = 16
     """sequences of one optimiser step"""
-    learning_rate: float = 6e-3
-    """peak of the schedule (WSD)"""
+    learning_rate: float = 5e-3
+    """peak of the schedule (cosine)"""
     dtype: str = "float32"
     """number format of training"""
     workers: int = _volatile(0)

@@ -104,7 +104,6 @@ def _settings(config: PlantedConfig, tokens: int) -> TrainConfig:
         batch_sequences=config.batch_sequences,
         micro_batch_sequences=config.batch_sequences,
         learning_rate=config.learning_rate,
-        schedule="wsd",
         warmup_share=0.05,
         dtype=config.dtype,
         checkpoint_tokens=max(tokens, 1) * 10,  # a run is short and is repeated whole
@@ -536,7 +535,7 @@ def _run_knock_out(config: PlantedConfig, seed: int, architecture: str) -> list[
     for name, documents in (("added", worlds.generate(whole).documents), ("none added", it.planted.documents)):
         model = copy.deepcopy(it.model)
         texts = [d["text"] for d in documents]
-        _train(model, it.tokenizer, texts, config, config.tokens // 2, seed + 1000)
+        _train(model, it.tokenizer, texts, config, config.tokens // 4, seed + 1000)
         after = _translation(Trained(it.planted, model, it.tokenizer), config)
         for f in after:
             change = f["value"] - before[f["group"]]
@@ -589,7 +588,7 @@ def _run_selection(config: PlantedConfig, seed: int, architecture: str) -> list[
         texts = [d["text"] for d in pool if d["id"] in chosen[name]]
         carried = sum(d["source"] == "context" for d in pool if d["id"] in chosen[name]) / max(len(texts), 1)
         model = _train(
-            copy.deepcopy(it.model), it.tokenizer, texts + dictionary, config, config.tokens // 2, seed + 2000
+            copy.deepcopy(it.model), it.tokenizer, texts + dictionary, config, config.tokens // 4, seed + 2000
         )
         after = float(np.exp(Trained(it.planted, model, it.tokenizer).logprobs(held)).mean())
         figures.append(
