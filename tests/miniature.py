@@ -76,7 +76,7 @@ def write(folder: Path) -> Path:
     generator = random.Random(5)
     rows = [line.split("\t") for line in WORDS.splitlines()[1:]]
     documents = []
-    for number in range(400):
+    for number in range(800):
         # A topic's documents hold words of the concepts that share its place in the list: topics are hubs.
         topic = generator.randrange(len(TOPICS))
         near = [rows[(topic + step) % len(rows)] for step in range(4)]

@@ -89,6 +89,16 @@ def keys(section: Annotated[str, typer.Argument(help="one section; none: all", s
         typer.echo(line)
 
 
+@app.command()
+def planted(study: StudyFile = Path("studies/planted.toml"), runs: Runs = Path("runs"), profile: Profile = "") -> None:
+    """Run a study of planted worlds and print what each measure says where the truth is known."""
+    from semantic_pivots.report.summary import print_summary
+    from semantic_pivots.study import load_study, run_study
+
+    loaded = load_study(study, profile)
+    print_summary(run_study(loaded, runs, "planted", say=lambda line: typer.echo(line, err=True)))
+
+
 app.command()(corpus_count.count)
 app.command()(corpus_count.discover)
 app.add_typer(lexicon.app, name="lexicon")

@@ -194,12 +194,15 @@ class GraphConfig:
     """The token co-occurrence graph and its pivot set (METHOD §6)."""
 
     seed: int = 0
-    criterion: str = "degree-fdr"
-    """degree-fdr (degree above a configuration-model null) or fixed-count (published manner)"""
+    criterion: str = "bridge-fdr"
+    """bridge-fdr (concepts joined across languages beyond chance), degree-fdr (degree above a configuration-model
+    null) or fixed-count (published manner)"""
+    documents: int = 2000
+    """documents drawn per word under bridge-fdr"""
     false_discovery_rate: float = 0.01
     """expected share of tokens in the pivot set that are no hubs (Benjamini-Hochberg)"""
-    min_ratio: float = 1.25
-    """least ratio of a hub's neighbours, all and words of two languages, to those of the configuration model"""
+    min_ratio: float = 2.0
+    """least ratio of what a pivot joins (concepts, or under degree-fdr neighbours) to what chance gives"""
     min_count: int = 3
     """documents that make an edge under fixed-count"""
     top_neighbours: int = 20
@@ -216,6 +219,8 @@ class SelectConfig:
     """tokens of each selection"""
     selections: tuple[str, ...] = ("pivot-rich", "random")
     """pivot-rich, random, language-matched, bilingual, parallel, dsir"""
+    min_tokens: int = 20
+    """documents shorter than this come last in pivot-rich: a share of few tokens means little"""
     exclude_pairs: bool = False
     """leave out documents that contain both words of a benchmark item"""
     workers: int = _volatile(0)
@@ -303,7 +308,7 @@ class PlantedConfig:
     """context words of a concept"""
     documents: int = 30
     """mean documents of a word"""
-    pool: int = 120
+    pool: int = 300
     """context words that the concepts of the selection world share; the other worlds' are private"""
     filler: int = 8000
     """documents of noise in the pool of the selection world"""

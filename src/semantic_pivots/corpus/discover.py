@@ -227,7 +227,7 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     items = inputs.table("items").to_pylist()
     spellings, _ = benchmark_words(inputs.table("items"))
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
-    make = _paper if config.form == "paper" else _default
+    make = _paper if config.form == "paper" else surroundings_of
     around = make(inputs, spellings, texts, work, config)
     counts = scratch(len(texts), max(len(drawn) for drawn in around.draws.values()))
     surplus: dict[Word, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
@@ -244,7 +244,7 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     return {"pivots": _rank(items, surplus, texts, config)}
 
 
-def _default(
+def surroundings_of(
     inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig
 ) -> Surroundings:
     """Distinct documents that contain the word, against the whole corpus; one pass, keeping drawn documents only."""

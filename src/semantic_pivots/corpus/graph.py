@@ -133,8 +133,12 @@ def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa
     Raises:
         InputError: an unknown criterion, or no token is a pivot under it.
     """
+    if config.criterion == "bridge-fdr":
+        from semantic_pivots.corpus.bridges import bridge_set
+
+        return bridge_set(config, inputs, work)
     if config.criterion not in ("degree-fdr", "fixed-count"):
-        raise InputError(f"[graph] criterion = {config.criterion!r}: expected degree-fdr or fixed-count")
+        raise InputError(f"[graph] criterion = {config.criterion!r}: expected bridge-fdr, degree-fdr or fixed-count")
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
     starts, tokens, frequency = load_distinct(inputs, len(texts))
     languages = sorted({row["language"] for row in inputs.table("words").select(["language"]).to_pylist()})

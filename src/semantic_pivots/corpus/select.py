@@ -46,9 +46,9 @@ def take(order: np.ndarray, n_tokens: np.ndarray, budget: int) -> np.ndarray:
 
 
 def pivot_rich(scores: dict[str, np.ndarray], budget: int, hashes: np.ndarray) -> np.ndarray:
-    """Documents with the largest share of pivot tokens; under 20 tokens a share means little: those come last."""
+    """Documents with the largest share of pivot tokens; those that are too short to tell come last."""
     share = scores["pivot_tokens"] / np.maximum(scores["n_tokens"], 1)
-    share = np.where(scores["n_tokens"] >= 20, share, -1.0)
+    share = np.where(scores["long"], share, -1.0)
     return take(np.lexsort((hashes, -share)), scores["n_tokens"], budget)
 
 
@@ -156,6 +156,7 @@ def _scores(inputs: Inputs, config: SelectConfig) -> tuple[dict[str, np.ndarray]
     if matching:
         met = [e for e in extra if e is not None]
         scores |= {name: np.concatenate([e[name] for e in met]) for name in met[0]}
+    scores["long"] = scores["n_tokens"] >= config.min_tokens
     scores["allowed"] = ~scores["holds_pair"] if config.exclude_pairs else np.ones(whole.num_rows, dtype=np.bool_)
     return scores, tables
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from semantic_pivots.config import ReportConfig
-from semantic_pivots.report import figures, figures_corpus, findings
+from semantic_pivots.report import figures, figures_corpus, figures_planted, findings
 from semantic_pivots.report.html import Section, render
 from semantic_pivots.report.panel import Numbers, Panel
 from semantic_pivots.tables import SCHEMAS
@@ -35,17 +35,18 @@ def report_stage(config: ReportConfig, inputs: Inputs, work: Work) -> dict[str, 
     The bytes depend on the tables and the configuration only: no identifiers drawn at random, no time of day.
     """
     tables = existing_tables(inputs)
-    page = build(config, tables)
+    page = build(config, tables, inputs.stages())
     temporary = work.out / f".{FILE}.tmp"
     temporary.write_text(page, "utf-8")
     os.replace(temporary, work.out / FILE)
     work.note("report_bytes", len(page.encode()))
-    work.note("stages_missing", [s.stage for s in sections(config, tables) if not s.panels])
+    shown = sections(config, tables, inputs.stages())
+    work.note("stages_missing", [section.stage for section in shown if not section.panels])
     return {}
 
 
-def build(config: ReportConfig, tables: Tables) -> str:
-    """The page as one string, from the tables that exist."""
+def build(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -> str:
+    """The page as one string, from the tables that exist; `stages` are those of the study, none: all."""
     provenance = Numbers(
         ("table", "rows", "columns"), tuple((n, t.num_rows, ", ".join(t.column_names)) for n, t in tables.items())
     )
@@ -53,11 +54,13 @@ def build(config: ReportConfig, tables: Tables) -> str:
         f"A study of {', '.join(config.languages)}: how words cross languages, by which mechanism, "
         "and which documents teach it."
     )
-    return render(f"Study “{config.name}”", subtitle, findings.answers(tables), sections(config, tables), provenance)
+    return render(
+        f"Study “{config.name}”", subtitle, findings.answers(tables), sections(config, tables, stages), provenance
+    )
 
 
-def sections(config: ReportConfig, tables: Tables) -> list[Section]:
-    """One section per stage, in the order of the study; a stage that is missing says so."""
+def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -> list[Section]:
+    """One section per stage of the study, in its order; a stage that is missing says so."""
     order, get = config.languages, tables.get
 
     def section(
@@ -73,7 +76,7 @@ def sections(config: ReportConfig, tables: Tables) -> list[Section]:
             stage, title, lede, made, "" if made else "This stage ran and found nothing to show: a table is empty."
         )
 
-    return [
+    made = [
         section(
             "lexicon",
             "Lexicon",
@@ -166,4 +169,15 @@ def sections(config: ReportConfig, tables: Tables) -> list[Section]:
             figures_corpus.compare_panels,
             order,
         ),
+        section(
+            "planted",
+            "Planted worlds",
+            "Small models trained on corpora in which it is known how each pair of words is linked.",
+            ("planted_summary",),
+            figures_planted.planted_panels,
+        ),
     ]
+    # A study of planted worlds alone has no other stage; any other study has all of them, present or missing.
+    if "planted" in stages:
+        return [one for one in made if one.stage in stages]
+    return [one for one in made if one.stage != "planted"]

@@ -21,10 +21,13 @@ Tables = Mapping[str, pa.Table]
 HOW_WELL = "How well does the model carry words across languages?"
 MECHANISM = "By which mechanism?"
 DOCUMENTS = "Which documents would teach it more?"
+GROUND_TRUTH = "What do the measures say where the truth is known?"
 
 
 def answers(tables: Tables) -> tuple[Answer, ...]:
     """The answers, in the order of the questions."""
+    if "planted_summary" in tables and "score_summary" not in tables:
+        return (Answer(GROUND_TRUTH, tuple(_planted(tables["planted_summary"]))),)
     return (
         Answer(HOW_WELL, tuple(_how_well(tables)) or ("No scores yet: the stage score has not run.",)),
         Answer(
@@ -147,3 +150,31 @@ def _sentence(row: dict) -> str:
         if row["value"] > 0
         else "This is worse, and distinguishable from zero."
     )
+
+
+def _planted(summary: pa.Table) -> Iterable[str]:
+    rows = {(r["world"], r["measure"], r["group"]): r for r in reversed(_finite(summary.to_pylist()))}
+
+    def said(world: str, measure: str, group: str) -> str | None:
+        row = rows.get((world, measure, group))
+        return _said(row) if row else None
+
+    for text, key in (
+        ("P(target) of direct pairs: {}.", ("base", "P(target)", "direct")),
+        ("P(target) of pairs bridged by pivots only: {}.", ("base", "P(target)", "bridged")),
+        ("P(target) of unrelated pairs: {}.", ("base", "P(target)", "unrelated")),
+        (
+            "Without the pivots' documents, bridged pairs change by this much more than direct ones: {}.",
+            ("knock-out", "difference in differences, knock-out", "bridged less direct"),
+        ),
+        ("The paper's rule finds bridged pairs with F1 {}.", ("base", "F1 of bridged, rule paper", "logit")),
+        ("Without any pivots the published AUC is {}.", ("null", "AUC without pivots", "raw")),
+        ("Given the final confidence it is {}.", ("null", "AUC without pivots", "given final confidence")),
+        (
+            "Pivot-rich selection against random, held-out bridged pairs: {}.",
+            ("selection", "gain of pivot-rich", "over random"),
+        ),
+    ):
+        found = said(*key)
+        if found:
+            yield text.format(found)

@@ -32,6 +32,7 @@ TABLES = {
     "select": ("selection",),
     "train": ("training_log",),
     "compare": ("comparison",),
+    "planted": ("planted_summary",),
 }
 """The tables behind the lines of each stage."""
 
@@ -77,9 +78,12 @@ def lines(tables: Tables) -> list[Line]:
         "select": _select,
         "train": _train,
         "compare": _compare,
+        "planted": _planted,
     }
     out: list[Line] = []
-    for stage, make in makers.items():
+    # planted worlds are a study of their own, in which no other stage is missing, and missing in no other
+    alone = "planted_summary" in tables and "concepts" not in tables
+    for stage, make in ((s, m) for s, m in makers.items() if (s == "planted") is alone):
         if not any(name in tables for name in TABLES[stage]):
             out.append(Line(stage, "has not run", MISSING))
             continue
@@ -250,3 +254,10 @@ def _plain(difference: Interval) -> str:
     if not difference.excludes_zero:
         return "no difference shown"
     return "better" if difference.value > 0 else "worse"
+
+
+def _planted(summary: pa.Table) -> list[Line]:
+    return [
+        Line("planted", f"{r['world']}, {r['architecture']}: {r['measure']}, {r['group']}", interval(r))
+        for r in summary.to_pylist()
+    ]

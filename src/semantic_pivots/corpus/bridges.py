@@ -1,0 +1,135 @@
+"""The pivot set as bridges: tokens that join both words of more concepts than chance would have them join.
+
+A degree in the token graph says that a token meets many others. In planted worlds the planted pivots have *fewer*
+neighbours than a random graph gives them, since text keeps to its topic (docs/findings.md). Here a token is joined to
+a word when the word's documents hold it significantly more often than the corpus does. A token joined to a words of one
+language and b of another bridges a x b / N of N concepts by chance; a pivot bridges more, at a false-discovery rate
+over all tokens. Concepts and languages are the study's own, so neither the size of the corpus nor that of the
+vocabulary sets the bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots.config import DiscoverConfig, GraphConfig
+from semantic_pivots.corpus.count import Word
+from semantic_pivots.corpus.discover import Surroundings, is_piece, scratch, surround, surroundings_of, token_texts
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import Inputs, Work
+
+_LEAST_DOCUMENTS, _LEAST_LIFT, _LEVEL = 3, 2.0, 1e-3
+
+
+def joined_tokens(around: Surroundings, word: Word, counts: np.ndarray, texts: Sequence[str]) -> tuple:
+    """Tokens (int32) joined to a word, and the drawn documents (int64) that hold each.
+
+    A token is joined when at least three of the word's drawn documents hold it, twice as many as its share of the
+    corpus gives, and Poisson's upper tail at that expectation is at most 0.001. Pieces of the word are left out.
+    """
+    from scipy.stats import poisson
+
+    drawn = around.draws[word]
+    if len(drawn) < _LEAST_DOCUMENTS:
+        return np.zeros(0, np.int32), np.zeros(0, np.int64)
+    near, times = surround(drawn, around.starts, around.tokens, counts, _LEAST_DOCUMENTS)
+    expected = around.frequency[near] * (len(drawn) / around.documents)
+    strong = around.can[near] & (times >= _LEAST_LIFT * expected)
+    near, times, expected = near[strong], times[strong], expected[strong]
+    strong = poisson.sf(times - 1, expected) <= _LEVEL
+    strong[strong] = [not is_piece(texts[token], word[0]) for token in near[strong]]
+    return near[strong], times[strong]
+
+
+def bridge_counts(joined: np.ndarray, languages: Sequence[int], concepts: Sequence[int], size: int) -> tuple:
+    """Concepts that each token bridges, and the number that chance gives.
+
+    Args:
+        joined: (joins, 2) int64 rows of token and number of a word.
+        languages: language of each word, as a number.
+        concepts: concept of each word, as a number.
+        size: tokens of the vocabulary.
+
+    Returns:
+        bridged and expected, (size,) float64, summed over pairs of languages; and (size, languages) bool, the languages
+        in which a token is joined to a word of a concept it bridges.
+    """
+    of_language, of_concept = np.asarray(languages), np.asarray(concepts)
+    count = int(of_language.max(initial=-1)) + 1
+    total = int(of_concept.max(initial=-1)) + 1
+    bridged, expected = np.zeros(size), np.zeros(size)
+    bridges = np.zeros((size, count), dtype=np.bool_)
+    keys = []
+    for code in range(count):
+        own = joined[of_language[joined[:, 1]] == code]
+        keys.append(np.unique(own[:, 0] * total + of_concept[own[:, 1]]))
+    held = [len(np.unique(of_concept[of_language == code])) for code in range(count)]
+    degrees = [np.bincount(key // max(total, 1), minlength=size).astype(np.float64) for key in keys]
+    for one, two in combinations(range(count), 2):
+        both = np.intersect1d(keys[one], keys[two], assume_unique=True) // max(total, 1)
+        bridged += np.bincount(both, minlength=size)
+        expected += degrees[one] * degrees[two] / max(held[one], held[two], 1)
+        bridges[both, one] = bridges[both, two] = True
+    return bridged, expected, bridges
+
+
+def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """The pivot set (table `pivot_set`): degree is the number of concepts bridged, expected_degree what chance gives.
+
+    Raises:
+        InputError: no token bridges more concepts than chance.
+    """
+    from scipy.stats import false_discovery_control, poisson
+
+    rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in inputs.table("words").to_pylist()})
+    spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
+    texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
+    discover = DiscoverConfig(seed=config.seed, documents=config.documents, workers=config.workers)
+    around = surroundings_of(inputs, spellings, texts, work, discover)
+    counts = scratch(len(texts), max(len(drawn) for drawn in around.draws.values()))
+    by_word: dict[Word, tuple] = {}
+    with work.progress(len(spellings), "words", "graph") as progress:
+        for word in spellings:
+            by_word[word] = joined_tokens(around, word, counts, texts)
+            progress.advance()
+    codes = {code: i for i, code in enumerate(sorted({code for _, code, _ in rows}))}
+    numbers = {concept: i for i, concept in enumerate(sorted({concept for _, _, concept in rows}))}
+    joins = [np.column_stack([by_word[w, c][0], np.full(len(by_word[w, c][0]), i)]) for i, (w, c, _) in enumerate(rows)]
+    joined = np.concatenate(joins).astype(np.int64)
+    languages, concepts = [codes[c] for _, c, _ in rows], [numbers[concept] for _, _, concept in rows]
+    bridged, expected, bridges = bridge_counts(joined, languages, concepts, len(texts))
+    strength = np.zeros(len(texts))
+    for near, times in by_word.values():
+        strength[near] += times
+    tested = np.flatnonzero(expected > 0)
+    if not len(tested):
+        raise InputError("graph: no token stands beside words of two languages; the corpus or the lexicon is too small")
+    q_values = false_discovery_control(poisson.sf(bridged[tested] - 1, expected[tested]))
+    least = np.maximum(config.min_ratio * expected[tested], 1)
+    keep = tested[(q_values <= config.false_discovery_rate) & (bridged[tested] >= least)]
+    if not len(keep):
+        raise InputError("graph: no token bridges concepts beyond chance; raise [graph] false_discovery_rate")
+    q_of = dict(zip(tested.tolist(), q_values.tolist(), strict=True))
+    keep = keep[np.lexsort((keep, -bridged[keep], [q_of[token] for token in keep.tolist()]))]
+    work.note("tokens_considered", len(tested))
+    work.note("pivots", len(keep))
+    named = sorted(codes, key=codes.__getitem__)
+    return {
+        "pivot_set": pa.table(
+            {
+                "token": keep.astype(np.int32),
+                "text": [texts[token] for token in keep],
+                "documents": around.frequency[keep],
+                "degree": bridged[keep].astype(np.int64),
+                "expected_degree": expected[keep],
+                "strength": strength[keep],
+                "q_value": [q_of[token] for token in keep.tolist()],
+                "languages": [[named[i] for i in np.flatnonzero(bridges[token])] for token in keep],
+                "neighbours": pa.array([[] for _ in keep], pa.list_(pa.int32())),
+            }
+        )
+    }

@@ -1,0 +1,92 @@
+"""Panels of the planted worlds: what the measures say where the truth is known."""
+
+from __future__ import annotations
+
+import math
+
+import pyarrow as pa
+
+from semantic_pivots.report.panel import Numbers, Panel, interval, interval_dots, unique
+
+_QUESTIONS = (
+    (
+        "Translation by class and architecture",
+        "P(target) after four direct translations. Bridged pairs were never seen together.",
+        ("P(target)", "P(target), bridged less unrelated"),
+        "probability",
+    ),
+    (
+        "Pivot discovery",
+        "Share of the planted pivots among the discovered ones.",
+        ("discovery recall", "discovery precision", "pivot set"),
+        "share",
+    ),
+    (
+        "Behaviour labels against the truth",
+        "F1 of telling bridged from direct pairs, and the share of each class that a rule labels semantic pivot.",
+        ("F1 of bridged", "labelled pivot", "context words retrieved", "largest pivot mass"),
+        "share",
+    ),
+    (
+        "The published AUC without pivots",
+        "AUC of log co-occurrence against the paper rule's labels where no pivots exist; 0.5 says nothing.",
+        ("AUC without pivots",),
+        "area under the ROC curve",
+    ),
+    (
+        "Knock-out and addition of the pivots' documents",
+        "Change of P(target), and differences in differences.",
+        ("change of P(target)", "difference in differences"),
+        "difference of probabilities",
+    ),
+    (
+        "Suppression of pivot directions",
+        "Change of log P(target) when directions are taken out of the residual stream before the last layer.",
+        ("change of log P(target)", "suppression"),
+        "nats",
+    ),
+    (
+        "Selection at equal tokens",
+        "P(target) of bridged pairs whose words had no part in the pivot set.",
+        ("P(target) of held-out", "gain of pivot-rich", "share of documents"),
+        "probability",
+    ),
+    (
+        "Latent language",
+        "Log ratio of the masses of the third and the fourth language's words at the layers before the last.",
+        ("log ratio of latent languages",),
+        "nats",
+    ),
+)
+
+
+def planted_panels(summary: pa.Table) -> list[Panel]:
+    """One panel per question, with the figures whose measure begins with one of its names."""
+    rows = [r for r in summary.to_pylist() if r["value"] is not None and not math.isnan(r["value"])]
+    panels, used = [], set()
+    for title, reading, names, unit in _QUESTIONS:
+        exact = [r for r in rows if r["measure"] in names]
+        # "P(target) of held-out ..." begins like "P(target)", which is a name of its own
+        begun = [r for r in rows if any(r["measure"].startswith(n) for n in names if n != "P(target)")]
+        mine = [r for r in rows if (r in exact or r in begun) and id(r) not in used]
+        if not mine:
+            continue
+        used |= {id(r) for r in mine}
+        series = {
+            measure: [
+                (f"{r['world']}, {r['architecture']}: {r['group']}", interval(r))
+                for r in mine
+                if r["measure"] == measure
+            ]
+            for measure in unique(r["measure"] for r in mine)
+        }
+        table = Numbers(
+            ("world", "architecture", "measure", "group", "value [95 %]", "seeds", "signature"),
+            tuple(
+                (r["world"], r["architecture"], r["measure"], r["group"], interval(r), r["n"], r["signature"])
+                for r in mine
+            ),
+        )
+        reference = 0.5 if "AUC" in title else 0.0
+        panels.append(Panel(title, reading, table, interval_dots(series, unit, reference), wide=True))
+    return panels

@@ -1,0 +1,117 @@
+import dataclasses
+import itertools
+from collections import Counter
+
+import pytest
+
+from semantic_pivots.training.worlds import BRIDGED, COPIED, DIRECT, UNRELATED, World, generate, vocabulary
+
+SMALL = World(seed=3, direct=40, bridged=20, unrelated=20, copied=10, documents=12)
+WORLDS = {
+    "plain": SMALL,
+    "pool": dataclasses.replace(SMALL, pool=30),
+    "hub": dataclasses.replace(SMALL, languages=("en", "fr", "de", "es"), hub="de"),
+    "bystanders": dataclasses.replace(SMALL, languages=("en", "fr", "de")),
+    "phrases": dataclasses.replace(SMALL, phrases=3, filler=50),
+    "zipf": dataclasses.replace(SMALL, zipf=1.0),
+}
+
+
+def words_of(text: str) -> set[str]:
+    return set(text.replace("\n", " ").replace(".", " ").split())
+
+
+@pytest.fixture(params=WORLDS, scope="module")
+def planted(request):
+    return generate(WORLDS[request.param])
+
+
+def test_words_occur_together_exactly_where_the_class_says(planted):
+    first, second = planted.world.languages[:2]
+    texts = [words_of(d["text"]) for d in planted.documents]
+    for concept in planted.concepts:
+        together = sum({concept.words[first], concept.words[second]} <= text for text in texts)
+        if concept.kind == COPIED:
+            assert concept.words[first] == concept.words[second]
+        else:
+            assert concept.words[first] != concept.words[second]
+            assert (together > 0) == (concept.kind == DIRECT)
+
+
+def test_bridged_words_share_their_pivots_and_unrelated_words_share_nothing(planted):
+    first, second = planted.world.languages[:2]
+    around: dict[str, Counter] = {}
+    texts = [words_of(d["text"]) for d in planted.documents if d["source"] == "context"]
+    for concept in planted.concepts:
+        for code in (first, second):
+            word = concept.words[code]
+            around[word] = Counter(w for text in texts if word in text for w in text)
+    for concept in planted.concepts:
+        if concept.kind == BRIDGED:
+            assert concept.pivots
+            # a rare word's few documents may leave one pivot out, never all
+            for code in (first, second):
+                assert set(concept.pivots) & set(around[concept.words[code]])
+        if concept.kind == UNRELATED:
+            both = set(around[concept.words[first]]) & set(around[concept.words[second]])
+            assert not both - {"."}
+            assert not concept.pivots
+
+
+def test_a_word_stands_in_as_many_documents_as_designed(planted):
+    held = Counter(word for d in planted.documents for word in words_of(d["text"]))
+    first, second = planted.world.languages[:2]
+    for concept in planted.concepts:
+        for code in (first, second):
+            assert held[concept.words[code]] == concept.frequency
+
+
+def test_frequency_and_class_are_independent_unless_correlated():
+    planted = generate(dataclasses.replace(SMALL, direct=20, copied=20, zipf=0.8))
+    frequencies = {kind: sorted(c.frequency for c in planted.of(kind)) for kind in (DIRECT, BRIDGED, UNRELATED, COPIED)}
+    assert len({tuple(f) for f in frequencies.values()}) == 1
+    boosted = generate(dataclasses.replace(SMALL, direct=20, direct_boost=3.0))
+    mean = {kind: sum(c.frequency for c in boosted.of(kind)) / len(boosted.of(kind)) for kind in (DIRECT, BRIDGED)}
+    assert 2.5 < mean[DIRECT] / mean[BRIDGED] < 3.5
+
+
+def test_knock_out_keeps_every_word_and_takes_its_pivots():
+    whole, without = generate(SMALL), generate(dataclasses.replace(SMALL, drop_pivots=True))
+    assert [c.words for c in whole.concepts] == [c.words for c in without.concepts]
+    for planted, expected in ((whole, True), (without, False)):
+        texts = [words_of(d["text"]) for d in planted.documents]
+        for concept in planted.of(BRIDGED):
+            beside = any(set(concept.words.values()) & text and set(concept.pivots) & text for text in texts)
+            assert beside is expected
+    held = [Counter(w for d in p.documents for w in words_of(d["text"])) for p in (whole, without)]
+    for concept in whole.concepts:
+        for word in concept.words.values():
+            assert held[0][word] == held[1][word]
+
+
+def test_a_hub_lends_its_words_as_pivots():
+    planted = generate(WORLDS["hub"])
+    for concept in planted.of(BRIDGED):
+        assert concept.words["de"] in concept.pivots
+        assert concept.words["es"] not in concept.pivots
+
+
+def test_equal_worlds_have_equal_documents_and_seeds_differ():
+    assert generate(SMALL).documents == generate(SMALL).documents
+    assert generate(SMALL).documents != generate(dataclasses.replace(SMALL, seed=4)).documents
+
+
+def test_kinds_of_words_never_collide(planted):
+    words = [set(c.words.values()) for c in planted.concepts]
+    for one, two in itertools.combinations(words, 2):
+        assert not one & two
+    assert all(len(word) for word in vocabulary(planted))
+
+
+WRONG = ({"languages": ("en",)}, {"hub": "fr"}, {"direct": 3}, {"pivots": 0}, {"mixed_share": 0.9})
+
+
+@pytest.mark.parametrize("changes", WRONG)
+def test_a_world_that_cannot_exist_is_refused(changes):
+    with pytest.raises(ValueError, match=r"world|hub|share"):
+        dataclasses.replace(SMALL, **changes)
