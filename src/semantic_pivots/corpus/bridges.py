@@ -41,7 +41,7 @@ def joined_tokens(around: Surroundings, word: Word, counts: np.ndarray, texts: S
     strong = around.can[near] & (times >= _LEAST_LIFT * expected)
     near, times, expected = near[strong], times[strong], expected[strong]
     strong = poisson.sf(times - 1, expected) <= _LEVEL
-    strong[strong] = [not is_piece(texts[token], word[0]) for token in near[strong]]
+    strong[strong] = [not is_piece(texts[int(token)], word[0]) for token in near[strong]]
     return near[strong], times[strong]
 
 
