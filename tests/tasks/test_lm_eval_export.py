@@ -36,9 +36,7 @@ ITEMS = [
 
 
 def test_the_command_writes_a_folder_that_the_harness_runs_to_equal_log_likelihoods(tmp_path):
-    lm_eval = pytest.importorskip(
-        "lm_eval", reason="the harness is an extra (lm-eval) and heavy; nothing else needs it"
-    )
+    import lm_eval
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
@@ -72,7 +70,6 @@ def test_the_command_writes_a_folder_that_the_harness_runs_to_equal_log_likeliho
 
 
 def test_a_backend_of_the_harness_gives_the_same_figures_as_our_scorer(tmp_path):
-    pytest.importorskip("lm_eval", reason="the harness is an extra (lm-eval) and heavy; nothing else needs it")
     from lm_eval.models.huggingface import HFLM
 
     model, tokenizer = tiny.model("llama"), tiny.tokenizer("byte-level")

@@ -33,18 +33,24 @@ def derive(
 def build(
     packages: Annotated[Path, typer.Argument(help="folder of the unpacked dictionaries (docs/dictionaries.md)")],
     out: Annotated[Path, typer.Option(help="TSV file to write; clwtd_excluded.txt is read beside it")],
+    further: Annotated[
+        list[str] | None, typer.Option(help="a dictionary of your own, KIND:FIRST-SECOND:FILE[:LICENCE]; repeatable")
+    ] = None,
 ) -> None:
     """Join dictionaries into CLWTD-open: one word per language, all in one sense."""
     from semantic_pivots.errors import InputError
     from semantic_pivots.lexicon import clwtd
     from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+    from semantic_pivots.lexicon.further import dictionary
 
     path = out.parent / "clwtd_excluded.txt"
     if not path.exists():
         raise InputError(f"{path} is missing: write to a folder that has it (it may be empty)")
     excluded = clwtd.read_excluded(path)
     everyday = read_lexicon(lexicon_path("cldr"), clwtd.LANGUAGES)
-    rows = clwtd.with_everyday(clwtd.build(packages, excluded), everyday, excluded)
+    rows = clwtd.with_everyday(
+        clwtd.build(packages, excluded, further=[dictionary(spec) for spec in further or ()]), everyday, excluded
+    )
     clwtd.write(rows, out)
     both = sum(bool(row["de"] and row["es"]) for row in rows)
     typer.echo(f"{out}: {len(rows)} concepts in en, fr, zh, ja; {both} of them in de and es")

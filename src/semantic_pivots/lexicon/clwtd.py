@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon.further import Dictionary
 from semantic_pivots.lexicon.join import Candidate, Knowledge, Translations, candidates, one_to_one
 from semantic_pivots.lexicon.sources import cedict, freedict, jmdict
 from semantic_pivots.words import normalise
@@ -166,10 +167,23 @@ def read_excluded(path: Path) -> dict[str, set[str]]:
 
 
 def build(
-    folder: Path, excluded: dict[str, set[str]], embed: Embed = universal_sentence_encoder
+    folder: Path,
+    excluded: dict[str, set[str]],
+    embed: Embed = universal_sentence_encoder,
+    further: Sequence[Dictionary] = (),
 ) -> list[dict[str, str]]:
-    """The rows of CLWTD-open, in the order of their evidence, corrected by hand."""
+    """The rows of CLWTD-open, in the order of their evidence, corrected by hand.
+
+    Args:
+        folder: the unpacked packages.
+        excluded: what was decided by hand (`read_excluded`).
+        embed: (words, width) unit vectors of words of any of the languages.
+        further: dictionaries of the user's own, joined like the others.
+    """
     table, simplified = read_dictionaries(folder)
+    for dictionary in further:
+        table.add(dictionary.entries, dictionary.name)
+    licences = LICENCES | {dictionary.name: dictionary.licence for dictionary in further}
     simplified.update(_KANJI)
     parts = english_parts(_need(folder / "index.noun", "wordnet-base").parent)
     known = Knowledge(
@@ -179,7 +193,7 @@ def build(
     )
     ranked = rank(candidates(table, known, _FREQUENCY_FLOOR), known.frequency, embed)
     kept = one_to_one(_corrected(candidate, excluded) for candidate in ranked if "*" not in _wrong(candidate, excluded))
-    return [_row(candidate, table) for candidate in kept]
+    return [_row(candidate, table, licences) for candidate in kept]
 
 
 def with_everyday(
@@ -205,7 +219,7 @@ def _corrected(candidate: Candidate, excluded: dict[str, set[str]]) -> Candidate
     return replace(candidate, words=candidate.words[:4] + further)
 
 
-def _row(candidate: Candidate, table: Translations) -> dict[str, str]:
+def _row(candidate: Candidate, table: Translations, licences: dict[str, str]) -> dict[str, str]:
     words = dict(candidate.words)
     row = {"concept_id": words["en"], "pos": candidate.pos, **{code: words.get(code, "") for code in LANGUAGES}}
     for code, word in words.items():
@@ -215,9 +229,9 @@ def _row(candidate: Candidate, table: Translations) -> dict[str, str]:
             if other != code
             for name in table.votes[code, other, candidate.pos].get(word, {}).get(translation, ())
         }
-        free = sorted(name for name in sources if LICENCES[name].startswith("CC")) or sorted(sources)
+        free = sorted(name for name in sources if licences[name].startswith("CC")) or sorted(sources)
         row[f"{code}.source"] = "+".join(free)
-        row[f"{code}.licence"] = " AND ".join(sorted({LICENCES[name] for name in free}))
+        row[f"{code}.licence"] = " AND ".join(sorted({licences[name] for name in free}))
     return row
 
 

@@ -24,7 +24,7 @@ def part_of_speech(label: str) -> str:
         return ""
     if label.startswith(("adjective", "adj", "'taru' adj", "adjectival noun")):
         return "adjective"
-    if label in ("v", "vi", "vt") or label.startswith(("verb", "godan", "ichidan", "kuru verb", "suru verb")):
+    if label in ("v", "vi", "vt", "vb") or label.startswith(("verb", "godan", "ichidan", "kuru verb", "suru verb")):
         return "verb"
     if label == "n" or (label.startswith(("n,", "noun", "masc", "fem", "neut")) and "suffix" not in label):
         return "noun"

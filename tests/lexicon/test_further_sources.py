@@ -1,0 +1,115 @@
+"""Readers of dictionaries that a user brings: Wiktextract, MUSE, TSV, Open Multilingual WordNet."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from io import BytesIO
+
+import pytest
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon.further import KINDS, dictionary
+from semantic_pivots.lexicon.join import Translations
+from semantic_pivots.lexicon.sources import kaikki, pairs, wordnet
+from semantic_pivots.lexicon.sources.entry import Entry
+
+BANK = {
+    "word": "bank", "lang_code": "en", "pos": "noun",
+    "senses": [{"glosses": ["edge of a river"], "translations": [{"lang_code": "fr", "word": "rive"}]}],
+    "translations": [
+        {"code": "fr", "word": "banque", "sense": "institution"},
+        {"code": "fr", "word": "établissement", "sense": "institution"},
+        {"code": "de", "word": "Bank", "sense": "institution"},
+    ],
+}  # fmt: skip
+CHIEN = {
+    "word": "chien", "lang_code": "fr", "pos": "noun",
+    "senses": [
+        {"glosses": ["animal", "dog (Canis familiaris), hound"]},
+        {"glosses": ["plural of chien"], "form_of": [{"word": "chien"}], "tags": ["form-of"]},
+    ],
+}  # fmt: skip
+LMF = """<LexicalResource><Lexicon id="x" language="{code}" license="CC-BY-4.0">
+<LexicalEntry id="e1"><Lemma writtenForm="{word}" partOfSpeech="n"/><Sense id="s1" synset="{code}-1"/>
+<Sense id="s2" synset="{code}-2"/></LexicalEntry>
+<Synset id="{code}-1" ili="{ili}" partOfSpeech="n"/><Synset id="{code}-2" ili="" partOfSpeech="n"/>
+</Lexicon></LexicalResource>"""
+
+
+def test_wiktextract_gives_translation_tables_by_sense_and_glosses_of_foreign_words():
+    lines = [json.dumps(row, ensure_ascii=False) for row in (BANK, CHIEN)] + [""]
+    assert list(kaikki.read(lines, "en", "fr")) == [
+        Entry("bank", "en", "fr", "noun", (("banque", "établissement"), ("rive",)))
+    ]
+    assert list(kaikki.read(lines, "fr", "en")) == [Entry("chien", "fr", "en", "noun", (("dog", "hound"),))]
+    with pytest.raises(InputError, match="line 2: not JSON"):
+        list(kaikki.read([lines[0], "{"], "en", "fr"))
+    with pytest.raises(InputError, match="expected an object"):
+        list(kaikki.read(["[1]"], "en", "fr"))
+
+
+def test_muse_and_tsv_group_pairs_by_headword():
+    assert list(pairs.read_muse(["dog chien\n", "dog chienne\n", "cat\tchat\n", "\n"], "en", "fr")) == [
+        Entry("dog", "en", "fr", "", (("chien", "chienne"),)),
+        Entry("cat", "en", "fr", "", (("chat",),)),
+    ]
+    with pytest.raises(InputError, match="line 1: 3 words"):
+        list(pairs.read_muse(["hot dog chien"], "en", "fr"))
+    lines = ["# word\ttranslation\tpos", "hot dog\thot-dog\tnoun", "run\tcourir\tv", "sun\tsoleil"]
+    assert [(e.word, e.pos) for e in pairs.read_tsv(lines, "en", "fr")] == [
+        ("hot dog", "noun"),
+        ("run", "verb"),
+        ("sun", ""),
+    ]
+    with pytest.raises(InputError, match="line 1"):
+        list(pairs.read_tsv(["dog"], "en", "fr"))
+
+
+def test_wordnet_tab_files_join_by_synset():
+    english = wordnet.read_tab(
+        ["# eng\tEnglish\thttp://x\tWordNet", "02084071-n\teng:lemma\tdog", "00440-s\tlemma\tbig"]
+    )
+    french = wordnet.read_tab(
+        ["# fra\tWOLF\thttp://x\tCeCILL-C", "02084071-n\tfra:lemma\tchien", "02084071-n\tfra:def\t0\tun animal",
+         "02084071-n\tfra:lemma\tchien_domestique", "00440-a\tfra:lemma\tgrand"]
+    )  # fmt: skip
+    assert french.licence == "CeCILL-C"
+    assert list(wordnet.entries(english, french, "en", "fr")) == [
+        Entry("dog", "en", "fr", "noun", (("chien", "chien domestique"),)),
+        Entry("big", "en", "fr", "adjective", (("grand",),)),
+    ]
+    with pytest.raises(InputError, match="line 1: expected synset-pos"):
+        wordnet.read_tab(["dog\teng:lemma\tx"])
+
+
+def test_wordnet_lmf_joins_by_the_interlingual_index(tmp_path):
+    first, second = (LMF.format(code=c, word=w, ili="i46360") for c, w in (("en", "dog"), ("fr", "chien")))
+    found = wordnet.entries(
+        wordnet.read_lmf(BytesIO(first.encode())), wordnet.read_lmf(BytesIO(second.encode())), "en", "fr"
+    )
+    want = [Entry("dog", "en", "fr", "noun", (("chien",),))]
+    assert list(found) == want
+    (tmp_path / "en.xml").write_text(first, "utf-8")
+    (tmp_path / "fr.xml").write_text(second, "utf-8")
+    assert list(dictionary(f"wordnet:en-fr:{tmp_path}").entries) == want
+    with pytest.raises(InputError, match=r"neither de\.tab nor de\.xml"):
+        list(dictionary(f"wordnet:en-de:{tmp_path}").entries)
+
+
+def test_a_dictionary_is_named_by_kind_languages_file_and_licence(tmp_path):
+    path = tmp_path / "en-fr.txt.gz"
+    path.write_bytes(gzip.compress(b"dog chien\n"))
+    found = dictionary(f"muse:en-fr:{path}:CC-BY-NC-4.0")
+    assert (found.name, found.licence) == ("muse-en-fr.txt.gz", "CC-BY-NC-4.0")
+    table = Translations()
+    table.add(found.entries, found.name)
+    assert table.weight("fr", "en", "noun", "chien", "dog") == 1.0
+    for spec, message in (
+        ("muse", "expected KIND:FIRST-SECOND"),
+        (f"mose:en-fr:{path}", "did you mean 'muse'"),
+        ("muse:en-fr:absent.txt", "does not exist"),
+    ):
+        with pytest.raises(InputError, match=message):
+            dictionary(spec)
+    assert "kaikki" in KINDS
