@@ -97,6 +97,12 @@ class Lens:
 
         with _hooks([block.register_forward_hook(keep(i)) for i, block in enumerate(self.blocks)]):
             self.body.hidden(ids)
+        if len(kept) < self.layers:
+            kinds = ", ".join(sorted({type(block).__name__ for block in self.blocks}))
+            raise LensError(
+                f"{type(self.body.model).__name__}: {self.layers - len(kept)} of the {self.layers} modules found as "
+                f"blocks ({kinds}) did not run; pass blocks= to name the block list"
+            )
         return torch.stack([kept[layer] for layer in range(self.layers)])
 
     def decode(self, rows: torch.Tensor) -> torch.Tensor:
