@@ -99,12 +99,26 @@ def keys(section: Annotated[str, typer.Argument(help="one section; none: all", s
 
 
 @app.command()
-def planted(study: StudyFile = Path("studies/planted.toml"), runs: Runs = Path("runs"), profile: Profile = "") -> None:
+def planted(
+    study: StudyFile = Path("studies/planted.toml"),
+    runs: Runs = Path("runs"),
+    profile: Profile = "",
+    write: Annotated[str, typer.Option(help="folder: write the base world's documents, words and truth, and end")] = "",
+) -> None:
     """Run a study of planted worlds and print what each measure says where the truth is known."""
     from semantic_pivots.report.summary import print_summary
     from semantic_pivots.study import load_study, run_study
 
     loaded = load_study(study, profile)
+    if write:
+        from semantic_pivots.training import planted as room
+        from semantic_pivots.training.worlds import generate
+        from semantic_pivots.training.worlds import write as write_world
+
+        config = loaded.config.planted
+        write_world(generate(room.world_of(config, config.seed)), Path(write))
+        typer.echo(f"{write}: documents.jsonl, words.tsv, truth.jsonl")
+        return
     print_summary(run_study(loaded, runs, "planted", say=lambda line: typer.echo(line, err=True)))
 
 

@@ -1,10 +1,15 @@
 import dataclasses
 import itertools
+import json
 from collections import Counter
 
 import pytest
 
-from semantic_pivots.training.worlds import BRIDGED, COPIED, DIRECT, UNRELATED, World, generate, vocabulary
+from semantic_pivots.config import LexiconConfig
+from semantic_pivots.corpus.documents import Skipped, read
+from semantic_pivots.lexicon.build import lexicon_stage
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.training.worlds import BRIDGED, COPIED, DIRECT, UNRELATED, World, generate, vocabulary, write
 
 SMALL = World(seed=3, direct=40, bridged=20, unrelated=20, copied=10, documents=12)
 WORLDS = {
@@ -115,3 +120,16 @@ WRONG = ({"languages": ("en",)}, {"hub": "fr"}, {"direct": 3}, {"pivots": 0}, {"
 def test_a_world_that_cannot_exist_is_refused(changes):
     with pytest.raises(ValueError, match=r"world|hub|share"):
         dataclasses.replace(SMALL, **changes)
+
+
+def test_a_written_world_is_read_by_the_ordinary_commands(tmp_path):
+    planted = generate(SMALL)
+    write(planted, tmp_path)
+    texts = {d.id: d.text for d in read(str(tmp_path / "documents.jsonl"), {}, Skipped())}
+    assert texts == {d["id"]: d["text"] for d in planted.documents}
+    config = LexiconConfig(languages=("en", "fr"), source=str(tmp_path / "words.tsv"))
+    words = lexicon_stage(config, Inputs({}), Work(tmp_path, tmp_path))["words"].to_pylist()
+    expected = {(c.concept_id, code, c.words[code]) for c in planted.concepts for code in ("en", "fr")}
+    assert {(r["concept_id"], r["language"], r["word"]) for r in words} <= expected
+    truth = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text("utf-8").splitlines()]
+    assert [row["class"] for row in truth] == [c.kind for c in planted.concepts]

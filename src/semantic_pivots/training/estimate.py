@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -95,12 +94,13 @@ def dry_run(config: StudyConfig) -> Iterator[str]:
 
 def _one_step(train: TrainConfig, shape: Any, count: int) -> str:
     """Take one optimiser step on a random model of the shape, with as many of its blocks as the memory holds."""
+    import psutil
     import torch
     import transformers
 
     from semantic_pivots.training.loop import train as run_training
 
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    free = psutil.virtual_memory().available
     blocks, whole = shape.num_hidden_layers, shape.num_hidden_layers
     while blocks > 1 and parameters(_cut(shape, blocks)) * _BYTES_PER_PARAMETER > free / 4:
         blocks -= 1

@@ -487,7 +487,8 @@ def language_census(it: Trained, config: PlantedConfig) -> list[Figure]:
     """Measure 8: at layers before the last, the mass on the third language's words against the fourth's.
 
     The figure is the mean natural log of the ratio of both masses over concepts and layers: above 0 the third
-    language is the latent one, below 0 the fourth. Both sets have as many tokens of each kind.
+    language is the latent one, below 0 the fourth. A set holds the language's words and the context words of its own
+    documents; a hub's words are frequent in other languages' documents too, so a ratio may follow frequency alone.
     """
     concepts = [c for kind in (DIRECT, BRIDGED) for c in it.probed(kind, config.probed)]
     found = traces(it, concepts)
@@ -639,7 +640,9 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
         key = (row["world"], row["architecture"], row["measure"], row["group"])
         by.setdefault(key, {})[row["seed"]] = row["value"]
     contrasts = _contrasts(by, config.architectures[0])
-    settings = f"tokens={config.tokens}|width={config.width}|layers={config.layers}|dtype={config.dtype}"
+    named = ("direct", "bridged", "unrelated", "copied", "pivots", "documents", "pool", "filler", "selected_share")
+    named += ("tokens", "width", "layers", "sequence_tokens", "batch_sequences", "learning_rate", "dtype")
+    settings = "|".join(f"{name}={getattr(config, name)}" for name in named)
     rows = []
     for (world, architecture, measure, group), values in [*by.items(), *contrasts.items()]:
         value, low, high, n = student(list(values.values()))

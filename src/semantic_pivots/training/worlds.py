@@ -15,9 +15,11 @@ ordinary corpus format, prompts are those of the ordinary benchmark, so all ordi
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 from semantic_pivots.statistics import seed_of
@@ -269,3 +271,28 @@ def vocabulary(planted: Planted) -> list[str]:
     texts += [word for concept in planted.concepts for word in concept.words.values()]
     texts += [word for concept in planted.concepts for around in concept.contexts.values() for word in around]
     return sorted({word for text in texts for word, _ in cut.pre_tokenize_str(text)})
+
+
+def write(planted: Planted, folder: Path) -> None:
+    """Write a world for the ordinary commands: documents.jsonl, words.tsv (a lexicon), and truth.jsonl.
+
+    A row of the truth holds concept_id, class, words and contexts by language, pivots, and the documents of a word.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "documents.jsonl").write_text("".join(json.dumps(d) + "\n" for d in planted.documents), "utf-8")
+    codes = planted.world.languages
+    lines = ["\t".join(["concept_id", "pos", *codes])]
+    lines += ["\t".join([c.concept_id, "noun", *(c.words[code] for code in codes)]) for c in planted.concepts]
+    (folder / "words.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    truth = [
+        {
+            "concept_id": c.concept_id,
+            "class": c.kind,
+            "words": c.words,
+            "contexts": c.contexts,
+            "pivots": c.pivots,
+            "documents": c.frequency,
+        }
+        for c in planted.concepts
+    ]
+    (folder / "truth.jsonl").write_text("".join(json.dumps(row) + "\n" for row in truth), "utf-8")
