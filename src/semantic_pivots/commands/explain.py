@@ -1,0 +1,174 @@
+"""`pivots explain`: the layer-by-layer path of one word through a model, in the terminal and as a heatmap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.statistics import seed_of
+
+_SHOWN = 5
+_MARKS = {"source": "◀", "target": "●", "": " "}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the model would answer after one layer."""
+
+    layer: int
+    tokens: list[str]
+    probs: list[float]
+    kinds: list[str]
+    """source, target, or nothing, of each token"""
+    entropy: float
+    """nats"""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The path of one word."""
+
+    model: str
+    source: str
+    target: str
+    """the lexicon's translation; empty where the word is not in it"""
+    steps: list[Step]
+    prompt: str
+
+
+def explain(
+    model: str,
+    source_language: str,
+    word: str,
+    target_language: str,
+    shots: int = 5,
+    dtype: str = "float32",
+    cache: str = "",
+) -> Explained:
+    """Trace one word by the logit lens, after shots from the lexicon that ships.
+
+    Raises:
+        InputError: an unknown language, or a model that cannot be loaded or read.
+    """
+    import tempfile
+
+    import torch
+
+    from semantic_pivots.config import LexiconConfig
+    from semantic_pivots.lexicon.build import lexicon_stage
+    from semantic_pivots.models.lens import Lens, LensError
+    from semantic_pivots.models.load import load
+    from semantic_pivots.models.trace import word_tokens
+    from semantic_pivots.run import Inputs, Work
+    from semantic_pivots.tasks.translation import Shots, prompt
+    from semantic_pivots.words import language
+
+    pair = (language(source_language).code, language(target_language).code)
+    with tempfile.TemporaryDirectory() as scratch:
+        config = LexiconConfig(languages=pair, source="cldr")
+        rows = lexicon_stage(config, Inputs({}), Work(Path(scratch), Path(scratch)))["words"].to_pylist()
+    known = Shots([(r["concept_id"], r["language"], r["word"]) for r in rows], *pair).known
+    target = next((shot.target for shot in known if shot.source == word), "")
+    allowed = [shot for shot in known if word not in (shot.source, shot.target) and shot.target != target]
+    drawn = Random(seed_of("explain", *pair, word)).sample(allowed, min(shots, len(allowed)))
+    text = prompt(*pair, drawn, word)
+    loaded = load(model, dtype=dtype, cache=cache)
+    try:
+        lens = Lens.from_model(loaded.model)
+    except LensError as error:
+        raise InputError(f"model {model}: {error}") from error
+    ids = torch.tensor([_read_ids(loaded.tokenizer, text, target)], device=lens.body.device)
+    targets = word_tokens(loaded.tokenizer, [target]) if target else set()
+    own = {"source": word_tokens(loaded.tokenizer, [word]), "target": targets}
+    steps = []
+    with torch.inference_mode():
+        residuals = lens.residuals(ids, torch.tensor([ids.shape[1] - 1], device=ids.device))
+        for layer, row in enumerate(residuals):
+            probs = torch.softmax(lens.decode(row)[0].float(), -1)
+            top = probs.topk(_SHOWN)
+            kinds = [next((k for k, of in own.items() if i in of), "") for i in top.indices.tolist()]
+            texts = [loaded.tokenizer.decode([i]).strip() or "␣" for i in top.indices.tolist()]
+            entropy = float(-(probs * probs.clamp(min=1e-30).log()).sum())
+            steps.append(Step(layer, texts, top.values.tolist(), kinds, entropy))
+    return Explained(model, word, target, steps, text)
+
+
+def _read_ids(tokenizer: Any, text: str, target: str) -> list[int]:
+    """The prompt up to where the answer's first content token is predicted: behind a lone space, if it has one."""
+    from semantic_pivots.models.tokens import answer_spans
+
+    if not target:
+        return tokenizer(text)["input_ids"]
+    (span,) = answer_spans(tokenizer, [text], [f" {target}"])
+    lone = not tokenizer.decode([span.ids[span.start]]).strip() and span.end > span.start + 1
+    return span.ids[: span.start + lone]
+
+
+def table(found: Explained, width: int = 120) -> Any:
+    """The path as a terminal table, the last layer first, as a lens is usually drawn; fewer tokens where it is narrow."""
+    from rich import box
+    from rich.table import Table
+
+    title = f"{found.source} → {found.target or '(not in the lexicon)'}, {found.model}"
+    drawn = Table(title=title, box=box.SIMPLE, caption="● target  ◀ source; nats: entropy")
+    shown = max(1, min(_SHOWN, (width - 16) // 20))
+    drawn.add_column("layer", justify="right", no_wrap=True, min_width=5)
+    drawn.add_column("nats", justify="right", no_wrap=True, min_width=5)
+    for rank in range(shown):
+        drawn.add_column(f"top {rank + 1}", no_wrap=True)
+    for step in reversed(found.steps):
+        marked = zip(step.tokens, step.probs, step.kinds, strict=True)
+        cells = [f"{_MARKS[kind]} {text} {prob:.2f}" for text, prob, kind in marked][:shown]
+        drawn.add_row(str(step.layer), f"{step.entropy:.2f}", *cells)
+    return drawn
+
+
+def write_heatmap(found: Explained, stem: Path) -> list[Path]:
+    """Draw the path as STEM.html (plotly, self-contained) and STEM.png (matplotlib); returns the files.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    import plotly.graph_objects as go
+
+    layers = [step.layer for step in found.steps]
+    probs = [step.probs for step in found.steps]
+    texts = [[f"{_MARKS[k]} {t}".strip() for t, k in zip(step.tokens, step.kinds, strict=True)] for step in found.steps]
+    ranks = [f"top {rank + 1}" for rank in range(_SHOWN)]
+    title = f"{found.source} → {found.target or '?'} ({found.model})"
+    figure = go.Figure(
+        go.Heatmap(z=probs, x=ranks, y=layers, text=texts, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1)
+    )
+    figure.update_layout(title=title, yaxis_title="layer (0: after the first block)", height=120 + 30 * len(layers))
+    page, picture = stem.with_suffix(".html"), stem.with_suffix(".png")
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        figure.write_html(page, include_plotlyjs=True, div_id="path")
+        _draw(title, probs, texts, ranks, picture)
+    except OSError as error:
+        raise InputError(f"cannot write {error.filename or stem}: expected a writable folder; pass --out") from error
+    return [page, picture]
+
+
+def _draw(title: str, probs: list, texts: list, ranks: list, path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import font_manager, pyplot
+
+    # glyphs of Chinese, Japanese and Korean: the first such font that the machine has, after the usual one
+    wanted = ("Noto Sans CJK", "Source Han", "WenQuanYi", "IPAGothic", "TakaoGothic", "Droid Sans Fallback", "SimHei")
+    have = sorted({f.name for f in font_manager.fontManager.ttflist if f.name.startswith(wanted)})
+    with pyplot.rc_context({"font.family": ["DejaVu Sans", *have[:3]]}):
+        figure, axes = pyplot.subplots(figsize=(9, 1 + 0.32 * len(probs)), layout="constrained")
+        axes.imshow(probs, aspect="auto", cmap="Blues", vmin=0, vmax=1, origin="lower")
+        for layer, row in enumerate(texts):
+            for rank, text in enumerate(row):
+                ink = "white" if probs[layer][rank] > 0.6 else "black"
+                axes.text(rank, layer, text, ha="center", va="center", color=ink, fontsize=9)
+        axes.set(title=title, xticks=range(len(ranks)), xticklabels=ranks, ylabel="layer (0: after the first block)")
+        figure.savefig(path, dpi=130)
+        pyplot.close(figure)

@@ -1,0 +1,43 @@
+import pytest
+import torch
+from rich.console import Console
+
+from semantic_pivots.commands.explain import explain, table, write_heatmap
+from semantic_pivots.errors import InputError
+from semantic_pivots.models.load import load
+from tests import miniature
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explain")
+    miniature.write(folder)
+    return str(folder / "model")
+
+
+def test_the_path_ends_where_the_model_does(model, tmp_path):
+    found = explain(model, "en", "dog", "fr")
+    assert found.target == "chien"
+    assert len(found.steps) == 3
+    loaded = load(model)
+    with torch.inference_mode():
+        ids = torch.tensor([loaded.tokenizer(found.prompt)["input_ids"]])
+        probs = torch.softmax(loaded.model(input_ids=ids).logits[0, -1], -1).topk(5)
+    assert found.steps[-1].probs == pytest.approx(probs.values.tolist(), abs=1e-5)
+    console = Console(width=200, record=True)
+    console.print(table(found))
+    assert "dog → chien" in console.export_text()
+    page, picture = write_heatmap(found, tmp_path / "deep" / "path")
+    assert "plotly" in page.read_text("utf-8").lower()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_shots_show_nothing_of_the_word(model):
+    found = explain(model, "en", "dog", "fr")
+    assert found.prompt.count("dog") == 1
+    assert "chien" not in found.prompt
+
+
+def test_an_unknown_language_is_told(model):
+    with pytest.raises(InputError, match="did you mean 'fr'"):
+        explain(model, "en", "dog", "french")
