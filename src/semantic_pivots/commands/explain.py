@@ -108,7 +108,7 @@ def _read_ids(tokenizer: Any, text: str, target: str) -> list[int]:
 
 
 def table(found: Explained, width: int = 120) -> Any:
-    """The path as a terminal table, the last layer first, as a lens is usually drawn; fewer tokens where it is narrow."""
+    """The path as a terminal table, the last layer first; fewer tokens where the terminal is narrow."""
     from rich import box
     from rich.table import Table
 
