@@ -1,6 +1,6 @@
 """What the measures say in planted worlds, as eight questions: `python -m benchmarks.planted [small]`.
 
-Runs studies/planted.toml where it is not up to date (about an hour on two cores; `small` takes minutes and has two
+Runs studies/planted.toml where it is not up to date (an hour and a half on two cores; `small` takes minutes and has two
 seeds). A bar is what the claim behind the measure asks for; a figure that misses it is a finding, not a fault.
 """
 
