@@ -195,8 +195,8 @@ class GraphConfig:
 
     seed: int = 0
     criterion: str = "bridge-fdr"
-    """bridge-fdr (concepts joined across languages beyond chance), degree-fdr (degree above a configuration-model
-    null) or fixed-count (published manner)"""
+    """bridge-fdr (concepts joined across languages beyond chance), rarefied (degree in equally many documents, against
+    a configuration model), degree-fdr (whole degree, against the same) or fixed-count (published manner)"""
     documents: int = 2000
     """documents drawn per word under bridge-fdr"""
     false_discovery_rate: float = 0.01
@@ -205,8 +205,16 @@ class GraphConfig:
     """least ratio of what a pivot joins (concepts, or under degree-fdr neighbours) to what chance gives"""
     min_count: int = 3
     """documents that make an edge under fixed-count"""
+    rarefied_documents: int = 10
+    """documents of a token in which its neighbours are counted, under rarefied"""
+    min_rarefied_ratio: float = 0.8
+    """least ratio of a hub's rarefied degree to that of the configuration model"""
+    min_share: float = 0.001
+    """share of the documents that hold a candidate, under rarefied"""
     top_neighbours: int = 20
     """neighbours kept per token"""
+    stability_draws: int = 1
+    """samples of a quarter and of a tenth of the corpus (and two halves) whose pivot sets are compared; 0: none"""
     workers: int = _volatile(0)
 
 
@@ -218,11 +226,26 @@ class SelectConfig:
     budget_tokens: int = 2_000_000
     """tokens of each selection"""
     selections: tuple[str, ...] = ("pivot-rich", "random")
-    """pivot-rich, random, language-matched, bilingual, parallel, dsir"""
+    """pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir, or column:NAME"""
     min_tokens: int = 20
-    """documents shorter than this come last in pivot-rich: a share of few tokens means little"""
+    """documents shorter than this come last where a score decides: a share of few tokens means little"""
     exclude_pairs: bool = False
     """leave out documents that contain both words of a benchmark item"""
+    stratify_pairs: bool = False
+    """give documents with both words of a benchmark item the same share of tokens in every selection as they have in
+    the corpus"""
+    quotas: tuple[str, ...] = ()
+    """shares of the budget by language, such as ["en=0.5", "fr=0.5"]; empty: as they come"""
+    thresholds: tuple[str, ...] = ()
+    """documents that may be taken, such as ["pivot_share>=0.1", "n_tokens<=5000"]; any column of doc_scores or yours"""
+    sampling: str = "top"
+    """top (the best documents) or gumbel (a sample without replacement that prefers them)"""
+    temperature: float = 1.0
+    """of gumbel, in standard deviations of the score: low is nearer to top, high to random"""
+    columns: str = _input()
+    """Parquet file or folder with the column doc_id and scores of your own"""
+    dsir_target: str = _input()
+    """file or folder of documents like those that dsir should find"""
     workers: int = _volatile(0)
 
 

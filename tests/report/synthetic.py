@@ -148,6 +148,13 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
             "language": LANGUAGES[k % 4],
             "n_tokens": 100 + k,
             "pivot_tokens": k,
+            "languages_met": 2,
+            "lexicon_words": 5,
+            "dominant_words": 3,
+            "concepts": 4,
+            "parallel_concepts": 1,
+            "holds_pair": k % 7 == 0,
+            "dsir": None,
         }
         for k in range(400)
     ]

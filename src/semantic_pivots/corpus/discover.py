@@ -61,7 +61,12 @@ def _hits_of_shard(path: Path, spellings: tuple[Word, ...]) -> pa.Table:
     table = pq.read_table(path, columns=["id", "text"])
     starts, hits = find(Words.compile(spellings), *buffers(table["text"]))
     rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int64), np.diff(starts))
-    return pa.table({"row": rows, "pattern": hits, "key": _hash_of(*buffers(table["id"]))[rows]})
+    return pa.table({"row": rows, "pattern": hits, "key": hash_of(table["id"])[rows]})
+
+
+def hash_of(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """(ids,) uint64: a hash of each id, the same on every machine."""
+    return _hash_of(*buffers(ids))
 
 
 @numba.njit(cache=True)
@@ -75,7 +80,7 @@ def _hash_of(data, offsets):  # pragma: no cover - compiled; FNV-1a
     return keys
 
 
-def _shuffled(keys: np.ndarray, seed: int) -> np.ndarray:
+def shuffled(keys: np.ndarray, seed: int) -> np.ndarray:
     """Keys in an order of their own for every seed (the finaliser of splitmix64)."""
     mixed = keys ^ np.uint64(seed % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -309,7 +314,7 @@ def _default_draws(inputs: Inputs, spellings: list[Word], work: Work, config: Di
     draws = {}
     for word, p in zip(spellings, pattern_of, strict=True):
         inside = slice(edges[p], edges[p + 1]) if p >= 0 else slice(0)
-        priority = _shuffled(key[inside], seed_of("discover", config.seed, *word))
+        priority = shuffled(key[inside], seed_of("discover", config.seed, *word))
         draws[word] = np.sort(row[inside][np.argsort(priority, kind="stable")[: config.documents]])
     return draws
 

@@ -1,94 +1,43 @@
-"""The token co-occurrence graph of the corpus and its pivot set (METHOD §6).
+"""The pivot set of a corpus: tokens that many tokens are beside, in more than one language (METHOD §6).
 
-Two tokens are neighbours when a document holds both. A row of the graph is counted at a time, from the documents of its
-token into one accumulator, so the V x V matrix never exists. Degree grows with the corpus, which made a fixed threshold
-unstable; here a token's degree is compared with what its documents' sizes alone would give (a configuration model: each
-of the S slots beside it is filled by token u with probability f(u)/F). Hubs are the tokens above it at a
-false-discovery rate and by a least ratio, since in a large corpus the smallest excess is significant.
-A pivot also joins words of at least two of the study's languages: that is what makes a hub cross-lingual.
+The published manner counts neighbours met a fixed number of times. Degree grows with the corpus, so such a set is not
+that of a sample of the same corpus. `rarefied` is made of rates, which do not grow:
+
+- a candidate is in at least a share of the documents, and in at most a tenth of those of any one language;
+- its degree is rarefied (the neighbours expected in m random documents of its own) and compared with a configuration
+  model, in which each place beside it is filled by token u with probability f(u)/F;
+- its neighbours speak at least two languages: of the meetings with tokens that belong to one language (nine tenths of
+  their rate), each language's share, over its share in the whole corpus, is at least a tenth of the sum.
+
+`degree-fdr` (whole degree above the configuration model at a false-discovery rate) and `fixed-count` stand beside it;
+the default is `corpus.bridges`. How stable a set is, is part of the result: `corpus.stability`.
 """
 
 from __future__ import annotations
 
-import numba
+import os
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from semantic_pivots.config import GraphConfig
-from semantic_pivots.corpus.discover import eligible, load_distinct, token_texts
-from semantic_pivots.errors import InputError
+from semantic_pivots.corpus import neighbours
+from semantic_pivots.corpus.count import corpus_shards
+from semantic_pivots.corpus.discover import distinct_shards, token_texts
+from semantic_pivots.corpus.neighbours import Documents, Rows
+from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.words import normalise
 
-
-@numba.njit(cache=True, nogil=True)
-def postings(starts, tokens, size):  # pragma: no cover - compiled
-    """Documents of each token: (size + 1,) offsets and (tokens,) document numbers, ascending."""
-    offsets = np.zeros(size + 1, dtype=np.int64)
-    for token in tokens:
-        offsets[token + 1] += 1
-    for i in range(size):
-        offsets[i + 1] += offsets[i]
-    fill = offsets[:-1].copy()
-    documents = np.empty(len(tokens), dtype=np.int32)
-    for document in range(len(starts) - 1):
-        for i in range(starts[document], starts[document + 1]):
-            documents[fill[tokens[i]]] = document
-            fill[tokens[i]] += 1
-    return offsets, documents
-
-
-@numba.njit(cache=True, nogil=True)
-def rows(chosen, offsets, documents, starts, tokens, masks, languages, min_count, top):  # pragma: no cover - compiled
-    """Rows of the graph for the chosen tokens.
-
-    Returns degree (neighbours met in at least min_count documents), strength (meetings), slots beside the token,
-    neighbours that are words of each language (chosen, languages), and the `top` strongest neighbours (-1: fewer).
-    """
-    size = len(offsets) - 1
-    degree = np.zeros(len(chosen), dtype=np.int64)
-    strength = np.zeros(len(chosen), dtype=np.int64)
-    slots = np.zeros(len(chosen), dtype=np.int64)
-    joined = np.zeros((len(chosen), languages), dtype=np.int64)
-    neighbours = np.full((len(chosen), top), -1, dtype=np.int32)
-    row = np.zeros(size, dtype=np.int32)
-    touched = np.empty(size, dtype=np.int32)
-    for index in range(len(chosen)):
-        token = chosen[index]
-        count = 0
-        for position in range(offsets[token], offsets[token + 1]):
-            document = documents[position]
-            slots[index] += starts[document + 1] - starts[document] - 1
-            for i in range(starts[document], starts[document + 1]):
-                other = tokens[i]
-                if row[other] == 0:
-                    touched[count] = other
-                    count += 1
-                row[other] += 1
-        row[token] = 0
-        for k in range(count):
-            other = touched[k]
-            met = row[other]
-            if met < min_count or met == 0:
-                continue
-            degree[index] += 1
-            strength[index] += met
-            for language in range(languages):
-                if masks[other] >> language & 1:
-                    joined[index, language] += 1
-            place = top  # insertion into the short list of the strongest; ties go to the smaller id
-            while place > 0:
-                kept = neighbours[index, place - 1]
-                if kept >= 0 and (row[kept] > met or (row[kept] == met and kept < other)):
-                    break
-                place -= 1
-            if place < top:
-                for j in range(top - 1, place, -1):
-                    neighbours[index, j] = neighbours[index, j - 1]
-                neighbours[index, place] = other
-        for k in range(count):
-            row[touched[k]] = 0
-    return degree, strength, slots, joined, neighbours
+CRITERIA = ("bridge-fdr", "rarefied", "degree-fdr", "fixed-count")
+_STOP_SHARE = 0.1
+_FEWEST_OF_LANGUAGE = 20
+_FEWEST_DOCUMENTS = 5
+_BELONGS = 0.9
+"""Share of a token's rate over the languages that makes it a token of one of them."""
+_JOINS = 0.1
+"""Share of a token's meetings, weighted by language, that makes it join a language."""
 
 
 def expected_degree(slots: np.ndarray, frequency: np.ndarray, total: float) -> tuple[np.ndarray, np.ndarray]:
@@ -116,85 +65,168 @@ def hub_q_values(degree: np.ndarray, expected: np.ndarray, variance: np.ndarray)
     return false_discovery_control(norm.sf((degree - 0.5 - expected) / np.sqrt(np.maximum(variance, 1e-9))))
 
 
-def word_tokens(inputs: Inputs, texts: list[str], languages: list[str]) -> np.ndarray:
-    """(vocabulary,) int64 bit masks: the languages of which a token is a whole word of the lexicon."""
-    bit = {code: 1 << i for i, code in enumerate(languages)}
-    spelled: dict[str, int] = {}
-    for row in inputs.table("words").to_pylist():
-        if row["language"] in bit:
-            word = normalise(row["word"])
-            spelled[word] = spelled.get(word, 0) | bit[row["language"]]
-    return np.array([spelled.get(normalise(text).strip(), 0) for text in texts], dtype=np.int64)
+def language_shares(documents: Documents) -> np.ndarray:
+    """(size, languages) float64: of each token's meetings with tokens of one language, the share of each language.
+
+    A token belongs to a language when its documents are a tenfold share of that language's documents; shares are
+    divided by those of all meetings in the corpus, so that a large language does not join everything, and sum to 1.
+    """
+    size, groups = len(documents.ids), documents.groups
+    by_group = documents.frequency_by_group()
+    of_group = np.bincount(documents.group[documents.group >= 0], minlength=groups)
+    rate = by_group / np.maximum(of_group, 1)
+    rate /= np.maximum(rate.sum(axis=1, keepdims=True), 1e-300)
+    owner = np.where((rate.max(axis=1, initial=0) >= _BELONGS) & (by_group.sum(axis=1) >= 2), rate.argmax(axis=1), -1)
+    lengths = np.diff(documents.starts)
+    row = np.repeat(np.arange(len(documents)), lengths)
+    owners = owner[documents.tokens]
+    met = np.empty((size, groups))
+    for group in range(groups):
+        beside = np.bincount(row[owners == group], minlength=len(documents))
+        met[:, group] = np.bincount(documents.tokens, weights=beside[row], minlength=size)
+        met[owner == group, group] -= by_group[owner == group].sum(axis=1)  # a token is not its own neighbour
+    lift = met / np.maximum(met.sum(axis=0) / max(met.sum(), 1.0), 1e-300)
+    return lift / np.maximum(lift.sum(axis=1, keepdims=True), 1e-300)
+
+
+class PivotSet:
+    """The tokens of a corpus that its criterion chooses; columns by candidate, `kept` are those chosen, best first.
+
+    Attributes:
+        chosen: (candidates,) int32 compact numbers of the tokens.
+        rows: rows of the graph of each.
+        expected: (candidates,) float64 degree of the configuration model.
+        ratio: (candidates,) float64 degree, whole or rarefied as the criterion has it, over the model's.
+        q_values: (candidates,) float64 of the whole degree.
+        joins: (candidates, languages) bool.
+        kept: indices of candidates.
+    """
+
+    def __init__(self, documents: Documents, readable: np.ndarray, config: GraphConfig, threads: int = 1):
+        frequency = documents.frequency()
+        self.chosen = _candidates(documents, frequency, readable, config)
+        fixed = config.criterion == "fixed-count"
+        least = config.min_count if fixed else 1
+        drawn = config.rarefied_documents
+        self.rows: Rows = neighbours.rows(documents, self.chosen, least, drawn, config.top_neighbours, threads)
+        if not len(self.chosen):
+            self.kept = np.zeros(0, np.int64)
+            return
+        total = float(frequency.sum())
+        self.expected, variance = expected_degree(self.rows.slots, frequency, total)
+        self.q_values = hub_q_values(self.rows.degree, self.expected, variance)
+        of_row = frequency[self.chosen]
+        if config.criterion == "rarefied":
+            places = self.rows.slots * (np.minimum(drawn, of_row) / of_row)
+            self.ratio = self.rows.rarefied / np.maximum(expected_degree(places, frequency, total)[0], 1e-9)
+            hub = self.ratio >= config.min_rarefied_ratio
+        else:
+            self.ratio = self.rows.degree / np.maximum(self.expected, 1e-9)
+            hub = (self.q_values <= config.false_discovery_rate) & (self.ratio >= config.min_ratio)
+        if fixed:
+            hub = self.rows.degree >= np.quantile(self.rows.degree, 0.95)
+        self.hubs = int(hub.sum())
+        self.joins = language_shares(documents)[self.chosen] >= _JOINS
+        keep = np.flatnonzero(hub & (self.joins.sum(axis=1) >= min(2, documents.groups)))
+        self.kept = keep[np.lexsort((documents.ids[self.chosen[keep]], -self.ratio[keep]))]
+
+
+def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarray, config: GraphConfig) -> np.ndarray:
+    fewest = _FEWEST_DOCUMENTS
+    if config.criterion == "rarefied":
+        fewest = max(fewest, int(np.ceil(config.min_share * len(documents))))
+    can = readable[documents.ids] & (frequency >= fewest) & (frequency <= _STOP_SHARE * len(documents))
+    by_group = documents.frequency_by_group()
+    for group in range(documents.groups):
+        # A stop word of one language among four is in few documents of the whole corpus.
+        held = int((documents.group == group).sum())
+        if held >= _FEWEST_OF_LANGUAGE:
+            can &= by_group[:, group] <= _STOP_SHARE * held
+    return np.flatnonzero(can).astype(np.int32)
+
+
+def readable_tokens(texts: list[str]) -> np.ndarray:
+    """(vocabulary,) bool: tokens that are whole characters with a letter among them."""
+    return np.array(["\ufffd" not in t and any(c.isalpha() for c in t) and "<0x" not in t for t in texts])
+
+
+def load_documents(inputs: Inputs, size: int) -> tuple[Documents, list[str]]:
+    """The corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more."""
+    starts, tokens, codes = [np.zeros(1, np.int64)], [], []
+    for (_, path), (begins, kept, _) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
+        starts.append(begins[1:] + starts[-1][-1])
+        tokens.append(kept)
+        codes.extend(pq.read_table(path, columns=["language"])["language"].to_pylist())
+    languages, group = np.unique(np.array([code or "" for code in codes]), return_inverse=True)
+    kept = np.flatnonzero((np.bincount(group) >= _FEWEST_OF_LANGUAGE) & (languages != ""))
+    renumbered = np.full(len(languages), -1, np.int32)
+    renumbered[kept] = np.arange(len(kept))
+    documents = neighbours.compact(np.concatenate(starts), np.concatenate(tokens), size, renumbered[group], len(kept))
+    return documents, languages[kept].tolist()
+
+
+def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """The pivot set by degree (table `pivot_set`), most neighbours beyond the model first.
+
+    Raises:
+        InputError: no token is a pivot under the criterion.
+    """
+    texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
+    documents, languages = load_documents(inputs, len(texts))
+    made = PivotSet(documents, readable_tokens(texts), config, config.workers or len(os.sched_getaffinity(0)))
+    if not len(made.chosen):
+        raise InputError("graph: too few documents hold any one token; the corpus is too small for a pivot set")
+    if not len(made.kept):
+        raise InputError(
+            "graph: no token is a hub of two languages; lower the least ratio or share, or enlarge the corpus"
+        )
+    work.note("tokens_considered", len(made.chosen))
+    work.note("hubs", made.hubs)
+    work.note("pivots", len(made.kept))
+    keep, number = made.kept, made.chosen[made.kept]
+    ids = documents.ids[number]
+    joined = [[languages[k] for k in np.flatnonzero(made.joins[i])] for i in keep]
+    strongest = [[int(documents.ids[n]) for n in made.rows.neighbours[i] if n >= 0] for i in keep]
+    table = {
+        "token": ids,
+        "text": [texts[i] for i in ids],
+        "documents": documents.frequency()[number],
+        "degree": made.rows.degree[keep],
+        "expected_degree": made.expected[keep],
+        "strength": made.rows.strength[keep].astype(np.float64),
+        "q_value": made.q_values[keep],
+        "languages": pa.array(joined, pa.list_(pa.string())),
+        "neighbours": pa.array(strongest, pa.list_(pa.int32())),
+    }
+    return {"pivot_set": pa.table(table)}
+
+
+def pivot_sets(config: GraphConfig) -> Callable[[GraphConfig, Inputs, Work], dict[str, pa.Table]]:
+    """The function that makes the pivot set by the configuration's criterion.
+
+    Raises:
+        InputError: the criterion is unknown.
+    """
+    from semantic_pivots.corpus.bridges import bridge_set
+
+    if config.criterion not in CRITERIA:
+        known = ", ".join(CRITERIA)
+        raise InputError(
+            f"[graph] criterion = {config.criterion!r}: expected one of {known}{nearest(config.criterion, CRITERIA)}"
+        )
+    return bridge_set if config.criterion == "bridge-fdr" else degree_set
 
 
 def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """The pivot set of the corpus (table `pivot_set`), strongest evidence first.
+    """The pivot set of the corpus, strongest evidence first, and how stable it is.
+
+    Tables `pivot_set` and `pivot_stability`.
 
     Raises:
         InputError: an unknown criterion, or no token is a pivot under it.
     """
-    if config.criterion == "bridge-fdr":
-        from semantic_pivots.corpus.bridges import bridge_set
+    from semantic_pivots.corpus.stability import stability
 
-        return bridge_set(config, inputs, work)
-    if config.criterion not in ("degree-fdr", "fixed-count"):
-        raise InputError(f"[graph] criterion = {config.criterion!r}: expected bridge-fdr, degree-fdr or fixed-count")
-    texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
-    starts, tokens, frequency = load_distinct(inputs, len(texts))
-    languages = sorted({row["language"] for row in inputs.table("words").select(["language"]).to_pylist()})
-    masks = word_tokens(inputs, texts, languages)
-    chosen = np.flatnonzero(eligible(texts, frequency, len(starts) - 1) & (frequency >= 5)).astype(np.int32)
-    if not len(chosen):
-        raise InputError("graph: no token occurs in five documents or more; the corpus is too small for a pivot set")
-    offsets, documents = postings(starts, tokens, len(texts))
-    found = []
-    with work.progress(len(chosen), "tokens", "graph") as progress:
-        for block in np.array_split(chosen, max(1, len(chosen) // 2000)):
-            least = config.min_count if config.criterion == "fixed-count" else 1
-            count = (len(languages), least, config.top_neighbours)
-            found.append(rows(block, offsets, documents, starts, tokens, masks, *count))
-            progress.advance(len(block))
-    degree, strength, slots, joined, neighbours = (np.concatenate(column) for column in zip(*found, strict=True))
-    expected, variance = expected_degree(slots, frequency, float(frequency.sum()))
-    q_values = hub_q_values(degree, expected, variance)
-    joins = _joins(joined, slots, masks, frequency, config.min_ratio)
-    if config.criterion == "fixed-count":
-        hub = degree >= np.quantile(degree, 0.95)
-    else:
-        hub = (q_values <= config.false_discovery_rate) & (degree >= config.min_ratio * expected)
-    keep = np.flatnonzero(hub & (joins.sum(axis=1) >= 2))
-    if not len(keep):
-        raise InputError("graph: no token is a hub of two languages; raise [graph] false_discovery_rate or the corpus")
-    keep = keep[np.lexsort((chosen[keep], -degree[keep] / expected[keep], q_values[keep]))]
-    work.note("tokens_considered", len(chosen))
-    work.note("hubs", int(hub.sum()))
-    work.note("pivots", len(keep))
-    ids = chosen[keep]
-    return {
-        "pivot_set": pa.table(
-            {
-                "token": ids,
-                "text": [texts[i] for i in ids],
-                "documents": frequency[ids],
-                "degree": degree[keep],
-                "expected_degree": expected[keep],
-                "strength": strength[keep].astype(np.float64),
-                "q_value": q_values[keep],
-                "languages": [[languages[k] for k in np.flatnonzero(joins[i])] for i in keep],
-                "neighbours": [[int(n) for n in neighbours[i] if n >= 0] for i in keep],
-            }
-        )
-    }
-
-
-def _joins(
-    joined: np.ndarray, slots: np.ndarray, masks: np.ndarray, frequency: np.ndarray, min_ratio: float
-) -> np.ndarray:
-    """(tokens, languages) bool: by the same ratio more words of the language are neighbours than the model gives."""
-    result = np.zeros(joined.shape, dtype=np.bool_)
-    for language in range(joined.shape[1]):
-        of_language = np.where(masks >> language & 1, frequency, 0)
-        if of_language.any():
-            expected, _ = expected_degree(slots, of_language, float(frequency.sum()))
-            result[:, language] = (joined[:, language] >= 2) & (joined[:, language] >= min_ratio * expected)
-    return result
+    make = pivot_sets(config)
+    made = make(config, inputs, work)
+    return {**made, "pivot_stability": stability(make, config, made["pivot_set"], inputs, work)}

@@ -1,192 +1,278 @@
 """Selections of documents at equal tokens, from scores that are computed once.
 
-`doc_scores` is a sidecar with one row per document of the corpus; a selection orders those rows, takes them until the
-token budget is full, and keeps (shard, row) of each. Text is never rewritten. Ties are broken by a hash of the
-document's id, so a selection does not depend on the order of the shards or on the number of workers.
+A selector makes one number of a document's scores; all selectors share the rest: which documents may be taken
+(thresholds, the leakage guard), the tokens of each language or stratum, the best or a Gumbel sample of them, and the
+budget (`corpus.choose`). A selection is a list of (shard, row); text is never rewritten. Nothing depends on the number
+of workers or the order in which shards were scored.
 """
 
 from __future__ import annotations
 
-import hashlib
+import re
 from collections.abc import Callable
 
-import numba
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots.config import SelectConfig
-from semantic_pivots.corpus.count import benchmark_words
-from semantic_pivots.corpus.match import Words, buffers, find
+from semantic_pivots.corpus.choose import choose_by_group, gumbel
+from semantic_pivots.corpus.discover import hash_of, shuffled
+from semantic_pivots.corpus.scores import document_scores
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.statistics import seed_of
 
-
-@numba.njit(cache=True, nogil=True)
-def pivot_counts(tokens, offsets, is_pivot):  # pragma: no cover - compiled
-    """(documents,) int32: tokens of each document that are in the pivot set."""
-    counts = np.zeros(len(offsets) - 1, dtype=np.int32)
-    for document in range(len(counts)):
-        for i in range(offsets[document], offsets[document + 1]):
-            counts[document] += is_pivot[tokens[i]]
-    return counts
+Columns = dict[str, np.ndarray]
+"""Scores of documents: columns of `doc_scores`, `pivot_share`, and the user's, all (documents,)."""
 
 
 def id_hashes(ids: list[str], seed: int) -> np.ndarray:
     """(documents,) uint64: a random order of documents that depends on the seed and each id alone."""
-    key = seed.to_bytes(8, "little", signed=True)
-    digests = (hashlib.blake2b(i.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest() for i in ids)
-    return np.frombuffer(b"".join(digests), dtype=np.uint64)
+    return shuffled(hash_of(pa.array(ids, pa.string())), seed_of("select", seed))
 
 
-def take(order: np.ndarray, n_tokens: np.ndarray, budget: int) -> np.ndarray:
-    """The first documents of an order that fill the budget; the last one crosses the boundary."""
-    ends = np.cumsum(n_tokens[order])
-    return order[: int(np.searchsorted(ends, budget)) + 1]
+def _surely(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """(documents,) float64: lower end of Wilson's interval of a share, so few trials do not look sure; 0 of none."""
+    z, n = 1.96, np.maximum(trials, 1).astype(np.float64)
+    share = successes / n
+    centre, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return np.where(trials > 0, np.maximum((centre - half) / (1 + z * z / n), 0.0), 0.0)
 
 
-def pivot_rich(scores: dict[str, np.ndarray], budget: int, hashes: np.ndarray) -> np.ndarray:
-    """Documents with the largest share of pivot tokens; those that are too short to tell come last."""
-    share = scores["pivot_tokens"] / np.maximum(scores["n_tokens"], 1)
-    share = np.where(scores["long"], share, -1.0)
-    return take(np.lexsort((hashes, -share)), scores["n_tokens"], budget)
+def pivot_rich(columns: Columns) -> np.ndarray:
+    """Share of tokens that are in the pivot set."""
+    return columns["pivot_share"]
 
 
-def random_documents(scores: dict[str, np.ndarray], budget: int, hashes: np.ndarray) -> np.ndarray:
-    """Documents in a random order."""
-    return take(np.argsort(hashes, kind="stable"), scores["n_tokens"], budget)
+def random_documents(columns: Columns) -> np.ndarray:
+    """No preference: the order of the hashes."""
+    return np.zeros(len(columns["n_tokens"]))
 
 
-def language_matched(scores: dict[str, np.ndarray], budget: int, hashes: np.ndarray) -> np.ndarray:
-    """Random documents with the tokens per language of the pivot-rich selection."""
-    rich = pivot_rich(scores, budget, hashes)
-    chosen = []
-    for code in np.unique(scores["language"]):
-        quota = int(scores["n_tokens"][rich][scores["language"][rich] == code].sum())
-        members = np.flatnonzero(scores["language"] == code)
-        if quota:
-            order = members[np.argsort(hashes[members], kind="stable")]
-            chosen.append(take(order, scores["n_tokens"], quota))
-    return np.concatenate(chosen)
+def bilingual(columns: Columns) -> np.ndarray:
+    """Languages of which the document holds lexicon words, then such words per token."""
+    return columns["languages_met"] + np.minimum(columns["lexicon_words"] / np.maximum(columns["n_tokens"], 1), 0.999)
 
 
-def bilingual(scores: dict[str, np.ndarray], budget: int, hashes: np.ndarray) -> np.ndarray:
-    """Documents that hold lexicon words of the most languages, by words per token among those of equal number."""
-    order = np.lexsort((hashes, -scores["word_share"], -scores["languages_met"]))
-    return take(order, scores["n_tokens"], budget)
+def code_switched(columns: Columns) -> np.ndarray:
+    """Share of lexicon words outside the document's main language, surely (the code-mixing index of Das & Gambäck)."""
+    return _surely(columns["lexicon_words"] - columns["dominant_words"], columns["lexicon_words"])
 
 
-SELECTORS: dict[str, Callable[[dict[str, np.ndarray], int, np.ndarray], np.ndarray]] = {
+def parallel(columns: Columns) -> np.ndarray:
+    """Share of the document's concepts that it names in two languages, surely: what translations side by side do."""
+    return _surely(columns["parallel_concepts"], columns["concepts"])
+
+
+def dsir(columns: Columns) -> np.ndarray:
+    """Mean log importance of the hashed n-grams (Xie et al. 2023; there the sum, which longer documents win)."""
+    return columns["dsir"]
+
+
+SELECTORS: dict[str, Callable[[Columns], np.ndarray]] = {
     "pivot-rich": pivot_rich,
     "random": random_documents,
-    "language-matched": language_matched,
+    "language-matched": random_documents,
     "bilingual": bilingual,
+    "code-switched": code_switched,
+    "parallel": parallel,
+    "dsir": dsir,
 }
+"""Score of each selector; language-matched has the tokens per language of pivot-rich, and `column:NAME` is a column."""
+_UNSCORED = ("random", "language-matched")
 
 
 def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
     """Score every document and make the selections (tables `doc_scores` and `selection`).
 
     Raises:
-        InputError: an unknown selector, or a budget that the corpus does not hold.
+        InputError: an unknown selector, column or threshold, or a budget that the corpus does not hold.
+    """
+    check(config)
+    scores = document_scores(inputs, work, config.workers, config.dsir_target)
+    return {"doc_scores": scores, "selection": select(config, scores, work)}
+
+
+def check(config: SelectConfig) -> None:
+    """Refuse what cannot be selected before anything is scored.
+
+    Raises:
+        InputError: naming the key.
     """
     for name in config.selections:
-        if name not in SELECTORS:
+        if name not in SELECTORS and not name.startswith("column:"):
             raise InputError(f"[select] selections: unknown {name!r}{nearest(name, SELECTORS)}")
-    scores, tables = _scores(inputs, config)
-    hashes = id_hashes(scores["doc_id"].tolist(), config.seed)
-    allowed = np.flatnonzero(scores["allowed"])
-    total = int(scores["n_tokens"][allowed].sum())
-    if config.budget_tokens > total:
-        raise InputError(f"[select] budget_tokens = {config.budget_tokens:,}: the corpus holds only {total:,} tokens")
-    subset = {name: column[allowed] for name, column in scores.items()}
-    share = subset["pivot_tokens"] / np.maximum(subset["n_tokens"], 1)
+        if name == "dsir" and not config.dsir_target:
+            raise InputError(
+                "[select] selections: dsir needs dsir_target, a file or folder of documents like those wanted"
+            )
+    if len(set(config.selections)) < len(config.selections):
+        raise InputError(f"[select] selections = {list(config.selections)}: one of them stands twice")
+    if config.sampling not in ("top", "gumbel"):
+        raise InputError(f"[select] sampling = {config.sampling!r}: expected top or gumbel")
+    if config.temperature <= 0:
+        raise InputError(f"[select] temperature = {config.temperature}: expected a number above 0")
+    if config.exclude_pairs and config.stratify_pairs:
+        raise InputError("[select] exclude_pairs and stratify_pairs are both set: expected one of them")
+    _thresholds(config.thresholds)
+    _quotas(config.quotas)
+
+
+def select(config: SelectConfig, scores: pa.Table, work: Work) -> pa.Table:
+    """The selections (table `selection`) from `doc_scores`, in the order of the configuration.
+
+    Raises:
+        InputError: a threshold or selector names no column, or the documents left hold fewer tokens than the budget.
+    """
+    columns = _columns(scores, config.columns)
+    hashes = shuffled(hash_of(scores["doc_id"]), seed_of("select", config.seed))
+    allowed = _allowed(config, columns)
+    rows = np.flatnonzero(allowed)
+    subset, hashes = {name: column[rows] for name, column in columns.items()}, hashes[rows]
+    languages, language = np.unique(np.asarray(scores["language"].to_pylist(), dtype=str)[rows], return_inverse=True)
+    held = int(subset["n_tokens"].sum(dtype=np.int64))
+    if config.budget_tokens > held:
+        raise InputError(
+            f"[select] budget_tokens = {config.budget_tokens:,}: the {len(rows):,} documents that may be taken hold "
+            f"only {held:,} tokens"
+        )
+    strata = subset["holds_pair"].astype(np.int64) if config.stratify_pairs else np.zeros(len(rows), np.int64)
+    quotas = _quotas(config.quotas)
+    unknown = [code for code in quotas if code not in languages]
+    if unknown:
+        raise InputError(f"[select] quotas: no document of {unknown[0]!r}; the corpus has {', '.join(languages)}")
+
+    def chosen(name: str, per_language: np.ndarray | None) -> np.ndarray:
+        score = _score(name, subset, config)
+        if config.sampling == "gumbel":
+            score = gumbel(score, hashes, config.temperature, seed_of("select", config.seed, "gumbel", name))
+        group = 2 * language + strata if per_language is not None else strata
+        wanted = per_language if per_language is not None else np.array([config.budget_tokens])
+        budgets = _budgets(wanted, group, subset["n_tokens"], languages.tolist() if per_language is not None else [])
+        return choose_by_group(score, hashes, subset["n_tokens"], group, budgets)
+
+    shares = np.array([quotas.get(code, 0.0) for code in languages]) if quotas else None
+    by_quota = None if shares is None else np.floor(config.budget_tokens * shares + 0.5).astype(np.int64)
     parts = []
     for name in config.selections:
-        rows = np.sort(SELECTORS[name](subset, config.budget_tokens, hashes[allowed]))
-        work.note(f"{name}_tokens", int(subset["n_tokens"][rows].sum()))
-        parts.append(
-            pa.table(
-                {
-                    "selection": [name] * len(rows),
-                    "shard": subset["shard"][rows],
-                    "row": subset["row"][rows],
-                    "doc_id": subset["doc_id"][rows],
-                    "language": subset["language"][rows],
-                    "n_tokens": subset["n_tokens"][rows],
-                    "score": share[rows],
-                }
-            )
-        )
-    return {"doc_scores": pa.concat_tables(tables), "selection": pa.concat_tables(parts)}
+        per_language = by_quota
+        if name == "language-matched":
+            rich = chosen("pivot-rich", by_quota)
+            per_language = np.bincount(language[rich], subset["n_tokens"][rich], len(languages)).astype(np.int64)
+        picked = chosen(name, per_language)
+        work.note(f"{name}_tokens", int(subset["n_tokens"][picked].sum(dtype=np.int64)))
+        work.note(f"{name}_documents", len(picked))
+        if config.stratify_pairs or config.exclude_pairs:
+            work.note(f"{name}_documents_with_a_pair", int(subset["holds_pair"][picked].sum()))
+        taken = scores.select(["shard", "row", "doc_id", "language", "n_tokens"]).take(pa.array(rows[picked]))
+        shown = subset["pivot_share"] if name in _UNSCORED else _score(name, subset, config)
+        taken = taken.append_column("score", pa.array(shown[picked], pa.float64()))
+        parts.append(taken.add_column(0, "selection", pa.array([name] * len(picked), pa.string())))
+    return pa.concat_tables(parts)
 
 
-def _scores(inputs: Inputs, config: SelectConfig) -> tuple[dict[str, np.ndarray], list[pa.Table]]:
-    """Columns over all documents, and the public sidecar by shard."""
-    pivots = inputs.table("pivot_set")["token"].to_numpy()
-    is_pivot = np.zeros(1 << 20, dtype=np.uint8)
-    is_pivot[pivots] = 1
-    matching = "bilingual" in config.selections or config.exclude_pairs
-    spellings, pairs = benchmark_words(inputs.table("items"))
-    compiled = Words.compile(spellings)
-    shards = {row["shard"]: row["path"] for row in inputs.table("shards").to_pylist()}
-    tables, extra = [], []
-    for row in inputs.table("token_shards").to_pylist():
-        columns = ["id", "language", "text"] if matching else ["id", "language"]
-        texts = pq.read_table(inputs.folder("corpus") / shards[row["shard"]], columns=columns)
-        column = pq.read_table(inputs.folder("tokens") / row["path"])["tokens"].combine_chunks()
-        offsets = column.offsets.to_numpy().astype(np.int64)
-        counts = pivot_counts(column.values.to_numpy(), offsets, is_pivot)
-        lengths = np.diff(offsets).astype(np.int32)
-        tables.append(
-            pa.table(
-                {
-                    "shard": [row["shard"]] * len(counts),
-                    "row": np.arange(len(counts), dtype=np.int64),
-                    "doc_id": texts["id"],
-                    "language": texts["language"],
-                    "n_tokens": lengths,
-                    "pivot_tokens": counts,
-                }
-            )
-        )
-        extra.append(_meetings(texts, compiled, spellings, pairs, lengths) if matching else None)
-    whole = pa.concat_tables(tables)
-    scores = {name: whole[name].to_numpy() for name in whole.column_names}
-    if matching:
-        met = [e for e in extra if e is not None]
-        scores |= {name: np.concatenate([e[name] for e in met]) for name in met[0]}
-    scores["long"] = scores["n_tokens"] >= config.min_tokens
-    scores["allowed"] = ~scores["holds_pair"] if config.exclude_pairs else np.ones(whole.num_rows, dtype=np.bool_)
-    return scores, tables
+def _score(name: str, columns: Columns, config: SelectConfig) -> np.ndarray:
+    """(documents,) float64; documents too short to tell, or without a value, at -inf: they come last."""
+    if name.startswith("column:"):
+        score = _column(columns, name.removeprefix("column:"), "[select] selections")
+    else:
+        score = SELECTORS[name](columns)
+    score = np.where(np.isnan(score), -np.inf, score).astype(np.float64)
+    return score if name in _UNSCORED else np.where(columns["n_tokens"] >= config.min_tokens, score, -np.inf)
 
 
-def _meetings(
-    texts: pa.Table, compiled: Words, spellings: list, pairs: list, lengths: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Of each document: languages of which it holds benchmark words, such words per token, and whether it holds a pair.
+def _budgets(wanted: np.ndarray, group: np.ndarray, n_tokens: np.ndarray, languages: list[str]) -> dict[int, int]:
+    """Tokens of each group 2 x language + stratum: a language's budget in proportion to the tokens of its strata.
 
-    Words of two scripts or more than three letters only: short Latin words are homographs of other languages' words.
+    Raises:
+        InputError: a language holds fewer tokens than its quota.
     """
-    starts, hits = find(compiled, *buffers(texts["text"]))
-    by_pattern: dict[int, set[str]] = {}
-    for (word, code), pattern in zip(spellings, compiled.pattern_of.tolist(), strict=True):
-        if len(word) > 3 or not word.isascii():
-            by_pattern.setdefault(pattern, set()).add(code)
-    index = {word: int(p) for word, p in zip(spellings, compiled.pattern_of, strict=True)}
-    partner: dict[int, set[int]] = {}
-    for a, b in pairs:
-        if index[a] != index[b]:
-            partner.setdefault(index[a], set()).add(index[b])
-    languages = np.zeros(len(lengths), dtype=np.int32)
-    share = np.zeros(len(lengths))
-    holds = np.zeros(len(lengths), dtype=np.bool_)
-    for document in range(len(lengths)):
-        found = hits[starts[document] : starts[document + 1]].tolist()
-        # A spelling that several languages share tells none of them apart.
-        told = [next(iter(by_pattern[p])) for p in found if len(by_pattern.get(p, ())) == 1]
-        languages[document] = len(set(told))
-        share[document] = len(told) / max(int(lengths[document]), 1)
-        here = set(found)
-        holds[document] = any(not here.isdisjoint(partner.get(p, ())) for p in found)
-    return {"languages_met": languages, "word_share": share, "holds_pair": holds}
+    held = np.bincount(group, n_tokens, 2 * len(wanted)).astype(np.int64).reshape(-1, 2)
+    for code, tokens, quota in zip(languages, held.sum(axis=1), wanted, strict=False):
+        if quota > tokens:
+            raise InputError(f"[select] quotas: {quota:,} tokens of {code!r} are wanted, {tokens:,} may be taken")
+    second = (wanted * held[:, 1] + held.sum(axis=1) // 2) // np.maximum(held.sum(axis=1), 1)
+    both = np.stack([wanted - second, second], axis=1).reshape(-1)
+    return {int(i): int(tokens) for i, tokens in enumerate(both) if tokens > 0}
+
+
+def _columns(scores: pa.Table, path: str) -> Columns:
+    own = [name for name in scores.column_names if name not in ("shard", "row", "doc_id", "language")]
+    columns: Columns = {name: scores[name].to_numpy() for name in own}
+    columns["pivot_share"] = columns["pivot_tokens"] / np.maximum(columns["n_tokens"], 1)
+    if path:
+        columns |= _added(scores["doc_id"], path, tuple(columns))
+    return columns
+
+
+def _added(ids: pa.ChunkedArray, path: str, taken: tuple[str, ...]) -> Columns:
+    """The user's columns, by doc_id; NaN where a document has no row.
+
+    Raises:
+        InputError: the file is not Parquet, lacks doc_id, repeats one, or a column is no number or has a taken name.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"[select] columns = {path!r}: not Parquet: {str(error).splitlines()[0]}") from error
+    if "doc_id" not in table.column_names:
+        raise InputError(f"[select] columns = {path!r}: no column doc_id; it has {', '.join(table.column_names)}")
+    keys = table["doc_id"].combine_chunks().cast(pa.string())
+    if len(keys.unique()) < len(keys):
+        raise InputError(f"[select] columns = {path!r}: a doc_id stands twice; expected one row per document")
+    place = pc.index_in(ids.cast(pa.string()), value_set=keys)  # type: ignore[attr-defined]
+    found: Columns = {}
+    for name in table.column_names:
+        if name == "doc_id":
+            continue
+        kind = table.schema.field(name).type
+        if name in taken:
+            raise InputError(f"[select] columns = {path!r}: the name {name!r} is one of doc_scores; rename it")
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            raise InputError(f"[select] columns = {path!r}: {name!r} is of type {kind}; expected numbers")
+        values = table[name].combine_chunks()
+        values = values.cast(pa.int8()) if pa.types.is_boolean(kind) else values
+        found[name] = values.cast(pa.float64()).take(place.combine_chunks()).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _column(columns: Columns, name: str, where: str) -> np.ndarray:
+    if name not in columns:
+        raise InputError(f"{where}: no column {name!r}{nearest(name, columns)}; there are {', '.join(columns)}")
+    return columns[name].astype(np.float64)
+
+
+def _allowed(config: SelectConfig, columns: Columns) -> np.ndarray:
+    allowed = ~columns["holds_pair"] if config.exclude_pairs else np.ones(len(columns["n_tokens"]), np.bool_)
+    for name, sign, number in _thresholds(config.thresholds):
+        values = _column(columns, name, "[select] thresholds")
+        allowed = allowed & (values >= number if sign == ">=" else values <= number)
+    return allowed
+
+
+def _thresholds(entries: tuple[str, ...]) -> list[tuple[str, str, float]]:
+    found = []
+    for entry in entries:
+        match = re.fullmatch(r"\s*(\w+)\s*(>=|<=)\s*([-+.\deE]+)\s*", entry)
+        try:
+            found.append((match[1], match[2], float(match[3])))  # type: ignore[index]
+        except (TypeError, ValueError):
+            raise InputError(f"[select] thresholds: {entry!r}: expected COLUMN>=NUMBER or COLUMN<=NUMBER") from None
+    return found
+
+
+def _quotas(entries: tuple[str, ...]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for entry in entries:
+        code, sign, share = entry.partition("=")
+        try:
+            found[code.strip()] = float(share)
+        except ValueError:
+            sign = ""
+        if not sign or not 0 <= found[code.strip()] <= 1:
+            raise InputError(f"[select] quotas: {entry!r}: expected LANGUAGE=SHARE of the budget, such as fr=0.25")
+    if entries and abs(sum(found.values()) - 1) > 1e-6:
+        raise InputError(f"[select] quotas: the shares sum to {sum(found.values()):.4g}; expected 1")
+    return found

@@ -223,7 +223,7 @@ class Pipeline:
         """The pivot set of the graph."""
         from semantic_pivots.corpus.graph import graph_stage
 
-        config = GraphConfig(workers=1)
+        config = GraphConfig(workers=1, stability_draws=0)
         needs = ("lexicon", "corpus", "tokens")
         self._publish("graph", lambda work: graph_stage(config, self._inputs(*needs), work), needs)
         return {text.strip() for text in self._inputs("graph").table("pivot_set")["text"].to_pylist()}

@@ -1,0 +1,291 @@
+"""Document scores: one row per document, computed once, selected from many times (after Dolma's attributes).
+
+The columns are counts, of which every selector makes its own score:
+
+- tokens, and tokens of the pivot set;
+- distinct words of the lexicon that tell their language (a spelling that two languages share tells none; nor does a
+  Latin one of three letters or fewer), of how many languages, and of the language with most of them;
+- concepts met, and concepts met in words of two or more languages;
+- whether the document holds both words of a benchmark pair (the leakage guard);
+- the DSIR weight where a target is given: the mean log ratio of hashed token n-grams, target over corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.count import Pair, Word, benchmark_words
+from semantic_pivots.corpus.engines import run_shards
+from semantic_pivots.corpus.match import Words, buffers, find
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import Inputs, Work
+
+BUCKETS = 10_000
+"""Buckets of the hashed n-grams (Xie et al. 2023, DSIR)."""
+_TARGET_DOCUMENTS = 50_000
+_SHORT = 3
+
+
+@numba.njit(cache=True, nogil=True)
+def pivot_counts(tokens, offsets, is_pivot):  # pragma: no cover - compiled
+    """(documents,) int32: tokens of each document that are in the pivot set, a (vocabulary,) uint8 mask."""
+    counts = np.zeros(len(offsets) - 1, dtype=np.int32)
+    for document in range(len(counts)):
+        n = 0
+        for i in range(offsets[document], offsets[document + 1]):
+            n += is_pivot[tokens[i]]
+        counts[document] = n
+    return counts
+
+
+@numba.njit(cache=True, nogil=True)
+def _bucket(value, buckets):  # pragma: no cover - compiled; the finaliser of splitmix64
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.int64((value ^ (value >> np.uint64(31))) % np.uint64(buckets))
+
+
+@numba.njit(cache=True, nogil=True)
+def ngram_counts(tokens, offsets, buckets):  # pragma: no cover - compiled
+    """(buckets,) int64: hashed tokens and pairs of neighbouring tokens of all documents."""
+    counts = np.zeros(buckets, dtype=np.int64)
+    for document in range(len(offsets) - 1):
+        for i in range(offsets[document], offsets[document + 1]):
+            one = np.uint64(tokens[i]) + np.uint64(1)
+            counts[_bucket(one, buckets)] += 1
+            if i + 1 < offsets[document + 1]:
+                counts[_bucket((one << np.uint64(32)) | np.uint64(tokens[i + 1]), buckets)] += 1
+    return counts
+
+
+@numba.njit(cache=True, nogil=True)
+def ngram_weights(tokens, offsets, log_ratio):  # pragma: no cover - compiled
+    """(documents,) float64: mean of (buckets,) log ratios over the hashed n-grams of each document; 0 of none."""
+    weights = np.zeros(len(offsets) - 1)
+    for document in range(len(weights)):
+        n = 0
+        for i in range(offsets[document], offsets[document + 1]):
+            one = np.uint64(tokens[i]) + np.uint64(1)
+            weights[document] += log_ratio[_bucket(one, len(log_ratio))]
+            n += 1
+            if i + 1 < offsets[document + 1]:
+                weights[document] += log_ratio[
+                    _bucket((one << np.uint64(32)) | np.uint64(tokens[i + 1]), len(log_ratio))
+                ]
+                n += 1
+        if n:
+            weights[document] /= n
+    return weights
+
+
+class Vocabulary(NamedTuple):
+    """What is looked for in the texts: lexicon words (word, language, concept number) and benchmark pairs."""
+
+    words: tuple[tuple[str, str, int], ...]
+    pairs: tuple[Pair, ...]
+
+
+class _Lookup:
+    """A vocabulary compiled, by pattern: its language (-1: it tells none), its concepts, its partners."""
+
+    def __init__(self, vocabulary: Vocabulary):
+        spellings: list[Word] = sorted(
+            {(w, c) for w, c, _ in vocabulary.words} | {word for pair in vocabulary.pairs for word in pair}
+        )
+        self.words = Words.compile(spellings)
+        pattern = {word: int(p) for word, p in zip(spellings, self.words.pattern_of, strict=True)}
+        n = self.words.patterns
+        codes = {code: i for i, code in enumerate(sorted({c for _, c, _ in vocabulary.words}))}
+        self.languages = len(codes)
+        self.concepts = 1 + max((k for _, _, k in vocabulary.words), default=-1)
+        language = np.full(n, -1, np.int32)
+        shared = np.zeros(n, np.bool_)
+        of_pattern: list[set[int]] = [set() for _ in range(n)]
+        for word, code, concept in vocabulary.words:
+            p = pattern[word, code]
+            if p < 0 or (len(word) <= _SHORT and word.isascii()):
+                continue
+            shared[p] |= language[p] not in (-1, codes[code])
+            language[p] = codes[code]
+            of_pattern[p].add(concept)
+        language[shared] = -1
+        self.language = language
+        self.concept_begins, self.concept_ids = _ragged(of_pattern)
+        partners: list[set[int]] = [set() for _ in range(n)]
+        for one, two in vocabulary.pairs:
+            # Two words of one pattern meet wherever the word is: that is no pair of words.
+            if pattern[one] != pattern[two] and min(pattern[one], pattern[two]) >= 0:
+                partners[pattern[one]].add(pattern[two])
+        self.partner_begins, self.partners = _ragged(partners)
+
+    def meetings(self, texts: pa.ChunkedArray) -> dict[str, np.ndarray]:
+        """Columns of the documents' words."""
+        starts, hits = find(self.words, *buffers(texts))
+        names = ("languages_met", "lexicon_words", "dominant_words", "concepts", "parallel_concepts", "holds_pair")
+        columns = _meetings(
+            starts, hits, self.language, self.languages, self.concept_begins, self.concept_ids, self.concepts,
+            self.partner_begins, self.partners,
+        )  # fmt: skip
+        found = dict(zip(names, columns, strict=True))
+        return {**found, "holds_pair": found["holds_pair"].astype(np.bool_)}
+
+
+def _ragged(sets: Sequence[set[int]]) -> tuple[np.ndarray, np.ndarray]:
+    begins = np.concatenate([[0], np.cumsum([len(s) for s in sets])]).astype(np.int64)
+    return begins, np.array([k for s in sets for k in sorted(s)], np.int32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _meetings(
+    starts, hits, language, languages, concept_begins, concept_ids, concepts, partner_begins, partners
+):  # pragma: no cover - compiled
+    n = len(starts) - 1
+    met, words, dominant = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    known, parallel, holds = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    first = np.full(concepts, -1, np.int32)  # language in which this document first met the concept; -2: met in two
+    here = np.zeros(len(language), np.uint8)
+    by_language = np.zeros(languages, np.int32)
+    for document in range(n):
+        held = hits[starts[document] : starts[document + 1]]
+        by_language[:] = 0
+        for p in held:
+            here[p] = 1
+        for p in held:
+            for k in range(partner_begins[p], partner_begins[p + 1]):
+                if here[partners[k]]:
+                    holds[document] = 1
+            if language[p] < 0:
+                continue
+            by_language[language[p]] += 1
+            for k in range(concept_begins[p], concept_begins[p + 1]):
+                concept = concept_ids[k]
+                if first[concept] == -1:
+                    first[concept] = language[p]
+                    known[document] += 1
+                elif first[concept] >= 0 and first[concept] != language[p]:
+                    first[concept] = -2
+                    parallel[document] += 1
+        for p in held:
+            here[p] = 0
+            if language[p] >= 0:
+                for k in range(concept_begins[p], concept_begins[p + 1]):
+                    first[concept_ids[k]] = -1
+        for k in range(languages):
+            words[document] += by_language[k]
+            dominant[document] = max(dominant[document], by_language[k])
+            met[document] += by_language[k] > 0
+    return met, words, dominant, known, parallel, holds
+
+
+_memory: list[tuple[Vocabulary, _Lookup]] = []
+
+
+def _lookup(vocabulary: Vocabulary) -> _Lookup:
+    """The vocabulary of a worker's shards, compiled once."""
+    if not _memory or _memory[0][0] != vocabulary:
+        _memory[:] = [(vocabulary, _Lookup(vocabulary))]
+    return _memory[0][1]
+
+
+def _tokens(path: str) -> tuple[np.ndarray, np.ndarray]:
+    column = pq.read_table(path, columns=["tokens"])["tokens"].combine_chunks()
+    offsets = column.offsets.to_numpy().astype(np.int64)
+    return column.flatten().to_numpy(), offsets - offsets[0]
+
+
+def count_ngrams(tokens: str) -> pa.Table:
+    """Hashed n-grams of one token shard."""
+    return pa.table({"count": ngram_counts(*_tokens(tokens), BUCKETS)})
+
+
+def score_shard(
+    shard: str,
+    texts: str,
+    tokens: str,
+    is_pivot: np.ndarray,
+    vocabulary: Vocabulary,
+    log_ratio: np.ndarray | None,
+) -> pa.Table:
+    """The scores of one shard's documents (columns of `doc_scores`)."""
+    table = pq.read_table(texts, columns=["id", "language", "text"])
+    flat, offsets = _tokens(tokens)
+    if len(offsets) - 1 != table.num_rows:
+        raise InputError(f"{tokens}: {len(offsets) - 1} documents, {texts} has {table.num_rows}: tokenise again")
+    weights = None if log_ratio is None else ngram_weights(flat, offsets, log_ratio)
+    columns = {
+        "shard": [shard] * table.num_rows,
+        "row": np.arange(table.num_rows, dtype=np.int64),
+        "doc_id": table["id"],
+        "language": table["language"],
+        "n_tokens": np.diff(offsets).astype(np.int32),
+        "pivot_tokens": pivot_counts(flat, offsets, is_pivot),
+        **_lookup(vocabulary).meetings(table["text"]),
+        "dsir": pa.array(weights, pa.float64()) if weights is not None else pa.nulls(table.num_rows, pa.float64()),
+    }
+    return pa.table(columns)
+
+
+def vocabulary(inputs: Inputs) -> Vocabulary:
+    """The lexicon's words and the benchmark's pairs, each where a stage before this one has them."""
+    pairs = benchmark_words(inputs.table("items"))[1] if inputs.has("items") else []
+    rows = inputs.table("words").to_pylist() if inputs.has("words") else []
+    number = {concept: i for i, concept in enumerate(sorted({row["concept_id"] for row in rows}))}
+    words = sorted({(row["word"], row["language"], number[row["concept_id"]]) for row in rows})
+    return Vocabulary(tuple(words), tuple(pairs))
+
+
+def document_scores(inputs: Inputs, work: Work, workers: int, dsir_target: str = "") -> pa.Table:
+    """Score every document of the corpus (table `doc_scores`), a shard at a time.
+
+    Args:
+        inputs: stages with the tables shards, token_shards, pivot_set, and words and items where there are.
+        work: keeps the parts of finished shards.
+        workers: processes; 0: one per core.
+        dsir_target: file or folder of documents that DSIR takes as its target; empty: no DSIR weights.
+
+    Raises:
+        InputError: the target holds no text, or documents and tokens do not belong together.
+    """
+    pivots = inputs.table("pivot_set")["token"].to_numpy()
+    token_rows = inputs.table("token_shards").to_pylist()
+    paths = {row["shard"]: str(inputs.folder("corpus") / row["path"]) for row in inputs.table("shards").to_pylist()}
+    token_paths = {row["shard"]: str(inputs.folder("tokens") / row["path"]) for row in token_rows}
+    is_pivot = np.zeros(1 << 20, np.uint8)
+    is_pivot[pivots] = 1
+    log_ratio = None
+    if dsir_target:
+        counts = run_shards([(s, count_ngrams, (p,)) for s, p in token_paths.items()], work, workers, "ngrams")
+        held = np.sum([part["count"].to_numpy() for part in counts], axis=0)
+        log_ratio = _log_ratio(dsir_target, inputs, held)
+    tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
+    return pa.concat_tables(
+        run_shards(tasks, work, workers, "scores", shared=(is_pivot, vocabulary(inputs), log_ratio))
+    )
+
+
+def _log_ratio(target: str, inputs: Inputs, corpus: np.ndarray) -> np.ndarray:
+    """(buckets,) float64 log of the target's share of each bucket over the corpus's, one added to every count."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(inputs.folder("tokens") / "tokenizer.json"))
+    texts: list[str] = []
+    for path, _ in readers.list_files(target):
+        for document in readers.read(path, {}, readers.Skipped()):
+            texts.append(document.text)
+            if len(texts) == _TARGET_DOCUMENTS:
+                break
+    if not texts:
+        raise InputError(f"[select] dsir_target = {target!r}: no document with text in it")
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
+    flat = np.array([token for one in ids for token in one], np.int32)
+    wanted = ngram_counts(flat, offsets, BUCKETS) + 1.0
+    held = corpus + 1.0
+    return np.log(wanted / wanted.sum()) - np.log(held / held.sum())

@@ -1,0 +1,259 @@
+"""Scores against brute force, selections against their definition, and the same bytes on any number of workers."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from semantic_pivots import words
+from semantic_pivots.config import SelectConfig
+from semantic_pivots.corpus.scores import BUCKETS, ngram_counts, ngram_weights
+from semantic_pivots.corpus.select import _surely, select, select_stage
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import Inputs, Work
+
+LEXICON = [
+    ("house", "en", "house"), ("maison", "fr", "house"), ("家", "zh", "house"), ("家", "ja", "house"),
+    ("water", "en", "water"), ("eau", "fr", "water"), ("水槽", "ja", "water"),
+    ("garden", "en", "garden"), ("jardin", "fr", "garden"), ("table", "en", "table"), ("table", "fr", "table"),
+]  # fmt: skip
+PAIRS = [("house", "en", "maison", "fr"), ("garden", "en", "jardin", "fr"), ("table", "en", "table", "fr")]
+FILLER = "of the near with many under long good light some".split()
+
+
+def texts(n: int, seed: int) -> list[str]:
+    chooser = random.Random(seed)
+    spelled = [w for w, _, _ in LEXICON]
+    return [
+        " ".join(chooser.choices(spelled, k=chooser.randrange(6)) + chooser.choices(FILLER, k=chooser.randrange(40)))
+        for _ in range(n)
+    ]
+
+
+def published(folder: Path, n: int = 400) -> Inputs:
+    """A corpus of two shards whose tokens are whole words; the pivot set is `garden` and `light`."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vocabulary = sorted({w for w, _, _ in LEXICON} | set(FILLER) | {"[UNK]"})
+    number = {word: i for i, word in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))  # type: ignore[call-arg]
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    shards, token_shards = [], []
+    for k in range(2):
+        held = texts(n // 2, k)
+        ids = [[number[w] for w in text.split()] for text in held]
+        languages = [("en", "fr", "ja")[i % 3] for i in range(len(held))]
+        columns = {"id": [f"d{k}-{i}" for i in range(len(held))], "text": held, "language": languages}
+        pq.write_table(pa.table({**columns, "source": ["x"] * len(held)}), folder / f"d{k}.parquet")
+        pq.write_table(pa.table({"tokens": pa.array(ids, pa.list_(pa.int32()))}), folder / f"t{k}.parquet")
+        same = {"shard": f"s{k}", "documents": len(held)}
+        shards.append({**same, "path": f"d{k}.parquet", "language": "mixed", "source": "x", "text_bytes": 0})
+        token_shards.append({**same, "path": f"t{k}.parquet", "tokens": sum(map(len, ids))})
+    pq.write_table(pa.Table.from_pylist(shards), folder / "shards.parquet")
+    pq.write_table(pa.Table.from_pylist(token_shards), folder / "token_shards.parquet")
+    pivots = pa.table({"token": pa.array([number["garden"], number["light"]], pa.int32())})
+    pq.write_table(pivots, folder / "pivot_set.parquet")
+    lexicon = [{"word": w, "language": c, "concept_id": k} for w, c, k in LEXICON]
+    pq.write_table(pa.Table.from_pylist(lexicon), folder / "words.parquet")
+    items = [{"source": a, "source_language": b, "target": c, "target_language": d} for a, b, c, d in PAIRS]
+    pq.write_table(pa.Table.from_pylist(items), folder / "items.parquet")
+    (folder / "target.txt").write_text(" ".join(["garden light near"] * 5000))
+    return Inputs({"corpus": folder, "tokens": folder})
+
+
+def work(folder: Path) -> Work:
+    folder.mkdir(parents=True)
+    return Work(folder, folder)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Inputs, pa.Table, Path]:
+    folder = tmp_path_factory.mktemp("select")
+    inputs = published(folder / "corpus")
+    config = SelectConfig(budget_tokens=500, workers=1, dsir_target=str(folder / "corpus" / "target.txt"))
+    return inputs, select_stage(config, inputs, work(folder / "w"))["doc_scores"], folder
+
+
+def everything(inputs: Inputs) -> list[tuple[str, str, str]]:
+    """Id, text and language of every document."""
+    rows = []
+    for k in range(2):
+        rows += pq.read_table(inputs.folder("corpus") / f"d{k}.parquet").to_pylist()
+    return [(row["id"], row["text"], row["language"]) for row in rows]
+
+
+def test_scores_equal_brute_force(made):
+    inputs, scores, _ = made
+    told = [(w, c, k) for w, c, k in LEXICON if w not in ("家", "table", "eau")]  # 家, table: of two; eau: short
+    # 家 of Chinese and Japanese is one pattern, table of English and French another; their languages are not told.
+    for row, (name, text, _) in zip(scores.to_pylist(), everything(inputs), strict=True):
+        assert row["doc_id"] == name
+        assert row["n_tokens"] == len(text.split())
+        assert row["pivot_tokens"] == sum(word in ("garden", "light") for word in text.split())
+        here = [(w, c, k) for w, c, k in told if words.contains(text, w, c)]
+        by_language = {c: sum(d == c for _, d, _ in here) for _, c, _ in here}
+        by_concept = {k: {c for _, c, j in here if j == k} for _, _, k in here}
+        assert row["languages_met"] == len(by_language)
+        assert row["lexicon_words"] == len(here)
+        assert row["dominant_words"] == max(by_language.values(), default=0)
+        assert row["concepts"] == len(by_concept)
+        assert row["parallel_concepts"] == sum(len(codes) >= 2 for codes in by_concept.values())
+        pair = any(a != c and words.contains(text, a, b) and words.contains(text, c, d) for a, b, c, d in PAIRS)
+        assert row["holds_pair"] == pair
+    assert 0 < sum(scores["holds_pair"].to_pylist()) < scores.num_rows
+
+
+def test_dsir_by_hand(made):
+    _, scores, _ = made
+    target = np.array([3, 3, 5, 3], np.int32)
+    counts = ngram_counts(target, np.array([0, 3, 4]), BUCKETS)
+    assert counts.sum() == 4 + 2  # four tokens, and no pair across documents
+    ratio = np.arange(BUCKETS, dtype=float)
+    held = ngram_counts(target, np.array([0, 4]), BUCKETS)
+    assert ngram_weights(target, np.array([0, 4]), ratio)[0] == pytest.approx((held * ratio).sum() / 7)
+    weights, shares = np.array(scores["dsir"]), np.array(scores["pivot_tokens"]) / np.maximum(scores["n_tokens"], 1)
+    assert np.corrcoef(weights, shares)[0, 1] > 0.5  # the target is written in the pivots' words
+
+
+def config_of(**changes) -> SelectConfig:
+    return dataclasses.replace(SelectConfig(budget_tokens=600, min_tokens=5, seed=3), **changes)
+
+
+def chosen(scores: pa.Table, config: SelectConfig, folder: Path, name: str) -> list[dict]:
+    rows = select(config, scores, Work(folder, folder)).to_pylist()
+    return [row for row in rows if row["selection"] == name]
+
+
+@pytest.mark.parametrize("name", ["pivot-rich", "random", "bilingual", "code-switched", "parallel", "dsir"])
+def test_a_selection_is_the_head_of_its_order(made, name: str):
+    _, scores, folder = made
+    config = config_of(selections=(name,), dsir_target="given")
+    rows = chosen(scores, config, folder, name)
+    total, n = sum(r["n_tokens"] for r in rows), {r["doc_id"]: r["n_tokens"] for r in scores.to_pylist()}
+    assert 600 <= total < 600 + max(n.values())
+    assert [(r["shard"], r["row"]) for r in rows] == sorted((r["shard"], r["row"]) for r in rows)
+    if name in ("pivot-rich", "dsir"):
+        value = {r["doc_id"]: r["pivot_tokens"] / max(r["n_tokens"], 1) if name == "pivot-rich" else r["dsir"]
+                 for r in scores.to_pylist() if r["n_tokens"] >= 5}  # fmt: skip
+        taken = {r["doc_id"] for r in rows}
+        worst = min(value[i] for i in taken)
+        assert all(v <= worst for i, v in value.items() if i not in taken)
+        assert sum(n[i] for i in taken if value[i] > worst) < 600  # without the last it does not fill the budget
+    other = chosen(scores, dataclasses.replace(config, seed=4), folder, name)
+    assert (name == "random") <= (rows != other)
+
+
+def test_language_matched_has_the_languages_of_pivot_rich(made):
+    _, scores, folder = made
+    table = select(config_of(selections=("pivot-rich", "language-matched")), scores, Work(folder, folder))
+    tokens = {}
+    for row in table.to_pylist():
+        key = (row["selection"], row["language"])
+        tokens[key] = tokens.get(key, 0) + row["n_tokens"]
+    for code in ("en", "fr", "ja"):
+        assert 0 <= tokens["language-matched", code] - tokens["pivot-rich", code] < 60
+
+
+def test_quotas_thresholds_and_the_leakage_guard(made):
+    _, scores, folder = made
+    quotas = config_of(selections=("pivot-rich", "random"), quotas=("en=0.75", "fr=0.25"))
+    for name in quotas.selections:
+        rows = chosen(scores, quotas, folder, name)
+        held = {c: sum(r["n_tokens"] for r in rows if r["language"] == c) for c in ("en", "fr", "ja")}
+        assert 450 <= held["en"] < 500
+        assert 150 <= held["fr"] < 200
+        assert held["ja"] == 0
+    short = chosen(
+        scores, config_of(selections=("random",), thresholds=("n_tokens<=20", "pivot_share>=0.1")), folder, "random"
+    )
+    assert short
+    share = {r["doc_id"]: r["pivot_tokens"] / max(r["n_tokens"], 1) for r in scores.to_pylist()}
+    assert all(r["n_tokens"] <= 20 and share[r["doc_id"]] >= 0.1 for r in short)
+    pair = {r["doc_id"]: r["holds_pair"] for r in scores.to_pylist()}
+    clean = chosen(scores, config_of(selections=("parallel",), exclude_pairs=True), folder, "parallel")
+    assert not any(pair[r["doc_id"]] for r in clean)
+    even = chosen(
+        scores, config_of(selections=("parallel",), stratify_pairs=True, budget_tokens=1500), folder, "parallel"
+    )
+    corpus = scores.to_pylist()
+    wanted = sum(r["n_tokens"] for r in corpus if r["holds_pair"]) / sum(r["n_tokens"] for r in corpus)
+    found = sum(r["n_tokens"] for r in even if pair[r["doc_id"]]) / sum(r["n_tokens"] for r in even)
+    assert found == pytest.approx(wanted, abs=0.05)
+
+
+def test_columns_of_the_user(made):
+    _, scores, folder = made
+    names = scores["doc_id"].to_pylist()
+    added = pa.table({"doc_id": names[::2], "quality": np.arange(len(names[::2]), dtype=np.int64)})
+    pq.write_table(added, folder / "added.parquet")
+    config = config_of(selections=("column:quality",), columns=str(folder / "added.parquet"), min_tokens=0)
+    rows = chosen(scores, config, folder, "column:quality")
+    best = [names[::2][i] for i in range(len(names[::2]) - 1, -1, -1)]
+    assert {r["doc_id"] for r in rows} == set(best[: len(rows)])
+    limited = dataclasses.replace(config, selections=("random",), thresholds=("quality>=100",))
+    assert {r["doc_id"] for r in chosen(scores, limited, folder, "random")} <= set(names[::2][100:])
+    pq.write_table(pa.concat_tables([added, added]), folder / "twice.parquet")
+    with pytest.raises(InputError, match="stands twice"):
+        select(dataclasses.replace(config, columns=str(folder / "twice.parquet")), scores, Work(folder, folder))
+
+
+def test_gumbel_samples_prefer_the_best(made):
+    _, scores, folder = made
+    mean = {}
+    for temperature in (0.05, 100.0):
+        config = config_of(selections=("pivot-rich",), sampling="gumbel", temperature=temperature)
+        mean[temperature] = np.mean([r["score"] for r in chosen(scores, config, folder, "pivot-rich")])
+    assert mean[0.05] > 1.5 * mean[100.0]
+
+
+def test_the_same_bytes_on_any_number_of_workers_and_order_of_shards(made, tmp_path: Path):
+    inputs, _, folder = made
+    config = config_of(selections=("pivot-rich", "random", "language-matched", "dsir"), budget_tokens=700)
+    config = dataclasses.replace(config, dsir_target=str(folder / "corpus" / "target.txt"), sampling="gumbel")
+    results = [
+        select_stage(dataclasses.replace(config, workers=workers), inputs, work(tmp_path / str(workers)))
+        for workers in (1, 2)
+    ]
+    assert all(results[0][name].equals(results[1][name]) for name in results[0])
+    scores = results[0]["doc_scores"]
+    turned = scores.take(np.argsort(scores["shard"].to_numpy().astype(str), kind="stable")[::-1])
+    again = select(dataclasses.replace(config, sampling="top"), turned, Work(folder, folder)).to_pylist()
+    straight = select(dataclasses.replace(config, sampling="top"), scores, Work(folder, folder)).to_pylist()
+    keys = [{(r["selection"], r["doc_id"]) for r in rows} for rows in (again, straight)]
+    assert keys[0] == keys[1]
+
+
+def test_wilson_prefers_the_surer():
+    low = _surely(np.array([1, 10, 0, 0]), np.array([1, 10, 10, 0]))
+    assert low[0] < low[1] < 1
+    assert low[2] == low[3] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"selections": ("pivot-rch",)}, "did you mean 'pivot-rich'"),
+        ({"selections": ("dsir",)}, "needs dsir_target"),
+        ({"selections": ("random", "random")}, "stands twice"),
+        ({"selections": ("column:qualty",)}, "no column 'qualty'"),
+        ({"budget_tokens": 10**9}, "hold only"),
+        ({"quotas": ("en=0.5",)}, "sum to 0.5"),
+        ({"quotas": ("en",)}, "expected LANGUAGE=SHARE"),
+        ({"quotas": ("de=1.0",)}, "no document of 'de'"),
+        ({"thresholds": ("n_tokens>5",)}, "expected COLUMN>=NUMBER"),
+        ({"sampling": "best"}, "expected top or gumbel"),
+        ({"exclude_pairs": True, "stratify_pairs": True}, "expected one of them"),
+    ],
+)
+def test_errors_for_people(made, tmp_path: Path, changes: dict, message: str):
+    inputs, _, _ = made
+    with pytest.raises(InputError, match=message):
+        select_stage(config_of(workers=1, **changes), inputs, work(tmp_path / "w"))
