@@ -282,6 +282,14 @@ class TrainConfig:
     """number format of weights and gradients; bfloat16 keeps float32 master weights"""
     checkpoint_tokens: int = 16_384
     """tokens between checkpoints that a killed run continues from"""
+    keep_at_tokens: tuple[int, ...] = ()
+    """token counts at which the model is also written, beside the one at the end"""
+    document_boundaries: bool = False
+    """documents of one sequence do not see each other, and none is predicted from another's end"""
+    gradient_checkpointing: bool = _volatile(False)
+    """make activations again in the backward pass: less memory, about a third more time"""
+    lora_rank: int = 0
+    """rank of low-rank adapters, merged at the end (needs the extra `lora`); 0: all weights are trained"""
     cache: str = _volatile("")
 
 

@@ -78,7 +78,13 @@ STAGES: dict[str, Stage] = {
             "documents chosen at equal tokens",
             version=2,
         ),
-        Stage("train", _ROOM + "training.arms:train_stage", ("corpus", "select"), "continued pre-training on each"),
+        Stage(
+            "train",
+            _ROOM + "training.arms:train_stage",
+            ("corpus", "select"),
+            "continued pre-training on each",
+            version=2,
+        ),
         Stage("compare", _ROOM + "analysis.compare:compare_stage", ("lexicon", "benchmark", "train"), "does it help"),
         Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth"),
     )

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.training.pack import pack
+from semantic_pivots.training.pack import pack, pack_texts
 from semantic_pivots.training.small import word_tokenizer
 
 WORDS = [f"w{i}" for i in range(40)]
@@ -59,3 +59,8 @@ def test_the_order_follows_the_seed_and_the_ids_alone(shards):
 def test_an_empty_selection_is_refused(shards):
     with pytest.raises(InputError, match="no text"):
         pack(selection(), shards, TOKENIZER, 32, 16, 0)
+
+
+def test_too_few_texts_are_an_error_that_says_how_much_was_wanted():
+    with pytest.raises(InputError, match="1,000 tokens"):
+        pack_texts(["w1 w2"], TOKENIZER, 1000, 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -23,7 +24,8 @@ tags: [continued-pre-training, semantic-pivots]
 # {arm}, seed {seed}
 
 `{base}` continued on {tokens:,} tokens of the selection `{arm}` of the study's corpus, in sequences of {length} tokens,
-{batch} a step, peak learning rate {rate}, schedule {schedule}, {dtype}. Last training loss {loss:.4f} nats a token.
+{batch} a step, peak learning rate {rate}, schedule {schedule}, {dtype}, {weights},
+documents {boundaries}.{loss}
 Made by semantic-pivots to compare selections at equal tokens; it is not a model for use.
 """
 
@@ -58,21 +60,39 @@ def _train_arm(
     config: TrainConfig, documents: pa.Table, shards: dict[str, Path], arm: str, seed: int, work: Work, advance: Any
 ) -> tuple[list[dict], float]:
     from semantic_pivots.models.load import load
+    from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.loop import train
-    from semantic_pivots.training.pack import pack
+    from semantic_pivots.training.pack import end_token, pack
 
     base = load(config.model, dtype="float32", cache=config.cache)
     sequences = pack(documents, shards, base.tokenizer, config.tokens, config.sequence_tokens, seed)
     state = work.folder / f"{arm}-seed{seed}.pt"
-    run = train(base.model, sequences, config, seed, state, advance)
-    _export(base, config, arm, seed, run.rows[-1]["loss"], work.out / f"{arm}-seed{seed}")
+    folder = work.out / f"{arm}-seed{seed}"
+
+    def keep(tokens: int) -> None:
+        export(base, config, arm, seed, float("nan"), folder.with_name(f"{folder.name}-at-{tokens}"), tokens)
+
+    with adapted(base.model, config.lora_rank, seed):
+        end = end_token(base.tokenizer) if config.document_boundaries else None
+        run = train(base.model, sequences, config, seed, state, advance, end, None if config.lora_rank else keep)
+    export(base, config, arm, seed, run.rows[-1]["loss"], folder, run.rows[-1]["tokens"])
     state.unlink(missing_ok=True)
     rows = [{"arm": arm, "seed": seed, **row} for row in run.rows]
     return rows, run.rows[-1]["tokens"] / max(run.seconds, 1e-9)
 
 
-def _export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, folder: Path) -> None:
-    """Write the HF folder beside its final name and move it, so that it is whole or absent."""
+def export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, folder: Path, tokens: int) -> None:
+    """Write the HF folder beside its final name and move it, so that it is whole or absent.
+
+    Args:
+        base: the model with its tokenizer, trained.
+        config: what the card tells of the training.
+        arm: name of the documents it was trained on.
+        seed: seed of the run.
+        loss: last training loss in nats a token; NaN where the run goes on.
+        folder: folder to write.
+        tokens: tokens trained on so far.
+    """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     base.model.save_pretrained(temporary, safe_serialization=True)
@@ -81,13 +101,15 @@ def _export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, fo
         base=config.model,
         arm=arm,
         seed=seed,
-        tokens=config.tokens,
+        tokens=tokens,
         length=config.sequence_tokens,
         batch=config.batch_sequences,
         rate=config.learning_rate,
         schedule=config.schedule,
         dtype=config.dtype,
-        loss=loss,
+        loss="" if math.isnan(loss) else f" Last training loss {loss:.4f} nats a token.",
+        boundaries="kept apart" if config.document_boundaries else "running on",
+        weights=f"adapters of rank {config.lora_rank}, merged" if config.lora_rank else "all weights",
     )
     (temporary / "README.md").write_text(card, "utf-8")
     made = json.loads((temporary / "config.json").read_text("utf-8"))

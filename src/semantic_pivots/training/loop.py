@@ -11,18 +11,21 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch.utils.checkpoint import checkpoint
 
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.training.schedule import learning_rate
 
+_IGNORED = -100
 _SLICE_LOGITS = 64_000_000  # logits held at a time; 256 MB in float32
 
 
@@ -35,27 +38,51 @@ class Run:
     seconds: float = 0.0
 
 
-def sliced_loss(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
-    """Mean next-token loss in nats of (sequences, length) ids, logits made slice by slice."""
-    hidden = model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state[:, :-1]
-    hidden, targets = hidden.reshape(-1, hidden.shape[-1]), input_ids[:, 1:].reshape(-1)
+def targets_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
+    """(sequences, length - 1) next tokens; -100 where the next token begins another document, if `end` parts them."""
+    targets = input_ids[:, 1:].clone()
+    if end is not None:
+        targets[input_ids[:, :-1] == end] = _IGNORED
+    return targets
+
+
+def positions_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor | None:
+    """(sequences, length) place of each token in its document; None where documents are not kept apart."""
+    if end is None:
+        return None
+    places = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
+    begins = torch.zeros_like(input_ids)
+    begins[:, 1:] = torch.where(input_ids[:, :-1] == end, places[:, 1:], 0)
+    return places - begins.cummax(dim=1).values
+
+
+def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:
+    """Summed next-token loss in nats of (sequences, length) ids, logits made slice by slice."""
+    hidden = model.base_model(input_ids=input_ids, use_cache=False, **_places(input_ids, end)).last_hidden_state
+    hidden, targets = hidden[:, :-1].reshape(-1, hidden.shape[-1]), targets_of(input_ids, end).reshape(-1)
     head = model.get_output_embeddings()
     size = max(1, _SLICE_LOGITS // head.weight.shape[0])
 
     def of_slice(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(head(rows).float(), wanted, reduction="sum")
+        return torch.nn.functional.cross_entropy(head(rows).float(), wanted, reduction="sum", ignore_index=_IGNORED)
 
-    if size >= len(targets):  # they fit: making them twice would cost a tenth of the step
-        return of_slice(hidden, targets) / len(targets)
+    if len(targets) <= size:  # they fit: making them twice would cost a tenth of the step
+        return of_slice(hidden, targets)
     parts = zip(hidden.split(size), targets.split(size), strict=True)
     losses = [checkpoint(of_slice, rows, wanted, use_reentrant=False) for rows, wanted in parts]
-    return torch.stack(losses).sum() / len(targets)  # type: ignore[arg-type]
+    return torch.stack(losses).sum()  # type: ignore[arg-type]
 
 
-def own_loss(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
-    """Mean next-token loss in nats by the model's own forward."""
-    logits = model(input_ids=input_ids, use_cache=False).logits[:, :-1].float()
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), input_ids[:, 1:].flatten())
+def own_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:
+    """Summed next-token loss in nats by the model's own forward."""
+    logits = model(input_ids=input_ids, use_cache=False, **_places(input_ids, end)).logits[:, :-1].float()
+    targets = targets_of(input_ids, end).flatten()
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction="sum", ignore_index=_IGNORED)
+
+
+def _places(input_ids: torch.Tensor, end: int | None) -> dict[str, torch.Tensor]:
+    positions = positions_of(input_ids, end)
+    return {} if positions is None else {"position_ids": positions}
 
 
 def choose_loss(model: Any, input_ids: torch.Tensor) -> Any:
@@ -64,13 +91,43 @@ def choose_loss(model: Any, input_ids: torch.Tensor) -> Any:
     with torch.no_grad():
         try:
             tolerance = 1e-4 if next(model.parameters()).dtype == torch.float32 else 5e-3
-            same = torch.isclose(sliced_loss(model, probe), own_loss(model, probe), rtol=0, atol=tolerance)
+            apart = (sliced_loss(model, probe) - own_loss(model, probe)).abs() / (probe.shape[1] - 1)
         except (AttributeError, TypeError):
             return own_loss
-    return sliced_loss if bool(same) else own_loss
+    return sliced_loss if float(apart) <= tolerance else own_loss
 
 
-def train(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, state: Path, advance: Any) -> Run:
+def check_boundaries(model: Any, end: int) -> None:
+    """Make sure that a document does not see the one before it in its sequence.
+
+    Raises:
+        InputError: the model takes no positions, or does not part documents by them.
+    """
+    device = next(model.parameters()).device
+    rows = [[first, first, first, end, 5, 6, 7, 8] for first in (3, 9)]
+    ids = torch.tensor(rows, device=device)
+    try:
+        with torch.no_grad():
+            logits = model(input_ids=ids, use_cache=False, **_places(ids, end)).logits[:, 4:].float()
+    except TypeError:
+        logits = None
+    if logits is None or not torch.allclose(logits[0], logits[1], rtol=0, atol=1e-3 * float(logits.abs().max())):
+        raise InputError(
+            f"[train] document_boundaries: {type(model).__name__} cannot keep the documents of a sequence apart; "
+            "set it to false"
+        )
+
+
+def train(
+    model: Any,
+    sequences: np.ndarray,
+    config: TrainConfig,
+    seed: int,
+    state: Path,
+    advance: Any,
+    end: int | None = None,
+    keep: Callable[[int], None] | None = None,
+) -> Run:
     """Train a model in place on packed sequences, continuing from `state` where a run before was killed.
 
     Args:
@@ -80,31 +137,40 @@ def train(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, sta
         seed: seed of whatever in the model is random (dropout).
         state: checkpoint file: weights, optimiser, position, log and random state.
         advance: called with the tokens of each finished step.
+        end: token that ends a document, where documents must not see each other; None: they may.
+        keep: called with each token count of `keep_at_tokens` when it is reached, the model being at that count.
+
+    Under `accelerate launch` (an initialised process group) each process takes its share of every step's sequences and
+    gradients are summed over processes, so that the result is that of one process up to the order of sums.
 
     Raises:
-        InputError: there are fewer sequences than one step needs, or the loss is no number (the last good checkpoint
-            stays).
+        InputError: there are fewer sequences than one step needs, the loss is no number (the last good checkpoint
+            stays), or the model cannot keep documents apart.
     """
     size = config.batch_sequences
     steps = len(sequences) // size
     if not steps:
         raise InputError(f"[train] tokens = {config.tokens}: one step needs {size} x {config.sequence_tokens} tokens")
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    if size < world:
+        raise InputError(f"[train] batch_sequences = {size}: expected at least one for each of {world} processes")
     device = next(model.parameters()).device
+    if end is not None:
+        check_boundaries(model, end)
     if config.dtype == "bfloat16":
         model.to(torch.bfloat16)
     weights = [p for p in model.parameters() if p.requires_grad]
     # Steps of continued pre-training are smaller than bfloat16 resolves, so they are taken on float32 masters.
     masters = [p.detach().float().clone().requires_grad_() if p.dtype != torch.float32 else p for p in weights]
-    decayed = [p for p in masters if p.ndim > 1]
-    others = [p for p in masters if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=True)
-    torch.manual_seed(seed)
+    optimiser = _optimiser(masters, config)
+    torch.manual_seed(seed + rank)
     run = _restore(masters, optimiser, state)
     _copy(masters, weights)
     advance(run.step * size * config.sequence_tokens)
     every = max(1, config.checkpoint_tokens // (size * config.sequence_tokens))
     loss_of = choose_loss(model, torch.from_numpy(sequences[:1].astype(np.int64)).to(device))
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
     begun = time.monotonic()
     while run.step < steps:
@@ -112,32 +178,57 @@ def train(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, sta
         for group in optimiser.param_groups:
             group["lr"] = rate
         batch = torch.from_numpy(sequences[run.step * size : (run.step + 1) * size].astype(np.int64)).to(device)
-        loss = _accumulate(model, batch, loss_of, config)
-        for master, weight in zip(masters, weights, strict=True):
-            if master is not weight and weight.grad is not None:
-                master.grad, weight.grad = weight.grad.float(), None
+        loss = _accumulate(model, batch, loss_of, config, end, rank, world)
+        _collect(masters, weights, world)
         norm = torch.nn.utils.clip_grad_norm_(masters, config.clip_norm)
         if not math.isfinite(loss) or not math.isfinite(float(norm)):
+            kept = f"the last checkpoint is kept at {state}" if state.exists() else "no checkpoint was due before it"
             raise InputError(
-                f"train: the loss is not a number at step {run.step}; the last checkpoint is kept at {state}: "
+                f"train: the loss is not a number at step {run.step}; {kept}: "
                 "lower [train] learning_rate or use dtype = 'float32'"
             )
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         _copy(masters, weights)
-        run.step += 1
+        before, run.step = run.step * size * config.sequence_tokens, run.step + 1
         tokens = run.step * size * config.sequence_tokens
         run.rows.append(
             {"step": run.step, "tokens": tokens, "loss": loss, "learning_rate": rate, "gradient_norm": float(norm)}
         )
+        if keep is not None and rank == 0:
+            for count in config.keep_at_tokens:
+                if before < count <= tokens:
+                    keep(count)
         if run.step % every == 0 and run.step < steps:
             run.seconds += time.monotonic() - begun
             begun = time.monotonic()
-            _save(masters, optimiser, run, state)
+            if rank == 0:
+                _save(masters, optimiser, run, state)
         advance(size * config.sequence_tokens)
     run.seconds += time.monotonic() - begun
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_disable()
     model.eval()
     return run
+
+
+def _optimiser(masters: list[torch.Tensor], config: TrainConfig) -> torch.optim.Optimizer:
+    groups = [
+        {"params": [p for p in masters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in masters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=True)
+
+
+def _collect(masters: list[torch.Tensor], weights: list[torch.Tensor], world: int) -> None:
+    """Move the weights' gradients to their masters in float32, and sum them over processes."""
+    for master, weight in zip(masters, weights, strict=True):
+        if master is not weight and weight.grad is not None:
+            master.grad, weight.grad = weight.grad.float(), None
+        if world > 1:
+            if master.grad is None:  # every process must take part in every sum
+                master.grad = torch.zeros_like(master)
+            dist.all_reduce(master.grad)
 
 
 @torch.no_grad()
@@ -147,14 +238,19 @@ def _copy(masters: list[torch.Tensor], weights: list[torch.Tensor]) -> None:
             weight.copy_(master)
 
 
-def _accumulate(model: Any, batch: torch.Tensor, loss_of: Any, config: TrainConfig) -> float:
-    """Gradients of one step's mean loss, a micro-batch at a time; returns that loss in nats."""
-    total = 0.0
-    for part in batch.split(config.micro_batch_sequences):
-        loss = loss_of(model, part) * (len(part) / len(batch))
+def _accumulate(
+    model: Any, batch: torch.Tensor, loss_of: Any, config: TrainConfig, end: int | None, rank: int, world: int
+) -> float:
+    """Gradients of one step's mean loss, a micro-batch at a time; returns that loss in nats, over all processes."""
+    targets = max(1, int((targets_of(batch, end) != _IGNORED).sum()))
+    total = torch.zeros((), device=batch.device)
+    for part in batch[rank::world].split(config.micro_batch_sequences):
+        loss = loss_of(model, part, end) / targets
         loss.backward()
-        total += float(loss.detach())
-    return total
+        total += loss.detach()
+    if world > 1:
+        dist.all_reduce(total)
+    return float(total)
 
 
 def _save(masters: list[torch.Tensor], optimiser: torch.optim.Optimizer, run: Run, state: Path) -> None:

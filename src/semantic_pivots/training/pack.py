@@ -6,7 +6,7 @@ tokens are full; a selection that is too small is read again in another order (i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +37,30 @@ def pack(
     Raises:
         InputError: the selection has no text.
     """
+    return pack_texts(_texts(selection, shards, seed), tokenizer, tokens, length)
+
+
+def end_token(tokenizer: Any) -> int:
+    """The token that ends a document."""
+    return int(tokenizer.eos_token_id) if tokenizer.eos_token_id is not None else 0
+
+
+def pack_texts(texts: Iterable[str], tokenizer: Any, tokens: int, length: int) -> np.ndarray:
+    """Texts in their order as (tokens // length, length) int32, read only until they are full.
+
+    Raises:
+        InputError: the texts end before.
+    """
     wanted = tokens // length * length
     stream: list[np.ndarray] = []
     filled = 0
-    for text in _texts(selection, shards, seed):
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        ids.append(tokenizer.eos_token_id if tokenizer.eos_token_id is not None else 0)
+    for text in texts:
+        ids = [*tokenizer(text, add_special_tokens=False)["input_ids"], end_token(tokenizer)]
         stream.append(np.array(ids, dtype=np.int32))
         filled += len(ids)
         if filled >= wanted:
             return np.concatenate(stream)[:wanted].reshape(-1, length)
-    raise InputError("train: a selection holds no text to train on")
+    raise InputError(f"train: a selection holds no text to train on, or less than the {wanted:,} tokens asked for")
 
 
 def _texts(selection: pa.Table, shards: dict[str, Path], seed: int) -> Iterator[str]:
