@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands import corpus, corpus_count, export, lexicon, tasks
+from semantic_pivots.commands import corpus, corpus_count, export, lexicon, tasks, training
 from semantic_pivots.errors import InputError
 
 app = typer.Typer(
@@ -146,6 +146,7 @@ def planted(
 
 app.command()(corpus_count.count)
 app.command()(corpus_count.discover)
+app.command()(training.train)
 app.add_typer(lexicon.app, name="lexicon")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(corpus.app, name="corpus")

@@ -1,0 +1,193 @@
+"""Continue one model on any documents: HF folder in, HF folder out, under one process or `accelerate launch`.
+
+The documents are read into memory; a corpus that does not fit is cut by `pivots corpus` and a selection first. A
+killed run continues from the checkpoint in the hidden folder beside the output, which is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semantic_pivots import run as runs
+from semantic_pivots import tables
+from semantic_pivots.config import TrainConfig, keyed
+from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.select import id_hashes
+from semantic_pivots.errors import InputError
+
+_HELD_OUT = 20  # documents of a language that are never trained on, at most
+_HELD_OUT_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Documents of a run: the texts to train on in their order, and by language those held out."""
+
+    train: list[str]
+    held_out: dict[str, list[str]]
+
+
+def read_texts(corpus: str, columns: tuple[str, ...], seed: int) -> Texts:
+    """Read documents in an order that depends on the seed and their ids alone, and hold some of each language out.
+
+    Raises:
+        InputError: nothing is there, or it holds no document.
+    """
+    skipped = readers.Skipped()
+    renames = readers.column_map(columns)
+    found = [d for path, _ in readers.list_files(corpus) for d in readers.read(path, renames, skipped)]
+    if not found:
+        raise InputError(f"corpus {corpus}: holds no document ({skipped.total} lines were skipped)")
+    ordered = [found[i] for i in np.argsort(id_hashes([d.id for d in found], seed), kind="stable")]
+    sizes: dict[str, int] = {}
+    for document in ordered:
+        sizes[document.language] = sizes.get(document.language, 0) + 1
+    texts, held_out = [], {}
+    # Held-out documents are chosen without the seed, so that runs of different seeds are evaluated alike.
+    fixed = np.argsort(id_hashes([d.id for d in ordered], -1), kind="stable")
+    chosen: set[int] = set()
+    for index in fixed.tolist():
+        kept = held_out.setdefault(ordered[index].language, [])
+        if len(kept) < min(_HELD_OUT, int(_HELD_OUT_SHARE * sizes[ordered[index].language])):
+            kept.append(ordered[index].text)
+            chosen.add(index)
+    texts = [document.text for index, document in enumerate(ordered) if index not in chosen]
+    return Texts(texts, {language or "unknown": kept for language, kept in held_out.items() if kept})
+
+
+def continue_model(
+    config: TrainConfig,
+    corpus: str,
+    out: Path,
+    columns: tuple[str, ...] = (),
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Train `config.model` on the documents of a corpus and write it to `out` with its log and `training.json`.
+
+    Args:
+        config: sizes, schedule, precision.
+        corpus: file, folder or address of documents of any known format.
+        out: folder to write: weights, tokenizer, model card, training_log.parquet, training.json.
+        columns: renames of the documents' columns, role=column.
+        say: receives one line per event.
+
+    Returns:
+        The content of training.json: configuration, tokens, bits per byte before and after, speed, memory.
+
+    Raises:
+        InputError: the model or the documents cannot be used, or the folder holds something else.
+    """
+    from accelerate import PartialState
+
+    processes = PartialState()
+    first = processes.is_main_process
+    key = {"config": keyed(config), "corpus": _fingerprints(corpus), "columns": list(columns)}
+    key_hash = runs.digest(_listed(key))
+    done = _finished(out, key_hash)
+    if done is not None:
+        say(f"nothing to do: {out} holds this run")
+        return done
+    scratch = out.with_name(f".{out.name}.partial")
+    if first:
+        _prepare(scratch, key_hash)
+    processes.wait_for_everyone()
+    result = _run(config, corpus, columns, out, scratch, processes, say)
+    if first:
+        made = scratch / "out"
+        runs.write_json(made / "training.json", {"key": key_hash, **_listed(key), **result})
+        made.rename(out)
+        shutil.rmtree(scratch)
+    processes.wait_for_everyone()
+    return result
+
+
+def _run(
+    config: TrainConfig, corpus: str, columns: tuple[str, ...], out: Path, scratch: Path, processes: Any, say: Any
+) -> dict[str, Any]:
+    import torch
+
+    from semantic_pivots.models.load import load
+    from semantic_pivots.training.adapters import adapted
+    from semantic_pivots.training.arms import export
+    from semantic_pivots.training.bits import bits_per_byte
+    from semantic_pivots.training.loop import train
+    from semantic_pivots.training.pack import end_token, pack_texts
+
+    first = processes.is_main_process
+    base = load(config.model, dtype="float32", device=str(processes.device), cache=config.cache)
+    texts = read_texts(corpus, columns, config.seed)
+    sequences = pack_texts(_again(texts.train), base.tokenizer, config.tokens, config.sequence_tokens)
+    before = bits_per_byte(base.model, base.tokenizer, texts.held_out) if first else {}
+    end = end_token(base.tokenizer) if config.document_boundaries else None
+    name = out.name
+
+    def keep(tokens: int) -> None:
+        export(base, config, name, config.seed, float("nan"), out.with_name(f"{out.name}-at-{tokens}"), tokens)
+
+    shown = runs.Progress(config.tokens, "tokens", "train")
+    with adapted(base.model, config.lora_rank, config.seed), closing(shown):
+        kept = None if config.lora_rank else keep
+        log = train(base.model, sequences, config, config.seed, scratch / "state.pt", shown.advance, end, kept)
+    if not first:
+        return {}
+    after = bits_per_byte(base.model, base.tokenizer, texts.held_out)
+    tokens = int(log.rows[-1]["tokens"])
+    export(base, config, name, config.seed, log.rows[-1]["loss"], scratch / "out", tokens)
+    rows = [{"arm": name, "seed": config.seed, **row} for row in log.rows]
+    runs.write_table(scratch / "out" / "training_log.parquet", tables.from_rows("training_log", rows))
+    for language in after:
+        say(f"{language}: {before[language]:.4f} -> {after[language]:.4f} bits per byte of held-out text")
+    memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else runs.peak_memory_bytes()
+    return {
+        "tokens": tokens,
+        "processes": processes.num_processes,
+        "bits_per_byte_before": before,
+        "bits_per_byte_after": after,
+        "tokens_per_second": tokens / max(log.seconds, 1e-9),
+        "peak_memory_bytes": memory,
+        "environment": runs.environment(),
+    }
+
+
+def _again(texts: list[str]) -> Iterator[str]:
+    while texts:
+        yield from texts
+
+
+def _fingerprints(corpus: str) -> dict[str, str]:
+    files = [path for path, _ in readers.list_files(corpus)]
+    return {path: runs.fingerprint(Path(path)) if Path(path).exists() else "" for path in files}
+
+
+def _listed(key: dict[str, Any]) -> dict[str, Any]:
+    return {**key, "config": {k: list(v) if isinstance(v, tuple) else v for k, v in key["config"].items()}}
+
+
+def _finished(out: Path, key_hash: str) -> dict[str, Any] | None:
+    import json
+
+    if not out.exists():
+        return None
+    try:
+        told = json.loads((out / "training.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{out}: exists and holds no run of `pivots train`; choose another folder") from error
+    if told.get("key") != key_hash:
+        raise InputError(f"{out}: holds a run of another configuration or other documents; choose another folder")
+    return told
+
+
+def _prepare(scratch: Path, key_hash: str) -> None:
+    """Keep the checkpoint of the same run, and nothing of another one."""
+    mark = scratch / "key"
+    if not mark.exists() or mark.read_text("utf-8") != key_hash:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        mark.write_text(key_hash, "utf-8")
