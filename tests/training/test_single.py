@@ -88,17 +88,7 @@ def test_a_killed_run_continues_to_the_same_weights(folder, monkeypatch):
 def test_two_processes_give_the_weights_of_one(folder):
     pytest.importorskip("accelerate")
     train(folder, "one")
-    command = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-    ]
-    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "semantic_pivots.cli", "train"]
     command += [str(folder / "model"), str(folder / "documents.jsonl"), str(folder / "two"), "--tokens", "1024"]
     command += ["--sequence-tokens", "64", "--batch-sequences", "4", "--micro-batch-sequences", "2"]

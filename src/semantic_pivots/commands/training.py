@@ -32,7 +32,7 @@ def train(
     columns: Annotated[str, typer.Option(help="renames as role=column, separated by commas")] = "",
     cache: Annotated[str, typer.Option(help="folder for converted models")] = "",
 ) -> None:
-    """Continue a causal language model on documents; under `accelerate launch -m semantic_pivots.cli train` on many."""
+    """Continue a causal language model on documents; on many devices: `torchrun -m semantic_pivots.cli train`."""
     from semantic_pivots.config import TrainConfig
     from semantic_pivots.errors import InputError
     from semantic_pivots.training.single import continue_model

@@ -1,4 +1,4 @@
-"""Continue one model on any documents: HF folder in, HF folder out, under one process or `accelerate launch`.
+"""Continue one model on any documents: HF folder in, HF folder out, in one process or under `torchrun` or `accelerate launch`.
 
 The documents are read into memory; a corpus that does not fit is cut by `pivots corpus` and a selection first. A
 killed run continues from the checkpoint in the hidden folder beside the output, which is written whole or not at all.
@@ -84,9 +84,11 @@ def continue_model(
     Raises:
         InputError: the model or the documents cannot be used, or the folder holds something else.
     """
+    import torch
     from accelerate import PartialState
 
-    processes = PartialState()
+    # Unless told, accelerate takes processes without an accelerator for single ones.
+    processes = PartialState(cpu=not torch.cuda.is_available())
     first = processes.is_main_process
     key = {"config": keyed(config), "corpus": _fingerprints(corpus), "columns": list(columns)}
     key_hash = runs.digest(_listed(key))
