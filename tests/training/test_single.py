@@ -59,7 +59,7 @@ def test_a_folder_of_hugging_face_form_comes_out_and_holds_what_was_done(folder)
     assert sorted(result["bits_per_byte_after"]) == ["en", "fr"]
     assert all(result["bits_per_byte_after"][c] < result["bits_per_byte_before"][c] for c in ("en", "fr"))
     assert len(said) == 2
-    again, said = train(folder, "whole", keep_at_tokens=(512,), document_boundaries=True)
+    _, said = train(folder, "whole", keep_at_tokens=(512,), document_boundaries=True)
     assert "nothing to do" in said[0]
     with pytest.raises(InputError, match="another configuration"):
         train(folder, "whole")

@@ -1,4 +1,4 @@
-"""Bits per byte of held-out text: a loss that compares between tokenizers and, by language, tells what training cost."""
+"""Bits per byte of held-out text: a loss that compares across tokenizers and tells, by language, what training cost."""
 
 from __future__ import annotations
 

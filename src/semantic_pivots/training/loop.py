@@ -140,8 +140,8 @@ def train(
         end: token that ends a document, where documents must not see each other; None: they may.
         keep: called with each token count of `keep_at_tokens` when it is reached, the model being at that count.
 
-    Under `torchrun` or `accelerate launch` (an initialised process group) each process takes its share of every step's sequences and
-    gradients are summed over processes, so that the result is that of one process up to the order of sums.
+    Under `torchrun` or `accelerate launch` (an initialised process group) each process takes its share of every step's
+    sequences and gradients are summed over processes: the result is that of one process up to the order of sums.
 
     Raises:
         InputError: there are fewer sequences than one step needs, the loss is no number (the last good checkpoint

@@ -1,4 +1,4 @@
-"""Continue one model on any documents: HF folder in, HF folder out, in one process or under `torchrun` or `accelerate launch`.
+"""Continue one model on any documents: HF folder in, HF folder out, in one process or many (`torchrun`, `accelerate`).
 
 The documents are read into memory; a corpus that does not fit is cut by `pivots corpus` and a selection first. A
 killed run continues from the checkpoint in the hidden folder beside the output, which is written whole or not at all.
