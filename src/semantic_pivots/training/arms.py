@@ -75,7 +75,7 @@ def _train_arm(
     with adapted(base.model, config.lora_rank, seed):
         end = end_token(base.tokenizer) if config.document_boundaries else None
         run = train(base.model, sequences, config, seed, state, advance, end, None if config.lora_rank else keep)
-    export(base, config, arm, seed, run.rows[-1]["loss"], folder, run.rows[-1]["tokens"])
+    export(base, config, arm, seed, run.rows[-1]["loss"], folder, int(run.rows[-1]["tokens"]))
     state.unlink(missing_ok=True)
     rows = [{"arm": arm, "seed": seed, **row} for row in run.rows]
     return rows, run.rows[-1]["tokens"] / max(run.seconds, 1e-9)
