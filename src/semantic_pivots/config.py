@@ -55,6 +55,10 @@ class LexiconConfig:
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
     source: str = "cldr"
     """a lexicon that ships (cldr, clwtd-open) or a TSV file with the columns concept_id, pos, and one per language"""
+    seed: int = 0
+    """decides which concepts are held out"""
+    held_out_share: float = 0.0
+    """share of the concepts whose words the graph and the selections never see; scores are given for both halves"""
 
 
 @dataclass(frozen=True)
@@ -226,7 +230,11 @@ class SelectConfig:
     budget_tokens: int = 2_000_000
     """tokens of each selection"""
     selections: tuple[str, ...] = ("pivot-rich", "random")
-    """pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir, or column:NAME"""
+    """pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir, or column:NAME; with -25pct
+    behind it a quarter of the tokens is chosen so, and the rest at random"""
+    held_out_documents: int = 0
+    """documents of each language that no selection takes, to evaluate on; translations of one another (ids that differ
+    by language codes) are kept together"""
     min_tokens: int = 20
     """documents shorter than this come last where a score decides: a share of few tokens means little"""
     exclude_pairs: bool = False

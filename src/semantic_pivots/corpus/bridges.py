@@ -20,6 +20,7 @@ from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.corpus.count import Word
 from semantic_pivots.corpus.discover import Surroundings, is_piece, scratch, surround, surroundings_of, token_texts
 from semantic_pivots.errors import InputError
+from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work
 
 _LEAST_DOCUMENTS, _LEAST_LIFT, _LEVEL = 3, 2.0, 1e-3
@@ -85,7 +86,7 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     """
     from scipy.stats import false_discovery_control, poisson
 
-    rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in inputs.table("words").to_pylist()})
+    rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
     spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, workers=config.workers)

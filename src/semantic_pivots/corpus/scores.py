@@ -25,6 +25,7 @@ from semantic_pivots.corpus.count import Pair, Word, benchmark_words
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.errors import InputError
+from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work
 
 BUCKETS = 10_000
@@ -235,7 +236,7 @@ def score_shard(
 def vocabulary(inputs: Inputs) -> Vocabulary:
     """The lexicon's words and the benchmark's pairs, each where a stage before this one has them."""
     pairs = benchmark_words(inputs.table("items"))[1] if inputs.has("items") else []
-    rows = inputs.table("words").to_pylist() if inputs.has("words") else []
+    rows = visible_words(inputs) if inputs.has("words") else []
     number = {concept: i for i, concept in enumerate(sorted({row["concept_id"] for row in rows}))}
     words = sorted({(row["word"], row["language"], number[row["concept_id"]]) for row in rows})
     return Vocabulary(tuple(words), tuple(pairs))

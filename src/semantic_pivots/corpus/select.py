@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots.config import SelectConfig
+from semantic_pivots.corpus.aligned import alignment_keys, held_out
 from semantic_pivots.corpus.choose import choose_by_group, gumbel
 from semantic_pivots.corpus.discover import hash_of, shuffled
 from semantic_pivots.corpus.scores import document_scores
@@ -82,6 +83,8 @@ SELECTORS: dict[str, Callable[[Columns], np.ndarray]] = {
 }
 """Score of each selector; language-matched has the tokens per language of pivot-rich, and `column:NAME` is a column."""
 _UNSCORED = ("random", "language-matched")
+HELD_OUT = "held-out"
+"""Name under which the table `selection` holds the documents that no selection takes."""
 
 
 def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -101,7 +104,7 @@ def check(config: SelectConfig) -> None:
     Raises:
         InputError: naming the key.
     """
-    for name in config.selections:
+    for name in (dose(name)[0] for name in config.selections):
         if name not in SELECTORS and not name.startswith("column:"):
             raise InputError(f"[select] selections: unknown {name!r}{nearest(name, SELECTORS)}")
         if name == "dsir" and not config.dsir_target:
@@ -129,6 +132,8 @@ def select(config: SelectConfig, scores: pa.Table, work: Work) -> pa.Table:
     columns = _columns(scores, config.columns)
     hashes = shuffled(hash_of(scores["doc_id"]), seed_of("select", config.seed))
     allowed = _allowed(config, columns)
+    aside = _held_out(config, scores, columns)
+    allowed[aside] = False
     rows = np.flatnonzero(allowed)
     subset, hashes = {name: column[rows] for name, column in columns.items()}, hashes[rows]
     languages, language = np.unique(np.asarray(scores["language"].to_pylist(), dtype=str)[rows], return_inverse=True)
@@ -144,33 +149,75 @@ def select(config: SelectConfig, scores: pa.Table, work: Work) -> pa.Table:
     if unknown:
         raise InputError(f"[select] quotas: no document of {unknown[0]!r}; the corpus has {', '.join(languages)}")
 
-    def chosen(name: str, per_language: np.ndarray | None) -> np.ndarray:
+    def chosen(
+        name: str, per_language: np.ndarray | None, share: float = 1.0, taken: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Documents of a selector that fill a share of the budget, without those taken already."""
         score = _score(name, subset, config)
         if config.sampling == "gumbel":
             score = gumbel(score, hashes, config.temperature, seed_of("select", config.seed, "gumbel", name))
         group = 2 * language + strata if per_language is not None else strata
         wanted = per_language if per_language is not None else np.array([config.budget_tokens])
-        budgets = _budgets(wanted, group, subset["n_tokens"], languages.tolist() if per_language is not None else [])
+        wanted = np.floor(wanted * share + 0.5).astype(np.int64)
+        free = subset["n_tokens"] if taken is None else np.where(taken, 0, subset["n_tokens"])
+        budgets = _budgets(wanted, group, free, languages.tolist() if per_language is not None else [])
+        group = group if taken is None else np.where(taken, -1, group)
         return choose_by_group(score, hashes, subset["n_tokens"], group, budgets)
 
     shares = np.array([quotas.get(code, 0.0) for code in languages]) if quotas else None
     by_quota = None if shares is None else np.floor(config.budget_tokens * shares + 0.5).astype(np.int64)
     parts = []
     for name in config.selections:
+        selector, share = dose(name)
         per_language = by_quota
-        if name == "language-matched":
+        if selector == "language-matched":
             rich = chosen("pivot-rich", by_quota)
             per_language = np.bincount(language[rich], subset["n_tokens"][rich], len(languages)).astype(np.int64)
-        picked = chosen(name, per_language)
+        picked = chosen(selector, per_language, share)
+        if share < 1:
+            taken = np.zeros(len(rows), np.bool_)
+            taken[picked] = True
+            picked = np.sort(np.concatenate([picked, chosen("random", per_language, 1 - share, taken)]))
         work.note(f"{name}_tokens", int(subset["n_tokens"][picked].sum(dtype=np.int64)))
         work.note(f"{name}_documents", len(picked))
         if config.stratify_pairs or config.exclude_pairs:
             work.note(f"{name}_documents_with_a_pair", int(subset["holds_pair"][picked].sum()))
-        taken = scores.select(["shard", "row", "doc_id", "language", "n_tokens"]).take(pa.array(rows[picked]))
-        shown = subset["pivot_share"] if name in _UNSCORED else _score(name, subset, config)
-        taken = taken.append_column("score", pa.array(shown[picked], pa.float64()))
-        parts.append(taken.add_column(0, "selection", pa.array([name] * len(picked), pa.string())))
+        shown = subset["pivot_share"] if selector in _UNSCORED else _score(selector, subset, config)
+        parts.append(_rows_of(scores, name, rows[picked], shown[picked]))
+    if len(aside):
+        work.note("held_out_documents", len(aside))
+        parts.append(_rows_of(scores, HELD_OUT, aside, columns["pivot_share"][aside]))
     return pa.concat_tables(parts)
+
+
+def dose(name: str) -> tuple[str, float]:
+    """Selector and share of the tokens it chooses, of a selection's name: pivot-rich-25pct is a quarter.
+
+    Raises:
+        InputError: the share is not between 1 and 100.
+    """
+    match = re.fullmatch(r"(.+)-(\d+)pct", name)
+    if match is None:
+        return name, 1.0
+    if not 1 <= int(match[2]) <= 100:
+        raise InputError(f"[select] selections: {name!r}: expected a share of 1 to 100 per cent")
+    return match[1], int(match[2]) / 100
+
+
+def _rows_of(scores: pa.Table, name: str, rows: np.ndarray, score: np.ndarray) -> pa.Table:
+    taken = scores.select(["shard", "row", "doc_id", "language", "n_tokens"]).take(pa.array(rows))
+    taken = taken.append_column("score", pa.array(score, pa.float64()))
+    return taken.add_column(0, "selection", pa.array([name] * len(rows), pa.string()))
+
+
+def _held_out(config: SelectConfig, scores: pa.Table, columns: Columns) -> np.ndarray:
+    """(documents kept aside,) int64 rows of `scores`, ascending."""
+    if not config.held_out_documents:
+        return np.zeros(0, np.int64)
+    languages = np.asarray(scores["language"].to_pylist(), dtype=str)
+    keys = alignment_keys(scores["doc_id"].to_pylist(), languages.tolist())
+    long = columns["n_tokens"] >= config.min_tokens
+    return held_out(keys, languages, long, config.held_out_documents, config.seed)
 
 
 def _score(name: str, columns: Columns, config: SelectConfig) -> np.ndarray:

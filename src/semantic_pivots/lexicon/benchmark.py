@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.halves import tag_of
 from semantic_pivots.lexicon.distractors import Pool, choose, draw, is_variant
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
@@ -104,7 +105,9 @@ def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict
         raise InputError("benchmark.languages: expected at least two, a translation needs a source and a target")
     if config.distractors < 1 or config.items_per_direction < 0:
         raise InputError("benchmark.distractors must be at least 1 and items_per_direction at least 0")
-    pos = {row["concept_id"]: row["pos"] for row in inputs.table("concepts").to_pylist()}
+    known = inputs.table("concepts").to_pylist()
+    pos = {row["concept_id"]: row["pos"] for row in known}
+    halves = {row["concept_id"]: tag_of(row["strata"]) for row in known}
     words: Concepts = {concept: {} for concept in pos}
     for row in inputs.table("words").to_pylist():
         if row["language"] in config.languages:
@@ -112,6 +115,8 @@ def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict
     words = {concept: found for concept, found in words.items() if len(found) == len(set(config.languages))}
     kept = keep_concepts(list(words), config.items_per_direction, config.seed)
     items = make_items(words, pos, kept, config)
+    for item in items:
+        item["strata"] += halves[item["concept_id"]]
     dropped = len(kept) * len(config.languages) * (len(config.languages) - 1) - len(items)
     work.note("items", len(items))
     work.note("items_without_enough_distractors", dropped)

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from semantic_pivots.config import LexiconConfig
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.halves import half
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import language, normalise
@@ -103,6 +104,10 @@ def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str
     rows = read_lexicon(lexicon_path(config.source), config.languages)
     source, licence = SHIPPED.get(config.source, (Path(config.source).name, "as the file says"))
     tables = lexicon_tables(rows, config.languages, source, licence)
+    if not 0 <= config.held_out_share < 1:
+        raise InputError(f"[lexicon] held_out_share = {config.held_out_share}: expected a share of at least 0, below 1")
+    if config.held_out_share:
+        tables["concepts"] = _halved(tables["concepts"], config)
     work.note("concepts", tables["concepts"].num_rows)
     if not tables["concepts"].num_rows:
         raise InputError(
@@ -110,3 +115,10 @@ def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str
             "give fewer languages or another lexicon"
         )
     return tables
+
+
+def _halved(concepts: pa.Table, config: LexiconConfig) -> pa.Table:
+    rows = concepts.to_pylist()
+    for row in rows:
+        row["strata"].append(half(row["concept_id"], config.held_out_share, config.seed))
+    return from_rows("concepts", rows)

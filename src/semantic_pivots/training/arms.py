@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from semantic_pivots import tables
 from semantic_pivots.config import TrainConfig
+from semantic_pivots.corpus.select import HELD_OUT
 from semantic_pivots.run import Inputs, Work, write_json
 
 _CARD = """---
@@ -37,7 +38,7 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
         InputError: the base cannot be loaded or trained, or a selection holds no text.
     """
     selection = inputs.table("selection")
-    arms = list(dict.fromkeys(selection["selection"].to_pylist()))
+    arms = [arm for arm in dict.fromkeys(selection["selection"].to_pylist()) if arm != HELD_OUT]
     shards = {row["shard"]: inputs.folder("corpus") / row["path"] for row in inputs.table("shards").to_pylist()}
     runs = [(arm, seed) for arm in arms for seed in range(config.seed, config.seed + config.seeds)]
     logs, speeds = [], {}

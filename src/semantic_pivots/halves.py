@@ -1,0 +1,33 @@
+"""Concepts held out: hidden from whatever chooses documents, so that a gain on their words is not of its making.
+
+The lexicon tags each concept with its half, the benchmark carries the tag into its items' strata, and the stages that
+look for pivots or score documents read `visible_words` only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from semantic_pivots.run import Inputs
+from semantic_pivots.statistics import seed_of
+
+SEEN, HELD_OUT = "words:seen", "words:held-out"
+
+
+def half(concept_id: str, share: float, seed: int) -> str:
+    """The half of a concept; depends on the seed and its name alone, so that a larger lexicon splits alike."""
+    return HELD_OUT if seed_of(seed, "held-out", concept_id) < share * 2**63 else SEEN
+
+
+def tag_of(strata: list[str] | tuple[str, ...]) -> list[str]:
+    """The tag of a concept's half among its strata; empty where nothing is held out."""
+    return [tag for tag in strata if tag in (SEEN, HELD_OUT)]
+
+
+def visible_words(inputs: Inputs) -> list[dict[str, Any]]:
+    """Rows of the table `words` whose concepts are not held out."""
+    rows = inputs.table("words").to_pylist()
+    if not inputs.has("concepts"):
+        return rows
+    hidden = {row["concept_id"] for row in inputs.table("concepts").to_pylist() if HELD_OUT in row["strata"]}
+    return [row for row in rows if row["concept_id"] not in hidden]
