@@ -33,7 +33,7 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
         if rule not in RULES:
             raise InputError(f"[behaviour] rules: unknown rule {rule!r}{nearest(rule, RULES)}")
     items = items_of(inputs.table("items"))
-    labels = _labels(config, inputs, items)
+    labels = label_items(config, inputs, items)
     behaviour = tables.from_rows("behaviour", labels)
     signature = f"{config.model}|seed{config.seed}|resamples{config.resamples}"
     return {
@@ -43,7 +43,8 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
     }
 
 
-def _labels(config: BehaviourConfig, inputs: Inputs, items: list[Item]) -> list[dict[str, Any]]:
+def label_items(config: BehaviourConfig, inputs: Inputs, items: list[Item]) -> list[dict[str, Any]]:
+    """Rows of `behaviour`: every traced item by every rule; reads the tables `trace` and `pivots`."""
     from semantic_pivots.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(config.model, config.cache)

@@ -71,4 +71,9 @@ def corrected(path: Path) -> str:
     return "undecided" if token in path.words else "junk-peak"
 
 
+LABELS: dict[str, tuple[str, ...]] = {
+    "paper": (CO_OCCURRENCE, PIVOT),
+    "corrected": (CO_OCCURRENCE, PIVOT, "copy", "junk-peak", "undecided", "wrong"),
+}
+"""Labels of each rule, besides `excluded`."""
 RULES: dict[str, Callable[[Path], str]] = {"paper": paper, "corrected": corrected}

@@ -60,10 +60,11 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
 def _train_arm(
     config: TrainConfig, documents: pa.Table, shards: dict[str, Path], arm: str, seed: int, work: Work, advance: Any
 ) -> tuple[list[dict], float]:
+    from semantic_pivots.models.bits import end_token
     from semantic_pivots.models.load import load
     from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.loop import train
-    from semantic_pivots.training.pack import end_token, pack
+    from semantic_pivots.training.pack import pack
 
     base = load(config.model, dtype="float32", cache=config.cache)
     sequences = pack(documents, shards, base.tokenizer, config.tokens, config.sequence_tokens, seed)

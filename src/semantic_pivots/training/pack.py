@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.corpus.select import id_hashes
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.bits import end_token
 
 
 def pack(
@@ -38,11 +39,6 @@ def pack(
         InputError: the selection has no text.
     """
     return pack_texts(_texts(selection, shards, seed), tokenizer, tokens, length)
-
-
-def end_token(tokenizer: Any) -> int:
-    """The token that ends a document."""
-    return int(tokenizer.eos_token_id) if tokenizer.eos_token_id is not None else 0
 
 
 def pack_texts(texts: Iterable[str], tokenizer: Any, tokens: int, length: int) -> np.ndarray:

@@ -115,12 +115,12 @@ def _run(
 ) -> dict[str, Any]:
     import torch
 
+    from semantic_pivots.models.bits import bits_per_byte, end_token
     from semantic_pivots.models.load import load
     from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.arms import export
-    from semantic_pivots.training.bits import bits_per_byte
     from semantic_pivots.training.loop import train
-    from semantic_pivots.training.pack import end_token, pack_texts
+    from semantic_pivots.training.pack import pack_texts
 
     first = processes.is_main_process
     base = load(config.model, dtype="float32", device=str(processes.device), cache=config.cache)
