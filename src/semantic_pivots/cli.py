@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands import corpus, corpus_count, export, lexicon, tasks, training
+from semantic_pivots.commands import corpus, corpus_count, corpus_pivots, export, lexicon, tasks, training
 from semantic_pivots.errors import InputError
 
 app = typer.Typer(
@@ -145,7 +145,9 @@ def planted(
 
 
 app.command()(corpus_count.count)
-app.command()(corpus_count.discover)
+app.command()(corpus_pivots.discover)
+app.command()(corpus_pivots.graph)
+app.command()(corpus_pivots.select)
 app.command()(training.train)
 app.add_typer(lexicon.app, name="lexicon")
 app.add_typer(tasks.app, name="tasks")

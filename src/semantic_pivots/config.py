@@ -104,7 +104,7 @@ class CorpusConfig:
 
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
     recipe: str = ""
-    """a corpus that ships as packages (debian-demo, debian-full); empty: read `path`"""
+    """a corpus that ships as packages (debian-demo, debian-full, debian-large); empty: read `path`"""
     path: str = _input()
     """file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text), or a hf:// or s3:// address"""
     columns: tuple[str, ...] = ()
@@ -159,6 +159,8 @@ class DiscoverConfig:
     """documents sampled per word, and as background"""
     top: int = 50
     """pivots kept per item"""
+    engine: str = _volatile("pool")
+    """pool, ray or datatrove: the same kernel, the same bytes"""
     workers: int = _volatile(0)
 
 
@@ -219,6 +221,8 @@ class GraphConfig:
     """neighbours kept per token"""
     stability_draws: int = 1
     """samples of a quarter and of a tenth of the corpus (and two halves) whose pivot sets are compared; 0: none"""
+    engine: str = _volatile("pool")
+    """pool, ray or datatrove: the same kernel, the same bytes"""
     workers: int = _volatile(0)
 
 
@@ -254,6 +258,8 @@ class SelectConfig:
     """Parquet file or folder with the column doc_id and scores of your own"""
     dsir_target: str = _input()
     """file or folder of documents like those that dsir should find"""
+    engine: str = _volatile("pool")
+    """pool, ray or datatrove: the same kernel, the same bytes"""
     workers: int = _volatile(0)
 
 

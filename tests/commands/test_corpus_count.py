@@ -1,4 +1,4 @@
-"""`pivots count` and `pivots discover` on files of a user."""
+"""`pivots count` on files of a user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from semantic_pivots.commands.corpus_count import count, discover
+from semantic_pivots.commands.corpus_count import count
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import read_manifest
 
@@ -63,31 +63,3 @@ def test_errors_name_the_input(folder: Path, asked: dict[str, str], says: str):
     with pytest.raises(InputError, match=says):
         count(folder / "out", str(folder / "corpus"), workers=1, **files)  # type: ignore[arg-type]
     assert not (folder / "out").exists()
-
-
-def test_pivots_of_files(folder: Path):
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    texts = [
-        f"mot{i % 40} {word} griffe" if i % 20 == 0 else f"mot{i % 40} mot{i % 7}"
-        for i in range(200)
-        for word in ("chat", "cat")
-    ]
-    (folder / "many").mkdir()
-    (folder / "many/a.jsonl").write_text(
-        "".join(json.dumps({"text": t, "language": "fr"}) + "\n" for t in texts), "utf-8"
-    )
-    vocabulary = {word: i for i, word in enumerate(sorted({w for t in texts for w in t.split()} | {"a", "[UNK]"}))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(folder / "model")
-    (folder / "model/config.json").write_text('{"model_type": "llama"}')
-    (folder / "two.tsv").write_text("word_1\tlanguage_1\tword_2\tlanguage_2\nchat\tfr\tcat\ten\n", "utf-8")
-    asked = {"corpus": str(folder / "many"), "pairs": folder / "two.tsv", "model": str(folder / "model"), "workers": 1}
-    discover(folder / "out", measure=["min", "llr"], **asked)
-    rows = pq.read_table(folder / "out/discover/pivots.parquet").to_pylist()
-    assert [(row["measure"], row["text"].strip()) for row in rows if row["rank"] == 0] == [
-        ("min", "griffe"),
-        ("llr", "griffe"),
-    ]

@@ -15,7 +15,9 @@ Workers = Annotated[int, typer.Option(help="processes; 0: one per core")]
 @app.command()
 def make(
     out: Annotated[Path, typer.Argument(help="folder to write: shards/, shards.parquet, skipped.parquet")],
-    recipe: Annotated[str, typer.Option(help="corpus that ships as packages: debian-demo, debian-full")] = "",
+    recipe: Annotated[
+        str, typer.Option(help="corpus that ships as packages: debian-demo, debian-full, debian-large")
+    ] = "",
     path: Annotated[str, typer.Option(help="file, folder, or hf:// or s3:// address of documents")] = "",
     languages: Annotated[str, typer.Option(help="languages a recipe fetches, separated by commas")] = "en,fr,zh,ja",
     columns: Annotated[str, typer.Option(help="renames as role=column, separated by commas")] = "",

@@ -1,4 +1,4 @@
-"""`pivots count` and `pivots discover`: counts and semantic pivots of any words in any corpus, without a study."""
+"""`pivots count`: counts of any words and pairs in any corpus, without a study."""
 
 from __future__ import annotations
 
@@ -59,72 +59,6 @@ def count(
     manifest = runs.publish("count", key, out, stage, conform)
     documents = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
     typer.echo(f"{out}: {len(spellings):,} words, {len(wanted):,} pairs{documents}")
-
-
-def discover(
-    out: Out,
-    corpus: Corpus,
-    pairs: Pairs,
-    model: Annotated[str, typer.Option(help="model whose tokens are counted: hub id, folder, or package:NAME")],
-    form: Annotated[str, typer.Option(help="default, or paper (the published sampling)")] = "default",
-    measure: Annotated[list[str] | None, typer.Option(help="min, pmi, npmi or llr; repeat for several")] = None,
-    documents: Annotated[int, typer.Option(help="documents sampled per word")] = 2000,
-    top: Annotated[int, typer.Option(help="pivots kept per pair and measure")] = 50,
-    seed: Annotated[int, typer.Option(help="seed of the samples")] = 0,
-    workers: Workers = 0,
-) -> None:
-    """Find the tokens that surround both words of each pair (METHOD: semantic pivots)."""
-    import pyarrow as pa
-
-    from semantic_pivots import run as runs
-    from semantic_pivots.config import CorpusConfig, DiscoverConfig, TokensConfig, keyed
-    from semantic_pivots.corpus.build import corpus_stage
-    from semantic_pivots.corpus.discover import discover_stage
-    from semantic_pivots.models.tokenise import tokens_stage
-    from semantic_pivots.tables import conform, from_rows
-
-    _, wanted = read_wanted(None, pairs)
-    items = [
-        {
-            "item_id": f"{a[1]}-{b[1]}:{a[0]}:{b[0]}", "concept_id": f"{a[0]}:{b[0]}", "distractors": [], "strata": [],
-            "source": a[0], "source_language": a[1], "target": b[0], "target_language": b[1],
-        }
-        for a, b in wanted
-    ]  # fmt: skip
-    corpus_config = CorpusConfig(path=corpus, workers=workers)
-    token_config = TokensConfig(model=model, workers=workers)
-    configs = [
-        DiscoverConfig(seed=seed, form=form, measure=name, documents=documents, top=top, workers=workers)
-        for name in measure or ["min"]
-    ]
-    done: dict[str, Path] = {}
-
-    def publish(name: str, key: dict, stage) -> dict:
-        for upstream, folder in done.items():
-            key[upstream] = (runs.read_manifest(folder) or {}).get("digest")
-        published = runs.read_manifest(out / name)
-        if published is None or published["key"] != runs.digest(key):
-            published = runs.publish(name, key, out / name, stage, conform)
-        done[name] = out / name
-        return published
-
-    out.mkdir(parents=True, exist_ok=True)
-    path = Path(corpus)
-    given = {"files": runs.fingerprint(path) if path.exists() else corpus, "config": _listed(keyed(corpus_config))}
-    publish("corpus", given, lambda work: corpus_stage(corpus_config, runs.Inputs({}), work))
-    publish("tokens", _listed(keyed(token_config)), lambda work: tokens_stage(token_config, runs.Inputs(done), work))
-    publish("benchmark", {"pairs": runs.digest(items)}, lambda work: {"items": from_rows("items", items)})
-
-    def stage(work: runs.Work) -> dict:
-        found = [discover_stage(config, runs.Inputs(done), work)["pivots"] for config in configs]
-        return {"pivots": pa.concat_tables([conform("pivots", table) for table in found])}
-
-    publish("discover", {"configs": [_listed(keyed(config)) for config in configs]}, stage)
-    typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {len(items):,} pairs")
-
-
-def _listed(config: dict) -> dict:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
 
 
 def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:

@@ -89,7 +89,8 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
     spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
-    discover = DiscoverConfig(seed=config.seed, documents=config.documents, workers=config.workers)
+    how = {"engine": config.engine, "workers": config.workers}
+    discover = DiscoverConfig(seed=config.seed, documents=config.documents, **how)
     around = surroundings_of(inputs, spellings, texts, work, discover)
     counts = scratch(len(texts), max(len(drawn) for drawn in around.draws.values()))
     by_word: dict[Word, tuple] = {}

@@ -217,11 +217,11 @@ def is_piece(token: str, word: str) -> bool:
     return token in word or word in token
 
 
-def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """The pivots of every item, best first (table `pivots`).
+def check(config: DiscoverConfig) -> None:
+    """Refuse a form or measure that there is not.
 
     Raises:
-        InputError: the configuration names a form or measure that there is not.
+        InputError: naming the key.
     """
     if config.measure not in MEASURES:
         raise InputError(f"[discover] measure = {config.measure!r}: expected one of {', '.join(MEASURES)}")
@@ -229,6 +229,15 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
         raise InputError(f"[discover] form = {config.form!r}: expected default or paper{nearest(config.form, FORMS)}")
     if config.form == "paper" and config.measure != "min":
         raise InputError(f"[discover] measure = {config.measure!r}: the paper's form ranks by 'min'")
+
+
+def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """The pivots of every item, best first (table `pivots`).
+
+    Raises:
+        InputError: the configuration names a form or measure that there is not.
+    """
+    check(config)
     items = inputs.table("items").to_pylist()
     spellings, _ = benchmark_words(inputs.table("items"))
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
@@ -300,7 +309,7 @@ def _default_draws(inputs: Inputs, spellings: list[Word], work: Work, config: Di
     tasks = [(name, _hits_of_shard, (path,)) for name, path in corpus_shards(inputs)]
     rows, patterns, keys, base = [], [], [], 0
     sizes = inputs.table("shards")["documents"].to_pylist()
-    parts = run_shards(tasks, work, config.workers, "discover", shared=(tuple(spellings),))
+    parts = run_shards(tasks, work, config.workers, "discover", config.engine, shared=(tuple(spellings),))
     for size, part in zip(sizes, parts, strict=True):
         rows.append(part["row"].to_numpy() + base)
         patterns.append(part["pattern"].to_numpy())

@@ -242,7 +242,7 @@ def vocabulary(inputs: Inputs) -> Vocabulary:
     return Vocabulary(tuple(words), tuple(pairs))
 
 
-def document_scores(inputs: Inputs, work: Work, workers: int, dsir_target: str = "") -> pa.Table:
+def document_scores(inputs: Inputs, work: Work, workers: int, dsir_target: str = "", engine: str = "pool") -> pa.Table:
     """Score every document of the corpus (table `doc_scores`), a shard at a time.
 
     Args:
@@ -250,6 +250,7 @@ def document_scores(inputs: Inputs, work: Work, workers: int, dsir_target: str =
         work: keeps the parts of finished shards.
         workers: processes; 0: one per core.
         dsir_target: file or folder of documents that DSIR takes as its target; empty: no DSIR weights.
+        engine: pool, ray or datatrove.
 
     Raises:
         InputError: the target holds no text, or documents and tokens do not belong together.
@@ -262,12 +263,12 @@ def document_scores(inputs: Inputs, work: Work, workers: int, dsir_target: str =
     is_pivot[pivots] = 1
     log_ratio = None
     if dsir_target:
-        counts = run_shards([(s, count_ngrams, (p,)) for s, p in token_paths.items()], work, workers, "ngrams")
+        counts = run_shards([(s, count_ngrams, (p,)) for s, p in token_paths.items()], work, workers, "ngrams", engine)
         held = np.sum([part["count"].to_numpy() for part in counts], axis=0)
         log_ratio = _log_ratio(dsir_target, inputs, held)
     tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
     return pa.concat_tables(
-        run_shards(tasks, work, workers, "scores", shared=(is_pivot, vocabulary(inputs), log_ratio))
+        run_shards(tasks, work, workers, "scores", engine, shared=(is_pivot, vocabulary(inputs), log_ratio))
     )
 
 

@@ -94,7 +94,7 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
         InputError: an unknown selector, column or threshold, or a budget that the corpus does not hold.
     """
     check(config)
-    scores = document_scores(inputs, work, config.workers, config.dsir_target)
+    scores = document_scores(inputs, work, config.workers, config.dsir_target, config.engine)
     return {"doc_scores": scores, "selection": select(config, scores, work)}
 
 

@@ -77,6 +77,36 @@ def _guides(code: str) -> Sources:
     return plain + found
 
 
+def _circuits(code: str) -> Sources:
+    return [(f"kicad-doc-{code}", rf"/kicad/help/{code}/.*\.html$")]
+
+
+def _engraving(code: str) -> Sources:
+    # One folder for all languages: pages of English carry no code. The big pages repeat all others.
+    name = "lilypond-doc-html" + ("" if code == "en" else f"-{code}")
+    page = r"[^/.]*" if code == "en" else rf"[^/]*\.{code}"
+    return [(name, rf"/Documentation/[^/]+/(?!.*-big-page){page}\.html$")]
+
+
+def _kernel(code: str) -> Sources:
+    folders = {"en": r"(?!translations|genindex|search)", "zh": "translations/zh_(CN|TW)/", "ja": "translations/ja_JP/"}
+    folder = folders.get(code, rf"translations/{code}_[A-Z]{{2}}/")
+    return [("linux-doc-6.1", rf"/linux-doc-6\.1/html/{folder}.*\.html$")]
+
+
+def _programming(code: str) -> Sources:
+    if code != "en":
+        return []
+    return [
+        ("cppreference-doc-en-html", r"/doc/html/en/.*\.html$"),
+        ("erlang-doc", r"/lib/(?!wx)[^/]*/doc/.*\.html$"),
+        ("openjdk-17-doc", r"/api/(?!index-files|allclasses).*/(?!package-(use|tree))[^/]*\.html$"),
+        ("postgresql-doc-15", r"/postgresql-doc-15/html/.*\.html$"),
+        ("python3.11-doc", r"/html/(?!_sources|genindex|search).*\.html$"),
+        ("racket-doc", r"/doc/racket/.*\.html$"),
+    ]
+
+
 @dataclass(frozen=True)
 class Family:
     """Packages of one kind."""
@@ -97,6 +127,15 @@ def _one(text: Callable[[bytes], str]) -> Callable[[bytes, str], Iterator[str]]:
 
 _MANUAL_PAGES = Family("manpages", _manuals, _one(extract.roff_text))
 _DESKTOP_PAGES = Family("gnome-user-docs", _desktop, _one(extract.xml_text))
+_FULL = (
+    Family("libreoffice-help", _help, _one(extract.html_text)),
+    _MANUAL_PAGES,
+    _DESKTOP_PAGES,
+    Family("debian-reference", _reference, _one(extract.html_text)),
+    Family("debian-handbook", _handbook, _one(extract.html_text)),
+    Family("debian-guides", _guides, _one(extract.html_text)),
+    Family("gimp-help", _image_editor, _one(extract.html_text)),
+)
 RECIPES: dict[str, tuple[Family, ...]] = {
     "debian-demo": (
         Family("libreoffice-help", _office, _one(extract.html_text)),
@@ -104,14 +143,13 @@ RECIPES: dict[str, tuple[Family, ...]] = {
         _DESKTOP_PAGES,
         Family("debian-reference", _simplified_reference, _one(extract.html_text)),
     ),
-    "debian-full": (
-        Family("libreoffice-help", _help, _one(extract.html_text)),
-        _MANUAL_PAGES,
-        _DESKTOP_PAGES,
-        Family("debian-reference", _reference, _one(extract.html_text)),
-        Family("debian-handbook", _handbook, _one(extract.html_text)),
-        Family("debian-guides", _guides, _one(extract.html_text)),
-        Family("gimp-help", _image_editor, _one(extract.html_text)),
+    "debian-full": _FULL,
+    "debian-large": (
+        *_FULL,
+        Family("kicad-doc", _circuits, _one(extract.html_text)),
+        Family("lilypond-doc", _engraving, _one(extract.html_text)),
+        Family("linux-doc", _kernel, _one(extract.html_text)),
+        Family("programming", _programming, _one(extract.html_text)),
     ),
 }
 _DESCRIPTIONS = "package-descriptions"

@@ -1,0 +1,338 @@
+"""`pivots discover`, `pivots graph`, `pivots select`: the corpus stages of a study on any documents, without a study.
+
+Documents are given as files of any format, or as a folder that `pivots corpus make` or a study's stage wrote; their
+tokens as such a folder, or as the model whose tokenizer makes them. Each command publishes its steps under `--out` as a
+study does, so a stopped command continues and a step that is up to date is not repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Corpus = Annotated[
+    str, typer.Option(help="documents of any format, or a folder made by `pivots corpus make`", show_default=False)
+]
+Out = Annotated[Path, typer.Option(help="folder to write; a stopped command continues in it", show_default=False)]
+Tokens = Annotated[str, typer.Option(help="folder made by `pivots corpus tokens` from this corpus", show_default=False)]
+Model = Annotated[
+    str,
+    typer.Option(help="without --tokens: model whose tokens are counted (hub id, folder, package:NAME)"),
+]
+Lexicon = Annotated[
+    str, typer.Option(help="cldr, clwtd-open, or a TSV file with concept_id, pos and a column per language")
+]
+Languages = Annotated[str, typer.Option(help="languages of the lexicon, separated by commas")]
+Workers = Annotated[int, typer.Option(help="worker processes; 0: one per core")]
+Engine = Annotated[str, typer.Option(help="pool, ray or datatrove")]
+Seed = Annotated[int, typer.Option(help="seed of every draw")]
+
+
+class _Steps:
+    """The published steps of one command, by the names that a study gives them."""
+
+    def __init__(self, out: Path):
+        self.out = out
+        self.folders: dict[str, Path] = {}
+        out.mkdir(parents=True, exist_ok=True)
+
+    def publish(self, name: str, key: dict[str, Any], stage: Callable) -> dict[str, Any]:
+        """Run a step unless its folder was made from the same; returns its manifest."""
+        from semantic_pivots import run as runs
+        from semantic_pivots.study import STAGES
+        from semantic_pivots.tables import conform
+
+        key = {**key, "version": STAGES[name].version if name in STAGES else 1}
+        for upstream, folder in self.folders.items():
+            manifest = runs.read_manifest(folder)
+            key[upstream] = manifest["digest"] if manifest else runs.fingerprint(folder)
+        published = runs.read_manifest(self.out / name)
+        if published is None or published["key"] != runs.digest(key):
+            made = runs.Inputs(dict(self.folders))
+            published = runs.publish(name, key, self.out / name, lambda work: stage(made, work), conform)
+        self.folders[name] = self.out / name
+        return published
+
+    def documents(self, corpus: str, tokens: str, model: str, workers: int) -> None:
+        """The steps `corpus` and `tokens`, made or given.
+
+        Raises:
+            InputError: neither tokens nor a model is given, or the tokens are those of another corpus.
+        """
+        from semantic_pivots import run as runs
+        from semantic_pivots.config import CorpusConfig, TokensConfig, keyed
+        from semantic_pivots.corpus.build import corpus_stage
+        from semantic_pivots.errors import InputError
+        from semantic_pivots.models.tokenise import tokens_stage
+
+        if not tokens and not model:
+            raise InputError("expected --tokens FOLDER, made by `pivots corpus tokens`, or --model NAME")
+        if tokens:
+            for name in ("token_shards.parquet", "tokenizer.json"):
+                if not (Path(tokens) / name).exists():
+                    raise InputError(f"--tokens {tokens}: no {name}; expected a folder made by `pivots corpus tokens`")
+        if (Path(corpus) / "shards.parquet").exists():
+            self.folders["corpus"] = Path(corpus)
+        else:
+            config = CorpusConfig(path=corpus, workers=workers)
+            files = runs.fingerprint(Path(corpus)) if Path(corpus).exists() else corpus
+            self.publish("corpus", {"files": files, "config": _plain(keyed(config))}, _on(corpus_stage, config))
+        if tokens:
+            self.folders["tokens"] = Path(tokens)
+            _check_tokens(runs.Inputs(self.folders), tokens)
+        else:
+            token_config = TokensConfig(model=model, workers=workers)
+            self.publish("tokens", {"config": _plain(keyed(token_config))}, _on(tokens_stage, token_config))
+
+    def lexicon(self, lexicon: str, languages: str) -> None:
+        """The step `lexicon`."""
+        from semantic_pivots import run as runs
+        from semantic_pivots.config import LexiconConfig, keyed
+        from semantic_pivots.lexicon.build import lexicon_stage
+
+        config = LexiconConfig(languages=tuple(c for c in languages.split(",") if c), source=lexicon)
+        files = runs.fingerprint(Path(lexicon)) if Path(lexicon).is_file() else ""
+        self.publish("lexicon", {"files": files, "config": _plain(keyed(config))}, _on(lexicon_stage, config))
+
+    def benchmark(self, pairs: Path) -> int:
+        """The step `benchmark`, an item per pair of a TSV file; returns their number."""
+        from semantic_pivots import run as runs
+        from semantic_pivots.commands.corpus_count import read_wanted
+        from semantic_pivots.tables import from_rows
+
+        items = [
+            {
+                "item_id": f"{a[1]}-{b[1]}:{a[0]}:{b[0]}", "concept_id": f"{a[0]}:{b[0]}", "distractors": [],
+                "strata": [], "source": a[0], "source_language": a[1], "target": b[0], "target_language": b[1],
+            }
+            for a, b in read_wanted(None, pairs)[1]
+        ]  # fmt: skip
+        self.publish(
+            "benchmark", {"pairs": runs.digest(items)}, lambda inputs, work: {"items": from_rows("items", items)}
+        )
+        return len(items)
+
+
+def _on(function: Callable, config: Any) -> Callable:
+    return lambda inputs, work: function(config, inputs, work)
+
+
+def _check_tokens(inputs: Any, tokens: str) -> None:
+    from semantic_pivots.errors import InputError
+
+    held, counted = (
+        dict(zip(table["shard"].to_pylist(), table["documents"].to_pylist(), strict=True))
+        for table in (inputs.table("shards"), inputs.table("token_shards"))
+    )
+    wrong = next((shard for shard in {**held, **counted} if held.get(shard) != counted.get(shard)), None)
+    if wrong is not None:
+        raise InputError(
+            f"--tokens {tokens}: shard {wrong} has {counted.get(wrong, 'no')} documents there and "
+            f"{held.get(wrong, 'none')} in the corpus; tokenise this corpus with `pivots corpus tokens`"
+        )
+
+
+def _plain(config: dict) -> dict:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+
+
+def discover(
+    corpus: Corpus,
+    pairs: Annotated[
+        Path, typer.Option(help="TSV file with word_1, language_1, word_2, language_2", show_default=False)
+    ],
+    out: Out,
+    tokens: Tokens = "",
+    model: Model = "",
+    form: Annotated[str, typer.Option(help="default, or paper (the published sampling)")] = "default",
+    measure: Annotated[
+        list[str] | None, typer.Option(help="min, pmi, npmi or llr; repeat for several; none: min")
+    ] = None,
+    documents: Annotated[int, typer.Option(help="documents sampled per word")] = 2000,
+    top: Annotated[int, typer.Option(help="pivots kept per pair and measure")] = 50,
+    seed: Seed = 0,
+    engine: Engine = "pool",
+    workers: Workers = 0,
+) -> None:
+    """Find the tokens that surround both words of each pair; writes OUT/discover/pivots.parquet."""
+    import pyarrow as pa
+
+    from semantic_pivots.config import DiscoverConfig, keyed
+    from semantic_pivots.corpus.discover import check, discover_stage
+    from semantic_pivots.tables import conform
+
+    configs = [
+        DiscoverConfig(seed=seed, form=form, measure=name, documents=documents, top=top, engine=engine, workers=workers)
+        for name in measure or ["min"]
+    ]
+    for config in configs:
+        check(config)
+    steps = _Steps(out)
+    count = steps.benchmark(pairs)
+    steps.documents(corpus, tokens, model, workers)
+
+    def stage(inputs: Any, work: Any) -> dict:
+        found = [discover_stage(config, inputs, work)["pivots"] for config in configs]
+        return {"pivots": pa.concat_tables([conform("pivots", table) for table in found])}
+
+    steps.publish("discover", {"configs": [_plain(keyed(config)) for config in configs]}, stage)
+    typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {count:,} pairs")
+
+
+def graph(
+    corpus: Corpus,
+    out: Out,
+    tokens: Tokens = "",
+    model: Model = "",
+    lexicon: Lexicon = "cldr",
+    languages: Languages = "en,fr,zh,ja",
+    criterion: Annotated[str, typer.Option(help="bridge-fdr, rarefied, degree-fdr or fixed-count")] = "bridge-fdr",
+    documents: Annotated[int, typer.Option(help="documents sampled per word of the lexicon")] = 2000,
+    false_discovery_rate: Annotated[float, typer.Option(help="expected share of false pivots")] = 0.01,
+    min_ratio: Annotated[float, typer.Option(help="least ratio of what a pivot joins to what chance gives")] = 2.0,
+    stability_draws: Annotated[int, typer.Option(help="samples of the documents whose sets are compared; 0: none")] = 1,
+    seed: Seed = 0,
+    engine: Engine = "pool",
+    workers: Workers = 0,
+) -> None:
+    """Make the pivot set: tokens that join words of several languages beyond chance, and how stable it is.
+
+    Writes OUT/graph/pivot_set.parquet and pivot_stability.parquet.
+    """
+    import pyarrow.parquet as pq
+
+    from semantic_pivots.config import GraphConfig, keyed
+    from semantic_pivots.corpus.graph import graph_stage, pivot_sets
+
+    config = GraphConfig(
+        seed=seed, criterion=criterion, documents=documents, false_discovery_rate=false_discovery_rate,
+        min_ratio=min_ratio, stability_draws=stability_draws, engine=engine, workers=workers,
+    )  # fmt: skip
+    pivot_sets(config)
+    steps = _Steps(out)
+    steps.lexicon(lexicon, languages)
+    steps.documents(corpus, tokens, model, workers)
+    manifest = steps.publish("graph", {"config": _plain(keyed(config))}, _on(graph_stage, config))
+    found = pq.read_table(out / "graph" / "pivot_set.parquet", columns=["text"])["text"].to_pylist()
+    shown = ", ".join(text.strip() for text in found[:12])
+    typer.echo(f"{out / 'graph' / 'pivot_set.parquet'}: {len(found):,} pivots: {shown}{', ...' * (len(found) > 12)}")
+    overlaps = {name: value for name, value in manifest["notes"].items() if name.startswith("overlap_")}
+    if overlaps:
+        shares = ", ".join(f"{name.removeprefix('overlap_')} {value:.2f}" for name, value in overlaps.items())
+        typer.echo(f"overlap with the sets of samples of the documents: {shares}")
+
+
+def select(
+    corpus: Corpus,
+    pivots: Annotated[
+        Path, typer.Option(help="--out of `pivots graph`, or a Parquet file with the column token", show_default=False)
+    ],
+    out: Out,
+    budget_tokens: Annotated[int, typer.Option(help="tokens of each selection", show_default=False)],
+    selection: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir or column:NAME; "
+            "repeat for several; none: pivot-rich and random"
+        ),
+    ] = None,
+    tokens: Tokens = "",
+    model: Model = "",
+    lexicon: Lexicon = "cldr",
+    languages: Languages = "en,fr,zh,ja",
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="TSV file of benchmark pairs (word_1, language_1, word_2, language_2) to guard against"),
+    ] = None,
+    exclude_pairs: Annotated[
+        bool, typer.Option("--exclude-pairs", help="leave out documents with both words of a pair")
+    ] = False,
+    stratify_pairs: Annotated[
+        bool, typer.Option("--stratify-pairs", help="give every selection the corpus's share of documents with a pair")
+    ] = False,
+    quota: Annotated[list[str] | None, typer.Option(help="share of the budget, as fr=0.25; repeat; sum 1")] = None,
+    threshold: Annotated[
+        list[str] | None, typer.Option(help="documents that may be taken, as 'pivot_share>=0.1'; repeat")
+    ] = None,
+    sampling: Annotated[str, typer.Option(help="top (the best documents) or gumbel (a sample of them)")] = "top",
+    temperature: Annotated[float, typer.Option(help="of gumbel, in standard deviations of the score")] = 1.0,
+    min_tokens: Annotated[int, typer.Option(help="shorter documents come last where a score decides")] = 20,
+    columns: Annotated[str, typer.Option(help="Parquet file with doc_id and further scores of yours")] = "",
+    dsir_target: Annotated[str, typer.Option(help="documents like those that dsir should find")] = "",
+    seed: Seed = 0,
+    engine: Engine = "pool",
+    workers: Workers = 0,
+) -> None:
+    """Score every document once, then select under a token budget; change the selection and only that is repeated.
+
+    Writes OUT/scores/doc_scores.parquet and OUT/select/selection.parquet (selection, shard, row, doc_id, ...).
+    """
+    import pyarrow.parquet as pq
+
+    from semantic_pivots import run as runs
+    from semantic_pivots.config import SelectConfig, keyed
+    from semantic_pivots.corpus import select as room
+    from semantic_pivots.corpus.scores import document_scores
+    from semantic_pivots.errors import InputError
+
+    config = SelectConfig(
+        seed=seed, budget_tokens=budget_tokens, selections=tuple(selection or ("pivot-rich", "random")),
+        min_tokens=min_tokens, exclude_pairs=exclude_pairs, stratify_pairs=stratify_pairs, quotas=tuple(quota or ()),
+        thresholds=tuple(threshold or ()), sampling=sampling, temperature=temperature, columns=columns,
+        dsir_target=dsir_target, engine=engine, workers=workers,
+    )  # fmt: skip
+    room.check(config)
+    if (exclude_pairs or stratify_pairs) and pairs is None:
+        raise InputError("--exclude-pairs and --stratify-pairs need --pairs FILE, the benchmark's pairs")
+    pivot_set = _pivot_set(pivots)
+    steps = _Steps(out)
+    steps.lexicon(lexicon, languages)
+    if pairs is not None:
+        steps.benchmark(pairs)
+    steps.documents(corpus, tokens, model, workers)
+    target = runs.fingerprint(Path(dsir_target)) if dsir_target and Path(dsir_target).exists() else dsir_target
+
+    def scores(inputs: runs.Inputs, work: runs.Work) -> dict:
+        before = {name: inputs.folder(name) for name in inputs.stages()}
+        found = document_scores(runs.Inputs({**before, "graph": pivot_set.parent}), work, workers, dsir_target, engine)
+        return {"doc_scores": found}
+
+    steps.publish("scores", {"pivot_set": runs.fingerprint(pivot_set), "dsir_target": target}, scores)
+    added = runs.fingerprint(Path(columns)) if columns and Path(columns).exists() else columns
+    manifest = steps.publish(
+        "select",
+        {"config": _plain(keyed(config)), "columns": added},
+        lambda inputs, work: {"selection": room.select(config, inputs.table("doc_scores"), work)},
+    )
+    documents = pq.ParquetFile(out / "scores" / "doc_scores.parquet").metadata.num_rows
+    typer.echo(f"{out / 'select' / 'selection.parquet'}: of {documents:,} documents")
+    for name in config.selections:
+        taken, held = (manifest["notes"][f"{name}_{unit}"] for unit in ("documents", "tokens"))
+        typer.echo(f"  {name}: {taken:,} documents, {held:,} tokens")
+
+
+def _pivot_set(given: Path) -> Path:
+    """The file pivot_set.parquet of a folder or of `pivots graph`'s --out.
+
+    Raises:
+        InputError: there is none, or it has no column token.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from semantic_pivots.errors import InputError
+
+    places = [given / "pivot_set.parquet", given / "graph" / "pivot_set.parquet", given]
+    found = next((path for path in places if path.is_file()), None)
+    if found is None:
+        raise InputError(f"--pivots {given}: no pivot_set.parquet there; expected the --out of `pivots graph`")
+    try:
+        names = pq.read_schema(found).names
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"--pivots {found}: not Parquet: {str(error).splitlines()[0]}") from error
+    if found.name != "pivot_set.parquet" or "token" not in names:
+        raise InputError(f"--pivots {found}: expected a file pivot_set.parquet with the column token")
+    return found

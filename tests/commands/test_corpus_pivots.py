@@ -1,0 +1,176 @@
+"""`pivots discover`, `pivots graph` and `pivots select` on files of a user, by their command lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from semantic_pivots.cli import app
+from semantic_pivots.errors import InputError
+
+CONCEPTS, JOINED = 80, 16
+
+
+def texts() -> list[tuple[str, str]]:
+    """(text, language): every concept has a context word of its own, and `pont` stands beside the first few."""
+    made = []
+    for i in range(CONCEPTS):
+        for word, code, filler in ((f"house{i}q", "en", "with"), (f"maison{i}z", "fr", "avec")):
+            joined = i < JOINED
+            for k in range(24 if joined else 8):
+                made.append((f"{word} {'pont' if joined else 'rest'} ctx{i} {filler}{k} {filler}{(i + k) % 9}", code))
+    made += [(f"{filler}{k % 23} {filler}{k % 17} rest{k % 31}", code) for k in range(3600) for filler, code in
+             (("with", "en"), ("avec", "fr"))]  # fmt: skip
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "documents").mkdir()
+    rows = [{"id": f"d{i}", "text": text, "language": code} for i, (text, code) in enumerate(texts())]
+    for half in range(2):
+        lines = [json.dumps(row) + "\n" for row in rows[half::2]]
+        (folder / "documents" / f"{half}.jsonl").write_text("".join(lines), "utf-8")
+    vocabulary = {word: i for i, word in enumerate(sorted({w for t, _ in texts() for w in t.split()} | {"a", "[UNK]"}))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))  # type: ignore[call-arg]
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(folder / "model")
+    (folder / "model/config.json").write_text('{"model_type": "llama"}')
+    words = [(f"house{i}q", f"maison{i}z") for i in range(CONCEPTS)]
+    (folder / "lexicon.tsv").write_text(
+        "concept_id\tpos\ten\tfr\n" + "".join(f"c{i}\tn\t{a}\t{b}\n" for i, (a, b) in enumerate(words)), "utf-8"
+    )
+    (folder / "pairs.tsv").write_text(
+        "word_1\tlanguage_1\tword_2\tlanguage_2\n" + "".join(f"{a}\ten\t{b}\tfr\n" for a, b in words[:3]), "utf-8"
+    )
+    run("corpus", "make", folder / "corpus", "--path", folder / "documents", "--workers", 1)
+    run("corpus", "tokens", folder / "corpus", folder / "tokens", "--model", folder / "model", "--workers", 1)
+    return folder
+
+
+def run(*arguments: object) -> str:
+    ended = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    return ended.output
+
+
+def given(folder: Path) -> list[object]:
+    return ["--corpus", folder / "corpus", "--tokens", folder / "tokens", "--workers", 1]
+
+
+def lexicon(folder: Path) -> list[object]:
+    return ["--lexicon", folder / "lexicon.tsv", "--languages", "en,fr"]
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> Path:
+    said = run("graph", "--out", folder / "graph", *given(folder), *lexicon(folder))
+    assert "1 pivots: pont" in said
+    assert "halves 1.00, quarter 1.00" in said
+    return folder
+
+
+def test_discover_needs_neither_study_nor_made_shards(folder: Path):
+    asked = ["--pairs", folder / "pairs.tsv", "--measure", "min", "--measure", "llr"]
+    run("discover", "--out", folder / "shards", *given(folder), *asked)
+    files = ["--corpus", folder / "documents", "--model", folder / "model", "--workers", 1]
+    run("discover", "--out", folder / "files", *files, *asked)
+    tables = [pq.read_table(folder / name / "discover/pivots.parquet") for name in ("shards", "files")]
+    assert tables[0].equals(tables[1])
+    best = {(row["measure"], row["text"].strip()) for row in tables[0].to_pylist() if row["rank"] < 2}
+    assert best == {(measure, token) for measure in ("min", "llr") for token in ("pont", "ctx0", "ctx1", "ctx2")}
+
+
+def test_graph_finds_the_token_that_joins_the_languages(made: Path):
+    row = pq.read_table(made / "graph/graph/pivot_set.parquet").to_pylist()[0]
+    assert (row["text"].strip(), row["degree"], row["languages"]) == ("pont", JOINED, ["en", "fr"])
+
+
+def test_select_scores_once_and_selects_again(made: Path):
+    asked = ["select", "--out", made / "chosen", "--pivots", made / "graph", *given(made), *lexicon(made)]
+    said = run(*asked, "--budget-tokens", 500, "--min-tokens", 1)
+    assert f"of {len(texts()):,} documents" in said
+    assert "pivot-rich: 100 documents, 500 tokens" in said
+    scored = made / "chosen/scores/doc_scores.parquet"
+    before = scored.stat().st_mtime_ns
+    rich = [r for r in pq.read_table(made / "chosen/select/selection.parquet").to_pylist()
+            if r["selection"] == "pivot-rich"]  # fmt: skip
+    assert all(row["score"] == pytest.approx(0.2) for row in rich)
+    said = run(*asked, "--budget-tokens", 300, "--selection", "random", "--quota", "en=0.5", "--quota", "fr=0.5")
+    assert "random: " in said
+    assert "pivot-rich" not in said
+    assert scored.stat().st_mtime_ns == before
+    # With the benchmark's pairs, the scores change: documents are marked.
+    run(*asked, "--budget-tokens", 300, "--pairs", made / "pairs.tsv", "--exclude-pairs")
+    assert scored.stat().st_mtime_ns != before
+
+
+@pytest.mark.parametrize("engine", ["ray", "datatrove"])
+def test_the_same_bytes_on_another_engine(made: Path, engine: str):
+    pytest.importorskip(engine)
+    command = "select", "--pivots", made / "graph", "--budget-tokens", 500, *given(made), *lexicon(made)
+    run(*command, "--out", made / "pool")
+    run(*command, "--out", made / engine, "--engine", engine)
+    for name in ("scores/doc_scores", "select/selection"):
+        assert (made / "pool" / f"{name}.parquet").read_bytes() == (made / engine / f"{name}.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("command", "changes", "says"),
+    [
+        ("discover", {"--measure": "mim"}, "measure = 'mim'"),
+        ("discover", {"--tokens": ""}, "expected --tokens FOLDER"),
+        ("discover", {"--tokens": "model"}, "no token_shards.parquet"),
+        ("graph", {"--criterion": "bridge"}, "did you mean 'bridge-fdr'"),
+        ("graph", {"--lexicon": "nowhere.tsv"}, "nowhere.tsv"),
+        ("graph", {"--languages": "en,xx"}, "xx"),
+        ("graph", {"--corpus": "nowhere"}, "no such file or folder"),
+        ("select", {"--pivots": "tokens"}, "no pivot_set.parquet"),
+        ("select", {"--selection": "pivot-rch"}, "did you mean 'pivot-rich'"),
+        ("select", {"--budget-tokens": "999999999"}, "hold only"),
+    ],
+)
+def test_wrong_input_is_one_line(made: Path, tmp_path: Path, command: str, changes: dict, says: str):
+    asked: dict = {"--out": tmp_path / "out", "--corpus": made / "corpus", "--tokens": made / "tokens"}
+    asked |= {"discover": {"--pairs": made / "pairs.tsv"}, "graph": {}, "select": {"--pivots": made / "graph"}}[command]
+    asked |= {"--lexicon": made / "lexicon.tsv", "--languages": "en,fr"} if command != "discover" else {}
+    asked |= {"--budget-tokens": 500} if command == "select" else {}
+    inside = ("--tokens", "--pivots", "--corpus", "--lexicon")
+    asked |= {key: made / value if key in inside and value else value for key, value in changes.items()}
+    with pytest.raises(InputError, match=says) as raised:
+        run(command, "--workers", 1, *(part for item in asked.items() for part in item))
+    assert "\n" not in str(raised.value)
+
+
+def test_tokens_of_another_corpus_are_refused(folder: Path):
+    rows = pq.read_table(folder / "tokens/token_shards.parquet").slice(1)
+    other = folder / "other-tokens"
+    other.mkdir()
+    pq.write_table(rows, other / "token_shards.parquet")
+    (other / "tokenizer.json").write_bytes((folder / "tokens/tokenizer.json").read_bytes())
+    with pytest.raises(InputError, match=r"files-.* has no documents there"):
+        run("discover", "--out", folder / "x", "--corpus", folder / "corpus", "--tokens", other, "--pairs",
+            folder / "pairs.tsv")  # fmt: skip
+
+
+def test_the_process_ends_with_exit_code_2_and_one_line(folder: Path):
+    for command in (["graph", "--out", "x"], ["select", "--out", "x", "--pivots", "y", "--budget-tokens", "1"]):
+        asked = [sys.executable, "-m", "semantic_pivots.cli", *command, "--corpus", "nowhere", "--model", "z"]
+        ended = subprocess.run(asked, capture_output=True, text=True, cwd=folder, env=dict(os.environ), check=False)
+        assert ended.returncode == 2
+        assert ended.stderr.startswith("error: ")
+        assert ended.stderr.count("\n") == 1
+    helped = CliRunner().invoke(app, ["select", "--help"])
+    assert helped.exit_code == 0
+    assert "Score every document once" in helped.output
