@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -167,7 +166,8 @@ def test_tokens_of_another_corpus_are_refused(folder: Path):
 def test_the_process_ends_with_exit_code_2_and_one_line(folder: Path):
     for command in (["graph", "--out", "x"], ["select", "--out", "x", "--pivots", "y", "--budget-tokens", "1"]):
         asked = [sys.executable, "-m", "semantic_pivots.cli", *command, "--corpus", "nowhere", "--model", "z"]
-        ended = subprocess.run(asked, capture_output=True, text=True, cwd=folder, env=dict(os.environ), check=False)
+        asked[asked.index("x")] = str(folder / "never")
+        ended = subprocess.run(asked, capture_output=True, text=True, check=False)
         assert ended.returncode == 2
         assert ended.stderr.startswith("error: ")
         assert ended.stderr.count("\n") == 1
