@@ -34,6 +34,7 @@ cache = "{folder}/cache"
 workers = 2
 [lexicon]
 source = "{folder}/words.tsv"
+held_out_share = 0.3
 [benchmark]
 distractors = 3
 [score]
@@ -51,6 +52,7 @@ false_discovery_rate = 1.0
 min_ratio = 0.1
 [select]
 budget_tokens = 3000
+held_out_documents = 4
 [train]
 model = "{model}"
 tokens = 1024
@@ -62,6 +64,7 @@ checkpoint_tokens = 256
 shots = 2
 draws = 1
 pool = 1
+behaviours = "corrected"
 items_per_direction = 6
 resamples = 50
 """

@@ -321,7 +321,15 @@ class CompareConfig:
     items_per_direction: int = 20
     """random items of each direction; 0: all"""
     variant: str = "paper"
-    """score that is compared: paper, sum, per-byte, mean-token, pmi or choice"""
+    """score that the verdict is on: paper, sum, per-byte, mean-token, pmi or choice; the others are given beside it"""
+    smallest_gain: float = 0.01
+    """gain below which an arm does not help, in the unit of the variant"""
+    text_tokens: int = 256
+    """first tokens of each held-out document whose bits per byte are measured"""
+    sentences_per_direction: int = 0
+    """sentences of held-out documents that are translated in each direction (chrF); 0: none"""
+    behaviours: str = ""
+    """rule (paper or corrected) whose labels are compared, read with each model's own lens; empty: none"""
     dtype: str = "float32"
     """number format of the weights when scored"""
     resamples: int = 2000

@@ -85,7 +85,13 @@ STAGES: dict[str, Stage] = {
             "continued pre-training on each",
             version=2,
         ),
-        Stage("compare", _ROOM + "analysis.compare:compare_stage", ("lexicon", "benchmark", "train"), "does it help"),
+        Stage(
+            "compare",
+            _ROOM + "analysis.compare:compare_stage",
+            ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
+            "does it help",
+            version=2,
+        ),
         Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth"),
     )
 }

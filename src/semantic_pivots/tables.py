@@ -55,7 +55,10 @@ SCHEMAS: dict[str, pa.Schema] = {
     "selection": _schema(selection=_text, shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, score=_f64),
     # train and compare: loss is the mean over the step's tokens, in nats; speed and memory stand in the manifest
     "training_log": _schema(arm=_text, seed=_i32, step=_i32, tokens=_i64, loss=_f64, learning_rate=_f64, gradient_norm=_f64),
-    "comparison": _schema(source_language=_text, target_language=_text, arm=_text, baseline=_text, variant=_text, **_figure, verdict=_text),
+    "comparison": _schema(source_language=_text, target_language=_text, arm=_text, baseline=_text, stratum=_text, variant=_text, **_figure, verdict=_text),
+    # gains over each control, mean of directions: one row per arm, baseline and stratum, and one with an empty baseline
+    # that concludes; detectable is a gain seen with 80 % power, needed the times as many concepts and runs
+    "verdict": _schema(arm=_text, baseline=_text, stratum=_text, variant=_text, **_figure, runs=_i32, detectable=_f64, needed=_f64, verdict=_text),
     # planted: one row per run (world, architecture, seed) and figure; the summary's n counts seeds
     "planted_runs": _schema(world=_text, architecture=_text, seed=_i32, measure=_text, group=_text, value=_f64),
     "planted_summary": _schema(world=_text, architecture=_text, measure=_text, group=_text, **_figure),

@@ -144,8 +144,8 @@ def test_compare_pairs_every_arm_with_base_and_random(folder, tmp_path):
         (train / arm).symlink_to(folder / model)
     config = CompareConfig(shots=1, draws=1, pool=3, items_per_direction=4, resamples=200)
     inputs = Inputs({"lexicon": folder / "inputs", "train": train})
-    table = tables.conform("comparison", compare_stage(config, inputs, work_in(tmp_path))["comparison"])
-    rows = table.to_pylist()
+    made = compare_stage(config, inputs, work_in(tmp_path))
+    rows = tables.conform("comparison", made["comparison"]).to_pylist()
     assert {(r["arm"], r["baseline"]) for r in rows} == {
         ("base", ""), ("random", ""), ("random", "base"),
         ("pivot-rich", ""), ("pivot-rich", "base"), ("pivot-rich", "random"),
@@ -154,16 +154,22 @@ def test_compare_pairs_every_arm_with_base_and_random(folder, tmp_path):
     # the same weights: the paired difference is zero, not nearly zero
     assert all(r["value"] == r["low"] == r["high"] == 0 for r in same)
     assert all("not distinguishable from zero" in r["verdict"] for r in same)
-    assert {r["n"] for r in rows if r["source_language"] == "all" and r["variant"] == "paper"} == {24}
-    own = {
-        (r["arm"], r["source_language"], r["target_language"], r["variant"]): r["value"]
-        for r in rows
-        if not r["baseline"]
-    }
+    assert {"off-target", "pmi", "choice"} <= {r["variant"] for r in rows}
+    means = [r for r in rows if r["source_language"] == "all" and r["variant"] == "paper"]
+    assert {r["n"] for r in means if r["stratum"] == "all"} == {24}
+    assert {r["stratum"] for r in means} == {"all", "odd"}
+    names = ("source_language", "target_language", "stratum", "variant")
+    own = {(r["arm"], *(r[name] for name in names)): r["value"] for r in rows if not r["baseline"]}
     for r in rows:
         if r["baseline"]:
-            key = (r["source_language"], r["target_language"], r["variant"])
+            key = tuple(r[name] for name in names)
             assert r["value"] == pytest.approx(own[r["arm"], *key] - own[r["baseline"], *key])
+    verdicts = tables.conform("verdict", made["verdict"]).to_pylist()
+    assert [(r["arm"], r["baseline"], r["stratum"], r["runs"]) for r in verdicts] == [
+        ("pivot-rich", "random", "all", 2), ("pivot-rich", "", "all", 2),
+    ]  # fmt: skip
+    gain = next(r for r in means if (r["arm"], r["baseline"], r["stratum"]) == ("pivot-rich", "random", "all"))
+    assert all((r["value"], r["low"], r["high"]) == (gain["value"], gain["low"], gain["high"]) for r in verdicts)
 
 
 def test_bad_input_is_an_error_for_people(folder, tmp_path):

@@ -188,9 +188,22 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
     ]
     rows["comparison"] = [
         _row(draw, a, b, 0.01, 0.02, 20, f"clwtd|{a}-{b}|compare")
-        | {"arm": arm, "baseline": base, "variant": "paper", "verdict": "not distinguishable from zero"}
+        | {
+            "arm": arm,
+            "baseline": base,
+            "stratum": "all",
+            "variant": "paper",
+            "verdict": "not distinguishable from zero",
+        }
         for a, b in [("all", "all"), *PAIRS]
         for arm, base in _CONTRASTS
+    ]
+    rows["verdict"] = [
+        {k: v for k, v in _row(draw, "all", "all", 0.01, 0.02, 20, "verdict").items() if not k.endswith("_language")}
+        | {"arm": "pivot-rich", "baseline": baseline, "stratum": stratum, "variant": "paper", "runs": 3}
+        | {"detectable": 0.03, "needed": 9.0, "verdict": "pivot-rich: cannot be told at this size"}
+        for stratum in ("all", "words:held-out")
+        for baseline in ("random", "")
     ]
     return {name: from_rows(name, value) for name, value in rows.items()}
 

@@ -97,10 +97,10 @@ def test_empty_tables_give_a_page(tables):
 
 
 def test_figures_carry_the_numbers_of_their_tables(page, tables):
-    embedded = re.findall(r'<script type="application/json" data-plot="plot-(\w+)-1">(.*?)</script>', page)
-    plots = {stage: json.loads(text) for stage, text in embedded}
+    embedded = re.findall(r'<script type="application/json" data-plot="plot-(\w+)-\d+">(.*?)</script>', page)
+    drawn = [(stage, trace) for stage, text in embedded for trace in json.loads(text)["data"]]
     rows = [r for r in tables["comparison"].to_pylist() if r["arm"] == "pivot-rich" and r["baseline"] == "random"]
-    trace = next(t for t in plots["compare"]["data"] if t["name"] == "pivot-rich − random")
+    trace = next(t for stage, t in drawn if stage == "compare" and t["name"] == "pivot-rich − random")
     assert sorted(trace["x"]) == sorted(r["value"] for r in rows)
     shares = figures_corpus.select_panels(tables["selection"], tables["doc_scores"], CONFIG.languages)[0]
     by_selection: dict[str, float] = {}

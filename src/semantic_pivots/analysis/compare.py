@@ -1,10 +1,14 @@
-"""The stage `compare`: the benchmark on the base and on every trained arm, paired item by item and draw by draw."""
+"""The stage `compare`: the benchmark and held-out text on the base and on every trained arm, paired.
+
+Pairs are items, draws, documents and sentences, and training runs of equal seed. The table `comparison` holds every
+arm's figures and its differences; the table `verdict` says what they amount to.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,59 +16,84 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
+from semantic_pivots.analysis.evaluate import ASTRAY, BITS, Evaluator, Key, pooled
+from semantic_pivots.analysis.rules import LABELS
 from semantic_pivots.analysis.scores import Design, directions_of, score_items
-from semantic_pivots.analysis.variants import (
-    ANSWERS,
-    VARIANTS,
-    Direction,
-    Estimate,
-    average,
-    concept_weights,
-    estimates,
-)
+from semantic_pivots.analysis.variants import VARIANTS, Direction, Estimate, concept_weights, estimates
+from semantic_pivots.analysis.verdict import CONTROLS, conclusion, detectable, needed, over_seeds
 from semantic_pivots.config import CompareConfig
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.halves import HELD_OUT, SEEN
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import Interval, seed_of
 from semantic_pivots.tasks.ask import signature_name
 from semantic_pivots.tasks.translation import Item, items_of
+from semantic_pivots.words import normalise
 
-VERSION = 1
 BASE = "base"
+OFF_TARGET = "off-target"
+"""Share of greedy answers that are the concept's word in another language than the target's."""
+LABEL = "label:"
+_LOWER_IS_BETTER = (BITS, ASTRAY, OFF_TARGET, "copy-rate")
+Runs = list[dict[Key, Estimate]]
+"""The figures of each training run of an arm, in the order of seeds"""
 
 
 def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """Score base and arms on the same items, shots and draws; report every arm, and its differences.
+    """Ask base and arms the same; report every arm, and its differences (tables `comparison` and `verdict`).
 
-    A row whose `baseline` is empty is the arm's own score; otherwise its value is arm minus baseline. Baselines are the
-    base, and the arm `random` where it was trained. An arm's seeds are averaged.
+    A row whose `baseline` is empty is the arm's own figure; otherwise its value is arm minus baseline. Baselines are
+    the base, and the arms random and language-matched where they were trained. The intervals of arms with several runs
+    are over items and runs.
+
+    Raises:
+        InputError: an unknown variant or rule, or a benchmark without items.
     """
-    known = [*(v for v in VARIANTS if not v.startswith("control")), *ANSWERS]
-    if config.variant not in known:
-        raise InputError(
-            f"variant {config.variant!r} is not known; expected one of {known}{nearest(config.variant, known)}"
-        )
-    folder = inputs.folder("train")
-    arms = arms_of(folder)
+    _check(config)
+    arms = arms_of(inputs.folder("train"))
     items = chosen_items(items_of(inputs.table("items")), config.items_per_direction, config.seed)
     if not items:
         raise InputError("the benchmark has no items to compare the arms on")
     words = inputs.table("words")
+    others = _other_words(items, words)
     design = Design(config.shots, config.draws, config.pool, config.seed, signature_name(items))
     concepts, weights = concept_weights([item.concept_id for item in items], config.seed, config.resamples)
-    found: dict[str, list[dict]] = {}
+    evaluator = Evaluator(config, inputs, items, work)
+    found: dict[str, Runs] = {}
     models: dict[str, list[str]] = {}
     for arm, specs in arms.items():
         for number, spec in enumerate(specs):
+            name = f"{arm}-{number}"
             scores, answers, model = score_items(
-                items, words, design, spec, config.dtype, work, f"{arm}-{number}", config.batch_tokens, config.cache
+                items, words, design, spec, config.dtype, work, name, config.batch_tokens, config.cache
             )
             directions = directions_of(items, scores, answers, design)
-            found.setdefault(arm, []).append(_figures(directions, config, concepts, weights))
+            shares = [_off_target(answers, others)]
+            if config.behaviours:
+                shares += _label_shares(evaluator.labels(spec, name), config.behaviours, config.draws)
+            directions = {key: _with(direction, shares) for key, direction in directions.items()}
+            figures = _figures(directions, config, concepts, weights) | evaluator.figures(spec, name)
+            found.setdefault(arm, []).append(figures)
             models.setdefault(arm, []).append(model)
-    figures = {arm: _mean_of_seeds(parts) for arm, parts in found.items()}
     work.note("models", models)
-    return {"comparison": tables.from_rows("comparison", _rows(figures, models, design, config))}
+    rows = _rows(found, models, design, config)
+    return {
+        "comparison": tables.from_rows("comparison", rows),
+        "verdict": tables.from_rows("verdict", _verdicts(found, rows, config)),
+    }
+
+
+def _check(config: CompareConfig) -> None:
+    known = [*VARIANTS, "accuracy"]
+    if config.variant not in known:
+        raise InputError(
+            f"variant {config.variant!r} is not known; expected one of {known}{nearest(config.variant, known)}"
+        )
+    if config.behaviours and config.behaviours not in LABELS:
+        raise InputError(
+            f"[compare] behaviours: unknown rule {config.behaviours!r}{nearest(config.behaviours, LABELS)}; "
+            f"expected one of {', '.join(LABELS)}"
+        )
 
 
 def arms_of(folder: Path) -> dict[str, list[str]]:
@@ -103,7 +132,7 @@ def chosen_items(items: Sequence[Item], per_direction: int, seed: int) -> list[I
     return [item for item in items if item.item_id in chosen]
 
 
-def verdict(interval: Interval, arm: str, baseline: str) -> str:
+def verdict(interval: Interval, arm: str, baseline: str, variant: str) -> str:
     """The plain sentence under a difference."""
     if not baseline:
         return ""
@@ -111,38 +140,87 @@ def verdict(interval: Interval, arm: str, baseline: str) -> str:
         return "no figure: too few items"
     if not interval.excludes_zero:
         return f"{arm} and {baseline} are not distinguishable: the difference is not distinguishable from zero"
-    return f"{arm} is {'better' if interval.low > 0 else 'worse'} than {baseline}: the interval excludes zero"
+    if variant.startswith(LABEL):
+        word = "above" if interval.low > 0 else "below"
+    else:
+        word = "better than" if (interval.low > 0) != (variant in _LOWER_IS_BETTER) else "worse than"
+    return f"{arm} is {word} {baseline}: the interval excludes zero"
+
+
+def _other_words(items: Sequence[Item], words: pa.Table) -> dict[str, frozenset[str]]:
+    """By item, its concept's words in the languages other than the target's, normalised; without the target."""
+    known: dict[str, list[tuple[str, str]]] = {}
+    for row in words.to_pylist():
+        known.setdefault(row["concept_id"], []).append((row["language"], normalise(row["word"])))
+    return {
+        item.item_id: frozenset(
+            word
+            for code, word in known.get(item.concept_id, [])
+            if code != item.target_language and word != normalise(item.target)
+        )
+        for item in items
+    }
+
+
+Share = tuple[str, dict[str, list[float]]]
+"""A variant that is a share of items, and by item its value in each draw."""
+
+
+def _off_target(answers: pa.Table, others: dict[str, frozenset[str]]) -> Share:
+    found: dict[str, list[float]] = {}
+    for item_id, greedy in zip(answers["item_id"].to_pylist(), answers["greedy"].to_pylist(), strict=True):
+        found.setdefault(item_id, []).append(float(normalise(greedy) in others[item_id]))
+    return OFF_TARGET, found
+
+
+def _label_shares(labels: dict[str, str], rule: str, draws: int) -> list[Share]:
+    """Shares of the labels among the items that have one: where words share tokens there is none (NaN)."""
+    known = {item: label for item, label in labels.items() if label in LABELS[rule]}
+
+    def value(item: str, label: str) -> float:
+        return float(known[item] == label) if item in known else float("nan")
+
+    return [(LABEL + label, {item: [value(item, label)] * draws for item in labels}) for label in LABELS[rule]]
+
+
+def _with(direction: Direction, shares: Iterable[Share]) -> Direction:
+    """The direction with further figures of its items, each (n, draws)."""
+    further = {name: np.array([by_item[item.item_id] for item in direction.items]) for name, by_item in shares}
+    return replace(direction, linear={**direction.linear, **further})
 
 
 def _figures(
     directions: dict[tuple[str, str], Direction], config: CompareConfig, concepts: dict[str, int], weights: np.ndarray
-) -> dict[tuple[str, str, str], Estimate]:
-    """Estimates by (source language, target language, variant): the chosen variant, accuracy, and the mean over all."""
-    variants = [config.variant] if config.variant in VARIANTS else []
-    wanted = [*variants, *ANSWERS]
-    found: dict[tuple[str, str, str], Estimate] = {}
+) -> dict[Key, Estimate]:
+    """Every variant and answer share of each direction and stratum, and the means over directions."""
+    tags = sorted({tag for direction in directions.values() for item in direction.items for tag in item.strata})
+    found: dict[Key, Estimate] = {}
     for key, direction in directions.items():
-        kept = replace(direction, linear={name: direction.linear[name] for name in ANSWERS})
-        for (_, variant), figure in estimates(kept, variants, ["all"], concepts, weights, config.seed).items():
-            found[*key, variant] = figure
-    for variant in wanted:
-        found["all", "all", variant] = average([found[*key, variant] for key in directions])
-    return found
+        figures = estimates(direction, VARIANTS, ["all", *tags], concepts, weights, config.seed)
+        found |= {(*key, *name): figure for name, figure in figures.items()}
+    return pooled(found)
 
 
-def _mean_of_seeds(parts: list[dict]) -> dict:
-    """Figures averaged over the training seeds of an arm; `n` stays that of the items."""
-    return {key: replace(average([part[key] for part in parts]), n=parts[0][key].n) for key in parts[0]}
+def differences(found: dict[str, Runs], arm: str, baseline: str, key: Key) -> Estimate:
+    """A figure of an arm, minus that of the baseline's run of the same place where a baseline is named."""
+    parts = [run[key] for run in found[arm]]
+    if baseline:
+        against = found[baseline]
+        parts = [part.minus(against[min(i, len(against) - 1)][key]) for i, part in enumerate(parts)]
+    return over_seeds(parts, arm, baseline, *key)
 
 
-def _rows(figures: dict[str, dict], models: dict[str, list[str]], design: Design, config: CompareConfig) -> list[dict]:
+def _rows(found: dict[str, Runs], models: dict[str, list[str]], design: Design, config: CompareConfig) -> list[dict]:
     rows = []
-    for arm in figures:
-        baselines = ["", *(b for b in (BASE, "random") if b in figures and arm not in (b, BASE))]
-        for baseline in baselines:
-            for (source, target, variant), figure in figures[arm].items():
-                shown = figure.minus(figures[baseline][source, target, variant]) if baseline else figure
-                interval = shown.interval()
+    order = [arm for arm in (BASE, *CONTROLS) if arm in found]
+    for arm, runs in found.items():
+        lower = order[: order.index(arm)] if arm in order else order
+        for baseline in ("", *lower):
+            for key in runs[0]:
+                source, target, stratum, variant = key
+                if not runs[0][key].n or (stratum != "all" and source != "all"):
+                    continue
+                interval = differences(found, arm, baseline, key).interval()
                 against = f" minus {','.join(models[baseline])}" if baseline else ""
                 direction = None if source == "all" else (source, target)
                 signature = design.signature(direction, ",".join(models[arm]) + against, config.dtype, variant)
@@ -152,13 +230,53 @@ def _rows(figures: dict[str, dict], models: dict[str, list[str]], design: Design
                         "target_language": target,
                         "arm": arm,
                         "baseline": baseline,
+                        "stratum": stratum,
                         "variant": variant,
                         "value": interval.value,
                         "low": interval.low,
                         "high": interval.high,
                         "n": interval.n,
-                        "signature": signature,
-                        "verdict": verdict(interval, arm, baseline),
+                        "signature": f"{signature}|stratum={stratum}|runs={len(runs)}",
+                        "verdict": verdict(interval, arm, baseline, variant),
                     }
                 )
     return rows
+
+
+def _verdicts(found: dict[str, Runs], rows: Sequence[dict], config: CompareConfig) -> list[dict]:
+    """What the gains over the controls amount to, for each arm and half of the words."""
+    controls = [arm for arm in CONTROLS if arm in found]
+    known = {(r["arm"], r["baseline"], r["stratum"]): r for r in rows if _is_gain(r, config.variant)}
+    made = []
+    for arm in (arm for arm in found if arm not in (BASE, *CONTROLS)):
+        for stratum in ("all", HELD_OUT, SEEN):
+            gains = {control: known.get((arm, control, stratum)) for control in controls}
+            present = {control: row for control, row in gains.items() if row is not None}
+            if not present:
+                continue
+            intervals = {c: Interval(r["value"], r["low"], r["high"], r["n"]) for c, r in present.items()}
+            base = {"arm": arm, "stratum": stratum, "variant": config.variant, "runs": len(found[arm])}
+            for control, row in present.items():
+                kept = {name: row[name] for name in ("value", "low", "high", "n", "signature", "verdict")}
+                size = {"detectable": detectable(intervals[control]), "needed": needed(intervals[control])}
+                made.append({**base, "baseline": control, **kept, **size})
+            least = min(intervals, key=lambda control: intervals[control].value)
+            made.append(
+                {
+                    **base,
+                    "baseline": "",
+                    "value": intervals[least].value,
+                    "low": min(i.low for i in intervals.values()),
+                    "high": min(i.high for i in intervals.values()),
+                    "n": intervals[least].n,
+                    "signature": present[least]["signature"],
+                    "detectable": max(detectable(i) for i in intervals.values()),
+                    "needed": needed(intervals[least]),
+                    "verdict": conclusion(arm, intervals, config.smallest_gain),
+                }
+            )
+    return made
+
+
+def _is_gain(row: dict, variant: str) -> bool:
+    return row["source_language"] == "all" and row["variant"] == variant and row["baseline"] in CONTROLS

@@ -166,8 +166,7 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             "Comparison",
             "The benchmark again on the base and on every trained arm, on the same items and shots.",
             ("comparison",),
-            figures_corpus.compare_panels,
-            order,
+            lambda comparison: figures_corpus.compare_panels(comparison, order, get("verdict")),
         ),
         section(
             "planted",

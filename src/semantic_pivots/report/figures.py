@@ -127,7 +127,8 @@ def benchmark_panels(items: pa.Table, languages: Sequence[str]) -> list[Panel]:
 
 
 # Variants by what their value is; a variant that is not listed is a difference of probabilities.
-SHARES = ("choice", "accuracy", "copy-rate", "chrf")
+SHARES = ("choice", "accuracy", "copy-rate", "off-target", "chrf")
+FURTHER = {"bits-per-byte": "bits per byte", "sentences-off-target": "share of sentences"}
 NATS = ("mean-token", "pmi")
 _READINGS = {
     "difference of probabilities": "Probability of the target after its source minus the mean after the wrong sources: "
@@ -142,7 +143,11 @@ _READINGS = {
 
 def unit(variant: str) -> str:
     """What a variant of the score is measured in."""
-    return "share of items" if variant in SHARES else "nats" if variant in NATS else "difference of probabilities"
+    if variant in FURTHER:
+        return FURTHER[variant]
+    if variant in SHARES or variant.startswith("label:"):
+        return "share of items"
+    return "nats" if variant in NATS else "difference of probabilities"
 
 
 def score_panels(score_summary: pa.Table, languages: Sequence[str]) -> list[Panel]:

@@ -31,6 +31,8 @@ from semantic_pivots.statistics import wilson
 COUNT_BINS = (0, 1, 2, 4, 16, 64, 256, 1024)
 TOP_TOKENS = 60
 PIVOTS_SHOWN = 10
+_COMPARED = ("paper", "accuracy", "bits-per-byte", "chrf")
+"""Measures of the comparison that are drawn; the others stand in a table."""
 
 
 def ordered(codes: set[str] | Sequence[str], languages: Sequence[str]) -> list[str]:
@@ -332,19 +334,84 @@ def runs_first(runs: dict[tuple[str, int], list[dict]], arm: str) -> int:
     return min(seed for name, seed in runs if name == arm)
 
 
-def compare_panels(comparison: pa.Table, languages: Sequence[str]) -> list[Panel]:
-    """Forest plots of paired differences with their verdicts, then each model's own scores."""
+def compare_panels(comparison: pa.Table, languages: Sequence[str], verdicts: pa.Table | None = None) -> list[Panel]:
+    """The verdict, forest plots of paired differences in the main figures, every measure as numbers, and own scores."""
     rows = sorted(comparison.to_pylist(), key=direction_order(languages))
-    panels = []
-    for variant in unique(r["variant"] for r in rows):
-        mine = [r for r in rows if r["variant"] == variant and r["baseline"]]
+    gains = verdicts.to_pylist() if verdicts is not None else []
+    main = unique([*(r["variant"] for r in gains), *(v for v in _COMPARED if any(r["variant"] == v for r in rows))])
+    panels = [_verdicts(gains)] if gains else []
+    whole = [r for r in rows if r["stratum"] == "all"]
+    for variant in main:
+        mine = [r for r in whole if r["variant"] == variant and r["baseline"]]
         if mine:
             panels.append(_forest(mine, variant))
-    own = [r for r in rows if not r["baseline"]]
-    for variant in unique(r["variant"] for r in own):
+    means = [r for r in rows if r["source_language"] == "all" and r["baseline"]]
+    if means:
+        panels.append(_all_measures(means))
+    own = [r for r in whole if not r["baseline"]]
+    for variant in main:
         mine = [r for r in own if r["variant"] == variant]
-        panels.append(_own_scores(mine, variant))
+        if mine:
+            panels.append(_own_scores(mine, variant))
     return panels
+
+
+def _verdicts(rows: list[dict]) -> Panel:
+    series: dict[str, list] = {}
+    for row in rows:
+        if row["baseline"]:
+            place = row["arm"] if row["stratum"] == "all" else f"{row['arm']}, {row['stratum'].removeprefix('words:')}"
+            series.setdefault(f"gain over {row['baseline']}", []).append((place, interval(row)))
+    table = Numbers(
+        ("arm", "words", "against", "gain [95 %]", "n", "runs", "seen with 80 % power", "verdict", "signature"),
+        tuple(
+            (
+                r["arm"],
+                r["stratum"].removeprefix("words:"),
+                r["baseline"] or "all controls",
+                interval(r),
+                r["n"],
+                r["runs"],
+                r["detectable"],
+                r["verdict"],
+                r["signature"],
+            )
+            for r in rows
+        ),
+    )
+    reading = (
+        "What each selection gains over documents chosen at random, and at random in the same languages, as the mean "
+        "of directions; the intervals are over items and training runs. A selection helps where both gains lie above "
+        "zero. Held-out words are those that nothing saw which chose documents."
+    )
+    variant = rows[0]["variant"]
+    figure = interval_dots(series, f"gain ({unit(variant)})", reference=0.0)
+    return Panel("Does it help?", reading, table, figure, wide=True)
+
+
+def _all_measures(rows: list[dict]) -> Panel:
+    table = Numbers(
+        ("measure", "unit", "items", "arm", "against", "difference [95 %]", "n", "verdict", "signature"),
+        tuple(
+            (
+                r["variant"],
+                unit(r["variant"]),
+                r["stratum"],
+                r["arm"],
+                r["baseline"],
+                interval(r),
+                r["n"],
+                r["verdict"],
+                r["signature"],
+            )
+            for r in sorted(rows, key=lambda r: (r["variant"], r["stratum"] != "all", r["stratum"]))
+        ),
+    )
+    reading = (
+        "The mean of directions, or of languages, of every measure and group of items: scores, answers in another "
+        "language (off-target), bits per byte of held-out text, translated sentences, shares of behaviours."
+    )
+    return Panel("Every measure", reading, table, wide=True)
 
 
 def _forest(rows: list[dict], variant: str) -> Panel:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from semantic_pivots.report.figures import SHARES, is_control, is_main
+from semantic_pivots.halves import HELD_OUT
+from semantic_pivots.report.figures import is_control, is_main
 from semantic_pivots.report.html import Answer, interval_text
 from semantic_pivots.report.panel import direction, interval, is_pooled
 from semantic_pivots.statistics import wilson
@@ -133,13 +134,31 @@ def _documents(tables: Tables) -> Iterable[str]:
         )
     if comparison is None:
         return
-    rows = [r for r in _finite(comparison.to_pylist()) if r["baseline"] and r["variant"] not in SHARES]
-    pooled = [r for r in rows if is_pooled(r)]
+    verdicts = tables.get("verdict")
+    if verdicts is not None and verdicts.num_rows:
+        yield from _verdict_sentences(verdicts.to_pylist())
+        return
+    rows = [r for r in _finite(comparison.to_pylist()) if r["baseline"] and r["variant"] == "paper"]
+    pooled = [r for r in rows if is_pooled(r) and is_main(r["stratum"])]
     for row in pooled:
         yield f"Trained on {row['arm']}, against {row['baseline']}: {_said(row)}. {_sentence(row)}"
     if rows and not pooled:
         clear = sum(not r["low"] <= 0 <= r["high"] for r in rows)
         yield f"{clear} of {len(rows)} paired differences are distinguishable from zero."
+
+
+def _verdict_sentences(rows: list[dict]) -> Iterable[str]:
+    """The conclusion on each arm: on held-out words where there are any, with the gain over each control."""
+    strata = {r["stratum"] for r in rows}
+    shown = next(s for s in (HELD_OUT, "all", *sorted(strata)) if s in strata)
+    on = " on held-out words" if shown == HELD_OUT else ""
+    for row in (r for r in rows if r["stratum"] == shown and not r["baseline"]):
+        gains = [r for r in rows if (r["arm"], r["stratum"]) == (row["arm"], shown) and r["baseline"]]
+        parts = ", ".join(f"{interval_text(interval(r))} over {r['baseline']}" for r in gains)
+        yield (
+            f"{row['verdict'][0].upper()}{row['verdict'][1:]}. Gain{on} ({row['variant']}): {parts}; "
+            f"n = {row['n']:,}, runs = {row['runs']}."
+        )
 
 
 def _sentence(row: dict) -> str:

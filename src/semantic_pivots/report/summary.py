@@ -15,7 +15,7 @@ from rich.table import Table
 
 from semantic_pivots.report.figures import is_control, is_main, unit
 from semantic_pivots.report.html import interval_text
-from semantic_pivots.report.panel import direction, interval, is_pooled
+from semantic_pivots.report.panel import direction, interval, is_pooled, unique
 from semantic_pivots.statistics import Interval, wilson
 
 TABLES = {
@@ -31,7 +31,7 @@ TABLES = {
     "graph": ("pivot_set",),
     "select": ("selection",),
     "train": ("training_log",),
-    "compare": ("comparison",),
+    "compare": ("comparison", "verdict"),
     "planted": ("planted_summary",),
 }
 """The tables behind the lines of each stage."""
@@ -241,12 +241,18 @@ def _train(log: pa.Table) -> list[Line]:
     ]
 
 
-def _compare(comparison: pa.Table) -> list[Line]:
-    rows = [r for r in comparison.to_pylist() if r["baseline"] and r["variant"] != "copy-rate"]
-    shown = [r for r in rows if is_pooled(r)] or rows
+def _compare(comparison: pa.Table | None, verdicts: pa.Table | None) -> list[Line]:
+    gains = verdicts.to_pylist() if verdicts is not None else []
+    wanted = unique([*(r["variant"] for r in gains), "paper", "accuracy"])[:2]
+    rows = [r for r in (comparison.to_pylist() if comparison is not None else []) if r["baseline"]]
+    shown = [r for r in rows if is_main(r["stratum"]) and r["variant"] in wanted]
+    shown = [r for r in shown if is_pooled(r)] or shown
     return [
-        Line("compare", f"{r['arm']} minus {r['baseline']}, {r['variant']}: {_plain(interval(r))}", interval(r))
-        for r in shown
+        *(
+            Line("compare", f"{r['arm']} minus {r['baseline']}, {r['variant']}: {_plain(interval(r))}", interval(r))
+            for r in shown
+        ),
+        *(Line("compare", f"{r['verdict']} ({r['stratum']})", interval(r)) for r in gains if not r["baseline"]),
     ]
 
 

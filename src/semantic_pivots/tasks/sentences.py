@@ -100,11 +100,7 @@ def chrf(
     Raises:
         InputError: sacrebleu is not installed.
     """
-    try:
-        from sacrebleu.metrics.chrf import CHRF
-    except ImportError as error:
-        raise InputError("chrF needs the package sacrebleu: pip install sacrebleu") from error
-    metric = CHRF()
+    metric = _metric()
     statistics = np.array(metric._extract_corpus_statistics(list(written), [list(references)]), dtype=np.int64)
 
     def score(rows: np.ndarray) -> float:
@@ -113,6 +109,29 @@ def chrf(
     groups = None if sentences is None else np.array(sentences)
     found = bootstrap(score, len(written), seed_of(seed, "chrf"), resamples, groups)
     return found, metric.get_signature().format(short=True)
+
+
+def chrf_of_weights(written: Sequence[str], references: Sequence[str], weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Corpus chrF (0 to 100), and its (resamples,) values when each sentence counts `weights` (resamples, n) times.
+
+    Raises:
+        InputError: sacrebleu is not installed.
+    """
+    metric = _metric()
+    statistics = np.array(metric._extract_corpus_statistics(list(written), [list(references)]), dtype=np.int64)
+
+    def score(row: np.ndarray) -> float:
+        return metric._compute_score_from_stats(np.rint(row).astype(int).tolist()).score
+
+    return score(statistics.sum(axis=0)), np.array([score(row) for row in weights @ statistics])
+
+
+def _metric() -> Any:
+    try:
+        from sacrebleu.metrics.chrf import CHRF
+    except ImportError as error:
+        raise InputError("chrF needs the package sacrebleu: pip install 'semantic-pivots[sentences]'") from error
+    return CHRF()
 
 
 def chrf_figures(items: Sequence[Item], answers: Any, seed: int) -> dict[tuple[str, str], tuple[Interval, str]]:
