@@ -258,6 +258,8 @@ class SelectConfig:
     """Parquet file or folder with the column doc_id and scores of your own"""
     dsir_target: str = _input()
     """file or folder of documents like those that dsir should find"""
+    dsir_languages: tuple[str, ...] = ()
+    """languages whose documents in this corpus are like those that dsir should find, where there is no dsir_target"""
     engine: str = _volatile("pool")
     """pool, ray or datatrove: the same kernel, the same bytes"""
     workers: int = _volatile(0)

@@ -132,6 +132,20 @@ def chosen(scores: pa.Table, config: SelectConfig, folder: Path, name: str) -> l
     return [row for row in rows if row["selection"] == name]
 
 
+def test_dsir_towards_languages_of_the_corpus_prefers_their_documents(made, tmp_path: Path):
+    from semantic_pivots.corpus.scores import document_scores
+
+    inputs, _, _ = made
+    scores = document_scores(inputs, work(tmp_path / "dsir"), 1, dsir_languages=("fr",))
+    everything = document_scores(inputs, work(tmp_path / "all"), 1, dsir_languages=("en", "fr", "ja"))
+    weight, french = np.array(scores["dsir"].to_pylist()), np.array(scores["language"].to_pylist()) == "fr"
+    long = np.array(scores["n_tokens"].to_pylist()) >= 10
+    assert weight[french & long].mean() > weight[~french & long].mean()
+    assert everything["dsir"].to_pylist() == [0.0] * everything.num_rows
+    with pytest.raises(InputError, match="no document of them"):
+        document_scores(inputs, work(tmp_path / "none"), 1, dsir_languages=("ko",))
+
+
 @pytest.mark.parametrize("name", ["pivot-rich", "random", "bilingual", "code-switched", "parallel", "dsir"])
 def test_a_selection_is_the_head_of_its_order(made, name: str):
     _, scores, folder = made

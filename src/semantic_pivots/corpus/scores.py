@@ -201,9 +201,14 @@ def _tokens(path: str) -> tuple[np.ndarray, np.ndarray]:
     return column.flatten().to_numpy(), offsets - offsets[0]
 
 
-def count_ngrams(tokens: str) -> pa.Table:
-    """Hashed n-grams of one token shard."""
-    return pa.table({"count": ngram_counts(*_tokens(tokens), BUCKETS)})
+def count_ngrams(tokens: str, texts: str, languages: tuple[str, ...]) -> pa.Table:
+    """Hashed n-grams of one token shard: of all documents, and of those in the languages."""
+    flat, offsets = _tokens(tokens)
+    of = np.isin(np.asarray(pq.read_table(texts, columns=["language"])["language"].to_pylist(), dtype=str), languages)
+    inside = flat[np.repeat(of, np.diff(offsets))]
+    begins = np.concatenate([[0], np.cumsum(np.diff(offsets)[of])]).astype(np.int64)
+    both = {"count": ngram_counts(flat, offsets, BUCKETS), "wanted": ngram_counts(inside, begins, BUCKETS)}
+    return pa.table(both)
 
 
 def score_shard(
@@ -242,15 +247,23 @@ def vocabulary(inputs: Inputs) -> Vocabulary:
     return Vocabulary(tuple(words), tuple(pairs))
 
 
-def document_scores(inputs: Inputs, work: Work, workers: int, dsir_target: str = "", engine: str = "pool") -> pa.Table:
+def document_scores(
+    inputs: Inputs,
+    work: Work,
+    workers: int,
+    dsir_target: str = "",
+    engine: str = "pool",
+    dsir_languages: tuple[str, ...] = (),
+) -> pa.Table:
     """Score every document of the corpus (table `doc_scores`), a shard at a time.
 
     Args:
         inputs: stages with the tables shards, token_shards, pivot_set, and words and items where there are.
         work: keeps the parts of finished shards.
         workers: processes; 0: one per core.
-        dsir_target: file or folder of documents that DSIR takes as its target; empty: no DSIR weights.
+        dsir_target: file or folder of documents that DSIR takes as its target.
         engine: pool, ray or datatrove.
+        dsir_languages: languages whose documents it takes where there is no file; neither: no DSIR weights.
 
     Raises:
         InputError: the target holds no text, or documents and tokens do not belong together.
@@ -262,18 +275,22 @@ def document_scores(inputs: Inputs, work: Work, workers: int, dsir_target: str =
     is_pivot = np.zeros(1 << 20, np.uint8)
     is_pivot[pivots] = 1
     log_ratio = None
-    if dsir_target:
-        counts = run_shards([(s, count_ngrams, (p,)) for s, p in token_paths.items()], work, workers, "ngrams", engine)
-        held = np.sum([part["count"].to_numpy() for part in counts], axis=0)
-        log_ratio = _log_ratio(dsir_target, inputs, held)
+    if dsir_target or dsir_languages:
+        asked = [(shard, count_ngrams, (path, paths[shard], dsir_languages)) for shard, path in token_paths.items()]
+        counts = list(run_shards(asked, work, workers, "ngrams", engine))
+        held, wanted = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "wanted"))
+        wanted = _target_ngrams(dsir_target, inputs) if dsir_target else wanted
+        if not wanted.any():
+            raise InputError(f"[select] dsir_languages = {list(dsir_languages)}: the corpus has no document of them")
+        log_ratio = _log_ratio(wanted, held)
     tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
     return pa.concat_tables(
         run_shards(tasks, work, workers, "scores", engine, shared=(is_pivot, vocabulary(inputs), log_ratio))
     )
 
 
-def _log_ratio(target: str, inputs: Inputs, corpus: np.ndarray) -> np.ndarray:
-    """(buckets,) float64 log of the target's share of each bucket over the corpus's, one added to every count."""
+def _target_ngrams(target: str, inputs: Inputs) -> np.ndarray:
+    """(buckets,) int64 hashed n-grams of a file or folder of documents."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(inputs.folder("tokens") / "tokenizer.json"))
@@ -287,7 +304,10 @@ def _log_ratio(target: str, inputs: Inputs, corpus: np.ndarray) -> np.ndarray:
         raise InputError(f"[select] dsir_target = {target!r}: no document with text in it")
     ids = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
     offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
-    flat = np.array([token for one in ids for token in one], np.int32)
-    wanted = ngram_counts(flat, offsets, BUCKETS) + 1.0
-    held = corpus + 1.0
+    return ngram_counts(np.array([token for one in ids for token in one], np.int32), offsets, BUCKETS)
+
+
+def _log_ratio(target: np.ndarray, corpus: np.ndarray) -> np.ndarray:
+    """(buckets,) float64 log of the target's share of each bucket over the corpus's, one added to every count."""
+    wanted, held = target + 1.0, corpus + 1.0
     return np.log(wanted / wanted.sum()) - np.log(held / held.sum())

@@ -94,7 +94,7 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
         InputError: an unknown selector, column or threshold, or a budget that the corpus does not hold.
     """
     check(config)
-    scores = document_scores(inputs, work, config.workers, config.dsir_target, config.engine)
+    scores = document_scores(inputs, work, config.workers, config.dsir_target, config.engine, config.dsir_languages)
     return {"doc_scores": scores, "selection": select(config, scores, work)}
 
 
@@ -107,9 +107,10 @@ def check(config: SelectConfig) -> None:
     for name in (dose(name)[0] for name in config.selections):
         if name not in SELECTORS and not name.startswith("column:"):
             raise InputError(f"[select] selections: unknown {name!r}{nearest(name, SELECTORS)}")
-        if name == "dsir" and not config.dsir_target:
+        if name == "dsir" and not config.dsir_target and not config.dsir_languages:
             raise InputError(
-                "[select] selections: dsir needs dsir_target, a file or folder of documents like those wanted"
+                "[select] selections: dsir needs dsir_target, a file or folder of documents like those wanted, or "
+                "dsir_languages"
             )
     if len(set(config.selections)) < len(config.selections):
         raise InputError(f"[select] selections = {list(config.selections)}: one of them stands twice")
