@@ -349,27 +349,32 @@ class PlantedConfig:
     """seed of the first run; the others follow"""
     seeds: int = 5
     """runs of each world, each with documents and weights of its own"""
-    worlds: tuple[str, ...] = ("base", "knock-out", "null", "hub-third", "hub-fourth", "selection")
-    """base (discovery, behaviours, suppression, architectures), knock-out, null, hub-third, hub-fourth, selection"""
-    architectures: tuple[str, ...] = ("llama", "gpt2", "mamba", "moe")
+    worlds: tuple[str, ...] = ("base", "knock-out", "hard", "null", "selection", "hub-third", "hub-fourth")
+    """base (discovery, behaviours, suppression, architectures), knock-out, hard (discovery), null, selection,
+    hub-third, hub-fourth"""
+    architectures: tuple[str, ...] = ("llama", "gpt2", "moe", "mamba")
     """shapes of the model; the base world is run with each, the others with the first"""
     direct: int = 300
     """concepts whose words occur together"""
+    direct_linked_share: float = 0.67
+    """share of the direct concepts that have pivots too; the others are the labels' clean negatives"""
     bridged: int = 80
     """concepts whose words never occur together and share their context words, the planted pivots"""
     unrelated: int = 40
     """concepts whose words share nothing"""
     copied: int = 20
     """concepts of one spelling"""
-    pivots: int = 3
+    pivots: int = 2
     """context words of a concept"""
     documents: int = 30
     """mean documents of a word"""
-    pool: int = 300
+    null_direct: int = 440
+    """concepts of the null world, all of them direct and without pivots; each is asked in both directions"""
+    pool: int = 150
     """context words that the concepts of the selection world share; the other worlds' are private"""
-    filler: int = 8000
-    """documents of noise in the pool of the selection world"""
-    selected_share: float = 0.3
+    plain_share: float = 0.75
+    """share of a bridged word's running text in the selection world that has none of its pivots"""
+    selected_share: float = 0.25
     """tokens of a selection, as a share of its pool"""
     probed: int = 60
     """concepts of each class that are asked"""
@@ -377,14 +382,18 @@ class PlantedConfig:
     """width of the model"""
     layers: int = 3
     """blocks of the model"""
-    tokens: int = 1_000_000
+    tokens: int = 700_000
     """tokens of a training run; continued runs take a quarter"""
     sequence_tokens: int = 64
     """tokens of one packed sequence"""
-    batch_sequences: int = 16
+    batch_sequences: int = 8
     """sequences of one optimiser step"""
     learning_rate: float = 5e-3
     """peak of the schedule (cosine)"""
+    warmup_share: float = 0.05
+    """share of the steps in which the rate rises to its peak"""
+    weight_decay: float = 0.1
+    """of AdamW, on matrices"""
     dtype: str = "float32"
     """number format of training"""
     workers: int = _volatile(0)

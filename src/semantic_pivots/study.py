@@ -92,7 +92,7 @@ STAGES: dict[str, Stage] = {
             "does it help",
             version=2,
         ),
-        Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth"),
+        Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth", 2),
     )
 }
 STAGES["report"] = Stage("report", _ROOM + "report.build:report_stage", tuple(STAGES), "one self-contained HTML file")

@@ -59,9 +59,11 @@ SCHEMAS: dict[str, pa.Schema] = {
     # gains over each control, mean of directions: one row per arm, baseline and stratum, and one with an empty baseline
     # that concludes; detectable is a gain seen with 80 % power, needed the times as many concepts and runs
     "verdict": _schema(arm=_text, baseline=_text, stratum=_text, variant=_text, **_figure, runs=_i32, detectable=_f64, needed=_f64, verdict=_text),
-    # planted: one row per run (world, architecture, seed) and figure; the summary's n counts seeds
-    "planted_runs": _schema(world=_text, architecture=_text, seed=_i32, measure=_text, group=_text, value=_f64),
-    "planted_summary": _schema(world=_text, architecture=_text, measure=_text, group=_text, **_figure),
+    # planted: one row per run (world, architecture, seed) and figure; the summary's n counts seeds; a note says why a
+    # figure is missing; the truth's documents are those of each word
+    "planted_runs": _schema(world=_text, architecture=_text, seed=_i32, measure=_text, group=_text, value=_f64, note=_text),
+    "planted_truth": pa.schema([*_schema(world=_text, seed=_i32, concept_id=_text), ("class", _text), *_schema(source=_text, target=_text, pivots=_texts, documents=_i64)]),
+    "planted_summary": _schema(world=_text, architecture=_text, measure=_text, group=_text, **_figure, note=_text),
 }  # fmt: skip
 
 

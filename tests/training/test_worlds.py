@@ -13,12 +13,14 @@ from semantic_pivots.training.worlds import BRIDGED, COPIED, DIRECT, UNRELATED, 
 
 SMALL = World(seed=3, direct=40, bridged=20, unrelated=20, copied=10, documents=12)
 WORLDS = {
-    "plain": SMALL,
+    "simple": SMALL,
     "pool": dataclasses.replace(SMALL, pool=30),
     "hub": dataclasses.replace(SMALL, languages=("en", "fr", "de", "es"), hub="de"),
     "bystanders": dataclasses.replace(SMALL, languages=("en", "fr", "de")),
     "phrases": dataclasses.replace(SMALL, phrases=3, filler=50),
     "zipf": dataclasses.replace(SMALL, zipf=1.0),
+    "plain": dataclasses.replace(SMALL, plain_share=0.5),
+    "hard": dataclasses.replace(SMALL, noise=8, shared_noise=True, noise_words=300, decoys=2, pivots=3),
 }
 
 
@@ -53,14 +55,16 @@ def test_bridged_words_share_their_pivots_and_unrelated_words_share_nothing(plan
             around[word] = Counter(w for text in texts if word in text for w in text)
     for concept in planted.concepts:
         if concept.kind == BRIDGED:
-            assert concept.pivots
-            # a rare word's few documents may leave one pivot out, never all
-            for code in (first, second):
-                assert set(concept.pivots) & set(around[concept.words[code]])
+            # the same pivot stands beside both words: one pivot each would bridge nothing
+            assert set(concept.pivots) & set(around[concept.words[first]]) & set(around[concept.words[second]])
         if concept.kind == UNRELATED:
             both = set(around[concept.words[first]]) & set(around[concept.words[second]])
-            assert not both - {"."}
-            assert not concept.pivots
+            noise = {word for word in both if word[0] == "n"} if planted.world.shared_noise else set()
+            assert not both - {"."} - noise
+        if not concept.pivots and concept.kind != COPIED:
+            assert not set(concept.contexts[first]) & set(concept.contexts[second])
+    assert bool(planted.of(DIRECT, True))
+    assert len(planted.of(DIRECT, False)) == round((1 - planted.world.direct_linked_share) * planted.world.direct)
 
 
 def test_a_word_stands_in_as_many_documents_as_designed(planted):
@@ -85,13 +89,41 @@ def test_knock_out_keeps_every_word_and_takes_its_pivots():
     assert [c.words for c in whole.concepts] == [c.words for c in without.concepts]
     for planted, expected in ((whole, True), (without, False)):
         texts = [words_of(d["text"]) for d in planted.documents]
-        for concept in planted.of(BRIDGED):
+        for concept in [*planted.of(BRIDGED), *planted.of(DIRECT, True)]:
             beside = any(set(concept.words.values()) & text and set(concept.pivots) & text for text in texts)
             assert beside is expected
     held = [Counter(w for d in p.documents for w in words_of(d["text"])) for p in (whole, without)]
     for concept in whole.concepts:
         for word in concept.words.values():
             assert held[0][word] == held[1][word]
+
+
+def test_decoys_are_as_bilingual_as_pivots_and_link_no_pair():
+    planted = generate(WORLDS["hard"])
+    texts = [words_of(d["text"]) for d in planted.documents]
+    for concept in planted.of(BRIDGED):
+        first, second = (concept.contexts[code] for code in planted.world.languages)
+        assert set(first) & set(second) == set(concept.pivots)
+    decoys = {word for concept in planted.concepts for around in concept.contexts.values() for word in around}
+    held = Counter(word for text in texts for word in text if word in decoys)
+    pivots = [held[word] for c in planted.of(BRIDGED) for word in c.pivots]
+    wrong = [n for word, n in held.items() if word[0] == "y"]
+    assert 0.7 < (sum(pivots) / len(pivots)) / (sum(wrong) / len(wrong)) < 1.4
+
+
+def test_plain_text_holds_the_word_and_no_context():
+    planted = generate(WORLDS["plain"])
+    by_word = {word: c for c in planted.of(BRIDGED) for word in c.words.values()}
+    plain = [words_of(d["text"]) for d in planted.documents if d["source"] == "plain"]
+    assert plain
+    for text in plain:
+        (word,) = set(by_word) & text
+        assert not set(by_word[word].pivots) & text
+
+
+def test_the_truth_has_a_row_per_concept():
+    planted = generate(SMALL)
+    assert [row["class"] for row in planted.truth()] == [c.kind for c in planted.concepts]
 
 
 def test_a_hub_lends_its_words_as_pivots():

@@ -17,20 +17,20 @@ _QUESTIONS = (
     ),
     (
         "Pivot discovery",
-        "Share of the planted pivots among the discovered ones.",
+        "Share of the planted pivots among the discovered ones; the hard world has decoys, topics and shared noise.",
         ("discovery recall", "discovery precision", "pivot set"),
         "share",
     ),
     (
         "Behaviour labels against the truth",
-        "F1 of telling bridged from direct pairs, and the share of each class that a rule labels semantic pivot.",
-        ("F1 of bridged", "labelled pivot", "context words retrieved", "largest pivot mass"),
+        "F1 of telling bridged pairs from direct ones without pivots; share of each class labelled a pivot's.",
+        ("F1 of", "labelled pivot, rule", "context words retrieved", "largest mass", "AUC of the contexts' mass"),
         "share",
     ),
     (
         "The published AUC without pivots",
         "AUC of log co-occurrence against the paper rule's labels where no pivots exist; 0.5 says nothing.",
-        ("AUC without pivots",),
+        ("AUC without pivots", "labelled pivot without pivots"),
         "area under the ROC curve",
     ),
     (
@@ -53,8 +53,8 @@ _QUESTIONS = (
     ),
     (
         "Latent language",
-        "Log ratio of the masses of the third and the fourth language's words at the layers before the last.",
-        ("log ratio of latent languages",),
+        "Log ratio of the masses of the third and the fourth language's words before the last layer.",
+        ("log ratio of latent languages", "latent language follows", "rank of the own word"),
         "nats",
     ),
 )
@@ -81,9 +81,18 @@ def planted_panels(summary: pa.Table) -> list[Panel]:
             for measure in unique(r["measure"] for r in mine)
         }
         table = Numbers(
-            ("world", "architecture", "measure", "group", "value [95 %]", "seeds", "signature"),
+            ("world", "architecture", "measure", "group", "value [95 %]", "seeds", "note", "signature"),
             tuple(
-                (r["world"], r["architecture"], r["measure"], r["group"], interval(r), r["n"], r["signature"])
+                (
+                    r["world"],
+                    r["architecture"],
+                    r["measure"],
+                    r["group"],
+                    interval(r),
+                    r["n"],
+                    r["note"],
+                    r["signature"],
+                )
                 for r in mine
             ),
         )

@@ -183,8 +183,8 @@ def _planted(summary: pa.Table) -> Iterable[str]:
         ("P(target) of pairs bridged by pivots only: {}.", ("base", "P(target)", "bridged")),
         ("P(target) of unrelated pairs: {}.", ("base", "P(target)", "unrelated")),
         (
-            "Without the pivots' documents, bridged pairs change by this much more than direct ones: {}.",
-            ("knock-out", "difference in differences, knock-out", "bridged less direct"),
+            "Without pivots' documents, bridged pairs change by this more than direct ones that lose theirs: {}.",
+            ("knock-out", "difference in differences, knock-out", "bridged less direct with pivots"),
         ),
         ("The paper's rule finds bridged pairs with F1 {}.", ("base", "F1 of bridged, rule paper", "logit")),
         ("Without any pivots the published AUC is {}.", ("null", "AUC without pivots", "raw")),

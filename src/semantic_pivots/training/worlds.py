@@ -3,7 +3,8 @@
 Every concept has one word per language and context words around each of its words. The class of a concept says how its
 words of the two main languages are linked:
 
-- direct: in one document (mixed text, dictionary entries), and they share their context words;
+- direct: in one document (mixed text, dictionary entries); a stated share of them share their context words too, the
+  others do not and so have no pivots at all;
 - bridged: never in one document; they share their context words, which are the *planted pivots*;
 - unrelated: never in one document, context words of their own, at equal frequency;
 - copied: one spelling in both languages.
@@ -17,10 +18,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import Shot, prompt
@@ -50,8 +52,8 @@ class World:
     """language of which the pivots are words: one of `languages`; empty: of none"""
     linked_share: float = 1.0
     """share of the bridged concepts whose pivots are planted; the others' words have contexts of their own"""
-    shared_contexts: bool = True
-    """whether the words of a direct concept share context words too"""
+    direct_linked_share: float = 0.67
+    """share of the direct concepts whose words share context words too; the others' words have contexts of their own"""
     documents: int = 30
     """mean number of documents of a word"""
     zipf: float = 0.5
@@ -74,8 +76,20 @@ class World:
     """phrases (contexts, noise and the word) of a document"""
     filler: int = 0
     """documents of noise alone"""
+    shown: int = 0
+    """context words of a phrase; 0: all but one of the word's, two at least"""
+    plain_share: float = 0.0
+    """share of a bridged word's running text in which it stands among noise alone"""
+    decoys: int = 0
+    """context words that a word of the first language shares with *another* concept's word of the second: as
+    frequent as pivots and as bilingual, and of no use to the pair"""
+    topics: int = 0
+    """groups of concepts with three topic words each, which stand in most running text of their words in either
+    language: they go with both words of a pair more often than its pivots do, and with those of many other pairs too"""
+    shared_noise: bool = False
+    """whether the languages have one set of noise words: then noise stands beside both words of a pair by chance"""
     drop_pivots: bool = False
-    """knock-out: leave out every document in which a bridged concept's word stands beside its pivots"""
+    """knock-out: words of linked concepts stand beside contexts of their own language wherever pivots stood"""
 
     def __post_init__(self) -> None:
         """Check that the world can exist."""
@@ -85,8 +99,8 @@ class World:
             raise ValueError("the hub is a third or fourth language: a pivot of a main language would be a translation")
         if self.direct < self.entries + 1 or self.pivots < 1:
             raise ValueError("a world needs more direct concepts than entries of a document, and a pivot per concept")
-        if not 0 <= self.dictionary_share + self.mixed_share <= 1:
-            raise ValueError("dictionary_share and mixed_share are shares of a direct word's documents")
+        if not 0 <= self.dictionary_share + self.mixed_share <= 1 or not 0 <= self.plain_share <= 1:
+            raise ValueError("dictionary_share, mixed_share and plain_share are shares of a word's documents")
 
 
 @dataclass(frozen=True)
@@ -109,11 +123,28 @@ class Planted:
     world: World
     concepts: list[Concept]
     documents: list[dict[str, str]] = field(repr=False)
-    """id, text, language, source (kind of document: context, mixed, dictionary, filler)"""
+    """id, text, language, source (kind of document: context, plain, mixed, dictionary, filler)"""
 
-    def of(self, kind: str) -> list[Concept]:
-        """The concepts of one class."""
-        return [concept for concept in self.concepts if concept.kind == kind]
+    def of(self, kind: str, linked: bool | None = None) -> list[Concept]:
+        """The concepts of one class; only those with pivots, or only those without."""
+        found = [concept for concept in self.concepts if concept.kind == kind]
+        return found if linked is None else [concept for concept in found if bool(concept.pivots) is linked]
+
+    def truth(self) -> list[dict[str, Any]]:
+        """Rows of the table `planted_truth`, but for the name of the world."""
+        source, target = self.world.languages[:2]
+        return [
+            {
+                "seed": self.world.seed,
+                "concept_id": c.concept_id,
+                "class": c.kind,
+                "source": c.words[source],
+                "target": c.words[target],
+                "pivots": list(c.pivots),
+                "documents": c.frequency,
+            }
+            for c in self.concepts
+        ]
 
 
 def pseudo_word(initial: str, number: int) -> str:
@@ -136,6 +167,7 @@ def generate(world: World) -> Planted:
 def _concepts(world: World) -> list[Concept]:
     kinds = [kind for kind in CLASSES for _ in range(getattr(world, kind))]
     first, second = world.languages[:2]
+    n = {kind: kinds.count(kind) for kind in CLASSES}
     made = []
     for number, (kind, rank) in enumerate(zip(kinds, _ranks(world, kinds), strict=True)):
         boost = world.direct_boost if kind == DIRECT else 1.0
@@ -143,11 +175,17 @@ def _concepts(world: World) -> list[Concept]:
         if kind == COPIED:
             words[second] = words[first]
         place = number - kinds.index(kind)
-        linked = kind != BRIDGED or place < round(world.linked_share * world.bridged)
-        shares = {DIRECT: world.shared_contexts, BRIDGED: linked, UNRELATED: False, COPIED: True}[kind]
+        shares = place < round(
+            {DIRECT: world.direct_linked_share, BRIDGED: world.linked_share}.get(kind, 1.0) * n[kind]
+        )
+        shares = shares and kind != UNRELATED
         own = {code: _context_words(world, number, code) for code in world.languages}
         common = _context_words(world, number, world.hub or "")
-        contexts = {code: common if shares and code in (first, second, world.hub) else own[code] for code in own}
+        linked = {first, second, world.hub} if not world.drop_pivots else {world.hub}
+        contexts = {code: common if shares and code in linked else own[code] for code in own}
+        if world.decoys:
+            for code, owner in ((first, number), (second, (number + 1) % len(kinds))):
+                contexts[code] += tuple(pseudo_word("y", owner * world.decoys + i) for i in range(world.decoys))
         if world.hub:
             words[world.hub] = contexts[world.hub][0]
         frequency = max(2, round(world.documents * boost * rank))
@@ -184,29 +222,42 @@ def _shares(world: World, concept: Concept) -> tuple[int, int]:
 
 def _contexts(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
     for concept in concepts:
-        if world.drop_pivots and concept.kind == BRIDGED and concept.pivots:
-            # The words keep their documents, and lose their pivots in them.
-            around = {code: _context_words(world, int(concept.concept_id[1:]), code) for code in world.languages}
-        else:
-            around = concept.contexts
+        around = concept.contexts
         for code in world.languages:
             if concept.kind == COPIED and code == world.languages[1]:
                 continue
             generator = Random(seed_of(world.seed, "text", concept.concept_id, code))
             count = concept.frequency - sum(_shares(world, concept))
-            for _ in range(count):
+            plain = round(world.plain_share * count) if concept.kind == BRIDGED else 0
+            for number in range(count):
                 if code == world.hub:
-                    text = _phrase(world, generator, list(around[code]), code, "")
+                    text, source = _phrase(world, generator, list(around[code]), code, ""), "context"
+                elif number < plain:
+                    text, source = _phrase(world, generator, [], code, concept.words[code]), "plain"
                 else:
-                    text = _phrase(world, generator, list(around[code]), code, concept.words[code])
-                yield {"text": text, "language": code, "source": "context"}
+                    topic = _topic(world, generator, concept)
+                    text, source = (
+                        _phrase(world, generator, [*around[code]], code, concept.words[code], topic),
+                        "context",
+                    )
+                yield {"text": text, "language": code, "source": source}
 
 
-def _phrase(world: World, generator: Random, around: list[str], code: str, word: str) -> str:
+def _topic(world: World, generator: Random, concept: Concept) -> list[str]:
+    if not world.topics:
+        return []
+    first = int(concept.concept_id[1:]) % world.topics * 3
+    return [pseudo_word("s", first + i) for i in range(3) if generator.random() < 0.8]
+
+
+def _phrase(world: World, generator: Random, around: list[str], code: str, word: str, topic: Sequence[str] = ()) -> str:
     phrases = []
     for _ in range(world.phrases):
-        chosen = generator.sample(around, min(len(around), max(2, world.pivots - 1)))
-        body = chosen + [_noise(world, generator, code) for _ in range(world.noise)]
+        chosen = generator.sample(around, min(len(around), _shown(world)))
+        # plain text is as long as text with contexts
+        body = [*chosen, *topic] + [
+            _noise(world, generator, code) for _ in range(world.noise + _shown(world) - len(chosen))
+        ]
         generator.shuffle(body)
         if word:
             at = len(body) if generator.random() < world.word_last else generator.randrange(len(body) + 1)
@@ -215,9 +266,13 @@ def _phrase(world: World, generator: Random, around: list[str], code: str, word:
     return " . ".join(phrases)
 
 
+def _shown(world: World) -> int:
+    return world.shown or max(2, world.pivots - 1)
+
+
 def _noise(world: World, generator: Random, code: str) -> str:
     number = min(int(math.exp(generator.random() * math.log(world.noise_words + 1))) - 1, world.noise_words - 1)
-    return pseudo_word("nmlr"[world.languages.index(code)], number)
+    return pseudo_word("n" if world.shared_noise else "nmlr"[world.languages.index(code)], number)
 
 
 def _mixed(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
@@ -254,7 +309,7 @@ def _dictionary(world: World, concepts: list[Concept]) -> Iterator[dict[str, str
 
 def _filler(world: World) -> Iterator[dict[str, str]]:
     generator = Random(seed_of(world.seed, "filler"))
-    length = world.phrases * (world.noise + max(2, world.pivots - 1) + 1)
+    length = world.phrases * (world.noise + _shown(world) + 1)
     for number in range(world.filler):
         code = world.languages[number % 2]
         text = " ".join(_noise(world, generator, code) for _ in range(length))
