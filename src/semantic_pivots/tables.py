@@ -53,8 +53,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     "pivot_stability": _schema(sample=_text, share=_f64, draw=_i32, pivots=_i64, overlap=_f64, recovered=_f64),
     "doc_scores": _schema(shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, pivot_tokens=_i32, languages_met=_i32, lexicon_words=_i32, dominant_words=_i32, concepts=_i32, parallel_concepts=_i32, holds_pair=_flag, dsir=_f64),
     "selection": _schema(selection=_text, shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, score=_f64),
-    # train and compare: loss is the mean over the step's tokens, in nats; speed and memory stand in the manifest
-    "training_log": _schema(arm=_text, seed=_i32, step=_i32, tokens=_i64, loss=_f64, learning_rate=_f64, gradient_norm=_f64),
+    # train and compare: loss is the mean over the step's tokens, in nats; bits per byte of held-out documents by language
+    # where they were measured (the last step); speed and memory differ between runs and stand in the manifest
+    "training_log": _schema(arm=_text, seed=_i32, step=_i32, tokens=_i64, loss=_f64, learning_rate=_f64, gradient_norm=_f64, languages=_texts, bits_per_byte=pa.list_(_f64)),
     "comparison": _schema(source_language=_text, target_language=_text, arm=_text, baseline=_text, stratum=_text, variant=_text, **_figure, verdict=_text),
     # gains over each control, mean of directions: one row per arm, baseline and stratum, and one with an empty baseline
     # that concludes; detectable is a gain seen with 80 % power, needed the times as many concepts and runs

@@ -86,6 +86,30 @@ def test_a_corpus_is_exported_in_each_layout(folders, tmp_path):
     assert np.fromfile(out / "s0.npy", np.uint16).tolist() == [0, 1, 2]
 
 
+def test_a_selection_is_exported_alone(folders, tmp_path):
+    corpus, tokens = folders
+    rows = [{"id": f"d{i}", "text": "cat", "language": "en", "source": "s"} for i in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), corpus / "s1.parquet")
+    pq.write_table(pa.table({"shard": ["s0", "s1"], "path": ["s0.parquet", "s1.parquet"]}), corpus / "shards.parquet")
+    column = pa.array([[0], [1], [1, 0]], pa.list_(pa.int32()))
+    pq.write_table(pa.table({"tokens": column}), tokens / "t1.parquet")
+    both = {"shard": ["s0", "s1"], "path": ["t0.parquet", "t1.parquet"]}
+    pq.write_table(pa.table(both), tokens / "token_shards.parquet")
+    chosen = {"selection": ["rich", "rich", "random"], "shard": ["s1", "s1", "s0"], "row": [2, 0, 0]}
+    pq.write_table(pa.table(chosen), tmp_path / "selection.parquet")
+    out = tmp_path / "out"
+    for layout in ("jsonl", "olmo"):
+        written = writers.export(corpus, out, layout, tokens, "<eos>", tmp_path / "selection.parquet", "rich")
+        assert list(written) == ["s1"]
+    assert np.fromfile(out / "s1.npy", np.uint16).tolist() == [0, 2, 1, 0, 2]
+    read = documents.read(str(out / "documents" / "s1.jsonl.zst"), {}, documents.Skipped())
+    assert [document.id for document in read] == ["d0", "d2"]
+    with pytest.raises(InputError, match=r"no selection 'ritch'; did you mean 'rich'"):
+        list(writers.export(corpus, out, "jsonl", None, "", tmp_path / "selection.parquet", "ritch"))
+    with pytest.raises(InputError, match="no table of selections"):
+        list(writers.export(corpus, out, "jsonl", None, "", corpus / "shards.parquet", "rich"))
+
+
 @pytest.mark.parametrize(
     ("layout", "with_tokens", "end", "message"),
     [

@@ -87,9 +87,13 @@ def export(
         Path | None, typer.Option(help="folder made by `pivots corpus tokens`, for token layouts")
     ] = None,
     end_token: Annotated[str, typer.Option(help="text of the token written after every document, such as <eos>")] = "",
+    selection: Annotated[
+        Path | None, typer.Option(help="selection.parquet of `pivots select` or of a study's select stage")
+    ] = None,
+    name: Annotated[str, typer.Option(help="the selection in it to write")] = "pivot-rich",
 ) -> None:
-    """Write a corpus for other tools: JSONL.zst, or flat token files to train on."""
+    """Write a corpus, or a selection of its documents, for other tools: JSONL.zst, or flat token files to train on."""
     from semantic_pivots.corpus import writers
 
-    count = sum(1 for _ in writers.export(corpus, out, layout, tokens, end_token))
+    count = sum(1 for _ in writers.export(corpus, out, layout, tokens, end_token, selection, name))
     typer.echo(f"{out}: {count} shards, layout {layout}")

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, nearest
 
 LAYOUTS = ("jsonl", "olmo", "nanotron")
 
@@ -92,7 +92,15 @@ def write_tokens(
     write_bytes(stem.with_name(f"{stem.name}.csv.gz"), gzip.compress(text.getvalue().encode(), mtime=0))
 
 
-def export(corpus: Path, out: Path, layout: str, tokens: Path | None = None, end_token: str = "") -> Iterator[str]:
+def export(
+    corpus: Path,
+    out: Path,
+    layout: str,
+    tokens: Path | None = None,
+    end_token: str = "",
+    selection: Path | None = None,
+    name: str = "",
+) -> Iterator[str]:
     """Write a corpus folder in another layout, shard by shard; yields each shard's name when it is done.
 
     Args:
@@ -101,16 +109,26 @@ def export(corpus: Path, out: Path, layout: str, tokens: Path | None = None, end
         layout: jsonl, olmo or nanotron.
         tokens: folder with token_shards.parquet and tokenizer.json, for the token layouts.
         end_token: text of the token after every document, such as <eos>.
+        selection: selection.parquet of the stage select or of `pivots select`; None: every document.
+        name: the selection in it to write.
 
     Raises:
-        InputError: a folder is no corpus, the layout is unknown, or the end token is not in the vocabulary.
+        InputError: a folder is no corpus, the layout or selection is unknown, or the end token is not in the
+            vocabulary.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
     shards = _table(corpus, "shards", "pivots corpus make")
+    chosen = None if selection is None else chosen_rows(selection, name)
+    shards = [row for row in shards if chosen is None or row["shard"] in chosen]
+
+    def kept(table: pa.Table, shard: str) -> pa.Table:
+        return table if chosen is None else table.take(pa.array(chosen[shard]))
+
     if layout == "jsonl":
         for row in shards:
-            write_jsonl(pq.read_table(corpus / row["path"]), out / "documents" / f"{row['shard']}.jsonl.zst")
+            documents = kept(pq.read_table(corpus / row["path"]), row["shard"])
+            write_jsonl(documents, out / "documents" / f"{row['shard']}.jsonl.zst")
             yield row["shard"]
         return
     if tokens is None:
@@ -126,11 +144,31 @@ def export(corpus: Path, out: Path, layout: str, tokens: Path | None = None, end
         )
     vocabulary = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
     paths = {row["shard"]: corpus / row["path"] for row in shards}
-    for row in rows:
-        column = pq.read_table(tokens / row["path"])["tokens"].combine_chunks()
-        ids = pq.read_table(paths[row["shard"]], columns=["id"])["id"].to_pylist()
+    for row in (row for row in rows if row["shard"] in paths):
+        column = kept(pq.read_table(tokens / row["path"]), row["shard"])["tokens"].combine_chunks()
+        ids = kept(pq.read_table(paths[row["shard"]], columns=["id"]), row["shard"])["id"].to_pylist()
         write_tokens(column, ids, out / row["shard"], layout, end, vocabulary)
         yield row["shard"]
+
+
+def chosen_rows(selection: Path, name: str) -> dict[str, list[int]]:
+    """Ascending rows of each shard that a selection holds.
+
+    Raises:
+        InputError: the file is no table of selections, or holds none of this name.
+    """
+    try:
+        table = pq.read_table(selection, columns=["selection", "shard", "row"])
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{selection}: no table of selections, as `pivots select` writes it") from error
+    found: dict[str, list[int]] = {}
+    for row in table.to_pylist():
+        if row["selection"] == name:
+            found.setdefault(row["shard"], []).append(row["row"])
+    if not found:
+        known = sorted(set(table["selection"].to_pylist()))
+        raise InputError(f"{selection}: no selection {name!r}{nearest(name, known)}; it holds {', '.join(known)}")
+    return {shard: sorted(rows) for shard, rows in found.items()}
 
 
 def _table(folder: Path, name: str, command: str) -> list[dict]:

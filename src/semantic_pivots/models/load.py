@@ -68,7 +68,7 @@ def load(
     _check_causal(folder, spec, trust_remote_code)
     if not list(folder.glob("*.safetensors")):
         raise InputError(f"model {spec!r} has no safetensors in {folder}; convert it to safetensors first")
-    with _quiet():
+    with quiet():
         try:
             loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -152,7 +152,7 @@ def _from_hub(spec: str) -> tuple[Path, str, str]:
     )
 
     name, _, revision = spec.partition("@")
-    with _quiet():
+    with quiet():
         try:
             folder = Path(
                 huggingface_hub.snapshot_download(name, revision=revision or None, allow_patterns=[*_WEIGHTS, *_TEXTS])
@@ -283,7 +283,7 @@ def _convert(parts: list[Path], scratch: Path) -> None:
             for part in parts:
                 with part.open("rb") as file:
                     shutil.copyfileobj(file, out, 1 << 22)
-    with _quiet(), contextlib.redirect_stderr(io.StringIO()):
+    with quiet(), contextlib.redirect_stderr(io.StringIO()):
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(scratch, gguf_file=joined.name)
             model: Any = transformers.AutoModelForCausalLM.from_pretrained(
@@ -322,7 +322,7 @@ def _check_causal(folder: Path, spec: str, trust_remote_code: bool) -> None:
 def _tokenizer(folder: Path, spec: str, trust_remote_code: bool) -> Any:
     import transformers
 
-    with _quiet():
+    with quiet():
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
         except (OSError, ValueError, KeyError, ImportError) as error:
@@ -349,7 +349,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers' bars and notices out of a study's output, as they were before outside of it."""
     from transformers.utils import logging
 

@@ -17,6 +17,7 @@ from semantic_pivots.config import TrainConfig
 from semantic_pivots.corpus.select import HELD_OUT
 from semantic_pivots.run import Inputs, Work, write_json
 
+_READ_DOCUMENTS, _READ_TOKENS = 8, 128
 _CARD = """---
 base_model: {base}
 library_name: transformers
@@ -38,6 +39,7 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
         InputError: the base cannot be loaded or trained, or a selection holds no text.
     """
     selection = inputs.table("selection")
+    held_out = _held_out_texts(inputs, selection)
     arms = [arm for arm in dict.fromkeys(selection["selection"].to_pylist()) if arm != HELD_OUT]
     shards = {row["shard"]: inputs.folder("corpus") / row["path"] for row in inputs.table("shards").to_pylist()}
     runs = [(arm, seed) for arm in arms for seed in range(config.seed, config.seed + config.seeds)]
@@ -48,7 +50,7 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
             def make(arm: str = arm, seed: int = seed, name: str = name) -> pa.Table:
                 documents = selection.filter(pc.equal(selection["selection"], arm))  # type: ignore[attr-defined]
-                rows, speeds[name] = _train_arm(config, documents, shards, arm, seed, work, progress.advance)
+                rows, speeds[name] = _train_arm(config, documents, shards, arm, seed, work, progress.advance, held_out)
                 return tables.from_rows("training_log", rows)
 
             logs.append(work.part(name, make))
@@ -58,9 +60,16 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
 
 def _train_arm(
-    config: TrainConfig, documents: pa.Table, shards: dict[str, Path], arm: str, seed: int, work: Work, advance: Any
+    config: TrainConfig,
+    documents: pa.Table,
+    shards: dict[str, Path],
+    arm: str,
+    seed: int,
+    work: Work,
+    advance: Any,
+    held_out: dict[str, list[str]],
 ) -> tuple[list[dict], float]:
-    from semantic_pivots.models.bits import end_token
+    from semantic_pivots.models.bits import bits_per_byte, end_token
     from semantic_pivots.models.load import load
     from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.loop import train
@@ -74,13 +83,31 @@ def _train_arm(
     def keep(tokens: int) -> None:
         export(base, config, arm, seed, float("nan"), folder.with_name(f"{folder.name}-at-{tokens}"), tokens)
 
+    def measure() -> dict[str, float]:
+        return bits_per_byte(base.model, base.tokenizer, held_out, _READ_TOKENS)
+
     with adapted(base.model, config.lora_rank, seed):
         end = end_token(base.tokenizer) if config.document_boundaries else None
-        run = train(base.model, sequences, config, seed, state, advance, end, None if config.lora_rank else keep)
+        kept = None if config.lora_rank else keep
+        run = train(base.model, sequences, config, seed, state, advance, end, kept, measure if held_out else None)
     export(base, config, arm, seed, run.rows[-1]["loss"], folder, int(run.rows[-1]["tokens"]))
     state.unlink(missing_ok=True)
     rows = [{"arm": arm, "seed": seed, **row} for row in run.rows]
     return rows, run.rows[-1]["tokens"] / max(run.seconds, 1e-9)
+
+
+def _held_out_texts(inputs: Inputs, selection: pa.Table) -> dict[str, list[str]]:
+    """The first few held-out documents of each language: enough for a log, the comparison reads them all."""
+    import pyarrow.parquet as pq
+
+    found: dict[str, list[str]] = {}
+    paths = {row["shard"]: inputs.folder("corpus") / row["path"] for row in inputs.table("shards").to_pylist()}
+    for row in selection.filter(pc.equal(selection["selection"], HELD_OUT)).to_pylist():  # type: ignore[attr-defined]
+        if len(found.setdefault(row["language"], [])) < _READ_DOCUMENTS:
+            found[row["language"]].append(
+                pq.read_table(paths[row["shard"]], columns=["text"])["text"][row["row"]].as_py()
+            )
+    return found
 
 
 def export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, folder: Path, tokens: int) -> None:
@@ -95,9 +122,12 @@ def export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, fol
         folder: folder to write.
         tokens: tokens trained on so far.
     """
+    from semantic_pivots.models.load import quiet
+
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    base.model.save_pretrained(temporary, safe_serialization=True)
+    with quiet():
+        base.model.save_pretrained(temporary, safe_serialization=True)
     base.tokenizer.save_pretrained(temporary)
     card = _CARD.format(
         base=config.model,

@@ -34,7 +34,7 @@ class Run:
     """One training run: where it stands, and its log (one row per step)."""
 
     step: int = 0
-    rows: list[dict[str, float]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -127,6 +127,7 @@ def train(
     advance: Any,
     end: int | None = None,
     keep: Callable[[int], None] | None = None,
+    measure: Callable[[], dict[str, float]] | None = None,
 ) -> Run:
     """Train a model in place on packed sequences, continuing from `state` where a run before was killed.
 
@@ -139,6 +140,7 @@ def train(
         advance: called with the tokens of each finished step.
         end: token that ends a document, where documents must not see each other; None: they may.
         keep: called with each token count of `keep_at_tokens` when it is reached, the model being at that count.
+        measure: gives bits per byte by language, for the log, at those counts and at the end.
 
     Under `torchrun` or `accelerate launch` (an initialised process group) each process takes its share of every step's
     sequences and gradients are summed over processes: the result is that of one process up to the order of sums.
@@ -188,17 +190,23 @@ def train(
                 "lower [train] learning_rate or use dtype = 'float32'"
             )
         optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        for master, weight in zip(masters, weights, strict=True):
+            if master is weight:
+                weight.grad = None
         _copy(masters, weights)
         before, run.step = run.step * size * config.sequence_tokens, run.step + 1
         tokens = run.step * size * config.sequence_tokens
         run.rows.append(
             {"step": run.step, "tokens": tokens, "loss": loss, "learning_rate": rate, "gradient_norm": float(norm)}
         )
+        reached = [count for count in config.keep_at_tokens if before < count <= tokens]
+        if measure is not None and rank == 0 and (reached or run.step == steps):
+            measured = measure()
+            model.train()
+            run.rows[-1] |= {"languages": list(measured), "bits_per_byte": list(measured.values())}
         if keep is not None and rank == 0:
-            for count in config.keep_at_tokens:
-                if before < count <= tokens:
-                    keep(count)
+            for count in reached:
+                keep(count)
         if run.step % every == 0 and run.step < steps:
             run.seconds += time.monotonic() - begun
             begun = time.monotonic()
@@ -223,8 +231,14 @@ def _optimiser(masters: list[torch.Tensor], config: TrainConfig) -> torch.optim.
 def _collect(masters: list[torch.Tensor], weights: list[torch.Tensor], world: int) -> None:
     """Move the weights' gradients to their masters in float32, and sum them over processes."""
     for master, weight in zip(masters, weights, strict=True):
-        if master is not weight and weight.grad is not None:
-            master.grad, weight.grad = weight.grad.float(), None
+        if master is not weight:
+            if weight.grad is None:
+                master.grad = None
+            elif master.grad is None:
+                master.grad = weight.grad.float()
+            else:  # memory that is there already: taking it anew from the system each step costs more than the sum
+                master.grad.copy_(weight.grad)
+            weight.grad = None
         if world > 1:
             if master.grad is None:  # every process must take part in every sum
                 master.grad = torch.zeros_like(master)

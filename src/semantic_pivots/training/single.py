@@ -136,10 +136,13 @@ def _run(
     shown = runs.Progress(config.tokens, "tokens", "train")
     with adapted(base.model, config.lora_rank, config.seed), closing(shown):
         kept = None if config.lora_rank else keep
-        log = train(base.model, sequences, config, config.seed, scratch / "state.pt", shown.advance, end, kept)
+        log = train(
+            base.model, sequences, config, config.seed, scratch / "state.pt", shown.advance, end, kept,
+            lambda: bits_per_byte(base.model, base.tokenizer, texts.held_out),
+        )  # fmt: skip
     if not first:
         return {}
-    after = bits_per_byte(base.model, base.tokenizer, texts.held_out)
+    after = dict(zip(log.rows[-1]["languages"], log.rows[-1]["bits_per_byte"], strict=True))
     tokens = int(log.rows[-1]["tokens"])
     export(base, config, name, config.seed, log.rows[-1]["loss"], scratch / "out", tokens)
     rows = [{"arm": name, "seed": config.seed, **row} for row in log.rows]
