@@ -356,7 +356,7 @@ class PlantedConfig:
     """shapes of the model; the base world is run with each, the others with the first"""
     direct: int = 300
     """concepts whose words occur together"""
-    direct_linked_share: float = 0.67
+    direct_linked_share: float = 0.75
     """share of the direct concepts that have pivots too; the others are the labels' clean negatives"""
     bridged: int = 80
     """concepts whose words never occur together and share their context words, the planted pivots"""

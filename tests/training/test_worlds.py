@@ -92,6 +92,7 @@ def test_knock_out_keeps_every_word_and_takes_its_pivots():
         for concept in [*planted.of(BRIDGED), *planted.of(DIRECT, True)]:
             beside = any(set(concept.words.values()) & text and set(concept.pivots) & text for text in texts)
             assert beside is expected
+    assert set(vocabulary(without)) <= set(vocabulary(whole))
     held = [Counter(w for d in p.documents for w in words_of(d["text"])) for p in (whole, without)]
     for concept in whole.concepts:
         for word in concept.words.values():

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -52,7 +52,7 @@ class World:
     """language of which the pivots are words: one of `languages`; empty: of none"""
     linked_share: float = 1.0
     """share of the bridged concepts whose pivots are planted; the others' words have contexts of their own"""
-    direct_linked_share: float = 0.67
+    direct_linked_share: float = 0.75
     """share of the direct concepts whose words share context words too; the others' words have contexts of their own"""
     documents: int = 30
     """mean number of documents of a word"""
@@ -89,7 +89,8 @@ class World:
     shared_noise: bool = False
     """whether the languages have one set of noise words: then noise stands beside both words of a pair by chance"""
     drop_pivots: bool = False
-    """knock-out: words of linked concepts stand beside contexts of their own language wherever pivots stood"""
+    """knock-out: wherever pivots stood, words of linked concepts stand beside their own language's context words of
+    concepts without pivots, so that the world has no word that the whole one has not"""
 
     def __post_init__(self) -> None:
         """Check that the world can exist."""
@@ -181,8 +182,7 @@ def _concepts(world: World) -> list[Concept]:
         shares = shares and kind != UNRELATED
         own = {code: _context_words(world, number, code) for code in world.languages}
         common = _context_words(world, number, world.hub or "")
-        linked = {first, second, world.hub} if not world.drop_pivots else {world.hub}
-        contexts = {code: common if shares and code in linked else own[code] for code in own}
+        contexts = {code: common if shares and code in (first, second, world.hub) else own[code] for code in own}
         if world.decoys:
             for code, owner in ((first, number), (second, (number + 1) % len(kinds))):
                 contexts[code] += tuple(pseudo_word("y", owner * world.decoys + i) for i in range(world.decoys))
@@ -190,6 +190,22 @@ def _concepts(world: World) -> list[Concept]:
             words[world.hub] = contexts[world.hub][0]
         frequency = max(2, round(world.documents * boost * rank))
         made.append(Concept(f"c{number:04d}", kind, words, contexts, common if shares else (), frequency))
+    return _without_pivots(world, made) if world.drop_pivots else made
+
+
+def _without_pivots(world: World, concepts: list[Concept]) -> list[Concept]:
+    main = world.languages[:2]
+    unlinked = [c for c in concepts if not c.pivots]
+    others = {code: sorted({word for c in unlinked for word in c.contexts[code]}) for code in main}
+    if min(map(len, others.values())) < world.pivots:
+        raise ValueError("a world without pivots needs context words of concepts that never had any")
+    made = []
+    for concept in concepts:
+        contexts = dict(concept.contexts)
+        for code in main if concept.pivots else ():
+            generator = Random(seed_of(world.seed, "instead", concept.concept_id, code))
+            contexts[code] = tuple(generator.sample(others[code], world.pivots))
+        made.append(replace(concept, contexts=contexts))
     return made
 
 
