@@ -349,9 +349,18 @@ class PlantedConfig:
     """seed of the first run; the others follow"""
     seeds: int = 5
     """runs of each world, each with documents and weights of its own"""
-    worlds: tuple[str, ...] = ("base", "knock-out", "hard", "null", "selection", "hub-third", "hub-fourth")
-    """base (discovery, behaviours, suppression, architectures), knock-out, hard (discovery), null, selection,
-    hub-third, hub-fourth"""
+    worlds: tuple[str, ...] = (
+        "base",
+        "long",
+        "knock-out",
+        "hard",
+        "null",
+        "selection",
+        "hub-third",
+        "hub-fourth",
+    )
+    """base (discovery, behaviours, suppression, architectures), long (the same, twice the tokens), knock-out, hard
+    (discovery), null, selection, hub-third, hub-fourth"""
     architectures: tuple[str, ...] = ("llama", "gpt2", "moe", "mamba")
     """shapes of the model; the base world is run with each, the others with the first"""
     direct: int = 300
@@ -383,7 +392,7 @@ class PlantedConfig:
     layers: int = 3
     """blocks of the model"""
     tokens: int = 700_000
-    """tokens of a training run; continued runs take a quarter"""
+    """tokens of a training run; long, knock-out and null take twice as many, continued runs a quarter of that"""
     sequence_tokens: int = 64
     """tokens of one packed sequence"""
     batch_sequences: int = 8

@@ -128,7 +128,7 @@ def test_a_summary_pairs_runs_by_seed():
     rows = []
     for seed, (base, without) in enumerate([(0.5, 0.1), (0.6, 0.1), (0.4, 0.2)]):
         keys = {"architecture": "llama", "seed": seed, "measure": "P(target)", "note": ""}
-        for world, bridged in (("base", base), ("knock-out", without)):
+        for world, bridged in (("long", base), ("knock-out", without)):
             rows += [{**keys, "world": world, "group": BRIDGED, "value": bridged}]
             rows += [{**keys, "world": world, "group": WITH_PIVOTS, "value": 0.9}]
     found = summary(from_rows("planted_runs", rows), CONFIG)

@@ -36,13 +36,25 @@ _QUESTIONS = (
     (
         "Knock-out and addition of the pivots' documents",
         "Change of P(target), and differences in differences.",
-        ("change of P(target)", "difference in differences"),
+        ("change of P(target)", "difference in differences, "),
         "difference of probabilities",
+    ),
+    (
+        "Knock-out and addition in nats",
+        "The same of the mean log P(target), which a floor of probability does not flatten.",
+        (
+            "log P(target)",
+            "change of log P(target), pivot documents",
+            "change of log P(target) by knock-out",
+            "change of log P(target) by pivot documents",
+            "difference in differences in nats",
+        ),
+        "nats",
     ),
     (
         "Suppression of pivot directions",
         "Change of log P(target) when directions are taken out of the residual stream before the last layer.",
-        ("change of log P(target)", "suppression"),
+        ("change of log P(target) by suppression", "suppression"),
         "nats",
     ),
     (

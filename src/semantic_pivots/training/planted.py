@@ -28,6 +28,7 @@ from semantic_pivots.training.worlds import World
 
 WORLDS: dict[str, dict[str, Any]] = {
     "base": {},
+    "long": {},
     "knock-out": {},
     "hard": {
         # noise that both languages share, decoys as frequent and as bilingual as pivots, topic words more frequent
@@ -46,6 +47,9 @@ WORLDS: dict[str, dict[str, Any]] = {
 }
 """What a run's world is beside the study's sizes; only `base` is run for every architecture."""
 _HARD_DOCUMENTS = 16
+_LONG = ("long", "knock-out", "null")
+"""Worlds trained on twice the tokens: without pivots even direct pairs are learned late, and there must be something to
+lose. `long` is the base world at as many tokens as `knock-out`."""
 
 
 def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
@@ -70,13 +74,15 @@ def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
 
 def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> list[Figure]:
     world = world_of(config, seed, name)
-    if name == "base":
+    if name in _LONG:
+        config = dataclasses.replace(config, tokens=2 * config.tokens)
+    if name in ("base", "long"):
         # the knocked-out world's words are known too, so that both models start from equal weights
         it = trained(config, world, architecture, vocabulary_of=planted_causes.without(world))
-        figures = translation(it, config)
+        figures = translation(it, config, logs=name == "long")
         if architecture == config.architectures[0]:
-            figures += planted_corpus.discovery(it) + planted_readout.behaviours(it, config)
-            figures += planted_causes.suppression(it, config)
+            figures += planted_corpus.discovery(it) if name == "base" else []
+            figures += planted_readout.behaviours(it, config) + planted_causes.suppression(it, config)
         return figures
     if name == "knock-out":
         return planted_causes.knock_out(config, world, architecture)

@@ -62,14 +62,13 @@ def knock_out(config: PlantedConfig, world: World, architecture: str) -> list[Fi
     Then two models go on from there: on the whole world's documents, and on the same documents again.
     """
     it = trained(config, without(world), architecture, vocabulary_of=world)
-    figures = translation(it, config)
-    before = {f["group"]: f["value"] for f in figures}
+    figures = translation(it, config, logs=True)
+    before = {(f["measure"], f["group"]): f["value"] for f in figures}
     for name, documents in (("added", worlds.generate(world).documents), ("none added", it.planted.documents)):
         model = copy.deepcopy(it.model)
         fit(model, it.tokenizer, [d["text"] for d in documents], config, config.tokens // 4, world.seed + 1000)
-        for f in translation(Trained(it.planted, model, it.tokenizer), config):
-            change = f["value"] - before[f["group"]]
-            figures.append(
-                {"measure": f"change of P(target), pivot documents {name}", "group": f["group"], "value": change}
-            )
+        for f in translation(Trained(it.planted, model, it.tokenizer), config, logs=True):
+            change = f["value"] - before[f["measure"], f["group"]]
+            measure = f"change of {f['measure']}, pivot documents {name}"
+            figures.append({"measure": measure, "group": f["group"], "value": change})
     return figures

@@ -108,13 +108,16 @@ def trained(
     return it
 
 
-def translation(it: Trained, config: PlantedConfig) -> list[Figure]:
-    """P(target) of each class, and of direct pairs with and without pivots of their own."""
+def translation(it: Trained, config: PlantedConfig, logs: bool = False) -> list[Figure]:
+    """P(target) of each class, and of direct pairs with and without pivots of their own; with `logs` also in nats."""
     groups = {kind: it.probed(kind, config.probed) for kind in CLASSES}
     groups[WITH_PIVOTS] = it.probed(DIRECT, config.probed, True)
     groups[WITHOUT_PIVOTS] = it.probed(DIRECT, config.probed, False)
-    return [
-        {"measure": "P(target)", "group": group, "value": float(np.exp(it.logprobs(concepts)).mean())}
-        for group, concepts in groups.items()
-        if concepts
-    ]
+    figures = []
+    for group, concepts in groups.items():
+        if concepts:
+            found = it.logprobs(concepts)
+            figures.append({"measure": "P(target)", "group": group, "value": float(np.exp(found).mean())})
+            if logs:
+                figures.append({"measure": "log P(target)", "group": group, "value": float(found.mean())})
+    return figures

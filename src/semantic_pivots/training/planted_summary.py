@@ -84,18 +84,19 @@ def _contrasts(by: dict[Key, dict[int, float]], first: str) -> dict[Key, dict[in
     made: dict[Key, dict[int, float]] = {}
     target = "P(target)"
     kinds = (BRIDGED, WITH_PIVOTS, WITHOUT_PIVOTS)
-    fallen = {kind: _less(value("knock-out", target, kind), value("base", target, kind)) for kind in kinds}
-    change = "change of P(target), pivot documents"
-    grown = {
-        kind: _less(value("knock-out", f"{change} added", kind), value("knock-out", f"{change} none added", kind))
-        for kind in kinds
-    }
-    for name, effect in (("knock-out", fallen), ("pivot documents added", grown)):
-        for kind in kinds:
-            made["knock-out", first, f"change of P(target) by {name}", kind] = effect[kind]
-        for kind in (WITH_PIVOTS, WITHOUT_PIVOTS):
-            group = f"bridged less {kind}"
-            made["knock-out", first, f"difference in differences, {name}", group] = _less(effect[BRIDGED], effect[kind])
+    for what, unit in ((target, ""), (f"log {target}", " in nats")):
+        fallen = {kind: _less(value("knock-out", what, kind), value("long", what, kind)) for kind in kinds}
+        change = f"change of {what}, pivot documents"
+        grown = {
+            kind: _less(value("knock-out", f"{change} added", kind), value("knock-out", f"{change} none added", kind))
+            for kind in kinds
+        }
+        for name, effect in (("knock-out", fallen), ("pivot documents added", grown)):
+            for kind in kinds:
+                made["knock-out", first, f"change of {what} by {name}", kind] = effect[kind]
+            for kind in (WITH_PIVOTS, WITHOUT_PIVOTS):
+                measure = f"difference in differences{unit}, {name}"
+                made["knock-out", first, measure, f"bridged less {kind}"] = _less(effect[BRIDGED], effect[kind])
     held = "P(target) of held-out bridged concepts"
     for other in ARMS[1:]:
         made["selection", first, "gain of pivot-rich", f"over {other}"] = _less(
