@@ -92,7 +92,9 @@ class ScoreConfig:
     pool: int = 0
     """draws shared by all items of a direction, of which each item uses `draws`; 0: independent per item (published)"""
     revisions: tuple[str, ...] = ()
-    """checkpoints of the model to sweep; empty: the model as given"""
+    """checkpoints of the model to sweep: revisions on the hub, or folders inside a local one; empty: as given"""
+    processes: int = _volatile(1)
+    """processes that share the items, through accelerate: one per accelerator; results do not depend on it"""
     batch_tokens: int = _volatile(4096)
     """tokens of one forward pass; halved with a notice when memory runs out"""
     cache: str = _volatile("")

@@ -38,14 +38,14 @@ _ROOM = "semantic_pivots."
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language"),
-        Stage("benchmark", _ROOM + "tasks.benchmark:benchmark_stage", ("lexicon",), "items of the task"),
+        Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language", version=2),
+        Stage("benchmark", _ROOM + "tasks.benchmark:benchmark_stage", ("lexicon",), "items of the task", version=2),
         Stage(
             "score",
             _ROOM + "analysis.scores:score_stage",
             ("lexicon", "benchmark"),
             "how well the model translates",
-            version=2,
+            version=3,
         ),
         Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards"),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens"),

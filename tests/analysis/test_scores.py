@@ -11,12 +11,13 @@ import torch
 from semantic_pivots import tables
 from semantic_pivots.analysis import scores as scores_module
 from semantic_pivots.analysis.compare import arms_of, compare_stage
-from semantic_pivots.analysis.scores import score_stage
+from semantic_pivots.analysis.scores import learning_curve, revision_of, score_stage
+from semantic_pivots.analysis.token_strata import with_token_strata
 from semantic_pivots.config import CompareConfig, ScoreConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.load import load
 from semantic_pivots.run import Inputs, Work, write_table
-from semantic_pivots.tasks.translation import answer, items_of, prompt, shots_by_direction
+from semantic_pivots.tasks.translation import Item, answer, items_of, prompt, shots_by_direction
 from tests.models import tiny
 
 torch.set_num_threads(1)
@@ -101,7 +102,9 @@ def test_the_summary_names_every_variant_stratum_and_direction(folder, tmp_path)
     rows = run(folder, tmp_path, pool=4)["score_summary"].to_pylist()
     keys = {(r["source_language"], r["target_language"]) for r in rows}
     assert keys == {*itertools.permutations(LANGUAGES, 2), ("all", "all")}
-    assert {r["stratum"] for r in rows} == {"all", "odd"}
+    strata = {r["stratum"] for r in rows}
+    assert {"all", "odd", "target:more-tokens"} <= strata
+    assert strata <= {"all", "odd", "target:one-token", "target:more-tokens", "shared-subtoken"}
     assert {"paper", "sum", "choice", "accuracy", "copy-rate", "control:shuffled-targets"} <= {
         r["variant"] for r in rows
     }
@@ -183,3 +186,46 @@ def test_bad_input_is_an_error_for_people(folder, tmp_path):
     write_table(empty / "words.parquet", tables.from_rows("words", []))
     with pytest.raises(InputError, match="no items to score"):
         score_stage(ScoreConfig(), Inputs({"lexicon": empty}), work_in(tmp_path / "e"))
+
+
+def test_two_processes_of_accelerate_give_the_same_bytes_as_one(folder, tmp_path):
+    for name, processes in (("one", 1), ("two", 2)):
+        found = run(folder, tmp_path / name, pool=3, processes=processes)
+        for table in ("scores", "answers", "score_summary"):
+            write_table(tmp_path / f"{name}-{table}.parquet", found[table])
+        slices = {path.name for path in (tmp_path / name / "work").glob("*.parquet")}
+        assert len(slices) == 2 * 6 + 1
+    for table in ("scores", "answers", "score_summary"):
+        one, two = ((tmp_path / f"{name}-{table}.parquet").read_bytes() for name in ("one", "two"))
+        assert one == two
+
+
+def test_a_failing_process_is_an_error_for_people(folder, tmp_path):
+    config = ScoreConfig(model=str(tmp_path / "absent"), shots=1, draws=1, processes=2)
+    with pytest.raises(InputError, match=r"a scoring process failed: .*not found"):
+        score_stage(config, Inputs({"lexicon": folder / "inputs"}), work_in(tmp_path))
+
+
+def test_a_sweep_of_checkpoints_gives_a_figure_for_each(folder, tmp_path):
+    both = ScoreConfig(model=str(folder), revisions=("model", "other"), shots=1, draws=1)
+    summary = score_stage(both, Inputs({"lexicon": folder / "inputs"}), work_in(tmp_path))["score_summary"].to_pylist()
+    curve = learning_curve(summary, "paper")
+    assert [point.revision for point in curve] == [
+        row["signature"].split("model=")[1].split("|")[0]
+        for row in summary
+        if row["variant"] == "paper" and row["source_language"] == "all"
+    ]
+    assert len(curve) == 2
+    assert all(point.interval.low <= point.interval.value <= point.interval.high for point in curve)
+    assert revision_of("org/model@main", "step100") == "org/model@step100"
+
+
+def test_strata_of_the_tokenizer_are_those_of_its_tokens():
+    tokenizer = tiny.tokenizer("byte-level")
+    items = [
+        Item(f"i{k}", f"c{k}", "en", "fr", s, t, (), ("odd",))
+        for k, (s, t) in enumerate([("the", "the"), ("moon", "étoile")])
+    ]
+    same, other = with_token_strata(items, tokenizer)
+    assert set(same.strata) == {"odd", "target:one-token", "shared-subtoken"}
+    assert "target:more-tokens" in other.strata

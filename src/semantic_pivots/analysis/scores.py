@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semantic_pivots import tables
+from semantic_pivots.analysis import score_worker
+from semantic_pivots.analysis.token_strata import with_token_strata
 from semantic_pivots.analysis.variants import (
     ANSWERS,
     SHUFFLED,
@@ -30,7 +33,7 @@ from semantic_pivots.analysis.variants import (
 from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.statistics import seed_of
+from semantic_pivots.statistics import Interval, seed_of
 from semantic_pivots.tasks.ask import prompt, shots_by_direction, signature_name
 from semantic_pivots.tasks.sentences import chrf_figures
 from semantic_pivots.tasks.translation import Item, Shots, answer, items_of
@@ -79,14 +82,15 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
     if not items:
         raise InputError("the benchmark has no items to score; widen the lexicon or the languages")
     design = Design(config.shots, config.draws, config.pool, config.seed, signature_name(items))
-    specs = [f"{config.model.partition('@')[0]}@{revision}" for revision in config.revisions] or [config.model]
+    specs = [revision_of(config.model, revision) for revision in config.revisions] or [config.model]
     summary: list[dict] = []
     scores = answers = None
     for number, spec in enumerate(specs):
-        scored, answers, model = score_items(
-            items, words, design, spec, config.dtype, work, f"{number:03d}", config.batch_tokens, config.cache
-        )
-        directions = directions_of(items, scored, answers, design)
+        asked = (design, spec, config.dtype, work, f"{number:03d}", config.batch_tokens, config.cache)
+        if config.processes > 1:
+            score_worker.launch(config.processes, inputs.path("items"), inputs.path("words"), *asked)
+        scored, answers, model = score_items(items, words, *asked)
+        directions = directions_of(with_token_strata(items, _tokenizer(spec, config.cache)), scored, answers, design)
         summary += summarise(directions, design, model, config.dtype)
         summary += _chrf_rows(items, answers, design, model, config.dtype)
         scores = scored.filter(pc.call_function("invert", [_is_control(scored)]))
@@ -94,6 +98,18 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
     assert scores is not None
     assert answers is not None
     return {"scores": scores, "answers": answers, "score_summary": tables.from_rows("score_summary", summary)}
+
+
+def revision_of(model: str, revision: str) -> str:
+    """The specification of one checkpoint: a folder inside a local model's folder, or a revision on the hub."""
+    inside = Path(model) / revision
+    return str(inside) if inside.is_dir() else f"{model.partition('@')[0]}@{revision}"
+
+
+def _tokenizer(spec: str, cache: str) -> Any:
+    from semantic_pivots.models.load import load_tokenizer
+
+    return load_tokenizer(spec, cache)
 
 
 def score_items(
@@ -120,10 +136,8 @@ def score_items(
     with work.progress(len(items), "items", f"score {spec}") as progress:
         for part in slices:
             shots = known[part.items[0].direction]
-            scores.append(work.part(f"{name}-{part.name}-scores", lambda p=part, s=shots: runner.scores(p, s, design)))
-            answers.append(
-                work.part(f"{name}-{part.name}-answers", lambda p=part, s=shots: runner.answers(p, s, design))
-            )
+            for kept, table in zip((scores, answers), runner.parts(part, shots, design, work, name), strict=True):
+                kept.append(table)
             progress.advance(len(part.items))
     return pa.concat_tables(scores), pa.concat_tables(answers), runner.name(work, name)
 
@@ -131,11 +145,21 @@ def score_items(
 class ModelRunner:
     """Computes slices with one model, which is loaded when the first slice asks for it."""
 
-    def __init__(self, spec: str, dtype: str, cache: str, batch_tokens: int, notice: Callable, scorer: Any = None):
+    def __init__(
+        self,
+        spec: str,
+        dtype: str,
+        cache: str,
+        batch_tokens: int,
+        notice: Callable,
+        scorer: Any = None,
+        device: str = "auto",
+    ):
         self._spec, self._dtype, self._cache = spec, dtype, cache
         self._batch_tokens, self._notice = batch_tokens, notice
         self._scorer = scorer
         self._given = scorer is not None
+        self._device = device
 
     def name(self, work: Work, part: str) -> str:
         """The model's name@revision; kept as a part, so that a continued run need not load it."""
@@ -155,9 +179,14 @@ class ModelRunner:
             from semantic_pivots.models.load import load
             from semantic_pivots.models.score import Scorer
 
-            loaded = load(self._spec, self._dtype, cache=self._cache)
+            loaded = load(self._spec, self._dtype, self._device, self._cache)
             self._scorer = Scorer(loaded.model, loaded.tokenizer, self._batch_tokens, notice=self._notice)
         return self._scorer
+
+    def parts(self, part: Slice, shots: Shots, design: Design, work: Work, name: str) -> tuple[pa.Table, pa.Table]:
+        """The slice's tables `scores` and `answers`, kept in the work's folder."""
+        scores = work.part(f"{name}-{part.name}-scores", lambda: self.scores(part, shots, design))
+        return scores, work.part(f"{name}-{part.name}-answers", lambda: self.answers(part, shots, design))
 
     def scores(self, part: Slice, shots: Shots, design: Design) -> pa.Table:
         """One row per item, draw and candidate; control rows bear a mark behind the item's id."""
@@ -308,6 +337,28 @@ def summarise(
             signature = design.signature(None, model, dtype, variant)
             rows.append(_row(("all", "all"), stratum, variant, average(parts), signature))
     return rows
+
+
+@dataclass(frozen=True)
+class Point:
+    """A checkpoint, as name@revision, with its figure."""
+
+    revision: str
+    interval: Interval
+
+
+def learning_curve(summary: Iterable[dict], variant: str = "paper", stratum: str = "all") -> list[Point]:
+    """The mean over directions of each swept checkpoint, in the order of the sweep, from rows of `score_summary`."""
+    rows = [
+        row for row in summary if (row["source_language"], row["variant"], row["stratum"]) == ("all", variant, stratum)
+    ]
+    return [
+        Point(
+            row["signature"].split("|model=")[1].split("|")[0],
+            Interval(row["value"], row["low"], row["high"], row["n"]),
+        )
+        for row in rows
+    ]
 
 
 def _chrf_rows(items: Sequence[Item], answers: pa.Table, design: Design, model: str, dtype: str) -> list[dict]:

@@ -39,7 +39,7 @@ def build(
 ) -> None:
     """Join dictionaries into CLWTD-open: one word per language, all in one sense."""
     from semantic_pivots.errors import InputError
-    from semantic_pivots.lexicon import clwtd
+    from semantic_pivots.lexicon import clwtd, neighbours
     from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
     from semantic_pivots.lexicon.further import dictionary
 
@@ -48,9 +48,9 @@ def build(
         raise InputError(f"{path} is missing: write to a folder that has it (it may be empty)")
     excluded = clwtd.read_excluded(path)
     everyday = read_lexicon(lexicon_path("cldr"), clwtd.LANGUAGES)
-    rows = clwtd.with_everyday(
-        clwtd.build(packages, excluded, further=[dictionary(spec) for spec in further or ()]), everyday, excluded
-    )
+    more = [dictionary(spec) for spec in further or ()]
+    rows, near = clwtd.build(packages, excluded, further=more, everyday=everyday)
     clwtd.write(rows, out)
+    neighbours.write(near, clwtd.LANGUAGES, neighbours.beside(out))
     both = sum(bool(row["de"] and row["es"]) for row in rows)
     typer.echo(f"{out}: {len(rows)} concepts in en, fr, zh, ja; {both} of them in de and es")

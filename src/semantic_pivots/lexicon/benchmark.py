@@ -7,6 +7,7 @@ whether the model answers with the target because of what it was asked.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 
 import pyarrow as pa
@@ -14,12 +15,12 @@ import pyarrow as pa
 from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import tag_of
+from semantic_pivots.lexicon import neighbours
 from semantic_pivots.lexicon.distractors import Pool, choose, draw, is_variant
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import normalise
 
-VERSION = 1
 Concepts = dict[str, dict[str, str]]
 """concept_id to its word in each language"""
 
@@ -35,20 +36,51 @@ def keep_concepts(concepts: list[str], count: int, seed: int) -> list[str]:
     return [concept for concept in concepts if concept in kept]
 
 
-def item_strata(source: str, target: str, pos: str, length_cut: int) -> list[str]:
-    """Tags of an item: part of speech, spelling shared by source and target, length of the target."""
+def frequency_band(zipf: float) -> str:
+    """high from Zipf 4.5 on (30 in a million words), middle from 3.5 on, else low."""
+    return "high" if zipf >= 4.5 else "middle" if zipf >= 3.5 else "low"
+
+
+def item_strata(source: str, target: str, pos: str, length_cut: int, zipf: float | None = None) -> list[str]:
+    """Tags of an item: part of speech, spelling shared by source and target, length of the target, frequency.
+
+    Args:
+        source: the source word.
+        target: the target word.
+        pos: part of speech of the concept.
+        length_cut: characters up to which a target is short.
+        zipf: Zipf frequency of the rarer of the two words, where it is known.
+    """
     a, b = normalise(source), normalise(target)
     shared = {char for char in set(a) & set(b) if not char.isascii()}
     tags = [f"pos:{pos}", "length:short" if len(target) <= length_cut else "length:long"]
     tags.append("identical-spelling" if a == b else "different-spelling")
+    if zipf is not None:
+        tags.append(f"frequency:{frequency_band(zipf)}")
     return tags + (["shared-characters"] if shared and a != b else [])
 
 
-def make_items(words: Concepts, pos: dict[str, str], kept: list[str], config: BenchmarkConfig) -> list[dict]:
+def make_items(
+    words: Concepts,
+    pos: dict[str, str],
+    kept: list[str],
+    config: BenchmarkConfig,
+    near: Mapping[tuple[str, str], Sequence[str]] | None = None,
+    zipf: Mapping[tuple[str, str], float] | None = None,
+) -> list[dict]:
     """The items of all ordered language pairs; an item without enough distractors is left out.
 
     Distractors come from the whole lexicon, also where few concepts are kept: a smaller benchmark asks the same items.
+
+    Args:
+        words: concept to its word in each language.
+        pos: part of speech of each concept.
+        kept: concepts that are asked.
+        config: languages, number of distractors and seed.
+        near: (concept, language) to concepts whose words are near and no translations; taken before others.
+        zipf: (concept, language) to the Zipf frequency of its word.
     """
+    near, zipf = near or {}, zipf or {}
     homonyms: dict[str, set[str]] = defaultdict(set)
     for concept, by_language in words.items():
         for word in by_language.values():
@@ -71,7 +103,12 @@ def make_items(words: Concepts, pos: dict[str, str], kept: list[str], config: Be
 
             item_id = f"{source_language}-{target_language}:{concept}"
             pool = pools[source_language, pos[concept]]
-            distractors = choose(item_id, pool, forbidden, source, config.distractors, config.seed)
+            close = [
+                words[other][source_language] for other in near.get((concept, source_language), ()) if other in words
+            ]
+            distractors = choose(item_id, pool, forbidden, source, config.distractors, config.seed, close)
+            known = [zipf[concept, code] for code in (source_language, target_language) if (concept, code) in zipf]
+            rarer = min(known) if len(known) == 2 else None
             if len(distractors) == config.distractors:
                 items.append(
                     {
@@ -82,7 +119,7 @@ def make_items(words: Concepts, pos: dict[str, str], kept: list[str], config: Be
                         "source": source,
                         "target": target,
                         "distractors": distractors,
-                        "strata": item_strata(source, target, pos[concept], cut),
+                        "strata": item_strata(source, target, pos[concept], cut, rarer),
                     }
                 )
     return items
@@ -114,9 +151,11 @@ def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict
             words[row["concept_id"]][row["language"]] = row["word"]
     words = {concept: found for concept, found in words.items() if len(found) == len(set(config.languages))}
     kept = keep_concepts(list(words), config.items_per_direction, config.seed)
-    items = make_items(words, pos, kept, config)
+    near, zipf = neighbours.read(inputs.path("concepts").with_name(neighbours.FILE))
+    items = make_items(words, pos, kept, config, near, zipf)
     for item in items:
         item["strata"] += halves[item["concept_id"]]
+    work.note("distractors", "near by embedding" if near else "like in length")
     dropped = len(kept) * len(config.languages) * (len(config.languages) - 1) - len(items)
     work.note("items", len(items))
     work.note("items_without_enough_distractors", dropped)

@@ -7,6 +7,7 @@ picture each) and `clwtd-open` (verbs and adjectives too, joined from dictionari
 
 from __future__ import annotations
 
+import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -15,11 +16,11 @@ import pyarrow as pa
 from semantic_pivots.config import LexiconConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.halves import half
+from semantic_pivots.lexicon import neighbours
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import language, normalise
 
-VERSION = 1
 SHIPPED = {"cldr": ("cldr", "Unicode-3.0"), "clwtd-open": ("", "")}
 """Lexicons inside the package: source and licence of every word, where the file itself does not say."""
 
@@ -101,7 +102,11 @@ def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str
     """
     for code in config.languages:
         language(code)
-    rows = read_lexicon(lexicon_path(config.source), config.languages)
+    path = lexicon_path(config.source)
+    rows = read_lexicon(path, config.languages)
+    if neighbours.beside(path).exists():
+        # the benchmark draws its distractors from these
+        shutil.copyfile(neighbours.beside(path), work.out / neighbours.FILE)
     source, licence = SHIPPED.get(config.source, (Path(config.source).name, "as the file says"))
     tables = lexicon_tables(rows, config.languages, source, licence)
     if not 0 <= config.held_out_share < 1:

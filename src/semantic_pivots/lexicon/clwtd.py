@@ -18,6 +18,7 @@ import numpy as np
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.further import Dictionary
 from semantic_pivots.lexicon.join import Candidate, Knowledge, Translations, candidates, one_to_one
+from semantic_pivots.lexicon.neighbours import neighbours
 from semantic_pivots.lexicon.sources import cedict, freedict, jmdict
 from semantic_pivots.words import normalise
 
@@ -50,7 +51,7 @@ _KANJI = dict(
         strict=True,
     )
 )
-_FREQUENCY_FLOOR = 2.6
+_FREQUENCY_FLOOR = 2.3
 _PER_ENGLISH = 4
 _LEAST_COSINE = 0.25
 _FREE_CHARACTER = 4.3
@@ -157,7 +158,7 @@ def rank(found: list[Candidate], frequency: Callable[[str, str], float], embed: 
 
 
 def read_excluded(path: Path) -> dict[str, set[str]]:
-    """English words with what is wrong: `*` for the concept, or words of further languages to leave out."""
+    """English words with what is wrong: `*` for the concept, or a word (`zh:朝` where languages share the string)."""
     found: dict[str, set[str]] = defaultdict(set)
     for line in path.read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
@@ -171,14 +172,16 @@ def build(
     excluded: dict[str, set[str]],
     embed: Embed = universal_sentence_encoder,
     further: Sequence[Dictionary] = (),
-) -> list[dict[str, str]]:
-    """The rows of CLWTD-open, in the order of their evidence, corrected by hand.
+    everyday: Sequence[dict[str, str]] = (),
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """The rows of CLWTD-open, in the order of their evidence, corrected by hand; and the neighbours of each concept.
 
     Args:
         folder: the unpacked packages.
         excluded: what was decided by hand (`read_excluded`).
         embed: (words, width) unit vectors of words of any of the languages.
         further: dictionaries of the user's own, joined like the others.
+        everyday: rows of the everyday lexicon, added where they share no word with the joined ones.
     """
     table, simplified = read_dictionaries(folder)
     for dictionary in further:
@@ -192,12 +195,13 @@ def build(
         lambda word: "".join(simplified.get(char, char) for char in word),
     )
     ranked = rank(candidates(table, known, _FREQUENCY_FLOOR), known.frequency, embed)
-    kept = one_to_one(_corrected(candidate, excluded) for candidate in ranked if "*" not in _wrong(candidate, excluded))
-    return [_row(candidate, table, licences) for candidate in kept]
+    kept = one_to_one(_corrected(candidate, excluded) for candidate in ranked if not _is_wrong(candidate, excluded))
+    rows = with_everyday([_row(candidate, table, licences) for candidate in kept], everyday, excluded)
+    return rows, neighbours(rows, LANGUAGES, table, known.frequency, embed)
 
 
 def with_everyday(
-    rows: list[dict[str, str]], everyday: list[dict[str, str]], excluded: dict[str, set[str]]
+    rows: list[dict[str, str]], everyday: Sequence[dict[str, str]], excluded: dict[str, set[str]]
 ) -> list[dict[str, str]]:
     """The rows, and those concepts of the everyday lexicon (CLDR) that share no word with them in any language."""
     taken = {(code, normalise(row[code])) for row in rows for code in LANGUAGES}
@@ -210,13 +214,20 @@ def with_everyday(
     return rows + added
 
 
-def _wrong(candidate: Candidate, excluded: dict[str, set[str]]) -> set[str]:
-    return excluded.get(candidate.words[0][1], set())
+def _is_wrong(candidate: Candidate, excluded: dict[str, set[str]]) -> bool:
+    """Whether the concept, or one of the words that every concept needs, was found wrong by hand."""
+    wrong = excluded.get(candidate.words[0][1], set())
+    return "*" in wrong or any(_says(wrong, pair) for pair in candidate.words[:4])
 
 
 def _corrected(candidate: Candidate, excluded: dict[str, set[str]]) -> Candidate:
-    further = tuple(pair for pair in candidate.words[4:] if pair[1] not in _wrong(candidate, excluded))
+    wrong = excluded.get(candidate.words[0][1], set())
+    further = tuple(pair for pair in candidate.words[4:] if not _says(wrong, pair))
     return replace(candidate, words=candidate.words[:4] + further)
+
+
+def _says(wrong: set[str], pair: tuple[str, str]) -> bool:
+    return pair[1] in wrong or ":".join(pair) in wrong
 
 
 def _row(candidate: Candidate, table: Translations, licences: dict[str, str]) -> dict[str, str]:

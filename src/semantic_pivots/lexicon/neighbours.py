@@ -1,0 +1,150 @@
+"""Near words that are no translations: what CLWTD-open's distractors are drawn from, and how frequent its words are.
+
+Computed once, when the lexicon is joined, because a study has neither the dictionaries nor the embedding. A neighbour
+of a concept in a language is another concept's word of the same part of speech and of like frequency, in order of
+cosine in the embedding. Left out is whatever any dictionary calls a translation of any of the concept's words, shares a
+translation with its word (a synonym), contains it or is contained in it, or is nearly the same point (cosine above
+0.8: a synonym that the dictionaries missed).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from semantic_pivots.lexicon.distractors import is_variant
+from semantic_pivots.lexicon.join import Translations
+from semantic_pivots.words import normalise
+
+Row = dict[str, str]
+FILE = "neighbours.tsv"
+"""Name of the file that the stage `lexicon` publishes."""
+_NEAREST_COSINE = 0.8
+_ZIPF_STEPS = (1.0, 1.5, 9.0)
+
+
+def translations_of(table: Translations, row: Row, languages: Sequence[str]) -> set[tuple[str, str]]:
+    """(language, normalised word) of whatever a dictionary gives for any word of the concept, or shares one with it."""
+    found: set[tuple[str, str]] = set()
+    for (first, second, pos), edges in table.weights.items():
+        word = row.get(first, "")
+        if not word or second not in languages or word not in edges:
+            continue
+        back = table.weights[second, first, pos]
+        for other in edges[word]:
+            found.add((second, normalise(other)))
+            found.update((first, normalise(synonym)) for synonym in back.get(other, ()))
+    return found
+
+
+def neighbours(
+    rows: Sequence[Row],
+    languages: Sequence[str],
+    table: Translations,
+    frequency: Callable[[str, str], float],
+    embed: Callable[[Sequence[str]], np.ndarray],
+    count: int = 20,
+) -> list[Row]:
+    """For each concept and language, its word's Zipf frequency and the concepts of up to `count` near words.
+
+    Args:
+        rows: the lexicon.
+        languages: languages of the lexicon.
+        table: all dictionaries.
+        frequency: Zipf frequency of a word of a language.
+        embed: (words, width) unit vectors.
+        count: neighbours kept.
+    """
+    barred = {row["concept_id"]: translations_of(table, row, languages) for row in rows}
+    sharing: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        for code in languages:
+            if row[code]:
+                sharing[normalise(row[code])].add(row["concept_id"])
+    made: dict[str, Row] = {row["concept_id"]: {"concept_id": row["concept_id"]} for row in rows}
+    for code in languages:
+        for row in rows:
+            made[row["concept_id"]][f"{code}.zipf"] = f"{frequency(row[code], code):.2f}" if row[code] else ""
+            made[row["concept_id"]][f"{code}.near"] = ""
+        for pos in sorted({row["pos"] for row in rows}):
+            # in order of concept_id, which settles ties of cosine
+            members = sorted((r for r in rows if r["pos"] == pos and r[code]), key=lambda r: r["concept_id"])
+            if not members:
+                continue
+            vectors = embed([row[code] for row in members])
+            zipf = np.array([float(made[row["concept_id"]][f"{code}.zipf"]) for row in members])
+            for place, row in enumerate(members):
+                words = [row[c] for c in languages if row[c]]
+                related = set().union(*(sharing[normalise(word)] for word in words))
+                allowed = _allowed(members, code, words, related, barred[row["concept_id"]])
+                # rounded: the last bits of another machine's arithmetic must not reorder words
+                cosine = np.round(vectors @ vectors[place], 4)
+                near = _nearest(members, cosine, np.abs(zipf - zipf[place]), allowed, count)
+                made[row["concept_id"]][f"{code}.near"] = ",".join(near)
+    return list(made.values())
+
+
+def _allowed(
+    members: Sequence[Row], code: str, words: Sequence[str], related: set[str], barred: set[tuple[str, str]]
+) -> Callable[[int], bool]:
+    """Whether the word of members[k] is no translation, synonym or variant of a concept with these words."""
+
+    def allowed(k: int) -> bool:
+        word = members[k][code]
+        return (
+            members[k]["concept_id"] not in related
+            and (code, normalise(word)) not in barred
+            and not any(is_variant(word, own) for own in words)
+        )
+
+    return allowed
+
+
+def _nearest(
+    members: Sequence[Row], cosine: np.ndarray, gap: np.ndarray, allowed: Callable[[int], bool], count: int
+) -> list[str]:
+    """The first `count` allowed concepts by cosine, of like frequency as far as there are enough."""
+    order = np.argsort(-cosine, kind="stable")
+    order = order[cosine[order] <= _NEAREST_COSINE]
+    kept: dict[int, str] = {}
+    for step in _ZIPF_STEPS:
+        for k in order[gap[order] <= step].tolist():
+            if len(kept) == count:
+                return list(kept.values())
+            if k not in kept and allowed(k):
+                kept[k] = members[k]["concept_id"]
+    return list(kept.values())
+
+
+def beside(lexicon: Path) -> Path:
+    """Where a lexicon's neighbours lie: `X.neighbours.tsv` beside `X.tsv`."""
+    return lexicon.with_name(lexicon.stem + ".neighbours.tsv")
+
+
+def write(made: Iterable[Row], languages: Sequence[str], path: Path) -> None:
+    """Write the neighbours as TSV, sorted by concept."""
+    columns = ["concept_id", *(f"{code}.{what}" for code in languages for what in ("zipf", "near"))]
+    lines = ["\t".join(columns)]
+    lines += ["\t".join(row[c] for c in columns) for row in sorted(made, key=lambda row: row["concept_id"])]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def read(path: Path) -> tuple[dict[tuple[str, str], list[str]], dict[tuple[str, str], float]]:
+    """(concept, language) to its near concepts, and to its word's Zipf frequency; empty where there is no such file."""
+    near: dict[tuple[str, str], list[str]] = {}
+    zipf: dict[tuple[str, str], float] = {}
+    if not path.exists():
+        return near, zipf
+    header, *lines = (line.split("\t") for line in path.read_text("utf-8").splitlines())
+    for line in lines:
+        row = dict(zip(header, line, strict=True))
+        for column, cell in row.items():
+            code, _, what = column.partition(".")
+            if what == "near" and cell:
+                near[row["concept_id"], code] = cell.split(",")
+            elif what == "zipf" and cell:
+                zipf[row["concept_id"], code] = float(cell)
+    return near, zipf
