@@ -306,6 +306,8 @@ class TrainConfig:
     """documents of one sequence do not see each other, and none is predicted from another's end"""
     gradient_checkpointing: bool = _volatile(False)
     """make activations again in the backward pass: less memory, about a third more time"""
+    shard: bool = _volatile(False)
+    """share weights, gradients and optimiser out among processes (FSDP); of one process it changes nothing"""
     lora_rank: int = 0
     """rank of low-rank adapters, merged at the end (needs the extra `lora`); 0: all weights are trained"""
     cache: str = _volatile("")

@@ -9,6 +9,7 @@ import torch
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.training import loop
+from semantic_pivots.training import loss as losses
 from semantic_pivots.training.schedule import SCHEDULES, learning_rate
 from semantic_pivots.training.small import fresh_model, word_tokenizer
 
@@ -80,10 +81,10 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("slice_logits", [70, 1000, 10**9])
 def test_the_sliced_loss_and_its_gradient_are_the_models_own(monkeypatch, slice_logits):
-    monkeypatch.setattr(loop, "_SLICE_LOGITS", slice_logits)
+    monkeypatch.setattr(losses, "_SLICE_LOGITS", slice_logits)
     ids = torch.from_numpy(SEQUENCES[:3].astype(np.int64))
     one, two = model(), model()
-    first, second = loop.sliced_loss(one, ids), loop.own_loss(two, ids)
+    first, second = losses.sliced_loss(one, ids), losses.own_loss(two, ids)
     torch.testing.assert_close(first, second)
     (first / ids[:, 1:].numel()).backward()
     (second / ids[:, 1:].numel()).backward()
@@ -109,8 +110,8 @@ def test_a_model_with_capped_logits_is_trained_on_its_own_loss():
     with torch.no_grad():
         capped.model.embed_tokens.weight.mul_(20)
     ids = torch.from_numpy(SEQUENCES[:1].astype(np.int64))
-    assert loop.choose_loss(capped, ids) is loop.own_loss
-    assert loop.choose_loss(model(), ids) is loop.sliced_loss
+    assert losses.choose_loss(capped, ids) is losses.own_loss
+    assert losses.choose_loss(model(), ids) is losses.sliced_loss
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):

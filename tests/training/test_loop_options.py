@@ -13,6 +13,7 @@ import torch
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.training import loop
+from semantic_pivots.training import loss as losses
 from semantic_pivots.training.adapters import adapted
 from tests.models import tiny
 
@@ -46,10 +47,10 @@ def trained(tmp_path: Path, config: TrainConfig = CONFIG, name: str = "a", famil
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_sliced_cross_entropy_has_the_loss_and_gradients_of_the_plain_one(family, monkeypatch):
     ids = torch.from_numpy(SEQUENCES[:3].astype(np.int64))
-    monkeypatch.setattr(loop, "_SLICE_LOGITS", 640 * 7)  # slices of seven rows: the last one is shorter
+    monkeypatch.setattr(losses, "_SLICE_LOGITS", 640 * 7)  # slices of seven rows: the last one is shorter
     model, plain = fresh(family), fresh(family)
-    chosen = loop.choose_loss(model, ids)
-    assert (chosen is loop.own_loss) == (family == "gemma3")  # its logits are capped, which slices do not know
+    chosen = losses.choose_loss(model, ids)
+    assert (chosen is losses.own_loss) == (family == "gemma3")  # its logits are capped, which slices do not know
     loss = chosen(model, ids)
     reference = plain(input_ids=ids, labels=ids).loss * ids[:, 1:].numel()
     assert float(loss.detach()) == pytest.approx(float(reference), rel=1e-5)
@@ -65,12 +66,12 @@ def test_documents_kept_apart_have_the_loss_of_documents_alone(family):
     first, second = SEQUENCES[0, :9].copy(), SEQUENCES[1, :12].copy()
     packed = torch.from_numpy(np.concatenate([first, [END], second]).astype(np.int64))[None]
     model = fresh(family)
-    loop.check_boundaries(model, END)
+    losses.check_boundaries(model, END)
     with torch.no_grad():
         alone = [np.append(first, END), second]
-        apart = sum(float(loop.own_loss(model, torch.from_numpy(d.astype(np.int64))[None])) for d in alone)
-        together = loop.choose_loss(model, packed)(model, packed, END)
-        running_on = loop.own_loss(model, packed)
+        apart = sum(float(losses.own_loss(model, torch.from_numpy(d.astype(np.int64))[None])) for d in alone)
+        together = losses.choose_loss(model, packed)(model, packed, END)
+        running_on = losses.own_loss(model, packed)
     assert float(together) == pytest.approx(apart, rel=1e-4)
     assert float(running_on) != pytest.approx(apart, rel=1e-3)
 
@@ -104,7 +105,7 @@ def test_models_are_kept_at_named_token_counts(tmp_path):
         tmp_path / "k.pt",
         lambda tokens: None,
         None,
-        lambda tokens: kept.update({tokens: weights(model).clone()}),
+        lambda now, tokens: kept.update({tokens: weights(now).clone()}),
     )
     assert sorted(kept) == [100, 256]
     assert not torch.equal(kept[100], kept[256])

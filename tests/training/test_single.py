@@ -85,19 +85,78 @@ def test_a_killed_run_continues_to_the_same_weights(folder, monkeypatch):
     assert not (folder / ".killed.partial").exists()
 
 
-def test_two_processes_give_the_weights_of_one(folder):
-    pytest.importorskip("accelerate")
-    train(folder, "one")
+def launched(folder: Path, name: str, *more: str) -> dict:
+    """What `torchrun -m semantic_pivots.cli train` of two processes on CPUs tells of its run."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "semantic_pivots.cli", "train"]
-    command += [str(folder / "model"), str(folder / "documents.jsonl"), str(folder / "two"), "--tokens", "1024"]
+    command += [str(folder / "model"), str(folder / "documents.jsonl"), str(folder / name), "--tokens", "1024"]
     command += ["--sequence-tokens", "64", "--batch-sequences", "4", "--micro-batch-sequences", "2"]
-    command += ["--learning-rate", "1e-3", "--checkpoint-tokens", "256", "--dtype", "float32"]
+    command += ["--learning-rate", "1e-3", "--checkpoint-tokens", "256", "--dtype", "float32", *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr[-2000:]
-    assert json.loads((folder / "two" / "training.json").read_text())["processes"] == 2
-    torch.testing.assert_close(weights(folder / "two"), weights(folder / "one"), rtol=0, atol=2e-4)
+    return json.loads((folder / name / "training.json").read_text())
+
+
+@pytest.mark.parametrize("more", [(), ("--shard", "--keep-at-tokens", "512")], ids=["whole", "shared out"])
+def test_two_processes_give_the_weights_of_one(folder, more):
+    name = "one" if not more else "one-kept"
+    plain, _ = train(folder, name, keep_at_tokens=(512,) if more else ())
+    told = launched(folder, f"two{len(more)}", *more)
+    assert told["processes"] == 2
+    torch.testing.assert_close(weights(folder / f"two{len(more)}"), weights(folder / name), rtol=0, atol=2e-4)
+    for code, bits in plain["bits_per_byte_after"].items():
+        assert told["bits_per_byte_after"][code] == pytest.approx(bits, abs=1e-3)
+    if more:
+        halfway = weights(folder / f"two{len(more)}-at-512")
+        torch.testing.assert_close(halfway, weights(folder / f"{name}-at-512"), rtol=0, atol=2e-4)
+
+
+SHARDED = """
+import sys
+from dataclasses import replace
+import numpy as np, torch
+from pathlib import Path
+from accelerate import PartialState
+from semantic_pivots.config import TrainConfig
+from semantic_pivots.training.loop import train
+from transformers import AutoModelForCausalLM
+
+PartialState(cpu=True)
+folder, stop = Path(sys.argv[1]), int(sys.argv[2])
+model = AutoModelForCausalLM.from_pretrained(folder / "model")
+sequences = np.random.default_rng(0).integers(3, model.config.vocab_size, (16, 32)).astype(np.int32)
+config = TrainConfig(tokens=512, sequence_tokens=32, batch_sequences=4, micro_batch_sequences=2, learning_rate=1e-3,
+                     checkpoint_tokens=128, shard=True)
+seen = 0
+def advance(tokens):
+    global seen
+    seen += tokens
+    if seen == stop:
+        raise SystemExit(0)
+run = train(model, sequences, config, 0, folder / "sharded.pt", advance)
+if run.model is not None:
+    torch.save([p.detach() for p in run.model.parameters()], folder / sys.argv[3])
+"""
+
+
+def test_a_shared_out_run_that_is_killed_continues_to_the_same_weights(folder):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "sharded.py"]
+    (folder / "sharded.py").write_text(SHARDED)
+
+    def run(stop: int, name: str) -> None:
+        asked = [*command, str(folder), str(stop), name]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+        ran = subprocess.run(asked, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        assert ran.returncode == 0, ran.stderr[-2000:]
+
+    run(-1, "straight.pt")
+    (folder / "sharded.pt").unlink()
+    run(384, "none.pt")
+    assert not (folder / "none.pt").exists()
+    run(-1, "continued.pt")
+    for mine, theirs in zip(torch.load(folder / "straight.pt"), torch.load(folder / "continued.pt"), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def test_bits_per_byte_of_a_model_that_knows_nothing_are_those_of_its_vocabulary(folder):

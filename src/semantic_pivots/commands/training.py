@@ -24,6 +24,7 @@ def train(
     seed: Annotated[int, typer.Option(help="order of the documents")] = 0,
     boundaries: Annotated[bool, typer.Option(help="documents of one sequence do not see each other")] = False,
     gradient_checkpointing: Annotated[bool, typer.Option(help="less memory, about a third more time")] = False,
+    shard: Annotated[bool, typer.Option(help="share the model out among processes (FSDP)")] = False,
     lora_rank: Annotated[int, typer.Option(help="train adapters of this rank; 0: all weights")] = 0,
     checkpoint_tokens: Annotated[int, typer.Option(help="tokens between checkpoints of a killed run")] = 1_000_000,
     keep_at_tokens: Annotated[
@@ -56,6 +57,7 @@ def train(
         keep_at_tokens=tuple(int(part) for part in counts),
         document_boundaries=boundaries,
         gradient_checkpointing=gradient_checkpointing,
+        shard=shard,
         lora_rank=lora_rank,
         cache=cache,
     )

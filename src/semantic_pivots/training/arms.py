@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,12 @@ def _train_arm(
     state = work.folder / f"{arm}-seed{seed}.pt"
     folder = work.out / f"{arm}-seed{seed}"
 
-    def keep(tokens: int) -> None:
-        export(base, config, arm, seed, float("nan"), folder.with_name(f"{folder.name}-at-{tokens}"), tokens)
+    def keep(model: Any, tokens: int) -> None:
+        reached = replace(base, model=model)
+        export(reached, config, arm, seed, float("nan"), folder.with_name(f"{folder.name}-at-{tokens}"), tokens)
 
-    def measure() -> dict[str, float]:
-        return bits_per_byte(base.model, base.tokenizer, held_out, _READ_TOKENS)
+    def measure(model: Any) -> dict[str, float]:
+        return bits_per_byte(model, base.tokenizer, held_out, _READ_TOKENS)
 
     with adapted(base.model, config.lora_rank, seed):
         end = end_token(base.tokenizer) if config.document_boundaries else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,18 +130,21 @@ def _run(
     end = end_token(base.tokenizer) if config.document_boundaries else None
     name = out.name
 
-    def keep(tokens: int) -> None:
-        export(base, config, name, config.seed, float("nan"), out.with_name(f"{out.name}-at-{tokens}"), tokens)
+    def keep(model: Any, tokens: int) -> None:
+        reached = replace(base, model=model)
+        export(reached, config, name, config.seed, float("nan"), out.with_name(f"{out.name}-at-{tokens}"), tokens)
 
     shown = runs.Progress(config.tokens, "tokens", "train")
     with adapted(base.model, config.lora_rank, config.seed), closing(shown):
         kept = None if config.lora_rank else keep
         log = train(
             base.model, sequences, config, config.seed, scratch / "state.pt", shown.advance, end, kept,
-            lambda: bits_per_byte(base.model, base.tokenizer, texts.held_out),
+            lambda model: bits_per_byte(model, base.tokenizer, texts.held_out),
         )  # fmt: skip
     if not first:
         return {}
+    if not config.lora_rank:  # adapters are merged into the base's own modules
+        base = replace(base, model=log.model)
     after = dict(zip(log.rows[-1]["languages"], log.rows[-1]["bits_per_byte"], strict=True))
     tokens = int(log.rows[-1]["tokens"])
     export(base, config, name, config.seed, log.rows[-1]["loss"], scratch / "out", tokens)

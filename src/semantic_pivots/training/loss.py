@@ -1,0 +1,98 @@
+"""The loss of packed sequences: over a large vocabulary in slices, and without a look at other documents.
+
+The loss is computed on slices of the sequence, each slice's logits made again in the backward pass, so that a
+vocabulary of 262,144 fits; where a model's own loss differs from the sliced one (soft caps, scaled logits), its own
+forward is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from semantic_pivots.errors import InputError
+
+IGNORED = -100
+_SLICE_LOGITS = 64_000_000  # logits held at a time; 256 MB in float32
+
+
+def targets_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
+    """(sequences, length - 1) next tokens; -100 where the next token begins another document, if `end` parts them."""
+    targets = input_ids[:, 1:].clone()
+    if end is not None:
+        targets[input_ids[:, :-1] == end] = IGNORED
+    return targets
+
+
+def positions_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor | None:
+    """(sequences, length) place of each token in its document; None where documents are not kept apart."""
+    if end is None:
+        return None
+    places = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
+    begins = torch.zeros_like(input_ids)
+    begins[:, 1:] = torch.where(input_ids[:, :-1] == end, places[:, 1:], 0)
+    return places - begins.cummax(dim=1).values
+
+
+def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:
+    """Summed next-token loss in nats of (sequences, length) ids, logits made slice by slice."""
+    hidden = model.base_model(input_ids=input_ids, use_cache=False, **places(input_ids, end)).last_hidden_state
+    hidden, targets = hidden[:, :-1].reshape(-1, hidden.shape[-1]), targets_of(input_ids, end).reshape(-1)
+    head = model.get_output_embeddings()
+    size = max(1, _SLICE_LOGITS // head.weight.shape[0])
+
+    def of_slice(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(head(rows).float(), wanted, reduction="sum", ignore_index=IGNORED)
+
+    if len(targets) <= size:  # they fit: making them twice would cost a tenth of the step
+        return of_slice(hidden, targets)
+    parts = zip(hidden.split(size), targets.split(size), strict=True)
+    losses = [checkpoint(of_slice, rows, wanted, use_reentrant=False) for rows, wanted in parts]
+    return torch.stack(losses).sum()  # type: ignore[arg-type]
+
+
+def own_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:
+    """Summed next-token loss in nats by the model's own forward."""
+    logits = model(input_ids=input_ids, use_cache=False, **places(input_ids, end)).logits[:, :-1].float()
+    targets = targets_of(input_ids, end).flatten()
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction="sum", ignore_index=IGNORED)
+
+
+def places(input_ids: torch.Tensor, end: int | None) -> dict[str, torch.Tensor]:
+    positions = positions_of(input_ids, end)
+    return {} if positions is None else {"position_ids": positions}
+
+
+def choose_loss(model: Any, input_ids: torch.Tensor) -> Any:
+    """`sliced_loss` where it equals the model's own loss on a few tokens, else `own_loss`."""
+    probe = input_ids[:1, :32]
+    with torch.no_grad():
+        try:
+            tolerance = 1e-4 if next(model.parameters()).dtype == torch.float32 else 5e-3
+            apart = (sliced_loss(model, probe) - own_loss(model, probe)).abs() / (probe.shape[1] - 1)
+        except (AttributeError, TypeError):
+            return own_loss
+    return sliced_loss if float(apart) <= tolerance else own_loss
+
+
+def check_boundaries(model: Any, end: int) -> None:
+    """Make sure that a document does not see the one before it in its sequence.
+
+    Raises:
+        InputError: the model takes no positions, or does not part documents by them.
+    """
+    device = next(model.parameters()).device
+    rows = [[first, first, first, end, 5, 6, 7, 8] for first in (3, 9)]
+    ids = torch.tensor(rows, device=device)
+    try:
+        with torch.no_grad():
+            logits = model(input_ids=ids, use_cache=False, **places(ids, end)).logits[:, 4:].float()
+    except TypeError:
+        logits = None
+    if logits is None or not torch.allclose(logits[0], logits[1], rtol=0, atol=1e-3 * float(logits.abs().max())):
+        raise InputError(
+            f"[train] document_boundaries: {type(model).__name__} cannot keep the documents of a sequence apart; "
+            "set it to false"
+        )

@@ -1,0 +1,210 @@
+"""Where the weights of a training run live: whole on every process, or shared out among them (FSDP).
+
+Both hold what the optimiser steps on, in float32, and give the loop the same few verbs. Steps of continued pre-training
+are smaller than bfloat16 resolves, so a bfloat16 run steps on float32 masters: copies where the weights are whole, the
+shards themselves where they are not.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.distributed as dist
+
+from semantic_pivots.config import TrainConfig
+from semantic_pivots.errors import InputError
+
+Loss = Callable[[Any, torch.Tensor, int | None], torch.Tensor]
+
+
+class Weights(Protocol):
+    """What the loop asks of the weights."""
+
+    optimiser: torch.optim.Optimizer
+
+    def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
+        """Summed loss of this process's sequences, whose gradients add up over processes."""
+        ...
+
+    def step(self, clip: float) -> float:
+        """The gradient's norm, over all processes; the caller steps the optimiser if it is a number."""
+        ...
+
+    def stepped(self) -> None:
+        """The optimiser has stepped: pass its result on and drop the gradients."""
+        ...
+
+    def save(self, state: Path, progress: dict[str, Any]) -> None:
+        """Write a checkpoint, whole or not at all; called by every process, written by the first."""
+        ...
+
+    def restore(self, state: Path) -> dict[str, Any] | None:
+        """Take up a checkpoint and return its progress; None where there is none."""
+        ...
+
+    def whole(self) -> Any:
+        """The model with its present weights on the first process; called by every process."""
+        ...
+
+
+def adamw(weights: list[torch.Tensor], config: TrainConfig, fused: bool) -> torch.optim.Optimizer:
+    """AdamW with decay on matrices only."""
+    groups = [
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=fused)
+
+
+def _write(content: dict[str, Any], state: Path) -> None:
+    temporary = state.with_suffix(".tmp")
+    torch.save(content, temporary)
+    os.replace(temporary, state)
+
+
+class Whole:
+    """Every process holds all weights; gradients are summed over processes."""
+
+    def __init__(self, model: Any, config: TrainConfig, loss: Loss, rank: int, world: int):
+        self.model, self._loss, self.rank, self.world = model, loss, rank, world
+        self.weights = [p for p in model.parameters() if p.requires_grad]
+        self.masters = [
+            p.detach().float().clone().requires_grad_() if p.dtype != torch.float32 else p for p in self.weights
+        ]
+        self.optimiser = adamw(self.masters, config, fused=True)
+
+    def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
+        return self._loss(self.model, input_ids, end)
+
+    def step(self, clip: float) -> float:
+        for master, weight in zip(self.masters, self.weights, strict=True):
+            if master is not weight:
+                if weight.grad is None:
+                    master.grad = None
+                elif master.grad is None:
+                    master.grad = weight.grad.float()
+                else:  # memory that is there already: taking it anew from the system costs more than the sum
+                    master.grad.copy_(weight.grad)
+                weight.grad = None
+            if self.world > 1:
+                if master.grad is None:  # every process must take part in every sum
+                    master.grad = torch.zeros_like(master)
+                dist.all_reduce(master.grad)
+        return float(torch.nn.utils.clip_grad_norm_(self.masters, clip))
+
+    @torch.no_grad()
+    def stepped(self) -> None:
+        for master, weight in zip(self.masters, self.weights, strict=True):
+            if master is weight:
+                weight.grad = None
+            else:
+                weight.copy_(master)
+
+    def save(self, state: Path, progress: dict[str, Any]) -> None:
+        if self.rank == 0:
+            masters = [m.detach() for m in self.masters]
+            _write({"masters": masters, "optimiser": self.optimiser.state_dict(), **progress}, state)
+
+    def restore(self, state: Path) -> dict[str, Any] | None:
+        if not state.exists():
+            return None
+        kept = torch.load(state, map_location="cpu", weights_only=True)
+        with torch.no_grad():
+            for master, value in zip(self.masters, kept.pop("masters"), strict=True):
+                master.copy_(value)
+        self.optimiser.load_state_dict(kept.pop("optimiser"))
+        self.stepped()
+        return kept
+
+    def whole(self) -> Any:
+        return self.model
+
+
+class _Root(torch.nn.Module):
+    """The loss as a module, so that weights outside the blocks are gathered for it too."""
+
+    def __init__(self, model: Any, loss: Loss):
+        super().__init__()
+        self.model, self._loss = model, loss
+
+    def forward(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
+        return self._loss(self.model, input_ids, end)
+
+
+class Sharded:
+    """Weights, gradients and optimiser shared out among processes, gathered block by block (FSDP2).
+
+    Raises:
+        InputError: the model names no blocks to share out.
+    """
+
+    def __init__(self, model: Any, config: TrainConfig, loss: Loss, rank: int, world: int):
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+        blocks = [m for m in model.modules() if type(m).__name__ in (model._no_split_modules or ())]
+        if not blocks:
+            raise InputError(f"[train] shard: {type(model).__name__} names no blocks to share out; set it to false")
+        self.rank, self.world, self.dtype = rank, world, model.dtype
+        self._skeleton = copy.deepcopy(model).to("meta")
+        self._buffers = {name: value.clone().cpu() for name, value in model.named_buffers()}
+        mesh = init_device_mesh(next(model.parameters()).device.type, (world,))
+        narrow = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+        policy = {"mp_policy": narrow} if config.dtype == "bfloat16" else {}
+        root = _Root(model, loss)
+        for block in blocks:
+            fully_shard(block, mesh=mesh, **policy)
+        self.root: Any = fully_shard(root, mesh=mesh, **policy)
+        self.model = model
+        self.optimiser = adamw(list(model.parameters()), config, fused=False)
+
+    def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
+        return self.root(input_ids, end) * self.world  # gradients are averaged over processes, wanted is their sum
+
+    def step(self, clip: float) -> float:
+        norm: Any = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        return float(norm.full_tensor())
+
+    def stepped(self) -> None:
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def save(self, state: Path, progress: dict[str, Any]) -> None:
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
+
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        weights, optimiser = get_state_dict(self.model, self.optimiser, options=options)
+        if self.rank == 0:
+            _write({"weights": weights, "optimiser": optimiser, **progress}, state)
+
+    def restore(self, state: Path) -> dict[str, Any] | None:
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
+
+        if not state.exists():
+            return None
+        kept = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+        set_state_dict(
+            self.model,
+            self.optimiser,
+            model_state_dict=kept.pop("weights"),
+            optim_state_dict=kept.pop("optimiser"),
+            options=StateDictOptions(full_state_dict=True),
+        )
+        return kept
+
+    def whole(self) -> Any:
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+        found = get_model_state_dict(self.model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        if self.rank:
+            return None
+        model = copy.deepcopy(self._skeleton).to_empty(device="cpu")
+        model.load_state_dict(found, strict=False)
+        for name, value in self._buffers.items():
+            model.get_buffer(name).copy_(value)
+        model.tie_weights()
+        return model.eval()
