@@ -155,7 +155,7 @@ class Sharded:
         self._buffers = {name: value.clone().cpu() for name, value in model.named_buffers()}
         mesh = init_device_mesh(next(model.parameters()).device.type, (world,))
         narrow = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-        policy = {"mp_policy": narrow} if config.dtype == "bfloat16" else {}
+        policy: dict[str, Any] = {"mp_policy": narrow} if config.dtype == "bfloat16" else {}
         root = _Root(model, loss)
         for block in blocks:
             fully_shard(block, mesh=mesh, **policy)
