@@ -1,13 +1,25 @@
-"""CLWTD-open: how many concepts, and the share of a random 200, read by hand, whose words all translate one another."""
+"""CLWTD-open: how many concepts, the share of a random 200, read by hand, whose words all translate one another, and
+its distractors. `python -m benchmarks.clwtd_quality [PACKAGES]`: with the folder of the unpacked dictionaries
+(docs/dictionaries.md) every distractor is looked up in all of them too.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+from collections import defaultdict
 from importlib import resources
+from pathlib import Path
 
 from benchmarks import emit
+from semantic_pivots.config import BenchmarkConfig
+from semantic_pivots.lexicon import neighbours
+from semantic_pivots.lexicon.benchmark import make_items
 from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+from semantic_pivots.lexicon.clwtd import read_dictionaries
+from semantic_pivots.lexicon.distractors import is_variant
 from semantic_pivots.statistics import wilson
+from semantic_pivots.words import normalise
 
 LANGUAGES = ("en", "fr", "zh", "ja", "de", "es")
 
@@ -35,8 +47,49 @@ def verdicts() -> list[dict[str, str]]:
     return rows
 
 
+def items() -> list[dict]:
+    """All items of the committed set in the four languages."""
+    rows = read_lexicon(lexicon_path("clwtd-open"), LANGUAGES)
+    near, zipf = neighbours.read(neighbours.beside(lexicon_path("clwtd-open")))
+    config = BenchmarkConfig()
+    words = {row["concept_id"]: {code: row[code] for code in config.languages} for row in rows}
+    return make_items(words, {row["concept_id"]: row["pos"] for row in rows}, list(words), config, near, zipf)
+
+
+def listed_pairs(packages: Path) -> dict[tuple[str, str, str], set[str]]:
+    """(language, word, other language) to what any dictionary lists for the word, of any part of speech."""
+    found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    table, _ = read_dictionaries(packages)
+    for (first, second, _), edges in table.weights.items():
+        for word, others in edges.items():
+            found[first, normalise(word), second].update(map(normalise, others))
+    return found
+
+
+def distractor_figures(packages: Path | None) -> None:
+    """Print how many distractors repeat, contain or are contained in the answer, or are a dictionary's translation."""
+    made = items()
+    pairs = [(item, word) for item in made for word in item["distractors"]]
+    emit("distractors", len(pairs), "words", len(made) * 9, len(pairs) == len(made) * 9)
+    twice = sum(len({normalise(word) for word in item["distractors"]}) < len(item["distractors"]) for item in made)
+    emit("items with a distractor twice", twice, "items", 0, twice == 0)
+    variants = sum(is_variant(word, item["source"]) or is_variant(word, item["target"]) for item, word in pairs)
+    emit("distractors that contain source or target, or are contained in one", variants, "words", 0, variants == 0)
+    if packages is None:
+        return
+    listed = listed_pairs(packages)
+    wrong = sum(
+        normalise(item["target"]) in listed.get((item["source_language"], normalise(word), item["target_language"]), ())
+        for item, word in pairs
+    )
+    emit("distractors that a dictionary lists as a translation of the target", wrong, "words", 0, wrong == 0)
+
+
 def main() -> None:
     """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("packages", nargs="?", type=Path, help="folder of the unpacked dictionaries")
+    options = parser.parse_args()
     rows = read_lexicon(lexicon_path("clwtd-open"), LANGUAGES)
     core = sum(all(row[code] for code in LANGUAGES[:4]) for row in rows)
     wide = sum(all(row[code] for code in LANGUAGES) for row in rows)
@@ -47,6 +100,7 @@ def main() -> None:
     emit("clean concepts among those read", share.value, "share", 0.97, share.value >= 0.97)
     emit("clean concepts, lower end of the 95 % Wilson interval", share.low, "share")
     emit("clean concepts, upper end of the 95 % Wilson interval", share.high, "share")
+    distractor_figures(options.packages)
 
 
 if __name__ == "__main__":

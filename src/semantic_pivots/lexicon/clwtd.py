@@ -55,6 +55,7 @@ _FREQUENCY_FLOOR = 2.3
 _PER_ENGLISH = 4
 _LEAST_COSINE = 0.25
 _FREE_CHARACTER = 4.3
+_LEAST_EVIDENCE = 5.9
 
 
 def english_parts(wordnet: Path) -> dict[str, frozenset[str]]:
@@ -65,6 +66,17 @@ def english_parts(wordnet: Path) -> dict[str, frozenset[str]]:
             if not line.startswith(" "):
                 found[line.split(" ", 1)[0]].add(pos)
     return {word: frozenset(parts) for word, parts in found.items()}
+
+
+def english_senses(wordnet: Path) -> dict[str, int]:
+    """Number of synsets of each English word, over its parts of speech, from WordNet's index files."""
+    found: dict[str, int] = defaultdict(int)
+    for name in ("noun", "verb", "adj"):
+        for line in (wordnet / f"index.{name}").read_text("utf-8").splitlines():
+            if not line.startswith(" "):
+                word, _, synsets, _ = line.split(" ", 3)
+                found[word] += int(synsets)
+    return dict(found)
 
 
 def zipf_frequencies() -> Callable[[str, str], float]:
@@ -150,10 +162,11 @@ def rank(found: list[Candidate], frequency: Callable[[str, str], float], embed: 
         # A single Chinese character that is rare by itself is a part of words, not a word.
         is_bound = len(core["zh"]) == 1 and frequency(core["zh"], "zh") < _FREE_CHARACTER
         if min(cosines) >= _LEAST_COSINE and not is_bound:
-            evidence = candidate.evidence + 2 * sum(cosines) / 6 + min(cosines)
+            evidence = candidate.evidence + 2 * sum(cosines) / 6 + 2 * min(cosines)
             evidence += 0.3 * common["zh"] + 0.2 * common["ja"] + 0.1 * min(common.values())
             # Rounded, so that the last bits of another machine's arithmetic do not reorder the list.
             ranked.append(Candidate(candidate.pos, candidate.words, round(evidence, 3)))
+    ranked = [candidate for candidate in ranked if candidate.evidence >= _LEAST_EVIDENCE]
     return sorted(ranked, key=lambda c: (-c.evidence, c.words))
 
 
@@ -188,11 +201,13 @@ def build(
         table.add(dictionary.entries, dictionary.name)
     licences = LICENCES | {dictionary.name: dictionary.licence for dictionary in further}
     simplified.update(_KANJI)
-    parts = english_parts(_need(folder / "index.noun", "wordnet-base").parent)
+    wordnet = _need(folder / "index.noun", "wordnet-base").parent
+    parts, senses = english_parts(wordnet), english_senses(wordnet)
     known = Knowledge(
         lambda word: parts.get(word, frozenset()),
         zipf_frequencies(),
         lambda word: "".join(simplified.get(char, char) for char in word),
+        lambda word: senses.get(word, 3),
     )
     ranked = rank(candidates(table, known, _FREQUENCY_FLOOR), known.frequency, embed)
     kept = one_to_one(_corrected(candidate, excluded) for candidate in ranked if not _is_wrong(candidate, excluded))
@@ -207,7 +222,9 @@ def with_everyday(
     taken = {(code, normalise(row[code])) for row in rows for code in LANGUAGES}
     added = []
     for row in everyday:
-        if row["concept_id"] not in excluded and not any((code, normalise(row[code])) in taken for code in LANGUAGES):
+        wrong = excluded.get(row["concept_id"], set())
+        is_wrong = "*" in wrong or any(_says(wrong, (code, row[code])) for code in LANGUAGES)
+        if not is_wrong and not any((code, normalise(row[code])) in taken for code in LANGUAGES):
             origin = {f"{code}.source": "cldr" for code in LANGUAGES}
             origin |= {f"{code}.licence": "Unicode-3.0" for code in LANGUAGES}
             added.append({**{c: row[c] for c in ("concept_id", "pos", *LANGUAGES)}, **origin})

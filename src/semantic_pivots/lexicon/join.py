@@ -9,14 +9,18 @@ evidence and taken from the best down, one-to-one in every language.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from semantic_pivots.lexicon.sources.entry import Entry
+from semantic_pivots.words import normalise
 
 Edges = dict[str, dict[str, float]]
+_FEW_SENSES = 2
+_PLAIN = 0.4
 _ARTICLE = re.compile(r"^(?:to|a|an|the|be|se|s')\s+", re.IGNORECASE)
 _FORM = {
     "en": re.compile(r"[a-z]{2,}"),
@@ -113,6 +117,8 @@ class Knowledge:
     """Zipf frequency (log10 per billion words) of a word of a language; 0 when unknown"""
     simplify: Callable[[str], str]
     """Chinese characters of a Japanese word in simplified form"""
+    senses: Callable[[str], int] = lambda word: 3
+    """how many senses an English word has; one that a WordNet does not know counts as of several"""
 
 
 def candidates(table: Translations, known: Knowledge, floor: float = 3.0) -> list[Candidate]:
@@ -129,23 +135,31 @@ def _of_english(english: str, pos: str, table: Translations, known: Knowledge, f
     def mutual(a: str, x: str, b: str, y: str) -> float:
         return (table.share(a, b, pos, x, y) * table.share(b, a, pos, y, x)) ** 0.5
 
+    # dictionaries that share a word of one sense share the sense: no third edge is needed to tell it
+    is_plain = pos == "noun" and known.senses(english) <= _FEW_SENSES
+    doubt = 0.8 * known.frequency(english, "en") + 0.2 * math.log2(max(1, known.senses(english)))
     found = []
     for japanese in sorted(table.of("en", "ja", pos, english)):
         en_ja = mutual("en", english, "ja", japanese)
         if en_ja < 0.3 or known.frequency(japanese, "ja") < floor - 0.3:
             continue
-        for french in sorted(table.of("ja", "fr", pos, japanese)):
+        for french in sorted(table.of("en" if is_plain else "ja", "fr", pos, english if is_plain else japanese)):
             en_fr, ja_fr = mutual("en", english, "fr", french), mutual("ja", japanese, "fr", french)
-            if min(en_fr, ja_fr) < 0.25 or known.frequency(french, "fr") < floor:
+            closes = min(en_fr, ja_fr) >= 0.25
+            if not (closes or (is_plain and min(en_ja, en_fr) >= _PLAIN)) or known.frequency(french, "fr") < floor:
                 continue
             for chinese in sorted(table.of("en", "zh", pos, english)):
                 en_zh = mutual("en", english, "zh", chinese)
                 overlap = character_overlap(chinese, known.simplify(japanese))
                 pivot = _shared_glosses(chinese, japanese, english, pos, table)
-                if en_zh < 0.2 or overlap + pivot < 0.3 or known.frequency(chinese, "zh") < floor:
+                agrees = overlap + pivot >= 0.3 or (is_plain and en_zh >= _PLAIN)
+                if en_zh < 0.2 or not agrees or known.frequency(chinese, "zh") < floor:
                     continue
                 words = {"en": english, "fr": french, "zh": chinese, "ja": japanese}
                 evidence = en_ja + en_fr + ja_fr + en_zh + min(1.0, overlap + pivot)
+                # weights of these as a logistic regression on what was read by hand found them, in units of the rest
+                evidence += 0.6 * (chinese == known.simplify(japanese)) - doubt
+                evidence += 1.2 * table.share("zh", "en", pos, chinese, english)
                 for code in ("de", "es"):
                     word, weight = _further(code, words, pos, table, known, floor)
                     evidence += 0.3 * weight
@@ -191,9 +205,11 @@ def one_to_one(ranked: Iterable[Candidate]) -> list[Candidate]:
     taken: set[tuple[str, str]] = set()
     kept = []
     for candidate in ranked:
-        if any(pair in taken for pair in candidate.words[:4]):
+        # German Arm and arm are two words, but not to a model's scorer that compares normalised ones
+        keys = {pair: (pair[0], normalise(pair[1])) for pair in candidate.words}
+        if any(keys[pair] in taken for pair in candidate.words[:4]):
             continue
-        words = candidate.words[:4] + tuple(pair for pair in candidate.words[4:] if pair not in taken)
-        taken.update(words)
+        words = candidate.words[:4] + tuple(pair for pair in candidate.words[4:] if keys[pair] not in taken)
+        taken.update(keys[pair] for pair in words)
         kept.append(Candidate(candidate.pos, words, candidate.evidence))
     return kept

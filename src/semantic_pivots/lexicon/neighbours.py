@@ -46,7 +46,7 @@ def neighbours(
     table: Translations,
     frequency: Callable[[str, str], float],
     embed: Callable[[Sequence[str]], np.ndarray],
-    count: int = 20,
+    count: int = 12,
 ) -> list[Row]:
     """For each concept and language, its word's Zipf frequency and the concepts of up to `count` near words.
 
@@ -75,14 +75,14 @@ def neighbours(
             if not members:
                 continue
             vectors = embed([row[code] for row in members])
+            # rounded: the last bits of another machine's arithmetic must not reorder words
+            cosines = np.round(vectors @ vectors.T, 3)
             zipf = np.array([float(made[row["concept_id"]][f"{code}.zipf"]) for row in members])
             for place, row in enumerate(members):
                 words = [row[c] for c in languages if row[c]]
                 related = set().union(*(sharing[normalise(word)] for word in words))
                 allowed = _allowed(members, code, words, related, barred[row["concept_id"]])
-                # rounded: the last bits of another machine's arithmetic must not reorder words
-                cosine = np.round(vectors @ vectors[place], 4)
-                near = _nearest(members, cosine, np.abs(zipf - zipf[place]), allowed, count)
+                near = _nearest(members, cosines[place], np.abs(zipf - zipf[place]), allowed, count)
                 made[row["concept_id"]][f"{code}.near"] = ",".join(near)
     return list(made.values())
 

@@ -1,0 +1,63 @@
+"""CLWTD-open as it is committed: size, one-to-one, verdicts that belong to it, what its distractors must not be."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from benchmarks.clwtd_quality import LANGUAGES, items, verdicts
+from semantic_pivots.lexicon import neighbours
+from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+from semantic_pivots.lexicon.clwtd import read_excluded
+from semantic_pivots.lexicon.distractors import is_variant
+from semantic_pivots.words import normalise
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return read_lexicon(lexicon_path("clwtd-open"), LANGUAGES)
+
+
+def test_it_is_large_enough_and_one_to_one(rows):
+    assert sum(all(row[code] for code in LANGUAGES[:4]) for row in rows) >= 2000
+    assert sum(all(row[code] for code in LANGUAGES) for row in rows) >= 1000
+    for code in LANGUAGES:
+        counts = Counter(normalise(row[code]) for row in rows if row[code])
+        assert max(counts.values()) == 1, [word for word, n in counts.items() if n > 1]
+
+
+def test_every_word_has_a_source_and_a_licence(rows):
+    assert all(row[f"{code}.source"] and row[f"{code}.licence"] for row in rows for code in LANGUAGES if row[code])
+
+
+def test_what_was_excluded_by_hand_is_not_there(rows):
+    excluded = read_excluded(lexicon_path("clwtd-open").with_name("clwtd_excluded.txt"))
+    for row in rows:
+        wrong = excluded.get(row["en"], set())
+        assert "*" not in wrong
+        assert not any(row[code] in wrong or f"{code}:{row[code]}" in wrong for code in LANGUAGES if row[code])
+
+
+def test_the_verdicts_belong_to_it_and_reach_the_bar():
+    read = verdicts()
+    assert len(read) == 200
+    assert sum(row["clean"] == "yes" for row in read) >= 194
+    assert all(row["why"] for row in read if row["clean"] == "no")
+
+
+def test_distractors_are_nine_distinct_neighbours_and_no_variants(rows):
+    near, zipf = neighbours.read(neighbours.beside(lexicon_path("clwtd-open")))
+    words = {row["concept_id"]: row for row in rows}
+    assert len(zipf) == sum(bool(row[code]) for row in rows for code in LANGUAGES)
+    made = items()
+    assert len(made) == 12 * len(rows)
+    for item in made:
+        language = item["source_language"]
+        allowed = {words[concept][language] for concept in near[item["concept_id"], language]}
+        assert len({normalise(word) for word in item["distractors"]}) == 9
+        assert set(item["distractors"]) <= allowed
+        assert not any(
+            is_variant(word, answer) for word in item["distractors"] for answer in (item["source"], item["target"])
+        )
+        assert any(tag.startswith("frequency:") for tag in item["strata"])
