@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands import corpus, corpus_count, corpus_pivots, export, lexicon, tasks, training
+from semantic_pivots.commands import benchmark, corpus, corpus_count, corpus_pivots, export, lexicon, tasks, training
 from semantic_pivots.errors import InputError
 
 app = typer.Typer(
@@ -150,6 +150,7 @@ app.command()(corpus_pivots.graph)
 app.command()(corpus_pivots.select)
 app.command()(training.train)
 app.add_typer(lexicon.app, name="lexicon")
+app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(export.app, name="export")

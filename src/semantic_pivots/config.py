@@ -76,6 +76,14 @@ class BenchmarkConfig:
     """wrong source-language words per item"""
     items_per_direction: int = 0
     """random items kept of each direction, the same concepts in all directions; 0: all"""
+    writer: str = "neighbours"
+    """who writes the distractors: neighbours (of the lexicon's embedding), or llm (a model, which also judges them)"""
+    base_url: str = ""
+    """writer = "llm": address of an OpenAI-compatible endpoint up to /v1; its key is read from $OPENAI_API_KEY"""
+    writer_model: str = ""
+    """writer = "llm": the endpoint's name of the model"""
+    cache: str = _volatile("")
+    """folder in which the model's answers are kept; empty: $PIVOTS_CACHE or ~/.cache/semantic-pivots"""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ whether the model answers with the target because of what it was asked.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 
 import pyarrow as pa
@@ -16,7 +16,9 @@ from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import tag_of
 from semantic_pivots.lexicon import neighbours
+from semantic_pivots.lexicon.chat import Chat
 from semantic_pivots.lexicon.distractors import Pool, choose, draw, is_variant
+from semantic_pivots.lexicon.written import write_all
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import normalise
@@ -81,10 +83,7 @@ def make_items(
         zipf: (concept, language) to the Zipf frequency of its word.
     """
     near, zipf = near or {}, zipf or {}
-    homonyms: dict[str, set[str]] = defaultdict(set)
-    for concept, by_language in words.items():
-        for word in by_language.values():
-            homonyms[normalise(word)].add(concept)
+    homonyms = _homonyms(words)
     members: dict[tuple[str, str], list[str]] = defaultdict(list)
     for concept, by_language in words.items():
         for code, word in by_language.items():
@@ -125,11 +124,33 @@ def make_items(
     return items
 
 
+def _homonyms(words: Concepts) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for concept, by_language in words.items():
+        for word in by_language.values():
+            found[normalise(word)].add(concept)
+    return found
+
+
 def _barred(concept: str, words: Concepts, homonyms: dict[str, set[str]]) -> set[str]:
     # Every word of every concept that shares a spelling with this one, in any language: 手紙 and 手纸 apart, a shared
     # string is a possible translation.
     related = set().union(*(homonyms[normalise(word)] for word in words[concept].values()))
     return {normalise(word) for other in related for word in words[other].values()}
+
+
+def by_a_model(
+    items: list[dict], words: Concepts, pos: dict[str, str], config: BenchmarkConfig, ask: Callable[[str], str]
+) -> tuple[list[dict], int]:
+    """The items with distractors that a model wrote and judged, and how many had to be filled from the neighbours."""
+    homonyms = _homonyms(words)
+    barred = {concept: _barred(concept, words, homonyms) for concept in {item["concept_id"] for item in items}}
+
+    def forbidden(item: dict, word: str) -> bool:
+        is_known = normalise(word) in barred[item["concept_id"]]
+        return is_known or is_variant(word, item["source"]) or is_variant(word, item["target"])
+
+    return write_all(items, pos, forbidden, ask, config.seed)
 
 
 def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -142,6 +163,8 @@ def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict
         raise InputError("benchmark.languages: expected at least two, a translation needs a source and a target")
     if config.distractors < 1 or config.items_per_direction < 0:
         raise InputError("benchmark.distractors must be at least 1 and items_per_direction at least 0")
+    if config.writer not in ("neighbours", "llm"):
+        raise InputError(f"[benchmark] writer = {config.writer!r}: expected neighbours or llm")
     known = inputs.table("concepts").to_pylist()
     pos = {row["concept_id"]: row["pos"] for row in known}
     halves = {row["concept_id"]: tag_of(row["strata"]) for row in known}
@@ -156,6 +179,11 @@ def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict
     for item in items:
         item["strata"] += halves[item["concept_id"]]
     work.note("distractors", "near by embedding" if near else "like in length")
+    if config.writer == "llm":
+        chat = Chat(config.base_url, config.writer_model, config.seed, config.cache)
+        items, filled = by_a_model(items, words, pos, config, chat.ask)
+        work.note("distractors", f"written and judged by {config.writer_model}")
+        work.note("distractors_filled_from_neighbours", filled)
     dropped = len(kept) * len(config.languages) * (len(config.languages) - 1) - len(items)
     work.note("items", len(items))
     work.note("items_without_enough_distractors", dropped)

@@ -1,0 +1,106 @@
+"""Distractors that a language model writes and judges (`[benchmark] writer = "llm"`), after METHOD §1.
+
+The writer is asked for words near the source that are no translations of the target; the judge is shown the source
+among the words written and asked which of them translate the target. A word that the judge takes for a translation, or
+that the lexicon knows as one, is dropped and another is asked for, at most three times; what is then missing is filled
+from the item's neighbours. Chosen where an embedding is too coarse; the cost is two questions an item, and distractors
+that depend on a model's taste. An item whose source the judge does not recognise bears the stratum `judge:missed`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from semantic_pivots.lexicon.distractors import draw
+from semantic_pivots.words import language, normalise
+
+Ask = Callable[[str], str]
+_ROUNDS = 3
+_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)、:]?)\s*|[\"'“”「」]")
+_STRATUM = "judge:missed"
+
+
+def write_question(item: dict, pos: str, count: int, refused: Sequence[str]) -> str:
+    """What the writer is asked."""
+    source, target = language(item["source_language"]).name, language(item["target_language"]).name
+    without = f" Do not use: {', '.join(sorted(refused))}." if refused else ""
+    return (
+        f"The {source} word “{item['source']}” means “{item['target']}” in {target}. Write {count} other common "
+        f"{source} words, each a single {pos} of a related topic and of similar frequency, none of which can be "
+        f"translated as “{item['target']}” and none of which is a synonym of “{item['source']}”.{without} "
+        "One word a line, nothing else."
+    )
+
+
+def judge_question(item: dict, words: Sequence[str]) -> str:
+    """What the judge is asked about words of the source language, numbered from 1."""
+    source, target = language(item["source_language"]).name, language(item["target_language"]).name
+    lines = "\n".join(f"{number}. {word}" for number, word in enumerate(words, 1))
+    return (
+        f"Which of these {source} words can be translated into {target} as “{item['target']}”?\n{lines}\n"
+        "Answer with the numbers only, separated by commas."
+    )
+
+
+def words_of(answer: str) -> list[str]:
+    """The words of a writer's answer: one a line, without bullets, numbers and quotation marks."""
+    cleaned = (_BULLET.sub("", line).strip() for line in answer.splitlines())
+    return [word for word in cleaned if word and not re.search(r"[\s,;:]", word)]
+
+
+def written(item: dict, pos: str, forbidden: Callable[[str], bool], ask: Ask, seed: int) -> tuple[dict, int]:
+    """The item with distractors of the writer, and how many of them had to be filled from the ones it had.
+
+    Args:
+        item: a row of `items`, its distractors in the order in which they may fill gaps.
+        pos: part of speech, in English.
+        forbidden: whether a word is a known translation or a variant.
+        ask: the model.
+        seed: of the order in which the judge sees the words.
+    """
+    count = len(item["distractors"])
+    kept: dict[str, str] = {}
+    refused: set[str] = set()
+    missed = False
+    for turn in range(_ROUNDS):
+        offered = words_of(ask(write_question(item, pos, count - len(kept), [*refused, *kept.values()])))
+        fresh = {normalise(word): word for word in reversed(offered) if not forbidden(word)}
+        fresh = {key: word for key, word in reversed(fresh.items()) if key not in kept and word not in refused}
+        fresh = dict(list(fresh.items())[: count - len(kept)])
+        refused |= {word for word in offered if normalise(word) not in fresh and normalise(word) not in kept}
+        if fresh:
+            shown = sorted([item["source"], *fresh.values()], key=lambda word: draw(seed, item["item_id"], turn, word))
+            numbers = {int(number) for number in re.findall(r"\d+", ask(judge_question(item, shown)))}
+            taken = {word for number, word in enumerate(shown, 1) if number in numbers}
+            missed = missed or item["source"] not in taken
+            refused |= taken - {item["source"]}
+            kept |= {key: word for key, word in fresh.items() if word not in taken}
+        if len(kept) == count:
+            break
+    filled = 0
+    for word in item["distractors"]:
+        if len(kept) < count and normalise(word) not in kept and word not in refused:
+            kept[normalise(word)] = word
+            filled += 1
+    order = sorted(kept.values(), key=lambda word: (draw(seed, item["item_id"], word), word))
+    return {**item, "distractors": order, "strata": [*item["strata"], *([_STRATUM] if missed else [])]}, filled
+
+
+def write_all(
+    items: Sequence[dict],
+    pos: dict[str, str],
+    forbidden: Callable[[dict, str], bool],
+    ask: Ask,
+    seed: int,
+    workers: int = 8,
+) -> tuple[list[dict], int]:
+    """Every item with written distractors, in the given order, and how many distractors were filled from neighbours."""
+
+    def one(item: dict) -> tuple[dict, int]:
+        return written(item, pos[item["concept_id"]], lambda word: forbidden(item, word), ask, seed)
+
+    with ThreadPoolExecutor(workers) as pool:
+        found = list(pool.map(one, items))
+    return [item for item, _ in found], sum(filled for _, filled in found)
