@@ -391,7 +391,7 @@ class PlantedConfig:
     """mean documents of a word"""
     null_direct: int = 440
     """concepts of the null world, all of them direct and without pivots; each is asked in both directions"""
-    pool: int = 150
+    pool: int = 300
     """context words that the concepts of the selection world share; the other worlds' are private"""
     plain_share: float = 0.75
     """share of a bridged word's running text in the selection world that has none of its pivots"""

@@ -41,7 +41,7 @@ WORLDS: dict[str, dict[str, Any]] = {
         "topics": 40,
     },
     "null": {"bridged": 0, "unrelated": 0, "copied": 0, "direct_linked_share": 0.0, "zipf": 1.0},
-    "selection": {"unrelated": 0, "copied": 0},
+    "selection": {"unrelated": 0, "copied": 0, "bridged_boost": 3.0},
     "hub-third": {"languages": ("en", "fr", "de", "es"), "hub": "de"},
     "hub-fourth": {"languages": ("en", "fr", "de", "es"), "hub": "es"},
 }
@@ -142,8 +142,8 @@ def planted_stage(config: PlantedConfig, inputs: Inputs, work: Work) -> dict[str
     plain = dataclasses.replace(config, workers=0)
     tasks = [
         (f"{name}-{architecture}-{seed}", run_table, (name, architecture, seed, plain))
+        for seed in range(config.seed, config.seed + config.seeds)  # a study that is cut short has whole seeds
         for name, architecture in _shapes(config)
-        for seed in range(config.seed, config.seed + config.seeds)
     ]
     runs = pa.concat_tables(run_shards(tasks, work, config.workers, "planted"))
     return {

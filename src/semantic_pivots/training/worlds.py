@@ -60,6 +60,8 @@ class World:
     """exponent of the frequencies of concepts, by rank within the class"""
     direct_boost: float = 1.0
     """factor on the frequency of direct concepts: 1 makes class and frequency independent"""
+    bridged_boost: float = 1.0
+    """the same of bridged concepts"""
     dictionary_share: float = 0.4
     """share of a direct word's documents that are dictionary entries in the format of the prompt"""
     mixed_share: float = 0.1
@@ -171,7 +173,7 @@ def _concepts(world: World) -> list[Concept]:
     n = {kind: kinds.count(kind) for kind in CLASSES}
     made = []
     for number, (kind, rank) in enumerate(zip(kinds, _ranks(world, kinds), strict=True)):
-        boost = world.direct_boost if kind == DIRECT else 1.0
+        boost = {DIRECT: world.direct_boost, BRIDGED: world.bridged_boost}.get(kind, 1.0)
         words = {code: pseudo_word("bdgk"[i], number) for i, code in enumerate(world.languages)}
         if kind == COPIED:
             words[second] = words[first]
