@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands import benchmark, corpus, corpus_count, corpus_pivots, export, lexicon, tasks, training
+from semantic_pivots.commands import (
+    benchmark,
+    corpus,
+    corpus_count,
+    corpus_pivots,
+    export,
+    lexicon,
+    score,
+    tasks,
+    training,
+)
 from semantic_pivots.errors import InputError
 
 app = typer.Typer(
@@ -149,6 +159,7 @@ app.command()(corpus_pivots.discover)
 app.command()(corpus_pivots.graph)
 app.command()(corpus_pivots.select)
 app.command()(training.train)
+app.command()(score.score)
 app.add_typer(lexicon.app, name="lexicon")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(tasks.app, name="tasks")

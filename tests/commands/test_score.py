@@ -1,0 +1,59 @@
+"""`pivots score`: a table of directions, and a sweep of checkpoints that continues where it stopped."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from semantic_pivots.analysis.scores import ModelRunner
+from semantic_pivots.cli import app
+from tests.models import tiny
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    root = tmp_path_factory.mktemp("training")
+    for name, family in (("tokens-100", "llama"), ("tokens-200", "gpt2")):
+        tiny.model(family).save_pretrained(root / name)
+        tiny.tokenizer("byte-fallback").save_pretrained(root / name)
+    return root
+
+
+def run(*arguments: object):
+    options = ["--lexicon", "cldr", "--languages", "en,fr", "--items", "4", "--shots", "1", "--draws", "1"]
+    return CliRunner().invoke(app, ["score", *map(str, arguments), *options])
+
+
+def test_a_row_for_each_direction(checkpoints, tmp_path):
+    done = run(checkpoints / "tokens-100", tmp_path / "one")
+    assert done.exit_code == 0, done.output
+    lines = [line.split("\t") for line in (tmp_path / "one" / "directions.tsv").read_text("utf-8").splitlines()]
+    assert [line[0] for line in lines] == ["direction", "en-fr", "fr-en", "mean"]
+    assert [line[1] for line in lines[1:]] == ["4", "4", "8"]
+    assert "shots=1|draws=1" in done.output
+
+
+def test_a_sweep_continues_where_it_stopped_and_gives_a_curve(checkpoints, tmp_path, monkeypatch):
+    sweep = (checkpoints, tmp_path / "sweep", "--revisions", "tokens-100,tokens-200")
+    made = ModelRunner.scores
+    calls: list[str] = []
+
+    def stops(self, part, shots, design):
+        calls.append(part.name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return made(self, part, shots, design)
+
+    monkeypatch.setattr(ModelRunner, "scores", stops)
+    assert run(*sweep).exit_code != 0
+    assert len(calls) == 3
+    done = run(*sweep)
+    assert done.exit_code == 0, done.output
+    # two of four slices were kept: the second run computes the other two only
+    assert len(calls) == 5
+    lines = [line.split("\t") for line in (tmp_path / "sweep" / "learning_curve.tsv").read_text("utf-8").splitlines()]
+    assert [line[0].split("@")[0] for line in lines] == ["checkpoint", "tokens-100", "tokens-200"]
+    assert lines[1][2] != lines[2][2]
