@@ -3,8 +3,8 @@
 SmolLM2 135M, 8 sequences of 256 tokens a step (the defaults of [train]), two steps after one to warm up. The loop
 against a bare forward and backward of the same batch in the same number format, and against the Hugging Face Trainer on
 the same sequences: as it mixes precision by itself (bf16=True), and over weights that are bfloat16 throughout (without
-float32 masters). On an accelerator also tokens a second and model FLOP utilisation of the loop for a 135M and a 1B shape with
-random weights.
+float32 masters). On an accelerator also tokens a second and model FLOP utilisation of the loop for a 135M and a 1B
+shape with random weights.
 """
 
 from __future__ import annotations
