@@ -107,7 +107,7 @@ def planted_panels(summary: pa.Table) -> list[Panel]:
                 )
                 for r in mine
             ),
-        )
+        ).without_constant("note")
         reference = 0.5 if "AUC" in title else 0.0
         panels.append(Panel(title, reading, table, interval_dots(series, unit, reference), wide=True))
     return panels
