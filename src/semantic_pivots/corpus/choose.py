@@ -26,68 +26,69 @@ def _key(bits):  # pragma: no cover - compiled; ascending keys are descending sc
 
 
 @numba.njit(cache=True, nogil=True)
-def _boundary(bits, hashes, n_tokens, allowed, budget, few):  # pragma: no cover - compiled
-    """Key (two words), the bits of it that are settled, and tokens still wanted of the documents that tie with it."""
-    high, low = np.uint64(0), np.uint64(0)
-    wanted = budget
-    for level in range(8):
-        shift = np.uint64(48 - 16 * (level % 4))
-        filled = np.zeros(1 << 16, dtype=np.int64)
-        documents = np.zeros(1 << 16, dtype=np.int64)
-        for i in range(len(bits)):
-            if not allowed[i]:
-                continue
-            key = _key(bits[i])
-            if level < 4:
-                if level > 0 and (key ^ high) >> (shift + np.uint64(16)) != 0:
-                    continue
-                value = (key >> shift) & np.uint64(0xFFFF)
-            else:
-                if key != high or (level > 4 and (hashes[i] ^ low) >> (shift + np.uint64(16)) != 0):
-                    continue
-                value = (hashes[i] >> shift) & np.uint64(0xFFFF)
-            filled[value] += n_tokens[i]
-            documents[value] += 1
-        value = 0
-        while value < (1 << 16) - 1 and filled[value] < wanted:
-            wanted -= filled[value]
-            value += 1
-        if level < 4:
-            high |= np.uint64(value) << shift
-        else:
-            low |= np.uint64(value) << shift
-        if documents[value] <= few:
-            return high, low, (level + 1) * 16, wanted
-    return high, low, 128, wanted
+def _crossing(filled, wanted):  # pragma: no cover - compiled
+    """The value at which (values,) tokens, added up, reach what is wanted, and what is wanted of that value."""
+    value = 0
+    while value < len(filled) - 1 and filled[value] < wanted:
+        wanted -= filled[value]
+        value += 1
+    return value, wanted
 
 
 @numba.njit(cache=True, nogil=True)
-def _split(bits, hashes, allowed, high, low, settled):  # pragma: no cover - compiled
-    """Documents before the boundary (uint8 mask), and those whose settled bits are the boundary's (int64)."""
-    chosen = np.zeros(len(bits), dtype=np.uint8)
-    tied = np.empty(1024, dtype=np.int64)
-    n = 0
+def _first(bits, n_tokens, allowed, wanted):  # pragma: no cover - compiled
+    """Split all documents at the first sixteen bits of the key.
+
+    Returns a uint8 mask of those before the boundary, the documents that tie with it, and tokens still wanted of them.
+    """
+    shift = np.uint64(48)
+    filled = np.zeros(1 << 16, dtype=np.int64)
+    documents = np.zeros(1 << 16, dtype=np.int64)
     for i in range(len(bits)):
-        if not allowed[i]:
-            continue
-        key, other = _key(bits[i]), hashes[i]
-        if settled <= 64:
-            shift = np.uint64(64 - settled)
-            before, same = key >> shift < high >> shift, key >> shift == high >> shift
-        else:
-            shift = np.uint64(128 - settled)
-            before = key < high or (key == high and other >> shift < low >> shift)
-            same = key == high and other >> shift == low >> shift
-        if before:
+        value = _key(bits[i]) >> shift
+        if allowed[i]:
+            filled[value] += n_tokens[i]
+            documents[value] += 1
+    value, wanted = _crossing(filled, wanted)
+    chosen = np.empty(len(bits), dtype=np.uint8)
+    tied = np.empty(documents[value] + 1, dtype=np.int64)
+    n = 0
+    boundary = np.uint64(value)
+    for i in range(len(bits)):  # without branches: which documents are chosen cannot be predicted
+        own = _key(bits[i]) >> shift
+        chosen[i] = np.uint8(own < boundary) & np.uint8(allowed[i])
+        tied[n] = i
+        n += (own == boundary) & (allowed[i] != 0)
+    return chosen, tied[:n], wanted
+
+
+@numba.njit(cache=True, nogil=True)
+def _further(words, shift, n_tokens, tied, chosen, wanted):  # pragma: no cover - compiled
+    """Split the tied documents at the next sixteen bits of a word of the key; marks those before the boundary."""
+    filled = np.zeros(1 << 16, dtype=np.int64)
+    for i in tied:
+        filled[(words[i] >> shift) & np.uint64(0xFFFF)] += n_tokens[i]
+    value, wanted = _crossing(filled, wanted)
+    boundary = np.uint64(value)
+    left = np.empty(len(tied), dtype=np.int64)
+    n = 0
+    for i in tied:
+        own = (words[i] >> shift) & np.uint64(0xFFFF)
+        if own < boundary:
             chosen[i] = 1
-        elif same:
-            if n == len(tied):
-                more = np.empty(2 * n, dtype=np.int64)
-                more[:n] = tied
-                tied = more
-            tied[n] = i
+        elif own == boundary:
+            left[n] = i
             n += 1
-    return chosen, tied[:n].copy()
+    return left[:n].copy(), wanted
+
+
+@numba.njit(cache=True, nogil=True)
+def _keys(bits, rows):  # pragma: no cover - compiled
+    """(bits,) uint64 keys where `rows` are, anything elsewhere."""
+    keys = np.empty(len(bits), dtype=np.uint64)
+    for i in rows:
+        keys[i] = _key(bits[i])
+    return keys
 
 
 def choose(
@@ -118,8 +119,11 @@ def choose(
     if int(allowed.sum()) <= few:
         chosen, tied, wanted = np.zeros(len(score), np.uint8), np.flatnonzero(allowed), budget
     else:
-        high, low, settled, wanted = _boundary(bits, hashes, n_tokens, allowed, np.int64(budget), few)
-        chosen, tied = _split(bits, hashes, allowed, np.uint64(high), np.uint64(low), settled)
+        chosen, tied, wanted = _first(bits, n_tokens, allowed, np.int64(budget))
+        keys = _keys(bits, tied) if len(tied) > few else hashes
+        for words, shift in [(keys, 32), (keys, 16), (keys, 0), *((hashes, shift) for shift in (48, 32, 16, 0))]:
+            if len(tied) > few:
+                tied, wanted = _further(words, np.uint64(shift), n_tokens, tied, chosen, wanted)
     order = tied[np.lexsort((tied, hashes[tied], -score[tied]))]
     ends = np.cumsum(n_tokens[order], dtype=np.int64)
     chosen[order[: int(np.searchsorted(ends, wanted)) + 1]] = 1

@@ -196,9 +196,11 @@ def _lookup(vocabulary: Vocabulary) -> _Lookup:
 
 
 def _tokens(path: str) -> tuple[np.ndarray, np.ndarray]:
-    column = pq.read_table(path, columns=["tokens"])["tokens"].combine_chunks()
+    with pq.ParquetFile(path) as file:
+        column = file.read(["tokens"], use_threads=False)["tokens"]
+    column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     offsets = column.offsets.to_numpy().astype(np.int64)
-    return column.flatten().to_numpy(), offsets - offsets[0]
+    return column.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
 def count_ngrams(tokens: str, texts: str, languages: tuple[str, ...]) -> pa.Table:

@@ -181,7 +181,7 @@ def tokenise_shard(encode: Encoder, source: Path, target: Path) -> pa.Table:
         reason = str(error).splitlines()[0]
         raise InputError(f"shard {source}: cannot be read ({reason}); run again with --force corpus") from error
     ids, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
-    for batch in _batches(texts):
+    for batch in batches(texts):
         batch_ids, batch_lengths = encode(batch)
         ids.append(batch_ids)
         lengths.append(batch_lengths)
@@ -193,14 +193,14 @@ def tokenise_shard(encode: Encoder, source: Path, target: Path) -> pa.Table:
     return pa.table({"documents": pa.array([len(texts)], pa.int64()), "tokens": pa.array([offsets[-1]], pa.int64())})
 
 
-def _batches(texts: list[str]) -> list[list[str]]:
+def batches(texts: list[str]) -> list[list[str]]:
     """Texts in batches of about `_BATCH_BYTES`: the encoder's own memory stays flat in the size of a shard."""
-    batches: list[list[str]] = []
+    found: list[list[str]] = []
     size = _BATCH_BYTES
     for text in texts:
         if size >= _BATCH_BYTES:
-            batches.append([])
+            found.append([])
             size = 0
-        batches[-1].append(text)
+        found[-1].append(text)
         size += len(text)
-    return batches
+    return found

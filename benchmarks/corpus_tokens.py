@@ -1,0 +1,226 @@
+"""Discovery, graph, scores and selection, measured: parts of `python -m benchmarks.corpus`.
+
+The limit of what counts tokens is the rate of adds when all counters lie in the nearest cache, measured on the same
+tokens; that of a selection is one pass over its three columns.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks import emit
+from benchmarks.measure import TERABYTE, cached_adds, frequent_words, peak_of, text_bytes, timed
+from semantic_pivots.config import DiscoverConfig
+from semantic_pivots.corpus import discover, neighbours, scores
+from semantic_pivots.corpus.choose import choose
+from semantic_pivots.corpus.count import corpus_shards
+from semantic_pivots.corpus.graph import load_documents
+from semantic_pivots.run import Inputs, Work
+
+DISCOVERY_WORDS, DISCOVERY_DOCUMENTS = 8_000, 2_000
+VOCABULARY, PIVOTS, SCORES = 50_000, 2_000, 50_000_000
+
+
+def published_counting(documents: list[list[int]]) -> dict[int, int]:
+    """Document frequency of every token, one document and one token at a time, as the published scripts count it."""
+    frequency: dict[int, int] = {}
+    for tokens in documents:
+        for token in set(tokens):
+            frequency[token] = frequency.get(token, 0) + 1
+    return frequency
+
+
+def token_columns(inputs: Inputs) -> list[Path]:
+    """Paths of the token shards."""
+    return [inputs.folder("tokens") / row["path"] for row in inputs.table("token_shards").to_pylist()]
+
+
+def discovery(inputs: Inputs) -> None:
+    """Document frequencies around the most frequent words, from the shards to the counts, and the published logic."""
+    paths = [Path(path) for _, path in corpus_shards(inputs)]
+    words, _ = frequent_words(paths, DISCOVERY_WORDS, 1)
+    texts = discover.token_texts(inputs.folder("tokens") / "tokenizer.json")
+    config = DiscoverConfig(documents=DISCOVERY_DOCUMENTS, workers=1)
+    counts = discover.scratch(len(texts), DISCOVERY_DOCUMENTS)
+    last: dict[int, int] = {}
+
+    def gather() -> discover.Surroundings:
+        with tempfile.TemporaryDirectory() as folder:
+            return discover.surroundings_of(inputs, words, texts, Work(Path(folder), Path(folder)), config)
+
+    def count() -> None:
+        for word in words:
+            found, times = discover.surround(around.draws[word], around.starts, around.tokens, counts, 1)
+        last.update(zip(found.tolist(), times.tolist(), strict=True))
+
+    gather()  # compiles, or loads what an earlier run compiled
+    gathered, around = timed(gather)
+    discover.surround(around.draws[words[0]][:1], around.starts, around.tokens, counts, 1)
+    counted, _ = timed(count)
+    few = words[-12:]
+    chosen = [
+        [around.tokens[around.starts[d] : around.starts[d + 1]].tolist() for d in around.draws[word]] for word in few
+    ]
+    theirs, frequency = timed(lambda: [published_counting(documents) for documents in chosen][-1])
+    drawn = sum(len(draw) for draw in around.draws.values())
+    lengths = np.diff(around.starts)
+    updates = sum(int(lengths[draw].sum()) for draw in around.draws.values())
+    theirs *= updates / max(sum(int(lengths[around.draws[word]].sum()) for word in few), 1)
+    ratio = theirs / (gathered + counted)
+    rate, limit = updates / counted, cached_adds(around.tokens)
+    emit("discover.words", len(words), f"words, {drawn / len(words):,.0f} documents each", 8_000, len(words) >= 8_000)
+    emit("discover.seconds", round(gathered + counted, 2), "s, one worker, from the shards to the counts")
+    emit("discover.counting_seconds", round(counted, 2), "s of them, counting")
+    emit("discover.rate", round(rate / 1e6), "M updates/s")
+    emit("discover.limit", round(limit / 1e6), "M updates/s, all counters in the nearest cache")
+    emit("discover.share_of_limit", round(rate / limit, 3), "of the limit's rate")
+    emit(
+        "discover.over_published",
+        round(ratio, 1),
+        "times, reading and matching included on this side only",
+        50,
+        ratio >= 50,
+    )
+    emit("discover.equal", float(last == frequency), "same frequencies as the published logic", 1, last == frequency)
+    size = text_bytes(paths)
+    emit("discover.per_terabyte", round(TERABYTE / (size / gathered) / 3600, 2), "core-hours, and the counting once")
+
+
+def frequent_documents(inputs: Inputs) -> neighbours.Documents:
+    """The corpus as documents of its 50,000 most frequent tokens."""
+    texts = discover.token_texts(inputs.folder("tokens") / "tokenizer.json")
+    documents, _ = load_documents(inputs, len(texts))
+    kept = documents.tokens < VOCABULARY
+    starts = np.concatenate([[0], np.cumsum(kept)])[documents.starts]
+    size = min(VOCABULARY, len(documents.ids))
+    return neighbours.Documents(starts, documents.tokens[kept], documents.ids[:size], documents.group, documents.groups)
+
+
+def whole_graph(folders: dict[str, Path]) -> None:
+    """Every row of the graph, from the token shards; prints seconds of counting and the number of updates."""
+    documents = frequent_documents(Inputs(folders))
+    chosen = np.arange(len(documents.ids), dtype=np.int32)
+    neighbours.rows(documents, chosen[-2:], 1, 10, 20)
+    seconds, rows = timed(lambda: neighbours.rows(documents, chosen, 1, 10, 20))
+    updates = int((np.diff(documents.starts) ** 2).sum())
+    print(seconds, updates, float(rows.degree.mean()))
+
+
+def graph_rows(inputs: Inputs) -> None:
+    """Rows of the graph of 50,000 tokens, against scipy's sparse product of the same rows."""
+    from scipy import sparse
+
+    folders = {name: inputs.folder(name) for name in inputs.stages()}
+    peak, printed = peak_of("benchmarks.corpus_tokens:whole_graph", folders)
+    seconds, updates, degree = map(float, printed.split())
+    documents = frequent_documents(inputs)
+    chosen = np.arange(0, len(documents.ids), 16, dtype=np.int32)
+    rows = np.repeat(np.arange(len(documents)), np.diff(documents.starts))
+    ones = np.ones(len(rows), np.int32)
+    matrix = sparse.csr_matrix((ones, (rows, documents.tokens)), (len(documents), len(documents.ids)))
+    some = matrix[:, chosen].T.tocsr()
+    neighbours.rows(documents, chosen[-2:], 1, 10, 20)
+    own, made = timed(lambda: neighbours.rows(documents, chosen, 1, 10, 20), 2)
+    theirs, product = timed(lambda: [(block @ matrix) for block in _blocks(some, 128)])
+    degree_there = np.concatenate([np.diff(block.indptr) for block in product]) - 1  # a token is not its own neighbour
+    same = bool((made.degree == degree_there).all())
+    rate, limit = updates / seconds, cached_adds(documents.tokens)
+    size = text_bytes([Path(path) for _, path in corpus_shards(inputs)])
+    emit(
+        "graph.vocabulary",
+        len(documents.ids),
+        f"tokens; mean degree {degree:,.0f}",
+        50_000,
+        len(documents.ids) >= 50_000,
+    )
+    emit("graph.seconds", round(seconds, 1), f"s for all rows of {size / 1e6:.0f} MB, one worker")
+    emit("graph.rate", round(rate / 1e6), "M updates/s")
+    emit("graph.limit", round(limit / 1e6), "M updates/s, all counters in the nearest cache")
+    emit("graph.share_of_limit", round(rate / limit, 3), "of the limit's rate")
+    emit("graph.over_scipy", round(theirs / own, 2), "times, rows of every 16th token", 5, theirs / own >= 5)
+    emit("graph.equal", float(same), "same degrees as scipy's product", 1, same)
+    emit("graph.peak_memory", round(peak), "MB, from token shards to rows", 1000, peak <= 1000)
+    emit("graph.per_terabyte", round(TERABYTE / (size / seconds) / 3600, 1), "core-hours")
+
+
+def _blocks(matrix, rows: int) -> list:
+    return [matrix[i : i + rows] for i in range(0, matrix.shape[0], rows)]
+
+
+def python_selection(paths: list[Path], pivots: set[int], budget: int) -> list[tuple[int, int]]:
+    """Score and select as a script does: a loop over documents, a sort, and the best until the budget is full."""
+    scored = []
+    for shard, path in enumerate(paths):
+        for row, tokens in enumerate(pq.read_table(path)["tokens"].to_pylist()):
+            held = sum(1 for token in tokens if token in pivots)
+            scored.append((-held / max(len(tokens), 1), shard, row, len(tokens)))
+    scored.sort()
+    chosen, filled = [], 0
+    for _, shard, row, n in scored:
+        if filled >= budget:
+            break
+        chosen.append((shard, row))
+        filled += n
+    return sorted(chosen)
+
+
+def own_selection(paths: list[Path], pivots: np.ndarray, size: int, budget: int) -> list[tuple[int, int]]:
+    """The same by the kernels of the stage `select`, ties in the order of the documents."""
+    is_pivot = np.zeros(size, np.uint8)
+    is_pivot[pivots] = 1
+    share, lengths, places = [], [], []
+    for shard, path in enumerate(paths):
+        flat, offsets = scores._tokens(str(path))
+        n = np.diff(offsets)
+        share.append(scores.pivot_counts(flat, offsets, is_pivot) / np.maximum(n, 1))
+        lengths.append(n)
+        places.append(np.column_stack([np.full(len(n), shard), np.arange(len(n))]))
+    n_tokens = np.concatenate(lengths)
+    order = np.arange(len(n_tokens), dtype=np.uint64)
+    chosen = choose(np.concatenate(share), order, n_tokens, budget)
+    return [tuple(place) for place in np.concatenate(places)[chosen].tolist()]
+
+
+def select_many() -> None:
+    """Select from 50 million scores; prints seconds, and those of one pass over the columns."""
+    generator = np.random.default_rng(0)
+    score = np.round(generator.random(SCORES), 4)  # many ties, as shares of short documents have
+    hashes = generator.integers(0, 2**64, SCORES, dtype=np.uint64)
+    n_tokens = generator.integers(1, 2000, SCORES, dtype=np.int32)
+    choose(score[:1000], hashes[:1000], n_tokens[:1000], 1000)
+    begun = time.perf_counter()
+    chosen = choose(score, hashes, n_tokens, 5_000_000_000)
+    spent = time.perf_counter() - begun
+    begun = time.perf_counter()
+    total = score.sum(), hashes.sum(), n_tokens.sum(dtype=np.int64)
+    print(spent, time.perf_counter() - begun, len(chosen), int(n_tokens[chosen].sum(dtype=np.int64)), float(total[0]))
+
+
+def selecting(inputs: Inputs) -> None:
+    """Scoring and selection from token shards against a Python loop, and selection from 50 million scores."""
+    paths = token_columns(inputs)
+    tokens = sum(row["tokens"] for row in inputs.table("token_shards").to_pylist())
+    size = text_bytes([Path(path) for _, path in corpus_shards(inputs)])
+    budget = tokens // 10
+    flat = pq.read_table(paths[0])["tokens"].combine_chunks().flatten().to_numpy()
+    pivots = np.unique(flat)[:: max(1, len(np.unique(flat)) // PIVOTS)]
+    own_selection(paths[:1], pivots, 1 << 20, 1000)
+    own, chosen = timed(lambda: own_selection(paths, pivots, 1 << 20, budget), 2)
+    theirs, loop = timed(lambda: python_selection(paths, set(pivots.tolist()), budget))
+    read, _ = timed(lambda: [scores._tokens(str(path)) for path in paths])
+    emit("select.text", round(size / 1e6), f"MB, {tokens / 1e6:.0f} M tokens", 200, size >= 200e6)
+    emit("select.over_python", round(theirs / own, 1), "times, token shards to selection", 10, theirs / own >= 10)
+    emit("select.equal", float(chosen == loop), "same documents as the loop", 1, chosen == loop)
+    emit("select.rate", round(tokens / own / 1e6), "M tokens/s, token shards to selection, one worker")
+    emit("select.share_of_limit", round(read / own, 3), "of the rate of reading the token shards alone")
+    emit("select.per_terabyte", round(TERABYTE / (size / own) / 3600, 2), "core-hours")
+    peak, printed = peak_of("benchmarks.corpus_tokens:select_many")
+    seconds, once = map(float, printed.split()[:2])
+    emit("select.fifty_million", round(seconds, 2), "s", 3, seconds <= 3)
+    emit("select.fifty_million_memory", round(peak), "MB, the columns included", 2000, peak <= 2000)
+    emit("select.fifty_million_share_of_limit", round(once / seconds, 3), "of the rate of one pass over the columns")
