@@ -16,6 +16,7 @@ from semantic_pivots.commands import (
     corpus_pivots,
     export,
     lexicon,
+    null,
     score,
     tasks,
     training,
@@ -160,6 +161,7 @@ app.command()(corpus_pivots.graph)
 app.command()(corpus_pivots.select)
 app.command()(training.train)
 app.command()(score.score)
+app.command()(null.null)
 app.add_typer(lexicon.app, name="lexicon")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(tasks.app, name="tasks")

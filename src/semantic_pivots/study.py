@@ -69,6 +69,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.behaviour:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace"),
             "co-occurrence or pivot, and why (AUC)",
+            version=2,
         ),
         Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 2),
         Stage(

@@ -4,10 +4,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
-from sklearn.metrics import roc_auc_score
+from scipy.stats import norm, rankdata, spearmanr
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
-from semantic_pivots.analysis.attribution import auc, pearson, quantile_strata, spearman, stratified_auc
+from semantic_pivots.analysis.attribution import (
+    auc,
+    kappa,
+    likelihood_strata,
+    log_odds,
+    pearson,
+    quantile_strata,
+    spearman,
+    stratified_auc,
+)
+from semantic_pivots.analysis.null_labels import table
 
 ROWS = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60)
 
@@ -49,16 +60,65 @@ def test_correlations_are_those_of_scipy_and_undefined_without_variation():
     assert math.isnan(pearson(np.ones(5), y[:5]))
 
 
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=40))
+def test_kappa_equals_scikit_learn(rows):
+    first, second = zip(*rows, strict=True)
+    found = kappa(first, second)
+    if len({*first, *second}) == 1:
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(cohen_kappa_score(first, second), abs=1e-12)
+
+
+def test_odds_are_those_of_a_plain_logistic_regression_and_their_interval_covers_the_truth():
+    generator = np.random.default_rng(3)
+    covered = 0
+    for _ in range(100):
+        covariate = generator.normal(size=(500, 1))
+        values = covariate[:, 0] + generator.normal(size=500)
+        positive = generator.random(500) < 1 / (1 + np.exp(-(0.5 * values - covariate[:, 0])))
+        odds = log_odds(values, positive, covariate, np.arange(500))
+        covered += odds.low <= 0.5 <= odds.high
+    assert 88 <= covered <= 100
+    scores = norm.ppf(rankdata(covariate, axis=0) / 501)
+    design = np.column_stack([values, scores, scores**2, scores**3])
+    plain = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(design, positive)
+    assert odds.value == pytest.approx(plain.coef_[0, 0], abs=1e-4)
+
+
+def test_odds_of_separated_labels_are_undefined():
+    values = np.arange(40.0)
+    none = np.zeros((40, 1))
+    assert math.isnan(log_odds(values, values > 20, none, values).value)
+    assert math.isnan(log_odds(values, np.ones(40, bool), none, values).value)
+
+
+def test_rows_that_share_a_group_widen_the_interval():
+    generator = np.random.default_rng(4)
+    values, covariate = generator.normal(size=100), generator.normal(size=(100, 1))
+    positive = generator.random(100) < 0.5
+    once = log_odds(values, positive, covariate, np.arange(100))
+    fourfold = [np.tile(x, 4) for x in (values, positive, np.arange(100))]
+    many = log_odds(fourfold[0], fourfold[1], np.tile(covariate, (4, 1)), fourfold[2])
+    assert many.n == once.n == 100
+    assert many.high - many.low == pytest.approx(once.high - once.low, rel=0.05)
+
+
 def test_without_a_mechanism_the_raw_auc_departs_from_half_and_the_conditioned_one_does_not():
-    """The null of METHOD §3: labels depend on the final confidence alone, which rises with the count."""
+    """The null of METHOD §3, by the package's own rule; counts without and with many zeros."""
     generator = np.random.default_rng(2)
-    raw, conditioned = [], []
-    for _ in range(20):
-        log_count = generator.normal(size=2000)
-        final = 1 / (1 + np.exp(-(0.6 * log_count + generator.normal(size=2000))))
-        peak = generator.beta(2, 2, 2000)  # an earlier layer that knows nothing of the word
-        positive = final >= peak
-        raw.append(auc(log_count, positive))
-        conditioned.append(stratified_auc(log_count, positive, quantile_strata(final, 20)))
-    assert np.mean(raw) > 0.6
-    assert abs(np.mean(conditioned) - 0.5) < 0.02
+    for counts in (generator.normal(size=1500), np.log1p(generator.negative_binomial(0.3, 0.01, 600))):
+        for row in table(counts, (0.0, 0.6), runs=20):
+            interval, inside = row["interval"], row["statistic"] != "auc" or row["slope"] == 0
+            assert (interval.low <= row["reference"] <= interval.high) == inside, row
+            assert abs(interval.value - row["reference"]) < 0.05 or not inside
+
+
+def test_likelihood_strata_hold_what_the_covariates_tell():
+    generator = np.random.default_rng(5)
+    covariates = generator.normal(size=(400, 2))
+    positive = generator.random(400) < 1 / (1 + np.exp(-2 * covariates[:, 1]))
+    strata = likelihood_strata(positive, covariates)
+    assert np.bincount(strata).tolist() == [20] * 20
+    assert positive[strata == 19].mean() > 0.8 > 0.2 > positive[strata == 0].mean()
+    assert set(likelihood_strata(np.ones(5, bool), covariates[:5])) == {0}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semantic_pivots.analysis.rules import RULES, Path
+from semantic_pivots.analysis.rules import RULES, VERSIONS, Path
 
 
 def oracle(tokens, probs, source, target) -> str:
@@ -60,6 +60,13 @@ def test_a_pivot_needs_a_margin_and_a_probability():
     assert RULES["corrected"](Path([3, 2], [0.05, 0.99], *sets)) == "co-occurrence"  # too faint
     assert RULES["corrected"](Path([3, 2], [0.3, 0.5], *sets)) != "semantic-pivot"  # the end may hold as much of it
     assert RULES["corrected"](Path([3, 2], [0.6, 0.5], *sets)) == "semantic-pivot"
+
+
+def test_a_pivot_needs_more_than_what_any_pair_s_pivots_get():
+    sets = (frozenset({1}), frozenset({2}), frozenset({3}), frozenset({1, 2, 3}))
+    assert RULES["corrected"](Path([3, 2], [0.6, 0.7], *sets, chance=[0.2, 0.9])) == "semantic-pivot"
+    assert RULES["corrected"](Path([3, 2], [0.6, 0.7], *sets, chance=[0.4, 0.0])) == "co-occurrence"
+    assert set(VERSIONS) == set(RULES)
 
 
 def test_shared_tokens_are_left_out_by_both_rules():

@@ -9,14 +9,12 @@ import pytest
 import torch
 
 from semantic_pivots.config import PlantedConfig
-from semantic_pivots.models.intervene import orthonormal, random_basis, target_logprobs, unembedding_basis
-from semantic_pivots.models.lens import Lens
 from semantic_pivots.report.figures_planted import planted_panels
 from semantic_pivots.tables import from_rows
 from semantic_pivots.training import planted, planted_causes, planted_corpus, planted_readout
 from semantic_pivots.training.planted_model import WITH_PIVOTS, WITHOUT_PIVOTS, trained, untrained
 from semantic_pivots.training.planted_summary import summary
-from semantic_pivots.training.small import ARCHITECTURES, fresh_model, packed, word_tokenizer
+from semantic_pivots.training.small import ARCHITECTURES, packed, word_tokenizer
 from semantic_pivots.training.worlds import BRIDGED, DIRECT, UNRELATED
 
 CONFIG = PlantedConfig(seed=1, direct=200, bridged=40, unrelated=20, copied=6, tokens=650_000, architectures=("llama",))
@@ -161,38 +159,6 @@ def test_the_truth_names_every_concept_of_every_world():
         if (w, s) == ("base", 2)
     ]
     assert base.count(BRIDGED) == config.bridged
-
-
-def test_suppression_takes_out_the_span_and_nothing_else():
-    """A model whose answer is read off one direction: without it the answer's logit is that of a zero residual."""
-    torch.manual_seed(0)
-    tokenizer = word_tokenizer(["a", "b", "c", "d"])
-    model = fresh_model("llama", tokenizer, 32, 2, 0).eval()
-    lens = Lens.from_model(model)
-    ids, starts = [[2, 3, 4, 5]] * 2, [3, 3]
-    plain = target_logprobs(lens, ids, starts)
-    none = target_logprobs(lens, ids, starts, [torch.zeros(32, 1)] * 2, [0, 1])
-    np.testing.assert_allclose(plain, none, atol=1e-6)
-    everything = target_logprobs(lens, ids, starts, [torch.eye(32)] * 2, [1])
-    np.testing.assert_allclose(everything, -math.log(len(tokenizer)), atol=1e-5)
-    basis = unembedding_basis(lens, [4, 5])
-    np.testing.assert_allclose((basis.T @ basis).numpy(), np.eye(2), atol=1e-5)
-    own = target_logprobs(lens, ids, starts, [unembedding_basis(lens, [5])] * 2, [1])
-    hidden = lens.residuals(torch.tensor([[2, 3, 4]]), torch.tensor([2]))[1]
-    direction = unembedding_basis(lens, [5])
-    left = hidden - hidden @ direction @ direction.T
-    expected = torch.log_softmax(lens.decode(left), -1)[0, 5].item()
-    np.testing.assert_allclose(own, expected, atol=1e-5)
-    with pytest.raises(ValueError, match="layers"):
-        target_logprobs(lens, ids, starts, [direction] * 2, [2])
-
-
-def test_dependent_directions_add_nothing():
-    one = torch.randn(8, 1)
-    assert orthonormal(torch.cat([one, 2 * one], 1)).shape == (8, 1)
-    lens = Lens.from_model(fresh_model("gpt2", word_tokenizer(["a"]), 32, 2, 0).eval())
-    assert random_basis(lens, 3, 1).shape == (32, 3)
-    assert torch.equal(random_basis(lens, 3, 1), random_basis(lens, 3, 1))
 
 
 def test_packing_covers_every_text_before_it_repeats():

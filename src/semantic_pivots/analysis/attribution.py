@@ -1,8 +1,18 @@
-"""What a behaviour goes with: areas under the ROC curve, raw and within strata of confidence, and correlations."""
+"""What a behaviour goes with: areas under the ROC curve and odds, raw and conditioned; correlations; agreement."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
 import numpy as np
+
+from semantic_pivots.statistics import Interval
+
+_STRATA = 20
+_SEPARATED = 50.0
+"""a weight per standard deviation that only rows which a covariate separates can ask for"""
 
 
 def auc(values: np.ndarray, positive: np.ndarray) -> float:
@@ -49,3 +59,88 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     from scipy.stats import rankdata
 
     return pearson(rankdata(x), rankdata(y))
+
+
+def likelihood_strata(positive: np.ndarray, covariates: np.ndarray) -> np.ndarray:
+    """(rows,) int: groups of rows that are about as likely to be positive, as far as the covariates tell.
+
+    The likelihood is that of a logistic regression on cubics of the covariates' normal scores. Where the label owes
+    nothing to a value but through the covariates, it owes it nothing within these strata, and the stratified AUC is 0.5
+    (Rosenbaum and Rubin 1983). There are at most 20, of at least ten rows on average; one where there is no regression.
+
+    Args:
+        positive: (rows,) bool.
+        covariates: (rows, k) float.
+    """
+    if positive.all() or not positive.any():
+        return np.zeros(len(positive), int)
+    fitted = _logistic(_cubics(covariates), positive)
+    if fitted is None:
+        return np.zeros(len(positive), int)
+    return quantile_strata(fitted[0], max(1, min(_STRATA, len(positive) // 10)))
+
+
+def log_odds(
+    values: np.ndarray, positive: np.ndarray, covariates: np.ndarray, groups: np.ndarray, level: float = 0.95
+) -> Interval:
+    """Logistic regression of the label: change of its log odds per unit of value, covariates held.
+
+    Covariates enter as cubics of their normal scores. The interval is Wald's with errors that groups share (sandwich
+    estimator, Liang and Zeger 1986); n counts groups. NaN where one label is absent or it is separated by the rows.
+
+    Args:
+        values: (rows,) float.
+        positive: (rows,) bool.
+        covariates: (rows, k) float.
+        groups: (rows,) labels of rows that are not independent.
+        level: share of the interval.
+    """
+    codes = np.unique(groups, return_inverse=True)[1] if len(groups) else np.zeros(0, int)
+    units = int(codes.max()) + 1 if len(codes) else 0
+    nothing = Interval(math.nan, math.nan, math.nan, units)
+    if positive.all() or not positive.any() or np.ptp(values) == 0:
+        return nothing
+    centre, scale = values.mean(), values.std()
+    design = np.column_stack([(values - centre) / scale, _cubics(covariates)])
+    fitted = _logistic(design, positive)
+    if fitted is None:
+        return nothing
+    probs, weights, bread = fitted
+    scores = np.zeros((units, design.shape[1]))
+    np.add.at(scores, codes, design * (positive - probs)[:, None])
+    error = math.sqrt((bread @ scores.T @ scores @ bread)[0, 0]) / scale
+    half = NormalDist().inv_cdf(0.5 + level / 2) * error
+    value = float(weights[0] / scale)
+    return Interval(value, value - half, value + half, units)
+
+
+def kappa(first: Sequence[str], second: Sequence[str]) -> float:
+    """Cohen's kappa of two labellings of the same rows (1960); NaN where chance alone makes them agree."""
+    a, b = np.asarray(first), np.asarray(second)
+    if not len(a):
+        return float("nan")
+    expected = sum(float((a == label).mean() * (b == label).mean()) for label in np.union1d(a, b))
+    return float(((a == b).mean() - expected) / (1 - expected)) if expected < 1 else float("nan")
+
+
+def _logistic(design: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Probabilities (rows,), weights (k,) and their inverse information (k, k) by Newton steps; None: no maximum."""
+    weights = np.zeros(design.shape[1])
+    for _ in range(30):
+        probs = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        bread = np.linalg.pinv((design * (probs * (1 - probs))[:, None]).T @ design)
+        step = bread @ (design.T @ (positive - probs))
+        weights += step
+        if np.abs(step).max() < 1e-8:
+            return probs, weights, bread
+        if np.abs(weights).max() > _SEPARATED:
+            break
+    return None
+
+
+def _cubics(covariates: np.ndarray) -> np.ndarray:
+    """(rows, 1 + 3k): one, and the first three powers of each covariate's normal scores (ties share a mean rank)."""
+    from scipy.stats import norm, rankdata
+
+    scores = norm.ppf(rankdata(covariates, axis=0) / (len(covariates) + 1))
+    return np.column_stack([np.ones(len(covariates)), scores, scores**2, scores**3])

@@ -28,6 +28,8 @@ class Path:
     target: frozenset[int]
     meaning: frozenset[int] = frozenset()
     words: frozenset[int] = frozenset()
+    chance: Sequence[float] = ()
+    """mass of another pair's pivots in every layer; empty: zero"""
 
     @property
     def peak(self) -> int:
@@ -49,9 +51,10 @@ def corrected(path: Path) -> str:
     """A label only where the answer is right; `semantic-pivot` only where an earlier layer commits to meaning.
 
     A layer commits when its top token is one of the pair's pivots or another language's word for the concept, with
-    probability at least 0.1 and at least twice that token's at the end (where it is not the top one, at most half of
-    what the top token leaves is assumed). Otherwise: `wrong`, `copy` (the source is repeated), `junk-peak` (the surest
-    layer holds no letter), `co-occurrence` (the surest layer says what the last says), else `undecided`.
+    probability at least 0.1, at least twice that token's at the end (where it is not the top one, at most half of
+    what the top token leaves is assumed), and at least twice what all pivots of another pair get in that layer.
+    Otherwise: `wrong`, `copy` (the source is repeated), `junk-peak` (the surest layer holds no letter),
+    `co-occurrence` (the surest layer says what the last says), else `undecided`.
     """
     if path.source & path.target:
         return EXCLUDED
@@ -60,10 +63,12 @@ def corrected(path: Path) -> str:
         return "copy"
     if final not in path.target:
         return "wrong"
-    left = 1 - path.probs[-1]
-    for token, prob in zip(path.tokens[:-1], path.probs[:-1], strict=True):
+    at_the_end = (1 - path.probs[-1]) / 2
+    chance = path.chance or [0.0] * len(path.tokens)
+    for token, prob, by_chance in zip(path.tokens[:-1], path.probs[:-1], chance[:-1], strict=True):
         outside = token not in path.source and token not in path.target
-        if outside and token in path.meaning and prob >= _LEAST_PROBABILITY and prob >= _MARGIN * left / 2:
+        enough = max(_LEAST_PROBABILITY, _MARGIN * at_the_end, _MARGIN * by_chance)
+        if outside and token in path.meaning and prob >= enough:
             return PIVOT
     token = path.tokens[path.peak]
     if token == final:
@@ -77,3 +82,5 @@ LABELS: dict[str, tuple[str, ...]] = {
 }
 """Labels of each rule, besides `excluded`."""
 RULES: dict[str, Callable[[Path], str]] = {"paper": paper, "corrected": corrected}
+VERSIONS = {"paper": 1, "corrected": 2}
+"""Raised whenever a rule says something else; part of every signature."""

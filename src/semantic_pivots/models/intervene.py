@@ -1,15 +1,17 @@
-"""Causes: what an answer loses when directions are taken out of the residual stream of some layers.
+"""Causes: what becomes of an answer when the residual stream of some layers is changed.
 
 Suppression projects the span of given directions out of every position's residual after each layer of a band. For a
 pair's pivots the directions are their rows of the unembedding, which is where a lens reads them. An effect counts only
-against controls: as many random directions, and as many rows of unrelated tokens.
+against controls: as many random directions, and as many rows of unrelated tokens. A patch replaces the residual at one
+position, such as the source word's last token, by one that was read elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -37,32 +39,74 @@ def orthonormal(directions: torch.Tensor) -> torch.Tensor:
     return left[:, values > values.max() * 1e-5]
 
 
+class Edit(Protocol):
+    """A change of the residual stream after some blocks."""
+
+    layers: Sequence[int]
+
+    def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
+        """The (rows, tokens, width) residual after a layer, changed; `rows` are those of the whole reading."""
+        ...
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """A subspace per row, taken out of the residual at every position."""
+
+    bases: Sequence[torch.Tensor]
+    """(width, k) orthonormal, one per row"""
+    layers: Sequence[int]
+
+    def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
+        own = self.bases[rows]
+        widest = max(basis.shape[1] for basis in own)
+        # columns of zeros take nothing out, so that rows of unequal rank make one batch
+        stacked = torch.stack([torch.nn.functional.pad(b, (0, widest - b.shape[1])) for b in own]).to(hidden.device)
+        inside = torch.einsum("rtw,rwk->rtk", hidden.float(), stacked)
+        return (hidden.float() - torch.einsum("rtk,rwk->rtw", inside, stacked)).to(hidden.dtype)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One position's residual per row, replaced by a given one (Dumas et al. 2411.08745: by a mean over languages)."""
+
+    positions: Sequence[int]
+    values: torch.Tensor
+    """(all layers, rows, width)"""
+    layers: Sequence[int]
+
+    def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
+        changed = hidden.clone()
+        each = torch.arange(len(hidden), device=hidden.device)
+        where = torch.tensor(self.positions[rows], device=hidden.device)
+        changed[each, where] = self.values[layer, rows].to(hidden.device, hidden.dtype)
+        return changed
+
+
 @contextmanager
-def suppressed(lens: Lens, bases: Sequence[torch.Tensor], layers: Sequence[int]) -> Iterator[None]:
-    """Take a subspace out of the residual stream while the block runs.
+def edited(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[None]:
+    """Change the residual stream while the block runs.
 
     Args:
         lens: names the model's blocks.
-        bases: one (width, k) orthonormal basis per row of the batches that are read inside.
-        layers: blocks after which the subspace is taken out.
+        edit: what is changed, and after which blocks.
+        rows: those of the edit that the batches read inside hold.
 
     Raises:
         ValueError: a layer does not exist.
     """
-    if not all(0 <= layer < lens.layers for layer in layers):
-        raise ValueError(f"layers {list(layers)} of a model with {lens.layers}")
-    widest = max(basis.shape[1] for basis in bases)
-    # columns of zeros take nothing out, so that rows of unequal rank make one batch
-    stacked = torch.stack([torch.nn.functional.pad(b, (0, widest - b.shape[1])) for b in bases])
+    if not all(0 <= layer < lens.layers for layer in edit.layers):
+        raise ValueError(f"layers {list(edit.layers)} of a model with {lens.layers}")
 
-    def hook(module: Any, arguments: Any, output: Any) -> Any:
-        hidden = output[0] if isinstance(output, tuple) else output
-        own = stacked.to(hidden.device)
-        inside = torch.einsum("rtw,rwk->rtk", hidden.float(), own)
-        left = (hidden.float() - torch.einsum("rtk,rwk->rtw", inside, own)).to(hidden.dtype)
-        return (left, *output[1:]) if isinstance(output, tuple) else left
+    def hook(layer: int) -> Any:
+        def change(module: Any, arguments: Any, output: Any) -> Any:
+            hidden = output[0] if isinstance(output, tuple) else output
+            changed = edit.apply(layer, rows, hidden)
+            return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
-    handles = [lens.blocks[layer].register_forward_hook(hook) for layer in layers]
+        return change
+
+    handles = [lens.blocks[layer].register_forward_hook(hook(layer)) for layer in edit.layers]
     try:
         yield
     finally:
@@ -72,21 +116,15 @@ def suppressed(lens: Lens, bases: Sequence[torch.Tensor], layers: Sequence[int])
 
 @torch.inference_mode()
 def target_logprobs(
-    lens: Lens,
-    ids: Sequence[Sequence[int]],
-    starts: Sequence[int],
-    bases: Sequence[torch.Tensor] | None = None,
-    layers: Sequence[int] = (),
-    batch: int = 32,
+    lens: Lens, ids: Sequence[Sequence[int]], starts: Sequence[int], edit: Edit | None = None, batch: int = 32
 ) -> np.ndarray:
-    """Log-probability in nats of each answer, with or without suppression.
+    """Log-probability in nats of each answer, with or without a change of the residual stream.
 
     Args:
         lens: the model.
         ids: token ids of prompt and answer, per row.
         starts: position of the answer's first token, per row.
-        bases: what is suppressed, per row; None: nothing.
-        layers: where.
+        edit: what is changed; None: nothing.
         batch: rows of one forward pass.
 
     Returns:
@@ -94,14 +132,12 @@ def target_logprobs(
     """
     totals = []
     for first in range(0, len(ids), batch):
-        rows = [list(row) for row in ids[first : first + batch]]
+        part = slice(first, min(first + batch, len(ids)))
+        rows = [list(row) for row in ids[part]]
         longest = max(map(len, rows))
         padded = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=lens.body.device)
-        if bases is None:
+        with edited(lens, edit, part) if edit is not None else nullcontext():
             hidden = lens.body.hidden(padded)
-        else:
-            with suppressed(lens, bases[first : first + batch], layers):
-                hidden = lens.body.hidden(padded)
         for row, tokens in enumerate(rows):
             start = starts[first + row]
             logits = lens.body.logits(hidden[row, start - 1 : len(tokens) - 1]).float()

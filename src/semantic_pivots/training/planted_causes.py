@@ -17,7 +17,7 @@ def suppression(it: Trained, config: PlantedConfig) -> list[Figure]:
 
     Direct pairs are those with pivots of their own.
     """
-    from semantic_pivots.models.intervene import random_basis, target_logprobs, unembedding_basis
+    from semantic_pivots.models.intervene import Suppression, random_basis, target_logprobs, unembedding_basis
     from semantic_pivots.models.lens import Lens
     from semantic_pivots.models.tokens import answer_spans
 
@@ -38,7 +38,7 @@ def suppression(it: Trained, config: PlantedConfig) -> list[Figure]:
             ],
         }
         for name, given in bases.items():
-            change = float((target_logprobs(lens, ids, starts, given, layers) - plain).mean())
+            change = float((target_logprobs(lens, ids, starts, Suppression(given, layers)) - plain).mean())
             lost[kind, name] = change
             figures.append(
                 {"measure": "change of log P(target) by suppression", "group": f"{kind}, {name}", "value": change}

@@ -1,0 +1,88 @@
+"""Interventions whose effect is known exactly, on constructed models."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from semantic_pivots.models.intervene import (
+    Patch,
+    Suppression,
+    orthonormal,
+    random_basis,
+    target_logprobs,
+    unembedding_basis,
+)
+from semantic_pivots.models.lens import Lens
+from semantic_pivots.training.small import fresh_model, word_tokenizer
+
+
+def test_suppression_takes_out_the_span_and_nothing_else():
+    """A model whose answer is read off one direction: without it the answer's logit is that of a zero residual."""
+    torch.manual_seed(0)
+    tokenizer = word_tokenizer(["a", "b", "c", "d"])
+    model = fresh_model("llama", tokenizer, 32, 2, 0).eval()
+    lens = Lens.from_model(model)
+    ids, starts = [[2, 3, 4, 5]] * 2, [3, 3]
+    plain = target_logprobs(lens, ids, starts)
+    none = target_logprobs(lens, ids, starts, Suppression([torch.zeros(32, 1)] * 2, [0, 1]))
+    np.testing.assert_allclose(plain, none, atol=1e-6)
+    everything = target_logprobs(lens, ids, starts, Suppression([torch.eye(32)] * 2, [1]))
+    np.testing.assert_allclose(everything, -math.log(len(tokenizer)), atol=1e-5)
+    basis = unembedding_basis(lens, [4, 5])
+    np.testing.assert_allclose((basis.T @ basis).numpy(), np.eye(2), atol=1e-5)
+    own = target_logprobs(lens, ids, starts, Suppression([unembedding_basis(lens, [5])] * 2, [1]))
+    hidden = lens.residuals(torch.tensor([[2, 3, 4]]), torch.tensor([2]))[1]
+    direction = unembedding_basis(lens, [5])
+    left = hidden - hidden @ direction @ direction.T
+    expected = torch.log_softmax(lens.decode(left), -1)[0, 5].item()
+    np.testing.assert_allclose(own, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="layers"):
+        target_logprobs(lens, ids, starts, Suppression([direction] * 2, [2]))
+
+
+def test_dependent_directions_add_nothing():
+    one = torch.randn(8, 1)
+    assert orthonormal(torch.cat([one, 2 * one], 1)).shape == (8, 1)
+    lens = Lens.from_model(fresh_model("gpt2", word_tokenizer(["a"]), 32, 2, 0).eval())
+    assert random_basis(lens, 3, 1).shape == (32, 3)
+    assert torch.equal(random_basis(lens, 3, 1), random_basis(lens, 3, 1))
+
+
+def relay():
+    """A Llama-like model whose blocks change nothing: what it says next is read off the last token's own embedding."""
+    torch.manual_seed(1)
+    model = fresh_model("llama", word_tokenizer(["a", "b", "c", "d"]), 32, 3, 0).eval()
+    with torch.no_grad():
+        for block in model.model.layers:
+            block.self_attn.o_proj.weight.zero_()
+            block.mlp.down_proj.weight.zero_()
+    return model
+
+
+def test_in_a_model_that_relays_its_input_each_effect_is_known_exactly():
+    model = relay()
+    lens = Lens.from_model(model)
+    ids, starts = [[2, 3, 5], [2, 4, 5]], [2, 2]
+    embedded = model.get_input_embeddings().weight.detach()
+
+    def expected(rows):
+        return torch.log_softmax(lens.decode(rows), -1)[:, 5].numpy()
+
+    last = embedded[[3, 4]]
+    np.testing.assert_allclose(target_logprobs(lens, ids, starts), expected(last), atol=1e-5)
+    # patched at the position that is read, in whatever layer: the answer of the other prompt
+    values = torch.stack([last.flip(0)] * 3)
+    for layers in ([0], [2], [0, 1, 2]):
+        found = target_logprobs(lens, ids, starts, Patch([1, 1], values, layers))
+        np.testing.assert_allclose(found, expected(last.flip(0)), atol=1e-5)
+    # at a position that is not read: nothing, since no block looks back
+    found = target_logprobs(lens, ids, starts, Patch([0, 0], values, [0, 1, 2]))
+    np.testing.assert_allclose(found, expected(last), atol=1e-5)
+    # batches of one row read their own rows of the edit
+    bases = [unembedding_basis(lens, [4]), unembedding_basis(lens, [4, 5])]
+    whole = target_logprobs(lens, ids, starts, Suppression(bases, [1]))
+    np.testing.assert_allclose(target_logprobs(lens, ids, starts, Suppression(bases, [1]), batch=1), whole, atol=1e-6)
+    left = torch.stack([row - row @ basis @ basis.T for row, basis in zip(last, bases, strict=True)])
+    np.testing.assert_allclose(whole, expected(left), atol=1e-5)
