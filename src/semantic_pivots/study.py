@@ -71,6 +71,12 @@ STAGES: dict[str, Stage] = {
             "co-occurrence or pivot, and why (AUC)",
             version=2,
         ),
+        Stage(
+            "intervene",
+            _ROOM + "analysis.causes:intervene_stage",
+            ("lexicon", "benchmark", "discover", "behaviour"),
+            "what becomes of answers without their pivots",
+        ),
         Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 2),
         Stage(
             "select",
@@ -99,7 +105,7 @@ STAGES: dict[str, Stage] = {
 STAGES["report"] = Stage("report", _ROOM + "report.build:report_stage", tuple(STAGES), "one self-contained HTML file")
 
 
-DEFAULT = tuple(name for name in STAGES if name != "planted")
+DEFAULT = tuple(name for name in STAGES if name not in ("planted", "intervene"))
 """The stages of a study that names none."""
 
 

@@ -47,6 +47,10 @@ SCHEMAS: dict[str, pa.Schema] = {
     "trace_summary": _schema(source_language=_text, target_language=_text, lens=_text, layer=_i32, quantity=_text, **_figure),
     "behaviour": _schema(item_id=_text, rule=_text, lens=_text, label=_text, peak_layer=_i32, peak_token=_i32, peak_text=_text, final_prob=_f32),
     "attribution": _schema(source_language=_text, target_language=_text, rule=_text, lens=_text, statistic=_text, **_figure),
+    # intervene: log P(answer) in nats without the intervention, and its change; a summary's control is empty for the change
+    # itself, else the change less that of the control; a group is "all" or "RULE: LABEL"
+    "effects": _schema(item_id=_text, intervention=_text, before=_f64, change=_f64),
+    "effect_summary": _schema(source_language=_text, target_language=_text, group=_text, intervention=_text, control=_text, **_figure),
     # graph and select
     "pivot_set": _schema(token=_i32, text=_text, documents=_i64, degree=_i64, expected_degree=_f64, strength=_f64, q_value=_f64, languages=_texts, neighbours=_ints),
     # overlap (intersection over union) and share recovered of the whole corpus's set, by samples of documents

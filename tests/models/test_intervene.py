@@ -68,7 +68,7 @@ def test_in_a_model_that_relays_its_input_each_effect_is_known_exactly():
     embedded = model.get_input_embeddings().weight.detach()
 
     def expected(rows):
-        return torch.log_softmax(lens.decode(rows), -1)[:, 5].numpy()
+        return torch.log_softmax(lens.decode(rows), -1)[:, 5].detach().numpy()
 
     last = embedded[[3, 4]]
     np.testing.assert_allclose(target_logprobs(lens, ids, starts), expected(last), atol=1e-5)

@@ -176,6 +176,16 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             figures_planted.planted_panels,
         ),
     ]
+    if "effect_summary" in tables or "intervene" in stages:
+        causes = section(
+            "intervene",
+            "Interventions",
+            "What becomes of the answer when pivots are suppressed, or the concept is patched in.",
+            ("effect_summary",),
+            figures.intervene_panels,
+            order,
+        )
+        made.insert([one.stage for one in made].index("behaviour") + 1, causes)
     # A study of planted worlds alone has no other stage; any other study has all of them, present or missing.
     if "planted" in stages:
         return [one for one in made if one.stage in stages]

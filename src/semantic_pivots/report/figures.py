@@ -364,3 +364,28 @@ def _attribution_panels(attribution: pa.Table, languages: Sequence[str]) -> list
             figure,
         ),
     ]
+
+
+def intervene_panels(summary: pa.Table, languages: Sequence[str]) -> list[Panel]:
+    """Effects over all items and by label, and over all items of each direction."""
+    rows = [r for r in sorted(summary.to_pylist(), key=direction_order(languages)) if not math.isnan(r["value"])]
+
+    def said(row: dict) -> str:
+        return row["intervention"] + (f", less {row['control']}" if row["control"] else "")
+
+    panels = []
+    for title, mine, name in (
+        ("By behaviour", [r for r in rows if is_pooled(r)], lambda r: r["group"]),
+        ("By direction", [r for r in rows if r["group"] == "all"], direction),
+    ):
+        series = {said(r): [(name(o), interval(o)) for o in mine if said(o) == said(r)] for r in mine}
+        table = Numbers(
+            (title.lower().removeprefix("by "), "intervention", "change [95 %]", "n", "signature"),
+            tuple((name(r), said(r), interval(r), r["n"], r["signature"]) for r in mine),
+        )
+        reading = (
+            "Change of log P(answer) by an intervention, and by it less its control; below zero (dotted) the answer "
+            "lost. Intervals resample concepts."
+        )
+        panels.append(Panel(title, reading, table, interval_dots(series, "nats", 0.0), wide=True))
+    return panels

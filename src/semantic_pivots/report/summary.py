@@ -28,6 +28,7 @@ TABLES = {
     "discover": ("pivots",),
     "trace": ("trace_summary",),
     "behaviour": ("behaviour", "attribution"),
+    "intervene": ("effect_summary",),
     "graph": ("pivot_set",),
     "select": ("selection",),
     "train": ("training_log",),
@@ -74,6 +75,7 @@ def lines(tables: Tables) -> list[Line]:
         "discover": _discover,
         "trace": _trace,
         "behaviour": _behaviour,
+        "intervene": _intervene,
         "graph": _graph,
         "select": _select,
         "train": _train,
@@ -85,7 +87,8 @@ def lines(tables: Tables) -> list[Line]:
     alone = "planted_summary" in tables and "concepts" not in tables
     for stage, make in ((s, m) for s, m in makers.items() if (s == "planted") is alone):
         if not any(name in tables for name in TABLES[stage]):
-            out.append(Line(stage, "has not run", MISSING))
+            if stage != "intervene":  # in no study but those that name it
+                out.append(Line(stage, "has not run", MISSING))
             continue
         out += make(*(tables.get(name) for name in TABLES[stage]))
     return out
@@ -215,6 +218,14 @@ def _behaviour(behaviour: pa.Table | None, attribution: pa.Table | None) -> list
         ):
             out.append(Line("behaviour", f"{row['statistic']}, rule {row['rule']} (0.5: none)", interval(row)))
     return out
+
+
+def _intervene(summary: pa.Table) -> list[Line]:
+    return [
+        Line("intervene", f"change of log P by {row['intervention']}, less {row['control']}", interval(row))
+        for row in summary.to_pylist()
+        if is_pooled(row) and row["group"] == "all" and row["control"]
+    ]
 
 
 def _graph(pivot_set: pa.Table) -> list[Line]:
