@@ -126,6 +126,12 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
         for rule in ("paper", "corrected")
         for s in ("auc", "auc-conditioned", "pearson")
     ]
+    rows["effect_summary"] = [
+        _row(draw, a, b, -0.5, 0.2, 30, f"intervene|{a}-{b}|{g}|{i}|{c}") | {"group": g, "intervention": i, "control": c}
+        for a, b in [("all", "all"), *PAIRS]
+        for g in (("all", "paper: co-occurrence") if a == "all" else ("all",))
+        for i, c in (("own pivots", ""), ("own pivots", "random directions"))
+    ]
     rows["pivot_set"] = [
         {
             "token": k,

@@ -114,7 +114,7 @@ def log_odds(
     return Interval(value, value - half, value + half, units)
 
 
-def kappa(first: Sequence[str], second: Sequence[str]) -> float:
+def kappa(first: Sequence[str] | np.ndarray, second: Sequence[str] | np.ndarray) -> float:
     """Cohen's kappa of two labellings of the same rows (1960); NaN where chance alone makes them agree."""
     a, b = np.asarray(first), np.asarray(second)
     if not len(a):

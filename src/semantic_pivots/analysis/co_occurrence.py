@@ -139,11 +139,11 @@ def _agreement(
     config: BehaviourConfig,
     key: tuple,
 ) -> Iterator[tuple[str, Interval]]:
-    a = np.array([one[i]["label"] for i in shared], dtype=object)
-    b = np.array([other[i]["label"] for i in shared], dtype=object)
+    a = np.array([one[i]["label"] for i in shared])
+    b = np.array([other[i]["label"] for i in shared])
     groups = np.array([items[i].concept_id for i in shared])
     seed = seed_of(config.seed, "kappa", *key)
-    statistic = lambda r: kappa(a[r].astype(str), b[r].astype(str))  # noqa: E731
+    statistic = lambda r: kappa(a[r], b[r])  # noqa: E731
     yield "kappa", bootstrap(statistic, len(shared), seed, min(config.resamples, _RESAMPLES), groups)
 
 

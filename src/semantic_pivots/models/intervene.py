@@ -42,7 +42,10 @@ def orthonormal(directions: torch.Tensor) -> torch.Tensor:
 class Edit(Protocol):
     """A change of the residual stream after some blocks."""
 
-    layers: Sequence[int]
+    @property
+    def layers(self) -> Sequence[int]:
+        """Blocks after which it changes something."""
+        ...
 
     def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
         """The (rows, tokens, width) residual after a layer, changed; `rows` are those of the whole reading."""
