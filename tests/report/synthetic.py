@@ -127,7 +127,8 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
         for s in ("auc", "auc-conditioned", "pearson")
     ]
     rows["effect_summary"] = [
-        _row(draw, a, b, -0.5, 0.2, 30, f"intervene|{a}-{b}|{g}|{i}|{c}") | {"group": g, "intervention": i, "control": c}
+        _row(draw, a, b, -0.5, 0.2, 30, f"intervene|{a}-{b}|{g}|{i}|{c}")
+        | {"group": g, "intervention": i, "control": c}
         for a, b in [("all", "all"), *PAIRS]
         for g in (("all", "paper: co-occurrence") if a == "all" else ("all",))
         for i, c in (("own pivots", ""), ("own pivots", "random directions"))
