@@ -15,6 +15,7 @@ from semantic_pivots.commands import (
     corpus_count,
     corpus_pivots,
     export,
+    lens,
     lexicon,
     null,
     score,
@@ -163,6 +164,7 @@ app.command()(training.train)
 app.command()(score.score)
 app.command()(null.null)
 app.add_typer(lexicon.app, name="lexicon")
+app.add_typer(lens.app, name="lens")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(corpus.app, name="corpus")

@@ -63,6 +63,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "models.trace:trace_stage",
             ("lexicon", "benchmark", "discover"),
             "the lens over all layers",
+            version=2,
         ),
         Stage(
             "behaviour",
@@ -250,6 +251,9 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None
         value = getattr(config, field.name)
         if (field.metadata.get("input") or field.name == "model") and value and Path(value).exists():
             files[field.name] = runs.fingerprint(Path(value))
+        if field.name == "lenses":
+            folders = {lens: Path(lens.partition(":")[2]) for lens in value if ":" in lens}
+            files |= {lens: runs.fingerprint(path) for lens, path in folders.items() if path.exists()}
     return {"version": stage.version, "config": keyed(config), "inputs": inputs, "input_files": files}
 
 

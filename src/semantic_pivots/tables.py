@@ -42,8 +42,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     # discover: a surplus is a difference of document frequencies (share of documents); rank 0 is the best
     "pivots": _schema(item_id=_text, token=_i32, text=_text, rank=_i32, surplus_source=_f32, surplus_target=_f32, measure=_text, value=_f32),
     # trace: one row per item x layer x lens; masses are sums of probability over token sets
-    # (null: the item has no pivots); the null is the mass of another item's pivots
-    "trace": _schema(item_id=_text, lens=_text, layer=_i32, top_ids=_ints, top_probs=_floats, entropy=_f32, mass_source=_f32, mass_target=_f32, mass_pivot=_f32, mass_pivot_null=_f32),
+    # (null: the item has no pivots); the null is the mass of another item's pivots; those of languages are over tokens that
+    # may begin the concept's word in one language alone; off_target_correct: the top token begins it in a further language
+    "trace": _schema(item_id=_text, lens=_text, layer=_i32, top_ids=_ints, top_probs=_floats, entropy=_f32, mass_source=_f32, mass_target=_f32, mass_pivot=_f32, mass_pivot_null=_f32, languages=_texts, mass_languages=_floats, top_language=_text, off_target_correct=_flag),
     "trace_summary": _schema(source_language=_text, target_language=_text, lens=_text, layer=_i32, quantity=_text, **_figure),
     "behaviour": _schema(item_id=_text, rule=_text, lens=_text, label=_text, peak_layer=_i32, peak_token=_i32, peak_text=_text, final_prob=_f32),
     "attribution": _schema(source_language=_text, target_language=_text, rule=_text, lens=_text, statistic=_text, **_figure),

@@ -86,3 +86,10 @@ def test_in_a_model_that_relays_its_input_each_effect_is_known_exactly():
     np.testing.assert_allclose(target_logprobs(lens, ids, starts, Suppression(bases, [1]), batch=1), whole, atol=1e-6)
     left = torch.stack([row - row @ basis @ basis.T for row, basis in zip(last, bases, strict=True)])
     np.testing.assert_allclose(whole, expected(left), atol=1e-5)
+    # to the mean, at the second position alone
+    centre = torch.randn(3, 32, generator=torch.Generator().manual_seed(3))
+    kept = torch.stack([row - (row - centre[1]) @ b @ b.T for row, b in zip(last, bases, strict=True)])
+    found = target_logprobs(lens, ids, starts, Suppression(bases, [1], centre, skip=1))
+    np.testing.assert_allclose(found, expected(kept), atol=1e-5)
+    found = target_logprobs(lens, ids, starts, Suppression(bases, [1], centre, skip=2))
+    np.testing.assert_allclose(found, expected(last), atol=1e-5)

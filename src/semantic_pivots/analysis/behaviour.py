@@ -15,7 +15,7 @@ from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.models.trace import word_tokens
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.statistics import bootstrap_means, seed_of
+from semantic_pivots.statistics import bootstrap_mean, bootstrap_means, seed_of
 from semantic_pivots.tasks.translation import Item, items_of
 
 _QUANTITIES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null", "entropy")
@@ -36,7 +36,13 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
     signature = f"{config.model}|seed{config.seed}|resamples{config.resamples}"
     return {
         "behaviour": behaviour,
-        "attribution": tables.from_rows("attribution", attribution(config, inputs, items, labels, signature)),
+        "attribution": tables.from_rows(
+            "attribution",
+            [
+                *attribution(config, inputs, items, labels, signature),
+                *_barrier(config, inputs, items, signature),
+            ],
+        ),
         "trace_summary": tables.from_rows("trace_summary", _summary(config, inputs, items, signature)),
     }
 
@@ -93,12 +99,17 @@ def label_items(config: BehaviourConfig, inputs: Inputs, items: list[Item]) -> l
 
 
 def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signature: str) -> Iterable[dict[str, Any]]:
-    """Means over items of every layer's masses and entropy, per direction and pooled."""
+    """Means over items of every layer's masses, entropy and languages, per direction and pooled."""
     trace = inputs.table("trace")
     by_id = {item.item_id: item for item in items}
     ids, layers = trace["item_id"].to_pylist(), trace["layer"].to_numpy()
     lenses = np.array(trace["lens"].to_pylist())
-    values = np.stack([trace[q].to_numpy().astype(np.float64) for q in _QUANTITIES], axis=1)
+    codes = trace["languages"][0].as_py() if trace.num_rows else []
+    names = [*_QUANTITIES, "off_target_correct", *(f"mass_language:{code}" for code in codes)]
+    columns = [trace[q].cast("float64").to_numpy() for q in _QUANTITIES]
+    columns.append(trace["off_target_correct"].to_numpy().astype(np.float64))
+    flat = trace["mass_languages"].combine_chunks().flatten().to_numpy().reshape(len(ids), len(codes))
+    values = np.column_stack([*columns, flat.astype(np.float64)])
     concepts = np.array([by_id[i].concept_id for i in ids])
     directions = np.array(["-".join(by_id[i].direction) for i in ids])
     rows = []
@@ -111,8 +122,43 @@ def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
                     mine &= directions == name
                 seed = seed_of(config.seed, "trace", lens, name, layer)
                 intervals = bootstrap_means(values[mine], [concepts[mine]], seed, min(config.resamples, 1000))
-                for quantity, interval in zip(_QUANTITIES, intervals, strict=True):
+                for quantity, interval in zip(names, intervals, strict=True):
                     tag = f"trace|{name}|{lens}|{signature}"
                     key = {"source_language": direction[0], "target_language": direction[1], "lens": lens}
                     rows.append({**key, "layer": layer, "quantity": quantity, **figure(interval, tag)})
     return rows
+
+
+def _barrier(config: BehaviourConfig, inputs: Inputs, items: list[Item], signature: str) -> Iterable[dict[str, Any]]:
+    """Of items whose last layer does not begin the target, the share that some layer begins in a further language.
+
+    The translation loss proportion of Translation Barrier (2506.22724), for words; further languages are those of the
+    benchmark that are neither the source's nor the target's.
+    """
+    from semantic_pivots.models.load import load_tokenizer
+
+    tokenizer = load_tokenizer(config.model, config.cache)
+    targets = {item.item_id: word_tokens(tokenizer, [item.target]) for item in items}
+    columns = ("item_id", "lens", "layer", "top_ids", "off_target_correct")
+    passed: dict[tuple[str, str], bool] = {}
+    last: dict[tuple[str, str], tuple[int, int]] = {}
+    for item_id, lens, layer, top, astray in zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True):
+        key = (lens, item_id)
+        passed[key] = passed.get(key, False) or astray
+        last[key] = max(last.get(key, (-1, -1)), (layer, top[0]))
+    for lens in dict.fromkeys(lens for lens, _ in last):
+        for direction in [(POOLED, POOLED), *dict.fromkeys(item.direction for item in items)]:
+            failed = [
+                item
+                for item in items
+                if (direction[0] == POOLED or item.direction == direction)
+                and (lens, item.item_id) in last
+                and last[lens, item.item_id][1] not in targets[item.item_id]
+            ]
+            values = np.array([float(passed[lens, item.item_id]) for item in failed])
+            seed = seed_of(config.seed, "barrier", lens, *direction)
+            interval = bootstrap_mean(values, seed, 1000, np.array([item.concept_id for item in failed]))
+            name = "failures solved in a further language"
+            key = {"source_language": direction[0], "target_language": direction[1], "rule": "none", "lens": lens}
+            tag = f"behaviour|{'-'.join(direction)}|{lens}|{name}|{signature}"
+            yield {**key, "statistic": name, **figure(interval, tag)}

@@ -1,7 +1,7 @@
 """The stage that changes the residual stream and reads what becomes of the answer: causes, where a trace shows company.
 
-Suppression (of a pair's pivots in the middle layers) asks whether the pivots carry the answer; it counts against as
-many random directions and against another pair's pivots. Patching (the source word's residual, from a layer on, by the
+Suppression (of a pair's pivots in the middle layers, to their mean over prompts) asks whether the pivots carry the
+answer; it counts against as many random directions and against another pair's pivots. Patching (the source word's residual, from a layer on, by the
 mean over the concept's words in other languages) asks whether what is carried there is the concept (Dumas et al.
 2411.08745); it counts against one other language and against another concept.
 """
@@ -121,7 +121,24 @@ class _Asked:
         self.partner = partners(items, set(self.pivots), config.seed)
         self.by_id = {item.item_id: item for item in items}
         self.prompts = {case.case_id: case.prompt for case in ask.cases(items, self.words, config.shots, config.seed)}
+        self.centre = self._centre(items)
+        self.before: dict[tuple[str, str], float] = {}
         self.patched = partners(items, {item.item_id for item in items}, seed_of(config.seed, "patched"))
+
+    def _centre(self, items: Sequence[Item]) -> Any:
+        """(layers, width) mean residual over one random position of each prompt, the first left out."""
+        import torch
+
+        device = self.lens.body.device
+        total = None
+        with torch.inference_mode():
+            for item in items:
+                ids = self.tokenizer(self.prompts[item.item_id])["input_ids"]
+                place = 1 + seed_of(self.config.seed, "centre", item.item_id) % (len(ids) - 1)
+                row = torch.tensor([ids[: place + 1]], device=device)
+                read = self.lens.residuals(row, torch.tensor([place], device=device))[:, 0].double()
+                total = read if total is None else total + read
+        return (total / len(items)).float()
 
     def _of_meaning(self, items: Sequence[Item], pivots: Mapping[str, list[int]]) -> dict[str, list[int]]:
         """The best pivots of each item that are no piece of its own words."""
@@ -151,7 +168,9 @@ class _Asked:
         ]
         if own:
             for name, given in bases.items():
-                yield from self._rows(name, own, [i.target for i in own], Suppression(given, self.band))
+                yield from self._rows(
+                    name, own, [i.target for i in own], Suppression(given, self.band, self.centre, skip=1)
+                )
         yield from self._patches(items)
 
     def _rows(self, name: str, items: Sequence[Item], answers: Sequence[str], edit: Any) -> Iterator[dict[str, Any]]:
@@ -162,10 +181,16 @@ class _Asked:
         texts = [answer(word) for word in answers]
         spans = answer_spans(self.tokenizer, [self.prompts[i.item_id] for i in items], texts)
         ids, starts = [s.ids for s in spans], [s.start for s in spans]
-        plain = target_logprobs(self.lens, ids, starts, batch=self.config.batch)
+        keys = [(item.item_id, word) for item, word in zip(items, answers, strict=True)]
+        new = [k for k, key in enumerate(keys) if key not in self.before]
+        if new:
+            part = [ids[k] for k in new], [starts[k] for k in new]
+            plain = target_logprobs(self.lens, *part, batch=self.config.batch)
+            self.before |= dict(zip((keys[k] for k in new), plain.tolist(), strict=True))
         after = target_logprobs(self.lens, ids, starts, edit, batch=self.config.batch)
-        for item, before, now in zip(items, plain.tolist(), after.tolist(), strict=True):
-            yield {"item_id": item.item_id, "intervention": name, "before": before, "change": now - before}
+        for key, now in zip(keys, after.tolist(), strict=True):
+            before = self.before[key]
+            yield {"item_id": key[0], "intervention": name, "before": before, "change": now - before}
 
     def _patches(self, items: Sequence[Item]) -> Iterator[dict[str, Any]]:
         """The source word's residual from the band's first layer on, replaced by that of the concept elsewhere."""

@@ -54,18 +54,29 @@ class Edit(Protocol):
 
 @dataclass(frozen=True)
 class Suppression:
-    """A subspace per row, taken out of the residual at every position."""
+    """A subspace per row, taken out of the residual at every position, or set to its mean there.
+
+    Residuals of real models are far from centred: a few coordinates are so large at every position that taking a random
+    direction to zero spreads them over all others, and any ten directions destroy the answer. Hence `centre`. The first
+    position, which many models use as a sink with a residual like no other, can be left alone.
+    """
 
     bases: Sequence[torch.Tensor]
     """(width, k) orthonormal, one per row"""
     layers: Sequence[int]
+    centre: torch.Tensor | None = None
+    """(all layers, width) residual that stays; None: zero"""
+    skip: int = 0
+    """positions at the beginning that are left alone"""
 
     def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
         own = self.bases[rows]
         widest = max(basis.shape[1] for basis in own)
         # columns of zeros take nothing out, so that rows of unequal rank make one batch
         stacked = torch.stack([torch.nn.functional.pad(b, (0, widest - b.shape[1])) for b in own]).to(hidden.device)
-        inside = torch.einsum("rtw,rwk->rtk", hidden.float(), stacked)
+        around = 0.0 if self.centre is None else self.centre[layer].to(hidden.device).float()
+        inside = torch.einsum("rtw,rwk->rtk", hidden.float() - around, stacked)
+        inside[:, : self.skip] = 0
         return (hidden.float() - torch.einsum("rtk,rwk->rtw", inside, stacked)).to(hidden.dtype)
 
 

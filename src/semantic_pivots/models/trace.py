@@ -2,11 +2,12 @@
 
 The position read is the one that predicts the answer's first content token: the last token of the prompt, or, where the
 tokenizer emits a lone space before the word, that space. Of each layer the top tokens, the entropy and the masses of
-three token sets are kept; layers x positions x vocabulary never exist together.
+token sets are kept; layers x positions x vocabulary never exist together.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,40 @@ def word_tokens(tokenizer: Any, words: Sequence[str]) -> set[int]:
     return {i for i in ids - set(tokenizer.all_special_ids) if tokenizer.decode([i]).strip()}
 
 
+def first_tokens(tokenizer: Any, words: Sequence[str]) -> set[int]:
+    """Ids of the first pieces of the words, with and without a leading space; a lone space is passed over."""
+    if not words:
+        return set()
+    texts = [form for word in words for form in (word, " " + word)]
+    found = set()
+    for row in tokenizer(texts, add_special_tokens=False)["input_ids"]:
+        found |= {next((i for i in row if tokenizer.decode([i]).strip()), -1)}
+    return found - {-1}
+
+
+def prefix_tokens(tokenizer: Any, word: str) -> set[int]:
+    """Ids of tokens that may begin a word (Wendler et al. 2402.10588): those whose text is a prefix of it, with and
+    without a leading space, and the first piece of the word itself, which may be a byte."""
+    prefixes = [space + word[:end] for end in range(1, len(word) + 1) for space in ("", " ")]
+    rows = tokenizer(prefixes, add_special_tokens=False)["input_ids"]
+    whole = {row[0] for row in rows if len(row) == 1 and tokenizer.decode(row).strip()}
+    return whole | first_tokens(tokenizer, [word])
+
+
+def _words_of(items: Sequence[Item], words: pa.Table, languages: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Of each item, the word of its concept in each language: the lexicon's, and the item's own two."""
+    of_concept: dict[str, dict[str, str]] = {}
+    for concept, code, word in zip(*(words[c].to_pylist() for c in ("concept_id", "language", "word")), strict=True):
+        if code in languages:
+            of_concept.setdefault(concept, {}).setdefault(code, word)
+    return {
+        item.item_id: of_concept.get(item.concept_id, {})
+        | {item.target_language: item.target}
+        | {item.source_language: item.source}
+        for item in items
+    }
+
+
 def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
     """Read every item's answer position through the lens (table `trace`).
 
@@ -42,9 +77,8 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
     from semantic_pivots.models.lens import Lens, LensError
     from semantic_pivots.models.load import load
+    from semantic_pivots.models.readouts import readouts
 
-    if tuple(config.lenses) != ("logit",):
-        raise InputError(f"[trace] lenses = {list(config.lenses)}: expected ['logit']")
     items = items_of(inputs.table("items"))
     cases = ask.cases(items, inputs.table("words"), config.shots, config.seed)
     loaded = load(config.model, dtype=config.dtype, cache=config.cache)
@@ -52,12 +86,13 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
         lens = Lens.from_model(loaded.model)
     except LensError as error:
         raise InputError(f"model {config.model}: {error}") from error
+    ways = readouts(lens, loaded.tokenizer, config.lenses)
     sets = _Sets(inputs, items, cases, loaded.tokenizer, config.seed)
     parts = []
     with work.progress(len(cases), "items", "trace") as progress, torch.inference_mode():
         for start in range(0, len(cases), _PART_ITEMS):
             block = cases[start : start + _PART_ITEMS]
-            reader = _Reader(lens, loaded.tokenizer, sets, config)
+            reader = _Reader(lens, ways, loaded.tokenizer, sets, config)
             parts.append(work.part(f"part-{start:06d}", lambda b=block, r=reader: r.read(b)))
             progress.advance(len(block))
     work.note("layers", lens.layers)
@@ -65,7 +100,7 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
 
 class _Sets:
-    """Token sets of every case: source, target, pivots outside both, and another item's pivots."""
+    """Token sets of every case: source, target, pivots outside both, another item's pivots, and those of languages."""
 
     def __init__(self, inputs: Inputs, items: Sequence[Item], cases: Sequence[Case], tokenizer: Any, seed: int):
         self.source = {case.case_id: word_tokens(tokenizer, case.sources) for case in cases}
@@ -73,6 +108,17 @@ class _Sets:
         pivots = inputs.table("pivots")
         self.pivot = self._of(pivots)
         self.null = self._of(shuffled_pivots(pivots, items, seed))
+        self.languages = sorted({code for item in items for code in item.direction})
+        words = _words_of(items, inputs.table("words"), self.languages)
+        self.language, self.elsewhere = {}, {}
+        for item in items:
+            own = words[item.item_id]
+            sets = {code: prefix_tokens(tokenizer, own[code]) if code in own else set() for code in self.languages}
+            shared = {t for t, n in Counter(t for tokens in sets.values() for t in tokens).items() if n > 1}
+            self.language[item.item_id] = {code: tokens - shared for code, tokens in sets.items()}
+            near = self.source[item.item_id] | self.target[item.item_id]
+            further = [own[code] for code in self.languages if code in own and code not in item.direction]
+            self.elsewhere[item.item_id] = first_tokens(tokenizer, further) - near
 
     def _of(self, pivots: pa.Table) -> dict[str, set[int]]:
         found: dict[str, set[int]] = {}
@@ -84,8 +130,8 @@ class _Sets:
 class _Reader:
     """Reads blocks of cases into trace rows."""
 
-    def __init__(self, lens: Any, tokenizer: Any, sets: _Sets, config: TraceConfig):
-        self.lens, self.tokenizer, self.sets, self.config = lens, tokenizer, sets, config
+    def __init__(self, lens: Any, ways: Sequence[Any], tokenizer: Any, sets: _Sets, config: TraceConfig):
+        self.lens, self.ways, self.tokenizer, self.sets, self.config = lens, ways, tokenizer, sets, config
 
     def read(self, cases: Sequence[Case]) -> pa.Table:
         """The trace rows of some cases, in their order."""
@@ -107,14 +153,18 @@ class _Reader:
                 ids[row, : read + 1] = torch.tensor(span.ids[: read + 1])
             device = self.lens.body.device
             residuals = self.lens.residuals(ids.to(device), torch.tensor(reads[block], device=device))
-            layers = [self._layer(cases[block], self.lens.decode(rows), k) for k, rows in enumerate(residuals)]
-            tables.extend(layers)
+            for way in self.ways:
+                tables += [
+                    self._layer(cases[block], way.read(k, rows), k, way.name) for k, rows in enumerate(residuals)
+                ]
         table = pa.concat_tables(tables)
         order = {case.case_id: i for i, case in enumerate(cases)}
-        keys = [(order[i], k) for i, k in zip(table["item_id"].to_pylist(), table["layer"].to_pylist(), strict=True)]
+        place = {way.name: i for i, way in enumerate(self.ways)}
+        columns = (table[name].to_pylist() for name in ("item_id", "lens", "layer"))
+        keys = [(order[i], place[lens], k) for i, lens, k in zip(*columns, strict=True)]
         return table.take(pa.array(sorted(range(len(keys)), key=keys.__getitem__)))
 
-    def _layer(self, cases: Sequence[Case], logits: Any, layer: int) -> pa.Table:
+    def _layer(self, cases: Sequence[Case], logits: Any, layer: int, lens: str) -> pa.Table:
         import torch
 
         log_probs = torch.log_softmax(logits.float(), dim=-1)
@@ -130,9 +180,20 @@ class _Reader:
             return pa.array(values, pa.float32())
 
         count = len(cases)
+        sets = self.sets
+        masses = [
+            [float(probs[row, sorted(own)].sum()) if own else 0.0 for own in sets.language[case.case_id].values()]
+            for row, case in enumerate(cases)
+        ]
+        first = top.indices[:, 0].tolist()
+        spoken = [
+            next((code for code, own in sets.language[case.case_id].items() if token in own), "")
+            for token, case in zip(first, cases, strict=True)
+        ]
+        elsewhere = [token in sets.elsewhere[case.case_id] for token, case in zip(first, cases, strict=True)]
         columns = {
             "item_id": [case.case_id for case in cases],
-            "lens": ["logit"] * count,
+            "lens": [lens] * count,
             "layer": pa.array([layer] * count, pa.int32()),
             "top_ids": pa.array(top.indices.tolist(), pa.list_(pa.int32())),
             "top_probs": pa.array(np.asarray(top.values.tolist(), np.float32).tolist(), pa.list_(pa.float32())),
@@ -141,5 +202,9 @@ class _Reader:
             "mass_target": mass(self.sets.target),
             "mass_pivot": mass(self.sets.pivot),
             "mass_pivot_null": mass(self.sets.null),
+            "languages": [sets.languages] * count,
+            "mass_languages": pa.array(masses, pa.list_(pa.float32())),
+            "top_language": spoken,
+            "off_target_correct": elsewhere,
         }
         return pa.table(columns, schema=SCHEMAS["trace"])

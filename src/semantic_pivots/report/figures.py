@@ -29,13 +29,21 @@ from semantic_pivots.report.panel import (
 from semantic_pivots.statistics import wilson
 
 EXAMPLES = 12
-MASSES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null")
 MASS_NAMES = {
     "mass_source": "source word",
     "mass_pivot": "pivots",
     "mass_target": "target word",
     "mass_pivot_null": "another pair's pivots (null)",
 }
+_LANGUAGE, _ASTRAY = "mass_language:", "share: the surest token begins the word in a further language"
+_MASSES_READ = (
+    "What the model would answer if it stopped after each layer: the mean probability of the first tokens of the "
+    "source word, of the pair's pivots, and of the target word. Bands are 95 % intervals over items."
+)
+_LANGUAGES_READ = (
+    "The mean probability of tokens that may begin the concept's word in one language alone, by language (with the "
+    "source and target of each direction among them), and how often the surest token begins it in a further one."
+)
 
 
 def sample(identifiers: Sequence[str], count: int) -> list[str]:
@@ -187,15 +195,22 @@ def trace_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Pane
     rows = sorted(trace_summary.to_pylist(), key=direction_order(languages))
     panels = []
     for lens in unique(r["lens"] for r in rows):
-        mine = [r for r in rows if r["lens"] == lens and r["quantity"] in MASSES]
-        for pooled in (True, False):
-            part = [r for r in mine if is_pooled(r) == pooled]
-            if part:
-                panels.append(_mass_curves(part, lens, pooled))
+        own = [r for r in rows if r["lens"] == lens]
+        spoken = unique(r["quantity"] for r in own if r["quantity"].startswith(_LANGUAGE))
+        in_languages = {q: f"{q.removeprefix(_LANGUAGE)} word" for q in spoken} | {"off_target_correct": _ASTRAY}
+        for names, title, reading in (
+            (MASS_NAMES, "Probability mass by layer", _MASSES_READ),
+            (in_languages, "Languages by layer", _LANGUAGES_READ),
+        ):
+            for pooled in (True, False):
+                part = [r for r in own if r["quantity"] in names and is_pooled(r) == pooled]
+                if part:
+                    where = "all directions" if pooled else "per direction"
+                    panels.append(_mass_curves(part, names, f"{title}, {where} ({lens} lens)", reading, pooled))
     return panels
 
 
-def _mass_curves(rows: list[dict], lens: str, pooled: bool) -> Panel:
+def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, reading: str, pooled: bool) -> Panel:
     names = unique(direction(r) for r in rows)
     columns = 1 if pooled else min(3, len(names))
     lines = math.ceil(len(names) / columns)
@@ -209,13 +224,13 @@ def _mass_curves(rows: list[dict], lens: str, pooled: bool) -> Panel:
         vertical_spacing=min(0.09, 0.3 / lines),
     )
     for place, name in enumerate(names):
-        for quantity in MASSES:
+        for index, quantity in enumerate(quantities):
             points = sorted(
                 (r for r in rows if direction(r) == name and r["quantity"] == quantity), key=lambda r: r["layer"]
             )
             if not points:
                 continue
-            for trace in _band(points, quantity, place == 0):
+            for trace in _band(points, quantity, quantities[quantity], index, place == 0):
                 figure.add_trace(trace, row=place // columns + 1, col=place % columns + 1)
     height = 430 if pooled else 90 + 190 * lines
     top = 84
@@ -226,28 +241,21 @@ def _mass_curves(rows: list[dict], lens: str, pooled: bool) -> Panel:
     figure.update_layout(margin={"t": top}, legend={"y": 1 + (2 if pooled else 36) / inside})
     if not pooled:
         figure.update_annotations(font={"size": 13})
+    order = list(quantities)
     table = Numbers(
         ("direction", "layer", "mass of", "value [95 %]", "n", "signature"),
         tuple(
-            (direction(r), r["layer"], MASS_NAMES[r["quantity"]], interval(r), r["n"], r["signature"])
-            for r in sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], MASSES.index(r["quantity"])))
+            (direction(r), r["layer"], quantities[r["quantity"]], interval(r), r["n"], r["signature"])
+            for r in sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], order.index(r["quantity"])))
         ),
     )
-    where = "all directions" if pooled else "per direction"
-    return Panel(
-        f"Probability mass by layer, {where} ({lens} lens)",
-        "What the model would answer if it stopped after each layer: the mean probability of the first tokens of the "
-        "source word, of the pair's pivots, and of the target word. Bands are 95 % intervals over items.",
-        table,
-        figure,
-        wide=not pooled,
-    )
+    return Panel(title, reading, table, figure, wide=not pooled)
 
 
-def _band(points: list[dict], quantity: str, in_legend: bool) -> list[go.Scatter]:
+def _band(points: list[dict], quantity: str, name: str, index: int, in_legend: bool) -> list[go.Scatter]:
     """A line and its interval band; values are kept above 1e-7 so that a logarithmic axis can show them."""
     layers, floor = [p["layer"] for p in points], 1e-7
-    ink = colour(quantity, 0)
+    ink = colour(quantity, index)
     fill = f"rgba({int(ink[1:3], 16)},{int(ink[3:5], 16)},{int(ink[5:7], 16)},0.2)"
     edge = [max(p["high"], floor) for p in points] + [max(p["low"], floor) for p in reversed(points)]
     band = go.Scatter(
@@ -266,12 +274,12 @@ def _band(points: list[dict], quantity: str, in_legend: bool) -> list[go.Scatter
         y=[max(p["value"], floor) for p in points],
         mode="lines",
         line={"color": ink, "width": 2, "dash": "dot" if quantity == "mass_pivot_null" else "solid"},
-        name=MASS_NAMES[quantity],
+        name=name,
         legendgroup=quantity,
         showlegend=in_legend,
         customdata=[[p["value"], p["low"], p["high"], p["n"]] for p in points],
         hovertemplate="layer %{x}: %{customdata[0]:.4g} [%{customdata[1]:.4g}, %{customdata[2]:.4g}], "
-        "n = %{customdata[3]}<extra>" + MASS_NAMES[quantity] + "</extra>",
+        "n = %{customdata[3]}<extra>" + name + "</extra>",
     )
     return [band, line]
 

@@ -18,7 +18,6 @@ from semantic_pivots.statistics import seed_of
 from semantic_pivots.training.planted_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trained
 from semantic_pivots.training.worlds import BRIDGED, DIRECT, Concept, Planted
 
-_RIDGE = 1e-2
 _CONFIDENCE_STRATA = 10
 
 
@@ -69,6 +68,8 @@ def _tuned_maps(it: Trained, lens: Any) -> list[Any]:
     """
     import torch
 
+    from semantic_pivots.models.readouts import ridge
+
     drawn = Random(seed_of(it.planted.world.seed, "tuned")).sample(it.planted.documents, 1000)
     rows = [ids for ids in it.tokenizer([d["text"] for d in drawn])["input_ids"] if len(ids) > 2]
     generator = Random(0)
@@ -79,16 +80,7 @@ def _tuned_maps(it: Trained, lens: Any) -> list[Any]:
             blocks.append(lens.residuals(*_padded(block)))
         samples = torch.cat(blocks, 1).double()
     last = samples[-1]
-    return [_ridge(layer, last).float() for layer in samples]
-
-
-def _ridge(x: Any, y: Any) -> Any:
-    import torch
-
-    with_one = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)
-    gram = with_one.T @ with_one
-    scale = float(gram.diagonal().mean())
-    return torch.linalg.solve(gram + _RIDGE * scale * torch.eye(len(gram), dtype=x.dtype), with_one.T @ y)
+    return [ridge(layer, last).float() for layer in samples]
 
 
 def _mapped(x: Any, weights: Any) -> Any:
@@ -179,6 +171,8 @@ def _probe(it: Trained) -> list[Figure]:
     all concepts. Half of the concepts fit it, a quarter chooses the layer, a quarter is read."""
     import torch
 
+    from semantic_pivots.models.readouts import ridge
+
     source = it.planted.world.languages[0]
     concepts = [*it.planted.of(DIRECT), *it.planted.of(BRIDGED)]
     found = traces(it, concepts)
@@ -190,7 +184,7 @@ def _probe(it: Trained) -> list[Figure]:
     fitted, chosen, held = order[:half], order[half : half + quarter], order[half + quarter :]
 
     def right(layer: Any, rows: Any) -> np.ndarray:
-        guess = _mapped(layer[rows], _ridge(layer[fitted], wanted[fitted]))
+        guess = _mapped(layer[rows], ridge(layer[fitted], wanted[fitted]))
         nearest = torch.nn.functional.cosine_similarity(guess[:, None], wanted[None], dim=-1).argmax(1)
         return (nearest == rows).numpy()
 

@@ -1,0 +1,273 @@
+"""Ways to read a residual as a distribution over words: the logit lens, a tuned lens, an identity prompt.
+
+Every readout takes the rows of one layer that a `Lens` gathered and gives logits; the last layer reads the same under
+all of them. A tuned lens (Belrose et al. 2303.08112) maps a layer's residual to the last layer's by an affine map of
+its own; a patchscope (Ghandeharioun et al. 2401.06102) puts the residual into a prompt that asks for repetition and
+lets the rest of the model say what it finds there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.models.intervene import Patch, edited
+from semantic_pivots.models.lens import Lens
+
+LOGIT, PATCHSCOPE, TUNED = "logit", "patchscope", "tuned:"
+_IDENTITY = "cat -> cat\n1135 -> 1135\nhello -> hello\n?"
+_RIDGE = 1e-2
+_FILES = ("translators.safetensors", "lens.json")
+
+
+class Readout(Protocol):
+    """One way to read."""
+
+    name: str
+
+    def read(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+        """(rows, vocabulary) logits of the (rows, width) residuals after a layer."""
+        ...
+
+
+class Logit:
+    """The model's own final norm and head on the residual as it is."""
+
+    name = LOGIT
+
+    def __init__(self, lens: Lens):
+        self.lens = lens
+
+    def read(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+        return self.lens.decode(rows)
+
+
+class Tuned:
+    """An affine map per layer before the head: h + h Wᵀ + b.
+
+    Attributes:
+        weights: (layers - 1, width, width) float32.
+        biases: (layers - 1, width) float32.
+    """
+
+    def __init__(self, lens: Lens, weights: torch.Tensor, biases: torch.Tensor, name: str = "tuned"):
+        expected = (lens.layers - 1, lens.body.width, lens.body.width)
+        if tuple(weights.shape) != expected or tuple(biases.shape) != expected[:2]:
+            raise InputError(
+                f"tuned lens {name}: maps of shape {tuple(weights.shape)}, expected {expected} for this model "
+                "(layers but the last, width, width)"
+            )
+        self.lens, self.weights, self.biases, self.name = lens, weights, biases, name
+
+    def read(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+        if layer < len(self.weights):
+            weight, bias = (part[layer].to(rows.device) for part in (self.weights, self.biases))
+            rows = (rows.float() + rows.float() @ weight.T + bias).to(rows.dtype)
+        return self.lens.decode(rows)
+
+    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Write translators.safetensors and lens.json (the facts) into a folder, each whole or absent."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {"weights": self.weights.contiguous(), "biases": self.biases.contiguous()}
+        for name, write in (
+            (_FILES[0], lambda path: save_file(tensors, path)),
+            (_FILES[1], lambda path: path.write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")),
+        ):
+            temporary = folder / f".{name}.tmp"
+            write(temporary)
+            os.replace(temporary, folder / name)
+
+
+class Patchscope:
+    """The residual, put behind the same layer at the last token of an identity prompt, as the model goes on with it."""
+
+    name = PATCHSCOPE
+
+    def __init__(self, lens: Lens, tokenizer: Any):
+        self.lens = lens
+        self.prompt = tokenizer(_IDENTITY, add_special_tokens=True)["input_ids"]
+
+    def read(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+        if layer == self.lens.layers - 1:
+            return self.lens.decode(rows)
+        ids = torch.tensor([self.prompt] * len(rows), device=rows.device)
+        place = len(self.prompt) - 1
+        values = rows[None].expand(layer + 1, *rows.shape)
+        with edited(self.lens, Patch([place] * len(rows), values, [layer])):
+            hidden = self.lens.body.hidden(ids)
+        return self.lens.body.logits(hidden[:, place])
+
+
+def readouts(lens: Lens, tokenizer: Any, names: Sequence[str]) -> list[Readout]:
+    """The readouts of these names: `logit`, `patchscope`, or `tuned:FOLDER`.
+
+    Raises:
+        InputError: an unknown name, or a folder without a tuned lens of this model.
+    """
+    made: list[Readout] = []
+    for name in names:
+        if name == LOGIT:
+            made.append(Logit(lens))
+        elif name == PATCHSCOPE:
+            made.append(Patchscope(lens, tokenizer))
+        elif name.startswith(TUNED):
+            made.append(load_tuned(lens, Path(name.removeprefix(TUNED))))
+        else:
+            raise InputError(f"[trace] lenses: unknown lens {name!r}; expected logit, patchscope or tuned:FOLDER")
+    return made
+
+
+def load_tuned(lens: Lens, folder: Path) -> Tuned:
+    """A tuned lens of this project, or one of the tuned-lens package (config.json and params.pt).
+
+    The latter counts its maps from the embedding on, so its map k + 1 reads what block k wrote.
+
+    Raises:
+        InputError: no such lens in the folder, or one of another model.
+    """
+    if (folder / _FILES[0]).is_file():
+        from safetensors.torch import load_file
+
+        kept = load_file(folder / _FILES[0])
+        return Tuned(lens, kept["weights"], kept["biases"], TUNED + folder.name)
+    if (folder / "params.pt").is_file():
+        kept = torch.load(folder / "params.pt", map_location="cpu", weights_only=True)
+        count = 1 + max((int(key.split(".")[0]) for key in kept if key.split(".")[0].isdigit()), default=-1)
+        if count < 1 or f"{count - 1}.weight" not in kept:
+            raise InputError(f"tuned lens {folder / 'params.pt'}: expected keys such as 0.weight and 0.bias")
+        rows = range(1, count)
+        weights = torch.stack([kept[f"{k}.weight"].float() for k in rows]) if count > 1 else torch.zeros(0, 0, 0)
+        biases = torch.stack([kept[f"{k}.bias"].float() for k in rows]) if count > 1 else torch.zeros(0, 0)
+        return Tuned(lens, weights, biases, TUNED + folder.name)
+    raise InputError(
+        f"tuned lens {folder}: expected {_FILES[0]} (pivots lens train) or params.pt (the tuned-lens package)"
+    )
+
+
+def ridge(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """(width + 1, width) affine map of x to y, both (rows, width), by ridge regression; the last row is the bias."""
+    with_one = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)
+    gram = with_one.T @ with_one
+    penalty = _RIDGE * float(gram.diagonal().mean()) * torch.eye(len(gram), dtype=x.dtype)
+    return torch.linalg.solve(gram + penalty, with_one.T @ y)
+
+
+def fit_tuned(
+    lens: Lens, samples: torch.Tensor, steps: int = 100, rate: float = 1e-3, batch: int = 64, seed: int = 0
+) -> tuple[Tuned, list[dict[str, float]]]:
+    """A tuned lens from residuals: per layer the ridge map to the last layer, or better ones by descent.
+
+    Descent is Adam's on KL(last layer || lens), from the ridge map and from the identity with equal steps; of all, the
+    map with the least KL on the last quarter of the rows, which nothing is fitted to, is kept. So on these rows a tuned
+    lens is never worse than the logit lens.
+
+    Args:
+        lens: the model, whose head is held fixed.
+        samples: (layers, rows, width) residuals at random positions of a corpus.
+        steps: of descent; 0: none.
+        rate: learning rate.
+        batch: rows of one step.
+        seed: order of the rows.
+
+    Returns:
+        The lens, and per layer the held-out KL in nats of logit lens, ridge map and kept map.
+    """
+    rows = samples.shape[1]
+    held = slice(rows - rows // 4, rows)
+    fitted = samples[:, : rows - rows // 4]
+    last = samples[-1]
+    generator = torch.Generator().manual_seed(seed)
+    maps, facts = [], []
+    for layer in range(lens.layers - 1):
+        x, y = fitted[layer].double().cpu(), fitted[-1].double().cpu()
+        solved = ridge(x, y).float()
+        width = x.shape[1]
+        identity = torch.zeros(width, width), torch.zeros(width)
+        closed = (solved[:-1].T - torch.eye(width)).contiguous(), solved[-1].clone()
+        candidates = {"logit": identity, "ridge": closed}
+        if steps:
+            candidates |= {
+                f"descent from {name}": _descend(lens, *start, fitted[layer], fitted[-1], steps, rate, batch, generator)
+                for name, start in (("logit", identity), ("ridge", closed))
+            }
+        losses = {name: _kl(lens, *pair, samples[layer, held], last[held], batch) for name, pair in candidates.items()}
+        best = min(losses, key=lambda name: losses[name])
+        maps.append(candidates[best])
+        facts.append({"layer": float(layer), "logit": losses["logit"], "ridge": losses["ridge"], "kept": losses[best]})
+    weights, biases = (torch.stack([pair[k] for pair in maps]) for k in (0, 1))
+    return Tuned(lens, weights, biases), facts
+
+
+def _descend(
+    lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor,
+    steps: int, rate: float, batch: int, generator: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    weight, bias = (part.clone().to(x.device).requires_grad_(True) for part in (weight, bias))
+    optimiser = torch.optim.Adam([weight, bias], lr=rate)
+    for _ in range(steps):
+        chosen = torch.randint(len(x), (min(batch, len(x)),), generator=generator)
+        optimiser.zero_grad()
+        loss = _divergence(lens, weight, bias, x[chosen], y[chosen])
+        loss.backward()
+        optimiser.step()
+    return weight.detach().cpu(), bias.detach().cpu()
+
+
+def _divergence(lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        wanted = torch.log_softmax(lens.decode(y).float(), -1)
+    mapped = (x.float() + x.float() @ weight.T + bias).to(x.dtype)
+    read = torch.log_softmax(lens.decode(mapped).float(), -1)
+    return torch.nn.functional.kl_div(read, wanted, log_target=True, reduction="batchmean")
+
+
+@torch.no_grad()
+def _kl(lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor, batch: int) -> float:
+    weight, bias = weight.to(x.device), bias.to(x.device)
+    total = 0.0
+    for first in range(0, len(x), batch):
+        part = slice(first, first + batch)
+        total += float(_divergence(lens, weight, bias, x[part], y[part])) * len(x[part])
+    return total / max(len(x), 1)
+
+
+@torch.no_grad()
+def sampled_residuals(
+    lens: Lens, tokenizer: Any, texts: Sequence[str], rows: int, length: int = 128, seed: int = 0, batch: int = 16
+) -> torch.Tensor:
+    """(layers, rows, width) residuals, one random position of each of the first texts that hold two tokens or more.
+
+    Raises:
+        InputError: fewer texts than rows.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def prefixes() -> Iterator[list[int]]:
+        for text in texts:
+            ids = tokenizer(text[: 8 * length], truncation=True, max_length=length)["input_ids"]
+            if len(ids) > 1:
+                yield ids[: int(torch.randint(2, len(ids) + 1, (1,), generator=generator))]
+
+    wanted = [ids for _, ids in zip(range(rows), prefixes(), strict=False)]
+    if len(wanted) < rows:
+        raise InputError(f"{rows:,} residuals asked for, {len(wanted):,} texts hold two tokens; give more documents")
+    # Rows of like length share a batch; the order of the rows is kept.
+    order = sorted(range(rows), key=lambda k: len(wanted[k]))
+    found: list[torch.Tensor] = [torch.empty(0)] * rows
+    for first in range(0, rows, batch):
+        block = order[first : first + batch]
+        longest = max(len(wanted[k]) for k in block)
+        ids = torch.tensor([wanted[k] + wanted[k][-1:] * (longest - len(wanted[k])) for k in block])
+        places = torch.tensor([len(wanted[k]) - 1 for k in block])
+        read = lens.residuals(ids.to(lens.body.device), places.to(lens.body.device))
+        for column, k in enumerate(block):
+            found[k] = read[:, column]
+    return torch.stack(found, 1)
