@@ -215,6 +215,7 @@ class InterveneConfig:
     shots: int = 5
     """translations shown before the question"""
     items_per_direction: int = 20
+    """items drawn from each direction; 0: all of them"""
     first: float = 0.33
     """first layer that is changed, as a share of the model's depth"""
     last: float = 0.67

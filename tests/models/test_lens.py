@@ -5,6 +5,7 @@ import torch
 import transformers
 
 from semantic_pivots.models.lens import Lens, LensError
+from tests.models.tiny import tokenizer
 
 COMMON = {
     "vocab_size": 128,
@@ -152,3 +153,57 @@ def test_a_wrong_tail_is_refused():
     model.model.forward = scaled
     with pytest.raises(LensError, match="differs from the model's logits"):
         Lens.from_model(model)
+
+
+SIDE = {"layers": 3, "attention_heads": 4, "ffn_dim": 48}
+OTHERS = {
+    "t5": {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0},
+    "mt5": {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0},
+    "mbart": {
+        **{f"{part}_{key}": value for part in ("encoder", "decoder") for key, value in SIDE.items()},
+        "d_model": 32,
+        "decoder_start_token_id": 2,
+    },
+    "xlm-roberta": {},
+    "bert": {},
+}
+
+
+@pytest.mark.parametrize("family", OTHERS)
+@torch.inference_mode()
+def test_encoder_decoders_and_masked_models_are_read_where_they_answer(family):
+    """An encoder-decoder at its decoder's start token, a masked model at the mask; padding changes nothing."""
+    kept = {key: value for key, value in COMMON.items() if key != "num_hidden_layers" or "t5" not in family}
+    config = transformers.AutoConfig.for_model(family, **{**kept, **OTHERS[family]})
+    torch.manual_seed(4)
+    kind = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForMaskedLM
+    model = kind.from_config(config).eval()
+    lens = Lens.from_model(model)
+    assert lens.kind == ("encoder-decoder" if config.is_encoder_decoder else "masked")
+    places, mask = torch.tensor([8, 4, 6]), torch.ones(3, 9, dtype=torch.long)
+    for row, place in enumerate(places):
+        mask[row, place + 1 :] = 0
+    rows = lens.residuals(IDS, places, mask)
+    assert rows.shape[0] == lens.layers
+    for row, place in enumerate(places.tolist()):
+        ids = IDS[row : row + 1, : place + 1]
+        if lens.kind == "masked":
+            expected = model(input_ids=ids).logits[0, place]
+        else:
+            expected = model(input_ids=ids, decoder_input_ids=torch.tensor([[config.decoder_start_token_id]])).logits[
+                0, 0
+            ]
+        torch.testing.assert_close(lens.decode(rows[-1])[row], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_question_ends_where_the_model_answers():
+    fast = tokenizer("byte-level")
+    lens = Lens.from_model(tiny("gpt2"))
+    ids, places, mask = lens.question(fast, ["the sun:", "the"])
+    assert [row[: place + 1].tolist() for row, place in zip(ids, places, strict=True)] == fast(["the sun:", "the"])[
+        "input_ids"
+    ]
+    assert mask.sum(1).tolist() == (places + 1).tolist()
+    lens.kind = "masked"
+    with pytest.raises(LensError, match="mask"):
+        lens.question(fast, ["the"])

@@ -1,9 +1,9 @@
 """The stage that changes the residual stream and reads what becomes of the answer: causes, where a trace shows company.
 
 Suppression (of a pair's pivots in the middle layers, to their mean over prompts) asks whether the pivots carry the
-answer; it counts against as many random directions and against another pair's pivots. Patching (the source word's residual, from a layer on, by the
-mean over the concept's words in other languages) asks whether what is carried there is the concept (Dumas et al.
-2411.08745); it counts against one other language and against another concept.
+answer; it counts against as many random directions and against another pair's pivots. Patching (the source word's
+residual, from a layer on, by the mean over the concept's words in other languages) asks whether what is carried there
+is the concept (Dumas et al. 2411.08745); it counts against one other language and against another concept.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _chosen(items: Sequence[Item], inputs: Inputs, config: InterveneConfig) -> l
         for members in by_direction.values()
         for item in sorted(
             members, key=lambda i: (i.item_id not in with_pivots, seed_of(config.seed, "intervene", i.item_id))
-        )[: config.items_per_direction]
+        )[: config.items_per_direction or None]
     ]
 
 

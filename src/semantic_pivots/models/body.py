@@ -24,14 +24,27 @@ class _Hidden(BaseModelOutputWithPast):
             raise AttributeError(name)
 
 
+def decoder_of(model: Any) -> Any:
+    """The stack below a model's head: the decoder, or a masked language model's encoder; None where there is none."""
+    if masked(model):
+        return model.base_model
+    return model.get_decoder() if hasattr(model, "get_decoder") else None
+
+
+def masked(model: Any) -> bool:
+    """Whether a model fills masks: its class says so, as every one of transformers does."""
+    return "ForMaskedLM" in type(model).__name__
+
+
 class Body:
     """The decoder and the head of one model, called apart."""
 
     def __init__(self, model: Any):
         self.model = model
-        self.decoder = model.get_decoder()
+        self.decoder = decoder_of(model)
         self.device = next(model.parameters()).device
         self.dtype = next(model.parameters()).dtype
+        self._plain: dict[str, Any] = {} if masked(model) else {"use_cache": False}
         self._takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
         config = model.config.get_text_config(decoder=True)
         self.vocabulary = int(getattr(config, "vocab_size", 0) or model.get_output_embeddings().weight.shape[0])
@@ -68,7 +81,9 @@ class Body:
         self.decoder.forward = lambda *args, **kwargs: _Hidden(last_hidden_state=rows)
         try:
             ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=self.device)
-            return self.model(input_ids=ids, use_cache=False).logits[0]
+            if getattr(self.model.config, "is_encoder_decoder", False):
+                return self.model(input_ids=ids[:, :1], decoder_input_ids=ids, use_cache=False).logits[0]
+            return self.model(input_ids=ids, **self._plain).logits[0]
         finally:
             if replaced is None:
                 del self.decoder.forward

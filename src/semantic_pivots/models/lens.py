@@ -1,20 +1,25 @@
-"""The logit lens on any decoder-only model of transformers: residual stream, the model's own final norm and head.
+"""The logit lens on any language model of transformers: residual stream, the model's own final norm and head.
 
 There is no table of architectures. The blocks are the longest ModuleList below the decoder; the tail (final norm, and a
 projection where there is one) is what runs after the last block; the head is the model's own forward with its decoder
 replaced (`models.body`), so caps, scales and biases are the model's. Whether that was right is checked when the lens is
 made: the lens of the last block must equal the model's logits.
+
+Where one reads (`Lens.question`) depends on the kind of model. Causal: the position of the last token of what is asked.
+Encoder-decoder: what is asked goes to the encoder, and the decoder is read at its start token, which predicts the first
+token of the answer. Masked: a mask stands behind what is asked, and is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from semantic_pivots.models.body import Body
+from semantic_pivots.models.body import Body, decoder_of, masked
+from semantic_pivots.models.tokens import prompt_ids
 
 _PROBE = (5, 11, 7, 3)
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15, torch.float16: 0.05}
@@ -28,29 +33,33 @@ class Lens:
     """The lens of one model.
 
     Attributes:
-        layers: number of blocks; layer 0 is the output of the first.
+        layers: number of blocks (of the decoder, where there is an encoder too); layer 0 is the output of the first.
+        kind: "causal", "encoder-decoder" or "masked".
     """
 
     def __init__(self, model: Any, blocks: torch.nn.ModuleList, tail: list[torch.nn.Module]):
         self.body = Body(model)
         self.blocks, self.tail = blocks, tail
         self.layers = len(blocks)
+        self.kind = _kind(model)
 
     @classmethod
     def from_model(cls, model: Any, blocks: str = "") -> Lens:
         """Find a model's blocks and tail, and check the lens of the last block against the model's logits.
 
         Args:
-            model: HF causal language model.
+            model: HF language model: causal, encoder-decoder or masked.
             blocks: dotted name of the block list below the model, where the longest ModuleList is not it.
 
         Raises:
             LensError: no block list, or the invariant fails; names what was found.
         """
-        decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
+        decoder = decoder_of(model)
         if decoder is None:
-            raise LensError(f"{type(model).__name__} has no decoder; expected a causal language model")
+            raise LensError(f"{type(model).__name__} has no decoder; expected a language model")
         lists = {n: m for n, m in decoder.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m)}
+        # the sublayers of a block may be a longer list than the blocks are
+        lists = {n: m for n, m in lists.items() if not any(n.startswith(f"{outer}.") for outer in lists)}
         found = model.get_submodule(blocks) if blocks else max(lists.values(), key=len, default=None)
         if found is None:
             raise LensError(f"{type(decoder).__name__} has no ModuleList of blocks; name it with blocks=")
@@ -63,8 +72,11 @@ class Lens:
         model = self.body.model
         size = min(self.body.vocabulary, 64)
         ids = torch.tensor([[token % size for token in _PROBE]], device=self.body.device)
-        expected = model(input_ids=ids, use_cache=False).logits[0, -1].float()
-        rows = self.residuals(ids, torch.tensor([len(_PROBE) - 1], device=self.body.device))
+        place = torch.tensor([len(_PROBE) - 1], device=self.body.device)
+        options = {} if self.kind == "masked" else {"use_cache": False}
+        out = model(**self._inputs(ids, place, None), **options)
+        expected = out.logits[0, -1].float()
+        rows = self.residuals(ids, place)
         got = self.decode(rows[-1])[0].float()
         bound = _TOLERANCE.get(self.body.dtype, 0.15) * max(1.0, float(expected.abs().max()))
         error = float((got - expected).abs().max())
@@ -75,28 +87,76 @@ class Lens:
                 f"model's logits by {error:.3g}; the tail found was {tail}; pass blocks= to name the block list"
             )
 
-    def residuals(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def question(self, tokenizer: Any, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Token ids (rows, tokens), positions (rows,) and mask (rows, tokens): `residuals` of these read what is next.
+
+        Raises:
+            LensError: a masked model whose tokenizer has no mask.
+        """
+        if self.kind == "masked":
+            if tokenizer.mask_token_id is None:
+                raise LensError(f"{type(self.body.model).__name__} fills masks, and its tokenizer has no mask token")
+            rows = tokenizer([f"{text} {tokenizer.mask_token}" for text in texts])["input_ids"]
+            places = [len(row) - 1 - row[::-1].index(tokenizer.mask_token_id) for row in rows]
+        elif self.kind == "encoder-decoder":
+            rows = tokenizer(list(texts))["input_ids"]
+            places = [len(row) - 1 for row in rows]
+        else:
+            rows = prompt_ids(tokenizer, texts)
+            places = [len(row) - 1 for row in rows]
+        longest = max(map(len, rows))
+        ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+        device = self.body.device
+        return ids.to(device), torch.tensor(places, device=device), mask.to(device)
+
+    def _inputs(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> dict[str, torch.Tensor]:
+        """What an encoder-decoder is called with: the rows up to their positions, and the decoder's start token."""
+        if self.kind != "encoder-decoder":
+            return {"input_ids": ids}
+        config = self.body.model.config
+        start = getattr(config, "decoder_start_token_id", None)
+        start = config.bos_token_id if start is None else start
+        seen = mask if mask is not None else torch.arange(ids.shape[1], device=ids.device) <= positions[:, None]
+        return {
+            "input_ids": ids,
+            "attention_mask": seen.long(),
+            "decoder_input_ids": torch.full((len(ids), 1), int(start or 0), device=ids.device),
+        }
+
+    def _run(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> None:
+        if self.kind == "encoder-decoder":
+            self.body.model(**self._inputs(ids, positions, mask), use_cache=False)
+        elif self.kind == "masked":
+            seen = mask if mask is not None else torch.arange(ids.shape[1], device=ids.device) <= positions[:, None]
+            self.body.decoder(input_ids=ids, attention_mask=seen.long())
+        else:
+            self.body.hidden(ids)
+
+    def residuals(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Residual stream after every block, at one position of each row.
 
         Args:
             ids: (rows, tokens) int64, padded on the right.
-            positions: (rows,) int64.
+            positions: (rows,) int64; of an encoder-decoder, those up to which the encoder sees a row.
+            mask: (rows, tokens), ones where a masked model or an encoder sees; none: up to the position.
 
         Returns:
             (layers, rows, width) in the model's dtype; gathered inside the blocks' hooks, so that no more is kept.
         """
         kept: dict[int, torch.Tensor] = {}
         rows = torch.arange(len(ids), device=ids.device)
+        places = torch.zeros_like(positions) if self.kind == "encoder-decoder" else positions
 
         def keep(layer: int) -> Any:
             def hook(module: Any, arguments: Any, output: Any) -> None:
                 hidden = output[0] if isinstance(output, tuple) else output
-                kept[layer] = hidden[rows, positions].clone()
+                kept[layer] = hidden[rows, places].clone()
 
             return hook
 
         with _hooks([block.register_forward_hook(keep(i)) for i, block in enumerate(self.blocks)]):
-            self.body.hidden(ids)
+            self._run(ids, positions, mask)
         if len(kept) < self.layers:
             kinds = ", ".join(sorted({type(block).__name__ for block in self.blocks}))
             raise LensError(
@@ -129,8 +189,15 @@ class Lens:
         lengths = attention_mask.sum(dim=1)
         if not bool((attention_mask[:, 0] == 1).all()) or bool((positions >= lengths[:, None]).any()):
             raise ValueError("expected rows padded on the right and positions before the padding")
-        columns = [self.residuals(input_ids, positions[:, k]) for k in range(positions.shape[1])]
+        mask = attention_mask if self.kind == "masked" else None
+        columns = [self.residuals(input_ids, positions[:, k], mask) for k in range(positions.shape[1])]
         return torch.stack([torch.stack([self.decode(r).float() for r in c], 1) for c in columns], 2)
+
+
+def _kind(model: Any) -> str:
+    if masked(model):
+        return "masked"
+    return "encoder-decoder" if getattr(model.config, "is_encoder_decoder", False) else "causal"
 
 
 def _tail(model: Any, decoder: Any, blocks: torch.nn.ModuleList) -> list[torch.nn.Module]:
@@ -152,7 +219,7 @@ def _tail(model: Any, decoder: Any, blocks: torch.nn.ModuleList) -> list[torch.n
     size = min(model.get_input_embeddings().weight.shape[0], 64)
     ids = torch.tensor([[token % size for token in _PROBE]], device=next(model.parameters()).device)
     with _hooks(handles), torch.inference_mode():
-        decoder(input_ids=ids, use_cache=False)
+        decoder(input_ids=ids, **({} if masked(model) else {"use_cache": False}))
     nested = {id(child) for module in ran for child in module.modules() if child is not module}
     return [module for module in ran if id(module) not in nested]
 

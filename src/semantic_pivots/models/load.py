@@ -45,7 +45,12 @@ def cache_folder(cache: str = "") -> Path:
 
 
 def load(
-    spec: str, dtype: str = "float32", device: str = "auto", cache: str = "", trust_remote_code: bool = False
+    spec: str,
+    dtype: str = "float32",
+    device: str = "auto",
+    cache: str = "",
+    trust_remote_code: bool = False,
+    readable: bool = False,
 ) -> Loaded:
     """Load a causal language model and its tokenizer.
 
@@ -55,6 +60,7 @@ def load(
         device: a torch device, or auto (the accelerator where there is one).
         cache: folder of converted models.
         trust_remote_code: run the code that a hub repository ships.
+        readable: take encoder-decoders and masked models too, which a lens can read and nothing else here can use.
 
     Raises:
         InputError: the model is missing, has no safetensors, is not a causal language model, or cannot be fetched.
@@ -65,12 +71,12 @@ def load(
     if dtype not in ("float32", "bfloat16", "float16"):
         raise InputError(f"dtype {dtype!r} is not known; expected float32, bfloat16 or float16")
     folder, name, revision = _resolve(spec, cache)
-    _check_causal(folder, spec, trust_remote_code)
+    kind = _check_kind(folder, spec, trust_remote_code, readable)
     if not list(folder.glob("*.safetensors")):
         raise InputError(f"model {spec!r} has no safetensors in {folder}; convert it to safetensors first")
     with quiet():
         try:
-            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            loaded: Any = getattr(transformers, kind).from_pretrained(
                 folder,
                 dtype=getattr(torch, dtype),
                 use_safetensors=True,
@@ -300,9 +306,13 @@ def _convert(parts: list[Path], scratch: Path) -> None:
         tokenizer.save_pretrained(scratch / "model")
 
 
-def _check_causal(folder: Path, spec: str, trust_remote_code: bool) -> None:
-    """Refuse a folder whose architecture is not a causal language model, before its weights are read."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+def _check_kind(folder: Path, spec: str, trust_remote_code: bool, readable: bool) -> str:
+    """The auto class of a folder's architecture; refuses one that is no causal language model before its weights."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    )
 
     path = folder / "config.json"
     try:
@@ -310,6 +320,13 @@ def _check_causal(folder: Path, spec: str, trust_remote_code: bool) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"model {spec!r}: {path} is not readable JSON; download the model again") from error
     kind, architectures = str(config.get("model_type", "")), config.get("architectures") or []
+    if readable:
+        for auto, names in (
+            ("AutoModelForSeq2SeqLM", MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES),
+            ("AutoModelForMaskedLM", MODEL_FOR_MASKED_LM_MAPPING_NAMES),
+        ):
+            if any(a in names.values() for a in architectures):
+                return auto
     causal = any(a in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for a in architectures)
     if architectures and not causal and not (trust_remote_code and "auto_map" in config):
         raise InputError(
@@ -317,6 +334,7 @@ def _check_causal(folder: Path, spec: str, trust_remote_code: bool) -> None:
         )
     if not architectures and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise InputError(f"model {spec!r} has model type {kind!r}, not a causal language model; give one that is")
+    return "AutoModelForCausalLM"
 
 
 def _tokenizer(folder: Path, spec: str, trust_remote_code: bool) -> Any:

@@ -81,7 +81,7 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
     items = items_of(inputs.table("items"))
     cases = ask.cases(items, inputs.table("words"), config.shots, config.seed)
-    loaded = load(config.model, dtype=config.dtype, cache=config.cache)
+    loaded = load(config.model, dtype=config.dtype, cache=config.cache, readable=True)
     try:
         lens = Lens.from_model(loaded.model)
     except LensError as error:
@@ -137,22 +137,25 @@ class _Reader:
         """The trace rows of some cases, in their order."""
         import torch
 
-        from semantic_pivots.models.tokens import answer_spans
-
-        spans = answer_spans(self.tokenizer, [c.prompt for c in cases], [c.answer for c in cases])
-        reads = [
-            s.start - 1 + (not self.tokenizer.decode([s.ids[s.start]]).strip() and s.end > s.start + 1) for s in spans
-        ]
-        longest = max(reads) + 1
+        if self.lens.kind == "causal":
+            rows = self._asked(cases)
+            longest = max(map(len, rows))
+        else:
+            rows, longest = [], self.lens.question(self.tokenizer, [case.prompt for case in cases])[0].shape[1]
         width = max(1, min(len(cases), self.config.batch_tokens // longest))
         tables = []
         for first in range(0, len(cases), width):
             block = slice(first, first + width)
-            ids = torch.zeros((len(cases[block]), max(reads[block]) + 1), dtype=torch.long)
-            for row, (span, read) in enumerate(zip(spans[block], reads[block], strict=True)):
-                ids[row, : read + 1] = torch.tensor(span.ids[: read + 1])
             device = self.lens.body.device
-            residuals = self.lens.residuals(ids.to(device), torch.tensor(reads[block], device=device))
+            if rows:
+                ids = torch.zeros((len(cases[block]), max(map(len, rows[block]))), dtype=torch.long)
+                for row, own in enumerate(rows[block]):
+                    ids[row, : len(own)] = torch.tensor(own)
+                places = torch.tensor([len(own) - 1 for own in rows[block]], device=device)
+                residuals = self.lens.residuals(ids.to(device), places)
+            else:
+                asked = self.lens.question(self.tokenizer, [case.prompt for case in cases[block]])
+                residuals = self.lens.residuals(*asked)
             for way in self.ways:
                 tables += [
                     self._layer(cases[block], way.read(k, rows), k, way.name) for k, rows in enumerate(residuals)
@@ -163,6 +166,14 @@ class _Reader:
         columns = (table[name].to_pylist() for name in ("item_id", "lens", "layer"))
         keys = [(order[i], place[lens], k) for i, lens, k in zip(*columns, strict=True)]
         return table.take(pa.array(sorted(range(len(keys)), key=keys.__getitem__)))
+
+    def _asked(self, cases: Sequence[Case]) -> list[list[int]]:
+        """Token ids of each prompt up to the position that predicts the answer's first content token."""
+        from semantic_pivots.models.tokens import answer_spans
+
+        spans = answer_spans(self.tokenizer, [c.prompt for c in cases], [c.answer for c in cases])
+        lone = [not self.tokenizer.decode([s.ids[s.start]]).strip() and s.end > s.start + 1 for s in spans]
+        return [s.ids[: s.start + space] for s, space in zip(spans, lone, strict=True)]
 
     def _layer(self, cases: Sequence[Case], logits: Any, layer: int, lens: str) -> pa.Table:
         import torch
