@@ -130,14 +130,14 @@ class _Asked:
         import torch
 
         device = self.lens.body.device
-        total = None
+        total: Any = 0.0
         with torch.inference_mode():
             for item in items:
                 ids = self.tokenizer(self.prompts[item.item_id])["input_ids"]
                 place = 1 + seed_of(self.config.seed, "centre", item.item_id) % (len(ids) - 1)
                 row = torch.tensor([ids[: place + 1]], device=device)
                 read = self.lens.residuals(row, torch.tensor([place], device=device))[:, 0].double()
-                total = read if total is None else total + read
+                total = total + read
         return (total / len(items)).float()
 
     def _of_meaning(self, items: Sequence[Item], pivots: Mapping[str, list[int]]) -> dict[str, list[int]]:
