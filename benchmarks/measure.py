@@ -1,8 +1,9 @@
-"""What the benchmarks of the corpus share: time, memory, the words that are asked for."""
+"""What the benchmarks share: time, memory, the words that are asked for."""
 
 from __future__ import annotations
 
 import collections
+import gc
 import pickle
 import random
 import re
@@ -73,6 +74,26 @@ def peak_of(call: str, *arguments: object) -> tuple[float, str]:
 def own_peak() -> float:
     """Peak resident MB of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class PeakMemory:
+    """Bytes of resident memory above the start of a block, at its highest (Linux)."""
+
+    def __enter__(self) -> PeakMemory:
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")
+        self._before = _status("VmRSS")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bytes = _status("VmHWM") - self._before
+
+
+def _status(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {name}")
 
 
 @numba.njit(cache=True)

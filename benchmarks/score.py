@@ -10,16 +10,15 @@ is for the first. `python -m benchmarks.score [gemma|smollm2] [--items N] [--slo
 from __future__ import annotations
 
 import argparse
-import gc
 import time
 import warnings
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 
 from benchmarks import emit
+from benchmarks.measure import PeakMemory
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.lexicon.benchmark import keep_concepts, make_items
 from semantic_pivots.lexicon.build import lexicon_path, lexicon_tables, read_lexicon
@@ -37,8 +36,8 @@ POOL, DRAWS, SHOTS, SEED = 8, 5, 5, 0
 _MEGABYTE = 1_000_000
 
 
-def requests(concepts: int, pool: int) -> tuple[list[str], list[str]]:
-    """Prompts and answers of `concepts` items in each of two directions, as the stage asks them."""
+def items_and_words(concepts: int) -> tuple[list[Item], Any]:
+    """`concepts` items of CLWTD-open in each of two directions, and the table `words`."""
     config = BenchmarkConfig(seed=SEED)
     rows = read_lexicon(lexicon_path("clwtd-open"), config.languages)
     made = lexicon_tables(rows, LexiconConfig().languages, "", "")
@@ -47,12 +46,14 @@ def requests(concepts: int, pool: int) -> tuple[list[str], list[str]]:
         words.setdefault(row["concept_id"], {})[row["language"]] = row["word"]
     pos = {row["concept_id"]: row["pos"] for row in made["concepts"].to_pylist()}
     kept = keep_concepts(list(words), concepts, SEED)
-    items: list[Item] = [
-        item
-        for item in items_of(from_rows("items", make_items(words, pos, kept, config)))
-        if item.direction in (("en", "fr"), ("ja", "zh"))
-    ]
-    known = shots_by_direction(made["words"], (item.direction for item in items), SEED)
+    items = items_of(from_rows("items", make_items(words, pos, kept, config)))
+    return [item for item in items if item.direction in (("en", "fr"), ("ja", "zh"))], made["words"]
+
+
+def requests(concepts: int, pool: int) -> tuple[list[str], list[str]]:
+    """Prompts and answers of `concepts` items in each of two directions, as the stage asks them."""
+    items, words = items_and_words(concepts)
+    known = shots_by_direction(words, (item.direction for item in items), SEED)
     prompts, answers = [], []
     for item in items:
         for _, shots in known[item.direction].draws_of(item, DRAWS, SHOTS, pool):
@@ -94,26 +95,6 @@ def harness(model: Any, tokenizer: Any, prompts: list[str], answers: list[str], 
     begun = time.perf_counter()
     found = backend.loglikelihood(asked, disable_tqdm=True)
     return np.array([value for value, _ in found]), time.perf_counter() - begun
-
-
-class PeakMemory:
-    """Bytes of resident memory above the start of a block, at its highest (Linux)."""
-
-    def __enter__(self) -> PeakMemory:
-        gc.collect()
-        Path("/proc/self/clear_refs").write_text("5")
-        self._before = _status("VmRSS")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bytes = _status("VmHWM") - self._before
-
-
-def _status(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name + ":"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/self/status has no {name}")
 
 
 def measure(which: str, concepts: int, slow: int) -> None:

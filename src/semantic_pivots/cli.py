@@ -110,13 +110,16 @@ def explain(
     out: Annotated[Path, typer.Option(help="heatmap's files, without ending")] = Path("explain"),
     shots: Annotated[int, typer.Option(help="translations shown before the word")] = 5,
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
+    run: Annotated[
+        Path | None, typer.Option(help="run of a study, such as runs/demo: the pivots that it found are marked")
+    ] = None,
 ) -> None:
     """Show layer by layer what a model would answer on its way to a translation; writes a heatmap too."""
     from rich.console import Console
 
     from semantic_pivots.commands import explain as room
 
-    found = room.explain(model, source_language, word, target_language, shots, dtype)
+    found = room.explain(model, source_language, word, target_language, shots, dtype, run=run)
     console = Console()
     console.print(room.table(found, console.width))
     for path in room.write_heatmap(found, out):

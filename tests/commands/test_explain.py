@@ -1,3 +1,4 @@
+import polars
 import pytest
 import torch
 from rich.console import Console
@@ -41,3 +42,24 @@ def test_shots_show_nothing_of_the_word(model):
 def test_an_unknown_language_is_told(model):
     with pytest.raises(InputError, match="did you mean 'fr'"):
         explain(model, "en", "dog", "french")
+
+
+def test_pivots_of_a_run_and_words_of_further_languages_are_marked(model, tmp_path):
+    plain = explain(model, "en", "dog", "fr")
+    shown = [token for step in plain.steps for token, kind in zip(step.tokens, step.kinds, strict=True) if not kind]
+    item = {"item_id": "i", "source_language": "en", "target_language": "fr", "source": "dog"}
+    row = {"item_id": "i", "token": 0, "text": f" {shown[0]}", "rank": 0, "measure": "min", "value": 1.0}
+    for stage, name, rows in (
+        ("benchmark", "items", [item]),
+        ("discover", "pivots", [row | {"surplus_source": 1.0, "surplus_target": 1.0}]),
+    ):
+        (tmp_path / stage).mkdir()
+        polars.DataFrame(rows).write_parquet(tmp_path / stage / f"{name}.parquet")
+    marked = explain(model, "en", "dog", "fr", run=tmp_path)
+    kinds = {t: k for step in marked.steps for t, k in zip(step.tokens, step.kinds, strict=True)}
+    assert kinds[shown[0]] == "pivot"
+    assert all(k != "pivot" for t, k in kinds.items() if t != shown[0])
+    with pytest.raises(InputError, match="no pivots of en cat to fr; it has those of dog"):
+        explain(model, "en", "cat", "fr", run=tmp_path)
+    with pytest.raises(InputError, match="expected the run of a study"):
+        explain(model, "en", "dog", "fr", run=tmp_path / "none")

@@ -11,7 +11,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.statistics import seed_of
 
 _SHOWN = 5
-_MARKS = {"source": "◀", "target": "●", "": " "}
+_MARKS = {"source": "◀", "target": "●", "elsewhere": "○", "pivot": "◆", "": " "}
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Step:
     tokens: list[str]
     probs: list[float]
     kinds: list[str]
-    """source, target, or nothing, of each token"""
+    """source, target, elsewhere (the word in a further language), pivot, or nothing, of each token"""
     entropy: float
     """nats"""
 
@@ -47,11 +47,16 @@ def explain(
     shots: int = 5,
     dtype: str = "float32",
     cache: str = "",
+    run: Path | None = None,
 ) -> Explained:
     """Trace one word by the logit lens, after shots from the lexicon that ships.
 
+    Args:
+        run: folder of a study's run, whose semantic pivots of the word are marked (compared by their text, so the
+            study's tokenizer may be another).
+
     Raises:
-        InputError: an unknown language, or a model that cannot be loaded or read.
+        InputError: an unknown language, a model that cannot be loaded or read, or a run without pivots of the word.
     """
     import tempfile
 
@@ -61,14 +66,17 @@ def explain(
     from semantic_pivots.lexicon.build import lexicon_stage
     from semantic_pivots.models.lens import Lens, LensError
     from semantic_pivots.models.load import load
-    from semantic_pivots.models.trace import word_tokens
+    from semantic_pivots.models.trace import first_tokens, word_tokens
     from semantic_pivots.run import Inputs, Work
     from semantic_pivots.tasks.translation import Shots, prompt
     from semantic_pivots.words import language
 
     pair = (language(source_language).code, language(target_language).code)
+    pivots = _pivots(run, *pair, word) if run else frozenset()
     with tempfile.TemporaryDirectory() as scratch:
-        config = LexiconConfig(languages=pair, source="cldr")
+        config = LexiconConfig(
+            languages=(*pair, *(c for c in LexiconConfig().languages if c not in pair)), source="cldr"
+        )
         rows = lexicon_stage(config, Inputs({}), Work(Path(scratch), Path(scratch)))["words"].to_pylist()
     known = Shots([(r["concept_id"], r["language"], r["word"]) for r in rows], *pair).known
     target = next((shot.target for shot in known if shot.source == word), "")
@@ -81,19 +89,48 @@ def explain(
     except LensError as error:
         raise InputError(f"model {model}: {error}") from error
     ids = torch.tensor([_read_ids(loaded.tokenizer, text, target)], device=lens.body.device)
-    targets = word_tokens(loaded.tokenizer, [target]) if target else set()
-    own = {"source": word_tokens(loaded.tokenizer, [word]), "target": targets}
+    concepts = {r["concept_id"] for r in rows if (r["language"], r["word"]) == (pair[0], word)}
+    further = [r["word"] for r in rows if r["concept_id"] in concepts and r["language"] not in pair]
+    own = {
+        "source": word_tokens(loaded.tokenizer, [word]),
+        "target": word_tokens(loaded.tokenizer, [target]) if target else set(),
+        "elsewhere": first_tokens(loaded.tokenizer, further),
+    }
     steps = []
     with torch.inference_mode():
         residuals = lens.residuals(ids, torch.tensor([ids.shape[1] - 1], device=ids.device))
         for layer, row in enumerate(residuals):
             probs = torch.softmax(lens.decode(row)[0].float(), -1)
             top = probs.topk(_SHOWN)
-            kinds = [next((k for k, of in own.items() if i in of), "") for i in top.indices.tolist()]
             texts = [loaded.tokenizer.decode([i]).strip() or "␣" for i in top.indices.tolist()]
+            kinds = [
+                next((k for k, of in own.items() if i in of), "pivot" if text in pivots else "")
+                for i, text in zip(top.indices.tolist(), texts, strict=True)
+            ]
             entropy = float(-(probs * probs.clamp(min=1e-30).log()).sum())
             steps.append(Step(layer, texts, top.values.tolist(), kinds, entropy))
     return Explained(model, word, target, steps, text)
+
+
+def _pivots(run: Path, source_language: str, target_language: str, word: str) -> frozenset[str]:
+    """Texts of the semantic pivots that a run found for a word's item, without spaces around them."""
+    import polars
+
+    files = [run / stage / f"{name}.parquet" for stage, name in (("benchmark", "items"), ("discover", "pivots"))]
+    for path in files:
+        if not path.exists():
+            raise InputError(f"{run}: no {path.relative_to(run)}; expected the run of a study with the stage discover")
+    items, pivots = map(polars.read_parquet, files)
+    columns = {"source_language": source_language, "target_language": target_language}
+    known = items.filter(*(polars.col(name) == value for name, value in columns.items()))
+    found = pivots.join(known.filter(polars.col("source") == word), on="item_id", how="semi")
+    if found.is_empty():
+        some = ", ".join(pivots.join(known, on="item_id")["source"].unique(maintain_order=True).head(5).to_list())
+        raise InputError(
+            f"{run}: no pivots of {source_language} {word} to {target_language}; "
+            f"it has those of {some or 'no word of this pair of languages'}"
+        )
+    return frozenset(text.strip() for text in found["text"].to_list())
 
 
 def _read_ids(tokenizer: Any, text: str, target: str) -> list[int]:
@@ -113,7 +150,11 @@ def table(found: Explained, width: int = 120) -> Any:
     from rich.table import Table
 
     title = f"{found.source} → {found.target or '(not in the lexicon)'}, {found.model}"
-    drawn = Table(title=title, box=box.SIMPLE, caption="● target  ◀ source; nats: entropy")
+    drawn = Table(
+        title=title,
+        box=box.SIMPLE,
+        caption="● target  ◀ source  ○ the word in a further language  ◆ semantic pivot; nats: entropy",
+    )
     shown = max(1, min(_SHOWN, (width - 16) // 20))
     drawn.add_column("layer", justify="right", no_wrap=True, min_width=5)
     drawn.add_column("nats", justify="right", no_wrap=True, min_width=5)

@@ -165,11 +165,15 @@ class Lens:
             )
         return torch.stack([kept[layer] for layer in range(self.layers)])
 
-    def decode(self, rows: torch.Tensor) -> torch.Tensor:
-        """(rows, vocabulary) logits of (rows, width) residuals: tail, then the model's own head."""
+    def final(self, rows: torch.Tensor) -> torch.Tensor:
+        """(rows, width) residuals after the tail, as the model's head reads them."""
         for module in self.tail:
             rows = module(rows)
-        return self.body.logits(rows)
+        return rows
+
+    def decode(self, rows: torch.Tensor) -> torch.Tensor:
+        """(rows, vocabulary) logits of (rows, width) residuals: tail, then the model's own head."""
+        return self.body.logits(self.final(rows))
 
     @torch.inference_mode()
     def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

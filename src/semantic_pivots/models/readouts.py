@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -26,29 +26,35 @@ _RIDGE = 1e-2
 _FILES = ("translators.safetensors", "lens.json")
 
 
-class Readout(Protocol):
-    """One way to read."""
+class Readout:
+    """One way to read: what it makes of a residual, the model's head turns into logits."""
 
-    name: str
+    def __init__(self, lens: Lens, name: str):
+        self.lens, self.name = lens, name
+
+    def final(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+        """(rows, width) of the (rows, width) residuals after a layer, as the model's head reads them.
+
+        Rows of all layers can then share the head, whose weights are the larger part of the work.
+        """
+        raise NotImplementedError
 
     def read(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
         """(rows, vocabulary) logits of the (rows, width) residuals after a layer."""
-        ...
+        return self.lens.body.logits(self.final(layer, rows))
 
 
-class Logit:
+class Logit(Readout):
     """The model's own final norm and head on the residual as it is."""
 
-    name = LOGIT
-
     def __init__(self, lens: Lens):
-        self.lens = lens
+        super().__init__(lens, LOGIT)
 
-    def read(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
-        return self.lens.decode(rows)
+    def final(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+        return self.lens.final(rows)
 
 
-class Tuned:
+class Tuned(Readout):
     """An affine map per layer before the head: h + h Wᵀ + b.
 
     Attributes:
@@ -63,13 +69,14 @@ class Tuned:
                 f"tuned lens {name}: maps of shape {tuple(weights.shape)}, expected {expected} for this model "
                 "(layers but the last, width, width)"
             )
-        self.lens, self.weights, self.biases, self.name = lens, weights, biases, name
+        super().__init__(lens, name)
+        self.weights, self.biases = weights, biases
 
-    def read(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+    def final(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
         if layer < len(self.weights):
             weight, bias = (part[layer].to(rows.device) for part in (self.weights, self.biases))
             rows = (rows.float() + rows.float() @ weight.T + bias).to(rows.dtype)
-        return self.lens.decode(rows)
+        return self.lens.final(rows)
 
     def save(self, folder: Path, facts: dict[str, Any]) -> None:
         """Write translators.safetensors and lens.json (the facts) into a folder, each whole or absent."""
@@ -86,24 +93,22 @@ class Tuned:
             os.replace(temporary, folder / name)
 
 
-class Patchscope:
+class Patchscope(Readout):
     """The residual, put behind the same layer at the last token of an identity prompt, as the model goes on with it."""
 
-    name = PATCHSCOPE
-
     def __init__(self, lens: Lens, tokenizer: Any):
-        self.lens = lens
+        super().__init__(lens, PATCHSCOPE)
         self.prompt = tokenizer(_IDENTITY, add_special_tokens=True)["input_ids"]
 
-    def read(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+    def final(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
         if layer == self.lens.layers - 1:
-            return self.lens.decode(rows)
+            return self.lens.final(rows)
         ids = torch.tensor([self.prompt] * len(rows), device=rows.device)
         place = len(self.prompt) - 1
         values = rows[None].expand(layer + 1, *rows.shape)
         with edited(self.lens, Patch([place] * len(rows), values, [layer])):
             hidden = self.lens.body.hidden(ids)
-        return self.lens.body.logits(hidden[:, place])
+        return hidden[:, place]
 
 
 def readouts(lens: Lens, tokenizer: Any, names: Sequence[str]) -> list[Readout]:
@@ -165,9 +170,9 @@ def fit_tuned(
 ) -> tuple[Tuned, list[dict[str, float]]]:
     """A tuned lens from residuals: per layer the ridge map to the last layer, or better ones by descent.
 
-    Descent is Adam's on KL(last layer || lens), from the ridge map and from the identity with equal steps; of all, the
-    map with the least KL on the last quarter of the rows, which nothing is fitted to, is kept. So on these rows a tuned
-    lens is never worse than the logit lens.
+    Descent is Adam's on KL(last layer || lens), from the ridge map or the identity, whichever is nearer. Of the three
+    the map with the least KL on the last quarter of the rows, which nothing is fitted to, is kept. So on these rows a
+    tuned lens is never worse than the logit lens.
 
     Args:
         lens: the model, whose head is held fixed.
@@ -193,12 +198,11 @@ def fit_tuned(
         identity = torch.zeros(width, width), torch.zeros(width)
         closed = (solved[:-1].T - torch.eye(width)).contiguous(), solved[-1].clone()
         candidates = {"logit": identity, "ridge": closed}
-        if steps:
-            candidates |= {
-                f"descent from {name}": _descend(lens, *start, fitted[layer], fitted[-1], steps, rate, batch, generator)
-                for name, start in (("logit", identity), ("ridge", closed))
-            }
         losses = {name: _kl(lens, *pair, samples[layer, held], last[held], batch) for name, pair in candidates.items()}
+        if steps:
+            start = candidates[min(losses, key=lambda name: losses[name])]
+            candidates["descent"] = _descend(lens, *start, fitted[layer], fitted[-1], steps, rate, batch, generator)
+            losses["descent"] = _kl(lens, *candidates["descent"], samples[layer, held], last[held], batch)
         best = min(losses, key=lambda name: losses[name])
         maps.append(candidates[best])
         facts.append({"layer": float(layer), "logit": losses["logit"], "ridge": losses["ridge"], "kept": losses[best]})

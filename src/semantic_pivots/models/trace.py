@@ -8,7 +8,7 @@ token sets are kept; layers x positions x vocabulary never exist together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from semantic_pivots.tasks.null import shuffled_pivots
 from semantic_pivots.tasks.translation import Item, items_of
 
 _PART_ITEMS = 64
+_HEAD_ROWS = 64  # of one product with the head
+_SLICE_NUMBERS = 1 << 22  # of logits whose probabilities exist together: 16 MB of float32
 
 
 def word_tokens(tokenizer: Any, words: Sequence[str]) -> set[int]:
@@ -87,19 +89,19 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
     except LensError as error:
         raise InputError(f"model {config.model}: {error}") from error
     ways = readouts(lens, loaded.tokenizer, config.lenses)
-    sets = _Sets(inputs, items, cases, loaded.tokenizer, config.seed)
+    sets = Sets(inputs, items, cases, loaded.tokenizer, config.seed)
     parts = []
     with work.progress(len(cases), "items", "trace") as progress, torch.inference_mode():
         for start in range(0, len(cases), _PART_ITEMS):
             block = cases[start : start + _PART_ITEMS]
-            reader = _Reader(lens, ways, loaded.tokenizer, sets, config)
+            reader = Reader(lens, ways, loaded.tokenizer, sets, config)
             parts.append(work.part(f"part-{start:06d}", lambda b=block, r=reader: r.read(b)))
             progress.advance(len(block))
     work.note("layers", lens.layers)
     return {"trace": pa.concat_tables(parts)}
 
 
-class _Sets:
+class Sets:
     """Token sets of every case: source, target, pivots outside both, another item's pivots, and those of languages."""
 
     def __init__(self, inputs: Inputs, items: Sequence[Item], cases: Sequence[Case], tokenizer: Any, seed: int):
@@ -127,10 +129,10 @@ class _Sets:
         return {item: ids - self.source.get(item, set()) - self.target.get(item, set()) for item, ids in found.items()}
 
 
-class _Reader:
+class Reader:
     """Reads blocks of cases into trace rows."""
 
-    def __init__(self, lens: Any, ways: Sequence[Any], tokenizer: Any, sets: _Sets, config: TraceConfig):
+    def __init__(self, lens: Any, ways: Sequence[Any], tokenizer: Any, sets: Sets, config: TraceConfig):
         self.lens, self.ways, self.tokenizer, self.sets, self.config = lens, ways, tokenizer, sets, config
 
     def read(self, cases: Sequence[Case]) -> pa.Table:
@@ -156,10 +158,10 @@ class _Reader:
             else:
                 asked = self.lens.question(self.tokenizer, [case.prompt for case in cases[block]])
                 residuals = self.lens.residuals(*asked)
+            sets = _Block(self.sets, cases[block], device)
             for way in self.ways:
-                tables += [
-                    self._layer(cases[block], way.read(k, rows), k, way.name) for k, rows in enumerate(residuals)
-                ]
+                finals = torch.cat([way.final(layer, rows) for layer, rows in enumerate(residuals)])
+                tables.append(sets.rows(finals, self.lens.body.logits, self.config.top, way.name))
         table = pa.concat_tables(tables)
         order = {case.case_id: i for i, case in enumerate(cases)}
         place = {way.name: i for i, way in enumerate(self.ways)}
@@ -175,47 +177,88 @@ class _Reader:
         lone = [not self.tokenizer.decode([s.ids[s.start]]).strip() and s.end > s.start + 1 for s in spans]
         return [s.ids[: s.start + space] for s, space in zip(spans, lone, strict=True)]
 
-    def _layer(self, cases: Sequence[Case], logits: Any, layer: int, lens: str) -> pa.Table:
+
+class _Block:
+    """The token sets of the cases of one forward pass, laid out once so that every layer gathers them together."""
+
+    def __init__(self, sets: Sets, cases: Sequence[Case], device: Any):
         import torch
 
-        log_probs = torch.log_softmax(logits.float(), dim=-1)
-        probs = log_probs.exp()
-        top = probs.topk(self.config.top, dim=-1)
-        entropy = -(probs * log_probs).nan_to_num(0.0).sum(dim=-1)
-
-        def mass(of: dict[str, set[int]]) -> pa.Array:
-            values = []
-            for row, case in enumerate(cases):
-                ids = sorted(of.get(case.case_id, ()))
-                values.append(float(probs[row, ids].sum()) if ids else None)
-            return pa.array(values, pa.float32())
-
-        count = len(cases)
-        sets = self.sets
-        masses = [
-            [float(probs[row, sorted(own)].sum()) if own else 0.0 for own in sets.language[case.case_id].values()]
-            for row, case in enumerate(cases)
+        self.names = [case.case_id for case in cases]
+        self.codes = sets.languages
+        own = [
+            [of.get(name, set()) for of in (sets.source, sets.target, sets.pivot, sets.null)]
+            + [sets.language[name][code] for code in self.codes]
+            for name in self.names
         ]
-        first = top.indices[:, 0].tolist()
-        spoken = [
-            next((code for code, own in sets.language[case.case_id].items() if token in own), "")
-            for token, case in zip(first, cases, strict=True)
-        ]
-        elsewhere = [token in sets.elsewhere[case.case_id] for token, case in zip(first, cases, strict=True)]
+        longest = max((len(tokens) for row in own for tokens in row), default=0)
+        index = torch.zeros((len(own), len(own[0]), max(1, longest)), dtype=torch.long)
+        self.sizes = np.array([[len(tokens) for tokens in row] for row in own])
+        for row, several in enumerate(own):
+            for column, tokens in enumerate(several):
+                index[row, column, : len(tokens)] = torch.tensor(sorted(tokens), dtype=torch.long)
+        self.index = index.to(device)
+        counted = torch.arange(index.shape[2])[None, None] < torch.tensor(self.sizes)[:, :, None]
+        self.counted = counted.to(device)
+        self.spoken = [{t: code for code, tokens in sets.language[n].items() for t in tokens} for n in self.names]
+        self.elsewhere = [sets.elsewhere[name] for name in self.names]
+
+    def rows(self, finals: Any, head: Callable[[Any], Any], top: int, lens: str) -> pa.Table:
+        """Trace rows of all layers from (layers x cases, width) rows for the head, layer by layer.
+
+        The head reads rows of many layers at once, a slice at a time: its weights are streamed from memory for each
+        product, and few rows a product leave the cores waiting for them.
+        """
+        parts = [self._read(head(part), start, top) for start, part in _slices(finals, _HEAD_ROWS)]
+        ids, values, entropy, masses = (np.concatenate(column) for column in zip(*parts, strict=True))
+        count, kept = ids.shape
+        layers = count // len(self.names)
+        empty = np.tile(self.sizes == 0, (layers, 1))
+        offsets = pa.array(np.arange(0, count * kept + 1, kept), pa.int32())
+        fixed = {
+            f"mass_{name}": pa.array(masses[:, k], pa.float32(), mask=empty[:, k])
+            for k, name in enumerate(("source", "target", "pivot", "pivot_null"))
+        }
+        by_language = np.ascontiguousarray(masses[:, len(fixed) :]).ravel()
+        first = ids[:, 0].tolist()
+        ends = pa.array(np.arange(count + 1) * len(self.codes), pa.int32())
         columns = {
-            "item_id": [case.case_id for case in cases],
+            "item_id": self.names * layers,
             "lens": [lens] * count,
-            "layer": pa.array([layer] * count, pa.int32()),
-            "top_ids": pa.array(top.indices.tolist(), pa.list_(pa.int32())),
-            "top_probs": pa.array(np.asarray(top.values.tolist(), np.float32).tolist(), pa.list_(pa.float32())),
-            "entropy": pa.array(entropy.tolist(), pa.float32()),
-            "mass_source": mass(self.sets.source),
-            "mass_target": mass(self.sets.target),
-            "mass_pivot": mass(self.sets.pivot),
-            "mass_pivot_null": mass(self.sets.null),
-            "languages": [sets.languages] * count,
-            "mass_languages": pa.array(masses, pa.list_(pa.float32())),
-            "top_language": spoken,
-            "off_target_correct": elsewhere,
+            "layer": pa.array(np.repeat(np.arange(layers), len(self.names)), pa.int32()),
+            "top_ids": pa.ListArray.from_arrays(offsets, pa.array(ids.ravel(), pa.int32())),
+            "top_probs": pa.ListArray.from_arrays(offsets, pa.array(values.ravel(), pa.float32())),
+            "entropy": pa.array(entropy, pa.float32()),
+            **fixed,
+            "languages": [self.codes] * count,
+            "mass_languages": pa.ListArray.from_arrays(ends, pa.array(by_language, pa.float32())),
+            "top_language": [
+                own.get(int(first), "") for own, first in zip(self.spoken * layers, ids[:, 0], strict=True)
+            ],
+            "off_target_correct": [token in own for own, token in zip(self.elsewhere * layers, first, strict=True)],
         }
         return pa.table(columns, schema=SCHEMAS["trace"])
+
+    def _read(self, logits: Any, start: int, top: int) -> tuple[np.ndarray, ...]:
+        """Top ids and probabilities, entropy in nats, masses of the sets, of the rows from `start` on."""
+        import torch
+
+        parts = []
+        for first, part in _slices(logits, max(1, _SLICE_NUMBERS // logits.shape[1])):
+            log_probs = torch.log_softmax(part.float(), dim=-1)
+            best = log_probs.topk(top, dim=-1)
+            probs = log_probs.exp()
+            entropy = -torch.linalg.vecdot(probs, log_probs)
+            if bool(entropy.isnan().any()):  # tokens that a model rules out: 0 times -inf
+                entropy = -(probs * log_probs).nan_to_num(0.0).sum(dim=-1)
+            cases = (torch.arange(len(part), device=part.device) + start + first) % len(self.names)
+            index = self.index[cases]
+            masses = (probs.gather(1, index.flatten(1)).view(index.shape) * self.counted[cases]).sum(dim=-1)
+            parts.append(tuple(p.cpu().numpy() for p in (best.indices, best.values.exp(), entropy, masses)))
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _slices(rows: Any, width: int) -> Iterator[tuple[int, Any]]:
+    """A few rows at a time, with the number of the first."""
+    for start in range(0, len(rows), width):
+        yield start, rows[start : start + width]
