@@ -51,8 +51,17 @@ def train(
         raise InputError(f"model {model}: {error}") from error
     loaded.model.requires_grad_(False)
     samples = sampled_residuals(lens, loaded.tokenizer, texts, rows, length, seed)
-    typer.echo(f"{rows:,} residuals of {lens.layers} layers; fitting", err=True)
-    tuned, facts = fit_tuned(lens, samples, steps, rate, seed=seed)
+    typer.echo("layer  KL from the last layer in nats, on rows held out: logit lens, ridge map, tuned lens")
+    tuned, facts = fit_tuned(
+        lens,
+        samples,
+        steps,
+        rate,
+        seed=seed,
+        told=lambda row: typer.echo(
+            f"{row['layer']:5.0f}  {row['logit']:8.3f}  {row['ridge']:8.3f}  {row['kept']:8.3f}"
+        ),
+    )
     tuned.save(
         out,
         {
@@ -67,7 +76,4 @@ def train(
             "held_out_kl_nats": facts,
         },
     )
-    typer.echo("layer  KL from the last layer, in nats: logit lens, ridge map, tuned lens")
-    for row in facts:
-        typer.echo(f"{row['layer']:5.0f}  {row['logit']:8.3f}  {row['ridge']:8.3f}  {row['kept']:8.3f}")
     typer.echo(str(out))

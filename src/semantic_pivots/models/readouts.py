@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,13 @@ def ridge(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def fit_tuned(
-    lens: Lens, samples: torch.Tensor, steps: int = 100, rate: float = 1e-3, batch: int = 64, seed: int = 0
+    lens: Lens,
+    samples: torch.Tensor,
+    steps: int = 100,
+    rate: float = 1e-3,
+    batch: int = 64,
+    seed: int = 0,
+    told: Callable[[dict[str, float]], None] = lambda fact: None,
 ) -> tuple[Tuned, list[dict[str, float]]]:
     """A tuned lens from residuals: per layer the ridge map to the last layer, or better ones by descent.
 
@@ -181,6 +187,7 @@ def fit_tuned(
         rate: learning rate.
         batch: rows of one step.
         seed: order of the rows.
+        told: called with each layer's facts as soon as it is fitted.
 
     Returns:
         The lens, and per layer the held-out KL in nats of logit lens, ridge map and kept map.
@@ -206,6 +213,7 @@ def fit_tuned(
         best = min(losses, key=lambda name: losses[name])
         maps.append(candidates[best])
         facts.append({"layer": float(layer), "logit": losses["logit"], "ridge": losses["ridge"], "kept": losses[best]})
+        told(facts[-1])
     weights, biases = (torch.stack([pair[k] for pair in maps]) for k in (0, 1))
     return Tuned(lens, weights, biases), facts
 
