@@ -70,7 +70,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.behaviour:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace"),
             "co-occurrence or pivot, and why (AUC)",
-            version=2,
+            version=3,
         ),
         Stage(
             "intervene",

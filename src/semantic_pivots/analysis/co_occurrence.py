@@ -2,7 +2,8 @@
 
 The published statistics are the AUC of the log count for the label and Pearson's r of the log count and the score. Each
 is kept, and stands beside forms that a confident model cannot fake: within strata of equal likelihood, and as odds,
-given the final confidence and the frequencies of both words. A count of zero is a class of its own.
+given the final confidence and the frequencies of both words. A count of zero is a class of its own. Where fewer than
+five concepts have one of the two labels, no statistic of labels is given.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from semantic_pivots.tasks.translation import Item
 POOLED = "all"
 # A thousand-fold resampling of every direction would take minutes; 500 give the interval's ends to about 0.005.
 _RESAMPLES = 500
+_FEWEST = 5
+"""concepts with each label, below which an area or odds would be those of a handful of words, whatever the interval"""
 
 
 def attribution(
@@ -97,12 +100,15 @@ def _of_labels(
     single = np.array([found.single[row["item_id"]] for row in rows]).reshape(-1, 2)
     everything = np.column_stack([confidence, single])
     groups = np.array([items[row["item_id"]].concept_id for row in rows])
-    strata = likelihood_strata(positive, confidence) if len(rows) else positive
-    finer = likelihood_strata(positive, everything) if len(rows) else positive
     resamples = min(config.resamples, _RESAMPLES)
     for name, part in (("auc", values >= 0), ("auc of counts above zero", values > 0)):
+        if min(len(set(groups[part & positive])), len(set(groups[part & ~positive]))) < _FEWEST:
+            continue
         v, p, seed = values[part], positive[part], seed_of(config.seed, name, *key)
         yield name, bootstrap(lambda r, v=v, p=p: auc(v[r], p[r]), len(v), seed, resamples, groups[part])
+    if min(len(set(groups[positive])), len(set(groups[~positive]))) < _FEWEST:
+        return
+    strata, finer = likelihood_strata(positive, confidence), likelihood_strata(positive, everything)
     for name, within in (("auc given confidence", strata), ("auc given confidence and frequencies", finer)):
         seed = seed_of(config.seed, name, *key)
         statistic = lambda r, w=within: stratified_auc(values[r], positive[r], w[r])  # noqa: E731
