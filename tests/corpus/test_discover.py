@@ -93,7 +93,21 @@ def test_surpluses_are_differences_of_document_frequencies(tmp_path: Path):
 
 def test_draws_do_not_depend_on_the_shards(tmp_path: Path):
     assert pivots(tmp_path / "one", 1, documents=12) == pivots(tmp_path / "three", 3, documents=12)
+    # of so many shards most hold none of the words
+    assert pivots(tmp_path / "few", 1, documents=12) == pivots(tmp_path / "many", 150, documents=12)
     assert pivots(tmp_path / "again", 1, documents=12) != pivots(tmp_path / "seed", 1, documents=12, seed=1)
+
+
+@pytest.mark.parametrize("form", ["default", "paper"])
+def test_words_that_are_nowhere_have_no_pivots(tmp_path: Path, form: str):
+    inputs = study(tmp_path, 2)
+    items = pq.read_table(tmp_path / "benchmark/items.parquet").slice(1).to_pylist()
+    rows = [{**row, "source": "nowhere"} for row in items]
+    pq.write_table(tables.from_rows("items", rows), tmp_path / "benchmark/items.parquet")
+    (tmp_path / "work").mkdir()
+    config = DiscoverConfig(workers=1, form=form)
+    made = discover_stage(config, inputs, Work(tmp_path / "work", tmp_path / "work"))
+    assert tables.conform("pivots", made["pivots"]).num_rows == 0
 
 
 def test_the_papers_form_repeats_documents_and_removes_nothing(tmp_path: Path):

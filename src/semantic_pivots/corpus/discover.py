@@ -267,13 +267,13 @@ def surroundings_of(
     size, documents, base = len(texts), 0, 0
     by_language: dict[str, np.ndarray] = {}
     totals: collections.Counter[str] = collections.Counter()
-    starts, tokens, frequency = [np.zeros(1, np.int64)], [], np.zeros(size, np.int64)
+    kept_lengths, tokens, frequency = [np.zeros(1, np.int64)], [], np.zeros(size, np.int64)
     for (_, path), (begins, kept, counted) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
         lengths = np.diff(begins)
         base, documents = documents, documents + len(lengths)
         drawn = np.zeros(len(lengths), bool)
         drawn[wanted[np.searchsorted(wanted, base) : np.searchsorted(wanted, documents)] - base] = True
-        starts.append(np.cumsum(lengths[drawn]) + starts[-1][-1])
+        kept_lengths.append(lengths[drawn])
         tokens.append(kept[np.repeat(drawn, lengths)])
         frequency += counted
         languages = pq.read_table(path, columns=["language"])["language"].to_numpy().astype(str)
@@ -288,7 +288,8 @@ def surroundings_of(
         if totals[code] >= _FEWEST_OF_LANGUAGE:
             can &= count <= _STOP_SHARE * totals[code]
     placed = {word: np.searchsorted(wanted, drawn) for word, drawn in draws.items()}
-    return Surroundings(np.concatenate(starts), np.concatenate(tokens), placed, frequency, documents, can, 2)
+    starts = np.cumsum(np.concatenate(kept_lengths))
+    return Surroundings(starts, np.concatenate(tokens), placed, frequency, documents, can, 2)
 
 
 def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig) -> Surroundings:
