@@ -48,7 +48,8 @@ def attributions(rows: pl.DataFrame) -> None:
     pooled = rows.filter((pl.col("source_language") == "all") & pl.col("rule").is_in(["paper", "corrected"]))
     print("| study | rule | lens |", " | ".join(STATISTICS), "|")
     print("|---" * (len(STATISTICS) + 3) + "|")
-    for (study, rule, lens), part in pooled.group_by("study", "rule", "lens", maintain_order=True):
+    of_labels = pooled.filter(~pl.col("lens").str.contains(" and "))
+    for (study, rule, lens), part in of_labels.group_by("study", "rule", "lens", maintain_order=True):
         found = {row["statistic"]: row for row in part.to_dicts()}
         cells = [interval(found[s]) if s in found else "–" for s in STATISTICS]
         print(f"| {study} | {rule} | {lens} |", " | ".join(cells), "|")
@@ -62,7 +63,7 @@ def peaks(rows: pl.DataFrame) -> None:
     print("| study | lens | direction | layer | mass of the pivots | another pair's |\n|---|---|---|---|---|---|")
     keys = ["study", "lens", "source_language", "target_language"]
     for key, part in rows.group_by(keys, maintain_order=True):
-        pivots = part.filter(pl.col("quantity") == "mass_pivot").sort("value").to_dicts()
+        pivots = part.filter((pl.col("quantity") == "mass_pivot") & (pl.col("n") > 0)).sort("value").to_dicts()
         if not pivots:
             continue
         best = pivots[-1]
@@ -99,8 +100,7 @@ def curves(rows: pl.DataFrame, path: Path) -> None:
         axis.grid(alpha=0.3)
     for axis in axes[-1]:
         axis.set_xlabel("layer")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("probability mass")
+    figure.supylabel("probability mass")
     handles, names = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path, dpi=110)
@@ -117,8 +117,9 @@ def main() -> None:
     peaks(summary)
     out.mkdir(parents=True, exist_ok=True)
     attribution.write_csv(out / "behaviours_attribution.csv", float_precision=5)
-    kept = pl.col("quantity").is_in(["mass_pivot", "mass_pivot_null", "mass_target"])
-    summary.filter(kept).write_csv(out / "behaviours_masses.csv", float_precision=5)
+    kept = pl.col("quantity").is_in(["mass_pivot", "mass_pivot_null", "mass_target", "mass_language:en"])
+    of_directions = (pl.col("study") == runs[0].name) | (pl.col("source_language") == "all")
+    summary.filter(kept & of_directions & (pl.col("n") > 0)).write_csv(out / "behaviours_masses.csv", float_precision=5)
     curves(summary.filter(pl.col("study") == runs[0].name), out.parent / "behaviours_curves.png")
     for run in runs:
         if (run / "intervene").is_dir():

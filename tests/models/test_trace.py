@@ -87,3 +87,24 @@ def test_rows_equal_those_of_one_case_and_layer_at_a_time(monkeypatch, head_rows
                 spoken = [sorted(own) for own in sets.language[case.case_id].values()]
                 assert row["mass_languages"] == pytest.approx([float(probs[own].sum()) for own in spoken], abs=1e-5)
     assert next(rows, None) is None
+
+
+@pytest.mark.parametrize("size", [40, 5_120, 6_001, 49_152])
+def test_the_largest_are_those_of_a_plain_search(size):
+    generator = torch.Generator().manual_seed(size)
+    values = torch.randn(7, size, generator=generator)
+    values[3, 1:] = -torch.inf
+    ids, best = trace._largest(values, 10)
+    torch.testing.assert_close(best, values.topk(10).values)
+    torch.testing.assert_close(values.gather(1, ids), best)
+    assert all(len(set(row)) == 10 for row in ids.tolist())
+
+
+def test_tokens_that_are_ruled_out_add_no_entropy():
+    block = trace._Block.__new__(trace._Block)
+    block.names, block.index = ["a"], torch.zeros(1, 1, 1, dtype=torch.long)
+    block.counted = torch.ones(1, 1, 1, dtype=torch.bool)
+    logits = torch.tensor([[0.0, 0.0, -torch.inf, -torch.inf]])
+    _, _, entropy, masses = block._read(logits, 0, 2)
+    assert entropy.tolist() == pytest.approx([0.6931472])
+    assert masses.tolist() == [[0.5]]

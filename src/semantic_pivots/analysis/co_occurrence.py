@@ -3,7 +3,7 @@
 The published statistics are the AUC of the log count for the label and Pearson's r of the log count and the score. Each
 is kept, and stands beside forms that a confident model cannot fake: within strata of equal likelihood, and as odds,
 given the final confidence and the frequencies of both words. A count of zero is a class of its own. Where fewer than
-five concepts have one of the two labels, no statistic of labels is given.
+five concepts have one of the two labels, or all counts are equal, no statistic of labels is given.
 """
 
 from __future__ import annotations
@@ -100,6 +100,8 @@ def _of_labels(
     single = np.array([found.single[row["item_id"]] for row in rows]).reshape(-1, 2)
     everything = np.column_stack([confidence, single])
     groups = np.array([items[row["item_id"]].concept_id for row in rows])
+    if len(set(values.tolist())) < 2:  # no pair of them meets, or all do alike: nothing can be told
+        return
     resamples = min(config.resamples, _RESAMPLES)
     for name, part in (("auc", values >= 0), ("auc of counts above zero", values > 0)):
         if min(len(set(groups[part & positive])), len(set(groups[part & ~positive]))) < _FEWEST:

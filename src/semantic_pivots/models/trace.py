@@ -24,6 +24,7 @@ from semantic_pivots.tasks.null import shuffled_pivots
 from semantic_pivots.tasks.translation import Item, items_of
 
 _PART_ITEMS = 64
+_GRID = 512
 _HEAD_ROWS = 64  # of one product with the head
 _SLICE_NUMBERS = 1 << 22  # of logits whose probabilities exist together: 16 MB of float32
 
@@ -245,17 +246,43 @@ class _Block:
 
         parts = []
         for first, part in _slices(logits, max(1, _SLICE_NUMBERS // logits.shape[1])):
-            log_probs = torch.log_softmax(part.float(), dim=-1)
-            best = log_probs.topk(top, dim=-1)
-            probs = log_probs.exp()
-            entropy = -torch.linalg.vecdot(probs, log_probs)
+            part = part.float()
+            probs = torch.softmax(part, dim=-1)
+            ids, best = _largest(part, top)
+            kept = probs.gather(1, ids)
+            # the logarithm of the sum, read off the best token; then -sum p log p without another pass
+            total = best[:, 0] - kept[:, 0].log()
+            entropy = total - torch.stack([torch.dot(p, x) for p, x in zip(probs, part, strict=True)])
             if bool(entropy.isnan().any()):  # tokens that a model rules out: 0 times -inf
-                entropy = -(probs * log_probs).nan_to_num(0.0).sum(dim=-1)
+                entropy = torch.special.entr(probs).sum(dim=-1)
             cases = (torch.arange(len(part), device=part.device) + start + first) % len(self.names)
             index = self.index[cases]
             masses = (probs.gather(1, index.flatten(1)).view(index.shape) * self.counted[cases]).sum(dim=-1)
-            parts.append(tuple(p.cpu().numpy() for p in (best.indices, best.values.exp(), entropy, masses)))
+            parts.append(tuple(p.cpu().numpy() for p in (ids, kept, entropy, masses)))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _largest(values: Any, count: int) -> tuple[Any, Any]:
+    """Ids and values of the largest numbers of each row, (rows, count), the largest first.
+
+    The columns of a grid that hold the largest numbers are among the `count` columns with the largest maxima; looking
+    there takes a third of the time of a search through whole rows.
+    """
+    import torch
+
+    size = values.shape[1]
+    height = size // _GRID
+    if count > _GRID or height < count:
+        best = values.topk(count, dim=-1)
+        return best.indices, best.values
+    whole = height * _GRID
+    grid = values[:, :whole].unflatten(1, (height, _GRID))
+    columns = grid.amax(1).topk(count, dim=-1).indices[:, None]
+    places = torch.arange(height, device=values.device)[None, :, None] * _GRID + columns
+    rest = torch.arange(whole, size, device=values.device).expand(len(values), -1)
+    ids = torch.cat([places.flatten(1), rest], 1)
+    best = values.gather(1, ids).topk(count, dim=-1)
+    return ids.gather(1, best.indices), best.values
 
 
 def _slices(rows: Any, width: int) -> Iterator[tuple[int, Any]]:
