@@ -144,9 +144,9 @@ class CountConfig:
     """Documents that contain each word, and both words of each pair."""
 
     unit: str = "document"
-    """what is counted: document or window"""
+    """of a pair: documents with both words (document), or with both within a window of tokens (window)"""
     window_tokens: int = 0
-    """width of the window; 0: the whole document"""
+    """the words begin fewer than so many tokens apart: words, or characters of scripts without spaces"""
     provider: str = "local"
     """where counts come from: local (exact), infini-gram, infini-gram-http, or file"""
     provider_path: str = _input()
@@ -169,6 +169,9 @@ class DiscoverConfig:
     """documents sampled per word, and as background"""
     top: int = 50
     """pivots kept per item"""
+    relatedness: float = 0.0
+    """drop tokens that are no closer in meaning to the pair than this share of tokens of other pairs (0.95, say); needs
+    the extra `lexicons`; 0: keep all"""
     engine: str = _volatile("pool")
     """pool, ray or datatrove: the same kernel, the same bytes"""
     workers: int = _volatile(0)

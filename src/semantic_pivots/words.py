@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
@@ -87,15 +88,34 @@ def is_joining(char: str) -> bool:
 
 def contains(text: str, word: str, code: str) -> bool:
     """Whether the word of the language occurs in the text: the reference that every faster matcher must equal."""
-    text, word = normalise(text), normalise(word)
+    return next(_starts(normalise(text), normalise(word), code), None) is not None
+
+
+def meet(text: str, first: tuple[str, str], second: tuple[str, str], window: int) -> bool:
+    """Whether two (word, language code) occur so that they begin fewer than `window` tokens apart: the reference.
+
+    A token is a run of joining characters, or one other character that is no white space: words of spaced scripts,
+    single characters of the others, punctuation. So a window does not depend on the tokenizer of any model.
+    """
+    text = normalise(text)
+    numbers, joined = [0], False
+    for char in text:
+        joining = is_joining(char)
+        numbers.append(numbers[-1] + (not char.isspace() and not (joining and joined)))
+        joined = joining
+    places = [[numbers[start + 1] for start in _starts(text, normalise(word), code)] for word, code in (first, second)]
+    return any(abs(a - b) < window for a in places[0] for b in places[1])
+
+
+def _starts(text: str, word: str, code: str) -> Iterator[int]:
+    """Where a word begins in a text, both normalised."""
     if not word:
-        return False
-    if not language(code).spaced:
-        return word in text
+        return
+    spaced = language(code).spaced
     start = text.find(word)
     while start >= 0:
         end = start + len(word)
-        if not (start and is_joining(text[start - 1])) and not (end < len(text) and is_joining(text[end])):
-            return True
+        touched = (start and is_joining(text[start - 1])) or (end < len(text) and is_joining(text[end]))
+        if not (spaced and touched):
+            yield start
         start = text.find(word, start + 1)
-    return False

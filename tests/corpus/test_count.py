@@ -69,8 +69,19 @@ def test_an_unordered_pair_is_asked_once(tmp_path: Path):
     assert wanted == sorted(set(wanted))
 
 
+def test_a_window_counts_fewer_documents_and_says_so(tmp_path: Path):
+    inputs, texts = corpus(tmp_path, 2)
+    made = run_stage(tmp_path, inputs, CountConfig(unit="window", window_tokens=2, workers=1))
+    for row in made["pair_counts"].to_pylist():
+        ends = [(row["word_1"], row["language_1"]), (row["word_2"], row["language_2"])]
+        assert row["value"] == sum(words.meet(t, *ends, 2) for t in texts), row
+        assert (row["unit"], row["window"], row["exact"], row["provider"]) == ("window", 2, True, "local")
+    assert set(made["word_counts"]["unit"].to_pylist()) == {"document"}
+    assert sum(made["pair_counts"]["value"].to_pylist()) > 0
+
+
 @pytest.mark.parametrize(
-    "asked", [{"unit": "window", "window_tokens": 100}, {"window_tokens": 100}, {"provider": "loca"}]
+    "asked", [{"unit": "window"}, {"window_tokens": 100}, {"provider": "loca"}, {"unit": "words", "window_tokens": 1}]
 )
 def test_what_cannot_be_counted_is_refused(tmp_path: Path, asked: dict):
     inputs, _ = corpus(tmp_path, 1)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_pivots import words
+from semantic_pivots.corpus.count import Task
 from semantic_pivots.corpus.match import Words, buffers, find
 
 WANTED = [
@@ -79,3 +80,41 @@ def test_no_words_find_nothing(code: str):
     starts, hits = find(Words.compile([("", code)]), *buffers(pa.array(["a", "猫"])))
     assert starts.tolist() == [0, 0, 0]
     assert len(hits) == 0
+
+
+def check_windows(texts: list[str], wanted: list[tuple[str, str]], window: int) -> int:
+    pairs = [(a, b) for k, a in enumerate(wanted) for b in wanted[k:]]
+    _, by_pair = Task(wanted, pairs, window).count(pa.array(texts, pa.string()))
+    for (first, second), count in zip(pairs, by_pair.tolist(), strict=True):
+        expected = sum(words.meet(text, first, second, window) for text in texts)
+        assert count == expected, (first, second, window)
+    return len(pairs) * len(texts)
+
+
+@pytest.mark.parametrize("window", [1, 2, 4, 1000])
+def test_windows_equal_the_reference_on_assembled_text(window: int):
+    chooser = random.Random(window)
+    texts = ["".join(chooser.choices([*PIECES, " ", " "], k=chooser.randrange(30))) for _ in range(30)]
+    wanted = list(dict.fromkeys(WANTED))
+    assert check_windows(texts, wanted, window) >= 10_000
+    if window == 1000:  # wider than any text: documents with both
+        pairs = [(a, b) for a in wanted for b in wanted]
+        whole, near = (Task(wanted, pairs, n).count(pa.array(texts, pa.string()))[1] for n in (0, window))
+        assert whole.tolist() == near.tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from([*PIECES, " "]), max_size=20).map("".join), max_size=4),
+    st.lists(entries, max_size=5, unique=True),
+    st.integers(1, 8),
+)
+def test_windows_equal_the_reference_on_random_words(texts: list[str], wanted: list[tuple[str, str]], window: int):
+    texts += [" . ".join(word for word, _ in wanted), "猫".join(word for word, _ in wanted)]
+    check_windows(texts, wanted, window)
+
+
+def test_a_window_counts_words_and_characters():
+    texts = pa.array(["le chat , 猫", "le chat un deux 猫", "chat" + "猫" * 3000])
+    pair = (("chat", "fr"), ("猫", "zh"))
+    assert [Task(list(pair), [pair], n).count(texts)[1].tolist() for n in (1, 2, 3, 4)] == [[0], [1], [2], [3]]

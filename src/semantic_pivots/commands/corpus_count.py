@@ -22,6 +22,9 @@ def count(
     text_column: Annotated[str, typer.Option(help="column that holds the text")] = "text",
     provider: Annotated[str, typer.Option(help="local, infini-gram, infini-gram-http or file")] = "local",
     provider_path: Annotated[str, typer.Option(help="index, service or folder of a provider that is not local")] = "",
+    window: Annotated[
+        int, typer.Option(help="count a pair where its words begin fewer than so many tokens apart; 0: whole documents")
+    ] = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
 ) -> None:
@@ -36,6 +39,8 @@ def count(
     spellings, wanted = read_wanted(words, pairs)
     if provider == "local" and not corpus:
         raise InputError("pivots count: --corpus is missing; expected a file or folder of documents")
+    if window < 0 or (window and provider != "local"):
+        raise InputError(f"pivots count: --window {window}: expected 0 or more, with --provider local")
     files = [path for path, _ in readers.list_files(corpus)] if provider == "local" else []
 
     def stage(work: runs.Work) -> dict:
@@ -44,17 +49,22 @@ def count(
             return counting.count_tables(spellings, wanted, source.words(spellings), source.pairs(wanted), source.name)
         shards = [(f"{i:06d}", path) for i, path in enumerate(files)]
         documents, by_word, by_pair = counting.count_shards(
-            shards, spellings, wanted, work, workers, engine, text_column
+            shards, spellings, wanted, work, workers, engine, text_column, window
         )
         work.note("documents", documents)
-        of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair)
+        of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair, window)
         return counting.count_tables(spellings, wanted, of_words, of_pairs, "local")
 
     key = {
         "words": runs.digest([list(w) for w in spellings]),
         "pairs": runs.digest([[*a, *b] for a, b in wanted]),
         "files": {path: runs.fingerprint(Path(path)) for path in files if Path(path).exists()} or files,
-        "config": {"text_column": text_column, "provider": provider, "provider_path": provider_path},
+        "config": {
+            "text_column": text_column,
+            "provider": provider,
+            "provider_path": provider_path,
+            **({"window": window} if window else {}),
+        },
     }
     manifest = runs.publish("count", key, out, stage, conform)
     documents = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""

@@ -153,6 +153,9 @@ def discover(
     ] = None,
     documents: Annotated[int, typer.Option(help="documents sampled per word")] = 2000,
     top: Annotated[int, typer.Option(help="pivots kept per pair and measure")] = 50,
+    relatedness: Annotated[
+        float, typer.Option(help="drop tokens no closer in meaning than this share of tokens of other pairs; 0: none")
+    ] = 0.0,
     seed: Seed = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
@@ -165,7 +168,16 @@ def discover(
     from semantic_pivots.tables import conform
 
     configs = [
-        DiscoverConfig(seed=seed, form=form, measure=name, documents=documents, top=top, engine=engine, workers=workers)
+        DiscoverConfig(
+            seed=seed,
+            form=form,
+            measure=name,
+            documents=documents,
+            top=top,
+            relatedness=relatedness,
+            engine=engine,
+            workers=workers,
+        )
         for name in measure or ["min"]
     ]
     for config in configs:

@@ -2,7 +2,8 @@
 
 One pure kernel per shard gives partial counts; partials are summed, so neither the number of workers nor the engine
 changes a byte of the result. A pair is counted by partner lookup: for each word found in a document, its partners are
-looked up among the words found there, so the cost follows what is present, not the number of wanted pairs.
+looked up among the words found there, so the cost follows what is present, not the number of wanted pairs. Within a
+window, only documents that hold both words of some pair are read a second time, for the places of their words.
 
 The two words of a pair with one spelling and one boundary rule are one pattern: their pair count is the word's own
 count. Zero is a value like any other: a pair that never meets has its row.
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 from semantic_pivots.config import CountConfig
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.engines import run_shards
-from semantic_pivots.corpus.match import Words, buffers, find
+from semantic_pivots.corpus.match import Occurrences, Words, buffers, find
 from semantic_pivots.corpus.providers import Counts, Pair, Word, open_provider
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
@@ -41,9 +42,13 @@ def benchmark_words(items: pa.Table) -> tuple[list[Word], list[Pair]]:
 
 
 class Task:
-    """Words and pairs compiled for counting; `pairs` (pairs, 2) int64 are indices into the words."""
+    """Words and pairs compiled for counting; `pairs` (pairs, 2) int64 are indices into the words.
 
-    def __init__(self, spellings: Sequence[Word], pairs: Sequence[Pair]):
+    With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart (`words.meet`).
+    """
+
+    def __init__(self, spellings: Sequence[Word], pairs: Sequence[Pair], window: int = 0):
+        self.window = window
         self.compiled = Words.compile(spellings)
         index = {word: i for i, word in enumerate(spellings)}
         self.pairs = np.array([[index[a], index[b]] for a, b in pairs], np.int64).reshape(-1, 2)
@@ -55,8 +60,16 @@ class Task:
 
     def count(self, texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
         """The kernel: documents with each word, (words,) int64, and with both words of each pair, (pairs,) int64."""
-        starts, hits = find(self.compiled, *buffers(texts))
-        by_pattern, sorted_pairs = _tally(starts, hits, self.compiled.patterns, self.begins, self.partners)
+        data, offsets = buffers(texts)
+        starts, hits = find(self.compiled, data, offsets)
+        by_pattern, sorted_pairs, shared = _tally(starts, hits, self.compiled.patterns, self.begins, self.partners)
+        if self.window:
+            sorted_pairs[:] = 0
+            occurrences = Occurrences(self.compiled)
+            for document in np.flatnonzero(shared):
+                found, places = occurrences.of(data, int(offsets[document]), int(offsets[document + 1]))
+                order = np.lexsort((places, found))
+                _near(found[order], places[order], self.begins, self.partners, self.window, sorted_pairs)
         by_pair = np.zeros(len(self.pairs), np.int64)
         by_pair[self.order] = sorted_pairs
         return np.append(by_pattern, 0)[self.compiled.pattern_of], by_pair
@@ -67,6 +80,7 @@ def _tally(starts, hits, patterns, begins, partners):  # pragma: no cover - comp
     by_pattern = np.zeros(patterns, dtype=np.int64)
     by_pair = np.zeros(len(partners), dtype=np.int64)
     seen = np.full(patterns, -1, dtype=np.int64)
+    shared = np.zeros(len(starts) - 1, dtype=np.bool_)
     for document in range(len(starts) - 1):
         held = hits[starts[document] : starts[document + 1]]
         for pattern in held:
@@ -76,17 +90,40 @@ def _tally(starts, hits, patterns, begins, partners):  # pragma: no cover - comp
             for pair in range(begins[pattern], begins[pattern + 1]):
                 if seen[partners[pair]] == document:
                     by_pair[pair] += 1
-    return by_pattern, by_pair
+                    shared[document] = True
+    return by_pattern, by_pair, shared
 
 
-_memory: list[tuple[tuple[Word, ...], tuple[Pair, ...], Task]] = []
+@numba.njit(cache=True, nogil=True)
+def _near(found, places, begins, partners, window, by_pair):  # pragma: no cover - compiled
+    """Add one document's pairs that come within the window; occurrences in order of pattern and place."""
+    at = 0
+    while at < len(found):
+        pattern, end = found[at], at
+        while end < len(found) and found[end] == pattern:
+            end += 1
+        for pair in range(begins[pattern], begins[pattern + 1]):
+            i, j = at, np.searchsorted(found, partners[pair])
+            while i < end and j < len(found) and found[j] == partners[pair]:
+                distance = places[i] - places[j]
+                if abs(distance) < window:
+                    by_pair[pair] += 1
+                    break
+                if distance < 0:
+                    i += 1
+                else:
+                    j += 1
+        at = end
 
 
-def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...]) -> Task:
+_memory: list[tuple[tuple[Word, ...], tuple[Pair, ...], int, Task]] = []
+
+
+def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: int = 0) -> Task:
     """The task of a worker's shards, compiled once; only the last one is kept."""
-    if not _memory or _memory[0][:2] != (spellings, pairs):
-        _memory[:] = [(spellings, pairs, Task(spellings, pairs))]
-    return _memory[0][2]
+    if not _memory or _memory[0][:3] != (spellings, pairs, window):
+        _memory[:] = [(spellings, pairs, window, Task(spellings, pairs, window))]
+    return _memory[0][3]
 
 
 def text_batches(path: str, text_column: str = "text") -> Iterator[pa.Array]:
@@ -121,9 +158,11 @@ def text_batches(path: str, text_column: str = "text") -> Iterator[pa.Array]:
         raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from error
 
 
-def count_shard(path: str, text_column: str, spellings: tuple[Word, ...], pairs: tuple[Pair, ...]) -> pa.Table:
+def count_shard(
+    path: str, text_column: str, spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: int = 0
+) -> pa.Table:
     """Count one file of documents: one row with their number and the lists `words` and `pairs`, in the order given."""
-    task = compiled_task(spellings, pairs)
+    task = compiled_task(spellings, pairs, window)
     by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
     documents = 0
     for texts in text_batches(path, text_column):
@@ -142,9 +181,13 @@ def count_shards(
     workers: int = 0,
     engine: str = "pool",
     text_column: str = "text",
+    window: int = 0,
 ) -> tuple[int, np.ndarray, np.ndarray]:
-    """Documents, documents with each word and with both words of each pair, over (name, path) files of documents."""
-    shared = (text_column, tuple(spellings), tuple(pairs))
+    """Documents, documents with each word and with both words of each pair, over (name, path) files of documents.
+
+    With a window, pairs are counted where their words begin fewer than so many tokens apart (`words.meet`).
+    """
+    shared = (text_column, tuple(spellings), tuple(pairs), window)
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
     tasks = [(name, count_shard, (path,)) for name, path in shards]
     for part in run_shards(tasks, work, workers, "count", engine, shared):
@@ -154,9 +197,9 @@ def count_shards(
     return documents, by_word, by_pair
 
 
-def in_documents(values: np.ndarray) -> Counts:
-    """Exact numbers of documents."""
-    return Counts(values, np.ones(len(values), bool), "document", 0)
+def in_documents(values: np.ndarray, window: int = 0) -> Counts:
+    """Exact numbers of documents: that contain, or that contain both within a window."""
+    return Counts(values, np.ones(len(values), bool), "window" if window else "document", window)
 
 
 def count_tables(
@@ -197,14 +240,20 @@ def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa
     if config.provider != "local":
         provider = open_provider(config.provider, config.provider_path)
         return count_tables(spellings, pairs, provider.words(spellings), provider.pairs(pairs), provider.name)
-    if config.unit != "document" or config.window_tokens:
+    if (config.unit == "window") != (config.window_tokens > 0) or config.unit not in ("document", "window"):
         raise InputError(
-            f"[count] unit = {config.unit!r}, window_tokens = {config.window_tokens}: the local provider counts whole "
-            "documents; expected unit = 'document' and window_tokens = 0, or an infini-gram provider"
+            f"[count] unit = {config.unit!r}, window_tokens = {config.window_tokens}: expected unit = 'document' with "
+            "window_tokens = 0, or unit = 'window' with a window of at least 1"
         )
     documents, by_word, by_pair = count_shards(
-        corpus_shards(inputs), spellings, pairs, work, config.workers, config.engine
+        corpus_shards(inputs),
+        spellings,
+        pairs,
+        work,
+        config.workers,
+        config.engine,
+        window=config.window_tokens,
     )
     work.note("documents", documents)
     work.note("pairs_that_meet", int((by_pair > 0).sum()))
-    return count_tables(spellings, pairs, in_documents(by_word), in_documents(by_pair), "local")
+    return count_tables(spellings, pairs, in_documents(by_word), in_documents(by_pair, config.window_tokens), "local")

@@ -7,7 +7,7 @@ tenth of the documents of any one language) never are pivots.
 
 `paper`: the published sampling. Documents that hold any one sub-token of the word, drawn with replacement (so that a
 rare word's documents repeat), less as many random documents; the smaller surplus ranks, and no token is left out. What
-the authors dropped by judged relation to the pair is not published and not imitated.
+the authors dropped by judged relation to the pair is not published; `related` is the filter offered in its place.
 
 The documents of a default draw are those with the smallest hash of (seed, word, document id), so a draw depends neither
 on the shards nor on their order.
@@ -31,6 +31,7 @@ from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.count import Word, benchmark_words, corpus_shards
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
+from semantic_pivots.corpus.related import related
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -227,6 +228,12 @@ def check(config: DiscoverConfig) -> None:
         raise InputError(f"[discover] measure = {config.measure!r}: expected one of {', '.join(MEASURES)}")
     if config.form not in FORMS:
         raise InputError(f"[discover] form = {config.form!r}: expected default or paper{nearest(config.form, FORMS)}")
+    if not 0 <= config.relatedness < 1:
+        raise InputError(
+            f"[discover] relatedness = {config.relatedness}: expected a share from 0 (no filter) to below 1"
+        )
+    if config.form == "paper" and config.relatedness:
+        raise InputError(f"[discover] relatedness = {config.relatedness}: the paper's form has no filter; expected 0")
     if config.form == "paper" and config.measure != "min":
         raise InputError(f"[discover] measure = {config.measure!r}: the paper's form ranks by 'min'")
 
@@ -255,7 +262,13 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
             surplus[word] = (near, scored["min"], scored[config.measure])
             progress.advance()
     work.note("words_without_documents", sum(len(drawn) == 0 for drawn in around.draws.values()))
-    return {"pivots": _rank(items, surplus, texts, config)}
+    found = [_candidates(item, surplus, texts, config) for item in items]
+    if config.relatedness:
+        pairs, names = [(i["source"], i["target"]) for i in items], [[row[2] for row in rows] for rows in found]
+        kept, threshold = related(pairs, names, config.relatedness)
+        found = [[r for r, k in zip(rows, own, strict=True) if k] for rows, own in zip(found, kept, strict=True)]
+        work.note("relatedness_threshold", round(threshold, 4))
+    return {"pivots": _ranked(found, config)}
 
 
 def surroundings_of(
@@ -357,29 +370,35 @@ def _paper_draws(
     return draws
 
 
-def _rank(items: list[dict], surplus: dict, texts: list[str], config: DiscoverConfig) -> pa.Table:
-    columns: dict[str, list] = {
-        name: [] for name in ("item_id", "token", "text", "rank", "surplus_source", "surplus_target", "value")
-    }
-    for item in items:
-        source = (item["source"], item["source_language"])
-        target = (item["target"], item["target_language"])
-        shared, i, j = np.intersect1d(surplus[source][0], surplus[target][0], assume_unique=True, return_indices=True)
-        value = np.minimum(surplus[source][2][i], surplus[target][2][j])
-        best = np.lexsort((shared, -value))[: 4 * config.top]
-        kept = 0
-        for index in best:
-            token = int(shared[index])
-            if value[index] <= 0 or kept == config.top:
-                break
-            own = is_piece(texts[token], item["source"]) or is_piece(texts[token], item["target"])
-            if own and config.form == "default":
-                continue
-            row = (item["item_id"], token, texts[token], kept, surplus[source][1][i[index]])
-            for name, cell in zip(columns, (*row, surplus[target][1][j[index]], value[index]), strict=True):
-                columns[name].append(cell)
-            kept += 1
-    columns["measure"] = [config.measure] * len(columns["item_id"])
+_COLUMNS = ("item_id", "token", "text", "surplus_source", "surplus_target", "value")
+
+
+def _candidates(item: dict, surplus: dict, texts: list[str], config: DiscoverConfig) -> list[tuple]:
+    """Rows (_COLUMNS) of an item's tokens, best first; more than are kept."""
+    source = (item["source"], item["source_language"])
+    target = (item["target"], item["target_language"])
+    shared, i, j = np.intersect1d(surplus[source][0], surplus[target][0], assume_unique=True, return_indices=True)
+    value = np.minimum(surplus[source][2][i], surplus[target][2][j])
+    rows = []
+    for k in np.lexsort((shared, -value))[: 4 * config.top]:
+        token = int(shared[k])
+        if value[k] <= 0:
+            break
+        own = is_piece(texts[token], item["source"]) or is_piece(texts[token], item["target"])
+        if not own or config.form == "paper":
+            around = surplus[source][1][i[k]], surplus[target][1][j[k]]
+            rows.append((item["item_id"], token, texts[token], *around, value[k]))
+    return rows
+
+
+def _ranked(found: list[list[tuple]], config: DiscoverConfig) -> pa.Table:
+    kept = [(rank, row) for rows in found for rank, row in enumerate(rows[: config.top])]
+    columns = {name: [row[k] for _, row in kept] for k, name in enumerate(_COLUMNS)}
     return pa.table(
-        {**columns, "token": pa.array(columns["token"], pa.int32()), "rank": pa.array(columns["rank"], pa.int32())}
+        {
+            **columns,
+            "token": pa.array(columns["token"], pa.int32()),
+            "rank": pa.array([rank for rank, _ in kept], pa.int32()),
+            "measure": [config.measure] * len(kept),
+        }
     )

