@@ -32,16 +32,17 @@ WORDS, PAIRS = 10_000, 30_000
 BYTES_ASKED = 200_000_000
 
 
-def corpus(folder: Path | None, tokens: Path | None) -> Inputs:
+def corpus(folder: Path | None, tokens: Path | None, model: str = TokensConfig().model) -> Inputs:
     """Document and token shards: of the folders given, or made of the recipe debian-large in the cache."""
     cache = cache_folder("")
-    folder, tokens = folder or cache / "benchmark-corpus", tokens or cache / "benchmark-tokens"
+    own = "benchmark-tokens" + ("" if model == TokensConfig().model else f"-{model.removeprefix('package:')}")
+    folder, tokens = folder or cache / "benchmark-corpus", tokens or cache / own
     if not folder.exists():
         config = CorpusConfig(recipe="debian-large")
         publish("corpus", {}, folder, lambda work: corpus_stage(config, Inputs({}), work), conform)
     inputs = Inputs({"corpus": folder})
     if not tokens.exists():
-        publish("tokens", {}, tokens, lambda work: tokens_stage(TokensConfig(), inputs, work), conform)
+        publish("tokens", {}, tokens, lambda work: tokens_stage(TokensConfig(model=model), inputs, work), conform)
     return Inputs({"corpus": folder, "tokens": tokens})
 
 

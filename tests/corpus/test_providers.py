@@ -15,9 +15,12 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
+from semantic_pivots.corpus import writers
 from semantic_pivots.corpus.providers import open_provider
 from semantic_pivots.corpus.providers.infini_gram_http import InfiniGramService
+from semantic_pivots.corpus.providers.infini_gram_index import InfiniGramIndex
 from semantic_pivots.errors import InputError
 
 WORDS = [("chat", "fr"), ("猫", "zh")]
@@ -125,3 +128,25 @@ def test_a_local_index_counts_occurrences(tmp_path: Path):
     assert (words.unit, words.window, pairs.window) == ("occurrence", 0, 100)
     assert not words.exact.any()
     assert not pairs.exact.any()
+
+
+def test_an_index_of_any_tokenizer_is_built_from_token_shards(tmp_path: Path):
+    pytest.importorskip("infini_gram")
+    vocabulary = {w: i for i, w in enumerate(["[UNK]", "chat", "猫", "et", "noir"])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    # short documents are kept apart: within a window the engine takes the nearest place, then finds it in another one
+    shards = [["et " * 200, "chat et 猫"], ["", "noir", "et " * 200, "chat"]]
+    columns = [pa.array([tokenizer.encode(t).ids for t in texts], pa.list_(pa.int32())) for texts in shards]
+    index = tmp_path / "index"
+    # five ids fit in two bytes each
+    assert writers.write_infini_gram(columns, index, tmp_path / "tokenizer.json", 5) == 6
+    folders = ["--data_dir", str(tmp_path), "--save_dir", str(index), "--token_dtype", "u16", "--version", "4"]
+    command = [sys.executable, "-m", "infini_gram.indexing", *folders, "--cpus", "1", "--mem", "1", "--ulimit", "512"]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    provider = InfiniGramIndex(str(index))
+    assert provider.words([("chat", "fr"), ("猫", "zh"), ("noir", "fr")]).values.tolist() == [2, 1, 1]
+    assert provider.pairs([(("chat", "fr"), ("猫", "zh")), (("chat", "fr"), ("noir", "fr"))]).values.tolist() == [1, 0]
+    with pytest.raises(InputError, match="outside the vocabulary of 3"):
+        writers.write_infini_gram(columns, tmp_path / "small", tmp_path / "tokenizer.json", 3)

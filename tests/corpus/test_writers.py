@@ -82,7 +82,8 @@ def test_a_corpus_is_exported_in_each_layout(folders, tmp_path):
     for layout in writers.LAYOUTS:
         assert list(writers.export(corpus, out, layout, tokens, "<eos>")) == ["s0"]
     written = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    assert written == ["documents/s0.jsonl.zst", "s0.csv.gz", "s0.ds", "s0.ds.index", "s0.npy"]
+    index = ["offset.0", "tokenized.0", "tokenizer.json"]
+    assert written == sorted(["documents/s0.jsonl.zst", "s0.csv.gz", "s0.ds", "s0.ds.index", "s0.npy", *index])
     assert np.fromfile(out / "s0.npy", np.uint16).tolist() == [0, 1, 2]
 
 

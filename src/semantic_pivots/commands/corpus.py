@@ -82,7 +82,9 @@ def tokens(
 def export(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
     out: Annotated[Path, typer.Argument(help="folder to write")],
-    layout: Annotated[str, typer.Option(help="jsonl (Dolma's documents), olmo (OLMo-core), nanotron")] = "jsonl",
+    layout: Annotated[
+        str, typer.Option(help="jsonl (Dolma's documents), olmo (OLMo-core), nanotron, infini-gram")
+    ] = "jsonl",
     tokens: Annotated[
         Path | None, typer.Option(help="folder made by `pivots corpus tokens`, for token layouts")
     ] = None,

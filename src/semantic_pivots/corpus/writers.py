@@ -1,4 +1,5 @@
-"""A corpus for other tools: JSONL.zst in Dolma's form, and flat token files that OLMo-core and nanotron train on.
+"""A corpus for other tools: JSONL.zst in Dolma's form, flat token files that OLMo-core and nanotron train on, and the
+token file of an infini-gram index.
 
 Every file is written under a temporary name and renamed, so that a file that is there is complete; equal documents give
 equal bytes.
@@ -10,7 +11,7 @@ import csv
 import gzip
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.errors import InputError, nearest
 
-LAYOUTS = ("jsonl", "olmo", "nanotron")
+LAYOUTS = ("jsonl", "olmo", "nanotron", "infini-gram")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -92,6 +93,43 @@ def write_tokens(
     write_bytes(stem.with_name(f"{stem.name}.csv.gz"), gzip.compress(text.getvalue().encode(), mtime=0))
 
 
+def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Path, vocabulary: int) -> int:
+    """Write the files that `python -m infini_gram.indexing` starts from, and tokenizer.json beside; returns documents.
+
+    `tokenized.0` holds every document after a separator of all ones, ids little-endian; `offset.0` where each begins,
+    in bytes (uint64). The indexer makes its own only with a few tokenizers of the hub; where these files lie it goes on
+    to build the suffix array: `--token_dtype u16` (u32 for more than 65,536 ids), with the folder as --save_dir.
+
+    Raises:
+        InputError: an id lies outside the vocabulary, or would read as a separator.
+    """
+    dtype = token_dtype(vocabulary)
+    separator = np.iinfo(dtype).max
+    out.mkdir(parents=True, exist_ok=True)
+    written = documents = 0
+    temporary = {name: out / f".{name}.tmp" for name in ("tokenized.0", "offset.0")}
+    with temporary["tokenized.0"].open("wb") as tokens, temporary["offset.0"].open("wb") as begins:
+        for column in columns:
+            values, offsets = column.values.to_numpy(), column.offsets.to_numpy().astype(np.int64)
+            if int(values.max(initial=0)) >= min(vocabulary, separator):
+                raise InputError(
+                    f"token id {int(values.max())}: outside the vocabulary of {vocabulary}, or its last id"
+                )
+            starts = offsets[:-1] - offsets[0] + np.arange(len(offsets) - 1)
+            flat = np.full(int(offsets[-1] - offsets[0]) + len(starts), separator, dtype)
+            inside = np.ones(len(flat), bool)
+            inside[starts] = False
+            flat[inside] = values[offsets[0] : offsets[-1]]
+            tokens.write(flat.tobytes())
+            begins.write((starts * dtype.itemsize + written).astype("<u8").tobytes())
+            written += flat.nbytes
+            documents += len(starts)
+    write_bytes(out / "tokenizer.json", tokenizer.read_bytes())
+    for name, path in temporary.items():
+        os.replace(path, out / name)
+    return documents
+
+
 def export(
     corpus: Path,
     out: Path,
@@ -106,7 +144,7 @@ def export(
     Args:
         corpus: folder with shards.parquet, of the corpus stage or of `pivots corpus make`.
         out: folder to write to.
-        layout: jsonl, olmo or nanotron.
+        layout: jsonl, olmo, nanotron or infini-gram.
         tokens: folder with token_shards.parquet and tokenizer.json, for the token layouts.
         end_token: text of the token after every document, such as <eos>.
         selection: selection.parquet of the stage select or of `pivots select`; None: every document.
@@ -137,17 +175,25 @@ def export(
 
     rows = _table(tokens, "token_shards", "pivots corpus tokens")
     tokenizer = Tokenizer.from_file(str(tokens / "tokenizer.json"))
+    vocabulary = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    paths = {row["shard"]: corpus / row["path"] for row in shards}
+    rows = [row for row in rows if row["shard"] in paths]
+
+    def column(row: dict) -> pa.ListArray:
+        return kept(pq.read_table(tokens / row["path"]), row["shard"])["tokens"].combine_chunks()
+
+    if layout == "infini-gram":
+        write_infini_gram(map(column, rows), out, tokens / "tokenizer.json", vocabulary)
+        yield from (row["shard"] for row in rows)
+        return
     end = tokenizer.token_to_id(end_token)
     if end is None:
         raise InputError(
             f"end token {end_token!r} is not in the vocabulary of {tokens}: give --end-token, such as '<eos>'"
         )
-    vocabulary = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-    paths = {row["shard"]: corpus / row["path"] for row in shards}
-    for row in (row for row in rows if row["shard"] in paths):
-        column = kept(pq.read_table(tokens / row["path"]), row["shard"])["tokens"].combine_chunks()
+    for row in rows:
         ids = kept(pq.read_table(paths[row["shard"]], columns=["id"]), row["shard"])["id"].to_pylist()
-        write_tokens(column, ids, out / row["shard"], layout, end, vocabulary)
+        write_tokens(column(row), ids, out / row["shard"], layout, end, vocabulary)
         yield row["shard"]
 
 
