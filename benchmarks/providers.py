@@ -1,8 +1,8 @@
 """Providers of counts on the same pairs: exact documents, an exact window, an infini-gram index of the same tokens.
 
 Pairs are all of the CLDR lexicon in four languages, the corpus that of `benchmarks.corpus` in SmolLM2's tokens (the
-indexer takes 34 GB of memory for more than 65,536 ids). Another: `python -m benchmarks.providers --corpus FOLDER --tokens
-FOLDER`, made by `pivots corpus make` and `pivots corpus tokens`. Needs the extra infini-gram.
+indexer takes 34 GB of memory for more than 65,536 ids); or another: `python -m benchmarks.providers --corpus FOLDER
+--tokens FOLDER`, made by `pivots corpus make` and `pivots corpus tokens`. Needs the extra infini-gram.
 """
 
 from __future__ import annotations
