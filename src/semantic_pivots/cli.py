@@ -113,13 +113,14 @@ def explain(
     run: Annotated[
         Path | None, typer.Option(help="run of a study, such as runs/demo: the pivots that it found are marked")
     ] = None,
+    blocks: Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")] = "",
 ) -> None:
     """Show layer by layer what a model would answer on its way to a translation; writes a heatmap too."""
     from rich.console import Console
 
     from semantic_pivots.commands import explain as room
 
-    found = room.explain(model, source_language, word, target_language, shots, dtype, run=run)
+    found = room.explain(model, source_language, word, target_language, shots, dtype, run=run, blocks=blocks)
     console = Console()
     console.print(room.table(found, console.width))
     for path in room.write_heatmap(found, out):

@@ -188,6 +188,8 @@ class TraceConfig:
     """translations shown before the question"""
     lenses: tuple[str, ...] = ("logit",)
     """logit, tuned:FOLDER, or patchscope"""
+    blocks: str = ""
+    """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
     top: int = 10
     """tokens kept per layer"""
     batch_tokens: int = _volatile(4096)
@@ -225,6 +227,8 @@ class InterveneConfig:
     """layers from this share of the depth on are left alone by suppression"""
     pivots: int = 10
     """best pivots of an item that are suppressed together"""
+    blocks: str = ""
+    """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
     batch: int = _volatile(16)
     """rows of one forward pass"""
     cache: str = _volatile("")

@@ -138,6 +138,8 @@ def test_a_model_whose_blocks_are_not_the_longest_list_is_refused_and_can_be_tol
     with pytest.raises(LensError, match="blocks="):
         Lens.from_model(model)
     assert Lens.from_model(model, blocks="model.layers").layers == 3
+    with pytest.raises(LensError, match=r"'model.layer' is no list of modules .*'model.layers'"):
+        Lens.from_model(model, blocks="model.layer")
 
 
 def test_a_wrong_tail_is_refused():

@@ -52,7 +52,7 @@ def intervene_stage(config: InterveneConfig, inputs: Inputs, work: Work) -> dict
     items = _chosen(items_of(inputs.table("items")), inputs, config)
     loaded = load(config.model, dtype=config.dtype, cache=config.cache)
     try:
-        lens = Lens.from_model(loaded.model)
+        lens = Lens.from_model(loaded.model, config.blocks)
     except LensError as error:
         raise InputError(f"model {config.model}: {error}") from error
     band = [k for k in range(lens.layers) if config.first <= (k + 0.5) / lens.layers < config.last]

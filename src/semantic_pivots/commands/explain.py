@@ -48,12 +48,14 @@ def explain(
     dtype: str = "float32",
     cache: str = "",
     run: Path | None = None,
+    blocks: str = "",
 ) -> Explained:
     """Trace one word by the logit lens, after shots from the lexicon that ships.
 
     Args:
         run: folder of a study's run, whose semantic pivots of the word are marked (compared by their text, so the
             study's tokenizer may be another).
+        blocks: dotted name of the model's block list, where the lens does not find it.
 
     Raises:
         InputError: an unknown language, a model that cannot be loaded or read, or a run without pivots of the word.
@@ -85,7 +87,7 @@ def explain(
     text = prompt(*pair, drawn, word)
     loaded = load(model, dtype=dtype, cache=cache)
     try:
-        lens = Lens.from_model(loaded.model)
+        lens = Lens.from_model(loaded.model, blocks)
     except LensError as error:
         raise InputError(f"model {model}: {error}") from error
     ids = torch.tensor([_read_ids(loaded.tokenizer, text, target)], device=lens.body.device)

@@ -60,7 +60,10 @@ class Lens:
         lists = {n: m for n, m in decoder.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m)}
         # the sublayers of a block may be a longer list than the blocks are
         lists = {n: m for n, m in lists.items() if not any(n.startswith(f"{outer}.") for outer in lists)}
-        found = model.get_submodule(blocks) if blocks else max(lists.values(), key=len, default=None)
+        found = dict(model.named_modules()).get(blocks) if blocks else max(lists.values(), key=len, default=None)
+        if blocks and not (isinstance(found, torch.nn.ModuleList) and len(found)):
+            known = [n for n, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
+            raise LensError(f"blocks {blocks!r} is no list of modules of {type(model).__name__}; it has {known[:5]}")
         if found is None:
             raise LensError(f"{type(decoder).__name__} has no ModuleList of blocks; name it with blocks=")
         lens = cls(model, found, _tail(model, decoder, found))

@@ -86,7 +86,7 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
     cases = ask.cases(items, inputs.table("words"), config.shots, config.seed)
     loaded = load(config.model, dtype=config.dtype, cache=config.cache, readable=True)
     try:
-        lens = Lens.from_model(loaded.model)
+        lens = Lens.from_model(loaded.model, config.blocks)
     except LensError as error:
         raise InputError(f"model {config.model}: {error}") from error
     ways = readouts(lens, loaded.tokenizer, config.lenses)
