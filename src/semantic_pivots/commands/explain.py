@@ -11,6 +11,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.statistics import seed_of
 
 _SHOWN = 5
+_LEGEND = "● target  ◀ source  ○ the word in a further language  ◆ semantic pivot"
 _MARKS = {"source": "◀", "target": "●", "elsewhere": "○", "pivot": "◆", "": " "}
 
 
@@ -96,7 +97,7 @@ def explain(
     own = {
         "source": word_tokens(loaded.tokenizer, [word]),
         "target": word_tokens(loaded.tokenizer, [target]) if target else set(),
-        "elsewhere": first_tokens(loaded.tokenizer, further),
+        "elsewhere": first_tokens(loaded.tokenizer, [*further, *map(str.capitalize, further)]),
     }
     steps = []
     with torch.inference_mode():
@@ -155,7 +156,7 @@ def table(found: Explained, width: int = 120) -> Any:
     drawn = Table(
         title=title,
         box=box.SIMPLE,
-        caption="● target  ◀ source  ○ the word in a further language  ◆ semantic pivot; nats: entropy",
+        caption=f"{_LEGEND}; nats: entropy",
     )
     shown = max(1, min(_SHOWN, (width - 16) // 20))
     drawn.add_column("layer", justify="right", no_wrap=True, min_width=5)
@@ -185,7 +186,11 @@ def write_heatmap(found: Explained, stem: Path) -> list[Path]:
     figure = go.Figure(
         go.Heatmap(z=probs, x=ranks, y=layers, text=texts, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1)
     )
-    figure.update_layout(title=title, yaxis_title="layer (0: after the first block)", height=120 + 30 * len(layers))
+    figure.update_layout(
+        title=f"{title}<br><sub>{_LEGEND}</sub>",
+        yaxis_title="layer (0: after the first block)",
+        height=120 + 30 * len(layers),
+    )
     page, picture = stem.with_suffix(".html"), stem.with_suffix(".png")
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
@@ -213,5 +218,6 @@ def _draw(title: str, probs: list, texts: list, ranks: list, path: Path) -> None
                 ink = "white" if probs[layer][rank] > 0.6 else "black"
                 axes.text(rank, layer, text, ha="center", va="center", color=ink, fontsize=9)
         axes.set(title=title, xticks=range(len(ranks)), xticklabels=ranks, ylabel="layer (0: after the first block)")
+        axes.set_xlabel(_LEGEND, fontsize=9)
         figure.savefig(path, dpi=130)
         pyplot.close(figure)
