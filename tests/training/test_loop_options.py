@@ -61,6 +61,30 @@ def test_sliced_cross_entropy_has_the_loss_and_gradients_of_the_plain_one(family
             torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_gradients_made_with_the_loss_leave_ignored_targets_out(dtype, close):
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(23, 8, generator=generator).to(dtype)
+    weight = torch.randn(50, 8, generator=generator).to(dtype)
+    targets = torch.randint(50, (23,), generator=generator)
+    targets[[0, 7, 22]] = losses.IGNORED
+    found, expected = [], []
+    for kept, make in (
+        (found, lambda h, w: losses._LossOfHead.apply(h, w, targets, 5)),
+        (expected, lambda h, w: torch.nn.functional.cross_entropy((h @ w.T).float(), targets, reduction="sum")),
+    ):
+        h, w = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
+        loss = make(h, w) / 7
+        loss.backward()
+        kept += [loss.detach(), h.grad, w.grad]
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=close, atol=close)
+    frozen = weight.clone()
+    h = hidden.clone().requires_grad_()
+    (losses._LossOfHead.apply(h, frozen, targets, 5) / 7).backward()
+    torch.testing.assert_close(h.grad, found[1], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3"])
 def test_documents_kept_apart_have_the_loss_of_documents_alone(family):
     first, second = SEQUENCES[0, :9].copy(), SEQUENCES[1, :12].copy()

@@ -1,8 +1,8 @@
 """The loss of packed sequences: over a large vocabulary in slices, and without a look at other documents.
 
-The loss is computed on slices of the sequence, each slice's logits made again in the backward pass, so that a
-vocabulary of 262,144 fits; where a model's own loss differs from the sliced one (soft caps, scaled logits), its own
-forward is used.
+The loss is computed on slices of the sequence, and each slice's gradients at once, while its logits are there: so a
+vocabulary of 262,144 fits and no logits are made twice. Where a model's own loss differs from the sliced one (soft
+caps, scaled logits), its own forward is used.
 """
 
 from __future__ import annotations
@@ -42,15 +42,62 @@ def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> 
     hidden, targets = hidden[:, :-1].reshape(-1, hidden.shape[-1]), targets_of(input_ids, end).reshape(-1)
     head = model.get_output_embeddings()
     size = max(1, _SLICE_LOGITS // head.weight.shape[0])
+    if type(head) is torch.nn.Linear and head.bias is None and len(targets) > size and torch.is_grad_enabled():
+        return _LossOfHead.apply(hidden, head.weight, targets, size)  # type: ignore[return-value]
 
     def of_slice(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(head(rows).float(), wanted, reduction="sum", ignore_index=IGNORED)
 
-    if len(targets) <= size:  # they fit: making them twice would cost a tenth of the step
+    if len(targets) <= size:
         return of_slice(hidden, targets)
     parts = zip(hidden.split(size), targets.split(size), strict=True)
     losses = [checkpoint(of_slice, rows, wanted, use_reentrant=False) for rows, wanted in parts]
     return torch.stack(losses).sum()  # type: ignore[arg-type]
+
+
+class _LossOfHead(torch.autograd.Function):
+    """Summed cross-entropy of rows @ weight.T; gradients are made in the forward pass, slice by slice.
+
+    The derivative of a row's logits is its probabilities less one at its target, known as soon as the loss is. Buffers
+    are shared by the slices: taking that much memory anew from the system costs as much as filling it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
+        of_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        logits = hidden.new_empty((size, weight.shape[0]))
+        numbers = logits if logits.dtype == torch.float32 else torch.empty_like(logits, dtype=torch.float32)
+        for first in range(0, len(hidden), size):
+            rows, wanted = hidden[first : first + size], targets[first : first + size]
+            slope, probs = logits[: len(rows)], numbers[: len(rows)]
+            torch.mm(rows, weight.T, out=slope)
+            if probs is not slope:
+                probs.copy_(slope)
+            counted = wanted != IGNORED
+            at = wanted.clamp(min=0)[:, None]
+            normaliser = probs.logsumexp(dim=-1)
+            total += ((normaliser - probs.gather(1, at)[:, 0]) * counted).sum()
+            probs.sub_(normaliser[:, None]).exp_()
+            probs.scatter_add_(1, at, torch.full_like(at, -1, dtype=probs.dtype))
+            if not bool(counted.all()):
+                probs.mul_(counted[:, None])
+            if probs is not slope:
+                slope.copy_(probs)
+            if of_hidden is not None:
+                torch.mm(slope, weight, out=of_hidden[first : first + size])
+            if of_weight is not None:
+                of_weight.addmm_(slope.T, rows)
+        ctx.gradients = of_hidden, of_weight
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, above: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        gradients = tuple(None if g is None else g.mul_(above.to(g.dtype)) for g in ctx.gradients)
+        ctx.gradients = None, None
+        return *gradients, None, None
 
 
 def own_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:
