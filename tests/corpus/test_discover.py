@@ -116,7 +116,15 @@ def test_the_papers_form_repeats_documents_and_removes_nothing(tmp_path: Path):
     assert max(row["surplus_source"] for row in found) <= 1
 
 
-@pytest.mark.parametrize(("how", "says"), [({"form": "papre"}, "paper"), ({"form": "paper", "measure": "llr"}, "min")])
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"form": "papre"}, "paper"),
+        ({"form": "paper", "measure": "llr"}, "min"),
+        ({"relatedness": 1.0}, "relatedness = 1.0: expected a share"),
+        ({"form": "paper", "relatedness": 0.9}, "the paper's form has no filter"),
+    ],
+)
 def test_wrong_forms_are_named(tmp_path: Path, how: dict, says: str):
     with pytest.raises(InputError, match=says):
         pivots(tmp_path, **how)

@@ -46,17 +46,12 @@ def intervene_stage(config: InterveneConfig, inputs: Inputs, work: Work) -> dict
     Raises:
         InputError: a model of which the lens cannot be made, or a band of layers that holds none.
     """
-    from semantic_pivots.models.lens import Lens, LensError
-    from semantic_pivots.models.load import load
+    from semantic_pivots.models.lens import load_lens
 
     items = _chosen(items_of(inputs.table("items")), inputs, config)
-    loaded = load(config.model, dtype=config.dtype, cache=config.cache)
-    try:
-        lens = Lens.from_model(loaded.model, config.blocks)
-    except LensError as error:
-        raise InputError(f"model {config.model}: {error}") from error
+    loaded, lens = load_lens(config.model, config.dtype, config.cache, config.blocks)
     band = [k for k in range(lens.layers) if config.first <= (k + 0.5) / lens.layers < config.last]
-    if not band or (band[-1] == lens.layers - 1 and len(band) == lens.layers):
+    if not 0 < len(band) < lens.layers:
         raise InputError(
             f"[intervene] first = {config.first}, last = {config.last}: {len(band)} of {lens.layers} layers; "
             "expected some of them, not all"
@@ -109,11 +104,7 @@ class _Asked:
         self.lens, self.tokenizer, self.config, self.band = lens, tokenizer, config, band
         self.words = inputs.table("words")
         self.known: dict[tuple[str, str], translation.Shots] = {}
-        self.of_concept: dict[str, dict[str, str]] = {}
-        for concept, code, word in zip(
-            *(self.words[c].to_pylist() for c in ("concept_id", "language", "word")), strict=True
-        ):
-            self.of_concept.setdefault(concept, {}).setdefault(code, word)
+        self.of_concept = translation.words_by_concept(self.words)
         pivots: dict[str, list[int]] = {}
         for row in sorted(inputs.table("pivots").to_pylist(), key=lambda r: r["rank"]):
             pivots.setdefault(row["item_id"], []).append(row["token"])

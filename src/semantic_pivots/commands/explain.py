@@ -67,11 +67,11 @@ def explain(
 
     from semantic_pivots.config import LexiconConfig
     from semantic_pivots.lexicon.build import lexicon_stage
-    from semantic_pivots.models.lens import Lens, LensError
-    from semantic_pivots.models.load import load
+    from semantic_pivots.models.lens import load_lens
+    from semantic_pivots.models.tokens import read_ids
     from semantic_pivots.models.trace import first_tokens, word_tokens
     from semantic_pivots.run import Inputs, Work
-    from semantic_pivots.tasks.translation import Shots, prompt
+    from semantic_pivots.tasks.translation import Shots, answer, prompt
     from semantic_pivots.words import language
 
     pair = (language(source_language).code, language(target_language).code)
@@ -86,12 +86,10 @@ def explain(
     allowed = [shot for shot in known if word not in (shot.source, shot.target) and shot.target != target]
     drawn = Random(seed_of("explain", *pair, word)).sample(allowed, min(shots, len(allowed)))
     text = prompt(*pair, drawn, word)
-    loaded = load(model, dtype=dtype, cache=cache)
-    try:
-        lens = Lens.from_model(loaded.model, blocks)
-    except LensError as error:
-        raise InputError(f"model {model}: {error}") from error
-    ids = torch.tensor([_read_ids(loaded.tokenizer, text, target)], device=lens.body.device)
+    loaded, lens = load_lens(model, dtype, cache, blocks)
+    # up to the answer's first content token, where the answer is known
+    asked = read_ids(loaded.tokenizer, [text], [answer(target)]) if target else [loaded.tokenizer(text)["input_ids"]]
+    ids = torch.tensor(asked, device=lens.body.device)
     concepts = {r["concept_id"] for r in rows if (r["language"], r["word"]) == (pair[0], word)}
     further = [r["word"] for r in rows if r["concept_id"] in concepts and r["language"] not in pair]
     own = {
@@ -136,28 +134,13 @@ def _pivots(run: Path, source_language: str, target_language: str, word: str) ->
     return frozenset(text.strip() for text in found["text"].to_list())
 
 
-def _read_ids(tokenizer: Any, text: str, target: str) -> list[int]:
-    """The prompt up to where the answer's first content token is predicted: behind a lone space, if it has one."""
-    from semantic_pivots.models.tokens import answer_spans
-
-    if not target:
-        return tokenizer(text)["input_ids"]
-    (span,) = answer_spans(tokenizer, [text], [f" {target}"])
-    lone = not tokenizer.decode([span.ids[span.start]]).strip() and span.end > span.start + 1
-    return span.ids[: span.start + lone]
-
-
 def table(found: Explained, width: int = 120) -> Any:
     """The path as a terminal table, the last layer first; fewer tokens where the terminal is narrow."""
     from rich import box
     from rich.table import Table
 
     title = f"{found.source} → {found.target or '(not in the lexicon)'}, {found.model}"
-    drawn = Table(
-        title=title,
-        box=box.SIMPLE,
-        caption=f"{_LEGEND}; nats: entropy",
-    )
+    drawn = Table(title=title, box=box.SIMPLE, caption=f"{_LEGEND}; nats: entropy")
     shown = max(1, min(_SHOWN, (width - 16) // 20))
     drawn.add_column("layer", justify="right", no_wrap=True, min_width=5)
     drawn.add_column("nats", justify="right", no_wrap=True, min_width=5)

@@ -35,8 +35,7 @@ def train(
     import heapq
 
     from semantic_pivots.corpus import documents
-    from semantic_pivots.models.lens import Lens, LensError
-    from semantic_pivots.models.load import load
+    from semantic_pivots.models.lens import load_lens
     from semantic_pivots.models.readouts import fit_tuned, sampled_residuals
 
     if rows < 8:
@@ -44,11 +43,7 @@ def train(
     found = (d for path, _ in documents.list_files(corpus) for d in documents.read(path, {}, documents.Skipped()))
     # twice as many as needed, since a document may be empty; the choice depends on ids and seed, not on files
     texts = [d.text for d in heapq.nsmallest(2 * rows, found, key=lambda d: (seed_of(seed, d.id), d.text))]
-    loaded = load(model, dtype=dtype)
-    try:
-        lens = Lens.from_model(loaded.model, blocks)
-    except LensError as error:
-        raise InputError(f"model {model}: {error}") from error
+    loaded, lens = load_lens(model, dtype, blocks=blocks)
     loaded.model.requires_grad_(False)
     samples = sampled_residuals(lens, loaded.tokenizer, texts, rows, length, seed)
     typer.echo("layer  KL from the last layer in nats, on rows held out: logit lens, ridge map, tuned lens")

@@ -18,7 +18,9 @@ from typing import Any
 
 import torch
 
+from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import Body, decoder_of, masked
+from semantic_pivots.models.load import Loaded, load
 from semantic_pivots.models.tokens import prompt_ids
 
 _PROBE = (5, 11, 7, 3)
@@ -120,10 +122,9 @@ class Lens:
         config = self.body.model.config
         start = getattr(config, "decoder_start_token_id", None)
         start = config.bos_token_id if start is None else start
-        seen = mask if mask is not None else torch.arange(ids.shape[1], device=ids.device) <= positions[:, None]
         return {
             "input_ids": ids,
-            "attention_mask": seen.long(),
+            "attention_mask": _seen(ids, positions, mask),
             "decoder_input_ids": torch.full((len(ids), 1), int(start or 0), device=ids.device),
         }
 
@@ -131,8 +132,7 @@ class Lens:
         if self.kind == "encoder-decoder":
             self.body.model(**self._inputs(ids, positions, mask), use_cache=False)
         elif self.kind == "masked":
-            seen = mask if mask is not None else torch.arange(ids.shape[1], device=ids.device) <= positions[:, None]
-            self.body.decoder(input_ids=ids, attention_mask=seen.long())
+            self.body.decoder(input_ids=ids, attention_mask=_seen(ids, positions, mask))
         else:
             self.body.hidden(ids)
 
@@ -199,6 +199,31 @@ class Lens:
         mask = attention_mask if self.kind == "masked" else None
         columns = [self.residuals(input_ids, positions[:, k], mask) for k in range(positions.shape[1])]
         return torch.stack([torch.stack([self.decode(r).float() for r in c], 1) for c in columns], 2)
+
+
+def load_lens(
+    spec: str, dtype: str = "float32", cache: str = "", blocks: str = "", readable: bool = False
+) -> tuple[Loaded, Lens]:
+    """A model as `load` gives it, and its lens.
+
+    Args:
+        spec, dtype, cache, readable: of `load`.
+        blocks: of `Lens.from_model`.
+
+    Raises:
+        InputError: the model cannot be loaded, or its lens does not hold.
+    """
+    loaded = load(spec, dtype=dtype, cache=cache, readable=readable)
+    try:
+        return loaded, Lens.from_model(loaded.model, blocks)
+    except LensError as error:
+        raise InputError(f"model {spec}: {error}") from error
+
+
+def _seen(ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """(rows, tokens) int64, ones where an encoder sees: the mask, or up to the positions."""
+    seen = mask if mask is not None else torch.arange(ids.shape[1], device=ids.device) <= positions[:, None]
+    return seen.long()
 
 
 def _kind(model: Any) -> str:

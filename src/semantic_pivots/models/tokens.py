@@ -65,6 +65,19 @@ def answer_spans(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str])
     return spans
 
 
+def read_ids(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[list[int]]:
+    """Token ids of each prompt, up to the position that predicts its answer's first content token.
+
+    Where the tokenizer writes a lone space before the answer, that space is the last of them.
+
+    Raises:
+        InputError: as `answer_spans`.
+    """
+    spans = answer_spans(tokenizer, prompts, answers)
+    lone = [not tokenizer.decode([s.ids[s.start]]).strip() and s.end > s.start + 1 for s in spans]
+    return [s.ids[: s.start + space] for s, space in zip(spans, lone, strict=True)]
+
+
 def _span(tokenizer: Any, encoding: Any, prompt: str, answer: str, trailing: int) -> AnswerSpan:
     if not answer:
         raise InputError(f"empty answer after the prompt ending {prompt[-40:]!r}; expected at least one character")

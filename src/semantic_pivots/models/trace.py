@@ -15,13 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.config import TraceConfig
-from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 from semantic_pivots.tasks import ask
 from semantic_pivots.tasks.case import Case
 from semantic_pivots.tasks.null import shuffled_pivots
-from semantic_pivots.tasks.translation import Item, items_of
+from semantic_pivots.tasks.translation import Item, items_of, words_by_concept
 
 _PART_ITEMS = 64
 _GRID = 512
@@ -58,12 +57,9 @@ def prefix_tokens(tokenizer: Any, word: str) -> set[int]:
 
 def _words_of(items: Sequence[Item], words: pa.Table, languages: Sequence[str]) -> dict[str, dict[str, str]]:
     """Of each item, the word of its concept in each language: the lexicon's, and the item's own two."""
-    of_concept: dict[str, dict[str, str]] = {}
-    for concept, code, word in zip(*(words[c].to_pylist() for c in ("concept_id", "language", "word")), strict=True):
-        if code in languages:
-            of_concept.setdefault(concept, {}).setdefault(code, word)
+    of_concept = words_by_concept(words)
     return {
-        item.item_id: of_concept.get(item.concept_id, {})
+        item.item_id: {c: word for c, word in of_concept.get(item.concept_id, {}).items() if c in languages}
         | {item.target_language: item.target}
         | {item.source_language: item.source}
         for item in items
@@ -78,17 +74,12 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
     """
     import torch
 
-    from semantic_pivots.models.lens import Lens, LensError
-    from semantic_pivots.models.load import load
+    from semantic_pivots.models.lens import load_lens
     from semantic_pivots.models.readouts import readouts
 
     items = items_of(inputs.table("items"))
     cases = ask.cases(items, inputs.table("words"), config.shots, config.seed)
-    loaded = load(config.model, dtype=config.dtype, cache=config.cache, readable=True)
-    try:
-        lens = Lens.from_model(loaded.model, config.blocks)
-    except LensError as error:
-        raise InputError(f"model {config.model}: {error}") from error
+    loaded, lens = load_lens(config.model, config.dtype, config.cache, config.blocks, readable=True)
     ways = readouts(lens, loaded.tokenizer, config.lenses)
     sets = Sets(inputs, items, cases, loaded.tokenizer, config.seed)
     parts = []
@@ -140,8 +131,10 @@ class Reader:
         """The trace rows of some cases, in their order."""
         import torch
 
+        from semantic_pivots.models.tokens import read_ids
+
         if self.lens.kind == "causal":
-            rows = self._asked(cases)
+            rows = read_ids(self.tokenizer, [case.prompt for case in cases], [case.answer for case in cases])
             longest = max(map(len, rows))
         else:
             rows, longest = [], self.lens.question(self.tokenizer, [case.prompt for case in cases])[0].shape[1]
@@ -169,14 +162,6 @@ class Reader:
         columns = (table[name].to_pylist() for name in ("item_id", "lens", "layer"))
         keys = [(order[i], place[lens], k) for i, lens, k in zip(*columns, strict=True)]
         return table.take(pa.array(sorted(range(len(keys)), key=keys.__getitem__)))
-
-    def _asked(self, cases: Sequence[Case]) -> list[list[int]]:
-        """Token ids of each prompt up to the position that predicts the answer's first content token."""
-        from semantic_pivots.models.tokens import answer_spans
-
-        spans = answer_spans(self.tokenizer, [c.prompt for c in cases], [c.answer for c in cases])
-        lone = [not self.tokenizer.decode([s.ids[s.start]]).strip() and s.end > s.start + 1 for s in spans]
-        return [s.ids[: s.start + space] for s, space in zip(spans, lone, strict=True)]
 
 
 class _Block:
@@ -233,9 +218,7 @@ class _Block:
             **fixed,
             "languages": [self.codes] * count,
             "mass_languages": pa.ListArray.from_arrays(ends, pa.array(by_language, pa.float32())),
-            "top_language": [
-                own.get(int(first), "") for own, first in zip(self.spoken * layers, ids[:, 0], strict=True)
-            ],
+            "top_language": [own.get(token, "") for own, token in zip(self.spoken * layers, first, strict=True)],
             "off_target_correct": [token in own for own, token in zip(self.elsewhere * layers, first, strict=True)],
         }
         return pa.table(columns, schema=SCHEMAS["trace"])
