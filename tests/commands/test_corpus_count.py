@@ -38,6 +38,17 @@ def test_counts_of_files(folder: Path):
     assert (read_manifest(folder / "out") or {})["notes"]["documents"] == len(TEXTS)
 
 
+def test_counts_within_a_window(folder: Path):
+    asked = {"pairs": folder / "pairs.tsv", "text_column": "content", "workers": 1}
+    for window, value in ((0, 2), (2, 0), (3, 2)):  # chat et 猫, Chat ! 猫
+        count(folder / f"out{window}", str(folder / "corpus"), window=window, **asked)
+        (row,) = pq.read_table(folder / f"out{window}" / "pair_counts.parquet").to_pylist()
+        assert (row["value"], row["window"], row["unit"]) == (value, window, "window" if window else "document")
+    for wrong in ({"window": -1}, {"window": 5, "provider": "file", "provider_path": "x"}):
+        with pytest.raises(InputError, match=r"--window .* expected 0 or more, with --provider local"):
+            count(folder / "none", str(folder / "corpus"), **{**asked, **wrong})
+
+
 def test_counts_of_another_provider(folder: Path):
     count(folder / "first", str(folder / "corpus"), pairs=folder / "pairs.tsv", text_column="content", workers=1)
     count(folder / "again", pairs=folder / "pairs.tsv", provider="file", provider_path=str(folder / "first"))

@@ -1,0 +1,51 @@
+"""`pivots lens train`: a lens of a model that a trace can read, and wrong input in one line."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from semantic_pivots.cli import app
+from semantic_pivots.errors import InputError
+from semantic_pivots.models.lens import load_lens
+from semantic_pivots.models.readouts import readouts
+from tests import miniature
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("lens")
+    miniature.write(made)
+    rows = [{"id": str(k), "text": " ".join(miniature.FILLER[k % 7 :])} for k in range(40)]
+    (made / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return made
+
+
+def train(folder, *options):
+    arguments = [str(folder / "model"), str(folder / "texts.jsonl"), str(folder / "out"), *options]
+    return CliRunner().invoke(app, ["lens", "train", *arguments])
+
+
+def test_a_trained_lens_is_read_by_its_folder(folder):
+    done = train(folder, "--rows", "16", "--steps", "2")
+    assert done.exit_code == 0, done.output
+    loaded, lens = load_lens(str(folder / "model"))
+    (way,) = readouts(lens, loaded.tokenizer, [f"tuned:{folder / 'out'}"])
+    assert len(way.weights) == lens.layers - 1
+    facts = json.loads((folder / "out/lens.json").read_text("utf-8"))
+    assert all(row["kept"] <= row["logit"] for row in facts["held_out_kl_nats"])
+    assert len(done.output.splitlines()) >= lens.layers - 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--rows", "4"], "--rows 4: expected at least 8"),
+        (["--rows", "400"], "give more documents"),
+        (["--blocks", "model.nothing"], "'model.nothing' is no list of modules"),
+    ],
+)
+def test_wrong_input_is_told(folder, options, says):
+    error = train(folder, *options).exception
+    assert isinstance(error, InputError)
+    assert says in str(error)
