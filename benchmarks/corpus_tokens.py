@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from benchmarks import emit
 from benchmarks.measure import TERABYTE, cached_adds, frequent_words, peak_of, text_bytes, timed
@@ -20,6 +19,7 @@ from semantic_pivots.corpus import discover, neighbours, scores
 from semantic_pivots.corpus.choose import choose
 from semantic_pivots.corpus.count import corpus_shards
 from semantic_pivots.corpus.graph import load_documents
+from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.run import Inputs, Work
 
 DISCOVERY_WORDS, DISCOVERY_DOCUMENTS = 8_000, 2_000
@@ -156,7 +156,7 @@ def python_selection(paths: list[Path], pivots: set[int], budget: int) -> list[t
     """Score and select as a script does: a loop over documents, a sort, and the best until the budget is full."""
     scored = []
     for shard, path in enumerate(paths):
-        for row, tokens in enumerate(pq.read_table(path)["tokens"].to_pylist()):
+        for row, tokens in enumerate(read_token_shard(path).to_pylist()):
             held = sum(1 for token in tokens if token in pivots)
             scored.append((-held / max(len(tokens), 1), shard, row, len(tokens)))
     scored.sort()
@@ -175,7 +175,7 @@ def own_selection(paths: list[Path], pivots: np.ndarray, size: int, budget: int)
     is_pivot[pivots] = 1
     share, lengths, places = [], [], []
     for shard, path in enumerate(paths):
-        flat, offsets = scores._tokens(str(path))
+        flat, offsets = flat_tokens(read_token_shard(path))
         n = np.diff(offsets)
         share.append(scores.pivot_counts(flat, offsets, is_pivot) / np.maximum(n, 1))
         lengths.append(n)
@@ -207,12 +207,12 @@ def selecting(inputs: Inputs) -> None:
     tokens = sum(row["tokens"] for row in inputs.table("token_shards").to_pylist())
     size = text_bytes([Path(path) for _, path in corpus_shards(inputs)])
     budget = tokens // 10
-    flat = pq.read_table(paths[0])["tokens"].combine_chunks().flatten().to_numpy()
+    flat = flat_tokens(read_token_shard(paths[0]))[0]
     pivots = np.unique(flat)[:: max(1, len(np.unique(flat)) // PIVOTS)]
     own_selection(paths[:1], pivots, 1 << 20, 1000)
     own, chosen = timed(lambda: own_selection(paths, pivots, 1 << 20, budget), 2)
     theirs, loop = timed(lambda: python_selection(paths, set(pivots.tolist()), budget))
-    read, _ = timed(lambda: [scores._tokens(str(path)) for path in paths])
+    read, _ = timed(lambda: [flat_tokens(read_token_shard(path)) for path in paths])
     emit("select.text", round(size / 1e6), f"MB, {tokens / 1e6:.0f} M tokens", 200, size >= 200e6)
     emit("select.over_python", round(theirs / own, 1), "times, token shards to selection", 10, theirs / own >= 10)
     emit("select.equal", float(chosen == loop), "same documents as the loop", 1, chosen == loop)

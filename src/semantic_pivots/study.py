@@ -48,9 +48,13 @@ STAGES: dict[str, Stage] = {
             version=3,
         ),
         Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards"),
-        Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens"),
+        Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 2),
         Stage(
-            "count", _ROOM + "corpus.count:count_stage", ("benchmark", "corpus", "tokens"), "documents with word, pair"
+            "count",
+            _ROOM + "corpus.count:count_stage",
+            ("benchmark", "corpus", "tokens"),
+            "documents with word, pair",
+            version=2,
         ),
         Stage(
             "discover",

@@ -34,11 +34,12 @@ SCHEMAS: dict[str, pa.Schema] = {
     # corpus: one row per shard; its language counts are documents
     "shards": _schema(shard=_text, path=_text, language=_text, source=_text, documents=_i64, text_bytes=_i64),
     "skipped": _schema(path=_text, reason=_text, lines=_i64, first_line=_i64),
-    # tokens: one row per shard, rows in the order of its documents; column "tokens", list<int32>
+    # tokens: one row per shard, rows in the order of its documents; column "tokens", list<int32>, of an Arrow file
     "token_shards": _schema(shard=_text, path=_text, documents=_i64, tokens=_i64),
-    # count: unit is "document" or "window"; window is its width in tokens (0: the whole document)
-    "word_counts": _schema(word=_text, language=_text, value=_i64, unit=_text, window=_i32, exact=_flag, provider=_text),
-    "pair_counts": _schema(word_1=_text, language_1=_text, word_2=_text, language_2=_text, value=_i64, unit=_text, window=_i32, exact=_flag, provider=_text),
+    # count: unit is "document", "window" or "occurrence"; window is its width in tokens (0: the whole document); approx
+    # is what an infini-gram index says itself of its number (null: it was not asked)
+    "word_counts": _schema(word=_text, language=_text, value=_i64, unit=_text, window=_i32, exact=_flag, approx=_flag, provider=_text),
+    "pair_counts": _schema(word_1=_text, language_1=_text, word_2=_text, language_2=_text, value=_i64, unit=_text, window=_i32, exact=_flag, approx=_flag, provider=_text),
     # discover: a surplus is a difference of document frequencies (share of documents); rank 0 is the best
     "pivots": _schema(item_id=_text, token=_i32, text=_text, rank=_i32, surplus_source=_f32, surplus_target=_f32, measure=_text, value=_f32),
     # trace: one row per item x layer x lens; masses are sums of probability over token sets

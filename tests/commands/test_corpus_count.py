@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from semantic_pivots.commands.benchmark import build
 from semantic_pivots.commands.corpus_count import count
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import read_manifest
@@ -38,6 +39,19 @@ def test_counts_of_files(folder: Path):
     assert (read_manifest(folder / "out") or {})["notes"]["documents"] == len(TEXTS)
 
 
+@pytest.mark.parametrize("name", ["items.parquet", "items.jsonl"])
+def test_pairs_of_a_benchmark_file(folder: Path, name: str):
+    build(folder / name, lexicon="cldr", languages="en,fr", items=3)
+    asked = {"text_column": "content", "workers": 1}
+    count(folder / "out", str(folder / "corpus"), pairs=folder / name, **asked)
+    pairs = pq.read_table(folder / "out/pair_counts.parquet").to_pylist()
+    assert 3 <= len(pairs) <= 6
+    assert {row["language_1"] for row in pairs} | {row["language_2"] for row in pairs} == {
+        "en",
+        "fr",
+    }
+
+
 def test_counts_within_a_window(folder: Path):
     asked = {"pairs": folder / "pairs.tsv", "text_column": "content", "workers": 1}
     for window, value in ((0, 2), (2, 0), (3, 2)):  # chat et 猫, Chat ! 猫
@@ -62,6 +76,8 @@ def test_counts_of_another_provider(folder: Path):
         ({"pairs": "nowhere.tsv"}, "no such file"),
         ({"pairs": "words.tsv"}, "column 'word_1' is missing"),
         ({}, "expected --words FILE or --pairs FILE"),
+        ({"pairs": "nowhere.parquet"}, "no items of a benchmark"),
+        ({"pairs": "other.jsonl"}, "no items of a benchmark .'source'.; expected source, source_language"),
         ({"words": "words.tsv", "text_column": "txt"}, "txt"),
         ({"words": "bad.tsv"}, "line 2 has 3 columns"),
         ({"words": "unknown.tsv"}, "did you mean 'fr'"),
@@ -70,7 +86,10 @@ def test_counts_of_another_provider(folder: Path):
 def test_errors_name_the_input(folder: Path, asked: dict[str, str], says: str):
     (folder / "bad.tsv").write_text("word\tlanguage\na\tb\tc\n", "utf-8")
     (folder / "unknown.tsv").write_text("word\tlanguage\nchat\tfrench\n", "utf-8")
-    files = {key: folder / value if value.endswith("tsv") else value for key, value in asked.items()}
+    (folder / "other.jsonl").write_text('{"word": "chat"}\n', "utf-8")
+    files = {
+        key: folder / value if value.endswith(("tsv", "parquet", "jsonl")) else value for key, value in asked.items()
+    }
     with pytest.raises(InputError, match=says):
         count(folder / "out", str(folder / "corpus"), workers=1, **files)  # type: ignore[arg-type]
     assert not (folder / "out").exists()

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from semantic_pivots import tables
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.discover import discover_stage, measures
+from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 
@@ -49,9 +50,9 @@ def study(folder: Path, n_shards: int) -> Inputs:
         columns = {name: [row[k] for row in part] for k, name in enumerate(("id", "text", "language"))}
         pq.write_table(pa.table(columns), folder / f"corpus/{i}.parquet")
         ids = [tokenizer.encode(text).ids for text in columns["text"]]
-        pq.write_table(pa.table({"tokens": pa.array(ids, pa.list_(pa.int32()))}), folder / f"tokens/{i}.parquet")
+        write_token_shard(folder / f"tokens/{i}.arrow", pa.array(ids, pa.list_(pa.int32())))
         shards.append({"shard": str(i), "path": f"{i}.parquet", "documents": len(part), "text_bytes": 1})
-        token_shards.append({"shard": str(i), "path": f"{i}.parquet", "documents": len(part), "tokens": 1})
+        token_shards.append({"shard": str(i), "path": f"{i}.arrow", "documents": len(part), "tokens": 1})
     pq.write_table(tables.from_rows("shards", shards), folder / "corpus/shards.parquet")
     pq.write_table(tables.from_rows("token_shards", token_shards), folder / "tokens/token_shards.parquet")
     item = {"concept_id": "cat", "source": "chat", "source_language": "fr", "target": "cat", "target_language": "en"}

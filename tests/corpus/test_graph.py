@@ -14,6 +14,7 @@ from scipy import sparse
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus import graph, neighbours
 from semantic_pivots.corpus.stability import places, sample, stability
+from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 
@@ -104,10 +105,10 @@ def published(folder: Path, n: int = 3000) -> Inputs:
         held = n // 3
         columns = {"id": [f"{k}-{i}" for i in range(held)], "text": [""] * held, "language": languages}
         pq.write_table(pa.table({**columns, "source": ["x"] * held}), folder / f"d{k}.parquet")
-        pq.write_table(pa.table({"tokens": pa.array(tokens, pa.list_(pa.int32()))}), folder / f"t{k}.parquet")
+        write_token_shard(folder / f"t{k}.arrow", pa.array(tokens, pa.list_(pa.int32())))
         same = {"shard": f"s{k}", "documents": held}
         shards.append({**same, "path": f"d{k}.parquet", "language": "mixed", "source": "x", "text_bytes": 0})
-        token_shards.append({**same, "path": f"t{k}.parquet", "tokens": sum(map(len, tokens))})
+        token_shards.append({**same, "path": f"t{k}.arrow", "tokens": sum(map(len, tokens))})
     pq.write_table(pa.Table.from_pylist(shards), folder / "shards.parquet")
     pq.write_table(pa.Table.from_pylist(token_shards), folder / "token_shards.parquet")
     return Inputs({"corpus": folder, "tokens": folder})

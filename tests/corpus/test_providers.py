@@ -18,6 +18,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from semantic_pivots.corpus import writers
+from semantic_pivots.corpus.count import count_tables
 from semantic_pivots.corpus.providers import open_provider
 from semantic_pivots.corpus.providers.infini_gram_http import InfiniGramService
 from semantic_pivots.corpus.providers.infini_gram_index import InfiniGramIndex
@@ -95,12 +96,14 @@ def test_a_service_is_asked_once_and_again_when_it_fails(tmp_path: Path, address
     pairs = service.pairs(PAIRS)
     assert (pairs.values.tolist(), pairs.exact.tolist()) == ([len("chat AND 猫")], [False])
     assert (pairs.unit, pairs.window) == ("occurrence", 100)
+    assert pairs.approx is not None
+    assert pairs.approx.tolist() == [True]
     assert len(Service.asked) == 3
     assert Service.asked[-1] == {"index": "v4", "query_type": "count", "query": "chat AND 猫", "max_diff_tokens": 100}
     assert InfiniGramService(f"v4@{address}", str(tmp_path)).pairs(PAIRS).values.tolist() == pairs.values.tolist()
     assert len(Service.asked) == 3
-    kept = [json.loads(path.read_text("utf-8")) for path in (tmp_path / "infini-gram").glob("*.json")]
-    assert [answer["approx"] for answer in kept] == [True]
+    (row,) = count_tables(WORDS, PAIRS, service.words(WORDS), pairs, service.name)["pair_counts"].to_pylist()
+    assert (row["exact"], row["approx"], row["provider"]) == (False, True, "infini-gram-http")
 
 
 def test_a_service_that_refuses_or_stays_away_is_an_error(tmp_path: Path, address: str):

@@ -15,6 +15,7 @@ from semantic_pivots import words
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.scores import BUCKETS, ngram_counts, ngram_weights
 from semantic_pivots.corpus.select import _surely, select, select_stage
+from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 
@@ -53,10 +54,10 @@ def published(folder: Path, n: int = 400) -> Inputs:
         languages = [("en", "fr", "ja")[i % 3] for i in range(len(held))]
         columns = {"id": [f"d{k}-{i}" for i in range(len(held))], "text": held, "language": languages}
         pq.write_table(pa.table({**columns, "source": ["x"] * len(held)}), folder / f"d{k}.parquet")
-        pq.write_table(pa.table({"tokens": pa.array(ids, pa.list_(pa.int32()))}), folder / f"t{k}.parquet")
+        write_token_shard(folder / f"t{k}.arrow", pa.array(ids, pa.list_(pa.int32())))
         same = {"shard": f"s{k}", "documents": len(held)}
         shards.append({**same, "path": f"d{k}.parquet", "language": "mixed", "source": "x", "text_bytes": 0})
-        token_shards.append({**same, "path": f"t{k}.parquet", "tokens": sum(map(len, ids))})
+        token_shards.append({**same, "path": f"t{k}.arrow", "tokens": sum(map(len, ids))})
     pq.write_table(pa.Table.from_pylist(shards), folder / "shards.parquet")
     pq.write_table(pa.Table.from_pylist(token_shards), folder / "token_shards.parquet")
     pivots = pa.table({"token": pa.array([number["garden"], number["light"]], pa.int32())})

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from semantic_pivots.corpus import documents, writers
+from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(lambda text: text.strip() != "")
@@ -71,8 +72,8 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     tokenizer = Tokenizer(models.WordLevel({"cat": 0, "dog": 1, "<eos>": 2}, unk_token="<eos>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(tokens / "tokenizer.json"))
-    pq.write_table(pa.table({"tokens": pa.array([[0, 1]], pa.list_(pa.int32()))}), tokens / "t0.parquet")
-    pq.write_table(pa.table({"shard": ["s0"], "path": ["t0.parquet"]}), tokens / "token_shards.parquet")
+    write_token_shard(tokens / "t0.arrow", pa.array([[0, 1]], pa.list_(pa.int32())))
+    pq.write_table(pa.table({"shard": ["s0"], "path": ["t0.arrow"]}), tokens / "token_shards.parquet")
     return corpus, tokens
 
 
@@ -93,8 +94,8 @@ def test_a_selection_is_exported_alone(folders, tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), corpus / "s1.parquet")
     pq.write_table(pa.table({"shard": ["s0", "s1"], "path": ["s0.parquet", "s1.parquet"]}), corpus / "shards.parquet")
     column = pa.array([[0], [1], [1, 0]], pa.list_(pa.int32()))
-    pq.write_table(pa.table({"tokens": column}), tokens / "t1.parquet")
-    both = {"shard": ["s0", "s1"], "path": ["t0.parquet", "t1.parquet"]}
+    write_token_shard(tokens / "t1.arrow", column)
+    both = {"shard": ["s0", "s1"], "path": ["t0.arrow", "t1.arrow"]}
     pq.write_table(pa.table(both), tokens / "token_shards.parquet")
     chosen = {"selection": ["rich", "rich", "random"], "shard": ["s1", "s1", "s0"], "row": [2, 0, 0]}
     pq.write_table(pa.table(chosen), tmp_path / "selection.parquet")

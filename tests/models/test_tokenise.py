@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from semantic_pivots.corpus.token_shards import read_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.models import tokenise
 
@@ -78,11 +79,11 @@ def test_a_shard_keeps_rows_and_empty_texts_whatever_the_batches(tokenizer, tmp_
     source = tmp_path / "documents.parquet"
     pq.write_table(pa.table({"text": texts}), source)
     encode = tokenise.reference_encoder(backend)
-    counts = tokenise.tokenise_shard(encode, source, tmp_path / "one.parquet").to_pylist()[0]
+    counts = tokenise.tokenise_shard(encode, source, tmp_path / "one.arrow").to_pylist()[0]
     monkeypatch.setattr(tokenise, "_BATCH_BYTES", 30)
-    tokenise.tokenise_shard(encode, source, tmp_path / "many.parquet")
-    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "many.parquet").read_bytes()
-    rows = pq.read_table(tmp_path / "one.parquet")["tokens"].to_pylist()
+    tokenise.tokenise_shard(encode, source, tmp_path / "many.arrow")
+    assert (tmp_path / "one.arrow").read_bytes() == (tmp_path / "many.arrow").read_bytes()
+    rows = read_token_shard(tmp_path / "one.arrow").to_pylist()
     assert [len(row) for row in rows] == encode(texts)[1].tolist()
     assert counts == {"documents": len(texts), "tokens": int(np.sum(encode(texts)[1]))}
 

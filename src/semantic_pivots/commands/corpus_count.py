@@ -9,7 +9,10 @@ import typer
 
 Corpus = Annotated[str, typer.Option(help="file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text)")]
 Out = Annotated[Path, typer.Option(help="folder to write; a stopped command continues in it")]
-Pairs = Annotated[Path | None, typer.Option(help="TSV file with word_1, language_1, word_2, language_2")]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(help="TSV file with word_1, language_1, word_2, language_2, or a file of `pivots benchmark build`"),
+]
 Workers = Annotated[int, typer.Option(help="worker processes; 0: one per core")]
 Engine = Annotated[str, typer.Option(help="pool, ray or datatrove")]
 
@@ -71,8 +74,14 @@ def count(
     typer.echo(f"{out}: {len(spellings):,} words, {len(wanted):,} pairs{documents}")
 
 
+_PAIR = ("word_1", "language_1", "word_2", "language_2")
+_ITEM = ("source", "source_language", "target", "target_language")
+
+
 def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
-    """Words, those of the pairs included, and unordered pairs, from TSV files with a header; sorted and distinct.
+    """Words, those of the pairs included, and unordered pairs; sorted and distinct.
+
+    Both come from TSV files with a header; pairs also from the items of a benchmark (.parquet or .jsonl).
 
     Raises:
         InputError: neither file is given, or one is missing, lacks a column, or holds an unknown language.
@@ -86,13 +95,35 @@ def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
     if words is not None:
         asked = {(word, code) for word, code in _columns(words, ("word", "language"))}
     if pairs is not None:
-        for word_1, code_1, word_2, code_2 in _columns(pairs, ("word_1", "language_1", "word_2", "language_2")):
+        read = _of_items if pairs.suffix in (".parquet", ".jsonl") else _columns
+        for word_1, code_1, word_2, code_2 in read(pairs, _PAIR if read is _columns else _ITEM):
             first, second = sorted([(word_1, code_1), (word_2, code_2)])
             met.add((first, second))
     asked |= {word for pair in met for word in pair}
     for code in sorted({code for _, code in asked}):
         language(code)
     return sorted(asked), sorted(met)
+
+
+def _of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from semantic_pivots.errors import InputError
+
+    try:
+        if path.suffix == ".parquet":
+            rows = pq.read_table(path, columns=list(names)).to_pylist()
+        else:
+            rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
+        return [tuple(row[name] for name in names) for row in rows]
+    except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: no items of a benchmark ({str(error).splitlines()[0]}); expected {', '.join(names)}, as "
+            "`pivots benchmark build` writes them"
+        ) from error
 
 
 def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -142,7 +142,11 @@ def _plain(config: dict) -> dict:
 def discover(
     corpus: Corpus,
     pairs: Annotated[
-        Path, typer.Option(help="TSV file with word_1, language_1, word_2, language_2", show_default=False)
+        Path,
+        typer.Option(
+            help="TSV file with word_1, language_1, word_2, language_2, or a file of `pivots benchmark build`",
+            show_default=False,
+        ),
     ],
     out: Out,
     tokens: Tokens = "",
@@ -257,7 +261,7 @@ def select(
     languages: Languages = "en,fr,zh,ja",
     pairs: Annotated[
         Path | None,
-        typer.Option(help="TSV file of benchmark pairs (word_1, language_1, word_2, language_2) to guard against"),
+        typer.Option(help="benchmark pairs to guard against: a TSV file, or a file of `pivots benchmark build`"),
     ] = None,
     exclude_pairs: Annotated[
         bool, typer.Option("--exclude-pairs", help="leave out documents with both words of a pair")

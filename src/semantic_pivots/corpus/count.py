@@ -216,7 +216,12 @@ def count_tables(
     tables = {}
     for name, columns, counts in (("word_counts", word_columns, of_words), ("pair_counts", pair_columns, of_pairs)):
         n = len(counts.values)
-        how = {"unit": [counts.unit] * n, "window": np.full(n, counts.window, np.int32), "exact": counts.exact}
+        how = {
+            "unit": [counts.unit] * n,
+            "window": np.full(n, counts.window, np.int32),
+            "exact": counts.exact,
+            "approx": pa.nulls(n, pa.bool_()) if counts.approx is None else counts.approx,
+        }
         strings = {key: pa.array(values, pa.string()) for key, values in columns.items()}
         tables[name] = pa.table(
             {**strings, "value": counts.values, **how, "provider": pa.array([provider] * n, pa.string())}

@@ -32,6 +32,7 @@ from semantic_pivots.corpus.count import Word, benchmark_words, corpus_shards
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.related import related
+from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -149,10 +150,8 @@ def scratch(size: int, documents: int) -> np.ndarray:
 def distinct_shards(inputs: Inputs, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Of each token shard: starts, distinct tokens of its documents, and every token's document count."""
     for row in inputs.table("token_shards").to_pylist():
-        column = pq.read_table(inputs.folder("tokens") / row["path"])["tokens"].combine_chunks()
-        flat = column.flatten().to_numpy()
-        offsets = np.concatenate([[0], np.cumsum(np.diff(column.offsets.to_numpy()))]).astype(np.int64)
-        yield distinct_tokens(flat, offsets, size)
+        tokens, offsets = flat_tokens(read_token_shard(inputs.folder("tokens") / row["path"]))
+        yield distinct_tokens(tokens, offsets, size)
 
 
 def load_distinct(inputs: Inputs, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

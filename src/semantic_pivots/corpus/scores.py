@@ -24,6 +24,7 @@ from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.count import Pair, Word, benchmark_words
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
+from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work
@@ -195,17 +196,9 @@ def _lookup(vocabulary: Vocabulary) -> _Lookup:
     return _memory[0][1]
 
 
-def _tokens(path: str) -> tuple[np.ndarray, np.ndarray]:
-    with pq.ParquetFile(path) as file:
-        column = file.read(["tokens"], use_threads=False)["tokens"]
-    column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    offsets = column.offsets.to_numpy().astype(np.int64)
-    return column.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0]
-
-
 def count_ngrams(tokens: str, texts: str, languages: tuple[str, ...]) -> pa.Table:
     """Hashed n-grams of one token shard: of all documents, and of those in the languages."""
-    flat, offsets = _tokens(tokens)
+    flat, offsets = flat_tokens(read_token_shard(tokens))
     of = np.isin(np.asarray(pq.read_table(texts, columns=["language"])["language"].to_pylist(), dtype=str), languages)
     inside = flat[np.repeat(of, np.diff(offsets))]
     begins = np.concatenate([[0], np.cumsum(np.diff(offsets)[of])]).astype(np.int64)
@@ -223,7 +216,7 @@ def score_shard(
 ) -> pa.Table:
     """The scores of one shard's documents (columns of `doc_scores`)."""
     table = pq.read_table(texts, columns=["id", "language", "text"])
-    flat, offsets = _tokens(tokens)
+    flat, offsets = flat_tokens(read_token_shard(tokens))
     if len(offsets) - 1 != table.num_rows:
         raise InputError(f"{tokens}: {len(offsets) - 1} documents, {texts} has {table.num_rows}: tokenise again")
     weights = None if log_ratio is None else ngram_weights(flat, offsets, log_ratio)

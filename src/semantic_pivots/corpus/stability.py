@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus.discover import hash_of, shuffled
+from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -44,12 +45,12 @@ def sample(inputs: Inputs, folder: Path, low: float, high: float, seed: int) -> 
         table = table.filter(chosen)
         if not table.num_rows:
             continue
-        tokens = pq.read_table(inputs.folder("tokens") / counted[row["shard"]]["path"]).filter(chosen)
-        name = f"{row['shard']}.parquet"
-        pq.write_table(table, folder / "shards" / name, compression="lz4")
-        pq.write_table(tokens, folder / "tokens" / name, compression="lz4")
-        shards.append({**row, "path": f"shards/{name}", "documents": table.num_rows})
-        token_shards.append({**counted[row["shard"]], "path": f"tokens/{name}", "documents": table.num_rows})
+        tokens = read_token_shard(inputs.folder("tokens") / counted[row["shard"]]["path"]).filter(chosen)
+        paths = f"shards/{row['shard']}.parquet", f"tokens/{row['shard']}{SUFFIX}"
+        pq.write_table(table, folder / paths[0], compression="lz4")
+        write_token_shard(folder / paths[1], tokens)
+        shards.append({**row, "path": paths[0], "documents": table.num_rows})
+        token_shards.append({**counted[row["shard"]], "path": paths[1], "documents": table.num_rows})
     pq.write_table(pa.Table.from_pylist(shards, schema=SCHEMAS["shards"]), folder / "shards.parquet")
     pq.write_table(pa.Table.from_pylist(token_shards, schema=SCHEMAS["token_shards"]), folder / "token_shards.parquet")
     if not (folder / "tokenizer.json").exists():

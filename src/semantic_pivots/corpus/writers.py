@@ -13,11 +13,13 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError, nearest
 
 LAYOUTS = ("jsonl", "olmo", "nanotron", "infini-gram")
@@ -69,17 +71,17 @@ def write_tokens(
     Raises:
         InputError: an id lies outside the vocabulary.
     """
-    values, offsets = tokens.values.to_numpy(), tokens.offsets.to_numpy().astype(np.int64)
+    values, offsets = flat_tokens(tokens)
     largest = max(int(values.max(initial=0)), end_token)
     if largest >= vocabulary:
         raise InputError(
             f"token id {largest} of {stem.name} is outside the vocabulary of {vocabulary}: another tokenizer's"
         )
-    ends = offsets[1:] - offsets[0] + np.arange(1, len(offsets))
+    ends = offsets[1:] + np.arange(1, len(offsets))
     flat = np.full(int(ends[-1]) if len(ends) else 0, end_token, token_dtype(vocabulary))
     is_end = np.zeros(len(flat), bool)
     is_end[ends - 1] = True
-    flat[~is_end] = values[offsets[0] : offsets[-1]]
+    flat[~is_end] = values
     if layout == "nanotron":
         # The index is written last: where it is, the tokens are.
         write_bytes(stem.with_name(f"{stem.name}.ds"), flat.tobytes())
@@ -110,16 +112,16 @@ def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Pat
     temporary = {name: out / f".{name}.tmp" for name in ("tokenized.0", "offset.0")}
     with temporary["tokenized.0"].open("wb") as tokens, temporary["offset.0"].open("wb") as begins:
         for column in columns:
-            values, offsets = column.values.to_numpy(), column.offsets.to_numpy().astype(np.int64)
+            values, offsets = flat_tokens(column)
             if int(values.max(initial=0)) >= min(vocabulary, separator):
                 raise InputError(
                     f"token id {int(values.max())}: outside the vocabulary of {vocabulary}, or its last id"
                 )
-            starts = offsets[:-1] - offsets[0] + np.arange(len(offsets) - 1)
-            flat = np.full(int(offsets[-1] - offsets[0]) + len(starts), separator, dtype)
+            starts = offsets[:-1] + np.arange(len(offsets) - 1)
+            flat = np.full(len(values) + len(starts), separator, dtype)
             inside = np.ones(len(flat), bool)
             inside[starts] = False
-            flat[inside] = values[offsets[0] : offsets[-1]]
+            flat[inside] = values
             tokens.write(flat.tobytes())
             begins.write((starts * dtype.itemsize + written).astype("<u8").tobytes())
             written += flat.nbytes
@@ -160,8 +162,8 @@ def export(
     chosen = None if selection is None else chosen_rows(selection, name)
     shards = [row for row in shards if chosen is None or row["shard"] in chosen]
 
-    def kept(table: pa.Table, shard: str) -> pa.Table:
-        return table if chosen is None else table.take(pa.array(chosen[shard]))
+    def kept(rows: Any, shard: str) -> Any:
+        return rows if chosen is None else rows.take(pa.array(chosen[shard]))
 
     if layout == "jsonl":
         for row in shards:
@@ -180,7 +182,7 @@ def export(
     rows = [row for row in rows if row["shard"] in paths]
 
     def column(row: dict) -> pa.ListArray:
-        return kept(pq.read_table(tokens / row["path"]), row["shard"])["tokens"].combine_chunks()
+        return kept(read_token_shard(tokens / row["path"]), row["shard"])
 
     if layout == "infini-gram":
         write_infini_gram(map(column, rows), out, tokens / "tokenizer.json", vocabulary)

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic_pivots.config import TokensConfig
+from semantic_pivots.corpus.token_shards import SUFFIX, write_token_shard
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import Inputs, Work, write_table
+from semantic_pivots.run import Inputs, Work
 
 _BATCH_BYTES = 4_000_000
 _SAMPLE_DOCUMENTS, _SAMPLE_CHARACTERS = 12, 4_000
@@ -152,7 +153,7 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     rows = []
     with work.progress(sum(s["text_bytes"] for s in shards) / 1e6, "MB", "tokens") as progress:
         for shard in shards:
-            path = f"tokens/{shard['shard']}.parquet"
+            path = f"tokens/{shard['shard']}{SUFFIX}"
             kept = work.part(
                 shard["shard"], lambda s=folder / shard["path"], p=work.out / path: tokenise_shard(encode, s, p)
             )
@@ -189,7 +190,7 @@ def tokenise_shard(encode: Encoder, source: Path, target: Path) -> pa.Table:
     if offsets[-1] > np.iinfo(np.int32).max:
         raise InputError(f"shard {source}: more than 2^31 tokens in one shard; lower [corpus] shard_bytes")
     column = pa.ListArray.from_arrays(offsets.astype(np.int32), np.concatenate(ids))
-    write_table(target, pa.table({"tokens": column}))
+    write_token_shard(target, column)
     return pa.table({"documents": pa.array([len(texts)], pa.int64()), "tokens": pa.array([offsets[-1]], pa.int64())})
 
 

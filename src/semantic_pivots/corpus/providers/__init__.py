@@ -34,6 +34,8 @@ class Counts:
     exact: np.ndarray
     unit: str
     window: int
+    approx: np.ndarray | None = None
+    """(n,) bool: what an infini-gram index says itself, that it estimated the number; None where nothing is said."""
 
 
 class Provider(Protocol):

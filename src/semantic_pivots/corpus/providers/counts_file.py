@@ -17,7 +17,7 @@ _WORD, _PAIR = ("word", "language"), ("word_1", "language_1", "word_2", "languag
 
 
 class CountsFile:
-    """The tables `word_counts` and `pair_counts` of a folder; columns unit, window and exact are believed.
+    """The tables `word_counts` and `pair_counts` of a folder; columns unit, window, exact and approx are believed.
 
     Without those columns a count is documents, of the whole document, and exact.
     """
@@ -59,7 +59,9 @@ class CountsFile:
             raise InputError(f"{path}: units {sorted(units)}, windows {sorted(windows)}: expected one of each")
         exact = np.array(table["exact"].to_pylist(), bool) if "exact" in column else np.ones(len(rows), bool)
         values = np.array(table["value"].to_pylist(), np.int64)
-        return Counts(values[index], exact[index], units.pop(), int(windows.pop()))
+        told = "approx" in column and table["approx"].null_count == 0
+        approx = np.array(table["approx"].to_pylist(), bool)[index] if told else None
+        return Counts(values[index], exact[index], units.pop(), int(windows.pop()), approx)
 
     def _read(self, name: str, keys: tuple[str, ...]) -> tuple[pa.Table, Path]:
         for path in (self.folder / f"{name}.parquet", self.folder / f"{name}.tsv"):

@@ -2,7 +2,7 @@
 
 Answers are kept on disk, one small file a query, so that a study asks once and a stopped run continues. A refused or
 failed request is repeated with growing pauses, then reported. What the counts are and are not stands in
-`infini_gram_index`; the service's own `approx` is kept.
+`infini_gram_index`; the service's own `approx` stands beside each.
 """
 
 from __future__ import annotations
@@ -50,8 +50,10 @@ class InfiniGramService:
         return self._counts([f"{a[0]} AND {b[0]}" for a, b in pairs], WINDOW_TOKENS)
 
     def _counts(self, queries: list[str], window: int) -> Counts:
-        values = [self._ask(query)["count"] for query in queries]
-        return Counts(np.array(values, np.int64), np.zeros(len(queries), bool), "occurrence", window)
+        answers = [self._ask(query) for query in queries]
+        values = np.array([answer["count"] for answer in answers], np.int64)
+        approx = np.array([bool(answer.get("approx")) for answer in answers], bool)
+        return Counts(values, np.zeros(len(queries), bool), "occurrence", window, approx)
 
     def _ask(self, query: str) -> dict[str, Any]:
         body: dict[str, Any] = {"index": self.index, "query_type": "count", "query": query}

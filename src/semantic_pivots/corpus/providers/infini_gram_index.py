@@ -68,7 +68,7 @@ class InfiniGramIndex:
         return [ids for i, ids in enumerate(forms) if ids and ids not in forms[:i]]
 
     def _counts(self, queries: list[list[list[list[int]]]], window: int) -> Counts:
-        values = np.zeros(len(queries), np.int64)
+        values, approx = np.zeros(len(queries), np.int64), np.zeros(len(queries), bool)
         for i, query in enumerate(queries):
             if all(query):  # an empty word is nowhere
                 if len(query) == 1:
@@ -79,4 +79,5 @@ class InfiniGramIndex:
                     if "error" in answer:
                         raise InputError(f"infini-gram index: query {query}: {answer['error']}")
                     values[i] += answer["count"]
-        return Counts(values, np.zeros(len(queries), bool), "occurrence", window)
+                    approx[i] |= answer.get("approx", False)
+        return Counts(values, np.zeros(len(queries), bool), "occurrence", window, approx)
