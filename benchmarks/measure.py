@@ -7,7 +7,6 @@ import gc
 import pickle
 import random
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -72,8 +71,8 @@ def peak_of(call: str, *arguments: object) -> tuple[float, str]:
 
 
 def own_peak() -> float:
-    """Peak resident MB of this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Peak resident MB of this process (Linux; ru_maxrss would be at least what its parent held when it began)."""
+    return _status("VmHWM") / 1e6
 
 
 class PeakMemory:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.corpus.count import Word
-from semantic_pivots.corpus.discover import Surroundings, is_piece, scratch, surround, surroundings_of, token_texts
+from semantic_pivots.corpus.discover import Surroundings, is_piece, surroundings_of, token_texts
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work
@@ -26,7 +26,7 @@ from semantic_pivots.run import Inputs, Work
 _LEAST_DOCUMENTS, _LEAST_LIFT, _LEVEL = 3, 2.0, 1e-3
 
 
-def joined_tokens(around: Surroundings, word: Word, counts: np.ndarray, texts: Sequence[str]) -> tuple:
+def joined_tokens(around: Surroundings, word: Word, texts: Sequence[str]) -> tuple:
     """Tokens (int32) joined to a word, and the drawn documents (int64) that hold each.
 
     A token is joined when at least three of the word's drawn documents hold it, twice as many as its share of the
@@ -37,9 +37,9 @@ def joined_tokens(around: Surroundings, word: Word, counts: np.ndarray, texts: S
     drawn = around.draws[word]
     if len(drawn) < _LEAST_DOCUMENTS:
         return np.zeros(0, np.int32), np.zeros(0, np.int64)
-    near, times = surround(drawn, around.starts, around.tokens, counts, _LEAST_DOCUMENTS)
+    near, times = around.near(word, _LEAST_DOCUMENTS)
     expected = around.frequency[near] * (len(drawn) / around.documents)
-    strong = around.can[near] & (times >= _LEAST_LIFT * expected)
+    strong = times >= _LEAST_LIFT * expected
     near, times, expected = near[strong], times[strong], expected[strong]
     strong = poisson.sf(times - 1, expected) <= _LEVEL
     strong[strong] = [not is_piece(texts[int(token)], word[0]) for token in near[strong]]
@@ -92,11 +92,10 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     how = {"engine": config.engine, "workers": config.workers}
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, **how)
     around = surroundings_of(inputs, spellings, texts, work, discover)
-    counts = scratch(len(texts), max(len(drawn) for drawn in around.draws.values()))
     by_word: dict[Word, tuple] = {}
     with work.progress(len(spellings), "words", "graph") as progress:
         for word in spellings:
-            by_word[word] = joined_tokens(around, word, counts, texts)
+            by_word[word] = joined_tokens(around, word, texts)
             progress.advance()
     codes = {code: i for i, code in enumerate(sorted({code for _, code, _ in rows}))}
     numbers = {concept: i for i, concept in enumerate(sorted({concept for _, _, concept in rows}))}

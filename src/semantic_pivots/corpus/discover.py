@@ -16,9 +16,9 @@ on the shards nor on their order.
 from __future__ import annotations
 
 import collections
+import functools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numba
@@ -32,6 +32,7 @@ from semantic_pivots.corpus.count import Word, benchmark_words, corpus_shards
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.related import related
+from semantic_pivots.corpus.tally import only, renumber, tally
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
@@ -58,10 +59,16 @@ def token_texts(tokenizer_file: Path) -> list[str]:
     return ["\ufffd" if i in special else text.removeprefix(alone) for i, text in enumerate(texts)]
 
 
+@functools.lru_cache(maxsize=1)
+def _compiled(spellings: tuple[Word, ...]) -> Words:
+    """The words of a worker's shards, compiled once."""
+    return Words.compile(spellings)
+
+
 def _hits_of_shard(path: Path, spellings: tuple[Word, ...]) -> pa.Table:
     """Each document's row and identity with each pattern it contains."""
     table = pq.read_table(path, columns=["id", "text"])
-    starts, hits = find(Words.compile(spellings), *buffers(table["text"]))
+    starts, hits = find(_compiled(spellings), *buffers(table["text"]))
     rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int64), np.diff(starts))
     return pa.table({"row": rows, "pattern": hits, "key": hash_of(table["id"])[rows]})
 
@@ -111,40 +118,18 @@ def distinct_tokens(tokens, offsets, size):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True)
-def surround(documents, starts, tokens, counts, fewest):  # pragma: no cover - compiled
-    """Tokens (int32, unsorted) that at least `fewest` of the documents hold, and how many do (int64).
-
-    `counts` (size,) is scratch, all zero before and after, of a type that can hold the number of documents: as small as
-    possible, for the whole cost is its cache misses.
-    """
-    touched = np.empty(1024, np.int32)
-    n = 0
-    for document in documents:
-        for i in range(starts[document], starts[document + 1]):
-            token = tokens[i]
-            if counts[token] == 0:
-                if n == len(touched):
-                    more = np.empty(2 * n, np.int32)
-                    more[:n] = touched
-                    touched = more
-                touched[n] = token
-                n += 1
-            counts[token] += 1
+def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cover - compiled
+    """Tokens that at least `fewest` of the documents hold, and how many do; `counts` is zero before and after."""
+    n = tally(documents, starts, tokens, counts, touched)
     found, times = np.empty(n, np.int32), np.empty(n, np.int64)
     m = 0
     for k in range(n):
         token = touched[k]
-        if counts[token] >= fewest:
-            found[m] = token
-            times[m] = counts[token]
-            m += 1
+        found[m] = token
+        times[m] = counts[token]
+        m += counts[token] >= fewest
         counts[token] = 0
     return found[:m].copy(), times[:m].copy()
-
-
-def scratch(size: int, documents: int) -> np.ndarray:
-    """Zeros for `surround` of at most so many documents."""
-    return np.zeros(size, np.uint16 if documents < 2**16 else np.uint32)
 
 
 def distinct_shards(inputs: Inputs, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -164,22 +149,38 @@ def load_distinct(inputs: Inputs, size: int) -> tuple[np.ndarray, np.ndarray, np
     return np.concatenate(starts), np.concatenate(tokens), frequency
 
 
-@dataclass(frozen=True)
 class Surroundings:
-    """Where the words are, and what to compare with.
+    """Where the words are, and what to compare with."""
 
-    `starts` (n + 1,) int64 and `tokens` int32 hold the distinct tokens of n documents; `draws` the documents of each
-    word, as indices into them; `frequency` (size,) int64 the tokens' counts among `documents` background documents;
-    `can` (size,) bool the tokens that can be pivots; `fewest` the drawn documents that must hold a token.
-    """
+    def __init__(
+        self,
+        starts: np.ndarray,
+        tokens: np.ndarray,
+        draws: dict[Word, np.ndarray],
+        frequency: np.ndarray,
+        documents: int,
+    ):
+        """Number the tokens anew, for counting.
 
-    starts: np.ndarray
-    tokens: np.ndarray
-    draws: dict[Word, np.ndarray]
-    frequency: np.ndarray
-    documents: int
-    can: np.ndarray
-    fewest: int
+        Args:
+            starts: (n + 1,) int64; document i holds the distinct tokens[starts[i]:starts[i + 1]].
+            tokens: vocabulary ids of all that can be a pivot.
+            draws: the documents of each word, as indices below n.
+            frequency: (size,) int64 documents that hold each vocabulary id, of the background.
+            documents: background documents.
+        """
+        self.draws, self.frequency, self.documents = draws, frequency, documents
+        self.starts = starts
+        self.ids, self.tokens = renumber(tokens, len(frequency))
+        most = max((len(drawn) for drawn in draws.values()), default=0)
+        # as small as they can be: their cost is cache misses
+        self._counts = np.zeros(len(self.ids), np.uint16 if most < 2**16 else np.uint32)
+        self._touched = np.empty(len(self.ids), np.uint32)
+
+    def near(self, word: Word, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Vocabulary ids (int32) that at least `fewest` of a word's documents hold, and how many do (int64)."""
+        found, times = _near(self.draws[word], self.starts, self.tokens, self._counts, self._touched, fewest)
+        return self.ids[found], times
 
 
 def measures(count: np.ndarray, drawn: int, frequency: np.ndarray, documents: int) -> dict[str, np.ndarray]:
@@ -247,17 +248,14 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     items = inputs.table("items").to_pylist()
     spellings, _ = benchmark_words(inputs.table("items"))
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
-    make = _paper if config.form == "paper" else surroundings_of
+    make, fewest = (_paper, 1) if config.form == "paper" else (surroundings_of, 2)
     around = make(inputs, spellings, texts, work, config)
-    counts = scratch(len(texts), max(len(drawn) for drawn in around.draws.values()))
     surplus: dict[Word, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     with work.progress(len(spellings), "words", "discover") as progress:
         for word in spellings:
-            drawn = around.draws[word]
-            near, times = surround(drawn, around.starts, around.tokens, counts, min(around.fewest, max(len(drawn), 1)))
-            can = around.can[near]
-            near, times = near[can], times[can].astype(np.float64)
-            scored = measures(times, max(len(drawn), 1), around.frequency[near], around.documents)
+            drawn = max(len(around.draws[word]), 1)
+            near, times = around.near(word, min(fewest, drawn))
+            scored = measures(times.astype(np.float64), drawn, around.frequency[near], around.documents)
             surplus[word] = (near, scored["min"], scored[config.measure])
             progress.advance()
     work.note("words_without_documents", sum(len(drawn) == 0 for drawn in around.draws.values()))
@@ -275,16 +273,17 @@ def surroundings_of(
 ) -> Surroundings:
     """Distinct documents that contain the word, against the whole corpus; one pass, keeping drawn documents only."""
     draws = _default_draws(inputs, spellings, work, config)
-    wanted = np.unique(np.concatenate(list(draws.values())))
     size, documents, base = len(texts), 0, 0
+    is_drawn = np.zeros(sum(inputs.table("shards")["documents"].to_pylist()), bool)
+    for drawn in draws.values():
+        is_drawn[drawn] = True
     by_language: dict[str, np.ndarray] = {}
     totals: collections.Counter[str] = collections.Counter()
     kept_lengths, tokens, frequency = [np.zeros(1, np.int64)], [], np.zeros(size, np.int64)
     for (_, path), (begins, kept, counted) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
         lengths = np.diff(begins)
         base, documents = documents, documents + len(lengths)
-        drawn = np.zeros(len(lengths), bool)
-        drawn[wanted[np.searchsorted(wanted, base) : np.searchsorted(wanted, documents)] - base] = True
+        drawn = is_drawn[base:documents]
         kept_lengths.append(lengths[drawn])
         tokens.append(kept[np.repeat(drawn, lengths)])
         frequency += counted
@@ -299,9 +298,10 @@ def surroundings_of(
         # Shares within a language: a stop word of one language among four is in few documents of the whole corpus.
         if totals[code] >= _FEWEST_OF_LANGUAGE:
             can &= count <= _STOP_SHARE * totals[code]
-    placed = {word: np.searchsorted(wanted, drawn) for word, drawn in draws.items()}
+    place = np.cumsum(is_drawn) - 1
+    placed = {word: place[drawn] for word, drawn in draws.items()}
     starts = np.cumsum(np.concatenate(kept_lengths))
-    return Surroundings(starts, np.concatenate(tokens), placed, frequency, documents, can, 2)
+    return Surroundings(*only(starts, np.concatenate(tokens), can), placed, frequency, documents)
 
 
 def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig) -> Surroundings:
@@ -311,10 +311,8 @@ def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, 
     draws = _paper_draws(own, starts, tokens, config)
     generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
     drawn = generator.integers(0, len(starts) - 1, config.documents)
-    found, times = surround(drawn, starts, tokens, scratch(len(texts), config.documents), 1)
-    frequency = np.zeros(len(texts), np.int64)
-    frequency[found] = times
-    return Surroundings(starts, tokens, draws, frequency, config.documents, np.ones(len(texts), bool), 1)
+    background = np.concatenate([tokens[starts[d] : starts[d + 1]] for d in drawn])
+    return Surroundings(starts, tokens, draws, np.bincount(background, minlength=len(texts)), config.documents)
 
 
 def _default_draws(inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig) -> dict[Word, np.ndarray]:
@@ -329,16 +327,31 @@ def _default_draws(inputs: Inputs, spellings: list[Word], work: Work, config: Di
         keys.append(part["key"].to_numpy())
         base += size
     row, pattern, key = map(np.concatenate, (rows, patterns, keys))
-    order = np.lexsort((row, pattern))
-    row, pattern, key = row[order], pattern[order], key[order]
-    pattern_of = Words.compile(spellings).pattern_of
-    edges = np.searchsorted(pattern, np.arange(pattern_of.max(initial=-1) + 2))
+    pattern_of = _compiled(tuple(spellings)).pattern_of
+    order, edges = _by_pattern(pattern, int(pattern_of.max(initial=-1)) + 1)
     draws = {}
     for word, p in zip(spellings, pattern_of, strict=True):
-        inside = slice(edges[p], edges[p + 1]) if p >= 0 else slice(0)
-        priority = shuffled(key[inside], seed_of("discover", config.seed, *word))
-        draws[word] = np.sort(row[inside][np.argsort(priority, kind="stable")[: config.documents]])
+        inside = order[edges[p] : edges[p + 1]] if p >= 0 else order[:0]
+        if len(inside) > config.documents:
+            priority = shuffled(key[inside], seed_of("discover", config.seed, *word))
+            inside = np.sort(inside[np.argsort(priority, kind="stable")[: config.documents]])
+        draws[word] = row[inside]
     return draws
+
+
+@numba.njit(cache=True)
+def _by_pattern(patterns, count):  # pragma: no cover - compiled; a counting sort
+    """The order of the hits by pattern, and where each of `count` patterns begins in it, (count + 1,) int64."""
+    edges = np.zeros(count + 1, np.int64)
+    for p in patterns:
+        edges[p + 1] += 1
+    for p in range(count):
+        edges[p + 1] += edges[p]
+    filled, order = edges[:-1].copy(), np.empty(len(patterns), np.int64)
+    for i in range(len(patterns)):
+        order[filled[patterns[i]]] = i
+        filled[patterns[i]] += 1
+    return order, edges
 
 
 def _own_tokens(tokenizer_file: Path, spellings: list[Word]) -> dict[Word, np.ndarray]:

@@ -1,24 +1,27 @@
 """Rows of the token co-occurrence graph: two tokens are neighbours when a document holds both (METHOD §6).
 
 A row is counted at a time, from the documents of its token into one accumulator, so the V x V matrix never exists.
-Tokens are renumbered by frequency, so the accumulator's often touched cells lie together: its cost is cache misses.
+The counting itself is `tally`.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
+
+from semantic_pivots.corpus.tally import renumber, tally
 
 
 @dataclass(frozen=True)
 class Documents:
     """The distinct tokens of n documents, in compact numbers: 0 is the token in most documents.
 
-    `starts` (n + 1,) int64 and `tokens` int32: document d holds tokens[starts[d]:starts[d + 1]]. `ids` (size,) int32:
-    vocabulary id of each compact number. `group` (n,) int32: index of each document's language, -1 where it has none.
+    `starts` (n + 1,) int64 and `tokens` unsigned: document d holds tokens[starts[d]:starts[d + 1]]. `ids` (size,) int32
+    is the vocabulary id of each compact number; `group` (n,) int32 the index of each document's language, -1 for none.
     """
 
     starts: np.ndarray
@@ -49,11 +52,8 @@ class Documents:
 
 def compact(starts: np.ndarray, tokens: np.ndarray, size: int, group: np.ndarray, groups: int) -> Documents:
     """Documents of distinct vocabulary ids, renumbered by frequency (ties by id)."""
-    frequency = np.bincount(tokens, minlength=size)
-    ids = np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)].astype(np.int32)
-    number = np.full(size, -1, np.int32)
-    number[ids] = np.arange(len(ids), dtype=np.int32)
-    return Documents(starts, number[tokens], ids, group, groups)
+    ids, numbers = renumber(tokens, size)
+    return Documents(starts, numbers, ids, group, groups)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -75,41 +75,42 @@ def postings(starts, tokens, size):  # pragma: no cover - compiled
 
 @numba.njit(cache=True, nogil=True)
 def _rows(chosen, offsets, documents, starts, tokens, row, least, drawn, out):  # pragma: no cover - compiled
-    degree, strength, rarefied, neighbours = out
-    top = neighbours.shape[1]
+    degree, strength, rarefied, slots, neighbours = out
+    top, least = neighbours.shape[1], max(least, 1)
     best = np.zeros(top, dtype=np.int64)
-    touched = np.empty(len(row), dtype=np.int32)
+    touched = np.empty(len(row), dtype=np.uint32)
     for index in range(len(chosen)):
         token = chosen[index]
         held = offsets[token + 1] - offsets[token]
-        count = 0
-        for position in range(offsets[token], offsets[token + 1]):
-            document = documents[position]
-            for i in range(starts[document], starts[document + 1]):
-                other = tokens[i]
-                if row[other] == 0:
-                    touched[count] = other
-                    count += 1
-                row[other] += 1
+        own = documents[offsets[token] : offsets[token + 1]]
+        count = tally(own, starts, tokens, row, touched)
+        for document in own:
+            slots[index] += starts[document + 1] - starts[document] - 1
         row[token] = 0
         # Hurlbert's rarefaction: a neighbour met in c of D documents is among m of them with 1 - C(D-c, m) / C(D, m).
-        absent = np.empty(held + 1, dtype=np.float64)
-        absent[0] = 1.0
+        seen = np.zeros(held + 1, dtype=np.float64)
+        absent = 1.0
         for c in range(1, held + 1):
             rest = held - c + 1
-            absent[c] = absent[c - 1] * (rest - drawn) / rest if rest > drawn else 0.0
+            absent = absent * (rest - drawn) / rest if rest > drawn else 0.0
+            if c >= least:
+                seen[c] = 1.0 - absent
+        even = odd = 0.0  # two sums: each add waits for the one before it
+        for k in range(0, count - 1, 2):
+            even += seen[row[touched[k]]]
+            odd += seen[row[touched[k + 1]]]
+        if count % 2:
+            even += seen[row[touched[count - 1]]]
         best[:] = 0
-        filled = 0
+        filled = edges = meetings = 0
+        weakest = least if top else np.int64(1) << 62
         for k in range(count):
             other = touched[k]
             met = np.int64(row[other])
             row[other] = 0
-            if met == 0 or met < least:
-                continue
-            degree[index] += 1
-            strength[index] += met
-            rarefied[index] += 1.0 - absent[met]
-            if filled == top and (top == 0 or met < best[top - 1]):
+            edges += met >= least
+            meetings += met if met >= least else 0
+            if met < weakest:
                 continue
             place = filled  # insertion into the short list of the strongest; ties go to the smaller number
             while place > 0 and (
@@ -123,10 +124,12 @@ def _rows(chosen, offsets, documents, starts, tokens, row, least, drawn, out):  
                     neighbours[index, j] = neighbours[index, j - 1]
                 best[place] = met
                 neighbours[index, place] = other
+            if filled == top:
+                weakest = max(least, best[top - 1])
+        degree[index], strength[index], rarefied[index] = edges, meetings, even + odd
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """Rows of the graph, by chosen token.
 
     `degree` int64: neighbours; `strength` int64: meetings; `rarefied` float64: neighbours expected in so many random
@@ -157,7 +160,7 @@ def rows(documents: Documents, chosen: np.ndarray, least: int, drawn: int, top: 
     frequency = np.diff(offsets)
     kind = np.uint16 if frequency.max(initial=0) < 2**16 else np.uint32
     n = len(chosen)
-    out = (np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n), np.full((n, top), -1, np.int32))
+    out = Rows(*(np.zeros(n, kind) for kind in ("i8", "i8", "f8", "i8")), np.full((n, top), -1, np.int32))
 
     def block(part: np.ndarray) -> None:
         begin, end = int(part[0]), int(part[-1]) + 1
@@ -168,6 +171,4 @@ def rows(documents: Documents, chosen: np.ndarray, least: int, drawn: int, top: 
     parts = [p for p in np.array_split(np.arange(n), max(1, min(n // 256, 64))) if len(p)]
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         list(pool.map(block, parts))
-    beside = np.concatenate([[0], np.cumsum(np.diff(documents.starts)[inverse] - 1)])
-    slots = beside[offsets[chosen + 1]] - beside[offsets[chosen]]
-    return Rows(out[0], out[1], out[2], slots, out[3])
+    return out

@@ -1,0 +1,125 @@
+"""How many of some documents hold each token: the kernel of discovery and of the graph.
+
+An add costs one cycle where its counter and its token are at hand, so all effort goes into that. Tokens are numbered by
+frequency, so that the counters that are often touched lie together; numbers are unsigned, or every index would be
+tested for its sign; the next documents are fetched while this one is counted; and the counters above zero are listed
+after the adds, where the adds are many (`python -m benchmarks.corpus discover graph`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+_AHEAD, _FETCHED_LINES = 4, 16
+
+
+def renumber(tokens: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens numbered by frequency, ties by id.
+
+    Args:
+        tokens: (n,) vocabulary ids below `size`.
+        size: tokens of the vocabulary.
+
+    Returns:
+        (m,) int32 vocabulary id of each number, and (n,) numbers: uint16 where they fit, else uint32.
+    """
+    frequency = frequencies(tokens, size)
+    ids = np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)].astype(np.int32)
+    kind = np.uint16 if len(ids) <= 2**16 else np.uint32
+    number = np.zeros(size, kind)
+    number[ids] = np.arange(len(ids), dtype=kind)
+    return ids, number[tokens]
+
+
+@numba.njit(cache=True)
+def frequencies(tokens, size):  # pragma: no cover - compiled; np.bincount would copy the tokens to eight bytes each
+    """(size,) int64: how often each token is there."""
+    counts = np.zeros(size, np.int64)
+    for token in tokens:
+        counts[token] += 1
+    return counts
+
+
+@numba.njit(cache=True)
+def only(starts, tokens, can):  # pragma: no cover - compiled
+    """Documents without the tokens that cannot, (size,) bool: starts anew, and tokens, moved together in place."""
+    begins, m = np.zeros(len(starts), np.int64), 0
+    for document in range(len(starts) - 1):
+        for i in range(starts[document], starts[document + 1]):
+            tokens[m] = tokens[i]
+            m += can[tokens[i]]
+        begins[document + 1] = m
+    return begins, tokens[:m]
+
+
+@intrinsic
+def _fetch(context: Any, array: Any, index: Any) -> Any:  # pragma: no cover - compiled
+    """Bring the cache line of array[index] near; nothing happens where that is not possible."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        line = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [line.type, number, number, number])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(call, [line, *(ir.Constant(number, value) for value in (0, 3, 1))])  # to read, to keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+@numba.njit(cache=True, nogil=True)
+def tally(documents, starts, tokens, counts, touched):  # pragma: no cover - compiled
+    """Add the documents that hold each token to `counts`; returns how many tokens are held.
+
+    Args:
+        documents: (d,) indices of documents.
+        starts: (n + 1,) int64; document i holds the distinct tokens[starts[i]:starts[i + 1]].
+        tokens: unsigned numbers of `renumber`.
+        counts: (m,) unsigned, all zero, of a type that can hold d: as small as possible.
+        touched: (m,) uint32 scratch; its first entries are the tokens above zero when the function returns.
+    """
+    updates = 0
+    for document in documents:
+        updates += starts[document + 1] - starts[document]
+    n = 0
+    if 8 * updates < len(counts):
+        for document in documents:
+            for i in range(starts[document], starts[document + 1]):
+                token = tokens[i]
+                if counts[token] == 0:
+                    touched[n] = token
+                    n += 1
+                counts[token] += 1
+        return n
+    line = 64 // tokens.itemsize
+    for place in range(len(documents)):
+        if place + _AHEAD < len(documents):
+            ahead = documents[place + _AHEAD]
+            begin = starts[ahead]
+            for i in range(begin, min(starts[ahead + 1], begin + _FETCHED_LINES * line), line):
+                _fetch(tokens, i)
+        document = documents[place]
+        held = tokens[starts[document] : starts[document + 1]]
+        whole = len(held) - len(held) % 8
+        for i in range(0, whole, 8):
+            counts[held[i]] += 1
+            counts[held[i + 1]] += 1
+            counts[held[i + 2]] += 1
+            counts[held[i + 3]] += 1
+            counts[held[i + 4]] += 1
+            counts[held[i + 5]] += 1
+            counts[held[i + 6]] += 1
+            counts[held[i + 7]] += 1
+        for i in range(whole, len(held)):
+            counts[held[i]] += 1
+    for token in range(len(counts)):
+        touched[n] = token  # overwritten by the next where this one is not held: no branch to foretell
+        n += counts[token] > 0
+    return n
