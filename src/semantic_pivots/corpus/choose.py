@@ -22,6 +22,7 @@ _SIGN = np.uint64(1 << 63)
 
 @numba.njit(cache=True, nogil=True)
 def _key(bits):  # pragma: no cover - compiled; ascending keys are descending scores
+    bits = np.uint64(0) if bits == _SIGN else bits  # there is one zero
     return bits if bits & _SIGN else ~(bits | _SIGN)
 
 
@@ -63,32 +64,28 @@ def _first(bits, n_tokens, allowed, wanted):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def _further(words, shift, n_tokens, tied, chosen, wanted):  # pragma: no cover - compiled
-    """Split the tied documents at the next sixteen bits of a word of the key; marks those before the boundary."""
+def _part(word, is_score, shift):  # pragma: no cover - compiled
+    return ((_key(word) if is_score else word) >> shift) & np.uint64(0xFFFF)
+
+
+@numba.njit(cache=True, nogil=True)
+def _further(words, are_scores, shift, n_tokens, tied, chosen, wanted):  # pragma: no cover - compiled
+    """Split the tied documents at the next sixteen bits of the key of scores, or of hashes; marks those before."""
     filled = np.zeros(1 << 16, dtype=np.int64)
     for i in tied:
-        filled[(words[i] >> shift) & np.uint64(0xFFFF)] += n_tokens[i]
+        filled[_part(words[i], are_scores, shift)] += n_tokens[i]
     value, wanted = _crossing(filled, wanted)
     boundary = np.uint64(value)
     left = np.empty(len(tied), dtype=np.int64)
     n = 0
     for i in tied:
-        own = (words[i] >> shift) & np.uint64(0xFFFF)
+        own = _part(words[i], are_scores, shift)
         if own < boundary:
             chosen[i] = 1
         elif own == boundary:
             left[n] = i
             n += 1
     return left[:n].copy(), wanted
-
-
-@numba.njit(cache=True, nogil=True)
-def _keys(bits, rows):  # pragma: no cover - compiled
-    """(bits,) uint64 keys where `rows` are, anything elsewhere."""
-    keys = np.empty(len(bits), dtype=np.uint64)
-    for i in rows:
-        keys[i] = _key(bits[i])
-    return keys
 
 
 def choose(
@@ -114,16 +111,17 @@ def choose(
     """
     if budget <= 0 or not len(score):
         return np.zeros(0, np.int64)
-    bits = (np.asarray(score, np.float64) + 0.0).view(np.uint64)  # + 0.0: there is one zero
+    bits = np.ascontiguousarray(score, np.float64).view(np.uint64)
     allowed = np.ones(len(score), np.bool_) if allowed is None else allowed
     if int(allowed.sum()) <= few:
         chosen, tied, wanted = np.zeros(len(score), np.uint8), np.flatnonzero(allowed), budget
     else:
         chosen, tied, wanted = _first(bits, n_tokens, allowed, np.int64(budget))
-        keys = _keys(bits, tied) if len(tied) > few else hashes
-        for words, shift in [(keys, 32), (keys, 16), (keys, 0), *((hashes, shift) for shift in (48, 32, 16, 0))]:
-            if len(tied) > few:
-                tied, wanted = _further(words, np.uint64(shift), n_tokens, tied, chosen, wanted)
+        for words, shifts in ((bits, (32, 16, 0)), (hashes, (48, 32, 16, 0))):
+            for shift in shifts:
+                if len(tied) > few:
+                    step = words, words is bits, np.uint64(shift)
+                    tied, wanted = _further(*step, n_tokens, tied, chosen, wanted)
     order = tied[np.lexsort((tied, hashes[tied], -score[tied]))]
     ends = np.cumsum(n_tokens[order], dtype=np.int64)
     chosen[order[: int(np.searchsorted(ends, wanted)) + 1]] = 1
