@@ -160,7 +160,8 @@ def rows(documents: Documents, chosen: np.ndarray, least: int, drawn: int, top: 
     frequency = np.diff(offsets)
     kind = np.uint16 if frequency.max(initial=0) < 2**16 else np.uint32
     n = len(chosen)
-    out = Rows(*(np.zeros(n, kind) for kind in ("i8", "i8", "f8", "i8")), np.full((n, top), -1, np.int32))
+    degree, strength, slots = np.zeros((3, n), np.int64)
+    out = Rows(degree, strength, np.zeros(n), slots, np.full((n, top), -1, np.int32))
 
     def block(part: np.ndarray) -> None:
         begin, end = int(part[0]), int(part[-1]) + 1

@@ -104,7 +104,7 @@ def tally(documents, starts, tokens, counts, touched):  # pragma: no cover - com
             ahead = documents[place + _AHEAD]
             begin = starts[ahead]
             for i in range(begin, min(starts[ahead + 1], begin + _FETCHED_LINES * line), line):
-                _fetch(tokens, i)
+                _fetch(tokens, i)  # type: ignore[call-arg]
         document = documents[place]
         held = tokens[starts[document] : starts[document + 1]]
         whole = len(held) - len(held) % 8
