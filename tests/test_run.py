@@ -1,5 +1,6 @@
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -93,6 +94,21 @@ def test_equal_tables_give_equal_bytes(tmp_path):
     run.write_table(tmp_path / "a.parquet", table)
     run.write_table(tmp_path / "b.parquet", pa.concat_tables([table.slice(0, 30), table.slice(30)]))
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("content", ["notes.txt", "manifest.json"])
+def test_a_folder_of_anything_else_is_never_replaced(tmp_path, content):
+    folder = tmp_path / "lexicon"
+    folder.mkdir()
+    publish(tmp_path, {"v": 0})  # an empty folder is taken
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / content).write_text('{"stage": "corpus"}')
+    with pytest.raises(InputError, match="new or an empty folder"):
+        publish(tmp_path, {"v": 1}, lambda work: pytest.fail("ran"))
+    assert [path.name for path in folder.iterdir()] == [content]
+    with pytest.raises(InputError, match="is a file"):
+        run.publish("lexicon", {"v": 1}, folder / content, stage, tables.conform)
 
 
 def test_a_table_of_a_wrong_schema_is_not_published(tmp_path):

@@ -233,6 +233,20 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise
 
 
+def check_replaceable(stage: str, folder: Path) -> None:
+    """Refuse a folder that publishing a stage would destroy.
+
+    Raises:
+        InputError: it is a file, or a folder with other content than a result of the stage.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file: expected a folder, new or empty")
+    if any(folder.iterdir()) and (read_manifest(folder) or {}).get("stage") != stage:
+        raise InputError(f"{folder} holds other files than a result of `{stage}`: expected a new or an empty folder")
+
+
 def publish(
     stage: str,
     key: dict[str, Any],
@@ -245,13 +259,18 @@ def publish(
     Args:
         stage: name of the stage.
         key: everything that decides the result (configuration, input digests, version); JSON-able.
-        final: folder to publish; replaced as a whole when it exists.
+        final: folder to publish; a result of the same stage there is replaced as a whole.
         run: the stage, given its work; returns its tables by name.
         conform: brings a table to its public schema.
 
     Returns:
         The manifest.
+
+    Raises:
+        InputError: `final` holds anything else than a result of the stage; nothing of it is touched.
     """
+    final = Path(os.path.abspath(final))  # "." has no name to put a neighbour beside
+    check_replaceable(stage, final)
     partial = final.with_name(f".{final.name}.partial")
     key_hash = digest(key)
     with disk_errors(final.parent):

@@ -18,16 +18,17 @@ import pyarrow as pa
 
 from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.corpus.count import Word
-from semantic_pivots.corpus.discover import Surroundings, is_piece, surroundings_of, token_texts
+from semantic_pivots.corpus.discover import Surroundings, is_piece, plain, surroundings_of, token_texts
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.words import normalise
 
 _LEAST_DOCUMENTS, _LEAST_LIFT, _LEVEL = 3, 2.0, 1e-3
 
 
-def joined_tokens(around: Surroundings, word: Word, texts: Sequence[str]) -> tuple:
-    """Tokens (int32) joined to a word, and the drawn documents (int64) that hold each.
+def joined_tokens(around: Surroundings, word: Word, plain_texts: Sequence[str]) -> tuple:
+    """Tokens (int32) joined to a word, and the drawn documents (int64) that hold each; texts as `discover.plain`.
 
     A token is joined when at least three of the word's drawn documents hold it, twice as many as its share of the
     corpus gives, and Poisson's upper tail at that expectation is at most 0.001. Pieces of the word are left out.
@@ -42,7 +43,8 @@ def joined_tokens(around: Surroundings, word: Word, texts: Sequence[str]) -> tup
     strong = times >= _LEAST_LIFT * expected
     near, times, expected = near[strong], times[strong], expected[strong]
     strong = poisson.sf(times - 1, expected) <= _LEVEL
-    strong[strong] = [not is_piece(texts[int(token)], word[0]) for token in near[strong]]
+    spelling = normalise(word[0])
+    strong[strong] = [not is_piece(plain_texts[token], spelling) for token in near[strong].tolist()]
     return near[strong], times[strong]
 
 
@@ -92,10 +94,11 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     how = {"engine": config.engine, "workers": config.workers}
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, **how)
     around = surroundings_of(inputs, spellings, texts, work, discover)
+    plain_texts = [plain(text) for text in texts]
     by_word: dict[Word, tuple] = {}
     with work.progress(len(spellings), "words", "graph") as progress:
         for word in spellings:
-            by_word[word] = joined_tokens(around, word, texts)
+            by_word[word] = joined_tokens(around, word, plain_texts)
             progress.advance()
     codes = {code: i for i, code in enumerate(sorted({code for _, code, _ in rows}))}
     numbers = {concept: i for i, concept in enumerate(sorted({concept for _, _, concept in rows}))}

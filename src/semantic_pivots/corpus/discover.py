@@ -212,9 +212,13 @@ def eligible(texts: list[str], frequency: np.ndarray, documents: int) -> np.ndar
     return readable & (frequency >= 2) & (frequency <= _STOP_SHARE * documents)
 
 
+def plain(token: str) -> str:
+    """A token's text as `is_piece` compares it: normalised, without the space before."""
+    return words.normalise(token).strip()
+
+
 def is_piece(token: str, word: str) -> bool:
-    """Whether a token's text is part of the word or holds it."""
-    token, word = words.normalise(token).strip(), words.normalise(word)
+    """Whether a token's text (`plain`) is part of the word (normalised) or holds it."""
     return token in word or word in token
 
 
@@ -391,12 +395,13 @@ def _candidates(item: dict, surplus: dict, texts: list[str], config: DiscoverCon
     target = (item["target"], item["target_language"])
     shared, i, j = np.intersect1d(surplus[source][0], surplus[target][0], assume_unique=True, return_indices=True)
     value = np.minimum(surplus[source][2][i], surplus[target][2][j])
+    words_of_item = [words.normalise(word) for word, _ in (source, target)]
     rows = []
     for k in np.lexsort((shared, -value))[: 4 * config.top]:
         token = int(shared[k])
         if value[k] <= 0:
             break
-        own = is_piece(texts[token], item["source"]) or is_piece(texts[token], item["target"])
+        own = any(is_piece(plain(texts[token]), word) for word in words_of_item)
         if not own or config.form == "paper":
             around = surplus[source][1][i[k]], surplus[target][1][j[k]]
             rows.append((item["item_id"], token, texts[token], *around, value[k]))
