@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from semantic_pivots.corpus import engines
 from semantic_pivots.corpus.count import count_shard
 from semantic_pivots.corpus.engines import Task, run_shards
 from semantic_pivots.errors import InputError
@@ -87,6 +88,18 @@ def test_a_shard_that_kills_twice_is_named_and_the_others_are_kept(tmp_path: Pat
     with pytest.raises(InputError, match="shard culprit killed its worker twice"):
         run(tmp_path / "pool", tasks)
     assert len(list((tmp_path / "pool").glob("*.parquet"))) == 4
+
+
+def test_an_interrupt_while_workers_start_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ensure_running = engines.forkserver.ensure_running
+
+    def interrupted() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        ensure_running()
+
+    monkeypatch.setattr(engines.forkserver, "ensure_running", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "w", plain(tmp_path))
 
 
 def test_an_unknown_engine_is_named(tmp_path: Path):

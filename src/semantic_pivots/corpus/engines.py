@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -128,17 +128,21 @@ def _attempt(
 def _interrupts_held() -> Iterator[None]:
     """Start workers whole: Ctrl-C takes effect at the block's end, and is the parent's alone.
 
-    Workers come from a server that is started while SIGINT is ignored, which they inherit; the terminal sends it to
+    Workers come from a server that is started while SIGINT is blocked, which they inherit; the terminal sends it to
     them too.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     held = []
+    before = signal.signal(signal.SIGINT, lambda *received: held.append(received))
     try:
-        forkserver.ensure_running()
-        signal.signal(signal.SIGINT, lambda *received: held.append(received))
+        resource_tracker.ensure_running()  # first: the server starts it, and to start it unblocks SIGINT
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         yield
     finally:
         signal.signal(signal.SIGINT, before)

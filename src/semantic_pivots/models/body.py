@@ -45,7 +45,9 @@ class Body:
         self.device = next(model.parameters()).device
         self.dtype = next(model.parameters()).dtype
         self._plain: dict[str, Any] = {} if masked(model) else {"use_cache": False}
-        self._takes_positions = "position_ids" in inspect.signature(self.decoder.forward).parameters
+        taken = inspect.signature(self.decoder.forward).parameters
+        self._takes_positions = "position_ids" in taken
+        self._cache = "cache" if "cache" in taken else "past_key_values"  # its name before transformers 5.24
         config = model.config.get_text_config(decoder=True)
         self.vocabulary = int(getattr(config, "vocab_size", 0) or model.get_output_embeddings().weight.shape[0])
         self.layers = int(getattr(config, "num_hidden_layers", 1))
@@ -66,13 +68,12 @@ class Body:
         positions: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(rows, tokens, width) final hidden states of (rows, tokens) ids; padding on the right needs no mask."""
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = {self._cache: cache, "use_cache": cache is not None}
         if mask is not None:
             extra["attention_mask"] = mask
         if positions is not None and self._takes_positions:
             extra["position_ids"] = positions
-        out = self.decoder(input_ids=ids, past_key_values=cache, use_cache=cache is not None, **extra)
-        return out.last_hidden_state
+        return self.decoder(input_ids=ids, **extra).last_hidden_state
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """(rows, vocabulary) logits of (rows, width) final hidden states, by the model's own head."""
