@@ -56,6 +56,14 @@ def test_the_order_follows_the_seed_and_the_ids_alone(shards):
     assert one.dtype == np.int32
 
 
+def test_a_short_run_samples_the_whole_selection(tmp_path):
+    pq.write_table(pa.table({"text": [f"{word} " * 100 for word in WORDS]}), tmp_path / "long.parquet")
+    chosen = selection(*[("long", i) for i in range(40)])
+    runs = [pack(chosen, {"long": tmp_path / "long.parquet"}, TOKENIZER, 200, 10, seed) for seed in range(5)]
+    assert min(len(np.unique(run)) for run in runs) > 10  # its first documents in any order would be two
+    assert pack(chosen, {"long": tmp_path / "long.parquet"}, TOKENIZER, 9, 10, 0).shape == (0, 10)
+
+
 def test_an_empty_selection_is_refused(shards):
     with pytest.raises(InputError, match="no text"):
         pack(selection(), shards, TOKENIZER, 32, 16, 0)

@@ -1,7 +1,8 @@
 """Documents to packed sequences: tokens of all documents in one stream, an end token after each, cut at equal lengths.
 
-Documents are read in a random order that depends on the seed and each document's id alone, and only until the run's
-tokens are full; a selection that is too small is read again in another order (its epochs are reported).
+Documents follow one another in a random order that depends on the seed and each document's id alone, and the sequences
+of the whole selection are shuffled: a run shorter than its selection reads a sample of all of it, where its first
+documents might be one long one. A selection that is too small is read again in another order.
 """
 
 from __future__ import annotations
@@ -38,7 +39,18 @@ def pack(
     Raises:
         InputError: the selection has no text.
     """
-    return pack_texts(_texts(selection, shards, seed), tokenizer, tokens, length)
+    if not len(selection):
+        raise InputError("train: a selection holds no text to train on")
+    wanted, epoch = tokens // length, 0
+    rest, made = np.zeros(0, np.int32), [np.zeros((0, length), np.int32)]
+    rng = np.random.default_rng(seed)
+    while sum(map(len, made)) < wanted:
+        texts = _texts(selection, shards, seed + 1_000_003 * epoch)
+        stream = np.concatenate([rest, *_ids(texts, tokenizer)])
+        whole, rest = np.split(stream, [len(stream) // length * length])
+        made.append(rng.permutation(whole.reshape(-1, length)))
+        epoch += 1
+    return np.concatenate(made)[:wanted]
 
 
 def pack_texts(texts: Iterable[str], tokenizer: Any, tokens: int, length: int) -> np.ndarray:
@@ -50,25 +62,24 @@ def pack_texts(texts: Iterable[str], tokenizer: Any, tokens: int, length: int) -
     wanted = tokens // length * length
     stream: list[np.ndarray] = []
     filled = 0
-    for text in texts:
-        ids = [*tokenizer(text, add_special_tokens=False)["input_ids"], end_token(tokenizer)]
-        stream.append(np.array(ids, dtype=np.int32))
+    for ids in _ids(texts, tokenizer):
+        stream.append(ids)
         filled += len(ids)
         if filled >= wanted:
             return np.concatenate(stream)[:wanted].reshape(-1, length)
     raise InputError(f"train: a selection holds no text to train on, or less than the {wanted:,} tokens asked for")
 
 
+def _ids(texts: Iterable[str], tokenizer: Any) -> Iterator[np.ndarray]:
+    for text in texts:
+        yield np.array([*tokenizer(text, add_special_tokens=False)["input_ids"], end_token(tokenizer)], np.int32)
+
+
 def _texts(selection: pa.Table, shards: dict[str, Path], seed: int) -> Iterator[str]:
     names, rows = selection["shard"].to_pylist(), selection["row"].to_numpy()
-    if not len(rows):
-        return
     columns: dict[str, pa.ChunkedArray] = {}
-    epoch = 0
-    while True:
-        for index in np.argsort(id_hashes(selection["doc_id"].to_pylist(), seed + 1_000_003 * epoch), kind="stable"):
-            name = names[index]
-            if name not in columns:
-                columns[name] = pq.read_table(shards[name], columns=["text"])["text"]
-            yield columns[name][int(rows[index])].as_py()
-        epoch += 1
+    for index in np.argsort(id_hashes(selection["doc_id"].to_pylist(), seed), kind="stable"):
+        name = names[index]
+        if name not in columns:
+            columns[name] = pq.read_table(shards[name], columns=["text"])["text"]
+        yield columns[name][int(rows[index])].as_py()
