@@ -40,7 +40,7 @@ def published_counting(documents: list[list[int]]) -> dict[int, int]:
 def published_on(inputs: Inputs, words: list, config: DiscoverConfig) -> tuple[float, dict[int, int]]:
     """Seconds of the published logic on the documents drawn of some words, and the counts of the last."""
     with tempfile.TemporaryDirectory() as folder:
-        draws = discover._default_draws(inputs, words, Work(Path(folder), Path(folder)), config)
+        draws, _ = discover._default_draws(inputs, words, Work(Path(folder), Path(folder)), config)
     wanted = np.unique(np.concatenate(list(draws.values())))
     tokens, base = {}, 0
     for path in token_columns(inputs):

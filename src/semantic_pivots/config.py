@@ -240,10 +240,17 @@ class GraphConfig:
 
     seed: int = 0
     criterion: str = "bridge-fdr"
-    """bridge-fdr (concepts joined across languages beyond chance), rarefied (degree in equally many documents, against
-    a configuration model), degree-fdr (whole degree, against the same) or fixed-count (published manner)"""
+    """bridge-fdr (concepts joined across languages beyond chance), bridge-stable (the same in most of several draws as
+    large as a small corpus, so that samples find it too), rarefied (degree in equally many documents, against a
+    configuration model), degree-fdr (whole degree, against the same) or fixed-count (published manner)"""
     documents: int = 2000
-    """documents drawn per word under bridge-fdr"""
+    """documents drawn per word under bridge-fdr and bridge-stable"""
+    sample_tokens: int = 4_000_000
+    """tokens of the corpus whose bridges are looked for in each draw, at most half of it, under bridge-stable"""
+    samples: int = 10
+    """draws under bridge-stable"""
+    least_share: float = 0.8
+    """share of the draws in which a pivot is found, under bridge-stable"""
     false_discovery_rate: float = 0.01
     """expected share of tokens in the pivot set that are no hubs (Benjamini-Hochberg)"""
     min_ratio: float = 2.0

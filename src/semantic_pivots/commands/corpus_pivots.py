@@ -205,7 +205,9 @@ def graph(
     model: Model = "",
     lexicon: Lexicon = "cldr",
     languages: Languages = "en,fr,zh,ja",
-    criterion: Annotated[str, typer.Option(help="bridge-fdr, rarefied, degree-fdr or fixed-count")] = "bridge-fdr",
+    criterion: Annotated[
+        str, typer.Option(help="bridge-fdr, bridge-stable, rarefied, degree-fdr or fixed-count")
+    ] = "bridge-fdr",
     documents: Annotated[int, typer.Option(help="documents sampled per word of the lexicon")] = 2000,
     false_discovery_rate: Annotated[float, typer.Option(help="expected share of false pivots")] = 0.01,
     min_ratio: Annotated[float, typer.Option(help="least ratio of what a pivot joins to what chance gives")] = 2.0,

@@ -11,6 +11,7 @@ vocabulary sets the bar.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numba
@@ -20,9 +21,11 @@ import pyarrow as pa
 from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.corpus.count import Word
 from semantic_pivots.corpus.discover import Surroundings, plain, surroundings_of, token_texts
+from semantic_pivots.corpus.tally import tally
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.statistics import seed_of
 from semantic_pivots.words import normalise
 
 _LEAST_DOCUMENTS, _LEAST_LIFT, _LEVEL = 3, 2.0, 1e-3
@@ -52,23 +55,59 @@ def _parts(text: str, longest: int) -> set[str]:
     return {text[i:j] for i in range(len(text) + 1) for j in range(i, min(len(text), i + longest) + 1)}
 
 
-def joined_tokens(around: Surroundings, word: Word, pieces: np.ndarray) -> tuple:
-    """Tokens (int32) joined to a word, and the drawn documents (int64) that hold each.
+@dataclass
+class Joins:
+    """Tokens joined to each of several words: those of word i are at edges[i] to edges[i + 1]."""
 
-    A token is joined when at least three of the word's drawn documents hold it, twice as many as its share of the
-    corpus gives, and Poisson's upper tail at that expectation is at most 0.001. Pieces of the word are left out.
+    tokens: np.ndarray
+    """(joins,) int32"""
+    times: np.ndarray
+    """(joins,) int64 documents of the word's draw that hold the token"""
+    edges: np.ndarray
+    """(words + 1,) int64"""
+
+
+def joins_of(around: Surroundings, draws: Sequence[np.ndarray], pieces: Sequence[np.ndarray]) -> Joins:
+    """Join tokens to words, given the drawn documents (indices) and the own pieces (tokens) of each word.
+
+    A token is joined when at least three of the documents drawn of the word's hold it, twice as many as its share of
+    the corpus gives, and Poisson's upper tail at that expectation is at most 0.001. Pieces of the word are left out.
     """
     from scipy.special import pdtrc
 
-    drawn = around.draws[word]
-    if len(drawn) < _LEAST_DOCUMENTS:
-        return np.zeros(0, np.int32), np.zeros(0, np.int64)
-    near, times = around.near(word, _LEAST_DOCUMENTS)
-    expected = around.frequency[near] * (len(drawn) / around.documents)
-    strong = times >= _LEAST_LIFT * expected
-    near, times, expected = near[strong], times[strong], expected[strong]
-    strong = (pdtrc(times - 1, expected) <= _LEVEL) & ~np.isin(near, pieces)
-    return near[strong], times[strong]
+    drawn = np.array([len(draw) for draw in draws])
+    places = np.concatenate([[0], np.cumsum(drawn)])
+    rates = around.frequency[around.ids] / around.documents
+    found, times, edges = _often(np.concatenate(draws), places, *around.counters(), rates)
+    word = np.repeat(np.arange(len(draws)), np.diff(edges))
+    size = len(around.frequency)
+    own = np.concatenate([piece + i * size for i, piece in enumerate(pieces)]).astype(np.int64)
+    tokens = around.ids[found]
+    strong = (pdtrc(times - 1, rates[found] * drawn[word]) <= _LEVEL) & ~np.isin(tokens + word * size, own)
+    counted = np.bincount(word[strong], minlength=len(draws))
+    return Joins(tokens[strong], times[strong], np.concatenate([[0], np.cumsum(counted)]))
+
+
+@numba.njit(cache=True)
+def _often(documents, places, starts, tokens, counts, touched, rates):  # pragma: no cover - compiled
+    """Numbers of the tokens that three documents of a word and twice the expected hold, how many do, and edges."""
+    found, times = np.empty(1024, np.int32), np.empty(1024, np.int64)
+    edges, n = np.zeros(len(places), np.int64), 0
+    for word in range(len(places) - 1):
+        drawn = documents[places[word] : places[word + 1]]
+        held = tally(drawn, starts, tokens, counts, touched) if len(drawn) >= _LEAST_DOCUMENTS else 0
+        for k in range(held):
+            token = touched[k]
+            count = np.int64(counts[token])
+            counts[token] = 0
+            if count >= _LEAST_DOCUMENTS and count >= _LEAST_LIFT * rates[token] * len(drawn):
+                if n == len(found):
+                    found = np.concatenate((found, np.empty(n, np.int32)))
+                    times = np.concatenate((times, np.empty(n, np.int64)))
+                found[n], times[n] = token, count
+                n += 1
+        edges[word + 1] = n
+    return found[:n].copy(), times[:n].copy(), edges
 
 
 def bridge_counts(joined: np.ndarray, languages: Sequence[int], concepts: Sequence[int], size: int) -> tuple:
@@ -129,14 +168,72 @@ def _bridges(joined, of_language, of_concept, size, count, total):  # pragma: no
     return degrees, bridged, bridges
 
 
+def rarefied(
+    around: Surroundings, words: Sequence[Word], tokens: int, config: GraphConfig
+) -> list[dict[Word, np.ndarray]]:
+    """Draws of the words' documents (indices) in which the bridges are counted.
+
+    Under `bridge-fdr` one draw of all documents at hand. Under `bridge-stable`, `samples` draws of as many documents of
+    each word as `sample_tokens` of the corpus's `tokens` hold by expectation, at most half: what a draw can show then
+    depends on the word's share of the text, not on how much text there is.
+    """
+    if config.criterion == "bridge-fdr":
+        return [around.draws]
+    share = min(0.5, config.sample_tokens / max(tokens, 1))
+    drawn = []
+    for number in range(config.samples):
+        rng = np.random.default_rng(seed_of("graph", "bridges", config.seed, number))
+        sizes = np.floor([share * around.held[word] for word in words] + rng.random(len(words))).astype(int)
+        found = {}
+        for word, size in zip(words, sizes.tolist(), strict=True):
+            own = around.draws[word]
+            found[word] = own[np.sort(rng.choice(len(own), min(size, len(own)), replace=False))]
+        drawn.append(found)
+    return drawn
+
+
+@dataclass
+class _Pass:
+    """What one draw shows of each token: all arrays are by vocabulary id."""
+
+    bridged: np.ndarray
+    expected: np.ndarray
+    strength: np.ndarray
+    q_value: np.ndarray
+    """1 where nothing was expected, so nothing tested"""
+    bridges: np.ndarray
+    found: np.ndarray
+
+
+def _judge(
+    joins: Joins, words: list[int], languages: list[int], concepts: list[int], size: int, config: GraphConfig
+) -> _Pass:
+    """Test every token by its joins; rows of the lexicon are given as the numbers of their word, language, concept."""
+    from scipy.stats import false_discovery_control, poisson
+
+    near = [joins.tokens[joins.edges[word] : joins.edges[word + 1]] for word in words]
+    row = np.repeat(np.arange(len(words), dtype=np.int32), [len(tokens) for tokens in near])
+    joined = np.column_stack([np.concatenate(near), row])
+    bridged, expected, bridges = bridge_counts(joined, languages, concepts, size)
+    strength = np.bincount(joins.tokens, joins.times, minlength=size)
+    tested = np.flatnonzero(expected > 0)
+    q_value = np.ones(size)
+    if len(tested):
+        q_value[tested] = false_discovery_control(poisson.sf(bridged[tested] - 1, expected[tested]))
+    least = np.maximum(config.min_ratio * expected, 1)
+    found = (expected > 0) & (q_value <= config.false_discovery_rate) & (bridged >= least)
+    return _Pass(bridged, expected, strength, q_value, bridges, found)
+
+
 def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
     """The pivot set (table `pivot_set`): degree is the number of concepts bridged, expected_degree what chance gives.
+
+    Of several draws a token must be found in `least_share`, and its columns are medians over the draws (stability
+    selection, Meinshausen and Buehlmann 2010).
 
     Raises:
         InputError: no token bridges more concepts than chance.
     """
-    from scipy.stats import false_discovery_control, poisson
-
     rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
     spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
@@ -144,46 +241,44 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, **how)
     around = surroundings_of(inputs, spellings, texts, work, discover)
     pieces = own_pieces(texts, around.ids, spellings)
-    by_word: dict[Word, tuple] = {}
-    with work.progress(len(spellings), "words", "graph") as progress:
-        for word in spellings:
-            by_word[word] = joined_tokens(around, word, pieces[word])
-            progress.advance()
     codes = {code: i for i, code in enumerate(sorted({code for _, code, _ in rows}))}
     numbers = {concept: i for i, concept in enumerate(sorted({concept for _, _, concept in rows}))}
-    tokens = [by_word[word, code][0] for word, code, _ in rows]
-    of_word = np.repeat(np.arange(len(rows), dtype=np.int32), [len(near) for near in tokens])
-    joined = np.column_stack([np.concatenate(tokens), of_word])
     languages, concepts = [codes[c] for _, c, _ in rows], [numbers[concept] for _, _, concept in rows]
-    bridged, expected, bridges = bridge_counts(joined, languages, concepts, len(texts))
-    strength = np.zeros(len(texts))
-    for near, times in by_word.values():
-        strength[near] += times
-    tested = np.flatnonzero(expected > 0)
-    if not len(tested):
+    tokens = sum(inputs.table("token_shards")["tokens"].to_pylist())
+    index = {word: i for i, word in enumerate(spellings)}
+    words = [index[word, code] for word, code, _ in rows]
+    draws = rarefied(around, spellings, tokens, config)
+    passes = []
+    with work.progress(len(draws), "draws", "graph") as progress:
+        for draw in draws:
+            joins = joins_of(around, [draw[word] for word in spellings], [pieces[word] for word in spellings])
+            passes.append(_judge(joins, words, languages, concepts, len(texts), config))
+            progress.advance()
+    tested = int(np.any([each.expected > 0 for each in passes], axis=0).sum())
+    if not tested:
         raise InputError("graph: no token stands beside words of two languages; the corpus or the lexicon is too small")
-    q_values = false_discovery_control(poisson.sf(bridged[tested] - 1, expected[tested]))
-    least = np.maximum(config.min_ratio * expected[tested], 1)
-    keep = tested[(q_values <= config.false_discovery_rate) & (bridged[tested] >= least)]
+    keep = np.flatnonzero(np.mean([each.found for each in passes], axis=0) >= config.least_share)
     if not len(keep):
         raise InputError("graph: no token bridges concepts beyond chance; raise [graph] false_discovery_rate")
-    q_of = dict(zip(tested.tolist(), q_values.tolist(), strict=True))
-    keep = keep[np.lexsort((keep, -bridged[keep], [q_of[token] for token in keep.tolist()]))]
-    work.note("tokens_considered", len(tested))
+
+    def median(name: str) -> np.ndarray:
+        return np.quantile([getattr(each, name)[keep] for each in passes], 0.5, axis=0, method="lower")
+
+    bridged, q_value = median("bridged"), median("q_value")
+    joins = np.mean([each.bridges[keep] for each in passes], axis=0) >= 0.5
+    order = np.lexsort((keep, -bridged, q_value))
+    work.note("tokens_considered", tested)
     work.note("pivots", len(keep))
-    named = sorted(codes, key=codes.__getitem__)
-    return {
-        "pivot_set": pa.table(
-            {
-                "token": keep.astype(np.int32),
-                "text": [texts[token] for token in keep],
-                "documents": around.frequency[keep],
-                "degree": bridged[keep].astype(np.int64),
-                "expected_degree": expected[keep],
-                "strength": strength[keep],
-                "q_value": [q_of[token] for token in keep.tolist()],
-                "languages": [[named[i] for i in np.flatnonzero(bridges[token])] for token in keep],
-                "neighbours": pa.array([[] for _ in keep], pa.list_(pa.int32())),
-            }
-        )
+    named = np.array(sorted(codes, key=codes.__getitem__))
+    table = {
+        "token": keep.astype(np.int32),
+        "text": [texts[token] for token in keep],
+        "documents": around.frequency[keep],
+        "degree": bridged.astype(np.int64),
+        "expected_degree": median("expected"),
+        "strength": median("strength"),
+        "q_value": q_value,
+        "languages": [named[row].tolist() for row in joins],
+        "neighbours": pa.array([[] for _ in keep], pa.list_(pa.int32())),
     }
+    return {"pivot_set": pa.table(table).take(order)}

@@ -159,6 +159,7 @@ class Surroundings:
         draws: dict[Word, np.ndarray],
         frequency: np.ndarray,
         documents: int,
+        held: dict[Word, int],
     ):
         """Number the tokens anew, for counting.
 
@@ -168,8 +169,9 @@ class Surroundings:
             draws: the documents of each word, as indices below n.
             frequency: (size,) int64 documents that hold each vocabulary id, of the background.
             documents: background documents.
+            held: documents from which those of each word were drawn.
         """
-        self.draws, self.frequency, self.documents = draws, frequency, documents
+        self.draws, self.frequency, self.documents, self.held = draws, frequency, documents, held
         self.starts = starts
         self.ids, self.tokens = renumber(tokens, len(frequency))
         most = max((len(drawn) for drawn in draws.values()), default=0)
@@ -179,8 +181,12 @@ class Surroundings:
 
     def near(self, word: Word, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Vocabulary ids (int32) that at least `fewest` of a word's documents hold, and how many do (int64)."""
-        found, times = _near(self.draws[word], self.starts, self.tokens, self._counts, self._touched, fewest)
+        found, times = _near(self.draws[word], *self.counters(), fewest)
         return self.ids[found], times
+
+    def counters(self) -> tuple[np.ndarray, ...]:
+        """What `tally` takes beside the documents: starts, tokens, counts, touched."""
+        return self.starts, self.tokens, self._counts, self._touched
 
 
 def measures(count: np.ndarray, drawn: int, frequency: np.ndarray, documents: int) -> dict[str, np.ndarray]:
@@ -276,7 +282,7 @@ def surroundings_of(
     inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig
 ) -> Surroundings:
     """Distinct documents that contain the word, against the whole corpus; one pass, keeping drawn documents only."""
-    draws = _default_draws(inputs, spellings, work, config)
+    draws, held_by = _default_draws(inputs, spellings, work, config)
     size, documents, base = len(texts), 0, 0
     is_drawn = np.zeros(sum(inputs.table("shards")["documents"].to_pylist()), bool)
     for drawn in draws.values():
@@ -305,7 +311,7 @@ def surroundings_of(
     place = np.cumsum(is_drawn) - 1
     placed = {word: place[drawn] for word, drawn in draws.items()}
     starts = np.cumsum(np.concatenate(kept_lengths))
-    return Surroundings(*only(starts, np.concatenate(tokens), can), placed, frequency, documents)
+    return Surroundings(*only(starts, np.concatenate(tokens), can), placed, frequency, documents, held_by)
 
 
 def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig) -> Surroundings:
@@ -316,11 +322,14 @@ def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, 
     generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
     drawn = generator.integers(0, len(starts) - 1, config.documents)
     background = np.concatenate([tokens[starts[d] : starts[d + 1]] for d in drawn])
-    return Surroundings(starts, tokens, draws, np.bincount(background, minlength=len(texts)), config.documents)
+    frequency, held = np.bincount(background, minlength=len(texts)), {w: len(drawn) for w, drawn in draws.items()}
+    return Surroundings(starts, tokens, draws, frequency, config.documents, held)
 
 
-def _default_draws(inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig) -> dict[Word, np.ndarray]:
-    """Up to `documents` distinct documents (numbered through all shards) that contain each word."""
+def _default_draws(
+    inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig
+) -> tuple[dict[Word, np.ndarray], dict[Word, int]]:
+    """Up to `documents` distinct documents (numbered through all shards) that contain each word, and how many do."""
     tasks = [(name, _hits_of_shard, (path,)) for name, path in corpus_shards(inputs)]
     rows, patterns, keys, base = [], [], [], 0
     sizes = inputs.table("shards")["documents"].to_pylist()
@@ -333,14 +342,15 @@ def _default_draws(inputs: Inputs, spellings: list[Word], work: Work, config: Di
     row, pattern, key = map(np.concatenate, (rows, patterns, keys))
     pattern_of = _compiled(tuple(spellings)).pattern_of
     order, edges = _by_pattern(pattern, int(pattern_of.max(initial=-1)) + 1)
-    draws = {}
+    draws, held = {}, {}
     for word, p in zip(spellings, pattern_of, strict=True):
         inside = order[edges[p] : edges[p + 1]] if p >= 0 else order[:0]
+        held[word] = len(inside)
         if len(inside) > config.documents:
             priority = shuffled(key[inside], seed_of("discover", config.seed, *word))
             inside = np.sort(inside[np.argsort(priority, kind="stable")[: config.documents]])
         draws[word] = row[inside]
-    return draws
+    return draws, held
 
 
 @numba.njit(cache=True)

@@ -30,7 +30,7 @@ from semantic_pivots.corpus.neighbours import Documents, Rows
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 
-CRITERIA = ("bridge-fdr", "rarefied", "degree-fdr", "fixed-count")
+CRITERIA = ("bridge-fdr", "bridge-stable", "rarefied", "degree-fdr", "fixed-count")
 _STOP_SHARE = 0.1
 _FEWEST_OF_LANGUAGE = 20
 _FEWEST_DOCUMENTS = 5
@@ -214,7 +214,7 @@ def pivot_sets(config: GraphConfig) -> Callable[[GraphConfig, Inputs, Work], dic
         raise InputError(
             f"[graph] criterion = {config.criterion!r}: expected one of {known}{nearest(config.criterion, CRITERIA)}"
         )
-    return bridge_set if config.criterion == "bridge-fdr" else degree_set
+    return bridge_set if config.criterion.startswith("bridge-") else degree_set
 
 
 def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:

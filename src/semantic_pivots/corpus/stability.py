@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots.config import GraphConfig
@@ -50,7 +51,10 @@ def sample(inputs: Inputs, folder: Path, low: float, high: float, seed: int) -> 
         pq.write_table(table, folder / paths[0], compression="lz4")
         write_token_shard(folder / paths[1], tokens)
         shards.append({**row, "path": paths[0], "documents": table.num_rows})
-        token_shards.append({**counted[row["shard"]], "path": paths[1], "documents": table.num_rows})
+        held = pc.sum(pc.list_value_length(tokens)).as_py()  # type: ignore[attr-defined]
+        token_shards.append(
+            {**counted[row["shard"]], "path": paths[1], "documents": table.num_rows, "tokens": held or 0}
+        )
     pq.write_table(pa.Table.from_pylist(shards, schema=SCHEMAS["shards"]), folder / "shards.parquet")
     pq.write_table(pa.Table.from_pylist(token_shards, schema=SCHEMAS["token_shards"]), folder / "token_shards.parquet")
     if not (folder / "tokenizer.json").exists():
