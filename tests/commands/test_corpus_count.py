@@ -6,6 +6,7 @@ import gzip
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -93,3 +94,59 @@ def test_errors_name_the_input(folder: Path, asked: dict[str, str], says: str):
     with pytest.raises(InputError, match=says):
         count(folder / "out", str(folder / "corpus"), workers=1, **files)  # type: ignore[arg-type]
     assert not (folder / "out").exists()
+
+
+KINDS = {
+    "string": pa.string(),
+    "large string": pa.large_string(),
+    "string view": pa.string_view(),
+    "dictionary": pa.dictionary(pa.int32(), pa.string()),
+    "binary": pa.binary(),
+    "large binary": pa.large_binary(),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_type_of_text_column_counts_alike(folder: Path, kind: str):
+    (folder / "typed").mkdir()
+    texts = pa.array(TEXTS, pa.string())
+    typed = texts.dictionary_encode() if kind == "dictionary" else texts.cast(KINDS[kind])
+    pq.write_table(pa.table({"text": typed}), folder / "typed/a.parquet")
+    pq.write_table(pa.table({"text": pa.StructArray.from_arrays([typed], ["body"])}), folder / "nested.parquet")
+    for corpus, column in (("typed", "text"), ("nested.parquet", "text.body")):
+        count(folder / "out", str(folder / corpus), folder / "words.tsv", text_column=column, workers=1)
+        counts = {row["word"]: row["value"] for row in pq.read_table(folder / "out/word_counts.parquet").to_pylist()}
+        assert counts == {"rien": 1, '"chat"': 1, "absent": 0}
+
+
+def test_rows_without_text_are_no_documents(folder: Path):
+    sound = [f"rien {i}" for i in range(400)]
+    storage = pa.array([*(text.encode() for text in sound), None, b"", b" \n", b"rien \xff\xf0"], pa.binary())
+    texts = pa.Array.from_buffers(pa.string(), len(storage), storage.buffers())
+    for corpus in ("few.parquet", "few.jsonl"):
+        if corpus.endswith("parquet"):
+            pq.write_table(pa.table({"text": texts}), folder / corpus)
+        else:
+            lines = [json.dumps({"text": text}).encode() for text in (*sound, None, "", " \n")]
+            (folder / corpus).write_bytes(b"\n".join([*lines, b'{"text": "rien \xff"}']))
+        count(folder / "out", str(folder / corpus), folder / "words.tsv", workers=1)
+        notes = (read_manifest(folder / "out") or {})["notes"]
+        assert (notes["documents"], notes["skipped"]) == (400, 4)
+        counts = {row["word"]: row["value"] for row in pq.read_table(folder / "out/word_counts.parquet").to_pylist()}
+        assert counts["rien"] == 400
+
+
+def test_the_share_of_bad_lines_is_that_of_the_corpus(folder: Path):
+    texts = folder / "texts"
+    texts.mkdir()
+    for i in range(120):
+        (texts / f"{i}.txt").write_text("" if i == 7 else "rien", "utf-8")
+    count(folder / "out", str(texts), folder / "words.tsv", workers=1)
+    assert (read_manifest(folder / "out") or {})["notes"] == {"documents": 119, "skipped": 1}
+    for i in range(8, 12):
+        (texts / f"{i}.txt").write_text(" ", "utf-8")
+    with pytest.raises(InputError, match=r"5 of 120 lines give no document; most: .*\.txt: no text"):
+        count(folder / "out", str(texts), folder / "words.tsv", workers=1)
+    (folder / "empty.jsonl").write_text("\n", "utf-8")
+    with pytest.raises(InputError, match="no document with text was found"):
+        count(folder / "out", str(folder / "empty.jsonl"), folder / "words.tsv", workers=1)

@@ -24,6 +24,7 @@ def corpus(folder: Path, n_shards: int) -> tuple[Inputs, list[str]]:
     chooser = random.Random(3)
     pieces = ["chat", "cat", "cats", "猫", " ", " ", ".", "ねこ", "Chat", "a"]
     texts = ["".join(chooser.choices(pieces, k=chooser.randrange(20))) for _ in range(200)]
+    texts = [text if text.strip() else "." for text in texts]  # a shard holds no document without a text
     shards = []
     (folder / "corpus").mkdir(parents=True)
     (folder / "benchmark").mkdir()

@@ -54,6 +54,8 @@ def count(
         documents, by_word, by_pair = counting.count_shards(
             shards, spellings, wanted, work, workers, engine, text_column, window
         )
+        if not documents:
+            raise InputError(f"corpus {corpus}: no document with text was found")
         work.note("documents", documents)
         of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair, window)
         return counting.count_tables(spellings, wanted, of_words, of_pairs, "local")

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 import numba
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots.config import CountConfig
@@ -29,6 +30,7 @@ from semantic_pivots.run import Inputs, Work
 
 _BATCH_DOCUMENTS = 8192
 _BAD_SHARE = 0.01
+_FEW_LINES = 100
 
 
 def benchmark_words(items: pa.Table) -> tuple[list[Word], list[Pair]]:
@@ -126,51 +128,113 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: 
     return _memory[0][3]
 
 
-def text_batches(path: str, text_column: str = "text") -> Iterator[pa.Array]:
-    """The texts of one file of documents, some thousands at a time: Parquet as Arrow, other kinds by their reader.
+def text_batches(path: str, text_column: str = "text", skipped: readers.Skipped | None = None) -> Iterator[pa.Array]:
+    """The texts of one file of documents, some thousands at a time.
+
+    A column of strings in a Parquet file of this machine is taken as Arrow; whatever else comes from `documents.read`.
+    Rows without a text and rows that are not UTF-8 are left out and counted in `skipped`, in either way.
+
+    Raises:
+        InputError: the file cannot be read, has no such column, or too many of its lines give no document.
+    """
+    skipped = readers.Skipped() if skipped is None else skipped
+    if path.endswith(".parquet") and "://" not in path and _holds_strings(path, text_column):
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(_BATCH_DOCUMENTS, columns=[text_column]):
+                    yield _with_text(batch.column(text_column), skipped)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"{path}: cannot be read as Parquet: {_line(error)}") from error
+    else:
+        documents = readers.read(path, {"text": text_column}, skipped)
+        while block := [document.text for document in itertools.islice(documents, _BATCH_DOCUMENTS)]:
+            yield pa.array(block, pa.large_string())
+    # A wrong column is told at the first file of some size; a share of a few lines says nothing by itself.
+    if skipped.read >= _FEW_LINES and skipped.total > _BAD_SHARE * skipped.read:
+        raise InputError(
+            f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_most(skipped)}; expected a "
+            f"text in column {text_column!r} of at least 99 % of the lines, or shards that `pivots corpus make` wrote "
+            "with --max-bad-share"
+        )
+
+
+def _holds_strings(path: str, column: str) -> bool:
+    """Whether a Parquet file's column of this name is one of strings, in the form that the kernel reads.
 
     Raises:
         InputError: the file cannot be read, or has no such column.
     """
-    if not path.endswith(".parquet") or "://" in path:
-        skipped = readers.Skipped()
-        documents, read = readers.read(path, {"text": text_column}, skipped), 0
-        while block := [document.text for document in itertools.islice(documents, _BATCH_DOCUMENTS)]:
-            read += len(block)
-            yield pa.array(block, pa.large_string())
-        if skipped.total > _BAD_SHARE * (read + skipped.total):
-            reason, (lines, first) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
-            raise InputError(
-                f"{path}: {skipped.total} of {read + skipped.total} lines give no document; most: {reason}, {lines} "
-                f"times, first in line {first}; expected a text in column {text_column!r} of at least 99 % of the lines"
-            )
-        return
     try:
-        with pq.ParquetFile(path) as file:
-            if text_column not in file.schema_arrow.names:
-                known = file.schema_arrow.names
-                raise InputError(
-                    f"{path}: no column {text_column!r}; it has {', '.join(known)}{nearest('text', known)}"
-                )
-            for batch in file.iter_batches(_BATCH_DOCUMENTS, columns=[text_column]):
-                yield batch.column(0)
+        schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path}: cannot be read as Parquet: {_line(error)}") from error
+    if column not in schema.names and column.split(".")[0] not in schema.names:
+        known = ", ".join(schema.names)
+        raise InputError(f"{path}: no column {column!r}; it has {known}{nearest('text', schema.names)}")
+    return schema.names.count(column) == 1 and schema.field(column).type in (pa.string(), pa.large_string())
+
+
+def _with_text(texts: pa.Array, skipped: readers.Skipped) -> pa.Array:
+    """The texts that are UTF-8 and more than white space."""
+    before = skipped.read
+    skipped.read += len(texts)
+    try:
+        texts.validate(full=True)
+        sound = None
+    except pa.ArrowInvalid:  # a Parquet file may hold any bytes under the name of a string
+        sound = pa.array([_is_utf8(value) for value in _bytes(texts)])
+        texts = pc.call_function("if_else", [sound, _bytes(texts), pa.scalar(b"", _bytes(texts).type)]).cast(texts.type)
+    lengths = pc.call_function("binary_length", [texts]).fill_null(0).to_numpy()
+    blank = pc.call_function("utf8_is_space", [texts]).fill_null(True).to_numpy(zero_copy_only=False)
+    held = (lengths > 0) & ~blank
+    if held.all():
+        return texts
+    for row in np.flatnonzero(~held).tolist():
+        reason = "no text" if sound is None or sound[row].as_py() else "invalid UTF-8"
+        skipped.add(reason, before + row + 1)
+    return texts.filter(pa.array(held))
+
+
+def _bytes(texts: pa.Array) -> pa.Array:
+    return texts.view(pa.large_binary() if pa.types.is_large_string(texts.type) else pa.binary())
+
+
+def _is_utf8(value: pa.Scalar) -> bool:
+    try:
+        (value.as_py() or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _most(skipped: readers.Skipped) -> str:
+    reason, (lines, first) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
+    return f"{reason}, {lines} times, first in line {first}"
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def count_shard(
     path: str, text_column: str, spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: int = 0
 ) -> pa.Table:
-    """Count one file of documents: one row with their number and the lists `words` and `pairs`, in the order given."""
+    """Count one file of documents: one row.
+
+    Columns: the number of `documents`, the lists `words` and `pairs` in the order given, the number of lines `skipped`
+    because they give no document, and `most`, the chief reason for that.
+    """
     task = compiled_task(spellings, pairs, window)
     by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
-    documents = 0
-    for texts in text_batches(path, text_column):
+    documents, skipped = 0, readers.Skipped()
+    for texts in text_batches(path, text_column, skipped):
         of_words, of_pairs = task.count(texts)
         by_word += of_words
         by_pair += of_pairs
         documents += len(texts)
-    return pa.table({"documents": [documents], "words": [by_word], "pairs": [by_pair]})
+    most = f"{path}: {_most(skipped)}" if skipped.total else ""
+    columns = {"documents": [documents], "words": [by_word], "pairs": [by_pair]}
+    return pa.table({**columns, "skipped": [skipped.total], "most": [most]})
 
 
 def count_shards(
@@ -186,14 +250,28 @@ def count_shards(
     """Documents, documents with each word and with both words of each pair, over (name, path) files of documents.
 
     With a window, pairs are counted where their words begin fewer than so many tokens apart (`words.meet`).
+
+    Raises:
+        InputError: too many lines of all files together give no document.
     """
     shared = (text_column, tuple(spellings), tuple(pairs), window)
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
     tasks = [(name, count_shard, (path,)) for name, path in shards]
+    skipped, worst = 0, (0, "")
     for part in run_shards(tasks, work, workers, "count", engine, shared):
         documents += part["documents"][0].as_py()
         by_word += part["words"].combine_chunks().flatten().to_numpy()
         by_pair += part["pairs"].combine_chunks().flatten().to_numpy()
+        skipped += part["skipped"][0].as_py()
+        worst = max(worst, (part["skipped"][0].as_py(), part["most"][0].as_py()))
+    if skipped > _BAD_SHARE * (documents + skipped):
+        raise InputError(
+            f"{skipped} of {documents + skipped} lines give no document; most: {worst[1]}; expected a text in column "
+            f"{text_column!r} of at least 99 % of the lines"
+        )
+    if skipped:
+        work.note("skipped", skipped)
+        work.warn(f"count: {skipped} of {documents + skipped} lines give no document; most: {worst[1]}")
     return documents, by_word, by_pair
 
 

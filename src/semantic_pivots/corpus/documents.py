@@ -291,7 +291,10 @@ def _rows(batch: Any, columns: dict[str, str], path: str, skipped: Skipped) -> I
             rows = [_row_or_none(block, i) for i in range(block.num_rows)]
         for row in rows:
             skipped.read += 1
-            document = _document(row, columns, path) if row is not None else None
+            try:
+                document = _document(row, columns, path) if row is not None else None
+            except UnicodeDecodeError:
+                row = document = None
             if document is None:
                 skipped.add("invalid UTF-8" if row is None else "no text", skipped.read)
             else:
@@ -337,6 +340,8 @@ def _value(row: dict[str, Any], column: str) -> Any:
 
 def _document(row: dict[str, Any], columns: dict[str, str], path: str) -> Document | None:
     text = _value(row, columns["text"])
+    if isinstance(text, bytes):  # a column of strings that does not say so
+        text = text.decode("utf-8")
     if not isinstance(text, str) or not text.strip():
         return None
     # An id may be the number 0.
