@@ -43,6 +43,31 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def files_under(root: str) -> dict[str, int]:
+    """Files under a folder with their sizes: of linked folders too, each once, but of none whose name hides it.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found: dict[str, int] = {}
+    entered = {os.path.realpath(root)}
+    for folder, inner, files in os.walk(root, onerror=refuse if os.path.exists(root) else None, followlinks=True):
+        places = {name: os.path.realpath(os.path.join(folder, name)) for name in inner if not name.startswith(".")}
+        inner.clear()
+        for name in sorted(places, key=lambda name: (os.path.islink(os.path.join(folder, name)), name)):
+            above = os.path.join(os.path.realpath(folder), "").startswith(os.path.join(places[name], ""))
+            if places[name] not in entered and not above:  # a link back would give documents twice
+                entered.add(places[name])
+                inner.append(name)
+        for path in (os.path.join(folder, name) for name in files):
+            found[path] = os.path.getsize(path) if os.path.exists(path) else 0
+    return found
+
+
 def fingerprint(path: Path) -> str:
     """What identifies an input file or folder: content; for files above 64 MiB, size with the first and last MiB.
 
@@ -50,7 +75,7 @@ def fingerprint(path: Path) -> str:
     middle at equal size goes unnoticed, and `--force` is there for it.
     """
     if path.is_dir():
-        parts = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        parts = sorted(p for p in map(Path, files_under(str(path))) if p.is_file() and not p.name.startswith("."))
         return digest([[str(p.relative_to(path)), fingerprint(p)] for p in parts])
     size = path.stat().st_size
     if size <= _SAMPLED_ABOVE_BYTES:

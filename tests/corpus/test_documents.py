@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.documents import Document, Skipped
 from semantic_pivots.errors import InputError
+from semantic_pivots.run import fingerprint
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(lambda text: text.strip() != "")
 ROWS = st.lists(st.fixed_dictionaries({"text": TEXT, "id": st.uuids().map(str)}), min_size=1, max_size=8)
@@ -186,3 +188,36 @@ def test_other_errors_name_the_file_and_what_is_expected(tmp_path):
         readers.column_map(("txt=body",))
     with pytest.raises(InputError, match="nosuch://"):
         readers.list_files("nosuch://bucket/x")
+
+
+def test_linked_folders_are_read_each_once(tmp_path):
+    for name in ("corpus/a", "elsewhere/deep", "corpus/.hidden"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("corpus/a/1::2 #?.jsonl", "elsewhere/3.jsonl", "elsewhere/deep/4.jsonl", "corpus/.hidden/5.jsonl"):
+        (tmp_path / name).write_bytes(_lines([{"text": name}]))
+    for link, target in (("b", tmp_path / "elsewhere"), ("c", "a"), ("d", "../corpus"), ("up", "..")):
+        (tmp_path / "corpus" / link).symlink_to(target)
+    (tmp_path / "elsewhere/loop").symlink_to(tmp_path / "corpus")
+    files = [path for path, _ in readers.list_files(str(tmp_path / "corpus"))]
+    assert [path.removeprefix(f"{tmp_path}/") for path in files] == [
+        "corpus/a/1::2 #?.jsonl", "corpus/b/3.jsonl", "corpus/b/deep/4.jsonl",
+    ]  # fmt: skip
+    assert read(files[0])[0][0].text == "corpus/a/1::2 #?.jsonl"
+    before = fingerprint(tmp_path / "corpus")
+    (tmp_path / "elsewhere/deep/4.jsonl").write_bytes(b"")
+    assert fingerprint(tmp_path / "corpus") != before
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "a.jsonl").write_bytes(_lines([{"text": "a"}]))
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match=r"cannot be listed: .*Permission denied"):
+        readers.list_files(str(tmp_path))

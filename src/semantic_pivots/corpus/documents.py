@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import zlib
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 from semantic_pivots.corpus.identify import language_code
 from semantic_pivots.errors import InputError
+from semantic_pivots.run import files_under
 
 SUFFIXES = (
     *(".parquet", ".arrow", ".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst"),
@@ -93,7 +95,10 @@ def list_files(path: str) -> list[tuple[str, int]]:
     try:
         if filesystem.isfile(root):
             return [(path, filesystem.size(root) or 0)]
-        found = {name: entry["size"] or 0 for name, entry in filesystem.find(root, detail=True).items()}
+        if prefix:
+            found = {name: entry["size"] or 0 for name, entry in filesystem.find(root, detail=True).items()}
+        else:
+            found = files_under(root)
     except Exception as error:
         if not prefix and not isinstance(error, OSError):
             raise
@@ -149,12 +154,13 @@ def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Docum
 def _filesystem(path: str) -> tuple[Any, str, str]:
     import fsspec
 
+    if "://" not in path:  # a name of this machine may hold `::`, which chains addresses
+        return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(path)), ""
     try:
         filesystem, root = fsspec.core.url_to_fs(path)
     except (ImportError, ValueError) as error:
         raise InputError(f"corpus {path}: {_line(error)}") from error
-    protocol = path.split("://", 1)[0] + "://" if "://" in path else ""
-    return filesystem, root, protocol
+    return filesystem, root, path.split("://", 1)[0] + "://"
 
 
 def _open(path: str) -> Any:
