@@ -53,6 +53,13 @@ def test_pairs_of_a_benchmark_file(folder: Path, name: str):
     }
 
 
+def test_white_space_around_a_word_is_not_looked_for(folder: Path):
+    (folder / "words.tsv").write_bytes(b"\xef\xbb\xbfword\tlanguage\r\n chat \tfr \r\n")
+    count(folder / "out", str(folder / "corpus"), folder / "words.tsv", text_column="content", workers=1)
+    (row,) = pq.read_table(folder / "out/word_counts.parquet").to_pylist()
+    assert (row["word"], row["language"], row["value"]) == ("chat", "fr", 3)
+
+
 def test_counts_within_a_window(folder: Path):
     asked = {"pairs": folder / "pairs.tsv", "text_column": "content", "workers": 1}
     for window, value in ((0, 2), (2, 0), (3, 2)):  # chat et 猫, Chat ! 猫
@@ -82,17 +89,28 @@ def test_counts_of_another_provider(folder: Path):
         ({"words": "words.tsv", "text_column": "txt"}, "txt"),
         ({"words": "bad.tsv"}, "line 2 has 3 columns"),
         ({"words": "unknown.tsv"}, "did you mean 'fr'"),
+        ({"words": "latin.tsv"}, "not UTF-8 at byte 17"),
+        ({"words": "empty.tsv"}, "a row holds '', 'fr'"),
+        ({"words": "header.tsv"}, "no row below its first line"),
+        ({"pairs": "null.jsonl"}, "a row holds 'chat', 'fr', None, 'zh'"),
+        ({"words": "words.tsv", "workers": -1}, "workers = -1: expected 0"),
     ],
 )
-def test_errors_name_the_input(folder: Path, asked: dict[str, str], says: str):
+def test_errors_name_the_input(folder: Path, asked: dict, says: str):
     (folder / "bad.tsv").write_text("word\tlanguage\na\tb\tc\n", "utf-8")
     (folder / "unknown.tsv").write_text("word\tlanguage\nchat\tfrench\n", "utf-8")
+    (folder / "latin.tsv").write_bytes("word\tlanguage\ncaf\xe9\tfr\n".encode("latin-1"))
+    (folder / "empty.tsv").write_text("word\tlanguage\n\tfr\n", "utf-8")
+    (folder / "header.tsv").write_text("word\tlanguage\n", "utf-8")
+    null = {"source": "chat", "source_language": "fr", "target": None, "target_language": "zh"}
+    (folder / "null.jsonl").write_text(json.dumps(null), "utf-8")
     (folder / "other.jsonl").write_text('{"word": "chat"}\n', "utf-8")
     files = {
-        key: folder / value if value.endswith(("tsv", "parquet", "jsonl")) else value for key, value in asked.items()
+        key: folder / value if str(value).endswith(("tsv", "parquet", "jsonl")) else value
+        for key, value in asked.items()
     }
     with pytest.raises(InputError, match=says):
-        count(folder / "out", str(folder / "corpus"), workers=1, **files)  # type: ignore[arg-type]
+        count(folder / "out", str(folder / "corpus"), **{"workers": 1, "text_column": "content", **files})
     assert not (folder / "out").exists()
 
 

@@ -86,7 +86,8 @@ def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
     Both come from TSV files with a header; pairs also from the items of a benchmark (.parquet or .jsonl).
 
     Raises:
-        InputError: neither file is given, or one is missing, lacks a column, or holds an unknown language.
+        InputError: neither file is given, or one is missing or empty, lacks a column or a word, or holds an unknown
+            language.
     """
     from semantic_pivots.errors import InputError
     from semantic_pivots.words import language
@@ -95,16 +96,29 @@ def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
         raise InputError("expected --words FILE or --pairs FILE")
     asked, met = set(), set()
     if words is not None:
-        asked = {(word, code) for word, code in _columns(words, ("word", "language"))}
+        asked = {(word, code) for word, code in _checked(words, _columns(words, ("word", "language")))}
     if pairs is not None:
         read = _of_items if pairs.suffix in (".parquet", ".jsonl") else _columns
-        for word_1, code_1, word_2, code_2 in read(pairs, _PAIR if read is _columns else _ITEM):
+        rows = read(pairs, _PAIR if read is _columns else _ITEM)
+        for word_1, code_1, word_2, code_2 in _checked(pairs, rows):
             first, second = sorted([(word_1, code_1), (word_2, code_2)])
             met.add((first, second))
     asked |= {word for pair in met for word in pair}
     for code in sorted({code for _, code in asked}):
         language(code)
     return sorted(asked), sorted(met)
+
+
+def _checked(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
+    """The rows without white space around their cells, which would be asked for in the text."""
+    from semantic_pivots.errors import InputError
+
+    if not rows:
+        raise InputError(f"{path}: no row below its first line; expected at least one")
+    for row in rows:
+        if not all(isinstance(cell, str) and cell.strip() for cell in row):
+            raise InputError(f"{path}: a row holds {', '.join(map(repr, row))}; expected words and language codes")
+    return [tuple(cell.strip() for cell in row) for row in rows]
 
 
 def _of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -119,7 +133,7 @@ def _of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
         if path.suffix == ".parquet":
             rows = pq.read_table(path, columns=list(names)).to_pylist()
         else:
-            rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
+            rows = [json.loads(line) for line in path.read_text("utf-8-sig").split("\n") if line.strip()]
         return [tuple(row[name] for name in names) for row in rows]
     except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -134,7 +148,10 @@ def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a TSV file with the columns {', '.join(names)}")
     # One row a line and nothing quoted: a quotation mark is a character like any other.
-    lines = path.read_text("utf-8-sig").split("\n")
+    try:
+        lines = path.read_text("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}; expected a TSV file as plain UTF-8 text") from error
     header = lines[0].rstrip("\r").split("\t")
     missing = [name for name in names if name not in header]
     if missing:

@@ -53,12 +53,14 @@ def run_shards(
         shared: further arguments of every task.
 
     Raises:
-        InputError: the engine is unknown or not installed, or a shard killed its worker twice (out of memory, or a
-            damaged file).
+        InputError: the engine is unknown or not installed, the workers are fewer than none, or a shard killed its
+            worker twice (out of memory, or a damaged file).
     """
     engines = {"pool": _pool, "ray": _ray, "datatrove": _datatrove}
     if engine not in engines:
         raise InputError(f"unknown engine {engine!r}: expected one of {', '.join(ENGINES)}{nearest(engine, ENGINES)}")
+    if workers < 0:
+        raise InputError(f"workers = {workers}: expected 0 (one per core) or more")
     parts = {name: work.folder / f"{label}-{name}.parquet" for name, _, _ in tasks}
     with work.progress(len(tasks), "shards", label) as progress:
         missing = [task for task in tasks if not parts[task[0]].exists()]
