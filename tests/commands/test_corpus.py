@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner
 
 from semantic_pivots.commands.corpus import app
+from semantic_pivots.errors import InputError
 from tests.models import tiny
 
 
@@ -30,3 +32,19 @@ def test_files_to_shards_to_tokens_to_training_files(tmp_path):
     flat = np.fromfile(tmp_path / "out/files-00000-000.npy", np.uint16)
     text = tiny.tokenizer("byte-level").decode(flat)
     assert text == "the sun and the moon</s>le soleil et la lune</s>"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--recipe", "debian-demo"), "are both given"),
+        (("--max-bad-share", "-1"), "max_bad_share = -1.0: expected a share"),
+        (("--workers", "-3"), "workers = -3"),
+        (("--columns", "id=key"), r"x.jsonl: no column 'key' for the id; it has n, text"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path, options, says):
+    (tmp_path / "x.jsonl").write_text('{"text": "a"}\n{"text": "b", "n": 1}\n', "utf-8")
+    asked = ["make", str(tmp_path / "out"), "--path", str(tmp_path / "x.jsonl"), "--workers", "1", *options]
+    with pytest.raises(InputError, match=says):
+        CliRunner().invoke(app, asked, catch_exceptions=False)

@@ -221,3 +221,11 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(InputError, match=r"cannot be listed: .*Permission denied"):
         readers.list_files(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_renamed_column_that_no_row_has_is_told(name, tmp_path):
+    WRITERS[name](tmp_path / name, [{"text": "a", "key": "1"}, {"text": "b", "key": "2"}])
+    assert [d.id for d in read(tmp_path / name, "id=key")[0]] == ["1", "2"]
+    with pytest.raises(InputError, match="no column 'kye' for the id; it has key, text"):
+        read(tmp_path / name, "id=kye")

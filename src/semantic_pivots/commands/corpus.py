@@ -30,8 +30,11 @@ def make(
     from semantic_pivots import run, tables
     from semantic_pivots.config import CorpusConfig
     from semantic_pivots.corpus import build
+    from semantic_pivots.errors import InputError
     from semantic_pivots.words import language
 
+    if path and recipe:
+        raise InputError(f"--path {path} and --recipe {recipe} are both given: expected one of them")
     codes = tuple(code for code in languages.split(",") if code)
     for code in codes:
         language(code)

@@ -35,8 +35,12 @@ class _Steps:
     """The published steps of one command, by the names that a study gives them."""
 
     def __init__(self, out: Path):
+        from semantic_pivots.errors import InputError
+
         self.out = out
         self.folders: dict[str, Path] = {}
+        if out.exists() and not out.is_dir():
+            raise InputError(f"--out {out} is a file: expected a folder")
         out.mkdir(parents=True, exist_ok=True)
 
     def publish(self, name: str, key: dict[str, Any], stage: Callable) -> dict[str, Any]:
@@ -224,12 +228,15 @@ def graph(
 
     from semantic_pivots.config import GraphConfig, keyed
     from semantic_pivots.corpus.graph import graph_stage, pivot_sets
+    from semantic_pivots.errors import InputError
 
     config = GraphConfig(
         seed=seed, criterion=criterion, documents=documents, false_discovery_rate=false_discovery_rate,
         min_ratio=min_ratio, stability_draws=stability_draws, engine=engine, workers=workers,
     )  # fmt: skip
     pivot_sets(config)
+    if len({code for code in languages.split(",") if code}) < 2:
+        raise InputError(f"--languages {languages!r}: expected at least two, a pivot joins words of several languages")
     steps = _Steps(out)
     steps.lexicon(lexicon, languages)
     steps.documents(corpus, tokens, model, workers)

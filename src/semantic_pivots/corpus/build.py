@@ -55,6 +55,8 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
         InputError: neither a recipe nor a path is given, the documents cannot be read, too many lines are bad, or the
             corpus is empty.
     """
+    if not 0 <= config.max_bad_share <= 1:
+        raise InputError(f"[corpus] max_bad_share = {config.max_bad_share}: expected a share from 0 to 1")
     jobs = list(_jobs(config, work))
     (work.out / "shards").mkdir(exist_ok=True)
     parts = run_shards([(job.name, _extract, (job,)) for job in jobs], work, config.workers, "corpus")

@@ -229,7 +229,7 @@ def is_piece(token: str, word: str) -> bool:
 
 
 def check(config: DiscoverConfig) -> None:
-    """Refuse a form or measure that there is not.
+    """Refuse a form or measure that there is not, and numbers that cannot be meant.
 
     Raises:
         InputError: naming the key.
@@ -238,6 +238,8 @@ def check(config: DiscoverConfig) -> None:
         raise InputError(f"[discover] measure = {config.measure!r}: expected one of {', '.join(MEASURES)}")
     if config.form not in FORMS:
         raise InputError(f"[discover] form = {config.form!r}: expected default or paper{nearest(config.form, FORMS)}")
+    if min(config.documents, config.top) < 1:
+        raise InputError(f"[discover] documents = {config.documents}, top = {config.top}: expected at least 1 of each")
     if not 0 <= config.relatedness < 1:
         raise InputError(
             f"[discover] relatedness = {config.relatedness}: expected a share from 0 (no filter) to below 1"

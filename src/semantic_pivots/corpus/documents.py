@@ -211,6 +211,7 @@ def _read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterato
     import orjson
 
     columns: dict[frozenset[str], dict[str, str]] = {}
+    unseen = set(renames)
     with _open(path) as stream:
         for number, raw in enumerate(stream, 1):
             line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
@@ -228,11 +229,18 @@ def _read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterato
             names = frozenset(row)
             if names not in columns:
                 columns[names] = {role: _column(role, renames, names) for role in _COLUMNS}
+                unseen -= {role for role, column in columns[names].items() if column}
             document = _document(row, columns[names], path)
             if document is None:
                 skipped.add("no text", number)
             else:
                 yield document
+    if unseen - {"text"} and columns:  # a line without a text is counted, and told where there are many
+        _refuse_column(path, renames, min(unseen - {"text"}), sorted(set().union(*columns)))
+
+
+def _refuse_column(path: str, renames: dict[str, str], role: str, names: list[str]) -> None:
+    raise InputError(f"corpus {path}: no column {renames[role]!r} for the {role}; it has {', '.join(names)}")
 
 
 def _why_not_json(line: bytes) -> str:
@@ -284,6 +292,9 @@ def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict
     columns = {role: _column(role, renames, names) for role in _COLUMNS}
     if not columns["text"]:
         raise InputError(f"corpus {path}: no text column among {sorted(names)}; name it with columns = ['text=X']")
+    for role in renames:
+        if not columns[role]:
+            _refuse_column(path, renames, role, sorted(names))
     return columns
 
 

@@ -205,7 +205,7 @@ def pivot_sets(config: GraphConfig) -> Callable[[GraphConfig, Inputs, Work], dic
     """The function that makes the pivot set by the configuration's criterion.
 
     Raises:
-        InputError: the criterion is unknown.
+        InputError: the criterion is unknown, or a number cannot be meant.
     """
     from semantic_pivots.corpus.bridges import bridge_set
 
@@ -213,6 +213,20 @@ def pivot_sets(config: GraphConfig) -> Callable[[GraphConfig, Inputs, Work], dic
         known = ", ".join(CRITERIA)
         raise InputError(
             f"[graph] criterion = {config.criterion!r}: expected one of {known}{nearest(config.criterion, CRITERIA)}"
+        )
+    if config.documents < 1 or not 0 < config.false_discovery_rate <= 1:
+        raise InputError(
+            f"[graph] documents = {config.documents}, false_discovery_rate = {config.false_discovery_rate}: expected "
+            "at least 1 document, and a rate above 0 and of at most 1"
+        )
+    if config.sample_tokens < 1 or config.samples < 1 or not 0 < config.least_share <= 1:
+        raise InputError(
+            f"[graph] sample_tokens = {config.sample_tokens}, samples = {config.samples}, least_share = "
+            f"{config.least_share}: expected at least 1 token and 1 draw, and a share above 0 and of at most 1"
+        )
+    if config.min_ratio < 0 or config.stability_draws < 0:
+        raise InputError(
+            f"[graph] min_ratio = {config.min_ratio}, stability_draws = {config.stability_draws}: expected at least 0"
         )
     return bridge_set if config.criterion.startswith("bridge-") else degree_set
 

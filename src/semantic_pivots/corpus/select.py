@@ -116,6 +116,11 @@ def check(config: SelectConfig) -> None:
         raise InputError(f"[select] selections = {list(config.selections)}: one of them stands twice")
     if config.sampling not in ("top", "gumbel"):
         raise InputError(f"[select] sampling = {config.sampling!r}: expected top or gumbel")
+    if config.budget_tokens < 1 or config.min_tokens < 0 or config.held_out_documents < 0:
+        raise InputError(
+            f"[select] budget_tokens = {config.budget_tokens}, min_tokens = {config.min_tokens}, held_out_documents = "
+            f"{config.held_out_documents}: expected a budget of at least 1, and no number below 0"
+        )
     if config.temperature <= 0:
         raise InputError(f"[select] temperature = {config.temperature}: expected a number above 0")
     if config.exclude_pairs and config.stratify_pairs:

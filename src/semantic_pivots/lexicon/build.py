@@ -102,6 +102,8 @@ def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str
     """
     for code in config.languages:
         language(code)
+    if not config.languages or len(set(config.languages)) < len(config.languages):
+        raise InputError(f"languages = {', '.join(config.languages) or 'none'}: expected each once, and at least one")
     path = lexicon_path(config.source)
     rows = read_lexicon(path, config.languages)
     if neighbours.beside(path).exists():
