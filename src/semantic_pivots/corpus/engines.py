@@ -167,8 +167,9 @@ def _ray(
         raise InputError("engine 'ray' is not installed: pip install 'semantic-pivots[ray]'") from error
     own = not ray.is_initialized()
     if own:
-        # Without an address in $RAY_ADDRESS, Ray starts a local cluster.
-        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
+        # Without an address in $RAY_ADDRESS, a local cluster of our own; left to itself, Ray joins any it finds here.
+        local = {"address": "local", "num_cpus": workers, "include_dashboard": False}
+        local = {} if os.environ.get("RAY_ADDRESS") else local
         ray.init(log_to_driver=False, logging_level="warning", **local)  # type: ignore[arg-type]
     try:
         remote = ray.remote(max_retries=_RETRIES)(_call)
