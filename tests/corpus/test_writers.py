@@ -100,6 +100,9 @@ def test_a_selection_is_exported_alone(folders, tmp_path):
     chosen = {"selection": ["rich", "rich", "random"], "shard": ["s1", "s1", "s0"], "row": [2, 0, 0]}
     pq.write_table(pa.table(chosen), tmp_path / "selection.parquet")
     out = tmp_path / "out"
+    assert list(writers.export(corpus, tmp_path / "all", "olmo", tokens, "<eos>")) == ["s0", "s1"]
+    with pytest.raises(InputError, match=r"holds s0\.npy of another export"):
+        list(writers.export(corpus, tmp_path / "all", "olmo", tokens, "<eos>", tmp_path / "selection.parquet", "rich"))
     for layout in ("jsonl", "olmo"):
         written = writers.export(corpus, out, layout, tokens, "<eos>", tmp_path / "selection.parquet", "rich")
         assert list(written) == ["s1"]
@@ -131,3 +134,23 @@ def test_what_cannot_be_exported_is_told(folders, tmp_path, layout, with_tokens,
 def test_ids_of_another_tokenizer_are_told(tmp_path):
     with pytest.raises(InputError, match="outside the vocabulary of 5"):
         writers.write_tokens(pa.array([[5]], pa.list_(pa.int32())), ["a"], tmp_path / "x", "olmo", 1, 5)
+
+
+def test_tokens_and_selections_of_another_corpus_are_told(folders, tmp_path):
+    corpus, tokens = folders
+    chosen = {"selection": ["rich"], "shard": ["s0"], "row": [0], "doc_id": ["e"]}
+    for change, says in (({}, r"row 0 of shard s0 \(e\) is no document"), ({"row": [1]}, "row 1 of shard s0"),
+                         ({"shard": ["s9"]}, "row 0 of shard s9")):  # fmt: skip
+        pq.write_table(pa.table(chosen | change), tmp_path / "selection.parquet")
+        with pytest.raises(InputError, match=says):
+            list(writers.export(corpus, tmp_path / "out", "jsonl", None, "", tmp_path / "selection.parquet", "rich"))
+    write_token_shard(tokens / "t0.arrow", pa.array([[0, 1], [1]], pa.list_(pa.int32())))
+    for layout in ("olmo", "nanotron", "infini-gram"):
+        with pytest.raises(InputError, match="shard s0 has 2 documents there and 1 in the corpus"):
+            list(writers.export(corpus, tmp_path / "out", layout, tokens, "<eos>"))
+    pq.write_table(pa.table({"shard": ["s1"], "path": ["t0.arrow"]}), tokens / "token_shards.parquet")
+    with pytest.raises(InputError, match="no shard s0"):
+        list(writers.export(corpus, tmp_path / "out", "olmo", tokens, "<eos>"))
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="is a file"):
+        list(writers.export(corpus, tmp_path / "file", "jsonl"))

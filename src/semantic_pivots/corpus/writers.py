@@ -23,6 +23,14 @@ from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError, nearest
 
 LAYOUTS = ("jsonl", "olmo", "nanotron", "infini-gram")
+_SUFFIXES = {
+    "jsonl": (".jsonl.zst",),
+    "olmo": (".npy", ".csv.gz"),
+    "nanotron": (".ds", ".ds.index"),
+    "infini-gram": (),
+}
+Chosen = tuple[int, str | None]
+"""Row of a document in its shard, and its id"""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -153,17 +161,20 @@ def export(
         name: the selection in it to write.
 
     Raises:
-        InputError: a folder is no corpus, the layout or selection is unknown, or the end token is not in the
-            vocabulary.
+        InputError: a folder is no corpus, the layout or selection is unknown, tokens or selection are those of another
+            corpus, the folder to write to holds other shards, or the end token is not in the vocabulary.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
     shards = _table(corpus, "shards", "pivots corpus make")
     chosen = None if selection is None else chosen_rows(selection, name)
-    shards = [row for row in shards if chosen is None or row["shard"] in chosen]
+    if chosen is not None:
+        _check_selection(corpus, shards, selection, chosen)
+        shards = [row for row in shards if row["shard"] in chosen]
+    _check_empty(out, layout, {row["shard"] for row in shards})
 
     def kept(rows: Any, shard: str) -> Any:
-        return rows if chosen is None else rows.take(pa.array(chosen[shard]))
+        return rows if chosen is None else rows.take(pa.array([row for row, _ in chosen[shard]]))
 
     if layout == "jsonl":
         for row in shards:
@@ -179,10 +190,20 @@ def export(
     tokenizer = Tokenizer.from_file(str(tokens / "tokenizer.json"))
     vocabulary = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
     paths = {row["shard"]: corpus / row["path"] for row in shards}
+    absent = sorted(paths.keys() - {row["shard"] for row in rows})
+    if absent:
+        raise InputError(f"--tokens {tokens}: no shard {absent[0]}; tokenise this corpus with `pivots corpus tokens`")
     rows = [row for row in rows if row["shard"] in paths]
 
     def column(row: dict) -> pa.ListArray:
-        return kept(read_token_shard(tokens / row["path"]), row["shard"])
+        found = read_token_shard(tokens / row["path"])
+        documents = pq.ParquetFile(paths[row["shard"]]).metadata.num_rows
+        if len(found) != documents:
+            raise InputError(
+                f"--tokens {tokens}: shard {row['shard']} has {len(found)} documents there and {documents} in the "
+                "corpus; tokenise this corpus with `pivots corpus tokens`"
+            )
+        return kept(found, row["shard"])
 
     if layout == "infini-gram":
         write_infini_gram(map(column, rows), out, tokens / "tokenizer.json", vocabulary)
@@ -199,20 +220,43 @@ def export(
         yield row["shard"]
 
 
-def chosen_rows(selection: Path, name: str) -> dict[str, list[int]]:
-    """Ascending rows of each shard that a selection holds.
+def _check_selection(corpus: Path, shards: list[dict], selection: Any, chosen: dict[str, list[Chosen]]) -> None:
+    paths = {row["shard"]: corpus / row["path"] for row in shards}
+    for shard, rows in chosen.items():
+        ids = pq.read_table(paths[shard], columns=["id"])["id"].to_pylist() if shard in paths else []
+        for row, key in rows:
+            if row >= len(ids) or key not in (None, ids[row]):
+                raise InputError(
+                    f"{selection}: row {row} of shard {shard} ({key}) is no document of {corpus}, or another one: "
+                    "give the corpus that it was selected from"
+                )
+
+
+def _check_empty(out: Path, layout: str, shards: set[str]) -> None:
+    """Refuse a folder with shards that this export would leave beside its own, to be read together with them."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file: expected a folder, new or empty")
+    for suffix in _SUFFIXES[layout]:
+        for path in sorted((out / "documents" if layout == "jsonl" else out).glob(f"*{suffix}")):
+            if not path.name.startswith(".") and path.name.removesuffix(suffix) not in shards:
+                raise InputError(f"{out} holds {path.name} of another export: expected a new or an empty folder")
+
+
+def chosen_rows(selection: Path, name: str) -> dict[str, list[Chosen]]:
+    """Ascending rows of each shard that a selection holds, with the document's id where the selection says it.
 
     Raises:
         InputError: the file is no table of selections, or holds none of this name.
     """
     try:
-        table = pq.read_table(selection, columns=["selection", "shard", "row"])
+        further = {"doc_id"} & set(pq.read_schema(selection).names)
+        table = pq.read_table(selection, columns=["selection", "shard", "row", *further])
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{selection}: no table of selections, as `pivots select` writes it") from error
-    found: dict[str, list[int]] = {}
+    found: dict[str, list[Chosen]] = {}
     for row in table.to_pylist():
         if row["selection"] == name:
-            found.setdefault(row["shard"], []).append(row["row"])
+            found.setdefault(row["shard"], []).append((row["row"], row.get("doc_id")))
     if not found:
         known = sorted(set(table["selection"].to_pylist()))
         raise InputError(f"{selection}: no selection {name!r}{nearest(name, known)}; it holds {', '.join(known)}")
