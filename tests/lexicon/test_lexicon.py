@@ -8,7 +8,7 @@ import pytest
 from semantic_pivots import run
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.lexicon import cldr
+from semantic_pivots.lexicon import cldr, neighbours
 from semantic_pivots.lexicon.benchmark import benchmark_stage, keep_concepts
 from semantic_pivots.lexicon.build import lexicon_path, lexicon_stage, read_lexicon
 from semantic_pivots.lexicon.distractors import Pool, choose, is_variant
@@ -104,6 +104,7 @@ def write(path: Path, text: str) -> str:
         ("concept_id\tpos\ten\n", "no column fr"),
         ("concept_id\tpos\ten\tfr\na\tnoun\tdog\n", "line 2: 3 cells, expected 4"),
         ("concept_id\tpos\ten\tfr\na\tnoun\tdog\tchien\na\tnoun\tcat\tchat\n", "line 3: concept_id 'a'"),
+        ("concept_id\tpos\ten\tfr\tfr\na\tnoun\tdog\tchien\tx\n", "two columns fr"),
         ("concept_id\tpos\ten\tfr\na\tnoun\tdog\t\n", "no concept has a word in every one"),
         ("concept_id\tpos\ten\tfr\na\tnoun\tdog\tchien\n", "no item has 9 distractors"),
     ],
@@ -116,6 +117,28 @@ def test_a_lexicon_that_cannot_be_used_says_why(tmp_path, text, message):
             LexiconConfig(languages=("en", "fr"), source=source),
             BenchmarkConfig(languages=("en", "fr")),
         )
+
+
+def test_a_lexicon_of_a_spreadsheet_is_read_and_composed(tmp_path):
+    (tmp_path / "mine.tsv").write_bytes(
+        "\ufeffconcept_id\tpos\tfr\tko\r\na\tnoun\te\u0301te\u0301\t\u1112\u1161\r\n".encode()
+    )
+    assert read_lexicon(tmp_path / "mine.tsv", ("fr", "ko")) == [
+        {"concept_id": "a", "pos": "noun", "fr": "\u00e9t\u00e9", "ko": "\ud558"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no column concept_id"),
+        ("concept_id\ten.near\ten.zipf\na\tb\n", "line 2: 2 cells, expected 3"),
+        ("concept_id\ten.zipf\na\thigh\n", "line 2: en.zipf is 'high', expected a number"),
+    ],
+)
+def test_neighbours_that_cannot_be_read_say_why(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        neighbours.read(Path(write(tmp_path / "mine.neighbours.tsv", text)))
 
 
 def test_a_misspelt_lexicon_names_the_nearest():

@@ -8,6 +8,7 @@ picture each) and `clwtd-open` (verbs and adjectives too, joined from dictionari
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from importlib import resources
 from pathlib import Path
 
@@ -45,13 +46,18 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     """The rows of a lexicon, by column; cells of the wanted languages may be empty.
 
     Raises:
-        InputError: a column is missing, a row has the wrong number of cells, a concept appears twice, or bad UTF-8.
+        InputError: a column is missing or stands twice, a row has the wrong number of cells, a concept appears twice, or bad UTF-8.
     """
     try:
-        lines = path.read_bytes().decode("utf-8").splitlines()
+        # a spreadsheet's mark at the beginning is no part of the first column; NFC, as words are counted and compared
+        text = unicodedata.normalize("NFC", path.read_bytes().decode("utf-8").removeprefix("\ufeff"))
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; expected a UTF-8 TSV file, convert it") from error
-    columns = lines[0].split("\t") if lines else []
+    columns = lines[0].split("\t") if lines[0] else []
+    twice = {column for column in columns if columns.count(column) > 1}
+    if twice:
+        raise InputError(f"{path}: two columns {min(twice)}; expected each once")
     missing = [column for column in ("concept_id", "pos", *languages) if column not in columns]
     if missing:
         raise InputError(

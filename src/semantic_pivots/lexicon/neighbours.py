@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.distractors import is_variant
 from semantic_pivots.lexicon.join import Translations
 from semantic_pivots.words import normalise
@@ -133,18 +134,29 @@ def write(made: Iterable[Row], languages: Sequence[str], path: Path) -> None:
 
 
 def read(path: Path) -> tuple[dict[tuple[str, str], list[str]], dict[tuple[str, str], float]]:
-    """(concept, language) to its near concepts, and to its word's Zipf frequency; empty where there is no such file."""
+    """(concept, language) to its near concepts, and to its word's Zipf frequency; empty where there is no such file.
+
+    Raises:
+        InputError: a line has another number of cells than the first, a frequency is no number, or concept_id missing.
+    """
     near: dict[tuple[str, str], list[str]] = {}
     zipf: dict[tuple[str, str], float] = {}
     if not path.exists():
         return near, zipf
-    header, *lines = (line.split("\t") for line in path.read_text("utf-8").splitlines())
-    for line in lines:
+    header, *lines = (line.split("\t") for line in path.read_text("utf-8-sig").rstrip("\n").split("\n"))
+    if "concept_id" not in header:
+        raise InputError(f"{path}: no column concept_id; expected concept_id, and X.zipf and X.near of each language")
+    for number, line in enumerate(lines, 2):
+        if len(line) != len(header):
+            raise InputError(f"{path}, line {number}: {len(line)} cells, expected {len(header)} (tab-separated)")
         row = dict(zip(header, line, strict=True))
         for column, cell in row.items():
             code, _, what = column.partition(".")
             if what == "near" and cell:
                 near[row["concept_id"], code] = cell.split(",")
             elif what == "zipf" and cell:
-                zipf[row["concept_id"], code] = float(cell)
+                try:
+                    zipf[row["concept_id"], code] = float(cell)
+                except ValueError as error:
+                    raise InputError(f"{path}, line {number}: {column} is {cell!r}, expected a number") from error
     return near, zipf
