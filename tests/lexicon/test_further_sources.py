@@ -113,3 +113,53 @@ def test_a_dictionary_is_named_by_kind_languages_file_and_licence(tmp_path):
         with pytest.raises(InputError, match=message):
             dictionary(spec)
     assert "kaikki" in KINDS
+
+
+def test_wiktionary_calls_chinese_mandarin():
+    row = {"word": "cat", "lang_code": "en", "pos": "noun", "translations": [
+        {"lang": "Chinese Mandarin", "code": "cmn", "lang_code": "cmn", "sense": "animal", "word": "猫"}]}  # fmt: skip
+    assert list(kaikki.read([json.dumps(row)], "en", "zh")) == [Entry("cat", "en", "zh", "noun", (("猫",),))]
+
+
+def test_a_byte_order_mark_and_decomposed_letters_are_read(tmp_path):
+    path = tmp_path / "mine.tsv"
+    path.write_bytes("\ufeffdog\tchien\r\nsummer\te\u0301te\u0301\r\n".encode())
+    table = Translations()
+    table.add(dictionary(f"tsv:en-fr:{path}").entries, "mine")
+    assert table.weight("en", "fr", "noun", "dog", "chien") == 1.0
+    assert table.weight("fr", "en", "noun", "été", "summer") == 1.0
+
+
+def test_wordnets_are_gzipped_or_not_and_of_one_form(tmp_path):
+    (tmp_path / "en.tab.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf# eng\n02084071-n\teng:lemma\tdog\n"))
+    (tmp_path / "fr.tab").write_text("02084071-n\tfra:lemma\tchien\n", "utf-8")
+    (tmp_path / "de.xml").write_text(LMF.format(code="de", word="Hund", ili="i46360"), "utf-8")
+    want = [Entry("dog", "en", "fr", "noun", (("chien",),))]
+    assert list(dictionary(f"wordnet:en-fr:{tmp_path}").entries) == want
+    with pytest.raises(InputError, match="one is LMF; expected both in one form"):
+        list(dictionary(f"wordnet:en-de:{tmp_path}").entries)
+
+
+@pytest.mark.parametrize(
+    ("spec", "content", "message"),
+    [
+        ("tsv:en-ko:{}", b"dog\t\xea\xb0\x9c\n", "languages en and ko; the join has en, fr, de, es, zh, ja"),
+        ("tsv:en-en:{}", b"dog\thound\n", "languages en and en"),
+        ("cedict:en-zh:{}", b"", "a file of kind cedict is zh-en"),
+        ("muse:en-fr:{}", b"\n", "no entry of en with a translation into fr"),
+        ("kaikki:fr-de:{}", b'{"word": "dog", "lang_code": "en"}\n', "no entry of fr"),
+        ("tsv:en-fr:{}", "été\tsummer\n".encode("latin-1"), "damaged, or not of this kind: 'utf-8' codec"),
+        ("tei:en-fr:{}", b"<TEI><entry>", "damaged, or not of this kind: no element found"),
+        ("jmdict-sqlite:ja-en:{}", b"no database " * 99, "file is not a database"),
+        ("dictd:en-fr:{}", b"dog chien\n", "is no line of an index"),
+        ("tsv:en-fr:{}.gz", b"dog\tchien\n", "Not a gzipped file"),
+        ("tsv:en-fr:{}.gz", gzip.compress(b"dog\tchien\n" * 9)[:-9], "end-of-stream marker"),
+        ("muse:en-fr:{}", b"hot dog chien\n", "muse:en-fr.*line 1: 3 words"),
+    ],
+)
+def test_a_dictionary_that_gives_nothing_says_why(tmp_path, spec, content, message):
+    path = tmp_path / ("mine.gz" if spec.endswith(".gz") else "mine")
+    path.write_bytes(content)
+    (tmp_path / "mine.dict.dz").write_bytes(gzip.compress(b""))
+    with pytest.raises(InputError, match=message):
+        list(dictionary(spec.format(tmp_path / "mine")).entries)

@@ -49,6 +49,16 @@ def test_freedict_tei():
     ]
 
 
+def test_freedict_tei_examples_are_no_translations_and_senses_may_lie_in_senses():
+    tei = """<TEI xmlns="http://www.tei-c.org/ns/1.0"><entry><form><orth>Hund</orth></form><sense>
+    <sense><cit type="trans"><quote>chien</quote></cit><cit type="example"><quote>Schäferhund</quote>
+    <cit type="trans"><quote>berger</quote></cit></cit></sense>
+    <sense><cit><quote>canin</quote></cit></sense></sense></entry></TEI>"""
+    assert list(freedict.read_tei(BytesIO(tei.encode()), "de", "fr")) == [
+        Entry("Hund", "de", "fr", "", (("chien",), ("canin",)))
+    ]
+
+
 def test_translations_prefer_the_main_sense_and_count_dictionaries():
     table = Translations()
     table.add([Entry("dog", "en", "fr", "noun", (("chien", "clébard"), ("crampon",)))], "a")

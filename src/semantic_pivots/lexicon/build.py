@@ -46,7 +46,8 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     """The rows of a lexicon, by column; cells of the wanted languages may be empty.
 
     Raises:
-        InputError: a column is missing or stands twice, a row has the wrong number of cells, a concept appears twice, or bad UTF-8.
+        InputError: a column is missing or stands twice, a row has the wrong number of cells, a concept appears twice,
+            or bad UTF-8.
     """
     try:
         # a spreadsheet's mark at the beginning is no part of the first column; NFC, as words are counted and compared

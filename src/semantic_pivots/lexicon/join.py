@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ Edges = dict[str, dict[str, float]]
 _FEW_SENSES = 2
 _PLAIN = 0.4
 _ARTICLE = re.compile(r"^(?:to|a|an|the|be|se|s')\s+", re.IGNORECASE)
-_FORM = {
+SPELLINGS = {
     "en": re.compile(r"[a-z]{2,}"),
     "fr": re.compile(r"[a-zàâäæçéèêëîïôöœùûüÿ]{2,}"),
     "de": re.compile(r"[A-ZÄÖÜa-zäöüß]{2,}"),
@@ -30,12 +31,14 @@ _FORM = {
     "zh": re.compile(r"[\u4e00-\u9fff]{1,4}"),
     "ja": re.compile(r"[\u3041-\u30ff\u4e00-\u9fff々]{1,8}"),
 }
+"""What is a single word, in each language that can be joined."""
 
 
 def clean(text: str, language: str, pos: str) -> str:
     """A translation as a single word of the language, or an empty string."""
+    text = unicodedata.normalize("NFC", text)  # the patterns hold composed letters
     text = _ARTICLE.sub("", text.strip()) if language == "en" else text.strip()
-    if not _FORM[language].fullmatch(text):
+    if not SPELLINGS[language].fullmatch(text):
         return ""
     if language == "de" and text[0].isupper() != (pos == "noun"):
         return ""

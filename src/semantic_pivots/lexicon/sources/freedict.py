@@ -17,6 +17,7 @@ _NOTE = re.compile(r"/+[^/\n]*/+|\[[^]]*\]|\([^()]*\)")
 _TAG = re.compile(r"<([^<>]*)>")
 _TRAILING = re.compile(r"\s+\d+\.$")  # a sense number whose own line is empty
 _NUMBER = re.compile(r"^\s*(?:\d+\.|\(\d+\))\s*")
+_TRANSLATIONS = ("trans", "translation", "translationEquivalent")  # and not `example`, in the headword's language
 _TEI = "{http://www.tei-c.org/ns/1.0}"
 
 
@@ -36,7 +37,7 @@ def read_dictd(
     definitions and examples. `wanted` restricts a large dictionary to these headwords.
 
     Raises:
-        InputError: the data file is missing.
+        InputError: the data file is missing, or a line of the index is none.
     """
     data_path = index.with_suffix(".dict.dz")
     if not data_path.exists():
@@ -44,8 +45,11 @@ def read_dictd(
     data = gzip.decompress(data_path.read_bytes())
     seen = set()
     for line in index.read_text("utf-8").splitlines():
-        headword, offset, size = line.split("\t")[:3]
-        place = (_number(offset), _number(size))
+        try:
+            headword, offset, size = line.split("\t")[:3]
+            place = (_number(offset), _number(size))
+        except (ValueError, KeyError) as error:
+            raise InputError(f"{index}: {line[:60]!r} is no line of an index: expected word, offset, size") from error
         if place in seen or headword.startswith("00") or (wanted is not None and headword not in wanted):
             continue
         seen.add(place)
@@ -88,8 +92,9 @@ def read_tei(stream: IO[bytes], language: str, target_language: str) -> Iterator
         words = [orth.text.strip() for orth in element.findall(f"{_TEI}form/{_TEI}orth") if orth.text]
         label = element.findtext(f"{_TEI}gramGrp/{_TEI}pos", "")
         senses = []
-        for sense in element.findall(f"{_TEI}sense"):
-            quotes = [quote.text.strip() for quote in sense.findall(f"{_TEI}cit/{_TEI}quote") if quote.text]
+        for sense in element.iter(f"{_TEI}sense"):  # inner senses too, each with its own translations
+            cited = (cit for cit in sense.findall(f"{_TEI}cit") if cit.get("type", "trans") in _TRANSLATIONS)
+            quotes = [quote.text.strip() for cit in cited for quote in cit.findall(f"{_TEI}quote") if quote.text]
             if quotes:
                 senses.append(tuple(quotes))
         for word in words:

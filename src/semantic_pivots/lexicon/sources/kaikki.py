@@ -15,6 +15,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.sources.entry import Entry, part_of_speech
 
 _NOTE = re.compile(r"\([^()]*\)|\[[^]]*\]")
+_CODES = {"cmn": "zh"}  # English Wiktionary translates into Mandarin, not into Chinese
 _POINTERS = {"form-of", "alt-of", "misspelling", "obsolete", "archaic"}
 
 
@@ -56,7 +57,7 @@ def _tables(row: dict[str, Any], target: str) -> Iterator[tuple[str, ...]]:
         for translation in holder.get("translations", []):
             code = translation.get("lang_code") or translation.get("code")
             word = (translation.get("word") or "").strip()
-            if code == target and word:
+            if _CODES.get(code, code) == target and word:
                 words = found.setdefault(translation.get("sense") or name, [])
                 if word not in words:
                     words.append(word)
