@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models import score
@@ -63,7 +64,8 @@ def test_batch_equals_single_whatever_the_order_and_the_budget(family):
         np.testing.assert_allclose(single, whole[i], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("family", tiny.FAMILIES)
+@pytest.mark.filterwarnings("ignore:the model's cache does not reproduce")
+@pytest.mark.parametrize("family", [*tiny.FAMILIES, *tiny.UNPADDED])
 def test_greedy_equals_token_by_token_argmax(family):
     model, tokenizer = tiny.model(family), tiny.tokenizer("byte-level")
     prompts = [f"{shots}{word}\nFrench:" for shots in SHOTS for word in tiny.WORDS]
@@ -114,3 +116,26 @@ def test_a_model_whose_cache_lies_is_read_without_it(monkeypatch):
 def test_a_text_longer_than_the_context_is_an_error_for_people():
     with pytest.raises(InputError, match="the context 512"):
         answer_logprobs(tiny.model("gpt2"), tiny.tokenizer("byte-level"), ["word " * 600 + ":"], [" x"])
+
+
+def test_a_model_that_keeps_its_states_to_itself_is_read_without_a_cache():
+    """RecurrentGemma's states are attributes of its modules: the rows of one request would begin from another's."""
+    config = transformers.RecurrentGemmaConfig(
+        vocab_size=640,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        lru_width=32,
+        attention_window_size=24,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    torch.manual_seed(7)
+    model, tokenizer = transformers.AutoModelForCausalLM.from_config(config).eval(), tiny.tokenizer("byte-level")
+    told: list[str] = []
+    prompts, answers = pairs()
+    scored = Scorer(model, tokenizer, notice=told.append).score(prompts[:20], answers[:20])
+    assert "outside of its cache" in told[0]
+    for prompt, answer, found in zip(prompts, answers, scored, strict=False):
+        np.testing.assert_allclose(found.logprobs, plain(model, tokenizer, prompt, answer), atol=1e-5, rtol=0)

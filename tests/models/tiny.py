@@ -19,7 +19,8 @@ TEXT = [
 ]
 WORDS = ["sun", "étoile", "太阳", "みずうみ", "солнце", "가족", "ภาษา", "ñandúzeiro", "שמש", "🜁🜂", "mountain", "the"]
 KINDS = ("byte-level", "sentencepiece", "byte-fallback")
-FAMILIES = ("gpt2", "llama", "gemma3", "opt", "bloom")
+FAMILIES = ("gpt2", "llama", "gemma3", "opt", "bloom", "mamba", "jamba")
+UNPADDED = ("mpt", "roberta", "rwkv")  # count places themselves, or have no cache that can be handed over
 
 
 @functools.cache
@@ -92,11 +93,33 @@ def model(family: str, vocabulary: int = 640) -> transformers.PreTrainedModel:
         "opt": lambda: transformers.OPTConfig(
             ffn_dim=64, word_embed_proj_dim=24, max_position_embeddings=512, pad_token_id=2, **wide, **common
         ),
+        # states of a recurrence, alone and beside keys and values
+        "mamba": lambda: transformers.MambaConfig(hidden_size=32, num_hidden_layers=2, state_size=4, **common),
+        "jamba": lambda: transformers.JambaConfig(
+            intermediate_size=64,
+            num_key_value_heads=2,
+            attn_layer_offset=1,
+            attn_layer_period=2,
+            num_experts=2,
+            mamba_d_state=4,
+            mamba_dt_rank=4,
+            use_mamba_kernels=False,
+            **wide,
+            **common,
+        ),
+        "mpt": lambda: transformers.MptConfig(d_model=32, n_heads=4, n_layers=2, max_seq_len=512, **common),
+        "roberta": lambda: transformers.RobertaConfig(
+            intermediate_size=64, max_position_embeddings=512, is_decoder=True, pad_token_id=2, **wide, **common
+        ),
+        "rwkv": lambda: transformers.RwkvConfig(
+            hidden_size=32, num_hidden_layers=2, attention_hidden_size=32, context_length=512, **common
+        ),
         "bloom": lambda: transformers.BloomConfig(hidden_size=32, n_layer=2, n_head=4, **common),
     }
     made = transformers.AutoModelForCausalLM.from_config(configs[family]()).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             if parameter.dim() > 1:
-                parameter.mul_(4.0)
+                # Mamba's four weights multiply each other: float32 and float64 would differ by 1e-4 nats at 4.0
+                parameter.mul_(2.0 if family == "mamba" else 4.0)
     return made

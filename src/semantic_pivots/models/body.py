@@ -75,6 +75,16 @@ class Body:
             extra["position_ids"] = positions
         return self.decoder(input_ids=ids, **extra).last_hidden_state
 
+    def following(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
+        """(rows, tokens, width) final hidden states of (rows, tokens) ids, after what a cache holds if there is one.
+
+        States of a recurrence are taken up one token at a time, as in generation: given several tokens, Mamba's family
+        forgets the state and begins anew, without an error.
+        """
+        if cache is None or not _recurrent(cache):
+            return self.hidden(ids, cache)
+        return torch.cat([self.hidden(column, cache) for column in ids.split(1, dim=1)], dim=1)
+
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """(rows, vocabulary) logits of (rows, width) final hidden states, by the model's own head."""
         rows = hidden.unsqueeze(0)
@@ -91,30 +101,63 @@ class Body:
             else:
                 self.decoder.forward = replaced
 
+    def padded_exactly(self, ids: list[int], beside: int, more: int) -> bool:
+        """Whether `more` tokens after a row that is padded to `beside` tokens are read as they are without the padding.
+
+        Masks and positions tell of the padding. They are not enough where a family has states of a recurrence, counts
+        places itself, or has a window, in which padding takes up room.
+        """
+        gap = beside - len(ids)
+        row = torch.tensor([[*ids, *ids[-1:] * gap]], device=self.device)
+        added = row[:, :1].expand(-1, more)
+        mask = torch.ones(1, beside + more, dtype=torch.long, device=self.device)
+        mask[0, len(ids) : beside] = 0
+        places = torch.arange(len(ids), len(ids) + more, device=self.device)[None]
+        cache = self.new_cache()
+        self.hidden(row, cache)
+        found = self.hidden(added, cache, mask, places)
+        wanted = self.hidden(torch.cat([row[:, : len(ids)], added], dim=1))[:, len(ids) :]
+        bound = 1e-3 if self.dtype == torch.float32 else 0.1
+        return float((found - wanted).abs().max()) <= bound * float(wanted.abs().max())
+
     def new_cache(self) -> DynamicCache:
         """An empty cache of the model's own layer kinds."""
         return DynamicCache(config=self.model.config)
 
-    def can_share(self, cache: DynamicCache) -> bool:
-        """Whether a filled cache consists of keys and values only (no recurrent state that reading would change)."""
-        return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
-
 
 def shared(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
-    """A cache of len(rows) rows that reads row `rows[i]` of `cache` for row i, and keeps nothing it is given.
+    """A cache of len(rows) rows that reads row `rows[i]` of `cache` for row i, to be used once.
 
-    Keys of the prefix are copied for one layer at a time, so that memory does not grow with the number of layers.
+    Keys of the prefix are copied for one layer at a time, and none are kept, so that memory does not grow with the
+    number of layers; layers of other kinds, and all where there are states of a recurrence, are copied at once.
     """
-    return _with_layers(cache, [_reading(layer, rows) for layer in cache.layers])
+    if _recurrent(cache):
+        return repeated(cache, rows)
+    plain = (DynamicLayer, DynamicSlidingWindowLayer)
+    layers = [_reading(layer, rows) if type(layer) in plain else _selected(layer, rows) for layer in cache.layers]
+    return _with_layers(cache, layers)
 
 
 def repeated(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
     """A cache of len(rows) rows copied from `cache`, which grows as it is used."""
-    layers = [copy.copy(layer) for layer in cache.layers]
-    for layer in layers:
-        if isinstance(layer, DynamicLayer) and layer.is_initialized:
-            layer.batch_select_indices(rows)
-    return _with_layers(cache, layers)
+    return _with_layers(cache, [_selected(layer, rows) for layer in cache.layers])
+
+
+def _recurrent(cache: DynamicCache) -> bool:
+    """Whether a cache holds states of a recurrence or a convolution."""
+    return any(hasattr(layer, "recurrent_states") for layer in cache.layers)
+
+
+def _selected(layer: Any, rows: torch.Tensor) -> Any:
+    """A layer of any kind with row `rows[i]` of `layer` for row i, sharing nothing that is written to in place."""
+    states = [*getattr(layer, "conv_states", {}).values(), *getattr(layer, "recurrent_states", {}).values()]
+    if states and all(state is None for state in states):
+        raise ValueError("the model keeps its states outside of its cache")
+    twin = copy.copy(layer)
+    # layers of states keep them, and what they know of them, in dictionaries
+    twin.__dict__.update({name: dict(value) for name, value in vars(layer).items() if isinstance(value, dict)})
+    twin.reorder_cache(rows)
+    return twin
 
 
 def _with_layers(cache: DynamicCache, layers: list[Any]) -> DynamicCache:

@@ -72,6 +72,7 @@ class Scorer:
         self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
         self.sharing = True
         self._verified = False
+        self._padding, self._padded_to = True, 0
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Scored]:
@@ -81,7 +82,7 @@ class Scorer:
             return []
         self._check_length(max(len(span.ids) for span in spans))
         if not self._verified:
-            self._verify(spans[0])
+            self._verify(max(spans, key=lambda span: len(span.ids)))
         return self._score(spans)
 
     @torch.inference_mode()
@@ -90,20 +91,40 @@ class Scorer:
         ids = prompt_ids(self.tokenizer, prompts)
         if not ids:
             return []
-        self._check_length(max(map(len, ids)) + max_new_tokens)
+        shortest, longest = min(ids, key=len), max(ids, key=len)
+        self._check_length(len(longest) + max_new_tokens)
+        if not self._verified:
+            self._verify(AnswerSpan([*longest, longest[-1]], len(longest), len(longest) + 1))
         texts = [""] * len(ids)
         groups = self._groups([[*prompt, 0] for prompt in ids], [len(prompt) for prompt in ids])
-        if 0 < self.body.window <= max(map(len, ids)) + max_new_tokens:
-            # a sliding window counts places, and padding between a prompt and what is written would use them up
-            packs = [pack for group in groups for part in _by_length(group) for pack in self._packs([part])]
-        else:
+        if not self.sharing or self._pads_exactly(shortest, len(longest), max_new_tokens):
             packs = list(self._packs(groups))
+        else:
+            packs = [pack for group in groups for part in _by_length(group) for pack in self._packs([part])]
+        write = self._continue if self.sharing else self._continue_without_cache
         for pack in packs:
             rows = [row for group in pack for row in group.rows]
-            for row, text in zip(rows, self._within_memory(pack, self._continue, max_new_tokens), strict=True):
+            for row, text in zip(rows, self._within_memory(pack, write, max_new_tokens), strict=True):
                 for request in row.requests:
                     texts[request] = text
         return texts
+
+    def _pads_exactly(self, shortest: list[int], longest: int, more: int) -> bool:
+        """Whether prompts of different lengths may continue side by side; measured on the widest gap so far."""
+        if len(shortest) == longest:
+            return True
+        if 0 < self.body.window <= longest + more:
+            # a sliding window counts places, and padding between a prompt and what is written would use them up
+            return False
+        if longest + more > self._padded_to:
+            try:
+                self._padding = self._padding and self.body.padded_exactly(shortest, longest, more)
+            except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
+                if _is_out_of_memory(error):
+                    raise
+                self._padding = False
+            self._padded_to = longest + more
+        return self._padding
 
     def answer_tokens(self, answers: Sequence[str]) -> int:
         """Tokens of the longest answer."""
@@ -190,9 +211,8 @@ class Scorer:
         prefix = len(pack[0].prefix)
         cache = self._prefix(pack)
         rows = [row for group in pack for row in group.rows]
-        hidden = self.body.hidden(
-            self._padded([row.tokens for row in rows]), shared(cache, self._owners(pack)) if cache is not None else None
-        )
+        reading = shared(cache, self._owners(pack)) if cache is not None else None
+        hidden = self.body.following(self._padded([row.tokens for row in rows]), reading)
         # one head row per (row, position), however many answers read it
         places: dict[tuple[int, int], int] = {}
         reads: list[tuple[int, list[int]]] = []
@@ -203,7 +223,7 @@ class Scorer:
                 reads.append((request, [places.setdefault((number, at), len(places)) for at in positions]))
         at = torch.tensor(list(places), device=self.body.device)
         gathered = hidden[at[:, 0], at[:, 1]]
-        del hidden, cache
+        del hidden, cache, reading
         wanted_rows = np.array([place for _, used in reads for place in used])
         wanted_tokens = np.array([token for request, _ in reads for token in spans[request].answer])
         logprobs, best = self._head(gathered, wanted_rows, wanted_tokens)
@@ -236,17 +256,15 @@ class Scorer:
         rows = [row.tokens for group in pack for row in group.rows]
         lengths = torch.tensor([len(row) for row in rows], device=device)
         cache = self._prefix(pack)
-        cache = repeated(cache, self._owners(pack)) if cache is not None else self.body.new_cache()
-        hidden = self.body.hidden(self._padded(rows), cache)
+        begun = cache is not None
+        cache = repeated(cache, self._owners(pack)) if begun else self.body.new_cache()
+        hidden = (self.body.following if begun else self.body.hidden)(self._padded(rows), cache)
         last = hidden[torch.arange(len(rows), device=device), lengths - 1]
         width = int(lengths.max())
-        mask = torch.cat(
-            [
-                torch.ones(len(rows), prefix, dtype=torch.long, device=device),
-                (torch.arange(width, device=device)[None] < lengths[:, None]).long(),
-            ],
-            dim=1,
-        )
+        mask = None
+        if int(lengths.min()) < width:
+            seen = (torch.arange(width, device=device)[None] < lengths[:, None]).long()
+            mask = torch.cat([seen.new_ones(len(rows), prefix), seen], dim=1)
         written: list[list[int]] = [[] for _ in rows]
         alive = list(range(len(rows)))
         for step in range(max_new_tokens):
@@ -260,11 +278,29 @@ class Scorer:
                 break
             chosen = torch.tensor(keep, device=device)
             if len(keep) < len(alive):
-                cache.batch_select_indices(chosen)
+                cache = repeated(cache, chosen)
                 alive = [alive[slot] for slot in keep]
-            mask = torch.cat([mask[chosen], torch.ones(len(keep), 1, dtype=torch.long, device=device)], dim=1)
-            positions = mask.sum(1, keepdim=True) - 1
+            positions = None
+            if mask is not None:
+                mask = torch.cat([mask[chosen], mask.new_ones(len(keep), 1)], dim=1)
+                positions = mask.sum(1, keepdim=True) - 1
             last = self.body.hidden(tokens[chosen][:, None], cache, mask, positions)[:, -1]
+        return [self._text(ids) for ids in written]
+
+    def _continue_without_cache(self, pack: list[Group], max_new_tokens: int) -> list[str]:
+        """The greedy continuation of each row of one pack, each token by a forward pass of all before it."""
+        rows = [row.tokens for group in pack for row in group.rows]
+        written: list[list[int]] = [[] for _ in rows]
+        alive = list(range(len(rows)))
+        for _ in range(max_new_tokens):
+            whole = [rows[row] + written[row] for row in alive]
+            ends = torch.tensor([len(ids) - 1 for ids in whole], device=self.body.device)
+            last = self.body.hidden(self._padded(whole))[torch.arange(len(whole), device=ends.device), ends]
+            for row, token in zip(alive, self._best(last).tolist(), strict=True):
+                written[row].append(token)
+            alive = [row for row in alive if not self._ended(written[row])]
+            if not alive:
+                break
         return [self._text(ids) for ids in written]
 
     def _best(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -294,6 +330,8 @@ class Scorer:
     def _verify(self, span: AnswerSpan) -> None:
         """Score one request by a plain forward too; a model whose cache does not reproduce it is read without one."""
         self._verified = True
+        # from before the answer, so that several tokens follow the prefix whatever the answer's length
+        span = AnswerSpan(span.ids, max(1, span.start - 3), span.end)
         logits = self.body.model(input_ids=self._tensor([span.ids])).logits[0, span.start - 1 : span.end - 1].float()
         chosen = torch.tensor(span.answer, device=logits.device)[:, None]
         plain = torch.log_softmax(logits, -1).gather(1, chosen)[:, 0].cpu().numpy()
@@ -304,7 +342,9 @@ class Scorer:
                 # two answers behind one prompt, so that the prefix is really shared
                 twin = AnswerSpan([*span.ids[: span.start], span.ids[0]], span.start, span.start + 1)
                 found = self._score([span, twin])[0].logprobs
-            except (AttributeError, TypeError, ValueError, IndexError) as error:
+            except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
+                if _is_out_of_memory(error):
+                    raise
                 difference = f"{type(error).__name__}: {error}"
             else:
                 if np.abs(found - plain).max() <= bound:
