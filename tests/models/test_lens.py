@@ -60,12 +60,14 @@ FAMILIES: dict[str, dict] = {
     "smollm3": {},
     "glm4": {},
     "apertus": {},
+    "llama4_text": {**MIXTURE, "intermediate_size_mlp": 48, "attention_chunk_size": 8},
+    "modernbert-decoder": {},
 }
 
 
 def tiny(family: str) -> torch.nn.Module:
     """A random model of the family whose logits are spread as a trained one's."""
-    name = family.split("-")[0]
+    name = family if family in transformers.CONFIG_MAPPING else family.split("-")[0]
     absent = {"mamba": "num_attention_heads", "mamba2": "num_attention_heads", "falcon": "head_dim"}.get(name)
     keys = {key: value for key, value in COMMON.items() if key != absent}
     config = transformers.AutoConfig.for_model(name, **{**keys, **FAMILIES[family]})

@@ -139,3 +139,35 @@ def test_a_model_that_keeps_its_states_to_itself_is_read_without_a_cache():
     assert "outside of its cache" in told[0]
     for prompt, answer, found in zip(prompts, answers, scored, strict=False):
         np.testing.assert_allclose(found.logprobs, plain(model, tokenizer, prompt, answer), atol=1e-5, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore:the model's cache does not reproduce")
+def test_a_model_that_reads_both_ways_is_refused():
+    model = tiny.model("roberta")
+    both = transformers.RobertaForCausalLM(
+        transformers.RobertaConfig(**{**model.config.to_dict(), "is_decoder": False})
+    )
+    both.load_state_dict(model.state_dict())
+    with pytest.raises(InputError, match="expected a causal model"):
+        answer_logprobs(both.eval(), tiny.tokenizer("byte-level"), ["the sun and the moon:"], [" soleil"])
+
+
+@pytest.mark.skipif("gemma4_unified_text" not in transformers.CONFIG_MAPPING, reason="older transformers")
+def test_sizes_that_differ_by_layer_are_read():
+    """Gemma 4 keeps its head width by layer and refuses to name one for all."""
+    config = transformers.CONFIG_MAPPING["gemma4_unified_text"](
+        vocab_size=640,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        global_head_dim=16,
+        layer_types=["sliding_attention", "full_attention"],
+    )
+    model, tokenizer = transformers.AutoModelForCausalLM.from_config(config).eval(), tiny.tokenizer("byte-level")
+    prompt, answers = f"{SHOTS[0]}sun\nFrench:", [" soleil", " étoile"]
+    found = answer_logprobs(model, tokenizer, [prompt] * 2, answers)
+    for answer, logprobs in zip(answers, found, strict=True):
+        np.testing.assert_allclose(logprobs, plain(model, tokenizer, prompt, answer), atol=1e-5, rtol=0)

@@ -28,7 +28,16 @@ def decoder_of(model: Any) -> Any:
     """The stack below a model's head: the decoder, or a masked language model's encoder; None where there is none."""
     if masked(model):
         return model.base_model
-    return model.get_decoder() if hasattr(model, "get_decoder") else None
+    found = model.get_decoder() if hasattr(model, "get_decoder") else None
+    if found is not None and found in (model, model.get_output_embeddings()):
+        # the stack of Llama 4 and Mllama has no name that get_decoder knows, and the head of ModernBERT has its name
+        embedding = model.get_input_embeddings()
+        return next((child for child in model.children() if child is not embedding and _holds(child, embedding)), found)
+    return found
+
+
+def _holds(module: torch.nn.Module, wanted: torch.nn.Module) -> bool:
+    return any(inner is wanted for inner in module.modules())
 
 
 def masked(model: Any) -> bool:
@@ -49,16 +58,15 @@ class Body:
         self._takes_positions = "position_ids" in taken
         self._cache = "cache" if "cache" in taken else "past_key_values"  # its name before transformers 5.24
         config = model.config.get_text_config(decoder=True)
-        self.vocabulary = int(getattr(config, "vocab_size", 0) or model.get_output_embeddings().weight.shape[0])
-        self.layers = int(getattr(config, "num_hidden_layers", 1))
+        self.vocabulary = _number(config, "vocab_size") or model.get_output_embeddings().weight.shape[0]
+        self.layers = _number(config, "num_hidden_layers") or 1
         self.width = int(config.hidden_size)
-        inner = getattr(config, "intermediate_size", None) or getattr(config, "ffn_dim", None)
-        self.inner = int(inner) if isinstance(inner, int) else 4 * self.width
-        self.heads = int(getattr(config, "num_attention_heads", 1) or 1)
-        self.key_heads = int(getattr(config, "num_key_value_heads", None) or self.heads)
-        self.head_width = int(getattr(config, "head_dim", None) or self.width // self.heads)
-        self.window = int(getattr(config, "sliding_window", 0) or 0)
-        self.longest = int(getattr(config, "max_position_embeddings", 0) or 0)
+        self.inner = _number(config, "intermediate_size") or _number(config, "ffn_dim") or 4 * self.width
+        self.heads = _number(config, "num_attention_heads") or 1
+        self.key_heads = _number(config, "num_key_value_heads") or self.heads
+        self.head_width = _number(config, "head_dim") or self.width // self.heads
+        self.window = _number(config, "sliding_window")
+        self.longest = max(0, _number(config, "max_position_embeddings"))  # XLNet: -1
 
     def hidden(
         self,
@@ -123,6 +131,16 @@ class Body:
     def new_cache(self) -> DynamicCache:
         """An empty cache of the model's own layer kinds."""
         return DynamicCache(config=self.model.config)
+
+
+def _number(config: Any, name: str) -> int:
+    """A whole number of a configuration; the largest where layers differ (a list, or Gemma 4's layers); 0: none."""
+    try:
+        value = getattr(config, name, None)
+    except RuntimeError:  # how transformers says that layers differ
+        value = [getattr(layer, name, None) for layer in config.per_layer_config]
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return max((number for number in several if isinstance(number, int)), default=0)
 
 
 def shared(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:

@@ -355,7 +355,8 @@ class Scorer:
                     f"the model's cache does not reproduce its plain forward ({difference}): slower, without it"
                 )
         raise InputError(
-            f"{type(self.body.model).__name__} cannot be scored: decoder and head called apart give {difference}"
+            f"{type(self.body.model).__name__} cannot be scored: decoder and head called apart give {difference}; "
+            "expected a causal model, in which no token changes what is predicted before it (is_decoder in its config)"
         )
 
 
