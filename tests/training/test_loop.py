@@ -148,3 +148,25 @@ def test_schedules_warm_up_and_end_where_they_say():
     assert learning_rate(500, 1000, 1.0, "wsd", 0.1) == 1.0
     with pytest.raises(InputError, match="did you mean 'cosine'"):
         learning_rate(0, 10, 1.0, "cosin", 0.1)
+
+
+def test_a_head_with_layers_of_its_own_is_trained_by_the_models_own_loss(tmp_path):
+    import transformers
+
+    config = transformers.RemBertConfig(
+        vocab_size=64,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        input_embedding_size=16,
+        output_embedding_size=16,
+        is_decoder=True,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    rembert = transformers.AutoModelForCausalLM.from_config(config)
+    ids = torch.from_numpy(SEQUENCES[:4].astype(np.int64))
+    expected = rembert(input_ids=ids, labels=ids).loss.item()
+    run = loop.train(rembert, SEQUENCES, CONFIG, 1, tmp_path / "state.pt", lambda tokens: None)
+    assert run.rows[0]["loss"] == pytest.approx(expected, abs=1e-5)
