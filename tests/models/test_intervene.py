@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+import transformers
 
+from semantic_pivots.errors import InputError
 from semantic_pivots.models.intervene import (
     Patch,
     Suppression,
@@ -93,3 +95,12 @@ def test_in_a_model_that_relays_its_input_each_effect_is_known_exactly():
     np.testing.assert_allclose(found, expected(kept), atol=1e-5)
     found = target_logprobs(lens, ids, starts, Suppression(bases, [1], centre, skip=2))
     np.testing.assert_allclose(found, expected(last), atol=1e-5)
+
+
+def test_an_unembedding_of_another_width_is_an_error_for_people():
+    config = transformers.OPTConfig(
+        vocab_size=64, hidden_size=32, num_hidden_layers=2, ffn_dim=48, num_attention_heads=4, word_embed_proj_dim=16
+    )
+    lens = Lens.from_model(transformers.AutoModelForCausalLM.from_config(config).eval())
+    with pytest.raises(InputError, match="width 16 and its residual stream 32"):
+        unembedding_basis(lens, [4, 5])

@@ -62,6 +62,21 @@ FAMILIES: dict[str, dict] = {
     "apertus": {},
     "llama4_text": {**MIXTURE, "intermediate_size_mlp": 48, "attention_chunk_size": 8},
     "modernbert-decoder": {},
+    "openai-gpt": {**GPT, "afn": "gelu"},
+    "big_bird": {"is_decoder": True, "attention_type": "original_full"},
+    "deepseek_v4": {**MIXTURE, "n_routed_experts": 4, "q_lora_rank": 16, "index_topk": 64},
+}
+
+
+UNREADABLE = {
+    "gemma3n_text": {
+        "vocab_size_per_layer_input": 128,
+        "hidden_size_per_layer_input": 8,
+        "laurel_rank": 4,
+        "altup_num_inputs": 2,
+        "num_kv_shared_layers": 0,
+        "activation_sparsity_pattern": None,
+    }
 }
 
 
@@ -70,7 +85,7 @@ def tiny(family: str) -> torch.nn.Module:
     name = family if family in transformers.CONFIG_MAPPING else family.split("-")[0]
     absent = {"mamba": "num_attention_heads", "mamba2": "num_attention_heads", "falcon": "head_dim"}.get(name)
     keys = {key: value for key, value in COMMON.items() if key != absent}
-    config = transformers.AutoConfig.for_model(name, **{**keys, **FAMILIES[family]})
+    config = transformers.AutoConfig.for_model(name, **{**keys, **{**FAMILIES, **UNREADABLE}[family]})
     torch.manual_seed(3)
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():
@@ -157,6 +172,13 @@ def test_a_wrong_tail_is_refused():
     model.model.forward = scaled
     with pytest.raises(LensError, match="differs from the model's logits"):
         Lens.from_model(model)
+
+
+@pytest.mark.skipif("gemma3n_text" not in transformers.CONFIG_MAPPING, reason="older transformers")
+def test_a_stream_that_cannot_be_read_by_itself_is_an_error_for_people():
+    """Gemma 3n hands on several streams that are joined outside any module."""
+    with pytest.raises(LensError, match=r"blocks \(layers\) hand on cannot be read by itself"):
+        Lens.from_model(tiny("gemma3n_text"))
 
 
 SIDE = {"layers": 3, "attention_heads": 4, "ffn_dim": 48}

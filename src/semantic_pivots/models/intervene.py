@@ -16,12 +16,22 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from semantic_pivots.errors import InputError
 from semantic_pivots.models.lens import Lens
 
 
 def unembedding_basis(lens: Lens, tokens: Sequence[int]) -> torch.Tensor:
-    """(width, k) float32 orthonormal basis of the span of the tokens' unembedding rows; k <= len(tokens)."""
+    """(width, k) float32 orthonormal basis of the span of the tokens' unembedding rows; k <= len(tokens).
+
+    Raises:
+        InputError: the unembedding is of another width than the residual stream.
+    """
     weight = lens.body.model.get_output_embeddings().weight
+    if weight.shape[1] != lens.body.width:
+        raise InputError(
+            f"{type(lens.body.model).__name__}: its unembedding has width {weight.shape[1]} and its residual stream "
+            f"{lens.body.width}, so that no token has a direction there; expected a model in which they are the same"
+        )
     rows = weight[torch.tensor(list(tokens), dtype=torch.long, device=weight.device)].detach().float()
     return orthonormal(rows.T)
 
@@ -75,9 +85,9 @@ class Suppression:
         # columns of zeros take nothing out, so that rows of unequal rank make one batch
         stacked = torch.stack([torch.nn.functional.pad(b, (0, widest - b.shape[1])) for b in own]).to(hidden.device)
         around = 0.0 if self.centre is None else self.centre[layer].to(hidden.device).float()
-        inside = torch.einsum("rtw,rwk->rtk", hidden.float() - around, stacked)
+        inside = torch.einsum("r...w,rwk->r...k", hidden.float() - around, stacked)
         inside[:, : self.skip] = 0
-        return (hidden.float() - torch.einsum("rtk,rwk->rtw", inside, stacked)).to(hidden.dtype)
+        return (hidden.float() - torch.einsum("r...k,rwk->r...w", inside, stacked)).to(hidden.dtype)
 
 
 @dataclass(frozen=True)
@@ -114,9 +124,9 @@ def edited(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[None]:
 
     def hook(layer: int) -> Any:
         def change(module: Any, arguments: Any, output: Any) -> Any:
-            hidden = output[0] if isinstance(output, tuple) else output
-            changed = edit.apply(layer, rows, hidden)
-            return (changed, *output[1:]) if isinstance(output, tuple) else changed
+            several = isinstance(output, (tuple, list))
+            changed = edit.apply(layer, rows, output[0] if several else output)
+            return type(output)([changed, *output[1:]]) if several else changed
 
         return change
 

@@ -68,8 +68,15 @@ class Lens:
             raise LensError(f"blocks {blocks!r} is no list of modules of {type(model).__name__}; it has {known[:5]}")
         if found is None:
             raise LensError(f"{type(decoder).__name__} has no ModuleList of blocks; name it with blocks=")
-        lens = cls(model, found, _tail(model, decoder, found))
-        lens._check(blocks or next(name for name, module in lists.items() if module is found))
+        name = blocks or next(name for name, module in lists.items() if module is found)
+        try:
+            lens = cls(model, found, _tail(model, decoder, found))
+            lens._check(name)
+        except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
+            raise LensError(
+                f"{type(model).__name__}: what the {len(found)} blocks ({name}) hand on cannot be read by itself "
+                f"({type(error).__name__}: {error}); pass blocks= to name another block list"
+            ) from error
         return lens
 
     @torch.inference_mode()
@@ -153,7 +160,7 @@ class Lens:
 
         def keep(layer: int) -> Any:
             def hook(module: Any, arguments: Any, output: Any) -> None:
-                hidden = output[0] if isinstance(output, tuple) else output
+                hidden = output[0] if isinstance(output, (tuple, list)) else output
                 kept[layer] = hidden[rows, places].clone()
 
             return hook
@@ -170,9 +177,10 @@ class Lens:
 
     def final(self, rows: torch.Tensor) -> torch.Tensor:
         """(rows, width) residuals after the tail, as the model's head reads them."""
+        rows = rows[None]  # with an axis of tokens, as in the model: DeepSeek V4 joins parallel streams in its tail
         for module in self.tail:
             rows = module(rows)
-        return rows
+        return rows[0]
 
     def decode(self, rows: torch.Tensor) -> torch.Tensor:
         """(rows, vocabulary) logits of (rows, width) residuals: tail, then the model's own head."""
@@ -240,7 +248,8 @@ def _tail(model: Any, decoder: Any, blocks: torch.nn.ModuleList) -> list[torch.n
     after = [False]
 
     def note(module: Any, arguments: Any, output: Any) -> None:
-        if after[0]:
+        # a pooler, which some stacks run too, gives one row of all tokens
+        if after[0] and isinstance(output, torch.Tensor) and output.shape[:2] == ids.shape:
             ran.append(module)
 
     def last(module: Any, arguments: Any, output: Any) -> None:
