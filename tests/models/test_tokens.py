@@ -1,4 +1,5 @@
 import pytest
+import transformers
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.prefixes import fed_tokens, plan
@@ -67,3 +68,8 @@ def test_an_answer_of_one_token_is_read_off_a_longer_row():
     rows = [row for group in groups for row in group.rows]
     assert len(rows) == 1
     assert sorted(rows[0].requests) == [0, 1, 2]
+
+
+def test_a_slow_tokenizer_is_an_error_for_people():
+    with pytest.raises(InputError, match="ByT5Tokenizer gives no offsets"):
+        answer_spans(transformers.ByT5Tokenizer(), [PROMPT], [" chat"])

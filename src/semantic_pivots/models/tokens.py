@@ -48,8 +48,12 @@ def answer_spans(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str])
 
     Raises:
         InputError: an answer is empty, a token covers the end of a prompt and the start of its answer, or nothing
-            precedes the answer (an empty prompt, and a tokenizer without a start token).
+            precedes the answer (an empty prompt, and a tokenizer without a start token); the tokenizer is a slow one.
     """
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"{type(tokenizer).__name__} gives no offsets of its tokens; expected a fast tokenizer (tokenizer.json)"
+        )
     if len(prompts) != len(answers):
         raise ValueError(f"{len(prompts)} prompts and {len(answers)} answers")
     trailing = _trailing_specials(tokenizer)
