@@ -239,9 +239,9 @@ class GraphConfig:
     """The token co-occurrence graph and its pivot set (METHOD §6)."""
 
     seed: int = 0
-    criterion: str = "bridge-fdr"
-    """bridge-fdr (concepts joined across languages beyond chance), bridge-stable (the same in most of several draws as
-    large as a small corpus, so that samples find it too), rarefied (degree in equally many documents, against a
+    criterion: str = "bridge-stable"
+    """bridge-fdr (concepts joined across languages beyond chance), bridge-stable (the same in most of several draws of
+    one size, so that samples of the corpus find them too), rarefied (degree in equally many documents, against a
     configuration model), degree-fdr (whole degree, against the same) or fixed-count (published manner)"""
     documents: int = 2000
     """documents drawn per word under bridge-fdr and bridge-stable"""

@@ -23,9 +23,9 @@ def texts() -> list[tuple[str, str]]:
     for i in range(CONCEPTS):
         for word, code, filler in ((f"house{i}q", "en", "with"), (f"maison{i}z", "fr", "avec")):
             joined = i < JOINED
-            for k in range(24 if joined else 8):
+            for k in range(48 if joined else 16):
                 made.append((f"{word} {'pont' if joined else 'rest'} ctx{i} {filler}{k} {filler}{(i + k) % 9}", code))
-    made += [(f"{filler}{k % 23} {filler}{k % 17} rest{k % 31}", code) for k in range(3600) for filler, code in
+    made += [(f"{filler}{k % 23} {filler}{k % 17} rest{k % 31}", code) for k in range(7200) for filler, code in
              (("with", "en"), ("avec", "fr"))]  # fmt: skip
     return made
 

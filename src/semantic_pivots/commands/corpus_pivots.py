@@ -211,7 +211,7 @@ def graph(
     languages: Languages = "en,fr,zh,ja",
     criterion: Annotated[
         str, typer.Option(help="bridge-fdr, bridge-stable, rarefied, degree-fdr or fixed-count")
-    ] = "bridge-fdr",
+    ] = "bridge-stable",
     documents: Annotated[int, typer.Option(help="documents sampled per word of the lexicon")] = 2000,
     false_discovery_rate: Annotated[float, typer.Option(help="expected share of false pivots")] = 0.01,
     min_ratio: Annotated[float, typer.Option(help="least ratio of what a pivot joins to what chance gives")] = 2.0,

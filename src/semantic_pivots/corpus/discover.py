@@ -184,7 +184,7 @@ class Surroundings:
         found, times = _near(self.draws[word], *self.counters(), fewest)
         return self.ids[found], times
 
-    def counters(self) -> tuple[np.ndarray, ...]:
+    def counters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """What `tally` takes beside the documents: starts, tokens, counts, touched."""
         return self.starts, self.tokens, self._counts, self._touched
 
