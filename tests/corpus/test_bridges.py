@@ -1,9 +1,11 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import poisson
 
-from semantic_pivots.corpus.bridges import bridge_counts, own_pieces
-from semantic_pivots.corpus.discover import is_piece, plain
+from semantic_pivots.config import GraphConfig
+from semantic_pivots.corpus.bridges import bridge_counts, joins_of, own_pieces, rarefied
+from semantic_pivots.corpus.discover import Surroundings, is_piece, plain
 from semantic_pivots.words import normalise
 
 JOINS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 11)), max_size=40)
@@ -35,3 +37,51 @@ def test_own_pieces_are_those_of_the_definition(texts, spellings):
     for word in words:
         own = {i for i, text in enumerate(texts) if is_piece(plain(text), normalise(word[0]))}
         assert set(found[word].tolist()) == own
+
+
+def around_of(documents: list[list[int]], draws: dict, held: dict | None = None, size: int = 12) -> Surroundings:
+    starts = np.concatenate([[0], np.cumsum([len(d) for d in documents])]).astype(np.int64)
+    tokens = np.concatenate([np.array(d, np.int64) for d in documents])
+    frequency = np.bincount(tokens, minlength=size)
+    held = held or {word: len(drawn) for word, drawn in draws.items()}
+    return Surroundings(starts, tokens, draws, frequency, len(documents), held)
+
+
+DOCUMENTS = st.lists(st.lists(st.integers(0, 11), max_size=5, unique=True), min_size=1, max_size=40)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(DOCUMENTS, st.data())
+def test_joins_are_those_of_the_definition(documents, data):
+    drawn = [np.array(sorted(data.draw(st.sets(st.integers(0, len(documents) - 1)))), np.int64) for _ in range(3)]
+    pieces = [np.array(data.draw(st.lists(st.integers(0, 11), max_size=3)), np.int32) for _ in range(3)]
+    around = around_of(documents, {})
+    for _ in range(2):  # the counters are left clean
+        found = joins_of(around, drawn, pieces)
+        for i, (own, piece) in enumerate(zip(drawn, pieces, strict=True)):
+            expected = {}
+            for token in set(range(12)) - set(piece.tolist()):
+                times = sum(token in documents[d] for d in own.tolist())
+                rate = len(own) * sum(token in d for d in documents) / len(documents)
+                if times >= 3 and times >= 2 * rate and poisson.sf(times - 1, rate) <= 1e-3:
+                    expected[token] = times
+            here = slice(found.edges[i], found.edges[i + 1])
+            assert dict(zip(found.tokens[here].tolist(), found.times[here].tolist(), strict=True)) == expected
+
+
+def test_draws_hold_each_word_by_its_share_of_the_text():
+    word, rare, capped = ("a", "en"), ("b", "en"), ("c", "en")
+    draws = {word: np.arange(100), rare: np.arange(3), capped: np.arange(200)}
+    around = around_of([[1]] * 400, draws, {word: 100, rare: 3, capped: 300})
+    config = GraphConfig(sample_tokens=1000, samples=400)
+    found = rarefied(around, list(draws), 4000, config)
+    assert {len(draw[word]) for draw in found} == {25}
+    assert np.isclose(np.mean([len(draw[rare]) for draw in found]), 0.75, atol=0.1)
+    assert {len(draw[capped]) for draw in found} == {75}  # of the documents that hold it, not of those drawn before
+    for draw in found[:5]:
+        assert all(len(set(own.tolist())) == len(own) and set(own) <= set(draws[w]) for w, own in draw.items())
+    assert found[0][word].tolist() != found[1][word].tolist()
+    assert found[3][word].tolist() == rarefied(around, list(draws), 4000, config)[3][word].tolist()
+    assert {len(draw[word]) for draw in rarefied(around, list(draws), 900, config)} == {50}  # never more than half
+    whole = rarefied(around, list(draws), 4000, GraphConfig(criterion="bridge-fdr"))
+    assert [draw[word].tolist() for draw in whole] == [list(range(100))]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from scipy import sparse
@@ -14,7 +15,7 @@ from scipy import sparse
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus import graph, neighbours
 from semantic_pivots.corpus.stability import places, sample, stability
-from semantic_pivots.corpus.token_shards import write_token_shard
+from semantic_pivots.corpus.token_shards import read_token_shard, write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 
@@ -147,6 +148,9 @@ def test_samples_are_disjoint_and_of_their_share(tmp_path: Path):
         for row in part.table("shards").to_pylist():
             table = pq.read_table(part.folder("corpus") / row["path"])
             assert table.num_rows == row["documents"]
+            held = part.table("token_shards").filter(pc.equal(part.table("token_shards")["shard"], row["shard"]))
+            tokens = read_token_shard(part.folder("tokens") / held["path"][0].as_py())
+            assert held["tokens"].to_pylist() == [sum(map(len, tokens.to_pylist()))]
             found.extend(table["id"].to_pylist())
     assert len(found) == len(set(found)) == 3000
     place = places(pa.chunked_array([found]), seed=1)
@@ -181,3 +185,6 @@ def test_errors_for_people(tmp_path: Path):
         graph.graph_stage(GraphConfig(criterion="rarefed"), inputs, work(tmp_path / "a"))
     with pytest.raises(InputError, match="no token is a hub of two languages"):
         graph.graph_stage(GraphConfig(criterion="rarefied", min_rarefied_ratio=99.0), inputs, work(tmp_path / "b"))
+    for key in ("sample_tokens", "samples", "least_share"):
+        with pytest.raises(InputError, match=f"{key} = 0"):
+            graph.graph_stage(GraphConfig(**{key: 0}), inputs, work(tmp_path / key))

@@ -213,6 +213,7 @@ def graph(
         str, typer.Option(help="bridge-fdr, bridge-stable, rarefied, degree-fdr or fixed-count")
     ] = "bridge-stable",
     documents: Annotated[int, typer.Option(help="documents sampled per word of the lexicon")] = 2000,
+    sample_tokens: Annotated[int, typer.Option(help="tokens of the corpus in each draw of bridge-stable")] = 4_000_000,
     false_discovery_rate: Annotated[float, typer.Option(help="expected share of false pivots")] = 0.01,
     min_ratio: Annotated[float, typer.Option(help="least ratio of what a pivot joins to what chance gives")] = 2.0,
     stability_draws: Annotated[int, typer.Option(help="samples of the documents whose sets are compared; 0: none")] = 1,
@@ -231,7 +232,8 @@ def graph(
     from semantic_pivots.errors import InputError
 
     config = GraphConfig(
-        seed=seed, criterion=criterion, documents=documents, false_discovery_rate=false_discovery_rate,
+        seed=seed, criterion=criterion, documents=documents, sample_tokens=sample_tokens,
+        false_discovery_rate=false_discovery_rate,
         min_ratio=min_ratio, stability_draws=stability_draws, engine=engine, workers=workers,
     )  # fmt: skip
     pivot_sets(config)

@@ -90,11 +90,11 @@ class Pipeline:
             found.setdefault(row["item_id"].split(":")[1], []).append(row["text"].strip())
         return found
 
-    def pivot_set(self) -> set[str]:
+    def pivot_set(self, criterion: str = GraphConfig.criterion) -> set[str]:
         """The pivot set of the graph."""
         from semantic_pivots.corpus.graph import graph_stage
 
-        config = GraphConfig(workers=1, stability_draws=0)
+        config = GraphConfig(criterion=criterion, workers=1, stability_draws=0)
         needs = ("lexicon", "corpus", "tokens")
         self._publish("graph", lambda work: graph_stage(config, self._inputs(*needs), work), needs)
         return {text.strip() for text in self._inputs("graph").table("pivot_set")["text"].to_pylist()}
@@ -151,6 +151,17 @@ class Offer:
     figures: list[Figure]
 
 
+def found_pivots(hubs: set[str], concepts: Sequence[Concept], held: Sequence[Concept]) -> list[Figure]:
+    """Precision and recall of a pivot set, and its recall among the concepts `held`, whose words it never saw."""
+    truth = {word for c in concepts for word in c.pivots}
+    unseen = {word for c in held for word in c.pivots}
+    return [
+        {"measure": "pivot set, precision", "group": "planted pivots", "value": len(hubs & truth) / max(len(hubs), 1)},
+        {"measure": "pivot set, recall", "group": "planted pivots", "value": len(hubs & truth) / len(truth)},
+        {"measure": "pivot set, recall", "group": "of held-out concepts", "value": len(hubs & unseen) / len(unseen)},
+    ]
+
+
 def offer(it: Trained, config: PlantedConfig) -> Offer:
     """Measure 6: the pivot set is built without the words of one half of the bridged concepts, `held`.
 
@@ -171,13 +182,7 @@ def offer(it: Trained, config: PlantedConfig) -> Offer:
         offered = Pipeline(Path(scratch) / "pool", it, pool, known)
         shutil.copytree(whole.folder / "graph", offered.folder / "graph")
         chosen = offered.selections(ARMS, int(total * config.selected_share))
-    truth = {word for c in planted.concepts for word in c.pivots}
-    unseen = {word for c in held for word in c.pivots}
-    figures: list[Figure] = [
-        {"measure": "pivot set, precision", "group": "planted pivots", "value": len(hubs & truth) / max(len(hubs), 1)},
-        {"measure": "pivot set, recall", "group": "planted pivots", "value": len(hubs & truth) / len(truth)},
-        {"measure": "pivot set, recall", "group": "of held-out concepts", "value": len(hubs & unseen) / len(unseen)},
-    ]
+    figures = found_pivots(hubs, planted.concepts, held)
     asked = {word for c in held for word in c.words.values()}
     arms = {}
     for name in ARMS:
