@@ -38,14 +38,14 @@ _ROOM = "semantic_pivots."
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language", version=2),
+        Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language", version=3),
         Stage("benchmark", _ROOM + "tasks.benchmark:benchmark_stage", ("lexicon",), "items of the task", version=2),
         Stage(
             "score",
             _ROOM + "analysis.scores:score_stage",
             ("lexicon", "benchmark"),
             "how well the model translates",
-            version=3,
+            version=4,
         ),
         Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards"),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 2),
@@ -54,7 +54,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "corpus.count:count_stage",
             ("benchmark", "corpus", "tokens"),
             "documents with word, pair",
-            version=2,
+            version=3,
         ),
         Stage(
             "discover",
@@ -95,7 +95,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "training.arms:train_stage",
             ("corpus", "select"),
             "continued pre-training on each",
-            version=2,
+            version=3,
         ),
         Stage(
             "compare",
@@ -104,7 +104,7 @@ STAGES: dict[str, Stage] = {
             "does it help",
             version=2,
         ),
-        Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth", 2),
+        Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth", 3),
     )
 }
 STAGES["report"] = Stage("report", _ROOM + "report.build:report_stage", tuple(STAGES), "one self-contained HTML file")
