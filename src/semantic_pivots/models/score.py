@@ -20,6 +20,7 @@ import torch
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import Body, repeated, shared
+from semantic_pivots.models.distribution import normaliser_and_best
 from semantic_pivots.models.prefixes import Group, Row, plan
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 
@@ -241,8 +242,8 @@ class Scorer:
         step = max(1, _HEAD_BYTES // (self.body.vocabulary * 8))
         for first in range(0, len(hidden), step):
             logits = self.body.logits(hidden[first : first + step]).float()
-            best[first : first + step] = logits.argmax(-1).cpu().numpy()
-            normaliser = torch.logsumexp(logits, -1)
+            normaliser, top = normaliser_and_best(logits)
+            best[first : first + step] = top.cpu().numpy()
             here = np.flatnonzero((rows >= first) & (rows < first + step))
             at = torch.from_numpy(rows[here] - first).to(logits.device)
             chosen = logits[at, torch.from_numpy(tokens[here]).to(logits.device)] - normaliser[at]

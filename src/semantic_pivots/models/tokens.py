@@ -61,12 +61,22 @@ def answer_spans(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str])
     # blocks bound the memory of the encodings, which hold far more than the ids
     for first in range(0, len(prompts), 2048):
         block = range(first, min(len(prompts), first + 2048))
-        encodings = tokenizer([prompts[i] + answers[i] for i in block])._encodings
+        encodings = _encodings(tokenizer, [prompts[i] + answers[i] for i in block])
         spans.extend(
             _span(tokenizer, encoding, prompts[i], answers[i], trailing)
             for i, encoding in zip(block, encodings, strict=True)
         )
     return spans
+
+
+def _encodings(tokenizer: Any, texts: list[str]) -> Sequence[Any]:
+    """What the tokenizers library gives of each text; `_trailing_specials` has set it to neither cut nor pad."""
+    from transformers import PreTrainedTokenizerFast as Plain
+
+    kind = type(tokenizer)
+    if kind.__call__ is Plain.__call__ and kind._encode_plus is Plain._encode_plus:
+        return tokenizer.backend_tokenizer.encode_batch(texts)  # without the lists that transformers makes of each
+    return tokenizer(texts)._encodings
 
 
 def read_ids(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[list[int]]:

@@ -13,6 +13,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.distribution import rows_at_once, softmax_
 
 IGNORED = -100
 _SLICE_LOGITS = 64_000_000  # logits held at a time; 256 MB in float32
@@ -58,8 +59,8 @@ def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> 
 class _LossOfHead(torch.autograd.Function):
     """Summed cross-entropy of rows @ weight.T; gradients are made in the forward pass, slice by slice.
 
-    The derivative of a row's logits is its probabilities less one at its target, known as soon as the loss is. Buffers
-    are shared by the slices: taking that much memory anew from the system costs as much as filling it.
+    The derivative of a row's logits is its probabilities less one at its target, known as soon as the loss is. The
+    buffer is shared by the slices: taking that much memory anew from the system costs as much as filling it.
     """
 
     @staticmethod
@@ -68,23 +69,11 @@ class _LossOfHead(torch.autograd.Function):
         of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         logits = hidden.new_empty((size, weight.shape[0]))
-        numbers = logits if logits.dtype == torch.float32 else torch.empty_like(logits, dtype=torch.float32)
         for first in range(0, len(hidden), size):
             rows, wanted = hidden[first : first + size], targets[first : first + size]
-            slope, probs = logits[: len(rows)], numbers[: len(rows)]
+            slope = logits[: len(rows)]
             torch.mm(rows, weight.T, out=slope)
-            if probs is not slope:
-                probs.copy_(slope)
-            counted = wanted != IGNORED
-            at = wanted.clamp(min=0)[:, None]
-            normaliser = probs.logsumexp(dim=-1)
-            total += ((normaliser - probs.gather(1, at)[:, 0]) * counted).sum()
-            probs.sub_(normaliser[:, None]).exp_()
-            probs.scatter_add_(1, at, torch.full_like(at, -1, dtype=probs.dtype))
-            if not bool(counted.all()):
-                probs.mul_(counted[:, None])
-            if probs is not slope:
-                slope.copy_(probs)
+            total += _derive_(slope, wanted)
             if of_hidden is not None:
                 torch.mm(slope, weight, out=of_hidden[first : first + size])
             if of_weight is not None:
@@ -98,6 +87,23 @@ class _LossOfHead(torch.autograd.Function):
         gradients = tuple(None if g is None else g.mul_(above.to(g.dtype)) for g in ctx.gradients)
         ctx.gradients = None, None
         return *gradients, None, None
+
+
+def _derive_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Turn (n, vocabulary) logits into the derivatives of their summed cross-entropy, in place; returns that sum."""
+    total = torch.zeros((), dtype=torch.float32, device=logits.device)
+    step = rows_at_once(logits)
+    for part, wanted in zip(logits.split(step), targets.split(step), strict=True):
+        probs = part.float()  # the same memory where the logits are float32
+        counted, at = wanted != IGNORED, wanted.clamp(min=0)[:, None]
+        chosen = probs.gather(1, at)[:, 0]
+        total += ((softmax_(probs) - chosen) * counted).sum()
+        probs.scatter_add_(1, at, torch.full_like(at, -1, dtype=probs.dtype))
+        if not bool(counted.all()):
+            probs.mul_(counted[:, None])
+        if probs is not part:
+            part.copy_(probs)
+    return total
 
 
 def own_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:
