@@ -75,7 +75,11 @@ def fingerprint(path: Path) -> str:
     middle at equal size goes unnoticed, and `--force` is there for it.
     """
     if path.is_dir():
-        parts = sorted(p for p in map(Path, files_under(str(path))) if p.is_file() and not p.name.startswith("."))
+        try:
+            found = files_under(str(path))
+        except OSError as error:
+            raise InputError(f"{error.filename or path}: cannot be listed: {error.strerror or error}") from error
+        parts = sorted(p for p in map(Path, found) if p.is_file() and not p.name.startswith("."))
         return digest([[str(p.relative_to(path)), fingerprint(p)] for p in parts])
     size = path.stat().st_size
     if size <= _SAMPLED_ABOVE_BYTES:

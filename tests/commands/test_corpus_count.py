@@ -163,8 +163,11 @@ def test_the_share_of_bad_lines_is_that_of_the_corpus(folder: Path):
     assert (read_manifest(folder / "out") or {})["notes"] == {"documents": 119, "skipped": 1}
     for i in range(8, 12):
         (texts / f"{i}.txt").write_text(" ", "utf-8")
-    with pytest.raises(InputError, match=r"5 of 120 lines give no document; most: .*\.txt: no text"):
+    says = r"5 of 120 lines give no document, above max_bad_share = 0.01; most: .*\.txt: no text"
+    with pytest.raises(InputError, match=says):
         count(folder / "out", str(texts), folder / "words.tsv", workers=1)
+    count(folder / "out", str(texts), folder / "words.tsv", workers=1, max_bad_share=0.05)
+    assert (read_manifest(folder / "out") or {})["notes"] == {"documents": 115, "skipped": 5}
     (folder / "empty.jsonl").write_text("\n", "utf-8")
     with pytest.raises(InputError, match="no document with text was found"):
         count(folder / "out", str(folder / "empty.jsonl"), folder / "words.tsv", workers=1)

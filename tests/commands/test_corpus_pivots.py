@@ -80,6 +80,14 @@ def made(folder: Path) -> Path:
     return folder
 
 
+def test_the_other_bridges_and_smaller_draws_find_the_token_too(folder: Path, tmp_path: Path):
+    for options in (["--criterion", "bridge-fdr"], ["--sample-tokens", 20_000]):
+        out = tmp_path / options[0]
+        said = run("graph", "--out", out, *given(folder), *lexicon(folder), "--stability-draws", 0, *options)
+        assert "1 pivots: pont" in said
+        assert pq.read_table(out / "graph/pivot_set.parquet")["languages"].to_pylist() == [["en", "fr"]]
+
+
 def test_discover_needs_neither_study_nor_made_shards(folder: Path):
     asked = ["--pairs", folder / "pairs.tsv", "--measure", "min", "--measure", "llr"]
     run("discover", "--out", folder / "shards", *given(folder), *asked)
@@ -116,13 +124,23 @@ def test_select_scores_once_and_selects_again(made: Path):
 
 
 @pytest.mark.parametrize("engine", ["ray", "datatrove"])
-def test_the_same_bytes_on_another_engine(made: Path, engine: str):
+def test_the_same_bytes_on_another_engine(made: Path, tmp_path: Path, engine: str):
     pytest.importorskip(engine)
-    command = "select", "--pivots", made / "graph", "--budget-tokens", 500, *given(made), *lexicon(made)
-    run(*command, "--out", made / "pool")
-    run(*command, "--out", made / engine, "--engine", engine)
-    for name in ("scores/doc_scores", "select/selection"):
-        assert (made / "pool" / f"{name}.parquet").read_bytes() == (made / engine / f"{name}.parquet").read_bytes()
+    pairs = "--pairs", made / "pairs.tsv"
+    commands = (
+        ("count", "--corpus", made / "documents", *pairs, "--workers", 1),
+        ("discover", *given(made), *pairs),
+        ("graph", *given(made), *lexicon(made), "--stability-draws", 0),
+        ("select", "--pivots", made / "graph", "--budget-tokens", 500, *given(made), *lexicon(made)),
+    )
+    for name, *options in commands:
+        pool, other = tmp_path / f"{name}-pool", tmp_path / f"{name}-{engine}"
+        run(name, *options, "--out", pool)
+        run(name, *options, "--out", other, "--engine", engine)
+        tables = sorted(path.relative_to(pool) for path in pool.rglob("*.parquet"))
+        assert tables
+        for table in tables:
+            assert (pool / table).read_bytes() == (other / table).read_bytes(), (name, table)
 
 
 @pytest.mark.parametrize(

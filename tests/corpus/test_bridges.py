@@ -78,6 +78,9 @@ def test_draws_hold_each_word_by_its_share_of_the_text():
     assert {len(draw[word]) for draw in found} == {25}
     assert np.isclose(np.mean([len(draw[rare]) for draw in found]), 0.75, atol=0.1)
     assert {len(draw[capped]) for draw in found} == {75}  # of the documents that hold it, not of those drawn before
+    frequent = around_of([[1]] * 400, draws, {word: 100, rare: 3, capped: 4000})
+    assert {len(draw[capped]) for draw in rarefied(frequent, list(draws), 4000, config)} == {100}  # never all at hand
+    assert found[3][capped].tolist() == rarefied(around, [capped], 4000, config)[3][capped].tolist()  # whatever beside
     for draw in found[:5]:
         assert all(len(set(own.tolist())) == len(own) and set(own) <= set(draws[w]) for w, own in draw.items())
     assert found[0][word].tolist() != found[1][word].tolist()
@@ -85,3 +88,13 @@ def test_draws_hold_each_word_by_its_share_of_the_text():
     assert {len(draw[word]) for draw in rarefied(around, list(draws), 900, config)} == {50}  # never more than half
     whole = rarefied(around, list(draws), 4000, GraphConfig(criterion="bridge-fdr"))
     assert [draw[word].tolist() for draw in whole] == [list(range(100))]
+
+
+def test_pieces_are_left_out_of_any_word_of_a_large_vocabulary():
+    size, words = 262_144, 8_200  # more than 2**31 pairs
+    documents = [[7, 9]] * 9 + [[8]] * 200
+    around = around_of(documents, {}, size=size)
+    drawn = [np.zeros(0, np.int64)] * (words - 1) + [np.arange(9)]
+    found = joins_of(around, drawn, [np.array([9], np.int32)] * words)
+    assert found.tokens.tolist() == [7]
+    assert found.edges[-2:].tolist() == [0, 1]

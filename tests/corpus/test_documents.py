@@ -224,8 +224,13 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_renamed_column_that_no_row_has_is_told(name, tmp_path):
-    WRITERS[name](tmp_path / name, [{"text": "a", "key": "1"}, {"text": "b", "key": "2"}])
-    assert [d.id for d in read(tmp_path / name, "id=key")[0]] == ["1", "2"]
-    with pytest.raises(InputError, match="no column 'kye' for the id; it has key, text"):
-        read(tmp_path / name, "id=kye")
+def test_a_renamed_column_that_no_file_has_is_told(name, tmp_path):
+    WRITERS[name](tmp_path / f"1{name}", [{"text": "a"}])
+    WRITERS[name](tmp_path / f"2{name}", [{"text": "a", "meta": {"key": "1"}}, {"text": "b", "meta": {"key": "2"}}])
+    files = readers.list_files(str(tmp_path))
+    readers.check_columns(files, {"id": "meta.key"})  # the first file has none: its documents have hashes
+    assert [d.id for d in read(tmp_path / f"2{name}", "id=meta.key")[0]] == ["1", "2"]
+    assert [d.id for d in read(tmp_path / f"1{name}", "id=meta.key")[0]] == [readers.content_id("a")]
+    for column in ("kye", "meta.kye"):
+        with pytest.raises(InputError, match=f"no column '{column}' for the id in the first lines of 2 files"):
+            readers.check_columns(files, {"id": column})

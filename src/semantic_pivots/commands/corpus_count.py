@@ -28,6 +28,7 @@ def count(
     window: Annotated[
         int, typer.Option(help="count a pair where its words begin fewer than so many tokens apart; 0: whole documents")
     ] = 0,
+    max_bad_share: Annotated[float, typer.Option(help="share of lines without a text above which it stops")] = 0.01,
     engine: Engine = "pool",
     workers: Workers = 0,
 ) -> None:
@@ -37,6 +38,7 @@ def count(
     from semantic_pivots.corpus import documents as readers
     from semantic_pivots.corpus.providers import open_provider
     from semantic_pivots.errors import InputError
+    from semantic_pivots.study import STAGES
     from semantic_pivots.tables import conform
 
     spellings, wanted = read_wanted(words, pairs)
@@ -52,7 +54,7 @@ def count(
             return counting.count_tables(spellings, wanted, source.words(spellings), source.pairs(wanted), source.name)
         shards = [(f"{i:06d}", path) for i, path in enumerate(files)]
         documents, by_word, by_pair = counting.count_shards(
-            shards, spellings, wanted, work, workers, engine, text_column, window
+            shards, spellings, wanted, work, workers, engine, text_column, window, max_bad_share
         )
         if not documents:
             raise InputError(f"corpus {corpus}: no document with text was found")
@@ -61,11 +63,13 @@ def count(
         return counting.count_tables(spellings, wanted, of_words, of_pairs, "local")
 
     key = {
+        "version": STAGES["count"].version,
         "words": runs.digest([list(w) for w in spellings]),
         "pairs": runs.digest([[*a, *b] for a, b in wanted]),
         "files": {path: runs.fingerprint(Path(path)) for path in files if Path(path).exists()} or files,
         "config": {
             "text_column": text_column,
+            "max_bad_share": max_bad_share,
             "provider": provider,
             "provider_path": provider_path,
             **({"window": window} if window else {}),

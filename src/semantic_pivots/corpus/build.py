@@ -86,8 +86,9 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
 def _jobs(config: CorpusConfig, work: Work) -> Iterator[_Job]:
     cache = cache_folder(config.cache)
     if config.path:
-        readers.column_map(config.columns)  # a wrong map is told before the first file is read
-        for index, files in enumerate(_runs(readers.list_files(config.path), config.shard_bytes)):
+        found = readers.list_files(config.path)
+        readers.check_columns(found, readers.column_map(config.columns))
+        for index, files in enumerate(_runs(found, config.shard_bytes)):
             yield _Job(f"files-{index:05d}", None, files, config, cache, work.out)
         return
     if config.recipe not in debian.RECIPES:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from semantic_pivots.config import CountConfig
+from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Occurrences, Words, buffers, find
@@ -29,8 +29,7 @@ from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 
 _BATCH_DOCUMENTS = 8192
-_BAD_SHARE = 0.01
-_FEW_LINES = 100
+_WRONG_SHARE, _FEW_LINES = 0.5, 100
 
 
 def benchmark_words(items: pa.Table) -> tuple[list[Word], list[Pair]]:
@@ -149,12 +148,11 @@ def text_batches(path: str, text_column: str = "text", skipped: readers.Skipped 
         documents = readers.read(path, {"text": text_column}, skipped)
         while block := [document.text for document in itertools.islice(documents, _BATCH_DOCUMENTS)]:
             yield pa.array(block, pa.large_string())
-    # A wrong column is told at the first file of some size; a share of a few lines says nothing by itself.
-    if skipped.read >= _FEW_LINES and skipped.total > _BAD_SHARE * skipped.read:
+    # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
+    if skipped.read >= _FEW_LINES and skipped.total > _WRONG_SHARE * skipped.read:
         raise InputError(
-            f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_most(skipped)}; expected a "
-            f"text in column {text_column!r} of at least 99 % of the lines, or shards that `pivots corpus make` wrote "
-            "with --max-bad-share"
+            f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_most(skipped)}; expected "
+            f"texts in column {text_column!r}"
         )
 
 
@@ -246,6 +244,7 @@ def count_shards(
     engine: str = "pool",
     text_column: str = "text",
     window: int = 0,
+    max_bad_share: float = CorpusConfig.max_bad_share,
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """Documents, documents with each word and with both words of each pair, over (name, path) files of documents.
 
@@ -264,10 +263,10 @@ def count_shards(
         by_pair += part["pairs"].combine_chunks().flatten().to_numpy()
         skipped += part["skipped"][0].as_py()
         worst = max(worst, (part["skipped"][0].as_py(), part["most"][0].as_py()))
-    if skipped > _BAD_SHARE * (documents + skipped):
+    if skipped > max_bad_share * (documents + skipped):
         raise InputError(
-            f"{skipped} of {documents + skipped} lines give no document; most: {worst[1]}; expected a text in column "
-            f"{text_column!r} of at least 99 % of the lines"
+            f"{skipped} of {documents + skipped} lines give no document, above max_bad_share = {max_bad_share}; most: "
+            f"{worst[1]}; expected a text in column {text_column!r}"
         )
     if skipped:
         work.note("skipped", skipped)

@@ -6,9 +6,11 @@ line, never silently dropped. Addresses such as s3:// and hf:// go through fsspe
 
 from __future__ import annotations
 
+import collections
 import gzip
 import hashlib
 import io
+import itertools
 import os
 import zlib
 from collections.abc import Container, Iterator
@@ -34,6 +36,8 @@ _COLUMNS = {
     "source": ("source", "dataset"),
 }
 
+_LOOKED_INTO, _LOOKED_AT = 20, 200
+
 
 class Document(NamedTuple):
     """One pre-training document; language is an ISO 639-1 code or empty where it is not known."""
@@ -50,6 +54,8 @@ class Skipped:
 
     read: int = 0
     reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
+    renamed: set[str] = field(default_factory=set)
+    """roles whose renamed column some line has"""
 
     def add(self, reason: str, line: int) -> None:
         """Count one line that gave no document."""
@@ -118,6 +124,27 @@ def list_files(path: str) -> list[tuple[str, int]]:
     if not files:
         raise InputError(f"corpus {path}: none of its {len(found)} files holds documents ({', '.join(SUFFIXES)})")
     return [(prefix + name, found[name]) for name in files]
+
+
+def check_columns(files: list[tuple[str, int]], renames: dict[str, str]) -> None:
+    """Make sure that the columns a user names are there, in the first lines of the first files that have any.
+
+    A file may lack one that others have; its documents then have the role as where no column is named.
+
+    Raises:
+        InputError: none of those lines has a column.
+    """
+    missing = set(renames) - {"text"}  # a line without a text is counted, and told where there are many
+    for path, _ in files[:_LOOKED_INTO]:
+        if not missing:
+            return
+        skipped = Skipped()
+        collections.deque(itertools.islice(read(path, renames, skipped), _LOOKED_AT), maxlen=0)
+        missing -= skipped.renamed
+    if missing:
+        role = min(missing)
+        where = f"the first lines of {min(len(files), _LOOKED_INTO)} files"
+        raise InputError(f"corpus {files[0][0]}: no column {renames[role]!r} for the {role} in {where}")
 
 
 def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
@@ -211,7 +238,6 @@ def _read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterato
     import orjson
 
     columns: dict[frozenset[str], dict[str, str]] = {}
-    unseen = set(renames)
     with _open(path) as stream:
         for number, raw in enumerate(stream, 1):
             line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
@@ -229,18 +255,12 @@ def _read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterato
             names = frozenset(row)
             if names not in columns:
                 columns[names] = {role: _column(role, renames, names) for role in _COLUMNS}
-                unseen -= {role for role, column in columns[names].items() if column}
+                skipped.renamed |= {role for role, column in renames.items() if _has(row, column)}
             document = _document(row, columns[names], path)
             if document is None:
                 skipped.add("no text", number)
             else:
                 yield document
-    if unseen - {"text"} and columns:  # a line without a text is counted, and told where there are many
-        _refuse_column(path, renames, min(unseen - {"text"}), sorted(set().union(*columns)))
-
-
-def _refuse_column(path: str, renames: dict[str, str], role: str, names: list[str]) -> None:
-    raise InputError(f"corpus {path}: no column {renames[role]!r} for the {role}; it has {', '.join(names)}")
 
 
 def _why_not_json(line: bytes) -> str:
@@ -262,7 +282,7 @@ def _read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Itera
             columns = _table_columns(path, renames, file.schema_arrow.names)
             needed = sorted({column.split(".")[0] for column in columns.values() if column})
             for batch in file.iter_batches(batch_size=1024, columns=needed):
-                yield from _rows(batch, columns, path, skipped)
+                yield from _rows(batch, columns, renames, path, skipped)
         except pa.ArrowInvalid as error:
             raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {_line(error)}") from error
 
@@ -283,7 +303,7 @@ def _read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterato
                 file = batches = pa.ipc.open_stream(stream)
             columns = _table_columns(path, renames, file.schema.names)
             for batch in batches:
-                yield from _rows(batch, columns, path, skipped)
+                yield from _rows(batch, columns, renames, path, skipped)
         except pa.ArrowInvalid as error:
             raise InputError(f"corpus {path}: not an Arrow file, or a damaged one: {_line(error)}") from error
 
@@ -292,13 +312,12 @@ def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict
     columns = {role: _column(role, renames, names) for role in _COLUMNS}
     if not columns["text"]:
         raise InputError(f"corpus {path}: no text column among {sorted(names)}; name it with columns = ['text=X']")
-    for role in renames:
-        if not columns[role]:
-            _refuse_column(path, renames, role, sorted(names))
     return columns
 
 
-def _rows(batch: Any, columns: dict[str, str], path: str, skipped: Skipped) -> Iterator[Document]:
+def _rows(
+    batch: Any, columns: dict[str, str], renames: dict[str, str], path: str, skipped: Skipped
+) -> Iterator[Document]:
     batch = batch.select([name for name in batch.schema.names if name in {c.split(".")[0] for c in columns.values()}])
     for start in range(0, batch.num_rows, 1024):
         block = batch.slice(start, 1024)
@@ -308,6 +327,8 @@ def _rows(batch: Any, columns: dict[str, str], path: str, skipped: Skipped) -> I
             rows = [_row_or_none(block, i) for i in range(block.num_rows)]
         for row in rows:
             skipped.read += 1
+            if row is not None and start == 0:
+                skipped.renamed |= {role for role, column in renames.items() if _has(row, column)}
             try:
                 document = _document(row, columns, path) if row is not None else None
             except UnicodeDecodeError:
@@ -353,6 +374,15 @@ def _value(row: dict[str, Any], column: str) -> Any:
     for part in column.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
+
+
+def _has(row: dict[str, Any], column: str) -> bool:
+    value: Any = row
+    for part in [column] if column in row else column.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return True
 
 
 def _document(row: dict[str, Any], columns: dict[str, str], path: str) -> Document | None:

@@ -72,6 +72,8 @@ class Lens:
         try:
             lens = cls(model, found, _tail(model, decoder, found))
             lens._check(name)
+        except torch.OutOfMemoryError:
+            raise
         except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
             raise LensError(
                 f"{type(model).__name__}: what the {len(found)} blocks ({name}) hand on cannot be read by itself "

@@ -13,6 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class Scorer:
         self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
         self.sharing = True
         self._verified = False
-        self._padding, self._padded_to = True, 0
+        self._padding, self._padded_to, self._gap = True, 0, 0
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Scored]:
@@ -111,20 +112,21 @@ class Scorer:
         return texts
 
     def _pads_exactly(self, shortest: list[int], longest: int, more: int) -> bool:
-        """Whether prompts of different lengths may continue side by side; measured on the widest gap so far."""
+        """Whether prompts of unequal length may continue side by side; measured anew for a wider gap or longer row."""
         if len(shortest) == longest:
             return True
         if 0 < self.body.window <= longest + more:
             # a sliding window counts places, and padding between a prompt and what is written would use them up
             return False
-        if longest + more > self._padded_to:
+        gap = longest - len(shortest)
+        if longest + more > self._padded_to or gap > self._gap:
             try:
                 self._padding = self._padding and self.body.padded_exactly(shortest, longest, more)
             except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
                 if _is_out_of_memory(error):
                     raise
                 self._padding = False
-            self._padded_to = longest + more
+            self._padded_to, self._gap = max(self._padded_to, longest + more), max(self._gap, gap)
         return self._padding
 
     def answer_tokens(self, answers: Sequence[str]) -> int:
@@ -333,7 +335,9 @@ class Scorer:
         self._verified = True
         # from before the answer, so that several tokens follow the prefix whatever the answer's length
         span = AnswerSpan(span.ids, max(1, span.start - 3), span.end)
-        logits = self.body.model(input_ids=self._tensor([span.ids])).logits[0, span.start - 1 : span.end - 1].float()
+        last = span.end - span.start + 1  # a long request's logits would fill the memory
+        few = {"logits_to_keep": last} if "logits_to_keep" in signature(self.body.model.forward).parameters else {}
+        logits = self.body.model(input_ids=self._tensor([span.ids]), **few).logits[0, -last:-1].float()
         chosen = torch.tensor(span.answer, device=logits.device)[:, None]
         plain = torch.log_softmax(logits, -1).gather(1, chosen)[:, 0].cpu().numpy()
         bound = _TOLERANCE.get(self.body.dtype, 1e-3)

@@ -1,7 +1,7 @@
 """Documents to packed sequences: tokens of all documents in one stream, an end token after each, cut at equal lengths.
 
-Documents follow one another in a random order that depends on the seed and each document's id alone, and the sequences
-of the whole selection are shuffled: a run shorter than its selection reads a sample of all of it, where its first
+Documents follow one another in a random order that depends on the seed and each document's id alone, and their
+sequences are shuffled: a run shorter than its selection reads a sample of sixteen times as much, where its first
 documents might be one long one. A selection that is too small is read again in another order.
 """
 
@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from semantic_pivots.corpus.select import id_hashes
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.bits import end_token
+
+_SPREAD = 16
 
 
 def pack(
@@ -46,7 +48,7 @@ def pack(
     rng = np.random.default_rng(seed)
     while sum(map(len, made)) < wanted:
         texts = _texts(selection, shards, seed + 1_000_003 * epoch)
-        stream = np.concatenate([rest, *_ids(texts, tokenizer)])
+        stream = np.concatenate([rest, *_up_to(_SPREAD * wanted * length, _ids(texts, tokenizer))])
         whole, rest = np.split(stream, [len(stream) // length * length])
         made.append(rng.permutation(whole.reshape(-1, length)))
         epoch += 1
@@ -68,6 +70,15 @@ def pack_texts(texts: Iterable[str], tokenizer: Any, tokens: int, length: int) -
         if filled >= wanted:
             return np.concatenate(stream)[:wanted].reshape(-1, length)
     raise InputError(f"train: a selection holds no text to train on, or less than the {wanted:,} tokens asked for")
+
+
+def _up_to(tokens: int, documents: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Documents until they hold so many tokens."""
+    for ids in documents:
+        yield ids
+        tokens -= len(ids)
+        if tokens <= 0:
+            return
 
 
 def _ids(texts: Iterable[str], tokenizer: Any) -> Iterator[np.ndarray]:

@@ -42,7 +42,9 @@ def read_texts(corpus: str, columns: tuple[str, ...], seed: int) -> Texts:
     """
     skipped = readers.Skipped()
     renames = readers.column_map(columns)
-    found = [d for path, _ in readers.list_files(corpus) for d in readers.read(path, renames, skipped)]
+    files = readers.list_files(corpus)
+    readers.check_columns(files, renames)
+    found = [d for path, _ in files for d in readers.read(path, renames, skipped)]
     if not found:
         raise InputError(f"corpus {corpus}: holds no document ({skipped.total} lines were skipped)")
     ordered = [found[i] for i in np.argsort(id_hashes([d.id for d in found], seed), kind="stable")]
