@@ -124,8 +124,16 @@ def test_select_scores_once_and_selects_again(made: Path):
 
 
 @pytest.mark.parametrize("engine", ["ray", "datatrove"])
-def test_the_same_bytes_on_another_engine(made: Path, tmp_path: Path, engine: str):
+def test_the_same_bytes_on_another_engine(
+    made: Path, tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+):
     pytest.importorskip(engine)
+    if engine == "ray":  # a cluster that is there already, as where there are several machines
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        request.addfinalizer(cluster.shutdown)
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     pairs = "--pairs", made / "pairs.tsv"
     commands = (
         ("count", "--corpus", made / "documents", *pairs, "--workers", 1),
