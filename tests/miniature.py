@@ -50,6 +50,7 @@ resamples = 50
 [graph]
 false_discovery_rate = 1.0
 min_ratio = 0.1
+least_share = 0.4
 [select]
 budget_tokens = 3000
 held_out_documents = 4

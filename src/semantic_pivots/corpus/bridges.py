@@ -259,7 +259,10 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
         raise InputError("graph: no token stands beside words of two languages; the corpus or the lexicon is too small")
     keep = np.flatnonzero(np.mean([each.found for each in passes], axis=0) >= config.least_share)
     if not len(keep):
-        raise InputError("graph: no token bridges concepts beyond chance; raise [graph] false_discovery_rate")
+        raise InputError(
+            "graph: no token bridges concepts beyond chance; raise [graph] false_discovery_rate"
+            + (", or set criterion = 'bridge-fdr': half of a small corpus shows little" if len(draws) > 1 else "")
+        )
 
     def median(name: str) -> np.ndarray:
         return np.quantile([getattr(each, name)[keep] for each in passes], 0.5, axis=0, method="lower")
