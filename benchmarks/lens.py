@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import emit
 from benchmarks.measure import PeakMemory, timed
-from benchmarks.score import MODELS, NAMES, SEED, items_and_words
+from benchmarks.score import MODELS, NAMES, SEED, TWO_DIRECTIONS, items_and_words
 from semantic_pivots.config import TraceConfig
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks import ask
@@ -73,7 +73,7 @@ def measure(which: str, prompts: int, published_prompts: int, dtype: str, with_n
     model, tokenizer = loaded.model, loaded.tokenizer
     for parameter in model.parameters():
         parameter.sum()  # weights mapped from a file are not in memory until they are read
-    items, words = items_and_words(-(-prompts // 2))
+    items, words = items_and_words(-(-prompts // 2), TWO_DIRECTIONS)
     items = items[:prompts]
     chooser = random.Random(SEED)
     rows = [

@@ -5,6 +5,9 @@ two slow ways run a random part of the same requests, between two halves of the 
 busier in the middle does not decide a ratio. Baseline `full`: every prompt and answer forward by itself, logits of all
 positions, as the published script does. The harness runs as it comes (batches of one) and with batches of ten; the bar
 is for the first. `python -m benchmarks.score [gemma|smollm2] [--items N] [--slow N]`.
+
+`olmo-1b`, without being named on an accelerator only: every request of CLWTD-open's twelve directions by a model of
+OLMo-1B's shape with random weights in bfloat16, on one device; `--items N` concepts a direction, without it all.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from collections.abc import Collection
 from random import Random
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks import emit
 from benchmarks.measure import PeakMemory
@@ -33,11 +38,13 @@ BARS = {  # full forwards pooled, full forwards independent, harness pooled
     "smollm2": (7.0, 4.5, 6.0),
 }
 POOL, DRAWS, SHOTS, SEED = 8, 5, 5, 0
+LARGE, LARGE_SHAPE, LARGE_SECONDS = "olmo-1b", "studies/shapes/olmo-1b.json", 300.0
+TWO_DIRECTIONS = (("en", "fr"), ("ja", "zh"))
 _MEGABYTE = 1_000_000
 
 
-def items_and_words(concepts: int) -> tuple[list[Item], Any]:
-    """`concepts` items of CLWTD-open in each of two directions, and the table `words`."""
+def items_and_words(concepts: int, directions: Collection[tuple[str, str]]) -> tuple[list[Item], Any]:
+    """`concepts` items (0: all) of CLWTD-open in each of the directions (none: all), and the table `words`."""
     config = BenchmarkConfig(seed=SEED)
     rows = read_lexicon(lexicon_path("clwtd-open"), config.languages)
     made = lexicon_tables(rows, LexiconConfig().languages, "", "")
@@ -47,12 +54,14 @@ def items_and_words(concepts: int) -> tuple[list[Item], Any]:
     pos = {row["concept_id"]: row["pos"] for row in made["concepts"].to_pylist()}
     kept = keep_concepts(list(words), concepts, SEED)
     items = items_of(from_rows("items", make_items(words, pos, kept, config)))
-    return [item for item in items if item.direction in (("en", "fr"), ("ja", "zh"))], made["words"]
+    return [item for item in items if not directions or item.direction in directions], made["words"]
 
 
-def requests(concepts: int, pool: int) -> tuple[list[str], list[str]]:
-    """Prompts and answers of `concepts` items in each of two directions, as the stage asks them."""
-    items, words = items_and_words(concepts)
+def requests(
+    concepts: int, pool: int, directions: Collection[tuple[str, str]] = TWO_DIRECTIONS
+) -> tuple[list[str], list[str]]:
+    """Prompts and answers of `concepts` items in each direction, as the stage asks them."""
+    items, words = items_and_words(concepts, directions)
     known = shots_by_direction(words, (item.direction for item in items), SEED)
     prompts, answers = [], []
     for item in items:
@@ -65,8 +74,6 @@ def requests(concepts: int, pool: int) -> tuple[list[str], list[str]]:
 
 def full(model: Any, tokenizer: Any, prompts: list[str], answers: list[str]) -> np.ndarray:
     """Summed log-probabilities by one forward a prompt, logits of all positions."""
-    import torch
-
     from semantic_pivots.models.tokens import answer_spans
 
     sums = []
@@ -153,17 +160,45 @@ def measure(which: str, concepts: int, slow: int) -> None:
         emit(f"{label}: peak memory above the weights", round(megabytes, 1), "MB", bar, bar is None or megabytes <= bar)
 
 
+def measure_large(concepts: int, tokenizer_of: str) -> None:
+    """Print the seconds that a model of a billion weights takes over the benchmark."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from semantic_pivots.models.load import load
+    from semantic_pivots.models.score import Scorer
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = load(tokenizer_of).tokenizer
+    config = AutoConfig.from_pretrained(LARGE_SHAPE)
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+    prompts, answers = requests(concepts, POOL, ())
+    scorer = Scorer(model, tokenizer)
+    scorer.score(prompts[:2], answers[:2])  # warms up, and checks the cache
+    begun = time.perf_counter()
+    for first in range(0, len(prompts), 10_000):  # slices, as the stage keeps them
+        scorer.score(prompts[first : first + 10_000], answers[first : first + 10_000])
+    seconds = time.perf_counter() - begun
+    where = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+    name = f"{LARGE} shape on {where}, {len(prompts):,} requests of twelve directions"
+    emit(f"{name}: seconds per 1,000 requests", round(1000 * seconds / len(prompts), 3), "s")
+    bar = LARGE_SECONDS if not concepts and device == "cuda" else None
+    emit(f"{name}: time", round(seconds, 1), "s", bar, None if bar is None else seconds <= bar)
+
+
 def main() -> None:
     """Print the figures of both models, or of the one that is named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("model", nargs="?", choices=[*MODELS], help="one model only")
-    parser.add_argument(
-        "--items", type=int, default=12, help="items of each of two directions (independent draws: a third)"
-    )
+    parser.add_argument("model", nargs="?", choices=[*MODELS, LARGE], help="one model only")
+    parser.add_argument("--items", type=int, help="items of each direction (12; independent draws: a third)")
+    parser.add_argument("--tokenizer", default=MODELS["smollm2"], help=f"model whose tokenizer {LARGE} is asked with")
     parser.add_argument("--slow", type=int, default=16, help="requests that the slow ways run")
     options = parser.parse_args()
     for which in [options.model] if options.model else MODELS:
-        measure(which, options.items, options.slow)
+        if which != LARGE:
+            measure(which, options.items or 12, options.slow)
+    if options.model == LARGE or (not options.model and torch.cuda.is_available()):
+        measure_large(options.items or 0, options.tokenizer)
 
 
 if __name__ == "__main__":

@@ -270,7 +270,7 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     bridged, q_value = median("bridged"), median("q_value")
     shares = np.mean([each.bridges[keep] for each in passes], axis=0)
     second = np.sort(shares, axis=1)[:, -2:].min(axis=1, keepdims=True)
-    joins = shares >= np.minimum(0.5, second)  # two at the least, where draws disagree
+    spoken = shares >= np.minimum(0.5, second)  # two at the least, where draws disagree
     order = np.lexsort((keep, -bridged, q_value))
     work.note("tokens_considered", tested)
     work.note("pivots", len(keep))
@@ -283,7 +283,7 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
         "expected_degree": median("expected"),
         "strength": median("strength"),
         "q_value": q_value,
-        "languages": [named[row].tolist() for row in joins],
+        "languages": [named[row].tolist() for row in spoken],
         "neighbours": pa.array([[] for _ in keep], pa.list_(pa.int32())),
     }
     return {"pivot_set": pa.table(table).take(order)}
