@@ -226,7 +226,7 @@ def selecting(inputs: Inputs) -> None:
     own_selection(paths[:1], pivots, 1 << 20, 1000)
     own, chosen = timed(lambda: own_selection(paths, pivots, 1 << 20, budget), 2)
     theirs, loop = timed(lambda: python_selection(paths, set(pivots.tolist()), budget))
-    read, _ = timed(lambda: [flat_tokens(read_token_shard(path)) for path in paths])
+    read, _ = timed(lambda: [flat_tokens(read_token_shard(path)) for path in paths], 2)
     emit("select.text", round(size / 1e6), f"MB, {tokens / 1e6:.0f} M tokens", 200, size >= 200e6)
     emit("select.over_python", round(theirs / own, 1), "times, token shards to selection", 10, theirs / own >= 10)
     emit("select.equal", float(chosen == loop), "same documents as the loop", 1, chosen == loop)
