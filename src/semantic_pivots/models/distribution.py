@@ -13,8 +13,10 @@ _ROWS_BYTES = 1 << 20
 
 
 def rows_at_once(logits: torch.Tensor) -> int:
-    """Rows of (n, vocabulary) logits that are best treated together: in float32 they fit a CPU core's own cache."""
-    return max(1, _ROWS_BYTES // (4 * logits.shape[-1])) if logits.device.type == "cpu" else max(1, len(logits))
+    """Rows of (n, vocabulary) logits that are best treated together: in float32 they fit the own caches of a CPU's cores."""
+    if logits.device.type != "cpu":
+        return max(1, len(logits))
+    return max(1, _ROWS_BYTES * torch.get_num_threads() // (4 * logits.shape[-1]))
 
 
 def softmax_(logits: torch.Tensor) -> torch.Tensor:
