@@ -13,7 +13,7 @@ _ROWS_BYTES = 1 << 20
 
 
 def rows_at_once(logits: torch.Tensor) -> int:
-    """Rows of (n, vocabulary) logits that are best treated together: in float32 they fit the own caches of a CPU's cores."""
+    """Rows of (n, vocabulary) logits best treated together: in float32 they fit the own caches of a CPU's cores."""
     if logits.device.type != "cpu":
         return max(1, len(logits))
     return max(1, _ROWS_BYTES * torch.get_num_threads() // (4 * logits.shape[-1]))
