@@ -143,7 +143,7 @@ def text_batches(path: str, text_column: str = "text", skipped: readers.Skipped 
                 for batch in file.iter_batches(_BATCH_DOCUMENTS, columns=[text_column]):
                     yield _with_text(batch.column(text_column), skipped)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"{path}: cannot be read as Parquet: {_line(error)}") from error
+            raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
     else:
         documents = readers.read(path, {"text": text_column}, skipped)
         while block := [document.text for document in itertools.islice(documents, _BATCH_DOCUMENTS)]:
@@ -165,7 +165,7 @@ def _holds_strings(path: str, column: str) -> bool:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: cannot be read as Parquet: {_line(error)}") from error
+        raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
     if column not in schema.names and column.split(".")[0] not in schema.names:
         known = ", ".join(schema.names)
         raise InputError(f"{path}: no column {column!r}; it has {known}{nearest('text', schema.names)}")
@@ -208,10 +208,6 @@ def _is_utf8(value: pa.Scalar) -> bool:
 def _most(skipped: readers.Skipped) -> str:
     reason, (lines, first) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
     return f"{reason}, {lines} times, first in line {first}"
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def count_shard(

@@ -108,7 +108,7 @@ def list_files(path: str) -> list[tuple[str, int]]:
     except Exception as error:
         if not prefix and not isinstance(error, OSError):
             raise
-        raise InputError(f"corpus {path}: cannot be listed: {_line(error)}") from error
+        raise InputError(f"corpus {path}: cannot be listed: {first_line(error)}") from error
     if not found:
         raise InputError(f"corpus {path}: no such file or folder, or an empty one; expected documents to read")
     inner = {name: PurePosixPath(name[len(root) :].lstrip("/")).parts for name in found}
@@ -167,15 +167,17 @@ def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Docum
     except FileNotFoundError:
         raise InputError(f"corpus {path}: no such file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"corpus {path}: truncated or damaged compression: {_line(error)}; fetch it again") from error
+        raise InputError(
+            f"corpus {path}: truncated or damaged compression: {first_line(error)}; fetch it again"
+        ) from error
     except OSError as error:
-        raise InputError(f"corpus {path}: cannot be read: {_line(error)}") from error
+        raise InputError(f"corpus {path}: cannot be read: {first_line(error)}") from error
     except InputError:
         raise
     except Exception as error:  # the drivers of hf:// and s3:// have exceptions of their own
         if "://" not in path:
             raise
-        raise InputError(f"corpus {path}: cannot be read: {_line(error)}") from error
+        raise InputError(f"corpus {path}: cannot be read: {first_line(error)}") from error
 
 
 def _filesystem(path: str) -> tuple[Any, str, str]:
@@ -186,7 +188,7 @@ def _filesystem(path: str) -> tuple[Any, str, str]:
     try:
         filesystem, root = fsspec.core.url_to_fs(path)
     except (ImportError, ValueError) as error:
-        raise InputError(f"corpus {path}: {_line(error)}") from error
+        raise InputError(f"corpus {path}: {first_line(error)}") from error
     return filesystem, root, path.split("://", 1)[0] + "://"
 
 
@@ -284,7 +286,7 @@ def _read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Itera
             for batch in file.iter_batches(batch_size=1024, columns=needed):
                 yield from _rows(batch, columns, renames, path, skipped)
         except pa.ArrowInvalid as error:
-            raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {_line(error)}") from error
+            raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {first_line(error)}") from error
 
 
 def _read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
@@ -305,7 +307,7 @@ def _read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterato
             for batch in batches:
                 yield from _rows(batch, columns, renames, path, skipped)
         except pa.ArrowInvalid as error:
-            raise InputError(f"corpus {path}: not an Arrow file, or a damaged one: {_line(error)}") from error
+            raise InputError(f"corpus {path}: not an Arrow file, or a damaged one: {first_line(error)}") from error
 
 
 def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict[str, str]:
@@ -398,5 +400,6 @@ def _document(row: dict[str, Any], columns: dict[str, str], path: str) -> Docume
     return Document(key, text, code, str(_value(row, columns["source"]) or PurePosixPath(path).name))
 
 
-def _line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
