@@ -7,6 +7,7 @@ because no boundary is written; a segmenter would bring its own errors, and coun
 
 from __future__ import annotations
 
+import bisect
 import functools
 import unicodedata
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ _UNSPACED_BLOCKS = (
     (0x1AFF0, 0x1B16F),  # Kana extended and supplement
     (0x20000, 0x3FFFF),  # CJK extensions B and later
 )
+_UNSPACED_EDGES = [edge for low, high in _UNSPACED_BLOCKS for edge in (low, high + 1)]
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,7 @@ def is_joining(char: str) -> bool:
     """Whether the character, standing beside a word of a spaced language, makes it part of a longer word."""
     if unicodedata.category(char)[0] not in "LM":
         return False
-    point = ord(char)
-    return not any(low <= point <= high for low, high in _UNSPACED_BLOCKS)
+    return bisect.bisect_right(_UNSPACED_EDGES, ord(char)) % 2 == 0
 
 
 def contains(text: str, word: str, code: str) -> bool:

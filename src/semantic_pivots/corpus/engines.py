@@ -68,7 +68,8 @@ def run_shards(
         if missing:
             engines[engine](missing, shared, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
     for name, _, _ in tasks:
-        yield pq.read_table(parts[name])
+        with pq.ParquetFile(parts[name]) as part:  # half the time of read_table, which looks for a dataset first
+            yield part.read()
 
 
 _shared: tuple[Any, ...] = ()
@@ -109,7 +110,7 @@ def _attempt(
 ) -> bool:
     """Whether every task ended in its part; False when a worker died."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["semantic_pivots.corpus.match"])  # imported once, not by every worker
+    context.set_forkserver_preload(["semantic_pivots.corpus.worker"])
     pool = None
     try:
         with _interrupts_held():
