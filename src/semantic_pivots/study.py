@@ -82,7 +82,7 @@ STAGES: dict[str, Stage] = {
             ("lexicon", "benchmark", "discover", "behaviour"),
             "what becomes of answers without their pivots",
         ),
-        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 2),
+        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 3),
         Stage(
             "select",
             _ROOM + "corpus.select:select_stage",

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 
 from semantic_pivots.config import GraphConfig
-from semantic_pivots.corpus.bridges import bridge_counts, joins_of, own_pieces, rarefied
+from semantic_pivots.corpus.bridges import bridge_counts, joins_of, own_pieces, rarefied, strongest
 from semantic_pivots.corpus.discover import Surroundings, is_piece, plain
 from semantic_pivots.words import normalise
 
@@ -98,3 +98,14 @@ def test_pieces_are_left_out_of_any_word_of_a_large_vocabulary():
     found = joins_of(around, drawn, [np.array([9], np.int32)] * words)
     assert found.tokens.tolist() == [7]
     assert found.edges[-2:].tolist() == [0, 1]
+
+
+@settings(deadline=None)  # the first call compiles
+@given(DOCUMENTS.filter(any), st.integers(0, 4))
+def test_strongest_neighbours_are_met_in_most_documents(documents, top):
+    around = around_of(documents, {})
+    tokens = around.ids[::2]
+    for token, found in zip(tokens.tolist(), strongest(around, tokens, GraphConfig(top_neighbours=top)), strict=True):
+        beside = [other for d in documents if token in d for other in d if other != token]
+        times = sorted((beside.count(other) for other in set(beside)), reverse=True)
+        assert len(found) == len(set(found)) and [beside.count(other) for other in found] == times[:top]

@@ -10,6 +10,7 @@ vocabulary sets the bar.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.config import DiscoverConfig, GraphConfig
+from semantic_pivots.corpus import neighbours
 from semantic_pivots.corpus.count import Word
 from semantic_pivots.corpus.discover import Surroundings, plain, surroundings_of, token_texts
 from semantic_pivots.corpus.tally import tally
@@ -234,19 +236,19 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     Raises:
         InputError: no token bridges more concepts than chance.
     """
-    rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
-    spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
+    lexicon = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
+    spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in lexicon))
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
     how = {"engine": config.engine, "workers": config.workers}
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, **how)
     around = surroundings_of(inputs, spellings, texts, work, discover)
     pieces = own_pieces(texts, around.ids, spellings)
-    codes = {code: i for i, code in enumerate(sorted({code for _, code, _ in rows}))}
-    numbers = {concept: i for i, concept in enumerate(sorted({concept for _, _, concept in rows}))}
-    languages, concepts = [codes[c] for _, c, _ in rows], [numbers[concept] for _, _, concept in rows]
+    codes = {code: i for i, code in enumerate(sorted({code for _, code, _ in lexicon}))}
+    numbers = {concept: i for i, concept in enumerate(sorted({concept for _, _, concept in lexicon}))}
+    languages, concepts = [codes[c] for _, c, _ in lexicon], [numbers[concept] for _, _, concept in lexicon]
     tokens = sum(inputs.table("token_shards")["tokens"].to_pylist())
     index = {word: i for i, word in enumerate(spellings)}
-    words = [index[word, code] for word, code, _ in rows]
+    words = [index[word, code] for word, code, _ in lexicon]
     draws = rarefied(around, spellings, tokens, config)
     passes = []
     with work.progress(len(draws), "draws", "graph") as progress:
@@ -284,6 +286,21 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
         "strength": median("strength"),
         "q_value": q_value,
         "languages": [named[row].tolist() for row in spoken],
-        "neighbours": pa.array([[] for _ in keep], pa.list_(pa.int32())),
+        "neighbours": pa.array(strongest(around, keep, config), pa.list_(pa.int32())),
     }
     return {"pivot_set": pa.table(table).take(order)}
+
+
+def strongest(around: Surroundings, tokens: np.ndarray, config: GraphConfig) -> list[list[int]]:
+    """The strongest neighbours of each token, best first, in the documents at hand: all that hold a word, or its draw.
+
+    Stop tokens and byte fragments are not among them, as they are in no surroundings.
+    """
+    if not config.top_neighbours:
+        return [[] for _ in tokens]
+    documents = neighbours.Documents(around.starts, around.tokens, around.ids, np.zeros(0, np.int32), 0)
+    number = np.zeros(len(around.frequency), np.int32)
+    number[around.ids] = np.arange(len(around.ids))
+    threads = config.workers or len(os.sched_getaffinity(0))
+    found = neighbours.rows(documents, number[tokens], 1, 1, config.top_neighbours, threads).neighbours
+    return [around.ids[row[row >= 0]].tolist() for row in found]

@@ -224,9 +224,10 @@ def pivot_sets(config: GraphConfig) -> Callable[[GraphConfig, Inputs, Work], dic
             f"[graph] sample_tokens = {config.sample_tokens}, samples = {config.samples}, least_share = "
             f"{config.least_share}: expected at least 1 token and 1 draw, and a share above 0 and of at most 1"
         )
-    if config.min_ratio < 0 or config.stability_draws < 0:
+    if min(config.min_ratio, config.stability_draws, config.top_neighbours) < 0:
         raise InputError(
-            f"[graph] min_ratio = {config.min_ratio}, stability_draws = {config.stability_draws}: expected at least 0"
+            f"[graph] min_ratio = {config.min_ratio}, stability_draws = {config.stability_draws}, top_neighbours = "
+            f"{config.top_neighbours}: expected at least 0"
         )
     return bridge_set if config.criterion.startswith("bridge-") else degree_set
 

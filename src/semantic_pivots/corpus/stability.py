@@ -7,6 +7,7 @@ smaller is not part of the larger by accident of order.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable
@@ -76,6 +77,7 @@ def stability(
     A sample too small for any pivot counts as an empty set, with overlap 0.
     """
     rows: list[dict[str, object]] = []
+    config = dataclasses.replace(config, top_neighbours=0)  # of samples the tokens alone are compared
     full = set(whole["token"].to_pylist())
     if not config.stability_draws:
         return pa.Table.from_pylist(rows, schema=SCHEMAS["pivot_stability"])
