@@ -30,6 +30,19 @@ def test_the_corpus_commands_start_without_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("benchmark", "build", "a/items.parquet"), ("corpus", "make", "a/corpus", "--path", "corpus.txt")],
+)
+def test_a_place_that_cannot_be_written_to_is_one_line(arguments, tmp_path):
+    (tmp_path / "a").write_text("a file, not a folder")
+    (tmp_path / "corpus.txt").write_text("text")
+    ended = pivots(*(tmp_path / a if "." in a or "/" in a else a for a in arguments))
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith(f"error: {tmp_path}/a")
+    assert "Traceback" not in ended.stderr
+
+
 def test_status_tells_every_stage(tmp_path):
     ended = pivots("status", DEMO, "--runs", tmp_path)
     assert ended.returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -30,6 +31,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+# A file where a folder is wanted, or the other way round; no right to write; no room.
+_UNWRITABLE = (
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG),
 )
 StudyFile = Annotated[Path, typer.Argument(help="study file (TOML), such as studies/demo.toml", show_default=False)]
 Runs = Annotated[Path, typer.Option(help="folder that holds the results of studies")]
@@ -181,6 +188,11 @@ def main() -> None:
         app(standalone_mode=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or not error.filename:
+            raise
+        print(f"error: {error.filename}: {error.strerror}; name another place to write to", file=sys.stderr)
         raise SystemExit(2) from None
 
 

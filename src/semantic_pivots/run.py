@@ -226,7 +226,12 @@ class Work:
     def warn(self, text: str) -> None:
         """Tell the user now and keep the warning in the manifest."""
         self.warnings.append(text)
-        print(f"  warning: {text}", file=sys.stderr, flush=True)
+        warn(text)
+
+
+def warn(text: str) -> None:
+    """Tell the user, who may want to stop; what a run should remember goes through `Work.warn`."""
+    print(f"  warning: {text}", file=sys.stderr, flush=True)
 
 
 def peak_memory_bytes() -> int:

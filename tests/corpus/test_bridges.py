@@ -108,4 +108,5 @@ def test_strongest_neighbours_are_met_in_most_documents(documents, top):
     for token, found in zip(tokens.tolist(), strongest(around, tokens, GraphConfig(top_neighbours=top)), strict=True):
         beside = [other for d in documents if token in d for other in d if other != token]
         times = sorted((beside.count(other) for other in set(beside)), reverse=True)
-        assert len(found) == len(set(found)) and [beside.count(other) for other in found] == times[:top]
+        assert len(found) == len(set(found))
+        assert [beside.count(other) for other in found] == times[:top]

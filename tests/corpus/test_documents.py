@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +45,8 @@ WRITERS: dict[str, Callable[[Path, list[dict]], object]] = {
     "x.jsonl": lambda path, rows: path.write_bytes(_lines(rows)),
     "x.json.gz": lambda path, rows: path.write_bytes(gzip.compress(_lines(rows))),
     "x.jsonl.zst": lambda path, rows: path.write_bytes(zstandard.compress(_lines(rows))),
+    "x.ndjson.bz2": lambda path, rows: path.write_bytes(bz2.compress(_lines(rows))),
+    "X.JSONL.XZ": lambda path, rows: path.write_bytes(lzma.compress(_lines(rows))),
     "x.parquet": _parquet,
     "x.arrow": _arrow,
 }
@@ -63,11 +67,14 @@ def test_every_format_gives_back_what_was_written(name, rows, tmp_path):
     assert skipped == Skipped(read=len(rows))
 
 
-@pytest.mark.parametrize("suffix", ["gz", "zst"])
+COMPRESS = {"gz": gzip.compress, "zst": zstandard.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, data=st.data())
 def test_a_cut_file_is_an_error_wherever_it_is_cut(suffix, rows, data, tmp_path):
-    packed = (gzip.compress if suffix == "gz" else zstandard.compress)(_lines(rows))
+    packed = COMPRESS[suffix](_lines(rows))
     cut = data.draw(st.integers(1, len(packed) - 1))
     path = tmp_path / f"x.jsonl.{suffix}"
     path.write_bytes(packed[:cut])
@@ -173,6 +180,15 @@ def test_nothing_to_read_is_told(make, message, tmp_path):
     make(tmp_path)
     with pytest.raises(InputError, match=message):
         readers.list_files(str(tmp_path))
+
+
+def test_files_of_other_kinds_are_told(tmp_path):
+    for name in ("a.TXT", "b.md.bz2", "c.pdf", "d.parquet.gz", ".hidden"):
+        (tmp_path / name).write_bytes(b"x")
+    told = []
+    files = readers.list_files(str(tmp_path), told.append)
+    assert [Path(path).name for path, _ in files] == ["a.TXT", "b.md.bz2"]
+    assert told == [f"corpus {tmp_path}: 2 of 4 files are left out, of a kind that holds no documents, such as c.pdf"]
 
 
 def test_other_errors_name_the_file_and_what_is_expected(tmp_path):

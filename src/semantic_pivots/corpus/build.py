@@ -86,7 +86,7 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
 def _jobs(config: CorpusConfig, work: Work) -> Iterator[_Job]:
     cache = cache_folder(config.cache)
     if config.path:
-        found = readers.list_files(config.path)
+        found = readers.list_files(config.path, work.warn)
         readers.check_columns(found, readers.column_map(config.columns))
         for index, files in enumerate(_runs(found, config.shard_bytes)):
             yield _Job(f"files-{index:05d}", None, files, config, cache, work.out)

@@ -137,7 +137,7 @@ def text_batches(path: str, text_column: str = "text", skipped: readers.Skipped 
         InputError: the file cannot be read, has no such column, or too many of its lines give no document.
     """
     skipped = readers.Skipped() if skipped is None else skipped
-    if path.endswith(".parquet") and "://" not in path and _holds_strings(path, text_column):
+    if readers.kind(path)[0] == "parquet" and "://" not in path and _holds_strings(path, text_column):
         try:
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(_BATCH_DOCUMENTS, columns=[text_column]):

@@ -1,4 +1,4 @@
-"""Documents from files: Parquet, JSONL (plain, gz, zst), Dolma and Hugging Face dataset folders, text folders.
+"""Documents from files: Parquet, JSONL (plain or compressed), Dolma and Hugging Face dataset folders, text folders.
 
 A document is an id, a text, a language and a source. What cannot be read is counted by reason with its file and first
 line, never silently dropped. Addresses such as s3:// and hf:// go through fsspec, whose drivers the user installs.
@@ -6,26 +6,28 @@ line, never silently dropped. Addresses such as s3:// and hf:// go through fsspe
 
 from __future__ import annotations
 
+import bz2
 import collections
 import gzip
 import hashlib
 import io
 import itertools
+import lzma
 import os
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from semantic_pivots.corpus.identify import language_code
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import files_under
+from semantic_pivots.run import files_under, warn
 
-SUFFIXES = (
-    *(".parquet", ".arrow", ".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst", ".json.zst"),
-    *(".txt", ".txt.gz", ".txt.zst", ".md"),
-)
+_KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+_KINDS |= {".txt": "text", ".md": "text"}
+_COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
+_EXPECTED = f"{', '.join(_KINDS)}; the lines and texts also with {', '.join(_COMPRESSIONS)} behind it"
 # Files of Hugging Face dataset folders that describe documents and hold none.
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "README.md"}
 # Names of each role's column that are tried in turn where the user names none.
@@ -88,11 +90,20 @@ def content_id(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def list_files(path: str) -> list[tuple[str, int]]:
+def kind(path: str) -> tuple[str, str]:
+    """What a file's name says, in capitals or not: parquet, arrow, jsonl, text or nothing; and its compression."""
+    stem, last = os.path.splitext(path.lower())
+    if last not in _COMPRESSIONS:
+        return _KINDS.get(last, ""), ""
+    inner = _KINDS.get(os.path.splitext(stem)[1], "")
+    return (inner, last) if inner in ("jsonl", "text") else ("", last)
+
+
+def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str, int]]:
     """The document files of a file, folder or address with their sizes in bytes, sorted.
 
-    Left out are hidden files, the `attributes` beside the `documents` of a Dolma folder, and the descriptions of a
-    Hugging Face dataset.
+    Left out are hidden files, the `attributes` beside the `documents` of a Dolma folder, the descriptions of a
+    Hugging Face dataset, and files of other kinds; of these `tell` is told.
 
     Raises:
         InputError: nothing is there, or no file in it has a known suffix.
@@ -113,16 +124,21 @@ def list_files(path: str) -> list[tuple[str, int]]:
         raise InputError(f"corpus {path}: no such file or folder, or an empty one; expected documents to read")
     inner = {name: PurePosixPath(name[len(root) :].lstrip("/")).parts for name in found}
     dolma = any("documents" in parts[:-1] for parts in inner.values())
-    files = sorted(
+    meant = sorted(
         name
         for name, parts in inner.items()
-        if name.endswith(SUFFIXES)
-        and not any(part.startswith(".") for part in parts)
+        if not any(part.startswith(".") for part in parts)
         and not (dolma and "attributes" in parts[:-1])
         and parts[-1] not in _DESCRIPTIONS
     )
+    files = [name for name in meant if kind(name)[0]]
     if not files:
-        raise InputError(f"corpus {path}: none of its {len(found)} files holds documents ({', '.join(SUFFIXES)})")
+        raise InputError(f"corpus {path}: none of its {len(found)} files holds documents ({_EXPECTED})")
+    if others := [name for name in meant if not kind(name)[0]]:
+        tell(
+            f"corpus {path}: {len(others)} of {len(meant)} files are left out, of a kind that holds no documents, such "
+            f"as {inner[others[0]][-1]}"
+        )
     return [(prefix + name, found[name]) for name in files]
 
 
@@ -154,19 +170,20 @@ def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Docum
         InputError: the file is missing, truncated, of an unknown kind, or lacks a text column.
     """
     try:
-        if path.endswith(".parquet"):
-            yield from _read_parquet(path, renames, skipped)
-        elif path.endswith(".arrow"):
-            yield from _read_arrow(path, renames, skipped)
-        elif path.endswith((".txt", ".txt.gz", ".txt.zst", ".md")):
-            yield from _read_text(path, skipped)
-        elif path.endswith(SUFFIXES):
-            yield from _read_jsonl(path, renames, skipped)
-        else:
-            raise InputError(f"corpus {path}: unknown kind of file; expected one of {', '.join(SUFFIXES)}")
+        match kind(path)[0]:
+            case "parquet":
+                yield from _read_parquet(path, renames, skipped)
+            case "arrow":
+                yield from _read_arrow(path, renames, skipped)
+            case "text":
+                yield from _read_text(path, skipped)
+            case "jsonl":
+                yield from _read_jsonl(path, renames, skipped)
+            case _:
+                raise InputError(f"corpus {path}: unknown kind of file; expected one of {_EXPECTED}")
     except FileNotFoundError:
         raise InputError(f"corpus {path}: no such file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise InputError(
             f"corpus {path}: truncated or damaged compression: {first_line(error)}; fetch it again"
         ) from error
@@ -196,10 +213,15 @@ def _open(path: str) -> Any:
     """The bytes of a file, decompressed by its suffix."""
     filesystem, root, _ = _filesystem(path)
     stream = filesystem.open(root, "rb")
-    if path.endswith(".gz"):
-        return gzip.open(stream)
-    if path.endswith(".zst"):
-        return io.BufferedReader(_WholeFrames(stream, path), 1 << 20)
+    match kind(path)[1]:
+        case ".gz":
+            return gzip.open(stream)
+        case ".bz2":
+            return bz2.open(stream)
+        case ".xz":
+            return lzma.open(stream)
+        case ".zst":
+            return io.BufferedReader(_WholeFrames(stream, path), 1 << 20)
     return stream
 
 

@@ -1,6 +1,6 @@
 """What a worker of the pool finds loaded: the server that workers are forked from imports this module once.
 
-Numba's first call of a compiled function takes it half a second, and the tables of all characters a fifth of one; without
+Numba's first call of a compiled function takes half a second, and the tables of all characters a fifth of one; without
 this, every worker of every stage would spend both.
 """
 
