@@ -143,7 +143,7 @@ def test_a_document_without_id_has_the_hash_of_its_text(tmp_path):
     assert expected == "b6dbd3cc1ff190f43ccd441390eeba60"  # the same on every machine and in every version
 
 
-def test_dolma_and_hugging_face_folders(tmp_path):
+def test_folders_of_dolma_hugging_face_and_our_own(tmp_path):
     dolma = tmp_path / "dolma"
     for name in ("documents/books/0.json.gz", "attributes/quality/books/0.json.gz", "documents/.hidden/1.json.gz"):
         (dolma / name).parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +151,11 @@ def test_dolma_and_hugging_face_folders(tmp_path):
     assert [name.removeprefix(str(tmp_path)) for name, _ in readers.list_files(str(dolma))] == [
         "/dolma/documents/books/0.json.gz"
     ]
+    made = tmp_path / "made"  # by `pivots corpus make`
+    for name in ("shards/a-000.parquet", "shards.parquet", "skipped.parquet", "manifest.json"):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_bytes(b"")
+    assert [Path(name).name for name, _ in readers.list_files(str(made), pytest.fail)] == ["a-000.parquet"]
     folder = tmp_path / "hub"
     (folder / "data").mkdir(parents=True)
     for name in ("dataset_info.json", "state.json", "README.md"):

@@ -103,7 +103,8 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
     """The document files of a file, folder or address with their sizes in bytes, sorted.
 
     Left out are hidden files, the `attributes` beside the `documents` of a Dolma folder, the descriptions of a
-    Hugging Face dataset, and files of other kinds; of these `tell` is told.
+    Hugging Face dataset, what `pivots corpus make` wrote beside its shards, and files of other kinds; of these `tell`
+    is told.
 
     Raises:
         InputError: nothing is there, or no file in it has a known suffix.
@@ -124,11 +125,13 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
         raise InputError(f"corpus {path}: no such file or folder, or an empty one; expected documents to read")
     inner = {name: PurePosixPath(name[len(root) :].lstrip("/")).parts for name in found}
     dolma = any("documents" in parts[:-1] for parts in inner.values())
+    own = ("shards.parquet",) in inner.values()
     meant = sorted(
         name
         for name, parts in inner.items()
         if not any(part.startswith(".") for part in parts)
         and not (dolma and "attributes" in parts[:-1])
+        and not (own and parts[0] != "shards")
         and parts[-1] not in _DESCRIPTIONS
     )
     files = [name for name in meant if kind(name)[0]]
