@@ -168,7 +168,7 @@ def test_the_same_bytes_on_another_engine(
         ("graph", {"--documents": -1}, "at least 1 document"),
         ("graph", {"--false-discovery-rate": 2.0}, "a rate above 0 and of at most 1"),
         ("graph", {"--min-ratio": -1}, "min_ratio = -1.0"),
-        ("graph", {"--stability-draws": -1}, "stability_draws = -1: expected at least 0"),
+        ("graph", {"--stability-draws": -1}, "stability_draws = -1, top_neighbours = 20: expected at least 0"),
         ("graph", {"--corpus": "nowhere"}, "no such file or folder"),
         ("select", {"--pivots": "tokens"}, "no pivot_set.parquet"),
         ("select", {"--selection": "pivot-rch"}, "did you mean 'pivot-rich'"),
