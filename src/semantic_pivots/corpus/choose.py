@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numba
 import numpy as np
 
-from semantic_pivots.corpus.discover import shuffled
+from semantic_pivots.corpus.draws import shuffled
 
 _FEW = 1 << 16
 """Documents that are rather sorted than counted again."""

@@ -1,22 +1,18 @@
 """Semantic pivots of a pair: tokens that surround both of its words more than they surround anything (METHOD §5).
 
-`default`: distinct documents that contain the word itself. A token's surplus is the share of them that hold it less its
-share of all documents; a pair's value is the smaller of its two surpluses, and PMI, NPMI and the log-likelihood ratio
-rank the same counts. Pieces of the two words, byte fragments, tokens without a letter and stop tokens (in more than a
-tenth of the documents of any one language) never are pivots.
+`default`: distinct documents that contain the word itself (`draws`). A token's surplus is the share of them that hold
+it less its share of all documents; a pair's value is the smaller of its two surpluses, and PMI, NPMI and the
+log-likelihood ratio rank the same counts. Pieces of the two words, byte fragments, tokens without a letter and stop
+tokens (in more than a tenth of the documents of any one language) never are pivots.
 
 `paper`: the published sampling. Documents that hold any one sub-token of the word, drawn with replacement (so that a
 rare word's documents repeat), less as many random documents; the smaller surplus ranks, and no token is left out. What
 the authors dropped by judged relation to the pair is not published; `related` is the filter offered in its place.
-
-The documents of a default draw are those with the smallest hash of (seed, word, document id), so a draw depends neither
-on the shards nor on their order.
 """
 
 from __future__ import annotations
 
 import collections
-import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,10 +25,10 @@ import pyarrow.parquet as pq
 from semantic_pivots import words
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.count import Word, benchmark_words, corpus_shards
+from semantic_pivots.corpus.draws import Draws, compiled, hits_of_shard
 from semantic_pivots.corpus.engines import run_shards
-from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.related import related
-from semantic_pivots.corpus.tally import only, renumber, tally
+from semantic_pivots.corpus.tally import renumber, tally
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
@@ -57,44 +53,6 @@ def token_texts(tokenizer_file: Path) -> list[str]:
     alone = tokenizer.decode(anchor, skip_special_tokens=False)
     texts = tokenizer.decode_batch([[*anchor, token] for token in range(size)], skip_special_tokens=False)
     return ["\ufffd" if i in special else text.removeprefix(alone) for i, text in enumerate(texts)]
-
-
-@functools.lru_cache(maxsize=1)
-def _compiled(spellings: tuple[Word, ...]) -> Words:
-    """The words of a worker's shards, compiled once."""
-    return Words.compile(spellings)
-
-
-def _hits_of_shard(path: Path, spellings: tuple[Word, ...]) -> pa.Table:
-    """Each document's row and identity with each pattern it contains."""
-    table = pq.read_table(path, columns=["id", "text"])
-    starts, hits = find(_compiled(spellings), *buffers(table["text"]))
-    rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int64), np.diff(starts))
-    return pa.table({"row": rows, "pattern": hits, "key": hash_of(table["id"])[rows]})
-
-
-def hash_of(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """(ids,) uint64: a hash of each id, the same on every machine."""
-    return _hash_of(*buffers(ids))
-
-
-@numba.njit(cache=True)
-def _hash_of(data, offsets):  # pragma: no cover - compiled; FNV-1a
-    keys = np.empty(len(offsets) - 1, np.uint64)
-    for i in range(len(keys)):
-        key = np.uint64(0xCBF29CE484222325)
-        for k in range(offsets[i], offsets[i + 1]):
-            key = (key ^ np.uint64(data[k])) * np.uint64(0x100000001B3)
-        keys[i] = key
-    return keys
-
-
-def shuffled(keys: np.ndarray, seed: int) -> np.ndarray:
-    """Keys in an order of their own for every seed (the finaliser of splitmix64)."""
-    mixed = keys ^ np.uint64(seed % 2**64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 @numba.njit(cache=True)
@@ -155,25 +113,26 @@ class Surroundings:
     def __init__(
         self,
         starts: np.ndarray,
+        ids: np.ndarray,
         tokens: np.ndarray,
         draws: dict[Word, np.ndarray],
         frequency: np.ndarray,
         documents: int,
         held: dict[Word, int],
     ):
-        """Number the tokens anew, for counting.
+        """Keep what is given, and room for counting.
 
         Args:
             starts: (n + 1,) int64; document i holds the distinct tokens[starts[i]:starts[i + 1]].
-            tokens: vocabulary ids of all that can be a pivot.
+            ids: int32 vocabulary ids of the tokens that can be pivots, by number, the most frequent first.
+            tokens: uint16 or uint32 numbers.
             draws: the documents of each word, as indices below n.
             frequency: (size,) int64 documents that hold each vocabulary id, of the background.
             documents: background documents.
             held: documents from which those of each word were drawn.
         """
         self.draws, self.frequency, self.documents, self.held = draws, frequency, documents, held
-        self.starts = starts
-        self.ids, self.tokens = renumber(tokens, len(frequency))
+        self.starts, self.ids, self.tokens = starts, ids, tokens
         most = max((len(drawn) for drawn in draws.values()), default=0)
         # as small as they can be: their cost is cache misses
         self._counts = np.zeros(len(self.ids), np.uint16 if most < 2**16 else np.uint32)
@@ -283,21 +242,43 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
 def surroundings_of(
     inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig
 ) -> Surroundings:
-    """Distinct documents that contain the word, against the whole corpus; one pass, keeping drawn documents only."""
+    """Distinct documents that contain the word, against the whole corpus.
+
+    Two passes over the tokens: which of them can be pivots, and those of the drawn documents, so that nothing else is
+    ever held.
+    """
     draws, held_by = _default_draws(inputs, spellings, work, config)
-    size, documents, base = len(texts), 0, 0
     is_drawn = np.zeros(sum(inputs.table("shards")["documents"].to_pylist()), bool)
     for drawn in draws.values():
         is_drawn[drawn] = True
+    frequency, can, most = _background(inputs, texts, is_drawn)
+    ids = np.argsort(-frequency, kind="stable").astype(np.int32)
+    ids = ids[can[ids]]
+    number = np.full(len(texts), -1, np.int32)
+    number[ids] = np.arange(len(ids))
+    tokens = np.empty(most, np.uint16 if len(ids) <= 2**16 else np.uint32)  # what is not filled takes no memory
+    lengths, filled, base = [np.zeros(1, np.int64)], 0, 0
+    for begins, kept, _ in distinct_shards(inputs, len(texts)):
+        of_shard = is_drawn[base : base + len(begins) - 1]
+        base += len(of_shard)
+        lengths.append(_take(begins, kept, of_shard, number, tokens[filled:]))
+        filled += int(lengths[-1].sum())
+    place = np.cumsum(is_drawn) - 1
+    placed = {word: place[drawn] for word, drawn in draws.items()}
+    starts = np.cumsum(np.concatenate(lengths))
+    return Surroundings(starts, ids, tokens[:filled], placed, frequency, len(is_drawn), held_by)
+
+
+def _background(inputs: Inputs, texts: list[str], is_drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Documents that hold each token, (size,) int64; which can be pivots, bool; how many tokens the drawn ones hold."""
+    size, base, most = len(texts), 0, 0
+    frequency = np.zeros(size, np.int64)
     by_language: dict[str, np.ndarray] = {}
     totals: collections.Counter[str] = collections.Counter()
-    kept_lengths, tokens, frequency = [np.zeros(1, np.int64)], [], np.zeros(size, np.int64)
     for (_, path), (begins, kept, counted) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
         lengths = np.diff(begins)
-        base, documents = documents, documents + len(lengths)
-        drawn = is_drawn[base:documents]
-        kept_lengths.append(lengths[drawn])
-        tokens.append(kept[np.repeat(drawn, lengths)])
+        most += int(lengths[is_drawn[base : base + len(lengths)]].sum())
+        base += len(lengths)
         frequency += counted
         languages = pq.read_table(path, columns=["language"])["language"].to_numpy().astype(str)
         for code, n in zip(*np.unique(languages, return_counts=True), strict=True):
@@ -305,15 +286,43 @@ def surroundings_of(
             by_language.setdefault(code, np.zeros(size, np.int64))
             by_language[code] += np.bincount(held, minlength=size)
             totals[code] += int(n)
-    can = eligible(texts, frequency, documents)
+    can = eligible(texts, frequency, len(is_drawn))
     for code, count in by_language.items():
         # Shares within a language: a stop word of one language among four is in few documents of the whole corpus.
         if totals[code] >= _FEWEST_OF_LANGUAGE:
             can &= count <= _STOP_SHARE * totals[code]
-    place = np.cumsum(is_drawn) - 1
-    placed = {word: place[drawn] for word, drawn in draws.items()}
-    starts = np.cumsum(np.concatenate(kept_lengths))
-    return Surroundings(*only(starts, np.concatenate(tokens), can), placed, frequency, documents, held_by)
+    return frequency, can, most
+
+
+@numba.njit(cache=True)
+def _take(begins, tokens, drawn, number, out):  # pragma: no cover - compiled
+    """Put the numbers of the drawn documents' tokens, those that have one, into `out`; how many each document has."""
+    lengths, n = np.zeros(drawn.sum(), np.int64), 0
+    document = 0
+    for row in range(len(drawn)):
+        if drawn[row]:
+            before = n
+            for i in range(begins[row], begins[row + 1]):
+                if number[tokens[i]] >= 0:
+                    out[n] = number[tokens[i]]
+                    n += 1
+            lengths[document] = n - before
+            document += 1
+    return lengths
+
+
+def _default_draws(
+    inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig
+) -> tuple[dict[Word, np.ndarray], dict[Word, int]]:
+    """Up to `documents` distinct documents (numbered through all shards) that contain each word, and how many do."""
+    tasks = [(name, hits_of_shard, (path,)) for name, path in corpus_shards(inputs)]
+    parts = run_shards(tasks, work, config.workers, "discover", config.engine, shared=(tuple(spellings),))
+    seeds = [seed_of("discover", config.seed, *word) for word in spellings]
+    draws, base = Draws(compiled(tuple(spellings)).pattern_of, seeds, config.documents), 0
+    for size, part in zip(inputs.table("shards")["documents"].to_pylist(), parts, strict=True):
+        draws.add(part["row"].to_numpy() + base, part["pattern"].to_numpy(), part["key"].to_numpy())
+        base += size
+    return dict(zip(spellings, draws.drawn(), strict=True)), dict(zip(spellings, draws.held.tolist(), strict=True))
 
 
 def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig) -> Surroundings:
@@ -325,49 +334,7 @@ def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, 
     drawn = generator.integers(0, len(starts) - 1, config.documents)
     background = np.concatenate([tokens[starts[d] : starts[d + 1]] for d in drawn])
     frequency, held = np.bincount(background, minlength=len(texts)), {w: len(drawn) for w, drawn in draws.items()}
-    return Surroundings(starts, tokens, draws, frequency, config.documents, held)
-
-
-def _default_draws(
-    inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig
-) -> tuple[dict[Word, np.ndarray], dict[Word, int]]:
-    """Up to `documents` distinct documents (numbered through all shards) that contain each word, and how many do."""
-    tasks = [(name, _hits_of_shard, (path,)) for name, path in corpus_shards(inputs)]
-    rows, patterns, keys, base = [], [], [], 0
-    sizes = inputs.table("shards")["documents"].to_pylist()
-    parts = run_shards(tasks, work, config.workers, "discover", config.engine, shared=(tuple(spellings),))
-    for size, part in zip(sizes, parts, strict=True):
-        rows.append(part["row"].to_numpy() + base)
-        patterns.append(part["pattern"].to_numpy())
-        keys.append(part["key"].to_numpy())
-        base += size
-    row, pattern, key = map(np.concatenate, (rows, patterns, keys))
-    pattern_of = _compiled(tuple(spellings)).pattern_of
-    order, edges = _by_pattern(pattern, int(pattern_of.max(initial=-1)) + 1)
-    draws, held = {}, {}
-    for word, p in zip(spellings, pattern_of, strict=True):
-        inside = order[edges[p] : edges[p + 1]] if p >= 0 else order[:0]
-        held[word] = len(inside)
-        if len(inside) > config.documents:
-            priority = shuffled(key[inside], seed_of("discover", config.seed, *word))
-            inside = np.sort(inside[np.argsort(priority, kind="stable")[: config.documents]])
-        draws[word] = row[inside]
-    return draws, held
-
-
-@numba.njit(cache=True)
-def _by_pattern(patterns, count):  # pragma: no cover - compiled; a counting sort
-    """The order of the hits by pattern, and where each of `count` patterns begins in it, (count + 1,) int64."""
-    edges = np.zeros(count + 1, np.int64)
-    for p in patterns:
-        edges[p + 1] += 1
-    for p in range(count):
-        edges[p + 1] += edges[p]
-    filled, order = edges[:-1].copy(), np.empty(len(patterns), np.int64)
-    for i in range(len(patterns)):
-        order[filled[patterns[i]]] = i
-        filled[patterns[i]] += 1
-    return order, edges
+    return Surroundings(starts, *renumber(tokens, len(texts)), draws, frequency, config.documents, held)
 
 
 def _own_tokens(tokenizer_file: Path, spellings: list[Word]) -> dict[Word, np.ndarray]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
 from semantic_pivots.corpus.choose import choose_by_group, gumbel
-from semantic_pivots.corpus.discover import hash_of, shuffled
+from semantic_pivots.corpus.draws import hash_of, shuffled
 from semantic_pivots.corpus.scores import document_scores
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots.config import GraphConfig
-from semantic_pivots.corpus.discover import hash_of, shuffled
+from semantic_pivots.corpus.draws import hash_of, shuffled
 from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work

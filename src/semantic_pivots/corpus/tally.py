@@ -46,18 +46,6 @@ def frequencies(tokens, size):  # pragma: no cover - compiled; np.bincount would
     return counts
 
 
-@numba.njit(cache=True)
-def only(starts, tokens, can):  # pragma: no cover - compiled
-    """Documents without the tokens that cannot, (size,) bool: starts anew, and tokens, moved together in place."""
-    begins, m = np.zeros(len(starts), np.int64), 0
-    for document in range(len(starts) - 1):
-        for i in range(starts[document], starts[document + 1]):
-            tokens[m] = tokens[i]
-            m += can[tokens[i]]
-        begins[document + 1] = m
-    return begins, tokens[:m]
-
-
 @intrinsic
 def _fetch(context: Any, array: Any, index: Any) -> Any:  # pragma: no cover - compiled
     """Bring the cache line of array[index] near; nothing happens where that is not possible."""
