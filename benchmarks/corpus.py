@@ -94,9 +94,9 @@ def counting(inputs: Inputs) -> None:
     count_shard(str(paths[0]), "text", tuple(words), tuple(pairs))  # compiles, or loads what an earlier run compiled
     several = paths * -(-BYTES_ASKED // size)
     read = size * len(several) / len(paths)
-    own, (_, of_word, of_pair) = timed(lambda: chain(several, words, pairs), 3)  # type: ignore[misc]
+    own, (_, of_word, of_pair) = timed(lambda: chain(several, words, pairs), 3)
     decode, _ = timed(lambda: [pq.read_table(path, columns=["text"]) for path in several], 3)
-    other, (their_word, their_pair) = timed(lambda: chain_ahocorasick(paths, words, pairs))  # type: ignore[misc]
+    other, (their_word, their_pair) = timed(lambda: chain_ahocorasick(paths, words, pairs))
     other *= len(several) / len(paths)
     times = len(several) // len(paths)
     emit("count.text", round(read / 1e6), "MB", 200, read >= BYTES_ASKED)

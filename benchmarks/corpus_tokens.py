@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numba
 import numpy as np
 import pyarrow as pa
 
@@ -20,7 +21,6 @@ from semantic_pivots.corpus import discover, neighbours, scores
 from semantic_pivots.corpus.choose import choose
 from semantic_pivots.corpus.count import corpus_shards
 from semantic_pivots.corpus.graph import load_documents
-from semantic_pivots.corpus.tally import only
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.run import Inputs, Work
 
@@ -50,7 +50,7 @@ def published_on(inputs: Inputs, words: list, config: DiscoverConfig) -> tuple[f
         base += len(shard)
     documents = [[tokens[d] for d in draws[word].tolist()] for word in words]
     seconds, counts = timed(lambda: [published_counting(of_word) for of_word in documents])
-    return seconds, counts[-1]  # type: ignore[index]
+    return seconds, counts[-1]
 
 
 def token_columns(inputs: Inputs) -> list[Path]:
@@ -105,12 +105,24 @@ def discovery(inputs: Inputs) -> None:
     emit("discover.per_terabyte", round(TERABYTE / (size / gathered) / 3600, 2), "core-hours, and the counting once")
 
 
+@numba.njit(cache=True)
+def _below(starts, tokens, size):  # pragma: no cover - compiled
+    """Documents without the tokens from `size` on: starts anew, and tokens, moved together in place."""
+    begins, m = np.zeros(len(starts), np.int64), 0
+    for document in range(len(starts) - 1):
+        for i in range(starts[document], starts[document + 1]):
+            tokens[m] = tokens[i]
+            m += tokens[i] < size
+        begins[document + 1] = m
+    return begins, tokens[:m]
+
+
 def frequent_documents(inputs: Inputs) -> neighbours.Documents:
     """The corpus as documents of its 50,000 most frequent tokens."""
     texts = discover.token_texts(inputs.folder("tokens") / "tokenizer.json")
     documents, _ = load_documents(inputs, len(texts))
     size = min(VOCABULARY, len(documents.ids))
-    starts, tokens = only(documents.starts, documents.tokens, np.arange(len(documents.ids)) < VOCABULARY)
+    starts, tokens = _below(documents.starts, documents.tokens, VOCABULARY)
     tokens = tokens.astype(np.uint16)  # as they are where the vocabulary is of this size
     return neighbours.Documents(starts, tokens, documents.ids[:size], documents.group, documents.groups)
 

@@ -139,7 +139,7 @@ def _nnterp(model: Any, tokenizer: Any, texts: list[str], slices: list[slice]) -
 
     def read() -> None:
         for part in slices:
-            logit_lens(standard, texts[part]).topk(TOP, dim=-1)
+            logit_lens(standard, texts[part]).topk(TOP, dim=-1)  # type: ignore[union-attr]
 
     return read
 

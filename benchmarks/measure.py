@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import gc
+import math
 import pickle
 import random
 import re
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numba
 import numpy as np
@@ -23,6 +25,7 @@ from semantic_pivots.corpus.match import buffers
 from semantic_pivots.words import is_joining, normalise
 
 TERABYTE = 1e12
+Result = TypeVar("Result")
 
 
 def text_bytes(paths: list[Path]) -> int:
@@ -45,14 +48,16 @@ def frequent_words(paths: list[Path], n_words: int, n_pairs: int, seed: int = 0)
     return words, sorted(pairs)[:n_pairs]  # type: ignore[return-value]
 
 
-def timed(function: Callable[[], object], repeats: int = 1) -> tuple[float, object]:
+def timed(function: Callable[[], Result], repeats: int = 1) -> tuple[float, Result]:
     """Least seconds of the repeats, and the last result."""
-    seconds, made = [], None
-    for _ in range(repeats):
+    least = math.inf
+    while True:
         begun = time.perf_counter()
         made = function()
-        seconds.append(time.perf_counter() - begun)
-    return min(seconds), made
+        least = min(least, time.perf_counter() - begun)
+        repeats -= 1
+        if repeats < 1:
+            return least, made
 
 
 def peak_of(call: str, *arguments: object) -> tuple[float, str]:

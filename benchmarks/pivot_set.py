@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ SEEDS, DRAWS = range(1, 6), 3
 BARS = {("pivot set, recall", "planted pivots"): 0.9, ("pivot set, precision", "planted pivots"): 0.8}
 
 
-def planted(criteria: list[str]) -> None:
+def planted(criteria: Sequence[str]) -> None:
     """Precision and recall of each criterion where the pivots are known."""
     config = PlantedConfig()
     values: dict[tuple[str, str, str], list[float]] = {}
@@ -56,7 +57,7 @@ def planted(criteria: list[str]) -> None:
         emit(name, round(mean, 3), "share", bar, None if bar is None else mean >= bar)
 
 
-def stability(inputs: Inputs, criteria: list[str]) -> None:
+def stability(inputs: Inputs, criteria: Sequence[str]) -> None:
     """Overlaps of each criterion's sets on real text."""
     with tempfile.TemporaryDirectory() as scratch:
         lexicon = Path(scratch) / "lexicon"
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=Path, help="folder made by `pivots corpus tokens` from it")
     parser.add_argument("criteria", nargs="*", choices=[[], *CRITERIA], metavar="CRITERION", help="none: all")
     asked = parser.parse_args()
-    criteria = list(asked.criteria or CRITERIA)
+    criteria = asked.criteria or CRITERIA
     planted(criteria)
     stability(corpus.corpus(asked.corpus, asked.tokens), criteria)
 

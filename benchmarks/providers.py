@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -95,7 +96,8 @@ def main() -> None:
                 break
             missed = float((values[counted[other] > 0] == 0).mean())
             emit(f"{name}: zero where {other} is above", round(missed, 3), "share")
-            emit(f"{name}: rank correlation with {other}", round(float(spearmanr(values, counted[other])[0]), 3), "r")
+            found: Any = spearmanr(values, counted[other])
+            emit(f"{name}: rank correlation with {other}", round(float(found.statistic), 3), "r")
 
 
 if __name__ == "__main__":

@@ -94,7 +94,8 @@ def harness(model: Any, tokenizer: Any, prompts: list[str], answers: list[str], 
         warnings.simplefilter("ignore")
         # Gemma is trained with a start token, which the harness leaves out unless told
         started = bool(tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id)
-        backend = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch, add_bos_token=started)
+        make: Any = HFLM  # its arguments are made known by a decorator that hides them
+        backend = make(pretrained=model, tokenizer=tokenizer, batch_size=batch, add_bos_token=started)
     asked = [
         Instance("loglikelihood", {}, (p, a), number)
         for number, (p, a) in enumerate(zip(prompts, answers, strict=True))
