@@ -38,12 +38,24 @@ def _hash_of(data, offsets):  # pragma: no cover - compiled; FNV-1a
     return keys
 
 
-def shuffled(keys: np.ndarray, seed: int | np.ndarray) -> np.ndarray:
-    """Keys in an order of their own for every seed (splitmix64's finaliser); one seed, or uint64 ones, one each."""
-    mixed = keys ^ (seed if isinstance(seed, np.ndarray) else np.uint64(seed % 2**64))
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    return mixed ^ (mixed >> np.uint64(31))
+def shuffled(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Keys in an order of their own for every seed (the finaliser of splitmix64)."""
+    return _shuffled(keys, np.uint64(seed % 2**64))
+
+
+@numba.njit(cache=True)
+def _shuffled(keys, seed):  # pragma: no cover - compiled
+    places = np.empty(len(keys), np.uint64)
+    for i in range(len(keys)):
+        places[i] = _mixed(keys[i] ^ seed)
+    return places
+
+
+@numba.njit(cache=True)
+def _mixed(key):  # pragma: no cover - compiled
+    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return key ^ (key >> np.uint64(31))
 
 
 @functools.lru_cache(maxsize=1)
@@ -70,26 +82,27 @@ class Draws:
     """
 
     def __init__(self, pattern_of: np.ndarray, seeds: Sequence[int], size: int):
-        self.held = np.zeros(len(pattern_of), np.int64)
+        count = len(pattern_of)
+        self.held = np.zeros(count, np.int64)
         """(words,) documents met that contain each word"""
         self._size = size
         self._seeds = np.array([seed % 2**64 for seed in seeds], np.uint64)
-        self._bound = np.full(len(pattern_of), np.iinfo(np.uint64).max, np.uint64)
-        self._sharing = _sharing(pattern_of)
+        self._bound = np.full(count, np.iinfo(np.uint64).max, np.uint64)
+        # The words of each pattern are a chain: its first word, and of each word the next one; -1 ends it.
+        self._first = np.full(int(pattern_of.max(initial=-1)) + 1, -1, np.int32)
+        self._next = np.full(count, -1, np.int32)
+        for word in reversed(range(count)):
+            if (pattern := pattern_of[word]) >= 0:
+                self._next[word], self._first[pattern] = self._first[pattern], word
         self._waiting = [(np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(0, np.int64))]
         self._hits, self._room = 0, _ROOM
 
     def add(self, documents: np.ndarray, patterns: np.ndarray, keys: np.ndarray) -> None:
         """Take one shard's hits: numbers of documents (int64, ascending), patterns (int32), hashes of ids (uint64)."""
-        for word_of in self._sharing:
-            word = word_of[patterns]
-            met = np.flatnonzero(word >= 0)
-            word = word[met]
-            self.held += np.bincount(word, minlength=len(self.held))
-            place = shuffled(keys[met], self._seeds[word])
-            near = np.flatnonzero(place <= self._bound[word])
-            self._waiting.append((word[near], place[near], documents[met[near]]))
-            self._hits += len(near)
+        chains = self._first, self._next, self._seeds, self._bound
+        near = _near(documents, patterns, keys, *chains, self.held)
+        self._waiting.append(near)
+        self._hits += len(near[0])
         if self._hits > self._room:
             self._drop()
 
@@ -97,16 +110,7 @@ class Draws:
         """Keep of each word those with the smallest places; of equal ones those that came first."""
         word, place, document = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
         self._waiting.clear()
-        order, edges = _by_number(word, len(self.held))
-        kept = []
-        for i in range(len(self.held)):
-            own = order[edges[i] : edges[i + 1]]
-            if len(own) > self._size:
-                own = own[np.argsort(place[own], kind="stable")[: self._size]]
-                self._bound[i] = place[own[-1]]
-                own = np.sort(own)
-            kept.append(own)
-        keep = np.concatenate(kept)
+        keep = _smallest(word, place, self._size, self._bound)
         self._waiting = [(word[keep], place[keep], document[keep])]
         self._hits, self._room = len(keep), max(_ROOM, 2 * len(keep))
 
@@ -117,27 +121,53 @@ class Draws:
         return np.split(document, np.searchsorted(word, np.arange(1, len(self.held))))[: len(self.held)]
 
 
-def _sharing(pattern_of: np.ndarray) -> list[np.ndarray]:
-    """Tables of the word of each pattern, -1 for none: the first words of all patterns, the second ones, and so on."""
-    order = np.argsort(pattern_of, kind="stable")
-    order = order[pattern_of[order] >= 0]
-    patterns = pattern_of[order]
-    rank = np.arange(len(order)) - np.searchsorted(patterns, patterns)
-    tables = np.full((int(rank.max(initial=-1)) + 1, int(pattern_of.max(initial=-1)) + 1), -1, np.int32)
-    tables[rank, patterns] = order
-    return list(tables)
+@numba.njit(cache=True)
+def _near(documents, patterns, keys, first, following, seeds, bound, held):  # pragma: no cover - compiled
+    """Words, places and documents of the hits that are not beyond their word's bound; adds all to `held`."""
+    words, places, kept = np.empty(1024, np.int32), np.empty(1024, np.uint64), np.empty(1024, np.int64)
+    n = 0
+    for i in range(len(documents)):
+        word = first[patterns[i]]
+        while word >= 0:
+            held[word] += 1
+            place = _mixed(keys[i] ^ seeds[word])
+            if place <= bound[word]:
+                if n == len(words):
+                    words = np.concatenate((words, np.empty(n, np.int32)))
+                    places = np.concatenate((places, np.empty(n, np.uint64)))
+                    kept = np.concatenate((kept, np.empty(n, np.int64)))
+                words[n], places[n], kept[n] = word, place, documents[i]
+                n += 1
+            word = following[word]
+    return words[:n].copy(), places[:n].copy(), kept[:n].copy()
 
 
 @numba.njit(cache=True)
-def _by_number(numbers, count):  # pragma: no cover - compiled; a counting sort
-    """The order of the numbers below `count`, and where each begins in it, (count + 1,) int64."""
+def _smallest(words, places, size, bound):  # pragma: no cover - compiled
+    """Indices of each word's `size` smallest places, by word and in order; sets the bound of words that have more."""
+    count = len(bound)
     edges = np.zeros(count + 1, np.int64)
-    for number in numbers:
-        edges[number + 1] += 1
-    for number in range(count):
-        edges[number + 1] += edges[number]
-    filled, order = edges[:-1].copy(), np.empty(len(numbers), np.int64)
-    for i in range(len(numbers)):
-        order[filled[numbers[i]]] = i
-        filled[numbers[i]] += 1
-    return order, edges
+    for word in words:
+        edges[word + 1] += 1
+    for word in range(count):
+        edges[word + 1] += edges[word]
+    filled, order = edges[:-1].copy(), np.empty(len(words), np.int64)
+    for i in range(len(words)):
+        order[filled[words[i]]] = i
+        filled[words[i]] += 1
+    n = 0
+    for word in range(count):
+        own = order[edges[word] : edges[word + 1]]
+        limit, equal = bound[word], len(own)
+        if len(own) > size:
+            limit = bound[word] = np.partition(places[own], size - 1)[size - 1]
+            equal = size
+            for i in own:
+                equal -= places[i] < limit
+        for i in own:
+            tie = places[i] == limit and equal > 0
+            if places[i] < limit or tie:
+                equal -= tie
+                order[n] = i
+                n += 1
+    return order[:n].copy()
