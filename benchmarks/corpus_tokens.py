@@ -20,9 +20,11 @@ from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus import discover, neighbours, scores
 from semantic_pivots.corpus.choose import choose
 from semantic_pivots.corpus.count import corpus_shards
+from semantic_pivots.corpus.draws import How, draw, survey
 from semantic_pivots.corpus.graph import load_documents
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.statistics import seed_of
 
 DISCOVERY_WORDS, DISCOVERY_DOCUMENTS = 8_000, 2_000
 VOCABULARY, PIVOTS, SCORES = 50_000, 2_000, 50_000_000
@@ -39,16 +41,20 @@ def published_counting(documents: list[list[int]]) -> dict[int, int]:
 
 def published_on(inputs: Inputs, words: list, config: DiscoverConfig) -> tuple[float, dict[int, int]]:
     """Seconds of the published logic on the documents drawn of some words, and the counts of the last."""
+    size = len(discover.token_texts(inputs.folder("tokens") / "tokenizer.json"))
+    seeds = [seed_of("discover", config.seed, *word) for word in words]
     with tempfile.TemporaryDirectory() as folder:
-        draws, _ = discover._default_draws(inputs, words, Work(Path(folder), Path(folder)), config)
-    wanted = np.unique(np.concatenate(list(draws.values())))
+        how = How(inputs, Work(Path(folder), Path(folder)), config.workers, config.engine)
+        held = survey(how, tuple(words), size).held
+        drawn = draw(how, tuple(words), seeds, config.documents, held, np.full(size, -1, np.int32))
+    wanted = drawn.documents
     tokens, base = {}, 0
     for path in token_columns(inputs):
         shard = read_token_shard(path)
         here = wanted[(wanted >= base) & (wanted < base + len(shard))]
         tokens.update(zip(here.tolist(), shard.take(pa.array(here - base)).to_pylist(), strict=True))
         base += len(shard)
-    documents = [[tokens[d] for d in draws[word].tolist()] for word in words]
+    documents = [[tokens[d] for d in wanted[own].tolist()] for own in drawn.draws]
     seconds, counts = timed(lambda: [published_counting(of_word) for of_word in documents])
     return seconds, counts[-1]
 

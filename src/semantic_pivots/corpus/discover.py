@@ -12,7 +12,6 @@ the authors dropped by judged relation to the pair is not published; `related` i
 
 from __future__ import annotations
 
-import collections
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,15 +19,13 @@ from pathlib import Path
 import numba
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from semantic_pivots import words
 from semantic_pivots.config import DiscoverConfig
-from semantic_pivots.corpus.count import Word, benchmark_words, corpus_shards
-from semantic_pivots.corpus.draws import Draws, compiled, hits_of_shard
-from semantic_pivots.corpus.engines import run_shards
+from semantic_pivots.corpus.count import Word, benchmark_words
+from semantic_pivots.corpus.draws import How, draw, survey
 from semantic_pivots.corpus.related import related
-from semantic_pivots.corpus.tally import renumber, tally
+from semantic_pivots.corpus.tally import distinct_tokens, renumber, tally
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
@@ -56,26 +53,6 @@ def token_texts(tokenizer_file: Path) -> list[str]:
 
 
 @numba.njit(cache=True)
-def distinct_tokens(tokens, offsets, size):  # pragma: no cover - compiled
-    """Each document's distinct tokens in order of appearance: (offsets, tokens), and every token's document count."""
-    starts = np.zeros(len(offsets), dtype=np.int64)
-    kept = np.empty(len(tokens), dtype=np.int32)
-    seen = np.full(size, -1, dtype=np.int64)
-    frequency = np.zeros(size, dtype=np.int64)
-    count = 0
-    for document in range(len(offsets) - 1):
-        for i in range(offsets[document], offsets[document + 1]):
-            token = tokens[i]
-            if seen[token] != document:
-                seen[token] = document
-                frequency[token] += 1
-                kept[count] = token
-                count += 1
-        starts[document + 1] = count
-    return starts, kept[:count].copy(), frequency
-
-
-@numba.njit(cache=True)
 def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cover - compiled
     """Tokens that at least `fewest` of the documents hold, and how many do; `counts` is zero before and after."""
     n = tally(documents, starts, tokens, counts, touched)
@@ -90,21 +67,20 @@ def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cov
     return found[:m].copy(), times[:m].copy()
 
 
-def distinct_shards(inputs: Inputs, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Of each token shard: starts, distinct tokens of its documents, and every token's document count."""
+def distinct_shards(inputs: Inputs, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each token shard: starts, and the distinct tokens of its documents."""
     for row in inputs.table("token_shards").to_pylist():
         tokens, offsets = flat_tokens(read_token_shard(inputs.folder("tokens") / row["path"]))
         yield distinct_tokens(tokens, offsets, size)
 
 
-def load_distinct(inputs: Inputs, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct tokens of every document of the corpus, in the order of its shards: starts, tokens, document counts."""
-    starts, tokens, frequency = [np.zeros(1, dtype=np.int64)], [], np.zeros(size, dtype=np.int64)
-    for begin, kept, counted in distinct_shards(inputs, size):
+def load_distinct(inputs: Inputs, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct tokens of every document of the corpus, in the order of its shards: starts, tokens."""
+    starts, tokens = [np.zeros(1, dtype=np.int64)], []
+    for begin, kept in distinct_shards(inputs, size):
         starts.append(begin[1:] + starts[-1][-1])
         tokens.append(kept)
-        frequency += counted
-    return np.concatenate(starts), np.concatenate(tokens), frequency
+    return np.concatenate(starts), np.concatenate(tokens)
 
 
 class Surroundings:
@@ -242,92 +218,28 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
 def surroundings_of(
     inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig
 ) -> Surroundings:
-    """Distinct documents that contain the word, against the whole corpus.
-
-    Two passes over the tokens: which of them can be pivots, and those of the drawn documents, so that nothing else is
-    ever held.
-    """
-    draws, held_by = _default_draws(inputs, spellings, work, config)
-    is_drawn = np.zeros(sum(inputs.table("shards")["documents"].to_pylist()), bool)
-    for drawn in draws.values():
-        is_drawn[drawn] = True
-    frequency, can, most = _background(inputs, texts, is_drawn)
+    """Distinct documents that contain the word, against the whole corpus."""
+    how, words = How(inputs, work, config.workers, config.engine), tuple(spellings)
+    met = survey(how, words, len(texts))
+    documents, frequency = sum(met.documents.values()), sum(met.frequency.values(), np.zeros(len(texts), np.int64))
+    can = eligible(texts, frequency, documents)
+    for code, count in met.frequency.items():
+        # Shares within a language: a stop word of one language among four is in few documents of the whole corpus.
+        if met.documents[code] >= _FEWEST_OF_LANGUAGE:
+            can &= count <= _STOP_SHARE * met.documents[code]
     ids = np.argsort(-frequency, kind="stable").astype(np.int32)
     ids = ids[can[ids]]
     number = np.full(len(texts), -1, np.int32)
     number[ids] = np.arange(len(ids))
-    tokens = np.empty(most, np.uint16 if len(ids) <= 2**16 else np.uint32)  # what is not filled takes no memory
-    lengths, filled, base = [np.zeros(1, np.int64)], 0, 0
-    for begins, kept, _ in distinct_shards(inputs, len(texts)):
-        of_shard = is_drawn[base : base + len(begins) - 1]
-        base += len(of_shard)
-        lengths.append(_take(begins, kept, of_shard, number, tokens[filled:]))
-        filled += int(lengths[-1].sum())
-    place = np.cumsum(is_drawn) - 1
-    placed = {word: place[drawn] for word, drawn in draws.items()}
-    starts = np.cumsum(np.concatenate(lengths))
-    return Surroundings(starts, ids, tokens[:filled], placed, frequency, len(is_drawn), held_by)
-
-
-def _background(inputs: Inputs, texts: list[str], is_drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Documents that hold each token, (size,) int64; which can be pivots, bool; how many tokens the drawn ones hold."""
-    size, base, most = len(texts), 0, 0
-    frequency = np.zeros(size, np.int64)
-    by_language: dict[str, np.ndarray] = {}
-    totals: collections.Counter[str] = collections.Counter()
-    for (_, path), (begins, kept, counted) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
-        lengths = np.diff(begins)
-        most += int(lengths[is_drawn[base : base + len(lengths)]].sum())
-        base += len(lengths)
-        frequency += counted
-        languages = pq.read_table(path, columns=["language"])["language"].to_numpy().astype(str)
-        for code, n in zip(*np.unique(languages, return_counts=True), strict=True):
-            held = kept[np.repeat(languages == code, lengths)] if n < len(languages) else kept
-            by_language.setdefault(code, np.zeros(size, np.int64))
-            by_language[code] += np.bincount(held, minlength=size)
-            totals[code] += int(n)
-    can = eligible(texts, frequency, len(is_drawn))
-    for code, count in by_language.items():
-        # Shares within a language: a stop word of one language among four is in few documents of the whole corpus.
-        if totals[code] >= _FEWEST_OF_LANGUAGE:
-            can &= count <= _STOP_SHARE * totals[code]
-    return frequency, can, most
-
-
-@numba.njit(cache=True)
-def _take(begins, tokens, drawn, number, out):  # pragma: no cover - compiled
-    """Put the numbers of the drawn documents' tokens, those that have one, into `out`; how many each document has."""
-    lengths, n = np.zeros(drawn.sum(), np.int64), 0
-    document = 0
-    for row in range(len(drawn)):
-        if drawn[row]:
-            before = n
-            for i in range(begins[row], begins[row + 1]):
-                if number[tokens[i]] >= 0:
-                    out[n] = number[tokens[i]]
-                    n += 1
-            lengths[document] = n - before
-            document += 1
-    return lengths
-
-
-def _default_draws(
-    inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig
-) -> tuple[dict[Word, np.ndarray], dict[Word, int]]:
-    """Up to `documents` distinct documents (numbered through all shards) that contain each word, and how many do."""
-    tasks = [(name, hits_of_shard, (path,)) for name, path in corpus_shards(inputs)]
-    parts = run_shards(tasks, work, config.workers, "discover", config.engine, shared=(tuple(spellings),))
-    seeds = [seed_of("discover", config.seed, *word) for word in spellings]
-    draws, base = Draws(compiled(tuple(spellings)).pattern_of, seeds, config.documents), 0
-    for size, part in zip(inputs.table("shards")["documents"].to_pylist(), parts, strict=True):
-        draws.add(part["row"].to_numpy() + base, part["pattern"].to_numpy(), part["key"].to_numpy())
-        base += size
-    return dict(zip(spellings, draws.drawn(), strict=True)), dict(zip(spellings, draws.held.tolist(), strict=True))
+    seeds = [seed_of("discover", config.seed, *word) for word in words]
+    drawn = draw(how, words, seeds, config.documents, met.held, number)
+    draws, held = dict(zip(words, drawn.draws, strict=True)), dict(zip(words, met.held.tolist(), strict=True))
+    return Surroundings(drawn.starts, ids, drawn.tokens, draws, frequency, documents, held)
 
 
 def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, config: DiscoverConfig) -> Surroundings:
     """Documents that hold any sub-token of the word, drawn with replacement, against as many random documents."""
-    starts, tokens, _ = load_distinct(inputs, len(texts))
+    starts, tokens = load_distinct(inputs, len(texts))
     own = _own_tokens(inputs.folder("tokens") / "tokenizer.json", spellings)
     draws = _paper_draws(own, starts, tokens, config)
     generator = np.random.default_rng(seed_of("discover", config.seed, "background"))

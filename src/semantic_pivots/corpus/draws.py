@@ -1,25 +1,31 @@
 """Which documents stand for a word: of those that contain it, those with the smallest hash of seed, word and document.
 
-So a draw depends neither on the shards nor on their order, and is kept while the shards pass by: memory grows with the
-words and with what is drawn of each, not with the corpus.
+So a draw depends neither on the shards nor on their order. The corpus is read twice, shard by shard, on any engine: how
+many documents hold each word and each token; then, as the hashes of a word's documents are spread evenly, only those
+documents whose hash is small enough to be drawn. What the drawing process holds grows with the words, not the corpus.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from pathlib import Path
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots.corpus.count import Word
+from semantic_pivots.corpus.count import Word, corpus_shards
+from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
+from semantic_pivots.corpus.tally import distinct_tokens, frequencies
+from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.run import Inputs, Work
 
-_ROOM = 1 << 22
-"""Hits that wait, at least, before those beyond the draws are dropped: some 80 MB."""
+_ALL = np.uint64(np.iinfo(np.uint64).max)
 
 
 def hash_of(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -59,79 +65,221 @@ def _mixed(key):  # pragma: no cover - compiled
 
 
 @functools.lru_cache(maxsize=1)
-def compiled(spellings: tuple[Word, ...]) -> Words:
-    """The words of a worker's shards, compiled once."""
-    return Words.compile(spellings)
+def _compiled(spellings: tuple[Word, ...]) -> tuple[Words, np.ndarray, np.ndarray]:
+    """The words of a worker's shards, compiled once, and those of each pattern as a chain.
+
+    A chain is the first word of each pattern, and after each word the next one of its pattern; -1 ends it.
+    """
+    made = Words.compile(spellings)
+    first, following = np.full(made.patterns, -1, np.int32), np.full(len(spellings), -1, np.int32)
+    for word in reversed(range(len(spellings))):
+        if (pattern := made.pattern_of[word]) >= 0:
+            following[word], first[pattern] = first[pattern], word
+    return made, first, following
 
 
-def hits_of_shard(path: Path, spellings: tuple[Word, ...]) -> pa.Table:
-    """Each document's row and identity with each pattern it contains."""
-    table = pq.read_table(path, columns=["id", "text"])
-    starts, hits = find(compiled(spellings), *buffers(table["text"]))
-    rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int64), np.diff(starts))
-    return pa.table({"row": rows, "pattern": hits, "key": hash_of(table["id"])[rows]})
+@dataclass
+class How:
+    """Where and how the shards are read."""
+
+    inputs: Inputs
+    work: Work
+    workers: int
+    engine: str
+
+    def parts(self, label: str, function: Callable[..., pa.Table], *shared: object) -> Iterator[dict[str, np.ndarray]]:
+        """The arrays that the function gives (`_packed`) of each shard of documents and tokens, in order."""
+        folder = self.inputs.folder("tokens")
+        paths = [folder / row["path"] for row in self.inputs.table("token_shards").to_pylist()]
+        shards = zip(corpus_shards(self.inputs), paths, strict=True)
+        tasks = [(name, function, (path, str(tokens))) for (name, path), tokens in shards]
+        for part in run_shards(tasks, self.work, self.workers, label, self.engine, shared):
+            named = [(*name.split(), part[name][0]) for name in part.column_names]
+            yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in named}
 
 
-class Draws:
-    """Of each word, up to `size` of the documents that contain it, from hits that come shard by shard.
+def _packed(arrays: dict[str, np.ndarray]) -> pa.Table:
+    """Arrays as one row of bytes, with their dtypes in the columns' names: lists would be stored value by value."""
+    columns = {f"{name} {array.dtype.str}": array.tobytes() for name, array in arrays.items()}
+    return pa.table({name: pa.array([value], pa.large_binary()) for name, value in columns.items()})
 
-    Args:
-        pattern_of: (words,) the pattern of each word, -1 for none; several words may share one.
-        seeds: of each word.
-        size: documents drawn of a word.
+
+class _Growing:
+    """An array that is added to; the system moves its pages instead of copying it."""
+
+    def __init__(self, kind: type | np.dtype):
+        self._array, self._filled = np.empty(1 << 16, kind), 0
+
+    def add(self, more: np.ndarray) -> None:
+        end = self._filled + len(more)
+        if end > len(self._array):
+            self._array.resize(end + end // 2, refcheck=False)
+        self._array[self._filled : end] = more
+        self._filled = end
+
+    def values(self) -> np.ndarray:
+        return self._array[: self._filled]
+
+
+class Survey(NamedTuple):
+    """What a corpus holds: `held` (words,) documents with each word; by language the number of documents, and those
+    with each token (size,); all int64.
     """
 
-    def __init__(self, pattern_of: np.ndarray, seeds: Sequence[int], size: int):
-        count = len(pattern_of)
-        self.held = np.zeros(count, np.int64)
-        """(words,) documents met that contain each word"""
-        self._size = size
-        self._seeds = np.array([seed % 2**64 for seed in seeds], np.uint64)
-        self._bound = np.full(count, np.iinfo(np.uint64).max, np.uint64)
-        # The words of each pattern are a chain: its first word, and of each word the next one; -1 ends it.
-        self._first = np.full(int(pattern_of.max(initial=-1)) + 1, -1, np.int32)
-        self._next = np.full(count, -1, np.int32)
-        for word in reversed(range(count)):
-            if (pattern := pattern_of[word]) >= 0:
-                self._next[word], self._first[pattern] = self._first[pattern], word
-        self._waiting = [(np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(0, np.int64))]
-        self._hits, self._room = 0, _ROOM
+    held: np.ndarray
+    documents: dict[str, int]
+    frequency: dict[str, np.ndarray]
 
-    def add(self, documents: np.ndarray, patterns: np.ndarray, keys: np.ndarray) -> None:
-        """Take one shard's hits: numbers of documents (int64, ascending), patterns (int32), hashes of ids (uint64)."""
-        chains = self._first, self._next, self._seeds, self._bound
-        near = _near(documents, patterns, keys, *chains, self.held)
-        self._waiting.append(near)
-        self._hits += len(near[0])
-        if self._hits > self._room:
-            self._drop()
 
-    def _drop(self) -> None:
-        """Keep of each word those with the smallest places; of equal ones those that came first."""
-        word, place, document = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
-        self._waiting.clear()
-        keep = _smallest(word, place, self._size, self._bound)
-        self._waiting = [(word[keep], place[keep], document[keep])]
-        self._hits, self._room = len(keep), max(_ROOM, 2 * len(keep))
+def survey(how: How, spellings: tuple[Word, ...], size: int) -> Survey:
+    """Count the documents that hold each word, and each token of a vocabulary of `size`."""
+    pattern_of = _compiled(spellings)[0].pattern_of
+    held = np.zeros(int(pattern_of.max(initial=-1)) + 1, np.int64)
+    found = Survey(held, {}, {})
+    for part in how.parts("survey", _survey, spellings, size):
+        held += part["held"]
+        for i, code in enumerate(part["languages"].tolist()):
+            own = slice(part["edges"][i], part["edges"][i + 1])
+            found.documents[code] = found.documents.get(code, 0) + int(part["documents"][i])
+            found.frequency.setdefault(code, np.zeros(size, np.int64))[part["tokens"][own]] += part["times"][own]
+    return found._replace(held=np.append(held, 0)[pattern_of])
 
-    def drawn(self) -> list[np.ndarray]:
-        """Of each word the documents drawn, (n,) int64, ascending."""
-        self._drop()
-        ((word, _, document),) = self._waiting
-        return np.split(document, np.searchsorted(word, np.arange(1, len(self.held))))[: len(self.held)]
+
+def _survey(path: str, token_path: str, spellings: tuple[Word, ...], size: int) -> pa.Table:
+    table = pq.read_table(path, columns=["text", "language"])
+    compiled = _compiled(spellings)[0]
+    _, hits = find(compiled, *buffers(table["text"]))
+    codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
+    begins, kept = distinct_tokens(*flat_tokens(read_token_shard(token_path)), size)
+    of_token = np.repeat(language, np.diff(begins))
+    counted = [frequencies(kept[of_token == i], size) for i in range(len(codes))]
+    tokens = [np.flatnonzero(counts) for counts in counted]
+    arrays = {
+        "held": np.bincount(hits, minlength=compiled.patterns),
+        "languages": codes,
+        "documents": np.bincount(language, minlength=len(codes)),
+        "edges": np.cumsum([0, *map(len, tokens)]),
+        "tokens": np.concatenate([np.zeros(0, np.int64), *tokens]),
+        "times": np.concatenate([np.zeros(0, np.int64), *(c[t] for c, t in zip(counted, tokens, strict=True))]),
+    }
+    return _packed(arrays)
+
+
+class Drawn(NamedTuple):
+    """The n documents that are drawn of any word: numbers through all shards (n,) int64, ascending.
+
+    `draws` are the documents of each word, as indices of these, ascending. Document i holds the distinct
+    tokens[starts[i]:starts[i + 1]], numbers uint16 or uint32; `starts` (n + 1,) int64.
+    """
+
+    documents: np.ndarray
+    draws: list[np.ndarray]
+    starts: np.ndarray
+    tokens: np.ndarray
+
+
+def draw(
+    how: How, spellings: tuple[Word, ...], seeds: Sequence[int], size: int, held: np.ndarray, number: np.ndarray
+) -> Drawn:
+    """Draw up to `size` documents of each word.
+
+    Args:
+        how: where the documents are.
+        spellings: the words.
+        seeds: of each word.
+        size: documents drawn of a word.
+        held: (words,) documents that hold each, as surveyed.
+        number: (vocabulary,) int32 number of each token; -1 for those that are left out.
+    """
+    # Of a word in h documents `size` are drawn; six deviations more than that are read, to read once.
+    share = (size + 6 * np.sqrt(size) + 10) / np.maximum(held, 1)
+    bounds = np.full(len(held), _ALL)
+    bounds[share < 1] = (share[share < 1] * 2.0**64).astype(np.uint64)
+    mixed = np.array([seed % 2**64 for seed in seeds], np.uint64)
+    for attempt in itertools.count():
+        kinds = {"words": np.int32, "places": np.uint64, "documents": np.int64, "near": np.int64, "lengths": np.int64}
+        read = {name: _Growing(kind) for name, kind in kinds.items()} | {"tokens": _Growing(_kind(number))}
+        base = 0
+        for part in how.parts(f"draws-{attempt}", _near_of_shard, spellings, mixed, bounds, number):
+            for name, column in read.items():
+                column.add(part[name] + base if name in ("documents", "near") else part[name])
+            base += int(part["size"][0])
+        word, place, document, near, lengths, tokens = (column.values() for column in read.values())
+        short = np.bincount(word, minlength=len(held)) < np.minimum(held, size)
+        if not short.any():
+            break
+        # Documents of one id have one hash, and are drawn together or not at all.
+        bounds[short] = np.where(bounds[short] > _ALL >> np.uint64(6), _ALL, bounds[short] << np.uint64(6))
+    keep = _smallest(word, place, size, len(held))
+    word, document = word[keep], document[keep]
+    is_drawn = np.isin(near, document)
+    kept = _moved_together(is_drawn, lengths, tokens)
+    starts = np.concatenate([[0], np.cumsum(lengths[is_drawn])]).astype(np.int64)
+    documents = near[is_drawn]
+    draws = np.split(np.searchsorted(documents, document), np.searchsorted(word, np.arange(1, len(held))))
+    return Drawn(documents, draws, starts, tokens[:kept])
+
+
+def _kind(number: np.ndarray) -> type:
+    return np.uint16 if number.max(initial=0) < 2**16 else np.uint32
+
+
+def _near_of_shard(
+    path: str, token_path: str, spellings: tuple[Word, ...], seeds: np.ndarray, bounds: np.ndarray, number: np.ndarray
+) -> pa.Table:
+    """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their tokens."""
+    table = pq.read_table(path, columns=["id", "text"])
+    compiled, first, following = _compiled(spellings)
+    starts, hits = find(compiled, *buffers(table["text"]))
+    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    words, places, documents = _near(rows, hits, hash_of(table["id"])[rows], first, following, seeds, bounds)
+    near = documents[np.diff(documents, prepend=-1) > 0]
+    begins, kept = distinct_tokens(*flat_tokens(read_token_shard(token_path)), len(number))
+    lengths, tokens = _numbered(begins, kept, near, number)
+    arrays = {"words": words, "places": places, "documents": documents, "near": near, "lengths": lengths}
+    return _packed({**arrays, "tokens": tokens.astype(_kind(number)), "size": np.array([len(table)])})
 
 
 @numba.njit(cache=True)
-def _near(documents, patterns, keys, first, following, seeds, bound, held):  # pragma: no cover - compiled
-    """Words, places and documents of the hits that are not beyond their word's bound; adds all to `held`."""
+def _moved_together(wanted, lengths, tokens):  # pragma: no cover - compiled
+    """Move the tokens of the wanted documents together in place; how many they are."""
+    at, n = 0, 0
+    for document in range(len(wanted)):
+        if wanted[document]:
+            for i in range(at, at + lengths[document]):
+                tokens[n] = tokens[i]
+                n += 1
+        at += lengths[document]
+    return n
+
+
+@numba.njit(cache=True)
+def _numbered(begins, tokens, documents, number):  # pragma: no cover - compiled
+    """Of the documents, how many tokens with a number each holds, and these numbers."""
+    room = 0
+    for document in documents:
+        room += begins[document + 1] - begins[document]
+    lengths, kept, n = np.zeros(len(documents), np.int64), np.empty(room, np.uint32), 0
+    for d in range(len(documents)):
+        before = n
+        for i in range(begins[documents[d]], begins[documents[d] + 1]):
+            if number[tokens[i]] >= 0:
+                kept[n] = number[tokens[i]]
+                n += 1
+        lengths[d] = n - before
+    return lengths, kept[:n].copy()
+
+
+@numba.njit(cache=True)
+def _near(documents, patterns, keys, first, following, seeds, bounds):  # pragma: no cover - compiled
+    """Words, places and documents of the hits that are not beyond their word's bound."""
     words, places, kept = np.empty(1024, np.int32), np.empty(1024, np.uint64), np.empty(1024, np.int64)
     n = 0
     for i in range(len(documents)):
         word = first[patterns[i]]
         while word >= 0:
-            held[word] += 1
             place = _mixed(keys[i] ^ seeds[word])
-            if place <= bound[word]:
+            if place <= bounds[word]:
                 if n == len(words):
                     words = np.concatenate((words, np.empty(n, np.int32)))
                     places = np.concatenate((places, np.empty(n, np.uint64)))
@@ -143,9 +291,8 @@ def _near(documents, patterns, keys, first, following, seeds, bound, held):  # p
 
 
 @numba.njit(cache=True)
-def _smallest(words, places, size, bound):  # pragma: no cover - compiled
-    """Indices of each word's `size` smallest places, by word and in order; sets the bound of words that have more."""
-    count = len(bound)
+def _smallest(words, places, size, count):  # pragma: no cover - compiled
+    """Indices of each of `count` words' `size` smallest places, by word and in order; of equal places the first."""
     edges = np.zeros(count + 1, np.int64)
     for word in words:
         edges[word + 1] += 1
@@ -158,9 +305,9 @@ def _smallest(words, places, size, bound):  # pragma: no cover - compiled
     n = 0
     for word in range(count):
         own = order[edges[word] : edges[word + 1]]
-        limit, equal = bound[word], len(own)
+        limit, equal = _ALL, len(own)
         if len(own) > size:
-            limit = bound[word] = np.partition(places[own], size - 1)[size - 1]
+            limit = np.partition(places[own], size - 1)[size - 1]
             equal = size
             for i in own:
                 equal -= places[i] < limit

@@ -153,7 +153,7 @@ def readable_tokens(texts: list[str]) -> np.ndarray:
 def load_documents(inputs: Inputs, size: int) -> tuple[Documents, list[str]]:
     """The corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more."""
     starts, tokens, codes = [np.zeros(1, np.int64)], [], []
-    for (_, path), (begins, kept, _) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
+    for (_, path), (begins, kept) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
         starts.append(begins[1:] + starts[-1][-1])
         tokens.append(kept)
         codes.extend(pq.read_table(path, columns=["language"])["language"].to_pylist())

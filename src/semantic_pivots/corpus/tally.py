@@ -46,6 +46,24 @@ def frequencies(tokens, size):  # pragma: no cover - compiled; np.bincount would
     return counts
 
 
+@numba.njit(cache=True)
+def distinct_tokens(tokens, offsets, size):  # pragma: no cover - compiled
+    """Each document's distinct tokens in order of appearance: (documents + 1,) int64 offsets, and tokens int32."""
+    starts = np.zeros(len(offsets), dtype=np.int64)
+    kept = np.empty(len(tokens), dtype=np.int32)
+    seen = np.full(size, -1, dtype=np.int64)
+    count = 0
+    for document in range(len(offsets) - 1):
+        for i in range(offsets[document], offsets[document + 1]):
+            token = tokens[i]
+            if seen[token] != document:
+                seen[token] = document
+                kept[count] = token
+                count += 1
+        starts[document + 1] = count
+    return starts, kept[:count].copy()
+
+
 @intrinsic
 def _fetch(context: Any, array: Any, index: Any) -> Any:  # pragma: no cover - compiled
     """Bring the cache line of array[index] near; nothing happens where that is not possible."""
