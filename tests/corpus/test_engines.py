@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -88,6 +89,32 @@ def test_a_shard_that_kills_twice_is_named_and_the_others_are_kept(tmp_path: Pat
     with pytest.raises(InputError, match="shard culprit killed its worker twice"):
         run(tmp_path / "pool", tasks)
     assert len(list((tmp_path / "pool").glob("*.parquet"))) == 4
+
+
+def wait_for_ever(folder: Path) -> pa.Table:
+    (folder / f"{os.getpid()}.started").touch()
+    time.sleep(600)
+    raise AssertionError
+
+
+def run_for_ever(folder: Path) -> None:
+    list(run_shards([(f"s{i}", wait_for_ever, (folder,)) for i in range(2)], Work(folder, folder), 2, "count"))
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path):
+    parent = multiprocessing.get_context("spawn").Process(target=run_for_ever, args=(tmp_path,))
+    parent.start()
+    limit = time.monotonic() + 60
+    while len(started := list(tmp_path.glob("*.started"))) < 2 and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert parent.pid
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.join()
+    left = [Path("/proc") / path.stem for path in started]
+    while any(process.exists() for process in left) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert len(left) == 2
+    assert not any(process.exists() for process in left)
 
 
 def test_an_interrupt_while_workers_start_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -75,9 +75,19 @@ def run_shards(
 _shared: tuple[Any, ...] = ()
 
 
-def _take_shared(shared: tuple[Any, ...]) -> None:
+def _begin(shared: tuple[Any, ...]) -> None:
+    """Make a worker of the pool ready."""
     global _shared
     _shared = shared
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """The workers of a killed parent hold its queue open for one another, and would wait there for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _keep(path: Path, function: Callable[..., pa.Table], arguments: tuple[Any, ...]) -> None:
@@ -114,7 +124,7 @@ def _attempt(
     pool = None
     try:
         with _interrupts_held():
-            pool = ProcessPoolExecutor(width, context, _take_shared, (shared,))
+            pool = ProcessPoolExecutor(width, context, _begin, (shared,))
             futures = [pool.submit(_keep, parts[name], f, arguments) for name, f, arguments in tasks]
         for future in as_completed(futures):
             future.result()
