@@ -134,6 +134,17 @@ def test_one_run_at_a_time(tmp_path):
         pass
 
 
+def test_two_runs_of_one_folder_do_not_meet(tmp_path):
+    def second(work):
+        with pytest.raises(InputError, match="being written by another run"):
+            publish(tmp_path, {"v": 2}, lambda work: pytest.fail("ran"))
+        return stage(work)
+
+    publish(tmp_path, {"v": 1}, second)
+    publish(tmp_path, {"v": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["lexicon"]
+
+
 def test_a_fingerprint_follows_the_content_not_the_time(tmp_path):
     folder = tmp_path / "input"
     folder.mkdir()

@@ -281,6 +281,26 @@ def check_replaceable(stage: str, folder: Path) -> None:
         raise InputError(f"{folder} holds other files than a result of `{stage}`: expected a new or an empty folder")
 
 
+@contextlib.contextmanager
+def _alone(partial: Path, final: Path) -> Iterator[None]:
+    """Hold the folder of a running stage: a second run would wipe it, or write the same files at the same time."""
+    import fcntl
+
+    partial.mkdir(parents=True, exist_ok=True)
+    folder = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(folder)
+        raise InputError(f"{final} is being written by another run: wait for it, or name another folder") from error
+    except OSError:  # a file system without locks of folders (some NFS): as without this function
+        pass
+    try:
+        yield
+    finally:
+        os.close(folder)
+
+
 def publish(
     stage: str,
     key: dict[str, Any],
@@ -301,16 +321,18 @@ def publish(
         The manifest.
 
     Raises:
-        InputError: `final` holds anything else than a result of the stage; nothing of it is touched.
+        InputError: `final` holds anything else than a result of the stage; nothing of it is touched. Or another run
+            is at work on it.
     """
     final = Path(os.path.abspath(final))  # "." has no name to put a neighbour beside
     check_replaceable(stage, final)
     partial = final.with_name(f".{final.name}.partial")
     key_hash = digest(key)
-    with disk_errors(final.parent):
+    with disk_errors(final.parent), _alone(partial, final):
         marker = partial / "key"
-        if partial.exists() and (not marker.exists() or marker.read_text() != key_hash):
-            shutil.rmtree(partial)
+        if not marker.exists() or marker.read_text() != key_hash:
+            for path in partial.iterdir():  # the folder itself is what is held
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         (partial / "work").mkdir(parents=True, exist_ok=True)
         (partial / "out").mkdir(exist_ok=True)
         marker.write_text(key_hash)
