@@ -200,6 +200,18 @@ def test_tokens_of_another_corpus_are_refused(folder: Path):
             folder / "pairs.tsv")  # fmt: skip
 
 
+def test_tokens_of_a_corpus_that_was_made_anew_are_refused(folder: Path, tmp_path: Path):
+    for name in ("0.jsonl", "1.jsonl"):
+        text = (folder / "documents" / name).read_text("utf-8").replace("house1q", "house2q ctx2")
+        (tmp_path / name).write_text(text, "utf-8")
+    run("corpus", "make", tmp_path / "corpus", "--path", tmp_path, "--workers", 1)
+    asked = ["--corpus", tmp_path / "corpus", "--tokens", folder / "tokens", "--pairs", folder / "pairs.tsv"]
+    with pytest.raises(InputError, match="made from another corpus"):
+        run("discover", "--out", tmp_path / "x", *asked)
+    with pytest.raises(InputError, match="made from another corpus"):
+        run("corpus", "export", tmp_path / "corpus", tmp_path / "y", "--layout", "olmo", "--tokens", folder / "tokens")
+
+
 def test_the_process_ends_with_exit_code_2_and_one_line(folder: Path):
     for command in (["graph", "--out", "x"], ["select", "--out", "x", "--pivots", "y", "--budget-tokens", "1"]):
         asked = [sys.executable, "-m", "semantic_pivots.cli", *command, "--corpus", "nowhere", "--model", "z"]

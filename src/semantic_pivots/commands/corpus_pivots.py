@@ -125,6 +125,7 @@ def _on(function: Callable, config: Any) -> Callable:
 
 
 def _check_tokens(inputs: Any, tokens: str) -> None:
+    from semantic_pivots.corpus.token_shards import check_corpus
     from semantic_pivots.errors import InputError
 
     held, counted = (
@@ -137,6 +138,7 @@ def _check_tokens(inputs: Any, tokens: str) -> None:
             f"--tokens {tokens}: shard {wrong} has {counted.get(wrong, 'no')} documents there and "
             f"{held.get(wrong, 'none')} in the corpus; tokenise this corpus with `pivots corpus tokens`"
         )
+    check_corpus(Path(tokens), inputs.folder("corpus"))
 
 
 def _plain(config: dict) -> dict:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.run import fingerprint, read_manifest
 
 SUFFIX = ".arrow"
 _SCHEMA = pa.schema({"tokens": pa.list_(pa.int32())})
@@ -47,3 +48,22 @@ def flat_tokens(tokens: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     """All ids, (tokens,) int32, and where each document begins, with the end of the last, (documents + 1,) int64."""
     offsets = tokens.offsets.to_numpy().astype(np.int64)
     return tokens.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def check_corpus(tokens: Path, corpus: Path) -> None:
+    """Make sure that a folder of tokens was made from this corpus, as far as its manifest says from which it was.
+
+    Shards of the same names with as many documents may hold other texts: a corpus that was made anew.
+
+    Raises:
+        InputError: it was made from another one.
+    """
+    made = read_manifest(tokens) or {}
+    # `pivots corpus tokens` notes the corpus's table of shards, all others the digest of the whole.
+    noted = made.get("corpus") or made.get("inputs", {}).get("corpus")
+    whole = read_manifest(corpus)
+    held = {whole["digest"] if whole else fingerprint(corpus), fingerprint(corpus / "shards.parquet")}
+    if noted and noted not in held:
+        raise InputError(
+            f"--tokens {tokens}: made from another corpus than {corpus}; tokenise this one with `pivots corpus tokens`"
+        )

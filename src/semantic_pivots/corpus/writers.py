@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.corpus.token_shards import check_corpus, flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError, nearest
 
 LAYOUTS = ("jsonl", "olmo", "nanotron", "infini-gram")
@@ -187,6 +187,7 @@ def export(
     from tokenizers import Tokenizer
 
     rows = _table(tokens, "token_shards", "pivots corpus tokens")
+    check_corpus(tokens, corpus)
     tokenizer = Tokenizer.from_file(str(tokens / "tokenizer.json"))
     vocabulary = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
     paths = {row["shard"]: corpus / row["path"] for row in shards}
