@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -198,6 +199,23 @@ def test_tokens_of_another_corpus_are_refused(folder: Path):
     with pytest.raises(InputError, match=r"files-.* has no documents there"):
         run("discover", "--out", folder / "x", "--corpus", folder / "corpus", "--tokens", other, "--pairs",
             folder / "pairs.tsv")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"token": ["pont"]}, "of type string, with 0 nulls; expected the ids"),
+        ({"token": [3, None]}, "with 1 nulls"),
+        ({"token": [1 << 20]}, "token 1048576 is none in"),
+        ({"token": [-1]}, "token -1 is none in"),
+        ({"token": [3], "text": ["of another tokenizer"]}, "made from the same tokens"),
+    ],
+)
+def test_pivots_of_another_tokenizer_are_refused(made: Path, tmp_path: Path, columns: dict, says: str):
+    pq.write_table(pa.table(columns), tmp_path / "pivot_set.parquet")
+    with pytest.raises(InputError, match=says):
+        run("select", "--out", tmp_path / "x", "--pivots", tmp_path, "--budget-tokens", 500, *given(made),
+            *lexicon(made))  # fmt: skip
 
 
 def test_tokens_of_a_corpus_that_was_made_anew_are_refused(folder: Path, tmp_path: Path):

@@ -325,6 +325,7 @@ def select(
     target = runs.fingerprint(Path(dsir_target)) if dsir_target and Path(dsir_target).exists() else dsir_target
 
     def scores(inputs: runs.Inputs, work: runs.Work) -> dict:
+        _check_pivots(pivot_set, inputs.folder("tokens") / "tokenizer.json")
         before = {name: inputs.folder(name) for name in inputs.stages()}
         found = document_scores(runs.Inputs({**before, "graph": pivot_set.parent}), work, workers, dsir_target, engine)
         return {"doc_scores": found}
@@ -365,3 +366,30 @@ def _pivot_set(given: Path) -> Path:
     if found.name != "pivot_set.parquet" or "token" not in names:
         raise InputError(f"--pivots {found}: expected a file pivot_set.parquet with the column token")
     return found
+
+
+def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
+    """Make sure that a pivot set's tokens are ids of the corpus's tokenizer; others' ids would be any of its tokens.
+
+    Raises:
+        InputError: they are not.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from semantic_pivots.corpus.discover import token_texts
+    from semantic_pivots.errors import InputError
+
+    table = pq.read_table(pivot_set)
+    if not pa.types.is_integer(table.schema.field("token").type) or table["token"].null_count:
+        raise InputError(f"--pivots {pivot_set}: column token is of type {table.schema.field('token').type}, with "
+                         f"{table['token'].null_count} nulls; expected the ids of tokens")  # fmt: skip
+    texts = token_texts(tokenizer)
+    given = table["text"].to_pylist() if "text" in table.column_names else [None] * len(table)
+    for token, text in zip(table["token"].to_pylist(), given, strict=True):
+        if not 0 <= token < len(texts) or text not in (None, texts[token]):
+            own = repr(texts[token]) if 0 <= token < len(texts) else "none"
+            raise InputError(
+                f"--pivots {pivot_set}: token {token}{f' ({text!r})' if text else ''} is {own} in the corpus's "
+                "tokenizer; expected a pivot set made from the same tokens"
+            )
