@@ -220,6 +220,23 @@ def test_columns_of_the_user(made):
         select(dataclasses.replace(config, columns=str(folder / "twice.parquet")), scores, Work(folder, folder))
 
 
+def test_documents_without_a_score_are_told(made, capfd):
+    _, scores, folder = made
+    names = scores["doc_id"].to_pylist()
+    added = pa.table({"doc_id": names[:3], "quality": [2**60, 2**61, 2**62]})
+    pq.write_table(added, folder / "few.parquet")
+    config = config_of(selections=("column:quality",), columns=str(folder / "few.parquet"), min_tokens=0)
+    rows = chosen(scores, config, folder, "column:quality")
+    assert {r["doc_id"] for r in rows} > set(names[:3])
+    assert f"{len(rows) - 3} of {len(rows)} documents taken by column:quality have no score" in capfd.readouterr().err
+    pq.write_table(added.set_column(0, "doc_id", pa.array(["x", "y", "z"])), folder / "none.parquet")
+    with pytest.raises(InputError, match="none of its doc_ids"):
+        select(dataclasses.replace(config, columns=str(folder / "none.parquet")), scores, Work(folder, folder))
+    pq.write_table(added.set_column(0, "doc_id", pa.array([[1], [2], [3]])), folder / "list.parquet")
+    with pytest.raises(InputError, match="doc_id is of type list"):
+        select(dataclasses.replace(config, columns=str(folder / "list.parquet")), scores, Work(folder, folder))
+
+
 def test_gumbel_samples_prefer_the_best(made):
     _, scores, folder = made
     mean = {}
@@ -265,6 +282,7 @@ def test_wilson_prefers_the_surer():
         ({"quotas": ("de=1.0",)}, "no document of 'de'"),
         ({"thresholds": ("n_tokens>5",)}, "expected COLUMN>=NUMBER"),
         ({"sampling": "best"}, "expected top or gumbel"),
+        ({"temperature": float("nan")}, "temperature = nan: expected a finite"),
         ({"exclude_pairs": True, "stratify_pairs": True}, "expected one of them"),
     ],
 )

@@ -121,8 +121,8 @@ def check(config: SelectConfig) -> None:
             f"[select] budget_tokens = {config.budget_tokens}, min_tokens = {config.min_tokens}, held_out_documents = "
             f"{config.held_out_documents}: expected a budget of at least 1, and no number below 0"
         )
-    if config.temperature <= 0:
-        raise InputError(f"[select] temperature = {config.temperature}: expected a number above 0")
+    if not 0 < config.temperature < np.inf:
+        raise InputError(f"[select] temperature = {config.temperature}: expected a finite number above 0")
     if config.exclude_pairs and config.stratify_pairs:
         raise InputError("[select] exclude_pairs and stratify_pairs are both set: expected one of them")
     _thresholds(config.thresholds)
@@ -168,7 +168,13 @@ def select(config: SelectConfig, scores: pa.Table, work: Work) -> pa.Table:
         free = subset["n_tokens"] if taken is None else np.where(taken, 0, subset["n_tokens"])
         budgets = _budgets(wanted, group, free, languages.tolist() if per_language is not None else [])
         group = group if taken is None else np.where(taken, -1, group)
-        return choose_by_group(score, hashes, subset["n_tokens"], group, budgets)
+        picked = choose_by_group(score, hashes, subset["n_tokens"], group, budgets)
+        if unscored := int(np.isneginf(score[picked]).sum()):
+            work.warn(
+                f"select: {unscored:,} of {len(picked):,} documents taken by {name} have no score, or are shorter than "
+                "min_tokens: they come last, in the order of their hashes, and the budget reached them"
+            )
+        return picked
 
     shares = np.array([quotas.get(code, 0.0) for code in languages]) if quotas else None
     by_quota = None if shares is None else np.floor(config.budget_tokens * shares + 0.5).astype(np.int64)
@@ -272,10 +278,16 @@ def _added(ids: pa.ChunkedArray, path: str, taken: tuple[str, ...]) -> Columns:
         raise InputError(f"[select] columns = {path!r}: not Parquet: {str(error).splitlines()[0]}") from error
     if "doc_id" not in table.column_names:
         raise InputError(f"[select] columns = {path!r}: no column doc_id; it has {', '.join(table.column_names)}")
-    keys = table["doc_id"].combine_chunks().cast(pa.string())
+    kind = table.schema.field("doc_id").type
+    try:
+        keys = table["doc_id"].combine_chunks().cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"[select] columns = {path!r}: doc_id is of type {kind}; expected texts") from error
     if len(keys.unique()) < len(keys):
         raise InputError(f"[select] columns = {path!r}: a doc_id stands twice; expected one row per document")
     place = pc.index_in(ids.cast(pa.string()), value_set=keys)  # type: ignore[attr-defined]
+    if place.null_count == len(place):
+        raise InputError(f"[select] columns = {path!r}: none of its doc_ids is a document of the corpus")
     found: Columns = {}
     for name in table.column_names:
         if name == "doc_id":
@@ -287,7 +299,8 @@ def _added(ids: pa.ChunkedArray, path: str, taken: tuple[str, ...]) -> Columns:
             raise InputError(f"[select] columns = {path!r}: {name!r} is of type {kind}; expected numbers")
         values = table[name].combine_chunks()
         values = values.cast(pa.int8()) if pa.types.is_boolean(kind) else values
-        found[name] = values.cast(pa.float64()).take(place.combine_chunks()).to_numpy(zero_copy_only=False)
+        # Integers beyond 2^53 lose their last digits; as scores they keep their order, but for ties.
+        found[name] = values.cast(pa.float64(), safe=False).take(place.combine_chunks()).to_numpy(zero_copy_only=False)
     return found
 
 
