@@ -14,7 +14,7 @@ import pytest
 from semantic_pivots import words
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.scores import BUCKETS, ngram_counts, ngram_weights
-from semantic_pivots.corpus.select import _surely, select, select_stage
+from semantic_pivots.corpus.select import _budgets, _surely, select, select_stage
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
@@ -235,6 +235,12 @@ def test_documents_without_a_score_are_told(made, capfd):
     pq.write_table(added.set_column(0, "doc_id", pa.array([[1], [2], [3]])), folder / "list.parquet")
     with pytest.raises(InputError, match="doc_id is of type list"):
         select(dataclasses.replace(config, columns=str(folder / "list.parquet")), scores, Work(folder, folder))
+
+
+def test_strata_of_a_corpus_beyond_a_terabyte():
+    n_tokens = np.full(8, 2 * 10**12, np.int64)
+    budgets = _budgets(np.array([4 * 10**12]), np.arange(8) % 2, n_tokens, [])
+    assert budgets == {0: 2 * 10**12, 1: 2 * 10**12}
 
 
 def test_gumbel_samples_prefer_the_best(made):

@@ -252,7 +252,9 @@ def _budgets(wanted: np.ndarray, group: np.ndarray, n_tokens: np.ndarray, langua
     for code, tokens, quota in zip(languages, held.sum(axis=1), wanted, strict=False):
         if quota > tokens:
             raise InputError(f"[select] quotas: {quota:,} tokens of {code!r} are wanted, {tokens:,} may be taken")
-    second = (wanted * held[:, 1] + held.sum(axis=1) // 2) // np.maximum(held.sum(axis=1), 1)
+    # Python's own numbers: the product of two numbers of tokens of a large corpus is beyond 64 bits.
+    parts = zip(wanted.tolist(), held.tolist(), strict=True)
+    second = np.array([(w * b + (a + b) // 2) // max(a + b, 1) for w, (a, b) in parts], np.int64)
     both = np.stack([wanted - second, second], axis=1).reshape(-1)
     return {int(i): int(tokens) for i, tokens in enumerate(both) if tokens > 0}
 
