@@ -166,6 +166,14 @@ def test_folders_of_dolma_hugging_face_and_our_own(tmp_path):
     assert files[0][1] == (folder / "data" / "data-00000-of-00001.arrow").stat().st_size
 
 
+def test_a_readme_is_a_document_where_it_describes_none(tmp_path):
+    for name in ("code/a/README.md", "code/b/x.md", "hub/README.md", "hub/data/0.parquet", "hub/data/notes/README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text")
+    found = [str(Path(name).relative_to(tmp_path)) for name, _ in readers.list_files(str(tmp_path), pytest.fail)]
+    assert found == ["code/a/README.md", "code/b/x.md", "hub/data/0.parquet", "hub/data/notes/README.md"]
+
+
 def test_addresses_go_through_fsspec():
     with fsspec.open("memory://corpus/a.jsonl", "wb") as stream:
         stream.write(_lines([{"text": "there"}]))

@@ -28,8 +28,9 @@ _KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson"
 _KINDS |= {".txt": "text", ".md": "text"}
 _COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _EXPECTED = f"{', '.join(_KINDS)}; the lines and texts also with {', '.join(_COMPRESSIONS)} behind it"
-# Files of Hugging Face dataset folders that describe documents and hold none.
-_DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "README.md"}
+# Files of Hugging Face dataset folders that describe documents and hold none; README.md only where there are others.
+_DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
+_CARD = "README.md"
 # Names of each role's column that are tried in turn where the user names none.
 _COLUMNS = {
     "text": ("text", "content", "raw_content"),
@@ -126,6 +127,8 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
     inner = {name: PurePosixPath(name[len(root) :].lstrip("/")).parts for name in found}
     dolma = any("documents" in parts[:-1] for parts in inner.values())
     own = ("shards.parquet",) in inner.values()
+    rows = [parts for name, parts in inner.items() if kind(name)[0] not in ("", "text")]
+    described = {parts[:depth] for parts in rows if parts[-1] not in _DESCRIPTIONS for depth in range(len(parts))}
     meant = sorted(
         name
         for name, parts in inner.items()
@@ -133,6 +136,7 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
         and not (dolma and "attributes" in parts[:-1])
         and not (own and parts[0] != "shards")
         and parts[-1] not in _DESCRIPTIONS
+        and not (parts[-1] == _CARD and parts[:-1] in described)
     )
     files = [name for name in meant if kind(name)[0]]
     if not files:
