@@ -56,6 +56,10 @@ def die_always(path: Path) -> pa.Table:
     return count_shard(str(path), "text", WORDS, PAIRS)
 
 
+def refuse(name: str) -> pa.Table:
+    raise InputError(f"{name} cannot be counted")
+
+
 def when_removed(path: Path, started: Path, removed: Path) -> pa.Table:
     """Tell that this shard has started, then count it once a node has been removed."""
     started.touch()
@@ -169,6 +173,8 @@ def test_ray_survives_a_killed_worker_and_a_lost_node(tmp_path: Path):
         remover.start()
         assert run(tmp_path / "ray", tasks, engine="ray") == expected
         remover.join()
+        with pytest.raises(InputError, match=r"^s\d cannot be counted$"):
+            run(tmp_path / "refused", [(name, refuse, (name,)) for name, _, _ in tasks], engine="ray")
         assert sum(node["Alive"] for node in ray.nodes()) == 1
     finally:
         ray.shutdown()

@@ -173,7 +173,7 @@ def _ray(
     """
     try:
         import ray
-        from ray.exceptions import WorkerCrashedError
+        from ray.exceptions import RayTaskError, WorkerCrashedError
     except ImportError as error:
         raise InputError("engine 'ray' is not installed: pip install 'semantic-pivots[ray]'") from error
     own = not ray.is_initialized()
@@ -196,6 +196,8 @@ def _ray(
                     raise InputError(
                         f"shard {name} killed its worker {_RETRIES + 1} times: give its node more memory"
                     ) from error
+                except RayTaskError as error:  # it says the whole traceback of the worker
+                    raise (error.cause if isinstance(error.cause, InputError) else error) from None
                 advance()
     finally:
         if own:
