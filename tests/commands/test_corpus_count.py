@@ -12,6 +12,8 @@ import pytest
 
 from semantic_pivots.commands.benchmark import build
 from semantic_pivots.commands.corpus_count import count
+from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.count import text_batches
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import read_manifest
 
@@ -135,6 +137,20 @@ def test_every_type_of_text_column_counts_alike(folder: Path, kind: str):
         count(folder / "out", str(folder / corpus), folder / "words.tsv", text_column=column, workers=1)
         counts = {row["word"]: row["value"] for row in pq.read_table(folder / "out/word_counts.parquet").to_pylist()}
         assert counts == {"rien": 1, '"chat"': 1, "absent": 0}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_long_documents_are_held_a_few_at_a_time(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(readers, "BATCH_BYTES", 40_000)
+    texts = [f"chat {i} {i * 7 % 1000:x}" * 1000 for i in range(20)] + ["chat"] * 500 + ["chat" * 20_000]
+    if kind == "jsonl":
+        (tmp_path / "x.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    else:
+        pq.write_table(pa.table({"text": texts}), tmp_path / "x.parquet", use_dictionary=False, row_group_size=20)
+    batches = [batch.to_pylist() for batch in text_batches(str(tmp_path / f"x.{kind}"))]
+    assert [text for batch in batches for text in batch] == texts
+    assert max(sum(map(len, batch)) for batch in batches) < 40_000 + 80_000
+    assert len(batches) < 25
 
 
 def test_rows_without_text_are_no_documents(folder: Path):

@@ -11,7 +11,6 @@ count. Zero is a value like any other: a pair that never meets has its row.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 import numba
@@ -128,7 +127,7 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: 
 
 
 def text_batches(path: str, text_column: str = "text", skipped: readers.Skipped | None = None) -> Iterator[pa.Array]:
-    """The texts of one file of documents, some thousands at a time.
+    """The texts of one file of documents, some thousands at a time, fewer where they are long.
 
     A column of strings in a Parquet file of this machine is taken as Arrow; whatever else comes from `documents.read`.
     Rows without a text and rows that are not UTF-8 are left out and counted in `skipped`, in either way.
@@ -140,20 +139,30 @@ def text_batches(path: str, text_column: str = "text", skipped: readers.Skipped 
     if readers.kind(path)[0] == "parquet" and "://" not in path and _holds_strings(path, text_column):
         try:
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(_BATCH_DOCUMENTS, columns=[text_column]):
+                for batch in readers.parquet_batches(file, text_column, [text_column], _BATCH_DOCUMENTS):
                     yield _with_text(batch.column(text_column), skipped)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
     else:
-        documents = readers.read(path, {"text": text_column}, skipped)
-        while block := [document.text for document in itertools.islice(documents, _BATCH_DOCUMENTS)]:
-            yield pa.array(block, pa.large_string())
+        yield from _blocks(readers.read(path, {"text": text_column}, skipped))
     # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
     if skipped.read >= _FEW_LINES and skipped.total > _WRONG_SHARE * skipped.read:
         raise InputError(
             f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_most(skipped)}; expected "
             f"texts in column {text_column!r}"
         )
+
+
+def _blocks(documents: Iterator[readers.Document]) -> Iterator[pa.Array]:
+    block, size = [], 0
+    for document in documents:
+        block.append(document.text)
+        size += len(document.text)
+        if len(block) == _BATCH_DOCUMENTS or size >= readers.BATCH_BYTES:
+            yield pa.array(block, pa.large_string())
+            block, size = [], 0
+    if block:
+        yield pa.array(block, pa.large_string())
 
 
 def _holds_strings(path: str, column: str) -> bool:

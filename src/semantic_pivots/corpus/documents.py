@@ -40,6 +40,8 @@ _COLUMNS = {
 }
 
 _LOOKED_INTO, _LOOKED_AT = 20, 200
+BATCH_BYTES = 32 << 20
+"""Text that is held at once, as far as one document allows: so many rows of books would be gigabytes."""
 
 
 class Document(NamedTuple):
@@ -312,10 +314,32 @@ def _read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Itera
             file = pq.ParquetFile(stream)
             columns = _table_columns(path, renames, file.schema_arrow.names)
             needed = sorted({column.split(".")[0] for column in columns.values() if column})
-            for batch in file.iter_batches(batch_size=1024, columns=needed):
+            for batch in parquet_batches(file, columns["text"], needed, 1024):
                 yield from _rows(batch, columns, renames, path, skipped)
         except pa.ArrowInvalid as error:
             raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {first_line(error)}") from error
+
+
+def parquet_batches(file: Any, text: str, columns: list[str], most: int) -> Iterator[Any]:
+    """The columns of a Parquet file in batches of `most` rows, of fewer where the texts are long (`BATCH_BYTES`).
+
+    Args:
+        file: pyarrow.parquet.ParquetFile.
+        text: the column of the texts.
+        columns: the columns to read.
+        most: rows of a batch.
+    """
+
+    def rows(number: int) -> int:
+        group = file.metadata.row_group(number)
+        chunks = map(group.column, range(group.num_columns))
+        size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema == text)
+        fit = max(1, BATCH_BYTES * group.num_rows // max(size, 1))
+        # Powers of two, so that groups of like texts are read as one.
+        return most if fit >= most or not group.num_rows else 1 << (fit.bit_length() - 1)
+
+    for size, groups in itertools.groupby(range(file.metadata.num_row_groups), rows):
+        yield from file.iter_batches(size, row_groups=list(groups), columns=columns)
 
 
 def _read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
