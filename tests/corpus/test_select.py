@@ -13,7 +13,8 @@ import pytest
 
 from semantic_pivots import words
 from semantic_pivots.config import SelectConfig
-from semantic_pivots.corpus.scores import BUCKETS, ngram_counts, ngram_weights
+from semantic_pivots.corpus import scores as scoring
+from semantic_pivots.corpus.scores import BUCKETS, _target_ngrams, ngram_counts, ngram_weights
 from semantic_pivots.corpus.select import _budgets, _surely, select, select_stage
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
@@ -131,6 +132,14 @@ def config_of(**changes) -> SelectConfig:
 def chosen(scores: pa.Table, config: SelectConfig, folder: Path, name: str) -> list[dict]:
     rows = select(config, scores, Work(folder, folder)).to_pylist()
     return [row for row in rows if row["selection"] == name]
+
+
+def test_the_target_of_dsir_is_read_up_to_its_limit(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    inputs, _, _ = made
+    monkeypatch.setattr(scoring, "_TARGET_DOCUMENTS", 2)
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text("garden light")
+    assert _target_ngrams(str(tmp_path), inputs).sum() == 2 * 3  # two words and their pair
 
 
 def test_dsir_towards_languages_of_the_corpus_prefers_their_documents(made, tmp_path: Path):

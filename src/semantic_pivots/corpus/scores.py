@@ -12,6 +12,7 @@ The columns are counts, of which every selector makes its own score:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -285,16 +286,13 @@ def document_scores(
 
 
 def _target_ngrams(target: str, inputs: Inputs) -> np.ndarray:
-    """(buckets,) int64 hashed n-grams of a file or folder of documents."""
+    """(buckets,) int64 hashed n-grams of the first 50,000 documents of a file or folder."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(inputs.folder("tokens") / "tokenizer.json"))
-    texts: list[str] = []
-    for path, _ in readers.list_files(target):
-        for document in readers.read(path, {}, readers.Skipped()):
-            texts.append(document.text)
-            if len(texts) == _TARGET_DOCUMENTS:
-                break
+    files = readers.list_files(target)
+    found = (document.text for path, _ in files for document in readers.read(path, {}, readers.Skipped()))
+    texts = list(itertools.islice(found, _TARGET_DOCUMENTS))
     if not texts:
         raise InputError(f"[select] dsir_target = {target!r}: no document with text in it")
     ids = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
