@@ -96,6 +96,7 @@ def test_counts_of_another_provider(folder: Path):
         ({"words": "header.tsv"}, "no row below its first line"),
         ({"pairs": "null.jsonl"}, "a row holds 'chat', 'fr', None, 'zh'"),
         ({"words": "words.tsv", "workers": -1}, "workers = -1: expected 0"),
+        ({"words": "words.tsv", "max_bad_share": float("nan")}, "max_bad_share = nan: expected a share"),
     ],
 )
 def test_errors_name_the_input(folder: Path, asked: dict, says: str):

@@ -256,8 +256,10 @@ def count_shards(
     With a window, pairs are counted where their words begin fewer than so many tokens apart (`words.meet`).
 
     Raises:
-        InputError: too many lines of all files together give no document.
+        InputError: too many lines of all files together give no document, or max_bad_share is no share.
     """
+    if not 0 <= max_bad_share <= 1:
+        raise InputError(f"max_bad_share = {max_bad_share}: expected a share from 0 to 1")
     shared = (text_column, tuple(spellings), tuple(pairs), window)
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
     tasks = [(name, count_shard, (path,)) for name, path in shards]
