@@ -38,7 +38,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokenizer, Path
 
 def test_gigatoken_is_chosen_and_equals_the_reference(tokenizer):
     backend, path = tokenizer
-    encode, reason = tokenise.choose_encoder(backend, path, TEXTS, workers=1)
+    encode, reason = tokenise.choose_encoder(backend, path, [TEXTS[:2], TEXTS[2:]], workers=1)
     assert reason.startswith("gigatoken")
     ids, lengths = encode(TEXTS)
     expected = [backend.encode(text, add_special_tokens=False).ids for text in TEXTS]
@@ -59,7 +59,7 @@ def test_an_encoder_with_other_ids_is_not_used(tokenizer, tmp_path):
     other["model"]["merges"] = other["model"]["merges"][:-40]
     damaged = tmp_path / "tokenizer.json"
     damaged.write_text(json.dumps(other), "utf-8")
-    encode, reason = tokenise.choose_encoder(backend, damaged, TEXTS, workers=1)
+    encode, reason = tokenise.choose_encoder(backend, damaged, [TEXTS], workers=1)
     assert reason.startswith("tokenizers")
     assert encode(TEXTS[:1])[0].tolist() == backend.encode(TEXTS[0]).ids
 
@@ -68,7 +68,7 @@ def test_a_tokenizer_unknown_to_gigatoken_uses_the_reference(tmp_path):
     backend = Tokenizer(models.WordLevel({"cat": 0, "[UNK]": 1}, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     backend.save(str(tmp_path / "tokenizer.json"))
-    encode, reason = tokenise.choose_encoder(backend, tmp_path / "tokenizer.json", ["cat"], workers=1)
+    encode, reason = tokenise.choose_encoder(backend, tmp_path / "tokenizer.json", [["cat"]], workers=1)
     assert reason.startswith("tokenizers")
     assert encode(["cat cat", "", "dog"])[0].tolist() == [0, 0, 1]
 

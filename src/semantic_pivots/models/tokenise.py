@@ -7,8 +7,9 @@ one id differs, the reference encodes everything and the stage says so.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -108,8 +109,12 @@ def first_difference(texts: Sequence[str], first: Encoder, second: Encoder) -> s
     raise AssertionError("encoders differ in no single text")
 
 
-def choose_encoder(backend: Any, tokenizer_json: Path, sample: Sequence[str], workers: int) -> tuple[Encoder, str]:
-    """The fast encoder where its ids equal the reference's on the hard texts and the sample, else the reference.
+def choose_encoder(
+    backend: Any, tokenizer_json: Path, samples: Iterable[Sequence[str]], workers: int
+) -> tuple[Encoder, str]:
+    """The fast encoder where its ids equal the reference's on the hard texts and the samples, else the reference.
+
+    The samples are compared one after the other: those of a corpus of terabytes are gigabytes.
 
     Returns:
         The encoder, and in words which one and why.
@@ -117,13 +122,18 @@ def choose_encoder(backend: Any, tokenizer_json: Path, sample: Sequence[str], wo
     reference = reference_encoder(backend)
     try:
         fast = fast_encoder(tokenizer_json, False if workers == 1 else None)
-        texts = [*HARD_TEXTS, *sample]
-        different = first_difference(texts, reference, fast)
     except (ImportError, ValueError) as error:
         return reference, f"tokenizers: no gigatoken for this tokenizer ({str(error).splitlines()[0]})"
-    if different is not None:
-        return reference, f"tokenizers: gigatoken's ids differ on {different[:60]!r}"
-    return fast, f"gigatoken: ids equal on {len(texts)} texts"
+    count = 0
+    for texts in itertools.chain([HARD_TEXTS], samples):
+        try:
+            different = first_difference(texts, reference, fast)
+        except ValueError as error:
+            return reference, f"tokenizers: gigatoken failed ({str(error).splitlines()[0]})"
+        if different is not None:
+            return reference, f"tokenizers: gigatoken's ids differ on {different[:60]!r}"
+        count += len(texts)
+    return fast, f"gigatoken: ids equal on {count} texts"
 
 
 def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -145,8 +155,8 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     (work.out / "tokens").mkdir(exist_ok=True)
     shards = inputs.table("shards").to_pylist()
     folder = inputs.folder("corpus")
-    sample = [text for shard in shards for text in _beginnings(folder / shard["path"])]
-    encode, reason = choose_encoder(backend, work.out / "tokenizer.json", sample, config.workers)
+    samples = (_beginnings(folder / shard["path"]) for shard in shards)
+    encode, reason = choose_encoder(backend, work.out / "tokenizer.json", samples, config.workers)
     work.note("encoder", reason, volatile=True)
     if reason.startswith("tokenizers"):
         work.warn(f"tokens: the slower reference encodes the corpus; {reason}")
