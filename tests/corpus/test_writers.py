@@ -71,6 +71,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     pq.write_table(pa.table({"shard": ["s0"], "path": ["s0.parquet"]}), corpus / "shards.parquet")
     tokenizer = Tokenizer(models.WordLevel({"cat": 0, "dog": 1, "<eos>": 2}, unk_token="<eos>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.add_special_tokens(["<eos>"])
     tokenizer.save(str(tokens / "tokenizer.json"))
     write_token_shard(tokens / "t0.arrow", pa.array([[0, 1]], pa.list_(pa.int32())))
     pq.write_table(pa.table({"shard": ["s0"], "path": ["t0.arrow"]}), tokens / "token_shards.parquet")
@@ -121,6 +122,7 @@ def test_a_selection_is_exported_alone(folders, tmp_path):
         ("numpy", True, "<eos>", "expected one of jsonl, olmo, nanotron"),
         ("olmo", False, "<eos>", "give --tokens"),
         ("olmo", True, "", "end token '' is not in the vocabulary"),
+        ("nanotron", True, "cat", "'cat' is an ordinary token of .*, met within texts; .* such as <eos>"),
     ],
 )
 def test_what_cannot_be_exported_is_told(folders, tmp_path, layout, with_tokens, end, message):

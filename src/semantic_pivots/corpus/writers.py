@@ -215,6 +215,13 @@ def export(
         raise InputError(
             f"end token {end_token!r} is not in the vocabulary of {tokens}: give --end-token, such as '<eos>'"
         )
+    added = {token.content: token.special for token in tokenizer.get_added_tokens_decoder().values()}
+    if added and end_token not in added:  # `eos` and `end` are words of a large vocabulary
+        known = [text for text, special in added.items() if special][:5]
+        raise InputError(
+            f"end token {end_token!r} is an ordinary token of {tokens}, met within texts; expected one that was added, "
+            f"such as {', '.join(known)}"
+        )
     for row in rows:
         ids = kept(pq.read_table(paths[row["shard"]], columns=["id"]), row["shard"])["id"].to_pylist()
         write_tokens(column(row), ids, out / row["shard"], layout, end, vocabulary)
