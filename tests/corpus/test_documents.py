@@ -166,6 +166,12 @@ def test_folders_of_dolma_hugging_face_and_our_own(tmp_path):
     assert files[0][1] == (folder / "data" / "data-00000-of-00001.arrow").stat().st_size
 
 
+def test_a_language_is_a_code_a_name_or_not_known(tmp_path):
+    given = ["fr", "FRA_Latn", "French", "und", "unknown", ["fr"], {"code": "fr"}, 3, None, "tlh"]
+    (tmp_path / "x.jsonl").write_bytes(_lines([{"text": "t", "language": value} for value in given]))
+    assert [document.language for document in read(tmp_path / "x.jsonl")[0]] == ["fr"] * 3 + [""] * 6 + ["tlh"]
+
+
 def test_a_readme_is_a_document_where_it_describes_none(tmp_path):
     for name in ("code/a/README.md", "code/b/x.md", "hub/README.md", "hub/data/0.parquet", "hub/data/notes/README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

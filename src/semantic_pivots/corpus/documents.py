@@ -449,7 +449,8 @@ def _document(row: dict[str, Any], columns: dict[str, str], path: str) -> Docume
     # An id may be the number 0.
     given = _value(row, columns["id"])
     key = content_id(text) if given is None or given == "" else str(given)
-    code = language_code(str(_value(row, columns["language"]) or ""))
+    language = _value(row, columns["language"])
+    code = language_code(language) if isinstance(language, str) else ""  # a list or a structure names none
     return Document(key, text, code, str(_value(row, columns["source"]) or PurePosixPath(path).name))
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from semantic_pivots.words import languages
+
 # ISO 639-2 and 639-3 codes, as FineWeb-2 and others write them, of the common languages with an ISO 639-1 code.
 _LONG_CODES = """
 eng=en fra=fr fre=fr zho=zh chi=zh cmn=zh jpn=ja deu=de ger=de spa=es rus=ru ita=it por=pt nld=nl dut=nl pol=pl kor=ko
@@ -17,6 +19,7 @@ gre=el heb=he ron=ro rum=ro bul=bg cat=ca hrv=hr srp=sr slk=sk slo=sk slv=sl lit
 pes=fa ben=bn tam=ta tel=te mar=mr urd=ur msa=ms may=ms zsm=ms swa=sw swh=sw eus=eu baq=eu glg=gl isl=is ice=is mkd=mk
 mac=mk sqi=sq alb=sq als=sq kat=ka geo=ka hye=hy arm=hy
 """
+_UNKNOWN = {"und", "unk", "unknown", "none", "null", "mul", "mis", "zxx"}
 _EXCERPT = 500
 _DOUBTFUL = 0.2
 
@@ -24,13 +27,17 @@ _DOUBTFUL = 0.2
 @functools.cache
 def _short_codes() -> dict[str, str]:
     pairs = (entry.split("=") for entry in _LONG_CODES.split())
-    return {long: short for long, short in pairs}  # noqa: C416 - pairs of two, which dict() does not know
+    names = {known.name.lower(): known.code for known in languages().values()}
+    return {**names, **{long: short for long, short in pairs}}  # noqa: C416 - pairs of two, which dict() does not know
 
 
 def language_code(given: str) -> str:
-    """ISO 639-1 code of a code as corpora write it (zh_CN, fra, jpn_Jpan, EN); others in lower case, without region."""
-    code = given.lower().replace("_", "-").split("-")[0]
-    return _short_codes().get(code, code)
+    """ISO 639-1 code of a code or name as corpora write it (zh_CN, fra, jpn_Jpan, EN, English).
+
+    Others come in lower case and without region; what says that no language is known (und, unknown) as empty.
+    """
+    code = given.strip().lower().replace("_", "-").split("-")[0]
+    return "" if code in _UNKNOWN else _short_codes().get(code, code)
 
 
 @functools.cache
