@@ -100,6 +100,18 @@ def test_discover_needs_neither_study_nor_made_shards(folder: Path):
     assert best == {(measure, token) for measure in ("min", "llr") for token in ("pont", "ctx0", "ctx1", "ctx2")}
 
 
+def test_a_corpus_at_an_address_that_has_changed_is_read_again(folder: Path, tmp_path: Path):
+    import fsspec
+
+    asked = ["--corpus", "memory://changing", "--model", folder / "model", "--pairs", folder / "pairs.tsv"]
+    for number in (1, 2):
+        with fsspec.open(f"memory://changing/{number}.jsonl", "wb") as stream:
+            stream.write((folder / "documents/0.jsonl").read_bytes())  # type: ignore[union-attr]
+        run("discover", "--out", tmp_path / "out", "--workers", 1, *asked)
+        shards = pq.read_table(tmp_path / "out/corpus/shards.parquet").to_pylist()
+        assert sum(row["documents"] for row in shards) == number * len(texts()) // 2
+
+
 def test_graph_finds_the_token_that_joins_the_languages(made: Path):
     row = pq.read_table(made / "graph/graph/pivot_set.parquet").to_pylist()[0]
     assert (row["text"].strip(), row["degree"], row["languages"]) == ("pont", JOINED, ["en", "fr"])

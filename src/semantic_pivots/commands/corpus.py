@@ -30,6 +30,7 @@ def make(
     from semantic_pivots import run, tables
     from semantic_pivots.config import CorpusConfig
     from semantic_pivots.corpus import build
+    from semantic_pivots.corpus.documents import identity
     from semantic_pivots.errors import InputError
     from semantic_pivots.words import language
 
@@ -43,7 +44,7 @@ def make(
     keys |= {"identify_language": identify_language, "max_bad_share": max_bad_share}
     config = CorpusConfig(**keys, cache=cache, workers=workers)  # type: ignore[arg-type]
     key = {**keys, "languages": list(codes), "columns": list(renames)}
-    files = {path: run.fingerprint(Path(path))} if path and Path(path).exists() else {}
+    files = {path: identity(path)} if path else {}
     manifest = run.publish(
         "corpus",
         {"config": key, "input_files": files, "version": build.VERSION},

@@ -46,7 +46,8 @@ def count(
         raise InputError("pivots count: --corpus is missing; expected a file or folder of documents")
     if window < 0 or (window and provider != "local"):
         raise InputError(f"pivots count: --window {window}: expected 0 or more, with --provider local")
-    files = [path for path, _ in readers.list_files(corpus)] if provider == "local" else []
+    sizes = readers.list_files(corpus) if provider == "local" else []
+    files = [path for path, _ in sizes]
 
     def stage(work: runs.Work) -> dict:
         if provider != "local":
@@ -66,7 +67,7 @@ def count(
         "version": STAGES["count"].version,
         "words": runs.digest([list(w) for w in spellings]),
         "pairs": runs.digest([[*a, *b] for a, b in wanted]),
-        "files": {path: runs.fingerprint(Path(path)) for path in files if Path(path).exists()} or files,
+        "files": {path: runs.fingerprint(Path(path)) for path in files if Path(path).exists()} or sizes,
         "config": {
             "text_column": text_column,
             "max_bad_share": max_bad_share,

@@ -69,6 +69,7 @@ class _Steps:
         from semantic_pivots import run as runs
         from semantic_pivots.config import CorpusConfig, TokensConfig, keyed
         from semantic_pivots.corpus.build import corpus_stage
+        from semantic_pivots.corpus.documents import identity
         from semantic_pivots.errors import InputError
         from semantic_pivots.models.tokenise import tokens_stage
 
@@ -82,8 +83,9 @@ class _Steps:
             self.folders["corpus"] = Path(corpus)
         else:
             config = CorpusConfig(path=corpus, workers=workers)
-            files = runs.fingerprint(Path(corpus)) if Path(corpus).exists() else corpus
-            self.publish("corpus", {"files": files, "config": _plain(keyed(config))}, _on(corpus_stage, config))
+            self.publish(
+                "corpus", {"files": identity(corpus), "config": _plain(keyed(config))}, _on(corpus_stage, config)
+            )
         if tokens:
             self.folders["tokens"] = Path(tokens)
             _check_tokens(runs.Inputs(self.folders), tokens)
@@ -304,6 +306,7 @@ def select(
     from semantic_pivots import run as runs
     from semantic_pivots.config import SelectConfig, keyed
     from semantic_pivots.corpus import select as room
+    from semantic_pivots.corpus.documents import identity
     from semantic_pivots.corpus.scores import document_scores
     from semantic_pivots.errors import InputError
 
@@ -322,7 +325,7 @@ def select(
     if pairs is not None:
         steps.benchmark(pairs)
     steps.documents(corpus, tokens, model, workers)
-    target = runs.fingerprint(Path(dsir_target)) if dsir_target and Path(dsir_target).exists() else dsir_target
+    target = identity(dsir_target) if dsir_target else ""
 
     def scores(inputs: runs.Inputs, work: runs.Work) -> dict:
         _check_pivots(pivot_set, inputs.folder("tokens") / "tokenizer.json")

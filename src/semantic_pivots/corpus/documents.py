@@ -17,12 +17,12 @@ import os
 import zlib
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from semantic_pivots.corpus.identify import language_code
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import files_under, warn
+from semantic_pivots.run import digest, files_under, fingerprint, warn
 
 _KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 _KINDS |= {".txt": "text", ".md": "text"}
@@ -149,6 +149,13 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
             f"as {inner[others[0]][-1]}"
         )
     return [(prefix + name, found[name]) for name in files]
+
+
+def identity(path: str) -> str:
+    """What tells whether a corpus has changed: the content of its files, or the names and sizes at an address."""
+    if os.path.exists(path):
+        return fingerprint(Path(path))
+    return digest(list_files(path, lambda text: None))
 
 
 def check_columns(files: list[tuple[str, int]], renames: dict[str, str]) -> None:
