@@ -61,6 +61,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "corpus.discover:discover_stage",
             ("lexicon", "benchmark", "corpus", "tokens"),
             "semantic pivots of each pair",
+            version=2,
         ),
         Stage(
             "trace",

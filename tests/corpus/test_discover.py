@@ -138,3 +138,13 @@ def test_measures_are_zero_at_independence_and_grow_with_association():
         assert values[1] == pytest.approx(0, abs=1e-9), name
         assert list(values) == sorted(values), name
     assert made["npmi"][3] <= 1
+
+
+def test_npmi_does_not_depend_on_how_many_documents_were_drawn():
+    # a token that is wherever the word is, and nowhere else; one in half of the word's documents; an independent one
+    frequency = np.array([40_000, 20_000, 100_000])
+    whole = measures(np.array([40_000.0, 20_000.0, 4_000.0]), 40_000, frequency, 1_000_000)["npmi"]
+    drawn = measures(np.array([2000.0, 1000.0, 200.0]), 2000, frequency, 1_000_000, 40_000)["npmi"]
+    assert whole == pytest.approx(drawn, abs=1e-12)
+    assert drawn[0] == pytest.approx(1)
+    assert drawn[2] == pytest.approx(0)

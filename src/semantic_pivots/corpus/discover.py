@@ -124,7 +124,9 @@ class Surroundings:
         return self.starts, self.tokens, self._counts, self._touched
 
 
-def measures(count: np.ndarray, drawn: int, frequency: np.ndarray, documents: int) -> dict[str, np.ndarray]:
+def measures(
+    count: np.ndarray, drawn: int, frequency: np.ndarray, documents: int, held: int = 0
+) -> dict[str, np.ndarray]:
     """Association of tokens with one word, from counts: all arrays (tokens,) float64.
 
     Args:
@@ -132,12 +134,14 @@ def measures(count: np.ndarray, drawn: int, frequency: np.ndarray, documents: in
         drawn: documents drawn of those that contain the word.
         frequency: documents of the whole corpus that hold each token.
         documents: documents of the whole corpus.
+        held: documents that contain the word, where only some were drawn; 0: those drawn.
     """
     inside, outside = count / drawn, frequency / documents
     rest = np.maximum(frequency - count, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         pmi = np.log(inside / outside)
-        npmi = np.where(count > 0, pmi / -np.log(np.minimum(count / documents, 1 - 1e-12)), -1.0)
+        joint = inside * (held or drawn) / documents
+        npmi = np.where(count > 0, pmi / -np.log(np.minimum(joint, 1 - 1e-12)), -1.0)
         # Dunning's log-likelihood ratio of the token inside and outside the drawn documents, signed by direction.
         pooled = (count + rest) / documents
         ratio = np.zeros(len(count))
@@ -202,7 +206,8 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
         for word in spellings:
             drawn = max(len(around.draws[word]), 1)
             near, times = around.near(word, min(fewest, drawn))
-            scored = measures(times.astype(np.float64), drawn, around.frequency[near], around.documents)
+            counts = times.astype(np.float64), drawn, around.frequency[near], around.documents
+            scored = measures(*counts, around.held[word])
             surplus[word] = (near, scored["min"], scored[config.measure])
             progress.advance()
     work.note("words_without_documents", sum(len(drawn) == 0 for drawn in around.draws.values()))
