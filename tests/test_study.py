@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from semantic_pivots.commands.keys import manual
 from semantic_pivots.config import StudyConfig, keyed
 from semantic_pivots.errors import InputError
-from semantic_pivots.study import STAGES, load_study
+from semantic_pivots.study import STAGES, load_study, stage_key
 
 ROOT = Path(__file__).parents[1]
 KINDS = {field.name: field.default_factory for field in dataclasses.fields(StudyConfig)}
@@ -54,6 +54,18 @@ def test_a_key_arrives_as_it_was_given_and_decides_the_stage_unless_volatile(tmp
     changed = value != getattr(default, field.name) and not field.metadata.get("volatile")
     if field.name != "name":  # the name follows the file
         assert (keyed(config) != keyed(dataclasses.replace(default, **_named(default)))) is changed
+
+
+def test_documents_at_an_address_that_have_changed_change_the_stage(tmp_path):
+    import fsspec
+
+    loaded = load_study(study(tmp_path, "[corpus]\nrecipe = ''\npath = 'memory://study'"))
+    keys = []
+    for size in (1, 1, 2):
+        with fsspec.open("memory://study/a.jsonl", "wb") as stream:
+            stream.write(b" " * size)  # type: ignore[union-attr]
+        keys.append(stage_key(loaded, loaded.stages["corpus"], tmp_path))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def _named(config) -> dict:

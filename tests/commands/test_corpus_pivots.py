@@ -100,6 +100,18 @@ def test_discover_needs_neither_study_nor_made_shards(folder: Path):
     assert best == {(measure, token) for measure in ("min", "llr") for token in ("pont", "ctx0", "ctx1", "ctx2")}
 
 
+def test_pivots_keep_the_ids_of_the_benchmark(folder: Path, tmp_path: Path):
+    one = {"source": "house0q", "source_language": "en", "target": "maison0z", "target_language": "fr"}
+    two = {"source": "maison0z", "source_language": "fr", "target": "house0q", "target_language": "en"}
+    items = [{"item_id": f"own-{i}", "concept_id": "c0", **item} for i, item in enumerate((one, two))]
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items), "utf-8")
+    run("discover", "--out", tmp_path / "out", *given(folder), "--pairs", tmp_path / "items.jsonl")
+    rows = pq.read_table(tmp_path / "out/discover/pivots.parquet").to_pylist()
+    found = [[(r["token"], r["value"]) for r in rows if r["item_id"] == f"own-{i}"] for i in range(2)]
+    assert found[0]
+    assert found[0] == found[1]
+
+
 def test_a_corpus_at_an_address_that_has_changed_is_read_again(folder: Path, tmp_path: Path):
     import fsspec
 
@@ -149,6 +161,8 @@ def test_the_same_bytes_on_another_engine(
         monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     pairs = "--pairs", made / "pairs.tsv"
     commands = (
+        ("corpus make", "--path", made / "documents", "--workers", 1),
+        ("corpus tokens", made / "corpus", "--model", made / "model"),
         ("count", "--corpus", made / "documents", *pairs, "--workers", 1),
         ("discover", *given(made), *pairs),
         ("graph", *given(made), *lexicon(made), "--stability-draws", 0),
@@ -156,9 +170,10 @@ def test_the_same_bytes_on_another_engine(
     )
     for name, *options in commands:
         pool, other = tmp_path / f"{name}-pool", tmp_path / f"{name}-{engine}"
-        run(name, *options, "--out", pool)
-        run(name, *options, "--out", other, "--engine", engine)
-        tables = sorted(path.relative_to(pool) for path in pool.rglob("*.parquet"))
+        out = [] if " " in name else ["--out"]
+        run(*name.split(), *options, *out, pool)
+        run(*name.split(), *options, *out, other, "--engine", engine)
+        tables = sorted(path.relative_to(pool) for path in pool.rglob("*") if path.suffix in (".parquet", ".arrow"))
         assert tables
         for table in tables:
             assert (pool / table).read_bytes() == (other / table).read_bytes(), (name, table)

@@ -10,6 +10,7 @@ import typer
 app = typer.Typer(help="Fetch, convert, tokenise and export a corpus.", no_args_is_help=True)
 Cache = Annotated[str, typer.Option(help="folder for fetched packages and models")]
 Workers = Annotated[int, typer.Option(help="processes; 0: one per core")]
+Engine = Annotated[str, typer.Option(help="pool, ray or datatrove, whose nodes share the folder to write")]
 
 
 @app.command()
@@ -24,6 +25,7 @@ def make(
     identify_language: Annotated[bool, typer.Option(help="identify languages even where a column gives them")] = False,
     max_bad_share: Annotated[float, typer.Option(help="share of unreadable lines above which to stop")] = 0.01,
     cache: Cache = "",
+    engine: Engine = "pool",
     workers: Workers = 0,
 ) -> None:
     """Read documents of any format, or fetch a recipe's, into Parquet shards; a killed run continues."""
@@ -32,6 +34,7 @@ def make(
     from semantic_pivots.corpus import build
     from semantic_pivots.corpus.documents import identity
     from semantic_pivots.errors import InputError
+    from semantic_pivots.study import STAGES
     from semantic_pivots.words import language
 
     if path and recipe:
@@ -42,12 +45,12 @@ def make(
     renames = tuple(entry for entry in columns.split(",") if entry)
     keys = {"languages": codes, "recipe": recipe, "path": path, "columns": renames}
     keys |= {"identify_language": identify_language, "max_bad_share": max_bad_share}
-    config = CorpusConfig(**keys, cache=cache, workers=workers)  # type: ignore[arg-type]
+    config = CorpusConfig(**keys, cache=cache, engine=engine, workers=workers)  # type: ignore[arg-type]
     key = {**keys, "languages": list(codes), "columns": list(renames)}
     files = {path: identity(path)} if path else {}
     manifest = run.publish(
         "corpus",
-        {"config": key, "input_files": files, "version": build.VERSION},
+        {"config": key, "input_files": files, "version": STAGES["corpus"].version},
         out,
         lambda work: build.corpus_stage(config, run.Inputs({}), work),
         tables.conform,
@@ -62,6 +65,7 @@ def tokens(
     out: Annotated[Path, typer.Argument(help="folder to write: tokens/, token_shards.parquet, tokenizer.json")],
     model: Annotated[str, typer.Option(help="hub id, folder or package:NAME whose tokenizer to use")],
     cache: Cache = "",
+    engine: Engine = "pool",
     workers: Workers = 0,
 ) -> None:
     """Tokenise a corpus with a model's tokenizer."""
@@ -76,7 +80,7 @@ def tokens(
         "tokens",
         {"model": model, "corpus": run.fingerprint(corpus / "shards.parquet")},
         out,
-        lambda work: tokens_stage(TokensConfig(model, cache, workers), run.Inputs({"corpus": corpus}), work),
+        lambda work: tokens_stage(TokensConfig(model, cache, engine, workers), run.Inputs({"corpus": corpus}), work),
         tables.conform,
     )
     typer.echo(f"{out}: {manifest['notes']['tokens']:,} tokens ({manifest['volatile']['encoder']})")

@@ -82,7 +82,7 @@ def count(
 
 
 _PAIR = ("word_1", "language_1", "word_2", "language_2")
-_ITEM = ("source", "source_language", "target", "target_language")
+ITEM = ("source", "source_language", "target", "target_language")
 
 
 def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
@@ -103,8 +103,8 @@ def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
     if words is not None:
         asked = {(word, code) for word, code in _checked(words, _columns(words, ("word", "language")))}
     if pairs is not None:
-        read = _of_items if pairs.suffix in (".parquet", ".jsonl") else _columns
-        rows = read(pairs, _PAIR if read is _columns else _ITEM)
+        read = of_items if pairs.suffix in (".parquet", ".jsonl") else _columns
+        rows = read(pairs, _PAIR if read is _columns else ITEM)
         for word_1, code_1, word_2, code_2 in _checked(pairs, rows):
             first, second = sorted([(word_1, code_1), (word_2, code_2)])
             met.add((first, second))
@@ -126,7 +126,7 @@ def _checked(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in row) for row in rows]
 
 
-def _of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+def of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     import json
 
     import pyarrow as pa

@@ -60,7 +60,7 @@ class _Steps:
         self.folders[name] = self.out / name
         return published
 
-    def documents(self, corpus: str, tokens: str, model: str, workers: int) -> None:
+    def documents(self, corpus: str, tokens: str, model: str, engine: str, workers: int) -> None:
         """The steps `corpus` and `tokens`, made or given.
 
         Raises:
@@ -82,7 +82,7 @@ class _Steps:
         if (Path(corpus) / "shards.parquet").exists():
             self.folders["corpus"] = Path(corpus)
         else:
-            config = CorpusConfig(path=corpus, workers=workers)
+            config = CorpusConfig(path=corpus, engine=engine, workers=workers)
             self.publish(
                 "corpus", {"files": identity(corpus), "config": _plain(keyed(config))}, _on(corpus_stage, config)
             )
@@ -90,7 +90,7 @@ class _Steps:
             self.folders["tokens"] = Path(tokens)
             _check_tokens(runs.Inputs(self.folders), tokens)
         else:
-            token_config = TokensConfig(model=model, workers=workers)
+            token_config = TokensConfig(model=model, engine=engine, workers=workers)
             self.publish("tokens", {"config": _plain(keyed(token_config))}, _on(tokens_stage, token_config))
 
     def lexicon(self, lexicon: str, languages: str) -> None:
@@ -104,18 +104,18 @@ class _Steps:
         self.publish("lexicon", {"files": files, "config": _plain(keyed(config))}, _on(lexicon_stage, config))
 
     def benchmark(self, pairs: Path) -> int:
-        """The step `benchmark`, an item per pair of a TSV file; returns their number."""
+        """The step `benchmark`: the items of a benchmark as they are, or one per pair of a TSV file; their number."""
         from semantic_pivots import run as runs
-        from semantic_pivots.commands.corpus_count import read_wanted
+        from semantic_pivots.commands.corpus_count import ITEM, of_items, read_wanted
         from semantic_pivots.tables import from_rows
 
-        items = [
-            {
-                "item_id": f"{a[1]}-{b[1]}:{a[0]}:{b[0]}", "concept_id": f"{a[0]}:{b[0]}", "distractors": [],
-                "strata": [], "source": a[0], "source_language": a[1], "target": b[0], "target_language": b[1],
-            }
-            for a, b in read_wanted(None, pairs)[1]
-        ]  # fmt: skip
+        _, wanted = read_wanted(None, pairs)
+        names = "item_id", "concept_id", *ITEM
+        if pairs.suffix in (".parquet", ".jsonl"):
+            rows = of_items(pairs, names)
+        else:
+            rows = [(f"{a[1]}-{b[1]}:{a[0]}:{b[0]}", f"{a[0]}:{b[0]}", *a, *b) for a, b in wanted]
+        items = [{**dict(zip(names, row, strict=True)), "distractors": [], "strata": []} for row in rows]
         self.publish(
             "benchmark", {"pairs": runs.digest(items)}, lambda inputs, work: {"items": from_rows("items", items)}
         )
@@ -196,7 +196,7 @@ def discover(
         check(config)
     steps = _Steps(out)
     count = steps.benchmark(pairs)
-    steps.documents(corpus, tokens, model, workers)
+    steps.documents(corpus, tokens, model, engine, workers)
 
     def stage(inputs: Any, work: Any) -> dict:
         found = [discover_stage(config, inputs, work)["pivots"] for config in configs]
@@ -245,7 +245,7 @@ def graph(
         raise InputError(f"--languages {languages!r}: expected at least two, a pivot joins words of several languages")
     steps = _Steps(out)
     steps.lexicon(lexicon, languages)
-    steps.documents(corpus, tokens, model, workers)
+    steps.documents(corpus, tokens, model, engine, workers)
     manifest = steps.publish("graph", {"config": _plain(keyed(config))}, _on(graph_stage, config))
     found = pq.read_table(out / "graph" / "pivot_set.parquet", columns=["text"])["text"].to_pylist()
     shown = ", ".join(text.strip() for text in found[:12])
@@ -324,7 +324,7 @@ def select(
     steps.lexicon(lexicon, languages)
     if pairs is not None:
         steps.benchmark(pairs)
-    steps.documents(corpus, tokens, model, workers)
+    steps.documents(corpus, tokens, model, engine, workers)
     target = identity(dsir_target) if dsir_target else ""
 
     def scores(inputs: runs.Inputs, work: runs.Work) -> dict:

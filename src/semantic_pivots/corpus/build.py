@@ -23,7 +23,6 @@ from semantic_pivots.corpus.recipes import debian
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work, write_table
 
-VERSION = 2
 SHARD_SCHEMA = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("language", pa.string()), ("source", pa.string())]
 )
@@ -59,7 +58,7 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
         raise InputError(f"[corpus] max_bad_share = {config.max_bad_share}: expected a share from 0 to 1")
     jobs = list(_jobs(config, work))
     (work.out / "shards").mkdir(exist_ok=True)
-    parts = run_shards([(job.name, _extract, (job,)) for job in jobs], work, config.workers, "corpus")
+    parts = run_shards([(job.name, _extract, (job,)) for job in jobs], work, config.workers, "corpus", config.engine)
     rows = pa.concat_tables(parts).to_pylist()
     shards = [row for row in rows if row["documents"]]
     skipped = [row for row in rows if row["lines"]]

@@ -8,6 +8,7 @@ order in which they ended: sums and tables depend neither on the number of worke
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -32,6 +33,7 @@ Parts = dict[str, Path]
 
 ENGINES = ("pool", "ray", "datatrove")
 _RETRIES = 3
+_WATCHED = 1000
 
 
 def run_shards(
@@ -187,7 +189,7 @@ def _ray(
         stored = ray.put(shared)
         waiting = {remote.remote(function, arguments, stored): name for name, function, arguments in tasks}
         while waiting:
-            ready, _ = ray.wait(list(waiting))
+            ready, _ = ray.wait(list(itertools.islice(waiting, _WATCHED)))  # it looks at every one, at every result
             for reference in ready:
                 name = waiting.pop(reference)
                 try:

@@ -7,6 +7,7 @@ one id differs, the reference encodes everything and the stage says so.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic_pivots.config import TokensConfig
+from semantic_pivots.corpus.engines import Task, run_shards
 from semantic_pivots.corpus.token_shards import SUFFIX, write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
@@ -160,17 +162,41 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     work.note("encoder", reason, volatile=True)
     if reason.startswith("tokenizers"):
         work.warn(f"tokens: the slower reference encodes the corpus; {reason}")
-    rows = []
-    with work.progress(sum(s["text_bytes"] for s in shards) / 1e6, "MB", "tokens") as progress:
-        for shard in shards:
-            path = f"tokens/{shard['shard']}{SUFFIX}"
-            kept = work.part(
-                shard["shard"], lambda s=folder / shard["path"], p=work.out / path: tokenise_shard(encode, s, p)
-            )
-            rows.append({"shard": shard["shard"], "path": path, **kept.to_pylist()[0]})
-            progress.advance(shard["text_bytes"] / 1e6)
+    paths = [f"tokens/{shard['shard']}{SUFFIX}" for shard in shards]
+    if config.engine == "pool":  # gigatoken's threads share one copy of its cache, which processes would not
+        parts = []
+        with work.progress(sum(s["text_bytes"] for s in shards) / 1e6, "MB", "tokens") as progress:
+            for shard, path in zip(shards, paths, strict=True):
+                source, target = folder / shard["path"], work.out / path
+                parts.append(work.part(shard["shard"], lambda s=source, t=target: tokenise_shard(encode, s, t)))
+                progress.advance(shard["text_bytes"] / 1e6)
+    else:
+        tasks: list[Task] = [
+            (shard["shard"], _tokenise, (str(folder / shard["path"]), str(work.out / path)))
+            for shard, path in zip(shards, paths, strict=True)
+        ]
+        shared = str(work.out / "tokenizer.json"), reason.startswith("gigatoken")
+        parts = run_shards(tasks, work, config.workers, "tokens", config.engine, shared)
+    rows = [
+        {"shard": shard["shard"], "path": path, **part.to_pylist()[0]}
+        for shard, path, part in zip(shards, paths, parts, strict=True)
+    ]
     work.note("tokens", sum(row["tokens"] for row in rows))
     return {"token_shards": pa.Table.from_pylist(rows)}
+
+
+def _tokenise(source: str, target: str, tokenizer_json: str, fast: bool) -> pa.Table:
+    return tokenise_shard(_encoder(tokenizer_json, fast), Path(source), Path(target))
+
+
+@functools.lru_cache(maxsize=1)
+def _encoder(tokenizer_json: str, fast: bool) -> Encoder:
+    """The encoder of a worker's shards."""
+    from tokenizers import Tokenizer
+
+    if fast:
+        return fast_encoder(Path(tokenizer_json), False)
+    return reference_encoder(Tokenizer.from_file(tokenizer_json))
 
 
 def _beginnings(shard: Path) -> list[str]:
