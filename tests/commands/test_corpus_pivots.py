@@ -110,6 +110,22 @@ def test_pivots_keep_the_ids_of_the_benchmark(folder: Path, tmp_path: Path):
     found = [[(r["token"], r["value"]) for r in rows if r["item_id"] == f"own-{i}"] for i in range(2)]
     assert found[0]
     assert found[0] == found[1]
+    for wrong, says in (
+        ({"item_id": None}, "a row holds None"),
+        ({"source": " "}, "a row holds"),
+        ({}, "expected item_id"),
+    ):
+        item = {**items[0], **wrong} if wrong else one
+        (tmp_path / "wrong.jsonl").write_text(json.dumps(item), "utf-8")
+        with pytest.raises(InputError, match=says):
+            run("discover", "--out", tmp_path / "out", *given(folder), "--pairs", tmp_path / "wrong.jsonl")
+
+
+@pytest.mark.parametrize("command", ["make", "tokens"])
+def test_an_engine_that_there_is_not(folder: Path, tmp_path: Path, command: str):
+    asked = {"make": ["--path", folder / "documents"], "tokens": [folder / "corpus", "--model", folder / "model"]}
+    with pytest.raises(InputError, match="did you mean 'ray'"):
+        run("corpus", command, *asked[command], tmp_path / "out", "--engine", "rya")
 
 
 def test_a_corpus_at_an_address_that_has_changed_is_read_again(folder: Path, tmp_path: Path):

@@ -101,11 +101,10 @@ def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
         raise InputError("expected --words FILE or --pairs FILE")
     asked, met = set(), set()
     if words is not None:
-        asked = {(word, code) for word, code in _checked(words, _columns(words, ("word", "language")))}
+        asked = {(word, code) for word, code in _columns(words, ("word", "language"))}
     if pairs is not None:
         read = of_items if pairs.suffix in (".parquet", ".jsonl") else _columns
-        rows = read(pairs, _PAIR if read is _columns else ITEM)
-        for word_1, code_1, word_2, code_2 in _checked(pairs, rows):
+        for word_1, code_1, word_2, code_2 in read(pairs, _PAIR if read is _columns else ITEM):
             first, second = sorted([(word_1, code_1), (word_2, code_2)])
             met.add((first, second))
     asked |= {word for pair in met for word in pair}
@@ -127,6 +126,11 @@ def _checked(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
 
 
 def of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The named columns of a benchmark's items, in their order.
+
+    Raises:
+        InputError: the file holds no items, or one without text in a column.
+    """
     import json
 
     import pyarrow as pa
@@ -139,12 +143,13 @@ def of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
             rows = pq.read_table(path, columns=list(names)).to_pylist()
         else:
             rows = [json.loads(line) for line in path.read_text("utf-8-sig").split("\n") if line.strip()]
-        return [tuple(row[name] for name in names) for row in rows]
+        found = [tuple(row[name] for name in names) for row in rows]
     except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: no items of a benchmark ({str(error).splitlines()[0]}); expected {', '.join(names)}, as "
             "`pivots benchmark build` writes them"
         ) from error
+    return _checked(path, found)
 
 
 def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -168,4 +173,4 @@ def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
             rows.append(tuple(cells[place] for place in places))
         elif line.strip():
             raise InputError(f"{path}: line {number} has {len(cells)} columns; its first line has {len(header)}")
-    return rows
+    return _checked(path, rows)

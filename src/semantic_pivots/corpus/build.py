@@ -128,7 +128,7 @@ def _extract(job: _Job) -> pa.Table:
     again = job.config.identify_language
     known = (d if d.language and not again else d._replace(language=identify(d.text)) for d in found)
     rows = []
-    for index, block in enumerate(_blocks(known, job.config.shard_bytes)):
+    for index, block in enumerate(readers.blocks(known, job.config.shard_bytes)):
         name = f"{job.name}-{index:03d}"
         path = f"shards/{name}.parquet"
         columns = dict(zip(readers.Document._fields, zip(*block, strict=True), strict=True))
@@ -148,16 +148,3 @@ def _extract(job: _Job) -> pa.Table:
         for reason, (lines, first) in sorted(bad.reasons.items()):
             rows.append({"path": file, "reason": reason, "lines": lines, "first_line": first})
     return pa.Table.from_pylist(rows, schema=_PART_SCHEMA)
-
-
-def _blocks(documents: Iterable[readers.Document], limit: int) -> Iterator[list[readers.Document]]:
-    block: list[readers.Document] = []
-    size = 0
-    for document in documents:
-        block.append(document)
-        size += len(document.text.encode())
-        if size >= limit:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block

@@ -144,25 +144,15 @@ def text_batches(path: str, text_column: str = "text", skipped: readers.Skipped 
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
     else:
-        yield from _blocks(readers.read(path, {"text": text_column}, skipped))
+        found = readers.read(path, {"text": text_column}, skipped)
+        for block in readers.blocks(found, readers.BATCH_BYTES, _BATCH_DOCUMENTS):
+            yield pa.array([document.text for document in block], pa.large_string())
     # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
     if skipped.read >= _FEW_LINES and skipped.total > _WRONG_SHARE * skipped.read:
         raise InputError(
             f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_most(skipped)}; expected "
             f"texts in column {text_column!r}"
         )
-
-
-def _blocks(documents: Iterator[readers.Document]) -> Iterator[pa.Array]:
-    block, size = [], 0
-    for document in documents:
-        block.append(document.text)
-        size += len(document.text)
-        if len(block) == _BATCH_DOCUMENTS or size >= readers.BATCH_BYTES:
-            yield pa.array(block, pa.large_string())
-            block, size = [], 0
-    if block:
-        yield pa.array(block, pa.large_string())
 
 
 def _holds_strings(path: str, column: str) -> bool:

@@ -23,10 +23,9 @@ import pyarrow as pa
 from semantic_pivots import words
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.count import Word, benchmark_words
-from semantic_pivots.corpus.draws import How, draw, survey
+from semantic_pivots.corpus.draws import How, distinct_in, draw, survey
 from semantic_pivots.corpus.related import related
-from semantic_pivots.corpus.tally import distinct_tokens, renumber, tally
-from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.corpus.tally import renumber, tally
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -70,8 +69,7 @@ def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cov
 def distinct_shards(inputs: Inputs, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Of each token shard: starts, and the distinct tokens of its documents."""
     for row in inputs.table("token_shards").to_pylist():
-        tokens, offsets = flat_tokens(read_token_shard(inputs.folder("tokens") / row["path"]))
-        yield distinct_tokens(tokens, offsets, size)
+        yield distinct_in(inputs.folder("tokens") / row["path"], size)
 
 
 def load_distinct(inputs: Inputs, size: int) -> tuple[np.ndarray, np.ndarray]:

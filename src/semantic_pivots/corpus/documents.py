@@ -15,7 +15,7 @@ import itertools
 import lzma
 import os
 import zlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -325,6 +325,20 @@ def _read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Itera
                 yield from _rows(batch, columns, renames, path, skipped)
         except pa.ArrowInvalid as error:
             raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {first_line(error)}") from error
+
+
+def blocks(documents: Iterable[Document], limit: int, most: int | None = None) -> Iterator[list[Document]]:
+    """Documents in lists that end with the one that reaches `limit` bytes of text, or at `most` documents."""
+    block: list[Document] = []
+    size = 0
+    for document in documents:
+        block.append(document)
+        size += len(document.text.encode())
+        if size >= limit or len(block) == most:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
 
 
 def parquet_batches(file: Any, text: str, columns: list[str], most: int) -> Iterator[Any]:

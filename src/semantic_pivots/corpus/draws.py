@@ -11,6 +11,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numba
@@ -150,7 +151,7 @@ def _survey(path: str, token_path: str, spellings: tuple[Word, ...], size: int) 
     compiled = _compiled(spellings)[0]
     _, hits = find(compiled, *buffers(table["text"]))
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
-    begins, kept = distinct_tokens(*flat_tokens(read_token_shard(token_path)), size)
+    begins, kept = distinct_in(token_path, size)
     of_token = np.repeat(language, np.diff(begins))
     counted = [frequencies(kept[of_token == i], size) for i in range(len(codes))]
     tokens = [np.flatnonzero(counts) for counts in counted]
@@ -163,6 +164,11 @@ def _survey(path: str, token_path: str, spellings: tuple[Word, ...], size: int) 
         "times": np.concatenate([np.zeros(0, np.int64), *(c[t] for c, t in zip(counted, tokens, strict=True))]),
     }
     return _packed(arrays)
+
+
+def distinct_in(token_path: Path | str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct tokens of a token shard's documents (`distinct_tokens`), of a vocabulary of `size`."""
+    return distinct_tokens(*flat_tokens(read_token_shard(token_path)), size)
 
 
 class Drawn(NamedTuple):
@@ -234,7 +240,7 @@ def _near_of_shard(
     rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     words, places, documents = _near(rows, hits, hash_of(table["id"])[rows], first, following, seeds, bounds)
     near = documents[np.diff(documents, prepend=-1) > 0]
-    begins, kept = distinct_tokens(*flat_tokens(read_token_shard(token_path)), len(number))
+    begins, kept = distinct_in(token_path, len(number))
     lengths, tokens = _numbered(begins, kept, near, number)
     arrays = {"words": words, "places": places, "documents": documents, "near": near, "lengths": lengths}
     return _packed({**arrays, "tokens": tokens.astype(_kind(number)), "size": np.array([len(table)])})
