@@ -96,7 +96,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "training.arms:train_stage",
             ("corpus", "select"),
             "continued pre-training on each",
-            version=3,
+            version=4,
         ),
         Stage(
             "compare",

@@ -127,7 +127,7 @@ class _Asked:
                 ids = self.tokenizer(self.prompts[item.item_id])["input_ids"]
                 place = 1 + seed_of(self.config.seed, "centre", item.item_id) % (len(ids) - 1)
                 row = torch.tensor([ids[: place + 1]], device=device)
-                read = self.lens.residuals(row, torch.tensor([place], device=device))[:, 0].double()
+                read = self.lens.residuals(row, torch.tensor([place], device=device))[:, 0].cpu().double()
                 total = total + read
         return (total / len(items)).float()
 

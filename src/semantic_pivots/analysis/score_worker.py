@@ -52,15 +52,20 @@ def launch(
         cache: folder of converted models.
 
     Raises:
-        InputError: a process failed; its error is quoted.
+        InputError: there are fewer accelerators than processes, or a process failed; its error is quoted.
     """
+    from semantic_pivots.models.device import device_count
+
+    accelerators = device_count()
+    if 0 < accelerators < processes:
+        raise InputError(f"[score] processes = {processes}: expected at most the {accelerators} accelerators there are")
     path = work.folder / JOB
     job = {"items": str(items), "words": str(words), "design": asdict(design), "spec": spec, "dtype": dtype}
     job |= {"name": name, "batch_tokens": batch_tokens, "cache": cache}
     write_json(path, {**job, "folder": str(work.folder), "out": str(work.out)})
     command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(processes)]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    command += ["--multi_gpu"] if _accelerators() and processes > 1 else [] if _accelerators() else ["--cpu"]
+    command += ["--cpu"] if not accelerators else ["--multi_gpu"] if processes > 1 else []
     command += ["-m", "semantic_pivots.analysis.score_worker", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     for line in done.stderr.splitlines():
@@ -70,12 +75,6 @@ def launch(
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         told = [line for line in lines if "Error" in line] or lines or ["no message"]
         raise InputError(f"a scoring process failed: {told[0].strip()}; the slices that were done are kept, run again")
-
-
-def _accelerators() -> int:
-    import torch
-
-    return torch.cuda.device_count()
 
 
 def main(path: Path) -> None:

@@ -26,8 +26,9 @@ def _torch() -> Check:
         import torch
     except ImportError as error:
         return False, f"torch cannot be imported ({error})", "run make setup"
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    return True, f"torch {torch.__version__} on {device}", ""
+    from semantic_pivots.models.device import device_name
+
+    return True, f"torch {torch.__version__} on {device_name()}", ""
 
 
 def _memory() -> Check:

@@ -15,6 +15,8 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from semantic_pivots.models.device import attention_of_any_shape
+
 
 class _Hidden(BaseModelOutputWithPast):
     """A decoder's output of hidden states alone: whatever else a family's forward passes on is absent."""
@@ -81,7 +83,8 @@ class Body:
             extra["attention_mask"] = mask
         if positions is not None and self._takes_positions:
             extra["position_ids"] = positions
-        return self.decoder(input_ids=ids, **extra).last_hidden_state
+        with attention_of_any_shape(self.device):
+            return self.decoder(input_ids=ids, **extra).last_hidden_state
 
     def following(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
         """(rows, tokens, width) final hidden states of (rows, tokens) ids, after what a cache holds if there is one.

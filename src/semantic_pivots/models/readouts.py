@@ -199,7 +199,7 @@ def fit_tuned(
     generator = torch.Generator().manual_seed(seed)
     maps, facts = [], []
     for layer in range(lens.layers - 1):
-        x, y = fitted[layer].double().cpu(), fitted[-1].double().cpu()
+        x, y = fitted[layer].cpu().double(), fitted[-1].cpu().double()
         solved = ridge(x, y).float()
         width = x.shape[1]
         identity = torch.zeros(width, width), torch.zeros(width)

@@ -21,6 +21,7 @@ import torch
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import Body, repeated, shared
+from semantic_pivots.models.device import free_memory, release_memory
 from semantic_pivots.models.distribution import normaliser_and_best
 from semantic_pivots.models.prefixes import Group, Row, plan
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
@@ -193,8 +194,7 @@ class Scorer:
                 ) from error
         self.batch_tokens, self.memory_bytes = max(1, self.batch_tokens // 2), max(1, self.memory_bytes // 2)
         self.notice(f"out of memory on {rows} rows: continuing with {self.batch_tokens} tokens per forward pass")
-        if self.body.device.type == "cuda":
-            torch.cuda.empty_cache()
+        release_memory(self.body.device)
         first, second = _halves(pack)
         return self._within_memory(first, run, *arguments) + self._within_memory(second, run, *arguments)
 
@@ -368,9 +368,8 @@ class Scorer:
 def _memory_budget(device: torch.device) -> int:
     """Bytes one forward pass may take: a quarter GB on a CPU, where larger batches gain nothing, half of what is free
     on an accelerator."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0] // 2)
-    return _CPU_BYTES
+    free = free_memory(device)
+    return _CPU_BYTES if free is None else free // 2
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -78,7 +78,7 @@ def _tuned_maps(it: Trained, lens: Any) -> list[Any]:
         for i in range(0, len(rows), 64):
             block = [row[: generator.randrange(2, len(row) + 1)] for row in rows[i : i + 64]]
             blocks.append(lens.residuals(*_padded(block)))
-        samples = torch.cat(blocks, 1).double()
+        samples = torch.cat(blocks, 1).cpu().double()
     last = samples[-1]
     return [ridge(layer, last).float() for layer in samples]
 
@@ -176,7 +176,7 @@ def _probe(it: Trained) -> list[Figure]:
     source = it.planted.world.languages[0]
     concepts = [*it.planted.of(DIRECT), *it.planted.of(BRIDGED)]
     found = traces(it, concepts)
-    embedding = it.model.get_input_embeddings().weight.detach().double()
+    embedding = it.model.get_input_embeddings().weight.detach().cpu().double()
     wanted = torch.stack([embedding[it.ids(c.contexts[source])].mean(0) for c in concepts])
     wanted = wanted - wanted.mean(0)
     order = torch.randperm(len(wanted), generator=torch.Generator().manual_seed(it.planted.world.seed))
@@ -188,7 +188,7 @@ def _probe(it: Trained) -> list[Figure]:
         nearest = torch.nn.functional.cosine_similarity(guess[:, None], wanted[None], dim=-1).argmax(1)
         return (nearest == rows).numpy()
 
-    layers = found.residuals[:-1].double()
+    layers = found.residuals[:-1].cpu().double()
     best = max(range(len(layers)), key=lambda k: right(layers[k], chosen).mean())
     hits = right(layers[best], held)
     groups = [concepts[i].kind if concepts[i].kind == BRIDGED else _direct(concepts[i]) for i in held.tolist()]
@@ -292,7 +292,7 @@ def language_census(it: Trained, config: PlantedConfig) -> list[Figure]:
         for code, which in ((third, "third"), (fourth, "fourth")):
             own = logits[..., sets[code]]
             mine = own[:, torch.arange(len(rows)), rows]
-            below = (own < mine[..., None]).double().mean(-1)
+            below = (own < mine[..., None]).float().mean(-1)
             value = float(below.mean())
             figures.append({"measure": f"rank of the own word, {which} language", "group": lens, "value": value})
     return figures

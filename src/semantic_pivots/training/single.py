@@ -86,11 +86,12 @@ def continue_model(
     Raises:
         InputError: the model or the documents cannot be used, or the folder holds something else.
     """
-    import torch
     from accelerate import PartialState
 
+    from semantic_pivots.models.device import default_device
+
     # Unless told, accelerate takes processes without an accelerator for single ones.
-    processes = PartialState(cpu=not torch.cuda.is_available())
+    processes = PartialState(cpu=default_device().type == "cpu")
     first = processes.is_main_process
     key = {"config": keyed(config), "corpus": _fingerprints(corpus), "columns": list(columns)}
     key_hash = runs.digest(_listed(key))
@@ -115,9 +116,8 @@ def continue_model(
 def _run(
     config: TrainConfig, corpus: str, columns: tuple[str, ...], out: Path, scratch: Path, processes: Any, say: Any
 ) -> dict[str, Any]:
-    import torch
-
     from semantic_pivots.models.bits import bits_per_byte, end_token
+    from semantic_pivots.models.device import peak_memory
     from semantic_pivots.models.load import load
     from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.arms import export
@@ -154,7 +154,7 @@ def _run(
     runs.write_table(scratch / "out" / "training_log.parquet", tables.from_rows("training_log", rows))
     for language in after:
         say(f"{language}: {before[language]:.4f} -> {after[language]:.4f} bits per byte of held-out text")
-    memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else runs.peak_memory_bytes()
+    memory = peak_memory(processes.device) or runs.peak_memory_bytes()
     return {
         "tokens": tokens,
         "processes": processes.num_processes,

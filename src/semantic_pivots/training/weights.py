@@ -31,6 +31,10 @@ class Weights(Protocol):
         """Summed loss of this process's sequences, whose gradients add up over processes."""
         ...
 
+    def collect(self) -> None:
+        """Add the gradients of one micro-batch to those of the step, in float32."""
+        ...
+
     def step(self, clip: float) -> float:
         """The gradient's norm, over all processes; the caller steps the optimiser if it is a number."""
         ...
@@ -76,25 +80,35 @@ class Whole:
         self.masters = [
             p.detach().float().clone().requires_grad_() if p.dtype != torch.float32 else p for p in self.weights
         ]
+        self._begun: set[torch.Tensor] = set()
+        """masters that hold a gradient of the present step"""
         self.optimiser = adamw(self.masters, config, fused=True)
 
     def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
         return self._loss(self.model, input_ids, end)
 
+    def collect(self) -> None:
+        for master, weight in zip(self.masters, self.weights, strict=True):
+            if master is weight or weight.grad is None:
+                continue
+            if master.grad is None:
+                master.grad = weight.grad.float()
+            elif master in self._begun:
+                master.grad.add_(weight.grad)
+            else:  # memory that is there already: taking it anew from the system costs more than the sum
+                master.grad.copy_(weight.grad)
+            self._begun.add(master)
+            weight.grad = None
+
     def step(self, clip: float) -> float:
         for master, weight in zip(self.masters, self.weights, strict=True):
-            if master is not weight:
-                if weight.grad is None:
-                    master.grad = None
-                elif master.grad is None:
-                    master.grad = weight.grad.float()
-                else:  # memory that is there already: taking it anew from the system costs more than the sum
-                    master.grad.copy_(weight.grad)
-                weight.grad = None
+            if master is not weight and master not in self._begun:
+                master.grad = None
             if self.world > 1:
                 if master.grad is None:  # every process must take part in every sum
                     master.grad = torch.zeros_like(master)
                 dist.all_reduce(master.grad)
+        self._begun.clear()
         return float(torch.nn.utils.clip_grad_norm_(self.masters, clip))
 
     @torch.no_grad()
@@ -165,6 +179,9 @@ class Sharded:
 
     def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
         return self.root(input_ids, end) * self.world  # gradients are averaged over processes, wanted is their sum
+
+    def collect(self) -> None:
+        pass  # each block's gradients are reduced in float32 as its backward ends
 
     def step(self, clip: float) -> float:
         norm: Any = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
