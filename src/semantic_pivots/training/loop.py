@@ -1,7 +1,8 @@
 """Continued pre-training: one explicit loop, HF weights in, HF weights out, exact resume.
 
 With dtype bfloat16 the model's weights are bfloat16, the frequencies of its rotary embedding stay float32, gradients of
-micro-batches add up in float32, and the optimiser keeps float32 masters of the weights (measured on a two-core CPU with avx512_bf16: 248 tokens/s, against 30 under autocast and 13 in float32).
+micro-batches add up in float32, and the optimiser keeps float32 masters of the weights (measured on a two-core CPU
+with avx512_bf16: 248 tokens/s, against 30 under autocast and 13 in float32).
 """
 
 from __future__ import annotations
