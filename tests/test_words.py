@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semantic_pivots import words
-from semantic_pivots.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -44,8 +43,3 @@ def test_a_word_set_apart_by_spaces_occurs(before, word, after):
     assert words.contains(f"{before} {word} {after}", word, "zh") or not word.strip()
     if unicodedata.combining(word[0]) == 0 and word.strip() == word:
         assert words.contains(f"{before} {word} {after}", word, "fr")
-
-
-def test_an_unknown_language_names_the_nearest():
-    with pytest.raises(InputError, match="did you mean 'fr'"):
-        words.language("french")

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from semantic_pivots import run as runs
-from semantic_pivots import words
 from semantic_pivots.config import StudyConfig, keyed
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.languages import language
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ STAGES: dict[str, Stage] = {
             "how well the model translates",
             version=4,
         ),
-        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 3),
+        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 4),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 2),
         Stage(
             "count",
@@ -214,7 +214,7 @@ def _known_stages(where: str, names: tuple[str, ...]) -> None:
 
 def _known_language(where: str, code: str) -> None:
     try:
-        words.language(code)
+        language(code)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 

@@ -1,4 +1,4 @@
-"""Languages, normalisation, and what counts as an occurrence of a word: the one definition all rooms share.
+"""Normalisation, and what counts as an occurrence of a word: the one definition all rooms share.
 
 A word of a language written with spaces occurs where no letter or mark of a spaced script touches it: `chat` occurs
 in `le chat.` and in `猫chat猫`, not in `chats`. A word of Chinese, Japanese, Thai and the like occurs as a substring,
@@ -11,10 +11,8 @@ import bisect
 import functools
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import resources
 
-from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.languages import language
 
 # Blocks whose scripts are written without spaces between words (Unicode block ranges, inclusive).
 _UNSPACED_BLOCKS = (
@@ -36,37 +34,6 @@ _UNSPACED_BLOCKS = (
     (0x20000, 0x3FFFF),  # CJK extensions B and later
 )
 _UNSPACED_EDGES = [edge for low, high in _UNSPACED_BLOCKS for edge in (low, high + 1)]
-
-
-@dataclass(frozen=True)
-class Language:
-    """A language: ISO 639-1 code, English name (as in prompts), and whether its words are separated by spaces."""
-
-    code: str
-    name: str
-    spaced: bool
-
-
-@functools.cache
-def languages() -> dict[str, Language]:
-    """Every known language by code; names are CLDR's English display names."""
-    lines = resources.files("semantic_pivots").joinpath("data/languages.tsv").read_text("utf-8").splitlines()[1:]
-    fields = (line.split("\t") for line in lines)
-    return {code: Language(code, name, spaced == "yes") for code, name, spaced in fields}
-
-
-def language(code: str) -> Language:
-    """The language of a code.
-
-    Raises:
-        InputError: no language has the code.
-    """
-    known = languages()
-    if code not in known:
-        by_name = {lang.name.lower(): lang.code for lang in known.values()}
-        hint = f"; did you mean {by_name[code.lower()]!r}?" if code.lower() in by_name else nearest(code, known)
-        raise InputError(f"unknown language {code!r}: expected an ISO 639-1 code such as en, fr, zh{hint}")
-    return known[code]
 
 
 def normalise(text: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus.build import SHARD_SCHEMA, corpus_stage
-from semantic_pivots.corpus.identify import identify, language_code
+from semantic_pivots.corpus.identify import identify, identify_with_confidence
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import conform
@@ -107,8 +107,24 @@ def test_texts_without_letters_have_no_language():
     assert [identify(text) for text in ("123 456", "!?", "😀")] == ["", "", ""]
 
 
-@pytest.mark.parametrize(
-    ("given", "code"), [("zh_CN", "zh"), ("jpn_Jpan", "ja"), ("EN", "en"), ("fra", "fr"), ("yue", "yue"), ("", "")]
-)
-def test_codes_as_corpora_write_them(given, code):
-    assert language_code(given) == code
+def test_an_identified_language_has_its_confidence_and_a_given_one_has_none(tmp_path):
+    rows = [{"text": SENTENCES["fr"]}, {"text": SENTENCES["en"], "lang": "fra_Latn"}]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tables, work = run(tmp_path / "out", path=str(tmp_path / "x.jsonl"))
+    shard = pq.read_table(work.out / tables["shards"]["path"][0].as_py())
+    assert shard["language"].to_pylist() == ["fr", "fr"]
+    identified, given = shard["language_confidence"].to_pylist()
+    assert given is None
+    assert identified == pytest.approx(identify_with_confidence(SENTENCES["fr"])[1])
+    assert 0.5 < identified <= 1
+
+
+def test_unknown_language_labels_are_told_with_their_share(tmp_path, capsys):
+    labels = ["Klingonisch"] * 3 + ["iw", "Chinese (Simplified)", "ekk", "npi", "azj"]
+    rows = [{"text": SENTENCES["en"], "lang": label} for label in labels]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tables, work = run(tmp_path / "out", path=str(tmp_path / "x.jsonl"))
+    shard = pq.read_table(work.out / tables["shards"]["path"][0].as_py())
+    assert shard["language"].to_pylist() == ["klingonisch"] * 3 + ["he", "zh", "et", "ne", "az"]
+    assert work.notes["unknown_languages"] == {"klingonisch": 3}
+    assert "'klingonisch' (37.50%)" in capsys.readouterr().err

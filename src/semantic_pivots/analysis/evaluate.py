@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from semantic_pivots.analysis.variants import Estimate, average
 from semantic_pivots.config import BehaviourConfig, CompareConfig, TraceConfig
 from semantic_pivots.corpus.aligned import alignment_keys, sentence_pairs
-from semantic_pivots.corpus.identify import identify, language_code
+from semantic_pivots.corpus.identify import identify
 from semantic_pivots.corpus.select import HELD_OUT
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work, write_table
@@ -132,7 +132,7 @@ class Evaluator:
             written, references = [r["written"] for r in mine], [r["reference"] for r in mine]
             value, sampled = sentences.chrf_of_weights(written, references, weights)
             found[a, b, "all", CHRF] = Estimate(value, sampled, len(mine))
-            astray = np.array([float(language_code(identify(text)) != b) for text in written])
+            astray = np.array([float(identify(text) != b) for text in written])
             found[a, b, "all", ASTRAY] = Estimate(float(astray.mean()), weights @ astray / len(mine), len(mine))
         return pooled(found)
 

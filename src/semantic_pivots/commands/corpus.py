@@ -34,8 +34,8 @@ def make(
     from semantic_pivots.corpus import build
     from semantic_pivots.corpus.documents import identity
     from semantic_pivots.errors import InputError
+    from semantic_pivots.languages import language
     from semantic_pivots.study import STAGES
-    from semantic_pivots.words import language
 
     if path and recipe:
         raise InputError(f"--path {path} and --recipe {recipe} are both given: expected one of them")

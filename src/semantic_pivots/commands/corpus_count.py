@@ -95,7 +95,7 @@ def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
             language.
     """
     from semantic_pivots.errors import InputError
-    from semantic_pivots.words import language
+    from semantic_pivots.languages import language
 
     if words is None and pairs is None:
         raise InputError("expected --words FILE or --pairs FILE")

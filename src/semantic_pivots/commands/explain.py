@@ -66,13 +66,13 @@ def explain(
     import torch
 
     from semantic_pivots.config import LexiconConfig
+    from semantic_pivots.languages import language
     from semantic_pivots.lexicon.build import lexicon_stage
     from semantic_pivots.models.lens import load_lens
     from semantic_pivots.models.tokens import read_ids
     from semantic_pivots.models.trace import first_tokens, word_tokens
     from semantic_pivots.run import Inputs, Work
     from semantic_pivots.tasks.translation import Shots, answer, prompt
-    from semantic_pivots.words import language
 
     pair = (language(source_language).code, language(target_language).code)
     pivots = _pivots(run, *pair, word) if run else frozenset()

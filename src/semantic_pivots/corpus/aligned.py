@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from semantic_pivots.corpus.identify import identify, language_code
+from semantic_pivots.corpus.identify import identify
 from semantic_pivots.statistics import seed_of
 
 _SHORTEST, _SHORTEST_UNSPACED, _LONGEST = 20, 8, 160
@@ -95,4 +95,4 @@ def _lines(text: str) -> list[str]:
 
 def _fits(line: str, code: str) -> bool:
     shortest = _SHORTEST if line.isascii() or " " in line else _SHORTEST_UNSPACED
-    return shortest <= len(line) <= _LONGEST and language_code(identify(line)) == code
+    return shortest <= len(line) <= _LONGEST and identify(line) == code

@@ -1,12 +1,14 @@
 """The stage that makes a corpus: documents of any origin to Parquet shards of one form.
 
-A shard holds the columns id, text, language and source, some 16 MB of text, zstd. A unit (a package's files in one
+A shard holds the columns id, text, language, source and language_confidence (the model's probability of a language that
+was identified, null where the corpus gives it), some 16 MB of text, zstd. A unit (a package's files in one
 language, one large file of the user's, or a run of small ones) is extracted by one worker to shards of its own, so the
 bytes do not depend on the number of workers.
 """
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +20,29 @@ from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.fetch import package_version
-from semantic_pivots.corpus.identify import identify
+from semantic_pivots.corpus.identify import identify_with_confidence
 from semantic_pivots.corpus.recipes import debian
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.languages import languages
 from semantic_pivots.run import Inputs, Work, write_table
 
 SHARD_SCHEMA = pa.schema(
-    [("id", pa.string()), ("text", pa.string()), ("language", pa.string()), ("source", pa.string())]
-)
-# What a unit of work leaves behind: a row per shard (documents > 0), then a row per reason of skipped lines of a file.
-_PART_SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("shard", "path", "language", "source", "reason")),
-        *((name, pa.int64()) for name in ("documents", "text_bytes", "lines", "first_line")),
+        *((name, pa.string()) for name in ("id", "text", "language", "source")),
+        ("language_confidence", pa.float32()),
     ]
 )
+# What a unit of work leaves behind: a row per shard (documents > 0), a row per reason of skipped lines of a file, and a
+# row per language label that the table of languages does not have.
+_PART_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("shard", "path", "language", "source", "reason", "label")),
+        *((name, pa.int64()) for name in ("documents", "text_bytes", "lines", "first_line", "labelled")),
+    ]
+)
+
+
+_TOLD_LABELS = 5
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
         raise InputError(f"corpus {config.path or config.recipe}: no document with text was found")
     if bad:
         work.warn(f"corpus: {bad} of {documents + bad} lines skipped; table `skipped` has file, reason and first line")
+    _tell_unknown_labels([row for row in rows if row["label"]], documents, work)
     work.note("documents", documents)
     work.note("text_bytes", sum(s["text_bytes"] for s in shards))
     names = ("shard", "path", "language", "source", "documents", "text_bytes")
@@ -80,6 +91,23 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
         "shards": pa.Table.from_pylist([{name: s[name] for name in names} for s in shards]),
         "skipped": pa.Table.from_pylist(skipped, schema=_PART_SCHEMA).select(["path", "reason", "lines", "first_line"]),
     }
+
+
+def _tell_unknown_labels(rows: list[dict], documents: int, work: Work) -> None:
+    """Say which language labels the table of languages does not have, with their share of the documents."""
+    labels = collections.Counter()
+    for row in rows:
+        labels[row["label"]] += row["labelled"]
+    if not labels:
+        return
+    most = sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))
+    work.note("unknown_languages", dict(most))
+    named = ", ".join(f"{label!r} ({count / documents:.2%})" for label, count in most[:_TOLD_LABELS])
+    further = f" and {len(most) - _TOLD_LABELS} further labels" if len(most) > _TOLD_LABELS else ""
+    work.warn(
+        f"corpus: {labels.total()} of {documents} documents ({labels.total() / documents:.2%}) have a language label "
+        f"that is not known, and count for no language of a study: {named}{further}; rename them to codes of BCP 47"
+    )
 
 
 def _jobs(config: CorpusConfig, work: Work) -> Iterator[_Job]:
@@ -126,13 +154,14 @@ def _extract(job: _Job) -> pa.Table:
         renames = readers.column_map(job.config.columns)
         found = (d for file in job.files for d in readers.read(file, renames, skipped[file]))
     again = job.config.identify_language
-    known = (d if d.language and not again else d._replace(language=identify(d.text)) for d in found)
-    rows = []
-    for index, block in enumerate(readers.blocks(known, job.config.shard_bytes)):
+    rows, unknown = [], collections.Counter()
+    for index, block in enumerate(readers.blocks(found, job.config.shard_bytes)):
         name = f"{job.name}-{index:03d}"
         path = f"shards/{name}.parquet"
-        columns = dict(zip(readers.Document._fields, zip(*block, strict=True), strict=True))
-        write_table(job.out / path, pa.table({k: pa.array(v, pa.string()) for k, v in columns.items()}, SHARD_SCHEMA))
+        block, confidences = _with_languages(block, again)
+        columns: dict = dict(zip(readers.Document._fields, zip(*block, strict=True), strict=True))
+        unknown.update(code for code in columns["language"] if code and code not in languages())
+        write_table(job.out / path, pa.table({**columns, "language_confidence": confidences}, SHARD_SCHEMA))
         codes, sources = set(columns["language"]), set(columns["source"])
         rows.append(
             {
@@ -147,4 +176,20 @@ def _extract(job: _Job) -> pa.Table:
     for file, bad in skipped.items():
         for reason, (lines, first) in sorted(bad.reasons.items()):
             rows.append({"path": file, "reason": reason, "lines": lines, "first_line": first})
+    rows += [{"label": label, "labelled": count} for label, count in sorted(unknown.items())]
     return pa.Table.from_pylist(rows, schema=_PART_SCHEMA)
+
+
+def _with_languages(
+    documents: list[readers.Document], again: bool
+) -> tuple[list[readers.Document], list[float | None]]:
+    """The documents, those without a language (or all) with the one identified, and the confidence in each of these."""
+    made, confidences = [], []
+    for document in documents:
+        confidence = None
+        if again or not document.language:
+            code, confidence = identify_with_confidence(document.text)
+            document = document._replace(language=code)
+        made.append(document)
+        confidences.append(confidence)
+    return made, confidences

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from semantic_pivots.corpus.identify import language_code
 from semantic_pivots.errors import InputError
+from semantic_pivots.languages import resolve
 from semantic_pivots.run import digest, files_under, fingerprint, warn
 
 _KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
@@ -45,7 +45,11 @@ BATCH_BYTES = 32 << 20
 
 
 class Document(NamedTuple):
-    """One pre-training document; language is an ISO 639-1 code or empty where it is not known."""
+    """One pre-training document.
+
+    Its language is a code of the table of languages, empty where it is not known, or the label as the corpus writes it
+    where the table has no such label.
+    """
 
     id: str
     text: str
@@ -470,8 +474,10 @@ def _document(row: dict[str, Any], columns: dict[str, str], path: str) -> Docume
     # An id may be the number 0.
     given = _value(row, columns["id"])
     key = content_id(text) if given is None or given == "" else str(given)
-    language = _value(row, columns["language"])
-    code = language_code(language) if isinstance(language, str) else ""  # a list or a structure names none
+    label = _value(row, columns["language"])
+    label = label if isinstance(label, str) else ""  # a list or a structure names none
+    known = resolve(label)
+    code = label.strip().lower() if known is None else known
     return Document(key, text, code, str(_value(row, columns["source"]) or PurePosixPath(path).name))
 
 

@@ -17,10 +17,11 @@ import pyarrow as pa
 from semantic_pivots.config import LexiconConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.halves import half
+from semantic_pivots.languages import language
 from semantic_pivots.lexicon import neighbours
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
-from semantic_pivots.words import language, normalise
+from semantic_pivots.words import normalise
 
 SHIPPED = {"cldr": ("cldr", "Unicode-3.0"), "clwtd-open": ("", "")}
 """Lexicons inside the package: source and licence of every word, where the file itself does not say."""

@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from semantic_pivots.languages import language
 from semantic_pivots.lexicon.distractors import draw
-from semantic_pivots.words import language, normalise
+from semantic_pivots.words import normalise
 
 Ask = Callable[[str], str]
 _ROUNDS = 3

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from random import Random
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.languages import language
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import Shot
-from semantic_pivots.words import language, normalise
+from semantic_pivots.words import normalise
 
 TAG = "task:"
 WORD_TRANSLATION = "translation"

@@ -12,9 +12,9 @@ from random import Random
 from typing import Any
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.languages import language
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.case import Case
-from semantic_pivots.words import language
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,110 @@
+"""Languages: one table from CLDR, and the one function that finds a language by what a corpus calls it.
+
+A study names a language by its BCP 47 code (en, zh, fil). Corpora write more: `cmn_Hans`, `iw`, `ekk`, `eng_Latn`,
+`zh-CN`, `Chinese (Simplified)`. All of these resolve here; what does not resolve is told to the user, never taken for a
+document without a language. The table is written by scripts/derive_languages.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+from semantic_pivots.errors import InputError, nearest
+
+# `nan` alone is a missing value of pandas; Min Nan is met as nan_Latn or by its name.
+_ABSENT = {"", "und", "unk", "unknown", "none", "null", "nan", "mul", "mis", "zxx", "n/a", "other", "undetermined"}
+_PARENTHESES = re.compile(r"^([^()]*?)\s*\(([^()]*)\)$")
+_TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*")
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language as CLDR knows it."""
+
+    code: str
+    """BCP 47 code: two letters where there are such, else three"""
+    name: str
+    """English name, as in prompts"""
+    spaced: bool
+    """whether its words are separated by spaces"""
+    scripts: tuple[str, ...] = ("Latn",)
+    """ISO 15924 codes, the likely script first"""
+    rtl: bool = False
+    """whether it is read from right to left"""
+    aliases: tuple[str, ...] = ()
+    """other codes and English names, in lower case with hyphens for spaces"""
+
+
+@functools.cache
+def languages() -> dict[str, Language]:
+    """Every known language by code."""
+    lines = resources.files("semantic_pivots").joinpath("data/languages.tsv").read_text("utf-8").splitlines()[1:]
+    found = {}
+    for line in lines:
+        code, name, scripts, direction, spaced, aliases = line.split("\t")
+        found[code] = Language(
+            code, name, spaced == "yes", tuple(scripts.split()), direction == "rtl", tuple(aliases.split())
+        )
+    return found
+
+
+def language(code: str) -> Language:
+    """The language of a code.
+
+    Raises:
+        InputError: no language has the code; the message names the one that is called so.
+    """
+    known = languages()
+    if code not in known:
+        meant = resolve(code)
+        hint = f"; did you mean {meant!r}?" if meant else nearest(code, known)
+        raise InputError(f"unknown language {code!r}: expected a code of BCP 47 such as en, fr, zh{hint}")
+    return known[code]
+
+
+@functools.cache
+def _labels() -> dict[str, str]:
+    # A code goes before a name: `ga` is Irish, though a language of Ghana is called Ga.
+    found = {code: code for code in languages()}
+    for known in languages().values():
+        for label in (known.name.lower().replace(" ", "-"), *known.aliases):
+            found.setdefault(label, known.code)
+    return found
+
+
+@functools.lru_cache(4096)
+def resolve(label: str) -> str | None:
+    """Code of the language that a corpus calls `label`.
+
+    Region, script and encoding are left out (`zh_CN`, `cmn_Hans`, `en_US.UTF-8`, `__label__en`); so zh covers both
+    Chinese scripts.
+
+    Returns:
+        The code; an empty string where the label says that no one language is known (und, unknown, mul); None where the
+        label is not known here.
+    """
+    text = label.strip().lower().removeprefix("__label__")
+    if text in _ABSENT:
+        return ""
+    labels = _labels()
+    found = (labels[spelling] for spelling in _spellings(text) if spelling in labels)
+    return next(found, None)
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """What of a label may stand in the table, the most specific first."""
+    yield re.sub(r"[\s_,]+", "-", text)
+    if inner := _PARENTHESES.match(text):
+        base, detail = inner[1].replace(" ", "-"), inner[2].replace(" ", "-")
+        yield f"{base}-{detail}"
+        yield f"{detail}-{base}"
+        yield base
+    tag = re.split(r"[.@]", text)[0].replace("_", "-")
+    if _TAG.fullmatch(tag):
+        parts = tag.split("-")
+        for length in range(len(parts) - 1, 0, -1):
+            yield "-".join(parts[:length])
