@@ -1,9 +1,9 @@
 """Derive data/languages.tsv from CLDR: `python scripts/derive_languages.py CLDR_CORE CLDR_LOCALENAMES`.
 
-Both are unpacked npm packages, cldr-core and cldr-localenames-full (`npm pack NAME && tar xzf NAME-*.tgz`). A language
-is one that CLDR has an English name for and that is no group, no mixture and no sign of absence. Its scripts are CLDR's,
-the likely one first; it reads from right to left, and is written without spaces, as its likely script is. Aliases are
-CLDR's: deprecated, three-letter and individual codes (iw, ekk, cmn), further English names, and names of its regions.
+Both are unpacked npm packages, cldr-core and cldr-localenames-full (`npm pack`, `tar xzf`). A language is one that CLDR
+has an English name for and that is no group, no mixture and no sign of absence. Its scripts are CLDR's, the likely one
+first; it reads from right to left, and is written without spaces, as its likely script is. Aliases are CLDR's:
+deprecated, three-letter and individual codes (iw, ekk, cmn), further English names, and names of its regions.
 """
 
 from __future__ import annotations
