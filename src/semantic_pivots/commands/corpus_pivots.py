@@ -23,7 +23,7 @@ Model = Annotated[
     typer.Option(help="without --tokens: model whose tokens are counted (hub id, folder, package:NAME)"),
 ]
 Lexicon = Annotated[
-    str, typer.Option(help="cldr, clwtd-open, or a TSV file with concept_id, pos and a column per language")
+    str, typer.Option(help="cldr, cldr-wide, clwtd-open, or a TSV file with concept_id, pos and a column per language")
 ]
 Languages = Annotated[str, typer.Option(help="languages of the lexicon, separated by commas")]
 Workers = Annotated[int, typer.Option(help="worker processes; 0: one per core")]

@@ -14,14 +14,24 @@ app = typer.Typer(help="Build lexicons from dictionaries.", no_args_is_help=True
 def derive(
     package: Annotated[Path, typer.Argument(help="unpacked npm package cldr-annotations-full")],
     out: Annotated[Path, typer.Option(help="TSV file to write; the files of hand-made choices are read beside it")],
+    wide: Annotated[
+        bool, typer.Option(help="every language that CLDR names 250 pictures in; cldr.tsv is read beside it")
+    ] = False,
 ) -> None:
-    """Derive the everyday lexicon from CLDR's emoji names."""
+    """Derive the everyday lexicon from CLDR's emoji names, in seven languages or in all."""
     from semantic_pivots.errors import InputError
-    from semantic_pivots.lexicon import cldr
+    from semantic_pivots.lexicon import cldr, cldr_wide
+    from semantic_pivots.lexicon.build import read_lexicon
 
     for name in ("cldr_choices.txt", "cldr_excluded.txt"):
         if not (out.parent / name).exists():
             raise InputError(f"{out.parent / name} is missing: write to a folder that has it (it may be empty)")
+    if wide:
+        everyday = read_lexicon(out.with_name("cldr.tsv"), cldr.LANGUAGES)
+        rows = cldr_wide.derive(package, everyday, cldr.excluded(out.parent))
+        cldr_wide.write(rows, out)
+        typer.echo(f"{out}: {len(rows)} concepts, {len(rows[0]) - 2} languages")
+        return
     rows, rejected = cldr.derive(package, out.parent)
     if rejected:
         raise InputError(f"cldr_choices.txt: CLDR does not offer {'; '.join(rejected)}: choose one of its words")

@@ -1,8 +1,9 @@
 """The lexicon stage: which concepts a study asks about, as one word in each of its languages.
 
 A lexicon is a TSV file with the columns concept_id, pos and one per language; `X.source` and `X.licence` columns, where
-present, say where the word of language X comes from. Two lexicons ship: `cldr` (everyday nouns, seven languages, one
-picture each) and `clwtd-open` (verbs and adjectives too, joined from dictionaries).
+present, say where the word of language X comes from. Three lexicons ship: `cldr` (everyday nouns, seven languages, one
+picture each), `cldr-wide` (the same in a hundred languages, as far as each goes) and `clwtd-open` (verbs and adjectives
+too, joined from dictionaries).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import normalise
 
-SHIPPED = {"cldr": ("cldr", "Unicode-3.0"), "clwtd-open": ("", "")}
+SHIPPED = {"cldr": ("cldr", "Unicode-3.0"), "cldr-wide": ("cldr", "Unicode-3.0"), "clwtd-open": ("", "")}
 """Lexicons inside the package: source and licence of every word, where the file itself does not say."""
 
 

@@ -38,11 +38,11 @@ def read_annotations(folder: Path, language: str) -> dict[str, dict[str, list[st
     path = folder / "annotations" / language / "annotations.json"
     if not path.exists():
         raise InputError(f"{path} is missing: expected the unpacked npm package cldr-annotations-full (npm pack)")
-    entries = json.loads(path.read_text("utf-8"))["annotations"]["annotations"]
+    entries = json.loads(path.read_text("utf-8"))["annotations"].get("annotations", {})
     return {emoji: entry for emoji, entry in entries.items() if "tts" in entry}
 
 
-def _name(entry: dict[str, list[str]], language: str) -> str:
+def name_of(entry: dict[str, list[str]], language: str) -> str:
     name = re.sub(r"\s*[（(].*?[)）]", "", unicodedata.normalize("NFC", entry["tts"][0]))
     return _JAPANESE_PICTURE.sub("", name) if language == "ja" else name
 
@@ -71,6 +71,11 @@ def _lines(path: Path, separator: str) -> list[list[str]]:
     return [row.split(separator) for row in rows]
 
 
+def excluded(data: Path) -> set[str]:
+    """English names of the pictures that languages name in different senses, from cldr_excluded.txt in the folder."""
+    return {row[0] for row in _lines(data / "cldr_excluded.txt", "\t")}
+
+
 def derive(folder: Path, data: Path) -> tuple[list[dict[str, str]], list[str]]:
     """Concepts with one word in each of the seven languages, and the choices that CLDR does not support.
 
@@ -83,7 +88,7 @@ def derive(folder: Path, data: Path) -> tuple[list[dict[str, str]], list[str]]:
         line per rejected choice.
     """
     pictures = _pictures(folder)
-    excluded = {row[0] for row in _lines(data / "cldr_excluded.txt", "\t")}
+    left_out = excluded(data)
     choices: dict[str, dict[str, str]] = {}
     rejected = []
     by_name = {entry["en"]["tts"][0]: entry for entry in pictures.values()}
@@ -98,8 +103,8 @@ def derive(folder: Path, data: Path) -> tuple[list[dict[str, str]], list[str]]:
     # Names that are single words as they stand go first: a shortened one never displaces them.
     for entry in sorted(pictures.values(), key=lambda entry: len(choices.get(entry["en"]["tts"][0], {}))):
         name = entry["en"]["tts"][0]
-        words = {code: choices.get(name, {}).get(code) or _name(entry[code], code) for code in LANGUAGES}
-        if name in excluded or not words["en"].islower() or not all(is_single_word(w, c) for c, w in words.items()):
+        words = {code: choices.get(name, {}).get(code) or name_of(entry[code], code) for code in LANGUAGES}
+        if name in left_out or not words["en"].islower() or not all(is_single_word(w, c) for c, w in words.items()):
             continue
         if any(normalise(word) in taken[code] for code, word in words.items()):
             continue
