@@ -17,9 +17,9 @@ DATA = Path(__file__).parents[1] / "src" / "semantic_pivots" / "data"
 COLUMNS = ("code", "name", "scripts", "direction", "spaced", "aliases")
 _NONE = {"und", "mul", "mis", "zxx", "root"}
 _TIBETAN = "Tibt"  # its tsheg divides syllables, not words; CLDR counts the script as spaced
-# What corpora write and CLDR does not say: other English names, old Wikipedia codes, individual codes of FLORES+.
+# What corpora write and CLDR does not say: other English names, old Wikipedia codes.
 _FURTHER = {
-    "ar": "acm acq ayl arabic-standard",
+    "ar": "arabic-standard",
     "bn": "bengali",
     "el": "modern-greek",
     "en": "simple",

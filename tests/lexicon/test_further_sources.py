@@ -49,6 +49,46 @@ def test_wiktextract_gives_translation_tables_by_sense_and_glosses_of_foreign_wo
         list(kaikki.read(["[1]"], "en", "fr"))
 
 
+def test_wiktextract_fields_that_are_null_count_as_absent():
+    rows = [
+        {**CHIEN, "translations": None, "pos": None},
+        {"word": "chat", "lang_code": "fr", "pos": "noun", "senses": [{"glosses": None}, None, {"glosses": ["cat"]}]},
+        {"word": "dog", "lang_code": "en", "pos": "noun", "senses": None, "translations": [None, {"code": "fr"}]},
+    ]
+    lines = [json.dumps(row) for row in rows]
+    assert [(e.word, e.pos, e.senses[0]) for e in kaikki.read(lines, "fr", "en")] == [
+        ("chien", "", ("dog", "hound")),
+        ("chat", "noun", ("cat",)),
+    ]
+    assert list(kaikki.read(lines, "en", "fr")) == []
+
+
+def test_wiktextract_gives_chinese_words_in_the_simplified_script():
+    both = {"code": "cmn", "sense": "reference", "word": "詞典 /词典"}
+    rows = [
+        {"word": "dictionary", "lang_code": "en", "pos": "noun", "translations": [both, {**both, "word": "字典"}]},
+        {"word": "電腦", "lang_code": "zh", "pos": "noun", "senses": [{"glosses": ["computer"]}]},
+        {"word": "电脑", "lang_code": "zh", "pos": "soft-redirect", "redirects": ["電腦"], "senses": [{}]},
+    ]
+    lines = [json.dumps(row) for row in rows]
+    assert [e.senses for e in kaikki.read(lines, "en", "zh")] == [(("词典", "字典"),)]
+    assert [(e.word, e.senses) for e in kaikki.read(lines, "zh", "en")] == [("电脑", (("computer",),))]
+
+
+def test_one_phrase_in_a_muse_dictionary_is_left_out_and_told(capsys):
+    found = list(pairs.read_muse(["dog chien", "new york new york", "ice cream\tcrème glacée"], "en", "fr"))
+    assert [e.word for e in found] == ["dog", "ice cream"]
+    assert "line 2: 4 words" in capsys.readouterr().err
+    with pytest.raises(InputError, match="and 1 such lines more"):
+        list(pairs.read_muse(["dog chien", "a b c", "d e f"], "en", "fr"))
+
+
+@pytest.mark.parametrize("head", ["word\ttranslation", "Source\ttarget\tpos", "fr\ten", "French\tEnglish"])
+def test_a_first_line_of_names_is_no_entry(head):
+    assert [e.word for e in pairs.read_tsv([head, "chat\tcat"], "fr", "en")] == ["chat"]
+    assert [e.word for e in pairs.read_tsv(["chat\tcat", head], "fr", "en")][1:] == [head.split("\t")[0]]
+
+
 def test_muse_and_tsv_group_pairs_by_headword():
     assert list(pairs.read_muse(["dog chien\n", "dog chienne\n", "cat\tchat\n", "\n"], "en", "fr")) == [
         Entry("dog", "en", "fr", "", (("chien", "chienne"),)),

@@ -17,6 +17,8 @@ def test_cedict_keeps_senses_and_leaves_names_and_pointers_out():
         "跑 跑 [pao3] /to run; to run away/(of gas) to leak/",
     ]
     dog, run = cedict.read(lines)
+    second_form = [line.replace("[", "[[", 1).replace("]", "]]", 1) for line in lines]
+    assert list(cedict.read(second_form)) == [dog, run]
     assert dog.senses == (("dog",),)
     assert run.senses == (("to run", "to run away"), ("to leak",))
     assert cedict.simplified_characters(["貓 猫 [mao1] /cat/"]) == {"貓": "猫"}

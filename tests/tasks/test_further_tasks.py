@@ -209,3 +209,16 @@ def test_a_task_of_the_harness_becomes_items(tmp_path, words, monkeypatch):
     assert ask.prompt(made[0], [], made[0].source).startswith("Please answer each question.\n\nQuestion: What is")
     with pytest.raises(InputError, match="no task"):
         lm_eval_choice.pairs("sums_of_theirs", "en", str(tmp_path))
+
+
+def test_files_of_flores_plus_belong_to_their_languages(tmp_path):
+    names = {"en": "eng_Latn", "zh": "cmn_Hans", "ar": "arb_Arab", "et": "ekk_Latn", "ne": "npi_Deva"}
+    for code, name in names.items():
+        (tmp_path / f"{name}.devtest").write_text(f"\ufeff{code} one\n{code} two\n", "utf-8")
+    (tmp_path / "cmn_Hant.devtest").write_text("no\nno\n", "utf-8")
+    (tmp_path / "arb_Latn.devtest").write_text("no\nno\n", "utf-8")
+    found = sentences.read(tmp_path, list(names))
+    assert found == {code: [f"{code} one", f"{code} two"] for code in names}
+    (tmp_path / "cmn_Hans.dev").write_text("no\nno\n", "utf-8")
+    with pytest.raises(InputError, match=r"3 files for 'zh' \(cmn_Hans.dev, cmn_Hans.devtest"):
+        sentences.read(tmp_path, ["zh"])

@@ -20,7 +20,8 @@ from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.halves import half
 from semantic_pivots.languages import language
 from semantic_pivots.lexicon import neighbours
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.lexicon.cells import word_of
+from semantic_pivots.run import Inputs, Work, warn
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import normalise
 
@@ -47,6 +48,9 @@ def lexicon_path(source: str) -> Path:
 def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]:
     """The rows of a lexicon, by column; cells of the wanted languages may be empty.
 
+    A cell that holds more than a word (alternatives, notes, an article, invisible characters) gives the word that is
+    meant (`cells.word_of`), and the user is told.
+
     Raises:
         InputError: a column is missing or stands twice, a row has the wrong number of cells, a concept appears twice,
             or bad UTF-8.
@@ -54,7 +58,8 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     try:
         # a spreadsheet's mark at the beginning is no part of the first column; NFC, as words are counted and compared
         text = unicodedata.normalize("NFC", path.read_bytes().decode("utf-8").removeprefix("\ufeff"))
-        lines = [line.removesuffix("\r") for line in text.split("\n")]
+        # one kind of line end a file; old spreadsheets write \r alone
+        lines = [line.removesuffix("\r") for line in text.split("\n" if "\n" in text else "\r")]
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; expected a UTF-8 TSV file, convert it") from error
     columns = lines[0].split("\t") if lines[0] else []
@@ -68,6 +73,7 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
             "name the languages it covers in `languages`, or add the columns"
         )
     rows: dict[str, dict[str, str]] = {}
+    changed: list[str] = []
     for number, line in enumerate(lines[1:], 2):
         cells = line.split("\t")
         if not line.strip():
@@ -75,9 +81,16 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
         if len(cells) != len(columns):
             raise InputError(f"{path}, line {number}: {len(cells)} cells, expected {len(columns)} (tab-separated)")
         row = dict(zip(columns, cells, strict=True))
+        for code in languages:
+            word = word_of(row[code], code)
+            if word != row[code].strip():
+                changed.append(f"line {number}, {code}: {row[code].strip()!r} as {word!r}")
+            row[code] = word
         if not row["concept_id"] or row["concept_id"] in rows:
             raise InputError(f"{path}, line {number}: concept_id {row['concept_id']!r} is empty or not unique")
         rows[row["concept_id"]] = row
+    if changed:
+        warn(f"{path}: {len(changed)} cells hold more than one plain word and are read so: {changed[0]}")
     return list(rows.values())
 
 

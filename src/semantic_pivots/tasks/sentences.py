@@ -1,6 +1,6 @@
 """Sentence translation over the user's parallel files in FLORES format: one sentence a line, one file a language.
 
-A file belongs to the language its name begins with: `fr.txt`, `fra_Latn.devtest`, `fra_Latn.dev`. Items ask like word
+A file belongs to the language its name begins with: `fr.txt`, `fra_Latn.devtest`, `cmn_Hans.dev`. Items ask like word
 translation; what the model writes is also scored by chrF (Popović 2015; sacrebleu), with an interval over sentences.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.languages import language, resolve
 from semantic_pivots.statistics import Interval, bootstrap, seed_of
 from semantic_pivots.tasks.pattern import Pair, Pattern, source_name, target_name, task_of
 from semantic_pivots.tasks.translation import Item
@@ -26,12 +27,6 @@ PATTERN = Pattern(
     source_name,
     target_name,
 )
-# ISO 639-3 prefixes of FLORES file names for codes whose first two letters do not give them.
-_THREE = {
-    "en": "eng", "fr": "fra", "zh": "zho", "ja": "jpn", "de": "deu", "es": "spa", "ru": "rus", "it": "ita", "pt": "por",
-    "nl": "nld", "ko": "kor", "ar": "arb", "hi": "hin", "tr": "tur", "pl": "pol", "vi": "vie", "th": "tha", "id": "ind",
-    "sw": "swh", "uk": "ukr", "cs": "ces", "el": "ell", "fi": "fin", "he": "heb", "fa": "pes", "ro": "ron", "sv": "swe",
-}  # fmt: skip
 
 
 def read(folder: str | Path, languages: Sequence[str]) -> dict[str, list[str]]:
@@ -45,26 +40,42 @@ def read(folder: str | Path, languages: Sequence[str]) -> dict[str, list[str]]:
         raise InputError(f"parallel files {folder}: no such folder; expected one file a language, such as fr.txt")
     found = {}
     for code in languages:
-        names = {code, *([_THREE[code]] if code in _THREE else [])}
-        files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.name.split(".")[0].split("_")[0] in names]
-        if len(files) != 1:
-            raise InputError(
-                f"parallel files {folder}: {len(files)} files for {code!r}; expected exactly one, {code}.txt or as "
-                f"in FLORES ({_THREE.get(code, code)}_....devtest)"
-            )
+        file = _file_of(folder, code)
         try:
-            found[code] = [line.strip() for line in files[0].read_text("utf-8").splitlines()]
+            found[code] = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
         except UnicodeDecodeError as error:
-            raise InputError(f"{files[0]}: not UTF-8 at byte {error.start}; convert the file") from error
+            raise InputError(f"{file}: not UTF-8 at byte {error.start}; convert the file") from error
         empty = next((n for n, line in enumerate(found[code], 1) if not line), None)
         if empty is not None or not found[code]:
-            raise InputError(f"{files[0]}: line {empty or 1} is empty; expected one sentence on each line")
+            raise InputError(f"{file}: line {empty or 1} is empty; expected one sentence on each line")
     lengths = {code: len(lines) for code, lines in found.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(
             f"parallel files {folder}: lines differ ({lengths}); expected sentence by sentence translations"
         )
     return found
+
+
+def _file_of(folder: Path, code: str) -> Path:
+    """The file of a language: of several, the one whose name is the code itself, else that in the likely script.
+
+    Raises:
+        InputError: no file, or several, belong to the language.
+    """
+    files = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
+    labels = {path: path.name.split(".")[0] for path in files}
+    files = [path for path in files if resolve(labels[path]) == code]
+    own = [path for path in files if labels[path].split("_")[0] == code]
+    script = language(code).scripts[0].lower()
+    likely = [path for path in files if script in labels[path].lower().split("_")]
+    files = own if len(own) == 1 else likely if len(likely) == 1 else files
+    if len(files) != 1:
+        names = f" ({', '.join(path.name for path in files[:3])})" if files else ""
+        raise InputError(
+            f"parallel files {folder}: {len(files)} files for {code!r}{names}; expected exactly one, {code}.txt or as "
+            "in FLORES (fra_Latn.devtest, cmn_Hans.devtest)"
+        )
+    return files[0]
 
 
 def pairs(folder: str | Path, languages: Sequence[str]) -> dict[tuple[str, str], list[Pair]]:

@@ -1,4 +1,4 @@
-"""CC-CEDICT: `traditional simplified [pin1 yin1] /gloss; gloss/gloss/`."""
+"""CC-CEDICT: `traditional simplified [pin1 yin1] /gloss; gloss/gloss/`; its second form doubles the brackets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from semantic_pivots.lexicon.sources.entry import Entry
 
-_LINE = re.compile(r"^(\S+) (\S+) \[([^]]*)\] /(.*)/\s*$")
-_NOTE = re.compile(r"\([^()]*\)|\[[^]]*\]")
+_LINE = re.compile(r"^(\S+) (\S+) \[\[?([^]]*)\]\]? /(.*)/\s*$")
+_NOTE = re.compile(r"\([^()]*\)|\[\[?[^]]*\]\]?")
 _POINTERS = (
     "CL:",
     "variant of",

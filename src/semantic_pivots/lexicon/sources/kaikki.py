@@ -1,7 +1,9 @@
 """Wiktextract's JSONL, as kaikki.org publishes it: one JSON object per word and part of speech.
 
 Two places hold translations: tables under a word (`translations`, of the word or of one of its senses), and, in the
-edition of the gloss language, the glosses of foreign words. Both are read; forms of other words are left out.
+edition of the gloss language, the glosses of foreign words. Both are read; forms of other words are left out. Where a
+Chinese word is written in both scripts (`詞典 /词典`, or a simplified entry that redirects to the traditional one), the
+simplified form is taken. Fields that are null count as absent.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from semantic_pivots.errors import InputError
@@ -31,6 +34,39 @@ def read(lines: Iterable[str], language: str, target_language: str, gloss_langua
     Raises:
         InputError: a line is not a JSON object.
     """
+    entries = _entries(lines, language, target_language, gloss_language)
+    return _simplified(entries) if language == "zh" else (entry for entry, _ in entries if entry)
+
+
+def _entries(
+    lines: Iterable[str], language: str, target: str, gloss_language: str
+) -> Iterator[tuple[Entry | None, tuple[str, str] | None]]:
+    """Each row's entry, or what it redirects as (traditional, own word)."""
+    for row in _rows(lines):
+        if row.get("lang_code") != language or not row.get("word"):
+            continue
+        for traditional in row.get("redirects") or ():
+            yield None, (traditional, row["word"])
+        senses = list(_tables(row, target))
+        if not senses and target == gloss_language:
+            senses = list(_glosses(row))
+        if senses:
+            yield Entry(row["word"], language, target, part_of_speech(row.get("pos") or ""), tuple(senses)), None
+
+
+def _simplified(entries: Iterable[tuple[Entry | None, tuple[str, str] | None]]) -> Iterator[Entry]:
+    # Redirects stand anywhere in a file, so the entries of the language are held.
+    held, redirects = [], {}
+    for entry, redirect in entries:
+        if entry:
+            held.append(entry)
+        if redirect:
+            redirects[redirect[0]] = redirect[1]
+    for entry in held:
+        yield replace(entry, word=redirects.get(entry.word, _one_script(entry.word)))
+
+
+def _rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -40,36 +76,41 @@ def read(lines: Iterable[str], language: str, target_language: str, gloss_langua
             raise InputError(f"kaikki file, line {number}: not JSON ({error}); expected one object a line") from error
         if not isinstance(row, dict):
             raise InputError(f"kaikki file, line {number}: expected an object, found {type(row).__name__}")
-        if row.get("lang_code") != language or not row.get("word"):
-            continue
-        senses = list(_tables(row, target_language))
-        if not senses and target_language == gloss_language:
-            senses = list(_glosses(row))
-        if senses:
-            yield Entry(row["word"], language, target_language, part_of_speech(row.get("pos", "")), tuple(senses))
+        yield row
+
+
+def _objects(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects of a list, which may be null or hold nulls."""
+    return [item for item in row.get(name) or () if isinstance(item, dict)]
+
+
+def _one_script(word: str) -> str:
+    """A Chinese word written in both scripts in the second, which is the simplified one."""
+    return re.split(r"\s*[/／]\s*", word)[-1]
 
 
 def _tables(row: dict[str, Any], target: str) -> Iterator[tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    places = [(row, "")]
-    places += [(sense, " ".join(sense.get("glosses", [])[-1:])) for sense in row.get("senses", [])]
+    senses = _objects(row, "senses")
+    places = [(row, ""), *((sense, " ".join((sense.get("glosses") or [])[-1:])) for sense in senses)]
     for holder, name in places:
-        for translation in holder.get("translations", []):
+        for translation in _objects(holder, "translations"):
             code = translation.get("lang_code") or translation.get("code")
             word = (translation.get("word") or "").strip()
             if _CODES.get(code, code) == target and word:
                 words = found.setdefault(translation.get("sense") or name, [])
+                word = _one_script(word) if target == "zh" else word
                 if word not in words:
                     words.append(word)
     yield from map(tuple, found.values())
 
 
 def _glosses(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    for sense in row.get("senses", []):
-        if _POINTERS & set(sense.get("tags", [])) or "form_of" in sense or "alt_of" in sense:
+    for sense in _objects(row, "senses"):
+        if _POINTERS & set(sense.get("tags") or ()) or "form_of" in sense or "alt_of" in sense:
             continue
         # the last gloss is the most specific; the ones before it are the headings it stands under
-        text = _NOTE.sub("", (sense.get("glosses") or [""])[-1]).strip(" .")
+        text = _NOTE.sub("", (sense.get("glosses") or [""])[-1] or "").strip(" .")
         words = tuple(word.strip() for word in re.split(r"[,;]", text) if word.strip())
         if words:
             yield words

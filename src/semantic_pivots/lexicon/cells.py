@@ -1,0 +1,46 @@
+"""What people write into the cells of a word list, and the one word that is meant.
+
+A cell is the word a model should produce. Lists made for people hold more: `chien; toutou`, `le chat (m)`, a
+zero-width space from a web page. The first of several alternatives is taken, notes in brackets, an article before a
+single word and invisible characters are left out; whoever reads the list tells the user which cells were changed.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Characters without a glyph that spell nothing: zero-width space, soft hyphen, byte order mark, word joiner, direction
+# marks, variation selectors. The joiners U+200C and U+200D do spell something in Persian and Indic scripts.
+_INVISIBLE = re.compile("[\u200b\ufeff\u00ad\u2060\u200e\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]")
+_NOTE = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）|【[^【】]*】|<[^<>]*>)\s*")
+# A comma or slash inside a number or an abbreviation (1,000; km/h) separates nothing.
+_SEPARATOR = re.compile(r"\s*[;；、，،؛|]\s*|,\s+|\s+/\s+|(?<=[^\W\d_]{2})/(?=[^\W\d_]{2})")
+_ARTICLES = {
+    "en": "the a an",
+    "fr": "le la les l' l’ un une",
+    "de": "der die das ein eine",
+    "es": "el la los las un una",
+    "it": "il lo la i gli le l' l’ un uno una un' un’",
+    "pt": "o a os as um uma",
+    "nl": "de het een",
+    "ca": "el la els les l' l’ un una",
+}
+
+
+def word_of(cell: str, language: str) -> str:
+    """The word that a cell of the language means; empty where nothing is left."""
+    text = _INVISIBLE.sub("", cell.replace("\u00a0", " ")).strip()
+    bare = _NOTE.sub(" ", text).strip()
+    text = bare or text
+    first = next((part for part in _SEPARATOR.split(text) if part.strip()), "").strip()
+    return _without_article(first, language)
+
+
+def _without_article(text: str, language: str) -> str:
+    """A single word without the article before it; phrases (`la mer du Nord`) are left as they are."""
+    for article in _ARTICLES.get(language, "").split():
+        glue = "" if article[-1] in "'’" else " "
+        rest = text[len(article) + len(glue) :]
+        if text.lower().startswith(article + glue) and rest and " " not in rest:
+            return rest
+    return text
