@@ -95,7 +95,7 @@ def _tables(row: dict[str, Any], target: str) -> Iterator[tuple[str, ...]]:
     places = [(row, ""), *((sense, " ".join((sense.get("glosses") or [])[-1:])) for sense in senses)]
     for holder, name in places:
         for translation in _objects(holder, "translations"):
-            code = translation.get("lang_code") or translation.get("code")
+            code = translation.get("lang_code") or translation.get("code") or ""
             word = (translation.get("word") or "").strip()
             if _CODES.get(code, code) == target and word:
                 words = found.setdefault(translation.get("sense") or name, [])
