@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic_pivots.corpus.choose import choose, choose_by_group, gumbel
+from semantic_pivots.corpus.choose import choose, fill, gumbel
 
 
 def by_sorting(score, hashes, tokens, budget, allowed=None) -> list[int]:
@@ -39,11 +39,22 @@ def test_equals_a_whole_sort(seed: int, n: int, budget: int, kind: int):
     expected = by_sorting(score, hashes, tokens, budget, allowed)
     assert choose(score, hashes, tokens, budget, allowed).tolist() == expected
     assert choose(score, hashes, tokens, budget, allowed, few=1).tolist() == expected  # by counting, to the last bits
-    group = generator.integers(0, 3, n)
-    expected = sorted(
-        i for g, b in ((0, budget), (2, 40)) for i in by_sorting(score, hashes, tokens, b, group == g) if b
-    )
-    assert choose_by_group(score, hashes, tokens, group, {0: budget, 2: 40}).tolist() == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(0, 500), st.sampled_from([1, 1 << 16]))
+def test_filling_takes_in_order_what_still_fits(seed: int, n: int, budget: int, few: int):
+    generator = np.random.default_rng(seed)
+    score = generator.integers(-1, 3, n).astype(float)
+    hashes = generator.integers(0, 5, n).astype(np.uint64)
+    tokens = generator.integers(0, 60, n).astype(np.int32)
+    allowed = generator.random(n) < 0.8
+    expected, left = [], budget
+    for i in np.lexsort((np.arange(n), hashes, -score)).tolist():
+        if allowed[i] and 0 < tokens[i] <= left:
+            expected.append(i)
+            left -= int(tokens[i])
+    assert fill(score, hashes, tokens, budget, allowed, few).tolist() == sorted(expected)
 
 
 @pytest.mark.parametrize("levels", ["score", "hash"])

@@ -2,10 +2,10 @@
 
 A degree in the token graph says that a token meets many others. In planted worlds the planted pivots have *fewer*
 neighbours than a random graph gives them, since text keeps to its topic (docs/findings.md). Here a token is joined to
-a word when the word's documents hold it significantly more often than the corpus does. A token joined to a words of one
-language and b of another bridges a x b / N of N concepts by chance; a pivot bridges more, at a false-discovery rate
-over all tokens. Concepts and languages are the study's own, so neither the size of the corpus nor that of the
-vocabulary sets the bar.
+a word when the word's documents hold it significantly more often than the corpus does. A pivot is joined to both words
+of more concepts than chance gives a token of as many joins (`bridge_counts`), at a false-discovery rate over all
+tokens. Concepts and languages are the study's own, so neither the size of the corpus nor that of the vocabulary sets
+the bar.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numba
 import numpy as np
@@ -21,6 +20,7 @@ import pyarrow as pa
 
 from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.corpus import neighbours
+from semantic_pivots.corpus.bridge_counts import bridge_counts
 from semantic_pivots.corpus.count import Word
 from semantic_pivots.corpus.discover import Surroundings, plain, surroundings_of, token_texts
 from semantic_pivots.corpus.tally import tally
@@ -110,64 +110,6 @@ def _often(documents, places, starts, tokens, counts, touched, rates):  # pragma
                 n += 1
         edges[word + 1] = n
     return found[:n].copy(), times[:n].copy(), edges
-
-
-def bridge_counts(joined: np.ndarray, languages: Sequence[int], concepts: Sequence[int], size: int) -> tuple:
-    """Concepts that each token bridges, and the number that chance gives.
-
-    Args:
-        joined: (joins, 2) int32 or int64 rows of token and number of a word.
-        languages: language of each word, as a number.
-        concepts: concept of each word, as a number.
-        size: tokens of the vocabulary.
-
-    Returns:
-        bridged and expected, (size,) float64, summed over pairs of languages; and (size, languages) bool, the languages
-        in which a token is joined to a word of a concept it bridges.
-    """
-    of_language, of_concept = np.asarray(languages, np.int64), np.asarray(concepts, np.int64)
-    count = int(of_language.max(initial=-1)) + 1
-    total = int(of_concept.max(initial=-1)) + 1
-    held = [len(np.unique(of_concept[of_language == code])) for code in range(count)]
-    degrees, bridged, bridges = _bridges(joined, of_language, of_concept, size, count, total)
-    expected = np.zeros(size)
-    for one, two in combinations(range(count), 2):
-        expected += degrees[:, one] * degrees[:, two] / max(held[one], held[two], 1)
-    return bridged, expected, bridges
-
-
-@numba.njit(cache=True)
-def _bridges(joined, of_language, of_concept, size, count, total):  # pragma: no cover - compiled
-    """Concepts that each token is joined to by language, pairs of languages bridged, and the languages they are in."""
-    starts = np.zeros(size + 1, np.int64)
-    for i in range(len(joined)):
-        starts[joined[i, 0] + 1] += 1
-    for token in range(size):
-        starts[token + 1] += starts[token]
-    filled, words_of = starts[:-1].copy(), np.empty(len(joined), np.int32)
-    for i in range(len(joined)):
-        token = joined[i, 0]
-        words_of[filled[token]] = joined[i, 1]
-        filled[token] += 1
-    degrees, bridged = np.zeros((size, count)), np.zeros(size)
-    bridges = np.zeros((size, count), np.bool_)
-    met = np.zeros((total, count), np.bool_)  # of the token at hand; false before and after
-    for token in range(size):
-        of_token = words_of[starts[token] : starts[token + 1]]
-        for word in of_token:
-            code, concept = of_language[word], of_concept[word]
-            if not met[concept, code]:
-                degrees[token, code] += 1
-                met[concept, code] = True
-        for word in of_token:
-            concept, codes = of_concept[word], 0
-            for code in range(count):
-                codes += met[concept, code]
-            bridged[token] += codes * (codes - 1) // 2
-            for code in range(count):
-                bridges[token, code] |= codes > 1 and met[concept, code]
-                met[concept, code] = False
-    return degrees, bridged, bridges
 
 
 def rarefied(

@@ -1,14 +1,13 @@
 """The best documents that fill a token budget, without sorting them all.
 
-The order is by score, largest first, ties by a hash of the document's id, then by place. The boundary is found as a
-radix selection: the tokens of each value of the next sixteen bits of the sort key are added up, the value that crosses
-the budget is kept, and only the few documents that still tie with it are sorted. So the result is that of a whole sort,
-to the document, at a few passes over the scores.
+The order is by score, largest first, ties by a hash of the document's id, then by place; a document is taken when it
+fits into what is left of the budget (`fill`). The boundary is found as a radix selection: the tokens of each value of
+the next sixteen bits of the sort key are added up, the value that crosses the budget is kept, and only the few
+documents that still tie with it are sorted. So the result is that of a whole sort, to the document, at a few passes
+over the scores.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numba
 import numpy as np
@@ -128,14 +127,30 @@ def choose(
     return np.flatnonzero(chosen)
 
 
-def choose_by_group(
-    score: np.ndarray, hashes: np.ndarray, n_tokens: np.ndarray, group: np.ndarray, budgets: Mapping[int, int]
+def fill(
+    score: np.ndarray, hashes: np.ndarray, n_tokens: np.ndarray, budget: int, allowed: np.ndarray, few: int = _FEW
 ) -> np.ndarray:
-    """The same within each group of documents, (documents,) int, under a budget of its own; ascending."""
-    found = [np.zeros(0, np.int64)]
-    for number, budget in sorted(budgets.items()):
-        found.append(choose(score, hashes, n_tokens, budget, group == number))
-    return np.sort(np.concatenate(found))
+    """The documents that are taken where, in order, each is taken that fits into what is left of the budget.
+
+    Arguments as those of `choose`; documents without tokens are not taken.
+
+    Returns:
+        (chosen,) int64 document numbers, ascending: at most the budget's tokens, and short of it by less than the
+        shortest document that is left.
+    """
+    rows = np.flatnonzero(allowed & (n_tokens > 0) & (n_tokens <= budget))
+    taken = []
+    while len(rows):
+        own = score[rows], hashes[rows], n_tokens[rows]
+        head = choose(*own, budget, few=few)
+        if own[2][head].sum(dtype=np.int64) > budget:
+            head = np.delete(head, np.lexsort((head, own[1][head], -own[0][head]))[-1])
+        taken.append(rows[head])
+        budget -= int(own[2][head].sum(dtype=np.int64))
+        left = own[2] <= budget  # a document that did not fit never will
+        left[head] = False
+        rows = rows[left]
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *taken]))
 
 
 def gumbel(score: np.ndarray, hashes: np.ndarray, temperature: float, seed: int) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 A selector makes one number of a document's scores; all selectors share the rest: which documents may be taken
 (thresholds, the leakage guard), the tokens of each language or stratum, the best or a Gumbel sample of them, and the
-budget (`corpus.choose`). A selection is a list of (shard, row); text is never rewritten. Nothing depends on the number
+budget (`corpus.pool`). A selection is a list of (shard, row); text is never rewritten. Nothing depends on the number
 of workers or the order in which shards were scored.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -18,73 +17,21 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
-from semantic_pivots.corpus.choose import choose_by_group, gumbel
 from semantic_pivots.corpus.draws import hash_of, shuffled
+from semantic_pivots.corpus.pool import Pool, dose, quotas_of, tolerance
 from semantic_pivots.corpus.scores import document_scores
+from semantic_pivots.corpus.selectors import SELECTORS, UNSCORED, Columns, column_of, score_of
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 
-Columns = dict[str, np.ndarray]
-"""Scores of documents: columns of `doc_scores`, `pivot_share`, and the user's, all (documents,)."""
+HELD_OUT = "held-out"
+"""Name under which the table `selection` holds the documents that no selection takes."""
 
 
 def id_hashes(ids: list[str], seed: int) -> np.ndarray:
     """(documents,) uint64: a random order of documents that depends on the seed and each id alone."""
     return shuffled(hash_of(pa.array(ids, pa.string())), seed_of("select", seed))
-
-
-def _surely(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """(documents,) float64: lower end of Wilson's interval of a share, so few trials do not look sure; 0 of none."""
-    z, n = 1.96, np.maximum(trials, 1).astype(np.float64)
-    share = successes / n
-    centre, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return np.where(trials > 0, np.maximum((centre - half) / (1 + z * z / n), 0.0), 0.0)
-
-
-def pivot_rich(columns: Columns) -> np.ndarray:
-    """Share of tokens that are in the pivot set."""
-    return columns["pivot_share"]
-
-
-def random_documents(columns: Columns) -> np.ndarray:
-    """No preference: the order of the hashes."""
-    return np.zeros(len(columns["n_tokens"]))
-
-
-def bilingual(columns: Columns) -> np.ndarray:
-    """Languages of which the document holds lexicon words, then such words per token."""
-    return columns["languages_met"] + np.minimum(columns["lexicon_words"] / np.maximum(columns["n_tokens"], 1), 0.999)
-
-
-def code_switched(columns: Columns) -> np.ndarray:
-    """Share of lexicon words outside the document's main language, surely (the code-mixing index of Das & Gambäck)."""
-    return _surely(columns["lexicon_words"] - columns["dominant_words"], columns["lexicon_words"])
-
-
-def parallel(columns: Columns) -> np.ndarray:
-    """Share of the document's concepts that it names in two languages, surely: what translations side by side do."""
-    return _surely(columns["parallel_concepts"], columns["concepts"])
-
-
-def dsir(columns: Columns) -> np.ndarray:
-    """Mean log importance of the hashed n-grams (Xie et al. 2023; there the sum, which longer documents win)."""
-    return columns["dsir"]
-
-
-SELECTORS: dict[str, Callable[[Columns], np.ndarray]] = {
-    "pivot-rich": pivot_rich,
-    "random": random_documents,
-    "language-matched": random_documents,
-    "bilingual": bilingual,
-    "code-switched": code_switched,
-    "parallel": parallel,
-    "dsir": dsir,
-}
-"""Score of each selector; language-matched has the tokens per language of pivot-rich, and `column:NAME` is a column."""
-_UNSCORED = ("random", "language-matched")
-HELD_OUT = "held-out"
-"""Name under which the table `selection` holds the documents that no selection takes."""
 
 
 def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -126,7 +73,7 @@ def check(config: SelectConfig) -> None:
     if config.exclude_pairs and config.stratify_pairs:
         raise InputError("[select] exclude_pairs and stratify_pairs are both set: expected one of them")
     _thresholds(config.thresholds)
-    _quotas(config.quotas)
+    quotas_of(config.quotas)
 
 
 def select(config: SelectConfig, scores: pa.Table, work: Work) -> pa.Table:
@@ -137,64 +84,24 @@ def select(config: SelectConfig, scores: pa.Table, work: Work) -> pa.Table:
     """
     columns = _columns(scores, config.columns)
     hashes = shuffled(hash_of(scores["doc_id"]), seed_of("select", config.seed))
+    codes = np.asarray(scores["language"].to_pylist(), dtype=str)
     allowed = _allowed(config, columns)
     aside = _held_out(config, scores, columns)
     allowed[aside] = False
     rows = np.flatnonzero(allowed)
-    subset, hashes = {name: column[rows] for name, column in columns.items()}, hashes[rows]
-    languages, language = np.unique(np.asarray(scores["language"].to_pylist(), dtype=str)[rows], return_inverse=True)
-    held = int(subset["n_tokens"].sum(dtype=np.int64))
-    if config.budget_tokens > held:
-        raise InputError(
-            f"[select] budget_tokens = {config.budget_tokens:,}: the {len(rows):,} documents that may be taken hold "
-            f"only {held:,} tokens"
-        )
-    strata = subset["holds_pair"].astype(np.int64) if config.stratify_pairs else np.zeros(len(rows), np.int64)
-    quotas = _quotas(config.quotas)
-    unknown = [code for code in quotas if code not in languages]
-    if unknown:
-        raise InputError(f"[select] quotas: no document of {unknown[0]!r}; the corpus has {', '.join(languages)}")
-
-    def chosen(
-        name: str, per_language: np.ndarray | None, share: float = 1.0, taken: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Documents of a selector that fill a share of the budget, without those taken already."""
-        score = _score(name, subset, config)
-        if config.sampling == "gumbel":
-            score = gumbel(score, hashes, config.temperature, seed_of("select", config.seed, "gumbel", name))
-        group = 2 * language + strata if per_language is not None else strata
-        wanted = per_language if per_language is not None else np.array([config.budget_tokens])
-        wanted = np.floor(wanted * share + 0.5).astype(np.int64)
-        free = subset["n_tokens"] if taken is None else np.where(taken, 0, subset["n_tokens"])
-        budgets = _budgets(wanted, group, free, languages.tolist() if per_language is not None else [])
-        group = group if taken is None else np.where(taken, -1, group)
-        picked = choose_by_group(score, hashes, subset["n_tokens"], group, budgets)
-        if unscored := int(np.isneginf(score[picked]).sum()):
-            work.warn(
-                f"select: {unscored:,} of {len(picked):,} documents taken by {name} have no score, or are shorter than "
-                "min_tokens: they come last, in the order of their hashes, and the budget reached them"
-            )
-        return picked
-
-    shares = np.array([quotas.get(code, 0.0) for code in languages]) if quotas else None
-    by_quota = None if shares is None else np.floor(config.budget_tokens * shares + 0.5).astype(np.int64)
+    pool = Pool(config, {name: column[rows] for name, column in columns.items()}, hashes[rows], codes[rows])
     parts = []
     for name in config.selections:
-        selector, share = dose(name)
-        per_language = by_quota
-        if selector == "language-matched":
-            rich = chosen("pivot-rich", by_quota)
-            per_language = np.bincount(language[rich], subset["n_tokens"][rich], len(languages)).astype(np.int64)
-        picked = chosen(selector, per_language, share)
-        if share < 1:
-            taken = np.zeros(len(rows), np.bool_)
-            taken[picked] = True
-            picked = np.sort(np.concatenate([picked, chosen("random", per_language, 1 - share, taken)]))
-        work.note(f"{name}_tokens", int(subset["n_tokens"][picked].sum(dtype=np.int64)))
-        work.note(f"{name}_documents", len(picked))
-        if config.stratify_pairs or config.exclude_pairs:
-            work.note(f"{name}_documents_with_a_pair", int(subset["holds_pair"][picked].sum()))
-        shown = subset["pivot_share"] if selector in _UNSCORED else _score(selector, subset, config)
+        picked, chosen = pool.selection(name)
+        _note(work, config, name, pool.columns, picked)
+        selector = dose(name)[0]
+        score = score_of(selector, pool.columns, config)
+        if unscored := int(np.isneginf(score[chosen]).sum()):
+            work.warn(
+                f"select: {unscored:,} of {len(chosen):,} documents taken by {name} have no score, or are shorter than "
+                "min_tokens: they come last, in the order of their hashes, and the budget reached them"
+            )
+        shown = pool.columns["pivot_share"] if selector in UNSCORED else score
         parts.append(_rows_of(scores, name, rows[picked], shown[picked]))
     if len(aside):
         work.note("held_out_documents", len(aside))
@@ -202,23 +109,29 @@ def select(config: SelectConfig, scores: pa.Table, work: Work) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def dose(name: str) -> tuple[str, float]:
-    """Selector and share of the tokens it chooses, of a selection's name: pivot-rich-25pct is a quarter.
-
-    Raises:
-        InputError: the share is not between 1 and 100.
-    """
-    match = re.fullmatch(r"(.+)-(\d+)pct", name)
-    if match is None:
-        return name, 1.0
-    if not 1 <= int(match[2]) <= 100:
-        raise InputError(f"[select] selections: {name!r}: expected a share of 1 to 100 per cent")
-    return match[1], int(match[2]) / 100
+def _note(work: Work, config: SelectConfig, name: str, columns: Columns, picked: np.ndarray) -> None:
+    """Put a selection's size into the manifest, and tell what a reader would not expect of it."""
+    tokens = int(columns["n_tokens"][picked].sum(dtype=np.int64))
+    work.note(f"{name}_tokens", tokens)
+    work.note(f"{name}_documents", len(picked))
+    if config.stratify_pairs or config.exclude_pairs:
+        work.note(f"{name}_documents_with_a_pair", int(columns["holds_pair"][picked].sum()))
+    if config.budget_tokens - tokens > tolerance(config):
+        work.warn(
+            f"select: {name} holds {tokens:,} tokens of {config.budget_tokens:,}, beyond the tolerance of "
+            f"{tolerance(config):,.0f}: every document that is left is longer than what is missing; expected a larger "
+            "budget_tokens, or shorter documents"
+        )
 
 
 def _rows_of(scores: pa.Table, name: str, rows: np.ndarray, score: np.ndarray) -> pa.Table:
-    taken = scores.select(["shard", "row", "doc_id", "language", "n_tokens"]).take(pa.array(rows))
-    taken = taken.append_column("score", pa.array(score, pa.float64()))
+    # A batch at a time: the ids of a large corpus, put together, are beyond what one Arrow array of texts can hold.
+    wanted, parts, begin = scores.select(["shard", "row", "doc_id", "language", "n_tokens"]), [], 0
+    for batch in wanted.to_batches():
+        low, high = np.searchsorted(rows, [begin, begin + len(batch)])
+        parts.append(batch.take(pa.array(rows[low:high] - begin)))
+        begin += len(batch)
+    taken = pa.Table.from_batches(parts, wanted.schema).append_column("score", pa.array(score, pa.float64()))
     return taken.add_column(0, "selection", pa.array([name] * len(rows), pa.string()))
 
 
@@ -230,33 +143,6 @@ def _held_out(config: SelectConfig, scores: pa.Table, columns: Columns) -> np.nd
     keys = alignment_keys(scores["doc_id"].to_pylist(), languages.tolist())
     long = columns["n_tokens"] >= config.min_tokens
     return held_out(keys, languages, long, config.held_out_documents, config.seed)
-
-
-def _score(name: str, columns: Columns, config: SelectConfig) -> np.ndarray:
-    """(documents,) float64; documents too short to tell, or without a value, at -inf: they come last."""
-    if name.startswith("column:"):
-        score = _column(columns, name.removeprefix("column:"), "[select] selections")
-    else:
-        score = SELECTORS[name](columns)
-    score = np.where(np.isnan(score), -np.inf, score).astype(np.float64)
-    return score if name in _UNSCORED else np.where(columns["n_tokens"] >= config.min_tokens, score, -np.inf)
-
-
-def _budgets(wanted: np.ndarray, group: np.ndarray, n_tokens: np.ndarray, languages: list[str]) -> dict[int, int]:
-    """Tokens of each group 2 x language + stratum: a language's budget in proportion to the tokens of its strata.
-
-    Raises:
-        InputError: a language holds fewer tokens than its quota.
-    """
-    held = np.bincount(group, n_tokens, 2 * len(wanted)).astype(np.int64).reshape(-1, 2)
-    for code, tokens, quota in zip(languages, held.sum(axis=1), wanted, strict=False):
-        if quota > tokens:
-            raise InputError(f"[select] quotas: {quota:,} tokens of {code!r} are wanted, {tokens:,} may be taken")
-    # Python's own numbers: the product of two numbers of tokens of a large corpus is beyond 64 bits.
-    parts = zip(wanted.tolist(), held.tolist(), strict=True)
-    second = np.array([(w * b + (a + b) // 2) // max(a + b, 1) for w, (a, b) in parts], np.int64)
-    both = np.stack([wanted - second, second], axis=1).reshape(-1)
-    return {int(i): int(tokens) for i, tokens in enumerate(both) if tokens > 0}
 
 
 def _columns(scores: pa.Table, path: str) -> Columns:
@@ -282,12 +168,12 @@ def _added(ids: pa.ChunkedArray, path: str, taken: tuple[str, ...]) -> Columns:
         raise InputError(f"[select] columns = {path!r}: no column doc_id; it has {', '.join(table.column_names)}")
     kind = table.schema.field("doc_id").type
     try:
-        keys = table["doc_id"].combine_chunks().cast(pa.string())
+        keys = table["doc_id"].cast(pa.large_string()).combine_chunks()  # ids beyond 2 GiB
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(f"[select] columns = {path!r}: doc_id is of type {kind}; expected texts") from error
     if len(keys.unique()) < len(keys):
         raise InputError(f"[select] columns = {path!r}: a doc_id stands twice; expected one row per document")
-    place = pc.index_in(ids.cast(pa.string()), value_set=keys)  # type: ignore[attr-defined]
+    place = pc.index_in(ids.cast(pa.large_string()), value_set=keys)  # type: ignore[attr-defined]
     if place.null_count == len(place):
         raise InputError(f"[select] columns = {path!r}: none of its doc_ids is a document of the corpus")
     found: Columns = {}
@@ -306,16 +192,10 @@ def _added(ids: pa.ChunkedArray, path: str, taken: tuple[str, ...]) -> Columns:
     return found
 
 
-def _column(columns: Columns, name: str, where: str) -> np.ndarray:
-    if name not in columns:
-        raise InputError(f"{where}: no column {name!r}{nearest(name, columns)}; there are {', '.join(columns)}")
-    return columns[name].astype(np.float64)
-
-
 def _allowed(config: SelectConfig, columns: Columns) -> np.ndarray:
     allowed = ~columns["holds_pair"] if config.exclude_pairs else np.ones(len(columns["n_tokens"]), np.bool_)
     for name, sign, number in _thresholds(config.thresholds):
-        values = _column(columns, name, "[select] thresholds")
+        values = column_of(columns, name, "[select] thresholds")
         allowed = allowed & (values >= number if sign == ">=" else values <= number)
     return allowed
 
@@ -328,19 +208,4 @@ def _thresholds(entries: tuple[str, ...]) -> list[tuple[str, str, float]]:
             found.append((match[1], match[2], float(match[3])))  # type: ignore[index]
         except (TypeError, ValueError):
             raise InputError(f"[select] thresholds: {entry!r}: expected COLUMN>=NUMBER or COLUMN<=NUMBER") from None
-    return found
-
-
-def _quotas(entries: tuple[str, ...]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for entry in entries:
-        code, sign, share = entry.partition("=")
-        try:
-            found[code.strip()] = float(share)
-        except ValueError:
-            sign = ""
-        if not sign or not 0 <= found[code.strip()] <= 1:
-            raise InputError(f"[select] quotas: {entry!r}: expected LANGUAGE=SHARE of the budget, such as fr=0.25")
-    if entries and abs(sum(found.values()) - 1) > 1e-6:
-        raise InputError(f"[select] quotas: the shares sum to {sum(found.values()):.4g}; expected 1")
     return found

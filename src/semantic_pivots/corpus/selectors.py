@@ -1,0 +1,80 @@
+"""Selectors: one number of each document, made of its scores; the larger it is, the sooner the document is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from semantic_pivots.config import SelectConfig
+from semantic_pivots.errors import InputError, nearest
+
+Columns = dict[str, np.ndarray]
+"""Scores of documents: columns of `doc_scores`, `pivot_share`, and the user's, all (documents,)."""
+
+
+def _surely(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """(documents,) float64: lower end of Wilson's interval of a share, so few trials do not look sure; 0 of none."""
+    z, n = 1.96, np.maximum(trials, 1).astype(np.float64)
+    share = successes / n
+    centre, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return np.where(trials > 0, np.maximum((centre - half) / (1 + z * z / n), 0.0), 0.0)
+
+
+def pivot_rich(columns: Columns) -> np.ndarray:
+    """Share of tokens that are in the pivot set."""
+    return columns["pivot_share"]
+
+
+def random_documents(columns: Columns) -> np.ndarray:
+    """No preference: the order of the hashes."""
+    return np.zeros(len(columns["n_tokens"]))
+
+
+def bilingual(columns: Columns) -> np.ndarray:
+    """Languages of which the document holds lexicon words, then such words per token."""
+    return columns["languages_met"] + np.minimum(columns["lexicon_words"] / np.maximum(columns["n_tokens"], 1), 0.999)
+
+
+def code_switched(columns: Columns) -> np.ndarray:
+    """Share of lexicon words outside the document's main language, surely (the code-mixing index of Das & Gambäck)."""
+    return _surely(columns["lexicon_words"] - columns["dominant_words"], columns["lexicon_words"])
+
+
+def parallel(columns: Columns) -> np.ndarray:
+    """Share of the document's concepts that it names in two languages, surely: what translations side by side do."""
+    return _surely(columns["parallel_concepts"], columns["concepts"])
+
+
+def dsir(columns: Columns) -> np.ndarray:
+    """Mean log importance of the hashed n-grams (Xie et al. 2023; there the sum, which longer documents win)."""
+    return columns["dsir"]
+
+
+SELECTORS: dict[str, Callable[[Columns], np.ndarray]] = {
+    "pivot-rich": pivot_rich,
+    "random": random_documents,
+    "language-matched": random_documents,
+    "bilingual": bilingual,
+    "code-switched": code_switched,
+    "parallel": parallel,
+    "dsir": dsir,
+}
+"""Score of each selector; language-matched has the tokens per language of pivot-rich, and `column:NAME` is a column."""
+UNSCORED = ("random", "language-matched")
+
+
+def score_of(name: str, columns: Columns, config: SelectConfig) -> np.ndarray:
+    """(documents,) float64; documents too short to tell, or without a value, at -inf: they come last."""
+    if name.startswith("column:"):
+        score = column_of(columns, name.removeprefix("column:"), "[select] selections")
+    else:
+        score = SELECTORS[name](columns)
+    score = np.where(np.isnan(score), -np.inf, score).astype(np.float64)
+    return score if name in UNSCORED else np.where(columns["n_tokens"] >= config.min_tokens, score, -np.inf)
+
+
+def column_of(columns: Columns, name: str, where: str) -> np.ndarray:
+    if name not in columns:
+        raise InputError(f"{where}: no column {name!r}{nearest(name, columns)}; there are {', '.join(columns)}")
+    return columns[name].astype(np.float64)
