@@ -83,13 +83,13 @@ STAGES: dict[str, Stage] = {
             ("lexicon", "benchmark", "discover", "behaviour"),
             "what becomes of answers without their pivots",
         ),
-        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 3),
+        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 4),
         Stage(
             "select",
             _ROOM + "corpus.select:select_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "graph"),
             "documents chosen at equal tokens",
-            version=2,
+            version=3,
         ),
         Stage(
             "train",
