@@ -36,9 +36,11 @@ def documents() -> list[tuple[str, str, str]]:
     return made
 
 
-def study(folder: Path, n_shards: int) -> Inputs:
+def study(folder: Path, n_shards: int, gap: int = 0) -> Inputs:
     rows = documents()
     vocabulary = {w: i for i, w in enumerate(sorted({w for _, text, _ in rows for w in text.split()} | {"a", "[UNK]"}))}
+    # of a tokenizer whose ids have a gap the largest lies above the number of entries
+    vocabulary = {word: i + gap * (i > 60) for word, i in vocabulary.items()}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     for stage in ("lexicon", "benchmark", "corpus", "tokens"):
@@ -61,8 +63,8 @@ def study(folder: Path, n_shards: int) -> Inputs:
     return Inputs({stage: folder / stage for stage in ("lexicon", "benchmark", "corpus", "tokens")})
 
 
-def pivots(folder: Path, n_shards: int = 1, **how: object) -> list[dict]:
-    inputs = study(folder, n_shards)
+def pivots(folder: Path, n_shards: int = 1, gap: int = 0, **how: object) -> list[dict]:
+    inputs = study(folder, n_shards, gap)
     (folder / "work").mkdir()
     config = DiscoverConfig(workers=1, **how)  # type: ignore[arg-type]
     made = discover_stage(config, inputs, Work(folder / "work", folder / "work"))
@@ -90,6 +92,23 @@ def test_surpluses_are_differences_of_document_frequencies(tmp_path: Path):
             inside = np.mean([token in words for words in holding])
             outside = np.mean([token in text.split() for _, text, _ in rows])
             assert row[column] == pytest.approx(inside - outside, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["default", "paper"])
+def test_ids_with_gaps_give_the_pivots_of_ids_without(tmp_path: Path, form: str):
+    def told(gap: int) -> list[tuple]:
+        found = pivots(tmp_path / str(gap), gap=gap, form=form)
+        return [(row["text"], row["rank"], row["surplus_source"], row["value"]) for row in found]
+
+    assert told(0) == told(100_000)
+
+
+def test_ids_of_another_tokenizer_are_refused(tmp_path: Path):
+    inputs = study(tmp_path, 1)
+    for wrong in (500, -1):
+        write_token_shard(tmp_path / "tokens/0.arrow", pa.array([[wrong]] * 1200, pa.list_(pa.int32())))
+        with pytest.raises(InputError, match=r"0\.arrow: id [0-9]+ lies outside the 129 ids"):
+            discover_stage(DiscoverConfig(workers=1), inputs, Work(tmp_path, tmp_path))
 
 
 def test_draws_do_not_depend_on_the_shards(tmp_path: Path):

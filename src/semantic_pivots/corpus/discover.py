@@ -26,6 +26,7 @@ from semantic_pivots.corpus.count import Word, benchmark_words
 from semantic_pivots.corpus.draws import How, distinct_in, draw, survey
 from semantic_pivots.corpus.related import related
 from semantic_pivots.corpus.tally import renumber, tally
+from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -38,11 +39,12 @@ _FEWEST_OF_LANGUAGE = 20
 
 
 def token_texts(tokenizer_file: Path) -> list[str]:
-    """The text of every token id, leading space kept; a token that is not whole characters holds U+FFFD."""
-    from tokenizers import Tokenizer
+    """The text of every id below `id_count`, leading space kept; one that is not whole characters holds U+FFFD.
 
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    size = tokenizer.get_vocab_size(with_added_tokens=True)
+    An id that no token has is no text: an empty one.
+    """
+    tokenizer = read_tokenizer(tokenizer_file)
+    size = id_count(tokenizer)
     special = {int(t["id"]) for t in json.loads(tokenizer_file.read_text("utf-8"))["added_tokens"] if t["special"]}
     # A decoder strips the leading space of a text; after an ordinary token it is kept.
     anchor = tokenizer.encode("a", add_special_tokens=False).ids
@@ -254,9 +256,7 @@ def _paper(inputs: Inputs, spellings: list[Word], texts: list[str], work: Work, 
 
 def _own_tokens(tokenizer_file: Path, spellings: list[Word]) -> dict[Word, np.ndarray]:
     """Token ids of each word after a space, the lone space left out."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer = read_tokenizer(tokenizer_file)
     space = set(tokenizer.encode(" ", add_special_tokens=False).ids)
     encoded = tokenizer.encode_batch([f" {word}" for word, _ in spellings], add_special_tokens=False)
     return {w: np.array(sorted(set(e.ids) - space), np.int32) for w, e in zip(spellings, encoded, strict=True)}

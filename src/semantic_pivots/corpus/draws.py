@@ -23,7 +23,7 @@ from semantic_pivots.corpus.count import Word, corpus_shards
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.tally import distinct_tokens, frequencies
-from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.corpus.token_shards import tokens_below
 from semantic_pivots.run import Inputs, Work
 
 _ALL = np.uint64(np.iinfo(np.uint64).max)
@@ -167,8 +167,8 @@ def _survey(path: str, token_path: str, spellings: tuple[Word, ...], size: int) 
 
 
 def distinct_in(token_path: Path | str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct tokens of a token shard's documents (`distinct_tokens`), of a vocabulary of `size`."""
-    return distinct_tokens(*flat_tokens(read_token_shard(token_path)), size)
+    """The distinct tokens of a token shard's documents (`distinct_tokens`), ids below `size`."""
+    return distinct_tokens(*tokens_below(token_path, size), size)
 
 
 class Drawn(NamedTuple):

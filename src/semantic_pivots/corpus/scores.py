@@ -26,6 +26,7 @@ from semantic_pivots.corpus.count import Pair, Word, benchmark_words
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work
@@ -38,12 +39,13 @@ _SHORT = 3
 
 @numba.njit(cache=True, nogil=True)
 def pivot_counts(tokens, offsets, is_pivot):  # pragma: no cover - compiled
-    """(documents,) int32: tokens of each document that are in the pivot set, a (vocabulary,) uint8 mask."""
+    """(documents,) int32: tokens of each document that are in the pivot set, a uint8 mask up to its largest id."""
     counts = np.zeros(len(offsets) - 1, dtype=np.int32)
     for document in range(len(counts)):
         n = 0
         for i in range(offsets[document], offsets[document + 1]):
-            n += is_pivot[tokens[i]]
+            if np.uint32(tokens[i]) < len(is_pivot):
+                n += is_pivot[tokens[i]]
         counts[document] = n
     return counts
 
@@ -268,7 +270,7 @@ def document_scores(
     token_rows = inputs.table("token_shards").to_pylist()
     paths = {row["shard"]: str(inputs.folder("corpus") / row["path"]) for row in inputs.table("shards").to_pylist()}
     token_paths = {row["shard"]: str(inputs.folder("tokens") / row["path"]) for row in token_rows}
-    is_pivot = np.zeros(1 << 20, np.uint8)
+    is_pivot = np.zeros(int(pivots.max(initial=-1)) + 1, np.uint8)
     is_pivot[pivots] = 1
     log_ratio = None
     if dsir_target or dsir_languages:
@@ -287,9 +289,7 @@ def document_scores(
 
 def _target_ngrams(target: str, inputs: Inputs) -> np.ndarray:
     """(buckets,) int64 hashed n-grams of the first 50,000 documents of a file or folder."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(inputs.folder("tokens") / "tokenizer.json"))
+    tokenizer = read_tokenizer(inputs.folder("tokens") / "tokenizer.json")
     files = readers.list_files(target)
     found = (document.text for path, _ in files for document in readers.read(path, {}, readers.Skipped()))
     texts = list(itertools.islice(found, _TARGET_DOCUMENTS))

@@ -50,6 +50,28 @@ def flat_tokens(tokens: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     return tokens.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
+def tokens_below(path: Path | str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of a token shard and where its documents begin (`flat_tokens`), to index arrays of `size`.
+
+    Compiled loops test no index, so that an id of another tokenizer would read and write beside the array.
+
+    Raises:
+        InputError: the shard cannot be read, or holds an id that the tokenizer does not have.
+    """
+    tokens, offsets = flat_tokens(read_token_shard(path))
+    if largest_id(tokens) >= size:
+        raise InputError(
+            f"token shard {path}: id {largest_id(tokens)} lies outside the {size:,} ids of the tokenizer.json beside "
+            "it; tokenise the corpus again"
+        )
+    return tokens, offsets
+
+
+def largest_id(tokens: np.ndarray) -> int:
+    """The largest of int32 ids, -1 of none; a negative id is read as what it is without a sign, so larger than all."""
+    return int(tokens.view(np.uint32).max()) if len(tokens) else -1
+
+
 def check_corpus(tokens: Path, corpus: Path) -> None:
     """Make sure that a folder of tokens was made from this corpus, as far as its manifest says from which it was.
 

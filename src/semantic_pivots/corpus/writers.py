@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots.corpus.token_shards import check_corpus, flat_tokens, read_token_shard
+from semantic_pivots.corpus.token_shards import check_corpus, flat_tokens, largest_id, read_token_shard
+from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
 from semantic_pivots.errors import InputError, nearest
 
 LAYOUTS = ("jsonl", "olmo", "nanotron", "infini-gram")
@@ -80,7 +81,7 @@ def write_tokens(
         InputError: an id lies outside the vocabulary.
     """
     values, offsets = flat_tokens(tokens)
-    largest = max(int(values.max(initial=0)), end_token)
+    largest = max(largest_id(values), end_token)
     if largest >= vocabulary:
         raise InputError(
             f"token id {largest} of {stem.name} is outside the vocabulary of {vocabulary}: another tokenizer's"
@@ -121,9 +122,9 @@ def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Pat
     with temporary["tokenized.0"].open("wb") as tokens, temporary["offset.0"].open("wb") as begins:
         for column in columns:
             values, offsets = flat_tokens(column)
-            if int(values.max(initial=0)) >= min(vocabulary, separator):
+            if largest_id(values) >= min(vocabulary, separator):
                 raise InputError(
-                    f"token id {int(values.max())}: outside the vocabulary of {vocabulary}, or its last id"
+                    f"token id {largest_id(values)}: outside the vocabulary of {vocabulary}, or its last id"
                 )
             starts = offsets[:-1] + np.arange(len(offsets) - 1)
             flat = np.full(len(values) + len(starts), separator, dtype)
@@ -184,12 +185,10 @@ def export(
         return
     if tokens is None:
         raise InputError(f"layout {layout} needs token shards: give --tokens FOLDER, made by `pivots corpus tokens`")
-    from tokenizers import Tokenizer
-
     rows = _table(tokens, "token_shards", "pivots corpus tokens")
     check_corpus(tokens, corpus)
-    tokenizer = Tokenizer.from_file(str(tokens / "tokenizer.json"))
-    vocabulary = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    tokenizer = read_tokenizer(tokens / "tokenizer.json")
+    vocabulary = id_count(tokenizer)
     paths = {row["shard"]: corpus / row["path"] for row in shards}
     absent = sorted(paths.keys() - {row["shard"] for row in rows})
     if absent:

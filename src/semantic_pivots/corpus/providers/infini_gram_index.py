@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from semantic_pivots.corpus.providers import Counts, Pair, Word
+from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
+from semantic_pivots.corpus.writers import token_dtype
 from semantic_pivots.errors import InputError
 
 WINDOW_TOKENS = 100
@@ -39,11 +41,9 @@ class InfiniGramIndex:
         self._tokenizer: Any = None
         vocabulary, dtype = 2**8 - 1, "u8"
         if (folder / "tokenizer.json").exists():
-            from tokenizers import Tokenizer
-
-            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            vocabulary = self._tokenizer.get_vocab_size(with_added_tokens=True)
-            dtype = "u16" if vocabulary < 2**16 else "u32"
+            self._tokenizer = read_tokenizer(folder / "tokenizer.json")
+            vocabulary = id_count(self._tokenizer)
+            dtype = "u16" if token_dtype(vocabulary).itemsize == 2 else "u32"  # as `pivots corpus export` writes
         # The end-of-text id only bounds generation, which counting never asks for.
         self._engine = InfiniGramEngine(
             index_dir=str(folder),
