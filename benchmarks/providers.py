@@ -24,8 +24,8 @@ from scipy.stats import spearmanr
 from benchmarks import emit
 from benchmarks.corpus import corpus
 from semantic_pivots.config import LexiconConfig
-from semantic_pivots.corpus import writers
 from semantic_pivots.corpus.count import Pair, Word, corpus_shards, count_shards
+from semantic_pivots.corpus.export import Export, export
 from semantic_pivots.corpus.providers import open_provider
 from semantic_pivots.lexicon.build import lexicon_stage
 from semantic_pivots.run import Inputs, Work
@@ -48,8 +48,7 @@ def lexicon_pairs() -> tuple[list[Word], list[Pair]]:
 def index(inputs: Inputs, folder: Path) -> float:
     """Build an infini-gram index of the token shards; seconds."""
     begun = time.perf_counter()
-    for _ in writers.export(inputs.folder("corpus"), folder, "infini-gram", inputs.folder("tokens")):
-        pass
+    export(Export(inputs.folder("corpus"), "infini-gram", inputs.folder("tokens")), folder)
     command = [sys.executable, "-m", "infini_gram.indexing", "--data_dir", str(folder), "--save_dir", str(folder)]
     command += ["--token_dtype", "u16", "--cpus", "2", "--mem", "8", "--ulimit", "512"]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})

@@ -89,7 +89,7 @@ def tokens(
 @app.command()
 def export(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
-    out: Annotated[Path, typer.Argument(help="folder to write")],
+    out: Annotated[Path, typer.Argument(help="folder to write, new or empty; a killed export continues")],
     layout: Annotated[
         str, typer.Option(help="jsonl (Dolma's documents), olmo (OLMo-core), nanotron, infini-gram")
     ] = "jsonl",
@@ -103,7 +103,8 @@ def export(
     name: Annotated[str, typer.Option(help="the selection in it to write")] = "pivot-rich",
 ) -> None:
     """Write a corpus, or a selection of its documents, for other tools: JSONL.zst, or flat token files to train on."""
-    from semantic_pivots.corpus import writers
+    from semantic_pivots.corpus.export import Export
+    from semantic_pivots.corpus.export import export as write
 
-    count = sum(1 for _ in writers.export(corpus, out, layout, tokens, end_token, selection, name))
-    typer.echo(f"{out}: {count} shards, layout {layout}")
+    manifest = write(Export(corpus, layout, tokens, end_token, selection, name if selection else ""), out)
+    typer.echo(f"{out}: {manifest['notes']['shards']} shards, layout {layout}")
