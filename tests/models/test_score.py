@@ -18,10 +18,10 @@ SHOTS = (
 )
 
 
-def pairs() -> tuple[list[str], list[str]]:
+def pairs(words: int = 4, targets: int = 12) -> tuple[list[str], list[str]]:
     asked = [
         (f"{shots}{word}\nFrench:", f" {target}")
-        for shots, word, target in itertools.product(SHOTS, tiny.WORDS[:4], tiny.WORDS)
+        for shots, word, target in itertools.product(SHOTS, tiny.WORDS[:words], tiny.WORDS[:targets])
     ]
     return [prompt for prompt, _ in asked], [answer for _, answer in asked]
 
@@ -171,3 +171,32 @@ def test_sizes_that_differ_by_layer_are_read():
     found = answer_logprobs(model, tokenizer, [prompt] * 2, answers)
     for answer, logprobs in zip(answers, found, strict=True):
         np.testing.assert_allclose(logprobs, plain(model, tokenizer, prompt, answer), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "mamba"])
+def test_each_prompt_is_fed_once_however_many_answers_follow(family, monkeypatch):
+    model, tokenizer = tiny.model(family), tiny.tokenizer("byte-level")
+    prompts, answers = pairs(words=12, targets=4)
+    scorer = Scorer(model, tokenizer)
+    scorer.score(prompts[:1], answers[:1])  # the check against a plain forward is not counted
+    assert scorer.branching
+    fed, hidden = [], scorer.body.hidden
+    monkeypatch.setattr(scorer.body, "hidden", lambda ids, *rest: fed.append(ids.numel()) or hidden(ids, *rest))
+    found = scorer.score(prompts, answers)
+    deep = sum(fed)
+    fed.clear()
+    scorer.branching = False
+    flat = scorer.score(prompts, answers)
+    assert deep < 0.8 * sum(fed)
+    for one, other in zip(found, flat, strict=True):
+        np.testing.assert_allclose(one.logprobs, other.logprobs, atol=1e-5, rtol=0)
+
+
+def test_packs_of_rows_with_branches_keep_to_the_budget():
+    model, tokenizer = tiny.model("llama"), tiny.tokenizer("byte-level")
+    prompts, answers = pairs(words=12, targets=4)
+    whole = answer_logprobs(model, tokenizer, prompts, answers)
+    for budget in (8, 200):
+        tight = Scorer(model, tokenizer, batch_tokens=budget).score(prompts, answers)
+        for scored, logprobs in zip(tight, whole, strict=True):
+            np.testing.assert_allclose(scored.logprobs, logprobs, atol=1e-5, rtol=0)

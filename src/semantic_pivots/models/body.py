@@ -146,17 +146,26 @@ def _number(config: Any, name: str) -> int:
     return max((number for number in several if isinstance(number, int)), default=0)
 
 
-def shared(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
-    """A cache of len(rows) rows that reads row `rows[i]` of `cache` for row i, to be used once.
+_PLAIN = (DynamicLayer, DynamicSlidingWindowLayer)
 
-    Keys of the prefix are copied for one layer at a time, and none are kept, so that memory does not grow with the
-    number of layers; layers of other kinds, and all where there are states of a recurrence, are copied at once.
+
+def shared(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
+    """A cache of len(rows) rows that reads row `rows[i]` of `cache` for row i, to be fed once.
+
+    Keys of the prefix are copied for one layer at a time, and none of them are kept, so that memory does not grow with
+    the number of layers; what is fed is kept, so that the result can be shared in turn. Layers of other kinds, and all
+    where there are states of a recurrence, are copied at once.
     """
     if _recurrent(cache):
         return repeated(cache, rows)
-    plain = (DynamicLayer, DynamicSlidingWindowLayer)
-    layers = [_reading(layer, rows) if type(layer) in plain else _selected(layer, rows) for layer in cache.layers]
+    layers = [_reading(layer, rows) if type(layer) in _PLAIN else _selected(layer, rows) for layer in cache.layers]
     return _with_layers(cache, layers)
+
+
+def window_of(cache: DynamicCache) -> int:
+    """The narrowest sliding window among a cache's layers, in tokens; 0: none."""
+    windows = [layer.sliding_window for layer in cache.layers if isinstance(layer, DynamicSlidingWindowLayer)]
+    return min(windows, default=0)
 
 
 def repeated(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
@@ -188,17 +197,33 @@ def _with_layers(cache: DynamicCache, layers: list[Any]) -> DynamicCache:
 
 
 def _reading(layer: Any, rows: torch.Tensor) -> Any:
+    """A layer that puts the keys and values of row `rows[i]` of `layer` before those that row i is fed."""
     twin = copy.copy(layer)
-    single = bool(layer.is_initialized) and layer.keys.shape[0] == 1
+    levels: list[tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]] = []
+    if layer.is_initialized:
+        before = getattr(layer, "levels", None) or [((layer.keys, layer.values), None)]
+        levels = [(pair, rows if owners is None else owners[rows]) for pair, owners in before]
 
     def update(self: Any, keys: torch.Tensor, values: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if not self.is_initialized:
             return keys, values
-        if single:
-            before = [old.expand(len(rows), -1, -1, -1) for old in (self.keys, self.values)]
-        else:
-            before = [old.index_select(0, rows) for old in (self.keys, self.values)]
-        return torch.cat([before[0], keys], dim=-2), torch.cat([before[1], values], dim=-2)
+        self.levels = [*levels, ((keys, values), None)]
+        self.fed += keys.shape[-2]
+        if isinstance(self, DynamicSlidingWindowLayer):
+            self.cumulative_length += keys.shape[-2]
+        parts = [[_rows_of(tensor, owners) for tensor in pair] for pair, owners in levels]
+        joined = [torch.cat([*(part[k] for part in parts), new], dim=-2) for k, new in enumerate((keys, values))]
+        return joined[0], joined[1]
 
+    twin.fed = getattr(layer, "fed", 0)
+    """tokens after those of `keys`"""
     twin.update = types.MethodType(update, twin)
+    if type(layer) is DynamicLayer and layer.is_initialized:
+        twin.get_seq_length = types.MethodType(lambda self: self.keys.shape[-2] + self.fed, twin)
     return twin
+
+
+def _rows_of(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    if states.shape[0] == 1:
+        return states.expand(len(rows), -1, -1, -1)
+    return states.index_select(0, rows)

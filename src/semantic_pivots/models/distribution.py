@@ -27,36 +27,27 @@ def softmax_(logits: torch.Tensor) -> torch.Tensor:
     return (most + total.log_())[:, 0]
 
 
-def normaliser_and_best(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(n,) float32 logarithm of the summed exponentials in nats, and (n,) int64 most probable token (ties: the first).
+def normaliser_of(logits: torch.Tensor) -> torch.Tensor:
+    """(n,) float32 logarithm of the summed exponentials of each row, in nats.
 
     Args:
         logits: (n, vocabulary) float32.
     """
     if logits.device.type != "cpu":
-        return torch.logsumexp(logits, -1), logits.argmax(-1)
-    count = len(logits)
-    normaliser, best = logits.new_empty(count), torch.empty(count, dtype=torch.int64)
+        return torch.logsumexp(logits, -1)
+    normaliser = logits.new_empty(len(logits))
     step = rows_at_once(logits)
-    for first in range(0, count, step):
+    for first in range(0, len(logits), step):
         rows = logits[first : first + step]
-        most, at = _maximum(rows)
-        best[first : first + step] = at
+        most = _maximum(rows)
         normaliser[first : first + step] = most + (rows - most[:, None]).exp_().sum(-1).log_()
-    return normaliser, best
+    return normaliser
 
 
-def _maximum(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The largest value of each row and its first place, by the maxima of blocks."""
+def _maximum(rows: torch.Tensor) -> torch.Tensor:
+    """The largest value of each row, by the maxima of blocks."""
     size = rows.shape[1]
     block = min(_BLOCK, size)
-    blocks = rows.unfold(1, block, block)  # a view; what fills no block is left over
-    of_block = blocks.amax(-1)
-    which = of_block.argmax(-1)
-    each = torch.arange(len(rows))
-    most, at = of_block[each, which], which * block + blocks[each, which].argmax(-1)
-    if rest := size % block:
-        value, place = rows[:, size - rest :].max(-1)
-        later = value > most
-        most, at = torch.where(later, value, most), torch.where(later, place + size - rest, at)
-    return most, at
+    most = rows.unfold(1, block, block).amax(-1).amax(-1)  # a view; what fills no block is left over
+    rest = size % block
+    return torch.maximum(most, rows[:, size - rest :].amax(-1)) if rest else most

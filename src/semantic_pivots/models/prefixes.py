@@ -1,8 +1,9 @@
 """Which token sequences share which beginnings: the plan by which a prefix is computed once for all that continue it.
 
-Two levels only, prefix and row: few-shot prompts of one draw share everything up to the question's word, and a deeper
-trie saves little more for a word of one or two tokens. Inside a group, a sequence that is the beginning of another is
-read off the same row. No tensors here: the plan can be tested, and costed, without a model.
+Three levels: few-shot prompts of one draw share everything up to the question's word (prefix), items that ask for one
+source share the rest of their prompt (row), and only the answers' own tokens differ (branches). Rows without branches
+hold prompt and answer together, which is cheaper where few answers share a prompt. Inside a group, a sequence that is
+the beginning of another is read off the same row. No tensors here: the plan can be tested, and costed, without a model.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Row:
-    """Tokens fed after a group's prefix, and the requests whose answers are read off them."""
+    """Tokens fed after a group's prefix, the requests that are read off them, and answers that are fed after them."""
 
     tokens: list[int]
     requests: list[int] = field(default_factory=list)
+    branches: list[Row] = field(default_factory=list)
 
 
 @dataclass
@@ -59,22 +61,49 @@ def plan(sequences: Sequence[list[int]], starts: Sequence[int]) -> list[Group]:
     return groups
 
 
+def branched(group: Group, sequences: Sequence[list[int]], starts: Sequence[int]) -> Group:
+    """The same requests with a row for every distinct prompt and a branch for every distinct answer after it.
+
+    Args:
+        group: a group of `plan`.
+        sequences: as given to `plan`.
+        starts: as given to `plan`.
+    """
+    prompts: dict[tuple[int, ...], list[int]] = {}
+    for row in group.rows:
+        for request in row.requests:
+            prompts.setdefault(tuple(sequences[request][len(group.prefix) : starts[request]]), []).append(request)
+    rows = []
+    for tokens, requests in prompts.items():
+        answers = sorted((sequences[r][starts[r] : -1], r) for r in requests if len(sequences[r]) > starts[r] + 1)
+        rows.append(Row(list(tokens), requests, _rows(answers)))
+    return Group(group.prefix, rows)
+
+
 def fed_tokens(groups: Sequence[Group]) -> int:
     """Tokens a plan feeds, padding aside."""
-    return sum(len(group.prefix) + sum(len(row.tokens) for row in group.rows) for group in groups)
+    return sum(len(group.prefix) + sum(map(_row_tokens, group.rows)) for group in groups)
+
+
+def _row_tokens(row: Row) -> int:
+    return len(row.tokens) + sum(len(branch.tokens) for branch in row.branches)
 
 
 def _group(members: list[int], shared: int, fed: list[list[int]]) -> Group:
+    return Group(fed[members[0]][:shared], _rows([(fed[index][shared:], index) for index in members]))
+
+
+def _rows(members: list[tuple[list[int], int]]) -> list[Row]:
+    """Rows of (tokens, request) in lexicographic order; a beginning of another is read off the other's row."""
     rows: list[Row] = []
     # in lexicographic order a beginning of a row comes directly before it (or before other beginnings of it)
-    for index in reversed(members):
-        tokens = fed[index][shared:]
+    for tokens, request in reversed(members):
         if rows and rows[-1].tokens[: len(tokens)] == tokens:
-            rows[-1].requests.append(index)
+            rows[-1].requests.append(request)
         else:
-            rows.append(Row(tokens, [index]))
+            rows.append(Row(tokens, [request]))
     rows.reverse()
-    return Group(fed[members[0]][:shared], rows)
+    return rows
 
 
 def _common(first: list[int], second: list[int]) -> int:

@@ -11,7 +11,7 @@ its tokens.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -20,23 +20,41 @@ import numpy as np
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import Body, repeated, shared
+from semantic_pivots.models.body import Body, repeated, shared, window_of
 from semantic_pivots.models.device import free_memory, release_memory
-from semantic_pivots.models.distribution import normaliser_and_best
-from semantic_pivots.models.prefixes import Group, Row, plan
+from semantic_pivots.models.distribution import normaliser_of
+from semantic_pivots.models.prefixes import Group, Row, branched, fed_tokens, plan
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 
 _HEAD_BYTES = 96_000_000
+_LEAST_SAVED = 0.2  # share of the tokens below which branches are not worth their smaller passes
 _CPU_BYTES = 256_000_000
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
 
 
 @dataclass(frozen=True)
 class Scored:
-    """An answer's (tokens,) float32 log-probabilities in nats, and the most probable token at each of its positions."""
+    """An answer's (tokens,) float32 log-probabilities in nats."""
 
     logprobs: np.ndarray
-    best: np.ndarray
+
+
+class _Reads:
+    """Which of the gathered hidden states each request reads: one per (row, position), however many answers read it."""
+
+    def __init__(self) -> None:
+        self.places: dict[int, list[int]] = {}
+        self._count = 0
+
+    def gather(self, hidden: torch.Tensor, wanted: Iterable[tuple[int, int, range]]) -> torch.Tensor:
+        """(n, width) states of (row, request, positions) from (rows, positions, width); remembers who reads them."""
+        rows: dict[tuple[int, int], int] = {}
+        for row, request, positions in wanted:
+            own = self.places.setdefault(request, [])
+            own += [self._count + rows.setdefault((row, position), len(rows)) for position in positions]
+        self._count += len(rows)
+        at = torch.tensor(list(rows), device=hidden.device)
+        return hidden[at[:, 0], at[:, 1]]
 
 
 def answer_logprobs(model: Any, tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[np.ndarray]:
@@ -73,8 +91,11 @@ class Scorer:
         self.batch_tokens = batch_tokens
         self.memory_bytes = memory_bytes or _memory_budget(self.body.device)
         self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
-        self.sharing = True
-        self._verified = False
+        self.sharing = self.branching = True
+        self._forced, self._verified = False, False
+        self._window = window_of(self.body.new_cache())
+        self._computed: tuple[list[list[int]], Any] | None = None
+        """prefixes of the last pack, and their cache"""
         self._padding, self._padded_to, self._gap = True, 0, 0
 
     @torch.inference_mode()
@@ -138,20 +159,31 @@ class Scorer:
         results: list[Scored | None] = [None] * len(spans)
         groups = self._groups([span.ids for span in spans], [span.start for span in spans])
         for pack in self._packs(groups):
-            for request, scored in self._within_memory(pack, self._read, spans):
-                results[request] = scored
+            for request, logprobs in self._within_memory(pack, self._read, spans):
+                results[request] = Scored(logprobs)
+        self._computed = None
         return [scored for scored in results if scored is not None]
 
     def _groups(self, sequences: list[list[int]], starts: list[int]) -> list[Group]:
-        if self.sharing:
-            return plan(sequences, starts)
-        return [Group([], [Row(ids[:-1], [index])]) for index, ids in enumerate(sequences)]
+        if not self.sharing:
+            return [Group([], [Row(ids[:-1], [index])]) for index, ids in enumerate(sequences)]
+        groups = plan(sequences, starts)
+        if not self.branching or 0 < self._window <= max(map(len, sequences)):
+            return groups
+        return [self._cheaper(group, branched(group, sequences, starts)) for group in groups]
+
+    def _cheaper(self, flat: Group, deep: Group) -> Group:
+        saved = fed_tokens([flat]) - fed_tokens([deep])
+        return deep if saved >= _LEAST_SAVED * fed_tokens([flat]) or self._forced else flat
 
     def _packs(self, groups: list[Group]) -> Iterator[list[Group]]:
         """Groups of equal prefix length, put together up to the budget; a group that exceeds it is cut by rows."""
         pack: list[Group] = []
         # equal length spares a mask between prefix and row: batches need no padding in the middle
         for group in sorted(groups, key=lambda g: len(g.prefix)):
+            if any(row.branches for row in group.rows):
+                yield from self._cuts(group)
+                continue
             if pack and (len(pack[0].prefix) != len(group.prefix) or not self._fits([*pack, group])):
                 yield pack
                 pack = []
@@ -168,14 +200,33 @@ class Scorer:
         if pack:
             yield pack
 
+    def _cuts(self, group: Group) -> Iterator[list[Group]]:
+        """A group with branches, in packs of rows of one length: no padding lies between a row and its branches."""
+        for part in _by_length(group):
+            rows = part.rows
+            while rows:
+                count = self._most(len(rows), len(group.prefix), len(rows[0].tokens), branches=True)
+                yield [Group(group.prefix, rows[:count])]
+                rows = rows[count:]
+
+    def _most(self, rows: int, prefix: int, longest: int, branches: bool = False) -> int:
+        """The most of so many rows that fit one forward pass after one prefix, by halving; at least one."""
+        while rows > 1 and not self._rows_fit(1, rows, prefix, longest, branches):
+            rows = (rows + 1) // 2
+        return rows
+
     def _fits(self, pack: list[Group]) -> bool:
-        body, item = self.body, self.body.dtype.itemsize
-        prefix = len(pack[0].prefix)
         rows = sum(len(group.rows) for group in pack)
         longest = max(len(row.tokens) for group in pack for row in group.rows)
-        fed = max(len(pack) * prefix, rows * longest)
+        return self._rows_fit(len(pack), rows, len(pack[0].prefix), longest)
+
+    def _rows_fit(self, prefixes: int, rows: int, prefix: int, longest: int, branches: bool = False) -> bool:
+        """Whether rows after prefixes, of these lengths, fit; their keys and values are kept where branches follow."""
+        body, item = self.body, self.body.dtype.itemsize
+        fed = max(prefixes * prefix, rows * longest)
         activations = fed * (8 * body.width + 3 * body.inner) * item
-        kept = len(pack) * prefix * body.layers * body.key_heads * body.head_width * 2 * item
+        stored = prefixes * prefix + rows * longest * branches
+        kept = stored * body.layers * body.key_heads * body.head_width * 2 * item
         # one layer's keys and values, joined, and repeated once more where heads share them
         joined = 2 * rows * (prefix + longest) * (body.key_heads + body.heads) * body.head_width * item
         return fed <= self.batch_tokens and activations + kept + joined <= self.memory_bytes
@@ -199,58 +250,77 @@ class Scorer:
         return self._within_memory(first, run, *arguments) + self._within_memory(second, run, *arguments)
 
     def _prefix(self, pack: list[Group]) -> Any:
-        if not pack[0].prefix:
+        """The cache of a pack's prefixes; that of the pack before where they are the same."""
+        prefixes = [group.prefix for group in pack]
+        if not prefixes[0]:
             return None
-        cache = self.body.new_cache()
-        self.body.hidden(self._tensor([group.prefix for group in pack]), cache)
-        return cache
+        if self._computed is None or self._computed[0] != prefixes:
+            self._computed = None  # gone before its successor takes memory
+            cache = self.body.new_cache()
+            self.body.hidden(self._tensor(prefixes), cache)
+            self._computed = prefixes, cache
+        return self._computed[1]
 
     def _owners(self, pack: list[Group]) -> torch.Tensor:
         owners = [index for index, group in enumerate(pack) for _ in group.rows]
         return torch.tensor(owners, device=self.body.device)
 
-    def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[tuple[int, Scored]]:
+    def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[tuple[int, np.ndarray]]:
         """The answers of one pack: hidden states of the rows, gathered where an answer's token is predicted."""
         prefix = len(pack[0].prefix)
         cache = self._prefix(pack)
         rows = [row for group in pack for row in group.rows]
-        reading = shared(cache, self._owners(pack)) if cache is not None else None
+        branches = [(owner, branch) for owner, row in enumerate(rows) for branch in row.branches]
+        reading = (
+            shared(cache, self._owners(pack)) if cache is not None else self.body.new_cache() if branches else None
+        )
         hidden = self.body.following(self._padded([row.tokens for row in rows]), reading)
-        # one head row per (row, position), however many answers read it
-        places: dict[tuple[int, int], int] = {}
-        reads: list[tuple[int, list[int]]] = []
+        reads, asked = _Reads(), []
         for number, row in enumerate(rows):
             for request in row.requests:
-                span = spans[request]
-                positions = range(span.start - 1 - prefix, span.end - 1 - prefix)
-                reads.append((request, [places.setdefault((number, at), len(places)) for at in positions]))
-        at = torch.tensor(list(places), device=self.body.device)
-        gathered = hidden[at[:, 0], at[:, 1]]
+                # of a row with branches the last position alone, which predicts the first token of all its answers
+                span, end = spans[request], prefix + len(row.tokens)
+                asked.append((number, request, range(span.start - 1 - prefix, min(span.end - 1, end) - prefix)))
+        parts = [
+            reads.gather(hidden, asked),
+            *self._read_branches(branches, reading, prefix + len(rows[0].tokens), spans, reads),
+        ]
         del hidden, cache, reading
-        wanted_rows = np.array([place for _, used in reads for place in used])
-        wanted_tokens = np.array([token for request, _ in reads for token in spans[request].answer])
-        logprobs, best = self._head(gathered, wanted_rows, wanted_tokens)
-        results, offset = [], 0
-        for request, used in reads:
-            part = slice(offset, offset + len(used))
-            results.append((request, Scored(logprobs[part], best[used])))
-            offset += len(used)
-        return results
+        hidden_rows = np.array([place for places in reads.places.values() for place in places])
+        tokens = np.array([token for request in reads.places for token in spans[request].answer])
+        logprobs = self._head(torch.cat(parts), hidden_rows, tokens)
+        ends = np.cumsum([len(places) for places in reads.places.values()])
+        return list(zip(reads.places, np.split(logprobs, ends[:-1]), strict=True))
 
-    def _head(self, hidden: torch.Tensor, rows: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(k,) log-probabilities of tokens[i] at hidden row rows[i], and the (n,) most probable token of each row."""
+    def _read_branches(
+        self, branches: list[tuple[int, Row]], reading: Any, before: int, spans: list[AnswerSpan], reads: _Reads
+    ) -> Iterator[torch.Tensor]:
+        """Hidden states that predict the answers' tokens after the first, of (row, branch) pairs, shortest first."""
+        branches = sorted(branches, key=lambda pair: len(pair[1].tokens))
+        while branches:
+            count = self._most(len(branches), before, len(branches[-1][1].tokens))
+            here, branches = branches[:count], branches[count:]
+            owners = torch.tensor([owner for owner, _ in here], device=self.body.device)
+            hidden = self.body.following(self._padded([branch.tokens for _, branch in here]), shared(reading, owners))
+            asked = [
+                (number, request, range(spans[request].end - 1 - spans[request].start))
+                for number, (_, branch) in enumerate(here)
+                for request in branch.requests
+            ]
+            yield reads.gather(hidden, asked)
+
+    def _head(self, hidden: torch.Tensor, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """(k,) log-probabilities of tokens[i] at hidden row rows[i]."""
         logprobs = np.empty(len(rows), dtype=np.float32)
-        best = np.empty(len(hidden), dtype=np.int64)
         step = max(1, _HEAD_BYTES // (self.body.vocabulary * 8))
         for first in range(0, len(hidden), step):
             logits = self.body.logits(hidden[first : first + step]).float()
-            normaliser, top = normaliser_and_best(logits)
-            best[first : first + step] = top.cpu().numpy()
+            normaliser = normaliser_of(logits)
             here = np.flatnonzero((rows >= first) & (rows < first + step))
             at = torch.from_numpy(rows[here] - first).to(logits.device)
             chosen = logits[at, torch.from_numpy(tokens[here]).to(logits.device)] - normaliser[at]
             logprobs[here] = chosen.cpu().numpy()
-        return logprobs, best
+        return logprobs
 
     def _continue(self, pack: list[Group], max_new_tokens: int) -> list[str]:
         """The greedy continuation of each row of one pack."""
@@ -341,8 +411,8 @@ class Scorer:
         chosen = torch.tensor(span.answer, device=logits.device)[:, None]
         plain = torch.log_softmax(logits, -1).gather(1, chosen)[:, 0].cpu().numpy()
         bound = _TOLERANCE.get(self.body.dtype, 1e-3)
-        for sharing in (True, False):
-            self.sharing = sharing
+        for sharing, branching in ((True, True), (True, False), (False, False)):
+            self.sharing, self.branching, self._forced = sharing, branching, branching
             try:
                 # two answers behind one prompt, so that the prefix is really shared
                 twin = AnswerSpan([*span.ids[: span.start], span.ids[0]], span.start, span.start + 1)
@@ -355,7 +425,9 @@ class Scorer:
                 if np.abs(found - plain).max() <= bound:
                     return
                 difference = f"a difference of {np.abs(found - plain).max():.2g} nats"
-            if sharing:
+            finally:
+                self._forced = False
+            if sharing and not branching:
                 self.notice(
                     f"the model's cache does not reproduce its plain forward ({difference}): slower, without it"
                 )
