@@ -115,10 +115,11 @@ def test_the_summary_names_every_variant_stratum_and_direction(folder, tmp_path)
     assert choice["low"] <= 0.2 <= choice["high"]
 
 
-def test_a_stage_killed_between_two_slices_continues_to_the_same_bytes(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("pool", [0, 4])
+def test_a_stage_killed_between_two_parts_continues_to_the_same_bytes(folder, tmp_path, monkeypatch, pool):
     monkeypatch.setattr(scores_module, "SLICE_ITEMS", 5)
-    whole = run(folder, tmp_path / "whole")
-    config = ScoreConfig(model=str(folder / "model"), shots=2, draws=2)
+    whole = run(folder, tmp_path / "whole", pool=pool)
+    config = ScoreConfig(model=str(folder / "model"), shots=2, draws=2, pool=pool)
     work = work_in(tmp_path / "killed")
     made = {"parts": 0}
     part = work.part

@@ -41,18 +41,18 @@ def test_a_sweep_continues_where_it_stopped_and_gives_a_curve(checkpoints, tmp_p
     made = ModelRunner.scores
     calls: list[str] = []
 
-    def stops(self, part, shots, design):
+    def stops(self, part):
         calls.append(part.name)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return made(self, part, shots, design)
+        return made(self, part)
 
     monkeypatch.setattr(ModelRunner, "scores", stops)
     assert run(*sweep).exit_code != 0
     assert len(calls) == 3
     done = run(*sweep)
     assert done.exit_code == 0, done.output
-    # two of four slices were kept: the second run computes the other two only
+    # two of four parts were kept: the second run computes the other two only
     assert len(calls) == 5
     lines = [line.split("\t") for line in (tmp_path / "sweep" / "learning_curve.tsv").read_text("utf-8").splitlines()]
     assert [line[0].split("@")[0] for line in lines] == ["checkpoint", "tokens-100", "tokens-200"]

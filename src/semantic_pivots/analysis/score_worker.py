@@ -1,8 +1,8 @@
-"""Slices of the stage `score` on several accelerators, through accelerate.
+"""Parts of the stage `score` on several accelerators, through accelerate.
 
-A slice's table depends on nothing but the configuration and its items, and every slice is one file that is complete or
-absent. So processes share no tensors and need no gathering: process i of n computes slices i, i + n, ... into the
-stage's scratch folder, and the stage that started them finds all its slices done. Results cannot depend on the number
+A part's table depends on nothing but the configuration and its items, and every part is one file that is complete or
+absent. So processes share no tensors and need no gathering: process i of n computes parts i, i + n, ... into the
+stage's scratch folder, and the stage that started them finds all its parts done. Results cannot depend on the number
 of processes, and a killed run continues with any other number. The stage starts the processes itself (`[score]
 processes`); on several machines that
 share the folder, `accelerate launch ... -m semantic_pivots.analysis.score_worker FOLDER/score-job.json` does the same.
@@ -37,7 +37,7 @@ def launch(
     batch_tokens: int,
     cache: str,
 ) -> None:
-    """Compute the slices of one model in `processes` processes of accelerate and wait for them.
+    """Compute the parts of one model in `processes` processes of accelerate and wait for them.
 
     Args:
         processes: processes on this machine; one per accelerator where there is one.
@@ -46,8 +46,8 @@ def launch(
         design: the `Design`; it and the rest are the arguments of `scores.score_items`.
         spec: model.
         dtype: number format of its weights.
-        work: the stage's work; slices are kept in its folder.
-        name: prefix of the slices' names.
+        work: the stage's work; parts are kept in its folder.
+        name: prefix of the parts' names.
         batch_tokens: tokens of one forward pass.
         cache: folder of converted models.
 
@@ -74,15 +74,14 @@ def launch(
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         told = [line for line in lines if "Error" in line] or lines or ["no message"]
-        raise InputError(f"a scoring process failed: {told[0].strip()}; the slices that were done are kept, run again")
+        raise InputError(f"a scoring process failed: {told[0].strip()}; the parts that were done are kept, run again")
 
 
 def main(path: Path) -> None:
-    """Compute this process's share of the slices."""
+    """Compute this process's share of the parts."""
     from accelerate import PartialState
 
-    from semantic_pivots.analysis.scores import Design, ModelRunner, slices_of
-    from semantic_pivots.tasks.ask import shots_by_direction
+    from semantic_pivots.analysis.scores import Design, ModelRunner, parts_of
     from semantic_pivots.tasks.translation import items_of
 
     job = json.loads(path.read_text("utf-8"))
@@ -93,9 +92,8 @@ def main(path: Path) -> None:
     runner = ModelRunner(
         job["spec"], job["dtype"], job["cache"], job["batch_tokens"], work.warn, device=str(state.device)
     )
-    known = shots_by_direction(items, words, design.seed)
-    for part in slices_of(items, design.seed)[state.process_index :: state.num_processes]:
-        runner.parts(part, known[part.items[0].direction], design, work, job["name"])
+    for part in parts_of(items, words, design)[state.process_index :: state.num_processes]:
+        runner.part(part, work, job["name"])
     state.wait_for_everyone()
     state.destroy_process_group()
 

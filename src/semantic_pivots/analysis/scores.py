@@ -1,7 +1,9 @@
 """The stage `score`: every item's target after its source and after each distractor, and what follows from it.
 
-The unit of work is a slice of one direction. Its table depends on nothing but the configuration and its items, so
-slices can be done in any order, by any number of processes, and by a run that continues a killed one.
+The unit of work is a part of one direction: where draws are shared, all items that use one draw, so that each prompt is
+fed once for the items that ask it (a source is a distractor of nine others on average); else a slice of the items. Its
+table depends on nothing but the configuration and its items, so parts can be done in any order, by any number of
+processes, and by a run that continues a killed one.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import Interval, seed_of
 from semantic_pivots.tasks.ask import prompt, shots_by_direction, signature_name
 from semantic_pivots.tasks.sentences import chrf_figures
-from semantic_pivots.tasks.translation import Item, Shots, answer, items_of
+from semantic_pivots.tasks.translation import Item, Shot, answer, items_of
 from semantic_pivots.words import normalise
 
 VERSION = 2
@@ -65,12 +67,22 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Slice:
-    """Items of one direction, and the target that each is asked for in the control."""
+class Question:
+    """An item in one draw; `shuffled` is the target that the control asks for, empty where another draw asks for it."""
+
+    item: Item
+    draw: int
+    shown: tuple[Shot, ...]
+    shuffled: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """Questions of one direction whose rows of the table `scores` or `answers` are computed, and kept, together."""
 
     name: str
-    items: tuple[Item, ...]
-    shuffled: tuple[str, ...]
+    table: str
+    questions: tuple[Question, ...]
 
 
 def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -129,21 +141,27 @@ def score_items(
     A `scorer` that is given (models.harness.HarnessScorer around any model of lm_eval, say) is asked in place of the
     model `spec`, which is then only its name.
     """
-    slices = slices_of(items, design.seed)
+    parts = parts_of(items, words, design)
     runner = ModelRunner(spec, dtype, cache, batch_tokens, work.warn, scorer)
-    known = shots_by_direction(items, words, design.seed)
-    scores, answers = [], []
-    with work.progress(len(items), "items", f"score {spec}") as progress:
-        for part in slices:
-            shots = known[part.items[0].direction]
-            for kept, table in zip((scores, answers), runner.parts(part, shots, design, work, name), strict=True):
-                kept.append(table)
-            progress.advance(len(part.items))
-    return pa.concat_tables(scores), pa.concat_tables(answers), runner.name(work, name)
+    made: dict[str, list[pa.Table]] = {"scores": [], "answers": []}
+    with work.progress(sum(len(part.questions) for part in parts), "questions", f"score {spec}") as progress:
+        for part in parts:
+            made[part.table].append(runner.part(part, work, name))
+            progress.advance(len(part.questions))
+    scores, answers = (pa.concat_tables(made[table]) for table in ("scores", "answers"))
+    return _in_order(scores, items), answers, runner.name(work, name)
+
+
+def _in_order(scores: pa.Table, items: Sequence[Item]) -> pa.Table:
+    """Rows by item and draw, however the work was parted; those of a draw's candidates keep their order."""
+    place = {item.item_id: 2 * number for number, item in enumerate(items)}
+    place |= {item.item_id + _CONTROL_MARK: 2 * number + 1 for number, item in enumerate(items)}
+    keys = np.array([place[item_id] for item_id in scores["item_id"].to_pylist()], np.int64)
+    return scores.take(np.lexsort((keys % 2, scores["draw"].to_numpy(), keys // 2))).combine_chunks()
 
 
 class ModelRunner:
-    """Computes slices with one model, which is loaded when the first slice asks for it."""
+    """Computes parts with one model, which is loaded when the first part asks for it."""
 
     def __init__(
         self,
@@ -183,24 +201,22 @@ class ModelRunner:
             self._scorer = Scorer(loaded.model, loaded.tokenizer, self._batch_tokens, notice=self._notice)
         return self._scorer
 
-    def parts(self, part: Slice, shots: Shots, design: Design, work: Work, name: str) -> tuple[pa.Table, pa.Table]:
-        """The slice's tables `scores` and `answers`, kept in the work's folder."""
-        scores = work.part(f"{name}-{part.name}-scores", lambda: self.scores(part, shots, design))
-        return scores, work.part(f"{name}-{part.name}-answers", lambda: self.answers(part, shots, design))
+    def part(self, part: Part, work: Work, name: str) -> pa.Table:
+        """The part's table, kept in the work's folder."""
+        make = {"scores": self.scores, "answers": self.answers}[part.table]
+        return work.part(f"{name}-{part.name}-{part.table}", lambda: make(part))
 
-    def scores(self, part: Slice, shots: Shots, design: Design) -> pa.Table:
-        """One row per item, draw and candidate; control rows bear a mark behind the item's id."""
+    def scores(self, part: Part) -> pa.Table:
+        """One row per item, draw and candidate; control rows have a mark behind the item's id."""
         rows, prompts, answers = [], [], []
-        for item, shuffled in zip(part.items, part.shuffled, strict=True):
-            drawn = shots.draws_of(item, design.draws, design.shots, design.pool)
-            for place, (draw, shown) in enumerate(drawn):
-                asked = [(item.item_id, item.target), (item.item_id + _CONTROL_MARK, shuffled)]
-                # one draw is enough for the control, which shares its prompts with the item's own figures
-                for item_id, target in asked[: 2 if place == 0 else 1]:
-                    for candidate in item.candidates:
-                        rows.append((item_id, draw, candidate, candidate == item.source, len(target.encode())))
-                        prompts.append(prompt(item, shown, candidate))
-                        answers.append(answer(target))
+        for question in part.questions:
+            item = question.item
+            asked = [(item.item_id, item.target), (item.item_id + _CONTROL_MARK, question.shuffled)]
+            for item_id, target in asked[: 2 if question.shuffled else 1]:
+                for candidate in item.candidates:
+                    rows.append((item_id, question.draw, candidate, candidate == item.source, len(target.encode())))
+                    prompts.append(prompt(item, question.shown, candidate))
+                    answers.append(answer(target))
         scored = self.scorer().score(prompts, answers)
         return pa.Table.from_pylist(
             [
@@ -217,16 +233,13 @@ class ModelRunner:
             schema=tables.SCHEMAS["scores"],
         )
 
-    def answers(self, part: Slice, shots: Shots, design: Design) -> pa.Table:
+    def answers(self, part: Part) -> pa.Table:
         """One row per item and draw: the greedy answer, whether it is the target, whether it copies the source."""
-        rows: list[tuple[Item, int]] = []
-        prompts = []
-        for item in part.items:
-            for draw, shown in shots.draws_of(item, design.draws, design.shots, design.pool):
-                rows.append((item, draw))
-                prompts.append(prompt(item, shown, item.source))
+        rows = [(question.item, question.draw) for question in part.questions]
+        prompts = [prompt(q.item, q.shown, q.item.source) for q in part.questions]
         scorer = self.scorer()
-        greedy = scorer.greedy(prompts, scorer.answer_tokens([answer(item.target) for item in part.items]) + 2)
+        longest = scorer.answer_tokens([answer(target) for target in dict.fromkeys(item.target for item, _ in rows)])
+        greedy = scorer.greedy(prompts, longest + 2)
         return tables.from_rows(
             "answers",
             [
@@ -242,17 +255,31 @@ class ModelRunner:
         )
 
 
-def slices_of(items: Sequence[Item], seed: int) -> list[Slice]:
-    """Slices of each direction, with the control's targets shuffled over the whole direction."""
-    slices = []
+def parts_of(items: Sequence[Item], words: pa.Table, design: Design) -> list[Part]:
+    """The parts of each direction, with the control's targets shuffled over the whole direction."""
+    known, parts = shots_by_direction(items, words, design.seed), []
     for direction, group in groupby(items, key=lambda item: item.direction):
-        members = list(group)
-        shuffled = shuffled_targets(members, seed)
-        for start in range(0, len(members), SLICE_ITEMS):
-            stop = start + SLICE_ITEMS
-            name = f"{'-'.join(direction)}-{start // SLICE_ITEMS:04d}"
-            slices.append(Slice(name, tuple(members[start:stop]), tuple(shuffled[start:stop])))
-    return slices
+        members, name = list(group), "-".join(direction)
+        questions = []
+        for item, target in zip(members, shuffled_targets(members, design.seed), strict=True):
+            draws = known[direction].draws_of(item, design.draws, design.shots, design.pool)
+            # one draw is enough for the control, which shares its prompts with the item's own figures
+            questions.append([Question(item, n, tuple(s), "" if k else target) for k, (n, s) in enumerate(draws)])
+        slices = {
+            f"{name}-{start // SLICE_ITEMS:04d}": tuple(
+                q for own in questions[start : start + SLICE_ITEMS] for q in own
+            )
+            for start in range(0, len(members), SLICE_ITEMS)
+        }
+        shared = slices
+        if design.pool:
+            numbers = sorted({question.draw for own in questions for question in own})
+            shared = {
+                f"{name}-draw-{n:04d}": tuple(q for own in questions for q in own if q.draw == n) for n in numbers
+            }
+        parts += [Part(place, "scores", own) for place, own in shared.items()]
+        parts += [Part(place, "answers", own) for place, own in slices.items()]
+    return parts
 
 
 def shuffled_targets(items: Sequence[Item], seed: int) -> list[str]:
