@@ -45,7 +45,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.scores:score_stage",
             ("lexicon", "benchmark"),
             "how well the model translates",
-            version=4,
+            version=5,
         ),
         Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 4),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 2),
