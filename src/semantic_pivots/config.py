@@ -117,11 +117,17 @@ class CorpusConfig:
 
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
     recipe: str = ""
-    """a corpus that ships as packages (debian-demo, debian-full, debian-large); empty: read `path`"""
+    """a corpus that ships as packages (everyday, also with -SOURCE for a source to leave out; debian-demo, debian-full,
+    debian-large); empty: read `path`"""
     path: str = _input(DOCUMENTS)
     """file or folder of documents (Parquet, JSONL, Dolma, text), or a hf:// or s3:// address"""
     columns: tuple[str, ...] = ()
-    """renames of the columns, as role=column for text, id, language and source"""
+    """renames of the columns, as role=column for text, id, language, source and parts"""
+    arrangement: str = "rows"
+    """documents with parts in several languages: rows (as they come), split (one document per language) or joined
+    (those with the same English sentence are one document)"""
+    allow_missing_languages: bool = False
+    """go on with a corpus that has no document in some of the languages"""
     identify_language: bool = False
     """identify each document's language even where a column gives it"""
     max_bad_share: float = 0.01

@@ -33,6 +33,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     "score_summary": _schema(source_language=_text, target_language=_text, stratum=_text, variant=_text, **_figure),
     # corpus: one row per shard; its language counts are documents
     "shards": _schema(shard=_text, path=_text, language=_text, source=_text, documents=_i64, text_bytes=_i64),
+    # what was read, by source and language, before any arrangement; documents have a part in the language; package, version,
+    # sha256, licence and attribution where a recipe fetched it
+    "sources": _schema(source=_text, language=_text, package=_text, version=_text, sha256=_text, licence=_text, attribution=_text, documents=_i64, text_bytes=_i64),
     "skipped": _schema(path=_text, reason=_text, lines=_i64, first_line=_i64),
     # tokens: one row per shard, rows in the order of its documents; column "tokens", list<int32>, of an Arrow file
     "token_shards": _schema(shard=_text, path=_text, documents=_i64, tokens=_i64),

@@ -29,7 +29,7 @@ def run(folder: Path, **keys) -> tuple[dict, Work]:
     for name in ("work", "out"):
         (folder / name).mkdir(parents=True)
     work = Work(folder / "work", folder / "out")
-    tables = corpus_stage(CorpusConfig(**{"workers": 1, **keys}), Inputs({}), work)
+    tables = corpus_stage(CorpusConfig(**{"workers": 1, "allow_missing_languages": True, **keys}), Inputs({}), work)
     return {name: conform(name, table) for name, table in tables.items()}, work
 
 
@@ -73,7 +73,7 @@ def test_small_files_share_a_shard(tmp_path):
 def test_bad_lines_up_to_the_share_are_reported_and_above_it_stop(source, tmp_path):
     bad = source / "1.jsonl"
     bad.write_text(bad.read_text() + "{\n{\n")
-    tables, work = run(tmp_path / "few", path=str(source), max_bad_share=0.02)
+    tables, work = run(tmp_path / "few", path=str(source), max_bad_share=0.02, languages=("en",))
     assert tables["skipped"].to_pylist() == [{"path": str(bad), "reason": "invalid JSON", "lines": 2, "first_line": 41}]
     assert len(work.warnings) == 1
     with pytest.raises(InputError, match=r"2 of 122 lines .* invalid JSON, 2 times, first at .*1\.jsonl line 41"):

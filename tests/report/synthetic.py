@@ -53,6 +53,21 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
             for k, code in enumerate(LANGUAGES)
             for source in ("help", "manpages")
         ],
+        "sources": [
+            {
+                "source": source,
+                "language": code,
+                "package": "",
+                "version": "",
+                "sha256": "",
+                "licence": "CC0-1.0",
+                "attribution": "nobody",
+                "documents": 900 + 100 * k,
+                "text_bytes": 4_000_000 * (k + 1),
+            }
+            for k, code in enumerate(LANGUAGES)
+            for source in ("help", "manpages")
+        ],
         "skipped": [{"path": "a.jsonl", "reason": "invalid UTF-8", "lines": 3, "first_line": 17}],
         "token_shards": [{"shard": "en-help", "path": "t.parquet", "documents": 900, "tokens": 1_234_567}],
     }

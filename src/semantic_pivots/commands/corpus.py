@@ -17,11 +17,17 @@ Engine = Annotated[str, typer.Option(help="pool, ray or datatrove, whose nodes s
 def make(
     out: Annotated[Path, typer.Argument(help="folder to write: shards/, shards.parquet, skipped.parquet")],
     recipe: Annotated[
-        str, typer.Option(help="corpus that ships as packages: debian-demo, debian-full, debian-large")
+        str, typer.Option(help="corpus that ships as packages: everyday, debian-demo, debian-full, debian-large")
     ] = "",
     path: Annotated[str, typer.Option(help="file, folder, or hf:// or s3:// address of documents")] = "",
-    languages: Annotated[str, typer.Option(help="languages a recipe fetches, separated by commas")] = "en,fr,zh,ja",
+    languages: Annotated[
+        str, typer.Option(help="languages it must have, separated by commas; empty: en,fr,zh,ja of a recipe")
+    ] = "",
     columns: Annotated[str, typer.Option(help="renames as role=column, separated by commas")] = "",
+    arrangement: Annotated[
+        str, typer.Option(help="documents of several languages: rows (as they come), split or joined")
+    ] = "rows",
+    allow_missing_languages: Annotated[bool, typer.Option(help="go on where a language is missing")] = False,
     identify_language: Annotated[bool, typer.Option(help="identify languages even where a column gives them")] = False,
     max_bad_share: Annotated[float, typer.Option(help="share of unreadable lines above which to stop")] = 0.01,
     cache: Cache = "",
@@ -30,7 +36,7 @@ def make(
 ) -> None:
     """Read documents of any format, or fetch a recipe's, into Parquet shards; a killed run continues."""
     from semantic_pivots import run, tables
-    from semantic_pivots.config import CorpusConfig
+    from semantic_pivots.config import CorpusConfig, Shared
     from semantic_pivots.corpus import build
     from semantic_pivots.corpus.documents import identity
     from semantic_pivots.errors import InputError
@@ -39,11 +45,12 @@ def make(
 
     if path and recipe:
         raise InputError(f"--path {path} and --recipe {recipe} are both given: expected one of them")
-    codes = tuple(code for code in languages.split(",") if code)
+    codes = tuple(code for code in languages.split(",") if code) or (() if path else Shared.languages)
     for code in codes:
         language(code)
     renames = tuple(entry for entry in columns.split(",") if entry)
     keys = {"languages": codes, "recipe": recipe, "path": path, "columns": renames}
+    keys |= {"arrangement": arrangement, "allow_missing_languages": allow_missing_languages}
     keys |= {"identify_language": identify_language, "max_bad_share": max_bad_share}
     config = CorpusConfig(**keys, cache=cache, engine=engine, workers=workers)  # type: ignore[arg-type]
     key = {**keys, "languages": list(codes), "columns": list(renames)}

@@ -46,9 +46,9 @@ def _disk() -> Check:
 
 
 def _fetchers() -> Check:
-    missing = [name for name in ("apt-get", "dpkg-deb") if shutil.which(name) is None]
-    found = f"{', '.join(missing)} missing" if missing else "apt-get and dpkg-deb"
-    return not missing, found, "the recipes debian-demo and debian-full need them; else set [corpus] path"
+    missing = [name for name in ("apt-get", "dpkg-deb", "npm") if shutil.which(name) is None]
+    found = f"{', '.join(missing)} missing" if missing else "apt-get, dpkg-deb and npm"
+    return not missing, found, "the recipes need them (npm: everyday alone); else set [corpus] path"
 
 
 def _lens(model: str) -> Check:

@@ -1,7 +1,7 @@
 """Documents from files: Parquet, JSONL (plain or compressed), Dolma and Hugging Face dataset folders, text folders.
 
-A document is an id, a text, a language and a source. What cannot be read is counted by reason with its file and first
-line, never silently dropped. Addresses such as s3:// and hf:// go through fsspec, whose drivers the user installs.
+What cannot be read is counted by reason with its file and first line, never silently dropped. Addresses such as s3://
+and hf:// go through fsspec, whose drivers the user installs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import bz2
 import collections
 import gzip
-import hashlib
 import io
 import itertools
 import lzma
@@ -18,10 +17,10 @@ import zlib
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
+from semantic_pivots.corpus.document import Document, content_id, given_parts, language_of, of_parts
 from semantic_pivots.errors import InputError
-from semantic_pivots.languages import resolve
 from semantic_pivots.run import digest, files_under, fingerprint, warn
 
 _KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
@@ -37,24 +36,12 @@ _COLUMNS = {
     "id": ("id", "doc_id", "uuid", "url"),
     "language": ("language", "lang", "metadata.language"),
     "source": ("source", "dataset"),
+    "parts": ("parts", "translation"),
 }
 
 _LOOKED_INTO, _LOOKED_AT = 20, 200
 BATCH_BYTES = 32 << 20
 """Text that is held at once, as far as one document allows: so many rows of books would be gigabytes."""
-
-
-class Document(NamedTuple):
-    """One pre-training document.
-
-    Its language is a code of the table of languages, empty where it is not known, or the label as the corpus writes it
-    where the table has no such label.
-    """
-
-    id: str
-    text: str
-    language: str
-    source: str
 
 
 @dataclass
@@ -90,11 +77,6 @@ def column_map(columns: tuple[str, ...]) -> dict[str, str]:
             raise InputError(f"column map {entry!r}: expected role=column with a role of {', '.join(_COLUMNS)}")
         renames[role] = column
     return renames
-
-
-def content_id(text: str) -> str:
-    """The id of a document without one: a hash of its text, the same on every machine."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def kind(path: str) -> tuple[str, str]:
@@ -325,7 +307,7 @@ def _read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Itera
             file = pq.ParquetFile(stream)
             columns = _table_columns(path, renames, file.schema_arrow.names)
             needed = sorted({column.split(".")[0] for column in columns.values() if column})
-            for batch in parquet_batches(file, columns["text"], needed, 1024):
+            for batch in parquet_batches(file, columns["text"] or columns["parts"], needed, 1024):
                 yield from _rows(batch, columns, renames, path, skipped)
         except pa.ArrowInvalid as error:
             raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {first_line(error)}") from error
@@ -358,7 +340,7 @@ def parquet_batches(file: Any, text: str, columns: list[str], most: int) -> Iter
     def rows(number: int) -> int:
         group = file.metadata.row_group(number)
         chunks = map(group.column, range(group.num_columns))
-        size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema == text)
+        size = sum(c.total_uncompressed_size for c in chunks if f"{c.path_in_schema}.".startswith(f"{text}."))
         fit = max(1, BATCH_BYTES * group.num_rows // max(size, 1))
         # Powers of two, so that groups of like texts are read as one.
         return most if fit >= most or not group.num_rows else 1 << (fit.bit_length() - 1)
@@ -390,7 +372,7 @@ def _read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterato
 
 def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict[str, str]:
     columns = {role: _column(role, renames, names) for role in _COLUMNS}
-    if not columns["text"]:
+    if not columns["text"] and not columns["parts"]:
         raise InputError(f"corpus {path}: no text column among {sorted(names)}; name it with columns = ['text=X']")
     return columns
 
@@ -469,16 +451,19 @@ def _document(row: dict[str, Any], columns: dict[str, str], path: str) -> Docume
     text = _value(row, columns["text"])
     if isinstance(text, bytes):  # a column of strings that does not say so
         text = text.decode("utf-8")
+    parts = given_parts(_value(row, columns["parts"]))
     if not isinstance(text, str) or not text.strip():
+        text = ""
+    if not text and not parts:
         return None
+    source = str(_value(row, columns["source"]) or PurePosixPath(path).name)
+    document = of_parts("", parts, source, text)
     # An id may be the number 0.
     given = _value(row, columns["id"])
-    key = content_id(text) if given is None or given == "" else str(given)
-    label = _value(row, columns["language"])
-    label = label if isinstance(label, str) else ""  # a list or a structure names none
-    known = resolve(label)
-    code = label.strip().lower() if known is None else known
-    return Document(key, text, code, str(_value(row, columns["source"]) or PurePosixPath(path).name))
+    key = content_id(document.text) if given is None or given == "" else str(given)
+    language = _value(row, columns["language"])
+    code = language_of(language) if isinstance(language, str) else ""  # a list or a structure names none
+    return document._replace(id=key, language=document.language if parts else code)
 
 
 def first_line(error: BaseException) -> str:

@@ -38,11 +38,11 @@ class DebianPackages:
         Raises:
             InputError: there is no apt-get here, or no network and the packages are not in the cache.
         """
-        with self._alone():
+        with self.alone():
             return self._fetch(packages)
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         """Two studies that start at once share one cache: the second waits."""
         import fcntl
 
@@ -73,6 +73,18 @@ class DebianPackages:
                     deb.replace(archives / deb.name)
         found = {name: path for name in packages if (path := self._cached(name)) is not None}
         return found, [name for name in packages if name not in found]
+
+    def download(self, packages: list[str], folder: Path) -> None:
+        """Fetch packages, each a name or name=version, into a folder; the caller holds `alone`.
+
+        Raises:
+            InputError: there is no apt-get here, no network, or the distribution lacks one.
+        """
+        try:
+            self._apt("apt-get", "download", *packages, folder=folder)
+        except InputError:  # no list of packages yet, or an old one
+            self._update()
+            self._apt("apt-get", "download", *packages, folder=folder)
 
     def _cached(self, name: str) -> Path | None:
         return max((self.root / "archives").glob(f"{name}_*.deb"), default=None)

@@ -34,13 +34,20 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_jsonl(documents: pa.Table, path: Path) -> None:
-    """Write a document shard as JSONL.zst, one line a document: id, text, source and metadata.language, as in Dolma."""
+    """Write a document shard as JSONL.zst, one line a document: id, text, source and metadata.language, as in Dolma.
+
+    A document in several languages has its `parts` too.
+    """
     import orjson
     import zstandard
 
     lines = (
         orjson.dumps(
-            {"id": d["id"], "text": d["text"], "source": d["source"], "metadata": {"language": d["language"]}},
+            {
+                **{name: d[name] for name in ("id", "text", "source")},
+                "metadata": {"language": d["language"]},
+                **({"parts": d["parts"]} if d.get("parts") else {}),
+            },
             option=orjson.OPT_APPEND_NEWLINE,
         )
         for d in documents.to_pylist()

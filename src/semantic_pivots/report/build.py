@@ -105,8 +105,10 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             "corpus",
             "Corpus",
             "The pre-training documents that counts, pivots and selections come from.",
-            ("shards",),
-            lambda shards: figures_corpus.corpus_panels(shards, get("skipped"), get("token_shards"), order),
+            ("shards", "sources"),
+            lambda shards, sources: figures_corpus.corpus_panels(
+                shards, sources, get("skipped"), get("token_shards"), order
+            ),
         ),
         section(
             "count",

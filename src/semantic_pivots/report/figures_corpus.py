@@ -30,6 +30,7 @@ from semantic_pivots.statistics import wilson
 
 COUNT_BINS = (0, 1, 2, 4, 16, 64, 256, 1024)
 TOP_TOKENS = 60
+SOURCES_SHOWN = 100
 PIVOTS_SHOWN = 10
 _COMPARED = ("paper", "accuracy", "bits-per-byte", "chrf")
 """Measures of the comparison that are drawn; the others stand in a table."""
@@ -41,24 +42,30 @@ def ordered(codes: set[str] | Sequence[str], languages: Sequence[str]) -> list[s
 
 
 def corpus_panels(
-    shards: pa.Table, skipped: pa.Table | None, token_shards: pa.Table | None, languages: Sequence[str]
+    shards: pa.Table,
+    sources: pa.Table,
+    skipped: pa.Table | None,
+    token_shards: pa.Table | None,
+    languages: Sequence[str],
 ) -> list[Panel]:
-    """Documents and bytes by language and source; what could not be read."""
-    totals: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for row in shards.to_pylist():
-        totals[row["language"], row["source"]][0] += row["documents"]
-        totals[row["language"], row["source"]][1] += row["text_bytes"]
-    codes = ordered({language for language, _ in totals}, languages)
-    keys = sorted(totals, key=lambda k: (codes.index(k[0]), k[1]))
-    per_language = {c: sum(v[1] for (language, _), v in totals.items() if language == c) for c in codes}
+    """Documents and bytes by language and source, with licences; what could not be read."""
+    totals: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
+    for row in sources.to_pylist():
+        total = totals[row["language"], row["source"], row["licence"], row["attribution"]]
+        total[0] += row["documents"]
+        total[1] += row["text_bytes"]
+    codes = ordered({language for language, *_ in totals}, languages)
+    keys = sorted(totals, key=lambda k: (codes.index(k[0]), k[1:]))[:SOURCES_SHOWN]
+    per_language = {c: sum(v[1] for (language, *_), v in totals.items() if language == c) for c in codes}
     table = Numbers(
-        ("language", "source", "documents", "text (MB)"),
-        tuple((k[0], k[1], totals[k][0], round(totals[k][1] / 1e6, 2)) for k in keys),
+        ("language", "source", "documents", "text (MB)", "licence", "attribution"),
+        tuple((k[0], k[1], totals[k][0], round(totals[k][1] / 1e6, 2), *k[2:]) for k in keys),
     )
-    documents, size = sum(v[0] for v in totals.values()), sum(v[1] for v in totals.values())
+    documents, size = sum(shards["documents"].to_pylist()), sum(shards["text_bytes"].to_pylist())
     reading = f"{documents:,} documents, {size / 1e6:,.1f} MB of text"
     if token_shards is not None:
         reading += f", {sum(token_shards['tokens'].to_pylist()):,} tokens of the measured model"
+    reading += ". A document in several languages is counted in each, as it was read"
     points = [(c, round(per_language[c] / 1e6, 3)) for c in codes]
     panels = [Panel("Composition", reading + ".", table, bars(points, "text (MB)", "%{y}: %{x:,.1f} MB"))]
     bad = skipped.to_pylist() if skipped is not None else []

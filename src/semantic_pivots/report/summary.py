@@ -22,7 +22,7 @@ TABLES = {
     "lexicon": ("concepts", "words"),
     "benchmark": ("items",),
     "score": ("score_summary",),
-    "corpus": ("shards", "skipped"),
+    "corpus": ("shards", "sources", "skipped"),
     "tokens": ("token_shards",),
     "count": ("pair_counts",),
     "discover": ("pivots",),
@@ -154,14 +154,14 @@ def _named(variant: str) -> str:
     return f"{variant} ({kind})" if kind != "difference of probabilities" else variant
 
 
-def _corpus(shards: pa.Table | None, skipped: pa.Table | None) -> list[Line]:
-    if shards is None:
+def _corpus(shards: pa.Table | None, sources: pa.Table | None, skipped: pa.Table | None) -> list[Line]:
+    if shards is None or sources is None:
         return []
     size, documents = sum(shards["text_bytes"].to_pylist()), sum(shards["documents"].to_pylist())
     out = [
         Line(
             "corpus",
-            f"text in {len(set(shards['language'].to_pylist()))} languages",
+            f"text in {len(set(sources['language'].to_pylist()))} languages",
             f"{size / 1e6:,.1f} MB",
             documents,
         )

