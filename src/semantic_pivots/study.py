@@ -47,7 +47,7 @@ STAGES: dict[str, Stage] = {
             "how well the model translates",
             version=5,
         ),
-        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 4),
+        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 5),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 2),
         Stage(
             "count",
