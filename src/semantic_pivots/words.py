@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from semantic_pivots.languages import language
 
 # Blocks whose scripts are written without spaces between words (Unicode block ranges, inclusive).
-_UNSPACED_BLOCKS = (
+UNSPACED_BLOCKS = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x0F00, 0x0FFF),  # Tibetan
     (0x1000, 0x109F),  # Myanmar
@@ -33,7 +33,7 @@ _UNSPACED_BLOCKS = (
     (0x1AFF0, 0x1B16F),  # Kana extended and supplement
     (0x20000, 0x3FFFF),  # CJK extensions B and later
 )
-_UNSPACED_EDGES = [edge for low, high in _UNSPACED_BLOCKS for edge in (low, high + 1)]
+_UNSPACED_EDGES = [edge for low, high in UNSPACED_BLOCKS for edge in (low, high + 1)]
 
 
 def normalise(text: str) -> str:

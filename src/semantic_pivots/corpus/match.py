@@ -30,7 +30,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @functools.cache
-def _characters() -> tuple[np.ndarray, np.ndarray]:
+def characters() -> tuple[np.ndarray, np.ndarray]:
     """Of every code point: its simple lower case (int32), and the bits _JOINING, _UNSURE, _MARK, _SPACE (uint8)."""
     lower, bits = np.arange(_POINTS, dtype=np.int32), np.zeros(_POINTS, np.uint8)
     for points in _RANGES:
@@ -89,7 +89,7 @@ class Words:
 
 
 def _tables(patterns: list[tuple[str, bool]]) -> tuple[np.ndarray, ...]:
-    lower, bits = _characters()
+    lower, bits = characters()
     alphabet = {char: i + 1 for i, char in enumerate(sorted({c for word, _ in patterns for c in word}))}
     ids = np.zeros(_POINTS, np.uint32)
     for char, i in alphabet.items():
@@ -387,7 +387,7 @@ def find(compiled: Words, data: np.ndarray, offsets: np.ndarray) -> tuple[np.nda
     """
     rows, hits, retry = _run(compiled, data, offsets, sure=False)
     if len(retry):
-        again = [_to_nfc(data, int(offsets[row]), int(offsets[row + 1])) for row in retry]
+        again = [to_nfc(data, int(offsets[row]), int(offsets[row + 1])) for row in retry]
         ends = np.zeros(len(again) + 1, np.int64)
         np.cumsum([len(a) for a in again], out=ends[1:])
         late_rows, late_hits, _ = _run(compiled, np.concatenate(again), ends, sure=True)
@@ -410,7 +410,7 @@ class Occurrences:
 
     def of(self, data: np.ndarray, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         """Patterns (occurrences,) int32 and the numbers of the tokens they begin in, of the bytes data[begin:end]."""
-        text = _to_nfc(data, begin, end)
+        text = to_nfc(data, begin, end)
         if len(text) + 1 > len(self._codes):
             self._codes, self._starts = np.empty(len(text) + 1, np.uint32), np.empty(len(text) + 1, np.int64)
         while True:
@@ -430,6 +430,6 @@ def _run(compiled: Words, data: np.ndarray, offsets: np.ndarray, sure: bool) -> 
     return _find(data, offsets, sure, compiled.tables, *scratch, *seen, *out)
 
 
-def _to_nfc(data: np.ndarray, begin: int, end: int) -> np.ndarray:
+def to_nfc(data: np.ndarray, begin: int, end: int) -> np.ndarray:
     text = unicodedata.normalize("NFC", data[begin:end].tobytes().decode("utf-8"))
     return np.frombuffer(text.encode("utf-8"), np.uint8)
