@@ -17,7 +17,7 @@ import pyarrow as pa
 from benchmarks import emit
 from benchmarks.measure import TERABYTE, cached_adds, frequent_words, peak_of, text_bytes, timed
 from semantic_pivots.config import DiscoverConfig
-from semantic_pivots.corpus import discover, neighbours, scores
+from semantic_pivots.corpus import neighbours, scores, surroundings
 from semantic_pivots.corpus.choose import choose
 from semantic_pivots.corpus.count import corpus_shards
 from semantic_pivots.corpus.draws import How, draw, survey
@@ -41,7 +41,7 @@ def published_counting(documents: list[list[int]]) -> dict[int, int]:
 
 def published_on(inputs: Inputs, words: list, config: DiscoverConfig) -> tuple[float, dict[int, int]]:
     """Seconds of the published logic on the documents drawn of some words, and the counts of the last."""
-    size = len(discover.token_texts(inputs.folder("tokens") / "tokenizer.json"))
+    size = len(surroundings.token_texts(inputs.folder("tokens") / "tokenizer.json"))
     seeds = [seed_of("discover", config.seed, *word) for word in words]
     with tempfile.TemporaryDirectory() as folder:
         how = How(inputs, Work(Path(folder), Path(folder)), config.workers, config.engine)
@@ -68,12 +68,11 @@ def discovery(inputs: Inputs) -> None:
     """Document frequencies around the most frequent words, from the shards to the counts, and the published logic."""
     paths = [Path(path) for _, path in corpus_shards(inputs)]
     words, _ = frequent_words(paths, DISCOVERY_WORDS, 1)
-    texts = discover.token_texts(inputs.folder("tokens") / "tokenizer.json")
     config = DiscoverConfig(documents=DISCOVERY_DOCUMENTS, workers=1)
 
-    def gather() -> discover.Surroundings:
+    def gather() -> surroundings.Surroundings:
         with tempfile.TemporaryDirectory() as folder:
-            return discover.surroundings_of(inputs, words, texts, Work(Path(folder), Path(folder)), config)
+            return surroundings.surroundings_of(inputs, words, Work(Path(folder), Path(folder)), config)
 
     def count() -> None:
         for word in words:
@@ -125,7 +124,7 @@ def _below(starts, tokens, size):  # pragma: no cover - compiled
 
 def frequent_documents(inputs: Inputs) -> neighbours.Documents:
     """The corpus as documents of its 50,000 most frequent tokens."""
-    texts = discover.token_texts(inputs.folder("tokens") / "tokenizer.json")
+    texts = surroundings.token_texts(inputs.folder("tokens") / "tokenizer.json")
     documents, _ = load_documents(inputs, len(texts))
     size = min(VOCABULARY, len(documents.ids))
     starts, tokens = _below(documents.starts, documents.tokens, VOCABULARY)

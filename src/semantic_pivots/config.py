@@ -171,20 +171,26 @@ class CountConfig:
 
 @dataclass(frozen=True)
 class DiscoverConfig:
-    """Tokens that surround both words of a pair more than they surround anything (METHOD §5)."""
+    """Words that stand beside both words of a pair more than chance would have them (METHOD §5)."""
 
     seed: int = 0
     form: str = "default"
-    """default (distinct documents that hold the word itself) or paper (the published sampling)"""
-    measure: str = "min"
-    """ranking: min (published), pmi, npmi or llr"""
+    """default (distinct documents that hold the word itself) or paper (the published sampling, of tokens)"""
+    unit: str = "word"
+    """what a pivot is: word, or token of the model's tokenizer"""
+    measure: str = "tversky"
+    """ranking: tversky (a weighted Dice coefficient), min (published), pmi, npmi or llr"""
     documents: int = 2000
     """documents sampled per word, and as background"""
+    false_discovery_rate: float = 0.001
+    """expected share of pivots that chance put beside both words, over all pairs together; small, since chance knows
+    no topics and texts do; 1: no demand"""
+    least_share: float = 0.25
+    """least value of a pivot, as a share of the pair's best: words of the pair's topic come far below; 0: all"""
     top: int = 50
     """pivots kept per item"""
-    relatedness: float = 0.0
-    """drop tokens that are no closer in meaning to the pair than this share of tokens of other pairs (0.95, say); needs
-    the extra `lexicons`; 0: keep all"""
+    relatedness: bool = False
+    """add each pivot's cosine with the pair and the share of other pairs' below it; needs the extra `lexicons`"""
     engine: str = _volatile("pool")
     """pool, ray or datatrove: the same kernel, the same bytes"""
     workers: int = _volatile(0)

@@ -43,8 +43,14 @@ SCHEMAS: dict[str, pa.Schema] = {
     # is what an infini-gram index says itself of its number (null: it was not asked)
     "word_counts": _schema(word=_text, language=_text, value=_i64, unit=_text, window=_i32, exact=_flag, approx=_flag, provider=_text),
     "pair_counts": _schema(word_1=_text, language_1=_text, word_2=_text, language_2=_text, value=_i64, unit=_text, window=_i32, exact=_flag, approx=_flag, provider=_text),
-    # discover: a surplus is a difference of document frequencies (share of documents); rank 0 is the best
-    "pivots": _schema(item_id=_text, token=_i32, text=_text, rank=_i32, surplus_source=_f32, surplus_target=_f32, measure=_text, value=_f32),
+    # discover: unit is "word" (token is null) or "token"; documents are those drawn of each word that hold the pivot, a
+    # surplus a difference of document frequencies (share of documents); rank 0 is the best; q_value is the false-discovery
+    # rate over all pairs (null: the paper's form); translation: the further language of which it is the concept's word;
+    # cosine with the pair and the share of other pairs' pivots below it are null unless [discover] relatedness
+    "pivots": _schema(item_id=_text, unit=_text, token=_i32, text=_text, rank=_i32, documents_source=_i64, documents_target=_i64, surplus_source=_f32, surplus_target=_f32, measure=_text, value=_f32, q_value=_f64, translation=_text, cosine=_f32, cosine_quantile=_f32),
+    # documents hold the source, the target, or (of those drawn) both; candidates stand beside both words, supported ones
+    # pass the false-discovery rate; reason says why there is no pivot
+    "pivot_evidence": _schema(item_id=_text, documents_source=_i64, documents_target=_i64, documents_both=_i64, candidates=_i64, supported=_i64, pivots=_i64, reason=_text),
     # trace: one row per item x layer x lens; masses are sums of probability over token sets
     # (null: the item has no pivots); the null is the mass of another item's pivots; those of languages are over tokens that
     # may begin the concept's word in one language alone; off_target_correct: the top token begins it in a further language

@@ -90,7 +90,7 @@ def test_the_other_bridges_and_smaller_draws_find_the_token_too(folder: Path, tm
 
 
 def test_discover_needs_neither_study_nor_made_shards(folder: Path):
-    asked = ["--pairs", folder / "pairs.tsv", "--measure", "min", "--measure", "llr"]
+    asked = ["--pairs", folder / "pairs.tsv", "--unit", "token", "--measure", "min", "--measure", "llr"]
     run("discover", "--out", folder / "shards", *given(folder), *asked)
     files = ["--corpus", folder / "documents", "--model", folder / "model", "--workers", 1]
     run("discover", "--out", folder / "files", *files, *asked)
@@ -105,7 +105,7 @@ def test_pivots_keep_the_ids_of_the_benchmark(folder: Path, tmp_path: Path):
     two = {"source": "maison0z", "source_language": "fr", "target": "house0q", "target_language": "en"}
     items = [{"item_id": f"own-{i}", "concept_id": "c0", **item} for i, item in enumerate((one, two))]
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items), "utf-8")
-    run("discover", "--out", tmp_path / "out", *given(folder), "--pairs", tmp_path / "items.jsonl")
+    run("discover", "--out", tmp_path / "out", *given(folder), "--pairs", tmp_path / "items.jsonl", "--unit", "token")
     rows = pq.read_table(tmp_path / "out/discover/pivots.parquet").to_pylist()
     found = [[(r["token"], r["value"]) for r in rows if r["item_id"] == f"own-{i}"] for i in range(2)]
     assert found[0]

@@ -13,13 +13,15 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from semantic_pivots import tables
 from semantic_pivots.config import DiscoverConfig
-from semantic_pivots.corpus.discover import discover_stage, measures
+from semantic_pivots.corpus.discover import discover_stage
+from semantic_pivots.corpus.evidence import Beside, measures, q_values, tversky
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 
 FILLERS = {"fr": [f"fr{i}x" for i in range(60)], "en": [f"en{i}x" for i in range(60)]}
 STOPS = {"fr": "le", "en": "the"}
+PAPER = {"form": "paper", "unit": "token", "measure": "min"}
 
 
 def documents() -> list[tuple[str, str, str]]:
@@ -71,9 +73,12 @@ def pivots(folder: Path, n_shards: int = 1, gap: int = 0, **how: object) -> list
     return tables.conform("pivots", made["pivots"]).to_pylist()
 
 
-@pytest.mark.parametrize("measure", ["min", "pmi", "npmi", "llr"])
-def test_planted_pivots_come_first(tmp_path: Path, measure: str):
-    found = pivots(tmp_path, measure=measure)
+@pytest.mark.parametrize("unit", ["word", "token"])
+@pytest.mark.parametrize("measure", ["tversky", "min", "pmi", "npmi", "llr"])
+def test_planted_pivots_come_first(tmp_path: Path, measure: str, unit: str):
+    found = pivots(tmp_path, measure=measure, unit=unit)
+    assert {row["unit"] for row in found} == {unit}
+    assert all((row["token"] is None) == (unit == "word") for row in found)
     assert {row["text"].strip() for row in found[:2]} == {"felin", "milk"}
     assert {row["item_id"] for row in found} == {"a"}
     assert {row["text"].strip() for row in found}.isdisjoint({"chat", "cat", "12", "le", "the"})
@@ -84,7 +89,7 @@ def test_planted_pivots_come_first(tmp_path: Path, measure: str):
 
 def test_surpluses_are_differences_of_document_frequencies(tmp_path: Path):
     rows = documents()
-    found = {row["text"].strip(): row for row in pivots(tmp_path)}
+    found = {row["text"].strip(): row for row in pivots(tmp_path, false_discovery_rate=1.0, least_share=0.0)}
     for language, column in (("fr", "surplus_source"), ("en", "surplus_target")):
         word = {"fr": "chat", "en": "cat"}[language]
         holding = [text.split() for _, text, _ in rows if word in text.split()]
@@ -112,10 +117,11 @@ def test_ids_of_another_tokenizer_are_refused(tmp_path: Path):
 
 
 def test_draws_do_not_depend_on_the_shards(tmp_path: Path):
-    assert pivots(tmp_path / "one", 1, documents=12) == pivots(tmp_path / "three", 3, documents=12)
+    how = {"documents": 12, "false_discovery_rate": 1.0, "least_share": 0.0}
+    assert pivots(tmp_path / "one", 1, **how) == pivots(tmp_path / "three", 3, **how)
     # of so many shards most hold none of the words
-    assert pivots(tmp_path / "few", 1, documents=12) == pivots(tmp_path / "many", 150, documents=12)
-    assert pivots(tmp_path / "again", 1, documents=12) != pivots(tmp_path / "seed", 1, documents=12, seed=1)
+    assert pivots(tmp_path / "few", 1, **how) == pivots(tmp_path / "many", 150, **how)
+    assert pivots(tmp_path / "again", 1, **how) != pivots(tmp_path / "seed", 1, seed=1, **how)
 
 
 @pytest.mark.parametrize("form", ["default", "paper"])
@@ -125,13 +131,16 @@ def test_words_that_are_nowhere_have_no_pivots(tmp_path: Path, form: str):
     rows = [{**row, "source": "nowhere"} for row in items]
     pq.write_table(tables.from_rows("items", rows), tmp_path / "benchmark/items.parquet")
     (tmp_path / "work").mkdir()
-    config = DiscoverConfig(workers=1, form=form)
-    made = discover_stage(config, inputs, Work(tmp_path / "work", tmp_path / "work"))
+    how = PAPER if form == "paper" else {}
+    made = discover_stage(DiscoverConfig(workers=1, **how), inputs, Work(tmp_path / "work", tmp_path / "work"))
     assert tables.conform("pivots", made["pivots"]).num_rows == 0
+    (evidence,) = tables.conform("pivot_evidence", made["pivot_evidence"]).to_pylist()
+    assert evidence["pivots"] == evidence["candidates"] == 0
+    assert evidence["reason"] == "no document of the source or the target"
 
 
 def test_the_papers_form_repeats_documents_and_removes_nothing(tmp_path: Path):
-    found = pivots(tmp_path, form="paper")
+    found = pivots(tmp_path, **PAPER)
     assert {"felin", "12"} <= {row["text"].strip() for row in found[:3]}
     assert max(row["surplus_source"] for row in found) <= 1
 
@@ -140,9 +149,10 @@ def test_the_papers_form_repeats_documents_and_removes_nothing(tmp_path: Path):
     ("how", "says"),
     [
         ({"form": "papre"}, "paper"),
-        ({"form": "paper", "measure": "llr"}, "min"),
-        ({"relatedness": 1.0}, "relatedness = 1.0: expected a share"),
-        ({"form": "paper", "relatedness": 0.9}, "the paper's form has no filter"),
+        ({"form": "paper", "measure": "llr"}, "expected unit = 'token' and measure = 'min'"),
+        ({"unit": "words"}, "expected one of word, token"),
+        ({"false_discovery_rate": 0.0}, "expected a rate above 0"),
+        ({"least_share": 1.5}, "expected a share from 0"),
     ],
 )
 def test_wrong_forms_are_named(tmp_path: Path, how: dict, says: str):
@@ -167,3 +177,75 @@ def test_npmi_does_not_depend_on_how_many_documents_were_drawn():
     assert whole == pytest.approx(drawn, abs=1e-12)
     assert drawn[0] == pytest.approx(1)
     assert drawn[2] == pytest.approx(0)
+
+
+def test_what_nothing_supports_has_no_pivots_and_a_reason(tmp_path: Path):
+    inputs = study(tmp_path, 1)
+    (tmp_path / "work").mkdir()
+    # words that stand together by chance alone
+    items = pq.read_table(tmp_path / "benchmark/items.parquet").to_pylist()
+    rows = [{**items[0], "source": "fr3x", "target": "en4x"}]
+    pq.write_table(tables.from_rows("items", rows), tmp_path / "benchmark/items.parquet")
+    made = discover_stage(DiscoverConfig(workers=1, unit="token"), inputs, Work(tmp_path / "work", tmp_path / "work"))
+    assert made["pivots"].num_rows == 0
+    (evidence,) = tables.conform("pivot_evidence", made["pivot_evidence"]).to_pylist()
+    assert evidence["documents_source"] > 50
+    assert evidence["candidates"] >= 1
+    assert (evidence["supported"], evidence["reason"]) == (0, "no candidate passes")
+
+
+def test_words_of_the_concept_in_further_languages_are_marked(tmp_path: Path):
+    inputs = study(tmp_path, 1)
+    (tmp_path / "work").mkdir()
+    items = pq.read_table(tmp_path / "benchmark/items.parquet").to_pylist()
+    third = {**items[0], "item_id": "c", "target": "felin", "target_language": "es"}
+    pq.write_table(tables.from_rows("items", [items[0], third]), tmp_path / "benchmark/items.parquet")
+    made = discover_stage(DiscoverConfig(workers=1), inputs, Work(tmp_path / "work", tmp_path / "work"))
+    found = {row["text"]: row["translation"] for row in made["pivots"].to_pylist() if row["item_id"] == "a"}
+    assert found["felin"] == "es"
+    assert found["milk"] == ""
+
+
+def beside(times, drawn, frequency, documents, together=0, shared=None) -> Beside:
+    counts = np.array(times).T
+    shared = np.zeros(len(times), np.int64) if shared is None else np.array(shared)
+    return Beside(np.arange(len(times)), counts, shared, drawn, together, np.array(frequency), documents)
+
+
+def test_one_document_of_each_word_is_evidence_where_the_unit_is_rare():
+    p_rare, p_common = beside([(1, 1), (1, 1)], (10, 10), [3, 3000], 100_000).p_values()
+    assert p_rare == pytest.approx((10 * 3 / 100_000) ** 2, rel=1e-3)
+    assert p_common > 0.05
+
+
+def test_one_word_alone_is_no_evidence_of_both():
+    # in all documents of the first word, and once beside the second, where chance puts it in every third draw
+    (p,) = beside([(30, 1)], (30, 1000), [40], 100_000).p_values()
+    assert p < 1e-20  # Fisher's combination lets a strong side carry a weak one,
+    (value,) = tversky(beside([(30, 1)], (30, 1000), [40], 100_000), (30, 1000))
+    (both,) = tversky(beside([(30, 300)], (30, 1000), [400], 100_000), (30, 1000))
+    assert value < both / 2  # and the ranking does not
+
+
+def test_p_values_hold_where_units_are_thrown_at_random():
+    generator = np.random.default_rng(0)
+    n, first, second, together = 4000, 60, 40, 15
+    rates = generator.uniform(1, 400, n) / 5000
+    alone, other, shared = (generator.binomial(m, rates) for m in (first - together, second - together, together))
+    times = np.stack([alone + shared, other + shared], axis=1)
+    present = (times > 0).all(axis=1)
+    made = beside(times[present], (first, second), rates[present] * 5000, 5000, together).p_values()
+    p_values = np.concatenate([made, np.ones(n - present.sum())])
+    for level in (0.01, 0.05, 0.2):
+        assert (p_values <= level).mean() < 1.25 * level
+    assert (q_values(p_values, n) <= 0.05).sum() == 0
+    twice = beside(times[present], (first, second), rates[present] * 5000, 5000).p_values()
+    assert (twice <= 0.01).mean() > (made <= 0.01).mean()  # documents of both words, taken as independent
+
+
+def test_tversky_is_one_for_company_that_is_kept_always():
+    one, half, common = tversky(beside([(10, 10), (5, 5), (10, 10)], (10, 10), [20, 20, 2000], 10_000), (10, 10))
+    assert one > half > common
+    assert tversky(beside([(10, 10)], (10, 10), [10], 10_000, 10, [10]), (10, 10)) == pytest.approx(
+        0.5 / (0.5 / 3 + 2 / 3)
+    )

@@ -1,9 +1,9 @@
-"""Tokens are kept by their meaning, and chance is held to the stated share."""
+"""Units near in meaning are told from others, and chance is held to the stated share."""
 
 import numpy as np
 import pytest
 
-from semantic_pivots.corpus.related import related
+from semantic_pivots.corpus.related import relatedness
 from semantic_pivots.errors import InputError
 
 TOPICS = {"chat": 0, "cat": 0, "felin": 0, "pain": 1, "bread": 1, "farine": 1, "mer": 2, "sea": 2, "vague": 2}
@@ -17,12 +17,12 @@ def embed(texts):
     return rows
 
 
-def test_tokens_of_the_topic_stay():
+def test_units_of_the_topic_are_nearer_than_those_of_others():
     pairs = [("chat", "cat"), ("pain", "bread"), ("mer", "sea")]
     tokens = [[" felin", "ing", "farine"], ["farine"], ["vague", "felin", " of"]]
-    kept, threshold = related(pairs, tokens, 0.8, embed)
-    assert [own.tolist() for own in kept] == [[True, False, False], [True], [True, False, False]]
-    assert 0 <= threshold < 1
+    found = relatedness(pairs, tokens, embed)
+    assert [(own > 0.9).tolist() for own, _ in found] == [[True, False, False], [True], [True, False, False]]
+    assert [(share > 0.8).tolist() for _, share in found] == [[True, False, False], [True], [True, False, False]]
 
 
 def test_without_meaning_the_stated_share_remains():
@@ -36,11 +36,11 @@ def test_without_meaning_the_stated_share_remains():
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     pairs = [(f"s{k}", f"t{k}") for k in range(200)]
-    kept, _ = related(pairs, [[f"w{k}-{j}" for j in range(30)] for k in range(200)], 0.95, noise)
-    assert 0.03 < np.concatenate(kept).mean() < 0.07
+    found = relatedness(pairs, [[f"w{k}-{j}" for j in range(30)] for k in range(200)], noise)
+    assert 0.03 < (np.concatenate([share for _, share in found]) > 0.95).mean() < 0.07
 
 
 def test_nothing_to_filter_and_nothing_to_compare():
-    assert related([], [], 0.9, embed)[0] == []
+    assert relatedness([], [], embed) == []
     with pytest.raises(InputError, match="two or more that share no word"):
-        related([("chat", "cat")], [["felin"]], 0.9, embed)
+        relatedness([("chat", "cat")], [["felin"]], embed)

@@ -107,9 +107,13 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
     rows["pivots"] = [
         {
             "item_id": i,
-            "token": 10 * k,
+            "unit": "word",
             "text": text,
             "rank": k,
+            "documents_source": 3,
+            "documents_target": 4,
+            "q_value": 0.0005,
+            "translation": "",
             "surplus_source": 0.1,
             "surplus_target": 0.2,
             "measure": "min",

@@ -13,7 +13,7 @@ from semantic_pivots.analysis.co_occurrence import POOLED, attribution, figure
 from semantic_pivots.analysis.rules import RULES, Path
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.models.trace import word_tokens
+from semantic_pivots.models.trace import pivot_tokens, word_tokens
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import bootstrap_mean, bootstrap_means, seed_of
 from semantic_pivots.tasks.translation import Item, items_of
@@ -58,9 +58,7 @@ def label_items(config: BehaviourConfig, inputs: Inputs, items: list[Item]) -> l
         key = (row["item_id"], row["lens"])
         read = (row["layer"], row["top_ids"][0], row["top_probs"][0], row["mass_pivot_null"] or 0.0)
         layers.setdefault(key, []).append(read)
-    pivots: dict[str, set[int]] = {}
-    for item, token in zip(*(inputs.table("pivots")[c].to_pylist() for c in ("item_id", "token")), strict=True):
-        pivots.setdefault(item, set()).add(token)
+    pivots = pivot_tokens(tokenizer, inputs.table("pivots"))
     others: dict[str, dict[str, str]] = {}
     for item in items:
         others.setdefault(item.concept_id, {})[item.direction[1]] = item.target
@@ -78,7 +76,7 @@ def label_items(config: BehaviourConfig, inputs: Inputs, items: list[Item]) -> l
             [prob for _, _, prob, _ in rows],
             frozenset(word_tokens(tokenizer, [item.source])),
             frozenset(word_tokens(tokenizer, [item.target])),
-            frozenset(pivots.get(item_id, set()) | (word_tokens(tokenizer, further) if further else set())),
+            frozenset({*pivots.get(item_id, ()), *(word_tokens(tokenizer, further) if further else ())}),
             frozenset(t for t in tokens if any(c.isalpha() for c in texts[t]) and "\ufffd" not in texts[t]),
             [chance for _, _, _, chance in rows],
         )

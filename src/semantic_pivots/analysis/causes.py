@@ -105,10 +105,9 @@ class _Asked:
         self.words = inputs.table("words")
         self.known: dict[tuple[str, str], translation.Shots] = {}
         self.of_concept = translation.words_by_concept(self.words)
-        pivots: dict[str, list[int]] = {}
-        for row in sorted(inputs.table("pivots").to_pylist(), key=lambda r: r["rank"]):
-            pivots.setdefault(row["item_id"], []).append(row["token"])
-        self.pivots = self._of_meaning(items, pivots)
+        from semantic_pivots.models.trace import pivot_tokens
+
+        self.pivots = self._of_meaning(items, pivot_tokens(tokenizer, inputs.table("pivots")))
         self.partner = partners(items, set(self.pivots), config.seed)
         self.by_id = {item.item_id: item for item in items}
         self.prompts = {case.case_id: case.prompt for case in ask.cases(items, self.words, config.shots, config.seed)}

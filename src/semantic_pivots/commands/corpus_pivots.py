@@ -160,19 +160,26 @@ def discover(
     tokens: Tokens = "",
     model: Model = "",
     form: Annotated[str, typer.Option(help="default, or paper (the published sampling)")] = "default",
+    unit: Annotated[str, typer.Option(help="what a pivot is: word, or token of the tokenizer; none: word")] = "",
     measure: Annotated[
-        list[str] | None, typer.Option(help="min, pmi, npmi or llr; repeat for several; none: min")
+        list[str] | None, typer.Option(help="tversky, min, pmi, npmi or llr; repeat for several; none: tversky")
     ] = None,
     documents: Annotated[int, typer.Option(help="documents sampled per word")] = 2000,
     top: Annotated[int, typer.Option(help="pivots kept per pair and measure")] = 50,
+    false_discovery_rate: Annotated[
+        float, typer.Option(help="expected share of pivots that chance put there; 1: no demand")
+    ] = 0.001,
+    least_share: Annotated[
+        float, typer.Option(help="least value, as a share of that of the pair's best; 0: all")
+    ] = 0.25,
     relatedness: Annotated[
-        float, typer.Option(help="drop tokens no closer in meaning than this share of tokens of other pairs; 0: none")
-    ] = 0.0,
+        bool, typer.Option("--relatedness", help="add the cosine with the pair, and its quantile among other pairs")
+    ] = False,
     seed: Seed = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
 ) -> None:
-    """Find the tokens that surround both words of each pair; writes OUT/discover/pivots.parquet."""
+    """Find the words that stand beside both words of each pair; writes OUT/discover/pivots.parquet."""
     import pyarrow as pa
 
     from semantic_pivots.config import DiscoverConfig, keyed
@@ -183,14 +190,17 @@ def discover(
         DiscoverConfig(
             seed=seed,
             form=form,
+            unit=unit or ("token" if form == "paper" else "word"),
             measure=name,
             documents=documents,
             top=top,
+            false_discovery_rate=false_discovery_rate,
+            least_share=least_share,
             relatedness=relatedness,
             engine=engine,
             workers=workers,
         )
-        for name in measure or ["min"]
+        for name in measure or ["min" if form == "paper" else "tversky"]
     ]
     for config in configs:
         check(config)
@@ -199,8 +209,9 @@ def discover(
     steps.documents(corpus, tokens, model, engine, workers)
 
     def stage(inputs: Any, work: Any) -> dict:
-        found = [discover_stage(config, inputs, work)["pivots"] for config in configs]
-        return {"pivots": pa.concat_tables([conform("pivots", table) for table in found])}
+        found = [discover_stage(config, inputs, work) for config in configs]
+        pivots = pa.concat_tables([conform("pivots", tables["pivots"]) for tables in found])
+        return {"pivots": pivots, "pivot_evidence": found[0]["pivot_evidence"]}
 
     steps.publish("discover", {"configs": [_plain(keyed(config)) for config in configs]}, stage)
     typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {count:,} pairs")
@@ -380,7 +391,7 @@ def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from semantic_pivots.corpus.discover import token_texts
+    from semantic_pivots.corpus.surroundings import token_texts
     from semantic_pivots.errors import InputError
 
     table = pq.read_table(pivot_set)

@@ -22,7 +22,8 @@ from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.corpus import neighbours
 from semantic_pivots.corpus.bridge_counts import bridge_counts
 from semantic_pivots.corpus.count import Word
-from semantic_pivots.corpus.discover import Surroundings, plain, surroundings_of, token_texts
+from semantic_pivots.corpus.own_words import plain
+from semantic_pivots.corpus.surroundings import Surroundings, surroundings_of
 from semantic_pivots.corpus.tally import tally
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
@@ -34,7 +35,7 @@ _LEAST_DOCUMENTS, _LEAST_LIFT, _LEVEL = 3, 2.0, 1e-3
 
 
 def own_pieces(texts: list[str], tokens: np.ndarray, spellings: Sequence[Word]) -> dict[Word, np.ndarray]:
-    """Of each word, those of the tokens (int32) that are a piece of it or contain it (`discover.is_piece`)."""
+    """Of each word, those of the tokens (int32) that are a piece of it or contain it (`own_words.is_piece`)."""
     normal = {word: normalise(word[0]) for word in spellings}
     sought = set(normal.values())
     longest = max(map(len, sought), default=0)
@@ -180,10 +181,10 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     """
     lexicon = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
     spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in lexicon))
-    texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
     how = {"engine": config.engine, "workers": config.workers}
-    discover = DiscoverConfig(seed=config.seed, documents=config.documents, **how)
-    around = surroundings_of(inputs, spellings, texts, work, discover)
+    discover = DiscoverConfig(seed=config.seed, documents=config.documents, unit="token", **how)
+    around = surroundings_of(inputs, spellings, work, discover)
+    texts = around.texts
     pieces = own_pieces(texts, around.ids, spellings)
     codes = {code: i for i, code in enumerate(sorted({code for _, code, _ in lexicon}))}
     numbers = {concept: i for i, concept in enumerate(sorted({concept for _, _, concept in lexicon}))}

@@ -24,6 +24,7 @@ from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.tally import distinct_tokens, frequencies
 from semantic_pivots.corpus.token_shards import tokens_below
+from semantic_pivots.corpus.units import Splitter, Vocabulary
 from semantic_pivots.run import Inputs, Work
 
 _ALL = np.uint64(np.iinfo(np.uint64).max)
@@ -124,7 +125,7 @@ class _Growing:
 
 class Survey(NamedTuple):
     """What a corpus holds: `held` (words,) documents with each word; by language the number of documents, and those
-    with each token (size,); all int64.
+    with each token (size,), or none; all int64.
     """
 
     held: np.ndarray
@@ -133,17 +134,58 @@ class Survey(NamedTuple):
 
 
 def survey(how: How, spellings: tuple[Word, ...], size: int) -> Survey:
-    """Count the documents that hold each word, and each token of a vocabulary of `size`."""
+    """Count the documents that hold each word, and each token of a vocabulary of `size`; 0: no tokens."""
     pattern_of = _compiled(spellings)[0].pattern_of
     held = np.zeros(int(pattern_of.max(initial=-1)) + 1, np.int64)
     found = Survey(held, {}, {})
     for part in how.parts("survey", _survey, spellings, size):
         held += part["held"]
-        for i, code in enumerate(part["languages"].tolist()):
-            own = slice(part["edges"][i], part["edges"][i + 1])
-            found.documents[code] = found.documents.get(code, 0) + int(part["documents"][i])
-            found.frequency.setdefault(code, np.zeros(size, np.int64))[part["tokens"][own]] += part["times"][own]
+        for code, count in zip(part["languages"].tolist(), part["documents"].tolist(), strict=True):
+            found.documents[code] = found.documents.get(code, 0) + count
+        _add_frequencies(found.frequency, part, size)
     return found._replace(held=np.append(held, 0)[pattern_of])
+
+
+def word_frequencies(how: How, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:
+    """By language of the document, the documents that hold each word, (words,) int64, given the words' hashes."""
+    order = np.argsort(keys)
+    found: dict[str, np.ndarray] = {}
+    for part in how.parts("words", _word_frequencies, splitter, keys[order]):
+        _add_frequencies(found, part, len(keys))
+    place = np.empty(len(keys), np.int64)
+    place[order] = np.arange(len(keys))
+    return {code: counts[place] for code, counts in found.items()}
+
+
+def _word_frequencies(path: str, token_path: str, splitter: Splitter, keys: np.ndarray) -> pa.Table:
+    table = pq.read_table(path, columns=["text", "language"])
+    units = splitter.split(*buffers(table["text"]))
+    place = np.searchsorted(keys, units.keys) if len(keys) else np.zeros(len(units.keys), np.int64)
+    known = keys[np.minimum(place, len(keys) - 1)] == units.keys if len(keys) else np.zeros(len(place), bool)
+    number = np.where(known, place, len(keys))
+    codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
+    return _packed(_by_language(codes, language, units.starts, number[units.numbers], len(keys)))
+
+
+def _add_frequencies(found: dict[str, np.ndarray], part: dict[str, np.ndarray], size: int) -> None:
+    for i, code in enumerate(part["languages"].tolist()):
+        own = slice(part["edges"][i], part["edges"][i + 1])
+        found.setdefault(code, np.zeros(size, np.int64))[part["tokens"][own]] += part["times"][own]
+
+
+def _by_language(
+    codes: np.ndarray, language: np.ndarray, begins: np.ndarray, kept: np.ndarray, size: int
+) -> dict[str, np.ndarray]:
+    """Languages and, at `edges`, the numbers below `size` that documents of each hold (`tokens`), and in how many."""
+    of_token = np.repeat(language, np.diff(begins))
+    counted = [frequencies(kept[of_token == i], size + 1)[:size] for i in range(len(codes))]
+    tokens = [np.flatnonzero(counts) for counts in counted]
+    return {
+        "languages": codes,
+        "edges": np.cumsum([0, *map(len, tokens)]),
+        "tokens": np.concatenate([np.zeros(0, np.int64), *tokens]),
+        "times": np.concatenate([np.zeros(0, np.int64), *(c[t] for c, t in zip(counted, tokens, strict=True))]),
+    }
 
 
 def _survey(path: str, token_path: str, spellings: tuple[Word, ...], size: int) -> pa.Table:
@@ -151,17 +193,12 @@ def _survey(path: str, token_path: str, spellings: tuple[Word, ...], size: int) 
     compiled = _compiled(spellings)[0]
     _, hits = find(compiled, *buffers(table["text"]))
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
-    begins, kept = distinct_in(token_path, size)
-    of_token = np.repeat(language, np.diff(begins))
-    counted = [frequencies(kept[of_token == i], size) for i in range(len(codes))]
-    tokens = [np.flatnonzero(counts) for counts in counted]
+    none = np.zeros(len(table) + 1, np.int64), np.zeros(0, np.int32)
+    begins, kept = distinct_in(token_path, size) if size else none
     arrays = {
         "held": np.bincount(hits, minlength=compiled.patterns),
-        "languages": codes,
         "documents": np.bincount(language, minlength=len(codes)),
-        "edges": np.cumsum([0, *map(len, tokens)]),
-        "tokens": np.concatenate([np.zeros(0, np.int64), *tokens]),
-        "times": np.concatenate([np.zeros(0, np.int64), *(c[t] for c, t in zip(counted, tokens, strict=True))]),
+        **_by_language(codes, language, begins, kept, size),
     }
     return _packed(arrays)
 
@@ -175,17 +212,24 @@ class Drawn(NamedTuple):
     """The n documents that are drawn of any word: numbers through all shards (n,) int64, ascending.
 
     `draws` are the documents of each word, as indices of these, ascending. Document i holds the distinct
-    tokens[starts[i]:starts[i + 1]], numbers uint16 or uint32; `starts` (n + 1,) int64.
+    tokens[starts[i]:starts[i + 1]], numbers uint16 or uint32; `starts` (n + 1,) int64. Where the units are words, the
+    numbers are those of the vocabulary.
     """
 
     documents: np.ndarray
     draws: list[np.ndarray]
     starts: np.ndarray
     tokens: np.ndarray
+    vocabulary: Vocabulary
 
 
 def draw(
-    how: How, spellings: tuple[Word, ...], seeds: Sequence[int], size: int, held: np.ndarray, number: np.ndarray
+    how: How,
+    spellings: tuple[Word, ...],
+    seeds: Sequence[int],
+    size: int,
+    held: np.ndarray,
+    units: np.ndarray | Splitter,
 ) -> Drawn:
     """Draw up to `size` documents of each word.
 
@@ -195,7 +239,8 @@ def draw(
         seeds: of each word.
         size: documents drawn of a word.
         held: (words,) documents that hold each, as surveyed.
-        number: (vocabulary,) int32 number of each token; -1 for those that are left out.
+        units: what documents consist of: tokens, given the (vocabulary,) int32 number of each, -1 for those that are
+            left out; or the words of a splitter.
     """
     # Of a word in h documents `size` are drawn; six deviations more than that are read, to read once.
     share = (size + 6 * np.sqrt(size) + 10) / np.maximum(held, 1)
@@ -204,9 +249,11 @@ def draw(
     mixed = np.array([seed % 2**64 for seed in seeds], np.uint64)
     for attempt in itertools.count():
         kinds = {"words": np.int32, "places": np.uint64, "documents": np.int64, "near": np.int64, "lengths": np.int64}
-        read = {name: _Growing(kind) for name, kind in kinds.items()} | {"tokens": _Growing(_kind(number))}
-        base = 0
-        for part in how.parts(f"draws-{attempt}", _near_of_shard, spellings, mixed, bounds, number):
+        read = {name: _Growing(kind) for name, kind in kinds.items()} | {"tokens": _Growing(_kind(units))}
+        base, vocabulary = 0, Vocabulary()
+        for part in how.parts(f"draws-{attempt}", _near_of_shard, spellings, mixed, bounds, units):
+            if "keys" in part:
+                part["tokens"] = vocabulary.numbers(part["keys"], part["letters"], part["ends"])[part["tokens"]]
             for name, column in read.items():
                 column.add(part[name] + base if name in ("documents", "near") else part[name])
             base += int(part["size"][0])
@@ -223,27 +270,36 @@ def draw(
     starts = np.concatenate([[0], np.cumsum(lengths[is_drawn])]).astype(np.int64)
     documents = near[is_drawn]
     draws = np.split(np.searchsorted(documents, document), np.searchsorted(word, np.arange(1, len(held))))
-    return Drawn(documents, draws, starts, tokens[:kept])
+    return Drawn(documents, draws, starts, tokens[:kept], vocabulary)
 
 
-def _kind(number: np.ndarray) -> type:
-    return np.uint16 if number.max(initial=0) < 2**16 else np.uint32
+def _kind(units: np.ndarray | Splitter) -> type:
+    return np.uint32 if isinstance(units, Splitter) or units.max(initial=0) >= 2**16 else np.uint16
 
 
 def _near_of_shard(
-    path: str, token_path: str, spellings: tuple[Word, ...], seeds: np.ndarray, bounds: np.ndarray, number: np.ndarray
+    path: str,
+    token_path: str,
+    spellings: tuple[Word, ...],
+    seeds: np.ndarray,
+    bounds: np.ndarray,
+    units: np.ndarray | Splitter,
 ) -> pa.Table:
-    """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their tokens."""
+    """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their units."""
     table = pq.read_table(path, columns=["id", "text"])
     compiled, first, following = _compiled(spellings)
     starts, hits = find(compiled, *buffers(table["text"]))
     rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     words, places, documents = _near(rows, hits, hash_of(table["id"])[rows], first, following, seeds, bounds)
     near = documents[np.diff(documents, prepend=-1) > 0]
-    begins, kept = distinct_in(token_path, len(number))
-    lengths, tokens = _numbered(begins, kept, near, number)
-    arrays = {"words": words, "places": places, "documents": documents, "near": near, "lengths": lengths}
-    return _packed({**arrays, "tokens": tokens.astype(_kind(number)), "size": np.array([len(table)])})
+    arrays = {"words": words, "places": places, "documents": documents, "near": near, "size": np.array([len(table)])}
+    if isinstance(units, Splitter):
+        cut = units.split(*buffers(table["text"].take(pa.array(near))))
+        own = {"tokens": cut.numbers.astype(np.uint32), "keys": cut.keys, "letters": cut.letters, "ends": cut.ends}
+        return _packed({**arrays, **own, "lengths": np.diff(cut.starts)})
+    begins, kept = distinct_in(token_path, len(units))
+    lengths, tokens = _numbered(begins, kept, near, units)
+    return _packed({**arrays, "lengths": lengths, "tokens": tokens.astype(_kind(units))})
 
 
 @numba.njit(cache=True)

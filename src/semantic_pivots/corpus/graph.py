@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus import neighbours
 from semantic_pivots.corpus.count import corpus_shards
-from semantic_pivots.corpus.discover import distinct_shards, token_texts
 from semantic_pivots.corpus.neighbours import Documents, Rows
+from semantic_pivots.corpus.surroundings import distinct_shards, token_texts
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 

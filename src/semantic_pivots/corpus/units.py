@@ -16,6 +16,7 @@ options and variables, and longer runs are no words. Texts are normalised (`word
 from __future__ import annotations
 
 import functools
+import itertools
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,17 +59,25 @@ def _table() -> np.ndarray:
 def pieces_of(texts: Iterable[str]) -> set[str]:
     """Of tokens and words, those that are units of a script without spaces: two letters or more of it, none spaced.
 
-    A piece in which a Chinese character follows hiragana is left out, because a word ends there (but for お and ご).
+    A tokenizer also has pieces that run over the end of a word. Left out are those in which another character follows
+    hiragana (but for お and ご before it), in which a Japanese particle ends what is not hiragana (人気の), which を or
+    的 begin, or which 的 or 了 end.
     """
     table, found = _table(), set()
     for text in texts:
         text = words.normalise(text).strip()
-        if 2 <= len(text) <= _MOST and all(table[ord(char)] & _CLASS == _OTHER for char in text):
-            kana = [0x3041 <= ord(char) <= 0x309F for char in text]
-            ends = any(a and not b for a, b in zip(kana, kana[1:], strict=False))
-            if not ends or (text[0] in "おご" and not any(kana[1:])):
-                found.add(text)
+        if 2 <= len(text) <= _MOST and all(table[ord(char)] & _CLASS == _OTHER for char in text) and _is_whole(text):
+            found.add(text)
     return found
+
+
+def _is_whole(piece: str) -> bool:
+    """Whether a piece neither begins nor ends within a word, as far as its script tells."""
+    kana = "".join("h" if 0x3041 <= ord(char) <= 0x309F else "-" for char in piece)
+    if "h-" in kana and not (piece[0] in "おご" and "h-" not in kana[1:]):
+        return False
+    ends_in_particle = kana.endswith("-h") and piece[-1] in "のはがをにでともへな"
+    return not (ends_in_particle or piece[0] in "を的" or piece[-1] in "的了")
 
 
 class Units(NamedTuple):
@@ -87,7 +96,33 @@ class Units(NamedTuple):
     def texts(self) -> list[str]:
         """The words themselves, by number."""
         whole = self.letters.astype("<u4").tobytes().decode("utf-32-le")
-        return [whole[a:b] for a, b in zip(self.ends, self.ends[1:], strict=False)]
+        return [whole[a:b] for a, b in itertools.pairwise(self.ends.tolist())]
+
+
+class Vocabulary:
+    """Words numbered in order of their coming, through the units of several shards."""
+
+    def __init__(self):
+        self._number: dict[int, int] = {}
+        self.texts: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def numbers(self, keys: np.ndarray, letters: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """(words,) uint32: the number of each word of `Units`; those that are new are taken in."""
+        found = np.empty(len(keys), np.uint32)
+        whole = letters.astype("<u4").tobytes().decode("utf-32-le")
+        places = ends.tolist()
+        for i, key in enumerate(keys.tolist()):
+            found[i] = number = self._number.setdefault(key, len(self.texts))
+            if number == len(self.texts):
+                self.texts.append(whole[places[i] : places[i + 1]])
+        return found
+
+    def keys(self) -> np.ndarray:
+        """(words,) uint64: the hash of each."""
+        return np.fromiter(self._number, np.uint64, len(self._number))
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,6 +46,18 @@ def first_tokens(tokenizer: Any, words: Sequence[str]) -> set[int]:
     return found - {-1}
 
 
+def pivot_tokens(tokenizer: Any, pivots: pa.Table) -> dict[str, list[int]]:
+    """Token ids of each item's pivots, the best pivot's first: of a word, the first pieces that may begin it."""
+    of_word: dict[str, list[int]] = {}
+    found: dict[str, dict[int, None]] = {}
+    for row in sorted(pivots.select(["item_id", "token", "text", "rank"]).to_pylist(), key=lambda r: r["rank"]):
+        if row["token"] is None and row["text"] not in of_word:
+            of_word[row["text"]] = sorted(first_tokens(tokenizer, [row["text"]]))
+        ids = of_word[row["text"]] if row["token"] is None else [row["token"]]
+        found.setdefault(row["item_id"], {}).update(dict.fromkeys(ids))
+    return {item: list(ids) for item, ids in found.items()}
+
+
 def prefix_tokens(tokenizer: Any, word: str) -> set[int]:
     """Ids of tokens that may begin a word (Wendler et al. 2402.10588): those whose text is a prefix of it, with and
     without a leading space, and the first piece of the word itself, which may be a byte."""
@@ -100,8 +112,8 @@ class Sets:
         self.source = {case.case_id: word_tokens(tokenizer, case.sources) for case in cases}
         self.target = {case.case_id: word_tokens(tokenizer, case.targets) for case in cases}
         pivots = inputs.table("pivots")
-        self.pivot = self._of(pivots)
-        self.null = self._of(shuffled_pivots(pivots, items, seed))
+        self.pivot = self._of(pivot_tokens(tokenizer, pivots))
+        self.null = self._of(pivot_tokens(tokenizer, shuffled_pivots(pivots, items, seed)))
         self.languages = sorted({code for item in items for code in item.direction})
         words = _words_of(items, inputs.table("words"), self.languages)
         self.language, self.elsewhere = {}, {}
@@ -114,11 +126,9 @@ class Sets:
             further = [own[code] for code in self.languages if code in own and code not in item.direction]
             self.elsewhere[item.item_id] = first_tokens(tokenizer, further) - near
 
-    def _of(self, pivots: pa.Table) -> dict[str, set[int]]:
-        found: dict[str, set[int]] = {}
-        for item, token in zip(pivots["item_id"].to_pylist(), pivots["token"].to_pylist(), strict=True):
-            found.setdefault(item, set()).add(token)
-        return {item: ids - self.source.get(item, set()) - self.target.get(item, set()) for item, ids in found.items()}
+    def _of(self, pivots: dict[str, list[int]]) -> dict[str, set[int]]:
+        own = {item: self.source.get(item, set()) | self.target.get(item, set()) for item in pivots}
+        return {item: set(ids) - own[item] for item, ids in pivots.items()}
 
 
 class Reader:

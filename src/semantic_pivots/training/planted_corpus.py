@@ -20,7 +20,7 @@ from semantic_pivots.tasks.translation import Item
 from semantic_pivots.training.planted_model import Figure, Trained
 from semantic_pivots.training.worlds import BRIDGED, DIRECT, Concept
 
-_FORMS = (("default", "min"), ("default", "pmi"), ("default", "npmi"), ("default", "llr"), ("paper", "min"))
+_FORMS = (*(("default", measure) for measure in ("tversky", "min", "pmi", "npmi", "llr")), ("paper", "min"))
 ARMS = ("pivot-rich", "random", "language-matched")
 
 
@@ -80,7 +80,8 @@ class Pipeline:
         """Discovered pivots of each concept, best first."""
         from semantic_pivots.corpus.discover import discover_stage
 
-        config = DiscoverConfig(form=form, measure=measure, top=top, workers=1)
+        unit = "token" if form == "paper" else "word"
+        config = DiscoverConfig(form=form, unit=unit, measure=measure, top=top, workers=1)
         name = f"discover-{form}-{measure}"
         needs = ("lexicon", "benchmark", "corpus", "tokens")
         self._publish(name, lambda work: discover_stage(config, self._inputs(*needs), work), needs)

@@ -1,0 +1,145 @@
+"""Evidence that a unit stands with both words of a pair, in documents, with its error rate stated.
+
+A unit in k of a word's n documents could be there by chance: thrown among all documents at random, it would come into
+so many with a binomial probability (at least the exact hypergeometric one). Both words need evidence, but the larger of
+the two probabilities asks more than it must: a rare pivot in one document of each word is strange twice over. The
+statistic is the probability that chance does as much on both sides together; documents that hold both words serve both
+sides, so chance may use them twice too. Its p-value is Fisher's (the logarithm's null distribution), within the
+outcomes that have the unit on both sides at all: a unit that has nothing to do with one of the words gets no credit
+from the other alone. Benjamini and Hochberg's step-up then takes all units of the corpus for each pair as tests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+_OF_WORD = 1 / 3
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Units that stand beside both words of a pair, and in how many of the documents drawn of each."""
+
+    units: np.ndarray
+    """(n,) int32 vocabulary ids"""
+    times: np.ndarray
+    """(2, n) int64 documents of each word that hold it"""
+    shared: np.ndarray
+    """(n,) int64 of them, documents that hold both words"""
+    drawn: tuple[int, int]
+    """documents drawn of each word"""
+    together: int
+    """of them, documents that hold both"""
+    frequency: np.ndarray
+    """(n,) int64 documents of the corpus that hold each unit"""
+    documents: int
+    """documents of the corpus"""
+
+    def p_values(self) -> np.ndarray:
+        """(n,) float64: the probability that chance gives as much evidence of both sides."""
+        rates = np.minimum(self.frequency / self.documents, 1 - 1e-9)
+        return _p_values(self.times, rates, *self.drawn, self.together)
+
+    def take(self, rows: np.ndarray) -> Beside:
+        """Some of the units."""
+        of = self.units[rows], self.times[:, rows], self.shared[rows]
+        return Beside(*of, self.drawn, self.together, self.frequency[rows], self.documents)
+
+
+@numba.njit(cache=True)
+def _tail(k, n, rate):  # pragma: no cover - compiled
+    """P(at least k of n), each with a probability of its own `rate`."""
+    if k <= 0:
+        return 1.0
+    if k > n:
+        return 0.0
+    chance = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    chance += k * math.log(rate) + (n - k) * math.log1p(-rate)
+    term, total, odds = 1.0, 1.0, rate / (1 - rate)
+    for i in range(k, n):
+        term *= (n - i) / (i + 1) * odds
+        total += term
+        if term < 1e-12 * total:
+            break
+    return min(1.0, math.exp(chance) * total)
+
+
+@numba.njit(cache=True)
+def _both(k, m, n_first, n_second, n_shared, rate):  # pragma: no cover - compiled
+    """P(at least k of the first word's documents and at least m of the second's), `n_shared` of them being both's."""
+    total, left = 0.0, 1.0
+    for j in range(min(k, m, n_shared) + 1):
+        after = _tail(j + 1, n_shared, rate)
+        total += (left - after) * _tail(k - j, n_first - n_shared, rate) * _tail(m - j, n_second - n_shared, rate)
+        left = after
+        if after < 1e-9 * total:
+            return total
+    return total + left
+
+
+@numba.njit(cache=True)
+def _p_values(times, rates, n_first, n_second, n_shared):  # pragma: no cover - compiled
+    found = np.empty(len(rates))
+    for i in range(len(rates)):
+        once = _both(1, 1, n_first, n_second, n_shared, rates[i])
+        chance = max(_both(times[0, i], times[1, i], n_first, n_second, n_shared, rates[i]), 1e-300)
+        found[i] = min(1.0, chance * (1 + math.log(max(once / chance, 1.0))))
+    return found
+
+
+def q_values(p_values: np.ndarray, tests: int) -> np.ndarray:
+    """Benjamini and Hochberg's adjusted p-values, where tests beyond those given have a p-value of one."""
+    order = np.argsort(p_values, kind="stable")
+    steps = p_values[order] * tests / np.arange(1, len(order) + 1)
+    found = np.empty(len(order))
+    found[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+    return found
+
+
+def tversky(beside: Beside, held: Sequence[int]) -> np.ndarray:
+    """(n,) float64 from 0 to 1: how far a unit and both words keep each other's company, given the words' documents.
+
+    Of k documents with unit and word, f with the unit and n with the word, Tversky's index is k / (n / 3 + 2 f / 3);
+    with two halves it would be Dice's coefficient, logDice of lexicography, which needs no size of the corpus either.
+    What stands in many documents gains little, and one document of a frequent word is little. The weights ask more of
+    the unit: that it belongs to the pair. A document that holds both words is one observation of two sides, and counts
+    a half for each. The value is the geometric mean of the two words' indices.
+    """
+    total = np.array(held, np.float64)[:, None]
+    drawn = np.maximum(np.array(beside.drawn, np.float64)[:, None], 1)
+    met = (beside.times - beside.shared / 2) * total / drawn
+    size = total - beside.together / 2 * total / drawn
+    index = met / (_OF_WORD * size + (1 - _OF_WORD) * np.maximum(beside.frequency, 1))
+    return np.sqrt(np.prod(np.minimum(index, 1.0), axis=0))
+
+
+def measures(
+    count: np.ndarray, drawn: int, frequency: np.ndarray, documents: int, held: int = 0
+) -> dict[str, np.ndarray]:
+    """Association of units with one word, from counts: all arrays (units,) float64.
+
+    Args:
+        count: drawn documents that hold each unit.
+        drawn: documents drawn of those that contain the word.
+        frequency: documents of the whole corpus that hold each unit.
+        documents: documents of the whole corpus.
+        held: documents that contain the word, where only some were drawn; 0: those drawn.
+    """
+    inside, outside = count / drawn, frequency / documents
+    rest = np.maximum(frequency - count, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pmi = np.log(inside / outside)
+        joint = inside * (held or drawn) / documents
+        npmi = np.where(count > 0, pmi / -np.log(np.minimum(joint, 1 - 1e-12)), -1.0)
+        # Dunning's log-likelihood ratio of the unit inside and outside the drawn documents, signed by direction.
+        pooled = (count + rest) / documents
+        ratio = np.zeros(len(count))
+        for observed, total in ((count, drawn), (rest, documents - drawn)):
+            for part, share in ((observed, pooled), (total - observed, 1 - pooled)):
+                ratio += np.where(part > 0, 2 * part * np.log(part / np.maximum(total * share, 1e-300)), 0.0)
+    return {"min": inside - outside, "pmi": pmi, "npmi": npmi, "llr": np.sign(inside - outside) * ratio}

@@ -1,0 +1,48 @@
+"""Which units are a pair's own words: their pieces, and their inflected forms. They never are pivots of the pair."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from semantic_pivots import words
+
+_ENDING, _STEM = 3, 3
+"""Letters that an ending has at most, and that a stem has at least."""
+_CLITICS = (0x0590, 0x06FF)  # Hebrew and Arabic write articles and prepositions before the word, as one
+_CLITIC = 2
+
+
+def plain(token: str) -> str:
+    """A unit's text as `is_piece` compares it: normalised, without the space before."""
+    return words.normalise(token).strip()
+
+
+def is_piece(token: str, word: str) -> bool:
+    """Whether a token's text (`plain`) is part of the word (normalised) or holds it."""
+    return token in word or word in token
+
+
+def is_form(unit: str, word: str) -> bool:
+    """Whether a unit may be a form of the word, both normalised: by spelling alone, so that a few others are too.
+
+    In a script without spaces, whatever holds the word or is a part of it, as it is where the word was found. In others
+    a stem of three letters or more and endings of three at most, accents aside; before words of Hebrew and Arabic, two
+    letters more. So `mountains` is a form of `mountain`, and `carte` is one of `car` though it is none.
+    """
+    if not (words.is_joining(word[0]) and words.is_joining(unit[0])):
+        return is_piece(unit, word)
+    one, other = _bare(unit), _bare(word)
+    if _CLITICS[0] <= ord(other[0]) <= _CLITICS[1] and one.endswith(other) and len(one) - len(other) <= _CLITIC:
+        return True
+    common = 0
+    while common < min(len(one), len(other)) and one[common] == other[common]:
+        common += 1
+    stem = len(other) if common == len(other) else _STEM
+    return common >= stem and max(len(one), len(other)) - common <= _ENDING
+
+
+def _bare(text: str) -> str:
+    """Without accents; other marks stay."""
+    apart = unicodedata.normalize("NFD", text)
+    bare = unicodedata.normalize("NFC", "".join(c for c in apart if not 0x300 <= ord(c) <= 0x36F))
+    return bare or text
