@@ -122,6 +122,19 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
         for i in ids[::2]
         for k, text in enumerate((" animal", "宠物", " pet", "動物", " <b>"))
     ]
+    rows["pivot_evidence"] = [
+        {
+            "item_id": i,
+            "documents_source": 3 * bool(k % 2 == 0),
+            "documents_target": 4,
+            "documents_both": 1,
+            "candidates": 6,
+            "supported": 5,
+            "pivots": 5 * (k % 2 == 0),
+            "reason": "" if k % 2 == 0 else "no document of the source",
+        }
+        for k, i in enumerate(ids)
+    ]
     rows["behaviour"] = [
         {
             "item_id": i,

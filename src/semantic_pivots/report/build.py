@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from semantic_pivots.config import ReportConfig
-from semantic_pivots.report import figures, figures_corpus, figures_planted, findings
+from semantic_pivots.report import figures, figures_corpus, figures_pivots, figures_planted, findings
 from semantic_pivots.report.html import Section, render
 from semantic_pivots.report.panel import Numbers, Panel
 from semantic_pivots.tables import SCHEMAS
@@ -121,10 +121,9 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
         section(
             "discover",
             "Semantic pivots",
-            "Tokens that surround both words of a pair more than they surround anything.",
+            "Words that stand beside both words of a pair more than chance would have them.",
             ("pivots", "items"),
-            figures_corpus.discover_panels,
-            order,
+            lambda pivots, items: figures_pivots.discover_panels(pivots, items, order, get("pivot_evidence")),
         ),
         section(
             "trace",

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 import pyarrow as pa
 
-from semantic_pivots.report.figures import EXAMPLES, sample, unit
+from semantic_pivots.report.figures import unit
 from semantic_pivots.report.panel import (
     PALETTE,
     Numbers,
     Panel,
-    Word,
     bars,
     colour,
     direction,
@@ -31,7 +30,6 @@ from semantic_pivots.statistics import wilson
 COUNT_BINS = (0, 1, 2, 4, 16, 64, 256, 1024)
 TOP_TOKENS = 60
 SOURCES_SHOWN = 100
-PIVOTS_SHOWN = 10
 _COMPARED = ("paper", "accuracy", "bits-per-byte", "chrf")
 """Measures of the comparison that are drawn; the others stand in a table."""
 
@@ -139,60 +137,6 @@ def _ramp(share: float) -> str:
     """From grey-blue (few) to orange (many), readable on light and dark."""
     start, end = (0x8F, 0x9B, 0xA8), (0xE0, 0x7B, 0x39)
     return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(start, end, strict=True))
-
-
-def discover_panels(pivots: pa.Table, items: pa.Table, languages: Sequence[str]) -> list[Panel]:
-    """The best pivots of some pairs, and how many items have any."""
-    rows = pivots.to_pylist()
-    if not rows:
-        return []
-    of_item: dict[str, list[dict]] = defaultdict(list)
-    for row in rows:
-        of_item[row["item_id"]].append(row)
-    info = {r["item_id"]: r for r in items.to_pylist()}
-    shown = sorted(
-        (info[i] for i in sample([i for i in of_item if i in info], EXAMPLES)), key=direction_order(languages)
-    )
-    examples = Numbers(
-        ("direction", "source", "target", "pivots, best first", "best value"),
-        tuple(
-            (
-                direction(r),
-                Word(r["source"], r["source_language"]),
-                Word(r["target"], r["target_language"]),
-                " · ".join(p["text"].strip() for p in best[:PIVOTS_SHOWN]),
-                best[0]["value"],
-            )
-            for r in shown
-            for best in [sorted(of_item[r["item_id"]], key=lambda p: p["rank"])]
-        ),
-    )
-    found = Counter((info[i]["source_language"], info[i]["target_language"]) for i in of_item if i in info)
-    total = Counter((r["source_language"], r["target_language"]) for r in info.values())
-    order = direction_order(languages)
-    keys = sorted(total, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))
-    shares = {k: wilson(found[k], total[k]) for k in keys}
-    measure = ", ".join(unique(r["measure"] for r in rows))
-    coverage = Numbers(
-        ("direction", "share with pivots [95 %]", "n", "signature"),
-        tuple((f"{k[0]} → {k[1]}", shares[k], total[k], f"discover|measure={measure}") for k in keys),
-    )
-    points = [(f"{k[0]} → {k[1]}", round(100 * shares[k].value, 1)) for k in keys]
-    figure = bars(points, "items with pivots (%)", "%{y}: %{x} %")
-    return [
-        Panel(
-            "Items that have pivots",
-            "An item has pivots when both words occur in the corpus and some tokens occur "
-            "with both more often than with anything.",
-            coverage,
-            figure,
-        ),
-        Panel(
-            "Examples of pivots",
-            f"Pairs drawn by the hash of their identifiers; ranked by the measure “{measure}”.",
-            examples,
-        ),
-    ]
 
 
 def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:

@@ -25,7 +25,7 @@ TABLES = {
     "corpus": ("shards", "sources", "skipped"),
     "tokens": ("token_shards",),
     "count": ("pair_counts",),
-    "discover": ("pivots",),
+    "discover": ("pivots", "pivot_evidence"),
     "trace": ("trace_summary",),
     "behaviour": ("behaviour", "attribution"),
     "intervene": ("effect_summary",),
@@ -186,8 +186,11 @@ def _count(pair_counts: pa.Table) -> list[Line]:
     return [Line("count", "pairs that meet in the corpus", wilson(sum(v > 0 for v in values), len(values)))]
 
 
-def _discover(pivots: pa.Table) -> list[Line]:
-    return [Line("discover", "items with pivots", f"{len(set(pivots['item_id'].to_pylist())):,}")]
+def _discover(pivots: pa.Table | None, evidence: pa.Table | None) -> list[Line]:
+    found = 0 if pivots is None else len(set(pivots["item_id"].to_pylist()))
+    if evidence is None or not evidence.num_rows:
+        return [Line("discover", "items with pivots", f"{found:,}")]
+    return [Line("discover", "items with pivots", wilson(found, evidence.num_rows), evidence.num_rows)]
 
 
 def _trace(summary: pa.Table | None) -> list[Line]:
