@@ -76,12 +76,12 @@ class Pipeline:
             for c in concepts
         ]
 
-    def pivots(self, form: str, measure: str, top: int) -> dict[str, list[str]]:
-        """Discovered pivots of each concept, best first."""
+    def pivots(self, form: str, measure: str, top: int, **changes: Any) -> dict[str, list[str]]:
+        """Discovered pivots of each concept, best first; `changes` are further keys of the configuration."""
         from semantic_pivots.corpus.discover import discover_stage
 
         unit = "token" if form == "paper" else "word"
-        config = DiscoverConfig(form=form, unit=unit, measure=measure, top=top, workers=1)
+        config = DiscoverConfig(form=form, unit=unit, measure=measure, top=top, workers=1, **changes)
         name = f"discover-{form}-{measure}"
         needs = ("lexicon", "benchmark", "corpus", "tokens")
         self._publish(name, lambda work: discover_stage(config, self._inputs(*needs), work), needs)
