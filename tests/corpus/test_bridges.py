@@ -5,7 +5,8 @@ from scipy.stats import poisson
 
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus.bridges import joins_of, own_pieces, rarefied, strongest
-from semantic_pivots.corpus.discover import Surroundings, is_piece, plain
+from semantic_pivots.corpus.own_words import is_piece, plain
+from semantic_pivots.corpus.surroundings import Surroundings
 from semantic_pivots.corpus.tally import renumber
 from semantic_pivots.words import normalise
 
@@ -26,7 +27,7 @@ def around_of(documents: list[list[int]], draws: dict, held: dict | None = None,
     tokens = np.concatenate([np.array(d, np.int64) for d in documents])
     frequency = np.bincount(tokens, minlength=size)
     held = held or {word: len(drawn) for word, drawn in draws.items()}
-    return Surroundings(starts, *renumber(tokens, size), draws, frequency, len(documents), held)
+    return Surroundings(starts, *renumber(tokens, size), draws, frequency, len(documents), held, [""] * size)
 
 
 DOCUMENTS = st.lists(st.lists(st.integers(0, 11), max_size=5, unique=True), min_size=1, max_size=40)

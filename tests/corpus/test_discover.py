@@ -102,7 +102,8 @@ def test_surpluses_are_differences_of_document_frequencies(tmp_path: Path):
 @pytest.mark.parametrize("form", ["default", "paper"])
 def test_ids_with_gaps_give_the_pivots_of_ids_without(tmp_path: Path, form: str):
     def told(gap: int) -> list[tuple]:
-        found = pivots(tmp_path / str(gap), gap=gap, form=form)
+        how = PAPER if form == "paper" else {"unit": "token"}
+        found = pivots(tmp_path / str(gap), gap=gap, **how)
         return [(row["text"], row["rank"], row["surplus_source"], row["value"]) for row in found]
 
     assert told(0) == told(100_000)
@@ -113,7 +114,7 @@ def test_ids_of_another_tokenizer_are_refused(tmp_path: Path):
     for wrong in (500, -1):
         write_token_shard(tmp_path / "tokens/0.arrow", pa.array([[wrong]] * 1200, pa.list_(pa.int32())))
         with pytest.raises(InputError, match=r"0\.arrow: id [0-9]+ lies outside the 129 ids"):
-            discover_stage(DiscoverConfig(workers=1), inputs, Work(tmp_path, tmp_path))
+            discover_stage(DiscoverConfig(workers=1, unit="token"), inputs, Work(tmp_path, tmp_path))
 
 
 def test_draws_do_not_depend_on_the_shards(tmp_path: Path):
