@@ -3,8 +3,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+import typer
+from click.testing import CliRunner
 
+from semantic_pivots import cli
 from tests import miniature
 
 ROOT = Path(__file__).parents[1]
@@ -146,3 +150,25 @@ def test_doctor_says_one_line_for_each_check(small):
     missing = pivots("doctor", "--model", "nobody/nothing", HF_HUB_OFFLINE="1")
     assert missing.returncode == 1
     assert missing.stdout.splitlines()[-1].startswith("FAIL lens")
+
+
+def test_help_shows_every_help_text_whole():
+    """Square brackets are markup to the library that prints the help; text in them would vanish."""
+
+    def walk(command: click.Command, path: list[str]):
+        yield path, command
+        for name, child in getattr(command, "commands", {}).items():
+            yield from walk(child, [*path, name])
+
+    root = cli.command()
+    for path, command in walk(typer.main.get_command(cli.app), []):
+        asked = [p for p in command.params if "[" in (getattr(p, "help", None) or "")]
+        shown = CliRunner().invoke(root, [*path, "--help"], env={"COLUMNS": "300"}).output if asked else ""
+        shown = "".join(shown.replace("│", "").split())
+        for parameter in asked:
+            assert "".join(parameter.help.split()) in shown, (path, parameter.name)
+
+
+def test_the_version_is_told_and_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "semantic_pivots", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "semantic-pivots")

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
+from rich.markup import escape
 
 from semantic_pivots.commands import (
     benchmark,
@@ -28,10 +30,28 @@ from semantic_pivots.errors import InputError
 app = typer.Typer(
     help="Measure, explain and improve how language models carry meaning across languages.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"semantic-pivots {version('semantic-pivots')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and end")
+    ] = False,
+) -> None:
+    """Measure, explain and improve how language models carry meaning across languages."""
+
+
 # A file where a folder is wanted, or the other way round; no right to write; no room.
 _UNWRITABLE = (
     *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
@@ -182,10 +202,21 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(export.app, name="export")
 
 
+def command() -> click.Command:
+    """The command `pivots`, square brackets in its help kept from being read as markup."""
+    root = typer.main.get_command(app)
+    commands = [root]
+    for parent in commands:
+        commands += getattr(parent, "commands", {}).values()
+        for described in (parent, *parent.params):
+            described.help = escape(described.help) if getattr(described, "help", None) else None  # type: ignore
+    return root
+
+
 def main() -> None:
     """Entry point of `pivots`: an error meant for people is one line and exit code 2."""
     try:
-        app(standalone_mode=True)
+        command()(standalone_mode=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
