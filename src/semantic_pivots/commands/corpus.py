@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from semantic_pivots.commands.corpus_report import report
+
 app = typer.Typer(help="Fetch, convert, tokenise and export a corpus.", no_args_is_help=True)
+app.command()(report)
 Cache = Annotated[str, typer.Option(help="folder for fetched packages and models")]
 Workers = Annotated[int, typer.Option(help="processes; 0: one per core")]
 Engine = Annotated[str, typer.Option(help="pool, ray or datatrove, whose nodes share the folder to write")]

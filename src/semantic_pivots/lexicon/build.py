@@ -19,6 +19,7 @@ from semantic_pivots.config import LexiconConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.halves import half
 from semantic_pivots.languages import language
+from semantic_pivots.languages import languages as known_languages
 from semantic_pivots.lexicon import neighbours
 from semantic_pivots.lexicon.cells import word_of
 from semantic_pivots.run import Inputs, Work, warn
@@ -92,6 +93,13 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     if changed:
         warn(f"{path}: {len(changed)} cells hold more than one plain word and are read so: {changed[0]}")
     return list(rows.values())
+
+
+def word_columns(path: Path) -> tuple[str, ...]:
+    """The languages of which a lexicon has a column."""
+    with path.open(encoding="utf-8-sig") as stream:
+        columns = stream.readline().rstrip("\r\n").split("\t")
+    return tuple(column for column in columns if column in known_languages())
 
 
 def lexicon_tables(rows: list[dict[str, str]], languages: tuple[str, ...], source: str, licence: str) -> dict:

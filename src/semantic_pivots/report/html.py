@@ -74,15 +74,20 @@ def interval_text(i: Interval) -> str:
 
 
 def cell_html(cell: Cell, column: str) -> Markup:
-    """One table cell: numbers to the right, words in their language, signatures small."""
+    """One table cell: numbers to the right, words in their language and direction, signatures small."""
     if isinstance(cell, Word):
-        return Markup('<td lang="{}">{}</td>').format(LANGUAGE_TAGS.get(cell.language, cell.language), cell.text)
+        return Markup('<td lang="{}" dir="auto">{}</td>').format(
+            LANGUAGE_TAGS.get(cell.language, cell.language), cell.text
+        )
     if isinstance(cell, Interval):
         return Markup('<td class="num">{}</td>').format(interval_text(cell))
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return Markup('<td class="num">{}</td>').format(number(cell))
     if column == "signature":
         return Markup('<td class="sig">{}</td>').format(str(cell or "").replace("|", "|\u200b"))
+    if isinstance(cell, str) and not cell.isascii():
+        # isolated, so that a word read from right to left does not turn what stands beside it
+        return Markup("<td><bdi>{}</bdi></td>").format(cell)
     return Markup("<td>{}</td>").format("" if cell is None else cell)
 
 

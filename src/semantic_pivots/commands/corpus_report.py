@@ -1,0 +1,73 @@
+"""`pivots corpus report`: one page and a JSON file on a corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def report(
+    corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
+    out: Annotated[
+        Path | None, typer.Option(help="page to write, with a .json beside it; default: report.html in the folder")
+    ] = None,
+    lexicon: Annotated[str, typer.Option(help="lexicon whose words are looked for: one that ships, or a TSV file")] = (
+        "clwtd-open"
+    ),
+    languages: Annotated[
+        str,
+        typer.Option(help="languages of these words; default: up to eight, each in 1 % of the documents"),
+    ] = "",
+    json: Annotated[bool, typer.Option("--json", help="print the JSON instead of a summary")] = False,
+    engine: Annotated[str, typer.Option(help="pool, ray or datatrove")] = "pool",
+    workers: Annotated[int, typer.Option(help="processes; 0: one per core")] = 0,
+) -> None:
+    """Report on a corpus: language mix, duplicates, sources and licences, words reached, what a study can tell."""
+    import tempfile
+
+    from semantic_pivots import run
+    from semantic_pivots.corpus.survey import shard_paths, survey
+    from semantic_pivots.corpus.writers import write_bytes
+    from semantic_pivots.report import corpus_page
+
+    page = out or corpus / "report.html"
+    shard_paths(corpus)
+    with tempfile.TemporaryDirectory(dir=page.parent) as name:
+        work = run.Work(Path(name), Path(name))
+        found = survey(corpus, work, workers, engine)
+        found["prospects"] = _prospects(corpus, found, lexicon, languages, work, workers, engine)
+        found["warnings"] = work.warnings
+    versions = run.environment()
+    found["made_with"] = {"corpus": run.fingerprint(corpus / "shards.parquet"), "python": versions["python"]}
+    text = _json(found)
+    write_bytes(page.with_suffix(".json"), text.encode())
+    write_bytes(page, corpus_page.page(found, corpus.resolve().name).encode())
+    typer.echo(text if json else "\n".join([*corpus_page.summary(found), f"{page}: the page; its JSON is beside it"]))
+
+
+def _prospects(
+    corpus: Path, found: dict[str, Any], lexicon: str, given: str, work: Any, workers: int, engine: str
+) -> dict[str, Any] | None:
+    """What is counted of the lexicon's words; None where it has fewer than two languages of the corpus."""
+    from semantic_pivots.corpus import prospects
+    from semantic_pivots.corpus.count import count_shards
+    from semantic_pivots.corpus.survey import languages_of, shard_paths
+    from semantic_pivots.lexicon.build import lexicon_path, read_lexicon, word_columns
+
+    path = lexicon_path(lexicon)
+    codes = tuple(code for code in given.split(",") if code) or languages_of(found, 0.01, word_columns(path))[:8]
+    if len(codes) < 2:
+        return None
+    rows = read_lexicon(path, codes)
+    words, pairs = prospects.asked(rows, codes)
+    _, of_words, of_pairs = count_shards(shard_paths(corpus), words, pairs, work, workers, engine)
+    told = prospects.prospects(rows, codes, words, pairs, of_words, of_pairs)
+    return {"lexicon": lexicon, "languages": list(codes), **told}
+
+
+def _json(found: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

@@ -1,0 +1,237 @@
+"""What a corpus holds, before anything is measured on it: languages, mixed documents, duplicates, sources.
+
+One pure kernel reads each shard once and leaves counts and 64-bit hashes behind. Counts are summed, and hashes are put
+into buckets by their first bits, so memory does not grow with the corpus: a bucket of a billion documents holds 32 MB.
+Two texts are the same where they differ in white space only; near duplicates are not looked for. Chance makes two of a
+billion texts equal in 64 bits with a probability of 3 %.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from semantic_pivots.corpus.engines import run_shards
+from semantic_pivots.errors import InputError
+from semantic_pivots.languages import languages
+from semantic_pivots.run import Work
+
+_BATCH_DOCUMENTS = 1024
+_BUCKETS = 256
+# A script is in a document where two of its letters stand together: one letter is a symbol or a variable.
+_SCRIPTS = {
+    "Latin": r"\p{Latin}{2}",
+    "Han": r"\p{Han}{2}",
+    "Kana": r"[\p{Hiragana}\p{Katakana}]{2}",
+    "Hangul": r"\p{Hangul}{2}",
+    "Cyrillic": r"\p{Cyrillic}{2}",
+    "Greek": r"\p{Greek}{2}",
+    "Arabic": r"\p{Arabic}{2}",
+    "Hebrew": r"\p{Hebrew}{2}",
+    "Devanagari": r"\p{Devanagari}{2}",
+    "Thai": r"\p{Thai}{2}",
+}
+_COUNT = pa.struct([("kind", pa.string()), ("key", pa.string()), ("documents", pa.int64()), ("bytes", pa.int64())])
+_HASHES = pa.list_(pa.uint64())
+_PART = pa.schema([("counts", pa.list_(_COUNT)), ("confidence", pa.float64()), ("ids", _HASHES), ("texts", _HASHES)])
+_COLUMNS = ("id", "text", "language", "source", "parts", "language_confidence")
+
+
+def survey(corpus: Path, work: Work, workers: int = 0, engine: str = "pool") -> dict[str, Any]:
+    """Documents, bytes, languages, mixtures, scripts, duplicates and sources of a corpus, as plain lists and numbers.
+
+    Raises:
+        InputError: the folder is no corpus.
+    """
+    shards = shard_paths(corpus)
+    tasks = [(name, survey_shard, (path,)) for name, path in shards]
+    counts: dict[str, Counter[str]] = {}
+    sizes: dict[str, Counter[str]] = {}
+    confidence = 0.0
+    hashes = {name: _Buckets(work.folder / f"hashes-{name}") for name in ("ids", "texts")}
+    for part in run_shards(tasks, work, workers, "survey", engine):
+        row = part.to_pylist()[0] | {name: part[name].combine_chunks().flatten().to_numpy() for name in hashes}
+        confidence += row["confidence"]
+        for entry in row["counts"]:
+            counts.setdefault(entry["kind"], Counter())[entry["key"]] += entry["documents"]
+            sizes.setdefault(entry["kind"], Counter())[entry["key"]] += entry["bytes"]
+        for name, buckets in hashes.items():
+            buckets.add(row[name])
+    documents = counts["all"][""]
+    identified = counts.get("identified", Counter()).total()
+    return {
+        "documents": documents,
+        "text_bytes": sizes["all"][""],
+        "shards": len(shards),
+        "languages": _rows("language", counts["language"], sizes["language"], documents),
+        "identified": _rows("language", counts.get("identified", Counter()), None, documents),
+        "mean_confidence": round(confidence / identified, 4) if identified else None,
+        "mixed_documents": _rows("languages", counts.get("mixed", Counter()), None, documents),
+        "scripts": _rows("scripts", counts["scripts"], None, documents),
+        "duplicates": {name.removesuffix("s"): buckets.duplicates() for name, buckets in hashes.items()},
+        "sources": _sources(corpus, counts["source"], sizes["source"]),
+    }
+
+
+def shard_paths(corpus: Path) -> list[tuple[str, str]]:
+    """(name, path) of a corpus's shards.
+
+    Raises:
+        InputError: the folder holds no table of shards.
+    """
+    path = corpus / "shards.parquet"
+    if not path.exists():
+        raise InputError(f"{corpus} has no shards.parquet: expected a folder made by `pivots corpus make`")
+    return [(row["shard"], str(corpus / row["path"])) for row in pq.read_table(path).to_pylist()]
+
+
+def survey_shard(path: str) -> pa.Table:
+    """One shard's counts of documents and bytes by kind and key, and sorted hashes of its ids and texts: one row."""
+    counts = _Counts()
+    ids: list[int] = []
+    texts: list[int] = []
+    with pq.ParquetFile(path) as file:
+        columns = [name for name in _COLUMNS if name in file.schema_arrow.names]
+        for batch in file.iter_batches(_BATCH_DOCUMENTS, columns=columns):
+            table = batch.to_pydict()
+            absent = [None] * batch.num_rows
+            lengths = pc.call_function("binary_length", [batch["text"]]).to_pylist()
+            fields = (table.get(name, absent) for name in ("language", "source", "parts", "language_confidence"))
+            for row in zip(*fields, _scripts(batch["text"]), lengths, strict=True):
+                counts.add(*row)
+            ids += map(_hash, table["id"])
+            texts += (_hash(" ".join(text.split())) for text in table["text"])
+    row = {"counts": counts.rows(), "confidence": counts.confidence, "ids": sorted(ids), "texts": sorted(texts)}
+    return pa.Table.from_pylist([row], schema=_PART)
+
+
+class _Counts:
+    """Documents and bytes by kind and key, and the sum of the confidences of identified languages."""
+
+    def __init__(self) -> None:
+        self._documents: Counter[tuple[str, str]] = Counter()
+        self._bytes: Counter[tuple[str, str]] = Counter()
+        self.confidence = 0.0
+
+    def add(
+        self,
+        language: str | None,
+        source: str | None,
+        parts: list[dict] | None,
+        confidence: float | None,
+        scripts: str,
+        size: int,
+    ) -> None:
+        """Count one document."""
+        codes = sorted({part["language"] for part in parts or ()})
+        for key in (("all", ""), ("source", source or ""), ("scripts", scripts)):
+            self._documents[key] += 1
+            self._bytes[key] += size
+        if len(codes) > 1:
+            self._documents["mixed", "+".join(codes)] += 1
+        for code in codes or [language or ""]:
+            texts = [part["text"] for part in parts or () if part["language"] == code]
+            self._documents["language", code] += 1
+            self._bytes["language", code] += sum(len(text.encode()) for text in texts) if texts else size
+        if confidence is not None:
+            self._documents["identified", language or ""] += 1
+            self.confidence += confidence
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The counts, sorted."""
+        documents = sorted(self._documents.items())
+        return [{"kind": k, "key": key, "documents": n, "bytes": self._bytes[k, key]} for (k, key), n in documents]
+
+
+def _scripts(texts: pa.Array) -> list[str]:
+    """The scripts of each text, joined by +."""
+    held = [
+        pc.call_function("match_substring_regex", [texts], pc.MatchSubstringOptions(pattern)).to_pylist()
+        for pattern in _SCRIPTS.values()
+    ]
+    return ["+".join(name for name, has in zip(_SCRIPTS, row, strict=True) if has) for row in zip(*held, strict=True)]
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+class _Buckets:
+    """Hashes on disk by their first byte."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._paths = [folder / f"{number:02x}" for number in range(_BUCKETS)]
+        for path in self._paths:
+            path.unlink(missing_ok=True)
+
+    def add(self, ascending: np.ndarray) -> None:
+        """Append one shard's hashes, uint64, ascending."""
+        edges = np.searchsorted(ascending >> np.uint64(56), np.arange(_BUCKETS + 1))
+        for path, first, last in zip(self._paths, edges[:-1], edges[1:], strict=True):
+            if first < last:
+                with path.open("ab") as stream:
+                    _write(stream, ascending[first:last])
+
+    def duplicates(self) -> dict[str, int]:
+        """Documents that repeat an earlier one, and the groups and largest group of equal ones."""
+        repeated = groups = largest = 0
+        for path in self._paths:
+            if path.exists():
+                _, sizes = np.unique(np.fromfile(path, np.uint64), return_counts=True)
+                repeated += int((sizes - 1).sum())
+                groups += int((sizes > 1).sum())
+                largest = max(largest, int(sizes.max()))
+        return {"documents": repeated, "groups": groups, "largest_group": largest if groups else 0}
+
+
+def _write(stream: BinaryIO, values: np.ndarray) -> None:
+    stream.write(values.astype(np.uint64).tobytes())
+
+
+def _rows(name: str, counts: Counter[str], sizes: Counter[str] | None, documents: int) -> list[dict[str, Any]]:
+    """Rows in descending order of documents; a language that the table of languages lacks is said to be unknown."""
+    rows = []
+    for key, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+        row: dict[str, Any] = {name: key, "documents": count, "share": round(count / documents, 6)}
+        if sizes is not None:
+            row["text_bytes"] = sizes[key]
+        if name == "language":
+            row["name"] = languages()[key].name if key in languages() else "" if not key else "unknown label"
+        rows.append(row)
+    return rows
+
+
+def _sources(corpus: Path, counts: Counter[str], sizes: Counter[str]) -> list[dict[str, Any]]:
+    """Documents of each source with what the corpus's own table says of its package and licence."""
+    path = corpus / "sources.parquet"
+    told: dict[str, dict[str, set[str]]] = {}
+    for row in pq.read_table(path).to_pylist() if path.exists() else ():
+        about = told.setdefault(row["source"], {"package": set(), "licence": set(), "attribution": set()})
+        for field, values in about.items():
+            if row.get(field):
+                values.add(row[field])
+    fields = ("package", "licence", "attribution")
+    rows = []
+    for source, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+        # a document that was joined from several sources names them all
+        about = [told[name] for name in source.split("+") if name in told]
+        fields = {
+            f: ", ".join(sorted(set().union(*(a[f] for a in about)))) for f in ("package", "licence", "attribution")
+        }
+        rows.append({"source": source, "documents": count, "text_bytes": sizes[source], **fields})
+    return rows
+
+
+def languages_of(found: dict[str, Any], least_share: float, among: Sequence[str]) -> tuple[str, ...]:
+    """The languages of a survey that are among the given ones and in at least a share of the documents, most first."""
+    rows = (row for row in found["languages"] if row["share"] >= least_share)
+    return tuple(row["language"] for row in rows if row["language"] in among)
