@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -154,3 +155,65 @@ def test_a_fingerprint_follows_the_content_not_the_time(tmp_path):
     assert run.fingerprint(folder) == first
     (folder / "a").write_text("2")
     assert run.fingerprint(folder) != first
+
+
+def test_inputs_that_change_while_a_stage_runs_are_told_and_its_work_is_not_continued(tmp_path):
+    (tmp_path / "in").mkdir()
+    source = tmp_path / "in" / "a.txt"
+    source.write_text("one")
+    calls = []
+
+    def reading(work):
+        work.part("rows", lambda: calls.append(1) or tables.from_rows("concepts", ROWS))
+        if len(calls) == 1:
+            source.write_text("two")
+        return stage(work)
+
+    def made() -> dict:
+        key = {"config": {}}
+        return run.publish("lexicon", key, tmp_path / "lexicon", reading, tables.conform, [tmp_path / "in"])
+
+    with pytest.raises(InputError, match=r"a\.txt was changed while `lexicon` read it"):
+        made()
+    assert not (tmp_path / "lexicon").exists()
+    made()
+    assert calls == [1, 1]
+
+
+def test_a_published_file_that_was_altered_or_lost_is_told(tmp_path):
+    publish(tmp_path, {"v": 1})
+    folder = tmp_path / "lexicon"
+    run.check_unaltered(folder)
+    shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)  # with other times
+    run.check_unaltered(tmp_path / "copy")
+    (folder / "file.txt").write_text("y")
+    with pytest.raises(InputError, match=r"file\.txt was altered after `lexicon` wrote it"):
+        run.check_unaltered(folder)
+    (folder / "file.txt").unlink()
+    with pytest.raises(InputError, match=r"file\.txt is missing, which `lexicon` wrote"):
+        run.check_unaltered(folder)
+
+
+def test_a_key_does_not_overwrite_the_manifests_own_names(tmp_path):
+    with pytest.raises(ValueError, match="files"):
+        publish(tmp_path, {"files": {}})
+
+
+def test_links_are_one_file_and_pipes_are_none(tmp_path):
+    (tmp_path / "a.jsonl").write_text("{}")
+    (tmp_path / "b.jsonl").symlink_to("a.jsonl")
+    os.link(tmp_path / "a.jsonl", tmp_path / "c.jsonl")
+    (tmp_path / "0.jsonl").symlink_to("a.jsonl")
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    assert [Path(name).name for name in run.files_under(str(tmp_path))] == ["a.jsonl"]
+    run.fingerprint(tmp_path)
+
+
+def test_a_table_with_a_flipped_bit_is_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    run.write_table(path, pa.table({"text": [f"word {i * 7919}" for i in range(500)]}))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 4
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match=r"a\.parquet: missing or damaged"):
+        run.read_table(path)

@@ -1,8 +1,10 @@
-"""Where fetched models and packages are kept between runs."""
+"""Where fetched models and packages, and compiled functions, are kept between runs."""
 
 from __future__ import annotations
 
 import os
+import stat
+import tempfile
 from pathlib import Path
 
 
@@ -10,3 +12,32 @@ def cache_folder(cache: str = "") -> Path:
     """The folder as given, or $PIVOTS_CACHE, or ~/.cache/semantic-pivots."""
     given = cache or os.environ.get("PIVOTS_CACHE", "")
     return Path(given).expanduser() if given else Path.home() / ".cache" / "semantic-pivots"
+
+
+def compiled_cache() -> str | None:
+    """A folder for numba's compiled functions where it would find none; None where it has its own.
+
+    numba writes beside the source or into the user's cache, and ends in an error where it can do neither: in a
+    container, or for another user than the one who installed the package. Then it is a folder of this user's under the
+    temporary folder, which nobody else may write to: compiled functions are code.
+    """
+    package = Path(__file__).parent
+    user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "numba"
+    if os.environ.get("NUMBA_CACHE_DIR") or any(map(_writable, (package / "__pycache__", user))):
+        return None
+    try:
+        folder = Path(tempfile.gettempdir()) / f"pivots-numba-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        held = folder.lstat()
+        if stat.S_ISDIR(held.st_mode) and held.st_uid == os.getuid() and not held.st_mode & 0o022:
+            return str(folder)
+        return tempfile.mkdtemp(prefix="pivots-numba-")
+    except OSError:
+        return None
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a folder can be written, or made below its nearest ancestor that is there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK | os.X_OK)

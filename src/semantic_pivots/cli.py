@@ -52,11 +52,12 @@ def _options(
     """Measure, explain and improve how language models carry meaning across languages."""
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # A file where a folder is wanted, or the other way round; no right to write; no room.
 _UNWRITABLE = (
     *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
     *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG),
+    *(*_FULL, errno.ENAMETOOLONG),
 )
 StudyFile = Annotated[Path, typer.Argument(help="study file (TOML), such as studies/demo.toml", show_default=False)]
 Runs = Annotated[Path, typer.Option(help="folder that holds the results of studies")]
@@ -220,7 +221,15 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except RuntimeError as error:
+        if "cannot cache function" not in str(error):  # numba's
+            raise
+        print("error: no folder to keep compiled functions in: set NUMBA_CACHE_DIR to a writable one", file=sys.stderr)
+        raise SystemExit(2) from None
     except OSError as error:
+        if error.errno in _FULL and not error.filename:
+            print(f"error: {error.strerror} while writing: free space there and run again", file=sys.stderr)
+            raise SystemExit(2) from None
         if error.errno not in _UNWRITABLE or not error.filename:
             raise
         print(f"error: {error.filename}: {error.strerror}; name another place to write to", file=sys.stderr)

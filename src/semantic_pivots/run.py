@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
 import platform
 import resource
 import shutil
+import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -44,7 +46,9 @@ def file_hash(path: Path) -> str:
 
 
 def files_under(root: str) -> dict[str, int]:
-    """Files under a folder with their sizes: of linked folders too, each once, but of none whose name hides it.
+    """Files under a folder with their sizes, of linked folders too, but of none whose name hides it.
+
+    A file is there once, under its own name, however many links lead to it; pipes and devices are no files.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -65,14 +69,33 @@ def files_under(root: str) -> dict[str, int]:
                 inner.append(name)
         for path in (os.path.join(folder, name) for name in files):
             found[path] = os.path.getsize(path) if os.path.exists(path) else 0
-    return found
+    return _each_once(found)
 
 
-def fingerprint(path: Path) -> str:
-    """What identifies an input file or folder: content; for files above 64 MiB, size with the first and last MiB.
+def _each_once(found: dict[str, int]) -> dict[str, int]:
+    """The regular files, each under the name that is no link, or the first; and links that lead nowhere."""
+    names: dict[tuple[int, int], str] = {}
+    kept = []
+    for path in sorted(found, key=lambda path: (os.path.islink(path), path)):
+        try:
+            held = os.stat(path)
+        except OSError:
+            kept.append(path)
+            continue
+        if stat.S_ISREG(held.st_mode) and names.setdefault((held.st_dev, held.st_ino), path) == path:
+            kept.append(path)
+    chosen = set(kept)
+    return {path: size for path, size in found.items() if path in chosen}
 
-    Reading terabytes to learn that nothing changed would cost more than the stage; a corpus shard edited only in its
-    middle at equal size goes unnoticed, and `--force` is there for it.
+
+def fingerprint(path: Path, sampled: bool = False) -> str:
+    """What identifies an input file or folder: its content, to the last byte.
+
+    Args:
+        path: file or folder.
+        sampled: of files above 64 MiB, size with the first and last MiB. For documents alone: reading terabytes to
+            learn that nothing changed would cost more than the stage. A large file of them that is edited only in its
+            middle at equal size goes unnoticed, and `--force` is there for it.
     """
     if path.is_dir():
         try:
@@ -80,31 +103,129 @@ def fingerprint(path: Path) -> str:
         except OSError as error:
             raise InputError(f"{error.filename or path}: cannot be listed: {error.strerror or error}") from error
         parts = sorted(p for p in map(Path, found) if p.is_file() and not p.name.startswith("."))
-        return digest([[str(p.relative_to(path)), fingerprint(p)] for p in parts])
-    size = path.stat().st_size
+        return digest([[str(p.relative_to(path)), fingerprint(p, sampled)] for p in parts])
+    held = path.stat()
+    size = held.st_size
     if size <= _SAMPLED_ABOVE_BYTES:
         return file_hash(path)
+    if not sampled:
+        return _large_hash(path, size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino)
     with path.open("rb") as stream:
         head = stream.read(1 << 20)
         stream.seek(-(1 << 20), os.SEEK_END)
         return hashlib.sha256(str(size).encode() + head + stream.read()).hexdigest()
 
 
+@functools.lru_cache(maxsize=1024)
+def _large_hash(path: Path, *written: int) -> str:
+    """`file_hash`, once in a process for as long as the file is not written: several stages ask for one model."""
+    return file_hash(path)
+
+
+def put(temporary: Path, path: Path) -> None:
+    """Give a written file its name once its bytes are on the disk: after a power loss it is whole or absent."""
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file that is either complete or absent."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
-    os.replace(temporary, path)
+    put(temporary, path)
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a Parquet-zstd file that is either complete or absent; equal tables give equal bytes."""
+    """Write a Parquet-zstd file with checksums that is either complete or absent; equal tables give equal bytes."""
     import pyarrow.parquet as pq
 
     temporary = path.with_name(f".{path.name}.tmp")
     # The pandas or study metadata of a schema is not part of the public table.
-    pq.write_table(table.combine_chunks().replace_schema_metadata(None), temporary, compression="zstd")
-    os.replace(temporary, path)
+    plain = table.combine_chunks().replace_schema_metadata(None)
+    pq.write_table(plain, temporary, compression="zstd", write_page_checksum=True)
+    put(temporary, path)
+
+
+def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file, its checksums compared.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: missing or damaged ({reason}); make it again") from error
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a Parquet file is there and ends as one: a power loss can leave a name without its bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        pq.read_metadata(path)
+    except FileNotFoundError:
+        return False
+    except (pa.ArrowInvalid, OSError):
+        warn(f"{path} is damaged: it is made again")
+        return False
+    return True
+
+
+Stamps = dict[str, tuple[int, ...]]
+"""Size, times and number of each file of some inputs: what changes when one is written."""
+
+
+def stamps(paths: Iterable[Path | str]) -> Stamps:
+    """The stamps of files, and of all files of folders; of what is not on this machine there are none."""
+    found: Stamps = {}
+    for path in map(str, paths):
+        for name in files_under(path) if os.path.isdir(path) else [path]:
+            with contextlib.suppress(OSError):
+                held = os.stat(name)
+                found[name] = held.st_size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino
+    return found
+
+
+def check_unchanged(paths: Iterable[Path | str], before: Stamps, stage: str) -> None:
+    """Refuse a result of inputs that were written while it was made: it is of neither the old ones nor the new.
+
+    Raises:
+        InputError: naming one.
+    """
+    after = stamps(paths)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changed:
+        raise InputError(
+            f"{changed[0]} was changed while `{stage}` read it ({len(changed)} files in all); run the command again"
+        )
+
+
+def check_unaltered(folder: Path) -> None:
+    """Make sure that a published folder holds what its stage wrote: by size and time, where these differ by content.
+
+    A folder without a manifest passes.
+
+    Raises:
+        InputError: a file is missing or was written to.
+    """
+    manifest = read_manifest(folder) or {}
+    known = manifest.get("volatile", {}).get("stamps", {})
+    for name, content in manifest.get("files", {}).items():
+        path = folder / name
+        if not path.exists():
+            raise InputError(f"{path} is missing, which `{manifest['stage']}` wrote; make the folder again")
+        held = path.stat()
+        if known.get(name) != [held.st_size, held.st_mtime_ns] and file_hash(path) != content:
+            told = f"{path} was altered after `{manifest['stage']}` wrote it"
+            raise InputError(f"{told}; make the folder again")
 
 
 class Inputs:
@@ -130,9 +251,7 @@ class Inputs:
 
     def table(self, table: str) -> pa.Table:
         """An upstream table in memory."""
-        import pyarrow.parquet as pq
-
-        return pq.read_table(self.path(table))
+        return read_table(self.path(table))
 
     def folder(self, stage: str) -> Path:
         """The folder an upstream stage published."""
@@ -202,13 +321,11 @@ class Work:
 
         The first run also reads its table back from disk, so that a continued run sees the very same types and chunks.
         """
-        import pyarrow.parquet as pq
-
         path = self.folder / f"{name}.parquet"
-        if not path.exists():
+        if not is_whole(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_table(path, make())
-        return pq.read_table(path)
+        return read_table(path)
 
     @contextlib.contextmanager
     def progress(self, total: float, unit: str, label: str) -> Iterator[Progress]:
@@ -251,7 +368,10 @@ def environment() -> dict[str, Any]:
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest of a published stage, or None."""
     path = folder / "manifest.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else None
+    try:
+        return json.loads(path.read_text("utf-8")) if path.exists() else None
+    except ValueError as error:
+        raise InputError(f"{path}: damaged; remove the folder and make it again") from error
 
 
 @contextlib.contextmanager
@@ -260,7 +380,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):  # EFBIG: a limit of the user's (ulimit -f)
             raise InputError(f"disk full while writing under {folder}: free space there and run again") from error
         if error.errno in (errno.EACCES, errno.EROFS) and error.filename and str(folder) in str(error.filename):
             raise InputError(f"cannot write {error.filename}: expected a writable folder, or pass --runs") from error
@@ -307,6 +427,8 @@ def publish(
     final: Path,
     run: Callable[[Work], dict[str, pa.Table]],
     conform: Callable[[str, pa.Table], pa.Table],
+    read: Iterable[Path | str] = (),
+    before: Stamps | None = None,
 ) -> dict[str, Any]:
     """Run a stage, or continue it, and publish its folder atomically.
 
@@ -316,14 +438,18 @@ def publish(
         final: folder to publish; a result of the same stage there is replaced as a whole.
         run: the stage, given its work; returns its tables by name.
         conform: brings a table to its public schema.
+        read: files and folders of this machine that the stage reads beside its upstream stages.
+        before: their stamps from before the key was made; none: they are taken now.
 
     Returns:
         The manifest.
 
     Raises:
         InputError: `final` holds anything else than a result of the stage; nothing of it is touched. Or another run
-            is at work on it.
+            is at work on it, or an input was changed meanwhile.
     """
+    read = list(read)
+    before = stamps(read) if before is None else before
     final = Path(os.path.abspath(final))  # "." has no name to put a neighbour beside
     check_replaceable(stage, final)
     partial = final.with_name(f".{final.name}.partial")
@@ -338,7 +464,7 @@ def publish(
         marker.write_text(key_hash)
         manifest = read_manifest(partial / "out")
         if manifest is None:
-            manifest = _run(stage, key, key_hash, partial, run, conform)
+            manifest = _run(stage, key, key_hash, partial, run, conform, lambda: check_unchanged(read, before, stage))
         old = final.with_name(f".{final.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if final.exists():
@@ -349,22 +475,33 @@ def publish(
     return manifest
 
 
-def _run(stage: str, key: dict, key_hash: str, partial: Path, run: Callable, conform: Callable) -> dict[str, Any]:
+def _run(
+    stage: str, key: dict, key_hash: str, partial: Path, run: Callable, conform: Callable, check: Callable[[], None]
+) -> dict[str, Any]:
     begun = time.monotonic()
     work = Work(partial / "work", partial / "out")
-    for name, table in run(work).items():
+    made = run(work)
+    try:
+        check()
+    except InputError:
+        (partial / "key").unlink()  # what was made of them is of no use to the next run
+        raise
+    for name, table in made.items():
         write_table(work.out / f"{name}.parquet", conform(name, table))
-    files = {}
+    files, written = {}, {}
     for path in sorted(p for p in work.out.rglob("*") if p.is_file()):
         name = str(path.relative_to(work.out))
         if path.name.endswith(".tmp"):  # a temporary file of a killed run
             path.unlink()
         elif name != "manifest.json":
             files[name] = file_hash(path)
+            written[name] = [path.stat().st_size, path.stat().st_mtime_ns]
+    if clash := key.keys() & {"stage", "key", "files", "digest", "notes", "warnings", "volatile"}:
+        raise ValueError(f"key of {stage}: {sorted(clash)} are names of the manifest's own")
     manifest = {
+        **key,
         "stage": stage,
         "key": key_hash,
-        **key,
         "files": files,
         "digest": digest(files),
         "notes": work.notes,
@@ -373,6 +510,7 @@ def _run(stage: str, key: dict, key_hash: str, partial: Path, run: Callable, con
             "seconds": round(time.monotonic() - begun, 2),
             "peak_memory_bytes": peak_memory_bytes(),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "stamps": written,
             **environment(),
             **work.volatile,
         },

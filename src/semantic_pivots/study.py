@@ -150,7 +150,7 @@ def load_study(path: str | Path, profile: str = "") -> Study:
     if not path.is_file():
         raise InputError(f"study {path}: no such file; expected a TOML file such as studies/demo.toml")
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(path.read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"study {path}: not valid TOML: {error}") from error
     profiles = data.pop("profile", {})
@@ -256,7 +256,8 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if (field.metadata.get("input") or field.name == "model") and value and Path(value).exists():
-            files[field.name] = runs.fingerprint(Path(value))
+            sampled = field.metadata.get("input") == "documents"
+            files[field.name] = runs.fingerprint(Path(value), sampled)
         elif field.metadata.get("input") == "documents" and "://" in value:
             from semantic_pivots.corpus.documents import identity
 
@@ -265,6 +266,14 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None
             folders = {lens: Path(lens.partition(":")[2]) for lens in value if ":" in lens}
             files |= {lens: runs.fingerprint(path) for lens, path in folders.items() if path.exists()}
     return {"version": stage.version, "config": keyed(config), "inputs": inputs, "input_files": files}
+
+
+def inputs_read(study: Study, stage: Stage) -> list[Path]:
+    """The files and folders of this machine that a stage reads beside its upstream stages."""
+    config = stage_config(study, stage.name)
+    fields = [f for f in dataclasses.fields(config) if f.metadata.get("input") or f.name == "model"]
+    named = (getattr(config, field.name) for field in fields)
+    return [Path(value) for value in named if value and Path(value).exists()]
 
 
 def state(study: Study, folder: Path) -> dict[str, str]:
@@ -316,6 +325,7 @@ def run_study(
     ran = False
     with runs.exclusive(folder):
         for stage in [study.stages[only]] if only else study.stages.values():
+            before = runs.stamps(inputs_read(study, stage))
             key = stage_key(study, stage, folder)
             if key is None:
                 absent = [name for name in stage.after if not (folder / name / "manifest.json").exists()]
@@ -326,7 +336,7 @@ def run_study(
             if manifest is not None and manifest["key"] == runs.digest(key) and not forced:
                 continue
             say(f"{stage.name}: {stage.says}")
-            manifest = _run_stage(study, stage, key, folder, forced)
+            manifest = _run_stage(study, stage, key, folder, forced, before)
             seconds = manifest["volatile"]["seconds"]
             say(f"{stage.name}: done in {seconds:,.1f} s")
             ran = True
@@ -335,17 +345,27 @@ def run_study(
     return folder
 
 
-def _run_stage(study: Study, stage: Stage, key: dict[str, Any], folder: Path, forced: bool) -> dict[str, Any]:
+def _run_stage(
+    study: Study, stage: Stage, key: dict[str, Any], folder: Path, forced: bool, before: runs.Stamps
+) -> dict[str, Any]:
     from semantic_pivots import tables
 
     module, function = stage.function.split(":")
     stage_function = getattr(importlib.import_module(module), function)
     inputs = runs.Inputs({name: folder / name for name in stage.after})
+    for name in stage.after:
+        runs.check_unaltered(folder / name)
     config = stage_config(study, stage.name)
     if forced:
         import shutil
 
         shutil.rmtree(folder / f".{stage.name}.partial", ignore_errors=True)
     return runs.publish(
-        stage.name, key, folder / stage.name, lambda work: stage_function(config, inputs, work), tables.conform
+        stage.name,
+        key,
+        folder / stage.name,
+        lambda work: stage_function(config, inputs, work),
+        tables.conform,
+        inputs_read(study, stage),
+        before,
     )

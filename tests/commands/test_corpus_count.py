@@ -13,6 +13,7 @@ import pytest
 from semantic_pivots.commands.benchmark import build
 from semantic_pivots.commands.corpus_count import count
 from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus import formats
 from semantic_pivots.corpus.count import text_batches
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import read_manifest
@@ -142,7 +143,8 @@ def test_every_type_of_text_column_counts_alike(folder: Path, kind: str):
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_long_documents_are_held_a_few_at_a_time(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(readers, "BATCH_BYTES", 40_000)
+    for module in (readers, formats):
+        monkeypatch.setattr(module, "BATCH_BYTES", 40_000)
     texts = [f"chat {i} {i * 7 % 1000:x}" * 1000 for i in range(20)] + ["chat"] * 500 + ["chat" * 20_000]
     if kind == "jsonl":
         (tmp_path / "x.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")

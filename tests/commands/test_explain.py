@@ -3,7 +3,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from semantic_pivots.commands.explain import explain, table, write_heatmap
+from semantic_pivots.commands.explain import Explained, Step, explain, table, write_heatmap
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.load import load
 from tests import miniature
@@ -63,3 +63,22 @@ def test_pivots_of_a_run_and_words_of_further_languages_are_marked(model, tmp_pa
         explain(model, "en", "cat", "fr", run=tmp_path)
     with pytest.raises(InputError, match="expected the run of a study"):
         explain(model, "en", "dog", "fr", run=tmp_path / "none")
+
+
+def test_tokens_are_drawn_letter_by_letter(tmp_path):
+    """Each of these is a formula to matplotlib, a style to rich, or bold to plotly."""
+    words = ["$$", "$x$ $", "[/INST]", "[/b]", "[red]", "<b>", "\\", "&lt;"]
+    steps = [Step(0, words[:5], [0.2] * 5, [""] * 5, 1.0), Step(1, words[3:], [0.2] * 5, [""] * 5, 1.0)]
+    found = Explained("a/[model]", "[/b]", "$$", steps, "")
+    console = Console(width=200, record=True)
+    console.print(table(found, 200))
+    shown = console.export_text()
+    assert all(word in shown for word in (*words, "[/b] → $$, a/[model]"))
+    page, picture = write_heatmap(found, tmp_path / "path")
+    assert any(form in page.read_text("utf-8") for form in ("&lt;b&gt;", r"\u0026lt;b\u0026gt;"))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_prompt_beyond_the_context_and_negative_shots_are_told(model):
+    with pytest.raises(InputError, match="shots = -1: expected 0 or more"):
+        explain(model, "en", "dog", "fr", shots=-1)

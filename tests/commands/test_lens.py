@@ -37,11 +37,23 @@ def test_a_trained_lens_is_read_by_its_folder(folder):
     assert len(done.output.splitlines()) >= lens.layers - 1
 
 
+def test_most_lines_without_text_are_refused(folder, tmp_path):
+    texts = (folder / "texts.jsonl").read_text("utf-8")
+    (tmp_path / "texts.jsonl").write_text(texts + '{"body": "dog"}\n' * 4, "utf-8")
+    arguments = [str(folder / "model"), str(tmp_path / "texts.jsonl"), str(tmp_path / "out"), "--rows", "16"]
+    error = CliRunner().invoke(app, ["lens", "train", *arguments, "--steps", "0"]).exception
+    assert isinstance(error, InputError)
+    assert "4 of 44 lines cannot be read" in str(error)
+    done = CliRunner().invoke(app, ["lens", "train", *arguments, "--steps", "0", "--max-bad-share", "0.1"])
+    assert done.exit_code == 0, done.output
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (["--rows", "4"], "--rows 4: expected at least 8"),
         (["--rows", "400"], "give more documents"),
+        (["--length", "4096"], "lower --length"),
         (["--blocks", "model.nothing"], "'model.nothing' is no list of modules"),
     ],
 )

@@ -18,7 +18,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from semantic_pivots import tables
 from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.count import text_batches
 from semantic_pivots.corpus.documents import Document, Skipped
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import fingerprint
@@ -135,6 +137,70 @@ def test_columns_are_found_mapped_and_reached_inside_structures(tmp_path):
         assert read(tmp_path / name)[0] == [Document("0", "no", "fr", "d")]
 
 
+@pytest.mark.parametrize("name", ["x.jsonl", "x.parquet", "x.arrow"])
+def test_a_column_may_have_a_dot_in_its_name(name, tmp_path):
+    row = {"doc.text": "Hund", "metadata.language": "de", "doc": {"text": "chat"}}
+    WRITERS[name](tmp_path / name, [row])
+    assert read(tmp_path / name, "text=doc.text")[0] == [Document(readers.content_id("Hund"), "Hund", "de", name)]
+    assert read(tmp_path / name, "text=doc.text", "language=doc.text")[0][0].language == "hund"
+    assert [b.to_pylist() for b in text_batches(str(tmp_path / name), "doc.text")] == [["Hund"]]
+
+
+def test_numbers_that_json_has_not_are_read_and_halves_of_characters_named(tmp_path):
+    lines = [
+        b'{"text": "a", "metadata": {"score": NaN, "size": -Infinity}}',
+        rb'{"text": "cut emoji \ud83d"}',
+        rb'{"text": "b", "metadata": "\ud83d"}',
+    ]
+    (tmp_path / "x.jsonl").write_bytes(b"\n".join(lines))
+    found, skipped = read(tmp_path / "x.jsonl")
+    assert [d.text for d in found] == ["a", "b"]
+    assert skipped.reasons == {"half of a surrogate pair, which is no character": (1, 2)}
+
+
+def test_a_zstd_dictionary_is_named(tmp_path):
+    samples = [json.dumps({"text": f"the cat number {i} sat on the mat {i * 7}"}).encode() for i in range(400)]
+    words = zstandard.train_dictionary(1000, samples)
+    (tmp_path / "x.jsonl.zst").write_bytes(zstandard.ZstdCompressor(dict_data=words).compress(samples[0]))
+    with pytest.raises(InputError, match=f"compressed with a zstd dictionary .number {words.dict_id()}."):
+        read(tmp_path / "x.jsonl.zst")
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_compressed_file_of_no_bytes_is_damaged(suffix, tmp_path):
+    path = tmp_path / f"x.jsonl.{suffix}"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="damaged compression: the file is empty"):
+        read(path)
+    path.write_bytes(COMPRESS[suffix](b""))
+    assert read(path)[0] == []
+
+
+def test_an_arrow_stream_that_ends_between_batches_was_cut(tmp_path):
+    table = pa.Table.from_pylist([{"text": f"{i}"} for i in range(40)])
+    with pa.ipc.new_stream(tmp_path / "x.arrow", table.schema) as writer:
+        writer.write_table(table, max_chunksize=10)
+    whole = (tmp_path / "x.arrow").read_bytes()
+    assert len(read(tmp_path / "x.arrow")[0]) == 40
+    batch = whole.rindex(b"\xff\xff\xff\xff", 0, len(whole) - 8)
+    (tmp_path / "x.arrow").write_bytes(whole[:batch])
+    with pytest.raises(InputError, match=r"x\.arrow: an Arrow stream without its end: it was cut"):
+        read(tmp_path / "x.arrow")
+
+
+def test_a_flipped_bit_in_a_parquet_file_with_checksums_is_told(tmp_path):
+    path = tmp_path / "x.parquet"
+    table = pa.table({"text": [f"document {i}" for i in range(50)]})
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_page_checksum=True)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"document 30") + 3] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match=r"x\.parquet: .*damaged"):
+        read(path)
+    with pytest.raises(InputError, match=r"x\.parquet: cannot be read"):
+        list(text_batches(str(path)))
+
+
 def test_a_document_without_id_has_the_hash_of_its_text(tmp_path):
     (tmp_path / "x.txt").write_text("un texte\n", "utf-8")
     (tmp_path / "x.jsonl").write_text('{"text": "un texte"}\n', "utf-8")
@@ -152,9 +218,10 @@ def test_folders_of_dolma_hugging_face_and_our_own(tmp_path):
         "/dolma/documents/books/0.json.gz"
     ]
     made = tmp_path / "made"  # by `pivots corpus make`
-    for name in ("shards/a-000.parquet", "shards.parquet", "skipped.parquet", "manifest.json"):
+    for name in ("shards/a-000.parquet", "skipped.parquet", "manifest.json"):
         (made / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).write_bytes(b"")
+        (made / name).write_bytes(b"{}" if name == "manifest.json" else b"")
+    pq.write_table(tables.from_rows("shards", []), made / "shards.parquet")
     assert [Path(name).name for name, _ in readers.list_files(str(made), pytest.fail)] == ["a-000.parquet"]
     folder = tmp_path / "hub"
     (folder / "data").mkdir(parents=True)
@@ -164,6 +231,15 @@ def test_folders_of_dolma_hugging_face_and_our_own(tmp_path):
     files = readers.list_files(str(folder))
     assert [Path(name).name for name, _ in files] == ["data-00000-of-00001.arrow"]
     assert files[0][1] == (folder / "data" / "data-00000-of-00001.arrow").stat().st_size
+
+
+def test_a_file_of_the_users_named_shards_is_documents(tmp_path):
+    for name in ("shards.parquet", "more.parquet"):
+        _parquet(tmp_path / name, [{"text": name}])
+    assert [Path(name).name for name, _ in readers.list_files(str(tmp_path), pytest.fail)] == [
+        "more.parquet",
+        "shards.parquet",
+    ]
 
 
 def test_a_language_is_a_code_a_name_or_not_known(tmp_path):

@@ -90,9 +90,52 @@ def test_a_worker_that_dies_is_retried(tmp_path: Path):
 def test_a_shard_that_kills_twice_is_named_and_the_others_are_kept(tmp_path: Path):
     tasks = plain(tmp_path)
     tasks[1] = ("culprit", die_always, (tasks[1][2][0],))
-    with pytest.raises(InputError, match="shard culprit killed its worker twice"):
+    with pytest.raises(InputError, match="shard culprit killed its worker three times"):
         run(tmp_path / "pool", tasks)
     assert len(list((tmp_path / "pool").glob("*.parquet"))) == 4
+
+
+def slow(path: Path, started: Path) -> pa.Table:
+    (started / f"{time.monotonic_ns()}.begin").touch()
+    time.sleep(0.4)
+    (started / f"{time.monotonic_ns()}.end").touch()
+    return count_shard(str(path), "text", WORDS, PAIRS)
+
+
+def test_after_a_dead_worker_the_rest_is_still_made_side_by_side(tmp_path: Path):
+    tasks = plain(tmp_path)
+    tasks = [("first", die_once, (tasks[0][2][0], tmp_path / "died"))] + [
+        (f"s{i}", slow, (tasks[1][2][0], tmp_path)) for i in range(6)
+    ]
+    run(tmp_path / "pool", tasks, workers=3)
+    events = sorted((int(p.stem), p.suffix) for p in tmp_path.glob("*.*") if p.suffix in (".begin", ".end"))
+    at_work = most = ended = 0
+    for _, kind in events[-9:]:  # after the death, which takes those at work along
+        at_work += 1 if kind == ".begin" else -1
+        ended += kind == ".end"
+        most = max(most, at_work)
+    assert ended >= 4
+    assert most >= 2
+
+
+def test_a_killed_server_of_workers_is_survived(tmp_path: Path):
+    tasks = plain(tmp_path)
+    expected = run(tmp_path / "one", tasks, workers=1)
+    list(run_shards(tasks[:2], work(tmp_path / "warm"), 2, "count"))
+    os.kill(engines.forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    assert run(tmp_path / "pool", tasks) == expected
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2]])
+def test_a_part_that_lost_its_bytes_is_made_again(tmp_path: Path, damage, capsys):
+    tasks = plain(tmp_path)
+    expected = run(tmp_path / "one", tasks, workers=1)
+    part = next((tmp_path / "one").glob("count-s1.parquet"))
+    part.write_bytes(damage(part.read_bytes()))
+    kept = Work(tmp_path / "one", tmp_path / "one")
+    list(run_shards(tasks, kept, 1, "count"))
+    assert {path.name: path.read_bytes() for path in sorted((tmp_path / "one").glob("*.parquet"))} == expected
+    assert "count-s1.parquet is damaged: it is made again" in capsys.readouterr().err
 
 
 def wait_for_ever(folder: Path) -> pa.Table:
@@ -115,6 +158,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path):
     os.kill(parent.pid, signal.SIGKILL)
     parent.join()
     left = [Path("/proc") / path.stem for path in started]
+    limit = time.monotonic() + 20
     while any(process.exists() for process in left) and time.monotonic() < limit:
         time.sleep(0.05)
     assert len(left) == 2

@@ -28,6 +28,14 @@ WORDS = [("chat", "fr"), ("猫", "zh")]
 PAIRS = [(WORDS[0], WORDS[1])]
 
 
+@pytest.mark.parametrize(("cell", "says"), [("", "nothing"), ("1,000", "'1,000'"), ("2.5", "2.5"), ("-1", "-1")])
+def test_a_count_that_is_none_is_told_with_its_row(tmp_path: Path, cell: str, says: str):
+    rows = "cat\ten\t3\n" * (cell != "1,000") + f"chat\tfr\t{cell}\n"
+    (tmp_path / "word_counts.tsv").write_text(f"word\tlanguage\tvalue\n{rows}", "utf-8")
+    with pytest.raises(InputError, match=rf"word_counts\.tsv: row \d holds {says} as value"):
+        open_provider("file", str(tmp_path)).words([("chat", "fr")])
+
+
 def test_a_counts_file_is_read_in_both_orders(tmp_path: Path):
     (tmp_path / "word_counts.tsv").write_text("word\tlanguage\tvalue\nchat\tfr\t7\n猫\tzh\t0\nnull\ten\t2\n", "utf-8")
     pair = {"word_1": ["猫"], "language_1": ["zh"], "word_2": ["chat"], "language_2": ["fr"], "value": [0]}

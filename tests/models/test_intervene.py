@@ -1,5 +1,6 @@
 """Interventions whose effect is known exactly, on constructed models."""
 
+import copy
 import math
 
 import numpy as np
@@ -18,6 +19,7 @@ from semantic_pivots.models.intervene import (
 )
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.training.small import fresh_model, word_tokenizer
+from tests.models import tiny
 
 
 def test_suppression_takes_out_the_span_and_nothing_else():
@@ -42,6 +44,19 @@ def test_suppression_takes_out_the_span_and_nothing_else():
     np.testing.assert_allclose(own, expected, atol=1e-5)
     with pytest.raises(ValueError, match="layers"):
         target_logprobs(lens, ids, starts, Suppression([direction] * 2, [2]))
+
+
+def test_prompts_beyond_the_context_and_answers_that_are_no_number_are_refused():
+    model = copy.deepcopy(tiny.model("llama"))
+    lens = Lens.from_model(model)
+    with pytest.raises(InputError, match="a prompt with its answer has 600 tokens, the model's context 512"):
+        target_logprobs(lens, [[5] * 600], [599])
+    with pytest.raises(InputError, match="a prompt has 600 tokens, the model's context 512"):
+        lens.residuals(torch.tensor([[5] * 600]), torch.tensor([599]))
+    with torch.no_grad():
+        model.get_input_embeddings().weight[7] = float("nan")
+    with pytest.raises(InputError, match=r"no number .NaN. for 1 of 2 answers"):
+        target_logprobs(lens, [[5, 6, 8], [5, 7, 8]], [2, 2])
 
 
 def test_dependent_directions_add_nothing():

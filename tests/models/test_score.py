@@ -1,3 +1,4 @@
+import copy
 import itertools
 import warnings
 
@@ -114,8 +115,30 @@ def test_a_model_whose_cache_lies_is_read_without_it(monkeypatch):
 
 
 def test_a_text_longer_than_the_context_is_an_error_for_people():
-    with pytest.raises(InputError, match="the context 512"):
+    with pytest.raises(InputError, match="the model's context 512"):
         answer_logprobs(tiny.model("gpt2"), tiny.tokenizer("byte-level"), ["word " * 600 + ":"], [" x"])
+
+
+def test_what_is_no_number_is_refused_with_its_count():
+    model, tokenizer = copy.deepcopy(tiny.model("llama")), tiny.tokenizer("byte-level")
+    prompts = [SHOTS[0] + f"{word}\nFrench:" for word in ("sun", "moon", "🜁")]
+    token = tokenizer("🜁")["input_ids"][-1]
+    with torch.no_grad():
+        model.get_input_embeddings().weight[token] = float("nan")
+    told = "no number .NaN. for 1 of 3 answers, first ' x' after '.*🜁.*'; its weights are damaged"
+    scorer = Scorer(model, tokenizer)
+    with pytest.raises(InputError, match=told):
+        scorer.score(prompts, [" xxxxxx", " xxxxxx", " x"])
+    with pytest.raises(InputError, match=r"no number .NaN. for . of . tokens"):
+        scorer.greedy(prompts, 4)
+
+
+def test_the_overflow_of_float16_is_named():
+    model, tokenizer = copy.deepcopy(tiny.model("llama")).half(), tiny.tokenizer("byte-level")
+    with torch.no_grad():
+        model.model.layers[0].mlp.down_proj.weight.fill_(60_000)
+    with pytest.raises(InputError, match=r"no number .*float16 overflows: use bfloat16 or float32"):
+        Scorer(model, tokenizer).score([SHOTS[0] + "sun\nFrench:"], [" soleil"])
 
 
 def test_a_model_that_keeps_its_states_to_itself_is_read_without_a_cache():

@@ -53,6 +53,17 @@ def test_gigatoken_equals_the_reference_on_any_text(tokenizer, texts):
     assert tokenise.first_difference(texts, tokenise.reference_encoder(backend), tokenise.fast_encoder(path)) is None
 
 
+def test_the_name_of_the_end_token_in_a_text_ends_nothing(tokenizer):
+    backend, path = tokenizer
+    encode, reason = tokenise.choose_encoder(backend, path, [TEXTS], workers=1)
+    assert reason.startswith("gigatoken")
+    texts = ["plain", "one.<|endoftext|>two", "", "<|endoftext|>", "plain"]
+    ids, lengths = encode(texts)
+    assert backend.token_to_id("<|endoftext|>") not in ids
+    ends = np.cumsum(lengths)
+    assert [backend.decode(ids[e - n : e].tolist()) for e, n in zip(ends, lengths, strict=True)] == texts
+
+
 def test_an_encoder_with_other_ids_is_not_used(tokenizer, tmp_path):
     backend, path = tokenizer
     other = json.loads(path.read_text("utf-8"))

@@ -1,8 +1,11 @@
 import pytest
+import torch
 import transformers
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.prefixes import fed_tokens, plan
+from semantic_pivots.models.readouts import Patchscope, sampled_residuals
 from semantic_pivots.models.tokens import answer_span, answer_spans, prompt_ids
 from tests.models import tiny
 
@@ -33,6 +36,32 @@ def test_trailing_special_tokens_are_no_part_of_the_answer():
         assert ids[-1] != 1
     finally:
         raw.post_processor = before
+
+
+def test_one_tokenizer_with_and_without_an_end_token_reads_the_same_prompt():
+    from tokenizers import processors
+
+    plain = tiny.tokenizer("byte-fallback")
+    raw = tiny.Tokenizer.from_str(plain.backend_tokenizer.to_str())
+    raw.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    ending = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+    assert ending(PROMPT)["input_ids"][-1] == 1
+    assert prompt_ids(ending, [PROMPT, "a"]) == prompt_ids(plain, [PROMPT, "a"])
+    lens = Lens.from_model(tiny.model("llama"))
+    assert Patchscope(lens, ending).prompt == Patchscope(lens, plain).prompt
+    texts = ["the sun and the moon", "le soleil et la lune"] * 4
+    rows = [sampled_residuals(lens, tokenizer, texts, 8, 16) for tokenizer in (plain, ending)]
+    torch.testing.assert_close(*rows)
+
+
+@pytest.mark.parametrize("kind", ["byte-level", "byte-fallback"])
+def test_the_name_of_a_special_token_in_a_prompt_is_text(kind):
+    tokenizer = tiny.tokenizer(kind)
+    ids, start, _ = answer_span(tokenizer, "Say </s> now:", " </s>")
+    assert tokenizer.eos_token_id not in ids
+    assert tokenizer.decode(ids[start:]).strip() == "</s>"
 
 
 @pytest.mark.parametrize(

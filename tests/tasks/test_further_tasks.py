@@ -222,3 +222,39 @@ def test_files_of_flores_plus_belong_to_their_languages(tmp_path):
     (tmp_path / "cmn_Hans.dev").write_text("no\nno\n", "utf-8")
     with pytest.raises(InputError, match=r"3 files for 'zh' \(cmn_Hans.dev, cmn_Hans.devtest"):
         sentences.read(tmp_path, ["zh"])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="needs the extra lm-eval")
+@pytest.mark.parametrize(
+    ("text", "choices", "target", "says"),
+    [
+        ("{{q}}", "{{choices}}", "several", r"document 0: several choices may be right .*\[0, 1\]"),
+        ("gold", "{{choices}}", "q", "document 0: one ending of several contexts"),
+        ("{{q}}", "{{choices}}", "none", "document 1: the right choice -1 is none of its 2 choices"),
+        ("{{q}}", "{{choices}}", "q", "document 0: the right choice 'What is 0 plus one.' is none"),
+    ],
+)
+def test_kinds_of_task_without_one_right_choice_are_refused(text, choices, target, says, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    more = {"gold": 1, "several": [0, 1]}
+    lines = [{"q": f"What is {n} plus one?", "choices": [str(n), str(n + 1)], **more, "none": -n} for n in range(3)]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    (tmp_path / "sums.yaml").write_text(
+        "task: sums_of_ours\ndataset_path: json\n"
+        f"dataset_kwargs:\n  data_files:\n    test: {tmp_path / 'data.jsonl'}\n"
+        "output_type: multiple_choice\ntest_split: test\n"
+        f'doc_to_text: "{text}"\ndoc_to_choice: "{choices}"\ndoc_to_target: {target}\n',
+        "utf-8",
+    )
+    with pytest.raises(InputError, match=says):
+        lm_eval_choice.pairs("sums_of_ours", "en", str(tmp_path))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_sentence(tmp_path):
+    (tmp_path / "en.txt").write_text("\ufeffThe sun.\nThe moon.\n", "utf-8")
+    (tmp_path / "fr.txt").write_text("Le soleil.\nLa lune.\n", "utf-8")
+    assert sentences.read(tmp_path, ["en", "fr"]) == {
+        "en": ["The sun.", "The moon."],
+        "fr": ["Le soleil.", "La lune."],
+    }

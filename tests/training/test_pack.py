@@ -2,10 +2,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import transformers
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.training.pack import pack, pack_texts
+from semantic_pivots.models.bits import text_nats
+from semantic_pivots.training.pack import check_end, pack, pack_texts
 from semantic_pivots.training.small import word_tokenizer
+from tests.models import tiny
 
 WORDS = [f"w{i}" for i in range(40)]
 TOKENIZER = word_tokenizer(WORDS)
@@ -62,6 +65,29 @@ def test_a_short_run_samples_the_whole_selection(tmp_path):
     runs = [pack(chosen, {"long": tmp_path / "long.parquet"}, TOKENIZER, 200, 10, seed) for seed in range(5)]
     assert min(len(np.unique(run)) for run in runs) > 10  # its first documents in any order would be two
     assert pack(chosen, {"long": tmp_path / "long.parquet"}, TOKENIZER, 9, 10, 0).shape == (0, 10)
+
+
+def test_documents_end_where_they_end_and_nowhere_else():
+    named = tiny.tokenizer("byte-level")
+    rows = pack_texts([f"one text {named.eos_token} another", "the sun"] * 9, named, 64, 32)
+    whole = named.decode(rows[0].tolist())
+    assert whole.startswith(f"one text {named.eos_token} another{named.eos_token}the sun{named.eos_token}one")
+    assert rows[0].tolist().count(named.eos_token_id) == 2
+
+
+def test_a_tokenizer_without_an_end_token_writes_none(recwarn):
+    nameless = transformers.PreTrainedTokenizerFast(tokenizer_object=tiny.tokenizer("byte-level").backend_tokenizer)
+    (row,) = pack_texts(["the sun"] * 9, nameless, 16, 16)
+    assert row.tolist() == (nameless("the sun")["input_ids"] * 9)[:16]
+    told: list[str] = []
+    assert check_end(nameless, False, told.append) is None
+    assert "no end token" in told[0]
+    with pytest.raises(InputError, match="document_boundaries: the tokenizer names no end token"):
+        check_end(nameless, True, told.append)
+    measured = text_nats(tiny.model("llama").eval(), nameless, ["the sun and the moon", "the", ""])
+    whole = text_nats(tiny.model("llama").eval(), tiny.tokenizer("byte-level"), ["the sun and the moon"])
+    assert 0 < measured[0][1] < whole[0][1] == 20
+    assert measured[1:] == [(0.0, 0), (0.0, 0)]
 
 
 def test_an_empty_selection_is_refused(shards):

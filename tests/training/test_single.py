@@ -46,6 +46,15 @@ def weights(folder: Path) -> torch.Tensor:
     return torch.cat([state[name].float().flatten() for name in sorted(state)])
 
 
+def test_most_lines_without_text_and_sequences_beyond_the_context_are_refused(folder):
+    lines = ['{"id": "1", "text": "dog chien"}', *['{"id": "2", "body": "dog"}'] * 9]
+    (folder / "bad.jsonl").write_text("\n".join(lines), "utf-8")
+    with pytest.raises(InputError, match=r"9 of 10 lines cannot be read, above max_bad_share = 0.01; most: no text, 9"):
+        single.continue_model(config(folder), str(folder / "bad.jsonl"), folder / "bad")
+    with pytest.raises(InputError, match=r"a sequence has 4096 tokens, the model's context [0-9]+; lower seq"):
+        train(folder, "long", sequence_tokens=4096, tokens=4096, batch_sequences=1)
+
+
 def test_a_folder_of_hugging_face_form_comes_out_and_holds_what_was_done(folder):
     import transformers
 

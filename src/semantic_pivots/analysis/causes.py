@@ -119,11 +119,13 @@ class _Asked:
         """(layers, width) mean residual over one random position of each prompt, the first left out."""
         import torch
 
+        from semantic_pivots.models.tokens import prompt_ids
+
         device = self.lens.body.device
         total: Any = 0.0
         with torch.inference_mode():
             for item in items:
-                ids = self.tokenizer(self.prompts[item.item_id])["input_ids"]
+                (ids,) = prompt_ids(self.tokenizer, [self.prompts[item.item_id]])
                 place = 1 + seed_of(self.config.seed, "centre", item.item_id) % (len(ids) - 1)
                 row = torch.tensor([ids[: place + 1]], device=device)
                 read = self.lens.residuals(row, torch.tensor([place], device=device))[:, 0].cpu().double()
@@ -241,11 +243,11 @@ class _Asked:
 
     def _place(self, prompt: str, word: str) -> tuple[list[int], int]:
         """Token ids of a prompt, and the position of the last token of the word's last occurrence."""
+        from semantic_pivots.models.tokens import prompt_tokens
+
         end = prompt.rindex(word) + len(word)
-        coded = self.tokenizer(prompt, return_offsets_mapping=True)
-        return coded["input_ids"], max(
-            k for k, (low, high) in enumerate(coded["offset_mapping"]) if low < end and low < high
-        )
+        ((ids, offsets),) = prompt_tokens(self.tokenizer, [prompt])
+        return ids, max(k for k, (low, high) in enumerate(offsets) if low < end and low < high)
 
 
 def summary(

@@ -38,7 +38,7 @@ from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import Interval, seed_of
 from semantic_pivots.tasks.ask import prompt, shots_by_direction, signature_name
 from semantic_pivots.tasks.sentences import chrf_figures
-from semantic_pivots.tasks.translation import Item, Shot, answer, items_of
+from semantic_pivots.tasks.translation import Item, Shot, answer, check_draws, items_of
 from semantic_pivots.words import normalise
 
 VERSION = 2
@@ -93,6 +93,10 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
     items, words = items_of(inputs.table("items")), inputs.table("words")
     if not items:
         raise InputError("the benchmark has no items to score; widen the lexicon or the languages")
+    check_draws(config.shots, config.draws)
+    marked = [item.item_id for item in items if item.item_id.endswith(_CONTROL_MARK)]
+    if marked:
+        raise InputError(f"item {marked[0]!r}: an id that ends in {_CONTROL_MARK!r} is that of a control; rename it")
     design = Design(config.shots, config.draws, config.pool, config.seed, signature_name(items))
     specs = [revision_of(config.model, revision) for revision in config.revisions] or [config.model]
     summary: list[dict] = []

@@ -57,6 +57,7 @@ def make(
     keys |= {"identify_language": identify_language, "max_bad_share": max_bad_share}
     config = CorpusConfig(**keys, cache=cache, engine=engine, workers=workers)  # type: ignore[arg-type]
     key = {**keys, "languages": list(codes), "columns": list(renames)}
+    before = run.stamps([path] if path else [])
     files = {path: identity(path)} if path else {}
     manifest = run.publish(
         "corpus",
@@ -64,6 +65,8 @@ def make(
         out,
         lambda work: build.corpus_stage(config, run.Inputs({}), work),
         tables.conform,
+        [path] if path else [],
+        before,
     )
     notes = manifest["notes"]
     typer.echo(f"{out}: {notes['documents']:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text")
@@ -82,16 +85,19 @@ def tokens(
     from semantic_pivots import run, tables
     from semantic_pivots.config import TokensConfig
     from semantic_pivots.errors import InputError
+    from semantic_pivots.models.load import tokenizer_identity
     from semantic_pivots.models.tokenise import tokens_stage
 
     if not (corpus / "shards.parquet").exists():
         raise InputError(f"{corpus} has no shards.parquet: expected a folder made by `pivots corpus make`")
+    run.check_unaltered(corpus)
     manifest = run.publish(
         "tokens",
-        {"model": model, "corpus": run.fingerprint(corpus / "shards.parquet")},
+        {"model": model, "tokenizer": tokenizer_identity(model), "corpus": run.fingerprint(corpus / "shards.parquet")},
         out,
         lambda work: tokens_stage(TokensConfig(model, cache, engine, workers), run.Inputs({"corpus": corpus}), work),
         tables.conform,
+        [corpus],
     )
     typer.echo(f"{out}: {manifest['notes']['tokens']:,} tokens ({manifest['volatile']['encoder']})")
 

@@ -22,7 +22,9 @@ def count(
     corpus: Corpus = "",
     words: Annotated[Path | None, typer.Option(help="TSV file with the columns word and language")] = None,
     pairs: Pairs = None,
-    text_column: Annotated[str, typer.Option(help="column that holds the text")] = "text",
+    text_column: Annotated[
+        str, typer.Option(help="column that holds the text; none: text, content or raw_content")
+    ] = "",
     provider: Annotated[str, typer.Option(help="local, infini-gram, infini-gram-http or file")] = "local",
     provider_path: Annotated[str, typer.Option(help="index, service or folder of a provider that is not local")] = "",
     window: Annotated[
@@ -48,6 +50,7 @@ def count(
         raise InputError(f"pivots count: --window {window}: expected 0 or more, with --provider local")
     sizes = readers.list_files(corpus) if provider == "local" else []
     files = [path for path, _ in sizes]
+    before = runs.stamps(files)
 
     def stage(work: runs.Work) -> dict:
         if provider != "local":
@@ -67,7 +70,7 @@ def count(
         "version": STAGES["count"].version,
         "words": runs.digest([list(w) for w in spellings]),
         "pairs": runs.digest([[*a, *b] for a, b in wanted]),
-        "files": {path: runs.fingerprint(Path(path)) for path in files if Path(path).exists()} or sizes,
+        "input_files": {p: runs.fingerprint(Path(p), sampled=True) for p in files if Path(p).exists()} or sizes,
         "config": {
             "text_column": text_column,
             "max_bad_share": max_bad_share,
@@ -76,7 +79,7 @@ def count(
             **({"window": window} if window else {}),
         },
     }
-    manifest = runs.publish("count", key, out, stage, conform)
+    manifest = runs.publish("count", key, out, stage, conform, files, before)
     documents = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
     typer.echo(f"{out}: {len(spellings):,} words, {len(wanted):,} pairs{documents}")
 

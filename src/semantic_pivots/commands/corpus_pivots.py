@@ -43,20 +43,21 @@ class _Steps:
             raise InputError(f"--out {out} is a file: expected a folder")
         out.mkdir(parents=True, exist_ok=True)
 
-    def publish(self, name: str, key: dict[str, Any], stage: Callable) -> dict[str, Any]:
-        """Run a step unless its folder was made from the same; returns its manifest."""
+    def publish(self, name: str, key: dict[str, Any], stage: Callable, *read: str | Path) -> dict[str, Any]:
+        """Run a step, which reads further files or folders, unless its folder was made from the same; its manifest."""
         from semantic_pivots import run as runs
         from semantic_pivots.study import STAGES
         from semantic_pivots.tables import conform
 
         key = {**key, "version": STAGES[name].version if name in STAGES else 1}
         for upstream, folder in self.folders.items():
+            runs.check_unaltered(folder)
             manifest = runs.read_manifest(folder)
-            key[upstream] = manifest["digest"] if manifest else runs.fingerprint(folder)
+            key[upstream] = manifest["digest"] if manifest else runs.fingerprint(folder, sampled=True)
         published = runs.read_manifest(self.out / name)
         if published is None or published["key"] != runs.digest(key):
             made = runs.Inputs(dict(self.folders))
-            published = runs.publish(name, key, self.out / name, lambda work: stage(made, work), conform)
+            published = runs.publish(name, key, self.out / name, lambda work: stage(made, work), conform, read)
         self.folders[name] = self.out / name
         return published
 
@@ -71,6 +72,7 @@ class _Steps:
         from semantic_pivots.corpus.build import corpus_stage
         from semantic_pivots.corpus.documents import identity
         from semantic_pivots.errors import InputError
+        from semantic_pivots.models.load import tokenizer_identity
         from semantic_pivots.models.tokenise import tokens_stage
 
         if not tokens and not model:
@@ -83,15 +85,15 @@ class _Steps:
             self.folders["corpus"] = Path(corpus)
         else:
             config = CorpusConfig(path=corpus, engine=engine, workers=workers)
-            self.publish(
-                "corpus", {"files": identity(corpus), "config": _plain(keyed(config))}, _on(corpus_stage, config)
-            )
+            key = {"input_files": identity(corpus), "config": _plain(keyed(config))}
+            self.publish("corpus", key, _on(corpus_stage, config), corpus)
         if tokens:
             self.folders["tokens"] = Path(tokens)
             _check_tokens(runs.Inputs(self.folders), tokens)
         else:
             token_config = TokensConfig(model=model, engine=engine, workers=workers)
-            self.publish("tokens", {"config": _plain(keyed(token_config))}, _on(tokens_stage, token_config))
+            key = {"config": _plain(keyed(token_config)), "tokenizer": tokenizer_identity(model)}
+            self.publish("tokens", key, _on(tokens_stage, token_config))
 
     def lexicon(self, lexicon: str, languages: str) -> None:
         """The step `lexicon`."""
@@ -101,7 +103,7 @@ class _Steps:
 
         config = LexiconConfig(languages=tuple(c for c in languages.split(",") if c), source=lexicon)
         files = runs.fingerprint(Path(lexicon)) if Path(lexicon).is_file() else ""
-        self.publish("lexicon", {"files": files, "config": _plain(keyed(config))}, _on(lexicon_stage, config))
+        self.publish("lexicon", {"input_files": files, "config": _plain(keyed(config))}, _on(lexicon_stage, config))
 
     def benchmark(self, pairs: Path) -> int:
         """The step `benchmark`: the items of a benchmark as they are, or one per pair of a TSV file; their number."""

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.markup import FIGURE_STYLE, in_page, in_terminal
 from semantic_pivots.statistics import seed_of
 
 _SHOWN = 5
@@ -68,12 +69,14 @@ def explain(
     from semantic_pivots.config import LexiconConfig
     from semantic_pivots.languages import language
     from semantic_pivots.lexicon.build import lexicon_stage
+    from semantic_pivots.models.distribution import check_numbers
     from semantic_pivots.models.lens import load_lens
-    from semantic_pivots.models.tokens import read_ids
+    from semantic_pivots.models.tokens import prompt_ids, read_ids
     from semantic_pivots.models.trace import first_tokens, word_tokens
     from semantic_pivots.run import Inputs, Work
-    from semantic_pivots.tasks.translation import Shots, answer, prompt
+    from semantic_pivots.tasks.translation import Shots, answer, check_draws, prompt
 
+    check_draws(shots)
     pair = (language(source_language).code, language(target_language).code)
     pivots = _pivots(run, *pair, word) if run else frozenset()
     with tempfile.TemporaryDirectory() as scratch:
@@ -88,7 +91,7 @@ def explain(
     text = prompt(*pair, drawn, word)
     loaded, lens = load_lens(model, dtype, cache, blocks)
     # up to the answer's first content token, where the answer is known
-    asked = read_ids(loaded.tokenizer, [text], [answer(target)]) if target else [loaded.tokenizer(text)["input_ids"]]
+    asked = read_ids(loaded.tokenizer, [text], [answer(target)]) if target else prompt_ids(loaded.tokenizer, [text])
     ids = torch.tensor(asked, device=lens.body.device)
     concepts = {r["concept_id"] for r in rows if (r["language"], r["word"]) == (pair[0], word)}
     further = [r["word"] for r in rows if r["concept_id"] in concepts and r["language"] not in pair]
@@ -102,6 +105,7 @@ def explain(
         residuals = lens.residuals(ids, torch.tensor([ids.shape[1] - 1], device=ids.device))
         for layer, row in enumerate(residuals):
             probs = torch.softmax(lens.decode(row)[0].float(), -1)
+            check_numbers(~probs.isnan().any()[None], "layer's reading", lens.body.dtype)
             top = probs.topk(_SHOWN)
             texts = [loaded.tokenizer.decode([i]).strip() or "␣" for i in top.indices.tolist()]
             kinds = [
@@ -139,7 +143,7 @@ def table(found: Explained, width: int = 120) -> Any:
     from rich import box
     from rich.table import Table
 
-    title = f"{found.source} → {found.target or '(not in the lexicon)'}, {found.model}"
+    title = in_terminal(f"{found.source} → {found.target or '(not in the lexicon)'}, {found.model}")
     drawn = Table(title=title, box=box.SIMPLE, caption=f"{_LEGEND}; nats: entropy")
     shown = max(1, min(_SHOWN, (width - 16) // 20))
     drawn.add_column("layer", justify="right", no_wrap=True, min_width=5)
@@ -148,7 +152,7 @@ def table(found: Explained, width: int = 120) -> Any:
         drawn.add_column(f"top {rank + 1}", no_wrap=True)
     for step in reversed(found.steps):
         marked = zip(step.tokens, step.probs, step.kinds, strict=True)
-        cells = [f"{_MARKS[kind]} {text} {prob:.2f}" for text, prob, kind in marked][:shown]
+        cells = [f"{_MARKS[kind]} {in_terminal(text)} {prob:.2f}" for text, prob, kind in marked][:shown]
         drawn.add_row(str(step.layer), f"{step.entropy:.2f}", *cells)
     return drawn
 
@@ -165,12 +169,13 @@ def write_heatmap(found: Explained, stem: Path) -> list[Path]:
     probs = [step.probs for step in found.steps]
     texts = [[f"{_MARKS[k]} {t}".strip() for t, k in zip(step.tokens, step.kinds, strict=True)] for step in found.steps]
     ranks = [f"top {rank + 1}" for rank in range(_SHOWN)]
+    shown = [[in_page(text) for text in row] for row in texts]
     title = f"{found.source} → {found.target or '?'} ({found.model})"
     figure = go.Figure(
-        go.Heatmap(z=probs, x=ranks, y=layers, text=texts, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1)
+        go.Heatmap(z=probs, x=ranks, y=layers, text=shown, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1)
     )
     figure.update_layout(
-        title=f"{title}<br><sub>{_LEGEND}</sub>",
+        title=f"{in_page(title)}<br><sub>{_LEGEND}</sub>",
         yaxis_title="layer (0: after the first block)",
         height=120 + 30 * len(layers),
     )
@@ -193,7 +198,8 @@ def _draw(title: str, probs: list, texts: list, ranks: list, path: Path) -> None
     # glyphs of Chinese, Japanese and Korean: the first such font that the machine has, after the usual one
     wanted = ("Noto Sans CJK", "Source Han", "WenQuanYi", "IPAGothic", "TakaoGothic", "Droid Sans Fallback", "SimHei")
     have = sorted({f.name for f in font_manager.fontManager.ttflist if f.name.startswith(wanted)})
-    with pyplot.rc_context({"font.family": ["DejaVu Sans", *have[:3]]}):
+    style: Any = {"font.family": ["DejaVu Sans", *have[:3]], **FIGURE_STYLE}
+    with pyplot.rc_context(style):
         figure, axes = pyplot.subplots(figsize=(9, 1 + 0.32 * len(probs)), layout="constrained")
         axes.imshow(probs, aspect="auto", cmap="Blues", vmin=0, vmax=1, origin="lower")
         for layer, row in enumerate(texts):

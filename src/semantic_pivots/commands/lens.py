@@ -30,6 +30,8 @@ def train(
     seed: Annotated[int, typer.Option(help="of positions and order")] = 0,
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
     blocks: Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")] = "",
+    columns: Annotated[str, typer.Option(help="renames as role=column, separated by commas")] = "",
+    max_bad_share: Annotated[float, typer.Option(help="share of lines without a text above which it stops")] = 0.01,
 ) -> None:
     """Train a tuned lens: per layer the affine map after which the head says most nearly what the model says."""
     import heapq
@@ -40,7 +42,9 @@ def train(
 
     if rows < 8:
         raise InputError(f"--rows {rows}: expected at least 8")
-    found = (d for path, _ in documents.list_files(corpus) for d in documents.read(path, {}, documents.Skipped()))
+    found = documents.documents(
+        corpus, documents.column_map(tuple(entry for entry in columns.split(",") if entry)), max_bad_share
+    )
     # twice as many as needed, since a document may be empty; the choice depends on ids and seed, not on files
     texts = [d.text for d in heapq.nsmallest(2 * rows, found, key=lambda d: (seed_of(seed, d.id), d.text))]
     loaded, lens = load_lens(model, dtype, blocks=blocks)

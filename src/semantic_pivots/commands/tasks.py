@@ -25,6 +25,24 @@ def _lexicon(languages: tuple[str, ...]):
         ]
 
 
+def _translation(config):
+    """The table `items` of word translation, from the shipped lexicon."""
+    import tempfile
+    from pathlib import Path
+
+    from semantic_pivots.config import LexiconConfig
+    from semantic_pivots.lexicon.build import lexicon_stage
+    from semantic_pivots.run import Inputs, Work, write_table
+    from semantic_pivots.tasks.benchmark import benchmark_stage
+
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        work = Work(scratch, scratch)
+        for key, table in lexicon_stage(LexiconConfig(languages=config.languages), Inputs({}), work).items():
+            write_table(scratch / f"{key}.parquet", table)
+        return benchmark_stage(config, Inputs({"lexicon": scratch}), work)["items"]
+
+
 @app.command("list")
 def list_tasks(languages: Languages = "en,fr,zh,ja") -> None:
     """List the tasks that ship, with their directions and items."""
@@ -53,12 +71,16 @@ def show(
     from semantic_pivots.config import BenchmarkConfig
     from semantic_pivots.tables import from_rows
     from semantic_pivots.tasks import ask
+    from semantic_pivots.tasks.pattern import WORD_TRANSLATION
     from semantic_pivots.tasks.translation import items_of
 
     codes = tuple(languages.split(","))
     words = _lexicon(codes)
     config = BenchmarkConfig(languages=codes, task=task, task_path=path)
-    items = items_of(from_rows("items", ask.items(config, words)))
+    if task == WORD_TRANSLATION:
+        items = items_of(_translation(config))
+    else:
+        items = items_of(from_rows("items", ask.items(config, words)))
     first = {item.direction: item for item in reversed(items)}
     shown = [first[direction] for direction in dict.fromkeys(item.direction for item in items)][:count]
     known = ask.shots_by_direction(items, words, 0)

@@ -31,6 +31,7 @@ def train(
         str, typer.Option(help="token counts at which the model is also written, by commas")
     ] = "",
     columns: Annotated[str, typer.Option(help="renames as role=column, separated by commas")] = "",
+    max_bad_share: Annotated[float, typer.Option(help="share of lines without a text above which it stops")] = 0.01,
     cache: Annotated[str, typer.Option(help="folder for converted models")] = "",
 ) -> None:
     """Continue a causal language model on documents; on many devices: `torchrun -m semantic_pivots.cli train`."""
@@ -62,6 +63,6 @@ def train(
         cache=cache,
     )
     renames = tuple(entry for entry in columns.split(",") if entry)
-    result = continue_model(config, corpus, out, renames, say=lambda line: typer.echo(line, err=True))
+    result = continue_model(config, corpus, out, renames, lambda line: typer.echo(line, err=True), max_bad_share)
     if result:
         typer.echo(f"{out}: {result['tokens']:,} tokens, {result['tokens_per_second']:,.0f} tokens/s")

@@ -96,17 +96,8 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
 
 def _check_lines(rows: list[dict], skipped: list[dict], config: CorpusConfig, work: Work) -> None:
     documents = sum(row["documents"] for row in rows if row["kind"] in ("shard", "aside"))
-    bad = sum(s["lines"] for s in skipped)
-    if bad > config.max_bad_share * (documents + bad):
-        worst = max(skipped, key=lambda s: s["lines"])
-        raise InputError(
-            f"corpus: {bad} of {documents + bad} lines cannot be read, above max_bad_share = {config.max_bad_share}; "
-            f"most: {worst['reason']}, {worst['lines']} times, first at {worst['path']} line {worst['first_line']}"
-        )
-    if not documents:
-        raise InputError(f"corpus {config.path or config.recipe}: no document with text was found")
-    if bad:
-        work.warn(f"corpus: {bad} of {documents + bad} lines skipped; table `skipped` has file, reason and first line")
+    lines = [(row["path"], row["reason"], row["lines"], row["first_line"]) for row in skipped]
+    readers.check_share(documents, lines, config.max_bad_share, config.path or config.recipe, work.warn)
 
 
 def _sources(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Work) -> pa.Table:

@@ -126,8 +126,10 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: 
     return _memory[0][3]
 
 
-def text_batches(path: str, text_column: str = "text", skipped: readers.Skipped | None = None) -> Iterator[pa.Array]:
+def text_batches(path: str, text_column: str = "", skipped: readers.Skipped | None = None) -> Iterator[pa.Array]:
     """The texts of one file of documents, some thousands at a time, fewer where they are long.
+
+    Without a name the column is the one that `pivots corpus make` takes: text, content or raw_content.
 
     A column of strings in a Parquet file of this machine is taken as Arrow; whatever else comes from `documents.read`.
     Rows without a text and rows that are not UTF-8 are left out and counted in `skipped`, in either way.
@@ -136,27 +138,29 @@ def text_batches(path: str, text_column: str = "text", skipped: readers.Skipped 
         InputError: the file cannot be read, has no such column, or too many of its lines give no document.
     """
     skipped = readers.Skipped() if skipped is None else skipped
-    if readers.kind(path)[0] == "parquet" and "://" not in path and _holds_strings(path, text_column):
+    renames = {"text": text_column} if text_column else {}
+    plain = readers.kind(path)[0] == "parquet" and "://" not in path and _strings(path, renames)
+    if plain:
         try:
-            with pq.ParquetFile(path) as file:
-                for batch in readers.parquet_batches(file, text_column, [text_column], _BATCH_DOCUMENTS):
-                    yield _with_text(batch.column(text_column), skipped)
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                for batch in readers.parquet_batches(file, plain, [plain], _BATCH_DOCUMENTS):
+                    yield _with_text(batch.column(plain), skipped)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
     else:
-        found = readers.read(path, {"text": text_column}, skipped)
+        found = readers.read(path, renames, skipped)
         for block in readers.blocks(found, readers.BATCH_BYTES, _BATCH_DOCUMENTS):
             yield pa.array([document.text for document in block], pa.large_string())
     # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
     if skipped.read >= _FEW_LINES and skipped.total > _WRONG_SHARE * skipped.read:
         raise InputError(
             f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_most(skipped)}; expected "
-            f"texts in column {text_column!r}"
+            f"texts in {_named(text_column)}"
         )
 
 
-def _holds_strings(path: str, column: str) -> bool:
-    """Whether a Parquet file's column of this name is one of strings, in the form that the kernel reads.
+def _strings(path: str, renames: dict[str, str]) -> str:
+    """A Parquet file's column of texts, where it is one of strings in the form that the kernel reads; else empty.
 
     Raises:
         InputError: the file cannot be read, or has no such column.
@@ -165,10 +169,12 @@ def _holds_strings(path: str, column: str) -> bool:
         schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
-    if column not in schema.names and column.split(".")[0] not in schema.names:
-        known = ", ".join(schema.names)
-        raise InputError(f"{path}: no column {column!r}; it has {known}{nearest('text', schema.names)}")
-    return schema.names.count(column) == 1 and schema.field(column).type in (pa.string(), pa.large_string())
+    column = readers.column_of("text", renames, schema.names)
+    if not column:
+        known, name = ", ".join(schema.names), renames.get("text", "text")
+        raise InputError(f"{path}: no column {name!r}; it has {known}{nearest(name, schema.names)}")
+    single = len(column) == 1 and schema.names.count(column[0]) == 1
+    return column[0] if single and schema.field(column[0]).type in (pa.string(), pa.large_string()) else ""
 
 
 def _with_text(texts: pa.Array, skipped: readers.Skipped) -> pa.Array:
@@ -204,6 +210,10 @@ def _is_utf8(value: pa.Scalar) -> bool:
     return True
 
 
+def _named(text_column: str) -> str:
+    return f"column {text_column!r}" if text_column else "column text, content or raw_content, or --text-column NAME"
+
+
 def _most(skipped: readers.Skipped) -> str:
     reason, (lines, first) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
     return f"{reason}, {lines} times, first in line {first}"
@@ -237,7 +247,7 @@ def count_shards(
     work: Work,
     workers: int = 0,
     engine: str = "pool",
-    text_column: str = "text",
+    text_column: str = "",
     window: int = 0,
     max_bad_share: float = CorpusConfig.max_bad_share,
 ) -> tuple[int, np.ndarray, np.ndarray]:
@@ -263,7 +273,7 @@ def count_shards(
     if skipped > max_bad_share * (documents + skipped):
         raise InputError(
             f"{skipped} of {documents + skipped} lines give no document, above max_bad_share = {max_bad_share}; most: "
-            f"{worst[1]}; expected a text in column {text_column!r}"
+            f"{worst[1]}; expected a text in {_named(text_column)}"
         )
     if skipped:
         work.note("skipped", skipped)

@@ -8,23 +8,24 @@ order in which they ended: sums and tables depend neither on the number of worke
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.run import Work, write_table
+from semantic_pivots.run import Work, is_whole, read_table, write_table
 
 Task = tuple[str, Callable[..., pa.Table], tuple[Any, ...]]
 """Name of the shard, function, arguments; what all shards are given alike goes into `shared`, sent once a worker."""
@@ -33,6 +34,7 @@ Parts = dict[str, Path]
 
 ENGINES = ("pool", "ray", "datatrove")
 _RETRIES = 3
+_SIGNAL_OF_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG
 _WATCHED = 1000
 
 
@@ -65,13 +67,16 @@ def run_shards(
         raise InputError(f"workers = {workers}: expected 0 (one per core) or more")
     parts = {name: work.folder / f"{label}-{name}.parquet" for name, _, _ in tasks}
     with work.progress(len(tasks), "shards", label) as progress:
-        missing = [task for task in tasks if not parts[task[0]].exists()]
+        missing = [task for task in tasks if not is_whole(parts[task[0]])]
         progress.advance(len(tasks) - len(missing))
         if missing:
             engines[engine](missing, shared, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
     for name, _, _ in tasks:
-        with pq.ParquetFile(parts[name]) as part:  # half the time of read_table, which looks for a dataset first
-            yield part.read()
+        try:
+            yield read_table(parts[name])
+        except InputError:
+            parts[name].unlink(missing_ok=True)  # so that the next run makes it
+            raise
 
 
 _shared: tuple[Any, ...] = ()
@@ -81,6 +86,9 @@ def _begin(shared: tuple[Any, ...]) -> None:
     """Make a worker of the pool ready."""
     global _shared
     _shared = shared
+    if sys.platform == "linux":
+        # the server that workers come from ends with this process's parent; a busy worker could not look for itself
+        ctypes.CDLL(None).prctl(_SIGNAL_OF_PARENTS_DEATH, signal.SIGKILL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -92,8 +100,15 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _begun(path: Path) -> Path:
+    """The file that is there while a worker makes a part: it names the shards at work where a worker dies."""
+    return path.with_name(f".{path.name}.begun")
+
+
 def _keep(path: Path, function: Callable[..., pa.Table], arguments: tuple[Any, ...]) -> None:
+    _begun(path).touch()
     write_table(path, function(*arguments, *_shared))
+    _begun(path).unlink()
 
 
 def _pool(
@@ -104,15 +119,28 @@ def _pool(
             write_table(parts[name], function(*arguments, *shared))
             advance()
         return
-    if _attempt(tasks, shared, parts, min(workers, len(tasks)), advance):
-        return
-    # A worker that dies takes its pool along. The second attempt gives every shard a pool of its own, so that a shard
-    # that kills is known by name and the others are done before it is reported.
-    left = [task for task in tasks if not parts[task[0]].exists()]
-    killers = [task[0] for task in left if not _attempt([task], shared, parts, 1, advance)]
+    left, killers, fruitless = list(tasks), [], 0
+    while left:
+        for task in left:
+            _begun(parts[task[0]]).unlink(missing_ok=True)  # of a killed run
+        if _attempt(left, shared, parts, min(workers, len(left)), advance):
+            break
+        # A worker that dies takes its pool along. The shards that were at work get a pool of their own each, as many at
+        # a time as before, and those that die again are tried alone: a shard that kills is known by name, and the
+        # others are done before it is reported.
+        suspects = [task for task in left if _begun(parts[task[0]]).exists() and not parts[task[0]].exists()]
+        fruitless = 0 if suspects else fruitless + 1
+        if fruitless > _RETRIES:
+            raise InputError("worker processes end before they begin: give the machine more memory, or fewer workers")
+        with ThreadPoolExecutor(workers) as threads:
+            alone = list(threads.map(lambda task: _attempt([task], shared, parts, 1, advance), suspects))
+        again = [task for task, done in zip(suspects, alone, strict=True) if not done]
+        killers += [task[0] for task in again if not _attempt([task], shared, parts, 1, advance)]
+        tried = {task[0] for task in suspects}
+        left = [task for task in left if not parts[task[0]].exists() and task[0] not in tried]
     if killers:
         raise InputError(
-            f"shard {', '.join(killers)} killed its worker twice: give the machine more memory, fewer workers, or "
+            f"shard {', '.join(killers)} killed its worker three times: give it more memory, fewer workers, or "
             "smaller shards, or check the shard's file"
         )
 
@@ -131,7 +159,7 @@ def _attempt(
         for future in as_completed(futures):
             future.result()
             advance()
-    except BrokenProcessPool:
+    except (BrokenProcessPool, EOFError, ConnectionError):  # a worker died, or the server that workers come from
         return False
     finally:
         if pool is not None:
@@ -240,7 +268,7 @@ def shard_step(tasks: Sequence[Task], parts: Parts, shared: tuple[Any, ...] = ()
 
         def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
             for name, function, arguments in tasks[rank::world_size]:
-                if not parts[name].exists():
+                if not is_whole(parts[name]):
                     write_table(parts[name], function(*arguments, *shared))
                 self.stat_update("shards")
             yield from data or ()

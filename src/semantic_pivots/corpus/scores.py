@@ -12,7 +12,6 @@ The columns are counts, of which every selector makes its own score:
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ from semantic_pivots.corpus.count import Pair, Word, benchmark_words
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
-from semantic_pivots.corpus.vocabulary import read_tokenizer
+from semantic_pivots.corpus.vocabulary import read_tokenizer, text_ids
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work
@@ -290,12 +289,8 @@ def document_scores(
 def _target_ngrams(target: str, inputs: Inputs) -> np.ndarray:
     """(buckets,) int64 hashed n-grams of the first 50,000 documents of a file or folder."""
     tokenizer = read_tokenizer(inputs.folder("tokens") / "tokenizer.json")
-    files = readers.list_files(target)
-    found = (document.text for path, _ in files for document in readers.read(path, {}, readers.Skipped()))
-    texts = list(itertools.islice(found, _TARGET_DOCUMENTS))
-    if not texts:
-        raise InputError(f"[select] dsir_target = {target!r}: no document with text in it")
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    texts = [document.text for document in readers.documents(target, {}, most=_TARGET_DOCUMENTS)]
+    ids = text_ids(tokenizer, texts)
     offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
     return ngram_counts(np.array([token for one in ids for token in one], np.int32), offsets, BUCKETS)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,34 @@ def read_tokenizer(file: Path | str) -> Any:
 
 
 def as_text(tokenizer: Any) -> Any:
-    """The same tokenizer, set to encode whole texts as text: uncut, unpadded, and `</s>` in a text is four letters.
-
-    The name of a special token in a document is text about tokenizers, never the end of the document.
-    """
+    """The same tokenizer, set to encode whole texts as text: uncut, unpadded, and `</s>` in a text is four letters."""
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def special_tokens(tokenizer: Any) -> dict[int, str]:
+    """The special tokens of a `tokenizers.Tokenizer` by id: its marks, which no text writes."""
+    return {i: token.content for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+
+
+def text_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of users' texts by a `tokenizers.Tokenizer`, without special tokens.
+
+    The name of a special token in a document is text about tokenizers, never the end of the document. Models of words
+    and of pieces (Unigram) hold that name as a piece of their own; there it is encoded in two parts.
+    """
+    encoded = [each.ids for each in as_text(tokenizer).encode_batch_fast(list(texts), add_special_tokens=False)]
+    specials = special_tokens(tokenizer)
+    held = [place for place, ids in enumerate(encoded) if not specials.keys().isdisjoint(ids)]
+    if held:  # among them texts with an unknown character, whose token is special too
+        names = re.compile("|".join(f"(?<={re.escape(n[:-1])})(?={re.escape(n[-1])})" for n in specials.values()))
+        for place in held:
+            parts = [part for part in names.split(texts[place]) if part]
+            pieces = tokenizer.encode_batch_fast(parts, add_special_tokens=False)
+            encoded[place] = [i for piece in pieces for i in piece.ids]
+    return encoded
 
 
 def id_count(tokenizer: Any) -> int:

@@ -8,36 +8,51 @@ from typing import Any
 
 import torch
 
+from semantic_pivots.models.body import context_of
+from semantic_pivots.models.distribution import check_numbers
 
-def end_token(tokenizer: Any) -> int:
-    """The token that ends a document."""
-    return int(tokenizer.eos_token_id) if tokenizer.eos_token_id is not None else 0
+
+def end_token(tokenizer: Any) -> int | None:
+    """The token that ends a document; None where the tokenizer names none."""
+    return None if tokenizer.eos_token_id is None else int(tokenizer.eos_token_id)
 
 
 @torch.no_grad()
 def text_nats(model: Any, tokenizer: Any, texts: Sequence[str], length: int = 512) -> list[tuple[float, int]]:
     """Nats of each text after an end token, and the UTF-8 bytes they are spent on; (0, 0) of an empty one.
 
+    Where the tokenizer has no end token it is the start token, and where it has neither, the first token of a text is
+    not measured.
+
     Args:
         model: HF causal language model; left in evaluation mode.
         tokenizer: its tokenizer.
         texts: texts; only the first `length` tokens of each are read, and only their bytes counted.
-        length: tokens.
+        length: tokens; at most as many as the model's context holds.
+
+    Raises:
+        InputError: the model gives NaN.
     """
     model.eval()
+    before = [i for i in (end_token(tokenizer), tokenizer.bos_token_id) if i is not None][:1]
+    length = min(length, (context_of(model) or length + 1) - len(before))
     device = next(model.parameters()).device
     found = []
     for text in texts:
-        coded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        coded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True)
         ids, offsets = coded["input_ids"][:length], coded["offset_mapping"][:length]
-        if not ids:
+        if len(before) + len(ids) < 2:
             found.append((0.0, 0))
             continue
-        # Byte-level pieces of one character share its end, so a cut inside a character counts it whole.
+        # byte-level pieces of one character share its end, so a cut inside a character counts it whole
         size = len(text[: max(end for _, end in offsets)].encode("utf-8", "surrogatepass"))
-        row = torch.tensor([[end_token(tokenizer), *ids]], device=device)
+        if not before:
+            size -= len(text[: offsets[0][1]].encode("utf-8", "surrogatepass"))
+        row = torch.tensor([[*before, *ids]], device=device)
         logits = model(input_ids=row, use_cache=False).logits[0, :-1].float()
         found.append((float(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="sum")), size))
+    sound = torch.tensor([not math.isnan(nats) for nats, _ in found], dtype=torch.bool)
+    check_numbers(sound, "text", next(model.parameters()).dtype)
     return found
 
 

@@ -15,6 +15,7 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from semantic_pivots.errors import InputError
 from semantic_pivots.models.device import attention_of_any_shape
 
 
@@ -47,6 +48,23 @@ def masked(model: Any) -> bool:
     return "ForMaskedLM" in type(model).__name__
 
 
+def context_of(model: Any) -> int:
+    """Tokens that a model can read at once, as its configuration tells; 0: it tells of no limit."""
+    config = model.config.get_text_config(decoder=True)
+    return max(0, _number(config, "max_position_embeddings"))  # XLNet: -1
+
+
+def check_context(model: Any, tokens: int, what: str, advice: str) -> None:
+    """Refuse what is longer than the model's context: models of rotary positions run on and give wrong figures.
+
+    Raises:
+        InputError: `what` of so many tokens does not fit; says the advice.
+    """
+    longest = context_of(model)
+    if longest and tokens > longest:
+        raise InputError(f"{what} has {tokens} tokens, the model's context {longest}; {advice}")
+
+
 class Body:
     """The decoder and the head of one model, called apart."""
 
@@ -68,7 +86,6 @@ class Body:
         self.key_heads = _number(config, "num_key_value_heads") or self.heads
         self.head_width = _number(config, "head_dim") or self.width // self.heads
         self.window = _number(config, "sliding_window")
-        self.longest = max(0, _number(config, "max_position_embeddings"))  # XLNet: -1
 
     def hidden(
         self,

@@ -8,8 +8,31 @@ from __future__ import annotations
 
 import torch
 
+from semantic_pivots.errors import InputError
+
 _BLOCK = 256
 _ROWS_BYTES = 1 << 20
+
+
+def check_numbers(sound: torch.Tensor, what: str, dtype: torch.dtype, first: str = "") -> None:
+    """Refuse what a model gives where it is no number: an average over the rest would be of fewer items unsaid.
+
+    Args:
+        sound: (n,) bool, whether each is a number.
+        what: what the model gave, such as "answer".
+        dtype: of the model.
+        first: names the first one that is none, where its text is known.
+
+    Raises:
+        InputError: some are none; tells how many.
+    """
+    bad = int((~sound).sum())
+    if bad:
+        advice = "float16 overflows: use bfloat16 or float32" if dtype == torch.float16 else "its weights are damaged"
+        raise InputError(
+            f"the model gives no number (NaN) for {bad} of {len(sound)} {what}s{f', first {first}' if first else ''}; "
+            + advice
+        )
 
 
 def rows_at_once(logits: torch.Tensor) -> int:

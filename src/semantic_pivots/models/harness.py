@@ -7,6 +7,7 @@ number of tokens alone. Prefixes are not shared: where a model can be loaded her
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -37,6 +38,12 @@ class HarnessScorer:
         found = self.backend.loglikelihood(requests)
         if len(found) != len(requests):
             raise InputError(f"the backend gave {len(found)} log-likelihoods for {len(requests)} requests")
+        bad = [place for place, (value, _) in enumerate(found) if math.isnan(value)]
+        if bad:
+            raise InputError(
+                f"the backend gives no number (NaN) for {len(bad)} of {len(found)} answers, first "
+                f"{answers[bad[0]]!r}: its model is damaged or overflows"
+            )
         counts = [self._tokens(p, a) for p, a in zip(prompts, answers, strict=True)]
         return [
             SimpleNamespace(logprobs=np.full(count, value / count, dtype=np.float32))

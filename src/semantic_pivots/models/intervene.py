@@ -17,6 +17,8 @@ import numpy as np
 import torch
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.body import check_context
+from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.lens import Lens
 
 
@@ -159,6 +161,7 @@ def target_logprobs(
         part = slice(first, min(first + batch, len(ids)))
         rows = [list(row) for row in ids[part]]
         longest = max(map(len, rows))
+        check_context(lens.body.model, longest, "a prompt with its answer", "use fewer shots")
         padded = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=lens.body.device)
         with edited(lens, edit, part) if edit is not None else nullcontext():
             hidden = lens.body.hidden(padded)
@@ -167,4 +170,5 @@ def target_logprobs(
             logits = lens.body.logits(hidden[row, start - 1 : len(tokens) - 1]).float()
             wanted = torch.tensor(tokens[start:], device=logits.device)[:, None]
             totals.append(float(torch.log_softmax(logits, -1).gather(1, wanted).sum()))
+    check_numbers(~torch.tensor(totals).isnan(), "answer", lens.body.dtype)
     return np.array(totals)

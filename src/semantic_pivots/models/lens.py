@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import Body, decoder_of, masked
+from semantic_pivots.models.body import Body, check_context, decoder_of, masked
 from semantic_pivots.models.load import Loaded, load
 from semantic_pivots.models.tokens import prompt_ids
 
@@ -113,7 +113,7 @@ class Lens:
             rows = tokenizer([f"{text} {tokenizer.mask_token}" for text in texts])["input_ids"]
             places = [len(row) - 1 - row[::-1].index(tokenizer.mask_token_id) for row in rows]
         elif self.kind == "encoder-decoder":
-            rows = tokenizer(list(texts))["input_ids"]
+            rows = tokenizer(list(texts), split_special_tokens=True)["input_ids"]
             places = [len(row) - 1 for row in rows]
         else:
             rows = prompt_ids(tokenizer, texts)
@@ -156,6 +156,7 @@ class Lens:
         Returns:
             (layers, rows, width) in the model's dtype; gathered inside the blocks' hooks, so that no more is kept.
         """
+        check_context(self.body.model, ids.shape[1], "a prompt", "use fewer shots or shorter texts")
         kept: dict[int, torch.Tensor] = {}
         rows = torch.arange(len(ids), device=ids.device)
         places = torch.zeros_like(positions) if self.kind == "encoder-decoder" else positions

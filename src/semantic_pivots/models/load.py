@@ -23,11 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semantic_pivots import run as runs
+from semantic_pivots.corpus.vocabulary import special_tokens
 from semantic_pivots.errors import InputError
 
 PACKAGE = "package:"
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja")
+_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def load(
     """
     import torch
     import transformers
+    from safetensors import SafetensorError
 
     from semantic_pivots.models.device import default_device
 
@@ -75,8 +79,7 @@ def load(
         raise InputError(f"dtype {dtype!r} is not known; expected float32, bfloat16 or float16")
     folder, name, revision = _resolve(spec, cache)
     kind = _check_kind(folder, spec, trust_remote_code, readable)
-    if not list(folder.glob("*.safetensors")):
-        raise InputError(f"model {spec!r} has no safetensors in {folder}; convert it to safetensors first")
+    _check_weights(folder, spec)
     with quiet():
         try:
             loaded: Any = getattr(transformers, kind).from_pretrained(
@@ -86,6 +89,14 @@ def load(
                 trust_remote_code=trust_remote_code,
                 output_loading_info=True,
             )
+        except ImportError as error:  # a quantised checkpoint, whose library is not installed
+            raise InputError(
+                f"model {spec!r} needs a package that is not installed: {_first_line(error)}; or give its full weights"
+            ) from error
+        except SafetensorError as error:
+            raise InputError(
+                f"model {spec!r}: a weights file is damaged ({_first_line(error)}); fetch it again"
+            ) from error
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise InputError(f"model {spec!r} does not load: {_first_line(error)}") from error
     model, report = loaded
@@ -96,6 +107,7 @@ def load(
             "the folder is incomplete or not a causal language model"
         )
     tokenizer = _tokenizer(folder, spec, trust_remote_code)
+    _check_tokens(model, tokenizer, spec)
     place = default_device() if device == "auto" else torch.device(device)
     if place.type != "cpu" and dtype == "float32":
         warnings.warn(
@@ -104,9 +116,45 @@ def load(
     return Loaded(model.to(place).eval(), tokenizer, name, revision)
 
 
+def _check_weights(folder: Path, spec: str) -> None:
+    """Refuse a folder without weights, or with the pointers that Git LFS leaves where it did not fetch them."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise InputError(f"model {spec!r} has no safetensors in {folder}; convert it to safetensors first")
+    for path in files:
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise InputError(f"model {spec!r}: {path.name} is a Git LFS pointer, not weights; run `git lfs pull`")
+
+
+def _check_tokens(model: Any, tokenizer: Any, spec: str) -> None:
+    """Refuse a tokenizer whose texts hold ids beyond the model's embedding.
+
+    Special tokens beyond it are no fault where no text writes them: padding, or the pictures of Gemma 3.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    unused = set(tokenizer.all_special_tokens) | set(special_tokens(tokenizer.backend_tokenizer).values())
+    unused -= {tokenizer.bos_token, tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(tokenizer("a")["input_ids"])}
+    beyond = sorted((i, token) for token, i in tokenizer.get_vocab().items() if i >= rows and token not in unused)
+    if beyond:
+        raise InputError(
+            f"model {spec!r}: {len(beyond)} tokens of its tokenizer lie beyond the {rows:,} rows of its embedding "
+            f"(first {beyond[0][1]!r}, {beyond[0][0]:,}); resize the embedding or give the model's own tokenizer"
+        )
+
+
 def load_tokenizer(spec: str, cache: str = "", trust_remote_code: bool = False) -> Any:
     """The tokenizer of a model, as transformers' fast tokenizer. Raises InputError like `load`."""
     return _tokenizer(model_folder(spec, cache), spec, trust_remote_code)
+
+
+def tokenizer_identity(spec: str) -> str:
+    """What tells whether the tokenizer of a local folder has changed: its files' content; empty of other specs."""
+    folder = Path(spec).expanduser()
+    if not folder.is_dir():
+        return ""
+    files = sorted({path for pattern in (*_TEXTS, "*.gguf") for path in folder.glob(pattern)})
+    return runs.digest([[path.name, runs.fingerprint(path)] for path in files])
 
 
 def model_folder(spec: str, cache: str = "") -> Path:
@@ -132,8 +180,8 @@ def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
                 raise InputError(
                     f"model folder {spec!r} has no config.json; expected a Hugging Face folder or one .gguf"
                 )
-            digest = _sha256([ggufs[0]])
-            return _converted([ggufs[0]], local.name, digest, cache), local.name, digest[:12]
+            found = runs.fingerprint(ggufs[0])
+            return _converted([ggufs[0]], local.name, found, cache), local.name, found[:12]
         return local, local.name, _folder_revision(local)
     if spec.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", spec):
         raise InputError(f"model {spec!r} not found: no such folder; expected hub id, local folder, or package:NAME")
@@ -141,15 +189,9 @@ def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
 
 
 def _folder_revision(folder: Path) -> str:
-    """A revision of a local folder from names, sizes and head bytes of its files: cheap, and changes with training."""
-    digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
-        with path.open("rb") as file:
-            digest.update(f"{path.name}:{path.stat().st_size}:".encode())
-            digest.update(file.read(1 << 20))
-            file.seek(max(0, path.stat().st_size // 2))
-            digest.update(file.read(1 << 20))
-    return digest.hexdigest()[:12]
+    """A revision of a local folder from the content of its weights and configuration, to the last byte."""
+    files = sorted([*folder.glob("*.safetensors"), folder / "config.json"])
+    return runs.digest([[path.name, runs.fingerprint(path)] for path in files])[:12]
 
 
 def _from_hub(spec: str) -> tuple[Path, str, str]:
@@ -316,6 +358,7 @@ def _check_kind(folder: Path, spec: str, trust_remote_code: bool, readable: bool
     """The auto class of a folder's architecture; refuses one that is no causal language model before its weights."""
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,
         MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
     )
@@ -333,6 +376,10 @@ def _check_kind(folder: Path, spec: str, trust_remote_code: bool, readable: bool
         ):
             if any(a in names.values() for a in architectures):
                 return auto
+    # models that also read pictures are causal ones where they are asked in words; some have a class for words alone
+    if kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        words = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        return "AutoModelForCausalLM" if words else "AutoModelForImageTextToText"
     causal = any(a in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() for a in architectures)
     if architectures and not causal and not (trust_remote_code and "auto_map" in config):
         raise InputError(
@@ -340,7 +387,8 @@ def _check_kind(folder: Path, spec: str, trust_remote_code: bool, readable: bool
         )
     if not architectures and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise InputError(f"model {spec!r} has model type {kind!r}, not a causal language model; give one that is")
-    return "AutoModelForCausalLM"
+    # the words of Mllama are of a model type that no auto class knows
+    return "AutoModelForCausalLM" if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or not causal else architectures[0]
 
 
 def _tokenizer(folder: Path, spec: str, trust_remote_code: bool) -> Any:

@@ -17,8 +17,11 @@ from typing import Any
 import torch
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.body import check_context
+from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.intervene import Patch, edited
 from semantic_pivots.models.lens import Lens
+from semantic_pivots.models.tokens import prompt_ids
 
 LOGIT, PATCHSCOPE, TUNED = "logit", "patchscope", "tuned:"
 _IDENTITY = "cat -> cat\n1135 -> 1135\nhello -> hello\n?"
@@ -98,7 +101,7 @@ class Patchscope(Readout):
 
     def __init__(self, lens: Lens, tokenizer: Any):
         super().__init__(lens, PATCHSCOPE)
-        self.prompt = tokenizer(_IDENTITY, add_special_tokens=True)["input_ids"]
+        (self.prompt,) = prompt_ids(tokenizer, [_IDENTITY])
 
     def final(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
         if layer == self.lens.layers - 1:
@@ -258,20 +261,21 @@ def sampled_residuals(
     """(layers, rows, width) residuals, one random position of each of the first texts that hold two tokens or more.
 
     Raises:
-        InputError: fewer texts than rows.
+        InputError: fewer texts than rows, or texts are read beyond the model's context.
     """
+    check_context(lens.body.model, length, "a text", "lower --length")
     generator = torch.Generator().manual_seed(seed)
 
     def prefixes() -> Iterator[list[int]]:
         for text in texts:
-            ids = tokenizer(text[: 8 * length], truncation=True, max_length=length)["input_ids"]
+            ids = prompt_ids(tokenizer, [text[: 8 * length]])[0][:length]
             if len(ids) > 1:
                 yield ids[: int(torch.randint(2, len(ids) + 1, (1,), generator=generator))]
 
     wanted = [ids for _, ids in zip(range(rows), prefixes(), strict=False)]
     if len(wanted) < rows:
         raise InputError(f"{rows:,} residuals asked for, {len(wanted):,} texts hold two tokens; give more documents")
-    # Rows of like length share a batch; the order of the rows is kept.
+    # rows of like length share a batch; the order of the rows is kept
     order = sorted(range(rows), key=lambda k: len(wanted[k]))
     found: list[torch.Tensor] = [torch.empty(0)] * rows
     for first in range(0, rows, batch):
@@ -282,4 +286,6 @@ def sampled_residuals(
         read = lens.residuals(ids.to(lens.body.device), places.to(lens.body.device))
         for column, k in enumerate(block):
             found[k] = read[:, column]
-    return torch.stack(found, 1)
+    samples = torch.stack(found, 1)
+    check_numbers(samples.isfinite().all(-1).all(0), "residual", lens.body.dtype)
+    return samples

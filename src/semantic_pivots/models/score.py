@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import Body, repeated, shared, window_of
+from semantic_pivots.models.body import Body, check_context, repeated, shared, window_of
 from semantic_pivots.models.device import free_memory, release_memory
-from semantic_pivots.models.distribution import normaliser_of
+from semantic_pivots.models.distribution import check_numbers, normaliser_of
 from semantic_pivots.models.prefixes import Group, Row, branched, fed_tokens, plan
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 
@@ -107,7 +107,11 @@ class Scorer:
         self._check_length(max(len(span.ids) for span in spans))
         if not self._verified:
             self._verify(max(spans, key=lambda span: len(span.ids)))
-        return self._score(spans)
+        found = self._score(spans)
+        sound = torch.tensor([not np.isnan(scored.logprobs).any() for scored in found])
+        first = int(sound.int().argmin())
+        check_numbers(sound, "answer", self.body.dtype, f"{answers[first]!r} after {prompts[first][-40:]!r}")
+        return found
 
     @torch.inference_mode()
     def greedy(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
@@ -378,7 +382,9 @@ class Scorer:
 
     def _best(self, hidden: torch.Tensor) -> torch.Tensor:
         step = max(1, _HEAD_BYTES // (self.body.vocabulary * 8))
-        return torch.cat([self.body.logits(part).argmax(-1) for part in hidden.split(step)])
+        best = [self.body.logits(part).max(-1) for part in hidden.split(step)]
+        check_numbers(~torch.cat([row.values for row in best]).isnan(), "token", self.body.dtype)
+        return torch.cat([row.indices for row in best])
 
     def _ended(self, ids: list[int]) -> bool:
         return ids[-1] == self.tokenizer.eos_token_id or "\n" in self.tokenizer.decode(ids).lstrip(" ")
@@ -395,10 +401,7 @@ class Scorer:
         return self._tensor([row + row[-1:] * (longest - len(row)) for row in rows])
 
     def _check_length(self, tokens: int) -> None:
-        if self.body.longest and tokens > self.body.longest:
-            raise InputError(
-                f"a prompt with its answer has {tokens} tokens, the context {self.body.longest}; use fewer shots"
-            )
+        check_context(self.body.model, tokens, "a prompt with its answer", "use fewer shots")
 
     def _verify(self, span: AnswerSpan) -> None:
         """Score one request by a plain forward too; a model whose cache does not reproduce it is read without one."""
@@ -409,7 +412,9 @@ class Scorer:
         few = {"logits_to_keep": last} if "logits_to_keep" in signature(self.body.model.forward).parameters else {}
         logits = self.body.model(input_ids=self._tensor([span.ids]), **few).logits[0, -last:-1].float()
         chosen = torch.tensor(span.answer, device=logits.device)[:, None]
-        plain = torch.log_softmax(logits, -1).gather(1, chosen)[:, 0].cpu().numpy()
+        told = torch.log_softmax(logits, -1).gather(1, chosen)[:, 0]
+        check_numbers(~told.isnan(), "token of an answer", self.body.dtype)
+        plain = told.cpu().numpy()
         bound = _TOLERANCE.get(self.body.dtype, 1e-3)
         for sharing, branching in ((True, True), (True, False), (False, False)):
             self.sharing, self.branching, self._forced = sharing, branching, branching

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from semantic_pivots.config import TokensConfig
 from semantic_pivots.corpus.engines import Task, run_shards
 from semantic_pivots.corpus.token_shards import SUFFIX, write_token_shard
+from semantic_pivots.corpus.vocabulary import as_text, id_count, read_tokenizer, special_tokens, text_ids
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 
@@ -61,10 +62,10 @@ class Encoder(Protocol):
 
 
 def reference_encoder(backend: Any) -> Encoder:
-    """Encoder by a `tokenizers.Tokenizer`, without special tokens."""
+    """Encoder by a `tokenizers.Tokenizer`, without special tokens (`text_ids`)."""
 
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        encoded = [e.ids for e in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+        encoded = text_ids(backend, texts)
         lengths = np.array([len(ids) for ids in encoded], np.int64)
         return np.fromiter((i for ids in encoded for i in ids), np.int32, int(lengths.sum())), lengths
 
@@ -72,7 +73,7 @@ def reference_encoder(backend: Any) -> Encoder:
 
 
 def fast_encoder(tokenizer_json: Path, parallel: bool | None = None) -> Encoder:
-    """Encoder by gigatoken.
+    """Encoder by gigatoken, which reads the name of a special token as the token; such texts go to the reference.
 
     Raises:
         ImportError: gigatoken is not installed on this platform.
@@ -85,11 +86,21 @@ def fast_encoder(tokenizer_json: Path, parallel: bool | None = None) -> Encoder:
         tokenizer = gigatoken.Tokenizer(str(tokenizer_json))
     except Exception as error:  # its Rust side raises several kinds, all meaning the same
         raise ValueError(str(error)) from error
+    backend = read_tokenizer(tokenizer_json)
+    is_special = np.zeros(id_count(backend), np.bool_)
+    is_special[list(special_tokens(backend))] = True
 
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         encoded = tokenizer.encode_batch(list(texts), parallel=parallel)
         lengths = np.asarray(awkward.num(encoded)).astype(np.int64)
-        return np.asarray(awkward.flatten(encoded)).astype(np.int32), lengths
+        ids, ends = np.asarray(awkward.flatten(encoded)).astype(np.int32), np.cumsum(lengths)
+        marked = np.unique(np.searchsorted(ends, np.flatnonzero(is_special[ids]), "right"))
+        if not len(marked):
+            return ids, lengths
+        rows = np.split(ids, ends[:-1])
+        for place, row in zip(marked.tolist(), text_ids(backend, [texts[int(i)] for i in marked]), strict=True):
+            rows[place] = np.array(row, np.int32)
+        return np.concatenate(rows), np.array([len(row) for row in rows], np.int64)
 
     return encode
 
@@ -151,9 +162,8 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     if backend is None:
         raise InputError(f"model {config.model}: its tokenizer has no fast (tokenizers) form, which the corpus needs")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    backend.no_truncation()
-    backend.no_padding()
-    backend.save(str(work.out / "tokenizer.json"))
+    as_text(backend)
+    (work.out / "tokenizer.json").write_text(backend.to_str(pretty=True), "utf-8")
     (work.out / "tokens").mkdir(exist_ok=True)
     shards = inputs.table("shards").to_pylist()
     folder = inputs.folder("corpus")
@@ -192,11 +202,9 @@ def _tokenise(source: str, target: str, tokenizer_json: str, fast: bool) -> pa.T
 @functools.lru_cache(maxsize=1)
 def _encoder(tokenizer_json: str, fast: bool) -> Encoder:
     """The encoder of a worker's shards."""
-    from tokenizers import Tokenizer
-
     if fast:
         return fast_encoder(Path(tokenizer_json), False)
-    return reference_encoder(Tokenizer.from_file(tokenizer_json))
+    return reference_encoder(read_tokenizer(tokenizer_json))
 
 
 def _beginnings(shard: Path) -> list[str]:

@@ -7,11 +7,13 @@ model runs, not a wrong figure after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from semantic_pivots.errors import InputError
+
+_BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -57,26 +59,27 @@ def answer_spans(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str])
     if len(prompts) != len(answers):
         raise ValueError(f"{len(prompts)} prompts and {len(answers)} answers")
     trailing = _trailing_specials(tokenizer)
-    spans: list[AnswerSpan] = []
-    # blocks bound the memory of the encodings, which hold far more than the ids
-    for first in range(0, len(prompts), 2048):
-        block = range(first, min(len(prompts), first + 2048))
-        encodings = _encodings(tokenizer, [prompts[i] + answers[i] for i in block])
-        spans.extend(
-            _span(tokenizer, encoding, prompts[i], answers[i], trailing)
-            for i, encoding in zip(block, encodings, strict=True)
-        )
-    return spans
+    encodings = _encodings(tokenizer, [prompt + text for prompt, text in zip(prompts, answers, strict=True)])
+    return [_span(tokenizer, *each, trailing) for each in zip(encodings, prompts, answers, strict=True)]
 
 
-def _encodings(tokenizer: Any, texts: list[str]) -> Sequence[Any]:
-    """What the tokenizers library gives of each text; `_trailing_specials` has set it to neither cut nor pad."""
+def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
+    """What the tokenizers library gives of each text; `_trailing_specials` has set it to neither cut nor pad.
+
+    The name of a special token within a text is text: a word is asked for, not the end of the prompt.
+    """
     from transformers import PreTrainedTokenizerFast as Plain
 
     kind = type(tokenizer)
-    if kind.__call__ is Plain.__call__ and kind._encode_plus is Plain._encode_plus:
-        return tokenizer.backend_tokenizer.encode_batch(texts)  # without the lists that transformers makes of each
-    return tokenizer(texts)._encodings
+    plain = kind.__call__ is Plain.__call__ and kind._encode_plus is Plain._encode_plus
+    # blocks bound the memory of the encodings, which hold far more than the ids
+    for first in range(0, len(texts), _BLOCK):
+        block = list(texts[first : first + _BLOCK])
+        if plain:  # without the lists that transformers makes of each
+            tokenizer.backend_tokenizer.encode_special_tokens = True
+            yield from tokenizer.backend_tokenizer.encode_batch(block)
+        else:
+            yield from tokenizer(block, split_special_tokens=True)._encodings
 
 
 def read_ids(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[list[int]]:
@@ -113,7 +116,7 @@ def _span(tokenizer: Any, encoding: Any, prompt: str, answer: str, trailing: int
             break
     chars = encoding.token_to_chars(start)
     if (chars is not None and chars[0] < boundary) or (
-        prompt[-1:].isspace() and _ids(tokenizer, prompt, trailing) != ids[:start]
+        prompt[-1:].isspace() and prompt_ids(tokenizer, [prompt])[0] != ids[:start]
     ):
         raise InputError(
             f"the tokenizer merges the prompt's end {prompt[-20:]!r} with the answer {answer!r}; "
@@ -126,13 +129,17 @@ def _span(tokenizer: Any, encoding: Any, prompt: str, answer: str, trailing: int
 
 def prompt_ids(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
     """Token ids of each prompt as it stands before an answer: with leading, without trailing special tokens."""
+    return [ids for ids, _ in prompt_tokens(tokenizer, prompts)]
+
+
+def prompt_tokens(tokenizer: Any, prompts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+    """Token ids of each prompt, as `prompt_ids` gives them, and the characters [start, end) that each token covers."""
     trailing = _trailing_specials(tokenizer)
-    return [_ids(tokenizer, prompt, trailing) for prompt in prompts]
-
-
-def _ids(tokenizer: Any, text: str, trailing: int) -> list[int]:
-    ids = tokenizer(text)["input_ids"]
-    return ids[: len(ids) - trailing]
+    found = []
+    for encoding in _encodings(tokenizer, prompts):
+        length = len(encoding.ids) - trailing
+        found.append((encoding.ids[:length], encoding.offsets[:length]))
+    return found
 
 
 def _trailing_specials(tokenizer: Any) -> int:

@@ -237,12 +237,15 @@ class _Block:
         """Top ids and probabilities, entropy in nats, masses of the sets, of the rows from `start` on."""
         import torch
 
+        from semantic_pivots.models.distribution import check_numbers
+
         parts = []
         for first, part in _slices(logits, max(1, _SLICE_NUMBERS // logits.shape[1])):
             part = part.float()
             probs = torch.softmax(part, dim=-1)
             ids, best = _largest(part, top)
             kept = probs.gather(1, ids)
+            check_numbers(~kept[:, 0].isnan(), "layer's reading", logits.dtype)
             # the logarithm of the sum, read off the best token; then -sum p log p without another pass
             total = best[:, 0] - kept[:, 0].log()
             entropy = total - torch.stack([torch.dot(p, x) for p, x in zip(probs, part, strict=True)])

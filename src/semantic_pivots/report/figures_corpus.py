@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import pyarrow as pa
 
+from semantic_pivots.markup import in_page
 from semantic_pivots.report.figures import unit
 from semantic_pivots.report.panel import (
     PALETTE,
@@ -152,7 +153,7 @@ def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:
             mode="markers",
             marker={"color": PALETTE[3], "size": 6, "opacity": 0.65},
             showlegend=False,
-            customdata=[[r["text"], r["documents"]] for r in points],
+            customdata=[[in_page(r["text"]), r["documents"]] for r in points],
             hovertemplate="“%{customdata[0]}”: degree %{y:,}, expected %{x:,.1f}, "
             "%{customdata[1]:,} documents<extra></extra>",
         )

@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from semantic_pivots.markup import in_terminal
 from semantic_pivots.report.figures import is_control, is_main, unit
 from semantic_pivots.report.html import interval_text
 from semantic_pivots.report.panel import direction, interval, is_pooled, unique
@@ -98,7 +99,9 @@ def print_summary(study_folder: Path | str, console: Console | None = None) -> N
     """Print the summary of a study's folder as a table: stage, key figure, value with its 95 % interval, n."""
     found = lines(read_tables(Path(study_folder)))
     missing = [line.stage for line in found if line.value == MISSING]
-    table = Table(title=f"Study {Path(study_folder).name}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=in_terminal(f"Study {Path(study_folder).name}"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     table.add_column("stage", no_wrap=True)
     table.add_column("figure")
     table.add_column("value [95 % interval]", justify="right", no_wrap=True)
@@ -108,7 +111,7 @@ def print_summary(study_folder: Path | str, console: Console | None = None) -> N
         value = interval_text(line.value) if isinstance(line.value, Interval) else line.value
         n = line.value.n if isinstance(line.value, Interval) else line.n
         stage = line.stage if line.stage != last else ""
-        table.add_row(stage, line.figure, value.replace("[", r"\["), "" if n is None else f"{n:,}")
+        table.add_row(stage, in_terminal(line.figure), in_terminal(value), "" if n is None else f"{n:,}")
         last = line.stage
     console = console or Console()
     console.print(table)

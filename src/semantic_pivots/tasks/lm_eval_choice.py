@@ -25,7 +25,8 @@ def pairs(task: str, language: str, include_path: str = "") -> dict[tuple[str, s
         include_path: folder of task files of the user's own; then only these are known.
 
     Raises:
-        InputError: the harness is not installed, does not know the task, or the task is not multiple choice.
+        InputError: the harness is not installed, does not know the task, or the task is of a kind that has no question
+            with one right choice: not multiple choice, several right choices, or one ending of several contexts.
     """
     try:
         harness = importlib.import_module("lm_eval.tasks")
@@ -34,15 +35,36 @@ def pairs(task: str, language: str, include_path: str = "") -> dict[tuple[str, s
     manager = harness.TaskManager(include_path=include_path or None, include_defaults=not include_path)
     if task not in manager.all_tasks:
         raise InputError(f"lm-evaluation-harness has no task {task!r}{nearest(task, manager.all_tasks)}")
-    loaded: dict[str, Any] = manager.load([task])["tasks"]
+    try:
+        loaded: dict[str, Any] = manager.load([task])["tasks"]
+    except Exception as error:  # of the task's own template, of its data, or of the network
+        told = f"task {task!r} does not load in lm-evaluation-harness: {type(error).__name__}: {error}"
+        raise InputError(told) from error
     found = []
     for member in loaded.values():
         if getattr(member, "OUTPUT_TYPE", "") != "multiple_choice":
             raise InputError(f"task {task!r} is not multiple choice; expected one whose output_type is multiple_choice")
         documents = member.test_docs() if member.has_test_docs() else member.validation_docs()
         for number, document in enumerate(documents):
-            choices, right = member.doc_to_choice(document), member.doc_to_target(document)
-            answer = choices[right] if isinstance(right, int) else str(right)
-            question = " ".join(str(member.doc_to_text(document)).split())
-            found.append(Pair(f"{task}:{number:06d}", question, " ".join(answer.split())))
+            question, answer = _asked(member, document, f"task {task!r}, document {number}")
+            found.append(Pair(f"{task}:{number:06d}", " ".join(question.split()), " ".join(answer.split())))
     return {(language, language): found}
+
+
+def _asked(member: Any, document: Any, where: str) -> tuple[str, str]:
+    """The question of a document, and the text of its right choice."""
+    choices, right, question = (of(document) for of in (member.doc_to_choice, member.doc_to_target, member.doc_to_text))
+    if not isinstance(question, str):
+        raise InputError(
+            f"{where}: one ending of several contexts (doc_to_text gives the number of a context, as in winogrande); "
+            "expected a task that asks one question with several choices"
+        )
+    if isinstance(right, (list, tuple)):
+        raise InputError(
+            f"{where}: several choices may be right (doc_to_target gives {right}); expected one right choice"
+        )
+    if isinstance(right, str) and right in choices:
+        return question, right
+    if not isinstance(right, int) or not 0 <= right < len(choices):
+        raise InputError(f"{where}: the right choice {right!r} is none of its {len(choices)} choices")
+    return question, choices[right]

@@ -74,6 +74,18 @@ def answer(target: str) -> str:
     return f" {target}"
 
 
+def check_draws(shots: int, draws: int = 1) -> None:
+    """Refuse numbers of shots and draws that cannot be meant.
+
+    Raises:
+        InputError: fewer than no shots, or no draw.
+    """
+    if shots < 0:
+        raise InputError(f"shots = {shots}: expected 0 or more")
+    if draws < 1:
+        raise InputError(f"draws = {draws}: expected at least 1")
+
+
 class Shots:
     """Draws of shots for one direction from the words of a lexicon."""
 
@@ -94,6 +106,7 @@ class Shots:
 
     def draw(self, item: Item, number: int, count: int) -> list[Shot]:
         """An item's own draw, independent of every other."""
+        check_draws(count)
         allowed = self._allowed(item)
         if len(allowed) < count:
             raise InputError(
@@ -113,6 +126,7 @@ class Shots:
 
         A pool member that shows a word of the item is passed over; where too few are left, the pool grows.
         """
+        check_draws(count, draws)
         if count == 0:
             return [(0, [])]
         if pool == 0:

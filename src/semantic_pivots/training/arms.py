@@ -70,11 +70,11 @@ def _train_arm(
     advance: Any,
     held_out: dict[str, list[str]],
 ) -> tuple[list[dict], float]:
-    from semantic_pivots.models.bits import bits_per_byte, end_token
+    from semantic_pivots.models.bits import bits_per_byte
     from semantic_pivots.models.load import load
     from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.loop import train
-    from semantic_pivots.training.pack import pack
+    from semantic_pivots.training.pack import check_end, pack
 
     base = load(config.model, dtype="float32", cache=config.cache)
     sequences = pack(documents, shards, base.tokenizer, config.tokens, config.sequence_tokens, seed)
@@ -89,7 +89,7 @@ def _train_arm(
         return bits_per_byte(model, base.tokenizer, held_out, _READ_TOKENS)
 
     with adapted(base.model, config.lora_rank, seed):
-        end = end_token(base.tokenizer) if config.document_boundaries else None
+        end = check_end(base.tokenizer, config.document_boundaries, work.warn)
         kept = None if config.lora_rank else keep
         run = train(base.model, sequences, config, seed, state, advance, end, kept, measure if held_out else None)
     export(base, config, arm, seed, run.rows[-1]["loss"], folder, int(run.rows[-1]["tokens"]))

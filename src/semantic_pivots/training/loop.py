@@ -20,6 +20,7 @@ import torch.distributed as dist
 
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.body import check_context
 from semantic_pivots.models.device import narrow
 from semantic_pivots.training.loss import IGNORED, check_boundaries, choose_loss, targets_of
 from semantic_pivots.training.schedule import learning_rate
@@ -68,11 +69,12 @@ def train(
     sequences and gradients are summed over processes: the result is that of one process up to the order of sums.
 
     Raises:
-        InputError: there are fewer sequences than one step needs, the loss is no number (the last good checkpoint
-            stays), or the model cannot keep documents apart.
+        InputError: there are fewer sequences than one step needs, they are longer than the model's context, the loss is
+            no number (the last good checkpoint stays), or the model cannot keep documents apart.
     """
     size = config.batch_sequences
     steps = len(sequences) // size
+    check_context(model, sequences.shape[1], "a sequence", "lower sequence_tokens")
     if not steps:
         raise InputError(f"[train] tokens = {config.tokens}: one step needs {size} x {config.sequence_tokens} tokens")
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)

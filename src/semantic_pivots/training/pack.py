@@ -7,7 +7,7 @@ documents might be one long one. A selection that is too small is read again in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic_pivots.corpus.select import id_hashes
+from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.bits import end_token
 
@@ -82,8 +83,25 @@ def _up_to(tokens: int, documents: Iterable[np.ndarray]) -> Iterator[np.ndarray]
 
 
 def _ids(texts: Iterable[str], tokenizer: Any) -> Iterator[np.ndarray]:
+    """Each text's ids and an end token; without one, where the tokenizer names none (`check_end`)."""
+    end = end_token(tokenizer)
     for text in texts:
-        yield np.array([*tokenizer(text, add_special_tokens=False)["input_ids"], end_token(tokenizer)], np.int32)
+        (ids,) = text_ids(tokenizer.backend_tokenizer, [text])
+        yield np.array(ids if end is None else [*ids, end], np.int32)
+
+
+def check_end(tokenizer: Any, boundaries: bool, warn: Callable[[str], None]) -> int | None:
+    """The end token where documents are to be kept apart, else None; warns where the tokenizer names none.
+
+    Raises:
+        InputError: they are to be kept apart, and nothing parts them.
+    """
+    end = end_token(tokenizer)
+    if end is None and boundaries:
+        raise InputError("[train] document_boundaries: the tokenizer names no end token; name one, or set it to false")
+    if end is None:
+        warn("train: the tokenizer names no end token, so that documents follow one another without one")
+    return end if boundaries else None
 
 
 def _texts(selection: pa.Table, shards: dict[str, Path], seed: int) -> Iterator[str]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from semantic_pivots import run as runs
 from semantic_pivots import tables
-from semantic_pivots.config import TrainConfig, keyed
+from semantic_pivots.config import CorpusConfig, TrainConfig, keyed
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.select import id_hashes
 from semantic_pivots.errors import InputError
@@ -34,19 +34,13 @@ class Texts:
     held_out: dict[str, list[str]]
 
 
-def read_texts(corpus: str, columns: tuple[str, ...], seed: int) -> Texts:
+def read_texts(corpus: str, columns: tuple[str, ...], seed: int, max_bad_share: float) -> Texts:
     """Read documents in an order that depends on the seed and their ids alone, and hold some of each language out.
 
     Raises:
-        InputError: nothing is there, or it holds no document.
+        InputError: nothing is there, it holds no document, or too many lines give none.
     """
-    skipped = readers.Skipped()
-    renames = readers.column_map(columns)
-    files = readers.list_files(corpus)
-    readers.check_columns(files, renames)
-    found = [d for path, _ in files for d in readers.read(path, renames, skipped)]
-    if not found:
-        raise InputError(f"corpus {corpus}: holds no document ({skipped.total} lines were skipped)")
+    found = list(readers.documents(corpus, readers.column_map(columns), max_bad_share))
     ordered = [found[i] for i in np.argsort(id_hashes([d.id for d in found], seed), kind="stable")]
     sizes: dict[str, int] = {}
     for document in ordered:
@@ -70,6 +64,7 @@ def continue_model(
     out: Path,
     columns: tuple[str, ...] = (),
     say: Callable[[str], None] = print,
+    max_bad_share: float = CorpusConfig.max_bad_share,
 ) -> dict[str, Any]:
     """Train `config.model` on the documents of a corpus and write it to `out` with its log and `training.json`.
 
@@ -79,6 +74,7 @@ def continue_model(
         out: folder to write: weights, tokenizer, model card, training_log.parquet, training.json.
         columns: renames of the documents' columns, role=column.
         say: receives one line per event.
+        max_bad_share: share of lines without a text above which it stops.
 
     Returns:
         The content of training.json: configuration, tokens, bits per byte before and after, speed, memory.
@@ -103,7 +99,8 @@ def continue_model(
     if first:
         _prepare(scratch, key_hash)
     processes.wait_for_everyone()
-    result = _run(config, corpus, columns, out, scratch, processes, say)
+    texts = read_texts(corpus, columns, config.seed, max_bad_share)
+    result = _run(config, texts, out, scratch, processes, say)
     if first:
         made = scratch / "out"
         runs.write_json(made / "training.json", {"key": key_hash, **_listed(key), **result})
@@ -113,23 +110,20 @@ def continue_model(
     return result
 
 
-def _run(
-    config: TrainConfig, corpus: str, columns: tuple[str, ...], out: Path, scratch: Path, processes: Any, say: Any
-) -> dict[str, Any]:
-    from semantic_pivots.models.bits import bits_per_byte, end_token
+def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes: Any, say: Any) -> dict[str, Any]:
+    from semantic_pivots.models.bits import bits_per_byte
     from semantic_pivots.models.device import peak_memory
     from semantic_pivots.models.load import load
     from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.arms import export
     from semantic_pivots.training.loop import train
-    from semantic_pivots.training.pack import pack_texts
+    from semantic_pivots.training.pack import check_end, pack_texts
 
     first = processes.is_main_process
     base = load(config.model, dtype="float32", device=str(processes.device), cache=config.cache)
-    texts = read_texts(corpus, columns, config.seed)
     sequences = pack_texts(_again(texts.train), base.tokenizer, config.tokens, config.sequence_tokens)
     before = bits_per_byte(base.model, base.tokenizer, texts.held_out) if first else {}
-    end = end_token(base.tokenizer) if config.document_boundaries else None
+    end = check_end(base.tokenizer, config.document_boundaries, lambda text: say(f"warning: {text}"))
     name = out.name
 
     def keep(model: Any, tokens: int) -> None:
@@ -173,7 +167,7 @@ def _again(texts: list[str]) -> Iterator[str]:
 
 def _fingerprints(corpus: str) -> dict[str, str]:
     files = [path for path, _ in readers.list_files(corpus)]
-    return {path: runs.fingerprint(Path(path)) if Path(path).exists() else "" for path in files}
+    return {path: runs.fingerprint(Path(path), sampled=True) if Path(path).exists() else "" for path in files}
 
 
 def _listed(key: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class CountsFile:
         if len(units) != 1 or len(windows) != 1:
             raise InputError(f"{path}: units {sorted(units)}, windows {sorted(windows)}: expected one of each")
         exact = np.array(table["exact"].to_pylist(), bool) if "exact" in column else np.ones(len(rows), bool)
-        values = np.array(table["value"].to_pylist(), np.int64)
+        values = _whole(table["value"], path)
         told = "approx" in column and table["approx"].null_count == 0
         approx = np.array(table["approx"].to_pylist(), bool)[index] if told else None
         return Counts(values[index], exact[index], units.pop(), int(windows.pop()), approx)
@@ -84,3 +84,19 @@ class CountsFile:
                 raise InputError(f"{path}: column {missing[0]!r} is missing; expected {', '.join((*keys, 'value'))}")
             return table, path
         raise InputError(f"{self.folder}: neither {name}.parquet nor {name}.tsv is there")
+
+
+def _whole(column: pa.ChunkedArray, path: Path) -> np.ndarray:
+    """(rows,) int64 counts.
+
+    Raises:
+        InputError: a row holds none: nothing, a fraction, a number below zero, or a text such as 1,000.
+    """
+    values = column.to_pylist()
+    for row, value in enumerate(values, 1):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
+            shown = "nothing" if value is None else repr(value)
+            raise InputError(
+                f"{path}: row {row} holds {shown} as value; expected a count in digits alone, such as 1000"
+            )
+    return np.array(values, np.int64)

@@ -1,0 +1,370 @@
+"""The files that documents come in: Parquet, Arrow, JSONL, texts; plain or compressed, here or at an address.
+
+Each reader gives the documents of one file in order, and counts in `Skipped` what gave none. What is cut off is an
+error, never a shorter corpus: an end that a format marks must be there, and checksums are compared where a file has
+them.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import itertools
+import json
+import lzma
+import os
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from semantic_pivots.corpus.document import Document, content_id, given_parts, language_of, of_parts
+from semantic_pivots.errors import InputError
+
+KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+KINDS |= {".txt": "text", ".md": "text"}
+COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
+# Names of each role's column that are tried in turn where the user names none.
+COLUMNS = {
+    "text": ("text", "content", "raw_content"),
+    "id": ("id", "doc_id", "uuid", "url"),
+    "language": ("language", "lang", "metadata.language"),
+    "source": ("source", "dataset"),
+    "parts": ("parts", "translation"),
+}
+BATCH_BYTES = 32 << 20
+"""Text that is held at once, as far as one document allows: so many rows of books would be gigabytes."""
+_MARK = b"\xef\xbb\xbf"
+_ARROW_FILE, _ARROW_MESSAGE, _ARROW_END = b"ARROW1", b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+Column = tuple[str, ...]
+"""A column of a row: its name, or the names of a structure and of the fields inside; empty where there is none."""
+
+
+@dataclass
+class Skipped:
+    """Lines of one file that gave no document: number and first line (from 1) by reason; `read` counts all lines."""
+
+    read: int = 0
+    reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
+    renamed: set[str] = field(default_factory=set)
+    """roles whose renamed column some line has"""
+
+    def add(self, reason: str, line: int) -> None:
+        """Count one line that gave no document."""
+        count, first = self.reasons.get(reason, (0, line))
+        self.reasons[reason] = (count + 1, first)
+
+    @property
+    def total(self) -> int:
+        """Lines that gave no document."""
+        return sum(count for count, _ in self.reasons.values())
+
+
+def kind(path: str) -> tuple[str, str]:
+    """What a file's name says, in capitals or not: parquet, arrow, jsonl, text or nothing; and its compression."""
+    stem, last = os.path.splitext(path.lower())
+    if last not in COMPRESSIONS:
+        return KINDS.get(last, ""), ""
+    inner = KINDS.get(os.path.splitext(stem)[1], "")
+    return (inner, last) if inner in ("jsonl", "text") else ("", last)
+
+
+def filesystem_of(path: str) -> tuple[Any, str, str]:
+    import fsspec
+
+    if "://" not in path:  # a name of this machine may hold `::`, which chains addresses
+        return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(path)), ""
+    try:
+        filesystem, root = fsspec.core.url_to_fs(path)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"corpus {path}: {first_line(error)}") from error
+    return filesystem, root, path.split("://", 1)[0] + "://"
+
+
+def _open(path: str) -> Any:
+    """The bytes of a file, decompressed by its suffix."""
+    filesystem, root, _ = filesystem_of(path)
+    stream = filesystem.open(root, "rb")
+    if kind(path)[1] and not stream.read(1):
+        raise EOFError("the file is empty, which no compressed file is")
+    stream.seek(0)
+    match kind(path)[1]:
+        case ".gz":
+            return gzip.open(stream)
+        case ".bz2":
+            return bz2.open(stream)
+        case ".xz":
+            return lzma.open(stream)
+        case ".zst":
+            return io.BufferedReader(_WholeFrames(stream, path), 1 << 20)
+    return stream
+
+
+class _WholeFrames(io.RawIOBase):
+    """A zstd stream that raises EOFError where its last frame is cut; zstandard's own reader ends there silently."""
+
+    def __init__(self, stream: Any, path: str):
+        import zstandard
+
+        self._stream, self._path, self._pending = stream, path, b""
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+        self._frame: Any = None
+        self._error = zstandard.ZstdError
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._pending:
+            block = (self._frame.unused_data if self._frame and self._frame.eof else b"") or self._stream.read(1 << 17)
+            if self._frame is None or self._frame.eof:
+                if not block:
+                    return 0
+                self._refuse_dictionary(block)
+                self._frame = self._decompressor.decompressobj()
+            elif not block:
+                raise EOFError("the last zstd frame is not complete")
+            try:
+                self._pending = self._frame.decompress(block)
+            except self._error as error:
+                raise EOFError(f"not a valid zstd stream: {error}") from error
+        count = min(len(buffer), len(self._pending))
+        buffer[:count] = self._pending[:count]
+        self._pending = self._pending[count:]
+        return count
+
+    def _refuse_dictionary(self, frame: bytes) -> None:
+        import zstandard
+
+        try:
+            number = zstandard.get_frame_parameters(frame).dict_id
+        except zstandard.ZstdError:  # too short to tell, or no frame, which decompressing says
+            return
+        if number:
+            raise InputError(
+                f"corpus {self._path}: compressed with a zstd dictionary (number {number}), which is not in the file; "
+                "compress it without one"
+            )
+
+
+def read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+    """The documents of lines of JSON; NaN and Infinity, which Python and pandas write, are numbers too."""
+    import orjson
+
+    columns: dict[frozenset[str], dict[str, Column]] = {}
+    with _open(path) as stream:
+        for number, raw in enumerate(stream, 1):
+            line = raw.removeprefix(_MARK) if number == 1 else raw
+            if not line.strip():
+                continue
+            skipped.read += 1
+            try:
+                row = orjson.loads(line)
+            except ValueError:
+                row = _python_json(line)
+            if not isinstance(row, dict):
+                skipped.add(row if isinstance(row, str) and row in _UNREADABLE else "no JSON object", number)
+                continue
+            names = frozenset(row)
+            if names not in columns:
+                columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
+                skipped.renamed |= {role for role in renames if _has(row, columns[names][role])}
+            document = _document(row, columns[names], path)
+            if isinstance(document, str):
+                skipped.add(document, number)
+            else:
+                yield document
+
+
+_UNREADABLE = ("invalid UTF-8", "invalid JSON")
+
+
+def _python_json(line: bytes) -> Any:
+    """A line that orjson refuses: with NaN, or half of a surrogate pair; or why it is none."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        return _UNREADABLE[0]
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _UNREADABLE[1]
+
+
+def read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+    """The documents of a Parquet file; checksums of its pages are compared where it has them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    filesystem, root, _ = filesystem_of(path)
+    with filesystem.open(root, "rb") as stream:
+        try:
+            file = pq.ParquetFile(stream, page_checksum_verification=True)
+            columns = _table_columns(path, renames, file.schema_arrow.names)
+            needed = sorted({column[0] for column in columns.values() if column})
+            for batch in parquet_batches(file, ".".join(columns["text"] or columns["parts"]), needed, 1024):
+                yield from _rows(batch, columns, renames, path, skipped)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {first_line(error)}") from error
+
+
+def parquet_batches(file: Any, text: str, columns: list[str], most: int) -> Iterator[Any]:
+    """The columns of a Parquet file in batches of `most` rows, of fewer where the texts are long (`BATCH_BYTES`).
+
+    Args:
+        file: pyarrow.parquet.ParquetFile.
+        text: the column of the texts.
+        columns: the columns to read.
+        most: rows of a batch.
+    """
+
+    def rows(number: int) -> int:
+        group = file.metadata.row_group(number)
+        chunks = map(group.column, range(group.num_columns))
+        size = sum(c.total_uncompressed_size for c in chunks if f"{c.path_in_schema}.".startswith(f"{text}."))
+        fit = max(1, BATCH_BYTES * group.num_rows // max(size, 1))
+        # Powers of two, so that groups of like texts are read as one.
+        return most if fit >= most or not group.num_rows else 1 << (fit.bit_length() - 1)
+
+    for size, groups in itertools.groupby(range(file.metadata.num_row_groups), rows):
+        yield from file.iter_batches(size, row_groups=list(groups), columns=columns)
+
+
+def read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+    """The documents of an Arrow stream, as Hugging Face writes it, or file; a stream without its end mark was cut."""
+    import pyarrow as pa
+
+    filesystem, root, _ = filesystem_of(path)
+    with filesystem.open(root, "rb") as stream:
+        try:
+            magic = stream.read(len(_ARROW_FILE))
+            if magic.startswith(_ARROW_MESSAGE):
+                stream.seek(-len(_ARROW_END), os.SEEK_END)
+                if stream.read() != _ARROW_END:
+                    raise InputError(f"corpus {path}: an Arrow stream without its end: it was cut; fetch it again")
+            stream.seek(0)
+            if magic == _ARROW_FILE:
+                file = pa.ipc.open_file(stream)
+                batches: Any = (file.get_batch(i) for i in range(file.num_record_batches))
+            else:
+                file = batches = pa.ipc.open_stream(stream)
+            columns = _table_columns(path, renames, file.schema.names)
+            for batch in batches:
+                yield from _rows(batch, columns, renames, path, skipped)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"corpus {path}: not an Arrow file, or a damaged one: {first_line(error)}") from error
+
+
+def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict[str, Column]:
+    columns = {role: column_of(role, renames, names) for role in COLUMNS}
+    if not columns["text"] and not columns["parts"]:
+        asked = f"no column {renames['text']!r}" if "text" in renames else "no text column"
+        raise InputError(f"corpus {path}: {asked} among {sorted(names)}; expected text, or a rename text=COLUMN")
+    return columns
+
+
+def _rows(
+    batch: Any, columns: dict[str, Column], renames: dict[str, str], path: str, skipped: Skipped
+) -> Iterator[Document]:
+    needed = {column[0] for column in columns.values() if column}
+    batch = batch.select([name for name in batch.schema.names if name in needed])
+    for start in range(0, batch.num_rows, 1024):
+        block = batch.slice(start, 1024)
+        try:
+            rows = block.to_pylist()
+        except UnicodeDecodeError:
+            rows = [_row_or_none(block, i) for i in range(block.num_rows)]
+        for row in rows:
+            skipped.read += 1
+            if row is not None and start == 0:
+                skipped.renamed |= {role for role in renames if _has(row, columns[role])}
+            try:
+                document = _document(row, columns, path) if row is not None else _UNREADABLE[0]
+            except UnicodeDecodeError:
+                document = _UNREADABLE[0]
+            if isinstance(document, str):
+                skipped.add(document, skipped.read)
+            else:
+                yield document
+
+
+def _row_or_none(block: Any, index: int) -> dict[str, Any] | None:
+    try:
+        return block.slice(index, 1).to_pylist()[0]
+    except UnicodeDecodeError:
+        return None
+
+
+def read_text(path: str, skipped: Skipped) -> Iterator[Document]:
+    """A text file as one document."""
+    skipped.read += 1
+    with _open(path) as stream:
+        data = stream.read().removeprefix(_MARK)
+    try:
+        text = data.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        skipped.add("invalid UTF-8", data[: error.start].count(b"\n") + 1)
+        return
+    if not text:
+        skipped.add("no text", 1)
+        return
+    yield Document(content_id(text), text, "", PurePosixPath(path).name)
+
+
+def column_of(role: str, renames: dict[str, str], names: Container[str]) -> Column:
+    """The column of a role: the user's, or the first known name.
+
+    A name is that of a column, dots included; where there is no such column, `a.b` is field b of the structure a.
+    """
+    for name in (renames[role],) if role in renames else COLUMNS[role]:
+        if name in names:
+            return (name,)
+        if name.split(".")[0] in names:
+            return tuple(name.split("."))
+    return ()
+
+
+def _value(row: dict[str, Any], column: Column) -> Any:
+    value: Any = row if column else None
+    for part in column:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _has(row: dict[str, Any], column: Column) -> bool:
+    value: Any = row
+    for part in column:
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return bool(column)
+
+
+def _document(row: dict[str, Any], columns: dict[str, Column], path: str) -> Document | str:
+    """The document of a row, or why it gives none."""
+    text = _value(row, columns["text"])
+    if isinstance(text, bytes):  # a column of strings that does not say so
+        text = text.decode("utf-8")
+    parts = given_parts(_value(row, columns["parts"]))
+    if not isinstance(text, str) or not text.strip():
+        text = ""
+    if not text and not parts:
+        return "no text"
+    source = str(_value(row, columns["source"]) or PurePosixPath(path).name)
+    given = _value(row, columns["id"])  # it may be the number 0
+    language = _value(row, columns["language"])
+    code = language_of(language) if isinstance(language, str) else ""  # a list or a structure names none
+    try:
+        document = of_parts("", parts, source, text)
+        key = content_id(document.text) if given is None or given == "" else str(given)
+        (document.text + key + code + source).encode()
+    except UnicodeEncodeError:
+        return "half of a surrogate pair, which is no character"
+    return document._replace(id=key, language=document.language if parts else code)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

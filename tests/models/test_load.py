@@ -1,0 +1,129 @@
+"""Models from folders: every kind that reads text is loaded, and whatever cannot be used is told in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.models import load as room
+from semantic_pivots.models.lens import load_lens
+from semantic_pivots.models.load import load
+from semantic_pivots.models.score import answer_logprobs
+from tests.models import tiny
+
+TEXT = {
+    "vocab_size": 640, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 256, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
+}  # fmt: skip
+EYES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "image_size": 28, "patch_size": 14}
+LINEAR = {"linear_num_value_heads": 2, "linear_num_key_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8}
+
+
+def _mistral3():
+    eyes = {"model_type": "pixtral", "num_attention_heads": 4, "head_dim": 8, **EYES}
+    config = transformers.Mistral3Config(text_config={"model_type": "mistral", **TEXT}, vision_config=eyes)
+    return transformers.Mistral3ForConditionalGeneration(config)
+
+
+def _llama4():
+    wide = {"vision_output_dim": 32, "projector_input_dim": 32, "projector_output_dim": 32}
+    text = {"intermediate_size_mlp": 64, "num_local_experts": 2, "head_dim": 8, **TEXT}
+    config = transformers.Llama4Config(text_config=text, vision_config={"num_attention_heads": 4, **wide, **EYES})
+    return transformers.Llama4ForConditionalGeneration(config)
+
+
+def _qwen35():
+    eyes = {"depth": 1, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4, "out_hidden_size": 32}
+    text = {"layer_types": ["full_attention"] * 2, "head_dim": 8, **LINEAR, **TEXT}
+    config = transformers.Qwen3_5Config(text_config=text, vision_config=eyes)
+    return transformers.Qwen3_5ForConditionalGeneration(config)
+
+
+def _mllama_text():
+    return transformers.MllamaForCausalLM(transformers.MllamaTextConfig(cross_attention_layers=[], **TEXT))
+
+
+@pytest.mark.parametrize("make", [_mistral3, _llama4, _qwen35, _mllama_text])
+def test_models_that_also_read_pictures_are_read_as_causal_ones(make, tmp_path):
+    torch.manual_seed(0)
+    _save(make().eval(), tmp_path)
+    loaded, lens = load_lens(str(tmp_path))
+    assert lens.layers == 2
+    prompt, answer = "the sun and the", " moon"
+    ids = loaded.tokenizer(prompt + answer, return_tensors="pt")["input_ids"]
+    start = len(loaded.tokenizer(prompt)["input_ids"])
+    with torch.inference_mode():
+        plain = torch.log_softmax(loaded.model(input_ids=ids).logits[0].float(), -1)
+    wanted = [float(plain[k - 1, ids[0, k]]) for k in range(start, ids.shape[1])]
+    (found,) = answer_logprobs(loaded.model, loaded.tokenizer, [prompt], [answer])
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def _save(model, folder: Path, tokenizer=None) -> Path:
+    model.save_pretrained(folder)
+    (tokenizer or tiny.tokenizer("byte-level")).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> Path:
+    return _save(tiny.model("llama"), tmp_path_factory.mktemp("model"))
+
+
+def test_a_revision_is_the_content_of_the_weights_to_the_last_byte(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr("semantic_pivots.run._SAMPLED_ABOVE_BYTES", 1000)  # as with weights above 64 MiB
+    folder = Path(shutil.copytree(plain, tmp_path / "model"))
+    before = room.model_signature(str(folder))
+    weights = folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[len(data) * 2 // 3] ^= 1
+    weights.write_bytes(bytes(data))
+    assert room.model_signature(str(folder)) != before
+
+
+def test_a_token_beyond_the_embedding_is_told_unless_no_text_writes_it(tmp_path):
+    raw = tiny.tokenizer("byte-level").backend_tokenizer.to_str()
+    wide = len(tiny.tokenizer("byte-level"))
+
+    def saved(name: str, **added: object) -> str:
+        kept = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=tiny.Tokenizer.from_str(raw), eos_token="</s>", **added
+        )
+        if not added:
+            kept.add_tokens(["antidisestablish"])
+        return str(_save(tiny.model("llama", wide), tmp_path / name, kept))
+
+    with pytest.raises(InputError, match=f"1 tokens of its tokenizer lie beyond the {wide} rows.*antidisestablish"):
+        load(saved("word"))
+    with pytest.raises(InputError, match="beyond the"):
+        load(saved("start", bos_token="[BEGIN]"))
+    loaded = load(saved("padding", pad_token="[PAD]"))
+    (found,) = answer_logprobs(loaded.model, loaded.tokenizer, ["the sun"], [" [PAD]"])
+    assert np.isfinite(found).all()
+
+
+def test_weights_that_are_not_there_or_damaged_are_told(plain, tmp_path):
+    folder = Path(shutil.copytree(plain, tmp_path / "model"))
+    weights = folder / "model.safetensors"
+    weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with pytest.raises(InputError, match=r"model\.safetensors is a Git LFS pointer, not weights; run `git lfs pull`"):
+        load(str(folder))
+    weights.write_bytes((plain / "model.safetensors").read_bytes()[:2000])
+    with pytest.raises(InputError, match="a weights file is damaged"):
+        load(str(folder))
+
+
+def test_a_quantised_checkpoint_without_its_library_is_told(plain, tmp_path):
+    folder = Path(shutil.copytree(plain, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="needs a package that is not installed"):
+        load(str(folder))
