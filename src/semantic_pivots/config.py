@@ -325,6 +325,8 @@ class SelectConfig:
     """file or folder of documents like those that dsir should find"""
     dsir_languages: tuple[str, ...] = ()
     """languages whose documents in this corpus are like those that dsir should find, where there is no dsir_target"""
+    dsir_units: str = "words"
+    """n-grams of dsir: words (as its authors have them) or tokens (the model's: for scripts without spaces)"""
     engine: str = _volatile("pool")
     """pool, ray or datatrove: the same kernel, the same bytes"""
     workers: int = _volatile(0)

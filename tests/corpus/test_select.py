@@ -13,9 +13,7 @@ import pytest
 
 from semantic_pivots import words
 from semantic_pivots.config import SelectConfig
-from semantic_pivots.corpus import scores as scoring
 from semantic_pivots.corpus.pool import by_stratum, tolerance
-from semantic_pivots.corpus.scores import BUCKETS, _target_ngrams, ngram_counts, ngram_weights
 from semantic_pivots.corpus.select import select, select_stage
 from semantic_pivots.corpus.selectors import _surely
 from semantic_pivots.corpus.token_shards import write_token_shard
@@ -115,18 +113,6 @@ def test_scores_equal_brute_force(made):
     assert 0 < sum(scores["holds_pair"].to_pylist()) < scores.num_rows
 
 
-def test_dsir_by_hand(made):
-    _, scores, _ = made
-    target = np.array([3, 3, 5, 3], np.int32)
-    counts = ngram_counts(target, np.array([0, 3, 4]), BUCKETS)
-    assert counts.sum() == 4 + 2  # four tokens, and no pair across documents
-    ratio = np.arange(BUCKETS, dtype=float)
-    held = ngram_counts(target, np.array([0, 4]), BUCKETS)
-    assert ngram_weights(target, np.array([0, 4]), ratio)[0] == pytest.approx((held * ratio).sum() / 7)
-    weights, shares = np.array(scores["dsir"]), np.array(scores["pivot_tokens"]) / np.maximum(scores["n_tokens"], 1)
-    assert np.corrcoef(weights, shares)[0, 1] > 0.5  # the target is written in the pivots' words
-
-
 def config_of(**changes) -> SelectConfig:
     return dataclasses.replace(SelectConfig(budget_tokens=600, min_tokens=5, seed=3), **changes)
 
@@ -134,28 +120,6 @@ def config_of(**changes) -> SelectConfig:
 def chosen(scores: pa.Table, config: SelectConfig, folder: Path, name: str) -> list[dict]:
     rows = select(config, scores, Work(folder, folder)).to_pylist()
     return [row for row in rows if row["selection"] == name]
-
-
-def test_the_target_of_dsir_is_read_up_to_its_limit(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    inputs, _, _ = made
-    monkeypatch.setattr(scoring, "_TARGET_DOCUMENTS", 2)
-    for number in range(3):
-        (tmp_path / f"{number}.txt").write_text("garden light")
-    assert _target_ngrams(str(tmp_path), inputs).sum() == 2 * 3  # two words and their pair
-
-
-def test_dsir_towards_languages_of_the_corpus_prefers_their_documents(made, tmp_path: Path):
-    from semantic_pivots.corpus.scores import document_scores
-
-    inputs, _, _ = made
-    scores = document_scores(inputs, work(tmp_path / "dsir"), 1, dsir_languages=("fr",))
-    everything = document_scores(inputs, work(tmp_path / "all"), 1, dsir_languages=("en", "fr", "ja"))
-    weight, french = np.array(scores["dsir"].to_pylist()), np.array(scores["language"].to_pylist()) == "fr"
-    long = np.array(scores["n_tokens"].to_pylist()) >= 10
-    assert weight[french & long].mean() > weight[~french & long].mean()
-    assert everything["dsir"].to_pylist() == [0.0] * everything.num_rows
-    with pytest.raises(InputError, match="no document of them"):
-        document_scores(inputs, work(tmp_path / "none"), 1, dsir_languages=("ko",))
 
 
 @pytest.mark.parametrize("name", ["pivot-rich", "random", "bilingual", "code-switched", "parallel", "dsir"])
@@ -365,6 +329,7 @@ def test_wilson_prefers_the_surer():
     [
         ({"selections": ("pivot-rch",)}, "did you mean 'pivot-rich'"),
         ({"selections": ("dsir",)}, "needs dsir_target"),
+        ({"dsir_units": "letters"}, "expected words or tokens"),
         ({"selections": ("random", "random")}, "stands twice"),
         ({"selections": ("column:qualty",)}, "no column 'qualty'"),
         ({"budget_tokens": 10**9}, "hold only"),

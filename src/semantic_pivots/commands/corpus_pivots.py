@@ -306,6 +306,9 @@ def select(
     min_tokens: Annotated[int, typer.Option(help="shorter documents come last where a score decides")] = 20,
     columns: Annotated[str, typer.Option(help="Parquet file with doc_id and further scores of yours")] = "",
     dsir_target: Annotated[str, typer.Option(help="documents like those that dsir should find")] = "",
+    dsir_units: Annotated[
+        str, typer.Option(help="n-grams of dsir: words, or tokens for scripts without spaces")
+    ] = "words",
     seed: Seed = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
@@ -327,7 +330,7 @@ def select(
         seed=seed, budget_tokens=budget_tokens, selections=tuple(selection or ("pivot-rich", "random")),
         min_tokens=min_tokens, exclude_pairs=exclude_pairs, stratify_pairs=stratify_pairs, quotas=tuple(quota or ()),
         thresholds=tuple(threshold or ()), sampling=sampling, temperature=temperature, columns=columns,
-        dsir_target=dsir_target, engine=engine, workers=workers,
+        dsir_target=dsir_target, dsir_units=dsir_units, engine=engine, workers=workers,
     )  # fmt: skip
     room.check(config)
     if (exclude_pairs or stratify_pairs) and pairs is None:
@@ -338,12 +341,13 @@ def select(
     if pairs is not None:
         steps.benchmark(pairs)
     steps.documents(corpus, tokens, model, engine, workers)
-    target = identity(dsir_target) if dsir_target else ""
+    target = [identity(dsir_target), dsir_units] if dsir_target else ""
 
     def scores(inputs: runs.Inputs, work: runs.Work) -> dict:
         _check_pivots(pivot_set, inputs.folder("tokens") / "tokenizer.json")
         before = {name: inputs.folder(name) for name in inputs.stages()}
-        found = document_scores(runs.Inputs({**before, "graph": pivot_set.parent}), work, workers, dsir_target, engine)
+        held = runs.Inputs({**before, "graph": pivot_set.parent})
+        found = document_scores(held, work, workers, dsir_target, engine, dsir_units=dsir_units)
         return {"doc_scores": found}
 
     steps.publish("scores", {"pivot_set": runs.fingerprint(pivot_set), "dsir_target": target}, scores)

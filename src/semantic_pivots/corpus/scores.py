@@ -7,7 +7,7 @@ The columns are counts, of which every selector makes its own score:
   Latin one of three letters or fewer), of how many languages, and of the language with most of them;
 - concepts met, and concepts met in words of two or more languages;
 - whether the document holds both words of a benchmark pair (the leakage guard);
-- the DSIR weight where a target is given: the mean log ratio of hashed token n-grams, target over corpus.
+- the DSIR weight where a target is given (`corpus.dsir`).
 """
 
 from __future__ import annotations
@@ -20,19 +20,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus import dsir
 from semantic_pivots.corpus.count import Pair, Word, benchmark_words
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
-from semantic_pivots.corpus.vocabulary import read_tokenizer, text_ids
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work
 
-BUCKETS = 10_000
-"""Buckets of the hashed n-grams (Xie et al. 2023, DSIR)."""
-_TARGET_DOCUMENTS = 50_000
 _SHORT = 3
 
 
@@ -47,46 +43,6 @@ def pivot_counts(tokens, offsets, is_pivot):  # pragma: no cover - compiled
                 n += is_pivot[tokens[i]]
         counts[document] = n
     return counts
-
-
-@numba.njit(cache=True, nogil=True)
-def _bucket(value, buckets):  # pragma: no cover - compiled; the finaliser of splitmix64
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.int64((value ^ (value >> np.uint64(31))) % np.uint64(buckets))
-
-
-@numba.njit(cache=True, nogil=True)
-def ngram_counts(tokens, offsets, buckets):  # pragma: no cover - compiled
-    """(buckets,) int64: hashed tokens and pairs of neighbouring tokens of all documents."""
-    counts = np.zeros(buckets, dtype=np.int64)
-    for document in range(len(offsets) - 1):
-        for i in range(offsets[document], offsets[document + 1]):
-            one = np.uint64(tokens[i]) + np.uint64(1)
-            counts[_bucket(one, buckets)] += 1
-            if i + 1 < offsets[document + 1]:
-                counts[_bucket((one << np.uint64(32)) | np.uint64(tokens[i + 1]), buckets)] += 1
-    return counts
-
-
-@numba.njit(cache=True, nogil=True)
-def ngram_weights(tokens, offsets, log_ratio):  # pragma: no cover - compiled
-    """(documents,) float64: mean of (buckets,) log ratios over the hashed n-grams of each document; 0 of none."""
-    weights = np.zeros(len(offsets) - 1)
-    for document in range(len(weights)):
-        n = 0
-        for i in range(offsets[document], offsets[document + 1]):
-            one = np.uint64(tokens[i]) + np.uint64(1)
-            weights[document] += log_ratio[_bucket(one, len(log_ratio))]
-            n += 1
-            if i + 1 < offsets[document + 1]:
-                weights[document] += log_ratio[
-                    _bucket((one << np.uint64(32)) | np.uint64(tokens[i + 1]), len(log_ratio))
-                ]
-                n += 1
-        if n:
-            weights[document] /= n
-    return weights
 
 
 class Vocabulary(NamedTuple):
@@ -198,16 +154,6 @@ def _lookup(vocabulary: Vocabulary) -> _Lookup:
     return _memory[0][1]
 
 
-def count_ngrams(tokens: str, texts: str, languages: tuple[str, ...]) -> pa.Table:
-    """Hashed n-grams of one token shard: of all documents, and of those in the languages."""
-    flat, offsets = flat_tokens(read_token_shard(tokens))
-    of = np.isin(np.asarray(pq.read_table(texts, columns=["language"])["language"].to_pylist(), dtype=str), languages)
-    inside = flat[np.repeat(of, np.diff(offsets))]
-    begins = np.concatenate([[0], np.cumsum(np.diff(offsets)[of])]).astype(np.int64)
-    both = {"count": ngram_counts(flat, offsets, BUCKETS), "wanted": ngram_counts(inside, begins, BUCKETS)}
-    return pa.table(both)
-
-
 def score_shard(
     shard: str,
     texts: str,
@@ -215,13 +161,16 @@ def score_shard(
     is_pivot: np.ndarray,
     vocabulary: Vocabulary,
     log_ratio: np.ndarray | None,
+    dsir_units: str,
 ) -> pa.Table:
     """The scores of one shard's documents (columns of `doc_scores`)."""
     table = pq.read_table(texts, columns=["id", "language", "text"])
     flat, offsets = flat_tokens(read_token_shard(tokens))
     if len(offsets) - 1 != table.num_rows:
         raise InputError(f"{tokens}: {len(offsets) - 1} documents, {texts} has {table.num_rows}: tokenise again")
-    weights = None if log_ratio is None else ngram_weights(flat, offsets, log_ratio)
+    weights = None
+    if log_ratio is not None:
+        weights = dsir.importance(dsir.ngrams(table["text"], flat, offsets, dsir_units), log_ratio)
     columns = {
         "shard": [shard] * table.num_rows,
         "row": np.arange(table.num_rows, dtype=np.int64),
@@ -251,6 +200,7 @@ def document_scores(
     dsir_target: str = "",
     engine: str = "pool",
     dsir_languages: tuple[str, ...] = (),
+    dsir_units: str = "words",
 ) -> pa.Table:
     """Score every document of the corpus (table `doc_scores`), a shard at a time.
 
@@ -261,6 +211,7 @@ def document_scores(
         dsir_target: file or folder of documents that DSIR takes as its target.
         engine: pool, ray or datatrove.
         dsir_languages: languages whose documents it takes where there is no file; neither: no DSIR weights.
+        dsir_units: words or tokens, of which its n-grams are made.
 
     Raises:
         InputError: the target holds no text, or documents and tokens do not belong together.
@@ -271,31 +222,16 @@ def document_scores(
     token_paths = {row["shard"]: str(inputs.folder("tokens") / row["path"]) for row in token_rows}
     is_pivot = np.zeros(int(pivots.max(initial=-1)) + 1, np.uint8)
     is_pivot[pivots] = 1
-    log_ratio = None
+    ratio = None
     if dsir_target or dsir_languages:
-        asked = [(shard, count_ngrams, (path, paths[shard], dsir_languages)) for shard, path in token_paths.items()]
-        counts = list(run_shards(asked, work, workers, "ngrams", engine))
+        each = [(shard, dsir.count_ngrams, (path, paths[shard], dsir_languages)) for shard, path in token_paths.items()]
+        counts = list(run_shards(each, work, workers, "ngrams", engine, shared=(dsir_units,)))
         held, wanted = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "wanted"))
-        wanted = _target_ngrams(dsir_target, inputs) if dsir_target else wanted
+        wanted = dsir.target_ngrams(dsir_target, inputs, dsir_units) if dsir_target else wanted
         if not wanted.any():
             raise InputError(f"[select] dsir_languages = {list(dsir_languages)}: the corpus has no document of them")
-        log_ratio = _log_ratio(wanted, held)
+        ratio = dsir.log_ratio(wanted, held)
     tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
     return pa.concat_tables(
-        run_shards(tasks, work, workers, "scores", engine, shared=(is_pivot, vocabulary(inputs), log_ratio))
+        run_shards(tasks, work, workers, "scores", engine, shared=(is_pivot, vocabulary(inputs), ratio, dsir_units))
     )
-
-
-def _target_ngrams(target: str, inputs: Inputs) -> np.ndarray:
-    """(buckets,) int64 hashed n-grams of the first 50,000 documents of a file or folder."""
-    tokenizer = read_tokenizer(inputs.folder("tokens") / "tokenizer.json")
-    texts = [document.text for document in readers.documents(target, {}, most=_TARGET_DOCUMENTS)]
-    ids = text_ids(tokenizer, texts)
-    offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
-    return ngram_counts(np.array([token for one in ids for token in one], np.int32), offsets, BUCKETS)
-
-
-def _log_ratio(target: np.ndarray, corpus: np.ndarray) -> np.ndarray:
-    """(buckets,) float64 log of the target's share of each bucket over the corpus's, one added to every count."""
-    wanted, held = target + 1.0, corpus + 1.0
-    return np.log(wanted / wanted.sum()) - np.log(held / held.sum())

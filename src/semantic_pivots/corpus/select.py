@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
 from semantic_pivots.corpus.draws import hash_of, shuffled
+from semantic_pivots.corpus.dsir import UNITS as DSIR_UNITS
 from semantic_pivots.corpus.pool import Pool, dose, quotas_of, tolerance
 from semantic_pivots.corpus.scores import document_scores
 from semantic_pivots.corpus.selectors import SELECTORS, UNSCORED, Columns, column_of, score_of
@@ -41,7 +42,8 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
         InputError: an unknown selector, column or threshold, or a budget that the corpus does not hold.
     """
     check(config)
-    scores = document_scores(inputs, work, config.workers, config.dsir_target, config.engine, config.dsir_languages)
+    towards = config.dsir_target, config.engine, config.dsir_languages, config.dsir_units
+    scores = document_scores(inputs, work, config.workers, *towards)
     return {"doc_scores": scores, "selection": select(config, scores, work)}
 
 
@@ -61,6 +63,8 @@ def check(config: SelectConfig) -> None:
             )
     if len(set(config.selections)) < len(config.selections):
         raise InputError(f"[select] selections = {list(config.selections)}: one of them stands twice")
+    if config.dsir_units not in DSIR_UNITS:
+        raise InputError(f"[select] dsir_units = {config.dsir_units!r}: expected {' or '.join(DSIR_UNITS)}")
     if config.sampling not in ("top", "gumbel"):
         raise InputError(f"[select] sampling = {config.sampling!r}: expected top or gumbel")
     if config.budget_tokens < 1 or config.min_tokens < 0 or config.held_out_documents < 0:

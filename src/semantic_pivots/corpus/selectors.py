@@ -47,7 +47,7 @@ def parallel(columns: Columns) -> np.ndarray:
 
 
 def dsir(columns: Columns) -> np.ndarray:
-    """Mean log importance of the hashed n-grams (Xie et al. 2023; there the sum, which longer documents win)."""
+    """Log importance of the hashed n-grams, summed over the document (`corpus.dsir`): longer documents weigh more."""
     return columns["dsir"]
 
 

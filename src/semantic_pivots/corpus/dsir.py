@@ -1,0 +1,126 @@
+"""Importance weights of documents: how much more a target is like them than the corpus is (DSIR, Xie et al. 2023).
+
+The features, the estimator and the weight are those of the authors' package `data-selection` 1.0.3 (HashedNgramDSIR):
+words and pairs of words in 10,000 buckets, the logarithm of the target's share of a bucket over the corpus's, summed
+over the document, so that long documents weigh more. A run of letters is one word there, so a Chinese sentence is one:
+`units = "tokens"` takes the model's tokens in place of words, with the rest unchanged. Two things differ, which change
+no weight of a corpus below a thousand million n-grams: all of the corpus is counted, and of a target the first 50,000
+documents.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import re
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.corpus.vocabulary import read_tokenizer
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import Inputs
+
+UNITS = ("words", "tokens")
+BUCKETS = 10_000
+_TARGET_DOCUMENTS = 50_000
+_NEVER = 1e-8
+"""Share that stands for none, in the logarithm."""
+_WORDS = re.compile(r"\w+|[^\w\s]+")
+
+Ngrams = tuple[np.ndarray, np.ndarray]
+"""Buckets of the n-grams of documents, (n-grams,) int32, and where each document begins, (documents + 1,) int64."""
+
+
+@functools.lru_cache(maxsize=1 << 20)
+def _bucket(ngram: str) -> int:
+    return int.from_bytes(hashlib.sha256(ngram.encode()).digest(), "big") % BUCKETS
+
+
+def word_ngrams(texts: Sequence[str]) -> Ngrams:
+    """Words and pairs of neighbouring words of lower-cased texts: runs of letters and digits, and runs of signs."""
+    found, lengths = [], []
+    for text in texts:
+        words = _WORDS.findall(text.lower())
+        own = [_bucket(word) for word in words]
+        own += [_bucket(f"{one} {other}") for one, other in itertools.pairwise(words)]
+        found.append(np.array(own, np.int32))
+        lengths.append(len(own))
+    return np.concatenate([np.zeros(0, np.int32), *found]), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _hashed(value, buckets):  # pragma: no cover - compiled; the finaliser of splitmix64
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.int32((value ^ (value >> np.uint64(31))) % np.uint64(buckets))
+
+
+@numba.njit(cache=True, nogil=True)
+def token_ngrams(tokens, offsets):  # pragma: no cover - compiled
+    """Tokens and pairs of neighbouring tokens of documents, as `Ngrams`."""
+    found, begins, n = np.empty(2 * len(tokens), np.int32), np.zeros(len(offsets), np.int64), 0
+    for document in range(len(offsets) - 1):
+        for i in range(offsets[document], offsets[document + 1]):
+            one = np.uint64(tokens[i]) + np.uint64(1)
+            found[n] = _hashed(one, BUCKETS)
+            n += 1
+            if i + 1 < offsets[document + 1]:
+                found[n] = _hashed((one << np.uint64(32)) | np.uint64(tokens[i + 1]), BUCKETS)
+                n += 1
+        begins[document + 1] = n
+    return found[:n].copy(), begins
+
+
+def ngrams(texts: pa.ChunkedArray, flat: np.ndarray, offsets: np.ndarray, units: str) -> Ngrams:
+    """The n-grams of a shard's documents, of their texts or of their tokens."""
+    return word_ngrams(texts.to_pylist()) if units == "words" else token_ngrams(flat, offsets)
+
+
+def count_ngrams(tokens: str, texts: str, languages: tuple[str, ...], units: str) -> pa.Table:
+    """Hashed n-grams of one token shard: of all documents, and of those in the languages."""
+    table = pq.read_table(texts, columns=["language", "text"])
+    of = np.isin(np.asarray(table["language"].to_pylist(), dtype=str), languages)
+    found, begins = ngrams(table["text"], *flat_tokens(read_token_shard(tokens)), units)
+    inside = found[np.repeat(of, np.diff(begins))]
+    return pa.table(
+        {name: np.bincount(part, minlength=BUCKETS) for name, part in (("count", found), ("wanted", inside))}
+    )
+
+
+def target_ngrams(target: str, inputs: Inputs, units: str) -> np.ndarray:
+    """(buckets,) int64 hashed n-grams of the first 50,000 documents of a file or folder.
+
+    Raises:
+        InputError: it holds no text.
+    """
+    files = readers.list_files(target)
+    found = (document.text for path, _ in files for document in readers.read(path, {}, readers.Skipped()))
+    texts = list(itertools.islice(found, _TARGET_DOCUMENTS))
+    if not texts:
+        raise InputError(f"[select] dsir_target = {target!r}: no document with text in it")
+    if units == "words":
+        return np.bincount(word_ngrams(texts)[0], minlength=BUCKETS)
+    tokenizer = read_tokenizer(inputs.folder("tokens") / "tokenizer.json")
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
+    flat = np.array([token for one in ids for token in one], np.int32)
+    return np.bincount(token_ngrams(flat, offsets)[0], minlength=BUCKETS)
+
+
+def log_ratio(target: np.ndarray, corpus: np.ndarray) -> np.ndarray:
+    """(buckets,) float64 log of the target's share of each bucket over the corpus's."""
+    return np.log(target / max(target.sum(), 1) + _NEVER) - np.log(corpus / max(corpus.sum(), 1) + _NEVER)
+
+
+def importance(found: Ngrams, ratio: np.ndarray) -> np.ndarray:
+    """(documents,) float64: the sum of (buckets,) log ratios over the n-grams of each document."""
+    buckets, begins = found
+    rows = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
+    return np.bincount(rows, ratio[buckets], minlength=len(begins) - 1)
