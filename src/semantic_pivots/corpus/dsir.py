@@ -13,13 +13,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import re
 from collections.abc import Sequence
 
 import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import regex
 
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
@@ -32,7 +32,7 @@ BUCKETS = 10_000
 _TARGET_DOCUMENTS = 50_000
 _NEVER = 1e-8
 """Share that stands for none, in the logarithm."""
-_WORDS = re.compile(r"\w+|[^\w\s]+")
+_WORDS = regex.compile(r"\w+|[^\w\s]+")  # combining marks are letters to it, as to nltk 3.10
 
 Ngrams = tuple[np.ndarray, np.ndarray]
 """Buckets of the n-grams of documents, (n-grams,) int32, and where each document begins, (documents + 1,) int64."""
