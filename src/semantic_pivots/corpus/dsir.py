@@ -23,8 +23,7 @@ import regex
 
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
-from semantic_pivots.corpus.vocabulary import read_tokenizer
-from semantic_pivots.errors import InputError
+from semantic_pivots.corpus.vocabulary import read_tokenizer, text_ids
 from semantic_pivots.run import Inputs
 
 UNITS = ("words", "tokens")
@@ -100,15 +99,10 @@ def target_ngrams(target: str, inputs: Inputs, units: str) -> np.ndarray:
     Raises:
         InputError: it holds no text.
     """
-    files = readers.list_files(target)
-    found = (document.text for path, _ in files for document in readers.read(path, {}, readers.Skipped()))
-    texts = list(itertools.islice(found, _TARGET_DOCUMENTS))
-    if not texts:
-        raise InputError(f"[select] dsir_target = {target!r}: no document with text in it")
+    texts = [document.text for document in readers.documents(target, {}, most=_TARGET_DOCUMENTS)]
     if units == "words":
         return np.bincount(word_ngrams(texts)[0], minlength=BUCKETS)
-    tokenizer = read_tokenizer(inputs.folder("tokens") / "tokenizer.json")
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    ids = text_ids(read_tokenizer(inputs.folder("tokens") / "tokenizer.json"), texts)
     offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
     flat = np.array([token for one in ids for token in one], np.int32)
     return np.bincount(token_ngrams(flat, offsets)[0], minlength=BUCKETS)
