@@ -79,6 +79,9 @@ class BenchmarkConfig:
     """wrong source-language words per item"""
     items_per_direction: int = 0
     """random items kept of each direction, the same concepts in all directions; 0: all"""
+    min_documents: int = 0
+    """documents of the study's corpus in which each word of a concept occurs at least; rarer concepts are not asked,
+    their words still serve as distractors; 0: all concepts"""
     writer: str = "neighbours"
     """who writes the distractors: neighbours (of the lexicon's embedding), or llm (a model, which also judges them)"""
     base_url: str = ""

@@ -39,6 +39,7 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language", version=4),
+        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 5),
         Stage("benchmark", _ROOM + "tasks.benchmark:benchmark_stage", ("lexicon",), "items of the task", version=2),
         Stage(
             "score",
@@ -47,7 +48,6 @@ STAGES: dict[str, Stage] = {
             "how well the model translates",
             version=5,
         ),
-        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 5),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 2),
         Stage(
             "count",
@@ -128,8 +128,12 @@ class Study:
     def stages(self) -> dict[str, Stage]:
         """The study's stages in the pipeline's order, each with those of its inputs that the study has."""
         chosen = self.config.study.stages or DEFAULT
+        by_corpus = {"benchmark"} if self.config.benchmark.min_documents and "corpus" in chosen else set()
         return {
-            name: dataclasses.replace(stage, after=tuple(before for before in stage.after if before in chosen))
+            name: dataclasses.replace(
+                stage,
+                after=(*filter(chosen.__contains__, stage.after), *(("corpus",) if name in by_corpus else ())),
+            )
             for name, stage in STAGES.items()
             if name in chosen
         }

@@ -153,16 +153,27 @@ def by_a_model(
     return write_all(items, pos, forbidden, ask, config.seed)
 
 
-def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+def benchmark_stage(
+    config: BenchmarkConfig,
+    inputs: Inputs,
+    work: Work,
+    choose_concepts: Callable[[Concepts], list[str]] = list,
+) -> dict[str, pa.Table]:
     """Items of all ordered pairs of the languages.
+
+    Args:
+        config: what is asked.
+        inputs: the lexicon's tables.
+        work: receives notes and warnings.
+        choose_concepts: the concepts that may be asked, in their order; the others' words still serve as distractors.
 
     Raises:
         InputError: fewer than two languages, or no item is left.
     """
     if len(config.languages) < 2:
         raise InputError("benchmark.languages: expected at least two, a translation needs a source and a target")
-    if config.distractors < 1 or config.items_per_direction < 0:
-        raise InputError("benchmark.distractors must be at least 1 and items_per_direction at least 0")
+    if config.distractors < 1 or min(config.items_per_direction, config.min_documents) < 0:
+        raise InputError("benchmark.distractors must be at least 1, items_per_direction and min_documents at least 0")
     if config.writer not in ("neighbours", "llm"):
         raise InputError(f"[benchmark] writer = {config.writer!r}: expected neighbours or llm")
     known = inputs.table("concepts").to_pylist()
@@ -173,7 +184,7 @@ def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict
         if row["language"] in config.languages:
             words[row["concept_id"]][row["language"]] = row["word"]
     words = {concept: found for concept, found in words.items() if len(found) == len(set(config.languages))}
-    kept = keep_concepts(list(words), config.items_per_direction, config.seed)
+    kept = keep_concepts(choose_concepts(words), config.items_per_direction, config.seed)
     near, zipf = neighbours.read(inputs.path("concepts").with_name(neighbours.FILE))
     items = make_items(words, pos, kept, config, near, zipf)
     for item in items:
