@@ -22,11 +22,11 @@ from semantic_pivots.corpus.graph import CRITERIA, graph_stage
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.build import lexicon_stage
 from semantic_pivots.run import Inputs, Work, publish
+from semantic_pivots.statistics import student
 from semantic_pivots.tables import conform
 from semantic_pivots.training.planted import world_of
 from semantic_pivots.training.planted_corpus import Pipeline, found_pivots
 from semantic_pivots.training.planted_model import untrained
-from semantic_pivots.training.planted_summary import student
 from semantic_pivots.training.worlds import BRIDGED, DIRECT
 
 DEFAULT = GraphConfig.criterion
@@ -51,10 +51,10 @@ def planted(criteria: Sequence[str]) -> None:
             for row in found_pivots(hubs, it.planted.concepts, held):
                 values.setdefault((criterion, row["measure"], row["group"]), []).append(row["value"])
     for (criterion, measure, group), found in values.items():
-        mean, low, high, n = student(found)
+        mean = student(found)
         bar = BARS.get((measure, group)) if criterion == DEFAULT else None
-        name = f"{criterion}, {measure}, {group} [{low:.3f}, {high:.3f}], {n} worlds"
-        emit(name, round(mean, 3), "share", bar, None if bar is None else mean >= bar)
+        name = f"{criterion}, {measure}, {group} [{mean.low:.3f}, {mean.high:.3f}], {mean.n} worlds"
+        emit(name, round(mean.value, 3), "share", bar, None if bar is None else mean.value >= bar)
 
 
 def stability(inputs: Inputs, criteria: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from pyarrow import csv
 
 from benchmarks import emit
 from semantic_pivots import tables
+from semantic_pivots.statistics import of_row
 from semantic_pivots.study import load_study, run_study
 from semantic_pivots.training.planted_summary import summary
 
@@ -39,15 +40,16 @@ def main(profile: str = "", runs: str = "runs") -> None:
             return
         if row["note"]:
             name += f" ({row['note']})"
+        figure = of_row(row)
         holds = {
-            "above": row["low"] > (bar or 0.0),
-            "below": row["high"] < (bar or 0.0),
-            "least": row["value"] >= (bar or 0.0),
-            "covers": row["low"] <= (bar or 0.0) <= row["high"],
-            "departs": not row["low"] <= (bar or 0.0) <= row["high"],
+            "above": figure.low > (bar or 0.0),
+            "below": figure.high < (bar or 0.0),
+            "least": figure.value >= (bar or 0.0),
+            "covers": figure.low <= (bar or 0.0) <= figure.high,
+            "departs": figure.excludes(bar or 0.0),
             "": None,
         }[claim]
-        emit(f"{name} [{row['low']:.3g}, {row['high']:.3g}], {row['n']} seeds", row["value"], unit, bar, holds)
+        emit(f"{name} [{figure.low:.3g}, {figure.high:.3g}], {figure.n} seeds", figure.value, unit, bar, holds)
 
     say("0 P(target) of bridged pairs", "base", "P(target)", "bridged", "probability", 0.3, "least")
     mine = [r for r in every if (r["world"], r["architecture"], r["measure"]) == ("base", first, "P(target)")]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
+from semantic_pivots.statistics import of_row
+
 LABELS = ("semantic-pivot", "co-occurrence", "copy", "wrong", "junk-peak", "undecided", "excluded")
 STATISTICS = (
     "auc",
@@ -25,7 +27,7 @@ def interval(row: dict) -> str:
     """value [low, high], n."""
     if row["value"] is None or row["value"] != row["value"]:
         return "–"
-    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}], {row['n']}"
+    return f"{of_row(row):.2f}, {row['n']}"
 
 
 def read(run: Path, table: str, stage: str = "behaviour") -> pl.DataFrame:
@@ -68,7 +70,7 @@ def peaks(rows: pl.DataFrame) -> None:
             continue
         best = pivots[-1]
         null = part.filter((pl.col("quantity") == "mass_pivot_null") & (pl.col("layer") == best["layer"])).to_dicts()
-        cells = [f"{r['value']:.4f} [{r['low']:.4f}, {r['high']:.4f}], {r['n']}" for r in (best, *null)]
+        cells = [f"{of_row(r):.4f}, {r['n']}" for r in (best, *null)]
         print(f"| {key[0]} | {key[1]} | {key[2]} → {key[3]} | {best['layer']} |", " | ".join(cells), "|")
 
 

@@ -209,7 +209,7 @@ class TraceConfig:
     shots: int = 5
     """translations shown before the question"""
     lenses: tuple[str, ...] = ("logit",)
-    """logit, tuned:FOLDER, or patchscope"""
+    """logit, tuned:FOLDER, jacobian:FOLDER, or patchscope"""
     blocks: str = ""
     """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
     top: int = 10

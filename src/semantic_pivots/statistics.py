@@ -1,27 +1,50 @@
-"""Intervals and tests over stored per-item figures; numpy only.
+"""Intervals and tests over stored per-item figures: the one place where an uncertainty is made; numpy only.
 
-One resampling scheme serves every figure: the rows of a table carry one label per source of variation (the concept,
-the draw of the shots), each source is resampled with replacement on its own, and a row weighs the product of its
-labels' counts (the pigeonhole bootstrap: Owen 2007, Annals of Applied Statistics 1). With one source this is the
-ordinary cluster bootstrap. Chosen against a nested bootstrap because pooled draws are crossed with items; the cost is
-intervals a little wider than nominal when both sources vary.
+Rules that hold for every figure of the package:
+
+- n is the number of independent units (concepts; documents, sentences or seeds where those are sampled), not of items.
+  Units are resampled whole, with all their items (the cluster bootstrap).
+- A bootstrap over n units has a variance too small by (n - 1)/n, and its percentiles know nothing of the error of
+  their own spread. Intervals are the percentiles' distances from the figure, widened by the root of n/(n - 1) and by
+  Student's quantile over the normal one (the expanded percentile interval: Hesterberg 2015, The American Statistician).
+- Below ten units there is no interval: none that is honest is of use.
+- Draws of the shots that all items share are a second source of variation. There are few of them, so they are not
+  resampled: each is left out once (the jackknife, which has the factor k/(k - 1) in it), and both variances are added
+  with Satterthwaite's degrees of freedom. A single draw shows no such variance: the interval is one given the draw.
+- Shares, masses and areas under a curve lie in known bounds, and so do their intervals: Wilson's, at the number of
+  independent observations that would have the measured variance (Korn and Graubard 1998).
+- An interval is that of one figure. Where a verdict is read off several, p-values are adjusted by Holm's method.
+
+`python -m benchmarks.coverage` measures how often intervals hold the truth. Chosen against BCa, whose acceleration is
+as badly known at ten units as the spread is, and against resampling draws and units together, where two draws give
+three different resamples; the cost is that with two draws, and a single direction in which they vary more than the
+concepts do, intervals hold the truth in about 90 % of cases and not in 95.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
+FEWEST = 10
+"""independent units below which a figure has no interval"""
+SHARE, CORRELATION = (0.0, 1.0), (-1.0, 1.0)
+"""Bounds of shares, masses and areas; of correlations and agreements."""
+Bounds = tuple[float, float] | None
 _BLOCK_BYTES = 64_000_000
+_LEVEL = 0.95
+_NORMAL = NormalDist().inv_cdf((1 + _LEVEL) / 2)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, its 95 % interval, and the number of independent units behind it (NaN figures where there is none)."""
+    """A figure, its 95 % interval, and the number of independent units behind it (NaN where there is none)."""
 
     value: float
     low: float
@@ -32,10 +55,94 @@ class Interval:
         if self.n < 0:
             raise ValueError(f"an interval over {self.n} units")
 
+    def __format__(self, spec: str) -> str:
+        """`0.12 [0.10, 0.14]` by the format of a number; `0.12 [no interval]` where there is none."""
+        if not self.known:
+            return f"{self.value:{spec}} [no interval]"
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
+
+    def excludes(self, value: float) -> bool:
+        """Whether a value lies outside the interval; never where there is none."""
+        return self.low > value or self.high < value
+
     @property
     def excludes_zero(self) -> bool:
         """Whether zero lies outside the interval."""
-        return self.low > 0 or self.high < 0
+        return self.excludes(0.0)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its bootstrap values, so that differences and means of figures stay paired.
+
+    Attributes:
+        value: the figure.
+        sampled: (resamples,) its values when the units are resampled; equal positions are equal resamples.
+        units: the independent units behind it.
+        drawn: of each set of shared draws, (k,) the figure without each draw, less the mean of these.
+        bounds: what the figure cannot leave.
+        permuted: the values are those of a permutation, which are as wide as they should be for any number of units.
+    """
+
+    value: float
+    sampled: np.ndarray
+    units: frozenset[Hashable]
+    drawn: tuple[np.ndarray, ...] = ()
+    bounds: Bounds = None
+    permuted: bool = False
+
+    @property
+    def n(self) -> int:
+        """Number of independent units."""
+        return len(self.units)
+
+    def minus(self, other: Estimate) -> Estimate:
+        """The paired difference of two figures over the same resamples and draws."""
+        drawn = self.drawn or other.drawn
+        if self.drawn and other.drawn:
+            drawn = tuple(a - b for a, b in zip(self.drawn, other.drawn, strict=True))
+        return Estimate(self.value - other.value, self.sampled - other.sampled, self.units & other.units, drawn)
+
+    def interval(self) -> Interval:
+        """The figure with its 95 % interval."""
+        sampled = self.sampled[~np.isnan(self.sampled)]
+        if self.n < FEWEST or not len(sampled) or math.isnan(self.value):
+            return Interval(self.value, math.nan, math.nan, self.n)
+        tails = np.quantile(sampled, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) - self.value
+        if self.permuted:
+            return Interval(self.value, self.value + float(tails[0]), self.value + float(tails[1]), self.n)
+        of_units = (float(tails[1] - tails[0]) / (2 * _NORMAL)) ** 2 * self.n / (self.n - 1)
+        of_draws = [float((len(d) - 1) / len(d) * (d**2).sum()) for d in self.drawn if len(d) > 1]
+        variance = of_units + sum(of_draws)
+        freedom = _satterthwaite([of_units, *of_draws], [self.n - 1, *(len(d) - 1 for d in self.drawn if len(d) > 1)])
+        student = student_quantile(freedom)
+        if self.bounds is not None:
+            return _bounded(self.value, variance, self.n, student, self.bounds)
+        if of_units == 0:
+            half = student * math.sqrt(variance)
+            return Interval(self.value, self.value - half, self.value + half, self.n)
+        wider = student / _NORMAL * math.sqrt(self.n / (self.n - 1) * variance / of_units)
+        return Interval(self.value, self.value + wider * float(tails[0]), self.value + wider * float(tails[1]), self.n)
+
+
+def average(parts: Sequence[Estimate]) -> Estimate:
+    """The mean of figures over the same resamples (of directions, of runs), each of equal weight.
+
+    Its units are all of theirs; draws of one figure are independent of those of another.
+    """
+    return Estimate(
+        float(np.mean([part.value for part in parts])),
+        np.mean([part.sampled for part in parts], axis=0),
+        frozenset().union(*(part.units for part in parts)),
+        tuple(drawn / len(parts) for part in parts for drawn in part.drawn),
+        parts[0].bounds,
+        parts[0].permuted,
+    )
 
 
 def seed_of(*identifiers: object) -> int:
@@ -44,59 +151,81 @@ def seed_of(*identifiers: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
+def figure(interval: Interval, signature: str, fewest: int = FEWEST) -> dict[str, Any]:
+    """The columns of a figure in a table: null where there is no number; the signature says why.
+
+    Args:
+        interval: the figure.
+        signature: what it was measured with.
+        fewest: independent units below which there is no interval.
+    """
+    if not math.isnan(interval.value) and not interval.known:
+        why = f"{interval.n} units, {fewest} needed" if interval.n < fewest else "undefined"
+        signature += f"|no interval: {why}"
+    ends = {"value": interval.value, "low": interval.low, "high": interval.high}
+    return {**{k: None if math.isnan(v) else v for k, v in ends.items()}, "n": interval.n, "signature": signature}
+
+
+def of_row(row: Mapping[str, Any]) -> Interval:
+    """The figure of a table's row, NaN where the table holds null."""
+    value, low, high = (math.nan if row[column] is None else row[column] for column in ("value", "low", "high"))
+    return Interval(value, low, high, row["n"])
+
+
 def bootstrap_means(
-    values: np.ndarray, groups: Sequence[np.ndarray], seed: int, resamples: int = 2000, level: float = 0.95
+    values: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    resamples: int = 2000,
+    bounds: Sequence[Bounds] | None = None,
 ) -> list[Interval]:
-    """Means of several figures over the same rows, from the same resamples.
+    """Means of several figures over the same rows, from the same resamples of the groups.
 
     Args:
         values: (rows, figures) float; NaN where a row takes no part in a figure.
-        groups: one (rows,) array of labels per source of variation. The first is the unit that `n` counts.
+        groups: (rows,) the independent unit that each row belongs to.
         seed: seed of the resampling.
         resamples: number of resamples.
-        level: share of the resamples inside the interval.
+        bounds: of each figure; none of any by default.
     """
     values = np.asarray(values, dtype=np.float64)
     present = (~np.isnan(values)).astype(np.float64)
-    filled = np.where(present > 0, values, 0.0)
-    codes = [np.unique(np.asarray(labels), return_inverse=True)[1] for labels in groups]
-    counts = present.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = filled.sum(axis=0) / counts
+    known, codes = np.unique(np.asarray(groups), return_inverse=True)
+    # rows of a unit are resampled together: their sums are all that is needed
+    sums, counts = (np.zeros((len(known), values.shape[1])) for _ in range(2))
+    np.add.at(sums, codes, np.where(present > 0, values, 0.0))
+    np.add.at(counts, codes, present)
     sampled = np.full((resamples, values.shape[1]), np.nan)
-    if len(values):
-        rng = np.random.default_rng(seed)
-        block = max(1, _BLOCK_BYTES // (8 * len(values)))
-        for start in range(0, resamples, block):
-            stop = min(resamples, start + block)
-            weights = _weights(codes, stop - start, rng)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                sampled[start:stop] = (weights @ filled) / (weights @ present)
-    units = [len(np.unique(codes[0][present[:, k] > 0])) if len(values) else 0 for k in range(values.shape[1])]
-    return [_percentiles(float(means[k]), sampled[:, k], units[k], level) for k in range(values.shape[1])]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = sums.sum(axis=0) / counts.sum(axis=0)
+        for start, weights in _resampled(len(known), resamples, seed):
+            sampled[start : start + len(weights)] = (weights @ sums) / (weights @ counts)
+    return [
+        Estimate(
+            float(means[k]),
+            sampled[:, k],
+            frozenset(np.flatnonzero(counts[:, k]).tolist()),
+            bounds=bounds[k] if bounds else None,
+        ).interval()
+        for k in range(values.shape[1])
+    ]
 
 
 def bootstrap_mean(
-    values: np.ndarray,
-    seed: int,
-    resamples: int = 2000,
-    groups: np.ndarray | None = None,
-    draws: np.ndarray | None = None,
+    values: np.ndarray, seed: int, resamples: int = 2000, groups: np.ndarray | None = None, bounds: Bounds = None
 ) -> Interval:
-    """The mean of (rows,) values with its bootstrap interval.
+    """The mean of (rows,) values with its interval; NaN rows are left out.
 
     Args:
-        values: (rows,) float; NaN rows are left out.
+        values: (rows,) float.
         seed: seed of the resampling.
         resamples: number of resamples.
-        groups: (rows,) labels resampled together (concepts that share items); each row its own by default.
-        draws: (rows,) labels of a second, crossed source of variation (draws of the shots).
+        groups: (rows,) the independent unit of each row (a concept); each row its own by default.
+        bounds: what the mean cannot leave.
     """
     values = np.asarray(values, dtype=np.float64)
-    labels = [np.arange(len(values)) if groups is None else np.asarray(groups)]
-    if draws is not None:
-        labels.append(np.asarray(draws))
-    return bootstrap_means(values[:, None], labels, seed, resamples)[0]
+    labels = np.arange(len(values)) if groups is None else np.asarray(groups)
+    return bootstrap_means(values[:, None], labels, seed, resamples, [bounds])[0]
 
 
 def bootstrap(
@@ -105,46 +234,84 @@ def bootstrap(
     seed: int,
     resamples: int = 2000,
     groups: np.ndarray | None = None,
-    level: float = 0.95,
+    bounds: Bounds = None,
 ) -> Interval:
-    """Any statistic of row indices with its percentile interval.
+    """Any statistic of row indices with its interval.
 
     Args:
         statistic: takes (k,) int64 row indices, with repetitions, and returns one number (NaN: undefined, left out).
         n: number of rows.
         seed: seed of the resampling.
         resamples: number of resamples.
-        groups: (n,) labels of rows that are resampled together.
-        level: share of the resamples inside the interval.
+        groups: (n,) the independent unit of each row; each row its own by default.
+        bounds: what the statistic cannot leave.
     """
-    rows = np.arange(n)
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
+    codes = np.unique(np.arange(n) if groups is None else np.asarray(groups), return_inverse=True)[1]
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    value, units = float(statistic(np.arange(n))), len(members)
+    if units < FEWEST:
+        return Interval(value, math.nan, math.nan, units)
     rng = np.random.default_rng(seed)
-    if groups is None:
-        draw = lambda: rng.integers(0, n, n)  # noqa: E731
-        units = n
-    else:
-        codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-        order = np.argsort(codes, kind="stable")
-        members = np.split(order, np.cumsum(np.bincount(codes))[:-1])
-        units = len(members)
-        draw = lambda: np.concatenate([members[g] for g in rng.integers(0, units, units)])  # noqa: E731
-    sampled = np.array([statistic(draw()) for _ in range(resamples)], dtype=np.float64)
-    return _percentiles(float(statistic(rows)), sampled, units, level)
+    drawn = (rng.integers(0, units, units) for _ in range(resamples))
+    sampled = [statistic(np.concatenate([members[unit] for unit in chosen])) for chosen in drawn]
+    return Estimate(value, np.array(sampled, dtype=np.float64), frozenset(range(units)), bounds=bounds).interval()
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """A share with its Wilson score interval (Wilson 1927)."""
+def share(flags: Sequence[bool] | np.ndarray, groups: Sequence[Hashable] | np.ndarray | None = None) -> Interval:
+    """The share of rows for which something holds, with its interval over the units that rows belong to.
+
+    Its variance is that of a ratio of sums over units (linearised), so that no resampling is needed.
+
+    Args:
+        flags: (rows,) whether it holds.
+        groups: (rows,) the independent unit of each row; each row its own by default.
+    """
+    held = np.asarray(flags, dtype=np.float64)
+    if not len(held):
+        return Interval(math.nan, math.nan, math.nan, 0)
+    labels = np.arange(len(held)) if groups is None else np.asarray(groups)
+    codes = np.unique(labels, return_inverse=True)[1]
+    n, value = int(codes.max()) + 1, float(held.mean())
+    if n < FEWEST:
+        return Interval(value, math.nan, math.nan, n)
+    beyond = np.bincount(codes, weights=held - value)
+    variance = n / (n - 1) * float((beyond**2).sum()) / len(held) ** 2
+    return _bounded(value, variance, n, student_quantile(n - 1), SHARE)
+
+
+def wilson(successes: int, n: int) -> Interval:
+    """A share of independent units with its Wilson score interval (Wilson 1927); none below ten units."""
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}")
-    if n == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
-    z = _normal_quantile(0.5 + level / 2)
-    share = successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), n)
+    if n < FEWEST:
+        return Interval(successes / n if n else math.nan, math.nan, math.nan, n)
+    value = successes / n
+    return _bounded(value, value * (1 - value) / n, n, _NORMAL, SHARE)
+
+
+def student(values: Sequence[float]) -> Interval:
+    """The mean of independent runs with Student's interval; NaN values are left out.
+
+    For figures of whole runs (a planted world, a training): each is itself a mean of hundreds of items, so that their
+    distribution is near enough to the normal one for Student's interval to hold with few of them. It needs two.
+    """
+    known = np.array([value for value in values if not math.isnan(value)])
+    if len(known) < 2:
+        return Interval(float(known[0]) if len(known) else math.nan, math.nan, math.nan, len(known))
+    mean = float(known.mean())
+    half = student_quantile(len(known) - 1) * float(known.std(ddof=1)) / math.sqrt(len(known))
+    return Interval(mean, mean - half, mean + half, len(known))
+
+
+def p_of_zero(interval: Interval) -> float:
+    """The two-sided p-value of zero that goes with an interval: below 0.05 where the interval excludes zero."""
+    if not interval.known or interval.value == 0:
+        return 1.0
+    half = interval.value - interval.low if interval.value > 0 else interval.high - interval.value
+    at = _NORMAL * abs(interval.value) / half if half > 0 else math.inf
+    return 2 * (1 - NormalDist().cdf(at))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -172,26 +339,36 @@ def sign_flip_p(differences: np.ndarray, seed: int, groups: np.ndarray | None = 
     return (extreme + 1) / (resamples + 1)
 
 
-def _weights(codes: list[np.ndarray], resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """(resamples, rows) weights: per source, how often its label was drawn, multiplied."""
-    weights: np.ndarray | None = None
-    for labels in codes:
-        size = int(labels.max()) + 1
-        drawn = rng.multinomial(size, np.full(size, 1 / size), size=resamples).astype(np.float64)
-        weights = drawn[:, labels] if weights is None else weights * drawn[:, labels]
-    assert weights is not None
-    return weights
+def _resampled(units: int, resamples: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks of (start, (resamples, units) float64 how often each unit was drawn)."""
+    rng = np.random.default_rng(seed)
+    block = max(1, _BLOCK_BYTES // (8 * max(1, units)))
+    for start in range(0, resamples if units else 0, block):
+        size = min(block, resamples - start)
+        yield start, rng.multinomial(units, np.full(units, 1 / units), size=size).astype(np.float64)
 
 
-def _percentiles(value: float, sampled: np.ndarray, n: int, level: float) -> Interval:
-    sampled = sampled[~np.isnan(sampled)]
-    if not len(sampled) or math.isnan(value):
-        return Interval(value, math.nan, math.nan, n)
-    low, high = np.quantile(sampled, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high), n)
+def _bounded(value: float, variance: float, n: int, quantile: float, bounds: tuple[float, float]) -> Interval:
+    """Wilson's interval of a figure that lies in bounds, at the number of observations that has its variance."""
+    low, high = bounds
+    at = min(max((value - low) / (high - low), 0.0), 1.0)
+    variance /= (high - low) ** 2
+    effective = at * (1 - at) / variance if variance > 0 and 0 < at < 1 else n
+    spread = quantile**2 / effective
+    centre = (at + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (at * (1 - at) + spread / 4)) / (1 + spread)
+    ends = [low + (high - low) * min(max(end, 0.0), 1.0) for end in (centre - half, centre + half)]
+    return Interval(value, ends[0], ends[1], n)
 
 
-def _normal_quantile(p: float) -> float:
-    from statistics import NormalDist
+def _satterthwaite(variances: Sequence[float], freedoms: Sequence[int]) -> float:
+    """Degrees of freedom of a sum of estimated variances (Satterthwaite 1946)."""
+    parts = sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
+    return sum(variances) ** 2 / parts if parts > 0 else float(freedoms[0])
 
-    return NormalDist().inv_cdf(p)
+
+def student_quantile(freedom: float) -> float:
+    """Student's 97.5 % quantile."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + _LEVEL) / 2))

@@ -46,7 +46,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.scores:score_stage",
             ("lexicon", "benchmark"),
             "how well the model translates",
-            version=5,
+            version=6,
         ),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 2),
         Stage(
@@ -75,14 +75,14 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.behaviour:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace"),
             "co-occurrence or pivot, and why (AUC)",
-            version=4,
+            version=5,
         ),
         Stage(
             "intervene",
             _ROOM + "analysis.causes:intervene_stage",
             ("lexicon", "benchmark", "discover", "behaviour"),
             "what becomes of answers without their pivots",
-            version=2,
+            version=3,
         ),
         Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 4),
         Stage(
@@ -104,9 +104,9 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.compare:compare_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
             "does it help",
-            version=2,
+            version=3,
         ),
-        Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth", 3),
+        Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth", 4),
     )
 }
 STAGES["report"] = Stage("report", _ROOM + "report.build:report_stage", tuple(STAGES), "one self-contained HTML file")

@@ -81,8 +81,10 @@ def test_effects_and_their_summary(study):
     own = [changes[causes.PIVOTS, i] - changes[causes.RANDOM, i] for i in items if (causes.PIVOTS, i) in changes]
     row = by["all", "all", causes.PIVOTS, causes.RANDOM]
     assert row["value"] == pytest.approx(np.mean(own))
-    assert row["low"] <= row["value"] <= row["high"]
+    assert row["n"] == len({items[i].concept_id for i in items if (causes.PIVOTS, i) in changes}) < 10
+    assert row["low"] is row["high"] is None
     assert "layers 1-1 of 3" in row["signature"]
+    assert row["signature"].endswith("|no interval: 4 units, 10 needed")
     assert {r["group"] for r in summary} == {"all", "paper: co-occurrence", "paper: semantic-pivot"}
 
 

@@ -5,17 +5,16 @@ import pytest
 
 from semantic_pivots.analysis.variants import (
     Direction,
-    average,
     concept_weights,
     control_estimates,
     estimates,
     item_figures,
 )
-from semantic_pivots.statistics import bootstrap_mean
+from semantic_pivots.statistics import average, bootstrap_mean
 from semantic_pivots.tasks.translation import Item
 
 
-def direction(n: int = 60, draws: int = 3, pooled: bool = False, effect: float = 0.0) -> Direction:
+def direction(n: int = 60, draws: int = 3, pool: int = 0, effect: float = 0.0) -> Direction:
     rng = np.random.default_rng(0)
     items = [
         Item(f"i{k}", f"c{k}", "en", "fr", "s", "t", ("a", "b", "c", "d"), ("even",) if k % 2 == 0 else ())
@@ -24,7 +23,7 @@ def direction(n: int = 60, draws: int = 3, pooled: bool = False, effect: float =
     summed = -np.abs(rng.normal(3, 1, (n, draws, 5)))
     summed[:, :, 0] += effect
     tokens = np.repeat(rng.integers(1, 4, (n, 1, 1)), draws, 1).repeat(5, 2).astype(float)
-    return Direction(items, summed, tokens, np.full(n, 6.0), np.tile(np.arange(draws), (n, 1)), pooled, {})
+    return Direction(items, summed, tokens, np.full(n, 6.0), np.tile(np.arange(draws), (n, 1)), pool, {})
 
 
 def test_the_paper_figure_is_the_published_formula():
@@ -42,7 +41,7 @@ def test_absent_candidates_take_no_part():
     short = np.full((2, 3, 5), np.nan)
     short[:, :, :3] = given.summed[:, :, :3]
     tokens = np.where(np.isnan(short), np.nan, given.tokens)
-    partial = Direction(given.items, short, tokens, given.bytes, given.draws, False, {})
+    partial = Direction(given.items, short, tokens, given.bytes, given.draws, 0, {})
     for variant in ("paper", "sum", "per-byte", "mean-token", "pmi", "choice"):
         assert np.isfinite(item_figures(partial, variant, short.mean(1))).all()
     control = control_estimates(partial, ["all"], {"c0": 0, "c1": 1}, 20)["all", "control:random-sources"]
@@ -61,7 +60,7 @@ def skewed(seed: int, n: int = 150, effect: float = 1.0) -> Direction:
     probability[:, 0] *= effect
     summed = np.log(rng.uniform(0.01, 0.5, (n, 1, 10)))
     ones = np.ones_like(summed)
-    return Direction(items, summed, ones, np.full(n, 6.0), np.zeros((n, 1), int), False, {}, probability)
+    return Direction(items, summed, ones, np.full(n, 6.0), np.zeros((n, 1), int), 0, {}, probability)
 
 
 def test_a_controls_interval_covers_zero_as_often_as_it_says_on_skewed_figures():
@@ -118,12 +117,51 @@ def test_strata_are_means_of_their_items():
     assert found["odd", "sum"].n == 0
 
 
-@pytest.mark.parametrize("pooled", [True, False])
-def test_paired_differences_are_narrower_than_unpaired_ones(pooled):
-    weak, strong = direction(pooled=pooled), direction(pooled=pooled, effect=0.1)
+@pytest.mark.parametrize("pool", [3, 0])
+def test_paired_differences_are_narrower_than_unpaired_ones(pool):
+    weak, strong = direction(pool=pool), direction(pool=pool, effect=0.1)
     concepts, weights = concept_weights([item.concept_id for item in weak.items], 0, 500)
     first, second = (estimates(d, ["paper"], ["all"], concepts, weights)["all", "paper"] for d in (weak, strong))
     paired = second.minus(first).interval()
     assert paired.low > 0
     assert paired.high - paired.low < 0.5 * (first.interval().high - first.interval().low)
-    assert average([first, first]).interval().low == pytest.approx(first.interval().low)
+    if not pool:  # draws of two directions are independent, those of one direction counted twice are not
+        assert average([first, first]).interval().low == pytest.approx(first.interval().low)
+
+
+def test_draws_that_all_items_share_widen_the_interval_and_those_of_one_item_do_not():
+    """The draws of a pool differ by far more than the items do: two of them leave the figure all but unknown."""
+    rng = np.random.default_rng(5)
+    items = [Item(f"i{k}", f"c{k}", "en", "fr", "s", "t", ("a",)) for k in range(40)]
+    summed = rng.normal(0, 0.01, (40, 2, 2)) - 3
+    summed[:, 0, 0] += 1  # the first draw favours the source in every item
+    shared = Direction(items, summed, np.ones((40, 2, 2)), np.full(40, 6.0), np.tile([0, 1], (40, 1)), 2, {})
+    concepts, weights = concept_weights([item.concept_id for item in items], 0, 500)
+    own = estimates(replace(shared, pool=0), ["mean-token"], ["all"], concepts, weights)["all", "mean-token"]
+    both = estimates(shared, ["mean-token"], ["all"], concepts, weights)["all", "mean-token"]
+    assert own.value == both.value == pytest.approx(0.5, abs=0.01)
+    assert own.drawn == ()
+    # two draws, 0 and 1: variance (1 - 0)²/4, one degree of freedom
+    assert sum(both.drawn[0] ** 2) / 2 == pytest.approx(0.25, rel=0.02)
+    interval = both.interval()
+    assert interval.high - interval.low == pytest.approx(2 * 12.706 * 0.5, rel=0.02)
+    assert own.interval().high - own.interval().low < 0.01
+
+
+def test_a_draw_that_replaces_one_for_a_few_items_is_not_left_out():
+    given = direction(40, draws=2, pool=2)
+    replaced = given.draws.copy()
+    replaced[:3, 0] = [2, 3, 4]
+    concepts, weights = concept_weights([item.concept_id for item in given.items], 0, 100)
+    found = estimates(replace(given, draws=replaced), ["paper"], ["all"], concepts, weights)["all", "paper"]
+    assert len(found.drawn[0]) == 2
+    assert np.isfinite(found.drawn[0]).all()
+
+
+def test_n_counts_concepts_whatever_the_number_of_items_and_directions():
+    given = direction(40)
+    twice = replace(given, items=[replace(item, concept_id=f"c{k // 2}") for k, item in enumerate(given.items)])
+    concepts, weights = concept_weights([item.concept_id for item in twice.items], 0, 100)
+    found = estimates(twice, ["paper"], ["all", "even"], concepts, weights)
+    assert (found["all", "paper"].n, found["even", "paper"].n) == (20, 20)
+    assert average([found["all", "paper"]] * 12).n == 20

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semantic_pivots.analysis.variants import Estimate
-from semantic_pivots.analysis.verdict import conclusion, detectable, needed, over_seeds
-from semantic_pivots.statistics import Interval
+from semantic_pivots.analysis.verdict import adjusted, conclusion, detectable, needed, over_seeds
+from semantic_pivots.statistics import Estimate, Interval
 
 
 def simulated(gain: float, runs: int, items: int, rng: np.random.Generator) -> list[Estimate]:
@@ -17,7 +16,7 @@ def simulated(gain: float, runs: int, items: int, rng: np.random.Generator) -> l
     parts = []
     for _ in range(runs):
         figures = of_items + rng.normal(0, 0.03) + rng.normal(0, 0.1, items)
-        parts.append(Estimate(float(figures.mean()), weights @ figures / items, items))
+        parts.append(Estimate(float(figures.mean()), weights @ figures / items, frozenset(range(items))))
     return parts
 
 
@@ -55,11 +54,24 @@ def test_a_detectable_gain_is_detected_four_times_of_five():
         ((0.02, 0.06), (-0.01, 0.05), "cannot be told at this size"),
         ((0.02, 0.06), (-0.01, 0.005), "x does not help: its gain over language-matched is below 0.01"),
         ((-0.06, -0.02), (-0.5, 0.5), "x does not help: its gain over random is below 0.01"),
-        ((float("nan"), float("nan")), (0.1, 0.2), "no figure"),
+        ((float("nan"), float("nan")), (0.1, 0.2), "no interval, 50 concepts are too few"),
     ],
 )
 def test_the_sentence(random, matched, said):
     gains = {
         name: Interval(sum(ends) / 2, *ends, 50) for name, ends in (("random", random), ("language-matched", matched))
     }
-    assert said in conclusion("x", gains, 0.01)
+    assert said in conclusion("x", gains, 0.01, adjusted({"x": gains})["x"])
+
+
+def test_of_several_arms_one_must_hold_among_them_all():
+    """By hand: an interval of 0.01 to 0.21 has p = 0.031; among four arms without any effect Holm makes it 0.12."""
+    one = {"random": Interval(0.11, 0.01, 0.21, 50), "language-matched": Interval(0.31, 0.21, 0.41, 50)}
+    none = {"random": Interval(0.01, -0.09, 0.11, 50), "language-matched": Interval(-0.3, -0.4, -0.2, 50)}
+    alone = adjusted({"x": one})["x"]
+    assert alone == pytest.approx(0.0311, abs=1e-3)
+    assert "x helps" in conclusion("x", one, 0.01, alone)
+    among = adjusted({"x": one, "a": none, "b": none, "c": none})
+    assert among["x"] == pytest.approx(4 * 0.0311, abs=4e-3)
+    assert among["a"] == 1.0
+    assert "not among as many arms" in conclusion("x", one, 0.01, among["x"], 4)

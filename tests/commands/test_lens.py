@@ -1,4 +1,4 @@
-"""`pivots lens train`: a lens of a model that a trace can read, and wrong input in one line."""
+"""`pivots lens fit` and its former name `train`: lenses that a trace can read, and wrong input in one line."""
 
 import json
 
@@ -16,18 +16,19 @@ from tests import miniature
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("lens")
     miniature.write(made)
-    rows = [{"id": str(k), "text": " ".join(miniature.FILLER[k % 7 :])} for k in range(40)]
+    rows = [{"id": str(k), "text": " ".join(2 * miniature.FILLER[k % 7 :])} for k in range(40)]
     (made / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     return made
 
 
-def train(folder, *options):
+def fit(folder, *options, command="fit"):
     arguments = [str(folder / "model"), str(folder / "texts.jsonl"), str(folder / "out"), *options]
-    return CliRunner().invoke(app, ["lens", "train", *arguments])
+    return CliRunner().invoke(app, ["lens", command, *arguments])
 
 
-def test_a_trained_lens_is_read_by_its_folder(folder):
-    done = train(folder, "--rows", "16", "--steps", "2")
+@pytest.mark.parametrize("command", ["fit", "train"])
+def test_a_tuned_lens_is_read_by_its_folder(folder, command):
+    done = fit(folder, "--rows", "16", "--steps", "2", command=command)
     assert done.exit_code == 0, done.output
     loaded, lens = load_lens(str(folder / "model"))
     (way,) = readouts(lens, loaded.tokenizer, [f"tuned:{folder / 'out'}"])
@@ -48,6 +49,17 @@ def test_most_lines_without_text_are_refused(folder, tmp_path):
     assert done.exit_code == 0, done.output
 
 
+def test_a_jacobian_lens_is_read_by_its_folder_and_stands_beside_its_controls(folder):
+    done = fit(folder, "--kind", "jacobian", "--prompts", "3", "--rows", "8", "--length", "24")
+    assert done.exit_code == 0, done.output
+    loaded, lens = load_lens(str(folder / "model"))
+    (way,) = readouts(lens, loaded.tokenizer, [f"jacobian:{folder / 'out'}"])
+    assert sorted(way.maps) == list(range(lens.layers - 1))
+    facts = json.loads((folder / "out/lens.json").read_text("utf-8"))
+    assert (facts["kind"], facts["prompts"], facts["skipped"]) == ("jacobian", 3, 16)
+    assert set(facts["held_out_kl_nats"][0]) == {"layer", "logit", "identity", "kept", "null", "identity_share"}
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -55,9 +67,11 @@ def test_most_lines_without_text_are_refused(folder, tmp_path):
         (["--rows", "400"], "give more documents"),
         (["--length", "4096"], "lower --length"),
         (["--blocks", "model.nothing"], "'model.nothing' is no list of modules"),
+        (["--kind", "turned"], "did you mean 'tuned'"),
+        (["--kind", "jacobian", "--prompts", "50"], "give longer documents"),
     ],
 )
 def test_wrong_input_is_told(folder, options, says):
-    error = train(folder, *options).exception
+    error = fit(folder, *options).exception
     assert isinstance(error, InputError)
     assert says in str(error)

@@ -195,16 +195,21 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("family", OTHERS)
-@torch.inference_mode()
-def test_encoder_decoders_and_masked_models_are_read_where_they_answer(family):
-    """An encoder-decoder at its decoder's start token, a masked model at the mask; padding changes nothing."""
+def other(family: str) -> transformers.PreTrainedModel:
+    """A random encoder-decoder or masked model."""
     kept = {key: value for key, value in COMMON.items() if key != "num_hidden_layers" or "t5" not in family}
     config = transformers.AutoConfig.for_model(family, **{**kept, **OTHERS[family]})
     torch.manual_seed(4)
     kind = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForMaskedLM
-    model = kind.from_config(config).eval()
-    lens = Lens.from_model(model)
+    return kind.from_config(config).eval()
+
+
+@pytest.mark.parametrize("family", OTHERS)
+@torch.inference_mode()
+def test_encoder_decoders_and_masked_models_are_read_where_they_answer(family):
+    """An encoder-decoder at its decoder's start token, a masked model at the mask; padding changes nothing."""
+    model = other(family)
+    lens, config = Lens.from_model(model), model.config
     assert lens.kind == ("encoder-decoder" if config.is_encoder_decoder else "masked")
     places, mask = torch.tensor([8, 4, 6]), torch.ones(3, 9, dtype=torch.long)
     for row, place in enumerate(places):

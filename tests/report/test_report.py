@@ -157,7 +157,7 @@ def test_intervals_are_written_with_the_decimals_of_their_width():
     assert interval_text(Interval(0.12345, 0.1, 0.15, 9)) == "0.123 [0.100, 0.150]"
     assert interval_text(Interval(0.5, 0.1, 0.9, 9)) == "0.50 [0.10, 0.90]"
     assert interval_text(Interval(math.nan, math.nan, math.nan, 0)) == "—"
-    assert interval_text(Interval(0.5, math.nan, math.nan, 1)) == "0.500 [—, —]"
+    assert interval_text(Interval(0.5, math.nan, math.nan, 1)) == "0.500 [no interval]"
     assert interval_text(Interval(2e-5, 1e-5, 3e-5, 1)) == "2e-05 [1e-05, 3e-05]"
 
 

@@ -27,8 +27,10 @@ def model(tmp_path_factory) -> Path:
 def parallel(tmp_path: Path) -> Path:
     folder = tmp_path / "flores"
     folder.mkdir()
-    (folder / "eng_Latn.devtest").write_text("the sun\nthe moon\nthe tree\nthe house\n", "utf-8")
-    (folder / "fra_Latn.devtest").write_text("le soleil\nla lune\nl'arbre\nla maison\n", "utf-8")
+    english, french = "sun moon tree house water".split(), "soleil lune mer maison terre".split()
+    for name, words, ending in (("eng_Latn", english, ("", " here")), ("fra_Latn", french, ("", " ici"))):
+        lines = [f"{word}{more}\n" for word in words for more in ending]
+        (folder / f"{name}.devtest").write_text("".join(lines), "utf-8")
     return folder
 
 
@@ -71,5 +73,5 @@ def test_sentences_are_also_scored_by_chrf(model, parallel, tmp_path):
         written, references = [a["greedy"] for a in answers], [items[a["item_id"]]["target"] for a in answers]
         assert row["value"] == pytest.approx(corpus_chrf(written, [references]).score)
         assert row["low"] <= row["value"] <= row["high"]
-        assert row["n"] == 4
+        assert row["n"] == 10
         assert "nc:6" in row["signature"]

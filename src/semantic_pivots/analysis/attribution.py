@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 
-from semantic_pivots.statistics import Interval
+from semantic_pivots.statistics import FEWEST, Interval, student_quantile
 
 _STRATA = 20
 _SEPARATED = 50.0
@@ -80,20 +79,18 @@ def likelihood_strata(positive: np.ndarray, covariates: np.ndarray) -> np.ndarra
     return quantile_strata(fitted[0], max(1, min(_STRATA, len(positive) // 10)))
 
 
-def log_odds(
-    values: np.ndarray, positive: np.ndarray, covariates: np.ndarray, groups: np.ndarray, level: float = 0.95
-) -> Interval:
+def log_odds(values: np.ndarray, positive: np.ndarray, covariates: np.ndarray, groups: np.ndarray) -> Interval:
     """Logistic regression of the label: change of its log odds per unit of value, covariates held.
 
     Covariates enter as cubics of their normal scores. The interval is Wald's with errors that groups share (sandwich
-    estimator, Liang and Zeger 1986); n counts groups. NaN where one label is absent or it is separated by the rows.
+    estimator, Liang and Zeger 1986) and Student's quantile; n counts groups. NaN where one label is absent or it is
+    separated by the rows; no interval below ten groups.
 
     Args:
         values: (rows,) float.
         positive: (rows,) bool.
         covariates: (rows, k) float.
         groups: (rows,) labels of rows that are not independent.
-        level: share of the interval.
     """
     codes = np.unique(groups, return_inverse=True)[1] if len(groups) else np.zeros(0, int)
     units = int(codes.max()) + 1 if len(codes) else 0
@@ -108,9 +105,11 @@ def log_odds(
     probs, weights, bread = fitted
     scores = np.zeros((units, design.shape[1]))
     np.add.at(scores, codes, design * (positive - probs)[:, None])
-    error = math.sqrt((bread @ scores.T @ scores @ bread)[0, 0]) / scale
-    half = NormalDist().inv_cdf(0.5 + level / 2) * error
     value = float(weights[0] / scale)
+    if units < FEWEST:
+        return Interval(value, math.nan, math.nan, units)
+    error = math.sqrt((bread @ scores.T @ scores @ bread)[0, 0] * units / (units - 1)) / scale
+    half = student_quantile(units - 1) * error
     return Interval(value, value - half, value + half, units)
 
 

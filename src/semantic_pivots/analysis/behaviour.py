@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
-from semantic_pivots.analysis.co_occurrence import POOLED, attribution, figure
+from semantic_pivots.analysis.co_occurrence import POOLED, attribution
 from semantic_pivots.analysis.rules import RULES, Path
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.models.trace import pivot_tokens, word_tokens
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.statistics import bootstrap_mean, bootstrap_means, seed_of
+from semantic_pivots.statistics import SHARE, bootstrap_means, figure, seed_of, share
 from semantic_pivots.tasks.translation import Item, items_of
 
 _QUANTITIES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null", "entropy")
@@ -108,6 +108,7 @@ def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
     columns.append(trace["off_target_correct"].to_numpy().astype(np.float64))
     flat = trace["mass_languages"].combine_chunks().flatten().to_numpy().reshape(len(ids), len(codes))
     values = np.column_stack([*columns, flat.astype(np.float64)])
+    bounds = [None if name == "entropy" else SHARE for name in names]
     concepts = np.array([by_id[i].concept_id for i in ids])
     directions = np.array(["-".join(by_id[i].direction) for i in ids])
     rows = []
@@ -119,7 +120,9 @@ def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
                 if direction[0] != POOLED:
                     mine &= directions == name
                 seed = seed_of(config.seed, "trace", lens, name, layer)
-                intervals = bootstrap_means(values[mine], [concepts[mine]], seed, min(config.resamples, 1000))
+                intervals = bootstrap_means(
+                    values[mine], concepts[mine], seed, min(config.resamples, 1000), bounds=bounds
+                )
                 for quantity, interval in zip(names, intervals, strict=True):
                     tag = f"trace|{name}|{lens}|{signature}"
                     key = {"source_language": direction[0], "target_language": direction[1], "lens": lens}
@@ -153,9 +156,7 @@ def _barrier(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
                 and (lens, item.item_id) in last
                 and last[lens, item.item_id][1] not in targets[item.item_id]
             ]
-            values = np.array([float(passed[lens, item.item_id]) for item in failed])
-            seed = seed_of(config.seed, "barrier", lens, *direction)
-            interval = bootstrap_mean(values, seed, 1000, np.array([item.concept_id for item in failed]))
+            interval = share([passed[lens, i.item_id] for i in failed], [i.concept_id for i in failed])
             name = "failures solved in a further language"
             key = {"source_language": direction[0], "target_language": direction[1], "rule": "none", "lens": lens}
             tag = f"behaviour|{'-'.join(direction)}|{lens}|{name}|{signature}"

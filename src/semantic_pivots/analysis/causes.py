@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
-from semantic_pivots.analysis.co_occurrence import POOLED, figure
+from semantic_pivots.analysis.co_occurrence import POOLED
 from semantic_pivots.config import InterveneConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.statistics import bootstrap_mean, seed_of
+from semantic_pivots.statistics import bootstrap_mean, figure, seed_of
 from semantic_pivots.tasks import ask, translation
 from semantic_pivots.tasks.null import partners
 from semantic_pivots.tasks.translation import Item, items_of

@@ -27,7 +27,7 @@ from semantic_pivots.analysis.attribution import (
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, VERSIONS
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs
-from semantic_pivots.statistics import Interval, bootstrap, bootstrap_mean, seed_of
+from semantic_pivots.statistics import CORRELATION, SHARE, Interval, bootstrap, bootstrap_mean, figure, seed_of
 from semantic_pivots.tasks.translation import Item
 
 POOLED = "all"
@@ -107,14 +107,14 @@ def _of_labels(
         if min(len(set(groups[part & positive])), len(set(groups[part & ~positive]))) < _FEWEST:
             continue
         v, p, seed = values[part], positive[part], seed_of(config.seed, name, *key)
-        yield name, bootstrap(lambda r, v=v, p=p: auc(v[r], p[r]), len(v), seed, resamples, groups[part])
+        yield name, bootstrap(lambda r, v=v, p=p: auc(v[r], p[r]), len(v), seed, resamples, groups[part], SHARE)
     if min(len(set(groups[positive])), len(set(groups[~positive]))) < _FEWEST:
         return
     strata, finer = likelihood_strata(positive, confidence), likelihood_strata(positive, everything)
     for name, within in (("auc given confidence", strata), ("auc given confidence and frequencies", finer)):
         seed = seed_of(config.seed, name, *key)
         statistic = lambda r, w=within: stratified_auc(values[r], positive[r], w[r])  # noqa: E731
-        yield name, bootstrap(statistic, len(rows), seed, resamples, groups)
+        yield name, bootstrap(statistic, len(rows), seed, resamples, groups, SHARE)
     for name, covariates in (("confidence", confidence), ("confidence and frequencies", everything)):
         odds = log_odds(values / math.log(2), positive, covariates, groups)
         yield f"log odds per doubled count given {name}", odds
@@ -133,7 +133,8 @@ def _of_scores(
         ("spearman score, counts above zero", spearman, x > 0),
     ):
         v, w, seed = x[part], y[part], seed_of(config.seed, name, *direction)
-        yield name, bootstrap(lambda r, s=statistic, v=v, w=w: s(v[r], w[r]), len(v), seed, _RESAMPLES, groups[part])
+        correlation = lambda r, s=statistic, v=v, w=w: s(v[r], w[r])  # noqa: E731
+        yield name, bootstrap(correlation, len(v), seed, _RESAMPLES, groups[part], CORRELATION)
     for name, part in (("score where the count is zero", x == 0), ("score where the count is above zero", x > 0)):
         seed = seed_of(config.seed, name, *direction)
         yield name, bootstrap_mean(y[part], seed, min(config.resamples, 1000), groups[part])
@@ -152,7 +153,7 @@ def _agreement(
     groups = np.array([items[i].concept_id for i in shared])
     seed = seed_of(config.seed, "kappa", *key)
     statistic = lambda r: kappa(a[r], b[r])  # noqa: E731
-    yield "kappa", bootstrap(statistic, len(shared), seed, min(config.resamples, _RESAMPLES), groups)
+    yield "kappa", bootstrap(statistic, len(shared), seed, min(config.resamples, _RESAMPLES), groups, CORRELATION)
 
 
 def _paper_scores(inputs: Inputs) -> dict[str, float]:
@@ -166,14 +167,3 @@ def _paper_scores(inputs: Inputs) -> dict[str, float]:
             probability = float(np.exp(np.mean(row["token_logprobs"])))
             (own if row["is_source"] else wrong).setdefault(row["item_id"], []).append(probability)
     return {i: float(np.mean(p) - np.mean(wrong[i])) for i, p in own.items() if i in wrong}
-
-
-def figure(interval: Interval, signature: str) -> dict[str, Any]:
-    """The columns of a figure."""
-    return {
-        "value": interval.value,
-        "low": interval.low,
-        "high": interval.high,
-        "n": interval.n,
-        "signature": signature,
-    }

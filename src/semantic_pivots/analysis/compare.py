@@ -19,13 +19,13 @@ from semantic_pivots import tables
 from semantic_pivots.analysis.evaluate import ASTRAY, BITS, Evaluator, Key, pooled
 from semantic_pivots.analysis.rules import LABELS
 from semantic_pivots.analysis.scores import Design, directions_of, score_items
-from semantic_pivots.analysis.variants import VARIANTS, Direction, Estimate, concept_weights, estimates
-from semantic_pivots.analysis.verdict import CONTROLS, conclusion, detectable, needed, over_seeds
+from semantic_pivots.analysis.variants import VARIANTS, Direction, concept_weights, estimates
+from semantic_pivots.analysis.verdict import CONTROLS, adjusted, conclusion, detectable, needed, over_seeds
 from semantic_pivots.config import CompareConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.halves import HELD_OUT, SEEN
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.statistics import Interval, seed_of
+from semantic_pivots.statistics import Estimate, Interval, figure, of_row, seed_of
 from semantic_pivots.tasks.ask import signature_name
 from semantic_pivots.tasks.translation import Item, items_of
 from semantic_pivots.words import normalise
@@ -136,8 +136,8 @@ def verdict(interval: Interval, arm: str, baseline: str, variant: str) -> str:
     """The plain sentence under a difference."""
     if not baseline:
         return ""
-    if np.isnan(interval.low):
-        return "no figure: too few items"
+    if not interval.known:
+        return "no interval: too few concepts"
     if not interval.excludes_zero:
         return f"{arm} and {baseline} are not distinguishable: the difference is not distinguishable from zero"
     if variant.startswith(LABEL):
@@ -196,8 +196,8 @@ def _figures(
     tags = sorted({tag for direction in directions.values() for item in direction.items for tag in item.strata})
     found: dict[Key, Estimate] = {}
     for key, direction in directions.items():
-        figures = estimates(direction, VARIANTS, ["all", *tags], concepts, weights, config.seed)
-        found |= {(*key, *name): figure for name, figure in figures.items()}
+        figures = estimates(direction, VARIANTS, ["all", *tags], concepts, weights)
+        found |= {(*key, *name): estimate for name, estimate in figures.items()}
     return pooled(found)
 
 
@@ -232,11 +232,7 @@ def _rows(found: dict[str, Runs], models: dict[str, list[str]], design: Design, 
                         "baseline": baseline,
                         "stratum": stratum,
                         "variant": variant,
-                        "value": interval.value,
-                        "low": interval.low,
-                        "high": interval.high,
-                        "n": interval.n,
-                        "signature": f"{signature}|stratum={stratum}|runs={len(runs)}",
+                        **figure(interval, f"{signature}|stratum={stratum}|runs={len(runs)}"),
                         "verdict": verdict(interval, arm, baseline, variant),
                     }
                 )
@@ -244,38 +240,39 @@ def _rows(found: dict[str, Runs], models: dict[str, list[str]], design: Design, 
 
 
 def _verdicts(found: dict[str, Runs], rows: Sequence[dict], config: CompareConfig) -> list[dict]:
-    """What the gains over the controls amount to, for each arm and half of the words."""
-    controls = [arm for arm in CONTROLS if arm in found]
-    known = {(r["arm"], r["baseline"], r["stratum"]): r for r in rows if _is_gain(r, config.variant)}
+    """What the gains over the controls amount to, for each half of the words and arm; arms are judged together."""
+    known = {(r["stratum"], r["arm"], r["baseline"]): r for r in rows if _is_gain(r, config.variant)}
     made = []
-    for arm in (arm for arm in found if arm not in (BASE, *CONTROLS)):
-        for stratum in ("all", HELD_OUT, SEEN):
-            gains = {control: known.get((arm, control, stratum)) for control in controls}
-            present = {control: row for control, row in gains.items() if row is not None}
-            if not present:
-                continue
-            intervals = {c: Interval(r["value"], r["low"], r["high"], r["n"]) for c, r in present.items()}
+    for stratum in ("all", HELD_OUT, SEEN):
+        gains: dict[str, dict[str, dict]] = {}
+        for arm in (arm for arm in found if arm not in (BASE, *CONTROLS)):
+            present = {c: known[stratum, arm, c] for c in CONTROLS if (stratum, arm, c) in known}
+            if present:
+                gains[arm] = present
+        p = adjusted({arm: {c: of_row(row) for c, row in present.items()} for arm, present in gains.items()})
+        for arm, present in gains.items():
             base = {"arm": arm, "stratum": stratum, "variant": config.variant, "runs": len(found[arm])}
-            for control, row in present.items():
-                kept = {name: row[name] for name in ("value", "low", "high", "n", "signature", "verdict")}
-                size = {"detectable": detectable(intervals[control]), "needed": needed(intervals[control])}
-                made.append({**base, "baseline": control, **kept, **size})
-            least = min(intervals, key=lambda control: intervals[control].value)
-            made.append(
-                {
-                    **base,
-                    "baseline": "",
-                    "value": intervals[least].value,
-                    "low": min(i.low for i in intervals.values()),
-                    "high": min(i.high for i in intervals.values()),
-                    "n": intervals[least].n,
-                    "signature": present[least]["signature"],
-                    "detectable": max(detectable(i) for i in intervals.values()),
-                    "needed": needed(intervals[least]),
-                    "verdict": conclusion(arm, intervals, config.smallest_gain),
-                }
-            )
+            made += [base | row for row in _gain_rows(arm, present, config.smallest_gain, p[arm], len(gains))]
     return made
+
+
+def _gain_rows(arm: str, present: dict[str, dict], smallest: float, p: float, arms: int) -> Iterable[dict]:
+    """The rows of an arm's gains over each control, and the one that concludes."""
+    intervals = {control: of_row(row) for control, row in present.items()}
+    for control, row in present.items():
+        kept = {name: row[name] for name in ("value", "low", "high", "n", "signature", "verdict")}
+        size = {"detectable": detectable(intervals[control]), "needed": needed(intervals[control])}
+        yield {"baseline": control, **kept, **{k: None if np.isnan(v) else v for k, v in size.items()}}
+    least = min(intervals, key=lambda control: intervals[control].value)
+    # NaN, where a control has no interval, stays NaN
+    low, high = (float(np.min([getattr(i, end) for i in intervals.values()])) for end in ("low", "high"))
+    size = {"detectable": max(detectable(i) for i in intervals.values()), "needed": needed(intervals[least])}
+    yield {
+        "baseline": "",
+        **figure(Interval(intervals[least].value, low, high, intervals[least].n), present[least]["signature"]),
+        **{k: None if np.isnan(v) else v for k, v in size.items()},
+        "verdict": conclusion(arm, intervals, smallest, p, arms),
+    }
 
 
 def _is_gain(row: dict, variant: str) -> bool:

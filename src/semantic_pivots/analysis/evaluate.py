@@ -16,14 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots.analysis.variants import Estimate, average
 from semantic_pivots.config import BehaviourConfig, CompareConfig, TraceConfig
 from semantic_pivots.corpus.aligned import alignment_keys, sentence_pairs
 from semantic_pivots.corpus.identify import identify
 from semantic_pivots.corpus.select import HELD_OUT
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work, write_table
-from semantic_pivots.statistics import seed_of
+from semantic_pivots.statistics import SHARE, Estimate, average, seed_of
 from semantic_pivots.tasks import sentences
 from semantic_pivots.tasks.translation import Item, Shot, items_of
 
@@ -106,34 +105,41 @@ class Evaluator:
             weights = self._weights(int(mine.sum()), BITS, code)
             value = nats[mine].sum() / size[mine].sum() / math.log(2)
             sampled = (weights @ nats[mine]) / (weights @ size[mine]) / math.log(2)
-            found[code, code, "all", BITS] = Estimate(float(value), sampled, int(mine.sum()))
+            documents = frozenset((code, index) for index in range(int(mine.sum())))
+            found[code, code, "all", BITS] = Estimate(float(value), sampled, documents)
         return pooled(found)
 
     def _translate(self, loaded: Any) -> pa.Table:
         from semantic_pivots.models.score import Scorer
 
         scorer = Scorer(loaded.model, loaded.tokenizer, self.config.batch_tokens, notice=self.work.warn)
-        rows: dict[str, list] = {"source_language": [], "target_language": [], "reference": [], "written": []}
+        columns = ("source_language", "target_language", "sentence", "reference", "written")
+        rows: dict[str, list] = {column: [] for column in columns}
         for (a, b), pairs in self.held_out.pairs.items():
             shots = [Shot(*pair) for pair in pairs[-_SHOTS:]]
             asked = pairs[:-_SHOTS]
             prompts = [sentences.PATTERN.prompt(a, b, shots, sentence) for _, sentence, _ in asked]
-            for (_, _, reference), text in zip(asked, scorer.greedy(prompts, _WRITTEN_TOKENS), strict=True):
-                for column, value in zip(rows, (a, b, reference, text), strict=True):
+            for (key, _, reference), text in zip(asked, scorer.greedy(prompts, _WRITTEN_TOKENS), strict=True):
+                for column, value in zip(rows, (a, b, key, reference, text), strict=True):
                     rows[column].append(value)
         return pa.table(rows)
 
     def _translations(self, measured: pa.Table) -> dict[Key, Estimate]:
         found: dict[Key, Estimate] = {}
         rows = measured.to_pylist()
+        # a sentence is one unit in every direction, so that means over directions keep it together
+        known = {key: place for place, key in enumerate(sorted({r["sentence"] for r in rows}))}
+        drawn = self._weights(len(known), CHRF)
         for a, b in self.held_out.pairs:
             mine = [r for r in rows if (r["source_language"], r["target_language"]) == (a, b)]
-            weights = self._weights(len(mine), CHRF, a, b)
+            weights, units = drawn[:, [known[r["sentence"]] for r in mine]], frozenset(r["sentence"] for r in mine)
             written, references = [r["written"] for r in mine], [r["reference"] for r in mine]
             value, sampled = sentences.chrf_of_weights(written, references, weights)
-            found[a, b, "all", CHRF] = Estimate(value, sampled, len(mine))
+            found[a, b, "all", CHRF] = Estimate(value, sampled, units)
             astray = np.array([float(identify(text) != b) for text in written])
-            found[a, b, "all", ASTRAY] = Estimate(float(astray.mean()), weights @ astray / len(mine), len(mine))
+            with np.errstate(invalid="ignore"):
+                shares = weights @ astray / weights.sum(1)
+            found[a, b, "all", ASTRAY] = Estimate(float(astray.mean()), shares, units, bounds=SHARE)
         return pooled(found)
 
     def _weights(self, n: int, *name: object) -> np.ndarray:

@@ -26,8 +26,6 @@ from semantic_pivots.analysis.variants import (
     SHUFFLED,
     VARIANTS,
     Direction,
-    Estimate,
-    average,
     concept_weights,
     control_estimates,
     estimates,
@@ -35,13 +33,13 @@ from semantic_pivots.analysis.variants import (
 from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.statistics import Interval, seed_of
+from semantic_pivots.statistics import Interval, average, figure, of_row, seed_of
 from semantic_pivots.tasks.ask import prompt, shots_by_direction, signature_name
 from semantic_pivots.tasks.sentences import chrf_figures
 from semantic_pivots.tasks.translation import Item, Shot, answer, check_draws, items_of
 from semantic_pivots.words import normalise
 
-VERSION = 2
+VERSION = 3
 SLICE_ITEMS = 200
 RESAMPLES = 2000
 _CONTROL_MARK = " control"
@@ -332,7 +330,7 @@ def directions_of(
             np.stack([_widen(tokens, width) for _, tokens, _ in arrays]),
             np.array([len(item.target.encode()) for item in members], float),
             np.stack([draws for _, _, draws in arrays]),
-            design.pool > 0 or design.shots == 0,
+            design.pool if design.shots else 0,
             linear,
             shuffled,
         )
@@ -349,7 +347,7 @@ def summarise(
     tags = sorted({tag for direction in directions.values() for item in direction.items for tag in item.strata})
     found = {
         key: {
-            **estimates(direction, VARIANTS, ["all", *tags], concepts, weights, design.seed),
+            **estimates(direction, VARIANTS, ["all", *tags], concepts, weights),
             **control_estimates(direction, ["all", *tags], concepts, resamples, design.seed),
         }
         for key, direction in directions.items()
@@ -357,16 +355,16 @@ def summarise(
     rows = []
     for key, figures in found.items():
         rows += [
-            _row(key, stratum, variant, figure, design.signature(key, model, dtype, variant))
-            for (stratum, variant), figure in figures.items()
-            if figure.n
+            _row(key, stratum, variant, estimate.interval(), design.signature(key, model, dtype, variant))
+            for (stratum, variant), estimate in figures.items()
+            if estimate.n
         ]
     first = next(iter(found.values()))
     for stratum, variant in first:
         parts = [figures[stratum, variant] for figures in found.values()]
         if stratum == "all":
             signature = design.signature(None, model, dtype, variant)
-            rows.append(_row(("all", "all"), stratum, variant, average(parts), signature))
+            rows.append(_row(("all", "all"), stratum, variant, average(parts).interval(), signature))
     return rows
 
 
@@ -383,46 +381,20 @@ def learning_curve(summary: Iterable[dict], variant: str = "paper", stratum: str
     rows = [
         row for row in summary if (row["source_language"], row["variant"], row["stratum"]) == ("all", variant, stratum)
     ]
-    return [
-        Point(
-            row["signature"].split("|model=")[1].split("|")[0],
-            Interval(row["value"], row["low"], row["high"], row["n"]),
-        )
-        for row in rows
-    ]
+    return [Point(row["signature"].split("|model=")[1].split("|")[0], of_row(row)) for row in rows]
 
 
 def _chrf_rows(items: Sequence[Item], answers: pa.Table, design: Design, model: str, dtype: str) -> list[dict]:
     """Sentence translation is also scored by chrF; other tasks have no such rows."""
     return [
-        {
-            "source_language": key[0],
-            "target_language": key[1],
-            "stratum": "all",
-            "variant": "chrf",
-            "value": interval.value,
-            "low": interval.low,
-            "high": interval.high,
-            "n": interval.n,
-            "signature": f"{design.signature(key, model, dtype, 'chrf')}|{how}",
-        }
+        _row(key, "all", "chrf", interval, f"{design.signature(key, model, dtype, 'chrf')}|{how}")
         for key, (interval, how) in chrf_figures(items, answers, design.seed).items()
     ]
 
 
-def _row(key: tuple[str, str], stratum: str, variant: str, figure: Estimate, signature: str) -> dict:
-    interval = figure.interval()
-    return {
-        "source_language": key[0],
-        "target_language": key[1],
-        "stratum": stratum,
-        "variant": variant,
-        "value": interval.value,
-        "low": interval.low,
-        "high": interval.high,
-        "n": interval.n,
-        "signature": signature,
-    }
+def _row(key: tuple[str, str], stratum: str, variant: str, interval: Interval, signature: str) -> dict:
+    where = {"source_language": key[0], "target_language": key[1], "stratum": stratum, "variant": variant}
+    return {**where, **figure(interval, signature)}
 
 
 def _is_control(scores: pa.Table) -> pa.ChunkedArray:

@@ -20,13 +20,12 @@ one of ten candidates is high by chance and the figures are skewed (measured: 5 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from semantic_pivots.statistics import Interval, seed_of
+from semantic_pivots.statistics import SHARE, Estimate, seed_of
 from semantic_pivots.tasks.translation import Item
 
 PROBABILITY = {"paper": "token", "sum": "sum", "per-byte": "byte"}
@@ -34,7 +33,6 @@ RANDOM, SHUFFLED = "control:random-sources", "control:shuffled-targets"
 CONTROLS = (RANDOM, SHUFFLED)
 VARIANTS = ("paper", "sum", "mean-token", "per-byte", "pmi", "choice")
 ANSWERS = ("accuracy", "copy-rate")
-_BLOCK_BYTES = 48_000_000
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,9 @@ class Direction:
 
     items: n rows of the benchmark. summed, tokens: (n, draws, candidates) float, log-probability of the answer in nats
     and its tokens; NaN where an item has fewer candidates; candidate 0 is the source. bytes: (n,) UTF-8 bytes of the
-    targets. draws: (n, draws) numbers of the draws. pooled: whether equal numbers are the same shots in every item.
-    linear: further (n, draws) figures by variant. shuffled: (n, candidates) probabilities per token of another item's
-    target, where that was measured.
+    targets. draws: (n, draws) numbers of the draws. pool: numbers below it are the same shots in every item that has
+    them; 0: each item has draws of its own. linear: further (n, draws) figures by variant, which are shares. shuffled:
+    (n, candidates) probabilities per token of another item's target, where that was measured.
     """
 
     items: Sequence[Item]
@@ -53,7 +51,7 @@ class Direction:
     tokens: np.ndarray
     bytes: np.ndarray
     draws: np.ndarray
-    pooled: bool
+    pool: int
     linear: dict[str, np.ndarray]
     shuffled: np.ndarray | None = None
 
@@ -61,27 +59,6 @@ class Direction:
         n, draws, _ = self.summed.shape
         if self.tokens.shape != self.summed.shape or self.bytes.shape != (n,) or self.draws.shape != (n, draws):
             raise ValueError("a direction's arrays do not belong together")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its (resamples,) bootstrap values, so that differences of figures stay paired."""
-
-    value: float
-    sampled: np.ndarray
-    n: int
-
-    def interval(self) -> Interval:
-        """The figure with its 95 % percentile interval."""
-        sampled = self.sampled[~np.isnan(self.sampled)]
-        if not len(sampled) or math.isnan(self.value):
-            return Interval(self.value, math.nan, math.nan, self.n)
-        low, high = np.quantile(sampled, [0.025, 0.975])
-        return Interval(self.value, float(low), float(high), self.n)
-
-    def minus(self, other: Estimate) -> Estimate:
-        """The paired difference of two figures over the same resamples."""
-        return Estimate(self.value - other.value, self.sampled - other.sampled, min(self.n, other.n))
 
 
 def item_figures(direction: Direction, variant: str, averaged: np.ndarray) -> np.ndarray:
@@ -114,9 +91,8 @@ def estimates(
     strata: Sequence[str],
     concepts: dict[str, int],
     weights: np.ndarray,
-    seed: int = 0,
 ) -> dict[tuple[str, str], Estimate]:
-    """Every (stratum, variant) of a direction from shared resamples of concepts and draws.
+    """Every (stratum, variant) of a direction from shared resamples of concepts; draws of a pool are left out in turn.
 
     Args:
         direction: stored figures.
@@ -125,41 +101,61 @@ def estimates(
         concepts: column of `weights` by concept.
         weights: (resamples, concepts) how often each concept was drawn: the same for all directions and models, so
             that averages over directions and differences between models are paired.
-        seed: seed of the resampled draws.
     """
-    items = direction.items
-    members = np.array([[stratum == "all" or stratum in item.strata for stratum in strata] for item in items], float)
-    members = members.reshape(len(items), len(strata))
-    columns = np.array([concepts[item.concept_id] for item in items])
-    resamples = len(weights)
-    names = [*variants, *direction.linear]
-    sampled = np.full((len(names), resamples, len(strata)), np.nan)
-    rng = np.random.default_rng(seed_of(seed, "draws", *items[0].direction))
-    block = max(1, _BLOCK_BYTES // (8 * direction.summed.size))
-    for start in range(0, resamples, block):
-        stop = min(resamples, start + block)
-        by_draw = _draw_weights(direction, stop - start, rng)
-        drawn = by_draw.sum(-1)
-        by_item = weights[start:stop, columns] * (drawn > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shares = np.where(drawn[..., None] > 0, by_draw / drawn[..., None], 0.0)
-        averaged = np.einsum("bnd,ndc->bnc", shares, direction.summed)
-        for k, name in enumerate(names):
-            if name in direction.linear:
-                figures = np.einsum("bnd,nd->bn", shares, direction.linear[name])
-            else:
-                figures = item_figures(direction, name, averaged)
-            sampled[k, start:stop] = _strata_means(figures, by_item, members)
+    members = _members(direction, strata)
+    columns = np.array([concepts[item.concept_id] for item in direction.items])
+    by_concept = np.zeros((weights.shape[1], len(columns)))
+    by_concept[columns, np.arange(len(columns))] = 1.0
+    without = [_figures(direction, variants, direction.draws != number) for number in _shared_draws(direction)]
     found = {}
-    whole = direction.summed.mean(1)
-    for k, name in enumerate(names):
-        linear = direction.linear.get(name)
-        figures = linear.mean(1) if linear is not None else item_figures(direction, name, whole)
-        values = _strata_means(figures[None], np.ones((1, len(items))), members)[0]
+    for name, figures in _figures(direction, variants, np.ones(direction.draws.shape, bool)).items():
+        present = ~np.isnan(figures)
+        sums = by_concept @ (np.where(present, figures, 0.0)[:, None] * members)
+        counts = by_concept @ (present[:, None] * members)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = sums.sum(0) / counts.sum(0)
+            sampled = (weights @ sums) / (weights @ counts)
+        # (numbers, strata) the figure without each number, less the mean of these
+        left_out = np.array([_strata_means(each[name], members) for each in without]).reshape(len(without), len(strata))
+        left_out = (left_out - left_out.mean(0)) * _left_out_scale(direction) if len(without) else left_out
         for j, stratum in enumerate(strata):
-            inside = (members[:, j] > 0) & ~np.isnan(figures)
-            found[stratum, name] = Estimate(float(values[j]), sampled[k, :, j], int(inside.sum()))
+            found[stratum, name] = Estimate(
+                float(values[j]),
+                sampled[:, j],
+                frozenset(np.flatnonzero(counts[:, j]).tolist()),
+                (left_out[:, j],) if len(without) else (),
+                SHARE if name == "choice" or name in direction.linear else None,
+            )
     return found
+
+
+def _members(direction: Direction, strata: Sequence[str]) -> np.ndarray:
+    """(n, strata) float: whether each item belongs to each stratum."""
+    rows = [[stratum == "all" or stratum in item.strata for stratum in strata] for item in direction.items]
+    return np.array(rows, float).reshape(len(direction.items), len(strata))
+
+
+def _figures(direction: Direction, variants: Sequence[str], kept: np.ndarray) -> dict[str, np.ndarray]:
+    """(n,) figures by variant from the draws that are kept, (n, draws) bool; NaN where an item has none."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        averaged = np.where(kept[..., None], direction.summed, 0.0).sum(1) / kept.sum(1)[:, None]
+        linear = {name: np.where(kept, values, 0.0).sum(1) / kept.sum(1) for name, values in direction.linear.items()}
+    return {name: item_figures(direction, name, averaged) for name in variants} | linear
+
+
+def _shared_draws(direction: Direction) -> range:
+    """Numbers of draws that items share by design, and can each be left out; an item's substitutes are not among them.
+
+    A pool member that shows a word of an item is replaced for it alone: that number is of a handful of items.
+    """
+    several = direction.pool > 1 and direction.draws.shape[1] > 1
+    return range(direction.pool) if several else range(0)
+
+
+def _left_out_scale(direction: Direction) -> float:
+    """What makes a figure without one draw of the pool as far from the whole as where every item has all of them."""
+    draws = direction.draws.shape[1]
+    return direction.pool * (draws - 1) / (draws * (direction.pool - 1))
 
 
 def control_estimates(
@@ -176,9 +172,7 @@ def control_estimates(
         resamples: number of re-choices.
         seed: seed of the re-choices, and of the distractor that stands for the source in `control:random-sources`.
     """
-    items = direction.items
-    members = np.array([[stratum == "all" or stratum in item.strata for stratum in strata] for item in items], float)
-    members = members.reshape(len(items), len(strata))
+    items, members = direction.items, _members(direction, strata)
     columns = np.array([concepts[item.concept_id] for item in items])
     asked = {RANDOM: np.exp(direction.summed.mean(1) / direction.tokens[:, 0])[:, 1:]}
     if direction.shuffled is not None:
@@ -190,7 +184,7 @@ def control_estimates(
         places = np.zeros(len(items), int)
         if name == RANDOM:
             places = np.array([seed_of(seed, name, i.item_id) % max(1, k) for i, k in zip(items, present, strict=True)])
-        values = _strata_means(_in_place(probability, present, places)[None], np.ones((1, len(items))), members)[0]
+        values = _strata_means(_in_place(probability, present, places), members)
         rng = np.random.default_rng(seed_of(seed, name, "places"))
         null = np.empty((resamples, len(strata)))
         for start in range(0, resamples, 100):
@@ -198,10 +192,11 @@ def control_estimates(
             share = rng.random((stop - start, len(concepts)))[:, columns]
             drawn = (share * present).astype(int)
             figures = _in_place(probability, present, drawn)
-            null[start:stop] = _strata_means(figures, np.ones((1, len(items))), members)
+            null[start:stop] = _strata_means(figures, members)
         counted = (members > 0) & (present > 1)[:, None]
         for j, stratum in enumerate(strata):
-            found[stratum, name] = Estimate(float(values[j]), values[j] - null[:, j], int(counted[:, j].sum()))
+            units = frozenset(columns[counted[:, j]].tolist())
+            found[stratum, name] = Estimate(float(values[j]), values[j] - null[:, j], units, permuted=True)
     return found
 
 
@@ -221,32 +216,11 @@ def concept_weights(concepts: Sequence[str], seed: int, resamples: int) -> tuple
     return {concept: column for column, concept in enumerate(known)}, weights.astype(np.float64)
 
 
-def average(parts: Sequence[Estimate]) -> Estimate:
-    """The mean of directions, each of equal weight."""
-    return Estimate(
-        float(np.mean([part.value for part in parts])),
-        np.mean([part.sampled for part in parts], axis=0),
-        sum(part.n for part in parts),
-    )
-
-
-def _draw_weights(direction: Direction, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """(resamples, n, draws) how often each draw was drawn: by item, or by pool number where items share draws."""
-    n, draws = direction.draws.shape
-    if draws == 1:
-        return np.ones((resamples, n, 1))
-    if not direction.pooled:
-        return rng.multinomial(draws, np.full(draws, 1 / draws), size=(resamples, n)).astype(float)
-    numbers, codes = np.unique(direction.draws, return_inverse=True)
-    drawn = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), size=resamples)
-    return drawn[:, codes.reshape(n, draws)].astype(float)
-
-
-def _strata_means(figures: np.ndarray, weights: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """(resamples, strata) weighted means of (resamples, n) figures; NaN figures take no part."""
+def _strata_means(figures: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """(..., strata) means of (..., n) figures; NaN figures take no part."""
     present = ~np.isnan(figures)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (np.where(present, figures, 0) * weights) @ members / ((weights * present) @ members)
+        return np.where(present, figures, 0) @ members / (present @ members)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

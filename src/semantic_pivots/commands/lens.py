@@ -1,57 +1,128 @@
-"""`pivots lens`: train a tuned lens of a model on a corpus."""
+"""`pivots lens`: fit a tuned lens or a Jacobian lens of a model on a corpus."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.statistics import seed_of
 
-app = typer.Typer(help="Lenses: train a tuned lens.", no_args_is_help=True)
+app = typer.Typer(help="Lenses: fit a tuned lens or a Jacobian lens.", no_args_is_help=True)
+DEFAULTS = {"tuned": (2000, 128), "jacobian": (200, 40)}
+"""Rows and length by kind: a Jacobian costs as many backward passes as the model is wide, and grows with the length."""
+
+Model = Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")]
+Corpus = Annotated[str, typer.Argument(help="documents of any format that `pivots corpus` reads")]
+Out = Annotated[Path, typer.Argument(help='folder of the lens; [trace] lenses = ["KIND:FOLDER"] reads it')]
+Rows = Annotated[
+    int, typer.Option(help="documents of which one random position is read; 0: 2000, or 200 to compare on")
+]
+Steps = Annotated[int, typer.Option(help="tuned: steps of descent per layer beyond the closed form; 0: none")]
+Rate = Annotated[float, typer.Option(help="tuned: learning rate")]
+Prompts = Annotated[int, typer.Option(help="jacobian: documents over which the Jacobians are averaged")]
+Length = Annotated[int, typer.Option(help="tokens of a document that are read at most; 0: 128, jacobian 40")]
+Seed = Annotated[int, typer.Option(help="of documents, positions and order")]
+Dtype = Annotated[str, typer.Option(help="float32 or bfloat16")]
+Blocks = Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")]
+Columns = Annotated[str, typer.Option(help="renames as role=column, separated by commas")]
+MaxBadShare = Annotated[float, typer.Option(help="share of lines without a text above which it stops")]
 
 
-@app.callback()
-def group() -> None:
-    """Keep `train` a command of its own, where it is the only one."""
+@app.command()
+def fit(
+    model: Model,
+    corpus: Corpus,
+    out: Out,
+    kind: Annotated[str, typer.Option(help="tuned or jacobian")] = "tuned",
+    rows: Rows = 0,
+    steps: Steps = 100,
+    rate: Rate = 1e-3,
+    prompts: Prompts = 60,
+    length: Length = 0,
+    seed: Seed = 0,
+    dtype: Dtype = "float32",
+    blocks: Blocks = "",
+    columns: Columns = "",
+    max_bad_share: MaxBadShare = 0.01,
+) -> None:
+    """Fit a lens: tuned, after which the head says what the model says; or jacobian, what the model makes of it.
+
+    A tuned lens is an affine map per layer, fitted to the model's own answers. A Jacobian lens is each layer's mean
+    Jacobian, which sees no answer; its identity part and a null of random directions stand beside it.
+    """
+    from semantic_pivots.models.lens import load_lens
+
+    if kind not in DEFAULTS:
+        raise InputError(f"--kind {kind}: expected tuned or jacobian{nearest(kind, DEFAULTS)}")
+    rows = rows or DEFAULTS[kind][0]
+    length = length or DEFAULTS[kind][1]
+    if rows < 8:
+        raise InputError(f"--rows {rows}: expected at least 8")
+    if kind == "jacobian" and prompts < 1:
+        raise InputError(f"--prompts {prompts}: expected at least 1")
+    # more than needed, since a document may be empty or short
+    wanted = 2 * rows if kind == "tuned" else 4 * (prompts + rows)
+    texts = _texts(corpus, wanted, seed, columns, max_bad_share)
+    loaded, lens = load_lens(model, dtype, blocks=blocks)
+    loaded.model.requires_grad_(False)
+    facts = {
+        "kind": kind,
+        "model": loaded.name,
+        "revision": loaded.revision,
+        "rows": rows,
+        "length": length,
+        "seed": seed,
+        "dtype": dtype,
+    }
+    if kind == "tuned":
+        _tuned(lens, loaded.tokenizer, texts, out, steps, rate, facts)
+    else:
+        _jacobian(lens, loaded.tokenizer, texts, out, prompts, facts)
+    typer.echo(str(out))
 
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")],
-    corpus: Annotated[str, typer.Argument(help="documents of any format that `pivots corpus` reads")],
-    out: Annotated[Path, typer.Argument(help='folder of the lens; [trace] lenses = ["tuned:FOLDER"] reads it')],
-    rows: Annotated[int, typer.Option(help="documents read, one random position of each")] = 2000,
-    steps: Annotated[int, typer.Option(help="steps of descent per layer beyond the closed form; 0: none")] = 100,
-    rate: Annotated[float, typer.Option(help="learning rate")] = 1e-3,
-    length: Annotated[int, typer.Option(help="tokens of a document that are read at most")] = 128,
-    seed: Annotated[int, typer.Option(help="of positions and order")] = 0,
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
-    blocks: Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")] = "",
-    columns: Annotated[str, typer.Option(help="renames as role=column, separated by commas")] = "",
-    max_bad_share: Annotated[float, typer.Option(help="share of lines without a text above which it stops")] = 0.01,
+    model: Model,
+    corpus: Corpus,
+    out: Out,
+    rows: Rows = 0,
+    steps: Steps = 100,
+    rate: Rate = 1e-3,
+    length: Length = 0,
+    seed: Seed = 0,
+    dtype: Dtype = "float32",
+    blocks: Blocks = "",
+    columns: Columns = "",
+    max_bad_share: MaxBadShare = 0.01,
 ) -> None:
-    """Train a tuned lens: per layer the affine map after which the head says most nearly what the model says."""
+    """The former name of `fit --kind tuned`, with its options."""
+    fit(model, corpus, out, "tuned", rows, steps, rate, 0, length, seed, dtype, blocks, columns, max_bad_share)
+
+
+def _texts(corpus: str, count: int, seed: int, columns: str, max_bad_share: float) -> list[str]:
+    """Texts of a seeded choice of documents, which depends on their ids and the seed, not on files."""
     import heapq
 
     from semantic_pivots.corpus import documents
-    from semantic_pivots.models.lens import load_lens
+
+    renames = documents.column_map(tuple(entry for entry in columns.split(",") if entry))
+    found = documents.documents(corpus, renames, max_bad_share)
+    return [d.text for d in heapq.nsmallest(count, found, key=lambda d: (seed_of(seed, d.id), d.text))]
+
+
+def _tuned(
+    lens: Any, tokenizer: Any, texts: list[str], out: Path, steps: int, rate: float, facts: dict[str, Any]
+) -> None:
     from semantic_pivots.models.readouts import fit_tuned, sampled_residuals
 
-    if rows < 8:
-        raise InputError(f"--rows {rows}: expected at least 8")
-    found = documents.documents(
-        corpus, documents.column_map(tuple(entry for entry in columns.split(",") if entry)), max_bad_share
-    )
-    # twice as many as needed, since a document may be empty; the choice depends on ids and seed, not on files
-    texts = [d.text for d in heapq.nsmallest(2 * rows, found, key=lambda d: (seed_of(seed, d.id), d.text))]
-    loaded, lens = load_lens(model, dtype, blocks=blocks)
-    loaded.model.requires_grad_(False)
-    samples = sampled_residuals(lens, loaded.tokenizer, texts, rows, length, seed)
+    rows, seed = facts["rows"], facts["seed"]
+    samples = sampled_residuals(lens, tokenizer, texts, rows, facts["length"], seed)
     typer.echo("layer  KL from the last layer in nats, on rows held out: logit lens, ridge map, tuned lens")
-    tuned, facts = fit_tuned(
+    tuned, measured = fit_tuned(
         lens,
         samples,
         steps,
@@ -61,18 +132,41 @@ def train(
             f"{row['layer']:5.0f}  {row['logit']:8.3f}  {row['ridge']:8.3f}  {row['kept']:8.3f}"
         ),
     )
-    tuned.save(
-        out,
-        {
-            "model": loaded.name,
-            "revision": loaded.revision,
-            "rows": rows,
-            "steps": steps,
-            "rate": rate,
-            "length": length,
-            "seed": seed,
-            "dtype": dtype,
-            "held_out_kl_nats": facts,
-        },
+    tuned.save(out, {**facts, "steps": steps, "rate": rate, "held_out_kl_nats": measured})
+
+
+def _jacobian(lens: Any, tokenizer: Any, texts: list[str], out: Path, prompts: int, facts: dict[str, Any]) -> None:
+    """Fit on the first documents that are long enough; compare on the documents behind them."""
+    from semantic_pivots.models.jacobian import SKIPPED, fit_jacobian, nearness
+    from semantic_pivots.models.readouts import sampled_residuals
+    from semantic_pivots.models.tokens import prompt_ids
+    from semantic_pivots.run import Progress
+
+    length, seed = facts["length"], facts["seed"]
+    chosen: list[list[int]] = []
+    used = 0
+    for text in texts:
+        if len(chosen) == prompts:
+            break
+        used += 1
+        ids = prompt_ids(tokenizer, [text[: 8 * length]])[0][:length]
+        if len(ids) > SKIPPED + 1:
+            chosen.append(ids)
+    if len(chosen) < prompts:
+        raise InputError(
+            f"--prompts {prompts}: {len(chosen)} documents hold more than {SKIPPED + 1} tokens; give longer documents"
+        )
+    progress = Progress(prompts, "prompts", "Jacobians")
+    partial = out / "partial.sums"
+    fitted = fit_jacobian(lens, chosen, told=lambda done: progress.advance(done - progress.done), partial=partial)
+    progress.close()
+    samples = sampled_residuals(lens, tokenizer, texts[used:], facts["rows"], length, seed)
+    typer.echo(
+        "layer  KL from the last layer in nats: logit lens, identity part, Jacobian lens, null; identity's share"
     )
-    typer.echo(str(out))
+    measured = nearness(fitted, samples, seed)
+    for row in measured:
+        figures = "  ".join(f"{row[name]:8.3f}" for name in ("logit", "identity", "kept", "null", "identity_share"))
+        typer.echo(f"{row['layer']:5.0f}  {figures}")
+    fitted.save(out, {**facts, "prompts": prompts, "skipped": SKIPPED, "held_out_kl_nats": measured})
+    partial.unlink(missing_ok=True)

@@ -83,17 +83,17 @@ def curve(rows: list[dict]) -> list[list[str]]:
     from semantic_pivots.analysis.scores import learning_curve
 
     points = {variant: learning_curve(rows, variant) for variant in VARIANTS}
-    lines = [["checkpoint", "items", *VARIANTS]]
+    lines = [["checkpoint", "concepts", *VARIANTS]]
     for place, point in enumerate(points["paper"]):
         cells = [points[variant][place].interval for variant in VARIANTS]
-        lines.append(
-            [point.revision, str(point.interval.n), *(f"{c.value:.4f} [{c.low:.4f}, {c.high:.4f}]" for c in cells)]
-        )
+        lines.append([point.revision, str(point.interval.n), *(f"{cell:.4f}" for cell in cells)])
     return lines
 
 
 def _cell(row: dict) -> str:
-    return f"{row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
+    from semantic_pivots.statistics import of_row
+
+    return f"{of_row(row):.4f}"
 
 
 def _section(name: str, keys: dict[str, Any]) -> str:

@@ -137,7 +137,8 @@ class Lens:
             "decoder_input_ids": torch.full((len(ids), 1), int(start or 0), device=ids.device),
         }
 
-    def _run(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> None:
+    def run(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> None:
+        """Run the decoder, without its head, on what `residuals` is given; its hooks see what happens."""
         if self.kind == "encoder-decoder":
             self.body.model(**self._inputs(ids, positions, mask), use_cache=False)
         elif self.kind == "masked":
@@ -168,8 +169,8 @@ class Lens:
 
             return hook
 
-        with _hooks([block.register_forward_hook(keep(i)) for i, block in enumerate(self.blocks)]):
-            self._run(ids, positions, mask)
+        with hooks([block.register_forward_hook(keep(i)) for i, block in enumerate(self.blocks)]):
+            self.run(ids, positions, mask)
         if len(kept) < self.layers:
             kinds = ", ".join(sorted({type(block).__name__ for block in self.blocks}))
             raise LensError(
@@ -262,14 +263,15 @@ def _tail(model: Any, decoder: Any, blocks: torch.nn.ModuleList) -> list[torch.n
     handles = [m.register_forward_hook(note) for m in outside] + [blocks[-1].register_forward_hook(last)]
     size = min(model.get_input_embeddings().weight.shape[0], 64)
     ids = torch.tensor([[token % size for token in _PROBE]], device=next(model.parameters()).device)
-    with _hooks(handles), torch.inference_mode():
+    with hooks(handles), torch.inference_mode():
         decoder(input_ids=ids, **({} if masked(model) else {"use_cache": False}))
     nested = {id(child) for module in ran for child in module.modules() if child is not module}
     return [module for module in ran if id(module) not in nested]
 
 
 @contextmanager
-def _hooks(handles: list[Any]) -> Iterator[None]:
+def hooks(handles: list[Any]) -> Iterator[None]:
+    """Remove hooks that were registered when the block ends."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Ways to read a residual as a distribution over words: the logit lens, a tuned lens, an identity prompt.
+"""Ways to read a residual as a distribution over words: the logit lens, a tuned or a Jacobian lens, an identity prompt.
 
 Every readout takes the rows of one layer that a `Lens` gathered and gives logits; the last layer reads the same under
 all of them. A tuned lens (Belrose et al. 2303.08112) maps a layer's residual to the last layer's by an affine map of
@@ -23,7 +23,7 @@ from semantic_pivots.models.intervene import Patch, edited
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.tokens import prompt_ids
 
-LOGIT, PATCHSCOPE, TUNED = "logit", "patchscope", "tuned:"
+LOGIT, PATCHSCOPE, TUNED, JACOBIAN = "logit", "patchscope", "tuned:", "jacobian:"
 _IDENTITY = "cat -> cat\n1135 -> 1135\nhello -> hello\n?"
 _RIDGE = 1e-2
 _FILES = ("translators.safetensors", "lens.json")
@@ -115,11 +115,13 @@ class Patchscope(Readout):
 
 
 def readouts(lens: Lens, tokenizer: Any, names: Sequence[str]) -> list[Readout]:
-    """The readouts of these names: `logit`, `patchscope`, or `tuned:FOLDER`.
+    """The readouts of these names: `logit`, `patchscope`, `tuned:FOLDER` or `jacobian:FOLDER`.
 
     Raises:
-        InputError: an unknown name, or a folder without a tuned lens of this model.
+        InputError: an unknown name, or a folder without such a lens of this model.
     """
+    from semantic_pivots.models.jacobian import load_jacobian
+
     made: list[Readout] = []
     for name in names:
         if name == LOGIT:
@@ -128,8 +130,12 @@ def readouts(lens: Lens, tokenizer: Any, names: Sequence[str]) -> list[Readout]:
             made.append(Patchscope(lens, tokenizer))
         elif name.startswith(TUNED):
             made.append(load_tuned(lens, Path(name.removeprefix(TUNED))))
+        elif name.startswith(JACOBIAN):
+            made.append(load_jacobian(lens, Path(name.removeprefix(JACOBIAN))))
         else:
-            raise InputError(f"[trace] lenses: unknown lens {name!r}; expected logit, patchscope or tuned:FOLDER")
+            raise InputError(
+                f"[trace] lenses: unknown lens {name!r}; expected logit, patchscope, tuned:FOLDER or jacobian:FOLDER"
+            )
     return made
 
 
@@ -156,7 +162,7 @@ def load_tuned(lens: Lens, folder: Path) -> Tuned:
         biases = torch.stack([kept[f"{k}.bias"].float() for k in rows]) if count > 1 else torch.zeros(0, 0)
         return Tuned(lens, weights, biases, TUNED + folder.name)
     raise InputError(
-        f"tuned lens {folder}: expected {_FILES[0]} (pivots lens train) or params.pt (the tuned-lens package)"
+        f"tuned lens {folder}: expected {_FILES[0]} (pivots lens fit) or params.pt (the tuned-lens package)"
     )
 
 
@@ -208,11 +214,16 @@ def fit_tuned(
         identity = torch.zeros(width, width), torch.zeros(width)
         closed = (solved[:-1].T - torch.eye(width)).contiguous(), solved[-1].clone()
         candidates = {"logit": identity, "ridge": closed}
-        losses = {name: _kl(lens, *pair, samples[layer, held], last[held], batch) for name, pair in candidates.items()}
+        losses = {
+            name: held_out_divergence(lens, *pair, samples[layer, held], last[held], batch)
+            for name, pair in candidates.items()
+        }
         if steps:
             start = candidates[min(losses, key=lambda name: losses[name])]
             candidates["descent"] = _descend(lens, *start, fitted[layer], fitted[-1], steps, rate, batch, generator)
-            losses["descent"] = _kl(lens, *candidates["descent"], samples[layer, held], last[held], batch)
+            losses["descent"] = held_out_divergence(
+                lens, *candidates["descent"], samples[layer, held], last[held], batch
+            )
         best = min(losses, key=lambda name: losses[name])
         maps.append(candidates[best])
         facts.append({"layer": float(layer), "logit": losses["logit"], "ridge": losses["ridge"], "kept": losses[best]})
@@ -245,7 +256,10 @@ def _divergence(lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.T
 
 
 @torch.no_grad()
-def _kl(lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor, batch: int) -> float:
+def held_out_divergence(
+    lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor, batch: int
+) -> float:
+    """Mean divergence in nats of what the head makes of (rows, width) y from what it makes of x + x Wᵀ + b."""
     weight, bias = weight.to(x.device), bias.to(x.device)
     total = 0.0
     for first in range(0, len(x), batch):

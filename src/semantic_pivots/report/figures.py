@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import plotly.graph_objects as go
 import pyarrow as pa
@@ -19,14 +20,13 @@ from semantic_pivots.report.panel import (
     colour,
     direction,
     direction_order,
-    interval,
     interval_dots,
     is_pooled,
     layout,
     stacked_shares,
     unique,
 )
-from semantic_pivots.statistics import wilson
+from semantic_pivots.statistics import of_row, share
 
 EXAMPLES = 12
 MASS_NAMES = {
@@ -181,11 +181,11 @@ def score_panels(score_summary: pa.Table, languages: Sequence[str]) -> list[Pane
 def _score_dots(title: str, reading: str, rows: list[dict], by: str, x: str) -> Panel:
     series: dict[str, list] = {}
     for row in rows:
-        series.setdefault(row[by], []).append((direction(row), interval(row)))
+        series.setdefault(row[by], []).append((direction(row), of_row(row)))
     figure = interval_dots(series, x, reference=None if x == "share of items" else 0.0)
     table = Numbers(
         ("direction", "stratum", "variant", "value [95 %]", "n", "signature"),
-        tuple((direction(r), r["stratum"], r["variant"], interval(r), r["n"], r["signature"]) for r in rows),
+        tuple((direction(r), r["stratum"], r["variant"], of_row(r), r["n"], r["signature"]) for r in rows),
     ).without_constant("variant" if by == "stratum" else "stratum")
     return Panel(title, reading, table, figure)
 
@@ -245,7 +245,7 @@ def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, readi
     table = Numbers(
         ("direction", "layer", "mass of", "value [95 %]", "n", "signature"),
         tuple(
-            (direction(r), r["layer"], quantities[r["quantity"]], interval(r), r["n"], r["signature"])
+            (direction(r), r["layer"], quantities[r["quantity"]], of_row(r), r["n"], r["signature"])
             for r in sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], order.index(r["quantity"])))
         ),
     )
@@ -257,7 +257,9 @@ def _band(points: list[dict], quantity: str, name: str, index: int, in_legend: b
     layers, floor = [p["layer"] for p in points], 1e-7
     ink = colour(quantity, index)
     fill = f"rgba({int(ink[1:3], 16)},{int(ink[3:5], 16)},{int(ink[5:7], 16)},0.2)"
-    edge = [max(p["high"], floor) for p in points] + [max(p["low"], floor) for p in reversed(points)]
+    # where there is no interval the band has no width
+    ends = [i if i.known else replace(i, low=i.value, high=i.value) for i in map(of_row, points)]
+    edge = [max(i.high, floor) for i in ends] + [max(i.low, floor) for i in reversed(ends)]
     band = go.Scatter(
         x=layers + layers[::-1],
         y=edge,
@@ -271,13 +273,13 @@ def _band(points: list[dict], quantity: str, name: str, index: int, in_legend: b
     )
     line = go.Scatter(
         x=layers,
-        y=[max(p["value"], floor) for p in points],
+        y=[max(i.value, floor) for i in ends],
         mode="lines",
         line={"color": ink, "width": 2, "dash": "dot" if quantity == "mass_pivot_null" else "solid"},
         name=name,
         legendgroup=quantity,
         showlegend=in_legend,
-        customdata=[[p["value"], p["low"], p["high"], p["n"]] for p in points],
+        customdata=[[i.value, i.low, i.high, i.n] for i in map(of_row, points)],
         hovertemplate="layer %{x}: %{customdata[0]:.4g} [%{customdata[1]:.4g}, %{customdata[2]:.4g}], "
         "n = %{customdata[3]}<extra>" + name + "</extra>",
     )
@@ -306,43 +308,41 @@ def behaviour_panels(
     behaviour: pa.Table, attribution: pa.Table | None, items: pa.Table, languages: Sequence[str]
 ) -> list[Panel]:
     """Shares of the labels under each rule, and what the labels and scores go with."""
+    columns = ("item_id", "source_language", "target_language", "concept_id")
     of_item = {
-        i: {"source_language": s, "target_language": t}
-        for i, s, t in zip(
-            *(items[c].to_pylist() for c in ("item_id", "source_language", "target_language")), strict=True
-        )
+        i: ({"source_language": s, "target_language": t}, concept)
+        for i, s, t, concept in zip(*(items[c].to_pylist() for c in columns), strict=True)
     }
     rows = [r for r in behaviour.to_pylist() if r["item_id"] in of_item]
     panels = []
     for rule, lens in sorted({(r["rule"], r["lens"]) for r in rows}, key=lambda k: (k[0] != "paper", k)):
-        mine = [(of_item[r["item_id"]], r["label"]) for r in rows if (r["rule"], r["lens"]) == (rule, lens)]
+        mine = [(*of_item[r["item_id"]], r["label"]) for r in rows if (r["rule"], r["lens"]) == (rule, lens)]
         panels.append(_label_shares(mine, rule, lens, languages))
     if attribution is not None and attribution.num_rows:
         panels += _attribution_panels(attribution, languages)
     return panels
 
 
-def _label_shares(labelled: list[tuple[dict, str]], rule: str, lens: str, languages: Sequence[str]) -> Panel:
+def _label_shares(labelled: list[tuple[dict, str, str]], rule: str, lens: str, languages: Sequence[str]) -> Panel:
     pooled = {"source_language": "all", "target_language": "all"}
     groups = sorted(
-        [pooled, *{(d["source_language"], d["target_language"]): d for d, _ in labelled}.values()],
+        [pooled, *{(d["source_language"], d["target_language"]): d for d, _, _ in labelled}.values()],
         key=direction_order(languages),
     )
     labels = [
-        label for label, _ in sorted(Counter(label for _, label in labelled).items(), key=lambda c: (-c[1], c[0]))
+        label for label, _ in sorted(Counter(label for _, _, label in labelled).items(), key=lambda c: (-c[1], c[0]))
     ]
     series: dict[str, list] = {label: [] for label in labels}
     rows = []
     for group in groups:
-        counts = Counter(label for d, label in labelled if is_pooled(group) or d == group)
-        total = sum(counts.values())
+        mine = [(concept, label) for d, concept, label in labelled if is_pooled(group) or d == group]
         for label in labels:
-            share = wilson(counts[label], total)
-            series[label].append((direction(group), counts[label] / total))
-            rows.append((direction(group), label, share, total, f"behaviour|{rule}|{lens}"))
+            part = share([own == label for _, own in mine], [concept for concept, _ in mine])
+            series[label].append((direction(group), part.value))
+            rows.append((direction(group), label, part, part.n, f"behaviour|{rule}|{lens}"))
     return Panel(
         f"Behaviour shares by the rule “{rule}” ({lens} lens)",
-        "The share of items that carry each label; intervals are Wilson's, and count items as independent.",
+        "The share of items that carry each label; intervals and n are over concepts.",
         Numbers(("direction", "label", "share [95 %]", "n", "signature"), tuple(rows)),
         stacked_shares(series, "share of items (%)"),
     )
@@ -352,22 +352,23 @@ def _attribution_panels(attribution: pa.Table, languages: Sequence[str]) -> list
     rows = sorted(attribution.to_pylist(), key=direction_order(languages))
     table = Numbers(
         ("direction", "rule", "lens", "statistic", "value [95 %]", "n", "signature"),
-        tuple((direction(r), r["rule"], r["lens"], r["statistic"], interval(r), r["n"], r["signature"]) for r in rows),
+        tuple((direction(r), r["rule"], r["lens"], r["statistic"], of_row(r), r["n"], r["signature"]) for r in rows),
     ).without_constant("lens")
     series: dict[str, list] = {}
     for row in rows:
-        if "auc" in row["statistic"].lower() and not math.isnan(row["value"]):
+        if "auc" in row["statistic"].lower() and not math.isnan(of_row(row).value):
             name = " · ".join(
                 filter(None, (row["rule"], row["statistic"], row["lens"] if row["lens"] != "logit" else ""))
             )
-            series.setdefault(name, []).append((direction(row), interval(row)))
+            series.setdefault(name, []).append((direction(row), of_row(row)))
     figure = interval_dots(series, "area under the ROC curve", reference=0.5) if series else None
     return [
         Panel(
             "What the behaviours go with",
             "AUC of the pair's co-occurrence count against the label: 0.5 (dotted) means that the count says nothing. "
             "An AUC by a rule that compares confidences can depart from 0.5 without any pivot mechanism; the "
-            "conditioned statistics in the table account for confidence and word frequency.",
+            "conditioned statistics in the table account for confidence and word frequency. Each interval is that of "
+            "one figure, not corrected for their number.",
             table,
             figure,
         ),
@@ -376,7 +377,7 @@ def _attribution_panels(attribution: pa.Table, languages: Sequence[str]) -> list
 
 def intervene_panels(summary: pa.Table, languages: Sequence[str]) -> list[Panel]:
     """Effects over all items and by label, and over all items of each direction."""
-    rows = [r for r in sorted(summary.to_pylist(), key=direction_order(languages)) if not math.isnan(r["value"])]
+    rows = [r for r in sorted(summary.to_pylist(), key=direction_order(languages)) if not math.isnan(of_row(r).value)]
 
     def said(row: dict) -> str:
         return row["intervention"] + (f", less {row['control']}" if row["control"] else "")
@@ -386,10 +387,10 @@ def intervene_panels(summary: pa.Table, languages: Sequence[str]) -> list[Panel]
         ("By behaviour", [r for r in rows if is_pooled(r)], lambda r: r["group"]),
         ("By direction", [r for r in rows if r["group"] == "all"], direction),
     ):
-        series = {said(r): [(name(o), interval(o)) for o in mine if said(o) == said(r)] for r in mine}
+        series = {said(r): [(name(o), of_row(o)) for o in mine if said(o) == said(r)] for r in mine}
         table = Numbers(
             (title.lower().removeprefix("by "), "intervention", "change [95 %]", "n", "signature"),
-            tuple((name(r), said(r), interval(r), r["n"], r["signature"]) for r in mine),
+            tuple((name(r), said(r), of_row(r), r["n"], r["signature"]) for r in mine),
         )
         reading = (
             "Change of log P(answer) by an intervention, and by it less its control; below zero (dotted) the answer "

@@ -20,13 +20,12 @@ from semantic_pivots.report.panel import (
     colour,
     direction,
     direction_order,
-    interval,
     interval_dots,
     layout,
     stacked_shares,
     unique,
 )
-from semantic_pivots.statistics import wilson
+from semantic_pivots.statistics import of_row
 
 COUNT_BINS = (0, 1, 2, 4, 16, 64, 256, 1024)
 TOP_TOKENS = 60
@@ -96,9 +95,9 @@ def count_panels(pair_counts: pa.Table, word_counts: pa.Table, languages: Sequen
         values, name = sorted(groups[key]), " – ".join(key)
         for low, high in itertools.pairwise(bins):
             series[_bin_name(low, high)].append((name, sum(low <= v < high for v in values) / len(values)))
-        meet = wilson(sum(v > 0 for v in values), len(values))
-        rows.append((name, meet, len(values), values[len(values) // 2], values[-1], signature))
-    series = {name: points for name, points in series.items() if any(share for _, share in points)}
+        met, n = sum(v > 0 for v in values), len(values)
+        rows.append((name, met / n, n, values[n // 2], values[-1], signature))
+    series = {name: points for name, points in series.items() if any(part for _, part in points)}
     unit_name = "documents" if first["unit"] == "document" else f"windows of {first['window']} tokens"
     reading = (
         f"Number of {unit_name} that hold both words of a pair ({exact} counts of the provider “{first['provider']}”). "
@@ -106,7 +105,7 @@ def count_panels(pair_counts: pa.Table, word_counts: pa.Table, languages: Sequen
     )
     inks = [_ramp(index / max(len(series) - 1, 1)) for index in range(len(series))]
     figure = stacked_shares(series, "share of pairs (%)", inks)
-    columns = ("languages", "share that meets [95 %]", "n", "median", "largest", "signature")
+    columns = ("languages", "share that meets", "n", "median", "largest", "signature")
     panel = Panel(f"Pairs in one {first['unit']}", reading, Numbers(columns, tuple(rows)), figure)
     return [panel, _word_panel(word_counts, languages)]
 
@@ -116,13 +115,13 @@ def _word_panel(word_counts: pa.Table, languages: Sequence[str]) -> Panel:
     for code, value in zip(word_counts["language"].to_pylist(), word_counts["value"].to_pylist(), strict=True):
         values[code].append(value)
     codes = ordered(set(values), languages)
-    columns = ("language", "share seen [95 %]", "n", "median", "largest")
+    columns = ("language", "share seen", "words", "median", "largest")
     rows = tuple(
-        (code, wilson(sum(x > 0 for x in v), len(v)), len(v), v[len(v) // 2], v[-1])
+        (code, sum(x > 0 for x in v) / len(v), len(v), v[len(v) // 2], v[-1])
         for code in codes
         for v in [sorted(values[code])]
     )
-    points = [(row[0], round(100 * row[1].value, 1)) for row in rows]
+    points = [(row[0], round(100 * row[1], 1)) for row in rows]
     figure = bars(points, "words seen (%)", "%{y}: %{x} %")
     reading = "Share of the words that occur at least once."
     return Panel("Words of the benchmark in the corpus", reading, Numbers(columns, rows), figure)
@@ -313,7 +312,7 @@ def _verdicts(rows: list[dict]) -> Panel:
     for row in rows:
         if row["baseline"]:
             place = row["arm"] if row["stratum"] == "all" else f"{row['arm']}, {row['stratum'].removeprefix('words:')}"
-            series.setdefault(f"gain over {row['baseline']}", []).append((place, interval(row)))
+            series.setdefault(f"gain over {row['baseline']}", []).append((place, of_row(row)))
     table = Numbers(
         ("arm", "words", "against", "gain [95 %]", "n", "runs", "seen with 80 % power", "verdict", "signature"),
         tuple(
@@ -321,7 +320,7 @@ def _verdicts(rows: list[dict]) -> Panel:
                 r["arm"],
                 r["stratum"].removeprefix("words:"),
                 r["baseline"] or "all controls",
-                interval(r),
+                of_row(r),
                 r["n"],
                 r["runs"],
                 r["detectable"],
@@ -333,8 +332,9 @@ def _verdicts(rows: list[dict]) -> Panel:
     )
     reading = (
         "What each selection gains over documents chosen at random, and at random in the same languages, as the mean "
-        "of directions; the intervals are over items and training runs. A selection helps where both gains lie above "
-        "zero. Held-out words are those that nothing saw which chose documents."
+        "of directions; the intervals are over concepts and training runs. A selection helps where both gains lie "
+        "above zero, and still do after Holm's correction for the number of selections. Held-out words are those that "
+        "nothing saw which chose documents."
     )
     variant = rows[0]["variant"]
     figure = interval_dots(series, f"gain ({unit(variant)})", reference=0.0)
@@ -351,7 +351,7 @@ def _all_measures(rows: list[dict]) -> Panel:
                 r["stratum"],
                 r["arm"],
                 r["baseline"],
-                interval(r),
+                of_row(r),
                 r["n"],
                 r["verdict"],
                 r["signature"],
@@ -361,7 +361,8 @@ def _all_measures(rows: list[dict]) -> Panel:
     )
     reading = (
         "The mean of directions, or of languages, of every measure and group of items: scores, answers in another "
-        "language (off-target), bits per byte of held-out text, translated sentences, shares of behaviours."
+        "language (off-target), bits per byte of held-out text, translated sentences, shares of behaviours. Each "
+        "interval is that of one figure: of twenty without any effect, one excludes zero."
     )
     return Panel("Every measure", reading, table, wide=True)
 
@@ -369,14 +370,14 @@ def _all_measures(rows: list[dict]) -> Panel:
 def _forest(rows: list[dict], variant: str) -> Panel:
     series: dict[str, list] = {}
     for row in rows:
-        series.setdefault(f"{row['arm']} − {row['baseline']}", []).append((direction(row), interval(row)))
+        series.setdefault(f"{row['arm']} − {row['baseline']}", []).append((direction(row), of_row(row)))
     table = Numbers(
         ("direction", "arm", "against", "difference [95 %]", "n", "verdict", "signature"),
-        tuple((direction(r), r["arm"], r["baseline"], interval(r), r["n"], r["verdict"], r["signature"]) for r in rows),
+        tuple((direction(r), r["arm"], r["baseline"], of_row(r), r["n"], r["verdict"], r["signature"]) for r in rows),
     )
     reading = (
         "One model minus another on the same items and the same shots. An interval that contains zero (dotted) is not "
-        "distinguishable from no effect; the table's verdict says so in words."
+        "distinguishable from no effect; the table's verdict says so in words, of each figure by itself."
     )
     figure = interval_dots(series, f"difference ({unit(variant)})", reference=0.0)
     return Panel(f"Paired differences: {variant}", reading, table, figure)
@@ -385,10 +386,10 @@ def _forest(rows: list[dict], variant: str) -> Panel:
 def _own_scores(rows: list[dict], variant: str) -> Panel:
     series: dict[str, list] = {}
     for row in rows:
-        series.setdefault(row["arm"], []).append((direction(row), interval(row)))
+        series.setdefault(row["arm"], []).append((direction(row), of_row(row)))
     table = Numbers(
         ("direction", "arm", "value [95 %]", "n", "signature"),
-        tuple((direction(r), r["arm"], interval(r), r["n"], r["signature"]) for r in rows),
+        tuple((direction(r), r["arm"], of_row(r), r["n"], r["signature"]) for r in rows),
     )
     reading = "What each model reaches by itself, before differences are taken."
     return Panel(f"Each model's own {variant}", reading, table, interval_dots(series, unit(variant)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from semantic_pivots.report.figures import EXAMPLES, sample
 from semantic_pivots.report.panel import Numbers, Panel, Word, bars, direction, direction_order, unique
-from semantic_pivots.statistics import wilson
+from semantic_pivots.statistics import share
 
 PIVOTS_SHOWN = 10
 
@@ -32,14 +32,15 @@ def discover_panels(
 
 
 def _coverage(of_item: Mapping[str, Any], info: Mapping[str, Any], languages: Sequence[str], measure: str) -> Panel:
-    found = Counter((info[i]["source_language"], info[i]["target_language"]) for i in of_item)
-    total = Counter((r["source_language"], r["target_language"]) for r in info.values())
+    asked: dict[tuple[str, str], list[tuple[bool, str]]] = defaultdict(list)
+    for i, row in info.items():
+        asked[row["source_language"], row["target_language"]].append((i in of_item, row["concept_id"]))
     order = direction_order(languages)
-    keys = sorted(total, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))
-    shares = {k: wilson(found[k], total[k]) for k in keys}
+    keys = sorted(asked, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))
+    shares = {k: share([has for has, _ in asked[k]], [concept for _, concept in asked[k]]) for k in keys}
     numbers = Numbers(
         ("direction", "share with pivots [95 %]", "n", "signature"),
-        tuple((f"{k[0]} → {k[1]}", shares[k], total[k], f"discover|measure={measure}") for k in keys),
+        tuple((f"{k[0]} → {k[1]}", shares[k], shares[k].n, f"discover|measure={measure}") for k in keys),
     )
     points = [(f"{k[0]} → {k[1]}", round(100 * shares[k].value, 1)) for k in keys]
     return Panel(

@@ -6,7 +6,8 @@ import math
 
 import pyarrow as pa
 
-from semantic_pivots.report.panel import Numbers, Panel, interval, interval_dots, unique
+from semantic_pivots.report.panel import Numbers, Panel, interval_dots, unique
+from semantic_pivots.statistics import of_row
 
 _QUESTIONS = (
     (
@@ -86,9 +87,7 @@ def planted_panels(summary: pa.Table) -> list[Panel]:
         used |= {id(r) for r in mine}
         series = {
             measure: [
-                (f"{r['world']}, {r['architecture']}: {r['group']}", interval(r))
-                for r in mine
-                if r["measure"] == measure
+                (f"{r['world']}, {r['architecture']}: {r['group']}", of_row(r)) for r in mine if r["measure"] == measure
             ]
             for measure in unique(r["measure"] for r in mine)
         }
@@ -100,7 +99,7 @@ def planted_panels(summary: pa.Table) -> list[Panel]:
                     r["architecture"],
                     r["measure"],
                     r["group"],
-                    interval(r),
+                    of_row(r),
                     r["n"],
                     r["note"],
                     r["signature"],

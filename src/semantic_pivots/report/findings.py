@@ -1,6 +1,6 @@
 """The three questions of the package, answered in sentences that are made from the tables and from nothing else.
 
-A sentence names its figure, the interval and the number of items. Where an interval contains the value that means
+A sentence names its figure, the interval and the number of concepts. Where an interval contains the value that means
 "nothing", the sentence says so; where a table is missing, it says that.
 """
 
@@ -14,8 +14,8 @@ import pyarrow as pa
 from semantic_pivots.halves import HELD_OUT
 from semantic_pivots.report.figures import is_control, is_main
 from semantic_pivots.report.html import Answer, interval_text
-from semantic_pivots.report.panel import direction, interval, is_pooled
-from semantic_pivots.statistics import wilson
+from semantic_pivots.report.panel import direction, is_pooled
+from semantic_pivots.statistics import Interval, holm, of_row, p_of_zero, share
 
 Tables = Mapping[str, pa.Table]
 
@@ -40,17 +40,13 @@ def answers(tables: Tables) -> tuple[Answer, ...]:
     )
 
 
-def _percent(successes: int, n: int) -> str:
-    share = wilson(successes, n)
-    return f"{100 * share.value:.0f}\u00a0% [{100 * share.low:.0f}, {100 * share.high:.0f}]"
-
-
-def _share(row: dict) -> str:
-    return f"{100 * row['value']:.0f}\u00a0% [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
+def _percent(part: Interval) -> str:
+    ends = f"{100 * part.low:.0f}, {100 * part.high:.0f}" if part.known else "no interval"
+    return f"{100 * part.value:.0f}\u00a0% [{ends}]"
 
 
 def _said(row: dict) -> str:
-    return f"{interval_text(interval(row))}, n = {row['n']:,}"
+    return f"{interval_text(of_row(row))}, n = {row['n']:,}"
 
 
 def _finite(rows: Iterable[dict]) -> list[dict]:
@@ -64,10 +60,10 @@ def _how_well(tables: Tables) -> Iterable[str]:
     rows = _finite(summary.to_pylist())
     rates = {r["variant"]: r for r in rows if is_pooled(r) and is_main(r["stratum"])}
     if "accuracy" in rates:
-        text = f"The model's own answer is the expected one in {_share(rates['accuracy'])} of the cases"
+        text = f"The model's own answer is the expected one in {_percent(of_row(rates['accuracy']))} of the cases"
         if "copy-rate" in rates:
-            text += f", and repeats the source in {_share(rates['copy-rate'])}"
-        yield f"{text} (n = {rates['accuracy']['n']:,} items or concepts)."
+            text += f", and repeats the source in {_percent(of_row(rates['copy-rate']))}"
+        yield f"{text} (n = {rates['accuracy']['n']:,} concepts)."
     published = [r for r in rows if r["variant"] == "paper" and is_main(r["stratum"]) and not is_control(r)]
     pooled = [r for r in published if is_pooled(r)]
     single = sorted((r for r in published if not is_pooled(r)), key=lambda r: r["value"])
@@ -78,11 +74,13 @@ def _how_well(tables: Tables) -> Iterable[str]:
         yield f"It is highest for {direction(high)} ({_said(high)}) and lowest for {direction(low)} ({_said(low)})."
     controls = [r for r in rows if is_control(r) and is_pooled(r)] or [r for r in rows if is_control(r)]
     if controls:
-        off = [r for r in controls if not r["low"] <= 0 <= r["high"]]
+        judged = [of_row(r) for r in controls if of_row(r).known]
+        adjusted = holm([p_of_zero(control) for control in judged])
+        off = int((adjusted < 0.05).sum())
         if off:
-            yield f"{len(off)} of {len(controls)} controls do not come out at zero: such differences mean nothing."
-        else:
-            yield f"All {len(controls)} controls (where nothing can be known) come out at zero within their intervals."
+            yield f"{off} of {len(judged)} controls do not come out at zero (Holm): such differences mean nothing."
+        elif judged:
+            yield f"All {len(judged)} controls (where nothing can be known) come out at zero (Holm, 5 %)."
 
 
 def _mechanism(tables: Tables) -> Iterable[str]:
@@ -92,13 +90,27 @@ def _mechanism(tables: Tables) -> Iterable[str]:
     if behaviour is not None and behaviour.num_rows:
         rows = [r for r in behaviour.to_pylist() if r["lens"] == "logit"]
         for rule in sorted({r["rule"] for r in rows}, key=lambda r: (r != "paper", r)):
-            labels = [r["label"] for r in rows if r["rule"] == rule and "exclud" not in r["label"]]
-            pivot = sum("pivot" in label for label in labels)
-            if labels:
-                share = _percent(pivot, len(labels))
-                yield f"By the rule “{rule}”, {share} of {len(labels):,} labelled items show semantic-pivot behaviour."
+            mine = [r for r in rows if r["rule"] == rule and "exclud" not in r["label"]]
+            if mine:
+                part = pivot_share(mine, tables.get("items"))
+                yield (
+                    f"By the rule “{rule}”, {_percent(part)} of {len(mine):,} labelled items of {part.n:,} concepts "
+                    "show semantic-pivot behaviour."
+                )
     if attribution is not None:
         yield from _auc(_finite(attribution.to_pylist()))
+
+
+def pivot_share(labelled: list[dict], items: pa.Table | None) -> Interval:
+    """The share of rows of `behaviour` that are labelled a pivot's, over the concepts of the table `items`."""
+    return share(["pivot" in r["label"] for r in labelled], units_of([r["item_id"] for r in labelled], items))
+
+
+def units_of(item_ids: list[str], items: pa.Table | None) -> list[str]:
+    """The concept of each item by the table `items`; the item itself where the table is missing."""
+    columns = [] if items is None else [items[c].to_pylist() for c in ("item_id", "concept_id")]
+    concepts = dict(zip(*columns, strict=True)) if columns else {}
+    return [concepts.get(item, item) for item in item_ids]
 
 
 def _pivot_mass(rows: list[dict]) -> Iterable[str]:
@@ -122,7 +134,7 @@ def _auc(rows: list[dict]) -> Iterable[str]:
 
 
 def _beside_half(row: dict) -> str:
-    return "not distinguishable from 0.5" if row["low"] <= 0.5 <= row["high"] else "distinct from 0.5"
+    return "distinct from 0.5" if of_row(row).excludes(0.5) else "not distinguishable from 0.5"
 
 
 def _documents(tables: Tables) -> Iterable[str]:
@@ -143,8 +155,8 @@ def _documents(tables: Tables) -> Iterable[str]:
     for row in pooled:
         yield f"Trained on {row['arm']}, against {row['baseline']}: {_said(row)}. {_sentence(row)}"
     if rows and not pooled:
-        clear = sum(not r["low"] <= 0 <= r["high"] for r in rows)
-        yield f"{clear} of {len(rows)} paired differences are distinguishable from zero."
+        clear = int((holm([p_of_zero(of_row(r)) for r in rows]) < 0.05).sum())
+        yield f"{clear} of {len(rows)} paired differences are distinguishable from zero (Holm, 5 %)."
 
 
 def _verdict_sentences(rows: list[dict]) -> Iterable[str]:
@@ -154,7 +166,7 @@ def _verdict_sentences(rows: list[dict]) -> Iterable[str]:
     on = " on held-out words" if shown == HELD_OUT else ""
     for row in (r for r in rows if r["stratum"] == shown and not r["baseline"]):
         gains = [r for r in rows if (r["arm"], r["stratum"]) == (row["arm"], shown) and r["baseline"]]
-        parts = ", ".join(f"{interval_text(interval(r))} over {r['baseline']}" for r in gains)
+        parts = ", ".join(f"{interval_text(of_row(r))} over {r['baseline']}" for r in gains)
         yield (
             f"{row['verdict'][0].upper()}{row['verdict'][1:]}. Gain{on} ({row['variant']}): {parts}; "
             f"n = {row['n']:,}, runs = {row['runs']}."
@@ -162,7 +174,7 @@ def _verdict_sentences(rows: list[dict]) -> Iterable[str]:
 
 
 def _sentence(row: dict) -> str:
-    if row["low"] <= 0 <= row["high"]:
+    if not of_row(row).excludes_zero:
         return "This is not distinguishable from zero."
     return (
         "This is better, and distinguishable from zero."

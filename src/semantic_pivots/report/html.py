@@ -64,6 +64,8 @@ def interval_text(i: Interval) -> str:
     """`0.123 [0.101, 0.145]`, all three with the decimals that the width of the interval deserves."""
     if math.isnan(i.value):
         return "—"
+    if not i.known:
+        return f"{number(i.value)} [no interval]"
     width = i.high - i.low
     if not (math.isfinite(width) and width > 0):
         return f"{number(i.value)} [{number(i.low)}, {number(i.high)}]"

@@ -6,7 +6,6 @@ one file serves a light and a dark screen. Every figure and every table is a pur
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -87,12 +86,6 @@ def is_pooled(row: dict) -> bool:
 def direction(row: dict) -> str:
     """`en → fr`, or `all directions` for a pooled row."""
     return "all directions" if is_pooled(row) else f"{row['source_language']} → {row['target_language']}"
-
-
-def interval(row: dict) -> Interval:
-    """The figure of a summary row: value, 95 % interval, n."""
-    value, low, high = (math.nan if row[c] is None else row[c] for c in ("value", "low", "high"))
-    return Interval(value, low, high, row["n"])
 
 
 def direction_order(languages: Sequence[str]):

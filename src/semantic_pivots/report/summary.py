@@ -15,9 +15,10 @@ from rich.table import Table
 
 from semantic_pivots.markup import in_terminal
 from semantic_pivots.report.figures import is_control, is_main, unit
+from semantic_pivots.report.findings import pivot_share, units_of
 from semantic_pivots.report.html import interval_text
-from semantic_pivots.report.panel import direction, interval, is_pooled, unique
-from semantic_pivots.statistics import Interval, wilson
+from semantic_pivots.report.panel import direction, is_pooled, unique
+from semantic_pivots.statistics import Interval, of_row, share
 
 TABLES = {
     "lexicon": ("concepts", "words"),
@@ -37,6 +38,8 @@ TABLES = {
     "planted": ("planted_summary",),
 }
 """The tables behind the lines of each stage."""
+_BESIDE = {"behaviour": ("items",), "discover": ("items",)}
+"""Tables of other stages that a stage's lines need too."""
 
 MISSING = "—"
 
@@ -91,7 +94,7 @@ def lines(tables: Tables) -> list[Line]:
             if stage != "intervene":  # in no study but those that name it
                 out.append(Line(stage, "has not run", MISSING))
             continue
-        out += make(*(tables.get(name) for name in TABLES[stage]))
+        out += make(*(tables.get(name) for name in (*TABLES[stage], *_BESIDE.get(stage, ()))))
     return out
 
 
@@ -140,12 +143,12 @@ def _score(summary: pa.Table) -> list[Line]:
     rows = summary.to_pylist()
     for row in rows:
         if is_pooled(row) and is_control(row):
-            out.append(Line("score", f"{row['variant']} (0: none)", interval(row)))
+            out.append(Line("score", f"{row['variant']} (0: none)", of_row(row)))
         elif is_pooled(row) and is_main(row["stratum"]):
-            out.append(Line("score", _named(row["variant"]), interval(row)))
+            out.append(Line("score", _named(row["variant"]), of_row(row)))
     if not out:
         out = [
-            Line("score", f"{row['variant']}, {direction(row)}", interval(row))
+            Line("score", f"{row['variant']}, {direction(row)}", of_row(row))
             for row in rows
             if row["variant"] == "paper" and is_main(row["stratum"])
         ]
@@ -186,14 +189,16 @@ def _tokens(token_shards: pa.Table) -> list[Line]:
 
 def _count(pair_counts: pa.Table) -> list[Line]:
     values = pair_counts["value"].to_pylist()
-    return [Line("count", "pairs that meet in the corpus", wilson(sum(v > 0 for v in values), len(values)))]
+    met = sum(v > 0 for v in values)
+    return [Line("count", "pairs that meet in the corpus", f"{100 * met / max(len(values), 1):.1f} %", len(values))]
 
 
-def _discover(pivots: pa.Table | None, evidence: pa.Table | None) -> list[Line]:
-    found = 0 if pivots is None else len(set(pivots["item_id"].to_pylist()))
+def _discover(pivots: pa.Table | None, evidence: pa.Table | None, items: pa.Table | None) -> list[Line]:
+    found = set() if pivots is None else set(pivots["item_id"].to_pylist())
     if evidence is None or not evidence.num_rows:
-        return [Line("discover", "items with pivots", f"{found:,}")]
-    return [Line("discover", "items with pivots", wilson(found, evidence.num_rows), evidence.num_rows)]
+        return [Line("discover", "items with pivots", f"{len(found):,}")]
+    asked = evidence["item_id"].to_pylist()
+    return [Line("discover", "items with pivots", share([i in found for i in asked], units_of(asked, items)))]
 
 
 def _trace(summary: pa.Table | None) -> list[Line]:
@@ -203,32 +208,31 @@ def _trace(summary: pa.Table | None) -> list[Line]:
         mine = [r for r in rows if r["quantity"] == quantity and r["lens"] == "logit"]
         if mine:
             top = max(mine, key=lambda r: (r["value"], r["layer"]))
-            out.append(Line("trace", f"largest mass of the {name}, layer {top['layer']}", interval(top)))
+            out.append(Line("trace", f"largest mass of the {name}, layer {top['layer']}", of_row(top)))
     return out
 
 
-def _behaviour(behaviour: pa.Table | None, attribution: pa.Table | None) -> list[Line]:
+def _behaviour(behaviour: pa.Table | None, attribution: pa.Table | None, items: pa.Table | None) -> list[Line]:
     out = []
     rows = behaviour.to_pylist() if behaviour is not None else []
     for rule in sorted({r["rule"] for r in rows}, key=lambda r: (r != "paper", r)):
-        labels = [r["label"] for r in rows if r["rule"] == rule and r["lens"] == "logit" and "exclud" not in r["label"]]
-        if labels:
-            pivot = sum("pivot" in label for label in labels)
-            out.append(Line("behaviour", f"semantic-pivot share, rule {rule}", wilson(pivot, len(labels))))
+        mine = [r for r in rows if r["rule"] == rule and r["lens"] == "logit" and "exclud" not in r["label"]]
+        if mine:
+            out.append(Line("behaviour", f"semantic-pivot share, rule {rule}", pivot_share(mine, items)))
     for row in attribution.to_pylist() if attribution is not None else []:
         if (
             is_pooled(row)
             and "auc" in row["statistic"].lower()
             and row["lens"] == "logit"
-            and not math.isnan(row["value"])
+            and not math.isnan(of_row(row).value)
         ):
-            out.append(Line("behaviour", f"{row['statistic']}, rule {row['rule']} (0.5: none)", interval(row)))
+            out.append(Line("behaviour", f"{row['statistic']}, rule {row['rule']} (0.5: none)", of_row(row)))
     return out
 
 
 def _intervene(summary: pa.Table) -> list[Line]:
     return [
-        Line("intervene", f"change of log P by {row['intervention']}, less {row['control']}", interval(row))
+        Line("intervene", f"change of log P by {row['intervention']}, less {row['control']}", of_row(row))
         for row in summary.to_pylist()
         if is_pooled(row) and row["group"] == "all" and row["control"]
     ]
@@ -266,14 +270,16 @@ def _compare(comparison: pa.Table | None, verdicts: pa.Table | None) -> list[Lin
     shown = [r for r in shown if is_pooled(r)] or shown
     return [
         *(
-            Line("compare", f"{r['arm']} minus {r['baseline']}, {r['variant']}: {_plain(interval(r))}", interval(r))
+            Line("compare", f"{r['arm']} minus {r['baseline']}, {r['variant']}: {_plain(of_row(r))}", of_row(r))
             for r in shown
         ),
-        *(Line("compare", f"{r['verdict']} ({r['stratum']})", interval(r)) for r in gains if not r["baseline"]),
+        *(Line("compare", f"{r['verdict']} ({r['stratum']})", of_row(r)) for r in gains if not r["baseline"]),
     ]
 
 
 def _plain(difference: Interval) -> str:
+    if not difference.known:
+        return "no interval"
     if not difference.excludes_zero:
         return "no difference shown"
     return "better" if difference.value > 0 else "worse"
@@ -281,6 +287,6 @@ def _plain(difference: Interval) -> str:
 
 def _planted(summary: pa.Table) -> list[Line]:
     return [
-        Line("planted", f"{r['world']}, {r['architecture']}: {r['measure']}, {r['group']}", interval(r))
+        Line("planted", f"{r['world']}, {r['architecture']}: {r['measure']}, {r['group']}", of_row(r))
         for r in summary.to_pylist()
     ]

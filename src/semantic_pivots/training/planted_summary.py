@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.config import PlantedConfig
+from semantic_pivots.statistics import figure, student
 from semantic_pivots.training.planted_corpus import ARMS
 from semantic_pivots.training.planted_model import WITH_PIVOTS, WITHOUT_PIVOTS
 from semantic_pivots.training.worlds import BRIDGED, UNRELATED
@@ -49,20 +48,18 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
     rows = []
     for key, values in [*by.items(), *_contrasts(by, config.architectures[0]).items()]:
         world, architecture, measure, group = key
-        value, low, high, n = student(list(values.values()))
+        interval = student(list(values.values()))
         why = "; ".join(f"{reason} ({count})" for reason, count in sorted(Counter(notes.get(key, [])).items()))
-        missing = len(values) - n
+        missing = len(values) - interval.n
         rows.append(
             {
                 "world": world,
                 "architecture": architecture,
                 "measure": measure,
                 "group": group,
-                "value": value,
-                "low": low,
-                "high": high,
-                "n": n,
-                "signature": f"planted|{world}|{architecture}|{measure}|{group}|seed={config.seed}|{settings}",
+                **figure(
+                    interval, f"planted|{world}|{architecture}|{measure}|{group}|seed={config.seed}|{settings}", 2
+                ),
                 "note": f"{missing} of {len(values)} seeds have no figure: {why or 'one side has none'}"
                 if missing
                 else "",
@@ -119,15 +116,3 @@ def _contrasts(by: dict[Key, dict[int, float]], first: str) -> dict[Key, dict[in
                 value(world, f"{rank}, {hub} language", lens), value(world, f"{rank}, {other} language", lens)
             )
     return {key: values for key, values in made.items() if values}
-
-
-def student(values: Sequence[float]) -> tuple[float, float, float, int]:
-    """Mean, ends of Student's 95 % interval, and number of the values that are numbers."""
-    from scipy.stats import t
-
-    known = np.array([v for v in values if not math.isnan(v)])
-    if len(known) < 2:
-        return (float(known[0]) if len(known) else math.nan), math.nan, math.nan, len(known)
-    half = float(t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known)))
-    mean = float(known.mean())
-    return mean, mean - half, mean + half, len(known)

@@ -1,0 +1,279 @@
+"""The Jacobian lens: a residual as the rest of the model would carry it to its end, on average (2607.15495).
+
+Of each layer l, `J[l]` is the mean over prompts, and over their source positions s, of the sum over the target
+positions t that s can reach (itself and the later ones; in a masked model all) of d h_last[t] / d h_l[s]. A readout is
+the model's own final norm and head on J[l] h. The first 16 positions are neither sources nor targets: there attention
+rests on a few tokens whose residuals are unlike any other. The sum over targets makes one vector-Jacobian product serve
+all positions of all layers, so a fit costs one backward pass for each component of the width and batch of prompts.
+
+Chosen against the tuned lens where a readout must not be fitted to the answer: nothing here sees the model's output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.models.body import check_context
+from semantic_pivots.models.lens import Lens, LensError, hooks
+from semantic_pivots.models.readouts import JACOBIAN, Readout, held_out_divergence
+from semantic_pivots.statistics import seed_of
+
+SKIPPED = 16
+"""first positions of a prompt, which are neither sources nor targets"""
+_FILES = ("jacobian_lens.pt", "lens.json")
+
+
+class Jacobian(Readout):
+    """A linear map per layer before the head: J h.
+
+    Attributes:
+        maps: by layer, (width, width) float32; a layer without one is read as by the logit lens.
+        prompts: number of prompts behind the means.
+    """
+
+    def __init__(self, lens: Lens, maps: dict[int, torch.Tensor], prompts: int, name: str = "jacobian"):
+        shape = (lens.body.width, lens.body.width)
+        for layer, map_ in maps.items():
+            if not 0 <= layer < lens.layers or tuple(map_.shape) != shape:
+                raise InputError(
+                    f"Jacobian lens {name}: layer {layer} has a map of shape {tuple(map_.shape)}; expected layers "
+                    f"below {lens.layers} and shape {shape} for this model"
+                )
+        super().__init__(lens, name)
+        self.maps, self.prompts = maps, prompts
+
+    def final(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
+        if layer in self.maps:
+            rows = (rows.float() @ self.maps[layer].to(rows.device).T).to(rows.dtype)
+        return self.lens.final(rows)
+
+    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Write jacobian_lens.pt (J, n_prompts, source_layers, d_model) and lens.json (the facts) into a folder."""
+        kept = {
+            "J": {layer: map_.contiguous() for layer, map_ in sorted(self.maps.items())},
+            "n_prompts": self.prompts,
+            "source_layers": sorted(self.maps),
+            "d_model": self.lens.body.width,
+        }
+        _write(folder / _FILES[0], lambda path: torch.save(kept, path))
+        _write(
+            folder / _FILES[1], lambda path: path.write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
+        )
+
+
+def load_jacobian(lens: Lens, path: Path) -> Jacobian:
+    """A Jacobian lens from its file, or from a folder that holds one file *.pt, as Neuronpedia's artefacts do.
+
+    Raises:
+        InputError: no such file, a file of another layout, or a lens of another model.
+    """
+    files = [path] if path.is_file() else sorted(path.glob("*.pt"))
+    if len(files) != 1:
+        raise InputError(
+            f"Jacobian lens {path}: {len(files)} files *.pt; expected one (pivots lens fit --kind jacobian writes it)"
+        )
+    kept = torch.load(files[0], map_location="cpu", weights_only=True)
+    if not isinstance(kept, dict) or not isinstance(kept.get("J"), dict) or kept.get("d_model") != lens.body.width:
+        wide = kept.get("d_model") if isinstance(kept, dict) else None
+        raise InputError(
+            f"Jacobian lens {files[0]}: expected J by layer and d_model {lens.body.width}, the width of this model; "
+            f"d_model is {wide}"
+        )
+    maps = {int(layer): map_.float() for layer, map_ in kept["J"].items()}
+    return Jacobian(lens, maps, int(kept.get("n_prompts", 0)), JACOBIAN + path.name)
+
+
+def identity_part(map_: torch.Tensor) -> float:
+    """The multiple of the identity nearest to a (width, width) map: what of it says "as it is", like the logit lens."""
+    return float(map_.diagonal().mean())
+
+
+def turned(map_: torch.Tensor, seed: int) -> torch.Tensor:
+    """The null of a map: its identity part, and the rest of it led into directions drawn at random.
+
+    The rest keeps its singular values and what it reads; a rotation drawn uniformly changes where it leads.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rotation, triangle = torch.linalg.qr(torch.randn(map_.shape, generator=generator, dtype=torch.float64))
+    rotation = (rotation * triangle.diagonal().sign()).to(map_.dtype)
+    same = identity_part(map_) * torch.eye(len(map_), dtype=map_.dtype)
+    return same + rotation @ (map_ - same)
+
+
+def fit_jacobian(
+    lens: Lens,
+    prompts: Sequence[Sequence[int]],
+    batch: int = 8,
+    skipped: int = SKIPPED,
+    told: Callable[[int], None] = lambda done: None,
+    partial: Path | None = None,
+) -> Jacobian:
+    """A Jacobian lens of a model, whose parameters need no gradients.
+
+    Args:
+        lens: the model.
+        prompts: token ids of each prompt; one without positions behind the first `skipped` is an error. Of an
+            encoder-decoder they go to the encoder, the only position is the decoder's start, and none is left out.
+        batch: prompts of one pass.
+        skipped: first positions left out as sources and targets.
+        told: called with the number of prompts done.
+        partial: a file that keeps the sums of what is done, from which a fit of the same prompts goes on.
+
+    Raises:
+        InputError: a prompt is too short, or longer than the model's context.
+        LensError: a block hands on no gradient, or several streams side by side.
+    """
+    short = min((len(ids) for ids in prompts), default=0)
+    skipped = 0 if lens.kind == "encoder-decoder" else skipped
+    if not prompts or short <= skipped:
+        raise InputError(f"{len(prompts)} prompts, the shortest of {short} tokens; expected more than {skipped} tokens")
+    check_context(lens.body.model, max(len(ids) for ids in prompts), "a prompt", "lower --length")
+    width, sources = lens.body.width, range(lens.layers - 1)
+    before = skipped if _resumes(lens, list(prompts[0]), skipped) else 0
+    key = str(seed_of(type(lens.body.model).__name__, lens.body.dtype, width, skipped, [list(ids) for ids in prompts]))
+    done, total = _kept(partial, key) or (0, torch.zeros(len(sources), width, width))
+    told(done)
+    for first in range(done, len(prompts), batch):
+        rows = [list(ids) for ids in prompts[first : first + batch]]
+        total += _summed(lens, rows, skipped, before)
+        if partial is not None:
+            kept = {"key": key, "done": first + len(rows), "sum": total}
+            _write(partial, lambda path, kept=kept: torch.save(kept, path))
+        told(first + len(rows))
+    return Jacobian(lens, {layer: total[layer] / len(prompts) for layer in sources}, len(prompts))
+
+
+def _kept(partial: Path | None, key: str) -> tuple[int, torch.Tensor] | None:
+    """Prompts done and the sum of their maps, where a file keeps those of the same fit."""
+    if partial is None or not partial.is_file():
+        return None
+    kept = torch.load(partial, weights_only=True)
+    return (kept["done"], kept["sum"]) if kept["key"] == key else None
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file that is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.tmp"
+    write(temporary)
+    os.replace(temporary, path)
+
+
+def _resumes(lens: Lens, prompt: list[int], skipped: int) -> bool:
+    """Whether a model goes on after the first tokens of a prompt, from its cache, as it does in the whole prompt.
+
+    A causal path from a source to a later target does not pass the tokens before both, so that they need no gradient
+    then. Masked models read both ways, and some families keep states that a cache cannot hand over.
+    """
+    if lens.kind != "causal" or not skipped:
+        return False
+    ids, lengths = torch.tensor([prompt], device=lens.body.device), torch.tensor([len(prompt)], device=lens.body.device)
+    try:
+        resumed = _streams(lens, ids, lengths, skipped)[-1]
+    except (AttributeError, TypeError, ValueError, LookupError, RuntimeError):
+        return False
+    whole = _streams(lens, ids, lengths, 0)[-1][:, skipped:]
+    bound = 1e-3 if lens.body.dtype == torch.float32 else 0.1
+    return bool((resumed - whole).abs().max() <= bound * whole.abs().max())
+
+
+def _summed(lens: Lens, rows: list[list[int]], skipped: int, before: int) -> torch.Tensor:
+    """(layers - 1, width, width) float32: the Jacobians of some prompts, each a mean over its sources, summed."""
+    longest = max(map(len, rows))
+    device = lens.body.device
+    ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    streams = _streams(lens, ids, lengths, before)
+    last = streams[-1]
+    places = before + torch.arange(last.shape[1], device=device)
+    used = (places >= skipped) & (places < lengths[:, None])
+    weights = (used / used.sum(1, keepdim=True)).float()
+    found = torch.empty(len(streams) - 1, last.shape[2], last.shape[2])
+    for component in range(last.shape[2]):
+        cotangent = torch.zeros_like(last)
+        cotangent[..., component] = used.to(last.dtype)
+        parts = torch.autograd.grad(last, streams[:-1], cotangent, retain_graph=True)
+        found[:, component] = torch.stack([torch.einsum("rt,rtw->w", weights, part.float()) for part in parts]).cpu()
+    return found
+
+
+def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, before: int) -> list[torch.Tensor]:
+    """(rows, tokens, width) residual stream after every block, with the graph that leads from each to the last.
+
+    Args:
+        lens: the model.
+        ids: (rows, tokens) int64, padded on the right.
+        lengths: (rows,) tokens of each row.
+        before: first tokens that are only read into a cache; the streams are those of the others.
+    """
+    streams: list[torch.Tensor] = []
+
+    def keep(module: Any, arguments: Any, output: Any) -> Any:
+        hidden = output[0] if isinstance(output, (tuple, list)) else output
+        if not streams:  # the graph begins here: nothing before the first block needs a gradient
+            hidden = hidden.detach().requires_grad_(True)
+        streams.append(hidden)
+        # the model goes on with a copy, which it may change in place
+        handed = hidden.clone()
+        return (handed, *output[1:]) if isinstance(output, (tuple, list)) else handed
+
+    cache = None
+    if before:
+        cache = lens.body.new_cache()
+        with torch.no_grad():
+            lens.body.hidden(ids[:, :before], cache)
+    mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
+    with torch.enable_grad(), hooks([block.register_forward_hook(keep) for block in lens.blocks]):
+        if cache is not None:
+            lens.body.hidden(ids[:, before:], cache)
+        else:
+            lens.run(ids, lengths - 1, mask)
+    if len(streams) != lens.layers or not streams[-1].requires_grad:
+        raise LensError(f"{type(lens.body.model).__name__}: its {lens.layers} blocks hand on no gradient to the last")
+    if streams[-1].ndim != 3:
+        raise LensError(
+            f"{type(lens.body.model).__name__}: its residual stream has shape {tuple(streams[-1].shape)}; a Jacobian "
+            "lens needs one stream, (rows, tokens, width)"
+        )
+    return streams
+
+
+def nearness(jacobian: Jacobian, samples: torch.Tensor, seed: int, batch: int = 64) -> list[dict[str, float]]:
+    """How near each layer's readout comes to the last layer's, and what its controls say.
+
+    Args:
+        jacobian: the lens.
+        samples: (layers, rows, width) residuals that it was not fitted to.
+        seed: of the null's rotations.
+        batch: rows of one step.
+
+    Returns:
+        Of each layer the divergence of the last layer's distribution from the readout's, in nats: the logit lens, the
+        map's identity part alone, the map, and its null (`turned`); and the share of the map's squared entries that
+        its identity part makes.
+    """
+    lens = jacobian.lens
+    one = torch.eye(lens.body.width)
+    facts = []
+    for layer, map_ in sorted(jacobian.maps.items()):
+        same = identity_part(map_) * one
+        maps = {
+            "logit": one,
+            "identity": same,
+            "kept": map_,
+            "null": turned(map_, seed_of(seed, "null", layer) % 2**31),
+        }
+        read = {
+            name: held_out_divergence(lens, each - one, torch.zeros(len(one)), samples[layer], samples[-1], batch)
+            for name, each in maps.items()
+        }
+        share = float(same.square().sum() / map_.square().sum())
+        facts.append({"layer": float(layer), **read, "identity_share": share})
+    return facts
