@@ -163,7 +163,7 @@ def test_intervals_are_written_with_the_decimals_of_their_width():
 
 def test_a_table_keeps_languages_and_full_precision():
     numbers = Numbers(("word", "value [95 %]"), ((Word("雪", "zh"), Interval(1 / 3, 0.1, 0.5, 4)),))
-    assert '<td lang="zh-Hans">雪</td>' in table_html(numbers)
+    assert '<td lang="zh-Hans" dir="auto">雪</td>' in table_html(numbers)
     assert list(csv.reader(io.StringIO(table_csv(numbers)))) == [
         ["word", "value", "low", "high"],
         ["雪", repr(1 / 3), "0.1", "0.5"],
