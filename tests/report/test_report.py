@@ -212,3 +212,20 @@ def test_the_stage_writes_the_page_from_the_folders_there_are(tables, page, tmp_
     assert [p.name for p in work.out.iterdir()] == ["report.html"]
     assert "score" in work.notes["stages_missing"]
     assert "compare" not in work.notes["stages_missing"]
+
+
+def test_the_first_screen_names_pivots_of_the_pair_with_the_most_documents(tables):
+    text = " ".join(findings.answers(tables)[1].sentences)
+    evidence = {row["item_id"]: row for row in tables["pivot_evidence"].to_pylist()}
+    assert f"of {len(evidence):,} pairs" in text
+    item = next(item for item, row in evidence.items() if row["pivots"])
+    rows = [
+        {**row, "documents_source": 900, "documents_target": 900} if i == item else row for i, row in evidence.items()
+    ]
+    named = {**tables, "pivot_evidence": from_rows("pivot_evidence", rows)}
+    words = next(row for row in tables["items"].to_pylist() if row["item_id"] == item)
+    first = min((row for row in tables["pivots"].to_pylist() if row["item_id"] == item), key=lambda row: row["rank"])
+    text = " ".join(findings.answers(named)[1].sentences)
+    assert f"{words['source']} – {words['target']}: {first['text'].strip()}" in text
+    none = {**tables, "pivot_evidence": from_rows("pivot_evidence", [])}
+    assert "semantic pivots." not in " ".join(findings.answers(none)[1].sentences)

@@ -22,6 +22,7 @@ Tables = Mapping[str, pa.Table]
 HOW_WELL = "How well does the model carry words across languages?"
 MECHANISM = "By which mechanism?"
 DOCUMENTS = "Which documents would teach it more?"
+_PIVOTS_NAMED = 5
 GROUND_TRUTH = "What do the measures say where the truth is known?"
 
 
@@ -85,6 +86,7 @@ def _how_well(tables: Tables) -> Iterable[str]:
 
 def _mechanism(tables: Tables) -> Iterable[str]:
     behaviour, attribution, summary = tables.get("behaviour"), tables.get("attribution"), tables.get("trace_summary")
+    yield from _pivots(tables)
     if summary is not None:
         yield from _pivot_mass(_finite(summary.to_pylist()))
     if behaviour is not None and behaviour.num_rows:
@@ -99,6 +101,36 @@ def _mechanism(tables: Tables) -> Iterable[str]:
                 )
     if attribution is not None:
         yield from _auc(_finite(attribution.to_pylist()))
+
+
+def _pivots(tables: Tables) -> Iterable[str]:
+    """How many pairs have pivots, and those of the pair with the most documents in each two languages.
+
+    The pair is the one whose rarer word is in most documents: chosen by the text, not by how its pivots look.
+    """
+    evidence, pivots, items = (tables.get(name) for name in ("pivot_evidence", "pivots", "items"))
+    if evidence is None or pivots is None or items is None or not evidence.num_rows:
+        return
+    rows = {row["item_id"]: row for row in evidence.to_pylist()}
+    known = {row["item_id"]: row for row in items.to_pylist() if row["item_id"] in rows}
+    with_pivots = share([row["pivots"] > 0 for row in rows.values()], units_of(list(rows), items))
+    yield f"{_percent(with_pivots)} of {len(rows):,} pairs of {with_pivots.n:,} concepts have semantic pivots."
+    best: dict[frozenset[str], str] = {}
+    for item in known:
+        languages = frozenset((known[item]["source_language"], known[item]["target_language"]))
+        if known[item]["source"] != known[item]["target"] and rows[item]["pivots"]:
+            best[languages] = max(best.get(languages, item), item, key=lambda i: (_rarer(rows[i]), i))
+    texts: dict[str, list[str]] = {item: [] for item in best.values()}
+    for item, text, rank in zip(*(pivots[c].to_pylist() for c in ("item_id", "text", "rank")), strict=True):
+        if item in texts and rank < _PIVOTS_NAMED:
+            texts[item].append(text.strip())
+    named = (f"{known[i]['source']} – {known[i]['target']}: {', '.join(texts[i])}" for i in sorted(texts))
+    if texts:
+        yield f"First pivots of the pair with the most documents in each two languages: {'; '.join(named)}."
+
+
+def _rarer(row: dict) -> int:
+    return min(row["documents_source"], row["documents_target"])
 
 
 def pivot_share(labelled: list[dict], items: pa.Table | None) -> Interval:
