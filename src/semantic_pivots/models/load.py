@@ -1,4 +1,4 @@
-"""Models by spec: a hub id with optional @revision, a local folder, or package:NAME.
+"""Models by spec: a hub id with optional subfolder and @revision, a local folder, or package:NAME.
 
 Every spec becomes a folder of safetensors first. Weights that ship as GGUF, whole or in parts over several
 distributions, are put together, checked against their SHA-256, and converted once into the cache. Converting costs a
@@ -59,7 +59,7 @@ def load(
     """Load a causal language model and its tokenizer.
 
     Args:
-        spec: hub id with optional @revision, local folder, or package:NAME.
+        spec: hub id with optional subfolder and @revision (owner/name/steps/1000@main), local folder, or package:NAME.
         dtype: float32, bfloat16 or float16.
         device: a torch device, or auto (the accelerator where there is one).
         cache: folder of converted models.
@@ -183,7 +183,7 @@ def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
             found = runs.fingerprint(ggufs[0])
             return _converted([ggufs[0]], local.name, found, cache), local.name, found[:12]
         return local, local.name, _folder_revision(local)
-    if spec.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", spec):
+    if spec.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)*(@[\w./-]+)?", spec):
         raise InputError(f"model {spec!r} not found: no such folder; expected hub id, local folder, or package:NAME")
     return _from_hub(spec)
 
@@ -205,12 +205,13 @@ def _from_hub(spec: str) -> tuple[Path, str, str]:
         RevisionNotFoundError,
     )
 
-    name, _, revision = spec.partition("@")
+    name, subfolder, revision = _hub_parts(spec)
+    # without a subfolder, none: research repositories keep a model for each step in one
+    wanted = [f"{subfolder}/{pattern}" for pattern in (*_WEIGHTS, *_TEXTS)] if subfolder else [*_WEIGHTS, *_TEXTS]
+    which: dict[str, Any] = {"allow_patterns": [*wanted, *_TEXTS], "ignore_patterns": None if subfolder else ["*/*"]}
     with quiet():
         try:
-            folder = Path(
-                huggingface_hub.snapshot_download(name, revision=revision or None, allow_patterns=[*_WEIGHTS, *_TEXTS])
-            )
+            folder = Path(huggingface_hub.snapshot_download(name, revision=revision or None, **which))
         except RevisionNotFoundError as error:
             raise InputError(f"model {name!r} has no revision {revision!r} on the hub") from error
         except GatedRepoError as error:
@@ -231,7 +232,24 @@ def _from_hub(spec: str) -> tuple[Path, str, str]:
             if type(error).__module__.split(".")[0] not in ("httpx", "httpcore", "requests", "urllib3"):
                 raise
             raise InputError(f"model {name!r}: no network to the hub ({_first_line(error)})") from error
-    return folder, name, folder.name[:12]
+    if subfolder and not (folder / subfolder / "config.json").exists():
+        raise InputError(f"model {name!r} has no folder {subfolder!r} with a config.json on the hub; check the name")
+    return folder / subfolder, f"{name}/{subfolder}" if subfolder else name, folder.name[:12]
+
+
+def _hub_parts(spec: str) -> tuple[str, str, str]:
+    """Repository, subfolder and revision of a hub id."""
+    path, _, revision = spec.partition("@")
+    parts = path.split("/")
+    return "/".join(parts[:2]), "/".join(parts[2:]), revision
+
+
+def _tokenizer_folder(folder: Path, spec: str) -> Path:
+    """The folder itself, or the root of its repository on the hub where only that has a tokenizer."""
+    if any(folder.glob("tokenizer*")) or spec.startswith(PACKAGE) or Path(spec).expanduser().is_dir():
+        return folder
+    depth = len(Path(_hub_parts(spec)[1]).parts)
+    return folder.parents[depth - 1] if depth else folder
 
 
 def _from_package(name: str, cache: str) -> tuple[Path, str, str]:
@@ -396,7 +414,8 @@ def _tokenizer(folder: Path, spec: str, trust_remote_code: bool) -> Any:
 
     with quiet():
         try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            place = _tokenizer_folder(folder, spec)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise InputError(f"the tokenizer of model {spec!r} does not load: {_first_line(error)}") from error
     if not tokenizer.is_fast:
