@@ -60,6 +60,15 @@ def test_bytes_do_not_depend_on_the_workers(source, tmp_path):
     assert texts(*one) == [f"{file}.{i} {SENTENCES['en']}" for file in range(3) for i in range(40)]
 
 
+def test_repeated_ids_are_told_with_their_share(tmp_path, capsys):
+    rows = [{"id": f"d{i % 8}", "text": f"{i} {SENTENCES['en']}", "language": "en"} for i in range(10)]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tables, work = run(tmp_path / "run", path=str(tmp_path / "x.jsonl"))
+    assert work.notes["repeated_ids"] == 0.2
+    assert "20.00% of the documents bear an id that an earlier one bears" in capsys.readouterr().err
+    assert tables["shards"]["documents"].to_pylist() == [10]
+
+
 def test_small_files_share_a_shard(tmp_path):
     folder = tmp_path / "pages"
     folder.mkdir()

@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from semantic_pivots.config import BehaviourConfig, CompareConfig, TraceConfig
 from semantic_pivots.corpus.aligned import alignment_keys, sentence_pairs
 from semantic_pivots.corpus.identify import identify
 from semantic_pivots.corpus.select import HELD_OUT
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import Inputs, Work, write_table
+from semantic_pivots.run import Inputs, Work, read_table, write_table
 from semantic_pivots.statistics import SHARE, Estimate, average, seed_of
 from semantic_pivots.tasks import sentences
 from semantic_pivots.tasks.translation import Item, Shot, items_of
@@ -46,7 +45,7 @@ class HeldOut:
             shards: dict[str, Any] = {}
             for row, key in zip(rows, keys, strict=True):
                 if row["shard"] not in shards:
-                    shards[row["shard"]] = pq.read_table(paths[row["shard"]], columns=["text"])["text"]
+                    shards[row["shard"]] = read_table(paths[row["shard"]], columns=["text"])["text"]
                 text = shards[row["shard"]][row["row"]].as_py()
                 self.texts.setdefault(row["language"], []).append(text)
                 by_key.setdefault(key, {})[row["language"]] = text

@@ -10,13 +10,16 @@ when all are there, in buckets of equal English sentences.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots.caching import cache_folder
@@ -26,6 +29,7 @@ from semantic_pivots.corpus.document import MIXED, Document, check_arrangement, 
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.identify import identify_with_confidence
 from semantic_pivots.corpus.recipes import units
+from semantic_pivots.corpus.repeats import KEPT_OF_CORPUS, LEAST_OF_SHARD, repeated, smallest_hashes
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import languages
 from semantic_pivots.run import Inputs, Work, write_table
@@ -45,6 +49,7 @@ _PART_SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("kind", "unit", "shard", "path", "language", "source", "reason")),
         *((name, pa.int64()) for name in ("documents", "text_bytes", "lines", "first_line")),
+        ("ids", pa.list_(pa.uint64())),
     ]
 )
 _BUCKET_BYTES = 256_000_000
@@ -63,6 +68,8 @@ class _Job:
     out: Path
     aside: Path
     """folder of the documents that are to be joined"""
+    hashes: int = 0
+    """hashes of ids that are kept of each shard"""
 
 
 def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -76,10 +83,14 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
         raise InputError(f"[corpus] max_bad_share = {config.max_bad_share}: expected a share from 0 to 1")
     check_arrangement(config.arrangement)
     jobs = list(_jobs(config, work))
+    hashes = max(LEAST_OF_SHARD, KEPT_OF_CORPUS // max(len(jobs), 1))
+    jobs = [dataclasses.replace(job, hashes=hashes) for job in jobs]
     (work.out / "shards").mkdir(exist_ok=True)
     (work.folder / "aside").mkdir(exist_ok=True)
     parts = run_shards([(job.name, _extract, (job,)) for job in jobs], work, config.workers, "corpus", config.engine)
-    rows = pa.concat_tables(parts).to_pylist()
+    table = pa.concat_tables(parts)
+    rows = table.drop_columns(["ids"]).to_pylist()
+    _tell_repeated(table, work)
     skipped = [row for row in rows if row["kind"] == "skipped"]
     _check_lines(rows, skipped, config, work)
     sources = _sources(rows, config, jobs, work)
@@ -92,6 +103,22 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
         "sources": sources,
         "skipped": pa.Table.from_pylist(skipped, schema=_PART_SCHEMA).select(["path", "reason", "lines", "first_line"]),
     }
+
+
+def _tell_repeated(table: pa.Table, work: Work) -> None:
+    """Say how many documents bear an id that another one bears."""
+    shards = table.filter(pc.equal(table["kind"], "shard"))  # type: ignore[attr-defined]
+    hashes = [np.array(row.as_py() or [], np.uint64) for row in shards["ids"]]
+    again, looked_at = repeated(hashes, shards["documents"].to_pylist())
+    if again:
+        whole = looked_at == sum(shards["documents"].to_pylist())
+        share = again / looked_at
+        work.note("repeated_ids", round(share, 6))
+        work.warn(
+            f"corpus: {share:.2%} of the documents{'' if whole else f' (of {looked_at:,} looked at)'} bear an id that "
+            "an earlier one bears; documents of one id are drawn, sampled and held out together, and columns that are "
+            "joined by id reach them all"
+        )
 
 
 def _check_lines(rows: list[dict], skipped: list[dict], config: CorpusConfig, work: Work) -> None:
@@ -217,7 +244,7 @@ def _extract(job: _Job) -> pa.Table:
         documents = (part for document in documents for part in split(document))
     elif job.config.arrangement == "joined":
         documents, aside = _put_aside(documents)
-    rows = list(_write(documents, job.name, job.config.shard_bytes, job.out))
+    rows = list(_write(documents, job.name, job.config.shard_bytes, job.out, job.hashes))
     if job.config.arrangement == "joined":
         write_table(job.aside / f"{job.name}.parquet", _table(aside))
         size = sum(len(d.text.encode()) for d in aside)
@@ -271,8 +298,8 @@ def _put_aside(documents: Iterable[Document]) -> tuple[list[Document], list[Docu
     return kept, aside
 
 
-def _write(documents: Iterable[Document], unit: str, shard_bytes: int, out: Path) -> Iterator[dict]:
-    """Write documents as the shards of a unit; yields a row of `_PART_SCHEMA` for each."""
+def _write(documents: Iterable[Document], unit: str, shard_bytes: int, out: Path, hashes: int = 0) -> Iterator[dict]:
+    """Write documents as the shards of a unit; yields a row of `_PART_SCHEMA` for each, with so many hashes of ids."""
     for index, block in enumerate(readers.blocks(documents, shard_bytes)):
         name = f"{unit}-{index:03d}"
         path = f"shards/{name}.parquet"
@@ -286,6 +313,7 @@ def _write(documents: Iterable[Document], unit: str, shard_bytes: int, out: Path
             "source": sources.pop() if len(sources) == 1 else "mixed",
             "documents": len(block),
             "text_bytes": sum(len(d.text.encode()) for d in block),
+            "ids": smallest_hashes((d.id for d in block), hashes) if hashes else None,
         }
 
 

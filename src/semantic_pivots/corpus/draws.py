@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numba
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from semantic_pivots.corpus.count import Word, corpus_shards
 from semantic_pivots.corpus.engines import run_shards
@@ -25,7 +24,7 @@ from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.tally import distinct_tokens, frequencies
 from semantic_pivots.corpus.token_shards import tokens_below
 from semantic_pivots.corpus.units import Splitter, Vocabulary
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.run import Inputs, Work, read_table
 
 _ALL = np.uint64(np.iinfo(np.uint64).max)
 
@@ -158,7 +157,7 @@ def word_frequencies(how: How, splitter: Splitter, keys: np.ndarray) -> dict[str
 
 
 def _word_frequencies(path: str, token_path: str, splitter: Splitter, keys: np.ndarray) -> pa.Table:
-    table = pq.read_table(path, columns=["text", "language"])
+    table = read_table(path, columns=["text", "language"])
     units = splitter.split(*buffers(table["text"]))
     place = np.searchsorted(keys, units.keys) if len(keys) else np.zeros(len(units.keys), np.int64)
     known = keys[np.minimum(place, len(keys) - 1)] == units.keys if len(keys) else np.zeros(len(place), bool)
@@ -189,7 +188,7 @@ def _by_language(
 
 
 def _survey(path: str, token_path: str, spellings: tuple[Word, ...], size: int) -> pa.Table:
-    table = pq.read_table(path, columns=["text", "language"])
+    table = read_table(path, columns=["text", "language"])
     compiled = _compiled(spellings)[0]
     _, hits = find(compiled, *buffers(table["text"]))
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
@@ -286,7 +285,7 @@ def _near_of_shard(
     units: np.ndarray | Splitter,
 ) -> pa.Table:
     """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their units."""
-    table = pq.read_table(path, columns=["id", "text"])
+    table = read_table(path, columns=["id", "text"])
     compiled, first, following = _compiled(spellings)
     starts, hits = find(compiled, *buffers(table["text"]))
     rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))

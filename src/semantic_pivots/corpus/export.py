@@ -19,6 +19,7 @@ from semantic_pivots.corpus.token_shards import check_corpus, read_token_shard
 from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
 from semantic_pivots.corpus.writers import write_infini_gram, write_jsonl, write_tokens
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.run import read_table
 from semantic_pivots.tables import conform
 
 LAYOUTS = ("jsonl", "olmo", "nanotron", "infini-gram")
@@ -103,7 +104,7 @@ class _Documents:
 
     def read(self, shard: str, columns: list[str] | None = None) -> pa.Table:
         """Columns of the documents of a shard."""
-        return self.kept(pq.read_table(self.corpus / self.paths[shard], columns=columns), shard)
+        return self.kept(read_table(self.corpus / self.paths[shard], columns=columns), shard)
 
     def held(self, shard: str) -> int:
         """All documents of a shard."""
@@ -196,7 +197,7 @@ def _end_token(tokenizer: Any, end_token: str, tokens: Path) -> int:
 def _check_selection(corpus: Path, shards: list[dict], selection: Any, chosen: dict[str, list[Chosen]]) -> None:
     paths = {row["shard"]: corpus / row["path"] for row in shards}
     for shard, rows in chosen.items():
-        ids = pq.read_table(paths[shard], columns=["id"])["id"].to_pylist() if shard in paths else []
+        ids = read_table(paths[shard], columns=["id"])["id"].to_pylist() if shard in paths else []
         for row, key in rows:
             if row >= len(ids) or key not in (None, ids[row]):
                 raise InputError(

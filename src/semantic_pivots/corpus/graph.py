@@ -20,7 +20,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus import neighbours
@@ -28,7 +27,7 @@ from semantic_pivots.corpus.count import corpus_shards
 from semantic_pivots.corpus.neighbours import Documents, Rows
 from semantic_pivots.corpus.surroundings import distinct_shards, token_texts
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.run import Inputs, Work, read_table
 
 CRITERIA = ("bridge-fdr", "bridge-stable", "rarefied", "degree-fdr", "fixed-count")
 _STOP_SHARE = 0.1
@@ -156,7 +155,7 @@ def load_documents(inputs: Inputs, size: int) -> tuple[Documents, list[str]]:
     for (_, path), (begins, kept) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
         starts.append(begins[1:] + starts[-1][-1])
         tokens.append(kept)
-        codes.extend(pq.read_table(path, columns=["language"])["language"].to_pylist())
+        codes.extend(read_table(path, columns=["language"])["language"].to_pylist())
     languages, group = np.unique(np.array([code or "" for code in codes]), return_inverse=True)
     kept = np.flatnonzero((np.bincount(group) >= _FEWEST_OF_LANGUAGE) & (languages != ""))
     renumbered = np.full(len(languages), -1, np.int32)

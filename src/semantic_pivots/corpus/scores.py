@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numba
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from semantic_pivots.corpus import dsir
 from semantic_pivots.corpus.count import Pair, Word, benchmark_words
@@ -27,7 +26,7 @@ from semantic_pivots.corpus.match import Words, buffers, find
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.run import Inputs, Work, read_table
 
 _SHORT = 3
 
@@ -164,7 +163,7 @@ def score_shard(
     dsir_units: str,
 ) -> pa.Table:
     """The scores of one shard's documents (columns of `doc_scores`)."""
-    table = pq.read_table(texts, columns=["id", "language", "text"])
+    table = read_table(texts, columns=["id", "language", "text"])
     flat, offsets = flat_tokens(read_token_shard(tokens))
     if len(offsets) - 1 != table.num_rows:
         raise InputError(f"{tokens}: {len(offsets) - 1} documents, {texts} has {table.num_rows}: tokenise again")

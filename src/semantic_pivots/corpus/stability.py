@@ -22,7 +22,7 @@ from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus.draws import hash_of, shuffled
 from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_token_shard
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.run import Inputs, Work, read_table
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import SCHEMAS
 
@@ -41,7 +41,7 @@ def sample(inputs: Inputs, folder: Path, low: float, high: float, seed: int) -> 
     shards, token_shards = [], []
     counted = {row["shard"]: row for row in inputs.table("token_shards").to_pylist()}
     for row in inputs.table("shards").to_pylist():
-        table = pq.read_table(inputs.folder("corpus") / row["path"])
+        table = read_table(inputs.folder("corpus") / row["path"])
         place = places(table["id"], seed)
         chosen = pa.array((place >= low) & (place < high))
         table = table.filter(chosen)

@@ -23,7 +23,7 @@ from semantic_pivots.corpus.engines import Task, run_shards
 from semantic_pivots.corpus.token_shards import SUFFIX, write_token_shard
 from semantic_pivots.corpus.vocabulary import as_text, id_count, read_tokenizer, special_tokens, text_ids
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.run import Inputs, Work, read_table
 
 _BATCH_BYTES = 4_000_000
 _SAMPLE_DOCUMENTS, _SAMPLE_CHARACTERS = 12, 4_000
@@ -209,7 +209,7 @@ def _encoder(tokenizer_json: str, fast: bool) -> Encoder:
 
 def _beginnings(shard: Path) -> list[str]:
     """Beginnings of documents spread over a shard."""
-    texts = pq.read_table(shard, columns=["text"])["text"]
+    texts = read_table(shard, ["text"])["text"]
     chosen = np.unique(np.linspace(0, len(texts) - 1, _SAMPLE_DOCUMENTS).astype(int))
     return [text[:_SAMPLE_CHARACTERS] for text in texts.take(pa.array(chosen)).to_pylist()]
 
@@ -221,7 +221,7 @@ def tokenise_shard(encode: Encoder, source: Path, target: Path) -> pa.Table:
         InputError: the document shard cannot be read, or holds more tokens than a list column can address.
     """
     try:
-        texts = pq.read_table(source, columns=["text"])["text"].to_pylist()
+        texts = pq.read_table(source, columns=["text"], page_checksum_verification=True)["text"].to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"shard {source}: cannot be read ({reason}); run again with --force corpus") from error

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from semantic_pivots import tables
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.corpus.select import HELD_OUT
-from semantic_pivots.run import Inputs, Work, write_json
+from semantic_pivots.run import Inputs, Work, read_table, write_json
 
 _READ_DOCUMENTS, _READ_TOKENS = 8, 128
 _CARD = """---
@@ -100,15 +100,12 @@ def _train_arm(
 
 def _held_out_texts(inputs: Inputs, selection: pa.Table) -> dict[str, list[str]]:
     """The first few held-out documents of each language: enough for a log, the comparison reads them all."""
-    import pyarrow.parquet as pq
 
     found: dict[str, list[str]] = {}
     paths = {row["shard"]: inputs.folder("corpus") / row["path"] for row in inputs.table("shards").to_pylist()}
     for row in selection.filter(pc.equal(selection["selection"], HELD_OUT)).to_pylist():  # type: ignore[attr-defined]
         if len(found.setdefault(row["language"], [])) < _READ_DOCUMENTS:
-            found[row["language"]].append(
-                pq.read_table(paths[row["shard"]], columns=["text"])["text"][row["row"]].as_py()
-            )
+            found[row["language"]].append(read_table(paths[row["shard"]], columns=["text"])["text"][row["row"]].as_py())
     return found
 
 

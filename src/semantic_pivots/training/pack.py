@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from semantic_pivots.corpus.select import id_hashes
 from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.bits import end_token
+from semantic_pivots.run import read_table
 
 _SPREAD = 16
 
@@ -110,5 +110,5 @@ def _texts(selection: pa.Table, shards: dict[str, Path], seed: int) -> Iterator[
     for index in np.argsort(id_hashes(selection["doc_id"].to_pylist(), seed), kind="stable"):
         name = names[index]
         if name not in columns:
-            columns[name] = pq.read_table(shards[name], columns=["text"])["text"]
+            columns[name] = read_table(shards[name], columns=["text"])["text"]
         yield columns[name][int(rows[index])].as_py()
