@@ -18,13 +18,12 @@ from collections.abc import Sequence
 import numba
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import regex
 
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.corpus.vocabulary import read_tokenizer, text_ids
-from semantic_pivots.run import Inputs
+from semantic_pivots.run import Inputs, read_table
 
 UNITS = ("words", "tokens")
 BUCKETS = 10_000
@@ -84,7 +83,7 @@ def ngrams(texts: pa.ChunkedArray, flat: np.ndarray, offsets: np.ndarray, units:
 
 def count_ngrams(tokens: str, texts: str, languages: tuple[str, ...], units: str) -> pa.Table:
     """Hashed n-grams of one token shard: of all documents, and of those in the languages."""
-    table = pq.read_table(texts, columns=["language", "text"])
+    table = read_table(texts, columns=["language", "text"])
     of = np.isin(np.asarray(table["language"].to_pylist(), dtype=str), languages)
     found, begins = ngrams(table["text"], *flat_tokens(read_token_shard(tokens)), units)
     inside = found[np.repeat(of, np.diff(begins))]
