@@ -193,20 +193,23 @@ def _draw(title: str, probs: list, texts: list, ranks: list, path: Path) -> None
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import font_manager, pyplot
+    from matplotlib import pyplot
 
-    # glyphs of Chinese, Japanese and Korean: the first such font that the machine has, after the usual one
-    wanted = ("Noto Sans CJK", "Source Han", "WenQuanYi", "IPAGothic", "TakaoGothic", "Droid Sans Fallback", "SimHei")
-    have = sorted({f.name for f in font_manager.fontManager.ttflist if f.name.startswith(wanted)})
-    style: Any = {"font.family": ["DejaVu Sans", *have[:3]], **FIGURE_STYLE}
+    from semantic_pivots.report.glyphs import drawable, fonts_for
+
+    fonts, missing = fonts_for([title, *(text for row in texts for text in row)])
+    style: Any = {"font.family": fonts, **FIGURE_STYLE}
     with pyplot.rc_context(style):
         figure, axes = pyplot.subplots(figsize=(9, 1 + 0.32 * len(probs)), layout="constrained")
         axes.imshow(probs, aspect="auto", cmap="Blues", vmin=0, vmax=1, origin="lower")
         for layer, row in enumerate(texts):
             for rank, text in enumerate(row):
                 ink = "white" if probs[layer][rank] > 0.6 else "black"
+                text = drawable(text, missing)
                 axes.text(rank, layer, text, ha="center", va="center", color=ink, fontsize=9)
-        axes.set(title=title, xticks=range(len(ranks)), xticklabels=ranks, ylabel="layer (0: after the first block)")
-        axes.set_xlabel(_LEGEND, fontsize=9)
+        axes.set(xticks=range(len(ranks)), xticklabels=ranks, ylabel="layer (0: after the first block)")
+        axes.set_title(drawable(title, missing))
+        note = " (U+…: characters of which no font here has a glyph)" if missing else ""
+        axes.set_xlabel(_LEGEND + note, fontsize=9)
         figure.savefig(path, dpi=130)
         pyplot.close(figure)

@@ -1,0 +1,54 @@
+"""Words of any script in matplotlib's pictures: fonts that have their glyphs, and code points where no font has.
+
+matplotlib (from 3.11) shapes and orders Arabic, Hebrew and Indic text itself; what it cannot do is draw a character of
+which no font on the machine has a glyph: it draws a box. Fonts are looked for among those installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_USUAL = "DejaVu Sans"
+# Fonts of mathematics and of boxes have glyphs at code points that mean something else.
+_UNFIT = ("Last Resort", "STIX", "DejaVu Math", "cm")
+# Fonts made for many languages go first; the others in order of their names.
+_PREFERRED = ("Noto Sans", "Source Han", "WenQuanYi", "IPAGothic", "TakaoGothic", "Droid Sans Fallback")
+_WRITTEN = 3
+
+
+def fonts_for(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
+    """Names of fonts that together have the glyphs of the texts as far as any has, and the characters none has."""
+    from matplotlib import font_manager
+
+    missing = {char for text in texts for char in text if not char.isspace()}
+    files = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
+    names = sorted((n for n in files if n != _USUAL and not n.startswith(_UNFIT)), key=_order)
+    chosen = []
+    for name in [_USUAL, *names]:
+        if not missing:
+            break
+        covered = missing & set(map(chr, font_manager.get_font(files[name]).get_charmap()))
+        if covered or name == _USUAL:
+            chosen.append(name)
+            missing -= covered
+    return chosen, frozenset(missing)
+
+
+def _order(name: str) -> tuple[bool, str]:
+    return not name.startswith(_PREFERRED), name
+
+
+def drawable(text: str, missing: frozenset[str]) -> str:
+    """The text, or in place of a run of characters without glyphs the first of their code points."""
+    if not missing & set(text):
+        return text
+    written, run = "", []
+    for char in [*text, ""]:
+        if char and char in missing:
+            run.append(f"U+{ord(char):04X}")
+            continue
+        if run:
+            written += " ".join(run[:_WRITTEN]) + ("…" if len(run) > _WRITTEN else "")
+            run = []
+        written += char
+    return written
