@@ -75,7 +75,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.behaviour:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace"),
             "co-occurrence or pivot, and why (AUC)",
-            version=5,
+            version=6,
         ),
         Stage(
             "intervene",

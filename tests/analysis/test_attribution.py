@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from semantic_pivots.analysis.attribution import (
     kappa,
     likelihood_strata,
     log_odds,
+    partial_correlation,
     pearson,
     quantile_strata,
     spearman,
     stratified_auc,
 )
-from semantic_pivots.analysis.null_labels import table
+from semantic_pivots.analysis.null_labels import COLLIDED, CONDITIONED, NEED, Documents, drawn_documents, table
 
 ROWS = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60)
 
@@ -104,14 +106,53 @@ def test_rows_that_share_a_group_widen_the_interval():
     assert many.high - many.low == pytest.approx(once.high - once.low, rel=0.05)
 
 
-def test_without_a_mechanism_the_raw_auc_departs_from_half_and_the_conditioned_one_does_not():
-    """The null of METHOD §3, by the package's own rule; counts without and with many zeros."""
-    generator = np.random.default_rng(2)
-    for counts in (generator.normal(size=1500), np.log1p(generator.negative_binomial(0.3, 0.01, 600))):
-        for row in table(counts, (0.0, 0.6), runs=20):
-            interval, inside = row["interval"], row["statistic"] != "auc" or row["slope"] == 0
-            assert (interval.low <= row["reference"] <= interval.high) == inside, row
-            assert abs(interval.value - row["reference"]) < 0.05 or not inside
+def told(world: str, documents: Documents, slope: float) -> dict[str, dict]:
+    return {row["statistic"]: row for row in table(documents, (world,), (slope,), runs=12)}
+
+
+@pytest.fixture(scope="module", params=["a quarter never meets", "nine of ten never meet"])
+def documents(request) -> Documents:
+    drawn = drawn_documents(1200, 1)
+    if request.param == "a quarter never meets":
+        return drawn
+    rare = np.random.default_rng(0).binomial(drawn.together.astype(int), 0.004).astype(float)
+    assert 0.85 < np.mean(rare == 0) < 0.97
+    return replace(drawn, together=rare)
+
+
+def test_where_confidence_rises_with_the_count_the_raw_auc_departs_and_the_conditioned_one_does_not(documents):
+    found = told("frequency", documents, 1.0)
+    assert found["auc"]["interval"].excludes(0.5)
+    for name in (CONDITIONED, COLLIDED, NEED):
+        assert not found[name]["interval"].excludes(found[name]["reference"]), name
+
+
+def test_where_ease_moves_all_layers_conditioning_finds_what_is_not_there_and_the_odds_of_need_do_not(documents):
+    found = told("ease", documents, 1.0)
+    assert found[CONDITIONED]["interval"].low > 0.5
+    assert found[COLLIDED]["interval"].high < 0
+    assert not found[NEED]["interval"].excludes(0)
+
+
+def test_where_co_occurrence_works_through_confidence_conditioning_misses_it_and_the_odds_of_need_do_not():
+    """The mechanism is stated: need falls by one logit per standard deviation of the excess."""
+    documents = drawn_documents(1200, 1)
+    found = told("path", documents, 1.0)
+    assert not found[CONDITIONED]["interval"].excludes(0.5)
+    assert found[NEED]["interval"].high < 0
+    assert found[NEED]["interval"].value == pytest.approx(-1 / documents.excess().std(), abs=0.1)
+
+
+def test_a_partial_correlation_is_what_is_left_without_the_covariate():
+    generator = np.random.default_rng(6)
+    covariate = generator.normal(size=4000)
+    x, y = (covariate + generator.normal(size=4000) for _ in range(2))
+    assert pearson(x, y) > 0.4
+    assert abs(partial_correlation(x, y, covariate[:, None])) < 0.05
+    # by the formula for three normal variables of correlation one half each: (1/2 - 1/4) / (1 - 1/4)
+    shared = generator.normal(size=4000)
+    x, y, z = ((shared + generator.normal(size=4000)) for _ in range(3))
+    assert partial_correlation(x, y, z[:, None]) == pytest.approx(1 / 3, abs=0.04)
 
 
 def test_likelihood_strata_hold_what_the_covariates_tell():

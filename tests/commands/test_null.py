@@ -4,10 +4,10 @@ from semantic_pivots.cli import app
 from semantic_pivots.errors import InputError
 
 
-def test_null_prints_every_statistic_of_every_slope():
+def test_null_prints_every_statistic_of_every_world_and_slope():
     found = CliRunner().invoke(app, ["null", "--items", "300", "--runs", "3", "--slopes", "0,1"])
     assert found.exit_code == 0
-    assert len(found.output.splitlines()) == 1 + 2 * 3
+    assert len(found.output.splitlines()) == 1 + 3 * 2 * 5
     again = CliRunner().invoke(app, ["null", "--items", "300", "--runs", "3", "--slopes", "0,1"])
     assert again.output == found.output
 

@@ -60,6 +60,24 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     return pearson(rankdata(x), rankdata(y))
 
 
+def partial_correlation(x: np.ndarray, y: np.ndarray, covariates: np.ndarray) -> float:
+    """Correlation of the normal scores of x and y, less what cubics of the covariates' normal scores tell of each.
+
+    Where it is not zero, a label that compares y with the covariate goes with x given the covariate, whatever the model
+    does: the figure says how far an area "given confidence" may depart from 0.5 by itself.
+
+    Args:
+        x, y: (rows,) float.
+        covariates: (rows, k) float.
+    """
+    from scipy.stats import norm, rankdata
+
+    design = _cubics(covariates)
+    scores = norm.ppf(rankdata(np.column_stack([x, y]), axis=0) / (len(x) + 1))
+    left = scores - design @ np.linalg.lstsq(design, scores, rcond=None)[0]
+    return pearson(left[:, 0], left[:, 1])
+
+
 def likelihood_strata(positive: np.ndarray, covariates: np.ndarray) -> np.ndarray:
     """(rows,) int: groups of rows that are about as likely to be positive, as far as the covariates tell.
 

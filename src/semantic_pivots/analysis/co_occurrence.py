@@ -3,7 +3,9 @@
 The published statistics are the AUC of the log count for the label and Pearson's r of the log count and the score. Each
 is kept, and stands beside forms that a confident model cannot fake: within strata of equal likelihood, and as odds,
 given the final confidence and the frequencies of both words. A count of zero is a class of its own. Where fewer than
-five concepts have one of the two labels, or all counts are equal, no statistic of labels is given.
+five concepts have one of the two labels, or all counts are equal, no statistic of labels is given. What is conditioned
+on confidence is what others publish: confidence lies on the path, and beside it stands how far count and the middle
+layers' confidence go together given the final one, which makes such figures depart by themselves (`pivots null`).
 """
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ from semantic_pivots.analysis.attribution import (
     kappa,
     likelihood_strata,
     log_odds,
+    partial_correlation,
     pearson,
     spearman,
     stratified_auc,
 )
+from semantic_pivots.analysis.null_labels import COLLIDED
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, VERSIONS
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs
@@ -88,6 +92,7 @@ class Counts:
             self.together[item.item_id] = math.log1p(pairs.get((low, high), 0))
             self.single[item.item_id] = [math.log1p(words.get(word, 0)) for word in own]
         self.scores = _paper_scores(inputs)
+        self.middle = _middle_confidence(inputs)
 
 
 def _of_labels(
@@ -115,6 +120,10 @@ def _of_labels(
         seed = seed_of(config.seed, name, *key)
         statistic = lambda r, w=within: stratified_auc(values[r], positive[r], w[r])  # noqa: E731
         yield name, bootstrap(statistic, len(rows), seed, resamples, groups, SHARE)
+    middle = np.array([found.middle[key[-1], row["item_id"]] for row in rows])
+    collided = lambda r: partial_correlation(values[r], middle[r], confidence[r])  # noqa: E731
+    seed = seed_of(config.seed, COLLIDED, *key)
+    yield COLLIDED, bootstrap(collided, len(rows), seed, min(resamples, 200), groups, CORRELATION)
     for name, covariates in (("confidence", confidence), ("confidence and frequencies", everything)):
         odds = log_odds(values / math.log(2), positive, covariates, groups)
         yield f"log odds per doubled count given {name}", odds
@@ -154,6 +163,19 @@ def _agreement(
     seed = seed_of(config.seed, "kappa", *key)
     statistic = lambda r: kappa(a[r], b[r])  # noqa: E731
     yield "kappa", bootstrap(statistic, len(shared), seed, min(config.resamples, _RESAMPLES), groups, CORRELATION)
+
+
+def _middle_confidence(inputs: Inputs) -> dict[tuple[str, str], float]:
+    """By lens and item, the logit of the surest top token of the layers before the last."""
+    columns = ("lens", "item_id", "layer", "top_probs")
+    rows = list(zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True))
+    last = max((layer for _, _, layer, _ in rows), default=0)
+    surest: dict[tuple[str, str], float] = {}
+    for lens, item_id, layer, probs in rows:
+        if layer < last or last == 0:
+            surest[lens, item_id] = max(surest.get((lens, item_id), 0.0), probs[0])
+    clipped = {key: min(max(value, 1e-6), 1 - 1e-6) for key, value in surest.items()}
+    return {key: math.log(value / (1 - value)) for key, value in clipped.items()}
 
 
 def _paper_scores(inputs: Inputs) -> dict[str, float]:

@@ -1,80 +1,171 @@
-"""Labels of a model without any pivots: what a rule and its attribution say where there is nothing to find (METHOD §3).
+"""Worlds in which it is known what attribution should say: what labels and conditioning on confidence say there (§3).
 
-Every simulated item has a log count of co-occurrence; the final confidence rises with it by a stated slope; the middle
-layers are sure of some unrelated token, independently of the count. The labels are those of the package's own rule on
-these paths, so whatever departs from one half does so by the rule's construction.
+Every simulated item has documents with both words and with each; a final confidence; middle layers that are sure of
+some unrelated token; and a need of pivots, as an intervention would measure it. The labels are those of the package's
+own rule on these paths. Of `slope`, the change of a logit per standard deviation:
+
+    frequency   the final confidence rises with the log count; the middle layers know nothing of it; need falls with the
+                frequency of both words. No mechanism: every statistic should say nothing.
+    ease        an item's ease moves the middle and the final confidence alike, and need; the count moves the final one.
+                No mechanism either, but given the final confidence a frequent pair is a hard one, whose middle layers
+                are unsure: conditioning on what both cause (a collider) makes an association.
+    path        documents with both words, beyond chance, make a direct path: need falls with the excess, and a direct
+                path makes the final layer sure. A mechanism that works through confidence, which conditioning hides.
+
+The odds of need per doubled excess, log2(n12 / (n1 n2)), given both frequencies, ask no confidence at all.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from semantic_pivots.analysis.attribution import auc, likelihood_strata, log_odds, stratified_auc
+from semantic_pivots.analysis.attribution import (
+    auc,
+    likelihood_strata,
+    log_odds,
+    partial_correlation,
+    stratified_auc,
+)
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, Path, paper
 from semantic_pivots.statistics import Interval, seed_of
 
 SLOPES = (0.0, 0.3, 0.6, 1.0)
-RAW = "auc"
+FREQUENCY, EASE, PATH = "frequency", "ease", "path"
+WORLDS = (FREQUENCY, EASE, PATH)
+RAW, CONDITIONED = "auc", "auc given confidence"
+COLLIDED = "r of count and middle confidence given confidence"
+NEED = "log odds of need per doubled excess given frequencies"
+REFERENCES = {RAW: 0.5, CONDITIONED: 0.5, "log odds given confidence": 0.0, COLLIDED: 0.0, NEED: 0.0}
+"""What each statistic should be where there is no mechanism."""
 _LAYERS = 8
 
 
-def simulated(log_counts: np.ndarray, slope: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Final confidence and labels of items with these log counts.
+@dataclass(frozen=True)
+class Documents:
+    """Documents with both words of each item, with the first and with the second: (items,) float."""
+
+    together: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    def excess(self) -> np.ndarray:
+        """(items,) doublings of documents with both words beyond the product of frequencies, up to a constant."""
+        return np.log2((self.together + 0.5) / (np.maximum(self.first, 1) * np.maximum(self.second, 1)))
+
+    def frequencies(self) -> np.ndarray:
+        """(items, 2) log documents with each word."""
+        return np.log1p(np.column_stack([self.first, self.second]))
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """One simulation: (items,) final and largest middle confidence in (0, 1), label "co-occurrence", and need."""
+
+    final: np.ndarray
+    middle: np.ndarray
+    label: np.ndarray
+    need: np.ndarray
+
+
+def drawn_documents(items: int, seed: int) -> Documents:
+    """Documents of items whose words are as unequally frequent as words are; a quarter of the pairs never meet."""
+    rng = np.random.default_rng(seed)
+    first, second = (np.exp(rng.normal(6, 1.2, items)) for _ in range(2))
+    together = rng.poisson(first * second / 50_000 * 2 ** rng.normal(0, 1.5, items))
+    return Documents(together.astype(float), np.round(first) + together, np.round(second) + together)
+
+
+def simulated(world: str, documents: Documents, slope: float, seed: int) -> Simulated:
+    """Items of a world.
 
     Args:
-        log_counts: (items,) float; standardised inside.
-        slope: change of the final confidence's logit per standard deviation of the log count.
-        seed: of the noise and of the middle layers.
-
-    Returns:
-        (items,) float in (0, 1), and (items,) bool: labelled co-occurrence by the published rule.
+        world: one of WORLDS.
+        documents: of each item.
+        slope: change of a logit per standard deviation of what moves it.
+        seed: of all noise.
     """
     rng = np.random.default_rng(seed)
-    scaled = (log_counts - log_counts.mean()) / (log_counts.std() or 1.0)
-    final = 1 / (1 + np.exp(-(slope * scaled + rng.normal(size=len(scaled)))))
-    middle = rng.beta(2, 5, (len(scaled), _LAYERS - 1))
+    n = len(documents.together)
+    count = _scaled(np.log1p(documents.together))
+    ease = slope * rng.normal(size=n) if world == EASE else np.zeros(n)
+    moved = {FREQUENCY: -_scaled(documents.frequencies().sum(1)), EASE: np.zeros(n), PATH: -_scaled(documents.excess())}
+    need = rng.random(n) < _logistic(slope * moved[world] - ease)
+    lifted = 2 * slope * ~need if world == PATH else slope * count
+    final = _logistic(lifted + ease + rng.normal(size=n))
+    unrelated = rng.beta(2, 5, (n, _LAYERS - 1))
+    middle = _logistic(np.log(unrelated / (1 - unrelated)) + ease[:, None])
     source, target = frozenset({0}), frozenset({1})
     labels = [
         paper(Path([*range(2, _LAYERS + 1), 1], [*probs, end], source, target)) == CO_OCCURRENCE
         for probs, end in zip(middle.tolist(), final.tolist(), strict=True)
     ]
-    return final, np.array(labels)
+    return Simulated(final, middle.max(1), np.array(labels), need)
 
 
 def table(
-    log_counts: np.ndarray, slopes: Sequence[float] = SLOPES, runs: int = 20, seed: int = 0
+    documents: Documents,
+    worlds: Sequence[str] = WORLDS,
+    slopes: Sequence[float] = SLOPES,
+    runs: int = 20,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Every statistic at every slope: its mean over runs, and the interval that holds 95 % of the runs.
+    """Every statistic in every world at every slope: its mean over runs, and the interval that holds 95 % of the runs.
 
     Args:
-        log_counts: (items,) float: those of a study, or drawn.
+        documents: those of a study, or drawn.
+        worlds: of `simulated`.
         slopes: of `simulated`.
         runs: simulations of each slope.
         seed: of all of them.
 
     Returns:
-        Rows with slope, statistic, reference (the value where the label owes nothing to the count) and interval.
+        Rows with world, slope, statistic, reference (its value without a mechanism) and interval.
     """
     rows = []
-    for slope in slopes:
-        found: dict[str, list[float]] = {}
-        for run in range(runs):
-            final, labels = simulated(log_counts, slope, seed_of("null", seed, slope, run))
-            confidence = np.log(final / (1 - final))[:, None]
-            each = np.arange(len(labels))
-            for name, value in (
-                (RAW, auc(log_counts, labels)),
-                ("auc given confidence", stratified_auc(log_counts, labels, likelihood_strata(labels, confidence))),
-                ("log odds given confidence", log_odds(log_counts, labels, confidence, each).value),
-            ):
-                found.setdefault(name, []).append(value)
-        for name, values in found.items():
-            kept = np.array([v for v in values if not np.isnan(v)])
-            low, high = np.quantile(kept, [0.025, 0.975]) if len(kept) else (np.nan, np.nan)
-            interval = Interval(float(kept.mean()) if len(kept) else np.nan, float(low), float(high), len(kept))
-            reference = 0.0 if name.startswith("log odds") else 0.5
-            rows.append({"slope": slope, "statistic": name, "reference": reference, "interval": interval})
+    for world in worlds:
+        for slope in slopes:
+            made = (simulated(world, documents, slope, seed_of("null", world, seed, slope, run)) for run in range(runs))
+            measured = [_statistics(documents, one) for one in made]
+            for name, reference in REFERENCES.items():
+                interval = _of_runs([each[name] for each in measured])
+                key = {"world": world, "slope": slope, "statistic": name}
+                rows.append({**key, "reference": reference, "interval": interval})
     return rows
+
+
+def _statistics(documents: Documents, made: Simulated) -> dict[str, float]:
+    counts, confidence = np.log1p(documents.together), _logit(made.final)[:, None]
+    each = np.arange(len(counts))
+    strata = likelihood_strata(made.label, confidence)
+    return {
+        RAW: auc(counts, made.label),
+        CONDITIONED: stratified_auc(counts, made.label, strata),
+        "log odds given confidence": log_odds(counts, made.label, confidence, each).value,
+        COLLIDED: partial_correlation(counts, _logit(made.middle), confidence),
+        NEED: log_odds(documents.excess(), made.need, documents.frequencies(), each).value,
+    }
+
+
+def _of_runs(values: Sequence[float]) -> Interval:
+    known = np.array([value for value in values if not math.isnan(value)])
+    if not len(known):
+        return Interval(math.nan, math.nan, math.nan, 0)
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Interval(float(known.mean()), float(low), float(high), len(known))
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean()) / (values.std() or 1.0)
+
+
+def _logistic(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-values))
+
+
+def _logit(values: np.ndarray) -> np.ndarray:
+    return np.log(values / (1 - values))

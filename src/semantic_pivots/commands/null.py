@@ -1,11 +1,14 @@
-"""`pivots null`: what the published statistic says of a model without any pivots."""
+"""`pivots null`: what attribution says in worlds where it is known what it should say."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from semantic_pivots.analysis.null_labels import Documents
 
 from semantic_pivots.errors import InputError
 
@@ -19,14 +22,15 @@ def null(
     runs: Annotated[int, typer.Option(help="simulations of each slope")] = 20,
     seed: Annotated[int, typer.Option(help="seed of all simulations")] = 0,
 ) -> None:
-    """Simulate labels without a pivot mechanism: the raw AUC departs from 0.5, the conditioned figures do not.
+    """Simulate worlds in which it is known what counts should tell, and print what each statistic tells.
 
-    Where confidence rises with frequency the published rule finds "co-occurrence" among frequent pairs by itself; a
-    study's AUC means something beyond the one printed here for its counts.
+    Where confidence rises with frequency the published rule finds "co-occurrence" among frequent pairs by itself; where
+    an item's ease moves middle and final layers alike, conditioning on confidence makes an association of nothing; and
+    where co-occurrence works through confidence, conditioning hides it. The odds of need ask no confidence.
     """
     import numpy as np
 
-    from semantic_pivots.analysis.null_labels import table
+    from semantic_pivots.analysis.null_labels import PATH, drawn_documents, table
 
     try:
         values = tuple(float(slope) for slope in slopes.split(","))
@@ -34,28 +38,30 @@ def null(
         raise InputError(f"--slopes {slopes}: expected numbers separated by commas, such as 0,0.3,1") from None
     if items < 20 or runs < 2:
         raise InputError(f"--items {items} --runs {runs}: expected at least 20 items and 2 runs")
-    log_counts = _counts(Path(run)) if run else np.random.default_rng(seed).normal(size=items)
-    rows = table(log_counts, values, runs, seed)
+    documents = _documents(Path(run)) if run else drawn_documents(items, seed)
+    never = float(np.mean(documents.together == 0))
+    source = f"counts of {run}" if run else "counts drawn"
+    typer.echo(
+        f"{len(documents.together):,} items, {source}, {100 * never:.0f} % never meet; {runs} runs; seed {seed}; "
+        f"a mechanism is in the world {PATH} alone"
+    )
+    rows = table(documents, slopes=values, runs=runs, seed=seed)
     width = max(len(row["statistic"]) for row in rows)
-    typer.echo(f"{len(log_counts):,} items, {'counts of ' + run if run else 'counts drawn'}; {runs} runs; seed {seed}")
     for row in rows:
         figure = row["interval"]
-        beside = "" if figure.low <= row["reference"] <= figure.high else f"   beside {row['reference']:g}"
-        typer.echo(
-            f"slope {row['slope']:<4g} {row['statistic']:{width}}  {figure.value:7.3f} [{figure.low:.3f}, "
-            f"{figure.high:.3f}]{beside}"
-        )
+        beside = f"   beside {row['reference']:g}" if figure.excludes(row["reference"]) else ""
+        typer.echo(f"{row['world']:9} slope {row['slope']:<4g} {row['statistic']:{width}}  {figure:7.3f}{beside}")
 
 
-def _counts(run: Path):
+def _documents(run: Path) -> Documents:
     import numpy as np
     import pyarrow.parquet as pq
 
+    from semantic_pivots.analysis.null_labels import Documents
     from semantic_pivots.tasks.translation import items_of
 
-    files = {
-        name: run / stage / f"{name}.parquet" for name, stage in (("items", "benchmark"), ("pair_counts", "count"))
-    }
+    stages = {"items": "benchmark", "pair_counts": "count", "word_counts": "count"}
+    files = {name: run / stage / f"{name}.parquet" for name, stage in stages.items()}
     for path in files.values():
         if not path.exists():
             raise InputError(f"{path}: no such table; expected the folder of a run, such as runs/demo")
@@ -63,6 +69,9 @@ def _counts(run: Path):
         frozenset([(r["word_1"], r["language_1"]), (r["word_2"], r["language_2"])]): r["value"]
         for r in pq.read_table(files["pair_counts"]).to_pylist()
     }
+    words = {(r["word"], r["language"]): r["value"] for r in pq.read_table(files["word_counts"]).to_pylist()}
     items = items_of(pq.read_table(files["items"]))
-    pairs = [frozenset([(i.source, i.direction[0]), (i.target, i.direction[1])]) for i in items]
-    return np.log1p(np.array([counted.get(pair, 0) for pair in pairs], dtype=np.float64))
+    pairs = [((i.source, i.direction[0]), (i.target, i.direction[1])) for i in items]
+    together = np.array([counted.get(frozenset(pair), 0) for pair in pairs], np.float64)
+    first, second = (np.array([words.get(pair[k], 0) for pair in pairs], np.float64) for k in (0, 1))
+    return Documents(together, first, second)
