@@ -19,6 +19,7 @@ STATISTICS = (
     "auc of counts above zero",
     "auc given confidence",
     "auc given confidence and frequencies",
+    "r of count and middle confidence given confidence",
     "log odds per doubled count given confidence and frequencies",
 )
 
