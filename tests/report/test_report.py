@@ -226,6 +226,7 @@ def test_the_first_screen_names_pivots_of_the_pair_with_the_most_documents(table
     words = next(row for row in tables["items"].to_pylist() if row["item_id"] == item)
     first = min((row for row in tables["pivots"].to_pylist() if row["item_id"] == item), key=lambda row: row["rank"])
     text = " ".join(findings.answers(named)[1].sentences)
-    assert f"{words['source']} – {words['target']}: {first['text'].strip()}" in text
+    pair = " – ".join(f"{words[end]} ({words[f'{end}_language']})" for end in ("source", "target"))
+    assert f"{pair}: {first['text'].strip()}" in text
     none = {**tables, "pivot_evidence": from_rows("pivot_evidence", [])}
     assert "semantic pivots." not in " ".join(findings.answers(none)[1].sentences)

@@ -124,7 +124,8 @@ def _pivots(tables: Tables) -> Iterable[str]:
     for item, text, rank in zip(*(pivots[c].to_pylist() for c in ("item_id", "text", "rank")), strict=True):
         if item in texts and rank < _PIVOTS_NAMED:
             texts[item].append(text.strip())
-    named = (f"{known[i]['source']} – {known[i]['target']}: {', '.join(texts[i])}" for i in sorted(texts))
+    pairs = {i: [f"{known[i][end]} ({known[i][f'{end}_language']})" for end in ("source", "target")] for i in texts}
+    named = (f"{' – '.join(pairs[i])}: {', '.join(texts[i])}" for i in sorted(texts))
     if texts:
         yield f"First pivots of the pair with the most documents in each two languages: {'; '.join(named)}."
 
