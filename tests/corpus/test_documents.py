@@ -217,6 +217,10 @@ def test_folders_of_dolma_hugging_face_and_our_own(tmp_path):
     assert [name.removeprefix(str(tmp_path)) for name, _ in readers.list_files(str(dolma))] == [
         "/dolma/documents/books/0.json.gz"
     ]
+    (dolma / "attributes/notes.json.gz").write_bytes(gzip.compress(_lines([{"text": "of mine"}])))
+    told: list[str] = []
+    assert len(readers.list_files(str(dolma), told.append)) == 1
+    assert told == [f"corpus {dolma}: 1 files of attributes are left out, such as attributes/notes.json.gz"]
     made = tmp_path / "made"  # by `pivots corpus make`
     for name in ("shards/a-000.parquet", "skipped.parquet", "manifest.json"):
         (made / name).parent.mkdir(parents=True, exist_ok=True)

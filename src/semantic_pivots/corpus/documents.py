@@ -118,6 +118,8 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
         and parts[-1] not in _DESCRIPTIONS
         and not (parts[-1] == _CARD and parts[:-1] in described)
     )
+    if dolma and (lone := _without_documents(inner.values())):
+        tell(f"corpus {path}: {len(lone)} files of attributes are left out, such as {'/'.join(lone[0])}")
     files = [name for name in meant if kind(name)[0]]
     if not files:
         raise InputError(f"corpus {path}: none of its {len(found)} files holds documents ({_EXPECTED})")
@@ -127,6 +129,13 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
             f"as {inner[others[0]][-1]}"
         )
     return [(prefix + name, found[name]) for name in files]
+
+
+def _without_documents(files: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Files of attributes/NAME that have no file of documents beside them: perhaps the name means another thing."""
+    placed = [parts for parts in files if parts[0] in ("documents", "attributes")]
+    beside = {parts[1:] for parts in placed if parts[0] == "documents"}
+    return [parts for parts in placed if parts[0] == "attributes" and parts[2:] not in beside]
 
 
 def is_made(folder: str | Path) -> bool:
