@@ -1,4 +1,4 @@
-"""What the measures say in planted worlds, as eight questions: `python -m benchmarks.planted`.
+"""What the measures say in planted worlds, as nine questions: `python -m benchmarks.planted`.
 
 Arguments: a profile of the study, or a CSV file of finished runs such as docs/results/planted_runs.csv, which is only
 read; then the folder of runs. Without the file studies/planted.toml is run where it is not up to date: an hour and a
@@ -47,6 +47,8 @@ def main(profile: str = "", runs: str = "runs") -> None:
             "least": figure.value >= (bar or 0.0),
             "covers": figure.low <= (bar or 0.0) <= figure.high,
             "departs": figure.excludes(bar or 0.0),
+            "most": figure.value <= (bar or 0.0),
+            "near half": abs(figure.value - 0.5) <= (bar or 0.0),
             "": None,
         }[claim]
         emit(f"{name} [{figure.low:.3g}, {figure.high:.3g}], {figure.n} seeds", figure.value, unit, bar, holds)
@@ -54,20 +56,24 @@ def main(profile: str = "", runs: str = "runs") -> None:
     say("0 P(target) of bridged pairs", "base", "P(target)", "bridged", "probability", 0.3, "least")
     mine = [r for r in every if (r["world"], r["architecture"], r["measure"]) == ("base", first, "P(target)")]
     reached = sum(r["value"] >= 0.3 for r in mine if r["group"] == "bridged")
-    emit("0 seeds with P(target) of bridged pairs of at least 0.3", reached, "seeds", 4, reached >= 4)
+    if mine:
+        emit("0 seeds with P(target) of bridged pairs of at least 0.3", reached, "seeds", 4, reached >= 4)
     for world in ("base", "hard"):
         for form in ("default, tversky", "default, min", "default, pmi", "default, npmi", "default, llr", "paper, min"):
             for measure in ("discovery recall@2", "discovery precision"):
                 bar = 0.9 if (world, measure) == ("base", "discovery recall@2") else None
                 say(f"1 {measure}, {world}, {form}", world, measure, form, "share", bar, "least" if bar else "")
-    for rule in ("paper", "corrected"):
+    for world in ("base", "matched"):
         for lens in ("logit", "tuned"):
-            chance = by.get(("base", first, "F1 of labelling every pair a pivot's", "chance"))
+            chance = by.get((world, first, "F1 of labelling every pair a pivot's", "chance"))
             bar = chance["value"] if chance else None
-            say(f"2 F1 of bridged, {rule}, {lens}", "base", f"F1 of bridged, rule {rule}", lens, "F1", bar, "above")
-    for lens in ("logit", "tuned"):
-        measure = "AUC of the contexts' mass, bridged against direct without pivots"
-        say(f"2 AUC of the contexts' mass, {lens}", "base", measure, lens, "AUC", 0.5, "above")
+            say(
+                f"2 F1 of bridged, paper, {lens}, {world}", world, "F1 of bridged, rule paper", lens, "F1", bar, "above"
+            )
+            measure = "AUC of the contexts' mass, bridged against direct without pivots"
+            say(f"2 AUC of the contexts' mass, {lens}, {world}", world, measure, lens, "AUC", 0.5, "above")
+        measure = "AUC of counts alone, of those read"
+        say(f"2 {measure}, {world}", world, measure, "direct without pivots", "AUC", 0.5, "covers")
     chance = by.get(("base", first, "context words retrieved by a probe", "chance"))
     say(
         "2 context words of bridged pairs retrieved by a probe",
@@ -103,6 +109,34 @@ def main(profile: str = "", runs: str = "runs") -> None:
         for world in ("hub-third", "hub-fourth"):
             measure = "rank of the own word, hub less other"
             say(f"8 {measure}, {world}, {lens}", world, measure, lens, "share", 0.0, "above")
+    for of in study.config.planted.architectures:
+        for figure in causal_figures(of):
+            say(*figure, of)
+
+
+def causal_figures(of: str) -> list[tuple[str, str, str, str, str, float | None, str]]:
+    """Question 9 for one architecture: name, world, measure, group, unit, bar and what the bar asks."""
+    clean, unrelated = "bridged against direct without pivots", "bridged against unrelated"
+    false = "labelled bridged", "direct without pivots, answered"
+    asked: list[tuple[str, str, str, str, float | None, str]] = [
+        ("matched", "AUC of link + need", clean, "AUC", 0.97, "least"),
+        ("matched", "AUC of link + need", unrelated, "AUC", 0.95, "least"),
+        ("matched", "F1 of bridged, rule causal", clean, "F1", 0.88, "least"),
+        ("matched-null", *false, "share", 0.05, "most"),
+        ("matched", *false, "share", None, ""),
+        ("matched", "AUC of link", clean, "AUC", None, ""),
+        ("matched", "AUC of need", clean, "AUC", None, ""),
+        ("matched", "AUC of gradient × part", clean, "AUC", None, ""),
+        ("matched", "gradient × part and need", "Spearman's r", "r", None, ""),
+        ("matched", "gradient × part and need", "kappa", "kappa", None, ""),
+        ("matched", "forward passes an item", "link and need", "passes", 60, "most"),
+        ("matched", "AUC of counts alone", clean, "AUC", 0.05, "near half"),
+        ("matched", "AUC of counts alone", unrelated, "AUC", 0.05, "near half"),
+        ("matched", "AUC of counts alone, answered", clean, "AUC", 0.05, "near half"),
+        ("matched", "answered", "bridged", "share", None, ""),
+        ("matched-null", "answered", "direct without pivots", "share", None, ""),
+    ]
+    return [(f"9 {m}, {g}, {w}, {of}", w, m, g, unit, bar, claim) for w, m, g, unit, bar, claim in asked]
 
 
 if __name__ == "__main__":

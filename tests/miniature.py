@@ -45,6 +45,10 @@ path = "{folder}/documents.jsonl"
 shard_bytes = 20_000
 [trace]
 shots = 2
+[causal]
+shots = 2
+control_sets = 5
+items_per_direction = 4
 [behaviour]
 resamples = 50
 [graph]
@@ -65,7 +69,7 @@ checkpoint_tokens = 256
 shots = 2
 draws = 1
 pool = 1
-behaviours = "corrected"
+behaviours = "paper"
 items_per_direction = 6
 resamples = 50
 """

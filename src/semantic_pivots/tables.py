@@ -58,8 +58,13 @@ SCHEMAS: dict[str, pa.Schema] = {
     # may begin the concept's word in one language alone; off_target_correct: the top token begins it in a further language
     "trace": _schema(item_id=_text, lens=_text, layer=_i32, top_ids=_ints, top_probs=_floats, entropy=_f32, mass_source=_f32, mass_target=_f32, mass_pivot=_f32, mass_pivot_null=_f32, languages=_texts, mass_languages=_floats, top_language=_text, off_target_correct=_flag),
     "trace_summary": _schema(source_language=_text, target_language=_text, lens=_text, layer=_i32, quantity=_text, **_figure),
+    # behaviour: of the rule `causal` lens is "none" and the peak is null
     "behaviour": _schema(item_id=_text, rule=_text, lens=_text, label=_text, peak_layer=_i32, peak_token=_i32, peak_text=_text, final_prob=_f32),
     "attribution": _schema(source_language=_text, target_language=_text, rule=_text, lens=_text, statistic=_text, **_figure),
+    # causal: log P(answer) in nats; told is what the source word tells of the answer; each effect (nats) is less the mean of
+    # its control sets, low and high less the ends of the range that holds 95 % of them, p by permutation among the sets;
+    # null: not measured (no control sets, or the model's answer is not the target)
+    "causal_effects": _schema(item_id=_text, pivots=_texts, control_sets=_i32, logprob=_f64, answered=_flag, told=_f64, link=_f64, link_low=_f64, link_high=_f64, link_p=_f64, need=_f64, need_low=_f64, need_high=_f64, need_p=_f64, screen=_f64, screen_low=_f64, screen_high=_f64, screen_p=_f64),
     # intervene: log P(answer) in nats without the intervention, and its change; a summary's control is empty for the change
     # itself, else the change less that of the control; a group is "all" or "RULE: LABEL"
     "effects": _schema(item_id=_text, intervention=_text, before=_f64, change=_f64),

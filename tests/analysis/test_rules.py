@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semantic_pivots.analysis.rules import RULES, VERSIONS, Path
+from semantic_pivots.analysis.rules import LABELS, RULES, VERSIONS, Evidence, Path, causal
 
 
 def oracle(tokens, probs, source, target) -> str:
@@ -38,37 +38,39 @@ def test_the_paper_rule_equals_its_oracle_on_random_cases():
 
 
 CASES = {
-    # layers' tokens and probabilities -> label; source {1}, target {2}, meaning {3}, words {1, 2, 3, 4}
-    "wrong": ([4, 4], [0.2, 0.9]),
-    "copy": ([2, 1], [0.9, 0.8]),
-    "semantic-pivot": ([3, 3, 2], [0.3, 0.6, 0.9]),
-    "co-occurrence": ([4, 2, 2], [0.1, 0.3, 0.9]),
-    "junk-peak": ([9, 2], [0.95, 0.6]),
-    "undecided": ([4, 2], [0.95, 0.6]),
+    # answered, told, link, link_p, need, need_p
+    "bridged": (True, 8.0, 6.0, 0.025, 3.0, 0.025),
+    "redundant": (True, 8.0, 7.9, 0.025, 0.1, 0.5),
+    "direct": (True, 8.0, 0.5, 0.4, 0.5, 0.025),  # significant and too small
+}
+UNDECIDED = {
+    "wrong answer": (False, 8.0, 6.0, 0.025, 3.0, 0.025),
+    "controls are as dear": (True, 8.0, 6.0, 0.025, 3.0, 0.125),
+    "needed, and no way": (True, 8.0, 0.5, 0.4, 3.0, 0.025),
+    "needed, and half the way": (True, 8.0, 3.0, 0.025, 3.0, 0.025),
+    "needed, and controls lead as far": (True, 8.0, 6.0, 0.075, 3.0, 0.025),
 }
 
 
 @pytest.mark.parametrize("label", CASES)
-def test_the_corrected_rule_tells_apart(label):
-    tokens, probs = CASES[label]
-    path = Path(tokens, probs, frozenset({1}), frozenset({2}), frozenset({3}), frozenset({1, 2, 3, 4}))
-    assert RULES["corrected"](path) == label
+def test_the_causal_rule_tells_apart(label):
+    assert causal(Evidence(*CASES[label])) == label
 
 
-def test_a_pivot_needs_a_margin_and_a_probability():
-    sets = (frozenset({1}), frozenset({2}), frozenset({3}), frozenset({1, 2, 3}))
-    assert RULES["corrected"](Path([3, 2], [0.05, 0.99], *sets)) == "co-occurrence"  # too faint
-    assert RULES["corrected"](Path([3, 2], [0.3, 0.5], *sets)) != "semantic-pivot"  # the end may hold as much of it
-    assert RULES["corrected"](Path([3, 2], [0.6, 0.5], *sets)) == "semantic-pivot"
+@pytest.mark.parametrize("reason", UNDECIDED)
+def test_what_the_causal_rule_does_not_decide(reason):
+    assert causal(Evidence(*UNDECIDED[reason])) == "undecided"
 
 
-def test_a_pivot_needs_more_than_what_any_pair_s_pivots_get():
-    sets = (frozenset({1}), frozenset({2}), frozenset({3}), frozenset({1, 2, 3}))
-    assert RULES["corrected"](Path([3, 2], [0.6, 0.7], *sets, chance=[0.2, 0.9])) == "semantic-pivot"
-    assert RULES["corrected"](Path([3, 2], [0.6, 0.7], *sets, chance=[0.4, 0.0])) == "co-occurrence"
-    assert set(VERSIONS) == set(RULES)
+def test_part_of_a_way_without_need_is_direct():
+    assert causal(Evidence(True, 8.0, 4.0, 0.025, 0.1, 0.5)) == "direct"
 
 
-def test_shared_tokens_are_left_out_by_both_rules():
+def test_nothing_measured_is_undecided_and_every_rule_has_a_version():
+    assert causal(None) == "undecided"
+    assert set(VERSIONS) == set(LABELS) == {*RULES, "causal"}
+
+
+def test_shared_tokens_are_left_out_by_the_published_rule():
     path = Path([2, 2], [0.5, 0.9], frozenset({2, 5}), frozenset({2}))
     assert {rule(path) for rule in RULES.values()} == {"excluded"}

@@ -139,24 +139,37 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
         {
             "item_id": i,
             "rule": rule,
-            "lens": "logit",
+            "lens": "logit" if rule == "paper" else "none",
             "label": draw.choice(labels),
-            "peak_layer": 12,
-            "peak_token": 5,
-            "peak_text": " the",
+            "peak_layer": 12 if rule == "paper" else None,
+            "peak_token": 5 if rule == "paper" else None,
+            "peak_text": " the" if rule == "paper" else None,
             "final_prob": 0.4,
         }
         for rule, labels in (
             ("paper", ("co-occurrence", "semantic-pivot", "excluded")),
-            ("corrected", ("direct", "pivot", "copy", "junk-peak", "undecided")),
+            ("causal", ("bridged", "redundant", "direct", "undecided")),
         )
         for i in ids
     ]
     rows["attribution"] = [
         _row(draw, a, b, 0.6, 0.1, 60, f"clwtd|{a}-{b}|{s}") | {"rule": rule, "lens": "logit", "statistic": s}
         for a, b in [("all", "all"), *PAIRS]
-        for rule in ("paper", "corrected")
+        for rule in ("paper",)
         for s in ("auc", "auc-conditioned", "pearson")
+    ] + [
+        _row(draw, a, b, value, 0.1, 60, f"behaviour|{a}-{b}|causal.1|{s}")
+        | {"rule": "causal", "lens": "none", "statistic": s}
+        for a, b in [("all", "all"), *PAIRS]
+        for s, value in (
+            ("share bridged of answered", 0.3),
+            ("share direct of answered", 0.4),
+            ("share redundant of answered", 0.1),
+            ("link in nats", 3.0),
+            ("need in nats", 1.0),
+            ("log odds of need per doubled excess", 0.2),
+            ("log odds of need per doubled excess, p by exchange", 0.03),
+        )
     ]
     rows["effect_summary"] = [
         _row(draw, a, b, -0.5, 0.2, 30, f"intervene|{a}-{b}|{g}|{i}|{c}")

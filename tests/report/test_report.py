@@ -84,6 +84,21 @@ def test_a_missing_stage_says_so(tables, stage):
     assert findings.answers(rest)
 
 
+def test_the_mechanism_is_answered_by_causes_first_and_the_published_rule_beside_them(tables):
+    said = findings.answers(tables)[1].sentences
+    assert said[0].startswith("By the rule “causal”, ")
+    assert "direct" in said[0]
+    assert "log odds of need" in said[1].lower()
+    assert "p = " in said[1]
+    assert said[2].startswith("By the rule “paper”")
+    assert said[3].startswith("The two differ because")
+    panels = next(s for s in sections(CONFIG, tables) if s.stage == "behaviour").panels
+    assert panels[0].title == "Behaviour shares by the rule “causal”"
+    assert panels[1].title == "Is the way over pivots there, and is it used?"
+    without = tables["attribution"].filter([row["rule"] != "causal" for row in tables["attribution"].to_pylist()])
+    assert not any("causal" in text for text in findings.answers({**tables, "attribution": without})[1].sentences)
+
+
 def test_a_study_without_any_table_still_gives_a_page():
     text = build(CONFIG, {})
     assert text.count("This stage is missing") == 12

@@ -3,8 +3,10 @@ import itertools
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from semantic_pivots.analysis.attribution import auc
 from semantic_pivots.config import LexiconConfig
 from semantic_pivots.corpus.documents import Skipped, read
 from semantic_pivots.lexicon.build import lexicon_stage
@@ -20,6 +22,7 @@ WORLDS = {
     "phrases": dataclasses.replace(SMALL, phrases=3, filler=50),
     "zipf": dataclasses.replace(SMALL, zipf=1.0),
     "plain": dataclasses.replace(SMALL, plain_share=0.5),
+    "matched": dataclasses.replace(SMALL, matched=True),
     "hard": dataclasses.replace(SMALL, noise=8, shared_noise=True, noise_words=300, decoys=2, pivots=3),
 }
 
@@ -110,6 +113,35 @@ def test_decoys_are_as_bilingual_as_pivots_and_link_no_pair():
     pivots = [held[word] for c in planted.of(BRIDGED) for word in c.pivots]
     wrong = [n for word, n in held.items() if word[0] == "y"]
     assert 0.7 < (sum(pivots) / len(pivots)) / (sum(wrong) / len(wrong)) < 1.4
+
+
+def test_in_a_matched_world_frequency_says_nothing():
+    world = World(seed=5, direct=120, bridged=40, unrelated=40, copied=0, matched=True, mixed_share=0.0, pivots=2)
+    planted = generate(world)
+    held: dict[str, Counter] = {code: Counter() for code in world.languages}
+    sources = Counter()
+    for document in planted.documents:
+        held[document["language"]].update(words_of(document["text"]))
+        sources.update((word, document["source"]) for word in words_of(document["text"]))
+    groups = [planted.of(BRIDGED), planted.of(DIRECT, False), planted.of(UNRELATED)]
+    counts = []
+    for concepts in groups:
+        mine = []
+        for concept in concepts:
+            for word in concept.contexts["en"]:
+                first, second = held["en"][word], held["fr"][word]
+                assert first == second  # as often in one language as in the other
+                assert sources[word, "context"] == first + second  # and nowhere but in running text
+                mine.append(first + second)
+        counts.append(np.array(mine, float))
+    bridged = counts[0]
+    for other in counts[1:]:
+        labels = np.arange(len(bridged) + len(other)) < len(bridged)
+        assert 0.45 < auc(np.concatenate([bridged, other]), labels) < 0.55
+    # and no context word of an unlinked pair stands beside both of its words
+    texts = [words_of(d["text"]) for d in planted.documents]
+    for concept in groups[1]:
+        assert not any(concept.words["fr"] in text and text & set(concept.contexts["en"]) for text in texts)
 
 
 def test_plain_text_holds_the_word_and_no_context():

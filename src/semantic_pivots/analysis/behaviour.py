@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
+from semantic_pivots.analysis.causal_figures import causal_figures, causal_labels
 from semantic_pivots.analysis.co_occurrence import POOLED, attribution
-from semantic_pivots.analysis.rules import RULES, Path
+from semantic_pivots.analysis.rules import LABELS, RULES, Path
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.models.trace import pivot_tokens, word_tokens
+from semantic_pivots.models.trace import word_tokens
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import SHARE, bootstrap_means, figure, seed_of, share
 from semantic_pivots.tasks.translation import Item, items_of
@@ -22,17 +23,18 @@ _QUANTITIES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null", "e
 
 
 def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """Label every item by every rule, and attribute the labels (tables `behaviour`, `attribution`, `trace_summary`).
+    """Label every item, and say what labels go with (tables `behaviour`, `attribution`, `trace_summary`).
 
     Raises:
         InputError: an unknown rule.
     """
     for rule in config.rules:
-        if rule not in RULES:
-            raise InputError(f"[behaviour] rules: unknown rule {rule!r}{nearest(rule, RULES)}")
+        if rule not in LABELS:
+            raise InputError(f"[behaviour] rules: unknown rule {rule!r}{nearest(rule, LABELS)}")
     items = items_of(inputs.table("items"))
     labels = label_items(config, inputs, items)
-    behaviour = tables.from_rows("behaviour", labels)
+    by_cause = causal_labels(inputs.table("causal_effects")) if "causal" in config.rules else []
+    behaviour = tables.from_rows("behaviour", [*by_cause, *labels])
     signature = f"{config.model}|seed{config.seed}|resamples{config.resamples}"
     return {
         "behaviour": behaviour,
@@ -41,6 +43,7 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
             [
                 *attribution(config, inputs, items, labels, signature),
                 *_barrier(config, inputs, items, signature),
+                *(causal_figures(config, inputs, items, [*by_cause, *labels], signature) if by_cause else ()),
             ],
         ),
         "trace_summary": tables.from_rows("trace_summary", _summary(config, inputs, items, signature)),
@@ -48,39 +51,29 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
 
 
 def label_items(config: BehaviourConfig, inputs: Inputs, items: list[Item]) -> list[dict[str, Any]]:
-    """Rows of `behaviour`: every traced item by every rule; reads the tables `trace` and `pivots`."""
+    """Rows of `behaviour`: every traced item by every rule that reads a trace (table `trace`)."""
     from semantic_pivots.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(config.model, config.cache)
-    layers: dict[tuple[str, str], list[tuple[int, int, float, float]]] = {}
-    trace = inputs.table("trace").select(["item_id", "lens", "layer", "top_ids", "top_probs", "mass_pivot_null"])
-    for row in trace.to_pylist():
-        key = (row["item_id"], row["lens"])
-        read = (row["layer"], row["top_ids"][0], row["top_probs"][0], row["mass_pivot_null"] or 0.0)
-        layers.setdefault(key, []).append(read)
-    pivots = pivot_tokens(tokenizer, inputs.table("pivots"))
-    others: dict[str, dict[str, str]] = {}
-    for item in items:
-        others.setdefault(item.concept_id, {})[item.direction[1]] = item.target
+    layers: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
+    for row in inputs.table("trace").select(["item_id", "lens", "layer", "top_ids", "top_probs"]).to_pylist():
+        read = (row["layer"], row["top_ids"][0], row["top_probs"][0])
+        layers.setdefault((row["item_id"], row["lens"]), []).append(read)
     texts: dict[int, str] = {}
     found = []
     by_id = {item.item_id: item for item in items}
     for (item_id, lens), rows in layers.items():
         item = by_id[item_id]
         rows.sort()
-        further = [w for code, w in others[item.concept_id].items() if code not in item.direction]
-        tokens = [token for _, token, _, _ in rows]
+        tokens = [token for _, token, _ in rows]
         texts.update({t: tokenizer.decode([t]) for t in tokens if t not in texts})
         path = Path(
             tokens,
-            [prob for _, _, prob, _ in rows],
+            [prob for _, _, prob in rows],
             frozenset(word_tokens(tokenizer, [item.source])),
             frozenset(word_tokens(tokenizer, [item.target])),
-            frozenset({*pivots.get(item_id, ()), *(word_tokens(tokenizer, further) if further else ())}),
-            frozenset(t for t in tokens if any(c.isalpha() for c in texts[t]) and "\ufffd" not in texts[t]),
-            [chance for _, _, _, chance in rows],
         )
-        for rule in config.rules:
+        for rule in (rule for rule in config.rules if rule in RULES):
             found.append(
                 {
                     "item_id": item_id,

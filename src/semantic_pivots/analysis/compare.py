@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from semantic_pivots import tables
 from semantic_pivots.analysis.evaluate import ASTRAY, BITS, Evaluator, Key, pooled
-from semantic_pivots.analysis.rules import LABELS
+from semantic_pivots.analysis.rules import LABELS, RULES
 from semantic_pivots.analysis.scores import Design, directions_of, score_items
 from semantic_pivots.analysis.variants import VARIANTS, Direction, concept_weights, estimates
 from semantic_pivots.analysis.verdict import CONTROLS, adjusted, conclusion, detectable, needed, over_seeds
@@ -89,10 +89,10 @@ def _check(config: CompareConfig) -> None:
         raise InputError(
             f"variant {config.variant!r} is not known; expected one of {known}{nearest(config.variant, known)}"
         )
-    if config.behaviours and config.behaviours not in LABELS:
+    if config.behaviours and config.behaviours not in RULES:
         raise InputError(
-            f"[compare] behaviours: unknown rule {config.behaviours!r}{nearest(config.behaviours, LABELS)}; "
-            f"expected one of {', '.join(LABELS)}"
+            f"[compare] behaviours: unknown rule {config.behaviours!r}{nearest(config.behaviours, RULES)}; "
+            f"expected one of {', '.join(RULES)}"
         )
 
 

@@ -1,35 +1,33 @@
-"""Rules that tell the two behaviours apart, as pure functions of one item's trace (METHOD §3).
+"""Rules that tell how an answer came about, as pure functions of what was measured of one item (METHOD §3).
 
-`paper` is the published rule. It asks neither whether the answer is right nor whether the peak token means anything,
-and fires wherever an earlier layer is more confident than the last; `corrected` asks both.
+`paper` is the published rule. It reads a trace, asks neither whether the answer is right nor whether the peak token
+means anything, and fires wherever an earlier layer is more confident than the last. `causal` reads what became of the
+answer when pivots stood in the source's place and when their part of the source word was taken out. Its thresholds were
+chosen on planted worlds of seeds 201 and 202 and stay fixed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 CO_OCCURRENCE, PIVOT, EXCLUDED = "co-occurrence", "semantic-pivot", "excluded"
-_LEAST_PROBABILITY = 0.1
-_MARGIN = 2.0
+BRIDGED, REDUNDANT, DIRECT, UNDECIDED = "bridged", "redundant", "direct", "undecided"
+LINK_LEVEL, NEED_LEVEL = 0.05, 0.1
+_DOUBLED = math.log(2)
+SHARE = 0.9
+"""of what the source word tells that link and need must come up to together"""
 
 
 @dataclass(frozen=True)
 class Path:
-    """One item's trace: top-1 token and probability of every layer, and the token sets of its words.
-
-    `meaning` holds the pair's pivots and the first tokens of the concept's words in further languages; `words` the
-    tokens that hold a letter, of those that appear in `tokens`.
-    """
+    """One item's trace: top-1 token and probability of every layer, and the token sets of its words."""
 
     tokens: Sequence[int]
     probs: Sequence[float]
     source: frozenset[int]
     target: frozenset[int]
-    meaning: frozenset[int] = frozenset()
-    words: frozenset[int] = frozenset()
-    chance: Sequence[float] = ()
-    """mass of another pair's pivots in every layer; empty: zero"""
 
     @property
     def peak(self) -> int:
@@ -47,40 +45,62 @@ def paper(path: Path) -> str:
     return PIVOT
 
 
-def corrected(path: Path) -> str:
-    """A label only where the answer is right; `semantic-pivot` only where an earlier layer commits to meaning.
+@dataclass(frozen=True)
+class Evidence:
+    """What the stage `causal` found of one item: effects in nats, less the mean of the control sets."""
 
-    A layer commits when its top token is one of the pair's pivots or another language's word for the concept, with
-    probability at least 0.1, at least twice that token's at the end (where it is not the top one, at most half of
-    what the top token leaves is assumed), and at least twice what all pivots of another pair get in that layer.
-    Otherwise: `wrong`, `copy` (the source is repeated), `junk-peak` (the surest layer holds no letter),
-    `co-occurrence` (the surest layer says what the last says), else `undecided`.
+    answered: bool
+    """whether the model's own answer is the target"""
+    told: float
+    """log P(answer) less its mean with control words in the source's place: what the source word tells"""
+    link: float
+    link_p: float
+    need: float
+    need_p: float
+
+
+def causal(evidence: Evidence | None) -> str:
+    """Whether the answer's way goes over the pivots: is the way there (link), and is it used (need)?
+
+    Link holds where the pivots in the source's place beat the control sets (p <= 0.05) and at least double the answer's
+    probability. Need holds where taking the pivots' part out of the source word beats the control sets (p <= 0.1) and
+    at least halves it. A way counts where link and need together come up to what the source word tells: a pivot that
+    only resembles its word leads some of the way.
+
+    Returns:
+        bridged (link and need), redundant (link without need), direct (no need), or undecided: the model's answer is
+        not the target, there are no pivots or too few controls, or need holds without a way or only by its size.
     """
-    if path.source & path.target:
-        return EXCLUDED
-    final = path.tokens[-1]
-    if final in path.source:
-        return "copy"
-    if final not in path.target:
-        return "wrong"
-    at_the_end = (1 - path.probs[-1]) / 2
-    chance = path.chance or [0.0] * len(path.tokens)
-    for token, prob, by_chance in zip(path.tokens[:-1], path.probs[:-1], chance[:-1], strict=True):
-        outside = token not in path.source and token not in path.target
-        enough = max(_LEAST_PROBABILITY, _MARGIN * at_the_end, _MARGIN * by_chance)
-        if outside and token in path.meaning and prob >= enough:
-            return PIVOT
-    token = path.tokens[path.peak]
-    if token == final:
-        return CO_OCCURRENCE
-    return "undecided" if token in path.words else "junk-peak"
+    if evidence is None or not evidence.answered:
+        return UNDECIDED
+    way = bool(_holds(evidence.link, evidence.link_p, LINK_LEVEL))
+    way = way and evidence.link + evidence.need >= SHARE * evidence.told
+    need = needed(evidence)
+    if need is None:
+        return UNDECIDED
+    if need:
+        return BRIDGED if way else UNDECIDED
+    return REDUNDANT if way else DIRECT
+
+
+def needed(evidence: Evidence) -> bool | None:
+    """Whether the pivots' part of the source word is used; None where controls' parts are as dear."""
+    return _holds(evidence.need, evidence.need_p, NEED_LEVEL)
+
+
+def _holds(effect: float, p: float, level: float) -> bool | None:
+    """Whether an effect is there; None where it is as large as it should be and controls' are too."""
+    if effect < _DOUBLED:
+        return False
+    return True if p <= level + 1e-9 else None
 
 
 LABELS: dict[str, tuple[str, ...]] = {
     "paper": (CO_OCCURRENCE, PIVOT),
-    "corrected": (CO_OCCURRENCE, PIVOT, "copy", "junk-peak", "undecided", "wrong"),
+    "causal": (BRIDGED, REDUNDANT, DIRECT, UNDECIDED),
 }
 """Labels of each rule, besides `excluded`."""
-RULES: dict[str, Callable[[Path], str]] = {"paper": paper, "corrected": corrected}
-VERSIONS = {"paper": 1, "corrected": 2}
+RULES: dict[str, Callable[[Path], str]] = {"paper": paper}
+"""Rules that read a trace; `causal` reads effects."""
+VERSIONS = {"paper": 1, "causal": 1}
 """Raised whenever a rule says something else; part of every signature."""

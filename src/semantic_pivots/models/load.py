@@ -26,6 +26,7 @@ from typing import Any
 from semantic_pivots import run as runs
 from semantic_pivots.corpus.vocabulary import special_tokens
 from semantic_pivots.errors import InputError
+from semantic_pivots.models import assembled
 
 PACKAGE = "package:"
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
@@ -256,6 +257,8 @@ def _from_package(name: str, cache: str) -> tuple[Path, str, str]:
     """A model whose weights lie inside installed distributions: NAME, or NAME and NAME-part1, NAME-part2, ..."""
     from importlib import metadata
 
+    if name in assembled.recipes():
+        return _from_parts(name, assembled.recipes()[name], cache)
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError as error:
@@ -283,6 +286,17 @@ def _from_package(name: str, cache: str) -> tuple[Path, str, str]:
     digest = _package_digest(name, distribution.version, weights, [path for path, _ in files])
     paths = [path for path, _ in weights]
     return _converted(paths, f"{name}-{distribution.version}", digest, cache), name, distribution.version
+
+
+def _from_parts(name: str, recipe: assembled.Recipe, cache: str) -> tuple[Path, str, str]:
+    """A model that is assembled from parts of packages (`models.assembled`)."""
+    made = f"{name}-{recipe.sha256[:12]}"
+    folder = cache_folder(cache) / "models" / made
+    if not (folder / "config.json").exists():
+        cache_folder(cache).mkdir(parents=True, exist_ok=True)
+        with assembled.parts(recipe, cache_folder(cache)) as paths:
+            folder = _converted(paths, name, recipe.sha256, cache)
+    return folder, name, recipe.sha256[:12]
 
 
 def _package_files(distribution: Any) -> list[tuple[Path, str]]:

@@ -8,10 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
+from semantic_pivots.report.figures_causal import causal_panels
 from semantic_pivots.report.panel import (
     Numbers,
     Panel,
@@ -315,11 +317,13 @@ def behaviour_panels(
     }
     rows = [r for r in behaviour.to_pylist() if r["item_id"] in of_item]
     panels = []
-    for rule, lens in sorted({(r["rule"], r["lens"]) for r in rows}, key=lambda k: (k[0] != "paper", k)):
+    for rule, lens in sorted({(r["rule"], r["lens"]) for r in rows}, key=lambda k: (k[0] != "causal", k)):
         mine = [(*of_item[r["item_id"]], r["label"]) for r in rows if (r["rule"], r["lens"]) == (rule, lens)]
         panels.append(_label_shares(mine, rule, lens, languages))
     if attribution is not None and attribution.num_rows:
-        panels += _attribution_panels(attribution, languages)
+        causal = np.array([rule == "causal" for rule in attribution["rule"].to_pylist()])
+        panels[1:1] = causal_panels(attribution.filter(pa.array(causal)), languages)
+        panels += _attribution_panels(attribution.filter(pa.array(~causal)), languages)
     return panels
 
 
@@ -341,7 +345,7 @@ def _label_shares(labelled: list[tuple[dict, str, str]], rule: str, lens: str, l
             series[label].append((direction(group), part.value))
             rows.append((direction(group), label, part, part.n, f"behaviour|{rule}|{lens}"))
     return Panel(
-        f"Behaviour shares by the rule “{rule}” ({lens} lens)",
+        f"Behaviour shares by the rule “{rule}”" + (f" ({lens} lens)" if lens != "none" else ""),
         "The share of items that carry each label; intervals and n are over concepts.",
         Numbers(("direction", "label", "share [95 %]", "n", "signature"), tuple(rows)),
         stacked_shares(series, "share of items (%)"),

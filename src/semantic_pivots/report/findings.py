@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from semantic_pivots.halves import HELD_OUT
+from semantic_pivots.report import figures_causal
 from semantic_pivots.report.figures import is_control, is_main
 from semantic_pivots.report.html import Answer, interval_text
 from semantic_pivots.report.panel import direction, is_pooled
@@ -86,9 +87,7 @@ def _how_well(tables: Tables) -> Iterable[str]:
 
 def _mechanism(tables: Tables) -> Iterable[str]:
     behaviour, attribution, summary = tables.get("behaviour"), tables.get("attribution"), tables.get("trace_summary")
-    yield from _pivots(tables)
-    if summary is not None:
-        yield from _pivot_mass(_finite(summary.to_pylist()))
+    yield from figures_causal.sentences(attribution)
     if behaviour is not None and behaviour.num_rows:
         rows = [r for r in behaviour.to_pylist() if r["lens"] == "logit"]
         for rule in sorted({r["rule"] for r in rows}, key=lambda r: (r != "paper", r)):
@@ -99,6 +98,10 @@ def _mechanism(tables: Tables) -> Iterable[str]:
                     f"By the rule “{rule}”, {_percent(part)} of {len(mine):,} labelled items of {part.n:,} concepts "
                     "show semantic-pivot behaviour."
                 )
+        yield from figures_causal.why_rules_differ(attribution)
+    yield from _pivots(tables)
+    if summary is not None:
+        yield from _pivot_mass(_finite(summary.to_pylist()))
     if attribution is not None:
         yield from _auc(_finite(attribution.to_pylist()))
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from semantic_pivots.markup import in_terminal
+from semantic_pivots.report import figures_causal
 from semantic_pivots.report.figures import is_control, is_main, unit
 from semantic_pivots.report.findings import pivot_share, units_of
 from semantic_pivots.report.html import interval_text
@@ -213,7 +214,7 @@ def _trace(summary: pa.Table | None) -> list[Line]:
 
 
 def _behaviour(behaviour: pa.Table | None, attribution: pa.Table | None, items: pa.Table | None) -> list[Line]:
-    out = []
+    out = [Line("behaviour", name, figure) for name, figure in figures_causal.key_figures(attribution)]
     rows = behaviour.to_pylist() if behaviour is not None else []
     for rule in sorted({r["rule"] for r in rows}, key=lambda r: (r != "paper", r)):
         mine = [r for r in rows if r["rule"] == rule and r["lens"] == "logit" and "exclud" not in r["label"]]

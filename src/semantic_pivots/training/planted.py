@@ -20,7 +20,7 @@ from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.training import planted_causes, planted_corpus, planted_readout, worlds
+from semantic_pivots.training import planted_causal, planted_causes, planted_corpus, planted_readout, worlds
 from semantic_pivots.training.planted_model import Figure, fit, trained, translation, untrained
 from semantic_pivots.training.planted_summary import summary
 from semantic_pivots.training.small import fresh_model
@@ -42,14 +42,26 @@ WORLDS: dict[str, dict[str, Any]] = {
     },
     "null": {"bridged": 0, "unrelated": 0, "copied": 0, "direct_linked_share": 0.0, "zipf": 1.0},
     "selection": {"unrelated": 0, "copied": 0, "bridged_boost": 3.0},
+    "matched": {"matched": True, "copied": 0, "mixed_share": 0.0, "dictionary_share": 0.25},
+    "matched-null": {
+        "matched": True,
+        "bridged": 0,
+        "copied": 0,
+        "mixed_share": 0.0,
+        "dictionary_share": 0.4,
+        "direct": 200,
+        "direct_linked_share": 0.0,
+    },
     "hub-third": {"languages": ("en", "fr", "de", "es"), "hub": "de"},
     "hub-fourth": {"languages": ("en", "fr", "de", "es"), "hub": "es"},
 }
-"""What a run's world is beside the study's sizes; only `base` is run for every architecture."""
+"""What a run's world is beside the study's sizes. In the `matched` worlds frequency says nothing."""
+_EVERY_ARCHITECTURE = ("base", "matched", "matched-null")
+"""Worlds that are run with each architecture, the others with the first."""
 _HARD_DOCUMENTS = 16
-_LONG = ("long", "knock-out", "null")
-"""Worlds trained on twice the tokens: without pivots even direct pairs are learned late, and there must be something to
-lose. `long` is the base world at as many tokens as `knock-out`."""
+_LENGTH = {"long": 2.0, "knock-out": 2.0, "null": 2.0, "matched-null": 0.7}
+"""Tokens of a run beside the study's: without pivots even direct pairs are learned late, and there must be something to
+lose; `long` is the base world at as many tokens as `knock-out`; `matched-null` has half as many concepts."""
 
 
 def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
@@ -74,8 +86,7 @@ def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
 
 def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> list[Figure]:
     world = world_of(config, seed, name)
-    if name in _LONG:
-        config = dataclasses.replace(config, tokens=2 * config.tokens)
+    config = dataclasses.replace(config, tokens=int(_LENGTH.get(name, 1.0) * config.tokens))
     if name in ("base", "long"):
         # the knocked-out world's words are known too, so that both models start from equal weights
         it = trained(config, world, architecture, vocabulary_of=planted_causes.without(world))
@@ -91,6 +102,10 @@ def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> 
     if name == "selection":
         return _selection(config, world, architecture)
     it = trained(config, world, architecture)
+    if name in ("matched", "matched-null"):
+        figures = translation(it, config) + planted_causal.link_and_need(it, config)
+        lenses = name == "matched" and architecture == config.architectures[0]
+        return figures + (planted_readout.behaviours(it, config) if lenses else [])
     if name == "null":
         return translation(it, config) + planted_readout.null_attribution(it)
     return translation(it, config) + planted_readout.language_census(it, config)
@@ -132,9 +147,10 @@ def truth_table(config: PlantedConfig) -> pa.Table:
 
 
 def _shapes(config: PlantedConfig) -> list[tuple[str, str]]:
-    """Every world with the first architecture, then the base world with the others."""
+    """Every world with the first architecture, then those that are run with the others."""
     shapes = [(name, config.architectures[0]) for name in config.worlds]
-    return shapes + [("base", other) for other in config.architectures[1:] if "base" in config.worlds]
+    more = [name for name in config.worlds if name in _EVERY_ARCHITECTURE]
+    return shapes + [(name, other) for other in config.architectures[1:] for name in more]
 
 
 def planted_stage(config: PlantedConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from semantic_pivots.analysis.attribution import auc, quantile_strata, stratified_auc
-from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, RULES
+from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, paper
 from semantic_pivots.analysis.rules import Path as TracePath
 from semantic_pivots.config import PlantedConfig
 from semantic_pivots.statistics import seed_of
@@ -87,11 +88,17 @@ def _mapped(x: Any, weights: Any) -> Any:
     return x @ weights[:-1].to(x.dtype) + weights[-1].to(x.dtype)
 
 
+def log_documents(it: Trained, concepts: Sequence[Concept]) -> np.ndarray:
+    """(concepts,) mean log number of documents of the source word's context words: what counts alone can tell."""
+    source = it.planted.world.languages[0]
+    held = Counter(word for document in it.planted.documents for word in set(document["text"].split()))
+    return np.array([np.mean([math.log(held[word]) for word in c.contexts[source]]) for c in concepts])
+
+
 def behaviours(it: Trained, config: PlantedConfig) -> list[Figure]:
     """Measure 2: labels held against the truth under each lens, where direct pairs *without* pivots are the negatives.
 
-    A direct pair with pivots may be answered either way, so its labels are shares, and no errors. The corrected rule is
-    given the source word's contexts, which are the pivots where there are any: it is not told the truth.
+    A direct pair with pivots may be answered either way, so its labels are shares, and no errors.
     """
     groups = {
         BRIDGED: it.probed(BRIDGED, config.probed),
@@ -105,22 +112,26 @@ def behaviours(it: Trained, config: PlantedConfig) -> list[Figure]:
     truth = member == BRIDGED
     found = traces(it, concepts)
     chance = _f1(np.ones(int(clean.sum()), bool), truth[clean])
-    figures: list[Figure] = [{"measure": "F1 of labelling every pair a pivot's", "group": "chance", "value": chance}]
+    counts = auc(log_documents(it, [c for c, kept in zip(concepts, clean, strict=True) if kept]), truth[clean])
+    note = "" if counts == counts else "one class is empty"
+    figures: list[Figure] = [
+        {"measure": "F1 of labelling every pair a pivot's", "group": "chance", "value": chance},
+        {"measure": "AUC of counts alone, of those read", "group": WITHOUT_PIVOTS, "value": counts, "note": note},
+    ]
     for lens, logits in found.logits.items():
         probs = logits.softmax(-1)
-        for rule in ("paper", "corrected"):
-            said = np.array([label == PIVOT for label in _labels(it, found, probs, rule)])
-            value = _f1(said[clean], truth[clean])
-            figures.append({"measure": f"F1 of bridged, rule {rule}", "group": lens, "value": value})
-            figures += [
-                {
-                    "measure": f"labelled pivot, rule {rule}",
-                    "group": f"{name}, {lens}",
-                    "value": float(said[member == name].mean()),
-                }
-                for name in groups
-                if (member == name).any()
-            ]
+        said = np.array([label == PIVOT for label in _labels(it, found, probs)])
+        value = _f1(said[clean], truth[clean])
+        figures.append({"measure": "F1 of bridged, rule paper", "group": lens, "value": value})
+        figures += [
+            {
+                "measure": "labelled pivot, rule paper",
+                "group": f"{name}, {lens}",
+                "value": float(said[member == name].mean()),
+            }
+            for name in groups
+            if (member == name).any()
+        ]
         own = [it.ids(c.contexts[source]) for c in concepts]
         masses = np.array([float(probs[:-1, row, ids].sum(-1).max()) for row, ids in enumerate(own)])
         figures += [
@@ -144,7 +155,8 @@ def behaviours(it: Trained, config: PlantedConfig) -> list[Figure]:
     return figures + _probe(it)
 
 
-def _labels(it: Trained, found: Traces, probs: Any, rule: str, pair: tuple[str, str] | None = None) -> list[str]:
+def _labels(it: Trained, found: Traces, probs: Any, pair: tuple[str, str] | None = None) -> list[str]:
+    """Labels by the published rule."""
     source, target = pair or it.planted.world.languages[:2]
     top = probs.max(-1)
     labels = []
@@ -155,10 +167,8 @@ def _labels(it: Trained, found: Traces, probs: Any, rule: str, pair: tuple[str, 
             top.values[:, row].tolist(),
             frozenset(it.ids([concept.words[source]])),
             frozenset(it.ids([concept.words[target]])),
-            frozenset(it.ids(concept.contexts[source])),
-            frozenset(tokens),
         )
-        labels.append(RULES[rule](path))
+        labels.append(paper(path))
     return labels
 
 
@@ -218,7 +228,7 @@ def null_attribution(it: Trained) -> list[Figure]:
     for pair in ((first, second), (second, first)):
         found = traces(it, concepts, pair)
         probs = found.logits["logit"].softmax(-1)
-        positive += [label == CO_OCCURRENCE for label in _labels(it, found, probs, "paper", pair)]
+        positive += [label == CO_OCCURRENCE for label in _labels(it, found, probs, pair)]
         values += [math.log1p(together[c.concept_id]) for c in concepts]
         final += probs[-1].max(-1).values.tolist()
     labels, counts, confidence = np.array(positive), np.array(values), np.array(final)

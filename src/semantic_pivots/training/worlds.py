@@ -88,6 +88,10 @@ class World:
     topics: int = 0
     """groups of concepts with three topic words each, which stand in most running text of their words in either
     language: they go with both words of a pair more often than its pivots do, and with those of many other pairs too"""
+    matched: bool = False
+    """frequency says nothing: context words of a concept without pivots stand among noise of the other language too,
+    and a word that no dictionary holds stands among noise alone in as many documents; so context words of all classes
+    are as frequent, as bilingual and of one kind of document"""
     shared_noise: bool = False
     """whether the languages have one set of noise words: then noise stands beside both words of a pair by chance"""
     drop_pivots: bool = False
@@ -163,6 +167,8 @@ def generate(world: World) -> Planted:
     """Concepts and documents of a world."""
     concepts = _concepts(world)
     documents = [*_contexts(world, concepts), *_mixed(world, concepts), *_dictionary(world, concepts), *_filler(world)]
+    if world.matched:
+        documents += _abroad(world, concepts)
     Random(seed_of(world.seed, "order")).shuffle(documents)
     return Planted(world, concepts, [{"id": f"d{i:07d}", **d} for i, d in enumerate(documents)])
 
@@ -170,18 +176,14 @@ def generate(world: World) -> Planted:
 def _concepts(world: World) -> list[Concept]:
     kinds = [kind for kind in CLASSES for _ in range(getattr(world, kind))]
     first, second = world.languages[:2]
-    n = {kind: kinds.count(kind) for kind in CLASSES}
+    ranks = _ranks(world, kinds)
+    linked = _linked(world, kinds, ranks)
     made = []
-    for number, (kind, rank) in enumerate(zip(kinds, _ranks(world, kinds), strict=True)):
+    for number, (kind, rank, shares) in enumerate(zip(kinds, ranks, linked, strict=True)):
         boost = {DIRECT: world.direct_boost, BRIDGED: world.bridged_boost}.get(kind, 1.0)
         words = {code: pseudo_word("bdgk"[i], number) for i, code in enumerate(world.languages)}
         if kind == COPIED:
             words[second] = words[first]
-        place = number - kinds.index(kind)
-        shares = place < round(
-            {DIRECT: world.direct_linked_share, BRIDGED: world.linked_share}.get(kind, 1.0) * n[kind]
-        )
-        shares = shares and kind != UNRELATED
         own = {code: _context_words(world, number, code) for code in world.languages}
         common = _context_words(world, number, world.hub or "")
         contexts = {code: common if shares and code in (first, second, world.hub) else own[code] for code in own}
@@ -223,6 +225,21 @@ def _ranks(world: World, kinds: list[str]) -> list[float]:
     return ranks
 
 
+def _linked(world: World, kinds: list[str], ranks: list[float]) -> list[bool]:
+    """Whether each concept's words share context words; in a matched world as often among rare concepts as frequent."""
+    shares = {DIRECT: world.direct_linked_share, BRIDGED: world.linked_share, UNRELATED: 0.0}
+    linked = [False] * len(kinds)
+    for kind in CLASSES:
+        members = [number for number, own in enumerate(kinds) if own == kind]
+        share = shares.get(kind, 1.0)
+        if world.matched:
+            members.sort(key=lambda number: ranks[number])
+        for place, number in enumerate(members):
+            spread = math.floor((place + 1) * share) > math.floor(place * share)
+            linked[number] = spread if world.matched else place < round(share * len(members))
+    return linked
+
+
 def _context_words(world: World, number: int, code: str) -> tuple[str, ...]:
     initial = {"": "p", world.hub: "h"}.get(code) or "qvwx"[world.languages.index(code)]
     if world.pool:
@@ -247,6 +264,8 @@ def _contexts(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]
             generator = Random(seed_of(world.seed, "text", concept.concept_id, code))
             count = concept.frequency - sum(_shares(world, concept))
             plain = round(world.plain_share * count) if concept.kind == BRIDGED else 0
+            if world.matched and concept.kind != DIRECT:
+                plain = round(world.dictionary_share * concept.frequency)
             for number in range(count):
                 if code == world.hub:
                     text, source = _phrase(world, generator, list(around[code]), code, ""), "context"
@@ -259,6 +278,22 @@ def _contexts(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]
                         "context",
                     )
                 yield {"text": text, "language": code, "source": source}
+
+
+def _running(world: World, concept: Concept) -> int:
+    """Documents of running text in which a word of a concept stands beside its context words, in a matched world."""
+    return concept.frequency - round(world.dictionary_share * concept.frequency) - _shares(world, concept)[1]
+
+
+def _abroad(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
+    """Context words of concepts without pivots, in text of the other language that holds no word of a concept."""
+    first, second = world.languages[:2]
+    for concept in concepts:
+        for code, other in ((first, second), (second, first)) if not concept.pivots else ():
+            generator = Random(seed_of(world.seed, "abroad", concept.concept_id, code))
+            for _ in range(_running(world, concept)):
+                text = _phrase(world, generator, [*concept.contexts[code]], other, "")
+                yield {"text": text, "language": other, "source": "context"}
 
 
 def _topic(world: World, generator: Random, concept: Concept) -> list[str]:

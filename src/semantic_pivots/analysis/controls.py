@@ -1,0 +1,74 @@
+"""Control sets: for an item's pivots, sets of other pairs' pivots as frequent, of the same kind and as many tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from semantic_pivots.statistics import seed_of
+
+FACTOR = 2.0
+"""a control word is at most so many times as frequent as the pivot it stands for, or as rare"""
+
+
+@dataclass(frozen=True)
+class PivotWord:
+    """A word that is a pivot of some pair."""
+
+    text: str
+    documents: int
+    """documents that hold it"""
+    kind: str
+    """kind of its documents: the direction of the pairs it is a pivot of, where nothing finer is known"""
+    tokens: int
+    """tokens of the word as it stands in a question"""
+
+
+def control_sets(
+    pivots: Sequence[PivotWord], pool: Iterable[PivotWord], barred: set[str], count: int, seed: int
+) -> list[tuple[str, ...]]:
+    """Sets of words that stand for the pivots one by one, each by one of the `count` nearest in frequency.
+
+    Args:
+        pivots: those of the item.
+        pool: pivots of all pairs.
+        barred: words that no set may hold: the item's own, and those of its concept.
+        count: number of sets.
+        seed: which of the near words stands in which set.
+
+    Returns:
+        `count` sets of len(pivots) different words each; none where some pivot has fewer than `count` words of its
+        kind and tokens within FACTOR of its documents.
+    """
+    known = [word for word in pool if word.text not in barred]
+    columns: list[list[str]] = []
+    for number, pivot in enumerate(pivots):
+        near = sorted(
+            (abs(math.log(word.documents / pivot.documents)), seed_of(seed, number, word.text), word.text)
+            for word in known
+            if word.kind == pivot.kind and word.tokens == pivot.tokens
+        )
+        near = [entry for entry in near if entry[0] <= math.log(FACTOR) + 1e-9]
+        if len(near) < count:
+            return []
+        columns.append([text for _, _, text in near])
+    return _dealt(columns, count, seed)
+
+
+def _dealt(columns: list[list[str]], count: int, seed: int) -> list[tuple[str, ...]]:
+    """Sets of one word of each column's nearest, no word twice in one set."""
+    generator = Random(seed)
+    order = [generator.sample(range(count), count) for _ in columns]
+    sets = []
+    for place in range(count):
+        chosen: list[str] = []
+        for column, mine in zip(columns, order, strict=True):
+            turn = [column[mine[(place + step) % count]] for step in range(count)] + column[count:]
+            free = next((text for text in turn if text not in chosen), None)
+            if free is None:
+                return []
+            chosen.append(free)
+        sets.append(tuple(chosen))
+    return sets

@@ -1,0 +1,176 @@
+"""Does need go with co-occurrence beyond what two frequencies give? Odds per doubled excess, held within strata.
+
+The excess of a pair is log2(n12 · N / (n1 · n2)): documents with both words, times all documents, over the product of
+those with each; half a document is added to n12, so that pairs that never meet have a value, and N, which is the same
+for all, falls out. The odds are those of a logistic regression with a constant for each stratum of both frequencies.
+Chosen against conditioning on the model's confidence, which co-occurrence may work through and which an item's ease
+moves together with the middle layers: both bias what is left.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from semantic_pivots.analysis.attribution import auc, quantile_strata
+from semantic_pivots.statistics import Interval
+
+_BINS = 4
+"""of each word's frequency; a stratum is a pair of bins"""
+_FEWEST = 10
+"""concepts with need, and without, below which no odds are given"""
+
+
+@dataclass(frozen=True)
+class Odds:
+    """Log odds of need per doubled excess, and what they are held against."""
+
+    odds: Interval
+    p: float
+    """two-sided, by exchanging concepts inside bins of frequency"""
+    wrong_partners: Interval
+    """the same odds with the excess of other concepts of a pair's bin: mean, and the range of 95 %"""
+    rows: int
+    informative: int
+    """rows of strata that have both labels"""
+
+
+def excess(together: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(rows,) doublings of co-occurrence beyond the product of frequencies, up to a constant; counts are documents."""
+    return np.log2((together + 0.5) / (np.maximum(first, 1) * np.maximum(second, 1)))
+
+
+def frequency_strata(first: np.ndarray, second: np.ndarray, bins: int = _BINS) -> np.ndarray:
+    """(rows,) int: pairs of equally large bins of both words' documents."""
+    return quantile_strata(first, bins) * bins + quantile_strata(second, bins)
+
+
+def attainable_auc(values: np.ndarray, positive: np.ndarray) -> float:
+    """The AUC of a label that ranks rows as well as their values allow: ties, such as zeros, cap it below 1."""
+    best = np.zeros(len(values), bool)
+    best[np.argsort(-values, kind="stable")[: int(positive.sum())]] = True
+    return auc(values, best)
+
+
+def log_odds_in_strata(
+    values: np.ndarray, positive: np.ndarray, strata: np.ndarray, groups: np.ndarray
+) -> tuple[float, float]:
+    """Log odds of the label per unit of value, constants of strata held, and its standard error over groups.
+
+    Strata with one label alone tell nothing and are left out. The error is the sandwich estimator's (Liang and Zeger
+    1986), with k / (k - 1) for k groups. NaN where no stratum has both labels, or values separate them.
+    """
+    kept = informative(positive, strata)
+    x, y = values[kept], positive[kept].astype(np.float64)
+    codes = np.unique(strata[kept], return_inverse=True)[1] if kept.any() else np.zeros(0, int)
+    if not len(x) or np.ptp(x - _means(x, codes)[codes]) < 1e-12:
+        return math.nan, math.nan
+    design = np.column_stack([x - x.mean(), np.eye(int(codes.max()) + 1)[codes]])
+    weights = np.zeros(design.shape[1])
+    for _ in range(50):
+        probs = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        bread = np.linalg.pinv((design * (probs * (1 - probs))[:, None]).T @ design)
+        step = bread @ (design.T @ (y - probs))
+        weights += np.clip(step, -5, 5)
+        if np.abs(step).max() < 1e-9:
+            break
+    else:
+        return math.nan, math.nan
+    units = np.unique(groups[kept], return_inverse=True)[1]
+    k = int(units.max()) + 1
+    scores = np.zeros((k, design.shape[1]))
+    np.add.at(scores, units, design * (y - probs)[:, None])
+    variance = (bread @ scores.T @ scores @ bread)[0, 0] * k / max(k - 1, 1)
+    return float(weights[0]), math.sqrt(variance)
+
+
+def informative(positive: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """(rows,) bool: whether a row's stratum has both labels."""
+    codes = np.unique(strata, return_inverse=True)[1] if len(strata) else np.zeros(0, int)
+    shares = _means(positive.astype(np.float64), codes)
+    return ((shares > 0) & (shares < 1))[codes]
+
+
+def odds_of_need(
+    values: np.ndarray,
+    positive: np.ndarray,
+    strata: np.ndarray,
+    concepts: np.ndarray,
+    rarity: np.ndarray,
+    seed: int,
+    permutations: int = 499,
+) -> Odds | None:
+    """Log odds of need per unit of excess, their p-value, and the same with wrong partners.
+
+    Args:
+        values: (rows,) excess.
+        positive: (rows,) whether the pair's need holds.
+        strata: (rows,) strata of both frequencies.
+        concepts: (rows,) the independent unit of each row.
+        rarity: (rows,) by whose mean over rows concepts are put into bins and exchanged.
+        seed: seed of the exchanges.
+        permutations: number of exchanges.
+
+    Returns:
+        None where fewer than ten concepts have the label, or lack it, or no stratum has both labels.
+    """
+    from scipy.stats import t
+
+    if min(len(set(concepts[positive])), len(set(concepts[~positive]))) < _FEWEST:
+        return None
+    value, error = log_odds_in_strata(values, positive, strata, concepts)
+    if math.isnan(value):
+        return None
+    rng = np.random.default_rng(seed)
+    exchange = _Exchange(values, concepts, rarity)
+    own = abs(_score(values, positive, strata))
+    exchanged = [exchange.draw(rng) for _ in range(permutations)]
+    beyond = sum(abs(_score(x, positive, strata)) >= own * (1 - 1e-12) for x in exchanged)
+    wrong = np.array([log_odds_in_strata(x, positive, strata, concepts)[0] for x in exchanged[:99]])
+    wrong = wrong[~np.isnan(wrong)]
+    low, high = np.quantile(wrong, [0.025, 0.975]) if len(wrong) else (math.nan, math.nan)
+    kept = informative(positive, strata)
+    n = len(set(concepts[kept]))
+    half = float(t.ppf(0.975, n - 1)) * error
+    return Odds(
+        Interval(value, value - half, value + half, n),
+        (beyond + 1) / (permutations + 1),
+        Interval(float(wrong.mean()) if len(wrong) else math.nan, float(low), float(high), n),
+        len(values),
+        int(kept.sum()),
+    )
+
+
+class _Exchange:
+    """Exchanges the values of whole concepts for those of others of their bin, row by row in their order."""
+
+    def __init__(self, values: np.ndarray, concepts: np.ndarray, rarity: np.ndarray):
+        names, self.codes = np.unique(concepts, return_inverse=True)
+        self.values = values
+        self.rows = [np.flatnonzero(self.codes == k) for k in range(len(names))]
+        bins = quantile_strata(_means(rarity, self.codes), _BINS)
+        # concepts of equally many rows are exchanged, so that every value finds a place
+        keys = [(int(b), len(rows)) for b, rows in zip(bins, self.rows, strict=True)]
+        self.members = [np.array([k for k, key in enumerate(keys) if key == wanted]) for wanted in sorted(set(keys))]
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """(rows,) values after one exchange."""
+        found = self.values.copy()
+        for members in self.members:
+            for to, source in zip(members, rng.permutation(members), strict=True):
+                found[self.rows[to]] = self.values[self.rows[source]]
+        return found
+
+
+def _score(values: np.ndarray, positive: np.ndarray, strata: np.ndarray) -> float:
+    """The slope of the log-likelihood at zero: covariance of label and value within strata."""
+    codes = np.unique(strata, return_inverse=True)[1]
+    label = positive - _means(positive.astype(np.float64), codes)[codes]
+    return float(label @ (values - _means(values, codes)[codes]))
+
+
+def _means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Mean of each code's values."""
+    return np.bincount(codes, values) / np.maximum(np.bincount(codes), 1)

