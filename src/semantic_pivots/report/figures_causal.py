@@ -43,8 +43,8 @@ def sentences(attribution: pa.Table | None) -> Iterator[str]:
         bridged, direct, redundant = (f"{100 * s.value:.0f}\u00a0% [{_ends(s)}]" for s in known)
         yield (
             f"By the rule “causal”, {bridged} of the model's right answers need their pivots and are reached by them "
-            f"(bridged), {direct} need none (direct), and {redundant} could be reached by them and are not lost without "
-            f"(redundant); {known[0].n:,} concepts, the rest is undecided."
+            f"(bridged), {direct} need none (direct), and {redundant} could be reached by them and are not lost "
+            f"without (redundant); {known[0].n:,} concepts, the rest is undecided."
         )
     odds, p = by.get(_ODDS), by.get(f"{_ODDS}, p by exchange")
     if odds is not None and p is not None:
