@@ -96,7 +96,7 @@ def test_control_sets_hold_no_word_of_the_concept(study):
         sets = pivots.controls(item)
         own = {word.text for word in pivots.of_item[item.item_id]}
         assert all(len(set(each)) == 2 and not set(each) & own for each in sets)
-    documents = {w.text: w.documents for known in pivots.pool.values() for w in known.values()}
+    documents = {word.text: word.documents for word in pivots.pool.values()}
     texts = (folder / "documents.jsonl").read_text("utf-8").splitlines()
     for word, count in documents.items():
         assert count == sum(f" {word} " in line.replace('"', " ") for line in texts)
@@ -106,6 +106,12 @@ def test_control_sets_hold_no_word_of_the_concept(study):
     row = causal.asked_row({"item_id": "x", "pivots": [], "control_sets": 2}, question, asker, always=True)
     assert set(row) == set(SCHEMAS["causal_effects"].names)
     assert all(np.isfinite(row[name]) for name in ("link", "need", "screen", "told"))
+
+
+def test_kana_are_one_script_and_han_another():
+    scripts = {word: causal.script_of(word) for word in ("dog", "Hund", "\u732b", "\u306d\u3053", "\u30cd\u30b3", "3d")}
+    assert scripts["dog"] == scripts["Hund"] == scripts["3d"]
+    assert scripts["\u306d\u3053"] == scripts["\u30cd\u30b3"] != scripts["\u732b"]
 
 
 def test_an_effect_is_counted_from_its_controls():

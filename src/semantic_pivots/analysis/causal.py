@@ -7,6 +7,7 @@ items whose pivots have too few control words.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from semantic_pivots.tasks.translation import Item, items_of
 from semantic_pivots.words import is_joining
 
 _BLOCK = 16
+_POOL = 10
+"""best pivots of every pair that control words are taken from"""
 
 
 def causal_stage(config: CausalConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -129,25 +132,28 @@ class Pivots:
 
     def __init__(self, inputs: Inputs, items: Sequence[Item], tokenizer: Any, config: CausalConfig, work: Work):
         self.config = config
-        texts = best_pivots(inputs.table("pivots"), items, tokenizer, config.pivots)
+        texts = best_pivots(inputs.table("pivots"), items, tokenizer, max(config.pivots, _POOL))
         documents = _documents(inputs, {t for words in texts.values() for t in words}, work, config.workers)
         sizes = {text: _tokens(tokenizer, text) for text in documents}
+        self.pool = {t: PivotWord(t, n, script_of(t), sizes[t]) for t, n in documents.items() if n > 0}
         self.of_item, self.own = {}, {}
-        self.pool: dict[str, dict[str, PivotWord]] = {}
         for item in items:
-            known = [t for t in texts.get(item.item_id, ()) if documents[t] > 0]
-            kind = "-".join(sorted(item.direction))
-            words = [PivotWord(text, documents[text], kind, sizes[text]) for text in known]
+            known = [t for t in texts.get(item.item_id, ()) if t in self.pool]
             self.own.setdefault(item.concept_id, set()).update([item.source, item.target, *known])
-            self.pool.setdefault(kind, {}).update({word.text: word for word in words})
-            if words:
-                self.of_item[item.item_id] = words
+            if known:
+                self.of_item[item.item_id] = [self.pool[t] for t in known[: config.pivots]]
 
     def controls(self, item: Item) -> list[tuple[str, ...]]:
         """Control sets of an item; none where its pivots have too few words like them."""
-        pool = self.pool["-".join(sorted(item.direction))].values()
         seed = seed_of(self.config.seed, "controls", item.item_id)
-        return control_sets(self.of_item[item.item_id], pool, self.own[item.concept_id], self.config.control_sets, seed)
+        own, barred = self.of_item[item.item_id], self.own[item.concept_id]
+        return control_sets(own, self.pool.values(), barred, self.config.control_sets, seed)
+
+
+def script_of(word: str) -> str:
+    """The script of a word's first letter: as near as a word alone tells the language of the documents that hold it."""
+    name = unicodedata.name(next(c for c in word if c.isalpha()), "UNKNOWN").split()[0]
+    return "KANA" if name in ("HIRAGANA", "KATAKANA") else name
 
 
 def best_pivots(pivots: pa.Table, items: Sequence[Item], tokenizer: Any, count: int) -> dict[str, list[str]]:

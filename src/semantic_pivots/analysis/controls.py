@@ -21,7 +21,7 @@ class PivotWord:
     documents: int
     """documents that hold it"""
     kind: str
-    """kind of its documents: the direction of the pairs it is a pivot of, where nothing finer is known"""
+    """kind of its documents: their language, or as near as is known (its script)"""
     tokens: int
     """tokens of the word as it stands in a question"""
 
