@@ -128,9 +128,9 @@ def _pivots(tables: Tables) -> Iterable[str]:
         if item in texts and rank < _PIVOTS_NAMED:
             texts[item].append(text.strip())
     pairs = {i: [f"{known[i][end]} ({known[i][f'{end}_language']})" for end in ("source", "target")] for i in texts}
-    named = (f"{' – '.join(pairs[i])}: {', '.join(texts[i])}" for i in sorted(texts))
     if texts:
-        yield f"First pivots of the pair with the most documents in each two languages: {'; '.join(named)}."
+        yield "The first pivots of the pair with the most documents in each two languages:"
+    yield from (f"{' – '.join(pairs[i])}: {', '.join(texts[i])}." for i in sorted(texts))
 
 
 def _rarer(row: dict) -> int:
