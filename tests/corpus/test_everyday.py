@@ -307,3 +307,27 @@ def test_an_interrupted_download_leaves_no_file_under_a_final_name(tmp_path, mon
     assert not found
     assert len(reasons) == 1
     assert not list((tmp_path / "packages").glob("*.whl"))
+
+
+def test_pip_fetches_a_wheel_and_a_source_archive_whose_code_is_not_run(tmp_path, monkeypatch):
+    shelf, marker = tmp_path / "shelf", tmp_path / "was-run"
+    shelf.mkdir()
+    code = f"open({str(marker)!r}, 'w')\nfrom setuptools import setup\nsetup(name='texts', version='1.0')\n".encode()
+    source = tarball(shelf / "texts-1.0.tar.gz", {"texts-1.0/setup.py": code, "texts-1.0/PKG-INFO": b"Name: texts\n"})
+    record = {
+        "texts/data.txt": b"x",
+        "texts-2.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: texts\nVersion: 2.0\n",
+    }
+    record |= {"texts-2.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+    made = wheel(shelf / "texts-2.0-py3-none-any.whl", record)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
+    wanted = [
+        Package("source", "texts", "1.0", file_hash(source)),
+        Package("wheel", "texts", "2.0", file_hash(made)),
+        Package("source", "texts", "9.9", "0" * 64),
+    ]
+    found, reasons = PinnedPackages(tmp_path / "cache").fetch(wanted)
+    assert [found[package].read_bytes() for package in wanted[:2]] == [source.read_bytes(), made.read_bytes()]
+    assert "no source archive of texts 9.9" in reasons[wanted[2]]
+    assert not marker.exists()
