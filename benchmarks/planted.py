@@ -25,7 +25,9 @@ def main(profile: str = "", runs: str = "runs") -> None:
     given = profile.endswith(".csv")
     study = load_study("studies/planted.toml", "" if given else profile)
     if given:
-        read = csv.read_csv(profile, convert_options=csv.ConvertOptions(column_types=tables.SCHEMAS["planted_runs"]))
+        # a figure that is no number is "nan", which would be read as null
+        options = csv.ConvertOptions(column_types=tables.SCHEMAS["planted_runs"], null_values=[])
+        read = csv.read_csv(profile, convert_options=options)
         every, rows = read.to_pylist(), summary(read, study.config.planted)
     else:
         folder = run_study(study, Path(runs), "planted", say=lambda line: print(line, file=sys.stderr)) / "planted"
