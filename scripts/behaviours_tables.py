@@ -13,7 +13,7 @@ import polars as pl
 
 from semantic_pivots.statistics import of_row
 
-LABELS = ("semantic-pivot", "co-occurrence", "copy", "wrong", "junk-peak", "undecided", "excluded")
+LABELS = ("bridged", "redundant", "direct", "undecided", "semantic-pivot", "co-occurrence", "excluded")
 STATISTICS = (
     "auc",
     "auc of counts above zero",
@@ -48,7 +48,7 @@ def shares(labels: pl.DataFrame) -> None:
 
 def attributions(rows: pl.DataFrame) -> None:
     """Statistics of all directions together."""
-    pooled = rows.filter((pl.col("source_language") == "all") & pl.col("rule").is_in(["paper", "corrected"]))
+    pooled = rows.filter((pl.col("source_language") == "all") & pl.col("rule").is_in(["paper"]))
     print("| study | rule | lens |", " | ".join(STATISTICS), "|")
     print("|---" * (len(STATISTICS) + 3) + "|")
     of_labels = pooled.filter(~pl.col("lens").str.contains(" and "))
@@ -56,7 +56,7 @@ def attributions(rows: pl.DataFrame) -> None:
         found = {row["statistic"]: row for row in part.to_dicts()}
         cells = [interval(found[s]) if s in found else "–" for s in STATISTICS]
         print(f"| {study} | {rule} | {lens} |", " | ".join(cells), "|")
-    for row in pooled.to_dicts() + rows.filter(~pl.col("rule").is_in(["paper", "corrected"])).to_dicts():
+    for row in pooled.to_dicts() + rows.filter(~pl.col("rule").is_in(["paper"])).to_dicts():
         if row["statistic"] not in STATISTICS and row["source_language"] == "all":
             print(f"{row['study']}; {row['rule']}; {row['lens']}; {row['statistic']}: {interval(row)}")
 
