@@ -323,6 +323,7 @@ def _trace(draw: random.Random) -> list[dict]:
         "mass_source": lambda x: 0.1 * math.exp(-((x - 0.3) ** 2) / 0.02),
         "mass_pivot": lambda x: 0.03 * math.exp(-((x - 0.7) ** 2) / 0.02),
         "mass_pivot_null": lambda x: 0.01 * math.exp(-((x - 0.7) ** 2) / 0.02),
+        "pivot_ratio": lambda x: 0.8 + 2.0 * math.exp(-((x - 0.7) ** 2) / 0.02),
         "mass_target": lambda x: 0.6 / (1 + math.exp(-14 * (x - 0.8))),
     }
     rows = []

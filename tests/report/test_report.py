@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from semantic_pivots.config import ReportConfig
-from semantic_pivots.report import figures, figures_corpus, findings
+from semantic_pivots.report import figures, figures_corpus, figures_pivots, findings
 from semantic_pivots.report.build import build, report_stage, sections
 from semantic_pivots.report.html import interval_text, number, script_json, table_csv, table_html
 from semantic_pivots.report.panel import Numbers, Word, interval_dots
@@ -132,6 +132,21 @@ def test_the_trace_table_holds_every_point_of_its_curves(tables):
     lines_drawn = [t for t in pooled.figure.data if t.name == "target word"]
     shown = [row[3].value for row in pooled.numbers.rows if row[2] == "target word"]
     assert [p[0] for p in lines_drawn[0].customdata] == shown
+
+
+def test_own_pivots_are_held_against_another_pairs_on_a_logarithmic_scale(tables):
+    (panel,) = figures_pivots.ratio_panels(tables["trace_summary"], CONFIG.languages)
+    assert len(panel.numbers.rows) == 13 * synthetic.LAYERS
+    assert panel.figure.layout.yaxis.type == "log"
+    assert "Own pivots stand above another pair's after layers" in panel.reading
+
+
+def test_items_without_pivots_have_a_reason(tables):
+    panels = figures_pivots.discover_panels(
+        tables["pivots"], tables["items"], CONFIG.languages, tables["pivot_evidence"]
+    )
+    (reasons,) = [panel for panel in panels if panel.title == "Why the others have none"]
+    assert reasons.numbers.rows[0][:2] == ("no document of the source", tables["items"].num_rows // 2)
 
 
 def test_text_from_the_corpus_cannot_become_markup(tables):

@@ -11,6 +11,7 @@ import pyarrow as pa
 from semantic_pivots import tables
 from semantic_pivots.analysis.causal_figures import causal_figures, causal_labels
 from semantic_pivots.analysis.co_occurrence import POOLED, attribution
+from semantic_pivots.analysis.pivot_ratio import PIVOT_RATIO, pivot_ratios
 from semantic_pivots.analysis.rules import LABELS, RULES, Path
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.errors import InputError, nearest
@@ -120,6 +121,12 @@ def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
                     tag = f"trace|{name}|{lens}|{signature}"
                     key = {"source_language": direction[0], "target_language": direction[1], "lens": lens}
                     rows.append({**key, "layer": layer, "quantity": quantity, **figure(interval, tag)})
+    for direction, lens, layer, interval in pivot_ratios(
+        trace, by_id, POOLED, config.seed, min(config.resamples, 1000)
+    ):
+        key = {"source_language": direction[0], "target_language": direction[1], "lens": lens, "layer": layer}
+        tag = f"trace|{'-'.join(direction)}|{lens}|{signature}"
+        rows.append({**key, "quantity": PIVOT_RATIO, **figure(interval, tag)})
     return rows
 
 

@@ -130,8 +130,7 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             "Trace",
             "Layer by layer, what the model would answer.",
             ("trace_summary",),
-            figures.trace_panels,
-            order,
+            lambda summary: [*figures_pivots.ratio_panels(summary, order), *figures.trace_panels(summary, order)],
         ),
         section(
             "behaviour",

@@ -1,16 +1,29 @@
-"""Panels of discovery: the pivots of some pairs, how many items have any, and why the others have none."""
+"""Panels of pivots: those of some pairs, how many items have any and why others have none, and their mass by layer."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import plotly.graph_objects as go
 import pyarrow as pa
 
 from semantic_pivots.report.figures import EXAMPLES, sample
-from semantic_pivots.report.panel import Numbers, Panel, Word, bars, direction, direction_order, unique
-from semantic_pivots.statistics import share
+from semantic_pivots.report.panel import (
+    PALETTE,
+    Numbers,
+    Panel,
+    Word,
+    bars,
+    direction,
+    direction_order,
+    is_pooled,
+    layout,
+    unique,
+)
+from semantic_pivots.statistics import of_row, share
 
 PIVOTS_SHOWN = 10
 
@@ -101,3 +114,81 @@ def _examples(of_item: Mapping[str, Any], info: Mapping[str, Any], languages: Se
         "marks the concept's own word in it.",
         numbers,
     )
+
+
+def ratio_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Panel]:
+    """Own pivots' mass over another pair's, by layer: one panel per lens, and its sentence on where it is above one."""
+    rows = [r for r in trace_summary.to_pylist() if r["quantity"] == "pivot_ratio" and r["value"] is not None]
+    rows = sorted((r for r in rows if math.isfinite(r["value"])), key=direction_order(languages))
+    panels = []
+    for lens in unique(r["lens"] for r in rows):
+        own = [r for r in rows if r["lens"] == lens]
+        figure = go.Figure()
+        for index, name in enumerate(unique(direction(r) for r in own)):
+            for part in _curve(sorted((r for r in own if direction(r) == name), key=lambda r: r["layer"]), name, index):
+                figure.add_trace(part)
+        figure.add_hline(y=1, line={"dash": "dot", "width": 1})
+        layout(figure, 430, "layer (0: after the first block)", "own mass / another pair's")
+        figure.update_yaxes(type="log")
+        numbers = Numbers(
+            ("direction", "layer", "ratio [95 %]", "n", "signature"),
+            tuple((direction(r), r["layer"], of_row(r), r["n"], r["signature"]) for r in own),
+        )
+        reading = (
+            "How many times as much probability a pair's own pivots have as another pair's under the same prompt: the "
+            "geometric mean over items, on a logarithmic scale; one means nothing of the pair's own. "
+        )
+        title = f"Own pivots over another pair's ({lens} lens)"
+        panels.append(Panel(title, reading + above_one([r for r in own if is_pooled(r)]), numbers, figure))
+    return panels
+
+
+def above_one(rows: Sequence[dict]) -> str:
+    """In a sentence, the layers in which the ratio's whole interval lies above one; empty without rows."""
+    if not rows:
+        return ""
+    layers = sorted(r["layer"] for r in rows if r["low"] is not None and r["low"] > 1)
+    last = max(r["layer"] for r in rows)
+    if not layers:
+        return f"In none of the layers 0–{last} do own pivots stand above another pair's."
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and runs[-1][-1] == layer - 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    named = ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    top = max((r for r in rows if r["layer"] in layers), key=lambda r: r["value"])
+    return (
+        f"Own pivots stand above another pair's after layers {named} of 0–{last}, most after layer {top['layer']}: "
+        f"{top['value']:.2f} times [{top['low']:.2f}, {top['high']:.2f}]."
+    )
+
+
+def _curve(points: Sequence[dict], name: str, index: int) -> list[go.Scatter]:
+    """A line of ratios, and its interval where all directions are taken together."""
+    ink, layers = PALETTE[index % len(PALETTE)], [p["layer"] for p in points]
+    line = go.Scatter(
+        x=layers,
+        y=[p["value"] for p in points],
+        mode="lines",
+        line={"color": ink, "width": 3 if is_pooled(points[0]) else 1.5},
+        name=name,
+        customdata=[[p["low"], p["high"], p["n"]] for p in points],
+        hovertemplate="layer %{x}: %{y:.3g} [%{customdata[0]:.3g}, %{customdata[1]:.3g}], n = %{customdata[2]}"
+        "<extra>" + name + "</extra>",
+    )
+    if not is_pooled(points[0]) or any(p["low"] is None for p in points):
+        return [line]
+    fill = f"rgba({int(ink[1:3], 16)},{int(ink[3:5], 16)},{int(ink[5:7], 16)},0.2)"
+    band = go.Scatter(
+        x=layers + layers[::-1],
+        y=[p["high"] for p in points] + [p["low"] for p in reversed(points)],
+        fill="toself",
+        fillcolor=fill,
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    return [band, line]

@@ -14,6 +14,7 @@ import pyarrow as pa
 from semantic_pivots.halves import HELD_OUT
 from semantic_pivots.report import figures_causal
 from semantic_pivots.report.figures import is_control, is_main
+from semantic_pivots.report.figures_pivots import above_one
 from semantic_pivots.report.html import Answer, interval_text
 from semantic_pivots.report.panel import direction, is_pooled
 from semantic_pivots.statistics import Interval, holm, of_row, p_of_zero, share
@@ -150,6 +151,9 @@ def units_of(item_ids: list[str], items: pa.Table | None) -> list[str]:
 
 
 def _pivot_mass(rows: list[dict]) -> Iterable[str]:
+    ratio = [r for r in rows if r["quantity"] == "pivot_ratio" and r["lens"] == "logit" and is_pooled(r)]
+    if ratio:
+        yield above_one(ratio)
     mine = [r for r in rows if r["quantity"] == "mass_pivot" and r["lens"] == "logit" and is_pooled(r)]
     target = [r for r in rows if r["quantity"] == "mass_target" and r["lens"] == "logit" and is_pooled(r)]
     if mine:

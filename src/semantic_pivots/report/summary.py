@@ -210,6 +210,11 @@ def _trace(summary: pa.Table | None) -> list[Line]:
         if mine:
             top = max(mine, key=lambda r: (r["value"], r["layer"]))
             out.append(Line("trace", f"largest mass of the {name}, layer {top['layer']}", of_row(top)))
+    ratio = [r for r in rows if r["quantity"] == "pivot_ratio" and r["lens"] == "logit" and r["n"]]
+    if ratio:
+        top = max(ratio, key=lambda r: (r["value"], r["layer"]))
+        name = f"own pivots' mass over another pair's, layer {top['layer']}"
+        out.append(Line("trace", name, of_row(top)))
     return out
 
 
