@@ -185,10 +185,9 @@ class DiscoverConfig:
     """ranking: tversky (a weighted Dice coefficient), min (published), pmi, npmi or llr"""
     documents: int = 2000
     """documents sampled per word, and as background"""
-    false_discovery_rate: float = 0.001
-    """expected share of pivots that chance put beside both words, over all pairs together; small, since chance knows
-    no topics and texts do; 1: no demand"""
-    least_share: float = 0.25
+    false_discovery_rate: float = 0.01
+    """expected share of pivots that chance put beside both words, over all pairs together; 1: no demand"""
+    least_share: float = 0.2
     """least value of a pivot, as a share of the pair's best: words of the pair's topic come far below; 0: all"""
     top: int = 50
     """pivots kept per item"""

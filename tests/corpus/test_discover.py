@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -217,6 +218,12 @@ def test_one_document_of_each_word_is_evidence_where_the_unit_is_rare():
     p_rare, p_common = beside([(1, 1), (1, 1)], (10, 10), [3, 3000], 100_000).p_values()
     assert p_rare == pytest.approx((10 * 3 / 100_000) ** 2, rel=1e-3)
     assert p_common > 0.05
+
+
+def test_long_documents_are_little_evidence():
+    short = beside([(1, 1)], (10, 10), [3], 100_000)
+    long = dataclasses.replace(short, lengths=(20.0, 20.0, 20.0))
+    assert long.p_values()[0] == pytest.approx(400 * short.p_values()[0], rel=1e-2)
 
 
 def test_one_word_alone_is_no_evidence_of_both():

@@ -170,10 +170,10 @@ def discover(
     top: Annotated[int, typer.Option(help="pivots kept per pair and measure")] = 50,
     false_discovery_rate: Annotated[
         float, typer.Option(help="expected share of pivots that chance put there; 1: no demand")
-    ] = 0.001,
+    ] = 0.01,
     least_share: Annotated[
         float, typer.Option(help="least value, as a share of that of the pair's best; 0: all")
-    ] = 0.25,
+    ] = 0.2,
     relatedness: Annotated[
         bool, typer.Option("--relatedness", help="add the cosine with the pair, and its quantile among other pairs")
     ] = False,

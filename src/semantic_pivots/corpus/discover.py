@@ -135,7 +135,11 @@ def _beside(around: Surroundings, pair: Pair) -> Beside:
     place = np.searchsorted(units, met)  # what stands beside both words at once stands beside each
     shared[place] = often
     counts, drawn = np.stack([times[i], too[j]]), (len(first), len(second))
-    return Beside(units, counts, shared, drawn, len(together), around.frequency[units], around.documents)
+    lengths = tuple(around.length(np.setdiff1d(own, together)) for own in (first, second))
+    frequency = around.frequency[units]
+    return Beside(
+        units, counts, shared, drawn, len(together), frequency, around.documents, (*lengths, around.length(together))
+    )
 
 
 def correct(searched: Sequence[Search], units: int, rate: float) -> None:

@@ -1,8 +1,9 @@
 """Evidence that a unit stands with both words of a pair, in documents, with its error rate stated.
 
 A unit in k of a word's n documents could be there by chance: thrown among all documents at random, it would come into
-so many with a binomial probability (at least the exact hypergeometric one). Both words need evidence, but the larger of
-the two probabilities asks more than it must: a rare pivot in one document of each word is strange twice over. The
+so many with a binomial probability (at least the exact hypergeometric one). A document catches it by its length: one of
+a thousand words holds some of any kind, and says little of each. Both words need evidence, but the larger of the two
+probabilities asks more than it must: a rare pivot in one document of each word is strange twice over. The
 statistic is the probability that chance does as much on both sides together; documents that hold both words serve both
 sides, so chance may use them twice too. Its p-value is Fisher's (the logarithm's null distribution), within the
 outcomes that have the unit on both sides at all: a unit that has nothing to do with one of the words gets no credit
@@ -39,16 +40,18 @@ class Beside:
     """(n,) int64 documents of the corpus that hold each unit"""
     documents: int
     """documents of the corpus"""
+    lengths: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """mean units of documents that hold the first word alone, the second alone, and both, over the corpus's mean"""
 
     def p_values(self) -> np.ndarray:
         """(n,) float64: the probability that chance gives as much evidence of both sides."""
-        rates = np.minimum(self.frequency / self.documents, 1 - 1e-9)
-        return _p_values(self.times, rates, *self.drawn, self.together)
+        rates = np.outer(self.lengths, self.frequency / self.documents)
+        return _p_values(self.times, np.clip(rates, 1e-300, 1 - 1e-9), *self.drawn, self.together)
 
     def take(self, rows: np.ndarray) -> Beside:
         """Some of the units."""
         of = self.units[rows], self.times[:, rows], self.shared[rows]
-        return Beside(*of, self.drawn, self.together, self.frequency[rows], self.documents)
+        return Beside(*of, self.drawn, self.together, self.frequency[rows], self.documents, self.lengths)
 
 
 @numba.njit(cache=True)
@@ -70,12 +73,16 @@ def _tail(k, n, rate):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True)
-def _both(k, m, n_first, n_second, n_shared, rate):  # pragma: no cover - compiled
-    """P(at least k of the first word's documents and at least m of the second's), `n_shared` of them being both's."""
+def _both(k, m, n_first, n_second, n_shared, rates):  # pragma: no cover - compiled
+    """P(at least k of the first word's documents and at least m of the second's), `n_shared` of them being both's.
+
+    Rates are those of documents with the first word alone, with the second alone, and with both.
+    """
     total, left = 0.0, 1.0
     for j in range(min(k, m, n_shared) + 1):
-        after = _tail(j + 1, n_shared, rate)
-        total += (left - after) * _tail(k - j, n_first - n_shared, rate) * _tail(m - j, n_second - n_shared, rate)
+        after = _tail(j + 1, n_shared, rates[2])
+        one, other = _tail(k - j, n_first - n_shared, rates[0]), _tail(m - j, n_second - n_shared, rates[1])
+        total += (left - after) * one * other
         left = after
         if after < 1e-9 * total:
             return total
@@ -84,10 +91,10 @@ def _both(k, m, n_first, n_second, n_shared, rate):  # pragma: no cover - compil
 
 @numba.njit(cache=True)
 def _p_values(times, rates, n_first, n_second, n_shared):  # pragma: no cover - compiled
-    found = np.empty(len(rates))
-    for i in range(len(rates)):
-        once = _both(1, 1, n_first, n_second, n_shared, rates[i])
-        chance = max(_both(times[0, i], times[1, i], n_first, n_second, n_shared, rates[i]), 1e-300)
+    found = np.empty(rates.shape[1])
+    for i in range(rates.shape[1]):
+        once = _both(1, 1, n_first, n_second, n_shared, rates[:, i])
+        chance = max(_both(times[0, i], times[1, i], n_first, n_second, n_shared, rates[:, i]), 1e-300)
         found[i] = min(1.0, chance * (1 + math.log(max(once / chance, 1.0))))
     return found
 

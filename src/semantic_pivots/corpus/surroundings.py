@@ -112,6 +112,13 @@ class Surroundings:
         found, times = _near(documents, *self.counters(), fewest)
         return self.ids[found], times
 
+    def length(self, documents: np.ndarray) -> float:
+        """Mean units of some documents, over those of all documents of the corpus; 1 of none."""
+        mean = self.frequency[self.ids].sum() / max(self.documents, 1)
+        if not len(documents) or not mean:
+            return 1.0
+        return float((self.starts[documents + 1] - self.starts[documents]).mean() / mean)
+
     def counters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """What `tally` takes beside the documents: starts, tokens, counts, touched."""
         return self.starts, self.tokens, self._counts, self._touched
