@@ -84,7 +84,7 @@ class _Steps:
         if (Path(corpus) / "shards.parquet").exists():
             self.folders["corpus"] = Path(corpus)
         else:
-            config = CorpusConfig(path=corpus, engine=engine, workers=workers)
+            config = CorpusConfig(path=corpus, allow_missing_languages=True, engine=engine, workers=workers)
             key = {"input_files": identity(corpus), "config": _plain(keyed(config))}
             self.publish("corpus", key, _on(corpus_stage, config), corpus)
         if tokens:
