@@ -287,6 +287,11 @@ class GraphConfig:
     """bridge-fdr (concepts joined across languages beyond chance), bridge-stable (the same in most of several draws of
     one size, so that samples of the corpus find them too), rarefied (degree in equally many documents, against a
     configuration model), degree-fdr (whole degree, against the same) or fixed-count (published manner)"""
+    unit: str = "word"
+    """what a pivot is under bridge-fdr and bridge-stable: word or token; the other criteria know tokens alone"""
+    max_deviation: float = 0.8
+    """most that the sources of a unit's documents may deviate from those of all documents under bridge-fdr and
+    bridge-stable (Gries' deviation of proportions: 0 spread as they are, near 1 in one small source); 1: no demand"""
     documents: int = 2000
     """documents drawn per word under bridge-fdr and bridge-stable"""
     sample_tokens: int = 4_000_000

@@ -71,10 +71,11 @@ SCHEMAS: dict[str, pa.Schema] = {
     "effects": _schema(item_id=_text, intervention=_text, before=_f64, change=_f64),
     "effect_summary": _schema(source_language=_text, target_language=_text, group=_text, intervention=_text, control=_text, **_figure),
     # graph and select
-    "pivot_set": _schema(token=_i32, text=_text, documents=_i64, degree=_i64, expected_degree=_f64, strength=_f64, q_value=_f64, languages=_texts, neighbours=_ints),
+    # graph: unit is "word" (token is null) or "token"; neighbours are texts of units, the strongest first
+    "pivot_set": _schema(unit=_text, token=_i32, text=_text, documents=_i64, degree=_i64, expected_degree=_f64, strength=_f64, q_value=_f64, languages=_texts, neighbours=_texts),
     # overlap (intersection over union) and share recovered of the whole corpus's set, by samples of documents
     "pivot_stability": _schema(sample=_text, share=_f64, draw=_i32, pivots=_i64, overlap=_f64, recovered=_f64),
-    "doc_scores": _schema(shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, pivot_tokens=_i32, languages_met=_i32, lexicon_words=_i32, dominant_words=_i32, concepts=_i32, parallel_concepts=_i32, holds_pair=_flag, dsir=_f64),
+    "doc_scores": _schema(shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, units=_i32, pivot_units=_i32, languages_met=_i32, lexicon_words=_i32, dominant_words=_i32, concepts=_i32, parallel_concepts=_i32, holds_pair=_flag, dsir=_f64),
     "selection": _schema(selection=_text, shard=_text, row=_i64, doc_id=_text, language=_text, n_tokens=_i32, score=_f64),
     # train and compare: loss is the mean over the step's tokens, in nats; bits per byte of held-out documents by language
     # where they were measured (the last step); speed and memory differ between runs and stand in the manifest

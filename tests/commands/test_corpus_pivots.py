@@ -18,14 +18,20 @@ from semantic_pivots.errors import InputError
 CONCEPTS, JOINED = 80, 16
 
 
+def spelt(number: int) -> str:
+    return chr(97 + number // 26) + chr(97 + number % 26)
+
+
 def texts() -> list[tuple[str, str]]:
     """(text, language): every concept has a context word of its own, and `pont` stands beside the first few."""
     made = []
     for i in range(CONCEPTS):
-        for word, code, filler in ((f"house{i}q", "en", "with"), (f"maison{i}z", "fr", "avec")):
+        for word, code, filler in ((f"house{spelt(i)}q", "en", "with"), (f"maison{spelt(i)}z", "fr", "avec")):
             joined = i < JOINED
             for k in range(48 if joined else 16):
-                made.append((f"{word} {'pont' if joined else 'rest'} ctx{i} {filler}{k} {filler}{(i + k) % 9}", code))
+                made.append(
+                    (f"{word} {'pont' if joined else 'rest'} ctx{spelt(i)} {filler}{k} {filler}{(i + k) % 9}", code)
+                )
     made += [(f"{filler}{k % 23} {filler}{k % 17} rest{k % 31}", code) for k in range(7200) for filler, code in
              (("with", "en"), ("avec", "fr"))]  # fmt: skip
     return made
@@ -47,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(folder / "model")
     (folder / "model/config.json").write_text('{"model_type": "llama"}')
-    words = [(f"house{i}q", f"maison{i}z") for i in range(CONCEPTS)]
+    words = [(f"house{spelt(i)}q", f"maison{spelt(i)}z") for i in range(CONCEPTS)]
     (folder / "lexicon.tsv").write_text(
         "concept_id\tpos\ten\tfr\n" + "".join(f"c{i}\tn\t{a}\t{b}\n" for i, (a, b) in enumerate(words)), "utf-8"
     )
@@ -97,12 +103,12 @@ def test_discover_needs_neither_study_nor_made_shards(folder: Path):
     tables = [pq.read_table(folder / name / "discover/pivots.parquet") for name in ("shards", "files")]
     assert tables[0].equals(tables[1])
     best = {(row["measure"], row["text"].strip()) for row in tables[0].to_pylist() if row["rank"] < 2}
-    assert best == {(measure, token) for measure in ("min", "llr") for token in ("pont", "ctx0", "ctx1", "ctx2")}
+    assert best == {(measure, token) for measure in ("min", "llr") for token in ("pont", "ctxaa", "ctxab", "ctxac")}
 
 
 def test_pivots_keep_the_ids_of_the_benchmark(folder: Path, tmp_path: Path):
-    one = {"source": "house0q", "source_language": "en", "target": "maison0z", "target_language": "fr"}
-    two = {"source": "maison0z", "source_language": "fr", "target": "house0q", "target_language": "en"}
+    one = {"source": "houseaaq", "source_language": "en", "target": "maisonaaz", "target_language": "fr"}
+    two = {"source": "maisonaaz", "source_language": "fr", "target": "houseaaq", "target_language": "en"}
     items = [{"item_id": f"own-{i}", "concept_id": "c0", **item} for i, item in enumerate((one, two))]
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items), "utf-8")
     run("discover", "--out", tmp_path / "out", *given(folder), "--pairs", tmp_path / "items.jsonl", "--unit", "token")
@@ -263,7 +269,7 @@ def test_pivots_of_another_tokenizer_are_refused(made: Path, tmp_path: Path, col
 
 def test_tokens_of_a_corpus_that_was_made_anew_are_refused(folder: Path, tmp_path: Path):
     for name in ("0.jsonl", "1.jsonl"):
-        text = (folder / "documents" / name).read_text("utf-8").replace("house1q", "house2q ctx2")
+        text = (folder / "documents" / name).read_text("utf-8").replace("houseabq", "houseacq ctxac")
         (tmp_path / name).write_text(text, "utf-8")
     run("corpus", "make", tmp_path / "corpus", "--path", tmp_path, "--workers", 1)
     asked = ["--corpus", tmp_path / "corpus", "--tokens", folder / "tokens", "--pairs", folder / "pairs.tsv"]

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 
 from semantic_pivots.config import GraphConfig
-from semantic_pivots.corpus.bridges import joins_of, own_pieces, rarefied, strongest
+from semantic_pivots.corpus.bridges import deviations, joins_of, own_pieces, rarefied, strongest
 from semantic_pivots.corpus.own_words import is_piece, plain
 from semantic_pivots.corpus.surroundings import Surroundings
 from semantic_pivots.corpus.tally import renumber
@@ -22,12 +22,16 @@ def test_own_pieces_are_those_of_the_definition(texts, spellings):
         assert set(found[word].tolist()) == own
 
 
-def around_of(documents: list[list[int]], draws: dict, held: dict | None = None, size: int = 12) -> Surroundings:
+def around_of(
+    documents: list[list[int]], draws: dict, held: dict | None = None, size: int = 12, sources: list[int] | None = None
+) -> Surroundings:
     starts = np.concatenate([[0], np.cumsum([len(d) for d in documents])]).astype(np.int64)
     tokens = np.concatenate([np.array(d, np.int64) for d in documents])
     frequency = np.bincount(tokens, minlength=size)
     held = held or {word: len(drawn) for word, drawn in draws.items()}
-    return Surroundings(starts, *renumber(tokens, size), draws, frequency, len(documents), held, [""] * size)
+    counted = draws, frequency, len(documents), held, [""] * size
+    of = None if sources is None else np.array(sources, np.uint64)
+    return Surroundings(starts, *renumber(tokens, size), *counted, sources=of)
 
 
 DOCUMENTS = st.lists(st.lists(st.integers(0, 11), max_size=5, unique=True), min_size=1, max_size=40)
@@ -49,7 +53,7 @@ def test_joins_are_those_of_the_definition(documents, data):
                 if times >= 3 and times >= 2 * rate and poisson.sf(times - 1, rate) <= 1e-3:
                     expected[token] = times
             here = slice(found.edges[i], found.edges[i + 1])
-            assert dict(zip(found.tokens[here].tolist(), found.times[here].tolist(), strict=True)) == expected
+            assert dict(zip(found.units[here].tolist(), found.times[here].tolist(), strict=True)) == expected
 
 
 def test_draws_hold_each_word_by_its_share_of_the_text():
@@ -73,13 +77,32 @@ def test_draws_hold_each_word_by_its_share_of_the_text():
     assert [draw[word].tolist() for draw in whole] == [list(range(100))]
 
 
+def test_deviations_of_sources_by_hand():
+    around = around_of([[1, 2], [1, 2], [1, 3], [1], [4, 3]], {}, sources=[0, 0, 1, 1, 2])
+    found = deviations(around)
+    assert found[[1, 2, 3, 4]].round(9).tolist() == [0.2, 0.6, 0.4, 0.8]
+    assert not deviations(around_of([[1, 2], [1]], {})).any()  # one source
+
+
+def test_documents_are_drawn_by_their_ids_whatever_their_order():
+    word, keys = ("a", "en"), np.random.default_rng(0).integers(0, 2**63, 300).astype(np.uint64)
+    config = GraphConfig(sample_tokens=1000)
+    drawn = []
+    for order in (np.arange(300), np.random.default_rng(1).permutation(300)):
+        around = around_of([[1]] * 300, {word: np.arange(300)})
+        around.keys = keys[order]
+        drawn.append([set(around.keys[draw[word]].tolist()) for draw in rarefied(around, [word], 4000, config)])
+    assert drawn[0] == drawn[1]
+    assert len(set(map(frozenset, drawn[0]))) == config.samples
+
+
 def test_pieces_are_left_out_of_any_word_of_a_large_vocabulary():
     size, words = 262_144, 8_200  # more than 2**31 pairs
     documents = [[7, 9]] * 9 + [[8]] * 200
     around = around_of(documents, {}, size=size)
     drawn = [np.zeros(0, np.int64)] * (words - 1) + [np.arange(9)]
     found = joins_of(around, drawn, [np.array([9], np.int32)] * words)
-    assert found.tokens.tolist() == [7]
+    assert found.units.tolist() == [7]
     assert found.edges[-2:].tolist() == [0, 1]
 
 

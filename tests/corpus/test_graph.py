@@ -164,7 +164,7 @@ def test_an_unstable_set_is_told(tmp_path: Path):
 
     def fickle(config: GraphConfig, some: Inputs, scratch: Work) -> dict[str, pa.Table]:
         first = some.table("shards")["documents"][0].as_py()
-        return {"pivot_set": pa.table({"token": pa.array([first], pa.int32())})}
+        return {"pivot_set": pa.table({"token": pa.array([first], pa.int32()), "text": ["a"]})}
 
     whole = pa.table({"token": pa.array([100], pa.int32())})
     rows = stability(fickle, GraphConfig(), whole, inputs, work(tmp_path / "w")).to_pylist()

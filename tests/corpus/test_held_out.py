@@ -108,4 +108,4 @@ def test_what_is_hidden_changes_no_score_of_a_document(tmp_path: Path):
     pq.write_table(pa.Table.from_pylist(concepts), tmp_path / "corpus" / "concepts.parquet")
     hidden = document_scores(inputs, work(tmp_path / "hidden"), 1, "")
     assert sum(hidden["lexicon_words"].to_pylist()) < sum(plain["lexicon_words"].to_pylist())
-    assert hidden["pivot_tokens"].equals(plain["pivot_tokens"])
+    assert hidden["pivot_units"].equals(plain["pivot_units"])

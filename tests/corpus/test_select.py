@@ -99,7 +99,8 @@ def test_scores_equal_brute_force(made):
     for row, (name, text, _) in zip(scores.to_pylist(), everything(inputs), strict=True):
         assert row["doc_id"] == name
         assert row["n_tokens"] == len(text.split())
-        assert row["pivot_tokens"] == sum(word in ("garden", "light") for word in text.split())
+        assert row["units"] == row["n_tokens"]
+        assert row["pivot_units"] == sum(word in ("garden", "light") for word in text.split())
         here = [(w, c, k) for w, c, k in told if words.contains(text, w, c)]
         by_language = {c: sum(d == c for _, d, _ in here) for _, c, _ in here}
         by_concept = {k: {c for _, c, j in here if j == k} for _, _, k in here}
@@ -131,7 +132,7 @@ def test_a_selection_is_the_head_of_its_order(made, name: str):
     assert 600 - tolerance(config) <= sum(r["n_tokens"] for r in rows) <= 600
     assert [(r["shard"], r["row"]) for r in rows] == sorted((r["shard"], r["row"]) for r in rows)
     if name in ("pivot-rich", "dsir"):
-        value = {r["doc_id"]: r["pivot_tokens"] / max(r["n_tokens"], 1) if name == "pivot-rich" else r["dsir"]
+        value = {r["doc_id"]: r["pivot_units"] / max(r["n_tokens"], 1) if name == "pivot-rich" else r["dsir"]
                  for r in scores.to_pylist() if r["n_tokens"] >= 5}  # fmt: skip
         taken = {r["doc_id"] for r in rows}
         for document, own in value.items():  # one that is left did not fit when its turn came
@@ -166,7 +167,7 @@ def test_quotas_thresholds_and_the_leakage_guard(made):
         scores, config_of(selections=("random",), thresholds=("n_tokens<=20", "pivot_share>=0.1")), folder, "random"
     )
     assert short
-    share = {r["doc_id"]: r["pivot_tokens"] / max(r["n_tokens"], 1) for r in scores.to_pylist()}
+    share = {r["doc_id"]: r["pivot_units"] / max(r["n_tokens"], 1) for r in scores.to_pylist()}
     assert all(r["n_tokens"] <= 20 and share[r["doc_id"]] >= 0.1 for r in short)
     pair = {r["doc_id"]: r["holds_pair"] for r in scores.to_pylist()}
     clean = chosen(scores, config_of(selections=("parallel",), exclude_pairs=True), folder, "parallel")
@@ -226,7 +227,9 @@ def scored(rows: list[tuple[str, int, int]], seed: int = 0) -> pa.Table:
     columns = {
         "shard": ["s"] * len(rows), "row": np.arange(len(rows)), "doc_id": [f"d{seed}-{i}" for i in range(len(rows))],
         "language": [code for code, _, _ in rows], "n_tokens": np.array([n for _, n, _ in rows], np.int32),
-        "pivot_tokens": np.array([n for *_, n in rows], np.int32), **dict.fromkeys(none, zeros),
+        "units": np.array([n for _, n, _ in rows], np.int32),
+        "pivot_units": np.array([n for *_, n in rows], np.int32),
+        **dict.fromkeys(none, zeros),
         "holds_pair": zeros.astype(bool), "dsir": zeros.astype(float),
     }  # fmt: skip
     return pa.table(columns)

@@ -180,6 +180,7 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
     ]
     rows["pivot_set"] = [
         {
+            "unit": "token",
             "token": k,
             "text": f" tok{k}",
             "documents": 50 + k,
@@ -188,7 +189,7 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
             "strength": 150.0 / (k + 1),
             "q_value": 1e-4,
             "languages": ["en", "zh"],
-            "neighbours": [1, 2],
+            "neighbours": ["a", "b"],
         }
         for k in range(120)
     ]
@@ -199,7 +200,8 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
             "doc_id": f"d{k}",
             "language": LANGUAGES[k % 4],
             "n_tokens": 100 + k,
-            "pivot_tokens": k,
+            "units": 100,
+            "pivot_units": k,
             "languages_met": 2,
             "lexicon_words": 5,
             "dominant_words": 3,

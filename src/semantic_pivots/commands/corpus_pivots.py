@@ -229,6 +229,12 @@ def graph(
     criterion: Annotated[
         str, typer.Option(help="bridge-fdr, bridge-stable, rarefied, degree-fdr or fixed-count")
     ] = "bridge-stable",
+    unit: Annotated[
+        str, typer.Option(help="what a pivot is under bridge-fdr and bridge-stable: word or token")
+    ] = "word",
+    max_deviation: Annotated[
+        float, typer.Option(help="most that a unit's sources may deviate from those of all documents; 1: no demand")
+    ] = 0.8,
     documents: Annotated[int, typer.Option(help="documents sampled per word of the lexicon")] = 2000,
     sample_tokens: Annotated[int, typer.Option(help="tokens of the corpus in each draw of bridge-stable")] = 4_000_000,
     false_discovery_rate: Annotated[float, typer.Option(help="expected share of false pivots")] = 0.01,
@@ -238,7 +244,7 @@ def graph(
     engine: Engine = "pool",
     workers: Workers = 0,
 ) -> None:
-    """Make the pivot set: tokens that join words of several languages beyond chance, and how stable it is.
+    """Make the pivot set: units that join words of several languages beyond chance, and how stable it is.
 
     Writes OUT/graph/pivot_set.parquet and pivot_stability.parquet.
     """
@@ -249,8 +255,8 @@ def graph(
     from semantic_pivots.errors import InputError
 
     config = GraphConfig(
-        seed=seed, criterion=criterion, documents=documents, sample_tokens=sample_tokens,
-        false_discovery_rate=false_discovery_rate,
+        seed=seed, criterion=criterion, unit=unit, max_deviation=max_deviation, documents=documents,
+        sample_tokens=sample_tokens, false_discovery_rate=false_discovery_rate,
         min_ratio=min_ratio, stability_draws=stability_draws, engine=engine, workers=workers,
     )  # fmt: skip
     pivot_sets(config)
@@ -401,6 +407,8 @@ def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
     from semantic_pivots.errors import InputError
 
     table = pq.read_table(pivot_set)
+    if "unit" in table.column_names and set(table["unit"].to_pylist()) == {"word"}:
+        return
     if not pa.types.is_integer(table.schema.field("token").type) or table["token"].null_count:
         raise InputError(f"--pivots {pivot_set}: column token is of type {table.schema.field('token').type}, with "
                          f"{table['token'].null_count} nulls; expected the ids of tokens")  # fmt: skip

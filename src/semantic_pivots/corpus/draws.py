@@ -212,10 +212,12 @@ class Drawn(NamedTuple):
 
     `draws` are the documents of each word, as indices of these, ascending. Document i holds the distinct
     tokens[starts[i]:starts[i + 1]], numbers uint16 or uint32; `starts` (n + 1,) int64. Where the units are words, the
-    numbers are those of the vocabulary.
+    numbers are those of the vocabulary. `keys` and `sources` are (n,) uint64 hashes of each document's id and source.
     """
 
     documents: np.ndarray
+    keys: np.ndarray
+    sources: np.ndarray
     draws: list[np.ndarray]
     starts: np.ndarray
     tokens: np.ndarray
@@ -248,6 +250,7 @@ def draw(
     mixed = np.array([seed % 2**64 for seed in seeds], np.uint64)
     for attempt in itertools.count():
         kinds = {"words": np.int32, "places": np.uint64, "documents": np.int64, "near": np.int64, "lengths": np.int64}
+        kinds |= {"ids": np.uint64, "sources": np.uint64}
         read = {name: _Growing(kind) for name, kind in kinds.items()} | {"tokens": _Growing(_kind(units))}
         base, vocabulary = 0, Vocabulary()
         for part in how.parts(f"draws-{attempt}", _near_of_shard, spellings, mixed, bounds, units):
@@ -256,7 +259,7 @@ def draw(
             for name, column in read.items():
                 column.add(part[name] + base if name in ("documents", "near") else part[name])
             base += int(part["size"][0])
-        word, place, document, near, lengths, tokens = (column.values() for column in read.values())
+        word, place, document, near, lengths, ids, sources, tokens = (column.values() for column in read.values())
         short = np.bincount(word, minlength=len(held)) < np.minimum(held, size)
         if not short.any():
             break
@@ -269,7 +272,7 @@ def draw(
     starts = np.concatenate([[0], np.cumsum(lengths[is_drawn])]).astype(np.int64)
     documents = near[is_drawn]
     draws = np.split(np.searchsorted(documents, document), np.searchsorted(word, np.arange(1, len(held))))
-    return Drawn(documents, draws, starts, tokens[:kept], vocabulary)
+    return Drawn(documents, ids[is_drawn], sources[is_drawn], draws, starts, tokens[:kept], vocabulary)
 
 
 def _kind(units: np.ndarray | Splitter) -> type:
@@ -285,13 +288,14 @@ def _near_of_shard(
     units: np.ndarray | Splitter,
 ) -> pa.Table:
     """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their units."""
-    table = read_table(path, columns=["id", "text"])
+    table = read_table(path, columns=["id", "text", "source"])
     compiled, first, following = _compiled(spellings)
     starts, hits = find(compiled, *buffers(table["text"]))
-    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    words, places, documents = _near(rows, hits, hash_of(table["id"])[rows], first, following, seeds, bounds)
+    rows, ids = np.repeat(np.arange(len(starts) - 1), np.diff(starts)), hash_of(table["id"])
+    words, places, documents = _near(rows, hits, ids[rows], first, following, seeds, bounds)
     near = documents[np.diff(documents, prepend=-1) > 0]
     arrays = {"words": words, "places": places, "documents": documents, "near": near, "size": np.array([len(table)])}
+    arrays |= {"ids": ids[near], "sources": hash_of(table["source"])[near]}
     if isinstance(units, Splitter):
         cut = units.split(*buffers(table["text"].take(pa.array(near))))
         own = {"tokens": cut.numbers.astype(np.uint32), "keys": cut.keys, "letters": cut.letters, "ends": cut.ends}

@@ -25,7 +25,7 @@ from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus import neighbours
 from semantic_pivots.corpus.count import corpus_shards
 from semantic_pivots.corpus.neighbours import Documents, Rows
-from semantic_pivots.corpus.surroundings import distinct_shards, token_texts
+from semantic_pivots.corpus.surroundings import UNITS, distinct_shards, token_texts
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work, read_table
 
@@ -185,8 +185,9 @@ def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     keep, number = made.kept, made.chosen[made.kept]
     ids = documents.ids[number]
     joined = [[languages[k] for k in np.flatnonzero(made.joins[i])] for i in keep]
-    strongest = [[int(documents.ids[n]) for n in made.rows.neighbours[i] if n >= 0] for i in keep]
+    strongest = [[texts[documents.ids[n]] for n in made.rows.neighbours[i] if n >= 0] for i in keep]
     table = {
+        "unit": ["token"] * len(ids),
         "token": ids,
         "text": [texts[i] for i in ids],
         "documents": documents.frequency()[number],
@@ -195,7 +196,7 @@ def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
         "strength": made.rows.strength[keep].astype(np.float64),
         "q_value": made.q_values[keep],
         "languages": pa.array(joined, pa.list_(pa.string())),
-        "neighbours": pa.array(strongest, pa.list_(pa.int32())),
+        "neighbours": pa.array(strongest, pa.list_(pa.string())),
     }
     return {"pivot_set": pa.table(table)}
 
@@ -213,6 +214,10 @@ def pivot_sets(config: GraphConfig) -> Callable[[GraphConfig, Inputs, Work], dic
         raise InputError(
             f"[graph] criterion = {config.criterion!r}: expected one of {known}{nearest(config.criterion, CRITERIA)}"
         )
+    if not 0 <= config.max_deviation <= 1:
+        raise InputError(f"[graph] max_deviation = {config.max_deviation}: expected a number from 0 to 1")
+    if config.unit not in UNITS:
+        raise InputError(f"[graph] unit = {config.unit!r}: expected one of {', '.join(UNITS)}")
     if config.documents < 1 or not 0 < config.false_discovery_rate <= 1:
         raise InputError(
             f"[graph] documents = {config.documents}, false_discovery_rate = {config.false_discovery_rate}: expected "

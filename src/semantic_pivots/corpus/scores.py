@@ -2,7 +2,7 @@
 
 The columns are counts, of which every selector makes its own score:
 
-- tokens, and tokens of the pivot set;
+- tokens; units (words or tokens, what the pivot set consists of) and those of the pivot set (`corpus.pivot_units`);
 - distinct words of the lexicon that tell their language (a spelling that two languages share tells none; nor does a
   Latin one of three letters or fewer), of how many languages, and of the language with most of them;
 - concepts met, and concepts met in words of two or more languages;
@@ -23,25 +23,13 @@ from semantic_pivots.corpus import dsir
 from semantic_pivots.corpus.count import Pair, Word, benchmark_words
 from semantic_pivots.corpus.engines import run_shards
 from semantic_pivots.corpus.match import Words, buffers, find
+from semantic_pivots.corpus.pivot_units import PivotTokens, PivotWords, pivots_of
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work, read_table
 
 _SHORT = 3
-
-
-@numba.njit(cache=True, nogil=True)
-def pivot_counts(tokens, offsets, is_pivot):  # pragma: no cover - compiled
-    """(documents,) int32: tokens of each document that are in the pivot set, a uint8 mask up to its largest id."""
-    counts = np.zeros(len(offsets) - 1, dtype=np.int32)
-    for document in range(len(counts)):
-        n = 0
-        for i in range(offsets[document], offsets[document + 1]):
-            if np.uint32(tokens[i]) < len(is_pivot):
-                n += is_pivot[tokens[i]]
-        counts[document] = n
-    return counts
 
 
 class Vocabulary(NamedTuple):
@@ -157,7 +145,7 @@ def score_shard(
     shard: str,
     texts: str,
     tokens: str,
-    is_pivot: np.ndarray,
+    pivots: PivotTokens | PivotWords,
     vocabulary: Vocabulary,
     log_ratio: np.ndarray | None,
     dsir_units: str,
@@ -170,13 +158,15 @@ def score_shard(
     weights = None
     if log_ratio is not None:
         weights = dsir.importance(dsir.ngrams(table["text"], flat, offsets, dsir_units), log_ratio)
+    units, pivot_units = pivots.counts(table["text"], flat, offsets)
     columns = {
         "shard": [shard] * table.num_rows,
         "row": np.arange(table.num_rows, dtype=np.int64),
         "doc_id": table["id"],
         "language": table["language"],
         "n_tokens": np.diff(offsets).astype(np.int32),
-        "pivot_tokens": pivot_counts(flat, offsets, is_pivot),
+        "units": units,
+        "pivot_units": pivot_units,
         **_lookup(vocabulary).meetings(table["text"]),
         "dsir": pa.array(weights, pa.float64()) if weights is not None else pa.nulls(table.num_rows, pa.float64()),
     }
@@ -215,12 +205,9 @@ def document_scores(
     Raises:
         InputError: the target holds no text, or documents and tokens do not belong together.
     """
-    pivots = inputs.table("pivot_set")["token"].to_numpy()
     token_rows = inputs.table("token_shards").to_pylist()
     paths = {row["shard"]: str(inputs.folder("corpus") / row["path"]) for row in inputs.table("shards").to_pylist()}
     token_paths = {row["shard"]: str(inputs.folder("tokens") / row["path"]) for row in token_rows}
-    is_pivot = np.zeros(int(pivots.max(initial=-1)) + 1, np.uint8)
-    is_pivot[pivots] = 1
     ratio = None
     if dsir_target or dsir_languages:
         each = [(shard, dsir.count_ngrams, (path, paths[shard], dsir_languages)) for shard, path in token_paths.items()]
@@ -232,5 +219,7 @@ def document_scores(
         ratio = dsir.log_ratio(wanted, held)
     tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
     return pa.concat_tables(
-        run_shards(tasks, work, workers, "scores", engine, shared=(is_pivot, vocabulary(inputs), ratio, dsir_units))
+        run_shards(
+            tasks, work, workers, "scores", engine, shared=(pivots_of(inputs), vocabulary(inputs), ratio, dsir_units)
+        )
     )

@@ -152,7 +152,7 @@ def _held_out(config: SelectConfig, scores: pa.Table, columns: Columns) -> np.nd
 def _columns(scores: pa.Table, path: str) -> Columns:
     own = [name for name in scores.column_names if name not in ("shard", "row", "doc_id", "language")]
     columns: Columns = {name: scores[name].to_numpy() for name in own}
-    columns["pivot_share"] = columns["pivot_tokens"] / np.maximum(columns["n_tokens"], 1)
+    columns["pivot_share"] = columns["pivot_units"] / np.maximum(columns["units"], 1)
     if path:
         columns |= _added(scores["doc_id"], path, tuple(columns))
     return columns

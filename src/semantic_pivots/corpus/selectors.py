@@ -22,7 +22,7 @@ def _surely(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
 
 
 def pivot_rich(columns: Columns) -> np.ndarray:
-    """Share of tokens that are in the pivot set."""
+    """Share of units (distinct words, or tokens) that are in the pivot set."""
     return columns["pivot_share"]
 
 

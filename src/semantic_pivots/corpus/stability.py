@@ -78,7 +78,7 @@ def stability(
     """
     rows: list[dict[str, object]] = []
     config = dataclasses.replace(config, top_neighbours=0)  # of samples the tokens alone are compared
-    full = set(whole["token"].to_pylist())
+    full = set(names(whole))
     if not config.stability_draws:
         return pa.Table.from_pylist(rows, schema=SCHEMAS["pivot_stability"])
     with work.progress(len(SAMPLES), "sizes of sample", "stability") as progress:
@@ -113,7 +113,7 @@ def _set_of_sample(
     config: GraphConfig,
     inputs: Inputs,
     work: Work,
-) -> set[int]:
+) -> set[str]:
     folder = work.folder / f"sample-{name}"
 
     def made() -> pa.Table:
@@ -122,10 +122,18 @@ def _set_of_sample(
         scratch.mkdir(parents=True)
         try:
             found = make(config, sample(inputs, folder, low, high, config.seed), Work(scratch, scratch))["pivot_set"]
-            tokens = found["token"].to_pylist()
+            units = names(found)
         except InputError:
-            tokens = []
+            units = []
         shutil.rmtree(folder, ignore_errors=True)
-        return pa.table({"token": pa.array(tokens, pa.int32())})
+        return pa.table({"unit": pa.array(units, pa.string())})
 
-    return set(work.part(f"set-{name}", made)["token"].to_pylist())
+    return set(work.part(f"set-{name}", made)["unit"].to_pylist())
+
+
+def names(pivot_set: pa.Table) -> list[str]:
+    """What tells the pivots of a set apart: their texts, or the ids of tokens, of which two may have one text."""
+    texts = pivot_set["text"].to_pylist()
+    return [
+        text if token is None else str(token) for token, text in zip(pivot_set["token"].to_pylist(), texts, strict=True)
+    ]

@@ -16,7 +16,7 @@ import numpy as np
 
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.count import Word
-from semantic_pivots.corpus.draws import How, Survey, distinct_in, draw, survey, word_frequencies
+from semantic_pivots.corpus.draws import Drawn, How, Survey, distinct_in, draw, survey, word_frequencies
 from semantic_pivots.corpus.tally import tally
 from semantic_pivots.corpus.units import Splitter, pieces_of
 from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
@@ -83,6 +83,8 @@ class Surroundings:
         documents: int,
         held: dict[Word, int],
         texts: list[str],
+        keys: np.ndarray | None = None,
+        sources: np.ndarray | None = None,
     ):
         """Store the counts and allocate the scratch buffers.
 
@@ -95,7 +97,11 @@ class Surroundings:
             documents: background documents.
             held: documents from which those of each word were drawn.
             texts: (size,) the text of each vocabulary id.
+            keys: (n,) uint64 hash of each document's id; none: its place.
+            sources: (n,) hash of each document's source; none: all are of one.
         """
+        self.keys = np.arange(len(starts) - 1, dtype=np.uint64) if keys is None else keys
+        self.sources = np.zeros(len(starts) - 1, np.uint64) if sources is None else sources
         self.draws, self.frequency, self.documents, self.held = draws, frequency, documents, held
         self.starts, self.ids, self.tokens, self.texts = starts, ids, tokens, texts
         most = max((len(drawn) for drawn in draws.values()), default=0)
@@ -148,9 +154,10 @@ def _tokens_around(how: How, spellings: tuple[Word, ...], seeds: list[int], conf
     texts = token_texts(how.inputs.folder("tokens") / "tokenizer.json")
     met = survey(how, spellings, len(texts))
     readable = np.array(["\ufffd" not in t and any(c.isalpha() for c in t) and "<0x" not in t for t in texts])
-    ids, number = _numbered(met, readable & eligible(met.frequency, met.documents, len(texts)))
+    can = readable & eligible(met.frequency, met.documents, len(texts))
+    ids, number = _numbered(met, can, np.arange(len(texts)))
     drawn = draw(how, spellings, seeds, config.documents, met.held, number)
-    return _surroundings(spellings, met, drawn.draws, (drawn.starts, ids, drawn.tokens), texts)
+    return _surroundings(spellings, met, drawn, (drawn.starts, ids, drawn.tokens), texts)
 
 
 def _words_around(how: How, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig) -> Surroundings:
@@ -158,17 +165,21 @@ def _words_around(how: How, spellings: tuple[Word, ...], seeds: list[int], confi
     met = survey(how, spellings, 0)
     drawn = draw(how, spellings, seeds, config.documents, met.held, splitter)
     met = met._replace(frequency=word_frequencies(how, splitter, drawn.vocabulary.keys()))
-    ids, number = _numbered(met, eligible(met.frequency, met.documents, len(drawn.vocabulary)))
+    texts = drawn.vocabulary.texts
+    ids, number = _numbered(met, eligible(met.frequency, met.documents, len(texts)), np.argsort(texts))
     starts, tokens = _renumbered(drawn.starts, drawn.tokens, number)
     if len(ids) <= 2**16:
         tokens = tokens.astype(np.uint16)
-    return _surroundings(spellings, met, drawn.draws, (starts, ids, tokens), drawn.vocabulary.texts)
+    return _surroundings(spellings, met, drawn, (starts, ids, tokens), texts)
 
 
-def _numbered(met: Survey, can: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vocabulary ids that can be pivots, the most frequent first, and (size,) int32 the number of each, or -1."""
+def _numbered(met: Survey, can: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vocabulary ids that can be pivots, the most frequent first, and (size,) int32 the number of each, or -1.
+
+    Of equal frequency the first in `order`, which must not depend on the order of the shards.
+    """
     total = sum(met.frequency.values(), np.zeros(len(can), np.int64))
-    ids = np.argsort(-total, kind="stable").astype(np.int32)
+    ids = order[np.argsort(-total[order], kind="stable")].astype(np.int32)
     ids = ids[can[ids]]
     number = np.full(len(can), -1, np.int32)
     number[ids] = np.arange(len(ids))
@@ -192,10 +203,11 @@ def _renumbered(starts, tokens, number):  # pragma: no cover - compiled
 def _surroundings(
     spellings: tuple[Word, ...],
     met: Survey,
-    draws: list[np.ndarray],
+    drawn: Drawn,
     documents: tuple[np.ndarray, np.ndarray, np.ndarray],
     texts: list[str],
 ) -> Surroundings:
     frequency = sum(met.frequency.values(), np.zeros(len(texts), np.int64))
     total, held = sum(met.documents.values()), dict(zip(spellings, met.held.tolist(), strict=True))
-    return Surroundings(*documents, dict(zip(spellings, draws, strict=True)), frequency, total, held, texts)
+    draws = dict(zip(spellings, drawn.draws, strict=True))
+    return Surroundings(*documents, draws, frequency, total, held, texts, drawn.keys, drawn.sources)

@@ -141,7 +141,7 @@ def _ramp(share: float) -> str:
 
 def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:
     """The pivot set: tokens that co-occur with more tokens than their frequency explains."""
-    rows = sorted(pivot_set.to_pylist(), key=lambda r: (-(r["strength"] or 0.0), r["token"]))
+    rows = sorted(pivot_set.to_pylist(), key=lambda r: (-(r["strength"] or 0.0), r["text"]))
     if not rows:
         return []
     points = rows[:400]

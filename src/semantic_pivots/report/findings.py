@@ -180,8 +180,9 @@ def _beside_half(row: dict) -> str:
 def _documents(tables: Tables) -> Iterable[str]:
     pivot_set, comparison = tables.get("pivot_set"), tables.get("comparison")
     if pivot_set is not None and pivot_set.num_rows:
+        unit = pivot_set["unit"][0].as_py()
         yield (
-            f"{pivot_set.num_rows:,} tokens make the pivot set of this corpus; documents rich in them form the "
+            f"{pivot_set.num_rows:,} {unit}s make the pivot set of this corpus; documents rich in them form the "
             "pivot-rich selection."
         )
     if comparison is None:

@@ -245,7 +245,7 @@ def _intervene(summary: pa.Table) -> list[Line]:
 
 
 def _graph(pivot_set: pa.Table) -> list[Line]:
-    return [Line("graph", "tokens in the pivot set", f"{pivot_set.num_rows:,}")]
+    return [Line("graph", "words or tokens in the pivot set", f"{pivot_set.num_rows:,}")]
 
 
 def _select(selection: pa.Table) -> list[Line]:

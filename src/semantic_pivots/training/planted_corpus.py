@@ -30,7 +30,8 @@ class Pipeline:
     def __init__(self, folder: Path, it: Trained, documents: Sequence[dict[str, str]], concepts: Sequence[Concept]):
         self.folder, self.it = folder, it
         folder.mkdir(parents=True, exist_ok=True)
-        lines = "".join(json.dumps(document) + "\n" for document in documents)
+        # The kind of a document is part of the truth: no stage may read it as a source.
+        lines = "".join(json.dumps({**document, "source": "planted"}) + "\n" for document in documents)
         (folder / "documents.jsonl").write_text(lines, "utf-8")
         it.tokenizer.save_pretrained(folder / "model")
         it.model.config.save_pretrained(folder / "model")
