@@ -90,13 +90,13 @@ STAGES: dict[str, Stage] = {
             "what becomes of answers without their pivots",
             version=3,
         ),
-        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 4),
+        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 5),
         Stage(
             "select",
             _ROOM + "corpus.select:select_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "graph"),
             "documents chosen at equal tokens",
-            version=3,
+            version=4,
         ),
         Stage(
             "train",

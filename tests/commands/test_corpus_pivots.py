@@ -160,7 +160,7 @@ def test_select_scores_once_and_selects_again(made: Path):
     before = scored.stat().st_mtime_ns
     rich = [r for r in pq.read_table(made / "chosen/select/selection.parquet").to_pylist()
             if r["selection"] == "pivot-rich"]  # fmt: skip
-    assert all(row["score"] == pytest.approx(0.2) for row in rich)
+    assert all(row["score"] == pytest.approx(0.25) for row in rich)  # of four distinct words
     said = run(*asked, "--budget-tokens", 300, "--selection", "random", "--quota", "en=0.5", "--quota", "fr=0.5")
     assert "random: " in said
     assert "pivot-rich" not in said

@@ -166,7 +166,7 @@ def test_an_unstable_set_is_told(tmp_path: Path):
         first = some.table("shards")["documents"][0].as_py()
         return {"pivot_set": pa.table({"token": pa.array([first], pa.int32()), "text": ["a"]})}
 
-    whole = pa.table({"token": pa.array([100], pa.int32())})
+    whole = pa.table({"token": pa.array([100], pa.int32()), "text": ["b"]})
     rows = stability(fickle, GraphConfig(), whole, inputs, work(tmp_path / "w")).to_pylist()
     assert [r["recovered"] for r in rows if r["sample"] != "halves"] == [0, 0]
 
