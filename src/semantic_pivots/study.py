@@ -61,7 +61,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "corpus.discover:discover_stage",
             ("lexicon", "benchmark", "corpus", "tokens"),
             "semantic pivots of each pair",
-            version=3,
+            version=4,
         ),
         Stage(
             "trace",
@@ -81,7 +81,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.behaviour:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace", "causal"),
             "bridged by pivots or direct, and why",
-            version=7,
+            version=8,
         ),
         Stage(
             "intervene",
