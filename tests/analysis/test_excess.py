@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from semantic_pivots.analysis import excess
+from semantic_pivots.analysis.null_labels import FREQUENCY, Documents, drawn_documents
+from semantic_pivots.analysis.null_labels import simulated as simulated_world
 
 
 def table(rows):
@@ -72,3 +74,25 @@ def test_an_effect_is_found_and_its_absence_too():
 def test_labels_of_a_handful_of_concepts_give_no_odds():
     values, labels = np.arange(40.0), np.arange(40) >= 31
     assert excess.odds_of_need(values, labels, np.zeros(40, int), np.arange(40), values, 0, 9) is None
+
+
+@pytest.mark.parametrize("never", [0.2, 0.9])
+def test_need_that_goes_with_frequency_alone_gives_no_odds_however_few_pairs_meet(never):
+    """The world `frequency` of `pivots null`; without `beyond_frequencies` sparse counts reject in nearly all runs."""
+    rejected = {"raw": 0, "beyond": 0}
+    for seed in range(20):
+        documents = drawn_documents(700, seed)
+        together = documents.together
+        if never > 0.5:
+            together = np.random.default_rng(seed).binomial(together.astype(int), 0.004).astype(float)
+        assert abs(np.mean(together == 0) - never) < 0.1
+        need = simulated_world(FREQUENCY, Documents(together, documents.first, documents.second), 1.0, seed).need
+        raw = excess.excess(together, documents.first, documents.second)
+        strata = excess.frequency_strata(documents.first, documents.second)
+        beyond = excess.beyond_frequencies(raw, documents.first, documents.second)
+        for name, values in (("raw", raw), ("beyond", beyond)):
+            value, error = excess.log_odds_in_strata(values, need, strata, np.arange(700))
+            rejected[name] += abs(value) > 1.96 * error
+    assert rejected["beyond"] <= 4
+    if never > 0.5:
+        assert rejected["raw"] >= 15

@@ -2,7 +2,8 @@
 
 Shares of labels and mean effects stand for each direction, for all, and for pairs with and without English. For all
 together stand the odds of need per doubled excess of co-occurrence, how link and need go with the lens's mass of the
-English word where nobody asked for English, and how far the published rule agrees.
+English word where nobody asked for English, and how far each lens agrees: the published rule's labels under it, and the
+mass that it gives the item's own pivots.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.analysis import excess
-from semantic_pivots.analysis.attribution import kappa, spearman
+from semantic_pivots.analysis.attribution import auc, kappa, spearman
 from semantic_pivots.analysis.causal import evidence_of
 from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, needed
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs
-from semantic_pivots.statistics import CORRELATION, Interval, bootstrap, bootstrap_mean, figure, seed_of, share
+from semantic_pivots.statistics import CORRELATION, SHARE, Interval, bootstrap, bootstrap_mean, figure, seed_of, share
 from semantic_pivots.tasks.translation import Item
 
 POOLED, ENGLISH = "all", "en"
@@ -73,6 +74,8 @@ def causal_figures(
     for lens in dict.fromkeys(row["lens"] for row in labels if row["rule"] == "paper"):
         paper = {r["item_id"]: r["label"] for r in labels if r["rule"] == "paper" and r["lens"] == lens}
         yield from rows(pooled, lens, _agreement(effects, by_id, of_item, paper, config, lens))
+    for lens, masses in own_masses(inputs).items():
+        yield from rows(pooled, lens, _area_of_mass(effects, by_id, of_item, masses, config, lens))
 
 
 def _measured(rows: Sequence[dict]) -> list[dict]:
@@ -111,7 +114,7 @@ def _odds(
     positive = np.array([bool(needed(e)) for row in kept if (e := evidence_of(row)) is not None], bool)
     concepts = np.array(_concepts(kept, items))
     found = excess.odds_of_need(
-        excess.excess(together, first, second),
+        excess.beyond_frequencies(excess.excess(together, first, second), first, second),
         positive,
         excess.frequency_strata(first, second),
         concepts,
@@ -193,3 +196,34 @@ def _agreement(
     )
     for name, part in (("bridged", bridged), ("not bridged", ~bridged)):
         yield f"share semantic-pivot by paper of {name}", share(said[part], concepts[part])
+
+
+def own_masses(inputs: Inputs) -> dict[str, dict[str, float]]:
+    """By lens and item: the largest mass of its own pivots before the last layer, beyond another pair's there."""
+    columns = ("item_id", "lens", "layer", "mass_pivot", "mass_pivot_null")
+    rows = list(zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True))
+    last = max((layer for _, _, layer, _, _ in rows), default=0)
+    found: dict[str, dict[str, float]] = {}
+    for item_id, lens, layer, own, other in rows:
+        if layer < last and own is not None and other is not None:
+            of_lens = found.setdefault(lens, {})
+            of_lens[item_id] = max(of_lens.get(item_id, -1.0), own - other)
+    return found
+
+
+def _area_of_mass(
+    rows: Sequence[dict],
+    items: Mapping[str, Item],
+    labels: Mapping[str, str],
+    masses: Mapping[str, float],
+    config: BehaviourConfig,
+    lens: str,
+) -> Iterator[tuple[str, Interval]]:
+    """How far the mass that a lens gives an item's own pivots tells the bridged items."""
+    kept = [row for row in _measured(rows) if row["item_id"] in masses]
+    bridged = np.array([labels[row["item_id"]] == BRIDGED for row in kept], bool)
+    mass = np.array([masses[row["item_id"]] for row in kept])
+    concepts = np.array(_concepts(kept, items))
+    seed = seed_of(config.seed, "area of mass", lens)
+    statistic = lambda r: auc(mass[r], bridged[r])  # noqa: E731
+    yield "auc of own pivots' mass for bridged", bootstrap(statistic, len(kept), seed, _RESAMPLES, concepts, SHARE)

@@ -2,7 +2,8 @@
 
 The excess of a pair is log2(n12 · N / (n1 · n2)): documents with both words, times all documents, over the product of
 those with each; half a document is added to n12, so that pairs that never meet have a value, and N, which is the same
-for all, falls out. The odds are those of a logistic regression with a constant for each stratum of both frequencies.
+for all, falls out. The odds are those of a logistic regression with a constant for each stratum of both frequencies, on
+what both frequencies do not tell of the excess (`beyond_frequencies`).
 Chosen against conditioning on the model's confidence, which co-occurrence may work through and which an item's ease
 moves together with the middle layers: both bias what is left.
 """
@@ -40,6 +41,19 @@ class Odds:
 def excess(together: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(rows,) doublings of co-occurrence beyond the product of frequencies, up to a constant; counts are documents."""
     return np.log2((together + 0.5) / (np.maximum(first, 1) * np.maximum(second, 1)))
+
+
+def beyond_frequencies(values: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(rows,) excess less what a cubic surface of both words' log documents tells of it.
+
+    Within a stratum frequencies still vary, and where most pairs never meet the excess is little else than their
+    product, falling: a need that goes with frequency alone would then go with it (`tests/analysis/test_excess.py`).
+    """
+    from scipy.stats import zscore
+
+    one, other = (np.nan_to_num(zscore(np.log1p(documents))) for documents in (first, second))
+    design = np.column_stack([one**i * other**j for i in range(4) for j in range(4 - i)])
+    return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
 
 
 def frequency_strata(first: np.ndarray, second: np.ndarray, bins: int = _BINS) -> np.ndarray:

@@ -1,0 +1,35 @@
+"""Which lens agrees with the causal label: the mass that it gives an item's own pivots, before the last layer."""
+
+import pytest
+
+from semantic_pivots.analysis.causal_figures import own_masses
+from semantic_pivots.run import Inputs, write_table
+from semantic_pivots.tables import from_rows
+
+
+@pytest.fixture
+def inputs(tmp_path) -> Inputs:
+    blank = {
+        "top_ids": [0], "top_probs": [0.5], "entropy": 1.0, "mass_source": 0.0, "mass_target": 0.0,
+        "languages": [], "mass_languages": [], "top_language": None, "off_target_correct": False,
+    }  # fmt: skip
+    masses = {
+        ("a", "logit"): [(0.1, 0.3), (0.5, 0.1), (0.9, 0.0)],  # 0.4 before the last layer, which does not count
+        ("b", "logit"): [(0.0, 0.2), (0.1, 0.2), (0.9, 0.0)],  # below another pair's everywhere
+        ("c", "logit"): [(None, None)] * 3,  # no pivots
+        ("a", "jacobian:g"): [(0.2, 0.0), (0.1, 0.0), (0.0, 0.0)],
+    }
+    rows = [
+        {"item_id": item, "lens": lens, "layer": layer, "mass_pivot": own, "mass_pivot_null": other, **blank}
+        for (item, lens), layers in masses.items()
+        for layer, (own, other) in enumerate(layers)
+    ]
+    write_table(tmp_path / "trace.parquet", from_rows("trace", rows))
+    return Inputs({"trace": tmp_path})
+
+
+def test_the_mass_is_the_largest_beyond_chance_before_the_last_layer(inputs):
+    found = own_masses(inputs)
+    assert set(found) == {"logit", "jacobian:g"}
+    assert found["logit"] == {"a": pytest.approx(0.4), "b": pytest.approx(-0.1)}
+    assert found["jacobian:g"] == {"a": pytest.approx(0.2)}
