@@ -2,9 +2,12 @@
 
 import pytest
 
-from semantic_pivots.analysis.causal_figures import own_masses
+from semantic_pivots.analysis.causal_figures import _area_of_mass, own_masses
+from semantic_pivots.analysis.rules import BRIDGED
+from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs, write_table
 from semantic_pivots.tables import from_rows
+from semantic_pivots.tasks.translation import Item
 
 
 @pytest.fixture
@@ -33,3 +36,17 @@ def test_the_mass_is_the_largest_beyond_chance_before_the_last_layer(inputs):
     assert set(found) == {"logit", "jacobian:g"}
     assert found["logit"] == {"a": pytest.approx(0.4), "b": pytest.approx(-0.1)}
     assert found["jacobian:g"] == {"a": pytest.approx(0.2)}
+
+
+def test_the_area_tells_bridged_items_by_their_mass():
+    """By hand: of 12 bridged and 12 other concepts, one bridged item lies below all others: AUC 11/12."""
+    items = {f"i{k}": Item(f"i{k}", f"c{k}", "en", "fr", "s", "t", ()) for k in range(24)}
+    rows = [{"item_id": item, "answered": True, "link": 1.0} for item in items]
+    labels = {f"i{k}": BRIDGED if k < 12 else "direct" for k in range(24)}
+    masses = {f"i{k}": 0.5 + k / 100 if k < 12 else 0.1 for k in range(24)} | {"i0": 0.0}
+    ((name, interval),) = _area_of_mass(rows, items, labels, masses, BehaviourConfig(), "logit")
+    assert name == "auc of own pivots' mass for bridged"
+    assert (interval.value, interval.n) == (pytest.approx(11 / 12), 24)
+    assert 0.5 < interval.low < interval.high <= 1
+    ((_, one_sided),) = _area_of_mass(rows[:12], items, labels, masses, BehaviourConfig(), "logit")
+    assert not one_sided.known

@@ -49,9 +49,8 @@ def beyond_frequencies(values: np.ndarray, first: np.ndarray, second: np.ndarray
     Within a stratum frequencies still vary, and where most pairs never meet the excess is little else than their
     product, falling: a need that goes with frequency alone would then go with it (`tests/analysis/test_excess.py`).
     """
-    from scipy.stats import zscore
-
-    one, other = (np.nan_to_num(zscore(np.log1p(documents))) for documents in (first, second))
+    logs = [np.log1p(documents) for documents in (first, second)]
+    one, other = ((x - x.mean()) / (x.std() or 1.0) for x in logs)
     design = np.column_stack([one**i * other**j for i in range(4) for j in range(4 - i)])
     return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
 
