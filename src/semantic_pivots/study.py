@@ -38,7 +38,7 @@ _ROOM = "semantic_pivots."
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language", version=4),
+        Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language", version=5),
         Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 5),
         Stage("benchmark", _ROOM + "tasks.benchmark:benchmark_stage", ("lexicon",), "items of the task", version=2),
         Stage(

@@ -6,29 +6,33 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.clwtd_quality import LANGUAGES, items, verdicts
-from semantic_pivots.lexicon import neighbours
+from benchmarks.clwtd_quality import LANGUAGES, added_verdicts, items, verdicts
+from semantic_pivots.lexicon import added, neighbours
 from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
 from semantic_pivots.lexicon.clwtd import read_excluded
 from semantic_pivots.lexicon.distractors import is_variant
 from semantic_pivots.words import normalise
 
+ALL = (*LANGUAGES, *added.LANGUAGES)
+
 
 @pytest.fixture(scope="module")
 def rows():
-    return read_lexicon(lexicon_path("clwtd-open"), LANGUAGES)
+    return read_lexicon(lexicon_path("clwtd-open"), ALL)
 
 
 def test_it_is_large_enough_and_one_to_one(rows):
     assert sum(all(row[code] for code in LANGUAGES[:4]) for row in rows) >= 2000
     assert sum(all(row[code] for code in LANGUAGES) for row in rows) >= 1000
-    for code in LANGUAGES:
+    assert len(ALL) >= 12
+    for code in ALL:
+        assert sum(bool(row[code]) for row in rows) >= 1000, code
         counts = Counter(normalise(row[code]) for row in rows if row[code])
         assert max(counts.values()) == 1, [word for word, n in counts.items() if n > 1]
 
 
 def test_every_word_has_a_source_and_a_licence(rows):
-    assert all(row[f"{code}.source"] and row[f"{code}.licence"] for row in rows for code in LANGUAGES if row[code])
+    assert all(row[f"{code}.source"] and row[f"{code}.licence"] for row in rows for code in ALL if row[code])
 
 
 def test_what_was_excluded_by_hand_is_not_there(rows):
@@ -36,7 +40,7 @@ def test_what_was_excluded_by_hand_is_not_there(rows):
     for row in rows:
         wrong = excluded.get(row["en"], set())
         assert "*" not in wrong
-        assert not any(row[code] in wrong or f"{code}:{row[code]}" in wrong for code in LANGUAGES if row[code])
+        assert not any(row[code] in wrong or f"{code}:{row[code]}" in wrong for code in ALL if row[code])
 
 
 def test_the_verdicts_belong_to_it_and_reach_the_bar():
@@ -46,10 +50,25 @@ def test_the_verdicts_belong_to_it_and_reach_the_bar():
     assert all(row["why"] for row in read if row["clean"] == "no")
 
 
+def test_the_verdicts_on_added_languages_belong_to_them_and_reach_the_bar():
+    for group, read in added_verdicts().items():
+        assert len(read) == 200, group
+        assert sum(row["clean"] == "yes" for row in read) >= 194, group
+        assert all(bool(row["why"]) == (row["clean"] == "no") for row in read)
+
+
+@pytest.mark.parametrize("code", ["tr", "fi"])
+def test_items_of_an_added_language_have_nine_distractors_that_are_no_variants(rows, code):
+    made = items(("en", code))
+    assert len(made) == 2 * sum(bool(row[code]) for row in rows)
+    assert all(len({normalise(word) for word in item["distractors"]}) == 9 for item in made)
+    assert all(any(tag.startswith("frequency:") for tag in item["strata"]) for item in made)
+
+
 def test_distractors_are_nine_distinct_neighbours_and_no_variants(rows):
     near, zipf = neighbours.read(neighbours.beside(lexicon_path("clwtd-open")))
     words = {row["concept_id"]: row for row in rows}
-    assert len(zipf) == sum(bool(row[code]) for row in rows for code in LANGUAGES)
+    assert len(zipf) == sum(bool(row[code]) for row in rows for code in ALL)
     made = items()
     assert len(made) == 12 * len(rows)
     for item in made:

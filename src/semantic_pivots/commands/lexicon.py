@@ -57,10 +57,11 @@ def build(
     if not path.exists():
         raise InputError(f"{path} is missing: write to a folder that has it (it may be empty)")
     excluded = clwtd.read_excluded(path)
-    everyday = read_lexicon(lexicon_path("cldr"), clwtd.LANGUAGES)
+    everyday = read_lexicon(lexicon_path("cldr"), clwtd.CORE)
+    pictures = read_lexicon(lexicon_path("cldr-wide"), clwtd.LANGUAGES)
     more = [dictionary(spec) for spec in further or ()]
-    rows, near = clwtd.build(packages, excluded, further=more, everyday=everyday)
+    rows, near = clwtd.build(packages, excluded, further=more, everyday=everyday, pictures=pictures)
     clwtd.write(rows, out)
     neighbours.write(near, clwtd.LANGUAGES, neighbours.beside(out))
-    both = sum(bool(row["de"] and row["es"]) for row in rows)
-    typer.echo(f"{out}: {len(rows)} concepts in en, fr, zh, ja; {both} of them in de and es")
+    counts = {code: sum(bool(row[code]) for row in rows) for code in clwtd.LANGUAGES}
+    typer.echo(f"{out}: {', '.join(f'{count} {code}' for code, count in counts.items())}")

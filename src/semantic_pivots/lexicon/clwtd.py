@@ -1,4 +1,4 @@
-"""Build CLWTD-open: concepts in en, fr, zh, ja (and de, es where dictionaries agree), joined from packages.
+"""Build CLWTD-open: concepts in en, fr, zh, ja (and further languages where dictionaries agree), joined from packages.
 
 Reads a folder of unpacked packages (docs/dictionaries.md lists them), offline and deterministically. What the join
 cannot know is decided by hand in `clwtd_excluded.txt` beside the result: English words whose concept mixes senses.
@@ -17,13 +17,16 @@ import numpy as np
 
 from semantic_pivots.embedding import sentence_embeddings
 from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon import added
 from semantic_pivots.lexicon.further import Dictionary
 from semantic_pivots.lexicon.join import Candidate, Knowledge, Translations, candidates, one_to_one
 from semantic_pivots.lexicon.neighbours import neighbours
 from semantic_pivots.lexicon.sources import cedict, freedict, jmdict
 from semantic_pivots.words import normalise
 
-LANGUAGES = ("en", "fr", "zh", "ja", "de", "es")
+CORE = ("en", "fr", "zh", "ja", "de", "es")
+"""Languages of the join; the others are added to its concepts."""
+LANGUAGES = CORE + added.LANGUAGES
 _CODES = {"eng": "en", "fra": "fr", "jpn": "ja", "spa": "es", "deu": "de"}
 LICENCES = {
     "cedict": "CC-BY-SA-4.0",
@@ -90,7 +93,7 @@ def zipf_frequencies() -> Callable[[str, str], float]:
         from wordfreq import get_frequency_dict
     except ImportError as error:
         raise InputError("the package wordfreq is missing: pip install 'semantic-pivots[lexicons]'") from error
-    tables = {code: get_frequency_dict(code, "large") for code in LANGUAGES}
+    tables = {code: get_frequency_dict(code, "large" if code in CORE else "best") for code in LANGUAGES}
 
     def zipf(word: str, language: str) -> float:
         share = tables[language].get(word.lower(), 0.0)
@@ -116,6 +119,7 @@ def read_dictionaries(folder: Path) -> tuple[Translations, dict[str, str]]:
         # The English-German dictionary has half a million entries, mostly technical.
         wanted = known if name == "freedict-eng-deu" else None
         table.add(freedict.read_dictd(index, _CODES[source], _CODES[target], wanted), name)
+    added.add_dictionaries(folder, table, _need)
     return table, cedict.simplified_characters(lines)
 
 
@@ -169,6 +173,7 @@ def build(
     embed: Embed = sentence_embeddings,
     further: Sequence[Dictionary] = (),
     everyday: Sequence[dict[str, str]] = (),
+    pictures: Sequence[dict[str, str]] = (),
 ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """The rows of CLWTD-open, in the order of their evidence, corrected by hand; and the neighbours of each concept.
 
@@ -178,11 +183,12 @@ def build(
         embed: (words, width) unit vectors of words of any of the languages.
         further: dictionaries of the user's own, joined like the others.
         everyday: rows of the everyday lexicon, added where they share no word with the joined ones.
+        pictures: rows of the everyday lexicon in many languages, which vote for words of the further languages.
     """
     table, simplified = read_dictionaries(folder)
     for dictionary in further:
         table.add(dictionary.entries, dictionary.name)
-    licences = LICENCES | {dictionary.name: dictionary.licence for dictionary in further}
+    licences = LICENCES | added.LICENCES | {dictionary.name: dictionary.licence for dictionary in further}
     simplified.update(_KANJI)
     wordnet = _need(folder / "index.noun", "wordnet-base").parent
     parts, senses = english_parts(wordnet), english_senses(wordnet)
@@ -195,6 +201,12 @@ def build(
     ranked = rank(candidates(table, known, _FREQUENCY_FLOOR), known.frequency, embed)
     kept = one_to_one(_corrected(candidate, excluded) for candidate in ranked if not _is_wrong(candidate, excluded))
     rows = with_everyday([_row(candidate, table, licences) for candidate in kept], everyday, excluded)
+    named = {row["concept_id"]: row for row in pictures}
+
+    def wrong(row: dict[str, str], pair: tuple[str, str]) -> bool:
+        return _says(excluded.get(row["en"], set()), pair)
+
+    added.add_words(rows, CORE, table, licences, known.frequency, named, wrong)
     return rows, neighbours(rows, LANGUAGES, table, known.frequency, embed)
 
 
@@ -202,15 +214,15 @@ def with_everyday(
     rows: list[dict[str, str]], everyday: Sequence[dict[str, str]], excluded: dict[str, set[str]]
 ) -> list[dict[str, str]]:
     """The rows, and those concepts of the everyday lexicon (CLDR) that share no word with them in any language."""
-    taken = {(code, normalise(row[code])) for row in rows for code in LANGUAGES}
+    taken = {(code, normalise(row[code])) for row in rows for code in CORE}
     added = []
     for row in everyday:
         wrong = excluded.get(row["concept_id"], set())
-        is_wrong = "*" in wrong or any(_says(wrong, (code, row[code])) for code in LANGUAGES)
-        if not is_wrong and not any((code, normalise(row[code])) in taken for code in LANGUAGES):
-            origin = {f"{code}.source": "cldr" for code in LANGUAGES}
-            origin |= {f"{code}.licence": "Unicode-3.0" for code in LANGUAGES}
-            added.append({**{c: row[c] for c in ("concept_id", "pos", *LANGUAGES)}, **origin})
+        is_wrong = "*" in wrong or any(_says(wrong, (code, row[code])) for code in CORE)
+        if not is_wrong and not any((code, normalise(row[code])) in taken for code in CORE):
+            origin = {f"{code}.source": "cldr" for code in CORE}
+            origin |= {f"{code}.licence": "Unicode-3.0" for code in CORE}
+            added.append({**{c: row[c] for c in ("concept_id", "pos", *CORE)}, **origin})
     return rows + added
 
 
@@ -232,7 +244,7 @@ def _says(wrong: set[str], pair: tuple[str, str]) -> bool:
 
 def _row(candidate: Candidate, table: Translations, licences: dict[str, str]) -> dict[str, str]:
     words = dict(candidate.words)
-    row = {"concept_id": words["en"], "pos": candidate.pos, **{code: words.get(code, "") for code in LANGUAGES}}
+    row = {"concept_id": words["en"], "pos": candidate.pos, **{code: words.get(code, "") for code in CORE}}
     for code, word in words.items():
         sources = {
             name

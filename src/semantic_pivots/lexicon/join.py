@@ -30,6 +30,16 @@ SPELLINGS = {
     "es": re.compile(r"[a-záéíñóúü]{2,}"),
     "zh": re.compile(r"[\u4e00-\u9fff]{1,4}"),
     "ja": re.compile(r"[\u3041-\u30ff\u4e00-\u9fff々]{1,8}"),
+    "it": re.compile(r"[a-zàèéìíîòóùú]{2,}"),
+    "pt": re.compile(r"[a-zàáâãçéêíóôõúü]{2,}"),
+    "nl": re.compile(r"[a-zàáèéëêíïóöúü]{2,}"),
+    "sv": re.compile(r"[a-zàåäéöü]{2,}"),
+    "pl": re.compile(r"[a-zóąćęłńśźż]{2,}"),
+    "ru": re.compile(r"[а-яё]{2,}"),
+    "bg": re.compile(r"[а-щъьюя]{2,}"),
+    "fi": re.compile(r"[a-zåäöšž]{2,}"),
+    "el": re.compile(r"[α-ωΐάέήίΰϊϋόύώ]{2,}"),
+    "tr": re.compile(r"[a-zâçîöûüğış]{2,}"),
 }
 """What is a single word, in each language that can be joined."""
 
@@ -38,6 +48,8 @@ def clean(text: str, language: str, pos: str) -> str:
     """A translation as a single word of the language, or an empty string."""
     text = unicodedata.normalize("NFC", text)  # the patterns hold composed letters
     text = _ARTICLE.sub("", text.strip()) if language == "en" else text.strip()
+    if language in ("ru", "bg"):
+        text = text.replace("\u0301", "")  # marks the stressed vowel in dictionaries, and nowhere else
     if not SPELLINGS[language].fullmatch(text):
         return ""
     if language == "de" and text[0].isupper() != (pos == "noun"):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semantic_pivots import embedding
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.distractors import is_variant
 from semantic_pivots.lexicon.join import Translations
@@ -75,7 +76,8 @@ def neighbours(
             members = sorted((r for r in rows if r["pos"] == pos and r[code]), key=lambda r: r["concept_id"])
             if not members:
                 continue
-            vectors = embed([row[code] for row in members])
+            # the English words stand for those of a language that the encoder does not know
+            vectors = embed([row[code if code in embedding.LANGUAGES else "en"] for row in members])
             # rounded: the last bits of another machine's arithmetic must not reorder words
             cosines = np.round(vectors @ vectors.T, 3)
             zipf = np.array([float(made[row["concept_id"]][f"{code}.zipf"]) for row in members])
