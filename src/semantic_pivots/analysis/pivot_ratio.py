@@ -46,5 +46,5 @@ def pivot_ratios(
                 mine = here & (layers == layer)
                 drawn = seed_of(seed, "pivot ratio", lens, name, layer)
                 (found,) = bootstrap_means(logs[mine, None], concepts[mine], drawn, resamples)
-                edges = (math.exp(edge) for edge in (found.value, found.low, found.high))
-                yield direction, lens, layer, Interval(*edges, found.n)
+                value, low, high = (math.exp(edge) for edge in (found.value, found.low, found.high))
+                yield direction, lens, layer, Interval(value, low, high, found.n)

@@ -135,11 +135,10 @@ def _beside(around: Surroundings, pair: Pair) -> Beside:
     place = np.searchsorted(units, met)  # what stands beside both words at once stands beside each
     shared[place] = often
     counts, drawn = np.stack([times[i], too[j]]), (len(first), len(second))
-    lengths = tuple(around.length(np.setdiff1d(own, together)) for own in (first, second))
+    apart = (around.length(np.setdiff1d(own, together)) for own in (first, second))
+    lengths = next(apart), next(apart), around.length(together)
     frequency = around.frequency[units]
-    return Beside(
-        units, counts, shared, drawn, len(together), frequency, around.documents, (*lengths, around.length(together))
-    )
+    return Beside(units, counts, shared, drawn, len(together), frequency, around.documents, lengths)
 
 
 def correct(searched: Sequence[Search], units: int, rate: float) -> None:
