@@ -53,7 +53,7 @@ def study(folder: Path, n_shards: int, gap: int = 0) -> Inputs:
     for i in range(n_shards):
         part = rows[i * len(rows) // n_shards : (i + 1) * len(rows) // n_shards]
         columns = {name: [row[k] for row in part] for k, name in enumerate(("id", "text", "language"))}
-        pq.write_table(pa.table(columns), folder / f"corpus/{i}.parquet")
+        pq.write_table(pa.table({**columns, "source": ["test"] * len(part)}), folder / f"corpus/{i}.parquet")
         ids = [tokenizer.encode(text).ids for text in columns["text"]]
         write_token_shard(folder / f"tokens/{i}.arrow", pa.array(ids, pa.list_(pa.int32())))
         shards.append({"shard": str(i), "path": f"{i}.parquet", "documents": len(part), "text_bytes": 1})
