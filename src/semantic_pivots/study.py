@@ -54,7 +54,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "corpus.count:count_stage",
             ("benchmark", "corpus", "tokens"),
             "documents with word, pair",
-            version=3,
+            version=4,
         ),
         Stage(
             "discover",
@@ -275,7 +275,12 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None
         if field.name == "lenses":
             folders = {lens: Path(lens.partition(":")[2]) for lens in value if ":" in lens}
             files |= {lens: runs.fingerprint(path) for lens, path in folders.items() if path.exists()}
-    return {"version": stage.version, "config": keyed(config), "inputs": inputs, "input_files": files}
+    key = {"version": stage.version, "config": keyed(config), "inputs": inputs, "input_files": files}
+    if hasattr(config, "forms_path"):
+        from semantic_pivots.wordforms.table import rule_key
+
+        key["words"] = rule_key(config.words, config.forms_path)
+    return key
 
 
 def inputs_read(study: Study, stage: Stage) -> list[Path]:

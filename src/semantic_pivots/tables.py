@@ -43,8 +43,10 @@ SCHEMAS: dict[str, pa.Schema] = {
     "token_shards": _schema(shard=_text, path=_text, documents=_i64, tokens=_i64),
     # count: unit is "document", "window" or "occurrence"; window is its width in tokens (0: the whole document); approx
     # is what an infini-gram index says itself of its number (null: it was not asked)
-    "word_counts": _schema(word=_text, language=_text, value=_i64, unit=_text, window=_i32, exact=_flag, approx=_flag, provider=_text),
-    "pair_counts": _schema(word_1=_text, language_1=_text, word_2=_text, language_2=_text, value=_i64, unit=_text, window=_i32, exact=_flag, approx=_flag, provider=_text),
+    "word_counts": _schema(word=_text, language=_text, value=_i64, unit=_text, window=_i32, exact=_flag, approx=_flag, provider=_text, rule=_text),
+    "pair_counts": _schema(word_1=_text, language_1=_text, word_2=_text, language_2=_text, value=_i64, unit=_text, window=_i32, exact=_flag, approx=_flag, provider=_text, rule=_text),
+    # count: the texts as which each word occurs, what may stand at their edges (docs/words.md), and where each comes from
+    "forms": _schema(word=_text, language=_text, form=_text, edges=_text, source=_text),
     # discover: unit is "word" (token is null) or "token"; documents are those drawn of each word that hold the pivot, a
     # surplus a difference of document frequencies (share of documents); rank 0 is the best; q_value is the false-discovery
     # rate over all pairs (null: the paper's form); translation: the further language of which it is the concept's word;

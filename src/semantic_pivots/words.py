@@ -1,18 +1,15 @@
-"""Normalisation, and what counts as an occurrence of a word: the one definition all rooms share.
+"""Characters of words: how a text is normalised and folded, and which characters join into one word.
 
-A word of a language written with spaces occurs where no letter or mark of a spaced script touches it: `chat` occurs
-in `le chat.` and in `猫chat猫`, not in `chats`. A word of Chinese, Japanese, Thai and the like occurs as a substring,
-because no boundary is written; a segmenter would bring its own errors, and counts would depend on its version.
+`normalise` serves the comparison of two spellings, and the rule that matches words as spelled; `fold` also takes
+equivalent characters for one, under the rule that matches words by their forms (`wordforms.rule`).
 """
 
 from __future__ import annotations
 
 import bisect
 import functools
+import re
 import unicodedata
-from collections.abc import Iterator
-
-from semantic_pivots.languages import language
 
 # Blocks whose scripts are written without spaces between words (Unicode block ranges, inclusive).
 UNSPACED_BLOCKS = (
@@ -46,44 +43,63 @@ def normalise(text: str) -> str:
     return text.replace("İ", "i").replace("Σ", "σ").lower().replace("ς", "σ")
 
 
+# Compatibility characters that are other characters' shapes: half-width katakana, ligatures, Arabic presentation forms.
+_SHAPES = re.compile("[\uff61-\uff9f\ufb00-\ufdff\ufe70-\ufefc]+")
+_EQUIVALENT = {
+    **dict.fromkeys("\u2018\u2019\u02bc\uff07\u05f3", "'"),
+    **dict.fromkeys("\u2010\u2011\ufe63\u05be", "-"),
+    "\u05f4": '"',
+    # Persian and Urdu keyboards' kaf and yeh; alef with a hamza or a wasla, which Arabic writes or leaves out at will.
+    "\u06a9": "\u0643",
+    "\u06cc": "\u064a",
+    "\u0623": "\u0627",
+    "\u0625": "\u0627",
+    "\u0671": "\u0627",
+    **{chr(code): chr(code - 0xFEE0).lower() for code in range(0xFF01, 0xFF5F) if code != 0xFF07},
+}
+# Ranges of marks that a text may carry or leave out: Hebrew points, Arabic vowel signs and kashida, selectors of shape.
+_DROPPED_RANGES = (
+    (0x0591, 0x05BD), (0x05BF, 0x05BF), (0x05C1, 0x05C2), (0x05C4, 0x05C5), (0x05C7, 0x05C7), (0x0610, 0x061A),
+    (0x0640, 0x0640), (0x064B, 0x0652), (0x0656, 0x065F), (0x0670, 0x0670), (0x06D6, 0x06DC), (0x06DF, 0x06E8),
+    (0x06EA, 0x06ED), (0x034F, 0x034F), (0x180B, 0x180D), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF),
+)  # fmt: skip
+
+
+@functools.cache
+def folded(char: str) -> str:
+    """What one normalised character counts as: itself, an equivalent one, a space, or nothing.
+
+    Nothing are characters without a width (soft hyphen, joiners, marks of direction), selectors of shape, enclosing
+    marks (the keycap), and the vowel signs that Arabic and Hebrew may leave out.
+    """
+    if char.isspace():
+        return " "
+    code = ord(char)
+    if unicodedata.category(char) in ("Cf", "Me") or any(low <= code <= high for low, high in _DROPPED_RANGES):
+        return ""
+    return _EQUIVALENT.get(char, char)
+
+
+def composed(text: str) -> str:
+    """NFC, with characters that are shapes of others (half-width katakana, ligatures) replaced by these."""
+    if text.isascii():
+        return text
+    shaped = _SHAPES.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    return unicodedata.normalize("NFC", shaped)
+
+
+def fold(text: str) -> str:
+    """A text as words are looked for in it: composed, in lower case, equivalent characters as one, one space a gap.
+
+    Apostrophes, hyphens, widths and white space that a keyboard or a typesetter chooses are no part of a spelling, nor
+    is what has no width of its own (`folded`). So `aujourd’hui` is `aujourd'hui`, `New\\nYork` is `new york`.
+    """
+    return re.sub(" +", " ", "".join(map(folded, normalise(composed(text)))))
+
+
 @functools.cache
 def is_joining(char: str) -> bool:
     """Whether the character, standing beside a word of a spaced language, makes it part of a longer word."""
     if unicodedata.category(char)[0] not in "LM":
         return False
     return bisect.bisect_right(_UNSPACED_EDGES, ord(char)) % 2 == 0
-
-
-def contains(text: str, word: str, code: str) -> bool:
-    """Whether the word of the language occurs in the text: the reference that every faster matcher must equal."""
-    return next(_starts(normalise(text), normalise(word), code), None) is not None
-
-
-def meet(text: str, first: tuple[str, str], second: tuple[str, str], window: int) -> bool:
-    """Whether two (word, language code) occur so that they begin fewer than `window` tokens apart: the reference.
-
-    A token is a run of joining characters, or one other character that is no white space: words of spaced scripts,
-    single characters of the others, punctuation. So a window does not depend on the tokenizer of any model.
-    """
-    text = normalise(text)
-    numbers, joined = [0], False
-    for char in text:
-        joining = is_joining(char)
-        numbers.append(numbers[-1] + (not char.isspace() and not (joining and joined)))
-        joined = joining
-    places = [[numbers[start + 1] for start in _starts(text, normalise(word), code)] for word, code in (first, second)]
-    return any(abs(a - b) < window for a in places[0] for b in places[1])
-
-
-def _starts(text: str, word: str, code: str) -> Iterator[int]:
-    """Where a word begins in a text, both normalised."""
-    if not word:
-        return
-    spaced = language(code).spaced
-    start = text.find(word)
-    while start >= 0:
-        end = start + len(word)
-        touched = (start and is_joining(text[start - 1])) or (end < len(text) and is_joining(text[end]))
-        if not (spaced and touched):
-            yield start
-        start = text.find(word, start + 1)

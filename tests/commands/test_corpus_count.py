@@ -37,7 +37,9 @@ def test_counts_of_files(folder: Path):
     asked = {"words": folder / "words.tsv", "pairs": folder / "pairs.tsv", "text_column": "content", "workers": 1}
     count(folder / "out", str(folder / "corpus"), **asked)
     counts = {row["word"]: row["value"] for row in pq.read_table(folder / "out/word_counts.parquet").to_pylist()}
-    assert counts == {"chat": 3, "猫": 2, "rien": 1, '"chat"': 1, "absent": 0}
+    assert counts == {"chat": 4, "猫": 2, "rien": 1, '"chat"': 1, "absent": 0}  # chats is a form of chat
+    forms = pq.read_table(folder / "out/forms.parquet").to_pylist()
+    assert {row["form"] for row in forms if row["word"] == "chat"} >= {"chat", "chats"}
     pairs = pq.read_table(folder / "out/pair_counts.parquet").to_pylist()
     assert [(row["value"], row["exact"], row["provider"]) for row in pairs] == [(2, True, "local")]
     assert (read_manifest(folder / "out") or {})["notes"]["documents"] == len(TEXTS)
@@ -60,7 +62,24 @@ def test_white_space_around_a_word_is_not_looked_for(folder: Path):
     (folder / "words.tsv").write_bytes(b"\xef\xbb\xbfword\tlanguage\r\n chat \tfr \r\n")
     count(folder / "out", str(folder / "corpus"), folder / "words.tsv", text_column="content", workers=1)
     (row,) = pq.read_table(folder / "out/word_counts.parquet").to_pylist()
-    assert (row["word"], row["language"], row["value"]) == ("chat", "fr", 3)
+    assert (row["word"], row["language"], row["value"]) == ("chat", "fr", 4)
+
+
+def test_words_as_they_are_spelled_and_by_a_table_of_ones_own(folder: Path):
+    (folder / "words.tsv").write_text("word\tlanguage\nchat\tfr\n", "utf-8")
+    (folder / "forms.tsv").write_text("word\tlanguage\tform\nchat\tfr\tRien\n", "utf-8")
+    asked = {"words": folder / "words.tsv", "text_column": "content", "workers": 1}
+    for name, further, value, rule in (
+        ("spelling", {"words_as": "spelling"}, 3, "spelling"),
+        ("own", {"forms": str(folder / "forms.tsv")}, 1, "forms-1 simplemma"),
+    ):
+        count(folder / name, str(folder / "corpus"), **asked, **further)
+        (row,) = pq.read_table(folder / name / "word_counts.parquet").to_pylist()
+        assert row["value"] == value
+        assert row["rule"].startswith(rule)
+    for wrong, says in (({"words_as": "form"}, "did you mean 'forms'"), ({"forms": "nowhere.tsv"}, "no such file")):
+        with pytest.raises(InputError, match=says):
+            count(folder / "none", str(folder / "corpus"), **asked, **wrong)
 
 
 def test_counts_within_a_window(folder: Path):
@@ -78,7 +97,7 @@ def test_counts_of_another_provider(folder: Path):
     count(folder / "first", str(folder / "corpus"), pairs=folder / "pairs.tsv", text_column="content", workers=1)
     count(folder / "again", pairs=folder / "pairs.tsv", provider="file", provider_path=str(folder / "first"))
     first, again = (pq.read_table(folder / name / "pair_counts.parquet").to_pylist()[0] for name in ("first", "again"))
-    assert {**first, "provider": "file"} == again
+    assert {**first, "provider": "file", "rule": "provider"} == again
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from semantic_pivots import tables, words
+from semantic_pivots import tables
 from semantic_pivots.config import CountConfig
 from semantic_pivots.corpus.count import benchmark_words, count_stage
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.wordforms.rule import contains, meet
+from semantic_pivots.wordforms.table import rule_of
 
 PAIRS = [("chat", "fr", "cat", "en"), ("chat", "fr", "chat", "en"), ("猫", "zh", "猫", "ja"), ("猫", "zh", "cat", "en"),
          ("cat", "en", "chat", "fr"), ("", "en", "猫", "ja"), ("猫", "zh", "dog", "en")]  # fmt: skip
+WORDS = sorted({(word, code) for a, b, c, d in PAIRS for word, code in ((a, b), (c, d))})
 
 
 def corpus(folder: Path, n_shards: int) -> tuple[Inputs, list[str]]:
@@ -48,15 +51,16 @@ def run_stage(folder: Path, inputs: Inputs, config: CountConfig) -> dict[str, pa
     return {name: tables.conform(name, table) for name, table in made.items()}
 
 
-@pytest.mark.parametrize(("n_shards", "workers"), [(1, 1), (3, 2)])
-def test_counts_equal_brute_force(tmp_path: Path, n_shards: int, workers: int):
+@pytest.mark.parametrize(("n_shards", "workers", "name"), [(1, 1, "forms"), (3, 2, "forms"), (3, 2, "spelling")])
+def test_counts_equal_brute_force(tmp_path: Path, n_shards: int, workers: int, name: str):
     inputs, texts = corpus(tmp_path, n_shards)
-    made = run_stage(tmp_path, inputs, CountConfig(workers=workers))
+    made = run_stage(tmp_path, inputs, CountConfig(workers=workers, words=name))
+    rule = rule_of(name, "", WORDS)
     for row in made["word_counts"].to_pylist():
-        assert row["value"] == sum(words.contains(t, row["word"], row["language"]) for t in texts), row
+        assert row["value"] == sum(contains(t, (row["word"], row["language"]), rule) for t in texts), row
     for row in made["pair_counts"].to_pylist():
         ends = [(row["word_1"], row["language_1"]), (row["word_2"], row["language_2"])]
-        assert row["value"] == sum(all(words.contains(t, *end) for end in ends) for t in texts), row
+        assert row["value"] == sum(all(contains(t, end, rule) for end in ends) for t in texts), row
         assert (row["unit"], row["window"], row["exact"], row["provider"]) == ("document", 0, True, "local")
     values = made["pair_counts"]["value"].to_pylist()
     assert 0 in values
@@ -73,9 +77,10 @@ def test_an_unordered_pair_is_asked_once(tmp_path: Path):
 def test_a_window_counts_fewer_documents_and_says_so(tmp_path: Path):
     inputs, texts = corpus(tmp_path, 2)
     made = run_stage(tmp_path, inputs, CountConfig(unit="window", window_tokens=2, workers=1))
+    rule = rule_of("forms", "", WORDS)
     for row in made["pair_counts"].to_pylist():
         ends = [(row["word_1"], row["language_1"]), (row["word_2"], row["language_2"])]
-        assert row["value"] == sum(words.meet(t, *ends, 2) for t in texts), row
+        assert row["value"] == sum(meet(t, *ends, 2, rule) for t in texts), row
         assert (row["unit"], row["window"], row["exact"], row["provider"]) == ("window", 2, True, "local")
     assert set(made["word_counts"]["unit"].to_pylist()) == {"document"}
     assert sum(made["pair_counts"]["value"].to_pylist()) > 0

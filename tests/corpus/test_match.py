@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (wide characters)
-"""The matcher equals `words.contains` on random multilingual text."""
+"""The matcher equals `rule.contains` on random multilingual text, by spellings and by forms."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic_pivots import words
 from semantic_pivots.corpus.count import Task
 from semantic_pivots.corpus.match import Words, buffers, find
+from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, contains, meet
 
 WANTED = [
     ("chat", "fr"), ("chat", "en"), ("cha", "en"), ("猫", "zh"), ("猫", "en"), ("子猫", "ja"), ("ねこ", "ja"),
@@ -25,25 +25,41 @@ WANTED = [
 PIECES = [
     *"abcdehinstuCDIÉé猫子ねこかがアイニメ ÅåσςΣ'-.!👍🏽𠀀𐐀𐐨ﬁＣＤｃａｱﾆﾒﾞİıाꙮ",
     "\u0301", "\u0327", "\u3099", "\u212b", "\u212a", "\u1112", "\u1161", "\u11ab", "한", "국", "แม่", "ม", "\u0e48", "हिन्दी",
-    "\u093c", "chat", "résumé", "aujourd'hui", "État", "σοφός", "ΣΟΦΌΣ", "アニメ", "\u200d", "\ufe0f", "\u0000", "a b", "t-shirt",
+    "\u093c", "는", "에서", "ا", "ب", "ال", "و", "ه", "ـ", "َ", "’", "\u00a0", "\n", "\u00ad", "手机", "曜日", "chat", "résumé", "aujourd'hui", "État", "σοφός", "ΣΟΦΌΣ", "アニメ", "\u200d", "\ufe0f", "\u0000", "a b", "t-shirt",
 ]  # fmt: skip
 
 
-def check(texts: list[str], wanted: list[tuple[str, str]]) -> int:
-    compiled = Words.compile(wanted)
+# Forms of every kind of edges, for the words that have some; the others have their own.
+FORMS = Rule(
+    "forms",
+    "test",
+    {
+        ("chat", "fr"): (Form("chat", "letters"), Form("chats", "letters"), Form("cha", "letters")),
+        ("猫", "zh"): (Form("猫", "zh"), Form("子猫", "zh")),
+        ("子猫", "ja"): (Form("子猫", "ja"), Form("猫", "ja"), Form("ねこ", "ja")),
+        ("한국", "ko"): (Form("한국", "ko-noun"), Form("국", "ko-noun")),
+        ("ا", "ar"): (Form("ا", "ar-noun"), Form("ب", "ar-the")),
+        ("アニメ", "ja"): (Form("アニメ", "ja"), Form("ニメ", "script")),
+    },
+)
+
+
+def check(texts: list[str], wanted: list[tuple[str, str]], rule: Rule = SPELLING) -> int:
+    compiled = Words.compile(wanted, rule)
     starts, hits = find(compiled, *buffers(pa.array(texts, pa.string())))
     for i, text in enumerate(texts):
         found = hits[starts[i] : starts[i + 1]].tolist()
         assert len(found) == len(set(found))
         for (word, code), pattern in zip(wanted, compiled.pattern_of, strict=True):
-            assert words.contains(text, word, code) == (pattern in found), (text, word, code)
+            assert contains(text, (word, code), rule) == (pattern in found), (text, word, code)
     return len(texts) * len(wanted)
 
 
-def test_equals_the_reference_on_assembled_text():
+@pytest.mark.parametrize("rule", [SPELLING, FORMS], ids=["spelling", "forms"])
+def test_equals_the_reference_on_assembled_text(rule: Rule):
     chooser = random.Random(5)
     texts = ["".join(chooser.choices(PIECES, k=chooser.randrange(14))) for _ in range(2000)]
-    assert check(texts, WANTED) >= 10_000
+    assert check(texts, WANTED, rule) >= 10_000
 
 
 letters = st.text(st.one_of(st.sampled_from(PIECES).map(lambda p: p[0]), st.characters(codec="utf-8")), max_size=6)
@@ -55,8 +71,10 @@ entries = st.tuples(letters, st.sampled_from(["en", "fr", "zh", "ja", "th", "hi"
     st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), max_size=6), st.lists(entries, max_size=12)
 )
 def test_equals_the_reference_on_random_words(texts: list[str], wanted: list[tuple[str, str]]):
+    """By spellings, and by forms."""
     texts += [f"{a}{word}{b}" for word, _ in wanted for a, b in (("", ""), ("x", ""), ("猫", "."), ("", "\u0301"))]
     check(texts, wanted)
+    check(texts, [*wanted, *FORMS.table], FORMS)
 
 
 def test_reads_slices_chunks_and_nulls():
@@ -82,11 +100,11 @@ def test_no_words_find_nothing(code: str):
     assert len(hits) == 0
 
 
-def check_windows(texts: list[str], wanted: list[tuple[str, str]], window: int) -> int:
+def check_windows(texts: list[str], wanted: list[tuple[str, str]], window: int, rule: Rule = SPELLING) -> int:
     pairs = [(a, b) for k, a in enumerate(wanted) for b in wanted[k:]]
-    _, by_pair = Task(wanted, pairs, window).count(pa.array(texts, pa.string()))
+    _, by_pair = Task(wanted, pairs, window, rule).count(pa.array(texts, pa.string()))
     for (first, second), count in zip(pairs, by_pair.tolist(), strict=True):
-        expected = sum(words.meet(text, first, second, window) for text in texts)
+        expected = sum(meet(text, first, second, window, rule) for text in texts)
         assert count == expected, (first, second, window)
     return len(pairs) * len(texts)
 
@@ -97,6 +115,7 @@ def test_windows_equal_the_reference_on_assembled_text(window: int):
     texts = ["".join(chooser.choices([*PIECES, " ", " "], k=chooser.randrange(30))) for _ in range(30)]
     wanted = list(dict.fromkeys(WANTED))
     assert check_windows(texts, wanted, window) >= 10_000
+    check_windows(texts[:8], wanted, window, FORMS)
     if window == 1000:  # wider than any text: documents with both
         pairs = [(a, b) for a in wanted for b in wanted]
         whole, near = (Task(wanted, pairs, n).count(pa.array(texts, pa.string()))[1] for n in (0, window))

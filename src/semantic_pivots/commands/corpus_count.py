@@ -31,6 +31,12 @@ def count(
         int, typer.Option(help="count a pair where its words begin fewer than so many tokens apart; 0: whole documents")
     ] = 0,
     max_bad_share: Annotated[float, typer.Option(help="share of lines without a text above which it stops")] = 0.01,
+    words_as: Annotated[
+        str, typer.Option(help="match words by their forms or by their spelling (docs/words.md)")
+    ] = "forms",
+    forms: Annotated[
+        str, typer.Option(help="table of forms of your own (Parquet or TSV with word, language, form)")
+    ] = "",
     engine: Engine = "pool",
     workers: Workers = 0,
 ) -> None:
@@ -42,6 +48,7 @@ def count(
     from semantic_pivots.errors import InputError
     from semantic_pivots.study import STAGES
     from semantic_pivots.tables import conform
+    from semantic_pivots.wordforms import table
 
     spellings, wanted = read_wanted(words, pairs)
     if provider == "local" and not corpus:
@@ -52,19 +59,22 @@ def count(
     files = [path for path, _ in sizes]
     before = runs.stamps(files)
 
+    rows, rule = table.forms_and_rule(words_as, forms, spellings if provider == "local" else ())
+
     def stage(work: runs.Work) -> dict:
         if provider != "local":
             source = open_provider(provider, provider_path)
             return counting.count_tables(spellings, wanted, source.words(spellings), source.pairs(wanted), source.name)
         shards = [(f"{i:06d}", path) for i, path in enumerate(files)]
         documents, by_word, by_pair = counting.count_shards(
-            shards, spellings, wanted, work, workers, engine, text_column, window, max_bad_share
+            shards, spellings, wanted, work, workers, engine, text_column, window, max_bad_share, rule
         )
         if not documents:
             raise InputError(f"corpus {corpus}: no document with text was found")
         work.note("documents", documents)
         of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair, window)
-        return counting.count_tables(spellings, wanted, of_words, of_pairs, "local")
+        tables = counting.count_tables(spellings, wanted, of_words, of_pairs, "local", rule)
+        return {**tables, "forms": counting.forms_table(rows)}
 
     key = {
         "version": STAGES["count"].version,
@@ -77,6 +87,7 @@ def count(
             "provider": provider,
             "provider_path": provider_path,
             **({"window": window} if window else {}),
+            "words": table.rule_key(words_as, forms),
         },
     }
     manifest = runs.publish("count", key, out, stage, conform, files, before)

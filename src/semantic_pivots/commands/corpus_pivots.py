@@ -28,6 +28,8 @@ Lexicon = Annotated[
 Languages = Annotated[str, typer.Option(help="languages of the lexicon, separated by commas")]
 Workers = Annotated[int, typer.Option(help="worker processes; 0: one per core")]
 Engine = Annotated[str, typer.Option(help="pool, ray or datatrove")]
+WordsAs = Annotated[str, typer.Option(help="match words by their forms or by their spelling (docs/words.md)")]
+Forms = Annotated[str, typer.Option(help="table of forms of your own (Parquet or TSV with word, language, form)")]
 Seed = Annotated[int, typer.Option(help="seed of every draw")]
 
 
@@ -177,6 +179,8 @@ def discover(
     relatedness: Annotated[
         bool, typer.Option("--relatedness", help="add the cosine with the pair, and its quantile among other pairs")
     ] = False,
+    words_as: WordsAs = "forms",
+    forms: Forms = "",
     seed: Seed = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
@@ -187,6 +191,7 @@ def discover(
     from semantic_pivots.config import DiscoverConfig, keyed
     from semantic_pivots.corpus.discover import check, discover_stage
     from semantic_pivots.tables import conform
+    from semantic_pivots.wordforms.table import rule_key
 
     configs = [
         DiscoverConfig(
@@ -199,6 +204,8 @@ def discover(
             false_discovery_rate=false_discovery_rate,
             least_share=least_share,
             relatedness=relatedness,
+            words=words_as,
+            forms_path=forms,
             engine=engine,
             workers=workers,
         )
@@ -215,7 +222,11 @@ def discover(
         pivots = pa.concat_tables([conform("pivots", tables["pivots"]) for tables in found])
         return {"pivots": pivots, "pivot_evidence": found[0]["pivot_evidence"]}
 
-    steps.publish("discover", {"configs": [_plain(keyed(config)) for config in configs]}, stage)
+    steps.publish(
+        "discover",
+        {"configs": [_plain(keyed(config)) for config in configs], "words": rule_key(words_as, forms)},
+        stage,
+    )
     typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {count:,} pairs")
 
 
@@ -240,6 +251,8 @@ def graph(
     false_discovery_rate: Annotated[float, typer.Option(help="expected share of false pivots")] = 0.01,
     min_ratio: Annotated[float, typer.Option(help="least ratio of what a pivot joins to what chance gives")] = 2.0,
     stability_draws: Annotated[int, typer.Option(help="samples of the documents whose sets are compared; 0: none")] = 1,
+    words_as: WordsAs = "forms",
+    forms: Forms = "",
     seed: Seed = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
@@ -253,11 +266,13 @@ def graph(
     from semantic_pivots.config import GraphConfig, keyed
     from semantic_pivots.corpus.graph import graph_stage, pivot_sets
     from semantic_pivots.errors import InputError
+    from semantic_pivots.wordforms.table import rule_key
 
     config = GraphConfig(
         seed=seed, criterion=criterion, unit=unit, max_deviation=max_deviation, documents=documents,
         sample_tokens=sample_tokens, false_discovery_rate=false_discovery_rate,
         min_ratio=min_ratio, stability_draws=stability_draws, engine=engine, workers=workers,
+        words=words_as, forms_path=forms,
     )  # fmt: skip
     pivot_sets(config)
     if len({code for code in languages.split(",") if code}) < 2:
@@ -265,7 +280,9 @@ def graph(
     steps = _Steps(out)
     steps.lexicon(lexicon, languages)
     steps.documents(corpus, tokens, model, engine, workers)
-    manifest = steps.publish("graph", {"config": _plain(keyed(config))}, _on(graph_stage, config))
+    manifest = steps.publish(
+        "graph", {"config": _plain(keyed(config)), "words": rule_key(words_as, forms)}, _on(graph_stage, config)
+    )
     found = pq.read_table(out / "graph" / "pivot_set.parquet", columns=["text"])["text"].to_pylist()
     shown = ", ".join(text.strip() for text in found[:12])
     typer.echo(f"{out / 'graph' / 'pivot_set.parquet'}: {len(found):,} pivots: {shown}{', ...' * (len(found) > 12)}")
@@ -315,6 +332,8 @@ def select(
     dsir_units: Annotated[
         str, typer.Option(help="n-grams of dsir: words, or tokens for scripts without spaces")
     ] = "words",
+    words_as: WordsAs = "forms",
+    forms: Forms = "",
     seed: Seed = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
@@ -331,12 +350,14 @@ def select(
     from semantic_pivots.corpus.documents import identity
     from semantic_pivots.corpus.scores import document_scores
     from semantic_pivots.errors import InputError
+    from semantic_pivots.wordforms.table import rule_key
 
     config = SelectConfig(
         seed=seed, budget_tokens=budget_tokens, selections=tuple(selection or ("pivot-rich", "random")),
         min_tokens=min_tokens, exclude_pairs=exclude_pairs, stratify_pairs=stratify_pairs, quotas=tuple(quota or ()),
         thresholds=tuple(threshold or ()), sampling=sampling, temperature=temperature, columns=columns,
         dsir_target=dsir_target, dsir_units=dsir_units, engine=engine, workers=workers,
+        words=words_as, forms_path=forms,
     )  # fmt: skip
     room.check(config)
     if (exclude_pairs or stratify_pairs) and pairs is None:
@@ -353,10 +374,13 @@ def select(
         _check_pivots(pivot_set, inputs.folder("tokens") / "tokenizer.json")
         before = {name: inputs.folder(name) for name in inputs.stages()}
         held = runs.Inputs({**before, "graph": pivot_set.parent})
-        found = document_scores(held, work, workers, dsir_target, engine, dsir_units=dsir_units)
+        found = document_scores(
+            held, work, workers, dsir_target, engine, dsir_units=dsir_units, words=words_as, forms_path=forms
+        )
         return {"doc_scores": found}
 
-    steps.publish("scores", {"pivot_set": runs.fingerprint(pivot_set), "dsir_target": target}, scores)
+    key = {"pivot_set": runs.fingerprint(pivot_set), "dsir_target": target, "words": rule_key(words_as, forms)}
+    steps.publish("scores", key, scores)
     added = runs.fingerprint(Path(columns)) if columns and Path(columns).exists() else columns
     manifest = steps.publish(
         "select",

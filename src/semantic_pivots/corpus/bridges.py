@@ -223,7 +223,7 @@ def evidence(config: GraphConfig, inputs: Inputs, work: Work) -> Evidence:
     """Join units to the words of the lexicon, in each draw of their documents."""
     rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
     spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
-    how = {"engine": config.engine, "workers": config.workers}
+    how = {"engine": config.engine, "workers": config.workers, "words": config.words, "forms_path": config.forms_path}
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, unit=config.unit, **how)
     around = surroundings_of(inputs, spellings, work, discover)
     pieces = own_pieces(around.texts, around.ids, spellings)

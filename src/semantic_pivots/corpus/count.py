@@ -26,6 +26,9 @@ from semantic_pivots.corpus.match import Occurrences, Words, buffers, find
 from semantic_pivots.corpus.providers import Counts, Pair, Word, open_provider
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.tables import SCHEMAS
+from semantic_pivots.wordforms.rule import SPELLING, Rule
+from semantic_pivots.wordforms.table import Row, forms_and_rule
 
 _BATCH_DOCUMENTS = 8192
 _WRONG_SHARE, _FEW_LINES = 0.5, 100
@@ -44,12 +47,12 @@ def benchmark_words(items: pa.Table) -> tuple[list[Word], list[Pair]]:
 class Task:
     """Words and pairs compiled for counting; `pairs` (pairs, 2) int64 are indices into the words.
 
-    With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart (`words.meet`).
+    With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart (`rule.meet`).
     """
 
-    def __init__(self, spellings: Sequence[Word], pairs: Sequence[Pair], window: int = 0):
+    def __init__(self, spellings: Sequence[Word], pairs: Sequence[Pair], window: int = 0, rule: Rule = SPELLING):
         self.window = window
-        self.compiled = Words.compile(spellings)
+        self.compiled = Words.compile(spellings, rule)
         index = {word: i for i, word in enumerate(spellings)}
         self.pairs = np.array([[index[a], index[b]] for a, b in pairs], np.int64).reshape(-1, 2)
         # A partner table by pattern: the pairs of pattern p are those whose lower pattern is p, in `order`.
@@ -116,14 +119,14 @@ def _near(found, places, begins, partners, window, by_pair):  # pragma: no cover
         at = end
 
 
-_memory: list[tuple[tuple[Word, ...], tuple[Pair, ...], int, Task]] = []
+_memory: list[tuple[tuple[Word, ...], tuple[Pair, ...], int, Rule, Task]] = []
 
 
-def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: int = 0) -> Task:
+def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: int = 0, rule: Rule = SPELLING) -> Task:
     """The task of a worker's shards, compiled once; only the last one is kept."""
-    if not _memory or _memory[0][:3] != (spellings, pairs, window):
-        _memory[:] = [(spellings, pairs, window, Task(spellings, pairs, window))]
-    return _memory[0][3]
+    if not _memory or _memory[0][:4] != (spellings, pairs, window, rule):
+        _memory[:] = [(spellings, pairs, window, rule, Task(spellings, pairs, window, rule))]
+    return _memory[0][4]
 
 
 def text_batches(path: str, text_column: str = "", skipped: readers.Skipped | None = None) -> Iterator[pa.Array]:
@@ -220,14 +223,19 @@ def _most(skipped: readers.Skipped) -> str:
 
 
 def count_shard(
-    path: str, text_column: str, spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: int = 0
+    path: str,
+    text_column: str,
+    spellings: tuple[Word, ...],
+    pairs: tuple[Pair, ...],
+    window: int = 0,
+    rule: Rule = SPELLING,
 ) -> pa.Table:
     """Count one file of documents: one row.
 
     Columns: the number of `documents`, the lists `words` and `pairs` in the order given, the number of lines `skipped`
     because they give no document, and `most`, the chief reason for that.
     """
-    task = compiled_task(spellings, pairs, window)
+    task = compiled_task(spellings, pairs, window, rule)
     by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
     documents, skipped = 0, readers.Skipped()
     for texts in text_batches(path, text_column, skipped):
@@ -250,17 +258,18 @@ def count_shards(
     text_column: str = "",
     window: int = 0,
     max_bad_share: float = CorpusConfig.max_bad_share,
+    rule: Rule = SPELLING,
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """Documents, documents with each word and with both words of each pair, over (name, path) files of documents.
 
-    With a window, pairs are counted where their words begin fewer than so many tokens apart (`words.meet`).
+    With a window, pairs are counted where their words begin fewer than so many tokens apart (`rule.meet`).
 
     Raises:
         InputError: too many lines of all files together give no document, or max_bad_share is no share.
     """
     if not 0 <= max_bad_share <= 1:
         raise InputError(f"max_bad_share = {max_bad_share}: expected a share from 0 to 1")
-    shared = (text_column, tuple(spellings), tuple(pairs), window)
+    shared = (text_column, tuple(spellings), tuple(pairs), window, rule)
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
     tasks = [(name, count_shard, (path,)) for name, path in shards]
     skipped, worst = 0, (0, "")
@@ -287,9 +296,14 @@ def in_documents(values: np.ndarray, window: int = 0) -> Counts:
 
 
 def count_tables(
-    spellings: Sequence[Word], pairs: Sequence[Pair], of_words: Counts, of_pairs: Counts, provider: str
+    spellings: Sequence[Word],
+    pairs: Sequence[Pair],
+    of_words: Counts,
+    of_pairs: Counts,
+    provider: str,
+    rule: Rule | None = None,
 ) -> dict[str, pa.Table]:
-    """The tables `word_counts` and `pair_counts`."""
+    """The tables `word_counts` and `pair_counts`; without a rule the provider's own decides what a word is."""
     word_columns = {"word": [w for w, _ in spellings], "language": [c for _, c in spellings]}
     pair_columns = {
         "word_1": [a[0] for a, _ in pairs],
@@ -307,10 +321,18 @@ def count_tables(
             "approx": pa.nulls(n, pa.bool_()) if counts.approx is None else counts.approx,
         }
         strings = {key: pa.array(values, pa.string()) for key, values in columns.items()}
-        tables[name] = pa.table(
-            {**strings, "value": counts.values, **how, "provider": pa.array([provider] * n, pa.string())}
-        )
+        codes = zip(*(columns[key] for key in columns if key.startswith("language")), strict=True)
+        named = {
+            "provider": pa.array([provider] * n, pa.string()),
+            "rule": pa.array(["provider" if rule is None else rule.signature(*of) for of in codes], pa.string()),
+        }
+        tables[name] = pa.table({**strings, "value": counts.values, **how, **named})
     return tables
+
+
+def forms_table(rows: Sequence[Row]) -> pa.Table:
+    """The table `forms`."""
+    return pa.Table.from_pylist([row._asdict() for row in rows], SCHEMAS["forms"])
 
 
 def corpus_shards(inputs: Inputs) -> list[tuple[str, str]]:
@@ -334,6 +356,7 @@ def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa
             f"[count] unit = {config.unit!r}, window_tokens = {config.window_tokens}: expected unit = 'document' with "
             "window_tokens = 0, or unit = 'window' with a window of at least 1"
         )
+    rows, rule = forms_and_rule(config.words, config.forms_path, spellings)
     documents, by_word, by_pair = count_shards(
         corpus_shards(inputs),
         spellings,
@@ -342,7 +365,9 @@ def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa
         config.workers,
         config.engine,
         window=config.window_tokens,
+        rule=rule,
     )
     work.note("documents", documents)
     work.note("pairs_that_meet", int((by_pair > 0).sum()))
-    return count_tables(spellings, pairs, in_documents(by_word), in_documents(by_pair, config.window_tokens), "local")
+    of_words, of_pairs = in_documents(by_word), in_documents(by_pair, config.window_tokens)
+    return {**count_tables(spellings, pairs, of_words, of_pairs, "local", rule), "forms": forms_table(rows)}

@@ -25,6 +25,7 @@ from semantic_pivots.corpus.tally import distinct_tokens, frequencies
 from semantic_pivots.corpus.token_shards import tokens_below
 from semantic_pivots.corpus.units import Splitter, Vocabulary
 from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.wordforms.rule import SPELLING, Rule
 
 _ALL = np.uint64(np.iinfo(np.uint64).max)
 
@@ -66,12 +67,12 @@ def _mixed(key):  # pragma: no cover - compiled
 
 
 @functools.lru_cache(maxsize=1)
-def _compiled(spellings: tuple[Word, ...]) -> tuple[Words, np.ndarray, np.ndarray]:
+def _compiled(spellings: tuple[Word, ...], rule: Rule) -> tuple[Words, np.ndarray, np.ndarray]:
     """The words of a worker's shards, compiled once, and those of each pattern as a chain.
 
     A chain is the first word of each pattern, and after each word the next one of its pattern; -1 ends it.
     """
-    made = Words.compile(spellings)
+    made = Words.compile(spellings, rule)
     first, following = np.full(made.patterns, -1, np.int32), np.full(len(spellings), -1, np.int32)
     for word in reversed(range(len(spellings))):
         if (pattern := made.pattern_of[word]) >= 0:
@@ -87,6 +88,7 @@ class How:
     work: Work
     workers: int
     engine: str
+    rule: Rule = SPELLING
 
     def parts(self, label: str, function: Callable[..., pa.Table], *shared: object) -> Iterator[dict[str, np.ndarray]]:
         """The arrays that the function gives (`_packed`) of each shard of documents and tokens, in order."""
@@ -134,10 +136,10 @@ class Survey(NamedTuple):
 
 def survey(how: How, spellings: tuple[Word, ...], size: int) -> Survey:
     """Count the documents that hold each word, and each token of a vocabulary of `size`; 0: no tokens."""
-    pattern_of = _compiled(spellings)[0].pattern_of
+    pattern_of = _compiled(spellings, how.rule)[0].pattern_of
     held = np.zeros(int(pattern_of.max(initial=-1)) + 1, np.int64)
     found = Survey(held, {}, {})
-    for part in how.parts("survey", _survey, spellings, size):
+    for part in how.parts("survey", _survey, spellings, how.rule, size):
         held += part["held"]
         for code, count in zip(part["languages"].tolist(), part["documents"].tolist(), strict=True):
             found.documents[code] = found.documents.get(code, 0) + count
@@ -187,9 +189,9 @@ def _by_language(
     }
 
 
-def _survey(path: str, token_path: str, spellings: tuple[Word, ...], size: int) -> pa.Table:
+def _survey(path: str, token_path: str, spellings: tuple[Word, ...], rule: Rule, size: int) -> pa.Table:
     table = read_table(path, columns=["text", "language"])
-    compiled = _compiled(spellings)[0]
+    compiled = _compiled(spellings, rule)[0]
     _, hits = find(compiled, *buffers(table["text"]))
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
     none = np.zeros(len(table) + 1, np.int64), np.zeros(0, np.int32)
@@ -253,7 +255,7 @@ def draw(
         kinds |= {"ids": np.uint64, "sources": np.uint64}
         read = {name: _Growing(kind) for name, kind in kinds.items()} | {"tokens": _Growing(_kind(units))}
         base, vocabulary = 0, Vocabulary()
-        for part in how.parts(f"draws-{attempt}", _near_of_shard, spellings, mixed, bounds, units):
+        for part in how.parts(f"draws-{attempt}", _near_of_shard, spellings, how.rule, mixed, bounds, units):
             if "keys" in part:
                 part["tokens"] = vocabulary.numbers(part["keys"], part["letters"], part["ends"])[part["tokens"]]
             for name, column in read.items():
@@ -283,13 +285,14 @@ def _near_of_shard(
     path: str,
     token_path: str,
     spellings: tuple[Word, ...],
+    rule: Rule,
     seeds: np.ndarray,
     bounds: np.ndarray,
     units: np.ndarray | Splitter,
 ) -> pa.Table:
     """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their units."""
     table = read_table(path, columns=["id", "text", "source"])
-    compiled, first, following = _compiled(spellings)
+    compiled, first, following = _compiled(spellings, rule)
     starts, hits = find(compiled, *buffers(table["text"]))
     rows, ids = np.repeat(np.arange(len(starts) - 1), np.diff(starts)), hash_of(table["id"])
     words, places, documents = _near(rows, hits, ids[rows], first, following, seeds, bounds)

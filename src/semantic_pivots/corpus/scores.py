@@ -28,6 +28,8 @@ from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.halves import visible_words
 from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.wordforms.rule import SPELLING, Form, Rule
+from semantic_pivots.wordforms.table import rule_of
 
 _SHORT = 3
 
@@ -37,39 +39,44 @@ class Vocabulary(NamedTuple):
 
     words: tuple[tuple[str, str, int], ...]
     pairs: tuple[Pair, ...]
+    rule: Rule = SPELLING
 
 
 class _Lookup:
-    """A vocabulary compiled, by pattern: its language (-1: it tells none), its concepts, its partners."""
+    """A vocabulary compiled, by entry: its language (-1: it tells none), its concepts, its partners.
+
+    A lexicon word tells its language by those of its forms that no word of another language has and that are no Latin
+    spellings of three letters or fewer; the words of a pair are met in any form.
+    """
 
     def __init__(self, vocabulary: Vocabulary):
-        spellings: list[Word] = sorted(
-            {(w, c) for w, c, _ in vocabulary.words} | {word for pair in vocabulary.pairs for word in pair}
-        )
-        self.words = Words.compile(spellings)
-        pattern = {word: int(p) for word, p in zip(spellings, self.words.pattern_of, strict=True)}
+        told = sorted({(w, c) for w, c, _ in vocabulary.words})
+        paired = sorted({word for pair in vocabulary.pairs for word in pair})
+        rule = vocabulary.rule
+        telling = _telling({word: rule.forms(word) for word in told})
+        self.words = Words.of_forms([*(telling[word] for word in told), *map(rule.forms, paired)], rule.folds)
+        entries = self.words.pattern_of.tolist()
+        pattern = dict(zip(told, entries[: len(told)], strict=True))
+        met = dict(zip(paired, entries[len(told) :], strict=True))
         n = self.words.patterns
         codes = {code: i for i, code in enumerate(sorted({c for _, c, _ in vocabulary.words}))}
         self.languages = len(codes)
         self.concepts = 1 + max((k for _, _, k in vocabulary.words), default=-1)
         language = np.full(n, -1, np.int32)
-        shared = np.zeros(n, np.bool_)
         of_pattern: list[set[int]] = [set() for _ in range(n)]
         for word, code, concept in vocabulary.words:
             p = pattern[word, code]
-            if p < 0 or (len(word) <= _SHORT and word.isascii()):
-                continue
-            shared[p] |= language[p] not in (-1, codes[code])
-            language[p] = codes[code]
-            of_pattern[p].add(concept)
-        language[shared] = -1
+            if p >= 0:
+                language[p] = codes[code]
+                of_pattern[p].add(concept)
         self.language = language
         self.concept_begins, self.concept_ids = _ragged(of_pattern)
         partners: list[set[int]] = [set() for _ in range(n)]
         for one, two in vocabulary.pairs:
-            # Two words of one pattern meet wherever the word is: that is no pair of words.
-            if pattern[one] != pattern[two] and min(pattern[one], pattern[two]) >= 0:
-                partners[pattern[one]].add(pattern[two])
+            # Two words that share a form meet wherever it is: that is no pair of words.
+            shared = set(rule.forms(one)) & set(rule.forms(two))
+            if not shared and min(met[one], met[two]) >= 0:
+                partners[met[one]].add(met[two])
         self.partner_begins, self.partners = _ragged(partners)
 
     def meetings(self, texts: pa.ChunkedArray) -> dict[str, np.ndarray]:
@@ -82,6 +89,19 @@ class _Lookup:
         )  # fmt: skip
         found = dict(zip(names, columns, strict=True))
         return {**found, "holds_pair": found["holds_pair"].astype(np.bool_)}
+
+
+def _telling(forms: dict[Word, tuple[Form, ...]]) -> dict[Word, list[Form]]:
+    """Of each word the forms that tell its language."""
+    languages: dict[str, set[str]] = {}
+    for (_, code), held in forms.items():
+        for form in held:
+            languages.setdefault(form.text, set()).add(code)
+
+    def tells(form: Form) -> bool:
+        return len(languages[form.text]) == 1 and not (len(form.text) <= _SHORT and form.text.isascii())
+
+    return {word: [form for form in held if tells(form)] for word, held in forms.items()}
 
 
 def _ragged(sets: Sequence[set[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -173,13 +193,14 @@ def score_shard(
     return pa.table(columns)
 
 
-def vocabulary(inputs: Inputs) -> Vocabulary:
+def vocabulary(inputs: Inputs, words: str = "forms", forms_path: str = "") -> Vocabulary:
     """The lexicon's words and the benchmark's pairs, each where a stage before this one has them."""
     pairs = benchmark_words(inputs.table("items"))[1] if inputs.has("items") else []
     rows = visible_words(inputs) if inputs.has("words") else []
     number = {concept: i for i, concept in enumerate(sorted({row["concept_id"] for row in rows}))}
-    words = sorted({(row["word"], row["language"], number[row["concept_id"]]) for row in rows})
-    return Vocabulary(tuple(words), tuple(pairs))
+    told = sorted({(row["word"], row["language"], number[row["concept_id"]]) for row in rows})
+    rule = rule_of(words, forms_path, {(w, c) for w, c, _ in told} | {word for pair in pairs for word in pair})
+    return Vocabulary(tuple(told), tuple(pairs), rule)
 
 
 def document_scores(
@@ -190,6 +211,8 @@ def document_scores(
     engine: str = "pool",
     dsir_languages: tuple[str, ...] = (),
     dsir_units: str = "words",
+    words: str = "forms",
+    forms_path: str = "",
 ) -> pa.Table:
     """Score every document of the corpus (table `doc_scores`), a shard at a time.
 
@@ -201,6 +224,7 @@ def document_scores(
         engine: pool, ray or datatrove.
         dsir_languages: languages whose documents it takes where there is no file; neither: no DSIR weights.
         dsir_units: words or tokens, of which its n-grams are made.
+        words, forms_path: the rule by which words are matched.
 
     Raises:
         InputError: the target holds no text, or documents and tokens do not belong together.
@@ -218,8 +242,5 @@ def document_scores(
             raise InputError(f"[select] dsir_languages = {list(dsir_languages)}: the corpus has no document of them")
         ratio = dsir.log_ratio(wanted, held)
     tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
-    return pa.concat_tables(
-        run_shards(
-            tasks, work, workers, "scores", engine, shared=(pivots_of(inputs), vocabulary(inputs), ratio, dsir_units)
-        )
-    )
+    shared = pivots_of(inputs), vocabulary(inputs, words, forms_path), ratio, dsir_units
+    return pa.concat_tables(run_shards(tasks, work, workers, "scores", engine, shared))

@@ -43,7 +43,7 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
     """
     check(config)
     towards = config.dsir_target, config.engine, config.dsir_languages, config.dsir_units
-    scores = document_scores(inputs, work, config.workers, *towards)
+    scores = document_scores(inputs, work, config.workers, *towards, words=config.words, forms_path=config.forms_path)
     return {"doc_scores": scores, "selection": select(config, scores, work)}
 
 

@@ -22,6 +22,7 @@ from semantic_pivots.corpus.units import Splitter, pieces_of
 from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.wordforms.table import rule_of
 
 UNITS = ("word", "token")
 _STOP_SHARE = 0.1
@@ -145,7 +146,8 @@ def eligible(frequency: dict[str, np.ndarray], documents: dict[str, int], size: 
 
 def surroundings_of(inputs: Inputs, spellings: Sequence[Word], work: Work, config: DiscoverConfig) -> Surroundings:
     """Distinct documents that hold each word, drawn from the whole corpus, in the configuration's units."""
-    how = How(inputs, work, config.workers, config.engine)
+    rule = rule_of(config.words, config.forms_path, spellings)
+    how = How(inputs, work, config.workers, config.engine, rule)
     make = _words_around if config.unit == "word" else _tokens_around
     return make(how, tuple(spellings), [seed_of("discover", config.seed, *word) for word in spellings], config)
 

@@ -82,7 +82,7 @@ class Pipeline:
         from semantic_pivots.corpus.discover import discover_stage
 
         unit = "token" if form == "paper" else "word"
-        config = DiscoverConfig(form=form, unit=unit, measure=measure, top=top, workers=1, **changes)
+        config = DiscoverConfig(words="spelling", form=form, unit=unit, measure=measure, top=top, workers=1, **changes)
         name = f"discover-{form}-{measure}"
         needs = ("lexicon", "benchmark", "corpus", "tokens")
         self._publish(name, lambda work: discover_stage(config, self._inputs(*needs), work), needs)
@@ -96,7 +96,7 @@ class Pipeline:
         """The pivot set of the graph."""
         from semantic_pivots.corpus.graph import graph_stage
 
-        config = GraphConfig(criterion=criterion, workers=1, stability_draws=0)
+        config = GraphConfig(words="spelling", criterion=criterion, workers=1, stability_draws=0)
         needs = ("lexicon", "corpus", "tokens")
         self._publish("graph", lambda work: graph_stage(config, self._inputs(*needs), work), needs)
         return {text.strip() for text in self._inputs("graph").table("pivot_set")["text"].to_pylist()}

@@ -1,0 +1,470 @@
+"""The compiled part of `match`: one pass over a document's bytes, then the words that begin inside its runs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# Bits of a code point, below its alphabet id: part of a word of a spaced script; may compose with what stands before
+# it; combining mark; begins a word that is no run; white space; counts as nothing; letter of a script without spaces;
+# begins a run to which affixes may be joined.
+JOINING, UNSURE, MARK, BEGINS, SPACE, SKIP, CLAUSE, AFFIX, BITS = 1, 2, 4, 8, 16, 32, 64, 128, 8
+# What may stand at a form's edges: no letter (its kind is LETTERS), anything, no letter of a spaced script beside one;
+# from FIRST_CUTTER on a cut of that dictionary; from FIRST_CLASS on the affixes of that class.
+LETTERS, ANY, SCRIPT, FIRST_CUTTER, FIRST_CLASS = 0, 1, 2, 3, 16
+MOST_CUTTERS = 4
+UNKNOWN, UNKNOWN_RUN = 22_000, 26_000
+"""Costs of a character, and of a run of katakana, that is in no dictionary (1,000 times a negative log probability)."""
+_FAR = 2**30
+ROOTS = 0x30000
+"""Code points that may begin a word of a dictionary."""
+NO_WORD = 2**31 - 1
+_HASH_START, _HASH_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+@njit(cache=True)
+def slot_of(key, mask):  # pragma: no cover - compiled
+    """Where a key is looked for first."""
+    return np.int64((key * _MIX) >> np.uint64(20)) & mask
+
+
+@njit(cache=True)
+def fill_runs(offsets, spell_ids, is_run, keys, forms):  # pragma: no cover - compiled
+    """Enter the forms that are whole runs into a hash table."""
+    mask = len(keys) - 1
+    for form in range(len(is_run)):
+        if not is_run[form]:
+            continue
+        key = _HASH_START
+        for k in range(offsets[form], offsets[form + 1]):
+            key = (key ^ np.uint64(spell_ids[k])) * _HASH_PRIME
+        slot = slot_of(key, mask)
+        while forms[slot] >= 0:
+            slot = (slot + 1) & mask
+        keys[slot] = key
+        forms[slot] = form
+
+
+@njit(cache=True)
+def fill_edges(wanted, following, keys, states):  # pragma: no cover - compiled
+    """Enter the edges of a trie into a hash table."""
+    mask = len(keys) - 1
+    for i in range(len(wanted)):
+        slot = slot_of(wanted[i], mask)
+        while states[slot] >= 0:
+            slot = (slot + 1) & mask
+        keys[slot] = wanted[i]
+        states[slot] = following[i]
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _next(state, char, keys, states):  # pragma: no cover - compiled
+    wanted = (np.uint64(state) << np.uint64(32)) | np.uint64(char)
+    mask = len(keys) - 1
+    slot = slot_of(wanted, mask)
+    while states[slot] >= 0:
+        if keys[slot] == wanted:
+            return states[slot]
+        slot = (slot + 1) & mask
+    return -1
+
+
+@njit(cache=True)
+def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
+    """Enter dictionaries, lines of word, tabulator and cost (UTF-8), into one trie of code points.
+
+    Args:
+        data, begins: uint8; dictionary c is data[begins[c]:begins[c + 1]].
+        roots: int64 (dictionaries, ROOTS), -1 everywhere: gets the node of each first code point.
+        edges: uint64 (slots, 2), 0 everywhere: gets state << 21 | code point, with one added, and the node.
+
+    A node is state << 32 | cost, the cost NO_WORD where no word ends.
+    """
+    mask, n_states = len(edges) - 1, 1
+    for cutter in range(len(begins) - 1):
+        at = begins[cutter]
+        while at < begins[cutter + 1]:
+            state, slot, point, length = 0, 0, 0, 0
+            while data[at] != 9:
+                byte = np.int64(data[at])
+                size = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+                point = byte if size == 1 else byte & (0x7F >> size)
+                for k in range(1, size):
+                    point = (point << 6) | (np.int64(data[at + k]) & 0x3F)
+                at += size
+                length += 1
+                if length == 1:
+                    if roots[cutter, point] < 0:
+                        roots[cutter, point] = (n_states << 32) | NO_WORD
+                        n_states += 1
+                    state = roots[cutter, point] >> 32
+                    continue
+                wanted = ((np.uint64(state) << np.uint64(21)) | np.uint64(point)) + np.uint64(1)
+                slot = slot_of(wanted, mask)
+                while edges[slot, 0] != 0 and edges[slot, 0] != wanted:
+                    slot = (slot + 1) & mask
+                if edges[slot, 0] == 0:
+                    edges[slot, 0] = wanted
+                    edges[slot, 1] = (np.uint64(n_states) << np.uint64(32)) | np.uint64(NO_WORD)
+                    n_states += 1
+                state = np.int64(edges[slot, 1] >> np.uint64(32))
+            at += 1
+            cost = 0
+            while data[at] != 10:
+                cost = 10 * cost + np.int64(data[at]) - 48
+                at += 1
+            at += 1
+            if length == 1:
+                roots[cutter, point] = (state << 32) | cost
+            else:
+                edges[slot, 1] = (np.uint64(state) << np.uint64(32)) | np.uint64(cost)
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _is_katakana(point):  # pragma: no cover - compiled
+    return 0x30A1 <= point <= 0x30FF and point != 0x30FB
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _cut(place, n, cutter, codes, cutting, scratch):  # pragma: no cover - compiled
+    """Mark the cuts of the clause around a place: its most probable division into words of the dictionary.
+
+    Of two equally probable ones that with the longer last word, and so on from there. A character in no dictionary is a
+    word of its own, a run of katakana that is in none may be one.
+    """
+    _, roots, edges = cutting
+    points, cuts, best, back = scratch
+    mask = len(edges) - 1
+    begin, end = place, place + 1
+    while begin > 0 and codes[begin - 1] & CLAUSE:
+        begin -= 1
+    while end < n and codes[end] & CLAUSE:
+        end += 1
+    for k in range(begin, end + 1):
+        best[k] = _FAR
+    best[begin] = 0
+    for k in range(begin, end):
+        cost = best[k] + UNKNOWN
+        if _is_katakana(points[k]):
+            cost += UNKNOWN
+            if k == begin or not _is_katakana(points[k - 1]):
+                run = k + 1
+                while run < end and _is_katakana(points[run]):
+                    run += 1
+                if best[k] + UNKNOWN_RUN < best[run]:
+                    best[run], back[run] = best[k] + UNKNOWN_RUN, k
+        if cost < best[k + 1]:
+            best[k + 1], back[k + 1] = cost, k
+        if points[k] >= ROOTS:
+            continue
+        node = roots[cutter, points[k]]
+        at = k + 1
+        while node >= 0:
+            cost = best[k] + (node & np.int64(0xFFFFFFFF))
+            if cost < best[at]:
+                best[at], back[at] = cost, k
+            if at == end:
+                break
+            wanted = ((np.uint64(node >> 32) << np.uint64(21)) | np.uint64(points[at])) + np.uint64(1)
+            at += 1
+            slot = slot_of(wanted, mask)
+            node = np.int64(-1)
+            while edges[slot, 0] != 0:
+                if edges[slot, 0] == wanted:
+                    node = np.int64(edges[slot, 1])
+                    break
+                slot = (slot + 1) & mask
+    bit, done = np.uint8(1 << cutter), np.uint8(16 << cutter)
+    for k in range(begin, end):
+        cuts[k] |= done
+    at = end
+    while at > begin:
+        at = back[at]
+        cuts[at] |= bit
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _emit(form, place, doc, stamp, found, places, n_found, group_begins, groups):  # pragma: no cover - compiled
+    """Note the form's words; the number of hits, or -2 where the room for places does not suffice."""
+    every = len(places) > 0
+    for k in range(group_begins[form], group_begins[form + 1]):
+        group = groups[k]
+        if every:
+            if n_found == len(places):
+                return -2
+            places[n_found] = place
+        elif stamp[group] == doc:
+            continue
+        stamp[group] = doc
+        found[n_found] = group
+        n_found += 1
+    return n_found
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _same(form, begin, end, codes, offsets, spell_ids):  # pragma: no cover - compiled
+    first = offsets[form]
+    if offsets[form + 1] - first != end - begin:
+        return False
+    for k in range(end - begin):  # noqa: SIM110 (numba)
+        if spell_ids[first + k] != codes[begin + k] >> BITS:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_found):  # pragma: no cover - compiled
+    """The forms that the run codes[begin:end] is between a prefix and a suffix of their class.
+
+    `ends` is scratch, uint64 with room for the run: classes that have as a suffix what stands from each place on.
+    """
+    _, (run_keys, run_forms), offsets, spell_ids, kinds, _, group_begins, groups = words
+    stamp, found, places = hits
+    keys, states, masks, any_suffix = affixes
+    run_mask = len(run_keys) - 1
+    for k in range(begin, end + 1):
+        ends[k] = 0
+    state, at = 1, end
+    while state >= 0:
+        ends[at] = masks[state]
+        if at == begin + 1:
+            break
+        at -= 1
+        state = _next(state, codes[at] >> BITS, keys, states)
+    state, first = 0, begin
+    while state >= 0 and first < end:
+        allowed = masks[state]
+        if allowed:
+            key = _HASH_START
+            for last in range(first, end):
+                if codes[last] >> BITS == 0:
+                    break
+                key = (key ^ np.uint64(codes[last] >> BITS)) * _HASH_PRIME
+                both = allowed & (ends[last + 1] | any_suffix[0])
+                if not both:
+                    continue
+                slot = slot_of(key, run_mask)
+                while run_forms[slot] >= 0:
+                    form = run_forms[slot]
+                    if (
+                        run_keys[slot] == key
+                        and (both >> np.uint64(kinds[form] - FIRST_CLASS)) & np.uint64(1)
+                        and _same(form, first, last + 1, codes, offsets, spell_ids)
+                    ):
+                        n_found = _emit(form, first, doc, stamp, found, places, n_found, group_begins, groups)
+                        if n_found < 0:
+                            return n_found
+                    slot = (slot + 1) & run_mask
+        state = _next(state, codes[first] >> BITS, keys, states)
+        first += 1
+    return n_found
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pragma: no cover - compiled
+    """Put the words of one document into `hits` and return how many; -1 if it must first be composed.
+
+    With room in `places` every occurrence is found, and where it begins (number of the token) is put there; else each
+    word once. -2 if the room does not suffice.
+
+    Args:
+        data: uint8 UTF-8 bytes; the document is data[begin:end].
+        sure: the document is known to be composed.
+        doc: number that marks this document in `stamp` (words,) int64; `stamp[w] == doc` once w is found.
+        tables: of the compiled words.
+        scratch: arrays with room for one entry per byte and one more, codes (uint32), numbers (int64), and for cutting
+            points (uint32), cuts (uint8), best and back (int32); those of no use may be empty.
+        hits: stamp, found (int32) and places (int32, empty where each word is wanted once).
+    """
+    table, folds, inside, words, trie, affixes, cutting = tables
+    codes, starts, cut_scratch, ends = scratch
+    points, cuts = cut_scratch[0], cut_scratch[1]
+    folded_points = cutting[0]
+    has_cutters, has_affixes = len(folded_points) > 0, len(affixes[0]) > 1
+    (run_keys, run_forms), _, offsets, spell_ids, _, only, group_begins, groups = words
+    stamp, found, places = hits
+    every, run_mask = len(places) > 0, len(run_keys) - 1
+    n, n_starts, n_found, run_begin = 0, 0, 0, -1
+    last_mark, known = False, True
+    key = _HASH_START
+    at = begin
+    while at <= end:
+        code = np.uint32(0)  # one step past the end, a boundary closes the last run
+        if at < end:
+            byte = np.uint32(data[at])
+            if byte < 0x80:
+                point = byte
+                at += 1
+            elif byte < 0xE0:
+                point = ((byte & 0x1F) << 6) | (np.uint32(data[at + 1]) & 0x3F)
+                at += 2
+            elif byte < 0xF0:
+                point = (
+                    ((byte & 0x0F) << 12) | ((np.uint32(data[at + 1]) & 0x3F) << 6) | (np.uint32(data[at + 2]) & 0x3F)
+                )
+                at += 3
+            else:
+                point = (
+                    ((byte & 0x07) << 18)
+                    | ((np.uint32(data[at + 1]) & 0x3F) << 12)
+                    | ((np.uint32(data[at + 2]) & 0x3F) << 6)
+                    | (np.uint32(data[at + 3]) & 0x3F)
+                )
+                at += 4
+            code = table[point]
+            if not sure and point >= 0xC0:
+                mark = (code & MARK) != 0
+                if (code & UNSURE) != 0 or (mark and last_mark):
+                    return -1
+                last_mark = mark
+            if code & (SKIP | SPACE) and (code & SKIP or (folds and n > 0 and codes[n - 1] & SPACE)):
+                continue
+            if has_cutters and code & CLAUSE:
+                points[n] = folded_points[point]
+                cuts[n] = 0
+        else:
+            at += 1
+        codes[n] = code
+        if code & BEGINS and (inside or run_begin < 0 or not code & JOINING):
+            starts[n_starts] = n
+            n_starts += 1
+        if code & JOINING:
+            if run_begin < 0:
+                run_begin = n
+                key = _HASH_START
+                known = True
+            char = code >> BITS
+            known = known and char != 0
+            key = (key ^ np.uint64(char)) * _HASH_PRIME
+        elif run_begin >= 0:
+            slot = slot_of(key, run_mask)
+            while known and run_forms[slot] >= 0:
+                form = run_forms[slot]
+                if run_keys[slot] == key and (every or only[form] < 0 or stamp[only[form]] != doc):
+                    first = offsets[form]
+                    same = offsets[form + 1] - first == n - run_begin
+                    k = 0
+                    while same and k < n - run_begin:
+                        same = spell_ids[first + k] == codes[run_begin + k] >> BITS
+                        k += 1
+                    if same and not every and only[form] >= 0:
+                        stamp[only[form]] = doc
+                        found[n_found] = only[form]
+                        n_found += 1
+                    elif same:
+                        n_found = _emit(form, run_begin, doc, stamp, found, places, n_found, group_begins, groups)
+                        if n_found < 0:
+                            return n_found
+                slot = (slot + 1) & run_mask
+            if has_affixes and codes[run_begin] & AFFIX:
+                n_found = _match_affixed(run_begin, n, doc, codes, words, affixes, ends, hits, n_found)
+                if n_found < 0:
+                    return n_found
+            run_begin = -1
+        n += 1
+    n -= 1  # without the closing boundary
+    n_found = _follow(n, n_starts, n_found, doc, codes, starts, cut_scratch, hits, words, trie, cutting)
+    if every and n_found >= 0:
+        _number(n, n_found, codes, starts, places)
+    return n_found
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _number(n, n_found, codes, numbers, places):  # pragma: no cover - compiled
+    """Bring places from code points to tokens (`words.meet`); `numbers` is scratch, int64 (n,)."""
+    token, joined = np.int64(0), False
+    for k in range(n):
+        joining = (codes[k] & JOINING) != 0
+        if not (codes[k] & SPACE) and not (joining and joined):
+            token += 1
+        joined = joining
+        numbers[k] = token
+    for k in range(n_found):
+        places[k] = numbers[places[k]]
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _follow(
+    n, n_starts, n_found, doc, codes, starts, cut_scratch, hits, words, trie, cutting
+):  # pragma: no cover - compiled
+    """Follow the trie from each place where a form that is no run may begin."""
+    root, edge_keys, edge_states, end_begins, end_forms = trie
+    kinds, only, group_begins, groups = words[4], words[5], words[6], words[7]
+    stamp, found, places = hits
+    every, mask, cuts = len(places) > 0, len(edge_keys) - 1, cut_scratch[1]
+    for s in range(n_starts):
+        begin = at = starts[s]
+        first, before = codes[at], codes[at - 1] if at > 0 else np.uint32(0)
+        state = root[codes[at] >> BITS]
+        while state >= 0:
+            at += 1
+            for k in range(end_begins[state], end_begins[state + 1]):
+                form = end_forms[k]
+                group, kind = only[form], kinds[form]
+                if group >= 0 and stamp[group] == doc and not every:
+                    continue
+                after = codes[at] if at < n else np.uint32(0)
+                if kind == LETTERS and (before & JOINING or after & JOINING):
+                    continue
+                if kind >= SCRIPT and (first & before & JOINING or codes[at - 1] & after & JOINING):
+                    continue
+                if kind >= FIRST_CUTTER:
+                    bit, done = np.uint8(1 << (kind - FIRST_CUTTER)), np.uint8(16 << (kind - FIRST_CUTTER))
+                    if first & before & CLAUSE:
+                        if not cuts[begin] & done:
+                            _cut(begin, n, kind - FIRST_CUTTER, codes, cutting, cut_scratch)
+                        if not cuts[begin] & bit:
+                            continue
+                    if codes[at - 1] & after & CLAUSE:
+                        if not cuts[at] & done:
+                            _cut(at, n, kind - FIRST_CUTTER, codes, cutting, cut_scratch)
+                        if not cuts[at] & bit:
+                            continue
+                if group >= 0 and not every:
+                    stamp[group] = doc
+                    found[n_found] = group
+                    n_found += 1
+                else:
+                    n_found = _emit(form, begin, doc, stamp, found, places, n_found, group_begins, groups)
+                    if n_found < 0:
+                        return n_found
+            if at == n:
+                break
+            char = codes[at] >> BITS
+            if char == 0:
+                break
+            wanted = (np.uint64(state) << np.uint64(32)) | np.uint64(char)
+            slot = slot_of(wanted, mask)
+            state = -1
+            while edge_states[slot] >= 0:
+                if edge_keys[slot] == wanted:
+                    state = edge_states[slot]
+                    break
+                slot = (slot + 1) & mask
+    return n_found
+
+
+@njit(cache=True, nogil=True)
+def find_in_documents(data, offsets, sure, tables, scratch, hits, out_rows, out_words):  # pragma: no cover - compiled
+    """Rows and words of all occurrences, and the rows that must first be composed."""
+    n, unsure = 0, 0
+    retry = np.empty(len(offsets) - 1, np.int64)
+    found = hits[1]
+    for row in range(len(offsets) - 1):
+        n_found = find_in_document(data, offsets[row], offsets[row + 1], sure, row, tables, scratch, hits)
+        if n_found < 0:
+            retry[unsure] = row
+            unsure += 1
+            continue
+        if n + n_found > len(out_rows):
+            grown = max(2 * len(out_rows), n + n_found)
+            more_rows, more_words = np.empty(grown, np.int64), np.empty(grown, np.int32)
+            more_rows[:n] = out_rows[:n]
+            more_words[:n] = out_words[:n]
+            out_rows, out_words = more_rows, more_words
+        for k in range(n_found):
+            out_rows[n] = row
+            out_words[n] = found[k]
+            n += 1
+    return out_rows[:n].copy(), out_words[:n].copy(), retry[:unsure].copy()

@@ -1,0 +1,36 @@
+"""Chinese words in the other script: 猫 as 貓, 後 as 后, as the dictionary of the cuts has them."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+
+from semantic_pivots.wordforms import cutting
+
+
+def source() -> str:
+    """Where the variants come from."""
+    return "OpenCC-0.1.7"
+
+
+@functools.cache
+def _simplified() -> dict[int, str]:
+    lines = resources.files("semantic_pivots").joinpath("data/cutting/simplified.tsv").read_text("utf-8").splitlines()
+    return {ord(traditional): simple for traditional, simple in (line.split("\t") for line in lines)}
+
+
+@functools.cache
+def _traditional() -> dict[str, list[str]]:
+    """The words of the dictionary in traditional script by their simplified spelling."""
+    found: dict[str, list[str]] = {}
+    for word in cutting.words_of("zh"):
+        simple = word.translate(_simplified())
+        if simple != word:
+            found.setdefault(simple, []).append(word)
+    return found
+
+
+def variants(word: str) -> list[str]:
+    """The other spellings of a word: of a simplified one the traditional ones, of a traditional one the simplified."""
+    simple = word.translate(_simplified())
+    return [other for other in dict.fromkeys([simple, *_traditional().get(simple, ())]) if other != word]

@@ -1,0 +1,26 @@
+"""Accepted spellings: other ways to write a word that people take for the same word (colour, color)."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+
+from semantic_pivots.words import fold
+
+
+@functools.cache
+def _table() -> dict[tuple[str, str], list[tuple[str, str]]]:
+    file = resources.files("semantic_pivots").joinpath("data/spellings.tsv")
+    if not file.is_file():
+        return {}
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    header, *lines = file.read_text("utf-8").splitlines()
+    for line in lines:
+        row = dict(zip(header.split("\t"), line.split("\t"), strict=True))
+        found.setdefault((row["language"], fold(row["word"])), []).append((row["form"], row["source"]))
+    return found
+
+
+def accepted(code: str) -> dict[str, list[tuple[str, str]]]:
+    """Spellings with their sources of each folded word of a language (`data/spellings.tsv`)."""
+    return {word: found for (of, word), found in _table().items() if of == code}

@@ -1,0 +1,168 @@
+"""The table of forms: for each word, the texts as which it occurs, with their edges and where each comes from.
+
+`forms_of` makes the table of any words; a study writes it beside its counts, and a table of the user's (Parquet or TSV,
+columns word, language, form and, if wanted, edges and source) takes the place of the made one for the words it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from semantic_pivots import words
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.languages import language
+from semantic_pivots.wordforms import affixes, chinese, cutting, inflection, japanese, korean, semitic, spellings
+from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, Word, own_form
+
+VERSION = 1
+"""Raised when the same words get other forms from the same sources."""
+NAMES = ("forms", "spelling")
+_JOINED: dict[str, Callable[[str, list[str]], Iterable[tuple[str, str]]]] = {
+    "ko": korean.forms,
+    "ar": semitic.arabic,
+    "he": semitic.hebrew,
+}
+
+
+class Row(NamedTuple):
+    """One form of a word."""
+
+    word: str
+    language: str
+    form: str
+    edges: str
+    source: str
+
+
+def rule_of(name: str, path: str, asked: Iterable[Word]) -> Rule:
+    """The rule of a configuration (`words`, `forms_path`) for the words asked for: `forms_and_rule` without the forms.
+
+    Raises:
+        InputError: as there.
+    """
+    return forms_and_rule(name, path, asked)[1]
+
+
+def rule_key(name: str, path: str) -> list[str]:
+    """What decides the forms of any words: the rule, its version, the sources with theirs, the user's table."""
+    if name == "spelling":
+        return [name]
+    sources = [inflection.source(), *map(cutting.source, cutting.LANGUAGES)]
+    return [f"{name}-{VERSION}", *sources, hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""]
+
+
+def forms_and_rule(name: str, path: str, asked: Iterable[Word]) -> tuple[list[Row], Rule]:
+    """The table of forms of the words asked for, and the rule under which these are matched.
+
+    Raises:
+        InputError: there is no such rule, a language is unknown, or the user's table cannot be used.
+    """
+    if name not in NAMES:
+        raise InputError(f"words = {name!r}: expected {' or '.join(NAMES)}{nearest(name, NAMES)}")
+    if name == "spelling":
+        if path:
+            raise InputError(f"forms_path = {path!r}: expected no path with words = 'spelling', which has no forms")
+        return [], SPELLING
+    rows = forms_of(asked, path)
+    return rows, _rule(rows, path)
+
+
+def _rule(rows: Sequence[Row], path: str) -> Rule:
+    table: dict[Word, list[Form]] = {}
+    for row in rows:
+        table.setdefault((row.word, row.language), []).append(Form(row.form, row.edges))
+    digest = hashlib.sha256(repr([tuple(row) for row in rows]).encode()).hexdigest()
+    given = f" given-{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:8]}" if path else ""
+    signatures = {code: signature(code) + given for code in sorted({row.language for row in rows})}
+    return Rule("forms", digest, {word: tuple(dict.fromkeys(forms)) for word, forms in table.items()}, signatures)
+
+
+def signature(code: str) -> str:
+    """What decides the forms of a language's words: the rule, its version, and the sources with theirs."""
+    parts = [f"forms-{VERSION}"]
+    if code in cutting.LANGUAGES:
+        parts.append(cutting.source(code))
+    elif code in inflection.languages():
+        parts.append(inflection.source())
+    return " ".join(parts)
+
+
+def forms_of(asked: Iterable[Word], path: str = "") -> list[Row]:
+    """The forms of words, sorted by language and word; the words of the user's table have its forms alone."""
+    given = read(path) if path else []
+    known = {(row.word, row.language) for row in given}
+    by_language: dict[str, list[str]] = {}
+    for word, code in sorted(set(asked) - known):
+        by_language.setdefault(code, []).append(word)
+    made = [row for code, spelled in by_language.items() for row in _made(code, spelled)]
+    wanted = set(asked)
+    rows = dict.fromkeys([*made, *(row for row in given if (row.word, row.language) in wanted)])
+    return sorted(rows, key=lambda row: (row.language, row.word, row.form, row.edges))
+
+
+def _made(code: str, spelled: list[str]) -> Iterator[Row]:
+    """The forms that this package makes; of two sources of a form the first is named."""
+    accepted = spellings.accepted(code)
+    lemmas = {word: [(word, "word"), *accepted.get(words.fold(word), ())] for word in spelled}
+    folded = {words.fold(text) for found in lemmas.values() for text, _ in found}
+    inflected = inflection.forms(code, folded) if code in inflection.languages() else {}
+    for word, found in lemmas.items():
+        seen: set[tuple[str, str]] = set()
+        for text, source in found:
+            for form, edges, origin in _forms(code, text, source, inflected.get(words.fold(text), [])):
+                if form and (form, edges) not in seen:
+                    seen.add((form, edges))
+                    yield Row(word, code, form, edges, origin)
+
+
+def _forms(code: str, text: str, source: str, inflected: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    own = own_form((text, code), True)
+    joins = all(map(words.is_joining, own.text))
+    if code in _JOINED and joins:
+        for form, edges in _JOINED[code](own.text, [form for form in inflected if all(map(words.is_joining, form))]):
+            yield form, edges, source if form == own.text else inflection.source() if form in inflected else "joined"
+        return
+    yield own.text, own.edges, source
+    for form in inflected:
+        yield form, "letters", inflection.source()
+    if code == "ja":
+        for stem in japanese.stems(own.text):
+            yield stem, own.edges, "conjugation"
+    if code == "zh":
+        for variant in chinese.variants(own.text):
+            yield variant, own.edges, chinese.source()
+
+
+def read(path: str) -> list[Row]:
+    """The user's table of forms: folded, with `letters` or the language's dictionary where it gives no edges.
+
+    Raises:
+        InputError: the file is missing, lacks a column, or holds an unknown language or unknown edges.
+    """
+    rows = []
+    for number, row in enumerate(_cells(Path(path)), 1):
+        where = f"{path}: row {number}"
+        missing = [name for name in ("word", "language", "form") if not row.get(name)]
+        if missing:
+            raise InputError(f"{where}: no {missing[0]}; expected the columns word, language, form, edges, source")
+        language(row["language"])
+        edges = row.get("edges") or own_form((row["form"], row["language"]), True).edges
+        allowed = ("letters", "any", "script", *cutting.LANGUAGES, *affixes.classes())
+        if edges not in allowed:
+            raise InputError(f"{where}: edges {edges!r}: expected one of {', '.join(allowed)}{nearest(edges, allowed)}")
+        rows.append(Row(row["word"], row["language"], words.fold(row["form"]), edges, row.get("source") or "given"))
+    return rows
+
+
+def _cells(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise InputError(f"forms_path = {str(path)!r}: no such file; expected Parquet or TSV with word, language, form")
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path).to_pylist()
+    lines = [line.split("\t") for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]

@@ -1,0 +1,84 @@
+"""What counts as an occurrence of a word, by its spelling and by its forms."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semantic_pivots.wordforms.rule import SPELLING, contains, meet
+from semantic_pivots.wordforms.table import rule_of
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "code", "expected"),
+    [
+        ("le chat.", "chat", "fr", True),
+        ("les chats", "chat", "fr", False),
+        ("LE CHAT", "chat", "fr", True),
+        ("猫chat猫", "chat", "fr", True),  # no boundary is written beside a script without spaces
+        ("cafe\u0301", "café", "fr", True),  # composed and decomposed are one word
+        ("cafe\u0301", "cafe", "fr", False),
+        ("chat3", "chat", "fr", True),  # a digit is neither letter nor mark
+        ("chat chats", "chats", "fr", True),
+        ("chatschat", "chat", "fr", False),
+        ("太阳能", "太阳", "zh", True),
+        ("солнцем", "солнце", "ru", False),
+        ("Straße", "strasse", "de", False),  # lower case, not case folding
+        ("ΛΌΓΟΣ", "λόγος", "el", True),
+        ("", "chat", "fr", False),
+        ("chat", "", "fr", False),
+    ],
+)
+def test_an_occurrence_of_a_spelling(text, word, code, expected):
+    assert contains(text, (word, code), SPELLING) is expected
+
+
+@given(st.text(max_size=20), st.text(alphabet="abé猫 ́", min_size=1, max_size=3), st.text(max_size=20))
+def test_a_word_set_apart_by_spaces_occurs(before, word, after):
+    assert contains(f"{before} {word} {after}", (word, "zh"), SPELLING) or not word.strip()
+    if unicodedata.combining(word[0]) == 0 and word.strip() == word:
+        assert contains(f"{before} {word} {after}", (word, "fr"), SPELLING)
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "code", "expected"),
+    [
+        ("les chats", "chat", "fr", True),
+        ("l’utilisateur", "l'utilisateur", "fr", True),
+        ("she went", "go", "en", True),
+        ("❤\ufe0flove", "love", "en", True),
+        ("das Haus, die Häuser", "Haus", "de", True),
+        ("a book", "ok", "zh", False),
+        ("это ok吗", "ok", "zh", True),
+        ("我用手机", "手", "zh", False),
+        ("我的手", "手", "zh", True),
+        ("一隻貓", "猫", "zh", True),
+        ("月曜日に", "月", "ja", False),
+        ("月が見える", "月", "ja", True),
+        ("昨日は食べた。", "食べる", "ja", True),
+        ("ブックマーク", "クマ", "ja", False),
+        ("クマが来た", "クマ", "ja", True),
+        ("ﾃｷｽﾄ", "キス", "ja", False),
+        ("แมวกินปลา", "ปลา", "th", True),
+        ("ราคามาก", "กา", "th", False),
+    ],
+)
+def test_an_occurrence_of_a_form(text: str, word: str, code: str, expected: bool):
+    assert contains(text, (word, code), rule_of("forms", "", [(word, code)])) is expected
+
+
+def test_what_is_asked_beside_a_word_does_not_change_it():
+    wide = rule_of("forms", "", [("手", "zh"), ("手机", "zh"), ("机", "zh"), ("月", "ja")])
+    alone = rule_of("forms", "", [("手", "zh")])
+    for text in ("手机", "我的手", "手", "一手机"):
+        assert contains(text, ("手", "zh"), wide) == contains(text, ("手", "zh"), alone)
+
+
+def test_a_window_is_counted_between_forms():
+    pair = ("chat", "fr"), ("souris", "fr")
+    rule = rule_of("forms", "", pair)
+    assert meet("les chats, des souris", *pair, 4, rule)
+    assert not meet("les chats, des souris", *pair, 3, rule)
