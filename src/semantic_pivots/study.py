@@ -61,7 +61,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "corpus.discover:discover_stage",
             ("lexicon", "benchmark", "corpus", "tokens"),
             "semantic pivots of each pair",
-            version=4,
+            version=3,
         ),
         Stage(
             "trace",
@@ -90,13 +90,13 @@ STAGES: dict[str, Stage] = {
             "what becomes of answers without their pivots",
             version=3,
         ),
-        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 5),
+        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 4),
         Stage(
             "select",
             _ROOM + "corpus.select:select_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "graph"),
             "documents chosen at equal tokens",
-            version=4,
+            version=3,
         ),
         Stage(
             "train",

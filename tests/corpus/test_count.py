@@ -76,7 +76,7 @@ def test_an_unordered_pair_is_asked_once(tmp_path: Path):
 
 def test_a_window_counts_fewer_documents_and_says_so(tmp_path: Path):
     inputs, texts = corpus(tmp_path, 2)
-    made = run_stage(tmp_path, inputs, CountConfig(unit="window", window_tokens=2, workers=1))
+    made = run_stage(tmp_path, inputs, CountConfig(unit="window", window_tokens=2, workers=1, words="forms"))
     rule = rule_of("forms", "", WORDS)
     for row in made["pair_counts"].to_pylist():
         ends = [(row["word_1"], row["language_1"]), (row["word_2"], row["language_2"])]

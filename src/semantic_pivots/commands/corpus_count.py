@@ -32,8 +32,8 @@ def count(
     ] = 0,
     max_bad_share: Annotated[float, typer.Option(help="share of lines without a text above which it stops")] = 0.01,
     words_as: Annotated[
-        str, typer.Option(help="match words by their forms or by their spelling (docs/words.md)")
-    ] = "forms",
+        str, typer.Option(help="match words by their spelling or by their forms (docs/words.md)")
+    ] = "spelling",
     forms: Annotated[
         str, typer.Option(help="table of forms of your own (Parquet or TSV with word, language, form)")
     ] = "",

@@ -28,7 +28,7 @@ Lexicon = Annotated[
 Languages = Annotated[str, typer.Option(help="languages of the lexicon, separated by commas")]
 Workers = Annotated[int, typer.Option(help="worker processes; 0: one per core")]
 Engine = Annotated[str, typer.Option(help="pool, ray or datatrove")]
-WordsAs = Annotated[str, typer.Option(help="match words by their forms or by their spelling (docs/words.md)")]
+WordsAs = Annotated[str, typer.Option(help="match words by their spelling or by their forms (docs/words.md)")]
 Forms = Annotated[str, typer.Option(help="table of forms of your own (Parquet or TSV with word, language, form)")]
 Seed = Annotated[int, typer.Option(help="seed of every draw")]
 
@@ -179,7 +179,7 @@ def discover(
     relatedness: Annotated[
         bool, typer.Option("--relatedness", help="add the cosine with the pair, and its quantile among other pairs")
     ] = False,
-    words_as: WordsAs = "forms",
+    words_as: WordsAs = "spelling",
     forms: Forms = "",
     seed: Seed = 0,
     engine: Engine = "pool",
@@ -251,7 +251,7 @@ def graph(
     false_discovery_rate: Annotated[float, typer.Option(help="expected share of false pivots")] = 0.01,
     min_ratio: Annotated[float, typer.Option(help="least ratio of what a pivot joins to what chance gives")] = 2.0,
     stability_draws: Annotated[int, typer.Option(help="samples of the documents whose sets are compared; 0: none")] = 1,
-    words_as: WordsAs = "forms",
+    words_as: WordsAs = "spelling",
     forms: Forms = "",
     seed: Seed = 0,
     engine: Engine = "pool",
@@ -332,7 +332,7 @@ def select(
     dsir_units: Annotated[
         str, typer.Option(help="n-grams of dsir: words, or tokens for scripts without spaces")
     ] = "words",
-    words_as: WordsAs = "forms",
+    words_as: WordsAs = "spelling",
     forms: Forms = "",
     seed: Seed = 0,
     engine: Engine = "pool",
