@@ -50,7 +50,7 @@ class Pipeline:
         return Inputs({stage: self.folder / stage for stage in stages})
 
     def _publish(self, stage: str, make: Callable[[Work], dict[str, pa.Table]], after: Sequence[str]) -> None:
-        run.publish(stage, {"stage": stage, "after": list(after)}, self.folder / stage, make, tables.conform)
+        run.publish(stage, {"after": list(after)}, self.folder / stage, make, tables.conform)
 
     def _words(self, concepts: Sequence[Concept]) -> pa.Table:
         rows = [
