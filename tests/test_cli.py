@@ -51,7 +51,7 @@ def test_status_tells_every_stage(tmp_path):
     ended = pivots("status", DEMO, "--runs", tmp_path)
     assert ended.returncode == 0
     lines = ended.stdout.splitlines()
-    assert [line.split()[1] for line in lines[:2]] == ["missing", "waiting"]
+    assert [line.split()[1] for line in lines[:3]] == ["missing", "missing", "waiting"]  # lexicon, corpus, benchmark
     assert lines[-1].startswith("report")
 
 
