@@ -18,11 +18,12 @@ import pyarrow as pa
 from benchmarks import emit
 from benchmarks.measure import TERABYTE, cached_adds, frequent_words, peak_of, text_bytes, timed
 from semantic_pivots.config import DiscoverConfig
-from semantic_pivots.corpus import neighbours, scores, surroundings
+from semantic_pivots.corpus import neighbours, surroundings
 from semantic_pivots.corpus.choose import choose
 from semantic_pivots.corpus.count import corpus_shards
 from semantic_pivots.corpus.draws import How, draw, survey
 from semantic_pivots.corpus.graph import load_documents
+from semantic_pivots.corpus.pivot_units import PivotTokens
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -212,11 +213,12 @@ def own_selection(paths: list[Path], pivots: np.ndarray, size: int, budget: int)
     """The same by the kernels of the stage `select`, ties in the order of the documents."""
     is_pivot = np.zeros(size, np.uint8)
     is_pivot[pivots] = 1
+    counted = PivotTokens(is_pivot)
     share, lengths, places = [], [], []
     for shard, path in enumerate(paths):
         flat, offsets = flat_tokens(read_token_shard(path))
         n = np.diff(offsets)
-        share.append(scores.pivot_counts(flat, offsets, is_pivot) / np.maximum(n, 1))
+        share.append(counted.counts(pa.chunked_array([pa.array([], pa.string())]), flat, offsets)[1] / np.maximum(n, 1))
         lengths.append(n)
         places.append(np.column_stack([np.full(len(n), shard), np.arange(len(n))]))
     n_tokens = np.concatenate(lengths)

@@ -6,9 +6,8 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from rich.markup import escape
 
@@ -203,7 +202,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(export.app, name="export")
 
 
-def command() -> click.Command:
+def command() -> Any:
     """The command `pivots`, square brackets in its help kept from being read as markup."""
     root = typer.main.get_command(app)
     commands = [root]

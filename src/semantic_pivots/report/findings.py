@@ -115,15 +115,15 @@ def _pivots(tables: Tables) -> Iterable[str]:
     evidence, pivots, items = (tables.get(name) for name in ("pivot_evidence", "pivots", "items"))
     if evidence is None or pivots is None or items is None or not evidence.num_rows:
         return
-    rows = {row["item_id"]: row for row in evidence.to_pylist()}
-    known = {row["item_id"]: row for row in items.to_pylist() if row["item_id"] in rows}
+    rows: dict[str, dict] = {row["item_id"]: row for row in evidence.to_pylist()}
+    known: dict[str, dict] = {row["item_id"]: row for row in items.to_pylist() if row["item_id"] in rows}
     with_pivots = share([row["pivots"] > 0 for row in rows.values()], units_of(list(rows), items))
     yield f"{_percent(with_pivots)} of {len(rows):,} pairs of {with_pivots.n:,} concepts have semantic pivots."
     best: dict[frozenset[str], str] = {}
     for item in known:
         languages = frozenset((known[item]["source_language"], known[item]["target_language"]))
         if known[item]["source"] != known[item]["target"] and rows[item]["pivots"]:
-            best[languages] = max(best.get(languages, item), item, key=lambda i: (_rarer(rows[i]), i))
+            best[languages] = max((best.get(languages, item), item), key=lambda i: (_rarer(rows[i]), i))
     texts: dict[str, list[str]] = {item: [] for item in best.values()}
     for item, text, rank in zip(*(pivots[c].to_pylist() for c in ("item_id", "text", "rank")), strict=True):
         if item in texts and rank < _PIVOTS_NAMED:
