@@ -22,7 +22,8 @@ languages = ["ko", "en", "ar", "tr"]
 model = "{folder}/model"
 cache = "{folder}/cache"
 workers = 2
-stages = ["lexicon", "benchmark", "score", "corpus", "tokens", "count", "discover", "trace", "behaviour", "report"]
+stages = ["lexicon", "benchmark", "score", "corpus", "tokens", "count", "discover", "trace", "causal",
+  "behaviour", "report"]
 [lexicon]
 source = "cldr-wide"
 [benchmark]

@@ -37,6 +37,7 @@ def corpus(folder: Path, shards: list, ids: list[str]) -> Inputs:
             "id": pa.array([next(numbers) for _ in shard], pa.string()),
             "text": pa.array([" ".join(sorted(text)) for text in texts], pa.string()),
             "language": pa.array(languages, pa.string()),
+            "source": pa.array(["test"] * len(shard), pa.string()),
         }
         pq.write_table(pa.table(columns), folder / f"{i}.parquet")
         write_token_shard(folder / f"{i}.arrow", pa.array(lists, pa.list_(pa.int32())))

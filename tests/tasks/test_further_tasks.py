@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from pathlib import Path
 
 import pyarrow as pa
@@ -167,12 +168,14 @@ def test_bad_parallel_files_are_named(flores, change, message):
 def test_chrf_equals_sacrebleu_and_has_an_interval():
     from sacrebleu import corpus_chrf
 
-    written = ["le chien dort", "il neige", "il mange le pain", "un pont"]
-    references = ["le chien dort", "la neige tombe", "il mange du pain", "un grand pont"]
+    written = ["le chien dort", "il neige", "il mange le pain", "un pont"] * 3
+    references = ["le chien dort", "la neige tombe", "il mange du pain", "un grand pont"] * 3
     found, signature = sentences.chrf(written, references, seed=0, resamples=200)
     assert found.value == pytest.approx(corpus_chrf(written, [references]).score)
     assert found.low < found.value < found.high
-    assert found.n == 4
+    assert found.n == 12
+    few, _ = sentences.chrf(written[:4], references[:4], seed=0, resamples=200)
+    assert math.isnan(few.low)  # below ten sentences there is no interval
     assert "chrF" in signature or "nc:6" in signature
 
 
