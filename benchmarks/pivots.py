@@ -210,18 +210,19 @@ def draw(corpus: Path | None, path: Path) -> None:
 
 
 def verdicts(path: Path = VERDICTS) -> None:
-    """What the reader said of the drawn pivots."""
+    """What two readers said of the drawn pivots: who chose the measure, and one who saw the draw alone."""
     with path.open(encoding="utf-8", newline="") as file:
-        said = [row["verdict"] for row in csv.DictReader(file)]
-    for name, kinds, bar in (
-        ("related or topical", ("related", "topical"), 0.70),
-        ("related", ("related",), None),
-        ("fragments", ("fragment",), 0.02),
-    ):
-        share = wilson(sum(verdict in kinds for verdict in said), len(said))
-        holds = None if bar is None else share.value <= bar if name == "fragments" else share.value >= bar
-        label = f"verdicts, {name} [{share.low:.3f}, {share.high:.3f}]"
-        emit(label, round(share.value, 3), f"share of {len(said)}", bar, holds)
+        rows = list(csv.DictReader(file))
+    for reader in ("verdict", "second_verdict"):
+        for name, kinds, bar in (
+            ("related or topical", ("related", "topical"), 0.70),
+            ("related", ("related",), None),
+            ("fragments", ("fragment",), 0.02),
+        ):
+            share = wilson(sum(row[reader] in kinds for row in rows), len(rows))
+            holds = None if bar is None else share.value <= bar if name == "fragments" else share.value >= bar
+            label = f"{reader.replace('_', ' ')}s, {name} [{share.low:.3f}, {share.high:.3f}]"
+            emit(label, round(share.value, 3), f"share of {len(rows)}", bar, holds)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
