@@ -161,7 +161,7 @@ def above_one(rows: Sequence[dict]) -> str:
     top = max((r for r in rows if r["layer"] in layers), key=lambda r: r["value"])
     return (
         f"Own pivots stand above another pair's after layers {named} of 0–{last}, most after layer {top['layer']}: "
-        f"{top['value']:.2f} times [{top['low']:.2f}, {top['high']:.2f}]."
+        f"{_times(top['value'])} times [{_times(top['low'])}, {_times(top['high'])}]."
     )
 
 
@@ -192,3 +192,8 @@ def _curve(points: Sequence[dict], name: str, index: int) -> list[go.Scatter]:
         showlegend=False,
     )
     return [band, line]
+
+
+def _times(ratio: float) -> str:
+    """A ratio by three digits: masses of unrelated words are near nothing, so that ratios run to millions."""
+    return f"{ratio:.3g}" if ratio < 999.5 else f"{float(f'{ratio:.3g}'):,.0f}"
