@@ -43,7 +43,7 @@ def test_layers_above_one_are_named_in_runs():
     lows = [0.9, 1.1, 1.2, 0.8, 1.3]
     rows = [{"layer": k, "value": low + 0.5, "low": low, "high": low + 1} for k, low in enumerate(lows)]
     assert above_one(rows) == (
-        "Own pivots stand above another pair's after layers 1–2, 4 of 0–4, most after layer 4: 1.80 times [1.30, 2.30]."
+        "Own pivots stand above another pair's after layers 1–2, 4 of 0–4, most after layer 4: 1.8 times [1.3, 2.3]."
     )
     assert above_one(rows[:1]) == "In none of the layers 0–0 do own pivots stand above another pair's."
     assert above_one([]) == ""
