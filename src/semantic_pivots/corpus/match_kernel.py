@@ -19,7 +19,7 @@ _FAR = 2**30
 ROOTS = 0x30000
 """Code points that may begin a word of a dictionary."""
 NO_WORD = 2**31 - 1
-_HASH_START, _HASH_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+HASH_START, HASH_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -36,9 +36,9 @@ def fill_runs(offsets, spell_ids, is_run, keys, forms):  # pragma: no cover - co
     for form in range(len(is_run)):
         if not is_run[form]:
             continue
-        key = _HASH_START
+        key = HASH_START
         for k in range(offsets[form], offsets[form + 1]):
-            key = (key ^ np.uint64(spell_ids[k])) * _HASH_PRIME
+            key = (key ^ np.uint64(spell_ids[k])) * HASH_PRIME
         slot = slot_of(key, mask)
         while forms[slot] >= 0:
             slot = (slot + 1) & mask
@@ -59,7 +59,8 @@ def fill_edges(wanted, following, keys, states):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _next(state, char, keys, states):  # pragma: no cover - compiled
+def next_state(state, char, keys, states):  # pragma: no cover - compiled
+    """The state that a character leads to in a trie of `fill_edges`; -1 where none does."""
     wanted = (np.uint64(state) << np.uint64(32)) | np.uint64(char)
     mask = len(keys) - 1
     slot = slot_of(wanted, mask)
@@ -231,16 +232,16 @@ def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_found):
         if at == begin + 1:
             break
         at -= 1
-        state = _next(state, codes[at] >> BITS, keys, states)
+        state = next_state(state, codes[at] >> BITS, keys, states)
     state, first = 0, begin
     while state >= 0 and first < end:
         allowed = masks[state]
         if allowed:
-            key = _HASH_START
+            key = HASH_START
             for last in range(first, end):
                 if codes[last] >> BITS == 0:
                     break
-                key = (key ^ np.uint64(codes[last] >> BITS)) * _HASH_PRIME
+                key = (key ^ np.uint64(codes[last] >> BITS)) * HASH_PRIME
                 both = allowed & (ends[last + 1] | any_suffix[0])
                 if not both:
                     continue
@@ -256,7 +257,7 @@ def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_found):
                         if n_found < 0:
                             return n_found
                     slot = (slot + 1) & run_mask
-        state = _next(state, codes[first] >> BITS, keys, states)
+        state = next_state(state, codes[first] >> BITS, keys, states)
         first += 1
     return n_found
 
@@ -287,7 +288,7 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
     every, run_mask = len(places) > 0, len(run_keys) - 1
     n, n_starts, n_found, run_begin = 0, 0, 0, -1
     last_mark, known = False, True
-    key = _HASH_START
+    key = HASH_START
     at = begin
     while at <= end:
         code = np.uint32(0)  # one step past the end, a boundary closes the last run
@@ -332,11 +333,11 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
         if code & JOINING:
             if run_begin < 0:
                 run_begin = n
-                key = _HASH_START
+                key = HASH_START
                 known = True
             char = code >> BITS
             known = known and char != 0
-            key = (key ^ np.uint64(char)) * _HASH_PRIME
+            key = (key ^ np.uint64(char)) * HASH_PRIME
         elif run_begin >= 0:
             slot = slot_of(key, run_mask)
             while known and run_forms[slot] >= 0:

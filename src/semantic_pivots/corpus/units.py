@@ -27,12 +27,11 @@ from numba import njit
 
 from semantic_pivots import words
 from semantic_pivots.corpus.match import characters, to_nfc
+from semantic_pivots.corpus.match_kernel import HASH_PRIME, HASH_START, fill_edges, next_state, slot_of
 
 _LEAST, _MOST = 2, 40
 _SPACED, _KATAKANA, _OTHER = 1, 2, 3
 _CLASS, _HANGUL, _MARK, _UNSURE, _BITS = 3, 4, 8, 16, 5
-_HASH_START, _HASH_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 _APOSTROPHES = (0x27, 0x2019)
 _KATAKANA_BLOCKS = ((0x30A1, 0x30FA), (0x30FC, 0x30FF), (0x31F0, 0x31FF), (0xFF66, 0xFF9F))
 
@@ -152,7 +151,7 @@ class Splitter:
         size = 1 << max(4, int(np.ceil(np.log2(3 * len(following) + 1))))
         edges, states = np.zeros(size, np.uint64), np.full(size, -1, np.int32)
         keys = np.array([(state << 32) | char for state, char in following], np.uint64)
-        _fill(keys, np.array(list(following.values()), np.int32), edges, states)
+        fill_edges(keys, np.array(list(following.values()), np.int32), edges, states)
         return cls(edges, states, np.array(last))
 
     def split(self, data: np.ndarray, offsets: np.ndarray) -> Units:
@@ -180,21 +179,6 @@ def _replaced(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[
         lengths[row], at = len(made), row + 1
     parts.append(data[offsets[at] : offsets[-1]])
     return np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-@njit(cache=True)
-def _slot(key, mask):  # pragma: no cover - compiled
-    return np.int64((key * _MIX) >> np.uint64(20)) & mask
-
-
-@njit(cache=True)
-def _fill(keys, following, edges, states):  # pragma: no cover - compiled
-    mask = len(edges) - 1
-    for i in range(len(keys)):
-        slot = _slot(keys[i], mask)
-        while states[slot] >= 0:
-            slot = (slot + 1) & mask
-        edges[slot], states[slot] = keys[i], following[i]
 
 
 @njit(cache=True, nogil=True)
@@ -261,17 +245,9 @@ def _run_end(codes, at, n):  # pragma: no cover - compiled
 @njit(cache=True, nogil=True)
 def _piece_end(codes, at, n, edges, states, last):  # pragma: no cover - compiled
     """Where the longest piece that begins at `at` ends; `at` if there is none."""
-    mask = len(edges) - 1
     state, end, place = np.int64(0), at, at
     while place < n:
-        key = (np.uint64(state) << np.uint64(32)) | np.uint64(codes[place] >> _BITS)
-        slot = _slot(key, mask)
-        state = -1
-        while states[slot] >= 0:
-            if edges[slot] == key:
-                state = states[slot]
-                break
-            slot = (slot + 1) & mask
+        state = next_state(state, codes[place] >> _BITS, edges, states)
         if state < 0:
             break
         place += 1
@@ -286,7 +262,7 @@ def _grown(slots, keys):  # pragma: no cover - compiled
     made = np.full(2 * len(slots), -1, np.int32)
     for number in slots:
         if number >= 0:
-            slot = _slot(keys[number], len(made) - 1)
+            slot = slot_of(keys[number], len(made) - 1)
             while made[slot] >= 0:
                 slot = (slot + 1) & (len(made) - 1)
             made[slot] = number
@@ -337,10 +313,10 @@ def _split(data, offsets, table, edges, states, last, codes, cuts):  # pragma: n
             codes[n] = table[point]
             n += 1
         for c in range(0, _cut(codes, n, edges, states, last, cuts), 2):
-            key = _HASH_START
+            key = HASH_START
             for k in range(cuts[c], cuts[c + 1]):
-                key = (key ^ np.uint64(codes[k] >> _BITS)) * _HASH_PRIME
-            slot = _slot(key, len(slots) - 1)
+                key = (key ^ np.uint64(codes[k] >> _BITS)) * HASH_PRIME
+            slot = slot_of(key, len(slots) - 1)
             while slots[slot] >= 0 and keys[slots[slot]] != key:
                 slot = (slot + 1) & (len(slots) - 1)
             number = slots[slot]
