@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -34,6 +35,8 @@ Parts = dict[str, Path]
 
 ENGINES = ("pool", "ray", "datatrove")
 _RETRIES = 3
+_FIRST_PAUSE = 0.05
+"""Seconds; four times as long before each further try."""
 _SIGNAL_OF_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG
 _WATCHED = 1000
 
@@ -132,6 +135,8 @@ def _pool(
         fruitless = 0 if suspects else fruitless + 1
         if fruitless > _RETRIES:
             raise InputError("worker processes end before they begin: give the machine more memory, or fewer workers")
+        if fruitless:  # a server of workers that was killed seems alive until the system has freed its memory
+            time.sleep(_FIRST_PAUSE * 4**fruitless)
         with ThreadPoolExecutor(workers) as threads:
             alone = list(threads.map(lambda task: _attempt([task], shared, parts, 1, advance), suspects))
         again = [task for task, done in zip(suspects, alone, strict=True) if not done]
