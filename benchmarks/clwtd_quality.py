@@ -14,12 +14,12 @@ from pathlib import Path
 
 from benchmarks import emit
 from semantic_pivots.config import BenchmarkConfig
-from semantic_pivots.lexicon import added, neighbours
-from semantic_pivots.lexicon.benchmark import make_items
-from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+from semantic_pivots.lexicon import added, near_words
 from semantic_pivots.lexicon.clwtd import read_dictionaries
+from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 from semantic_pivots.lexicon.distractors import is_variant
 from semantic_pivots.statistics import wilson
+from semantic_pivots.tasks.word_items import make_items
 from semantic_pivots.words import normalise
 
 LANGUAGES = ("en", "fr", "zh", "ja", "de", "es")
@@ -75,7 +75,7 @@ def added_verdicts() -> dict[str, list[dict[str, str]]]:
 def items(languages: Sequence[str] = LANGUAGES[:4]) -> list[dict]:
     """All items of the committed set between languages, of the concepts that have a word in each."""
     rows = read_lexicon(lexicon_path("clwtd-open"), tuple(languages))
-    near, zipf = neighbours.read(neighbours.beside(lexicon_path("clwtd-open")))
+    near, zipf = near_words.read(near_words.beside(lexicon_path("clwtd-open")))
     config = BenchmarkConfig(languages=tuple(languages))
     rows = [row for row in rows if all(row[code] for code in languages)]
     words = {row["concept_id"]: {code: row[code] for code in config.languages} for row in rows}

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from benchmarks import emit
 from benchmarks.measure import TERABYTE
 from semantic_pivots.corpus import documents, writers
-from semantic_pivots.corpus.count import corpus_shards
 from semantic_pivots.corpus.identify import identify
+from semantic_pivots.counting.counts import corpus_shards
 from semantic_pivots.models import tokenise
 from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.run import Inputs

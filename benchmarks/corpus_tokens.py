@@ -18,14 +18,14 @@ import pyarrow as pa
 from benchmarks import emit
 from benchmarks.measure import TERABYTE, cached_adds, frequent_words, peak_of, text_bytes, timed
 from semantic_pivots.config import DiscoverConfig
-from semantic_pivots.corpus import neighbours, surroundings
-from semantic_pivots.corpus.choose import choose
-from semantic_pivots.corpus.count import corpus_shards
-from semantic_pivots.corpus.draws import How, draw, survey
-from semantic_pivots.corpus.graph import load_documents
-from semantic_pivots.corpus.pivot_units import PivotTokens
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.counting.counts import corpus_shards
+from semantic_pivots.counting.document_draws import How, draw, survey
+from semantic_pivots.pivots import surroundings, token_graph
+from semantic_pivots.pivots.pivot_set import load_documents
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.selection.best_documents import choose
+from semantic_pivots.selection.pivot_density import PivotTokens
 from semantic_pivots.statistics import seed_of
 
 DISCOVERY_WORDS, DISCOVERY_DOCUMENTS = 8_000, 2_000
@@ -131,22 +131,22 @@ def _below(starts, tokens, size):  # pragma: no cover - compiled
     return begins, tokens[:m]
 
 
-def frequent_documents(inputs: Inputs) -> neighbours.Documents:
+def frequent_documents(inputs: Inputs) -> token_graph.Documents:
     """The corpus as documents of its 50,000 most frequent tokens."""
     texts = surroundings.token_texts(inputs.folder("tokens") / "tokenizer.json")
     documents, _ = load_documents(inputs, len(texts))
     size = min(VOCABULARY, len(documents.ids))
     starts, tokens = _below(documents.starts, documents.tokens, VOCABULARY)
     tokens = tokens.astype(np.uint16)  # as they are where the vocabulary is of this size
-    return neighbours.Documents(starts, tokens, documents.ids[:size], documents.group, documents.groups)
+    return token_graph.Documents(starts, tokens, documents.ids[:size], documents.group, documents.groups)
 
 
 def whole_graph(folders: dict[str, Path]) -> None:
     """Every row of the graph, from the token shards; prints seconds of counting and the number of updates."""
     documents = frequent_documents(Inputs(folders))
     chosen = np.arange(len(documents.ids), dtype=np.int32)
-    neighbours.rows(documents, chosen[-2:], 1, 10, 20)
-    seconds, rows = timed(lambda: neighbours.rows(documents, chosen, 1, 10, 20))
+    token_graph.rows(documents, chosen[-2:], 1, 10, 20)
+    seconds, rows = timed(lambda: token_graph.rows(documents, chosen, 1, 10, 20))
     updates = int((np.diff(documents.starts) ** 2).sum())
     print(seconds, updates, float(rows.degree.mean()))
 
@@ -164,8 +164,8 @@ def graph_rows(inputs: Inputs) -> None:
     ones = np.ones(len(rows), np.int32)
     matrix = sparse.csr_matrix((ones, (rows, documents.tokens)), (len(documents), len(documents.ids)))
     some = matrix[:, chosen].T.tocsr()
-    neighbours.rows(documents, chosen[-2:], 1, 10, 20)
-    own, made = timed(lambda: neighbours.rows(documents, chosen, 1, 10, 20), 2)
+    token_graph.rows(documents, chosen[-2:], 1, 10, 20)
+    own, made = timed(lambda: token_graph.rows(documents, chosen, 1, 10, 20), 2)
     theirs, product = timed(lambda: [(block @ matrix) for block in _blocks(some, 128)])
     degree_there = np.concatenate([np.diff(block.indptr) for block in product]) - 1  # a token is not its own neighbour
     same = bool((made.degree == degree_there).all())

@@ -18,10 +18,10 @@ import numpy as np
 
 from benchmarks import emit
 from semantic_pivots.config import CorpusConfig
-from semantic_pivots.corpus.build import corpus_stage
-from semantic_pivots.corpus.count import Pair, Task, Word, text_batches
 from semantic_pivots.corpus.document import ARRANGEMENTS
-from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+from semantic_pivots.corpus.shards import corpus_stage
+from semantic_pivots.counting.counts import Pair, Task, Word, text_batches
+from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 from semantic_pivots.run import Inputs, Work, file_hash
 
 LANGUAGES = ("en", "fr", "zh", "ja")

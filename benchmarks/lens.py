@@ -19,7 +19,7 @@ from benchmarks.measure import PeakMemory, timed
 from benchmarks.score import MODELS, NAMES, SEED, TWO_DIRECTIONS, items_and_words
 from semantic_pivots.config import TraceConfig
 from semantic_pivots.tables import from_rows
-from semantic_pivots.tasks import ask
+from semantic_pivots.tasks import questions
 
 BARS: dict[str, Any] = {"floor": 1.3, "nnterp": {"gemma": 1.7, "smollm2": None}, "memory": 400.0}
 TOP, ROUNDS, PIVOTS = 10, 3, 30
@@ -83,7 +83,7 @@ def measure(which: str, prompts: int, published_prompts: int, dtype: str, with_n
         for rank, token in enumerate(sorted(chooser.sample(range(len(tokenizer)), PIVOTS)))
     ]
     config = TraceConfig(model=MODELS[which], dtype=dtype, top=TOP)
-    cases = ask.cases(items, words, config.shots, SEED)
+    cases = questions.cases(items, words, config.shots, SEED)
     lens = Lens.from_model(model)
     tables: Any = _Tables(words=words, pivots=from_rows("pivots", rows))
     reader = Reader(

@@ -20,8 +20,8 @@ import numba
 import numpy as np
 import pyarrow.parquet as pq
 
-from semantic_pivots.corpus.count import Pair, Word
-from semantic_pivots.corpus.match import buffers
+from semantic_pivots.counting.counts import Pair, Word
+from semantic_pivots.counting.match import buffers
 from semantic_pivots.words import is_joining, normalise
 
 TERABYTE = 1e12

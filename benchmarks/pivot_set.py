@@ -23,17 +23,17 @@ import numpy as np
 
 from benchmarks import corpus, emit
 from semantic_pivots.config import GraphConfig, LexiconConfig, PlantedConfig
-from semantic_pivots.corpus.bridges import evidence, found_units
-from semantic_pivots.corpus.graph import CRITERIA, graph_stage
 from semantic_pivots.errors import InputError
-from semantic_pivots.lexicon.build import lexicon_stage
+from semantic_pivots.lexicon.concepts import lexicon_stage
+from semantic_pivots.pivots.bridges import evidence, found_units
+from semantic_pivots.pivots.pivot_set import CRITERIA, graph_stage
+from semantic_pivots.planted.corpus_measures import Pipeline, found_pivots
+from semantic_pivots.planted.planted_stage import world_of
+from semantic_pivots.planted.world_model import untrained
+from semantic_pivots.planted.worlds import BRIDGED, DIRECT
 from semantic_pivots.run import Inputs, Work, publish
 from semantic_pivots.statistics import student
 from semantic_pivots.tables import conform
-from semantic_pivots.training.planted import world_of
-from semantic_pivots.training.planted_corpus import Pipeline, found_pivots
-from semantic_pivots.training.planted_model import untrained
-from semantic_pivots.training.worlds import BRIDGED, DIRECT
 
 DEFAULT = GraphConfig.criterion
 SEEDS, DRAWS = range(1, 6), 3

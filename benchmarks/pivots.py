@@ -7,7 +7,7 @@ planted: the world `hard` of studies/planted.toml with seeds 5 to 9; the numbers
 to 4. The ceiling is the share of planted pivots that stand beside both words in any document at all. Two nulls: the
 same worlds asked for words of different concepts, and worlds whose concepts share nothing.
 everyday: all pairs of different spelling of CLDR's concepts in en, fr, zh and ja. A pivot is related when its cosine
-with the pair lies above 95 % of those of other pairs' pivots (`corpus/related.py`); so chance passes 5 %.
+with the pair lies above 95 % of those of other pairs' pivots (`pivots/relatedness.py`); so chance passes 5 %.
 verdicts: what a reader said of pivots drawn by seed (docs/results/pivot_verdicts.csv), with Wilson's 95 % intervals.
 `--draw FILE` writes such a draw from the everyday text, to be judged.
 """
@@ -31,18 +31,18 @@ from benchmarks import emit
 from benchmarks.measure import own_peak
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.config import CorpusConfig, DiscoverConfig, LexiconConfig, PlantedConfig, TokensConfig
-from semantic_pivots.corpus.build import corpus_stage
-from semantic_pivots.corpus.discover import discover_stage
-from semantic_pivots.corpus.related import relatedness
-from semantic_pivots.lexicon.build import lexicon_stage
+from semantic_pivots.corpus.shards import corpus_stage
+from semantic_pivots.lexicon.concepts import lexicon_stage
 from semantic_pivots.models.load import load_tokenizer
+from semantic_pivots.pivots.discovery import discover_stage
+from semantic_pivots.pivots.relatedness import relatedness
+from semantic_pivots.planted.corpus_measures import Pipeline
+from semantic_pivots.planted.planted_stage import world_of
+from semantic_pivots.planted.world_model import Trained, untrained
+from semantic_pivots.planted.worlds import BRIDGED, Concept, World
 from semantic_pivots.run import Inputs, Work, publish, write_table
 from semantic_pivots.statistics import wilson
 from semantic_pivots.tables import conform, from_rows
-from semantic_pivots.training.planted import world_of
-from semantic_pivots.training.planted_corpus import Pipeline
-from semantic_pivots.training.planted_model import Trained, untrained
-from semantic_pivots.training.worlds import BRIDGED, Concept, World
 
 SEEDS = range(5, 10)
 LANGUAGES = ("en", "fr", "zh", "ja")

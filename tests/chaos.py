@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic_pivots import cli
-from semantic_pivots.training.small import word_tokenizer
+from semantic_pivots.training.small_models import word_tokenizer
 from tests.models import tiny
 
 HUBS, OF_HUB = 15, 4

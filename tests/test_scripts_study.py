@@ -9,7 +9,7 @@ from pathlib import Path
 import polars
 import pytest
 
-from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 from semantic_pivots.study import load_study, run_study, state
 from tests import miniature
 

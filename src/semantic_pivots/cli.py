@@ -176,9 +176,9 @@ def planted(
 
     loaded = load_study(study, profile)
     if write:
-        from semantic_pivots.training import planted as room
-        from semantic_pivots.training.worlds import generate
-        from semantic_pivots.training.worlds import write as write_world
+        from semantic_pivots.planted import planted_stage as room
+        from semantic_pivots.planted.worlds import generate
+        from semantic_pivots.planted.worlds import write as write_world
 
         config = loaded.config.planted
         write_world(generate(room.world_of(config, config.seed)), Path(write))

@@ -38,12 +38,12 @@ _ROOM = "semantic_pivots."
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("lexicon", _ROOM + "lexicon.build:lexicon_stage", (), "concepts as words of each language", version=5),
-        Stage("corpus", _ROOM + "corpus.build:corpus_stage", (), "documents, fetched or read, as shards", 5),
-        Stage("benchmark", _ROOM + "tasks.benchmark:benchmark_stage", ("lexicon",), "items of the task", version=2),
+        Stage("lexicon", _ROOM + "lexicon.concepts:lexicon_stage", (), "concepts as words of each language", version=5),
+        Stage("corpus", _ROOM + "corpus.shards:corpus_stage", (), "documents, fetched or read, as shards", 5),
+        Stage("benchmark", _ROOM + "tasks.items:benchmark_stage", ("lexicon",), "items of the task", version=2),
         Stage(
             "score",
-            _ROOM + "analysis.scores:score_stage",
+            _ROOM + "scoring.benchmark_scores:score_stage",
             ("lexicon", "benchmark"),
             "how well the model translates",
             version=6,
@@ -51,14 +51,14 @@ STAGES: dict[str, Stage] = {
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 3),
         Stage(
             "count",
-            _ROOM + "corpus.count:count_stage",
+            _ROOM + "counting.counts:count_stage",
             ("benchmark", "corpus", "tokens"),
             "documents with word, pair",
             version=4,
         ),
         Stage(
             "discover",
-            _ROOM + "corpus.discover:discover_stage",
+            _ROOM + "pivots.discovery:discover_stage",
             ("lexicon", "benchmark", "corpus", "tokens"),
             "semantic pivots of each pair",
             version=3,
@@ -72,28 +72,28 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             "causal",
-            _ROOM + "analysis.causal:causal_stage",
+            _ROOM + "analysis.causal_effects:causal_stage",
             ("lexicon", "benchmark", "corpus", "discover"),
             "do pivots lead to answers, are they used",
         ),
         Stage(
             "behaviour",
-            _ROOM + "analysis.behaviour:behaviour_stage",
+            _ROOM + "analysis.behaviours:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace", "causal"),
             "bridged by pivots or direct, and why",
             version=8,
         ),
         Stage(
             "intervene",
-            _ROOM + "analysis.causes:intervene_stage",
+            _ROOM + "analysis.suppression:intervene_stage",
             ("lexicon", "benchmark", "discover", "behaviour"),
             "what becomes of answers without their pivots",
             version=3,
         ),
-        Stage("graph", _ROOM + "corpus.graph:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 4),
+        Stage("graph", _ROOM + "pivots.pivot_set:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 4),
         Stage(
             "select",
-            _ROOM + "corpus.select:select_stage",
+            _ROOM + "selection.selections:select_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "graph"),
             "documents chosen at equal tokens",
             version=3,
@@ -107,15 +107,15 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             "compare",
-            _ROOM + "analysis.compare:compare_stage",
+            _ROOM + "training.comparison:compare_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
             "does it help",
             version=3,
         ),
-        Stage("planted", _ROOM + "training.planted:planted_stage", (), "worlds with known ground truth", 4),
+        Stage("planted", _ROOM + "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 4),
     )
 }
-STAGES["report"] = Stage("report", _ROOM + "report.build:report_stage", tuple(STAGES), "one self-contained HTML file")
+STAGES["report"] = Stage("report", _ROOM + "report.page:report_stage", tuple(STAGES), "one self-contained HTML file")
 
 
 DEFAULT = tuple(name for name in STAGES if name not in ("planted", "intervene"))

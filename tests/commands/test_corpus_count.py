@@ -14,7 +14,7 @@ from semantic_pivots.commands.benchmark import build
 from semantic_pivots.commands.corpus_count import count
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus import formats
-from semantic_pivots.corpus.count import text_batches
+from semantic_pivots.counting.counts import text_batches
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import read_manifest
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from semantic_pivots import tables
 from semantic_pivots.corpus import documents as readers
-from semantic_pivots.corpus.count import text_batches
 from semantic_pivots.corpus.documents import Document, Skipped
+from semantic_pivots.counting.counts import text_batches
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import fingerprint
 

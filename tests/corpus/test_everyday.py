@@ -18,10 +18,10 @@ import pytest
 
 from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus import packages
-from semantic_pivots.corpus.build import corpus_stage
 from semantic_pivots.corpus.packages import Package, PinnedPackages
 from semantic_pivots.corpus.recipes import everyday, games, reading
 from semantic_pivots.corpus.recipes.simplify import Simplifier
+from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work, file_hash
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from semantic_pivots import run
-from semantic_pivots.corpus import prospects
+from semantic_pivots.analysis import prospects
 from semantic_pivots.corpus.survey import languages_of, survey
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import write_table

@@ -1,7 +1,7 @@
 import pytest
 
-from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
 from semantic_pivots.lexicon.cells import word_of
+from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from benchmarks.clwtd_quality import LANGUAGES, added_verdicts, items, verdicts
-from semantic_pivots.lexicon import added, neighbours
-from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+from semantic_pivots.lexicon import added, near_words
 from semantic_pivots.lexicon.clwtd import read_excluded
+from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 from semantic_pivots.lexicon.distractors import is_variant
 from semantic_pivots.words import normalise
 
@@ -66,7 +66,7 @@ def test_items_of_an_added_language_have_nine_distractors_that_are_no_variants(r
 
 
 def test_distractors_are_nine_distinct_neighbours_and_no_variants(rows):
-    near, zipf = neighbours.read(neighbours.beside(lexicon_path("clwtd-open")))
+    near, zipf = near_words.read(near_words.beside(lexicon_path("clwtd-open")))
     words = {row["concept_id"]: row for row in rows}
     assert len(zipf) == sum(bool(row[code]) for row in rows for code in ALL)
     made = items()

@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.lexicon.further import KINDS, dictionary
+from semantic_pivots.lexicon.dictionaries import KINDS, dictionary
 from semantic_pivots.lexicon.join import Translations
 from semantic_pivots.lexicon.sources import kaikki, pairs, wordnet
 from semantic_pivots.lexicon.sources.entry import Entry

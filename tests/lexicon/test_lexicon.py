@@ -9,11 +9,11 @@ from semantic_pivots import run
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import languages
-from semantic_pivots.lexicon import cldr, cldr_wide, neighbours
-from semantic_pivots.lexicon.benchmark import benchmark_stage, keep_concepts
-from semantic_pivots.lexicon.build import lexicon_path, lexicon_stage, read_lexicon
+from semantic_pivots.lexicon import cldr, cldr_wide, near_words
+from semantic_pivots.lexicon.concepts import lexicon_path, lexicon_stage, read_lexicon
 from semantic_pivots.lexicon.distractors import Pool, choose, is_variant
 from semantic_pivots.tables import conform
+from semantic_pivots.tasks.word_items import benchmark_stage, keep_concepts
 from semantic_pivots.words import normalise
 
 SEVEN = ("en", "fr", "zh", "ja", "de", "es", "ru")
@@ -139,7 +139,7 @@ def test_a_lexicon_of_a_spreadsheet_is_read_and_composed(tmp_path):
 )
 def test_neighbours_that_cannot_be_read_say_why(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
-        neighbours.read(Path(write(tmp_path / "mine.neighbours.tsv", text)))
+        near_words.read(Path(write(tmp_path / "mine.neighbours.tsv", text)))
 
 
 def test_a_misspelt_lexicon_names_the_nearest():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gzip
 from io import BytesIO
 
-from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 from semantic_pivots.lexicon.join import Candidate, Translations, character_overlap, clean, one_to_one
 from semantic_pivots.lexicon.sources import cedict, freedict, jmdict
 from semantic_pivots.lexicon.sources.entry import Entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
+from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 
 LANGUAGES = ("zh", "ja")
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from semantic_pivots.models import device
-from semantic_pivots.training.small import fresh_model, word_tokenizer
+from semantic_pivots.training.small_models import fresh_model, word_tokenizer
 
 TOKENIZER = word_tokenizer([f"w{i}" for i in range(40)])
 

@@ -15,7 +15,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.models import load as room
 from semantic_pivots.models.lens import load_lens
 from semantic_pivots.models.load import load
-from semantic_pivots.models.score import answer_logprobs
+from semantic_pivots.scoring.scorer import answer_logprobs
 from tests.models import tiny
 
 TEXT = {

@@ -8,7 +8,7 @@ import torch
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.readouts import Patchscope, Tuned, fit_tuned, load_tuned, readouts, sampled_residuals
-from semantic_pivots.training.small import fresh_model, word_tokenizer
+from semantic_pivots.training.small_models import fresh_model, word_tokenizer
 
 WORDS = [f"w{k}" for k in range(40)]
 

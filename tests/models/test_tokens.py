@@ -4,9 +4,9 @@ import transformers
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.lens import Lens
-from semantic_pivots.models.prefixes import fed_tokens, plan
 from semantic_pivots.models.readouts import Patchscope, sampled_residuals
 from semantic_pivots.models.tokens import answer_span, answer_spans, prompt_ids
+from semantic_pivots.scoring.prefixes import fed_tokens, plan
 from tests.models import tiny
 
 PROMPT = "Please translate words from English to French.\n\nEnglish: water\nFrench:"

@@ -8,9 +8,9 @@ from semantic_pivots.models import trace
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.readouts import readouts
 from semantic_pivots.tables import from_rows
-from semantic_pivots.tasks import ask
+from semantic_pivots.tasks import questions
 from semantic_pivots.tasks.translation import items_of
-from semantic_pivots.training.small import fresh_model, word_tokenizer
+from semantic_pivots.training.small_models import fresh_model, word_tokenizer
 
 LANGUAGES = ("en", "fr")
 
@@ -61,7 +61,7 @@ def test_rows_equal_those_of_one_case_and_layer_at_a_time(monkeypatch, head_rows
         ],
     )
     config = TraceConfig(top=3, shots=2, batch_tokens=60)
-    cases = ask.cases(items, words, config.shots, config.seed)
+    cases = questions.cases(items, words, config.shots, config.seed)
     sets = trace.Sets(Tables(words=words, pivots=pivots), items, cases, tokenizer, 0)
     monkeypatch.setattr(trace, "_HEAD_ROWS", head_rows)
     monkeypatch.setattr(trace, "_SLICE_NUMBERS", 2 * len(tokenizer))

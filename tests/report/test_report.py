@@ -16,8 +16,8 @@ from rich.console import Console
 
 from semantic_pivots.config import ReportConfig
 from semantic_pivots.report import figures, figures_corpus, figures_pivots, findings
-from semantic_pivots.report.build import build, report_stage, sections
 from semantic_pivots.report.html import interval_text, number, script_json, table_csv, table_html
+from semantic_pivots.report.page import build, report_stage, sections
 from semantic_pivots.report.panel import Numbers, Word, interval_dots
 from semantic_pivots.report.summary import TABLES, lines, print_summary
 from semantic_pivots.run import Inputs, Work

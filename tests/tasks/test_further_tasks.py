@@ -13,7 +13,7 @@ import pytest
 from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.tables import from_rows
-from semantic_pivots.tasks import ask, facts, lm_eval_choice, sentences
+from semantic_pivots.tasks import facts, lm_eval_choice, questions, sentences
 from semantic_pivots.tasks.committed import rows
 from semantic_pivots.tasks.pattern import task_of
 from semantic_pivots.tasks.translation import Item, items_of
@@ -44,10 +44,10 @@ def config(task: str, **changes) -> BenchmarkConfig:
 
 
 def items(task: str, words: pa.Table, **changes) -> list[Item]:
-    return items_of(from_rows("items", ask.items(config(task, **changes), words)))
+    return items_of(from_rows("items", questions.items(config(task, **changes), words)))
 
 
-@pytest.mark.parametrize("task", sorted(ask.COMMITTED))
+@pytest.mark.parametrize("task", sorted(questions.COMMITTED))
 def test_every_committed_task_gives_sound_items(task, words):
     made = items(task, words)
     assert made
@@ -63,10 +63,10 @@ def test_every_committed_task_gives_sound_items(task, words):
     assert [i.distractors for i in items(task, words, seed=1)] != [i.distractors for i in made]
 
 
-@pytest.mark.parametrize("task", sorted(ask.COMMITTED))
+@pytest.mark.parametrize("task", sorted(questions.COMMITTED))
 def test_every_prompt_ends_before_its_answer_and_shows_nothing_of_it(task, words):
     made = items(task, words)
-    cases = ask.cases(made, words, shots=2, seed=0)
+    cases = questions.cases(made, words, shots=2, seed=0)
     for item, case in zip(made, cases, strict=True):
         assert case.prompt.endswith(":")
         assert case.answer == f" {item.target}"
@@ -90,7 +90,7 @@ def test_facts_cross_languages(words):
     made = {i.item_id: i for i in items("capital-across", words)}
     japan = made["capital-across:JP:fr-zh"]
     assert (japan.source, japan.target) == ("Japon", "东京")
-    text = ask.prompt(japan, [], japan.source)
+    text = questions.prompt(japan, [], japan.source)
     assert text == "Please name the capital of each country.\n\nPays: Japon\n首都:"
     assert len({i.direction for i in made.values()}) == 6
 
@@ -120,17 +120,18 @@ def test_definitions_do_not_name_their_word():
 
 def test_word_translation_keeps_the_published_prompt():
     item = Item("i", "c", "en", "fr", "dog", "chien", ("cat",))
-    assert ask.prompt(item, [], "cat") == "Please translate words from English to French.\n\nEnglish: cat\nFrench:"
+    text = questions.prompt(item, [], "cat")
+    assert text == "Please translate words from English to French.\n\nEnglish: cat\nFrench:"
 
 
 def test_an_unknown_task_names_the_nearest(words):
     with pytest.raises(InputError, match="did you mean 'capital'"):
-        ask.items(config("capitol"), words)
+        questions.items(config("capitol"), words)
 
 
 def test_too_few_pairs_are_an_error(words):
     with pytest.raises(InputError, match="lower \\[benchmark\\] distractors"):
-        ask.items(config("repetition", distractors=9), words)
+        questions.items(config("repetition", distractors=9), words)
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_sentences_are_read_in_flores_format(flores, words):
     assert len(made) == 6 * 3
     first = next(i for i in made if i.item_id == "sentences:00000:fr-zh")
     assert (first.source, first.target) == ("Le chien dort.", "狗在睡觉。")
-    text = ask.prompt(first, [], first.source)
+    text = questions.prompt(first, [], first.source)
     assert text == "Please translate sentences from French to Chinese.\n\nFrench: Le chien dort.\nChinese:"
 
 
@@ -209,7 +210,7 @@ def test_a_task_of_the_harness_becomes_items(tmp_path, words, monkeypatch):
     found = lm_eval_choice.pairs("sums_of_ours", "en", str(tmp_path))["en", "en"]
     assert [(p.source, p.target) for p in found][:2] == [("What is 0 plus one?", "1"), ("What is 1 plus one?", "2")]
     made = items("lm-eval:sums_of_ours", words, task_path=str(tmp_path))
-    assert ask.prompt(made[0], [], made[0].source).startswith("Please answer each question.\n\nQuestion: What is")
+    assert questions.prompt(made[0], [], made[0].source).startswith("Please answer each question.\n\nQuestion: What is")
     with pytest.raises(InputError, match="no task"):
         lm_eval_choice.pairs("sums_of_theirs", "en", str(tmp_path))
 

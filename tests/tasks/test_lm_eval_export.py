@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from semantic_pivots import tables
-from semantic_pivots.analysis.scores import Design, directions_of, score_items, summarise
 from semantic_pivots.cli import app
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.harness import HarnessScorer
-from semantic_pivots.models.score import Scorer
 from semantic_pivots.run import Work
+from semantic_pivots.scoring.benchmark_scores import Design, directions_of, score_items, summarise
+from semantic_pivots.scoring.harness import HarnessScorer
+from semantic_pivots.scoring.scorer import Scorer
 from semantic_pivots.tasks.translation import Item
 from tests.models import tiny
 

@@ -8,7 +8,7 @@ from semantic_pivots.config import SelectConfig, StudyConfig, TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.study import load_study
 from semantic_pivots.training.estimate import dry_run, parameters, shape_of
-from semantic_pivots.training.small import fresh_model, word_tokenizer
+from semantic_pivots.training.small_models import fresh_model, word_tokenizer
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

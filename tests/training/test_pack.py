@@ -5,9 +5,9 @@ import pytest
 import transformers
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.bits import text_nats
+from semantic_pivots.scoring.bits_per_byte import text_nats
 from semantic_pivots.training.pack import check_end, pack, pack_texts
-from semantic_pivots.training.small import word_tokenizer
+from semantic_pivots.training.small_models import word_tokenizer
 from tests.models import tiny
 
 WORDS = [f"w{i}" for i in range(40)]

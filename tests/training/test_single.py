@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.bits import bits_per_byte
+from semantic_pivots.scoring.bits_per_byte import bits_per_byte
 from semantic_pivots.training import single
 from tests import miniature
 

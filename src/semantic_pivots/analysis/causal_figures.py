@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from semantic_pivots.analysis import excess
 from semantic_pivots.analysis.attribution import auc, kappa, spearman
-from semantic_pivots.analysis.causal import evidence_of
+from semantic_pivots.analysis.causal_effects import evidence_of
 from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, needed
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs

@@ -24,13 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from semantic_pivots.analysis.attribution import (
-    auc,
-    likelihood_strata,
-    log_odds,
-    partial_correlation,
-    stratified_auc,
-)
+from semantic_pivots.analysis.attribution import auc, likelihood_strata, log_odds, partial_correlation, stratified_auc
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, Path, paper
 from semantic_pivots.statistics import Interval, seed_of
 

@@ -33,9 +33,9 @@ def build(
 
     from semantic_pivots.config import BenchmarkConfig, LexiconConfig
     from semantic_pivots.errors import InputError
-    from semantic_pivots.lexicon.benchmark import benchmark_stage
-    from semantic_pivots.lexicon.build import lexicon_stage
+    from semantic_pivots.lexicon.concepts import lexicon_stage
     from semantic_pivots.run import Inputs, Work, write_table
+    from semantic_pivots.tasks.word_items import benchmark_stage
 
     if out.suffix not in (".jsonl", ".parquet"):
         raise InputError(f"{out}: expected a file that ends in .jsonl or .parquet")

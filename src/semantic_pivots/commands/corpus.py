@@ -40,7 +40,7 @@ def make(
     """Read documents of any format, or fetch a recipe's, into Parquet shards; a killed run continues."""
     from semantic_pivots import run, tables
     from semantic_pivots.config import CorpusConfig, Shared
-    from semantic_pivots.corpus import build
+    from semantic_pivots.corpus import shards
     from semantic_pivots.corpus.documents import identity
     from semantic_pivots.errors import InputError
     from semantic_pivots.languages import language
@@ -63,7 +63,7 @@ def make(
         "corpus",
         {"config": key, "input_files": files, "version": STAGES["corpus"].version},
         out,
-        lambda work: build.corpus_stage(config, run.Inputs({}), work),
+        lambda work: shards.corpus_stage(config, run.Inputs({}), work),
         tables.conform,
         [path] if path else [],
         before,

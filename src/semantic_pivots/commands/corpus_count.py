@@ -42,9 +42,9 @@ def count(
 ) -> None:
     """Count the documents that contain each word, and both words of each pair."""
     from semantic_pivots import run as runs
-    from semantic_pivots.corpus import count as counting
     from semantic_pivots.corpus import documents as readers
-    from semantic_pivots.corpus.providers import open_provider
+    from semantic_pivots.counting import counts as counting
+    from semantic_pivots.counting.providers import open_provider
     from semantic_pivots.errors import InputError
     from semantic_pivots.study import STAGES
     from semantic_pivots.tables import conform

@@ -71,8 +71,8 @@ class _Steps:
         """
         from semantic_pivots import run as runs
         from semantic_pivots.config import CorpusConfig, TokensConfig, keyed
-        from semantic_pivots.corpus.build import corpus_stage
         from semantic_pivots.corpus.documents import identity
+        from semantic_pivots.corpus.shards import corpus_stage
         from semantic_pivots.errors import InputError
         from semantic_pivots.models.load import tokenizer_identity
         from semantic_pivots.models.tokenise import tokens_stage
@@ -101,7 +101,7 @@ class _Steps:
         """The step `lexicon`."""
         from semantic_pivots import run as runs
         from semantic_pivots.config import LexiconConfig, keyed
-        from semantic_pivots.lexicon.build import lexicon_stage
+        from semantic_pivots.lexicon.concepts import lexicon_stage
 
         config = LexiconConfig(languages=tuple(c for c in languages.split(",") if c), source=lexicon)
         files = runs.fingerprint(Path(lexicon)) if Path(lexicon).is_file() else ""
@@ -189,7 +189,7 @@ def discover(
     import pyarrow as pa
 
     from semantic_pivots.config import DiscoverConfig, keyed
-    from semantic_pivots.corpus.discover import check, discover_stage
+    from semantic_pivots.pivots.discovery import check, discover_stage
     from semantic_pivots.tables import conform
     from semantic_pivots.wordforms.table import rule_key
 
@@ -264,8 +264,8 @@ def graph(
     import pyarrow.parquet as pq
 
     from semantic_pivots.config import GraphConfig, keyed
-    from semantic_pivots.corpus.graph import graph_stage, pivot_sets
     from semantic_pivots.errors import InputError
+    from semantic_pivots.pivots.pivot_set import graph_stage, pivot_sets
     from semantic_pivots.wordforms.table import rule_key
 
     config = GraphConfig(
@@ -346,10 +346,10 @@ def select(
 
     from semantic_pivots import run as runs
     from semantic_pivots.config import SelectConfig, keyed
-    from semantic_pivots.corpus import select as room
     from semantic_pivots.corpus.documents import identity
-    from semantic_pivots.corpus.scores import document_scores
     from semantic_pivots.errors import InputError
+    from semantic_pivots.selection import selections as room
+    from semantic_pivots.selection.document_scores import document_scores
     from semantic_pivots.wordforms.table import rule_key
 
     config = SelectConfig(
@@ -427,8 +427,8 @@ def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from semantic_pivots.corpus.surroundings import token_texts
     from semantic_pivots.errors import InputError
+    from semantic_pivots.pivots.surroundings import token_texts
 
     table = pq.read_table(pivot_set)
     if "unit" in table.column_names and set(table["unit"].to_pylist()) == {"word"}:

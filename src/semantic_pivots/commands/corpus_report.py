@@ -51,10 +51,10 @@ def _prospects(
     corpus: Path, found: dict[str, Any], lexicon: str, given: str, work: Any, workers: int, engine: str
 ) -> dict[str, Any] | None:
     """What is counted of the lexicon's words; None where it has fewer than two languages of the corpus."""
-    from semantic_pivots.corpus import prospects
-    from semantic_pivots.corpus.count import count_shards
+    from semantic_pivots.analysis import prospects
     from semantic_pivots.corpus.survey import languages_of, shard_paths
-    from semantic_pivots.lexicon.build import lexicon_path, read_lexicon, word_columns
+    from semantic_pivots.counting.counts import count_shards
+    from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon, word_columns
 
     path = lexicon_path(lexicon)
     codes = tuple(code for code in given.split(",") if code) or languages_of(found, 0.01, word_columns(path))[:8]

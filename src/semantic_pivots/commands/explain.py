@@ -68,7 +68,7 @@ def explain(
 
     from semantic_pivots.config import LexiconConfig
     from semantic_pivots.languages import language
-    from semantic_pivots.lexicon.build import lexicon_stage
+    from semantic_pivots.lexicon.concepts import lexicon_stage
     from semantic_pivots.models.distribution import check_numbers
     from semantic_pivots.models.lens import load_lens
     from semantic_pivots.models.tokens import prompt_ids, read_ids

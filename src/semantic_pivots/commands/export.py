@@ -34,11 +34,11 @@ def lm_eval(
 
     from semantic_pivots.config import BenchmarkConfig, LexiconConfig
     from semantic_pivots.errors import InputError
-    from semantic_pivots.lexicon.benchmark import benchmark_stage
-    from semantic_pivots.lexicon.build import lexicon_stage
+    from semantic_pivots.lexicon.concepts import lexicon_stage
     from semantic_pivots.run import Inputs, Work, write_table
     from semantic_pivots.tasks.lm_eval_export import export_tasks
     from semantic_pivots.tasks.translation import items_of
+    from semantic_pivots.tasks.word_items import benchmark_stage
 
     if study is not None:
         paths = study / "benchmark" / "items.parquet", study / "lexicon" / "words.parquet"

@@ -21,7 +21,7 @@ def derive(
     """Derive the everyday lexicon from CLDR's emoji names, in seven languages or in all."""
     from semantic_pivots.errors import InputError
     from semantic_pivots.lexicon import cldr, cldr_wide
-    from semantic_pivots.lexicon.build import read_lexicon
+    from semantic_pivots.lexicon.concepts import read_lexicon
 
     for name in ("cldr_choices.txt", "cldr_excluded.txt"):
         if not (out.parent / name).exists():
@@ -49,9 +49,9 @@ def build(
 ) -> None:
     """Join dictionaries into CLWTD-open: one word per language, all in one sense."""
     from semantic_pivots.errors import InputError
-    from semantic_pivots.lexicon import clwtd, neighbours
-    from semantic_pivots.lexicon.build import lexicon_path, read_lexicon
-    from semantic_pivots.lexicon.further import dictionary
+    from semantic_pivots.lexicon import clwtd, near_words
+    from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
+    from semantic_pivots.lexicon.dictionaries import dictionary
 
     path = out.parent / "clwtd_excluded.txt"
     if not path.exists():
@@ -62,6 +62,6 @@ def build(
     more = [dictionary(spec) for spec in further or ()]
     rows, near = clwtd.build(packages, excluded, further=more, everyday=everyday, pictures=pictures)
     clwtd.write(rows, out)
-    neighbours.write(near, clwtd.LANGUAGES, neighbours.beside(out))
+    near_words.write(near, clwtd.LANGUAGES, near_words.beside(out))
     counts = {code: sum(bool(row[code]) for row in rows) for code in clwtd.LANGUAGES}
     typer.echo(f"{out}: {', '.join(f'{count} {code}' for code, count in counts.items())}")

@@ -80,7 +80,7 @@ def table(rows: list[dict]) -> list[list[str]]:
 
 def curve(rows: list[dict]) -> list[list[str]]:
     """One line per checkpoint, in the order of the sweep: the mean over directions, with its interval."""
-    from semantic_pivots.analysis.scores import learning_curve
+    from semantic_pivots.scoring.benchmark_scores import learning_curve
 
     points = {variant: learning_curve(rows, variant) for variant in VARIANTS}
     lines = [["checkpoint", "concepts", *VARIANTS]]

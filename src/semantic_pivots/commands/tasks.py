@@ -16,7 +16,7 @@ def _lexicon(languages: tuple[str, ...]):
     from pathlib import Path
 
     from semantic_pivots.config import LexiconConfig
-    from semantic_pivots.lexicon.build import lexicon_stage
+    from semantic_pivots.lexicon.concepts import lexicon_stage
     from semantic_pivots.run import Inputs, Work
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -31,9 +31,9 @@ def _translation(config):
     from pathlib import Path
 
     from semantic_pivots.config import LexiconConfig
-    from semantic_pivots.lexicon.build import lexicon_stage
+    from semantic_pivots.lexicon.concepts import lexicon_stage
     from semantic_pivots.run import Inputs, Work, write_table
-    from semantic_pivots.tasks.benchmark import benchmark_stage
+    from semantic_pivots.tasks.items import benchmark_stage
 
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -47,12 +47,12 @@ def _translation(config):
 def list_tasks(languages: Languages = "en,fr,zh,ja") -> None:
     """List the tasks that ship, with their directions and items."""
     from semantic_pivots.config import BenchmarkConfig
-    from semantic_pivots.tasks import ask
+    from semantic_pivots.tasks import questions
 
     codes = tuple(languages.split(","))
     words = _lexicon(codes)
-    for name in ask.COMMITTED:
-        rows = ask.items(BenchmarkConfig(languages=codes, task=name), words)
+    for name in questions.COMMITTED:
+        rows = questions.items(BenchmarkConfig(languages=codes, task=name), words)
         directions = {(row["source_language"], row["target_language"]) for row in rows}
         typer.echo(f"{name:16} {len(rows):6,} items in {len(directions):2} directions")
     typer.echo("sentences        parallel files of yours: [benchmark] task_path = FOLDER (FLORES format)")
@@ -70,7 +70,7 @@ def show(
     """Show prompts of a task as the model reads them, with answer and wrong sources."""
     from semantic_pivots.config import BenchmarkConfig
     from semantic_pivots.tables import from_rows
-    from semantic_pivots.tasks import ask
+    from semantic_pivots.tasks import questions
     from semantic_pivots.tasks.pattern import WORD_TRANSLATION
     from semantic_pivots.tasks.translation import items_of
 
@@ -80,11 +80,11 @@ def show(
     if task == WORD_TRANSLATION:
         items = items_of(_translation(config))
     else:
-        items = items_of(from_rows("items", ask.items(config, words)))
+        items = items_of(from_rows("items", questions.items(config, words)))
     first = {item.direction: item for item in reversed(items)}
     shown = [first[direction] for direction in dict.fromkeys(item.direction for item in items)][:count]
-    known = ask.shots_by_direction(items, words, 0)
+    known = questions.shots_by_direction(items, words, 0)
     for item in shown:
         drawn = known[item.direction].draw(item, 0, shots) if shots else []
-        typer.echo(ask.prompt(item, drawn, item.source) + typer.style(f" {item.target}", bold=True))
+        typer.echo(questions.prompt(item, drawn, item.source) + typer.style(f" {item.target}", bold=True))
         typer.echo(typer.style(f"[{item.item_id}] wrong sources: {' · '.join(item.distractors)}\n", dim=True))

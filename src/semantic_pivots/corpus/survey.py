@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from semantic_pivots.corpus.engines import run_shards
+from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import languages
 from semantic_pivots.run import Work

@@ -18,9 +18,9 @@ import numpy as np
 from semantic_pivots.embedding import sentence_embeddings
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon import added
-from semantic_pivots.lexicon.further import Dictionary
+from semantic_pivots.lexicon.dictionaries import Dictionary
 from semantic_pivots.lexicon.join import Candidate, Knowledge, Translations, candidates, one_to_one
-from semantic_pivots.lexicon.neighbours import neighbours
+from semantic_pivots.lexicon.near_words import neighbours
 from semantic_pivots.lexicon.sources import cedict, freedict, jmdict
 from semantic_pivots.words import normalise
 

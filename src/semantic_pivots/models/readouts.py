@@ -19,7 +19,7 @@ import torch
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import check_context
 from semantic_pivots.models.distribution import check_numbers
-from semantic_pivots.models.intervene import Patch, edited
+from semantic_pivots.models.interventions import Patch, edited
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.tokens import prompt_ids
 

@@ -17,9 +17,9 @@ import pyarrow as pa
 from semantic_pivots.config import TraceConfig
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
-from semantic_pivots.tasks import ask
+from semantic_pivots.tasks import questions
 from semantic_pivots.tasks.case import Case
-from semantic_pivots.tasks.null import shuffled_pivots
+from semantic_pivots.tasks.shuffled_pivots import shuffled_pivots
 from semantic_pivots.tasks.translation import Item, items_of, words_by_concept
 
 _PART_ITEMS = 64
@@ -90,7 +90,7 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
     from semantic_pivots.models.readouts import readouts
 
     items = items_of(inputs.table("items"))
-    cases = ask.cases(items, inputs.table("words"), config.shots, config.seed)
+    cases = questions.cases(items, inputs.table("words"), config.shots, config.seed)
     loaded, lens = load_lens(config.model, config.dtype, config.cache, config.blocks, readable=True)
     ways = readouts(lens, loaded.tokenizer, config.lenses)
     sets = Sets(inputs, items, cases, loaded.tokenizer, config.seed)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from semantic_pivots.halves import HELD_OUT
+from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.report import figures_causal
 from semantic_pivots.report.figures import is_control, is_main
 from semantic_pivots.report.figures_pivots import above_one

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.tasks.ask import prompt, shots_by_direction
+from semantic_pivots.tasks.questions import prompt, shots_by_direction
 from semantic_pivots.tasks.translation import Item, answer
 
 TASK = """task: {name}

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from semantic_pivots import tables
 from semantic_pivots.config import TrainConfig
-from semantic_pivots.corpus.select import HELD_OUT
 from semantic_pivots.run import Inputs, Work, read_table, write_json
+from semantic_pivots.selection.selections import HELD_OUT
 
 _READ_DOCUMENTS, _READ_TOKENS = 8, 128
 _CARD = """---
@@ -70,8 +70,8 @@ def _train_arm(
     advance: Any,
     held_out: dict[str, list[str]],
 ) -> tuple[list[dict], float]:
-    from semantic_pivots.models.bits import bits_per_byte
     from semantic_pivots.models.load import load
+    from semantic_pivots.scoring.bits_per_byte import bits_per_byte
     from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.loop import train
     from semantic_pivots.training.pack import check_end, pack

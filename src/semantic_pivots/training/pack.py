@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.corpus.select import id_hashes
 from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.bits import end_token
 from semantic_pivots.run import read_table
+from semantic_pivots.scoring.bits_per_byte import end_token
+from semantic_pivots.selection.selections import id_hashes
 
 _SPREAD = 16
 

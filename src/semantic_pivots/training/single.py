@@ -19,8 +19,8 @@ from semantic_pivots import run as runs
 from semantic_pivots import tables
 from semantic_pivots.config import CorpusConfig, TrainConfig, keyed
 from semantic_pivots.corpus import documents as readers
-from semantic_pivots.corpus.select import id_hashes
 from semantic_pivots.errors import InputError
+from semantic_pivots.selection.selections import id_hashes
 
 _HELD_OUT = 20  # documents of a language that are never trained on, at most
 _HELD_OUT_SHARE = 0.1
@@ -111,9 +111,9 @@ def continue_model(
 
 
 def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes: Any, say: Any) -> dict[str, Any]:
-    from semantic_pivots.models.bits import bits_per_byte
     from semantic_pivots.models.device import peak_memory
     from semantic_pivots.models.load import load
+    from semantic_pivots.scoring.bits_per_byte import bits_per_byte
     from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.arms import export
     from semantic_pivots.training.loop import train

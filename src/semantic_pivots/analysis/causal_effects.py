@@ -1,0 +1,196 @@
+"""The stage that asks of every item whether its pivots lead to the answer (link) and whether they are used (need).
+
+The rule `causal` (`rules.causal`) turns the effects into labels, in the stage `behaviour`. A pivot is read by its text,
+so a word of several tokens is one pivot; pivots that share a token with a word of the item are left out, and so are
+items whose pivots have too few control words.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots import tables
+from semantic_pivots.analysis.controls import PivotWord, control_sets
+from semantic_pivots.analysis.rules import Evidence
+from semantic_pivots.config import CausalConfig
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.statistics import seed_of
+from semantic_pivots.tasks import questions
+from semantic_pivots.tasks.translation import Item, items_of
+from semantic_pivots.words import is_joining
+
+_BLOCK = 16
+_POOL = 10
+"""best pivots of every pair that control words are taken from"""
+
+
+def causal_stage(config: CausalConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """Measure link and need of items with pivots against control sets (table `causal_effects`).
+
+    Raises:
+        InputError: the model cannot be loaded, or is no causal one.
+    """
+    from semantic_pivots.models.lens import load_lens
+    from semantic_pivots.models.link_and_need import Asker
+
+    items = items_of(inputs.table("items"))
+    loaded, lens = load_lens(config.model, config.dtype, config.cache, config.blocks)
+    asker = Asker(lens, loaded.tokenizer, config.batch)
+    pivots = Pivots(inputs, items, loaded.tokenizer, config, work)
+    chosen = chosen_items(items, pivots.of_item, config)
+    prompts = {c.case_id: c for c in questions.cases(chosen, inputs.table("words"), config.shots, config.seed)}
+    parts = []
+    with work.progress(len(chosen), "items", "causal") as progress:
+        for start in range(0, len(chosen), _BLOCK):
+            block = chosen[start : start + _BLOCK]
+            make = lambda b=block: tables.from_rows("causal_effects", _rows(b, prompts, pivots, asker))  # noqa: E731
+            parts.append(work.part(f"part-{start:06d}", make))
+            progress.advance(len(block))
+    if asker.whole:
+        work.note("forward_passes_per_item", round(asker.fed / asker.whole, 1), volatile=True)
+    work.note("layers", lens.layers)
+    return {"causal_effects": pa.concat_tables(parts) if parts else tables.from_rows("causal_effects", [])}
+
+
+def chosen_items(items: Sequence[Item], with_pivots: Mapping[str, Any], config: CausalConfig) -> list[Item]:
+    """Of each direction, items with pivots: the same concepts in all directions as far as they go, drawn by hash."""
+    by_direction: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        if item.item_id in with_pivots:
+            by_direction.setdefault(item.direction, []).append(item)
+    return [
+        item
+        for members in by_direction.values()
+        for item in sorted(members, key=lambda i: seed_of(config.seed, "causal", i.concept_id))[
+            : config.items_per_direction or None
+        ]
+    ]
+
+
+def _rows(items: Sequence[Item], prompts: Mapping[str, Any], pivots: Pivots, asker: Any) -> Iterator[dict[str, Any]]:
+    from semantic_pivots.models.link_and_need import Question
+
+    for item in items:
+        own, sets = pivots.of_item[item.item_id], pivots.controls(item)
+        row = {"item_id": item.item_id, "pivots": [word.text for word in own], "control_sets": len(sets)}
+        if not sets:
+            yield effects_row(row)
+            continue
+        case = prompts[item.item_id]
+        place = case.prompt.rindex(item.source)
+        words = tuple(word.text for word in own)
+        yield asked_row(row, Question(case.prompt, place, item.source, case.answer, words, tuple(sets)), asker)
+
+
+def asked_row(row: dict[str, Any], question: Any, asker: Any, always: bool = False) -> dict[str, Any]:
+    """A row of `causal_effects`; effects are measured where the model gives the answer, or always."""
+    logprob, answered = asker.answer(question)
+    if answered or always:
+        return effects_row(row, asker.effects(question))
+    return {**effects_row(row), "logprob": logprob, "answered": False}
+
+
+def effects_row(row: dict[str, Any], effects: Any = None) -> dict[str, Any]:
+    """A row of `causal_effects`: each effect less the mean of its controls, its interval and its p-value."""
+    names = ("link", "need", "screen")
+    if effects is None:
+        empty = dict.fromkeys([f"{name}{end}" for name in names for end in ("", "_low", "_high", "_p")])
+        return {**row, "logprob": None, "told": None, "answered": None, **empty}
+    told = effects.logprob - effects.link_controls.mean()
+    found: dict[str, Any] = {"logprob": effects.logprob, "told": float(told), "answered": effects.answered}
+    for name in names:
+        value, controls = getattr(effects, name), getattr(effects, f"{name}_controls")
+        low, high = np.quantile(controls, [0.975, 0.025])
+        found |= {
+            name: float(value - controls.mean()),
+            f"{name}_low": float(value - low),
+            f"{name}_high": float(value - high),
+            f"{name}_p": permutation_p(value, controls),
+        }
+    return {**row, **found}
+
+
+def evidence_of(row: Mapping[str, Any]) -> Evidence | None:
+    """What the rule `causal` reads of a row of `causal_effects`; none where nothing was measured."""
+    if row["link"] is None:
+        return None
+    return Evidence(row["answered"], row["told"], row["link"], row["link_p"], row["need"], row["need_p"])
+
+
+def permutation_p(value: float, controls: np.ndarray) -> float:
+    """The share of the control sets and the item's own that reach its own value: exact where all are exchangeable."""
+    return float((1 + (controls >= value).sum()) / (1 + len(controls)))
+
+
+class Pivots:
+    """The pivots of every item as words, with their documents, and the control sets that stand for them."""
+
+    def __init__(self, inputs: Inputs, items: Sequence[Item], tokenizer: Any, config: CausalConfig, work: Work):
+        self.config = config
+        texts = best_pivots(inputs.table("pivots"), items, tokenizer, max(config.pivots, _POOL))
+        documents = _documents(inputs, {t for words in texts.values() for t in words}, work, config.workers)
+        sizes = {text: _tokens(tokenizer, text) for text in documents}
+        self.pool = {t: PivotWord(t, n, script_of(t), sizes[t]) for t, n in documents.items() if n > 0}
+        self.of_item, self.own = {}, {}
+        for item in items:
+            known = [t for t in texts.get(item.item_id, ()) if t in self.pool]
+            self.own.setdefault(item.concept_id, set()).update([item.source, item.target, *known])
+            if known:
+                self.of_item[item.item_id] = [self.pool[t] for t in known[: config.pivots]]
+
+    def controls(self, item: Item) -> list[tuple[str, ...]]:
+        """Control sets of an item; none where its pivots have too few words like them."""
+        seed = seed_of(self.config.seed, "controls", item.item_id)
+        own, barred = self.of_item[item.item_id], self.own[item.concept_id]
+        return control_sets(own, self.pool.values(), barred, self.config.control_sets, seed)
+
+
+def script_of(word: str) -> str:
+    """The script of a word's first letter: as near as a word alone tells the language of the documents that hold it."""
+    name = unicodedata.name(next(c for c in word if c.isalpha()), "UNKNOWN").split()[0]
+    return "KANA" if name in ("HIRAGANA", "KATAKANA") else name
+
+
+def best_pivots(pivots: pa.Table, items: Sequence[Item], tokenizer: Any, count: int) -> dict[str, list[str]]:
+    """The best pivots of each item, as words with a letter that share no token with the item's own words."""
+    from semantic_pivots.models.trace import word_tokens
+
+    ranked: dict[str, list[str]] = {}
+    rows = pivots.select(["item_id", "rank", "text"]).sort_by("rank")
+    for item_id, text in zip(rows["item_id"].to_pylist(), rows["text"].to_pylist(), strict=True):
+        word = text.strip()
+        if any(c.isalpha() for c in word) and "\ufffd" not in word and word not in ranked.setdefault(item_id, []):
+            ranked[item_id].append(word)
+    tokens: dict[str, set[int]] = {}
+    found = {}
+    for item in items:
+        own = word_tokens(tokenizer, [item.source, item.target]) if item.item_id in ranked else set()
+        best: list[str] = []
+        for word in ranked.get(item.item_id, ()):
+            if len(best) < count and not tokens.setdefault(word, word_tokens(tokenizer, [word])) & own:
+                best.append(word)
+        if best:
+            found[item.item_id] = best
+    return found
+
+
+def _documents(inputs: Inputs, texts: Iterable[str], work: Work, workers: int) -> dict[str, int]:
+    """Documents that hold each word."""
+    from semantic_pivots.counting.counts import corpus_shards, count_shards
+
+    ordered = sorted(texts)
+    # the boundary rule is the script's: a pivot has no language of its own
+    spellings = [(word, "en" if all(map(is_joining, word)) else "zh") for word in ordered]
+    _, by_word, _ = count_shards(corpus_shards(inputs), spellings, [], work, workers)
+    return dict(zip(ordered, by_word.tolist(), strict=True))
+
+
+def _tokens(tokenizer: Any, word: str) -> int:
+    """Tokens of a word behind a space, a lone space left out."""
+    ids = tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+    return sum(bool(tokenizer.decode([i]).strip()) for i in ids)

@@ -1,0 +1,97 @@
+"""What a study on a corpus can tell: concepts with enough documents, pairs that meet, the least effect to be seen.
+
+Two questions of the package depend on the corpus. *Attribution* asks whether items whose words meet in a document are
+told apart from those whose words never do: by ranks (AUC; its standard error where nothing is told apart is that of
+Mann and Whitney, sqrt((m+u+1)/(12 m u))) and by the share of right choices (standard error at most
+sqrt((1/m+1/u)/4)). An effect of 2.80 standard errors is seen at the 5 % level in 4 of 5 studies. *Discovery* needs
+documents of both words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from semantic_pivots.counting.counts import Pair, Word
+
+REACHED = (1, 10, 50)
+"""Numbers of documents at which words and pairs are reported."""
+ENOUGH = 10
+"""Documents of each word from which on a pair that never meets says something."""
+_POWER = 1.959964 + 0.841621
+
+
+def asked(rows: Sequence[Mapping[str, str]], codes: Sequence[str]) -> tuple[list[Word], list[Pair]]:
+    """The words of a lexicon in some languages, and the pairs of each concept's words; both sorted."""
+    words: set[Word] = set()
+    pairs: set[Pair] = set()
+    for row in rows:
+        own = [(row[code], code) for code in codes if row[code]]
+        words.update(own)
+        pairs.update((first, second) for first, second in combinations(sorted(own), 2))
+    return sorted(words), sorted(pairs)
+
+
+def prospects(
+    rows: Sequence[Mapping[str, str]],
+    codes: Sequence[str],
+    words: Sequence[Word],
+    pairs: Sequence[Pair],
+    of_words: np.ndarray,
+    of_pairs: np.ndarray,
+) -> dict[str, Any]:
+    """Words reached, concepts with all their words, and one row for each two languages.
+
+    Args:
+        rows: the lexicon.
+        codes: languages of the study.
+        words, pairs: what was counted (`asked`).
+        of_words: (words,) documents with each word.
+        of_pairs: (pairs,) documents with both words of each pair.
+    """
+    documents = dict(zip(words, of_words.tolist(), strict=True))
+    least = [min(documents[row[code], code] for code in codes) for row in rows if all(row[code] for code in codes)]
+    return {
+        "words": [_reach(code, [n for (_, c), n in documents.items() if c == code]) for code in codes],
+        "concepts": _reach("all languages", least),
+        "pairs": [
+            _prospect(a, b, _between(a, b, pairs, documents, of_pairs.tolist())) for a, b in combinations(codes, 2)
+        ],
+    }
+
+
+def _reach(name: str, counts: Sequence[int]) -> dict[str, Any]:
+    return {"language": name, "asked": len(counts)} | {f"in_{n}": sum(c >= n for c in counts) for n in REACHED}
+
+
+def _between(
+    a: str, b: str, pairs: Sequence[Pair], documents: Mapping[Word, int], meetings: Sequence[int]
+) -> list[tuple[int, int]]:
+    """(documents of the rarer word, documents with both) of each pair of the two languages."""
+    return [
+        (min(documents[first], documents[second]), both)
+        for (first, second), both in zip(pairs, meetings, strict=True)
+        if {first[1], second[1]} == {a, b}
+    ]
+
+
+def _prospect(a: str, b: str, found: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    meet = sum(both > 0 for _, both in found)
+    apart = sum(both == 0 and rarer >= ENOUGH for rarer, both in found)
+    auc = 0.5 + _POWER * math.sqrt((meet + apart + 1) / (12 * meet * apart)) if meet and apart else math.nan
+    choice = _POWER * math.sqrt((1 / meet + 1 / apart) / 4) if meet and apart else math.nan
+    return {
+        "languages": [a, b],
+        "pairs": len(found),
+        "both_words": sum(rarer > 0 for rarer, _ in found),
+        f"both_words_in_{ENOUGH}": sum(rarer >= ENOUGH for rarer, _ in found),
+        "meet": meet,
+        **{f"meet_in_{n}": sum(both >= n for _, both in found) for n in REACHED[1:]},
+        "never_meet": apart,
+        "detectable_auc": round(auc, 3) if auc < 1 else None,
+        "detectable_choice": round(choice, 3) if choice < 1 else None,
+    }

@@ -1,0 +1,373 @@
+"""Exact document counts of words and of word pairs, in one pass over the corpus (METHOD §4).
+
+One pure kernel per shard gives partial counts; partials are summed, so neither the number of workers nor the engine
+changes a byte of the result. A pair is counted by partner lookup: for each word found in a document, its partners are
+looked up among the words found there, so the cost follows what is present, not the number of wanted pairs. Within a
+window, only documents that hold both words of some pair are read a second time, for the places of their words.
+
+The two words of a pair with one spelling and one boundary rule are one pattern: their pair count is the word's own
+count. Zero is a value like any other: a pair that never meets has its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numba
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from semantic_pivots.config import CorpusConfig, CountConfig
+from semantic_pivots.corpus import documents as readers
+from semantic_pivots.counting.match import Occurrences, Words, buffers, find
+from semantic_pivots.counting.providers import Counts, Pair, Word, open_provider
+from semantic_pivots.engines import run_shards
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.tables import SCHEMAS
+from semantic_pivots.wordforms.rule import SPELLING, Rule
+from semantic_pivots.wordforms.table import Row, forms_and_rule
+
+_BATCH_DOCUMENTS = 8192
+_WRONG_SHARE, _FEW_LINES = 0.5, 100
+
+
+def benchmark_words(items: pa.Table) -> tuple[list[Word], list[Pair]]:
+    """The distinct words of a benchmark, and its distinct unordered pairs (source, target), both sorted."""
+    columns = ("source", "source_language", "target", "target_language")
+    pairs = set()
+    for source, source_code, target, target_code in zip(*(items[c].to_pylist() for c in columns), strict=True):
+        first, second = sorted([(source, source_code), (target, target_code)])
+        pairs.add((first, second))
+    return sorted({word for pair in pairs for word in pair}), sorted(pairs)
+
+
+class Task:
+    """Words and pairs compiled for counting; `pairs` (pairs, 2) int64 are indices into the words.
+
+    With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart (`rule.meet`).
+    """
+
+    def __init__(self, spellings: Sequence[Word], pairs: Sequence[Pair], window: int = 0, rule: Rule = SPELLING):
+        self.window = window
+        self.compiled = Words.compile(spellings, rule)
+        index = {word: i for i, word in enumerate(spellings)}
+        self.pairs = np.array([[index[a], index[b]] for a, b in pairs], np.int64).reshape(-1, 2)
+        # A partner table by pattern: the pairs of pattern p are those whose lower pattern is p, in `order`.
+        ends = np.sort(self.compiled.pattern_of[self.pairs].reshape(-1, 2), axis=1)
+        self.order = np.argsort(ends[:, 0], kind="stable")
+        self.begins = np.searchsorted(ends[self.order, 0], np.arange(self.compiled.patterns + 1))
+        self.partners = ends[self.order, 1].astype(np.int32)
+
+    def count(self, texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+        """The kernel: documents with each word, (words,) int64, and with both words of each pair, (pairs,) int64."""
+        data, offsets = buffers(texts)
+        starts, hits = find(self.compiled, data, offsets)
+        by_pattern, sorted_pairs, shared = _tally(starts, hits, self.compiled.patterns, self.begins, self.partners)
+        if self.window:
+            sorted_pairs[:] = 0
+            occurrences = Occurrences(self.compiled)
+            for document in np.flatnonzero(shared):
+                found, places = occurrences.of(data, int(offsets[document]), int(offsets[document + 1]))
+                order = np.lexsort((places, found))
+                _near(found[order], places[order], self.begins, self.partners, self.window, sorted_pairs)
+        by_pair = np.zeros(len(self.pairs), np.int64)
+        by_pair[self.order] = sorted_pairs
+        return np.append(by_pattern, 0)[self.compiled.pattern_of], by_pair
+
+
+@numba.njit(cache=True, nogil=True)
+def _tally(starts, hits, patterns, begins, partners):  # pragma: no cover - compiled
+    by_pattern = np.zeros(patterns, dtype=np.int64)
+    by_pair = np.zeros(len(partners), dtype=np.int64)
+    seen = np.full(patterns, -1, dtype=np.int64)
+    shared = np.zeros(len(starts) - 1, dtype=np.bool_)
+    for document in range(len(starts) - 1):
+        held = hits[starts[document] : starts[document + 1]]
+        for pattern in held:
+            seen[pattern] = document
+            by_pattern[pattern] += 1
+        for pattern in held:
+            for pair in range(begins[pattern], begins[pattern + 1]):
+                if seen[partners[pair]] == document:
+                    by_pair[pair] += 1
+                    shared[document] = True
+    return by_pattern, by_pair, shared
+
+
+@numba.njit(cache=True, nogil=True)
+def _near(found, places, begins, partners, window, by_pair):  # pragma: no cover - compiled
+    """Add one document's pairs that come within the window; occurrences in order of pattern and place."""
+    at = 0
+    while at < len(found):
+        pattern, end = found[at], at
+        while end < len(found) and found[end] == pattern:
+            end += 1
+        for pair in range(begins[pattern], begins[pattern + 1]):
+            i, j = at, np.searchsorted(found, partners[pair])
+            while i < end and j < len(found) and found[j] == partners[pair]:
+                distance = places[i] - places[j]
+                if abs(distance) < window:
+                    by_pair[pair] += 1
+                    break
+                if distance < 0:
+                    i += 1
+                else:
+                    j += 1
+        at = end
+
+
+_memory: list[tuple[tuple[Word, ...], tuple[Pair, ...], int, Rule, Task]] = []
+
+
+def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: int = 0, rule: Rule = SPELLING) -> Task:
+    """The task of a worker's shards, compiled once; only the last one is kept."""
+    if not _memory or _memory[0][:4] != (spellings, pairs, window, rule):
+        _memory[:] = [(spellings, pairs, window, rule, Task(spellings, pairs, window, rule))]
+    return _memory[0][4]
+
+
+def text_batches(path: str, text_column: str = "", skipped: readers.Skipped | None = None) -> Iterator[pa.Array]:
+    """The texts of one file of documents, some thousands at a time, fewer where they are long.
+
+    Without a name the column is the one that `pivots corpus make` takes: text, content or raw_content.
+
+    A column of strings in a Parquet file of this machine is taken as Arrow; whatever else comes from `documents.read`.
+    Rows without a text and rows that are not UTF-8 are left out and counted in `skipped`, in either way.
+
+    Raises:
+        InputError: the file cannot be read, has no such column, or too many of its lines give no document.
+    """
+    skipped = readers.Skipped() if skipped is None else skipped
+    renames = {"text": text_column} if text_column else {}
+    plain = readers.kind(path)[0] == "parquet" and "://" not in path and _strings(path, renames)
+    if plain:
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                for batch in readers.parquet_batches(file, plain, [plain], _BATCH_DOCUMENTS):
+                    yield _with_text(batch.column(plain), skipped)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
+    else:
+        found = readers.read(path, renames, skipped)
+        for block in readers.blocks(found, readers.BATCH_BYTES, _BATCH_DOCUMENTS):
+            yield pa.array([document.text for document in block], pa.large_string())
+    # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
+    if skipped.read >= _FEW_LINES and skipped.total > _WRONG_SHARE * skipped.read:
+        raise InputError(
+            f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_most(skipped)}; expected "
+            f"texts in {_named(text_column)}"
+        )
+
+
+def _strings(path: str, renames: dict[str, str]) -> str:
+    """A Parquet file's column of texts, where it is one of strings in the form that the kernel reads; else empty.
+
+    Raises:
+        InputError: the file cannot be read, or has no such column.
+    """
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
+    column = readers.column_of("text", renames, schema.names)
+    if not column:
+        known, name = ", ".join(schema.names), renames.get("text", "text")
+        raise InputError(f"{path}: no column {name!r}; it has {known}{nearest(name, schema.names)}")
+    single = len(column) == 1 and schema.names.count(column[0]) == 1
+    return column[0] if single and schema.field(column[0]).type in (pa.string(), pa.large_string()) else ""
+
+
+def _with_text(texts: pa.Array, skipped: readers.Skipped) -> pa.Array:
+    """The texts that are UTF-8 and more than white space."""
+    before = skipped.read
+    skipped.read += len(texts)
+    try:
+        texts.validate(full=True)
+        sound = None
+    except pa.ArrowInvalid:  # a Parquet file may hold any bytes under the name of a string
+        sound = pa.array([_is_utf8(value) for value in _bytes(texts)])
+        texts = pc.call_function("if_else", [sound, _bytes(texts), pa.scalar(b"", _bytes(texts).type)]).cast(texts.type)
+    lengths = pc.call_function("binary_length", [texts]).fill_null(0).to_numpy()
+    blank = pc.call_function("utf8_is_space", [texts]).fill_null(True).to_numpy(zero_copy_only=False)
+    held = (lengths > 0) & ~blank
+    if held.all():
+        return texts
+    for row in np.flatnonzero(~held).tolist():
+        reason = "no text" if sound is None or sound[row].as_py() else "invalid UTF-8"
+        skipped.add(reason, before + row + 1)
+    return texts.filter(pa.array(held))
+
+
+def _bytes(texts: pa.Array) -> pa.Array:
+    return texts.view(pa.large_binary() if pa.types.is_large_string(texts.type) else pa.binary())
+
+
+def _is_utf8(value: pa.Scalar) -> bool:
+    try:
+        (value.as_py() or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _named(text_column: str) -> str:
+    return f"column {text_column!r}" if text_column else "column text, content or raw_content, or --text-column NAME"
+
+
+def _most(skipped: readers.Skipped) -> str:
+    reason, (lines, first) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
+    return f"{reason}, {lines} times, first in line {first}"
+
+
+def count_shard(
+    path: str,
+    text_column: str,
+    spellings: tuple[Word, ...],
+    pairs: tuple[Pair, ...],
+    window: int = 0,
+    rule: Rule = SPELLING,
+) -> pa.Table:
+    """Count one file of documents: one row.
+
+    Columns: the number of `documents`, the lists `words` and `pairs` in the order given, the number of lines `skipped`
+    because they give no document, and `most`, the chief reason for that.
+    """
+    task = compiled_task(spellings, pairs, window, rule)
+    by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
+    documents, skipped = 0, readers.Skipped()
+    for texts in text_batches(path, text_column, skipped):
+        of_words, of_pairs = task.count(texts)
+        by_word += of_words
+        by_pair += of_pairs
+        documents += len(texts)
+    most = f"{path}: {_most(skipped)}" if skipped.total else ""
+    columns = {"documents": [documents], "words": [by_word], "pairs": [by_pair]}
+    return pa.table({**columns, "skipped": [skipped.total], "most": [most]})
+
+
+def count_shards(
+    shards: Sequence[tuple[str, str]],
+    spellings: Sequence[Word],
+    pairs: Sequence[Pair],
+    work: Work,
+    workers: int = 0,
+    engine: str = "pool",
+    text_column: str = "",
+    window: int = 0,
+    max_bad_share: float = CorpusConfig.max_bad_share,
+    rule: Rule = SPELLING,
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Documents, documents with each word and with both words of each pair, over (name, path) files of documents.
+
+    With a window, pairs are counted where their words begin fewer than so many tokens apart (`rule.meet`).
+
+    Raises:
+        InputError: too many lines of all files together give no document, or max_bad_share is no share.
+    """
+    if not 0 <= max_bad_share <= 1:
+        raise InputError(f"max_bad_share = {max_bad_share}: expected a share from 0 to 1")
+    shared = (text_column, tuple(spellings), tuple(pairs), window, rule)
+    by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
+    tasks = [(name, count_shard, (path,)) for name, path in shards]
+    skipped, worst = 0, (0, "")
+    for part in run_shards(tasks, work, workers, "count", engine, shared):
+        documents += part["documents"][0].as_py()
+        by_word += part["words"].combine_chunks().flatten().to_numpy()
+        by_pair += part["pairs"].combine_chunks().flatten().to_numpy()
+        skipped += part["skipped"][0].as_py()
+        worst = max(worst, (part["skipped"][0].as_py(), part["most"][0].as_py()))
+    if skipped > max_bad_share * (documents + skipped):
+        raise InputError(
+            f"{skipped} of {documents + skipped} lines give no document, above max_bad_share = {max_bad_share}; most: "
+            f"{worst[1]}; expected a text in {_named(text_column)}"
+        )
+    if skipped:
+        work.note("skipped", skipped)
+        work.warn(f"count: {skipped} of {documents + skipped} lines give no document; most: {worst[1]}")
+    return documents, by_word, by_pair
+
+
+def in_documents(values: np.ndarray, window: int = 0) -> Counts:
+    """Exact numbers of documents: that contain, or that contain both within a window."""
+    return Counts(values, np.ones(len(values), bool), "window" if window else "document", window)
+
+
+def count_tables(
+    spellings: Sequence[Word],
+    pairs: Sequence[Pair],
+    of_words: Counts,
+    of_pairs: Counts,
+    provider: str,
+    rule: Rule | None = None,
+) -> dict[str, pa.Table]:
+    """The tables `word_counts` and `pair_counts`; without a rule the provider's own decides what a word is."""
+    word_columns = {"word": [w for w, _ in spellings], "language": [c for _, c in spellings]}
+    pair_columns = {
+        "word_1": [a[0] for a, _ in pairs],
+        "language_1": [a[1] for a, _ in pairs],
+        "word_2": [b[0] for _, b in pairs],
+        "language_2": [b[1] for _, b in pairs],
+    }
+    tables = {}
+    for name, columns, counts in (("word_counts", word_columns, of_words), ("pair_counts", pair_columns, of_pairs)):
+        n = len(counts.values)
+        how = {
+            "unit": [counts.unit] * n,
+            "window": np.full(n, counts.window, np.int32),
+            "exact": counts.exact,
+            "approx": pa.nulls(n, pa.bool_()) if counts.approx is None else counts.approx,
+        }
+        strings = {key: pa.array(values, pa.string()) for key, values in columns.items()}
+        codes = zip(*(columns[key] for key in columns if key.startswith("language")), strict=True)
+        named = {
+            "provider": pa.array([provider] * n, pa.string()),
+            "rule": pa.array(["provider" if rule is None else rule.signature(*of) for of in codes], pa.string()),
+        }
+        tables[name] = pa.table({**strings, "value": counts.values, **how, **named})
+    return tables
+
+
+def forms_table(rows: Sequence[Row]) -> pa.Table:
+    """The table `forms`."""
+    return pa.Table.from_pylist([row._asdict() for row in rows], SCHEMAS["forms"])
+
+
+def corpus_shards(inputs: Inputs) -> list[tuple[str, str]]:
+    """Name and path of every document shard, in the order of the corpus."""
+    rows = inputs.table("shards").select(["shard", "path"]).to_pylist()
+    return [(row["shard"], str(inputs.folder("corpus") / row["path"])) for row in rows]
+
+
+def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """Count a benchmark's words and pairs over the corpus (tables `word_counts` and `pair_counts`).
+
+    Raises:
+        InputError: the configuration asks for a unit or provider that there is not.
+    """
+    spellings, pairs = benchmark_words(inputs.table("items"))
+    if config.provider != "local":
+        provider = open_provider(config.provider, config.provider_path)
+        return count_tables(spellings, pairs, provider.words(spellings), provider.pairs(pairs), provider.name)
+    if (config.unit == "window") != (config.window_tokens > 0) or config.unit not in ("document", "window"):
+        raise InputError(
+            f"[count] unit = {config.unit!r}, window_tokens = {config.window_tokens}: expected unit = 'document' with "
+            "window_tokens = 0, or unit = 'window' with a window of at least 1"
+        )
+    rows, rule = forms_and_rule(config.words, config.forms_path, spellings)
+    documents, by_word, by_pair = count_shards(
+        corpus_shards(inputs),
+        spellings,
+        pairs,
+        work,
+        config.workers,
+        config.engine,
+        window=config.window_tokens,
+        rule=rule,
+    )
+    work.note("documents", documents)
+    work.note("pairs_that_meet", int((by_pair > 0).sum()))
+    of_words, of_pairs = in_documents(by_word), in_documents(by_pair, config.window_tokens)
+    return {**count_tables(spellings, pairs, of_words, of_pairs, "local", rule), "forms": forms_table(rows)}

@@ -1,0 +1,388 @@
+"""Which documents stand for a word: of those that contain it, those with the smallest hash of seed, word and document.
+
+So a draw depends neither on the shards nor on their order. The corpus is read twice, shard by shard, on any engine: how
+many documents hold each word and each token; then, as the hashes of a word's documents are spread evenly, only those
+documents whose hash is small enough to be drawn. What the drawing process holds grows with the words, not the corpus.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots.corpus.token_shards import tokens_below
+from semantic_pivots.counting.counts import Word, corpus_shards
+from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.counting.tally import distinct_tokens, frequencies
+from semantic_pivots.counting.units import Splitter, Vocabulary
+from semantic_pivots.engines import run_shards
+from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.wordforms.rule import SPELLING, Rule
+
+_ALL = np.uint64(np.iinfo(np.uint64).max)
+
+
+def hash_of(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """(ids,) uint64: a hash of each id, the same on every machine."""
+    return _hash_of(*buffers(ids))
+
+
+@numba.njit(cache=True)
+def _hash_of(data, offsets):  # pragma: no cover - compiled; FNV-1a
+    keys = np.empty(len(offsets) - 1, np.uint64)
+    for i in range(len(keys)):
+        key = np.uint64(0xCBF29CE484222325)
+        for k in range(offsets[i], offsets[i + 1]):
+            key = (key ^ np.uint64(data[k])) * np.uint64(0x100000001B3)
+        keys[i] = key
+    return keys
+
+
+def shuffled(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Keys in an order of their own for every seed (the finaliser of splitmix64)."""
+    return _shuffled(keys, np.uint64(seed % 2**64))
+
+
+@numba.njit(cache=True)
+def _shuffled(keys, seed):  # pragma: no cover - compiled
+    places = np.empty(len(keys), np.uint64)
+    for i in range(len(keys)):
+        places[i] = _mixed(keys[i] ^ seed)
+    return places
+
+
+@numba.njit(cache=True)
+def _mixed(key):  # pragma: no cover - compiled
+    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return key ^ (key >> np.uint64(31))
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(spellings: tuple[Word, ...], rule: Rule) -> tuple[Words, np.ndarray, np.ndarray]:
+    """The words of a worker's shards, compiled once, and those of each pattern as a chain.
+
+    A chain is the first word of each pattern, and after each word the next one of its pattern; -1 ends it.
+    """
+    made = Words.compile(spellings, rule)
+    first, following = np.full(made.patterns, -1, np.int32), np.full(len(spellings), -1, np.int32)
+    for word in reversed(range(len(spellings))):
+        if (pattern := made.pattern_of[word]) >= 0:
+            following[word], first[pattern] = first[pattern], word
+    return made, first, following
+
+
+@dataclass
+class How:
+    """Where and how the shards are read."""
+
+    inputs: Inputs
+    work: Work
+    workers: int
+    engine: str
+    rule: Rule = SPELLING
+
+    def parts(self, label: str, function: Callable[..., pa.Table], *shared: object) -> Iterator[dict[str, np.ndarray]]:
+        """The arrays that the function gives (`_packed`) of each shard of documents and tokens, in order."""
+        folder = self.inputs.folder("tokens")
+        paths = [folder / row["path"] for row in self.inputs.table("token_shards").to_pylist()]
+        shards = zip(corpus_shards(self.inputs), paths, strict=True)
+        tasks = [(name, function, (path, str(tokens))) for (name, path), tokens in shards]
+        for part in run_shards(tasks, self.work, self.workers, label, self.engine, shared):
+            named = [(*name.split(), part[name][0]) for name in part.column_names]
+            yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in named}
+
+
+def _packed(arrays: dict[str, np.ndarray]) -> pa.Table:
+    """Arrays as one row of bytes, with their dtypes in the columns' names: lists would be stored value by value."""
+    columns = {f"{name} {array.dtype.str}": array.tobytes() for name, array in arrays.items()}
+    return pa.table({name: pa.array([value], pa.large_binary()) for name, value in columns.items()})
+
+
+class _Growing:
+    """An array that is added to; the system moves its pages instead of copying it."""
+
+    def __init__(self, kind: type | np.dtype):
+        self._array, self._filled = np.empty(1 << 16, kind), 0
+
+    def add(self, more: np.ndarray) -> None:
+        end = self._filled + len(more)
+        if end > len(self._array):
+            self._array.resize(end + end // 2, refcheck=False)
+        self._array[self._filled : end] = more
+        self._filled = end
+
+    def values(self) -> np.ndarray:
+        return self._array[: self._filled]
+
+
+class Survey(NamedTuple):
+    """What a corpus holds: `held` (words,) documents with each word; by language the number of documents, and those
+    with each token (size,), or none; all int64.
+    """
+
+    held: np.ndarray
+    documents: dict[str, int]
+    frequency: dict[str, np.ndarray]
+
+
+def survey(how: How, spellings: tuple[Word, ...], size: int) -> Survey:
+    """Count the documents that hold each word, and each token of a vocabulary of `size`; 0: no tokens."""
+    pattern_of = _compiled(spellings, how.rule)[0].pattern_of
+    held = np.zeros(int(pattern_of.max(initial=-1)) + 1, np.int64)
+    found = Survey(held, {}, {})
+    for part in how.parts("survey", _survey, spellings, how.rule, size):
+        held += part["held"]
+        for code, count in zip(part["languages"].tolist(), part["documents"].tolist(), strict=True):
+            found.documents[code] = found.documents.get(code, 0) + count
+        _add_frequencies(found.frequency, part, size)
+    return found._replace(held=np.append(held, 0)[pattern_of])
+
+
+def word_frequencies(how: How, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:
+    """By language of the document, the documents that hold each word, (words,) int64, given the words' hashes."""
+    order = np.argsort(keys)
+    found: dict[str, np.ndarray] = {}
+    for part in how.parts("words", _word_frequencies, splitter, keys[order]):
+        _add_frequencies(found, part, len(keys))
+    place = np.empty(len(keys), np.int64)
+    place[order] = np.arange(len(keys))
+    return {code: counts[place] for code, counts in found.items()}
+
+
+def _word_frequencies(path: str, token_path: str, splitter: Splitter, keys: np.ndarray) -> pa.Table:
+    table = read_table(path, columns=["text", "language"])
+    units = splitter.split(*buffers(table["text"]))
+    place = np.searchsorted(keys, units.keys) if len(keys) else np.zeros(len(units.keys), np.int64)
+    known = keys[np.minimum(place, len(keys) - 1)] == units.keys if len(keys) else np.zeros(len(place), bool)
+    number = np.where(known, place, len(keys))
+    codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
+    return _packed(_by_language(codes, language, units.starts, number[units.numbers], len(keys)))
+
+
+def _add_frequencies(found: dict[str, np.ndarray], part: dict[str, np.ndarray], size: int) -> None:
+    for i, code in enumerate(part["languages"].tolist()):
+        own = slice(part["edges"][i], part["edges"][i + 1])
+        found.setdefault(code, np.zeros(size, np.int64))[part["tokens"][own]] += part["times"][own]
+
+
+def _by_language(
+    codes: np.ndarray, language: np.ndarray, begins: np.ndarray, kept: np.ndarray, size: int
+) -> dict[str, np.ndarray]:
+    """Languages and, at `edges`, the numbers below `size` that documents of each hold (`tokens`), and in how many."""
+    of_token = np.repeat(language, np.diff(begins))
+    counted = [frequencies(kept[of_token == i], size + 1)[:size] for i in range(len(codes))]
+    tokens = [np.flatnonzero(counts) for counts in counted]
+    return {
+        "languages": codes,
+        "edges": np.cumsum([0, *map(len, tokens)]),
+        "tokens": np.concatenate([np.zeros(0, np.int64), *tokens]),
+        "times": np.concatenate([np.zeros(0, np.int64), *(c[t] for c, t in zip(counted, tokens, strict=True))]),
+    }
+
+
+def _survey(path: str, token_path: str, spellings: tuple[Word, ...], rule: Rule, size: int) -> pa.Table:
+    table = read_table(path, columns=["text", "language"])
+    compiled = _compiled(spellings, rule)[0]
+    _, hits = find(compiled, *buffers(table["text"]))
+    codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
+    none = np.zeros(len(table) + 1, np.int64), np.zeros(0, np.int32)
+    begins, kept = distinct_in(token_path, size) if size else none
+    arrays = {
+        "held": np.bincount(hits, minlength=compiled.patterns),
+        "documents": np.bincount(language, minlength=len(codes)),
+        **_by_language(codes, language, begins, kept, size),
+    }
+    return _packed(arrays)
+
+
+def distinct_in(token_path: Path | str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct tokens of a token shard's documents (`distinct_tokens`), ids below `size`."""
+    return distinct_tokens(*tokens_below(token_path, size), size)
+
+
+class Drawn(NamedTuple):
+    """The n documents that are drawn of any word: numbers through all shards (n,) int64, ascending.
+
+    `draws` are the documents of each word, as indices of these, ascending. Document i holds the distinct
+    tokens[starts[i]:starts[i + 1]], numbers uint16 or uint32; `starts` (n + 1,) int64. Where the units are words, the
+    numbers are those of the vocabulary. `keys` and `sources` are (n,) uint64 hashes of each document's id and source.
+    """
+
+    documents: np.ndarray
+    keys: np.ndarray
+    sources: np.ndarray
+    draws: list[np.ndarray]
+    starts: np.ndarray
+    tokens: np.ndarray
+    vocabulary: Vocabulary
+
+
+def draw(
+    how: How,
+    spellings: tuple[Word, ...],
+    seeds: Sequence[int],
+    size: int,
+    held: np.ndarray,
+    units: np.ndarray | Splitter,
+) -> Drawn:
+    """Draw up to `size` documents of each word.
+
+    Args:
+        how: where the documents are.
+        spellings: the words.
+        seeds: of each word.
+        size: documents drawn of a word.
+        held: (words,) documents that hold each, as surveyed.
+        units: what documents consist of: tokens, given the (vocabulary,) int32 number of each, -1 for those that are
+            left out; or the words of a splitter.
+    """
+    # Of a word in h documents `size` are drawn; six deviations more than that are read, to read once.
+    share = (size + 6 * np.sqrt(size) + 10) / np.maximum(held, 1)
+    bounds = np.full(len(held), _ALL)
+    bounds[share < 1] = (share[share < 1] * 2.0**64).astype(np.uint64)
+    mixed = np.array([seed % 2**64 for seed in seeds], np.uint64)
+    for attempt in itertools.count():
+        kinds = {"words": np.int32, "places": np.uint64, "documents": np.int64, "near": np.int64, "lengths": np.int64}
+        kinds |= {"ids": np.uint64, "sources": np.uint64}
+        read = {name: _Growing(kind) for name, kind in kinds.items()} | {"tokens": _Growing(_kind(units))}
+        base, vocabulary = 0, Vocabulary()
+        for part in how.parts(f"draws-{attempt}", _near_of_shard, spellings, how.rule, mixed, bounds, units):
+            if "keys" in part:
+                part["tokens"] = vocabulary.numbers(part["keys"], part["letters"], part["ends"])[part["tokens"]]
+            for name, column in read.items():
+                column.add(part[name] + base if name in ("documents", "near") else part[name])
+            base += int(part["size"][0])
+        word, place, document, near, lengths, ids, sources, tokens = (column.values() for column in read.values())
+        short = np.bincount(word, minlength=len(held)) < np.minimum(held, size)
+        if not short.any():
+            break
+        # Documents of one id have one hash, and are drawn together or not at all.
+        bounds[short] = np.where(bounds[short] > _ALL >> np.uint64(6), _ALL, bounds[short] << np.uint64(6))
+    keep = _smallest(word, place, size, len(held))
+    word, document = word[keep], document[keep]
+    is_drawn = np.isin(near, document)
+    kept = _moved_together(is_drawn, lengths, tokens)
+    starts = np.concatenate([[0], np.cumsum(lengths[is_drawn])]).astype(np.int64)
+    documents = near[is_drawn]
+    draws = np.split(np.searchsorted(documents, document), np.searchsorted(word, np.arange(1, len(held))))
+    return Drawn(documents, ids[is_drawn], sources[is_drawn], draws, starts, tokens[:kept], vocabulary)
+
+
+def _kind(units: np.ndarray | Splitter) -> type:
+    return np.uint32 if isinstance(units, Splitter) or units.max(initial=0) >= 2**16 else np.uint16
+
+
+def _near_of_shard(
+    path: str,
+    token_path: str,
+    spellings: tuple[Word, ...],
+    rule: Rule,
+    seeds: np.ndarray,
+    bounds: np.ndarray,
+    units: np.ndarray | Splitter,
+) -> pa.Table:
+    """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their units."""
+    table = read_table(path, columns=["id", "text", "source"])
+    compiled, first, following = _compiled(spellings, rule)
+    starts, hits = find(compiled, *buffers(table["text"]))
+    rows, ids = np.repeat(np.arange(len(starts) - 1), np.diff(starts)), hash_of(table["id"])
+    words, places, documents = _near(rows, hits, ids[rows], first, following, seeds, bounds)
+    near = documents[np.diff(documents, prepend=-1) > 0]
+    arrays = {"words": words, "places": places, "documents": documents, "near": near, "size": np.array([len(table)])}
+    arrays |= {"ids": ids[near], "sources": hash_of(table["source"])[near]}
+    if isinstance(units, Splitter):
+        cut = units.split(*buffers(table["text"].take(pa.array(near))))
+        own = {"tokens": cut.numbers.astype(np.uint32), "keys": cut.keys, "letters": cut.letters, "ends": cut.ends}
+        return _packed({**arrays, **own, "lengths": np.diff(cut.starts)})
+    begins, kept = distinct_in(token_path, len(units))
+    lengths, tokens = _numbered(begins, kept, near, units)
+    return _packed({**arrays, "lengths": lengths, "tokens": tokens.astype(_kind(units))})
+
+
+@numba.njit(cache=True)
+def _moved_together(wanted, lengths, tokens):  # pragma: no cover - compiled
+    """Move the tokens of the wanted documents together in place; how many they are."""
+    at, n = 0, 0
+    for document in range(len(wanted)):
+        if wanted[document]:
+            for i in range(at, at + lengths[document]):
+                tokens[n] = tokens[i]
+                n += 1
+        at += lengths[document]
+    return n
+
+
+@numba.njit(cache=True)
+def _numbered(begins, tokens, documents, number):  # pragma: no cover - compiled
+    """Of the documents, how many tokens with a number each holds, and these numbers."""
+    room = 0
+    for document in documents:
+        room += begins[document + 1] - begins[document]
+    lengths, kept, n = np.zeros(len(documents), np.int64), np.empty(room, np.uint32), 0
+    for d in range(len(documents)):
+        before = n
+        for i in range(begins[documents[d]], begins[documents[d] + 1]):
+            if number[tokens[i]] >= 0:
+                kept[n] = number[tokens[i]]
+                n += 1
+        lengths[d] = n - before
+    return lengths, kept[:n].copy()
+
+
+@numba.njit(cache=True)
+def _near(documents, patterns, keys, first, following, seeds, bounds):  # pragma: no cover - compiled
+    """Words, places and documents of the hits that are not beyond their word's bound."""
+    words, places, kept = np.empty(1024, np.int32), np.empty(1024, np.uint64), np.empty(1024, np.int64)
+    n = 0
+    for i in range(len(documents)):
+        word = first[patterns[i]]
+        while word >= 0:
+            place = _mixed(keys[i] ^ seeds[word])
+            if place <= bounds[word]:
+                if n == len(words):
+                    words = np.concatenate((words, np.empty(n, np.int32)))
+                    places = np.concatenate((places, np.empty(n, np.uint64)))
+                    kept = np.concatenate((kept, np.empty(n, np.int64)))
+                words[n], places[n], kept[n] = word, place, documents[i]
+                n += 1
+            word = following[word]
+    return words[:n].copy(), places[:n].copy(), kept[:n].copy()
+
+
+@numba.njit(cache=True)
+def _smallest(words, places, size, count):  # pragma: no cover - compiled
+    """Indices of each of `count` words' `size` smallest places, by word and in order; of equal places the first."""
+    edges = np.zeros(count + 1, np.int64)
+    for word in words:
+        edges[word + 1] += 1
+    for word in range(count):
+        edges[word + 1] += edges[word]
+    filled, order = edges[:-1].copy(), np.empty(len(words), np.int64)
+    for i in range(len(words)):
+        order[filled[words[i]]] = i
+        filled[words[i]] += 1
+    n = 0
+    for word in range(count):
+        own = order[edges[word] : edges[word + 1]]
+        limit, equal = _ALL, len(own)
+        if len(own) > size:
+            limit = np.partition(places[own], size - 1)[size - 1]
+            equal = size
+            for i in own:
+                equal -= places[i] < limit
+        for i in own:
+            tie = places[i] == limit and equal > 0
+            if places[i] < limit or tie:
+                equal -= tie
+                order[n] = i
+                n += 1
+    return order[:n].copy()

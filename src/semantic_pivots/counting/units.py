@@ -1,0 +1,344 @@
+"""Words as the units of a document: what a pivot is, where a token is only a piece.
+
+Script decides how a text is cut, so no language need be told and every document, mixed ones too, is cut in one way:
+
+- scripts written with spaces, and katakana: a word is a whole run of letters and marks. Apostrophes and hyphens end it,
+  so `l'eau` holds `eau`; only the apostrophe of English `n't` joins.
+- scripts written without: the longest piece of two letters or more that the model's tokenizer has (`pieces_of`), from
+  left to right; where none begins, a letter is passed over. Chosen against a segmenter, whose words would depend on its
+  version and which not every script has; the cost is that one-letter words (水) are no units, and that a piece the
+  tokenizer lacks falls into shorter ones.
+
+A word has two letters at least (a Hangul syllable is two or three) and forty at most: single letters are initials,
+options and variables, and longer runs are no words. Texts are normalised (`words.normalise`), the words with them.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from semantic_pivots import words
+from semantic_pivots.counting.match import characters, to_nfc
+from semantic_pivots.counting.match_kernel import HASH_PRIME, HASH_START, fill_edges, next_state, slot_of
+
+_LEAST, _MOST = 2, 40
+_SPACED, _KATAKANA, _OTHER = 1, 2, 3
+_CLASS, _HANGUL, _MARK, _UNSURE, _BITS = 3, 4, 8, 16, 5
+_APOSTROPHES = (0x27, 0x2019)
+_KATAKANA_BLOCKS = ((0x30A1, 0x30FA), (0x30FC, 0x30FF), (0x31F0, 0x31FF), (0xFF66, 0xFF9F))
+
+
+@functools.cache
+def _table() -> np.ndarray:
+    """(code points,) uint32: lower case << 5 | class of script, Hangul syllable, mark, may not be in NFC."""
+    lower, bits = characters()
+    table = lower.astype(np.uint32) << _BITS
+    unspaced = [point for low, high in words.UNSPACED_BLOCKS for point in range(low, high + 1)]
+    letters = [point for point in unspaced if unicodedata.category(chr(point))[0] in "LM"]
+    table[letters] |= _OTHER
+    for low, high in _KATAKANA_BLOCKS:
+        table[low : high + 1] = table[low : high + 1] & ~np.uint32(_CLASS) | _KATAKANA
+    table[(bits & 1) > 0] |= _SPACED
+    table[(bits & 4) > 0] |= _MARK
+    table[(bits & 2) > 0] |= _UNSURE
+    table[0xAC00:0xD7A4] |= _HANGUL
+    for point in _APOSTROPHES:
+        table[point] = 0x27 << _BITS
+    return table
+
+
+def pieces_of(texts: Iterable[str]) -> set[str]:
+    """Of tokens and words, those that are units of a script without spaces: two letters or more of it, none spaced.
+
+    A tokenizer also has pieces that run over the end of a word. Left out are those in which another character follows
+    hiragana (but for お and ご before it), in which a Japanese particle ends what is not hiragana (人気の), which を or
+    的 begin, or which 的 or 了 end.
+    """
+    table, found = _table(), set()
+    for text in texts:
+        text = words.normalise(text).strip()
+        if 2 <= len(text) <= _MOST and all(table[ord(char)] & _CLASS == _OTHER for char in text) and _is_whole(text):
+            found.add(text)
+    return found
+
+
+def _is_whole(piece: str) -> bool:
+    """Whether a piece neither begins nor ends within a word, as far as its script tells."""
+    kana = "".join("h" if 0x3041 <= ord(char) <= 0x309F else "-" for char in piece)
+    if "h-" in kana and not (piece[0] in "おご" and "h-" not in kana[1:]):
+        return False
+    ends_in_particle = kana.endswith("-h") and piece[-1] in "のはがをにでともへな"
+    return not (ends_in_particle or piece[0] in "を的" or piece[-1] in "的了")
+
+
+class Units(NamedTuple):
+    """The distinct words of some documents: document i holds numbers[starts[i]:starts[i + 1]], in order of appearance.
+
+    `starts` (documents + 1,) int64 and `numbers` int32; word k has the hash keys[k] (uint64) and the letters
+    letters[ends[k]:ends[k + 1]], uint32 code points.
+    """
+
+    starts: np.ndarray
+    numbers: np.ndarray
+    keys: np.ndarray
+    letters: np.ndarray
+    ends: np.ndarray
+
+    def texts(self) -> list[str]:
+        """The words themselves, by number."""
+        whole = self.letters.astype("<u4").tobytes().decode("utf-32-le")
+        return [whole[a:b] for a, b in itertools.pairwise(self.ends.tolist())]
+
+
+class Vocabulary:
+    """Words numbered in order of their coming, through the units of several shards."""
+
+    def __init__(self):
+        self._number: dict[int, int] = {}
+        self.texts: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def numbers(self, keys: np.ndarray, letters: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """(words,) uint32: the number of each word of `Units`; those that are new are taken in."""
+        found = np.empty(len(keys), np.uint32)
+        whole = letters.astype("<u4").tobytes().decode("utf-32-le")
+        places = ends.tolist()
+        for i, key in enumerate(keys.tolist()):
+            found[i] = number = self._number.setdefault(key, len(self.texts))
+            if number == len(self.texts):
+                self.texts.append(whole[places[i] : places[i + 1]])
+        return found
+
+    def keys(self) -> np.ndarray:
+        """(words,) uint64: the hash of each."""
+        return np.fromiter(self._number, np.uint64, len(self._number))
+
+
+@dataclass(frozen=True, eq=False)
+class Splitter:
+    """Cuts documents into words; made of the pieces of scripts without spaces.
+
+    `edges` and `states` are a hash table of the pieces' trie: (state << 32 | code point) and the state that follows,
+    or -1; `last` tells the states in which a piece ends.
+    """
+
+    edges: np.ndarray
+    states: np.ndarray
+    last: np.ndarray
+
+    @classmethod
+    def compile(cls, pieces: Iterable[str]) -> Splitter:
+        """Build the trie of the pieces."""
+        following: dict[tuple[int, int], int] = {}
+        last = [False]
+        for piece in sorted(pieces):
+            state = 0
+            for char in piece:
+                state = following.setdefault((state, ord(char)), len(last))
+                if state == len(last):
+                    last.append(False)
+            last[state] = True
+        size = 1 << max(4, int(np.ceil(np.log2(3 * len(following) + 1))))
+        edges, states = np.zeros(size, np.uint64), np.full(size, -1, np.int32)
+        keys = np.array([(state << 32) | char for state, char in following], np.uint64)
+        fill_edges(keys, np.array(list(following.values()), np.int32), edges, states)
+        return cls(edges, states, np.array(last))
+
+    def split(self, data: np.ndarray, offsets: np.ndarray) -> Units:
+        """The distinct words of each document, given UTF-8 bytes and (documents + 1,) offsets (`match.buffers`)."""
+        retry = _unsure(data, offsets, _table())
+        if len(retry):
+            data, offsets = _replaced(data, offsets, retry)
+        longest = int(np.diff(offsets).max(initial=0))
+        scratch = np.zeros(longest + 1, np.uint32), np.zeros(longest + 1, np.uint32)
+        return Units(*_split(data, offsets, _table(), self.edges, self.states, self.last, *scratch))
+
+    def words(self, text: str) -> list[str]:
+        """The distinct words of one text, in order of appearance."""
+        data = np.frombuffer(text.encode(), np.uint8)
+        return self.split(data, np.array([0, len(data)])).texts()
+
+
+def _replaced(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The documents with those of some rows brought to NFC."""
+    parts, at = [], 0
+    lengths = np.diff(offsets)
+    for row in rows.tolist():
+        made = to_nfc(data, int(offsets[row]), int(offsets[row + 1]))
+        parts += [data[offsets[at] : offsets[row]], made]
+        lengths[row], at = len(made), row + 1
+    parts.append(data[offsets[at] : offsets[-1]])
+    return np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _point(data, at):  # pragma: no cover - compiled
+    """The code point that begins at a byte, and where the next one begins."""
+    byte = np.uint32(data[at])
+    if byte < 0x80:
+        return byte, at + 1
+    second = np.uint32(data[at + 1]) & 0x3F
+    if byte < 0xE0:
+        return ((byte & 0x1F) << 6) | second, at + 2
+    third = np.uint32(data[at + 2]) & 0x3F
+    if byte < 0xF0:
+        return ((byte & 0x0F) << 12) | (second << 6) | third, at + 3
+    return ((byte & 0x07) << 18) | (second << 12) | (third << 6) | (np.uint32(data[at + 3]) & 0x3F), at + 4
+
+
+@njit(cache=True, nogil=True)
+def _unsure(data, offsets, table):  # pragma: no cover - compiled
+    """Documents that may not be in NFC: with a character that may compose, or with two marks in a row."""
+    found = np.empty(len(offsets) - 1, np.int64)
+    n = 0
+    for row in range(len(offsets) - 1):
+        at, last = offsets[row], False
+        while at < offsets[row + 1]:
+            if data[at] < 0x80:
+                at += 1
+                last = False
+                continue
+            point, at = _point(data, at)
+            code = table[point]
+            mark = (code & _MARK) != 0
+            if (code & _UNSURE) != 0 or (mark and last):
+                found[n] = row
+                n += 1
+                break
+            last = mark
+    return found[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _run_end(codes, at, n):  # pragma: no cover - compiled
+    """Where the run of letters of one class ends that begins at `at`, and how many letters it counts."""
+    kind = codes[at] & _CLASS
+    end, letters = at, 0
+    while end < n:
+        code = codes[end]
+        if code & _CLASS == kind:
+            letters += ((code & _MARK) == 0) + ((code & _HANGUL) != 0)
+        elif not (
+            code >> _BITS == 0x27
+            and kind == _SPACED
+            and end > at
+            and codes[end - 1] >> _BITS == 110
+            and end + 1 < n
+            and codes[end + 1] >> _BITS == 116
+            and (end + 2 == n or codes[end + 2] & _CLASS != _SPACED)
+        ):
+            break
+        end += 1
+    return end, letters
+
+
+@njit(cache=True, nogil=True)
+def _piece_end(codes, at, n, edges, states, last):  # pragma: no cover - compiled
+    """Where the longest piece that begins at `at` ends; `at` if there is none."""
+    state, end, place = np.int64(0), at, at
+    while place < n:
+        state = next_state(state, codes[place] >> _BITS, edges, states)
+        if state < 0:
+            break
+        place += 1
+        if last[state]:
+            end = place
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _grown(slots, keys):  # pragma: no cover - compiled
+    """A hash table of twice the size over the same keys."""
+    made = np.full(2 * len(slots), -1, np.int32)
+    for number in slots:
+        if number >= 0:
+            slot = slot_of(keys[number], len(made) - 1)
+            while made[slot] >= 0:
+                slot = (slot + 1) & (len(made) - 1)
+            made[slot] = number
+    return made
+
+
+@njit(cache=True, nogil=True)
+def _longer(array, least):  # pragma: no cover - compiled
+    made = np.empty(max(2 * len(array), least), array.dtype)
+    made[: len(array)] = array
+    return made
+
+
+@njit(cache=True, nogil=True)
+def _cut(codes, n, edges, states, last, ends):  # pragma: no cover - compiled
+    """Where each word of a document begins and ends, in turn in `ends`; returns how many numbers these are."""
+    m, at = 0, 0
+    while at < n:
+        kind = codes[at] & _CLASS
+        if kind == 0:
+            at += 1
+            continue
+        begin = at
+        if kind == _OTHER:
+            at = _piece_end(codes, at, n, edges, states, last)
+            is_word = at > begin
+            at = max(at, begin + 1)
+        else:
+            at, letters = _run_end(codes, at, n)
+            is_word = letters >= _LEAST and at - begin <= _MOST
+        if is_word:
+            ends[m], ends[m + 1] = begin, at
+            m += 2
+    return m
+
+
+@njit(cache=True, nogil=True)
+def _split(data, offsets, table, edges, states, last, codes, cuts):  # pragma: no cover - compiled
+    """The fields of `Units`; `codes` and `cuts` are scratch with room for a document's bytes and one more."""
+    starts, numbers = np.zeros(len(offsets), np.int64), np.empty(1024, np.int32)
+    keys, stamp, ends = np.empty(1024, np.uint64), np.empty(1024, np.int64), np.zeros(1025, np.int64)
+    letters, slots = np.empty(8192, np.uint32), np.full(4096, -1, np.int32)
+    held, count = 0, 0
+    for row in range(len(offsets) - 1):
+        at, n = offsets[row], 0
+        while at < offsets[row + 1]:
+            point, at = _point(data, at)
+            codes[n] = table[point]
+            n += 1
+        for c in range(0, _cut(codes, n, edges, states, last, cuts), 2):
+            key = HASH_START
+            for k in range(cuts[c], cuts[c + 1]):
+                key = (key ^ np.uint64(codes[k] >> _BITS)) * HASH_PRIME
+            slot = slot_of(key, len(slots) - 1)
+            while slots[slot] >= 0 and keys[slots[slot]] != key:
+                slot = (slot + 1) & (len(slots) - 1)
+            number = slots[slot]
+            if number < 0:
+                number = count
+                count += 1
+                slots[slot] = number
+                if count == len(keys):
+                    keys, stamp, ends = _longer(keys, 0), _longer(stamp, 0), _longer(ends, 0)
+                end = ends[number] + cuts[c + 1] - cuts[c]
+                if end > len(letters):
+                    letters = _longer(letters, end)
+                for k in range(cuts[c], cuts[c + 1]):
+                    letters[ends[number] + k - cuts[c]] = codes[k] >> _BITS
+                keys[number], stamp[number], ends[count] = key, -1, end
+                if 2 * count > len(slots):
+                    slots = _grown(slots, keys)
+            if stamp[number] != row:
+                stamp[number] = row
+                if held == len(numbers):
+                    numbers = _longer(numbers, 0)
+                numbers[held] = number
+                held += 1
+        starts[row + 1] = held
+    return starts, numbers[:held].copy(), keys[:count].copy(), letters[: ends[count]].copy(), ends[: count + 1].copy()

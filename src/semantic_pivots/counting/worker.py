@@ -1,0 +1,13 @@
+"""What a worker of the pool finds loaded: the server that workers are forked from imports this module once.
+
+Numba's first call of a compiled function takes half a second, and the tables of all characters a fifth of one; without
+this, every worker of every stage would spend both.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from semantic_pivots.counting.counts import Task
+
+Task([("a", "en"), ("b", "en")], [(("a", "en"), ("b", "en"))]).count(pa.array(["a b"]))

@@ -1,0 +1,301 @@
+"""Two causal questions of an item and its pivots: is a way over them there (link), and is it used (necessity)?
+
+Link: a pivot stands in the source word's place, and log P(answer) tells whether it leads there. Pivots resemble the
+word they surround, so their embeddings are given without their part along the source word's: what remains is not the
+word under another name. Necessity: the source word's input embeddings are given, at all positions of the word in the
+question, without their part in the span of the pivots', and the fall of log P(answer), less the fall without as much of
+the rest, tells whether that part was used, and not only a part of that size. Embeddings count from their mean over the
+vocabulary, which every word shares. Both answers count only against control
+sets: words that are pivots of other pairs, as many, as frequent, of as many tokens. A gradient gives the first order of
+every fall from one backward pass: a screen.
+
+What stands before the word is computed once for all prompts of an item, so an item with 39 control sets costs about as
+much as a dozen prompts (`Asker.fed` counts tokens). A model whose cache cannot be handed on is read without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.models.body import shared
+from semantic_pivots.models.interventions import orthonormal
+from semantic_pivots.models.lens import Lens
+from semantic_pivots.models.tokens import answer_spans
+
+Edit = tuple[list[int], torch.Tensor]
+"""positions of a row, and the (positions, width) input embeddings that are given there"""
+_ROWS = 8192  # of the vocabulary whose embeddings exist together
+_TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
+
+
+@dataclass(frozen=True)
+class Question:
+    """An item as it is asked: its prompt, where the source word stands there, its answer, its pivots and controls."""
+
+    prompt: str
+    place: int
+    """character at which the source word of the question begins"""
+    source: str
+    answer: str
+    """with its leading space"""
+    pivots: tuple[str, ...]
+    controls: tuple[tuple[str, ...], ...]
+    """sets of as many words, pivots of other pairs"""
+
+    def __post_init__(self) -> None:
+        if not self.prompt.startswith(self.source, self.place):
+            raise ValueError(f"{self.source!r} does not stand at {self.place} of the prompt")
+
+    def asking(self, word: str) -> str:
+        """The prompt with another word in the source's place."""
+        return self.prompt[: self.place] + word + self.prompt[self.place + len(self.source) :]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What became of an item's answer, in nats; the last axis of controls is the control sets."""
+
+    logprob: float
+    """log P(answer) as the item is asked"""
+    answered: bool
+    """whether every token of the answer is the model's most probable one"""
+    link: float
+    """log of the mean P(answer) with each pivot, less the source's part of it, in the source's place"""
+    link_controls: np.ndarray
+    need: float
+    """fall of log P(answer) without the pivots' part of the source word, less the fall without as much of its rest"""
+    need_controls: np.ndarray
+    screen: float
+    """first order of `need`, from the gradient"""
+    screen_controls: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Located:
+    """Token ids of a prompt and its answer, positions of the word in the source's place, the answer's first."""
+
+    ids: list[int]
+    positions: list[int]
+    start: int
+
+    @property
+    def tokens(self) -> list[int]:
+        """Those of the word."""
+        return [self.ids[k] for k in self.positions]
+
+
+class Asker:
+    """Asks one causal model; prompts with a common beginning share its computation.
+
+    Attributes:
+        fed: tokens that went through the model for effects, and `whole`: those of one prompt for each question.
+    """
+
+    def __init__(self, lens: Lens, tokenizer: Any, batch: int = 64):
+        """Take a causal model's lens and tokenizer; `batch` rows go through the model together.
+
+        Raises:
+            InputError: the model is no causal one.
+        """
+        if lens.kind != "causal":
+            raise InputError(f"{type(lens.body.model).__name__} is {lens.kind}; link and need are asked of causal ones")
+        self.body, self.tokenizer, self.batch = lens.body, tokenizer, batch
+        self.embedding = lens.body.model.get_input_embeddings()
+        self.mean = self._mean()
+        self.sharing: bool | None = None
+        self.fed = self.whole = 0
+
+    def answer(self, question: Question) -> tuple[float, bool]:
+        """log P(answer) of an item as it is asked, in nats, and whether each of its tokens is the most probable one."""
+        (own,) = self._located(question, [question.source])
+        before = self.fed
+        with torch.no_grad():
+            total, best = self._logprobs([own.ids], [own.start])
+        self.fed = before
+        return float(total[0]), bool(best[0])
+
+    def effects(self, question: Question) -> Effects:
+        """Link, need and its screen of one item, for its pivots and every control set."""
+        sets = [question.pivots, *question.controls]
+        words = list(dict.fromkeys(word for each in sets for word in each))
+        own, *others = self._located(question, [question.source, *words])
+        located = dict(zip(words, others, strict=True))
+        with torch.no_grad():
+            bases = [self._basis([located[word] for word in each]) for each in sets]
+            plain, answered = self._logprobs([own.ids], [own.start])
+            pairs = [pair for basis in bases for pair in self._halves(own, basis)]
+            left, _ = self._logprobs([own.ids] * len(pairs), [own.start] * len(pairs), pairs)
+            need = left[1::2] - left[::2]
+            apart = self._basis([own])
+            edits = [self._without(one, apart) for one in others]
+            found, _ = self._logprobs([one.ids for one in others], [one.start for one in others], edits)
+        of = dict(zip(words, found, strict=True))
+        link = np.array([np.logaddexp.reduce([of[word] for word in each]) - np.log(len(each)) for each in sets])
+        screen = self._first_order(own, bases)
+        self.whole += len(own.ids)
+        return Effects(float(plain[0]), bool(answered[0]), link[0], link[1:], need[0], need[1:], screen[0], screen[1:])
+
+    def _located(self, question: Question, words: Sequence[str]) -> list[_Located]:
+        """Each word in the source's place, with its tokens; a lone space before it is none of them."""
+        prompts = [question.asking(word) for word in words]
+        spans = answer_spans(self.tokenizer, prompts, [question.answer] * len(words))
+        offsets = self.tokenizer(prompts, return_offsets_mapping=True)["offset_mapping"]
+        found = []
+        for word, span, places in zip(words, spans, offsets, strict=True):
+            begin, end = question.place, question.place + len(word)
+            held = [k for k, (low, high) in enumerate(places[: span.start]) if low < end and high > begin]
+            solid = [k for k in held if self.tokenizer.decode([span.ids[k]]).strip()]
+            found.append(_Located(span.ids, solid or held, span.start))
+        return found
+
+    def _mean(self) -> torch.Tensor:
+        """(width,) float32 mean input embedding of the vocabulary."""
+        with torch.no_grad():
+            every = torch.arange(self.embedding.weight.shape[0], device=self.body.device)
+            totals = [self.embedding(part[None])[0].float().sum(0) for part in every.split(_ROWS)]
+        return torch.stack(totals).sum(0) / len(every)
+
+    def _embedded(self, tokens: Sequence[int]) -> torch.Tensor:
+        """(tokens, width) float32 input embeddings as the model looks them up, from their mean."""
+        return self.embedding(torch.tensor([list(tokens)], device=self.body.device))[0].float() - self.mean
+
+    def _basis(self, words: Sequence[_Located]) -> torch.Tensor:
+        """(width, k) orthonormal basis of the input embeddings of the words' tokens, as they stand in the question."""
+        return orthonormal(self._embedded([token for word in words for token in word.tokens]).T)
+
+    def _without(self, word: _Located, basis: torch.Tensor) -> Edit:
+        """The word's positions with its embeddings less their part in a span."""
+        rows = self._embedded(word.tokens)
+        return word.positions, rows - rows @ basis @ basis.T + self.mean
+
+    def _halves(self, word: _Located, basis: torch.Tensor) -> tuple[Edit, Edit]:
+        """The word's positions with its embeddings less their part in a span, and less as much of their rest."""
+        rows = self._embedded(word.tokens)
+        part = rows @ basis @ basis.T
+        return (word.positions, rows - part + self.mean), (
+            word.positions,
+            rows - _as_much(part, rows - part) + self.mean,
+        )
+
+    def _logprobs(
+        self, rows: Sequence[list[int]], starts: Sequence[int], edits: Sequence[Edit] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(rows,) summed log-probability of each row's tokens from its start on, and whether all are the best ones."""
+        if self.sharing is None:
+            self.sharing = self._cache_holds(rows[0], starts[0])
+        first = [min(edit[0]) for edit in edits] if edits else []
+        prefix = _common(rows, min([start - 1 for start in starts] + first)) if self.sharing else 0
+        cache = None
+        if prefix:
+            cache = self.body.new_cache()
+            self.body.hidden(torch.tensor([rows[0][:prefix]], device=self.body.device), cache)
+            self.fed += prefix
+        totals: list[float] = []
+        best: list[bool] = []
+        for begin in range(0, len(rows), self.batch):
+            part = slice(begin, begin + self.batch)
+            changed = [([k - prefix for k in places], given) for places, given in edits[part]] if edits else []
+            read = self._read([row[prefix:] for row in rows[part]], [s - prefix for s in starts[part]], cache, changed)
+            totals += read[0]
+            best += read[1]
+        return np.array(totals), np.array(best)
+
+    def _read(
+        self, rows: list[list[int]], starts: list[int], cache: Any, edits: Sequence[Edit]
+    ) -> tuple[list[float], list[bool]]:
+        longest, device = max(map(len, rows)), self.body.device
+        padded = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=device)
+        self.fed += padded.numel()
+        reading = None if cache is None else shared(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
+        with self._edited(edits):
+            hidden = self.body.following(padded, reading)
+        ends = list(zip(rows, starts, strict=True))
+        gathered = torch.cat([hidden[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(ends)])
+        logits = torch.log_softmax(self.body.logits(gathered).float(), -1)
+        answers = torch.tensor([token for row, start in ends for token in row[start:]], device=device)
+        chosen, right = logits.gather(1, answers[:, None])[:, 0].double(), logits.argmax(-1) == answers
+        sizes = [len(row) - start for row, start in ends]
+        totals = [float(part.sum()) for part in chosen.detach().split(sizes)]
+        return totals, [bool(part.all()) for part in right.split(sizes)]
+
+    @contextmanager
+    def _edited(self, edits: Sequence[Edit]) -> Iterator[None]:
+        """Give rows other embeddings at some positions than those that the model looks up."""
+        rows = torch.tensor([row for row, (places, _) in enumerate(edits) for _ in places])
+        places = torch.tensor([place for edit in edits for place in edit[0]])
+        values = torch.cat([given for _, given in edits]) if edits else None
+        seen = 0
+
+        def change(module: Any, arguments: Any, output: torch.Tensor) -> torch.Tensor:
+            nonlocal seen
+            here = (places >= seen) & (places < seen + output.shape[1])
+            if values is not None and bool(here.any()):
+                output = output.clone()
+                at = (rows[here].to(output.device), (places[here] - seen).to(output.device))
+                output[at] = values[here.to(values.device)].to(output.dtype)
+            seen += output.shape[1]
+            return output
+
+        handle = self.embedding.register_forward_hook(change)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _first_order(self, own: _Located, bases: Sequence[torch.Tensor]) -> np.ndarray:
+        """(sets,) fall of log P(answer) to first order: the gradient times the part of each set."""
+        kept: list[torch.Tensor] = []
+
+        def keep(module: Any, arguments: Any, output: torch.Tensor) -> torch.Tensor:
+            kept.append(output.detach().requires_grad_(True))
+            return kept[0]
+
+        handle = self.embedding.register_forward_hook(keep)
+        try:
+            row = torch.tensor([own.ids], device=self.body.device)
+            with torch.enable_grad():
+                hidden = self.body.hidden(row)
+                logits = torch.log_softmax(self.body.logits(hidden[0, own.start - 1 : -1]).float(), -1)
+                total = logits.gather(1, row[0, own.start :, None]).sum()
+            (gradient,) = torch.autograd.grad(total, kept[0])
+        finally:
+            handle.remove()
+        slope, rows = gradient[0, own.positions].float(), self._embedded(own.tokens)
+        falls = []
+        for basis in bases:
+            part = rows @ basis @ basis.T
+            falls.append(float((slope * (part - _as_much(part, rows - part))).sum().detach()))
+        return np.array(falls)
+
+    def _cache_holds(self, ids: list[int], start: int) -> bool:
+        """Whether rows that continue a cached beginning are read as rows without one."""
+        self.sharing = False
+        plain, _ = self._logprobs([ids], [start])
+        self.sharing = True
+        try:
+            found, _ = self._logprobs([ids, [*ids[: start - 1], ids[0], ids[0]]], [start, start])
+        except (AttributeError, TypeError, ValueError, LookupError, RuntimeError):
+            return False
+        return abs(float(found[0] - plain[0])) <= _TOLERANCE.get(self.body.dtype, 1e-3) * (len(ids) - start)
+
+
+def _as_much(part: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+    """(positions, width) part of the rest as long as the part, at most all of it."""
+    shares = part.norm(dim=-1, keepdim=True) / rest.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+    return rest * shares.clamp(max=1)
+
+
+def _common(rows: Sequence[list[int]], limit: int) -> int:
+    """Tokens that all rows begin with, at most `limit`."""
+    count = min(limit, *(len(row) for row in rows))
+    for row in rows[1:]:
+        while row[:count] != rows[0][:count]:
+            count -= 1
+    return max(count, 0)

@@ -1,0 +1,312 @@
+"""The pivot set as bridges: words or tokens that join both words of more concepts than chance would have them join.
+
+A degree in the token graph says that a token meets many others. In planted worlds the planted pivots have *fewer*
+neighbours than a random graph gives them, since text keeps to its topic (docs/findings.md). Here a unit (a word, or a
+token) is joined to a word when the word's documents hold it significantly more often than the corpus does. A pivot is
+joined to both words of more concepts than chance gives a unit of as many joins (`bridge_counts`), at a false-discovery
+rate over all units; and its documents are spread over sources (`deviations`), for options of commands, menus and sound
+effects of one game stand together for reasons of their own. Concepts and languages are the study's own, so neither the
+size of the corpus nor that of the vocabulary sets the bar.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots.config import DiscoverConfig, GraphConfig
+from semantic_pivots.counting.counts import Word
+from semantic_pivots.counting.document_draws import shuffled
+from semantic_pivots.counting.tally import tally
+from semantic_pivots.errors import InputError
+from semantic_pivots.held_out import visible_words
+from semantic_pivots.pivots import token_graph
+from semantic_pivots.pivots.bridge_counts import bridge_counts
+from semantic_pivots.pivots.own_words import plain
+from semantic_pivots.pivots.surroundings import Surroundings, surroundings_of
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.statistics import seed_of
+from semantic_pivots.words import normalise
+
+_LEAST_DOCUMENTS, _LEAST_LIFT, _LEVEL = 3, 2.0, 1e-3
+
+
+def own_pieces(texts: list[str], tokens: np.ndarray, spellings: Sequence[Word]) -> dict[Word, np.ndarray]:
+    """Of each word, those of the tokens (int32) that are a piece of it or contain it (`own_words.is_piece`)."""
+    normal = {word: normalise(word[0]) for word in spellings}
+    sought = set(normal.values())
+    longest = max(map(len, sought), default=0)
+    within: dict[str, list[int]] = {}  # tokens that contain a word
+    same: dict[str, list[int]] = {}  # tokens of a text
+    for token in tokens.tolist():
+        text = plain(texts[token])
+        same.setdefault(text, []).append(token)
+        for part in _parts(text, longest) & sought:
+            within.setdefault(part, []).append(token)
+    found = {}
+    for word, spelling in normal.items():
+        pieces = [token for part in _parts(spelling, len(spelling)) & same.keys() for token in same[part]]
+        found[word] = np.array([*pieces, *within.get(spelling, ())], np.int32)
+    return found
+
+
+def _parts(text: str, longest: int) -> set[str]:
+    """Every substring of at most so many characters, the empty one included."""
+    return {text[i:j] for i in range(len(text) + 1) for j in range(i, min(len(text), i + longest) + 1)}
+
+
+@dataclass
+class Joins:
+    """Units joined to each of several words: those of word i are at edges[i] to edges[i + 1]."""
+
+    units: np.ndarray
+    """(joins,) int32"""
+    times: np.ndarray
+    """(joins,) int64 documents of the word's draw that hold the unit"""
+    edges: np.ndarray
+    """(words + 1,) int64"""
+
+
+def joins_of(around: Surroundings, draws: Sequence[np.ndarray], pieces: Sequence[np.ndarray]) -> Joins:
+    """Join units to words, given the drawn documents (indices) and the own pieces (units) of each word.
+
+    A unit is joined when at least three of the documents drawn of the word's hold it, twice as many as its share of
+    the corpus gives, and Poisson's upper tail at that expectation is at most 0.001. Pieces of the word are left out.
+    """
+    from scipy.special import pdtrc
+
+    drawn = np.array([len(draw) for draw in draws])
+    places = np.concatenate([[0], np.cumsum(drawn)])
+    rates = around.frequency[around.ids] / around.documents
+    found, times, edges = _often(np.concatenate(draws), places, *around.counters(), rates)
+    word = np.repeat(np.arange(len(draws)), np.diff(edges))
+    size = len(around.frequency)
+    own = np.concatenate([piece.astype(np.int64) + i * size for i, piece in enumerate(pieces)])
+    units = around.ids[found]
+    strong = (pdtrc(times - 1, rates[found] * drawn[word]) <= _LEVEL) & ~np.isin(units + word * size, own)
+    counted = np.bincount(word[strong], minlength=len(draws))
+    return Joins(units[strong], times[strong], np.concatenate([[0], np.cumsum(counted)]))
+
+
+@numba.njit(cache=True)
+def _often(documents, places, starts, tokens, counts, touched, rates):  # pragma: no cover - compiled
+    """Numbers of the units that three documents of a word and twice the expected hold, how many do, and edges."""
+    found, times = np.empty(1024, np.int32), np.empty(1024, np.int64)
+    edges, n = np.zeros(len(places), np.int64), 0
+    for word in range(len(places) - 1):
+        drawn = documents[places[word] : places[word + 1]]
+        held = tally(drawn, starts, tokens, counts, touched) if len(drawn) >= _LEAST_DOCUMENTS else 0
+        for k in range(held):
+            token = touched[k]
+            count = np.int64(counts[token])
+            counts[token] = 0
+            if count >= _LEAST_DOCUMENTS and count >= _LEAST_LIFT * rates[token] * len(drawn):
+                if n == len(found):
+                    found = np.concatenate((found, np.empty(n, np.int32)))
+                    times = np.concatenate((times, np.empty(n, np.int64)))
+                found[n], times[n] = token, count
+                n += 1
+        edges[word + 1] = n
+    return found[:n].copy(), times[:n].copy(), edges
+
+
+def deviations(around: Surroundings) -> np.ndarray:
+    """(size,) float64: how unevenly the sources have each unit, 0 (as they have documents) to 1 (a small one alone).
+
+    Gries' deviation of proportions (2008): half the sum over sources of the difference between the source's share of
+    the unit's documents and its share of all, which is the sum of what is too much.
+    """
+    of_document, documents = np.unique(around.sources, return_inverse=True, return_counts=True)[1:]
+    count = max(len(documents), 1)
+    rows = np.repeat(of_document, np.diff(around.starts))
+    pairs, times = np.unique(around.tokens.astype(np.int64) * count + rows, return_counts=True)
+    unit, source = pairs // count, pairs % count
+    held = np.bincount(unit, times, len(around.ids))
+    excess = np.maximum(times / held[unit] - documents[source] / max(documents.sum(), 1), 0)
+    found = np.zeros(len(around.texts))
+    found[around.ids] = np.bincount(unit, excess, len(around.ids))
+    return found
+
+
+def rarefied(
+    around: Surroundings, words: Sequence[Word], tokens: int, config: GraphConfig
+) -> list[dict[Word, np.ndarray]]:
+    """Draws of the words' documents (indices) in which the bridges are counted.
+
+    Under `bridge-fdr` one draw of all documents at hand. Under `bridge-stable`, `samples` draws of as many documents of
+    each word as `sample_tokens` of the corpus's `tokens` hold by expectation, at most half of those at hand: what a
+    draw can show then depends on the word's share of the text, not on how much text there is. Those of the smallest
+    hash of id and seed are drawn, so that the order of documents and files says nothing.
+    """
+    if config.criterion == "bridge-fdr":
+        return [around.draws]
+    share = min(0.5, config.sample_tokens / max(tokens, 1))
+    drawn = []
+    for number in range(config.samples):
+        found = {}
+        for word in words:
+            own = around.draws[word]
+            seed = seed_of("graph", "bridges", config.seed, number, *word)
+            size = int(min(share * around.held[word], len(own) / 2) + np.random.default_rng(seed).random())
+            found[word] = np.sort(own[np.argsort(shuffled(around.keys[own], seed), kind="stable")[:size]])
+        drawn.append(found)
+    return drawn
+
+
+@dataclass
+class _Pass:
+    """What one draw shows of each unit: all arrays are by vocabulary id."""
+
+    bridged: np.ndarray
+    expected: np.ndarray
+    strength: np.ndarray
+    q_value: np.ndarray
+    """1 where nothing was expected, so nothing tested"""
+    bridges: np.ndarray
+    found: np.ndarray
+
+
+@dataclass
+class Evidence:
+    """The lexicon's rows, what is around their words, and the units joined to these in each draw."""
+
+    rows: list[tuple[str, str, str]]
+    """word, language, concept"""
+    words: list[int]
+    """number of each row's word, among those of `joins`"""
+    around: Surroundings
+    joins: list[Joins]
+
+    def languages(self) -> list[str]:
+        """The languages of the rows, by number."""
+        return sorted({code for _, code, _ in self.rows})
+
+    def passes(self, config: GraphConfig) -> list[_Pass]:
+        """Test every unit, in each draw."""
+        codes = {code: i for i, code in enumerate(self.languages())}
+        numbers = {concept: i for i, concept in enumerate(sorted({concept for _, _, concept in self.rows}))}
+        languages, concepts = [codes[c] for _, c, _ in self.rows], [numbers[concept] for _, _, concept in self.rows]
+        spread = deviations(self.around) <= config.max_deviation
+        return [_judge(joins, self.words, languages, concepts, spread, config) for joins in self.joins]
+
+
+def _judge(
+    joins: Joins, words: list[int], languages: list[int], concepts: list[int], spread: np.ndarray, config: GraphConfig
+) -> _Pass:
+    """Test every unit that is `spread`, (size,) bool, by its joins.
+
+    Rows of the lexicon are given as the numbers of their word, language and concept.
+    """
+    from scipy.stats import false_discovery_control, poisson
+
+    near = [joins.units[joins.edges[word] : joins.edges[word + 1]] for word in words]
+    row = np.repeat(np.arange(len(words), dtype=np.int32), [len(units) for units in near])
+    joined = np.column_stack([np.concatenate(near), row])
+    size = len(spread)
+    bridged, expected, bridges = bridge_counts(joined, languages, concepts, size)
+    strength = np.bincount(joins.units, joins.times, minlength=size)
+    tested = np.flatnonzero((expected > 0) & spread)
+    q_value = np.ones(size)
+    if len(tested):
+        q_value[tested] = false_discovery_control(poisson.sf(bridged[tested] - 1, expected[tested]))
+    least = np.maximum(config.min_ratio * expected, 1)
+    found = (expected > 0) & spread & (q_value <= config.false_discovery_rate) & (bridged >= least)
+    return _Pass(bridged, expected, strength, q_value, bridges, found)
+
+
+def evidence(config: GraphConfig, inputs: Inputs, work: Work) -> Evidence:
+    """Join units to the words of the lexicon, in each draw of their documents."""
+    rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
+    spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
+    how = {"engine": config.engine, "workers": config.workers, "words": config.words, "forms_path": config.forms_path}
+    discover = DiscoverConfig(seed=config.seed, documents=config.documents, unit=config.unit, **how)
+    around = surroundings_of(inputs, spellings, work, discover)
+    pieces = own_pieces(around.texts, around.ids, spellings)
+    tokens = sum(inputs.table("token_shards")["tokens"].to_pylist())
+    draws, joins = rarefied(around, spellings, tokens, config), []
+    with work.progress(len(draws), "draws", "graph") as progress:
+        for draw in draws:
+            own = [draw[word] for word in spellings], [pieces[word] for word in spellings]
+            joins.append(joins_of(around, *own))
+            progress.advance()
+    index = {word: i for i, word in enumerate(spellings)}
+    return Evidence(rows, [index[word, code] for word, code, _ in rows], around, joins)
+
+
+def found_units(passes: Sequence[_Pass], config: GraphConfig) -> np.ndarray:
+    """Vocabulary ids of the units that are found in `least_share` of the draws."""
+    return np.flatnonzero(np.mean([each.found for each in passes], axis=0) >= config.least_share)
+
+
+def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """The pivot set (table `pivot_set`): degree is the number of concepts bridged, expected_degree what chance gives.
+
+    Of several draws a unit must be found in `least_share`, and its columns are medians over the draws (stability
+    selection, Meinshausen and Buehlmann 2010).
+
+    Raises:
+        InputError: no unit bridges more concepts than chance.
+    """
+    held = evidence(config, inputs, work)
+    passes = held.passes(config)
+    tested = int(np.any([each.expected > 0 for each in passes], axis=0).sum())
+    if not tested:
+        raise InputError(
+            f"graph: no {config.unit} stands beside words of two languages; the corpus or the lexicon is too small"
+        )
+    keep = found_units(passes, config)
+    if not len(keep):
+        raise InputError(
+            f"graph: no {config.unit} bridges concepts beyond chance; raise [graph] false_discovery_rate"
+            + (", or set criterion = 'bridge-fdr': half of a small corpus shows little" if len(passes) > 1 else "")
+        )
+    work.note("tokens_considered", tested)
+    work.note("pivots", len(keep))
+    return {"pivot_set": _table(held, passes, keep, config)}
+
+
+def _table(held: Evidence, passes: Sequence[_Pass], keep: np.ndarray, config: GraphConfig) -> pa.Table:
+    """The table `pivot_set` of the units that are kept, strongest evidence first; ties by their texts."""
+
+    def median(name: str) -> np.ndarray:
+        return np.quantile([getattr(each, name)[keep] for each in passes], 0.5, axis=0, method="lower")
+
+    bridged, q_value = median("bridged"), median("q_value")
+    shares = np.mean([each.bridges[keep] for each in passes], axis=0)
+    second = np.sort(shares, axis=1)[:, -2:].min(axis=1, keepdims=True)
+    spoken = shares >= np.minimum(0.5, second)  # two at the least, where draws disagree
+    codes, texts = np.array(held.languages()), held.around.texts
+    table = {
+        "unit": [config.unit] * len(keep),
+        "token": pa.array(keep, pa.int32()) if config.unit == "token" else pa.nulls(len(keep), pa.int32()),
+        "text": [texts[unit] for unit in keep],
+        "documents": held.around.frequency[keep],
+        "degree": bridged.astype(np.int64),
+        "expected_degree": median("expected"),
+        "strength": median("strength"),
+        "q_value": q_value,
+        "languages": [codes[row].tolist() for row in spoken],
+        "neighbours": [[texts[n] for n in row] for row in strongest(held.around, keep, config)],
+    }
+    by_text = keep if config.unit == "token" else np.argsort(np.argsort([texts[unit] for unit in keep]))
+    return pa.table(table).take(np.lexsort((by_text, -bridged, q_value)))
+
+
+def strongest(around: Surroundings, tokens: np.ndarray, config: GraphConfig) -> list[list[int]]:
+    """The strongest neighbours of each token, best first, in the documents at hand: all that hold a word, or its draw.
+
+    Stop tokens and byte fragments are not among them, as they are in no surroundings.
+    """
+    if not config.top_neighbours:
+        return [[] for _ in tokens]
+    documents = token_graph.Documents(around.starts, around.tokens, around.ids, np.zeros(0, np.int32), 0)
+    number = np.zeros(len(around.frequency), np.int32)
+    number[around.ids] = np.arange(len(around.ids))
+    threads = config.workers or len(os.sched_getaffinity(0))
+    found = token_graph.rows(documents, number[tokens], 1, 1, config.top_neighbours, threads).neighbours
+    return [around.ids[row[row >= 0]].tolist() for row in found]

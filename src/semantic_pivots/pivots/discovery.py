@@ -1,0 +1,167 @@
+"""Semantic pivots of a pair: units that stand beside both of its words more than chance would have them (METHOD §5).
+
+`default`: the units are words (`units`), or tokens, of distinct documents that hold each word itself (`draws`). A unit
+needs evidence of both sides at a false-discovery rate (`evidence`), and is ranked by its association with both words.
+Where nothing passes the answer is none, and the table `pivot_evidence` says why. Forms of the two words never are
+pivots; a further language's word of the same concept may be one and is marked, because such words are what joins
+languages.
+
+`paper`: the published sampling (`published_pivots`), ranked by the smaller surplus, nothing left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots import words
+from semantic_pivots.config import DiscoverConfig
+from semantic_pivots.counting.counts import Pair, benchmark_words
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.pivots.evidence import Beside, measures, q_values, tversky
+from semantic_pivots.pivots.own_words import is_form, is_piece, plain
+from semantic_pivots.pivots.pivot_tables import Pivots, evidence_table, pair_of, pivot_table
+from semantic_pivots.pivots.published import published_surroundings
+from semantic_pivots.pivots.relatedness import relatedness
+from semantic_pivots.pivots.surroundings import UNITS, Surroundings, surroundings_of
+from semantic_pivots.run import Inputs, Work
+
+FORMS = ("default", "paper")
+MEASURES = ("tversky", "min", "pmi", "npmi", "llr")
+
+
+def check(config: DiscoverConfig) -> None:
+    """Refuse a form, measure or unit that there is not, and numbers that cannot be meant.
+
+    Raises:
+        InputError: naming the key.
+    """
+    for key, value, known in (
+        ("measure", config.measure, MEASURES),
+        ("form", config.form, FORMS),
+        ("unit", config.unit, UNITS),
+    ):
+        if value not in known:
+            raise InputError(f"[discover] {key} = {value!r}: expected one of {', '.join(known)}{nearest(value, known)}")
+    if min(config.documents, config.top) < 1:
+        raise InputError(f"[discover] documents = {config.documents}, top = {config.top}: expected at least 1 of each")
+    if not 0 < config.false_discovery_rate <= 1:
+        raise InputError(
+            f"[discover] false_discovery_rate = {config.false_discovery_rate}: expected a rate above 0 and of at most 1"
+        )
+    if not 0 <= config.least_share <= 1:
+        raise InputError(
+            f"[discover] least_share = {config.least_share}: expected a share from 0 (all) to 1 (the best)"
+        )
+    if config.form == "paper" and (config.unit, config.measure) != ("token", "min"):
+        raise InputError(
+            f"[discover] unit = {config.unit!r}, measure = {config.measure!r}: the paper's form ranks tokens by their "
+            "smaller surplus; expected unit = 'token' and measure = 'min'"
+        )
+
+
+def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """The pivots of every item, best first (table `pivots`), and what they could be found by (`pivot_evidence`).
+
+    Raises:
+        InputError: the configuration names a form, measure or unit that there is not.
+    """
+    check(config)
+    items = inputs.table("items").to_pylist()
+    spellings, pairs = benchmark_words(inputs.table("items"))
+    published = config.form == "paper"
+    around = (
+        published_surroundings(inputs, spellings, config)
+        if published
+        else surroundings_of(inputs, spellings, work, config)
+    )
+    work.note("words_without_documents", sum(len(drawn) == 0 for drawn in around.draws.values()))
+    searched: dict[Pair, Search] = {}
+    with work.progress(len(pairs), "pairs", "discover") as progress:
+        for pair in pairs:
+            searched[pair] = search(around, pair, config)
+            progress.advance()
+    if not published:
+        correct(list(searched.values()), len(around.ids), config.false_discovery_rate)
+    best = {pair: ranked(searched[pair], [around.held[word] for word in pair], config) for pair in pairs}
+    found = [best[pair].towards(item) for item in items for pair in [pair_of(item)]]
+    texts = [[around.texts[unit] for unit in own.units.tolist()] for own in found]
+    near = relatedness([(item["source"], item["target"]) for item in items], texts) if config.relatedness else None
+    counts = {pair: (one.candidates, len(one.beside.units), one.beside.together) for pair, one in searched.items()}
+    return {
+        "pivots": pivot_table(items, found, texts, near, config),
+        "pivot_evidence": evidence_table(items, found, counts, around),
+    }
+
+
+@dataclass
+class Search:
+    """Units that may be pivots of a pair, and the evidence of each."""
+
+    beside: Beside
+    p_values: np.ndarray
+    q_values: np.ndarray
+    candidates: int
+    """units that stood beside both words at all"""
+
+
+def search(around: Surroundings, pair: Pair, config: DiscoverConfig) -> Search:
+    """The units beside both words of a pair that the error rate might let pass; under `paper` all of them."""
+    beside = _beside(around, pair)
+    candidates = len(beside.units)
+    if config.form == "paper":
+        return Search(beside, np.full(candidates, np.nan), np.full(candidates, np.nan), candidates)
+    expected = beside.frequency / beside.documents * np.array(beside.drawn)[:, None]
+    beside = beside.take(np.flatnonzero((beside.times > expected).all(axis=0)))
+    p_values = beside.p_values()
+    spelled = [words.normalise(word) for word, _ in pair]
+    is_own = is_form if config.unit == "word" else is_piece
+    texts = [plain(around.texts[unit]) for unit in beside.units.tolist()]
+    strong = np.flatnonzero(p_values <= config.false_discovery_rate).tolist()
+    kept = np.array([k for k in strong if not any(is_own(texts[k], word) for word in spelled)], np.int64)
+    return Search(beside.take(kept), p_values[kept], np.ones(len(kept)), candidates)
+
+
+def _beside(around: Surroundings, pair: Pair) -> Beside:
+    first, second = (around.draws[word] for word in pair)
+    (one, times), (other, too) = (around.near(word) for word in pair)
+    units, i, j = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+    together = np.intersect1d(first, second)
+    met, often = around.within(together)
+    shared = np.zeros(len(units), np.int64)
+    place = np.searchsorted(units, met)  # what stands beside both words at once stands beside each
+    shared[place] = often
+    counts, drawn = np.stack([times[i], too[j]]), (len(first), len(second))
+    apart = (around.length(np.setdiff1d(own, together)) for own in (first, second))
+    lengths = next(apart), next(apart), around.length(together)
+    frequency = around.frequency[units]
+    return Beside(units, counts, shared, drawn, len(together), frequency, around.documents, lengths)
+
+
+def correct(searched: Sequence[Search], units: int, rate: float) -> None:
+    """Keep what has a q-value of at most the rate, where every unit is a test of every pair that has documents."""
+    tests = units * sum(min(found.beside.drawn) > 0 for found in searched)
+    together = q_values(np.concatenate([np.zeros(0), *(found.p_values for found in searched)]), tests)
+    ends = np.cumsum([len(found.p_values) for found in searched])
+    for found, own in zip(searched, np.split(together, ends[:-1]), strict=True):
+        kept = np.flatnonzero(own <= rate)
+        found.beside, found.p_values, found.q_values = found.beside.take(kept), found.p_values[kept], own[kept]
+
+
+def ranked(found: Search, held: Sequence[int], config: DiscoverConfig) -> Pivots:
+    """The pivots of a pair, best first, given the documents that hold each of its words."""
+    beside = found.beside
+    sides = [
+        measures(beside.times[k].astype(np.float64), max(drawn, 1), beside.frequency, beside.documents, held[k])
+        for k, drawn in enumerate(beside.drawn)
+    ]
+    measure = config.measure
+    value = tversky(beside, held) if measure == "tversky" else np.minimum(sides[0][measure], sides[1][measure])
+    best = np.lexsort((beside.units, -value))
+    least = 0.0 if config.form == "paper" else config.least_share * value.max(initial=0.0)
+    best = best[(value[best] > 0) & (value[best] >= least)][: config.top]
+    surplus = np.stack([side["min"] for side in sides])
+    return Pivots(beside.units[best], beside.times[:, best], surplus[:, best], value[best], found.q_values[best])

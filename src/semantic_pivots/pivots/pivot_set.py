@@ -1,0 +1,251 @@
+"""The pivot set of a corpus: tokens that many tokens are beside, in more than one language (METHOD §6).
+
+The published manner counts neighbours met a fixed number of times. Degree grows with the corpus, so such a set is not
+that of a sample of the same corpus. `rarefied` is made of rates, which do not grow:
+
+- a candidate is in at least a share of the documents, and in at most a tenth of those of any one language;
+- its degree is rarefied (the neighbours expected in m random documents of its own) and compared with a configuration
+  model, in which each place beside it is filled by token u with probability f(u)/F;
+- its neighbours speak at least two languages: of the meetings with tokens that belong to one language (nine tenths of
+  their rate), each language's share, over its share in the whole corpus, is at least a tenth of the sum.
+
+`degree-fdr` (whole degree above the configuration model at a false-discovery rate) and `fixed-count` stand beside it;
+the default is `corpus.bridges`. How stable a set is, is part of the result: `corpus.stability`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots.config import GraphConfig
+from semantic_pivots.counting.counts import corpus_shards
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.pivots import token_graph
+from semantic_pivots.pivots.surroundings import UNITS, distinct_shards, token_texts
+from semantic_pivots.pivots.token_graph import Documents, Rows
+from semantic_pivots.run import Inputs, Work, read_table
+
+CRITERIA = ("bridge-fdr", "bridge-stable", "rarefied", "degree-fdr", "fixed-count")
+_STOP_SHARE = 0.1
+_FEWEST_OF_LANGUAGE = 20
+_FEWEST_DOCUMENTS = 5
+_BELONGS = 0.9
+"""Share of a token's rate over the languages that makes it a token of one of them."""
+_JOINS = 0.1
+"""Share of a token's meetings, weighted by language, that makes it join a language."""
+
+
+def expected_degree(slots: np.ndarray, frequency: np.ndarray, total: float) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours that the configuration model gives a token beside which there are `slots` places.
+
+    Args:
+        slots: (tokens,) places beside each token in its documents.
+        frequency: (neighbours,) documents of each token that counts as a neighbour.
+        total: sum of the frequencies of the whole vocabulary.
+
+    Returns:
+        mean and variance, (tokens,) float64: a neighbour u is met with probability 1 - exp(-slots x f(u) / total).
+    """
+    values, counts = np.unique(frequency[frequency > 0].astype(np.float64), return_counts=True)
+    grid = np.unique(np.geomspace(1, max(float(slots.max()), 2.0), 400))
+    absent = np.exp(-np.outer(grid, values) / total)
+    mean, variance = (1 - absent) @ counts, (absent * (1 - absent)) @ counts
+    return np.interp(slots, grid, mean), np.interp(slots, grid, variance)
+
+
+def hub_q_values(degree: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """(tokens,) float64 Benjamini–Hochberg q-values of a degree above that of the configuration model."""
+    from scipy.stats import false_discovery_control, norm
+
+    return false_discovery_control(norm.sf((degree - 0.5 - expected) / np.sqrt(np.maximum(variance, 1e-9))))
+
+
+def language_shares(documents: Documents) -> np.ndarray:
+    """(size, languages) float64: of each token's meetings with tokens of one language, the share of each language.
+
+    A token belongs to a language when its documents are a tenfold share of that language's documents; shares are
+    divided by those of all meetings in the corpus, so that a large language does not join everything, and sum to 1.
+    """
+    size, groups = len(documents.ids), documents.groups
+    by_group = documents.frequency_by_group()
+    of_group = np.bincount(documents.group[documents.group >= 0], minlength=groups)
+    rate = by_group / np.maximum(of_group, 1)
+    rate /= np.maximum(rate.sum(axis=1, keepdims=True), 1e-300)
+    owner = np.where((rate.max(axis=1, initial=0) >= _BELONGS) & (by_group.sum(axis=1) >= 2), rate.argmax(axis=1), -1)
+    lengths = np.diff(documents.starts)
+    row = np.repeat(np.arange(len(documents)), lengths)
+    owners = owner[documents.tokens]
+    met = np.empty((size, groups))
+    for group in range(groups):
+        beside = np.bincount(row[owners == group], minlength=len(documents))
+        met[:, group] = np.bincount(documents.tokens, weights=beside[row], minlength=size)
+        met[owner == group, group] -= by_group[owner == group].sum(axis=1)  # a token is not its own neighbour
+    lift = met / np.maximum(met.sum(axis=0) / max(met.sum(), 1.0), 1e-300)
+    return lift / np.maximum(lift.sum(axis=1, keepdims=True), 1e-300)
+
+
+class PivotSet:
+    """The tokens of a corpus that its criterion chooses; columns by candidate, `kept` are those chosen, best first.
+
+    Attributes:
+        chosen: (candidates,) int32 compact numbers of the tokens.
+        rows: rows of the graph of each.
+        expected: (candidates,) float64 degree of the configuration model.
+        ratio: (candidates,) float64 degree, whole or rarefied as the criterion has it, over the model's.
+        q_values: (candidates,) float64 of the whole degree.
+        joins: (candidates, languages) bool.
+        kept: indices of candidates.
+    """
+
+    def __init__(self, documents: Documents, readable: np.ndarray, config: GraphConfig, threads: int = 1):
+        frequency = documents.frequency()
+        self.chosen = _candidates(documents, frequency, readable, config)
+        fixed = config.criterion == "fixed-count"
+        least = config.min_count if fixed else 1
+        drawn = config.rarefied_documents
+        self.rows: Rows = token_graph.rows(documents, self.chosen, least, drawn, config.top_neighbours, threads)
+        if not len(self.chosen):
+            self.kept = np.zeros(0, np.int64)
+            return
+        total = float(frequency.sum())
+        self.expected, variance = expected_degree(self.rows.slots, frequency, total)
+        self.q_values = hub_q_values(self.rows.degree, self.expected, variance)
+        of_row = frequency[self.chosen]
+        if config.criterion == "rarefied":
+            places = self.rows.slots * (np.minimum(drawn, of_row) / of_row)
+            self.ratio = self.rows.rarefied / np.maximum(expected_degree(places, frequency, total)[0], 1e-9)
+            hub = self.ratio >= config.min_rarefied_ratio
+        else:
+            self.ratio = self.rows.degree / np.maximum(self.expected, 1e-9)
+            hub = (self.q_values <= config.false_discovery_rate) & (self.ratio >= config.min_ratio)
+        if fixed:
+            hub = self.rows.degree >= np.quantile(self.rows.degree, 0.95)
+        self.hubs = int(hub.sum())
+        self.joins = language_shares(documents)[self.chosen] >= _JOINS
+        keep = np.flatnonzero(hub & (self.joins.sum(axis=1) >= min(2, documents.groups)))
+        self.kept = keep[np.lexsort((documents.ids[self.chosen[keep]], -self.ratio[keep]))]
+
+
+def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarray, config: GraphConfig) -> np.ndarray:
+    fewest = _FEWEST_DOCUMENTS
+    if config.criterion == "rarefied":
+        fewest = max(fewest, int(np.ceil(config.min_share * len(documents))))
+    can = readable[documents.ids] & (frequency >= fewest) & (frequency <= _STOP_SHARE * len(documents))
+    by_group = documents.frequency_by_group()
+    for group in range(documents.groups):
+        # A stop word of one language among four is in few documents of the whole corpus.
+        held = int((documents.group == group).sum())
+        if held >= _FEWEST_OF_LANGUAGE:
+            can &= by_group[:, group] <= _STOP_SHARE * held
+    return np.flatnonzero(can).astype(np.int32)
+
+
+def readable_tokens(texts: list[str]) -> np.ndarray:
+    """(vocabulary,) bool: tokens that are whole characters with a letter among them."""
+    return np.array(["\ufffd" not in t and any(c.isalpha() for c in t) and "<0x" not in t for t in texts])
+
+
+def load_documents(inputs: Inputs, size: int) -> tuple[Documents, list[str]]:
+    """The corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more."""
+    starts, tokens, codes = [np.zeros(1, np.int64)], [], []
+    for (_, path), (begins, kept) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
+        starts.append(begins[1:] + starts[-1][-1])
+        tokens.append(kept)
+        codes.extend(read_table(path, columns=["language"])["language"].to_pylist())
+    languages, group = np.unique(np.array([code or "" for code in codes]), return_inverse=True)
+    kept = np.flatnonzero((np.bincount(group) >= _FEWEST_OF_LANGUAGE) & (languages != ""))
+    renumbered = np.full(len(languages), -1, np.int32)
+    renumbered[kept] = np.arange(len(kept))
+    documents = token_graph.compact(np.concatenate(starts), np.concatenate(tokens), size, renumbered[group], len(kept))
+    return documents, languages[kept].tolist()
+
+
+def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """The pivot set by degree (table `pivot_set`), most neighbours beyond the model first.
+
+    Raises:
+        InputError: no token is a pivot under the criterion.
+    """
+    texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
+    documents, languages = load_documents(inputs, len(texts))
+    made = PivotSet(documents, readable_tokens(texts), config, config.workers or len(os.sched_getaffinity(0)))
+    if not len(made.chosen):
+        raise InputError("graph: too few documents hold any one token; the corpus is too small for a pivot set")
+    if not len(made.kept):
+        raise InputError(
+            "graph: no token is a hub of two languages; lower the least ratio or share, or enlarge the corpus"
+        )
+    work.note("tokens_considered", len(made.chosen))
+    work.note("hubs", made.hubs)
+    work.note("pivots", len(made.kept))
+    keep, number = made.kept, made.chosen[made.kept]
+    ids = documents.ids[number]
+    joined = [[languages[k] for k in np.flatnonzero(made.joins[i])] for i in keep]
+    strongest = [[texts[documents.ids[n]] for n in made.rows.neighbours[i] if n >= 0] for i in keep]
+    table = {
+        "unit": ["token"] * len(ids),
+        "token": ids,
+        "text": [texts[i] for i in ids],
+        "documents": documents.frequency()[number],
+        "degree": made.rows.degree[keep],
+        "expected_degree": made.expected[keep],
+        "strength": made.rows.strength[keep].astype(np.float64),
+        "q_value": made.q_values[keep],
+        "languages": pa.array(joined, pa.list_(pa.string())),
+        "neighbours": pa.array(strongest, pa.list_(pa.string())),
+    }
+    return {"pivot_set": pa.table(table)}
+
+
+def pivot_sets(config: GraphConfig) -> Callable[[GraphConfig, Inputs, Work], dict[str, pa.Table]]:
+    """The function that makes the pivot set by the configuration's criterion.
+
+    Raises:
+        InputError: the criterion is unknown, or a number cannot be meant.
+    """
+    from semantic_pivots.pivots.bridges import bridge_set
+
+    if config.criterion not in CRITERIA:
+        known = ", ".join(CRITERIA)
+        raise InputError(
+            f"[graph] criterion = {config.criterion!r}: expected one of {known}{nearest(config.criterion, CRITERIA)}"
+        )
+    if not 0 <= config.max_deviation <= 1:
+        raise InputError(f"[graph] max_deviation = {config.max_deviation}: expected a number from 0 to 1")
+    if config.unit not in UNITS:
+        raise InputError(f"[graph] unit = {config.unit!r}: expected one of {', '.join(UNITS)}")
+    if config.documents < 1 or not 0 < config.false_discovery_rate <= 1:
+        raise InputError(
+            f"[graph] documents = {config.documents}, false_discovery_rate = {config.false_discovery_rate}: expected "
+            "at least 1 document, and a rate above 0 and of at most 1"
+        )
+    if config.sample_tokens < 1 or config.samples < 1 or not 0 < config.least_share <= 1:
+        raise InputError(
+            f"[graph] sample_tokens = {config.sample_tokens}, samples = {config.samples}, least_share = "
+            f"{config.least_share}: expected at least 1 token and 1 draw, and a share above 0 and of at most 1"
+        )
+    if min(config.min_ratio, config.stability_draws, config.top_neighbours) < 0:
+        raise InputError(
+            f"[graph] min_ratio = {config.min_ratio}, stability_draws = {config.stability_draws}, top_neighbours = "
+            f"{config.top_neighbours}: expected at least 0"
+        )
+    return bridge_set if config.criterion.startswith("bridge-") else degree_set
+
+
+def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """The pivot set of the corpus, strongest evidence first, and how stable it is.
+
+    Tables `pivot_set` and `pivot_stability`.
+
+    Raises:
+        InputError: an unknown criterion, or no token is a pivot under it.
+    """
+    from semantic_pivots.pivots.stability import stability
+
+    make = pivot_sets(config)
+    made = make(config, inputs, work)
+    return {**made, "pivot_stability": stability(make, config, made["pivot_set"], inputs, work)}

@@ -1,0 +1,130 @@
+"""The tables of discovery: the pivots of each item, and what there was to find them by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots import words
+from semantic_pivots.config import DiscoverConfig
+from semantic_pivots.counting.counts import Pair, Word
+from semantic_pivots.pivots.surroundings import Surroundings
+from semantic_pivots.tables import from_rows
+
+Item = Mapping[str, Any]
+"""A row of the table `items`."""
+
+
+class Pivots(NamedTuple):
+    """The pivots of a pair of words, best first: (n,) arrays; of each word apart, (2, n)."""
+
+    units: np.ndarray
+    times: np.ndarray
+    """documents of each word that hold it"""
+    surplus: np.ndarray
+    value: np.ndarray
+    q_value: np.ndarray
+
+    def towards(self, item: Item) -> Pivots:
+        """The same with the item's source first."""
+        source, target = words_of(item)
+        return self if source <= target else self._replace(times=self.times[::-1], surplus=self.surplus[::-1])
+
+
+def words_of(item: Item) -> tuple[Word, Word]:
+    """The source and the target of an item."""
+    return (item["source"], item["source_language"]), (item["target"], item["target_language"])
+
+
+def pair_of(item: Item) -> Pair:
+    """The words of an item in the order of `benchmark_words`."""
+    first, second = sorted(words_of(item))
+    return first, second
+
+
+def pivot_table(
+    items: Sequence[Item],
+    found: Sequence[Pivots],
+    texts: Sequence[Sequence[str]],
+    near: Sequence[tuple[np.ndarray, np.ndarray]] | None,
+    config: DiscoverConfig,
+) -> pa.Table:
+    """The table `pivots`, of every item's pivots and their texts, with cosines and quantiles where they are known."""
+    n = sum(len(own.units) for own in found)
+
+    def joined(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
+        return np.concatenate([np.zeros(0), *parts]).astype(kind)
+
+    is_token = config.unit == "token"
+    columns = {
+        "item_id": [item["item_id"] for item, own in zip(items, found, strict=True) for _ in own.units],
+        "unit": [config.unit] * n,
+        "token": pa.array(joined([own.units for own in found], np.int32), mask=np.full(n, not is_token)),
+        "text": [text for own in texts for text in own],
+        "rank": joined([np.arange(len(own.units)) for own in found], np.int32),
+        "documents_source": joined([own.times[0] for own in found], np.int64),
+        "documents_target": joined([own.times[1] for own in found], np.int64),
+        "surplus_source": joined([own.surplus[0] for own in found], np.float32),
+        "surplus_target": joined([own.surplus[1] for own in found], np.float32),
+        "measure": [config.measure] * n,
+        "value": joined([own.value for own in found], np.float32),
+        "q_value": pa.array(joined([own.q_value for own in found], np.float64), from_pandas=True),
+        "translation": _translations(items, texts),
+        "cosine": pa.nulls(n, pa.float32()) if near is None else joined([one for one, _ in near], np.float32),
+        "cosine_quantile": pa.nulls(n, pa.float32()) if near is None else joined([q for _, q in near], np.float32),
+    }
+    strings = {name: pa.array(columns[name], pa.string()) for name in ("item_id", "unit", "text", "measure")}
+    return pa.table({**columns, **strings, "translation": pa.array(columns["translation"], pa.string())})
+
+
+def _translations(items: Sequence[Item], texts: Sequence[Sequence[str]]) -> list[str]:
+    """Of each pivot, the further language of which it is the concept's word, or nothing."""
+    of_concept: dict[str, dict[str, str]] = {}
+    for item in items:
+        for word, code in words_of(item):
+            of_concept.setdefault(item["concept_id"], {}).setdefault(words.normalise(word), code)
+    return [
+        of_concept[item["concept_id"]].get(words.normalise(text).strip(), "")
+        for item, own in zip(items, texts, strict=True)
+        for text in own
+    ]
+
+
+def evidence_table(
+    items: Sequence[Item],
+    found: Sequence[Pivots],
+    counts: Mapping[Pair, tuple[int, int, int]],
+    around: Surroundings,
+) -> pa.Table:
+    """The table `pivot_evidence`; `counts` are each pair's candidates, supported units, and documents with both."""
+    rows = []
+    for item, own in zip(items, found, strict=True):
+        source, target = words_of(item)
+        candidates, supported, together = counts[pair_of(item)]
+        rows.append(
+            {
+                "item_id": item["item_id"],
+                "documents_source": around.held[source],
+                "documents_target": around.held[target],
+                "documents_both": together,
+                "candidates": candidates,
+                "supported": supported,
+                "pivots": len(own.units),
+                "reason": _reason(around.held[source], around.held[target], candidates, len(own.units)),
+            }
+        )
+    return from_rows("pivot_evidence", rows)
+
+
+def _reason(source: int, target: int, candidates: int, pivots: int) -> str:
+    """Why an item has no pivots; empty where it has some."""
+    if pivots:
+        return ""
+    if not source or not target:
+        return "no document of " + " or ".join(
+            name for name, held in (("the source", source), ("the target", target)) if not held
+        )
+    return "no candidate passes" if candidates else "nothing stands beside both words"

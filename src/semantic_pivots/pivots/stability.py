@@ -1,0 +1,139 @@
+"""How stable a pivot set is: the overlap of the sets of two halves of the corpus, and of samples with the whole.
+
+A sample is a corpus of its own, written to the stage's scratch folder and put through the same function, so every
+criterion is measured alike. Documents are drawn by a hash of their id: samples of one size are disjoint, and the
+smaller is not part of the larger by accident of order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from semantic_pivots.config import GraphConfig
+from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_token_shard
+from semantic_pivots.counting.document_draws import hash_of, shuffled
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import SCHEMAS
+
+SAMPLES = (("halves", 0.5), ("quarter", 0.25), ("tenth", 0.1))
+
+
+def places(ids: pa.ChunkedArray, seed: int) -> np.ndarray:
+    """(documents,) float64 in [0, 1): a random number that depends on the seed and each id alone."""
+    return (shuffled(hash_of(ids), seed_of("graph", "sample", seed)) >> np.uint64(11)) / 2.0**53
+
+
+def sample(inputs: Inputs, folder: Path, low: float, high: float, seed: int) -> Inputs:
+    """A corpus, with its tokens, of the documents whose place lies in [low, high); other stages stay as they are."""
+    (folder / "shards").mkdir(parents=True, exist_ok=True)
+    (folder / "tokens").mkdir(exist_ok=True)
+    shards, token_shards = [], []
+    counted = {row["shard"]: row for row in inputs.table("token_shards").to_pylist()}
+    for row in inputs.table("shards").to_pylist():
+        table = read_table(inputs.folder("corpus") / row["path"])
+        place = places(table["id"], seed)
+        chosen = pa.array((place >= low) & (place < high))
+        table = table.filter(chosen)
+        if not table.num_rows:
+            continue
+        tokens = read_token_shard(inputs.folder("tokens") / counted[row["shard"]]["path"]).filter(chosen)
+        paths = f"shards/{row['shard']}.parquet", f"tokens/{row['shard']}{SUFFIX}"
+        pq.write_table(table, folder / paths[0], compression="lz4")
+        write_token_shard(folder / paths[1], tokens)
+        shards.append({**row, "path": paths[0], "documents": table.num_rows})
+        held = pc.sum(pc.list_value_length(tokens)).as_py()  # type: ignore[attr-defined]
+        token_shards.append(
+            {**counted[row["shard"]], "path": paths[1], "documents": table.num_rows, "tokens": held or 0}
+        )
+    pq.write_table(pa.Table.from_pylist(shards, schema=SCHEMAS["shards"]), folder / "shards.parquet")
+    pq.write_table(pa.Table.from_pylist(token_shards, schema=SCHEMAS["token_shards"]), folder / "token_shards.parquet")
+    if not (folder / "tokenizer.json").exists():
+        os.symlink((inputs.folder("tokens") / "tokenizer.json").resolve(), folder / "tokenizer.json")
+    # First, so that its tables come before those of the whole corpus.
+    others = {name: inputs.folder(name) for name in inputs.stages() if name not in ("corpus", "tokens")}
+    return Inputs({"corpus": folder, "tokens": folder, **others})
+
+
+def stability(
+    make: Callable[[GraphConfig, Inputs, Work], dict[str, pa.Table]],
+    config: GraphConfig,
+    whole: pa.Table,
+    inputs: Inputs,
+    work: Work,
+) -> pa.Table:
+    """Overlaps of pivot sets (table `pivot_stability`): two disjoint halves, and disjoint samples with the whole.
+
+    A sample too small for any pivot counts as an empty set, with overlap 0.
+    """
+    rows: list[dict[str, object]] = []
+    config = dataclasses.replace(config, top_neighbours=0)  # of samples the tokens alone are compared
+    full = set(names(whole))
+    if not config.stability_draws:
+        return pa.Table.from_pylist(rows, schema=SCHEMAS["pivot_stability"])
+    with work.progress(len(SAMPLES), "sizes of sample", "stability") as progress:
+        for name, share in SAMPLES:
+            halves = name == "halves"
+            draws = 2 if halves else min(config.stability_draws, round(1 / share))
+            sets = [
+                _set_of_sample(f"{name}-{draw}", draw * share, (draw + 1) * share, make, config, inputs, work)
+                for draw in range(draws)
+            ]
+            for draw, (one, other) in enumerate([(sets[0], sets[1])] if halves else [(one, full) for one in sets]):
+                rows.append(
+                    {
+                        "sample": name,
+                        "share": share,
+                        "draw": draw,
+                        "pivots": len(one),
+                        "overlap": len(one & other) / max(len(one | other), 1),
+                        "recovered": len(one & other) / max(len(other), 1),
+                    }
+                )
+            work.note(f"overlap_{name}", round(float(np.mean([r["overlap"] for r in rows if r["sample"] == name])), 4))  # type: ignore[arg-type]
+            progress.advance()
+    return pa.Table.from_pylist(rows, schema=SCHEMAS["pivot_stability"])
+
+
+def _set_of_sample(
+    name: str,
+    low: float,
+    high: float,
+    make: Callable[[GraphConfig, Inputs, Work], dict[str, pa.Table]],
+    config: GraphConfig,
+    inputs: Inputs,
+    work: Work,
+) -> set[str]:
+    folder = work.folder / f"sample-{name}"
+
+    def made() -> pa.Table:
+        shutil.rmtree(folder, ignore_errors=True)  # of a killed run
+        scratch = folder / "work"
+        scratch.mkdir(parents=True)
+        try:
+            found = make(config, sample(inputs, folder, low, high, config.seed), Work(scratch, scratch))["pivot_set"]
+            units = names(found)
+        except InputError:
+            units = []
+        shutil.rmtree(folder, ignore_errors=True)
+        return pa.table({"unit": pa.array(units, pa.string())})
+
+    return set(work.part(f"set-{name}", made)["unit"].to_pylist())
+
+
+def names(pivot_set: pa.Table) -> list[str]:
+    """What tells the pivots of a set apart: their texts, or the ids of tokens, of which two may have one text."""
+    texts = pivot_set["text"].to_pylist()
+    return [
+        text if token is None else str(token) for token, text in zip(pivot_set["token"].to_pylist(), texts, strict=True)
+    ]

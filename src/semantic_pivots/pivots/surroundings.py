@@ -1,0 +1,215 @@
+"""What stands around words: the units of the documents that hold each, and how many documents of the corpus do.
+
+A unit is a word (`units`) or a token of the model's tokenizer. Words that stand in more than a tenth of the documents
+of any one language (stop words), or in one document only, are no unit of any surroundings; nor are tokens that are not
+whole characters or have no letter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numba
+import numpy as np
+
+from semantic_pivots.config import DiscoverConfig
+from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
+from semantic_pivots.counting.counts import Word
+from semantic_pivots.counting.document_draws import Drawn, How, Survey, distinct_in, draw, survey, word_frequencies
+from semantic_pivots.counting.tally import tally
+from semantic_pivots.counting.units import Splitter, pieces_of
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.statistics import seed_of
+from semantic_pivots.wordforms.table import rule_of
+
+UNITS = ("word", "token")
+_STOP_SHARE = 0.1
+_FEWEST_OF_LANGUAGE = 20
+"""Documents of a language below which no share of it tells a stop word."""
+
+
+def token_texts(tokenizer_file: Path) -> list[str]:
+    """The text of every id below `id_count`, leading space kept; one that is not whole characters holds U+FFFD.
+
+    An id that no token has is no text: an empty one.
+    """
+    tokenizer = read_tokenizer(tokenizer_file)
+    size = id_count(tokenizer)
+    special = {int(t["id"]) for t in json.loads(tokenizer_file.read_text("utf-8"))["added_tokens"] if t["special"]}
+    # A decoder strips the leading space of a text; after an ordinary token it is kept.
+    anchor = tokenizer.encode("a", add_special_tokens=False).ids
+    alone = tokenizer.decode(anchor, skip_special_tokens=False)
+    texts = tokenizer.decode_batch([[*anchor, token] for token in range(size)], skip_special_tokens=False)
+    return ["\ufffd" if i in special else text.removeprefix(alone) for i, text in enumerate(texts)]
+
+
+def distinct_shards(inputs: Inputs, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each token shard: starts, and the distinct tokens of its documents."""
+    for row in inputs.table("token_shards").to_pylist():
+        yield distinct_in(inputs.folder("tokens") / row["path"], size)
+
+
+def splitter_of(inputs: Inputs, further: Iterable[str] = ()) -> Splitter:
+    """What cuts this study's documents into words, by the pieces of its tokenizer and of further words."""
+    return Splitter.compile(pieces_of([*token_texts(inputs.folder("tokens") / "tokenizer.json"), *further]))
+
+
+@numba.njit(cache=True)
+def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cover - compiled
+    """Units that at least `fewest` of the documents hold, and how many do; `counts` is zero before and after."""
+    n = tally(documents, starts, tokens, counts, touched)
+    found, times = np.empty(n, np.int32), np.empty(n, np.int64)
+    m = 0
+    for k in range(n):
+        token = touched[k]
+        found[m] = token
+        times[m] = counts[token]
+        m += counts[token] >= fewest
+        counts[token] = 0
+    return found[:m].copy(), times[:m].copy()
+
+
+class Surroundings:
+    """Where the words are, and what to compare with."""
+
+    def __init__(
+        self,
+        starts: np.ndarray,
+        ids: np.ndarray,
+        tokens: np.ndarray,
+        draws: dict[Word, np.ndarray],
+        frequency: np.ndarray,
+        documents: int,
+        held: dict[Word, int],
+        texts: list[str],
+        keys: np.ndarray | None = None,
+        sources: np.ndarray | None = None,
+    ):
+        """Store the counts and allocate the scratch buffers.
+
+        Args:
+            starts: (n + 1,) int64; document i holds the distinct units tokens[starts[i]:starts[i + 1]].
+            ids: int32 vocabulary ids of the units that can be pivots, by number, the most frequent first.
+            tokens: uint16 or uint32 numbers.
+            draws: the documents of each word, as indices below n, ascending.
+            frequency: (size,) int64 documents that hold each vocabulary id, of the background.
+            documents: background documents.
+            held: documents from which those of each word were drawn.
+            texts: (size,) the text of each vocabulary id.
+            keys: (n,) uint64 hash of each document's id; none: its place.
+            sources: (n,) hash of each document's source; none: all are of one.
+        """
+        self.keys = np.arange(len(starts) - 1, dtype=np.uint64) if keys is None else keys
+        self.sources = np.zeros(len(starts) - 1, np.uint64) if sources is None else sources
+        self.draws, self.frequency, self.documents, self.held = draws, frequency, documents, held
+        self.starts, self.ids, self.tokens, self.texts = starts, ids, tokens, texts
+        most = max((len(drawn) for drawn in draws.values()), default=0)
+        # as small as they can be: their cost is cache misses
+        self._counts = np.zeros(len(self.ids), np.uint16 if most < 2**16 else np.uint32)
+        self._touched = np.empty(len(self.ids), np.uint32)
+
+    def near(self, word: Word, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Vocabulary ids (int32) that at least `fewest` of a word's documents hold, and how many do (int64)."""
+        return self.within(self.draws[word], fewest)
+
+    def within(self, documents: np.ndarray, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Vocabulary ids (int32) that at least `fewest` of some documents hold, and how many do (int64)."""
+        found, times = _near(documents, *self.counters(), fewest)
+        return self.ids[found], times
+
+    def length(self, documents: np.ndarray) -> float:
+        """Mean units of some documents, over those of all documents of the corpus; 1 of none."""
+        mean = self.frequency[self.ids].sum() / max(self.documents, 1)
+        if not len(documents) or not mean:
+            return 1.0
+        return float((self.starts[documents + 1] - self.starts[documents]).mean() / mean)
+
+    def counters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What `tally` takes beside the documents: starts, tokens, counts, touched."""
+        return self.starts, self.tokens, self._counts, self._touched
+
+
+def eligible(frequency: dict[str, np.ndarray], documents: dict[str, int], size: int) -> np.ndarray:
+    """(size,) bool: units in two documents or more that are no stop word, by documents with each of each language.
+
+    A stop word of one language among four is in few documents of the whole corpus: shares are taken within a language.
+    """
+    total = sum(frequency.values(), np.zeros(size, np.int64))
+    can = (total >= 2) & (total <= _STOP_SHARE * sum(documents.values()))
+    for code, count in frequency.items():
+        if documents[code] >= _FEWEST_OF_LANGUAGE:
+            can &= count <= _STOP_SHARE * documents[code]
+    return can
+
+
+def surroundings_of(inputs: Inputs, spellings: Sequence[Word], work: Work, config: DiscoverConfig) -> Surroundings:
+    """Distinct documents that hold each word, drawn from the whole corpus, in the configuration's units."""
+    rule = rule_of(config.words, config.forms_path, spellings)
+    how = How(inputs, work, config.workers, config.engine, rule)
+    make = _words_around if config.unit == "word" else _tokens_around
+    return make(how, tuple(spellings), [seed_of("discover", config.seed, *word) for word in spellings], config)
+
+
+def _tokens_around(how: How, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig) -> Surroundings:
+    texts = token_texts(how.inputs.folder("tokens") / "tokenizer.json")
+    met = survey(how, spellings, len(texts))
+    readable = np.array(["\ufffd" not in t and any(c.isalpha() for c in t) and "<0x" not in t for t in texts])
+    can = readable & eligible(met.frequency, met.documents, len(texts))
+    ids, number = _numbered(met, can, np.arange(len(texts)))
+    drawn = draw(how, spellings, seeds, config.documents, met.held, number)
+    return _surroundings(spellings, met, drawn, (drawn.starts, ids, drawn.tokens), texts)
+
+
+def _words_around(how: How, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig) -> Surroundings:
+    splitter = splitter_of(how.inputs, (word for word, _ in spellings))
+    met = survey(how, spellings, 0)
+    drawn = draw(how, spellings, seeds, config.documents, met.held, splitter)
+    met = met._replace(frequency=word_frequencies(how, splitter, drawn.vocabulary.keys()))
+    texts = drawn.vocabulary.texts
+    ids, number = _numbered(met, eligible(met.frequency, met.documents, len(texts)), np.argsort(texts))
+    starts, tokens = _renumbered(drawn.starts, drawn.tokens, number)
+    if len(ids) <= 2**16:
+        tokens = tokens.astype(np.uint16)
+    return _surroundings(spellings, met, drawn, (starts, ids, tokens), texts)
+
+
+def _numbered(met: Survey, can: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vocabulary ids that can be pivots, the most frequent first, and (size,) int32 the number of each, or -1.
+
+    Of equal frequency the first in `order`, which must not depend on the order of the shards.
+    """
+    total = sum(met.frequency.values(), np.zeros(len(can), np.int64))
+    ids = order[np.argsort(-total[order], kind="stable")].astype(np.int32)
+    ids = ids[can[ids]]
+    number = np.full(len(can), -1, np.int32)
+    number[ids] = np.arange(len(ids))
+    return ids, number
+
+
+@numba.njit(cache=True)
+def _renumbered(starts, tokens, number):  # pragma: no cover - compiled
+    """Documents in other numbers, moved together in place; units numbered -1 are left out."""
+    begins, n = np.zeros(len(starts), np.int64), 0
+    for document in range(len(starts) - 1):
+        for i in range(starts[document], starts[document + 1]):
+            made = number[tokens[i]]
+            if made >= 0:
+                tokens[n] = made
+                n += 1
+        begins[document + 1] = n
+    return begins, tokens[:n]
+
+
+def _surroundings(
+    spellings: tuple[Word, ...],
+    met: Survey,
+    drawn: Drawn,
+    documents: tuple[np.ndarray, np.ndarray, np.ndarray],
+    texts: list[str],
+) -> Surroundings:
+    frequency = sum(met.frequency.values(), np.zeros(len(texts), np.int64))
+    total, held = sum(met.documents.values()), dict(zip(spellings, met.held.tolist(), strict=True))
+    draws = dict(zip(spellings, drawn.draws, strict=True))
+    return Surroundings(*documents, draws, frequency, total, held, texts, drawn.keys, drawn.sources)

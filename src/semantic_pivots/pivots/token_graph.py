@@ -1,0 +1,175 @@
+"""Rows of the token co-occurrence graph: two tokens are neighbours when a document holds both (METHOD §6).
+
+A row is counted at a time, from the documents of its token into one accumulator, so the V x V matrix never exists.
+The counting itself is `tally`.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from semantic_pivots.counting.tally import renumber, tally
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The distinct tokens of n documents, in compact numbers: 0 is the token in most documents.
+
+    `starts` (n + 1,) int64 and `tokens` unsigned: document d holds tokens[starts[d]:starts[d + 1]]. `ids` (size,) int32
+    is the vocabulary id of each compact number; `group` (n,) int32 the index of each document's language, -1 for none.
+    """
+
+    starts: np.ndarray
+    tokens: np.ndarray
+    ids: np.ndarray
+    group: np.ndarray
+    groups: int
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def take(self, chosen: np.ndarray) -> Documents:
+        """The chosen documents, (n,) bool."""
+        lengths = np.diff(self.starts)
+        starts = np.concatenate([[0], np.cumsum(lengths[chosen])])
+        return Documents(starts, self.tokens[np.repeat(chosen, lengths)], self.ids, self.group[chosen], self.groups)
+
+    def frequency(self) -> np.ndarray:
+        """(size,) int64: documents of each token."""
+        return np.bincount(self.tokens, minlength=len(self.ids))
+
+    def frequency_by_group(self) -> np.ndarray:
+        """(size, groups) int64: documents of each token in each language."""
+        group = np.repeat(self.group, np.diff(self.starts))
+        columns = [np.bincount(self.tokens[group == g], minlength=len(self.ids)) for g in range(self.groups)]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self.ids), 0), np.int64)
+
+
+def compact(starts: np.ndarray, tokens: np.ndarray, size: int, group: np.ndarray, groups: int) -> Documents:
+    """Documents of distinct vocabulary ids, renumbered by frequency (ties by id)."""
+    ids, numbers = renumber(tokens, size)
+    return Documents(starts, numbers, ids, group, groups)
+
+
+@numba.njit(cache=True, nogil=True)
+def postings(starts, tokens, size):  # pragma: no cover - compiled
+    """Documents of each token: (size + 1,) int64 offsets and (tokens,) int32 document numbers, ascending."""
+    offsets = np.zeros(size + 1, dtype=np.int64)
+    for token in tokens:
+        offsets[token + 1] += 1
+    for i in range(size):
+        offsets[i + 1] += offsets[i]
+    fill = offsets[:-1].copy()
+    documents = np.empty(len(tokens), dtype=np.int32)
+    for document in range(len(starts) - 1):
+        for i in range(starts[document], starts[document + 1]):
+            documents[fill[tokens[i]]] = document
+            fill[tokens[i]] += 1
+    return offsets, documents
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows(chosen, offsets, documents, starts, tokens, row, least, drawn, out):  # pragma: no cover - compiled
+    degree, strength, rarefied, slots, neighbours = out
+    top, least = neighbours.shape[1], max(least, 1)
+    best = np.zeros(top, dtype=np.int64)
+    touched = np.empty(len(row), dtype=np.uint32)
+    for index in range(len(chosen)):
+        token = chosen[index]
+        held = offsets[token + 1] - offsets[token]
+        own = documents[offsets[token] : offsets[token + 1]]
+        count = tally(own, starts, tokens, row, touched)
+        for document in own:
+            slots[index] += starts[document + 1] - starts[document] - 1
+        row[token] = 0
+        # Hurlbert's rarefaction: a neighbour met in c of D documents is among m of them with 1 - C(D-c, m) / C(D, m).
+        seen = np.zeros(held + 1, dtype=np.float64)
+        absent = 1.0
+        for c in range(1, held + 1):
+            rest = held - c + 1
+            absent = absent * (rest - drawn) / rest if rest > drawn else 0.0
+            if c >= least:
+                seen[c] = 1.0 - absent
+        even = odd = 0.0  # two sums: each add waits for the one before it
+        for k in range(0, count - 1, 2):
+            even += seen[row[touched[k]]]
+            odd += seen[row[touched[k + 1]]]
+        if count % 2:
+            even += seen[row[touched[count - 1]]]
+        best[:] = 0
+        filled = edges = meetings = 0
+        weakest = least if top else np.int64(1) << 62
+        for k in range(count):
+            other = touched[k]
+            met = np.int64(row[other])
+            row[other] = 0
+            edges += met >= least
+            meetings += met if met >= least else 0
+            if met < weakest:
+                continue
+            place = filled  # insertion into the short list of the strongest; ties go to the smaller number
+            while place > 0 and (
+                best[place - 1] < met or (best[place - 1] == met and neighbours[index, place - 1] > other)
+            ):
+                place -= 1
+            if place < top:
+                filled = min(filled + 1, top)
+                for j in range(filled - 1, place, -1):
+                    best[j] = best[j - 1]
+                    neighbours[index, j] = neighbours[index, j - 1]
+                best[place] = met
+                neighbours[index, place] = other
+            if filled == top:
+                weakest = max(least, best[top - 1])
+        degree[index], strength[index], rarefied[index] = edges, meetings, even + odd
+
+
+class Rows(NamedTuple):
+    """Rows of the graph, by chosen token.
+
+    `degree` int64: neighbours; `strength` int64: meetings; `rarefied` float64: neighbours expected in so many random
+    documents of the token; `slots` int64: places beside the token in its documents; `neighbours` (rows, top) int32: the
+    strongest, -1 where there are fewer.
+    """
+
+    degree: np.ndarray
+    strength: np.ndarray
+    rarefied: np.ndarray
+    slots: np.ndarray
+    neighbours: np.ndarray
+
+
+def rows(documents: Documents, chosen: np.ndarray, least: int, drawn: int, top: int, threads: int = 1) -> Rows:
+    """Count rows of the graph.
+
+    Args:
+        documents: whose tokens.
+        chosen: (rows,) int32 compact numbers of the tokens whose rows are wanted.
+        least: documents that make an edge.
+        drawn: documents of the rarefied degree.
+        top: neighbours kept.
+        threads: 200 kB to some MB of accumulator each.
+    """
+    size = len(documents.ids)
+    offsets, inverse = postings(documents.starts, documents.tokens, size)
+    frequency = np.diff(offsets)
+    kind = np.uint16 if frequency.max(initial=0) < 2**16 else np.uint32
+    n = len(chosen)
+    degree, strength, slots = np.zeros((3, n), np.int64)
+    out = Rows(degree, strength, np.zeros(n), slots, np.full((n, top), -1, np.int32))
+
+    def block(part: np.ndarray) -> None:
+        begin, end = int(part[0]), int(part[-1]) + 1
+        views = tuple(column[begin:end] for column in out)
+        scratch = np.zeros(size, kind)
+        _rows(chosen[begin:end], offsets, inverse, documents.starts, documents.tokens, scratch, least, drawn, views)
+
+    parts = [p for p in np.array_split(np.arange(n), max(1, min(n // 256, 64))) if len(p)]
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        list(pool.map(block, parts))
+    return out

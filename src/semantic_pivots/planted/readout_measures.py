@@ -1,0 +1,308 @@
+"""What can be read of a small model's residuals: lenses, labels of the rules, a probe, the latent-language census."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from semantic_pivots.analysis.attribution import auc, quantile_strata, stratified_auc
+from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, paper
+from semantic_pivots.analysis.rules import Path as TracePath
+from semantic_pivots.config import PlantedConfig
+from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trained
+from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept, Planted
+from semantic_pivots.statistics import seed_of
+
+_CONFIDENCE_STRATA = 10
+
+
+@dataclasses.dataclass
+class Traces:
+    """Residuals at the answer position, (layers, concepts, width), and logits of every layer under each lens."""
+
+    concepts: list[Concept]
+    residuals: Any
+    logits: dict[str, Any]
+    """(layers, concepts, vocabulary) by lens"""
+
+
+def traces(it: Trained, concepts: list[Concept], pair: tuple[str, str] | None = None) -> Traces:
+    """Read the answer position of each concept's prompt by the logit lens and by a linear tuned lens."""
+    asked, _ = it.prompts(concepts, pair)
+    return read(it, concepts, asked)
+
+
+def read(it: Trained, concepts: list[Concept], texts: Sequence[str]) -> Traces:
+    """Read the last position of each text."""
+    import torch
+
+    from semantic_pivots.models.lens import Lens
+
+    lens = Lens.from_model(it.model)
+    maps = _tuned_maps(it, lens)
+    rows = it.tokenizer(list(texts))["input_ids"]
+    with torch.inference_mode():
+        residuals = torch.cat([lens.residuals(*_padded(rows[i : i + 64])) for i in range(0, len(rows), 64)], 1)
+        logit = torch.stack([lens.decode(layer) for layer in residuals])
+        tuned = torch.stack([lens.decode(_mapped(layer, maps[k])) for k, layer in enumerate(residuals)])
+    return Traces(concepts, residuals, {"logit": logit.float(), "tuned": tuned.float()})
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.tensor([[*row, *[row[-1]] * (longest - len(row))] for row in rows])
+    return ids, torch.tensor([len(row) - 1 for row in rows])
+
+
+def _tuned_maps(it: Trained, lens: Any) -> list[Any]:
+    """A tuned lens in closed form: per layer, the ridge regression of the last layer's residual on this one's.
+
+    Fitted at random positions of the world's documents; (width + 1, width) each, the last row a bias.
+    """
+    import torch
+
+    from semantic_pivots.models.readouts import ridge
+
+    drawn = Random(seed_of(it.planted.world.seed, "tuned")).sample(it.planted.documents, 1000)
+    rows = [ids for ids in it.tokenizer([d["text"] for d in drawn])["input_ids"] if len(ids) > 2]
+    generator = Random(0)
+    with torch.inference_mode():
+        blocks = []
+        for i in range(0, len(rows), 64):
+            block = [row[: generator.randrange(2, len(row) + 1)] for row in rows[i : i + 64]]
+            blocks.append(lens.residuals(*_padded(block)))
+        samples = torch.cat(blocks, 1).cpu().double()
+    last = samples[-1]
+    return [ridge(layer, last).float() for layer in samples]
+
+
+def _mapped(x: Any, weights: Any) -> Any:
+    return x @ weights[:-1].to(x.dtype) + weights[-1].to(x.dtype)
+
+
+def log_documents(it: Trained, concepts: Sequence[Concept]) -> np.ndarray:
+    """(concepts,) mean log number of documents of the source word's context words: what counts alone can tell."""
+    source = it.planted.world.languages[0]
+    held = Counter(word for document in it.planted.documents for word in set(document["text"].split()))
+    return np.array([np.mean([math.log(held[word]) for word in c.contexts[source]]) for c in concepts])
+
+
+def behaviours(it: Trained, config: PlantedConfig) -> list[Figure]:
+    """Measure 2: labels held against the truth under each lens, where direct pairs *without* pivots are the negatives.
+
+    A direct pair with pivots may be answered either way, so its labels are shares, and no errors.
+    """
+    groups = {
+        BRIDGED: it.probed(BRIDGED, config.probed),
+        WITHOUT_PIVOTS: it.probed(DIRECT, config.probed, False),
+        WITH_PIVOTS: it.probed(DIRECT, config.probed, True),
+    }
+    concepts = [c for group in groups.values() for c in group]
+    member = np.array([name for name, group in groups.items() for _ in group])
+    source = it.planted.world.languages[0]
+    clean = (member == BRIDGED) | (member == WITHOUT_PIVOTS)
+    truth = member == BRIDGED
+    found = traces(it, concepts)
+    chance = _f1(np.ones(int(clean.sum()), bool), truth[clean])
+    counts = auc(log_documents(it, [c for c, kept in zip(concepts, clean, strict=True) if kept]), truth[clean])
+    note = "" if counts == counts else "one class is empty"
+    figures: list[Figure] = [
+        {"measure": "F1 of labelling every pair a pivot's", "group": "chance", "value": chance},
+        {"measure": "AUC of counts alone, of those read", "group": WITHOUT_PIVOTS, "value": counts, "note": note},
+    ]
+    for lens, logits in found.logits.items():
+        probs = logits.softmax(-1)
+        said = np.array([label == PIVOT for label in _labels(it, found, probs)])
+        value = _f1(said[clean], truth[clean])
+        figures.append({"measure": "F1 of bridged, rule paper", "group": lens, "value": value})
+        figures += [
+            {
+                "measure": "labelled pivot, rule paper",
+                "group": f"{name}, {lens}",
+                "value": float(said[member == name].mean()),
+            }
+            for name in groups
+            if (member == name).any()
+        ]
+        own = [it.ids(c.contexts[source]) for c in concepts]
+        masses = np.array([float(probs[:-1, row, ids].sum(-1).max()) for row, ids in enumerate(own)])
+        figures += [
+            {
+                "measure": "largest mass of contexts before the last layer",
+                "group": f"{name}, {lens}",
+                "value": float(masses[member == name].mean()),
+            }
+            for name in groups
+            if (member == name).any()
+        ]
+        area = auc(masses[clean], truth[clean])
+        figures.append(
+            {
+                "measure": "AUC of the contexts' mass, bridged against direct without pivots",
+                "group": lens,
+                "value": area,
+                "note": "" if area == area else "one class is empty",
+            }
+        )
+    return figures + _probe(it)
+
+
+def _labels(it: Trained, found: Traces, probs: Any, pair: tuple[str, str] | None = None) -> list[str]:
+    """Labels by the published rule."""
+    source, target = pair or it.planted.world.languages[:2]
+    top = probs.max(-1)
+    labels = []
+    for row, concept in enumerate(found.concepts):
+        tokens = top.indices[:, row].tolist()
+        path = TracePath(
+            tokens,
+            top.values[:, row].tolist(),
+            frozenset(it.ids([concept.words[source]])),
+            frozenset(it.ids([concept.words[target]])),
+        )
+        labels.append(paper(path))
+    return labels
+
+
+def _f1(said: np.ndarray, truth: np.ndarray) -> float:
+    return 2 * int((said & truth).sum()) / max(int(said.sum()) + int(truth.sum()), 1)
+
+
+def _probe(it: Trained) -> list[Figure]:
+    """Which residual names the concept's context words: a ridge map to their mean embedding, tested by retrieval among
+    all concepts. Half of the concepts fit it, a quarter chooses the layer, a quarter is read."""
+    import torch
+
+    from semantic_pivots.models.readouts import ridge
+
+    source = it.planted.world.languages[0]
+    concepts = [*it.planted.of(DIRECT), *it.planted.of(BRIDGED)]
+    found = traces(it, concepts)
+    embedding = it.model.get_input_embeddings().weight.detach().cpu().double()
+    wanted = torch.stack([embedding[it.ids(c.contexts[source])].mean(0) for c in concepts])
+    wanted = wanted - wanted.mean(0)
+    order = torch.randperm(len(wanted), generator=torch.Generator().manual_seed(it.planted.world.seed))
+    half, quarter = len(order) // 2, len(order) // 4
+    fitted, chosen, held = order[:half], order[half : half + quarter], order[half + quarter :]
+
+    def right(layer: Any, rows: Any) -> np.ndarray:
+        guess = _mapped(layer[rows], ridge(layer[fitted], wanted[fitted]))
+        nearest = torch.nn.functional.cosine_similarity(guess[:, None], wanted[None], dim=-1).argmax(1)
+        return (nearest == rows).numpy()
+
+    layers = found.residuals[:-1].cpu().double()
+    best = max(range(len(layers)), key=lambda k: right(layers[k], chosen).mean())
+    hits = right(layers[best], held)
+    groups = [concepts[i].kind if concepts[i].kind == BRIDGED else _direct(concepts[i]) for i in held.tolist()]
+    measure = "context words retrieved by a probe"
+    figures: list[Figure] = [
+        {"measure": measure, "group": name, "value": float(hits[[g == name for g in groups]].mean())}
+        for name in sorted(set(groups))
+    ]
+    figures.append({"measure": measure, "group": "chance", "value": 1 / len(wanted)})
+    return figures
+
+
+def _direct(concept: Concept) -> str:
+    return WITH_PIVOTS if concept.pivots else WITHOUT_PIVOTS
+
+
+def null_attribution(it: Trained) -> list[Figure]:
+    """Measure 3: in a world without pivots, the AUC of log co-occurrence against the paper rule's labels.
+
+    Every direct concept is asked in both directions. Given final confidence: within tenths of the answer's top-1
+    probability. Where all labels are alike there is no AUC, and the note says so.
+    """
+    concepts = it.planted.of(DIRECT)
+    first, second = it.planted.world.languages[:2]
+    together = _co_occurrence(it.planted)
+    positive, values, final = [], [], []
+    for pair in ((first, second), (second, first)):
+        found = traces(it, concepts, pair)
+        probs = found.logits["logit"].softmax(-1)
+        positive += [label == CO_OCCURRENCE for label in _labels(it, found, probs, pair)]
+        values += [math.log1p(together[c.concept_id]) for c in concepts]
+        final += probs[-1].max(-1).values.tolist()
+    labels, counts, confidence = np.array(positive), np.array(values), np.array(final)
+    raw = auc(counts, labels)
+    given = stratified_auc(counts, labels, quantile_strata(confidence, _CONFIDENCE_STRATA))
+    note = "" if raw == raw else f"all {len(labels)} labels are alike"
+    measure = "AUC without pivots"
+    return [
+        {"measure": measure, "group": "raw", "value": raw, "note": note},
+        {"measure": measure, "group": "given final confidence", "value": given, "note": note},
+        {"measure": measure, "group": "raw less given final confidence", "value": raw - given, "note": note},
+        {"measure": "labelled pivot without pivots", "group": DIRECT, "value": float(1 - labels.mean())},
+    ]
+
+
+def _co_occurrence(planted: Planted) -> dict[str, int]:
+    first, second = planted.world.languages[:2]
+    owner = {c.words[code]: (c.concept_id, code) for c in planted.concepts for code in (first, second)}
+    counts = {c.concept_id: 0 for c in planted.concepts}
+    for document in planted.documents:
+        met: dict[str, set[str]] = {}
+        for word in set(document["text"].replace("\n", " ").split()):
+            if word in owner:
+                met.setdefault(owner[word][0], set()).add(owner[word][1])
+        for concept, codes in met.items():
+            counts[concept] += len(codes) == 2
+    return counts
+
+
+def language_census(it: Trained, config: PlantedConfig) -> list[Figure]:
+    """Measure 8: at layers before the last, the mass on the third language's words against the fourth's.
+
+    A language's set is its word of every concept: one token each, so both sets are equally large. A hub's words are
+    frequent in the other languages' documents too, so the ratio is also read where no concept is asked: at the end of
+    running text of noise, the control, which is taken off. Beside it, free of frequency: the share of the language's
+    words that have less mass than the asked concept's own (0.5 is chance), for concepts with pivots.
+    """
+    import torch
+
+    concepts = [*it.probed(BRIDGED, config.probed), *it.probed(DIRECT, config.probed, True)]
+    world = it.planted.world
+    third, fourth = world.languages[2:4]
+    sets = {code: it.ids(c.words[code] for c in it.planted.concepts) for code in (third, fourth)}
+    place = {c.concept_id: i for i, c in enumerate(it.planted.concepts)}
+    rows = [place[c.concept_id] for c in concepts]
+    noise = [
+        d["text"].split()
+        for d in it.planted.documents
+        if d["source"] == "context" and d["language"] == world.languages[0]
+    ]
+    words = {
+        word for c in it.planted.concepts for around in (c.words.values(), *c.contexts.values()) for word in around
+    }
+    plain = [" ".join(word for word in text if word not in words) for text in noise[: 8 * len(concepts)]]
+    plain = [" ".join(plain[8 * i : 8 * i + 8]) for i in range(len(concepts))]
+    asked, control = traces(it, concepts), read(it, concepts, plain)
+    figures: list[Figure] = []
+    measure = "log ratio of latent languages, third to fourth"
+    for lens in asked.logits:
+        ratio = {}
+        for name, found in (("asked", asked), ("control", control)):
+            probs = found.logits[lens][:-1].softmax(-1)
+            masses = [probs[..., ids].sum(-1).clamp(min=1e-12).log() for ids in sets.values()]
+            ratio[name] = float((masses[0] - masses[1]).mean())
+        figures += [
+            {"measure": measure, "group": f"{lens}, asked", "value": ratio["asked"]},
+            {"measure": measure, "group": f"{lens}, control", "value": ratio["control"]},
+            {"measure": measure, "group": f"{lens}, asked less control", "value": ratio["asked"] - ratio["control"]},
+        ]
+        logits = asked.logits[lens][:-1]
+        for code, which in ((third, "third"), (fourth, "fourth")):
+            own = logits[..., sets[code]]
+            mine = own[:, torch.arange(len(rows)), rows]
+            below = (own < mine[..., None]).float().mean(-1)
+            value = float(below.mean())
+            figures.append({"measure": f"rank of the own word, {which} language", "group": lens, "value": value})
+    return figures

@@ -1,0 +1,118 @@
+"""Figures of planted worlds over seeds: means with Student's intervals, and the contrasts that answer the questions."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+
+from semantic_pivots.config import PlantedConfig
+from semantic_pivots.planted.corpus_measures import ARMS
+from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS
+from semantic_pivots.planted.worlds import BRIDGED, UNRELATED
+from semantic_pivots.statistics import figure, student
+
+Key = tuple[str, str, str, str]
+"""world, architecture, measure, group"""
+_SETTINGS = (
+    "direct",
+    "direct_linked_share",
+    "bridged",
+    "unrelated",
+    "copied",
+    "pivots",
+    "documents",
+    "null_direct",
+    "pool",
+    "plain_share",
+)
+_SETTINGS += ("selected_share", "tokens", "width", "layers", "sequence_tokens", "batch_sequences", "learning_rate")
+_SETTINGS += ("warmup_share", "weight_decay", "dtype")
+
+
+def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
+    """Rows of `planted_summary`: means over seeds with Student's 95 % intervals, contrasts paired by seed.
+
+    A seed whose figure is no number is not in the mean; the note says how many of how many, and why.
+    """
+    by: dict[Key, dict[int, float]] = {}
+    notes: dict[Key, list[str]] = {}
+    for row in runs.to_pylist():
+        key = (row["world"], row["architecture"], row["measure"], row["group"])
+        by.setdefault(key, {})[row["seed"]] = row["value"]
+        if math.isnan(row["value"]):
+            notes.setdefault(key, []).append(row["note"] or "no reason given")
+    settings = "|".join(f"{name}={getattr(config, name)}" for name in _SETTINGS)
+    rows = []
+    for key, values in [*by.items(), *_contrasts(by, config.architectures[0]).items()]:
+        world, architecture, measure, group = key
+        interval = student(list(values.values()))
+        why = "; ".join(f"{reason} ({count})" for reason, count in sorted(Counter(notes.get(key, [])).items()))
+        missing = len(values) - interval.n
+        rows.append(
+            {
+                "world": world,
+                "architecture": architecture,
+                "measure": measure,
+                "group": group,
+                **figure(
+                    interval, f"planted|{world}|{architecture}|{measure}|{group}|seed={config.seed}|{settings}", 2
+                ),
+                "note": f"{missing} of {len(values)} seeds have no figure: {why or 'one side has none'}"
+                if missing
+                else "",
+            }
+        )
+    return rows
+
+
+def _less(a: dict[int, float], b: dict[int, float], factor: float = 1.0) -> dict[int, float]:
+    return {seed: factor * (a[seed] - b[seed]) for seed in a if seed in b}
+
+
+def _contrasts(by: dict[Key, dict[int, float]], first: str) -> dict[Key, dict[int, float]]:
+    """Differences between runs of one seed."""
+
+    def value(world: str, measure: str, group: str) -> dict[int, float]:
+        return by.get((world, first, measure, group), {})
+
+    made: dict[Key, dict[int, float]] = {}
+    target = "P(target)"
+    kinds = (BRIDGED, WITH_PIVOTS, WITHOUT_PIVOTS)
+    for what, unit in ((target, ""), (f"log {target}", " in nats")):
+        fallen = {kind: _less(value("knock-out", what, kind), value("long", what, kind)) for kind in kinds}
+        change = f"change of {what}, pivot documents"
+        grown = {
+            kind: _less(value("knock-out", f"{change} added", kind), value("knock-out", f"{change} none added", kind))
+            for kind in kinds
+        }
+        for name, effect in (("knock-out", fallen), ("pivot documents added", grown)):
+            for kind in kinds:
+                made["knock-out", first, f"change of {what} by {name}", kind] = effect[kind]
+            for kind in (WITH_PIVOTS, WITHOUT_PIVOTS):
+                measure = f"difference in differences{unit}, {name}"
+                made["knock-out", first, measure, f"bridged less {kind}"] = _less(effect[BRIDGED], effect[kind])
+    held = "P(target) of held-out bridged concepts"
+    for other in ARMS[1:]:
+        made["selection", first, "gain of pivot-rich", f"over {other}"] = _less(
+            value("selection", held, ARMS[0]), value("selection", held, other)
+        )
+    for architecture in dict.fromkeys(key[1] for key in by if key[0] == "base"):
+        made["base", architecture, "P(target), bridged less unrelated", "split"] = _less(
+            by.get(("base", architecture, target, BRIDGED), {}), by.get(("base", architecture, target, UNRELATED), {})
+        )
+    ratio = "log ratio of latent languages, third to fourth"
+    for lens in ("logit", "tuned"):
+        for kind in ("asked", "control", "asked less control"):
+            # both worlds of a seed differ only in which language is the hub: half the difference is the hub's part
+            made["hub-third", first, "latent language follows the hub", f"{lens}, {kind}"] = _less(
+                value("hub-third", ratio, f"{lens}, {kind}"), value("hub-fourth", ratio, f"{lens}, {kind}"), 0.5
+            )
+        for world, hub, other in (("hub-third", "third", "fourth"), ("hub-fourth", "fourth", "third")):
+            rank = "rank of the own word"
+            made[world, first, f"{rank}, hub less other", lens] = _less(
+                value(world, f"{rank}, {hub} language", lens), value(world, f"{rank}, {other} language", lens)
+            )
+    return {key: values for key, values in made.items() if values}

@@ -1,0 +1,74 @@
+"""Causes in planted worlds: what is lost without pivots' directions, and without or with their documents."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+from semantic_pivots.config import PlantedConfig
+from semantic_pivots.planted import worlds
+from semantic_pivots.planted.world_model import Figure, Trained, fit, trained, translation
+from semantic_pivots.planted.worlds import BRIDGED, DIRECT, World
+from semantic_pivots.statistics import seed_of
+
+
+def suppression(it: Trained, config: PlantedConfig) -> list[Figure]:
+    """Measure 5: log P(target) lost when the pivots' directions are suppressed, by class and control.
+
+    Direct pairs are those with pivots of their own.
+    """
+    from semantic_pivots.models.interventions import Suppression, random_basis, target_logprobs, unembedding_basis
+    from semantic_pivots.models.lens import Lens
+    from semantic_pivots.models.tokens import answer_spans
+
+    lens = Lens.from_model(it.model)
+    layers = range(max(1, lens.layers - 1))
+    figures, lost = [], {}
+    for kind in (DIRECT, BRIDGED):
+        concepts = it.probed(kind, config.probed, True)
+        spans = answer_spans(it.tokenizer, *it.prompts(concepts))
+        ids, starts = [s.ids for s in spans], [s.start for s in spans]
+        plain = target_logprobs(lens, ids, starts)
+        others = concepts[1:] + concepts[:1]
+        bases = {
+            "planted pivots": [unembedding_basis(lens, it.ids(c.pivots)) for c in concepts],
+            "another pair's pivots": [unembedding_basis(lens, it.ids(c.pivots)) for c in others],
+            "random directions": [
+                random_basis(lens, len(c.pivots), seed_of("random", c.concept_id) % 2**31) for c in concepts
+            ],
+        }
+        for name, given in bases.items():
+            change = float((target_logprobs(lens, ids, starts, Suppression(given, layers)) - plain).mean())
+            lost[kind, name] = change
+            figures.append(
+                {"measure": "change of log P(target) by suppression", "group": f"{kind}, {name}", "value": change}
+            )
+    for control in ("another pair's pivots", "random directions"):
+        own = {kind: lost[kind, "planted pivots"] - lost[kind, control] for kind in (BRIDGED, DIRECT)}
+        figures.append({"measure": "suppression, bridged pairs", "group": f"against {control}", "value": own[BRIDGED]})
+        value = own[BRIDGED] - own[DIRECT]
+        figures.append({"measure": "suppression, bridged less direct", "group": f"against {control}", "value": value})
+    return figures
+
+
+def without(world: World) -> World:
+    """The world in which linked words, direct and bridged, stand in as many documents, none of them with pivots."""
+    return dataclasses.replace(world, drop_pivots=True)
+
+
+def knock_out(config: PlantedConfig, world: World, architecture: str) -> list[Figure]:
+    """Measure 4: trained without the pivots' documents, from the weights that the whole world's model starts from.
+
+    Then two models go on from there: on the whole world's documents, and on the same documents again.
+    """
+    it = trained(config, without(world), architecture, vocabulary_of=world)
+    figures = translation(it, config, logs=True)
+    before = {(f["measure"], f["group"]): f["value"] for f in figures}
+    for name, documents in (("added", worlds.generate(world).documents), ("none added", it.planted.documents)):
+        model = copy.deepcopy(it.model)
+        fit(model, it.tokenizer, [d["text"] for d in documents], config, config.tokens // 4, world.seed + 1000)
+        for f in translation(Trained(it.planted, model, it.tokenizer), config, logs=True):
+            change = f["value"] - before[f["measure"], f["group"]]
+            measure = f"change of {f['measure']}, pivot documents {name}"
+            figures.append({"measure": measure, "group": f["group"], "value": change})
+    return figures

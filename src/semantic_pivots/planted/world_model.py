@@ -1,0 +1,123 @@
+"""A planted world with the small model that was trained on it, and what the model says of each class."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from semantic_pivots.config import PlantedConfig, TrainConfig
+from semantic_pivots.planted import worlds
+from semantic_pivots.planted.worlds import CLASSES, DIRECT, Concept, Planted, World
+from semantic_pivots.statistics import seed_of
+from semantic_pivots.tasks.translation import Shot, answer, prompt
+from semantic_pivots.training.small_models import fresh_model, packed, train_small, word_tokenizer
+
+Figure = dict[str, Any]
+"""measure, group, value: one figure of one run; where it is NaN, note says why."""
+WITH_PIVOTS, WITHOUT_PIVOTS = "direct with pivots", "direct without pivots"
+
+
+@dataclasses.dataclass
+class Trained:
+    """A world with the model that was trained on it."""
+
+    planted: Planted
+    model: Any
+    tokenizer: Any
+
+    def prompts(self, concepts: Sequence[Concept], pair: tuple[str, str] | None = None) -> tuple[list[str], list[str]]:
+        """Prompts in the benchmark's form after four direct translations, and the answers."""
+        source, target = pair or self.planted.world.languages[:2]
+        known = self.planted.of(DIRECT)
+        asked, answers = [], []
+        for concept in concepts:
+            drawn = Random(seed_of(self.planted.world.seed, "shots", concept.concept_id)).sample(known, 5)
+            shots = [Shot(c.concept_id, c.words[source], c.words[target]) for c in drawn if c is not concept][:4]
+            asked.append(prompt(source, target, shots, concept.words[source]))
+            answers.append(answer(concept.words[target]))
+        return asked, answers
+
+    def logprobs(self, concepts: Sequence[Concept]) -> np.ndarray:
+        """(concepts,) log-probability in nats of each concept's translation."""
+        from semantic_pivots.scoring.scorer import answer_logprobs
+
+        asked, answers = self.prompts(concepts)
+        found = answer_logprobs(self.model, self.tokenizer, asked, answers)
+        return np.array([row.sum() for row in found], np.float64)
+
+    def probed(self, kind: str, count: int, linked: bool | None = None) -> list[Concept]:
+        """Up to `count` concepts of a class, with or without pivots where asked, drawn by the world's seed."""
+        found = self.planted.of(kind, linked)
+        return Random(seed_of(self.planted.world.seed, "probed", kind)).sample(found, min(count, len(found)))
+
+    def ids(self, words: Iterable[str]) -> list[int]:
+        """Token ids of whole words."""
+        return self.tokenizer.convert_tokens_to_ids(list(words))
+
+
+def fit(model: Any, tokenizer: Any, texts: Sequence[str], config: PlantedConfig, tokens: int, seed: int) -> Any:
+    """Train a model in place on texts for a number of tokens, by the project's own loop."""
+    settings = TrainConfig(
+        tokens=tokens,
+        sequence_tokens=config.sequence_tokens,
+        batch_sequences=config.batch_sequences,
+        micro_batch_sequences=config.batch_sequences,
+        learning_rate=config.learning_rate,
+        warmup_share=config.warmup_share,
+        weight_decay=config.weight_decay,
+        dtype=config.dtype,
+        checkpoint_tokens=max(tokens, 1) * 10,  # a run is short and is repeated whole
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        sequences = packed(tokenizer, texts, tokens, config.sequence_tokens, seed)
+        train_small(model, sequences, settings, seed, Path(scratch) / "state.pt")
+    return model.float().eval()
+
+
+def untrained(config: PlantedConfig, world: World, architecture: str, vocabulary_of: World | None = None) -> Trained:
+    """A world with a model of random weights: equal for equal seeds and vocabularies.
+
+    Args:
+        config: sizes of the model.
+        world: the world.
+        architecture: one of small.ARCHITECTURES.
+        vocabulary_of: a further world whose words the tokenizer knows too, so that both have one initial model.
+    """
+    planted = worlds.generate(world)
+    words = set(worlds.vocabulary(planted))
+    if vocabulary_of is not None:
+        words |= set(worlds.vocabulary(worlds.generate(vocabulary_of)))
+    tokenizer = word_tokenizer(sorted(words))
+    model = fresh_model(architecture, tokenizer, config.width, config.layers, seed_of(world.seed, "init") % 2**31)
+    return Trained(planted, model, tokenizer)
+
+
+def trained(
+    config: PlantedConfig, world: World, architecture: str = "llama", vocabulary_of: World | None = None
+) -> Trained:
+    """Generate a world and train a model on it from scratch; arguments as of `untrained`."""
+    it = untrained(config, world, architecture, vocabulary_of)
+    texts = [document["text"] for document in it.planted.documents]
+    fit(it.model, it.tokenizer, texts, config, config.tokens, world.seed)
+    return it
+
+
+def translation(it: Trained, config: PlantedConfig, logs: bool = False) -> list[Figure]:
+    """P(target) of each class, and of direct pairs with and without pivots of their own; with `logs` also in nats."""
+    groups = {kind: it.probed(kind, config.probed) for kind in CLASSES}
+    groups[WITH_PIVOTS] = it.probed(DIRECT, config.probed, True)
+    groups[WITHOUT_PIVOTS] = it.probed(DIRECT, config.probed, False)
+    figures = []
+    for group, concepts in groups.items():
+        if concepts:
+            found = it.logprobs(concepts)
+            figures.append({"measure": "P(target)", "group": group, "value": float(np.exp(found).mean())})
+            if logs:
+                figures.append({"measure": "log P(target)", "group": group, "value": float(found.mean())})
+    return figures

@@ -1,0 +1,102 @@
+"""Parts of the stage `score` on several accelerators, through accelerate.
+
+A part's table depends on nothing but the configuration and its items, and every part is one file that is complete or
+absent. So processes share no tensors and need no gathering: process i of n computes parts i, i + n, ... into the
+stage's scratch folder, and the stage that started them finds all its parts done. Results cannot depend on the number
+of processes, and a killed run continues with any other number. The stage starts the processes itself (`[score]
+processes`); on several machines that
+share the folder, `accelerate launch ... -m semantic_pivots.scoring.score_worker FOLDER/score-job.json` does the same.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import Work, write_json
+
+JOB = "score-job.json"
+
+
+def launch(
+    processes: int,
+    items: Path,
+    words: Path,
+    design: Any,
+    spec: str,
+    dtype: str,
+    work: Work,
+    name: str,
+    batch_tokens: int,
+    cache: str,
+) -> None:
+    """Compute the parts of one model in `processes` processes of accelerate and wait for them.
+
+    Args:
+        processes: processes on this machine; one per accelerator where there is one.
+        items: Parquet file of the items.
+        words: Parquet file of the lexicon's words.
+        design: the `Design`; it and the rest are the arguments of `scores.score_items`.
+        spec: model.
+        dtype: number format of its weights.
+        work: the stage's work; parts are kept in its folder.
+        name: prefix of the parts' names.
+        batch_tokens: tokens of one forward pass.
+        cache: folder of converted models.
+
+    Raises:
+        InputError: there are fewer accelerators than processes, or a process failed; its error is quoted.
+    """
+    from semantic_pivots.models.device import device_count
+
+    accelerators = device_count()
+    if 0 < accelerators < processes:
+        raise InputError(f"[score] processes = {processes}: expected at most the {accelerators} accelerators there are")
+    path = work.folder / JOB
+    job = {"items": str(items), "words": str(words), "design": asdict(design), "spec": spec, "dtype": dtype}
+    job |= {"name": name, "batch_tokens": batch_tokens, "cache": cache}
+    write_json(path, {**job, "folder": str(work.folder), "out": str(work.out)})
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(processes)]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command += ["--cpu"] if not accelerators else ["--multi_gpu"] if processes > 1 else []
+    command += ["-m", "semantic_pivots.scoring.score_worker", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    for line in done.stderr.splitlines():
+        if line.startswith("  warning: "):
+            work.warn(line.removeprefix("  warning: "))
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        told = [line for line in lines if "Error" in line] or lines or ["no message"]
+        raise InputError(f"a scoring process failed: {told[0].strip()}; the parts that were done are kept, run again")
+
+
+def main(path: Path) -> None:
+    """Compute this process's share of the parts."""
+    from accelerate import PartialState
+
+    from semantic_pivots.scoring.benchmark_scores import Design, ModelRunner, parts_of
+    from semantic_pivots.tasks.translation import items_of
+
+    job = json.loads(path.read_text("utf-8"))
+    state = PartialState()
+    design = Design(**job["design"])
+    items, words = items_of(pq.read_table(job["items"])), pq.read_table(job["words"])
+    work = Work(Path(job["folder"]), Path(job["out"]))
+    runner = ModelRunner(
+        job["spec"], job["dtype"], job["cache"], job["batch_tokens"], work.warn, device=str(state.device)
+    )
+    for part in parts_of(items, words, design)[state.process_index :: state.num_processes]:
+        runner.part(part, work, job["name"])
+    state.wait_for_everyone()
+    state.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,467 @@
+"""Log-probabilities of answers after prompts: exact, and at the cost of what differs between the prompts.
+
+Each shared prefix is computed once and its keys are read by every row that continues it; rows are padded on the right
+and carry no mask, since nothing real comes after the padding; the head runs on the positions that predict answer
+tokens, in slices that bound the vocabulary's memory. Nothing is approximated: float32 figures equal a plain forward of
+each prompt up to rounding, and the first request of every model is checked against one. Chosen against one padded batch
+of whole prompts (the usual way), which feeds a 5-shot prompt ten times per item and computes a vocabulary for each of
+its tokens.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+import numpy as np
+import torch
+
+from semantic_pivots.errors import InputError
+from semantic_pivots.models.body import Body, check_context, repeated, shared, window_of
+from semantic_pivots.models.device import free_memory, release_memory
+from semantic_pivots.models.distribution import check_numbers, normaliser_of
+from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
+from semantic_pivots.scoring.prefixes import Group, Row, branched, fed_tokens, plan
+
+_HEAD_BYTES = 96_000_000
+_LEAST_SAVED = 0.2  # share of the tokens below which branches are not worth their smaller passes
+_CPU_BYTES = 256_000_000
+_TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An answer's (tokens,) float32 log-probabilities in nats."""
+
+    logprobs: np.ndarray
+
+
+class _Reads:
+    """Which of the gathered hidden states each request reads: one per (row, position), however many answers read it."""
+
+    def __init__(self) -> None:
+        self.places: dict[int, list[int]] = {}
+        self._count = 0
+
+    def gather(self, hidden: torch.Tensor, wanted: Iterable[tuple[int, int, range]]) -> torch.Tensor:
+        """(n, width) states of (row, request, positions) from (rows, positions, width); remembers who reads them."""
+        rows: dict[tuple[int, int], int] = {}
+        for row, request, positions in wanted:
+            own = self.places.setdefault(request, [])
+            own += [self._count + rows.setdefault((row, position), len(rows)) for position in positions]
+        self._count += len(rows)
+        at = torch.tensor(list(rows), device=hidden.device)
+        return hidden[at[:, 0], at[:, 1]]
+
+
+def answer_logprobs(model: Any, tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[np.ndarray]:
+    """The log-probability of every token of each answer after its prompt.
+
+    Args:
+        model: a causal language model of transformers.
+        tokenizer: its fast tokenizer.
+        prompts: texts before the answers; those with a common beginning share its computation, in any order.
+        answers: texts of the answers, their leading space included.
+
+    Returns:
+        One float32 array per pair, natural logarithms, as long as the answer has tokens.
+
+    Raises:
+        InputError: an answer is empty or merges with its prompt, or a text is longer than the model's context.
+    """
+    return [scored.logprobs for scored in Scorer(model, tokenizer).score(prompts, answers)]
+
+
+class Scorer:
+    """Scores and continues prompts with one model, within a budget of tokens and memory per forward pass."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        batch_tokens: int = 4096,
+        memory_bytes: int = 0,
+        notice: Callable[[str], None] | None = None,
+    ):
+        self.tokenizer = tokenizer
+        self.body = Body(model)
+        self.batch_tokens = batch_tokens
+        self.memory_bytes = memory_bytes or _memory_budget(self.body.device)
+        self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
+        self.sharing = self.branching = True
+        self._forced, self._verified = False, False
+        self._window = window_of(self.body.new_cache())
+        self._computed: tuple[list[list[int]], Any] | None = None
+        """prefixes of the last pack, and their cache"""
+        self._padding, self._padded_to, self._gap = True, 0, 0
+
+    @torch.inference_mode()
+    def score(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Scored]:
+        """Log-probabilities of each answer after its prompt, in the given order."""
+        spans = answer_spans(self.tokenizer, prompts, answers)
+        if not spans:
+            return []
+        self._check_length(max(len(span.ids) for span in spans))
+        if not self._verified:
+            self._verify(max(spans, key=lambda span: len(span.ids)))
+        found = self._score(spans)
+        sound = torch.tensor([not np.isnan(scored.logprobs).any() for scored in found])
+        first = int(sound.int().argmin())
+        check_numbers(sound, "answer", self.body.dtype, f"{answers[first]!r} after {prompts[first][-40:]!r}")
+        return found
+
+    @torch.inference_mode()
+    def greedy(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
+        """The most probable continuation of each prompt up to a line's end, without surrounding space."""
+        ids = prompt_ids(self.tokenizer, prompts)
+        if not ids:
+            return []
+        shortest, longest = min(ids, key=len), max(ids, key=len)
+        self._check_length(len(longest) + max_new_tokens)
+        if not self._verified:
+            self._verify(AnswerSpan([*longest, longest[-1]], len(longest), len(longest) + 1))
+        texts = [""] * len(ids)
+        groups = self._groups([[*prompt, 0] for prompt in ids], [len(prompt) for prompt in ids])
+        if not self.sharing or self._pads_exactly(shortest, len(longest), max_new_tokens):
+            packs = list(self._packs(groups))
+        else:
+            packs = [pack for group in groups for part in _by_length(group) for pack in self._packs([part])]
+        write = self._continue if self.sharing else self._continue_without_cache
+        for pack in packs:
+            rows = [row for group in pack for row in group.rows]
+            for row, text in zip(rows, self._within_memory(pack, write, max_new_tokens), strict=True):
+                for request in row.requests:
+                    texts[request] = text
+        return texts
+
+    def _pads_exactly(self, shortest: list[int], longest: int, more: int) -> bool:
+        """Whether prompts of unequal length may continue side by side; measured anew for a wider gap or longer row."""
+        if len(shortest) == longest:
+            return True
+        if 0 < self.body.window <= longest + more:
+            # a sliding window counts places, and padding between a prompt and what is written would use them up
+            return False
+        gap = longest - len(shortest)
+        if longest + more > self._padded_to or gap > self._gap:
+            try:
+                self._padding = self._padding and self.body.padded_exactly(shortest, longest, more)
+            except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
+                if _is_out_of_memory(error):
+                    raise
+                self._padding = False
+            self._padded_to, self._gap = max(self._padded_to, longest + more), max(self._gap, gap)
+        return self._padding
+
+    def answer_tokens(self, answers: Sequence[str]) -> int:
+        """Tokens of the longest answer."""
+        return max(map(len, self.tokenizer(list(answers))["input_ids"]))
+
+    def _score(self, spans: list[AnswerSpan]) -> list[Scored]:
+        results: list[Scored | None] = [None] * len(spans)
+        groups = self._groups([span.ids for span in spans], [span.start for span in spans])
+        for pack in self._packs(groups):
+            for request, logprobs in self._within_memory(pack, self._read, spans):
+                results[request] = Scored(logprobs)
+        self._computed = None
+        return [scored for scored in results if scored is not None]
+
+    def _groups(self, sequences: list[list[int]], starts: list[int]) -> list[Group]:
+        if not self.sharing:
+            return [Group([], [Row(ids[:-1], [index])]) for index, ids in enumerate(sequences)]
+        groups = plan(sequences, starts)
+        if not self.branching or 0 < self._window <= max(map(len, sequences)):
+            return groups
+        return [self._cheaper(group, branched(group, sequences, starts)) for group in groups]
+
+    def _cheaper(self, flat: Group, deep: Group) -> Group:
+        saved = fed_tokens([flat]) - fed_tokens([deep])
+        return deep if saved >= _LEAST_SAVED * fed_tokens([flat]) or self._forced else flat
+
+    def _packs(self, groups: list[Group]) -> Iterator[list[Group]]:
+        """Groups of equal prefix length, put together up to the budget; a group that exceeds it is cut by rows."""
+        pack: list[Group] = []
+        # equal length spares a mask between prefix and row: batches need no padding in the middle
+        for group in sorted(groups, key=lambda g: len(g.prefix)):
+            if any(row.branches for row in group.rows):
+                yield from self._cuts(group)
+                continue
+            if pack and (len(pack[0].prefix) != len(group.prefix) or not self._fits([*pack, group])):
+                yield pack
+                pack = []
+            if self._fits([group]):
+                pack.append(group)
+                continue
+            rows = sorted(group.rows, key=lambda row: len(row.tokens))
+            while rows:
+                count = len(rows)
+                while count > 1 and not self._fits([Group(group.prefix, rows[:count])]):
+                    count = (count + 1) // 2
+                yield [Group(group.prefix, rows[:count])]
+                rows = rows[count:]
+        if pack:
+            yield pack
+
+    def _cuts(self, group: Group) -> Iterator[list[Group]]:
+        """A group with branches, in packs of rows of one length: no padding lies between a row and its branches."""
+        for part in _by_length(group):
+            rows = part.rows
+            while rows:
+                count = self._most(len(rows), len(group.prefix), len(rows[0].tokens), branches=True)
+                yield [Group(group.prefix, rows[:count])]
+                rows = rows[count:]
+
+    def _most(self, rows: int, prefix: int, longest: int, branches: bool = False) -> int:
+        """The most of so many rows that fit one forward pass after one prefix, by halving; at least one."""
+        while rows > 1 and not self._rows_fit(1, rows, prefix, longest, branches):
+            rows = (rows + 1) // 2
+        return rows
+
+    def _fits(self, pack: list[Group]) -> bool:
+        rows = sum(len(group.rows) for group in pack)
+        longest = max(len(row.tokens) for group in pack for row in group.rows)
+        return self._rows_fit(len(pack), rows, len(pack[0].prefix), longest)
+
+    def _rows_fit(self, prefixes: int, rows: int, prefix: int, longest: int, branches: bool = False) -> bool:
+        """Whether rows after prefixes, of these lengths, fit; their keys and values are kept where branches follow."""
+        body, item = self.body, self.body.dtype.itemsize
+        fed = max(prefixes * prefix, rows * longest)
+        activations = fed * (8 * body.width + 3 * body.inner) * item
+        stored = prefixes * prefix + rows * longest * branches
+        kept = stored * body.layers * body.key_heads * body.head_width * 2 * item
+        # one layer's keys and values, joined, and repeated once more where heads share them
+        joined = 2 * rows * (prefix + longest) * (body.key_heads + body.heads) * body.head_width * item
+        return fed <= self.batch_tokens and activations + kept + joined <= self.memory_bytes
+
+    def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: Any) -> list:
+        """Run a pack; when memory runs out, halve the budget, say so, and run its halves."""
+        try:
+            return run(pack, *arguments)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            rows = sum(len(group.rows) for group in pack)
+            if rows == 1:
+                raise InputError(
+                    "out of memory on a single prompt; use a smaller model or dtype, or another device"
+                ) from error
+        self.batch_tokens, self.memory_bytes = max(1, self.batch_tokens // 2), max(1, self.memory_bytes // 2)
+        self.notice(f"out of memory on {rows} rows: continuing with {self.batch_tokens} tokens per forward pass")
+        release_memory(self.body.device)
+        first, second = _halves(pack)
+        return self._within_memory(first, run, *arguments) + self._within_memory(second, run, *arguments)
+
+    def _prefix(self, pack: list[Group]) -> Any:
+        """The cache of a pack's prefixes; that of the pack before where they are the same."""
+        prefixes = [group.prefix for group in pack]
+        if not prefixes[0]:
+            return None
+        if self._computed is None or self._computed[0] != prefixes:
+            self._computed = None  # gone before its successor takes memory
+            cache = self.body.new_cache()
+            self.body.hidden(self._tensor(prefixes), cache)
+            self._computed = prefixes, cache
+        return self._computed[1]
+
+    def _owners(self, pack: list[Group]) -> torch.Tensor:
+        owners = [index for index, group in enumerate(pack) for _ in group.rows]
+        return torch.tensor(owners, device=self.body.device)
+
+    def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[tuple[int, np.ndarray]]:
+        """The answers of one pack: hidden states of the rows, gathered where an answer's token is predicted."""
+        prefix = len(pack[0].prefix)
+        cache = self._prefix(pack)
+        rows = [row for group in pack for row in group.rows]
+        branches = [(owner, branch) for owner, row in enumerate(rows) for branch in row.branches]
+        reading = (
+            shared(cache, self._owners(pack)) if cache is not None else self.body.new_cache() if branches else None
+        )
+        hidden = self.body.following(self._padded([row.tokens for row in rows]), reading)
+        reads, asked = _Reads(), []
+        for number, row in enumerate(rows):
+            for request in row.requests:
+                # of a row with branches the last position alone, which predicts the first token of all its answers
+                span, end = spans[request], prefix + len(row.tokens)
+                asked.append((number, request, range(span.start - 1 - prefix, min(span.end - 1, end) - prefix)))
+        parts = [
+            reads.gather(hidden, asked),
+            *self._read_branches(branches, reading, prefix + len(rows[0].tokens), spans, reads),
+        ]
+        del hidden, cache, reading
+        hidden_rows = np.array([place for places in reads.places.values() for place in places])
+        tokens = np.array([token for request in reads.places for token in spans[request].answer])
+        logprobs = self._head(torch.cat(parts), hidden_rows, tokens)
+        ends = np.cumsum([len(places) for places in reads.places.values()])
+        return list(zip(reads.places, np.split(logprobs, ends[:-1]), strict=True))
+
+    def _read_branches(
+        self, branches: list[tuple[int, Row]], reading: Any, before: int, spans: list[AnswerSpan], reads: _Reads
+    ) -> Iterator[torch.Tensor]:
+        """Hidden states that predict the answers' tokens after the first, of (row, branch) pairs, shortest first."""
+        branches = sorted(branches, key=lambda pair: len(pair[1].tokens))
+        while branches:
+            count = self._most(len(branches), before, len(branches[-1][1].tokens))
+            here, branches = branches[:count], branches[count:]
+            owners = torch.tensor([owner for owner, _ in here], device=self.body.device)
+            hidden = self.body.following(self._padded([branch.tokens for _, branch in here]), shared(reading, owners))
+            asked = [
+                (number, request, range(spans[request].end - 1 - spans[request].start))
+                for number, (_, branch) in enumerate(here)
+                for request in branch.requests
+            ]
+            yield reads.gather(hidden, asked)
+
+    def _head(self, hidden: torch.Tensor, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """(k,) log-probabilities of tokens[i] at hidden row rows[i]."""
+        logprobs = np.empty(len(rows), dtype=np.float32)
+        step = max(1, _HEAD_BYTES // (self.body.vocabulary * 8))
+        for first in range(0, len(hidden), step):
+            logits = self.body.logits(hidden[first : first + step]).float()
+            normaliser = normaliser_of(logits)
+            here = np.flatnonzero((rows >= first) & (rows < first + step))
+            at = torch.from_numpy(rows[here] - first).to(logits.device)
+            chosen = logits[at, torch.from_numpy(tokens[here]).to(logits.device)] - normaliser[at]
+            logprobs[here] = chosen.cpu().numpy()
+        return logprobs
+
+    def _continue(self, pack: list[Group], max_new_tokens: int) -> list[str]:
+        """The greedy continuation of each row of one pack."""
+        device = self.body.device
+        prefix = len(pack[0].prefix)
+        rows = [row.tokens for group in pack for row in group.rows]
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        cache = self._prefix(pack)
+        begun = cache is not None
+        cache = repeated(cache, self._owners(pack)) if begun else self.body.new_cache()
+        hidden = (self.body.following if begun else self.body.hidden)(self._padded(rows), cache)
+        last = hidden[torch.arange(len(rows), device=device), lengths - 1]
+        width = int(lengths.max())
+        mask = None
+        if int(lengths.min()) < width:
+            seen = (torch.arange(width, device=device)[None] < lengths[:, None]).long()
+            mask = torch.cat([seen.new_ones(len(rows), prefix), seen], dim=1)
+        written: list[list[int]] = [[] for _ in rows]
+        alive = list(range(len(rows)))
+        for step in range(max_new_tokens):
+            tokens = self._best(last)
+            keep = []
+            for slot, (row, token) in enumerate(zip(alive, tokens.tolist(), strict=True)):
+                written[row].append(token)
+                if not self._ended(written[row]):
+                    keep.append(slot)
+            if not keep or step == max_new_tokens - 1:
+                break
+            chosen = torch.tensor(keep, device=device)
+            if len(keep) < len(alive):
+                cache = repeated(cache, chosen)
+                alive = [alive[slot] for slot in keep]
+            positions = None
+            if mask is not None:
+                mask = torch.cat([mask[chosen], mask.new_ones(len(keep), 1)], dim=1)
+                positions = mask.sum(1, keepdim=True) - 1
+            last = self.body.hidden(tokens[chosen][:, None], cache, mask, positions)[:, -1]
+        return [self._text(ids) for ids in written]
+
+    def _continue_without_cache(self, pack: list[Group], max_new_tokens: int) -> list[str]:
+        """The greedy continuation of each row of one pack, each token by a forward pass of all before it."""
+        rows = [row.tokens for group in pack for row in group.rows]
+        written: list[list[int]] = [[] for _ in rows]
+        alive = list(range(len(rows)))
+        for _ in range(max_new_tokens):
+            whole = [rows[row] + written[row] for row in alive]
+            ends = torch.tensor([len(ids) - 1 for ids in whole], device=self.body.device)
+            last = self.body.hidden(self._padded(whole))[torch.arange(len(whole), device=ends.device), ends]
+            for row, token in zip(alive, self._best(last).tolist(), strict=True):
+                written[row].append(token)
+            alive = [row for row in alive if not self._ended(written[row])]
+            if not alive:
+                break
+        return [self._text(ids) for ids in written]
+
+    def _best(self, hidden: torch.Tensor) -> torch.Tensor:
+        step = max(1, _HEAD_BYTES // (self.body.vocabulary * 8))
+        best = [self.body.logits(part).max(-1) for part in hidden.split(step)]
+        check_numbers(~torch.cat([row.values for row in best]).isnan(), "token", self.body.dtype)
+        return torch.cat([row.indices for row in best])
+
+    def _ended(self, ids: list[int]) -> bool:
+        return ids[-1] == self.tokenizer.eos_token_id or "\n" in self.tokenizer.decode(ids).lstrip(" ")
+
+    def _text(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True).split("\n")[0].strip()
+
+    def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
+        return torch.tensor(rows, dtype=torch.long, device=self.body.device)
+
+    def _padded(self, rows: list[list[int]]) -> torch.Tensor:
+        """Padding on the right with each row's own last token, which is always a token of the vocabulary."""
+        longest = max(map(len, rows))
+        return self._tensor([row + row[-1:] * (longest - len(row)) for row in rows])
+
+    def _check_length(self, tokens: int) -> None:
+        check_context(self.body.model, tokens, "a prompt with its answer", "use fewer shots")
+
+    def _verify(self, span: AnswerSpan) -> None:
+        """Score one request by a plain forward too; a model whose cache does not reproduce it is read without one."""
+        self._verified = True
+        # from before the answer, so that several tokens follow the prefix whatever the answer's length
+        span = AnswerSpan(span.ids, max(1, span.start - 3), span.end)
+        last = span.end - span.start + 1  # a long request's logits would fill the memory
+        few = {"logits_to_keep": last} if "logits_to_keep" in signature(self.body.model.forward).parameters else {}
+        logits = self.body.model(input_ids=self._tensor([span.ids]), **few).logits[0, -last:-1].float()
+        chosen = torch.tensor(span.answer, device=logits.device)[:, None]
+        told = torch.log_softmax(logits, -1).gather(1, chosen)[:, 0]
+        check_numbers(~told.isnan(), "token of an answer", self.body.dtype)
+        plain = told.cpu().numpy()
+        bound = _TOLERANCE.get(self.body.dtype, 1e-3)
+        for sharing, branching in ((True, True), (True, False), (False, False)):
+            self.sharing, self.branching, self._forced = sharing, branching, branching
+            try:
+                # two answers behind one prompt, so that the prefix is really shared
+                twin = AnswerSpan([*span.ids[: span.start], span.ids[0]], span.start, span.start + 1)
+                found = self._score([span, twin])[0].logprobs
+            except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
+                if _is_out_of_memory(error):
+                    raise
+                difference = f"{type(error).__name__}: {error}"
+            else:
+                if np.abs(found - plain).max() <= bound:
+                    return
+                difference = f"a difference of {np.abs(found - plain).max():.2g} nats"
+            finally:
+                self._forced = False
+            if sharing and not branching:
+                self.notice(
+                    f"the model's cache does not reproduce its plain forward ({difference}): slower, without it"
+                )
+        raise InputError(
+            f"{type(self.body.model).__name__} cannot be scored: decoder and head called apart give {difference}; "
+            "expected a causal model, in which no token changes what is predicted before it (is_decoder in its config)"
+        )
+
+
+def _memory_budget(device: torch.device) -> int:
+    """Bytes one forward pass may take: a quarter GB on a CPU, where larger batches gain nothing, half of what is free
+    on an accelerator."""
+    free = free_memory(device)
+    return _CPU_BYTES if free is None else free // 2
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "alloc" in text
+
+
+def _by_length(group: Group) -> list[Group]:
+    lengths = sorted({len(row.tokens) for row in group.rows})
+    return [Group(group.prefix, [row for row in group.rows if len(row.tokens) == length]) for length in lengths]
+
+
+def _halves(pack: list[Group]) -> tuple[list[Group], list[Group]]:
+    if len(pack) > 1:
+        return pack[: len(pack) // 2], pack[len(pack) // 2 :]
+    group = pack[0]
+    middle = len(group.rows) // 2
+    return [Group(group.prefix, group.rows[:middle])], [Group(group.prefix, group.rows[middle:])]

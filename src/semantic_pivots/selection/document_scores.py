@@ -1,0 +1,246 @@
+"""Document scores: one row per document, computed once, selected from many times (after Dolma's attributes).
+
+The columns are counts, of which every selector makes its own score:
+
+- tokens; units (words or tokens, what the pivot set consists of) and those of the pivot set (`corpus.pivot_units`);
+- distinct words of the lexicon that tell their language (a spelling that two languages share tells none; nor does a
+  Latin one of three letters or fewer), of how many languages, and of the language with most of them;
+- concepts met, and concepts met in words of two or more languages;
+- whether the document holds both words of a benchmark pair (the leakage guard);
+- the DSIR weight where a target is given (`corpus.dsir`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.counting.counts import Pair, Word, benchmark_words
+from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.engines import run_shards
+from semantic_pivots.errors import InputError
+from semantic_pivots.held_out import visible_words
+from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.selection import dsir
+from semantic_pivots.selection.pivot_density import PivotTokens, PivotWords, pivots_of
+from semantic_pivots.wordforms.rule import SPELLING, Form, Rule
+from semantic_pivots.wordforms.table import rule_of
+
+_SHORT = 3
+
+
+class Vocabulary(NamedTuple):
+    """What is looked for in the texts: lexicon words (word, language, concept number) and benchmark pairs."""
+
+    words: tuple[tuple[str, str, int], ...]
+    pairs: tuple[Pair, ...]
+    rule: Rule = SPELLING
+
+
+class _Lookup:
+    """A vocabulary compiled, by entry: its language (-1: it tells none), its concepts, its partners.
+
+    A lexicon word tells its language by those of its forms that no word of another language has and that are no Latin
+    spellings of three letters or fewer; the words of a pair are met in any form.
+    """
+
+    def __init__(self, vocabulary: Vocabulary):
+        told = sorted({(w, c) for w, c, _ in vocabulary.words})
+        paired = sorted({word for pair in vocabulary.pairs for word in pair})
+        rule = vocabulary.rule
+        telling = _telling({word: rule.forms(word) for word in told})
+        self.words = Words.of_forms([*(telling[word] for word in told), *map(rule.forms, paired)], rule.folds)
+        entries = self.words.pattern_of.tolist()
+        pattern = dict(zip(told, entries[: len(told)], strict=True))
+        met = dict(zip(paired, entries[len(told) :], strict=True))
+        n = self.words.patterns
+        codes = {code: i for i, code in enumerate(sorted({c for _, c, _ in vocabulary.words}))}
+        self.languages = len(codes)
+        self.concepts = 1 + max((k for _, _, k in vocabulary.words), default=-1)
+        language = np.full(n, -1, np.int32)
+        of_pattern: list[set[int]] = [set() for _ in range(n)]
+        for word, code, concept in vocabulary.words:
+            p = pattern[word, code]
+            if p >= 0:
+                language[p] = codes[code]
+                of_pattern[p].add(concept)
+        self.language = language
+        self.concept_begins, self.concept_ids = _ragged(of_pattern)
+        partners: list[set[int]] = [set() for _ in range(n)]
+        for one, two in vocabulary.pairs:
+            # Two words that share a form meet wherever it is: that is no pair of words.
+            shared = set(rule.forms(one)) & set(rule.forms(two))
+            if not shared and min(met[one], met[two]) >= 0:
+                partners[met[one]].add(met[two])
+        self.partner_begins, self.partners = _ragged(partners)
+
+    def meetings(self, texts: pa.ChunkedArray) -> dict[str, np.ndarray]:
+        """Columns of the documents' words."""
+        starts, hits = find(self.words, *buffers(texts))
+        names = ("languages_met", "lexicon_words", "dominant_words", "concepts", "parallel_concepts", "holds_pair")
+        columns = _meetings(
+            starts, hits, self.language, self.languages, self.concept_begins, self.concept_ids, self.concepts,
+            self.partner_begins, self.partners,
+        )  # fmt: skip
+        found = dict(zip(names, columns, strict=True))
+        return {**found, "holds_pair": found["holds_pair"].astype(np.bool_)}
+
+
+def _telling(forms: dict[Word, tuple[Form, ...]]) -> dict[Word, list[Form]]:
+    """Of each word the forms that tell its language."""
+    languages: dict[str, set[str]] = {}
+    for (_, code), held in forms.items():
+        for form in held:
+            languages.setdefault(form.text, set()).add(code)
+
+    def tells(form: Form) -> bool:
+        return len(languages[form.text]) == 1 and not (len(form.text) <= _SHORT and form.text.isascii())
+
+    return {word: [form for form in held if tells(form)] for word, held in forms.items()}
+
+
+def _ragged(sets: Sequence[set[int]]) -> tuple[np.ndarray, np.ndarray]:
+    begins = np.concatenate([[0], np.cumsum([len(s) for s in sets])]).astype(np.int64)
+    return begins, np.array([k for s in sets for k in sorted(s)], np.int32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _meetings(
+    starts, hits, language, languages, concept_begins, concept_ids, concepts, partner_begins, partners
+):  # pragma: no cover - compiled
+    n = len(starts) - 1
+    met, words, dominant = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    known, parallel, holds = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    first = np.full(concepts, -1, np.int32)  # language in which this document first met the concept; -2: met in two
+    here = np.zeros(len(language), np.uint8)
+    by_language = np.zeros(languages, np.int32)
+    for document in range(n):
+        held = hits[starts[document] : starts[document + 1]]
+        by_language[:] = 0
+        for p in held:
+            here[p] = 1
+        for p in held:
+            for k in range(partner_begins[p], partner_begins[p + 1]):
+                if here[partners[k]]:
+                    holds[document] = 1
+            if language[p] < 0:
+                continue
+            by_language[language[p]] += 1
+            for k in range(concept_begins[p], concept_begins[p + 1]):
+                concept = concept_ids[k]
+                if first[concept] == -1:
+                    first[concept] = language[p]
+                    known[document] += 1
+                elif first[concept] >= 0 and first[concept] != language[p]:
+                    first[concept] = -2
+                    parallel[document] += 1
+        for p in held:
+            here[p] = 0
+            if language[p] >= 0:
+                for k in range(concept_begins[p], concept_begins[p + 1]):
+                    first[concept_ids[k]] = -1
+        for k in range(languages):
+            words[document] += by_language[k]
+            dominant[document] = max(dominant[document], by_language[k])
+            met[document] += by_language[k] > 0
+    return met, words, dominant, known, parallel, holds
+
+
+_memory: list[tuple[Vocabulary, _Lookup]] = []
+
+
+def _lookup(vocabulary: Vocabulary) -> _Lookup:
+    """The vocabulary of a worker's shards, compiled once."""
+    if not _memory or _memory[0][0] != vocabulary:
+        _memory[:] = [(vocabulary, _Lookup(vocabulary))]
+    return _memory[0][1]
+
+
+def score_shard(
+    shard: str,
+    texts: str,
+    tokens: str,
+    pivots: PivotTokens | PivotWords,
+    vocabulary: Vocabulary,
+    log_ratio: np.ndarray | None,
+    dsir_units: str,
+) -> pa.Table:
+    """The scores of one shard's documents (columns of `doc_scores`)."""
+    table = read_table(texts, columns=["id", "language", "text"])
+    flat, offsets = flat_tokens(read_token_shard(tokens))
+    if len(offsets) - 1 != table.num_rows:
+        raise InputError(f"{tokens}: {len(offsets) - 1} documents, {texts} has {table.num_rows}: tokenise again")
+    weights = None
+    if log_ratio is not None:
+        weights = dsir.importance(dsir.ngrams(table["text"], flat, offsets, dsir_units), log_ratio)
+    units, pivot_units = pivots.counts(table["text"], flat, offsets)
+    columns = {
+        "shard": [shard] * table.num_rows,
+        "row": np.arange(table.num_rows, dtype=np.int64),
+        "doc_id": table["id"],
+        "language": table["language"],
+        "n_tokens": np.diff(offsets).astype(np.int32),
+        "units": units,
+        "pivot_units": pivot_units,
+        **_lookup(vocabulary).meetings(table["text"]),
+        "dsir": pa.array(weights, pa.float64()) if weights is not None else pa.nulls(table.num_rows, pa.float64()),
+    }
+    return pa.table(columns)
+
+
+def vocabulary(inputs: Inputs, words: str = "spelling", forms_path: str = "") -> Vocabulary:
+    """The lexicon's words and the benchmark's pairs, each where a stage before this one has them."""
+    pairs = benchmark_words(inputs.table("items"))[1] if inputs.has("items") else []
+    rows = visible_words(inputs) if inputs.has("words") else []
+    number = {concept: i for i, concept in enumerate(sorted({row["concept_id"] for row in rows}))}
+    told = sorted({(row["word"], row["language"], number[row["concept_id"]]) for row in rows})
+    rule = rule_of(words, forms_path, {(w, c) for w, c, _ in told} | {word for pair in pairs for word in pair})
+    return Vocabulary(tuple(told), tuple(pairs), rule)
+
+
+def document_scores(
+    inputs: Inputs,
+    work: Work,
+    workers: int,
+    dsir_target: str = "",
+    engine: str = "pool",
+    dsir_languages: tuple[str, ...] = (),
+    dsir_units: str = "words",
+    words: str = "spelling",
+    forms_path: str = "",
+) -> pa.Table:
+    """Score every document of the corpus (table `doc_scores`), a shard at a time.
+
+    Args:
+        inputs: stages with the tables shards, token_shards, pivot_set, and words and items where there are.
+        work: keeps the parts of finished shards.
+        workers: processes; 0: one per core.
+        dsir_target: file or folder of documents that DSIR takes as its target.
+        engine: pool, ray or datatrove.
+        dsir_languages: languages whose documents it takes where there is no file; neither: no DSIR weights.
+        dsir_units: words or tokens, of which its n-grams are made.
+        words, forms_path: the rule by which words are matched.
+
+    Raises:
+        InputError: the target holds no text, or documents and tokens do not belong together.
+    """
+    token_rows = inputs.table("token_shards").to_pylist()
+    paths = {row["shard"]: str(inputs.folder("corpus") / row["path"]) for row in inputs.table("shards").to_pylist()}
+    token_paths = {row["shard"]: str(inputs.folder("tokens") / row["path"]) for row in token_rows}
+    ratio = None
+    if dsir_target or dsir_languages:
+        each = [(shard, dsir.count_ngrams, (path, paths[shard], dsir_languages)) for shard, path in token_paths.items()]
+        counts = list(run_shards(each, work, workers, "ngrams", engine, shared=(dsir_units,)))
+        held, wanted = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "wanted"))
+        wanted = dsir.target_ngrams(dsir_target, inputs, dsir_units) if dsir_target else wanted
+        if not wanted.any():
+            raise InputError(f"[select] dsir_languages = {list(dsir_languages)}: the corpus has no document of them")
+        ratio = dsir.log_ratio(wanted, held)
+    tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
+    shared = pivots_of(inputs), vocabulary(inputs, words, forms_path), ratio, dsir_units
+    return pa.concat_tables(run_shards(tasks, work, workers, "scores", engine, shared))

@@ -1,0 +1,62 @@
+"""The stage `benchmark`: items of the study's task, word translation unless `[benchmark] task` names another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from semantic_pivots.config import BenchmarkConfig
+from semantic_pivots.errors import InputError
+from semantic_pivots.tasks.pattern import WORD_TRANSLATION
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from semantic_pivots.run import Inputs, Work
+
+
+def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """The table `items`."""
+    if config.task == WORD_TRANSLATION:
+        from semantic_pivots.tasks import word_items
+
+        if not config.min_documents:
+            return word_items.benchmark_stage(config, inputs, work)
+        return word_items.benchmark_stage(
+            config, inputs, work, lambda words: frequent(words, config.min_documents, inputs, work)
+        )
+    from semantic_pivots.tables import from_rows
+    from semantic_pivots.tasks import questions
+
+    if config.min_documents:
+        raise InputError(f"[benchmark] min_documents: expected 0 with task = {config.task!r}; it is for words")
+
+    rows = questions.items(config, inputs.table("words"))
+    work.note("items", len(rows))
+    return {"items": from_rows("items", rows)}
+
+
+def frequent(words: dict[str, dict[str, str]], least: int, inputs: Inputs, work: Work) -> list[str]:
+    """The concepts each of whose words occurs in at least so many documents of the study's corpus, in their order.
+
+    Raises:
+        InputError: the study has no corpus, or no concept is so frequent.
+    """
+    if not inputs.has("shards"):
+        raise InputError(f"[benchmark] min_documents = {least}: the study has no stage corpus to count them in; add it")
+    from semantic_pivots.counting.counts import corpus_shards, count_shards
+
+    spellings = sorted({(word, code) for found in words.values() for code, word in found.items()})
+    _, counts, _ = count_shards(corpus_shards(inputs), spellings, (), work)
+    documents = dict(zip(spellings, counts.tolist(), strict=True))
+    kept = [
+        concept
+        for concept, found in words.items()
+        if all(documents[word, code] >= least for code, word in found.items())
+    ]
+    work.note("frequent_concepts", len(kept))
+    if not kept:
+        raise InputError(
+            f"[benchmark] min_documents = {least}: no concept of {len(words)} has words that all occur in so many "
+            "documents; lower it, or name another corpus"
+        )
+    return kept

@@ -1,0 +1,279 @@
+"""The stage `compare`: the benchmark and held-out text on the base and on every trained arm, paired.
+
+Pairs are items, draws, documents and sentences, and training runs of equal seed. The table `comparison` holds every
+arm's figures and its differences; the table `verdict` says what they amount to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots import tables
+from semantic_pivots.analysis.rules import LABELS, RULES
+from semantic_pivots.config import CompareConfig
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.held_out import HELD_OUT, SEEN
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.scoring.benchmark_scores import Design, directions_of, score_items
+from semantic_pivots.scoring.variants import VARIANTS, Direction, concept_weights, estimates
+from semantic_pivots.statistics import Estimate, Interval, figure, of_row, seed_of
+from semantic_pivots.tasks.questions import signature_name
+from semantic_pivots.tasks.translation import Item, items_of
+from semantic_pivots.training.evaluation import ASTRAY, BITS, Evaluator, Key, pooled
+from semantic_pivots.training.verdict import CONTROLS, adjusted, conclusion, detectable, needed, over_seeds
+from semantic_pivots.words import normalise
+
+BASE = "base"
+OFF_TARGET = "off-target"
+"""Share of greedy answers that are the concept's word in another language than the target's."""
+LABEL = "label:"
+_LOWER_IS_BETTER = (BITS, ASTRAY, OFF_TARGET, "copy-rate")
+Runs = list[dict[Key, Estimate]]
+"""The figures of each training run of an arm, in the order of seeds"""
+
+
+def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+    """Ask base and arms the same; report every arm, and its differences (tables `comparison` and `verdict`).
+
+    A row whose `baseline` is empty is the arm's own figure; otherwise its value is arm minus baseline. Baselines are
+    the base, and the arms random and language-matched where they were trained. The intervals of arms with several runs
+    are over items and runs.
+
+    Raises:
+        InputError: an unknown variant or rule, or a benchmark without items.
+    """
+    _check(config)
+    arms = arms_of(inputs.folder("train"))
+    items = chosen_items(items_of(inputs.table("items")), config.items_per_direction, config.seed)
+    if not items:
+        raise InputError("the benchmark has no items to compare the arms on")
+    words = inputs.table("words")
+    others = _other_words(items, words)
+    design = Design(config.shots, config.draws, config.pool, config.seed, signature_name(items))
+    concepts, weights = concept_weights([item.concept_id for item in items], config.seed, config.resamples)
+    evaluator = Evaluator(config, inputs, items, work)
+    found: dict[str, Runs] = {}
+    models: dict[str, list[str]] = {}
+    for arm, specs in arms.items():
+        for number, spec in enumerate(specs):
+            name = f"{arm}-{number}"
+            scores, answers, model = score_items(
+                items, words, design, spec, config.dtype, work, name, config.batch_tokens, config.cache
+            )
+            directions = directions_of(items, scores, answers, design)
+            shares = [_off_target(answers, others)]
+            if config.behaviours:
+                shares += _label_shares(evaluator.labels(spec, name), config.behaviours, config.draws)
+            directions = {key: _with(direction, shares) for key, direction in directions.items()}
+            figures = _figures(directions, config, concepts, weights) | evaluator.figures(spec, name)
+            found.setdefault(arm, []).append(figures)
+            models.setdefault(arm, []).append(model)
+    work.note("models", models)
+    rows = _rows(found, models, design, config)
+    return {
+        "comparison": tables.from_rows("comparison", rows),
+        "verdict": tables.from_rows("verdict", _verdicts(found, rows, config)),
+    }
+
+
+def _check(config: CompareConfig) -> None:
+    known = [*VARIANTS, "accuracy"]
+    if config.variant not in known:
+        raise InputError(
+            f"variant {config.variant!r} is not known; expected one of {known}{nearest(config.variant, known)}"
+        )
+    if config.behaviours and config.behaviours not in RULES:
+        raise InputError(
+            f"[compare] behaviours: unknown rule {config.behaviours!r}{nearest(config.behaviours, RULES)}; "
+            f"expected one of {', '.join(RULES)}"
+        )
+
+
+def arms_of(folder: Path) -> dict[str, list[str]]:
+    """Model specs by arm: the base of base.json, and every folder ARM-seedN, in order of name and seed.
+
+    Raises:
+        InputError: base.json names no base.
+    """
+    path = folder / "base.json"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        spec = told if isinstance(told, str) else next(told[key] for key in ("model", "spec", "base") if key in told)
+    except (OSError, ValueError, StopIteration) as error:
+        raise InputError(f"{path} does not name the base model under 'model'; run the stage train again") from error
+    arms: dict[str, list[str]] = {BASE: [spec]}
+    trained = [(m, path) for path in folder.iterdir() if (m := re.fullmatch(r"(.+)-seed(\d+)", path.name))]
+    for match, path in sorted(trained, key=lambda pair: (pair[0][1], int(pair[0][2]))):
+        arms.setdefault(match[1], []).append(str(path))
+    return arms
+
+
+def chosen_items(items: Sequence[Item], per_direction: int, seed: int) -> list[Item]:
+    """A seeded choice of concepts, the same in all directions; 0: all items."""
+    if per_direction <= 0:
+        return list(items)
+    order = sorted({item.concept_id for item in items}, key=lambda concept: seed_of(seed, "compare", concept))
+    rank = {concept: place for place, concept in enumerate(order)}
+    kept: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        kept.setdefault(item.direction, []).append(item)
+    chosen = {
+        item.item_id
+        for members in kept.values()
+        for item in sorted(members, key=lambda item: rank[item.concept_id])[:per_direction]
+    }
+    return [item for item in items if item.item_id in chosen]
+
+
+def verdict(interval: Interval, arm: str, baseline: str, variant: str) -> str:
+    """The plain sentence under a difference."""
+    if not baseline:
+        return ""
+    if not interval.known:
+        return "no interval: too few concepts"
+    if not interval.excludes_zero:
+        return f"{arm} and {baseline} are not distinguishable: the difference is not distinguishable from zero"
+    if variant.startswith(LABEL):
+        word = "above" if interval.low > 0 else "below"
+    else:
+        word = "better than" if (interval.low > 0) != (variant in _LOWER_IS_BETTER) else "worse than"
+    return f"{arm} is {word} {baseline}: the interval excludes zero"
+
+
+def _other_words(items: Sequence[Item], words: pa.Table) -> dict[str, frozenset[str]]:
+    """By item, its concept's words in the languages other than the target's, normalised; without the target."""
+    known: dict[str, list[tuple[str, str]]] = {}
+    for row in words.to_pylist():
+        known.setdefault(row["concept_id"], []).append((row["language"], normalise(row["word"])))
+    return {
+        item.item_id: frozenset(
+            word
+            for code, word in known.get(item.concept_id, [])
+            if code != item.target_language and word != normalise(item.target)
+        )
+        for item in items
+    }
+
+
+Share = tuple[str, dict[str, list[float]]]
+"""A variant that is a share of items, and by item its value in each draw."""
+
+
+def _off_target(answers: pa.Table, others: dict[str, frozenset[str]]) -> Share:
+    found: dict[str, list[float]] = {}
+    for item_id, greedy in zip(answers["item_id"].to_pylist(), answers["greedy"].to_pylist(), strict=True):
+        found.setdefault(item_id, []).append(float(normalise(greedy) in others[item_id]))
+    return OFF_TARGET, found
+
+
+def _label_shares(labels: dict[str, str], rule: str, draws: int) -> list[Share]:
+    """Shares of the labels among the items that have one: where words share tokens there is none (NaN)."""
+    known = {item: label for item, label in labels.items() if label in LABELS[rule]}
+
+    def value(item: str, label: str) -> float:
+        return float(known[item] == label) if item in known else float("nan")
+
+    return [(LABEL + label, {item: [value(item, label)] * draws for item in labels}) for label in LABELS[rule]]
+
+
+def _with(direction: Direction, shares: Iterable[Share]) -> Direction:
+    """The direction with further figures of its items, each (n, draws)."""
+    further = {name: np.array([by_item[item.item_id] for item in direction.items]) for name, by_item in shares}
+    return replace(direction, linear={**direction.linear, **further})
+
+
+def _figures(
+    directions: dict[tuple[str, str], Direction], config: CompareConfig, concepts: dict[str, int], weights: np.ndarray
+) -> dict[Key, Estimate]:
+    """Every variant and answer share of each direction and stratum, and the means over directions."""
+    tags = sorted({tag for direction in directions.values() for item in direction.items for tag in item.strata})
+    found: dict[Key, Estimate] = {}
+    for key, direction in directions.items():
+        figures = estimates(direction, VARIANTS, ["all", *tags], concepts, weights)
+        found |= {(*key, *name): estimate for name, estimate in figures.items()}
+    return pooled(found)
+
+
+def differences(found: dict[str, Runs], arm: str, baseline: str, key: Key) -> Estimate:
+    """A figure of an arm, minus that of the baseline's run of the same place where a baseline is named."""
+    parts = [run[key] for run in found[arm]]
+    if baseline:
+        against = found[baseline]
+        parts = [part.minus(against[min(i, len(against) - 1)][key]) for i, part in enumerate(parts)]
+    return over_seeds(parts, arm, baseline, *key)
+
+
+def _rows(found: dict[str, Runs], models: dict[str, list[str]], design: Design, config: CompareConfig) -> list[dict]:
+    rows = []
+    order = [arm for arm in (BASE, *CONTROLS) if arm in found]
+    for arm, runs in found.items():
+        lower = order[: order.index(arm)] if arm in order else order
+        for baseline in ("", *lower):
+            for key in runs[0]:
+                source, target, stratum, variant = key
+                if not runs[0][key].n or (stratum != "all" and source != "all"):
+                    continue
+                interval = differences(found, arm, baseline, key).interval()
+                against = f" minus {','.join(models[baseline])}" if baseline else ""
+                direction = None if source == "all" else (source, target)
+                signature = design.signature(direction, ",".join(models[arm]) + against, config.dtype, variant)
+                rows.append(
+                    {
+                        "source_language": source,
+                        "target_language": target,
+                        "arm": arm,
+                        "baseline": baseline,
+                        "stratum": stratum,
+                        "variant": variant,
+                        **figure(interval, f"{signature}|stratum={stratum}|runs={len(runs)}"),
+                        "verdict": verdict(interval, arm, baseline, variant),
+                    }
+                )
+    return rows
+
+
+def _verdicts(found: dict[str, Runs], rows: Sequence[dict], config: CompareConfig) -> list[dict]:
+    """What the gains over the controls amount to, for each half of the words and arm; arms are judged together."""
+    known = {(r["stratum"], r["arm"], r["baseline"]): r for r in rows if _is_gain(r, config.variant)}
+    made = []
+    for stratum in ("all", HELD_OUT, SEEN):
+        gains: dict[str, dict[str, dict]] = {}
+        for arm in (arm for arm in found if arm not in (BASE, *CONTROLS)):
+            present = {c: known[stratum, arm, c] for c in CONTROLS if (stratum, arm, c) in known}
+            if present:
+                gains[arm] = present
+        p = adjusted({arm: {c: of_row(row) for c, row in present.items()} for arm, present in gains.items()})
+        for arm, present in gains.items():
+            base = {"arm": arm, "stratum": stratum, "variant": config.variant, "runs": len(found[arm])}
+            made += [base | row for row in _gain_rows(arm, present, config.smallest_gain, p[arm], len(gains))]
+    return made
+
+
+def _gain_rows(arm: str, present: dict[str, dict], smallest: float, p: float, arms: int) -> Iterable[dict]:
+    """The rows of an arm's gains over each control, and the one that concludes."""
+    intervals = {control: of_row(row) for control, row in present.items()}
+    for control, row in present.items():
+        kept = {name: row[name] for name in ("value", "low", "high", "n", "signature", "verdict")}
+        size = {"detectable": detectable(intervals[control]), "needed": needed(intervals[control])}
+        yield {"baseline": control, **kept, **{k: None if np.isnan(v) else v for k, v in size.items()}}
+    least = min(intervals, key=lambda control: intervals[control].value)
+    # NaN, where a control has no interval, stays NaN
+    low, high = (float(np.min([getattr(i, end) for i in intervals.values()])) for end in ("low", "high"))
+    size = {"detectable": max(detectable(i) for i in intervals.values()), "needed": needed(intervals[least])}
+    yield {
+        "baseline": "",
+        **figure(Interval(intervals[least].value, low, high, intervals[least].n), present[least]["signature"]),
+        **{k: None if np.isnan(v) else v for k, v in size.items()},
+        "verdict": conclusion(arm, intervals, smallest, p, arms),
+    }
+
+
+def _is_gain(row: dict, variant: str) -> bool:
+    return row["source_language"] == "all" and row["variant"] == variant and row["baseline"] in CONTROLS

@@ -1,0 +1,190 @@
+"""Rows of the token graph equal scipy's product; rates do not grow with the corpus; stability is measured."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from scipy import sparse
+
+from semantic_pivots.config import GraphConfig
+from semantic_pivots.corpus.token_shards import read_token_shard, write_token_shard
+from semantic_pivots.errors import InputError
+from semantic_pivots.pivots import pivot_set, token_graph
+from semantic_pivots.pivots.stability import places, sample, stability
+from semantic_pivots.run import Inputs, Work
+
+
+def random_corpus(seed: int, n: int = 120, size: int = 60, longest: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    weights = 1 / np.arange(1, size + 1)
+    documents = [
+        generator.choice(size, generator.integers(0, longest), replace=False, p=weights / weights.sum())
+        for _ in range(n)
+    ]
+    starts = np.concatenate([[0], np.cumsum([len(d) for d in documents])]).astype(np.int64)
+    return starts, np.concatenate(documents).astype(np.int32)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rows_equal_the_sparse_product(seed: int, threads: int):
+    size, least, drawn, top = 60, 1 + seed % 3, 4, 5
+    starts, tokens = random_corpus(seed, size=size)
+    documents = token_graph.compact(starts, tokens, size, np.zeros(len(starts) - 1, np.int32), 1)
+    used = len(documents.ids)
+    rows = np.repeat(np.arange(len(documents)), np.diff(starts))
+    matrix = sparse.csr_matrix((np.ones(len(tokens), np.int64), (rows, documents.tokens)), (len(documents), used))
+    product = (matrix.T @ matrix).toarray()
+    frequency = product.diagonal().copy()
+    np.fill_diagonal(product, 0)
+    lengths = np.diff(starts)
+    made = token_graph.rows(documents, np.arange(used, dtype=np.int32), least, drawn, top, threads)
+    counted = np.where(product >= least, product, 0)
+    assert made.degree.tolist() == (counted > 0).sum(axis=1).tolist()
+    assert made.strength.tolist() == counted.sum(axis=1).tolist()
+    assert documents.frequency().tolist() == frequency.tolist() == sorted(frequency, reverse=True)
+    assert made.slots.tolist() == [(lengths[matrix[:, t].nonzero()[0]] - 1).sum() for t in range(used)]
+    for t in range(used):
+        several = frequency[t]
+        chance = [
+            1 - (math.comb(several - c, drawn) / math.comb(several, drawn) if several > drawn else float(c == 0))
+            for c in counted[t][counted[t] > 0].tolist()
+        ]
+        assert made.rarefied[t] == pytest.approx(sum(chance))
+        strongest = sorted(np.flatnonzero(counted[t]).tolist(), key=lambda u, row=counted[t]: (-row[u], u))[:top]
+        assert [u for u in made.neighbours[t].tolist() if u >= 0] == strongest
+
+
+def test_configuration_model_by_simulation():
+    frequency = np.array([50, 20, 5, 5, 1, 0])
+    generator = np.random.default_rng(0)
+    met = [len(np.unique(generator.choice(6, 30, p=frequency / 81))) for _ in range(4000)]
+    mean, variance = pivot_set.expected_degree(np.array([30]), frequency, 81.0)
+    assert mean[0] == pytest.approx(np.mean(met), rel=0.02)
+    assert variance[0] > 0
+
+
+def test_language_shares_by_hand():
+    # Tokens 0-3 are of language 0, 4-7 of language 1, 8 stands beside both, 9 only beside language 0.
+    left = [[0, 1, 8, 9], [2, 3, 8], [0, 3, 9], [1, 2]] * 10
+    right = [[4, 5, 8], [6, 7, 8], [4, 7], [5, 6]] * 10
+    texts = left + right
+    starts = np.concatenate([[0], np.cumsum([len(d) for d in texts])]).astype(np.int64)
+    group = np.array([0] * len(left) + [1] * len(right), np.int32)
+    documents = token_graph.compact(starts, np.concatenate(texts).astype(np.int32), 10, group, 2)
+    shares = dict(zip(documents.ids.tolist(), pivot_set.language_shares(documents).tolist(), strict=True))
+    assert shares[8] == pytest.approx([0.5, 0.5], abs=0.1)
+    assert shares[9] == [1.0, 0.0]
+    assert shares[0] == [1.0, 0.0]
+
+
+def published(folder: Path, n: int = 3000) -> Inputs:
+    """A corpus of two languages whose tokens 0-39 belong to one, 40-79 to the other, and 80-89 to both."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = {f"tok{chr(97 + i // 26)}{chr(97 + i % 26)}": i for i in range(90)}
+    tokenizer = Tokenizer(models.WordLevel({**words, "[UNK]": 90}, unk_token="[UNK]"))  # type: ignore[call-arg]
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    generator = np.random.default_rng(8)
+    shards, token_shards = [], []
+    for k in range(3):
+        tokens, languages = [], []
+        for _ in range(n // 3):
+            other = bool(generator.random() < 0.5)
+            own = generator.choice(40, 5, replace=False) + 40 * other
+            both = 80 + generator.choice(10, 1) if generator.random() < 0.5 else np.zeros(0, int)
+            tokens.append(np.concatenate([own, both]).tolist())
+            languages.append("fr" if other else "en")
+        held = n // 3
+        columns = {"id": [f"{k}-{i}" for i in range(held)], "text": [""] * held, "language": languages}
+        pq.write_table(pa.table({**columns, "source": ["x"] * held}), folder / f"d{k}.parquet")
+        write_token_shard(folder / f"t{k}.arrow", pa.array(tokens, pa.list_(pa.int32())))
+        same = {"shard": f"s{k}", "documents": held}
+        shards.append({**same, "path": f"d{k}.parquet", "language": "mixed", "source": "x", "text_bytes": 0})
+        token_shards.append({**same, "path": f"t{k}.arrow", "tokens": sum(map(len, tokens))})
+    pq.write_table(pa.Table.from_pylist(shards), folder / "shards.parquet")
+    pq.write_table(pa.Table.from_pylist(token_shards), folder / "token_shards.parquet")
+    return Inputs({"corpus": folder, "tokens": folder})
+
+
+def work(folder: Path) -> Work:
+    folder.mkdir(parents=True)
+    return Work(folder, folder)
+
+
+def test_the_rarefied_set_is_that_of_a_sample_too(tmp_path: Path):
+    inputs = published(tmp_path / "corpus")
+    config = GraphConfig(criterion="rarefied", min_rarefied_ratio=0.5, stability_draws=2, workers=2)
+    made = pivot_set.graph_stage(config, inputs, work(tmp_path / "work"))
+    assert sorted(made["pivot_set"]["token"].to_pylist()) == list(range(80, 90))
+    assert made["pivot_set"]["languages"].to_pylist() == [["en", "fr"]] * 10
+    rows = made["pivot_stability"].to_pylist()
+    assert [(r["sample"], r["draw"]) for r in rows] == [
+        ("halves", 0), ("quarter", 0), ("quarter", 1), ("tenth", 0), ("tenth", 1),
+    ]  # fmt: skip
+    assert all(r["overlap"] == r["recovered"] == 1 for r in rows)
+    # One worker or two, a fresh run or a continued one: the same tables.
+    again = pivot_set.graph_stage(
+        GraphConfig(criterion="rarefied", min_rarefied_ratio=0.5, stability_draws=2, workers=1),
+        inputs,
+        work(tmp_path / "again"),
+    )
+    assert all(again[name].equals(made[name]) for name in made)
+
+
+def test_samples_are_disjoint_and_of_their_share(tmp_path: Path):
+    inputs = published(tmp_path / "corpus")
+    found = []
+    for k in range(4):
+        part = sample(inputs, tmp_path / f"quarter-{k}", k / 4, (k + 1) / 4, seed=1)
+        for row in part.table("shards").to_pylist():
+            table = pq.read_table(part.folder("corpus") / row["path"])
+            assert table.num_rows == row["documents"]
+            held = part.table("token_shards").filter(pc.equal(part.table("token_shards")["shard"], row["shard"]))
+            tokens = read_token_shard(part.folder("tokens") / held["path"][0].as_py())
+            assert held["tokens"].to_pylist() == [sum(map(len, tokens.to_pylist()))]
+            found.extend(table["id"].to_pylist())
+    assert len(found) == len(set(found)) == 3000
+    place = places(pa.chunked_array([found]), seed=1)
+    assert abs((place < 0.25).mean() - 0.25) < 0.03
+    assert places(pa.chunked_array([["a"]]), 1) != places(pa.chunked_array([["a"]]), 2)
+
+
+def test_an_unstable_set_is_told(tmp_path: Path):
+    """A criterion that looks at the sample's documents alone has no overlap."""
+    inputs = published(tmp_path / "corpus", n=300)
+
+    def fickle(config: GraphConfig, some: Inputs, scratch: Work) -> dict[str, pa.Table]:
+        first = some.table("shards")["documents"][0].as_py()
+        return {"pivot_set": pa.table({"token": pa.array([first], pa.int32()), "text": ["a"]})}
+
+    whole = pa.table({"token": pa.array([100], pa.int32()), "text": ["b"]})
+    rows = stability(fickle, GraphConfig(), whole, inputs, work(tmp_path / "w")).to_pylist()
+    assert [r["recovered"] for r in rows if r["sample"] != "halves"] == [0, 0]
+
+
+@pytest.mark.parametrize("criterion", ["degree-fdr", "fixed-count"])
+def test_the_other_degree_criteria_run(tmp_path: Path, criterion: str):
+    config = GraphConfig(criterion=criterion, false_discovery_rate=1.0, min_ratio=0.0, stability_draws=0)
+    made = pivot_set.graph_stage(config, published(tmp_path / "corpus", 600), work(tmp_path / "w"))
+    assert set(made["pivot_set"]["token"].to_pylist()) <= set(range(80, 90))
+    assert made["pivot_stability"].num_rows == 0
+
+
+def test_errors_for_people(tmp_path: Path):
+    inputs = published(tmp_path / "corpus", 60)
+    with pytest.raises(InputError, match="did you mean 'rarefied'"):
+        pivot_set.graph_stage(GraphConfig(criterion="rarefed"), inputs, work(tmp_path / "a"))
+    with pytest.raises(InputError, match="no token is a hub of two languages"):
+        pivot_set.graph_stage(GraphConfig(criterion="rarefied", min_rarefied_ratio=99.0), inputs, work(tmp_path / "b"))
+    for key in ("sample_tokens", "samples", "least_share"):
+        with pytest.raises(InputError, match=f"{key} = 0"):
+            pivot_set.graph_stage(GraphConfig(**{key: 0}), inputs, work(tmp_path / key))

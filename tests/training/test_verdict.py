@@ -1,0 +1,77 @@
+"""What a verdict says against what is known of the runs: coverage over runs, power, and the sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from semantic_pivots.statistics import Estimate, Interval
+from semantic_pivots.training.verdict import adjusted, conclusion, detectable, needed, over_seeds
+
+
+def simulated(gain: float, runs: int, items: int, rng: np.random.Generator) -> list[Estimate]:
+    """Gains of some runs over the same items: noise of items (shared), of runs, and of both."""
+    of_items = rng.normal(gain, 0.2, items)
+    weights = rng.multinomial(items, np.full(items, 1 / items), size=400)
+    parts = []
+    for _ in range(runs):
+        figures = of_items + rng.normal(0, 0.03) + rng.normal(0, 0.1, items)
+        parts.append(Estimate(float(figures.mean()), weights @ figures / items, frozenset(range(items))))
+    return parts
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5])
+def test_intervals_over_items_and_runs_cover_the_gain(runs: int):
+    rng = np.random.default_rng(runs)
+    covered, alone = 0, 0
+    for number in range(300):
+        parts = simulated(0.05, runs, 60, rng)
+        interval = over_seeds(parts, "coverage", number).interval()
+        covered += interval.low <= 0.05 <= interval.high
+        one = parts[0].interval()
+        alone += one.low <= 0.05 <= one.high
+    assert covered >= 0.93 * 300
+    assert alone < covered
+    assert over_seeds(parts[:1]).interval() == parts[0].interval()
+    assert over_seeds(parts, 1).n == 60
+
+
+def test_a_detectable_gain_is_detected_four_times_of_five():
+    rng = np.random.default_rng(0)
+    size = detectable(over_seeds(simulated(0.0, 5, 200, rng), "size").interval())
+    seen = 0
+    for number in range(300):
+        seen += over_seeds(simulated(size, 5, 200, rng), "power", number).interval().low > 0
+    assert 0.68 <= seen / 300 <= 0.97
+    assert needed(Interval(size, 0, 2 * size / (2.8 / 1.96), 9)) == pytest.approx(1.0)
+    assert needed(Interval(0.1, -0.9, 1.1, 9)) == pytest.approx((2.8 / 1.96 * 10) ** 2, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("random", "matched", "said"),
+    [
+        ((0.02, 0.06), (0.01, 0.05), "x helps: better than random and language-matched"),
+        ((0.02, 0.06), (-0.01, 0.05), "cannot be told at this size"),
+        ((0.02, 0.06), (-0.01, 0.005), "x does not help: its gain over language-matched is below 0.01"),
+        ((-0.06, -0.02), (-0.5, 0.5), "x does not help: its gain over random is below 0.01"),
+        ((float("nan"), float("nan")), (0.1, 0.2), "no interval, 50 concepts are too few"),
+    ],
+)
+def test_the_sentence(random, matched, said):
+    gains = {
+        name: Interval(sum(ends) / 2, *ends, 50) for name, ends in (("random", random), ("language-matched", matched))
+    }
+    assert said in conclusion("x", gains, 0.01, adjusted({"x": gains})["x"])
+
+
+def test_of_several_arms_one_must_hold_among_them_all():
+    """By hand: an interval of 0.01 to 0.21 has p = 0.031; among four arms without any effect Holm makes it 0.12."""
+    one = {"random": Interval(0.11, 0.01, 0.21, 50), "language-matched": Interval(0.31, 0.21, 0.41, 50)}
+    none = {"random": Interval(0.01, -0.09, 0.11, 50), "language-matched": Interval(-0.3, -0.4, -0.2, 50)}
+    alone = adjusted({"x": one})["x"]
+    assert alone == pytest.approx(0.0311, abs=1e-3)
+    assert "x helps" in conclusion("x", one, 0.01, alone)
+    among = adjusted({"x": one, "a": none, "b": none, "c": none})
+    assert among["x"] == pytest.approx(4 * 0.0311, abs=4e-3)
+    assert among["a"] == 1.0
+    assert "not among as many arms" in conclusion("x", one, 0.01, among["x"], 4)
