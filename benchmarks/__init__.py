@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 
+from semantic_pivots.caching import prepare_process
+
+prepare_process()
+
 
 def emit(figure: str, value: float, unit: str, bar: float | None = None, holds: bool | None = None) -> None:
     """Print one figure; `holds` says whether it meets its bar (null where there is none)."""

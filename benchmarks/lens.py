@@ -26,16 +26,6 @@ TOP, ROUNDS, PIVOTS = 10, 3, 30
 _MEGABYTE = 1_000_000
 
 
-class _Tables:
-    """The tables that a trace reads, in memory."""
-
-    def __init__(self, **tables: Any):
-        self._tables = tables
-
-    def table(self, name: str) -> Any:
-        return self._tables[name]
-
-
 def floor(model: Any, ids: Any, places: Any, layers: int) -> None:
     """One forward without a head, then the head on the gathered rows, once a layer."""
     import torch
@@ -85,10 +75,8 @@ def measure(which: str, prompts: int, published_prompts: int, dtype: str, with_n
     config = TraceConfig(model=MODELS[which], dtype=dtype, top=TOP)
     cases = questions.cases(items, words, config.shots, SEED)
     lens = Lens.from_model(model)
-    tables: Any = _Tables(words=words, pivots=from_rows("pivots", rows))
-    reader = Reader(
-        lens, readouts(lens, tokenizer, ["logit"]), tokenizer, Sets(tables, items, cases, tokenizer, 0), config
-    )
+    sets = Sets(words, from_rows("pivots", rows), items, cases, tokenizer, 0)
+    reader = Reader(lens, readouts(lens, tokenizer, ["logit"]), tokenizer, sets, config)
 
     texts = [case.prompt for case in cases]
     batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="right")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from semantic_pivots.caching import prepare_process
 from semantic_pivots.commands import (
     benchmark,
     corpus,
@@ -215,6 +216,7 @@ def command() -> Any:
 
 def main() -> None:
     """Entry point of `pivots`: an error meant for people is one line and exit code 2."""
+    prepare_process()
     try:
         command()(standalone_mode=True)
     except InputError as error:

@@ -25,6 +25,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from semantic_pivots.caching import prepare_process
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Work, is_whole, read_table, write_table
 
@@ -216,7 +217,8 @@ def _ray(
         # Without an address in $RAY_ADDRESS, a local cluster of our own; left to itself, Ray joins any it finds here.
         local = {"address": "local", "num_cpus": workers, "include_dashboard": False}
         local = {} if os.environ.get("RAY_ADDRESS") else local
-        ray.init(log_to_driver=False, logging_level="warning", **local)  # type: ignore[arg-type]
+        begin = {"worker_process_setup_hook": prepare_process}
+        ray.init(log_to_driver=False, logging_level="warning", runtime_env=begin, **local)  # type: ignore[arg-type]
     try:
         remote = ray.remote(max_retries=_RETRIES)(_call)
         stored = ray.put(shared)

@@ -15,14 +15,6 @@ from semantic_pivots.training.small_models import fresh_model, word_tokenizer
 LANGUAGES = ("en", "fr")
 
 
-class Tables:
-    def __init__(self, **tables):
-        self.tables = tables
-
-    def table(self, name):
-        return self.tables[name]
-
-
 @pytest.mark.parametrize("head_rows", [1, 5, 64])
 def test_rows_equal_those_of_one_case_and_layer_at_a_time(monkeypatch, head_rows):
     vocabulary = [f"{code}{k}" for code in LANGUAGES for k in range(12)] + [f"p{k}" for k in range(8)]
@@ -62,7 +54,7 @@ def test_rows_equal_those_of_one_case_and_layer_at_a_time(monkeypatch, head_rows
     )
     config = TraceConfig(top=3, shots=2, batch_tokens=60)
     cases = questions.cases(items, words, config.shots, config.seed)
-    sets = trace.Sets(Tables(words=words, pivots=pivots), items, cases, tokenizer, 0)
+    sets = trace.Sets(words, pivots, items, cases, tokenizer, 0)
     monkeypatch.setattr(trace, "_HEAD_ROWS", head_rows)
     monkeypatch.setattr(trace, "_SLICE_NUMBERS", 2 * len(tokenizer))
     with torch.inference_mode():

@@ -15,6 +15,8 @@ from semantic_pivots.analysis.pivot_ratio import PIVOT_RATIO, pivot_ratios
 from semantic_pivots.analysis.rules import LABELS, RULES, Path
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.models.load import load_tokenizer
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.trace import word_tokens
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import SHARE, bootstrap_means, figure, seed_of, share
@@ -33,7 +35,8 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
         if rule not in LABELS:
             raise InputError(f"[behaviour] rules: unknown rule {rule!r}{nearest(rule, LABELS)}")
     items = items_of(inputs.table("items"))
-    labels = label_items(config, inputs, items)
+    tokenizer = load_tokenizer(config.model, config.cache)
+    labels = label_items(items, inputs.table("trace"), tokenizer, config.rules)
     by_cause = causal_labels(inputs.table("causal_effects")) if "causal" in config.rules else []
     behaviour = tables.from_rows("behaviour", [*by_cause, *labels])
     signature = f"{config.model}|seed{config.seed}|resamples{config.resamples}"
@@ -43,7 +46,7 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
             "attribution",
             [
                 *attribution(config, inputs, items, labels, signature),
-                *_barrier(config, inputs, items, signature),
+                *_barrier(inputs.table("trace"), items, tokenizer, signature),
                 *(causal_figures(config, inputs, items, [*by_cause, *labels], signature) if by_cause else ()),
             ],
         ),
@@ -51,13 +54,12 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
     }
 
 
-def label_items(config: BehaviourConfig, inputs: Inputs, items: list[Item]) -> list[dict[str, Any]]:
-    """Rows of `behaviour`: every traced item by every rule that reads a trace (table `trace`)."""
-    from semantic_pivots.models.load import load_tokenizer
-
-    tokenizer = load_tokenizer(config.model, config.cache)
+def label_items(
+    items: Iterable[Item], trace: pa.Table, tokenizer: Tokenizer, rules: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Rows of `behaviour`: every traced item by every one of the rules that reads a trace (table `trace`)."""
     layers: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
-    for row in inputs.table("trace").select(["item_id", "lens", "layer", "top_ids", "top_probs"]).to_pylist():
+    for row in trace.select(["item_id", "lens", "layer", "top_ids", "top_probs"]).to_pylist():
         read = (row["layer"], row["top_ids"][0], row["top_probs"][0])
         layers.setdefault((row["item_id"], row["lens"]), []).append(read)
     texts: dict[int, str] = {}
@@ -74,7 +76,7 @@ def label_items(config: BehaviourConfig, inputs: Inputs, items: list[Item]) -> l
             frozenset(word_tokens(tokenizer, [item.source])),
             frozenset(word_tokens(tokenizer, [item.target])),
         )
-        for rule in (rule for rule in config.rules if rule in RULES):
+        for rule in (rule for rule in rules if rule in RULES):
             found.append(
                 {
                     "item_id": item_id,
@@ -130,20 +132,17 @@ def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
     return rows
 
 
-def _barrier(config: BehaviourConfig, inputs: Inputs, items: list[Item], signature: str) -> Iterable[dict[str, Any]]:
+def _barrier(trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature: str) -> Iterable[dict[str, Any]]:
     """Of items whose last layer does not begin the target, the share that some layer begins in a further language.
 
     The translation loss proportion of Translation Barrier (2506.22724), for words; further languages are those of the
     benchmark that are neither the source's nor the target's.
     """
-    from semantic_pivots.models.load import load_tokenizer
-
-    tokenizer = load_tokenizer(config.model, config.cache)
     targets = {item.item_id: word_tokens(tokenizer, [item.target]) for item in items}
     columns = ("item_id", "lens", "layer", "top_ids", "off_target_correct")
     passed: dict[tuple[str, str], bool] = {}
     last: dict[tuple[str, str], tuple[int, int]] = {}
-    for item_id, lens, layer, top, astray in zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True):
+    for item_id, lens, layer, top, astray in zip(*(trace[c].to_pylist() for c in columns), strict=True):
         key = (lens, item_id)
         passed[key] = passed.get(key, False) or astray
         last[key] = max(last.get(key, (-1, -1)), (layer, top[0]))

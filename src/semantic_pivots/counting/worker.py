@@ -6,8 +6,12 @@ this, every worker of every stage would spend both.
 
 from __future__ import annotations
 
-import pyarrow as pa
+from semantic_pivots.caching import prepare_process
 
-from semantic_pivots.counting.counts import Task
+prepare_process()  # before pyarrow and numba are imported
+
+import pyarrow as pa  # noqa: E402
+
+from semantic_pivots.counting.counts import Task  # noqa: E402
 
 Task([("a", "en"), ("b", "en")], [(("a", "en"), ("b", "en"))]).count(pa.array(["a b"]))

@@ -7,14 +7,16 @@ token sets are kept; layers x positions x vocabulary never exist together.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.config import TraceConfig
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 from semantic_pivots.tasks import questions
@@ -22,20 +24,23 @@ from semantic_pivots.tasks.case import Case
 from semantic_pivots.tasks.shuffled_pivots import shuffled_pivots
 from semantic_pivots.tasks.translation import Item, items_of, words_by_concept
 
+if TYPE_CHECKING:
+    from semantic_pivots.models.lens import Lens
+
 _PART_ITEMS = 64
 _GRID = 512
 _HEAD_ROWS = 64  # of one product with the head
 _SLICE_NUMBERS = 1 << 22  # of logits whose probabilities exist together: 16 MB of float32
 
 
-def word_tokens(tokenizer: Any, words: Sequence[str]) -> set[int]:
+def word_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> set[int]:
     """Ids of all pieces of the words, with and without a leading space; special tokens and lone spaces left out."""
     texts = [form for word in words for form in (word, " " + word)]
     ids = {i for row in tokenizer(texts, add_special_tokens=False)["input_ids"] for i in row}
     return {i for i in ids - set(tokenizer.all_special_ids) if tokenizer.decode([i]).strip()}
 
 
-def first_tokens(tokenizer: Any, words: Sequence[str]) -> set[int]:
+def first_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> set[int]:
     """Ids of the first pieces of the words, with and without a leading space; a lone space is passed over."""
     if not words:
         return set()
@@ -46,7 +51,7 @@ def first_tokens(tokenizer: Any, words: Sequence[str]) -> set[int]:
     return found - {-1}
 
 
-def pivot_tokens(tokenizer: Any, pivots: pa.Table) -> dict[str, list[int]]:
+def pivot_tokens(tokenizer: Tokenizer, pivots: pa.Table) -> dict[str, list[int]]:
     """Token ids of each item's pivots, the best pivot's first: of a word, the first pieces that may begin it."""
     of_word: dict[str, list[int]] = {}
     found: dict[str, dict[int, None]] = {}
@@ -58,7 +63,7 @@ def pivot_tokens(tokenizer: Any, pivots: pa.Table) -> dict[str, list[int]]:
     return {item: list(ids) for item, ids in found.items()}
 
 
-def prefix_tokens(tokenizer: Any, word: str) -> set[int]:
+def prefix_tokens(tokenizer: Tokenizer, word: str) -> set[int]:
     """Ids of tokens that may begin a word (Wendler et al. 2402.10588): those whose text is a prefix of it, with and
     without a leading space, and the first piece of the word itself, which may be a byte."""
     prefixes = [space + word[:end] for end in range(1, len(word) + 1) for space in ("", " ")]
@@ -84,41 +89,62 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
     Raises:
         InputError: an unknown lens, or a model of which the lens cannot be made.
     """
-    import torch
-
     from semantic_pivots.models.lens import load_lens
-    from semantic_pivots.models.readouts import readouts
 
-    items = items_of(inputs.table("items"))
-    cases = questions.cases(items, inputs.table("words"), config.shots, config.seed)
+    items, words, pivots = items_of(inputs.table("items")), inputs.table("words"), inputs.table("pivots")
     loaded, lens = load_lens(config.model, config.dtype, config.cache, config.blocks, readable=True)
-    ways = readouts(lens, loaded.tokenizer, config.lenses)
-    sets = Sets(inputs, items, cases, loaded.tokenizer, config.seed)
     parts = []
-    with work.progress(len(cases), "items", "trace") as progress, torch.inference_mode():
-        for start in range(0, len(cases), _PART_ITEMS):
-            block = cases[start : start + _PART_ITEMS]
-            reader = Reader(lens, ways, loaded.tokenizer, sets, config)
-            parts.append(work.part(f"part-{start:06d}", lambda b=block, r=reader: r.read(b)))
-            progress.advance(len(block))
+    with work.progress(len(items), "items", "trace") as progress:
+        for first, read in trace_parts(items, words, pivots, lens, loaded.tokenizer, config):
+            parts.append(work.part(f"part-{first:06d}", read))
+            progress.advance(min(_PART_ITEMS, len(items) - first))
     work.note("layers", lens.layers)
     return {"trace": pa.concat_tables(parts)}
+
+
+def trace_parts(
+    items: Sequence[Item], words: pa.Table, pivots: pa.Table, lens: Lens, tokenizer: Tokenizer, config: TraceConfig
+) -> Iterator[tuple[int, Callable[[], pa.Table]]]:
+    """The number of the first item of each part of a trace, and what reads the part's rows of the table `trace`.
+
+    Args:
+        items: what is asked.
+        words: the table `words`, of which the shots are drawn.
+        pivots: the table `pivots`; an item may have none.
+        lens: the lens of the model.
+        tokenizer: the model's.
+        config: shots, seed, lenses, and tokens kept per layer; the model is not read from it.
+    """
+    from semantic_pivots.models.readouts import readouts
+
+    cases = questions.cases(items, words, config.shots, config.seed)
+    sets = Sets(words, pivots, items, cases, tokenizer, config.seed)
+    reader = Reader(lens, readouts(lens, tokenizer, config.lenses), tokenizer, sets, config)
+    for first in range(0, len(cases), _PART_ITEMS):
+        yield first, functools.partial(reader.read, cases[first : first + _PART_ITEMS])
 
 
 class Sets:
     """Token sets of every case: source, target, pivots outside both, another item's pivots, and those of languages."""
 
-    def __init__(self, inputs: Inputs, items: Sequence[Item], cases: Sequence[Case], tokenizer: Any, seed: int):
+    def __init__(
+        self,
+        words: pa.Table,
+        pivots: pa.Table,
+        items: Sequence[Item],
+        cases: Sequence[Case],
+        tokenizer: Tokenizer,
+        seed: int,
+    ):
         self.source = {case.case_id: word_tokens(tokenizer, case.sources) for case in cases}
         self.target = {case.case_id: word_tokens(tokenizer, case.targets) for case in cases}
-        pivots = inputs.table("pivots")
         self.pivot = self._of(pivot_tokens(tokenizer, pivots))
         self.null = self._of(pivot_tokens(tokenizer, shuffled_pivots(pivots, items, seed)))
         self.languages = sorted({code for item in items for code in item.direction})
-        words = _words_of(items, inputs.table("words"), self.languages)
+        by_item = _words_of(items, words, self.languages)
         self.language, self.elsewhere = {}, {}
         for item in items:
-            own = words[item.item_id]
+            own = by_item[item.item_id]
             sets = {code: prefix_tokens(tokenizer, own[code]) if code in own else set() for code in self.languages}
             shared = {t for t, n in Counter(t for tokens in sets.values() for t in tokens).items() if n > 1}
             self.language[item.item_id] = {code: tokens - shared for code, tokens in sets.items()}
@@ -134,11 +160,17 @@ class Sets:
 class Reader:
     """Reads blocks of cases into trace rows."""
 
-    def __init__(self, lens: Any, ways: Sequence[Any], tokenizer: Any, sets: Sets, config: TraceConfig):
+    def __init__(self, lens: Lens, ways: Sequence[Any], tokenizer: Tokenizer, sets: Sets, config: TraceConfig):
         self.lens, self.ways, self.tokenizer, self.sets, self.config = lens, ways, tokenizer, sets, config
 
     def read(self, cases: Sequence[Case]) -> pa.Table:
         """The trace rows of some cases, in their order."""
+        import torch
+
+        with torch.inference_mode():
+            return self._tables(cases)
+
+    def _tables(self, cases: Sequence[Case]) -> pa.Table:
         import torch
 
         from semantic_pivots.models.tokens import read_ids

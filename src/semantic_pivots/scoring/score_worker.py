@@ -17,8 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
+from semantic_pivots.caching import prepare_process
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Work, write_json
 
@@ -79,6 +78,7 @@ def launch(
 
 def main(path: Path) -> None:
     """Compute this process's share of the parts."""
+    import pyarrow.parquet as pq
     from accelerate import PartialState
 
     from semantic_pivots.scoring.benchmark_scores import Design, ModelRunner, parts_of
@@ -99,4 +99,5 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    prepare_process()
     main(Path(sys.argv[1]))

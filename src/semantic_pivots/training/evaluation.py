@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.config import BehaviourConfig, CompareConfig, TraceConfig
+from semantic_pivots.config import CompareConfig, TraceConfig
 from semantic_pivots.corpus.aligned import alignment_keys, sentence_pairs
 from semantic_pivots.corpus.identify import identify
 from semantic_pivots.errors import InputError
@@ -158,6 +158,7 @@ class Evaluator:
 
     def _labels(self, spec: str, name: str) -> pa.Table:
         from semantic_pivots.analysis.behaviours import label_items
+        from semantic_pivots.models.load import load_tokenizer
         from semantic_pivots.models.trace import trace_stage
 
         config, chosen = self.config, {item.item_id for item in self.items}
@@ -170,9 +171,8 @@ class Evaluator:
             model=spec, dtype=config.dtype, seed=config.seed, shots=config.shots, batch_tokens=config.batch_tokens
         )
         trace = trace_stage(asked, Inputs({"benchmark": folder, **folders}), Work(folder, folder))["trace"]
-        write_table(folder / "trace.parquet", trace)
-        rule = BehaviourConfig(model=spec, seed=config.seed, rules=(config.behaviours,))
-        found = label_items(rule, Inputs({"benchmark": folder, **folders}), items_of(pa.Table.from_pylist(rows)))
+        tokenizer = load_tokenizer(spec, config.cache)
+        found = label_items(items_of(pa.Table.from_pylist(rows)), trace, tokenizer, (config.behaviours,))
         return pa.table({name: [row[name] for row in found] for name in ("item_id", "label")})
 
     def _same_tokens(self, spec: str) -> None:

@@ -1,0 +1,182 @@
+"""Counting, pivots and selection of documents in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from semantic_pivots.api.frames import Documents, Frame, corpus_of, documents_of, polars, table_of
+from semantic_pivots.config import CountConfig, DiscoverConfig, GraphConfig, SelectConfig
+from semantic_pivots.counting.counts import Task, benchmark_words, count_tables, in_documents
+from semantic_pivots.counting.providers import Pair, Word
+from semantic_pivots.errors import InputError
+from semantic_pivots.models.protocols import Tokenizer
+from semantic_pivots.run import Work
+from semantic_pivots.selection.selections import HELD_OUT, check, select
+from semantic_pivots.tables import SCHEMAS
+from semantic_pivots.wordforms.table import rule_of
+
+
+class WordCounts(NamedTuple):
+    """Numbers of documents: the tables `word_counts` and `pair_counts`."""
+
+    words: pl.DataFrame
+    pairs: pl.DataFrame
+
+
+class PairPivots(NamedTuple):
+    """Pivots of items, best first, and what they could be found by: the tables `pivots` and `pivot_evidence`."""
+
+    pivots: pl.DataFrame
+    evidence: pl.DataFrame
+
+
+def count_words(
+    documents: Documents,
+    words: Sequence[Word] = (),
+    pairs: Sequence[Pair] = (),
+    items: Frame | None = None,
+    window_tokens: int = 0,
+    match: str = "spelling",
+) -> WordCounts:
+    """Count the documents that contain each word, and both words of each pair; exactly, zeros included.
+
+    Args:
+        documents: texts, or a frame with the column text.
+        words: (spelling, language code) of each word.
+        pairs: two such words each; they are counted as words too.
+        items: a benchmark whose words and pairs are counted as well (table `items`).
+        window_tokens: the words of a pair begin fewer than so many tokens apart; 0: anywhere in the document.
+        match: spelling, or forms (inflected, joined, cut out; docs/words.md).
+
+    Raises:
+        InputError: there is no document or no word, or a language is unknown.
+    """
+    of_items = benchmark_words(table_of("items", items, ("strata", "distractors"))) if items is not None else ([], [])
+    asked = sorted({*of_items[1], *((min(a, b), max(a, b)) for a, b in pairs)})
+    spellings = sorted({*words, *of_items[0], *(word for pair in asked for word in pair)})
+    if not spellings:
+        raise InputError("count_words: no word; expected words, pairs or items")
+    rule = rule_of(match, "", spellings)
+    counts = Task(spellings, asked, window_tokens, rule).count(documents_of(documents)["text"])
+    values = in_documents(counts[0]), in_documents(counts[1], window_tokens)
+    tables = count_tables(spellings, asked, *values, CountConfig.provider, rule)
+    return WordCounts(polars(tables["word_counts"]), polars(tables["pair_counts"]))
+
+
+def discover_pivots(
+    items: Frame,
+    documents: Documents,
+    tokenizer: Tokenizer,
+    words: Frame | None = None,
+    workers: int = 1,
+    **options: Any,
+) -> PairPivots:
+    """Find the words that stand beside both words of each item more than chance would have them.
+
+    Args:
+        items: the table `items`, of `make_items` or a benchmark's file.
+        documents: texts, or a frame with the columns text and language (of the document; it tells stop words).
+        tokenizer: a fast tokenizer, whose pieces cut scripts without spaces into words.
+        words: the table `words`, in which pivots that are further translations are marked.
+        workers: processes; 0: one per core.
+        options: fields of `DiscoverConfig`, such as top, false_discovery_rate, measure and seed.
+
+    Raises:
+        InputError: a column is missing, or an option cannot be meant.
+    """
+    from semantic_pivots.pivots.discovery import discover_stage
+
+    config = DiscoverConfig(**{"workers": workers, **options})
+    tables = {"items": table_of("items", items, ("strata", "distractors"))}
+    tables |= {} if words is None else {"words": table_of("words", words, ("source", "licence"))}
+    with corpus_of(documents, tokenizer, tables) as (inputs, work):
+        made = discover_stage(config, inputs, work)
+    return PairPivots(polars(made["pivots"]), polars(made["pivot_evidence"]))
+
+
+def pivot_set(
+    documents: Documents, words: Frame, tokenizer: Tokenizer, workers: int = 1, **options: Any
+) -> pl.DataFrame:
+    """Find the words that join words of several languages beyond chance, strongest evidence first (`pivot_set`).
+
+    Args:
+        documents: texts, or a frame with the columns text, language and source.
+        words: the table `words`: the concepts that pivots join, in two languages at least.
+        tokenizer: a fast tokenizer, whose pieces cut scripts without spaces into words.
+        workers: processes; 0: one per core.
+        options: fields of `GraphConfig`, such as criterion, unit, false_discovery_rate and seed.
+
+    Raises:
+        InputError: no unit is a pivot under the criterion, or an option cannot be meant.
+    """
+    from semantic_pivots.pivots.pivot_set import graph_stage
+
+    config = GraphConfig(**{"workers": workers, "stability_draws": 0, **options})
+    tables = {"words": table_of("words", words, ("source", "licence"))}
+    with corpus_of(documents, tokenizer, tables) as (inputs, work):
+        return polars(graph_stage(config, inputs, work)["pivot_set"])
+
+
+def score_documents(
+    documents: Documents,
+    pivots: Frame,
+    tokenizer: Tokenizer,
+    words: Frame | None = None,
+    items: Frame | None = None,
+    workers: int = 1,
+) -> pl.DataFrame:
+    """Score every document for selection: tokens, units, those of the pivot set, lexicon words (table `doc_scores`).
+
+    Args:
+        documents: texts, or a frame with the columns text, id and language.
+        pivots: a pivot set, of `pivot_set`, or a frame with the columns unit, token and text.
+        tokenizer: counts the tokens of the budget.
+        words: the table `words`, whose languages are counted in each document.
+        items: a benchmark; documents with both words of an item are marked in the column holds_pair.
+        workers: processes; 0: one per core.
+
+    Returns:
+        One row per document, in their order; `row` is its place among the documents.
+
+    Raises:
+        InputError: a column is missing.
+    """
+    from semantic_pivots.selection.document_scores import document_scores
+
+    further = [name for name in SCHEMAS["pivot_set"].names if name not in ("unit", "text")]
+    tables = {"pivot_set": table_of("pivot_set", pivots, further)}
+    tables |= {} if words is None else {"words": table_of("words", words, ("source", "licence"))}
+    tables |= {} if items is None else {"items": table_of("items", items, ("strata", "distractors"))}
+    with corpus_of(documents, tokenizer, tables) as (inputs, work):
+        scores = document_scores(inputs, work, workers)
+    rows = pa.array(np.arange(scores.num_rows), pa.int64())
+    return polars(scores.set_column(scores.column_names.index("row"), "row", rows))
+
+
+def select_documents(
+    scores: Frame, budget_tokens: int, selections: Sequence[str] = ("pivot-rich", "random"), **options: Any
+) -> pl.DataFrame:
+    """Select documents under a budget of tokens, by each selector (table `selection`).
+
+    Args:
+        scores: the table `doc_scores`, of `score_documents`.
+        budget_tokens: tokens of each selection.
+        selections: pivot-rich, random, language-matched, bilingual, code-switched or parallel.
+        options: further fields of `SelectConfig`, such as quotas, thresholds, sampling and seed.
+
+    Returns:
+        One row per document taken; `row` is its place among the scored documents.
+
+    Raises:
+        InputError: an unknown selector, or the documents hold fewer tokens than the budget.
+    """
+    config = SelectConfig(budget_tokens=budget_tokens, selections=tuple(selections), **options)
+    check(config)
+    made = polars(select(config, table_of("doc_scores", scores, ("dsir",)), Work(Path(), Path())))
+    return made.filter(pl.col("selection") != HELD_OUT)

@@ -1,0 +1,146 @@
+"""Frames of any library in, frames of polars out; and documents in memory as the corpus of one call.
+
+The stages read documents by path, since their workers do. Documents in memory are therefore written to a temporary
+folder in the form of a corpus, which is gone when the call returns: that costs one writing, and spares a second way of
+counting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+import pyarrow as pa
+
+from semantic_pivots.corpus.shards import SHARD_SCHEMA
+from semantic_pivots.corpus.token_shards import SUFFIX
+from semantic_pivots.corpus.vocabulary import as_text
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.models.protocols import Tokenizer
+from semantic_pivots.models.tokenise import reference_encoder, tokenise_shard
+from semantic_pivots.run import Inputs, Work, write_table
+from semantic_pivots.tables import SCHEMAS
+
+SHARD_DOCUMENTS = 50_000
+
+
+class ArrowStream(Protocol):
+    """A frame that hands out its columns as Arrow: of polars, pandas, pyarrow, duckdb."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A capsule of the Arrow stream."""
+        ...
+
+
+Frame = ArrowStream | Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
+"""A frame, a list of one dictionary per row, or a dictionary of columns."""
+Documents = Sequence[str] | Frame
+"""Texts, or a frame with the column text and, where they are there, id, language and source."""
+
+
+def arrow(frame: Frame) -> pa.Table:
+    """A frame as an Arrow table."""
+    return pl.DataFrame(frame).to_arrow()
+
+
+def polars(table: pa.Table) -> pl.DataFrame:
+    """An Arrow table as a frame of polars."""
+    return pl.DataFrame(table)
+
+
+def table_of(name: str, frame: Frame, optional: Sequence[str] = ()) -> pa.Table:
+    """A frame as the table `name` of a study; optional columns may be missing, further ones are left out.
+
+    Raises:
+        InputError: a column is missing, or its values have another type.
+    """
+    given, schema = arrow(frame), SCHEMAS[name]
+    columns = []
+    for field in schema:
+        if field.name in given.column_names:
+            try:
+                columns.append(given[field.name].cast(field.type))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                found = given.schema.field(field.name).type
+                raise InputError(f"{name}: column {field.name} is of type {found}; expected {field.type}") from error
+        elif field.name in optional:
+            empty = [[]] * given.num_rows if pa.types.is_list(field.type) else [None] * given.num_rows
+            columns.append(pa.array(empty, field.type))
+        else:
+            hint = nearest(field.name, given.column_names)
+            raise InputError(f"{name}: no column {field.name!r}; it has {', '.join(given.column_names)}{hint}")
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+class MemoryInputs(Inputs):
+    """Tables in memory, and folders, in the place of the stages that come before one."""
+
+    def __init__(self, tables: Mapping[str, pa.Table], folders: Mapping[str, Path] | None = None):
+        super().__init__(dict(folders or {}))
+        self._tables = dict(tables)
+
+    def has(self, table: str) -> bool:
+        """Whether there is a table."""
+        return table in self._tables or super().has(table)
+
+    def table(self, table: str) -> pa.Table:
+        """A table in memory or of a folder."""
+        return self._tables[table] if table in self._tables else super().table(table)
+
+
+def documents_of(documents: Documents) -> pa.Table:
+    """Documents in the columns of a document shard; an id that is not given is the number of the row.
+
+    Raises:
+        InputError: there is none, a text is missing, or the frame has no column text.
+    """
+    if isinstance(documents, Sequence) and all(isinstance(text, str) for text in documents):
+        given = pa.table({"text": pa.array(documents, pa.string())})
+    else:
+        given = arrow(documents)  # type: ignore[arg-type]
+    if "text" not in given.column_names or not given.num_rows or given["text"].null_count:
+        found = f"{given.num_rows} rows with the columns {', '.join(given.column_names) or 'none'}"
+        raise InputError(f"documents: {found}; expected texts, or a frame with a text in each row of the column text")
+    count = given.num_rows
+    default = {"id": [f"{row:09d}" for row in range(count)], "language": [""] * count, "source": [""] * count}
+    columns = {name: given[name] if name in given.column_names else values for name, values in default.items()}
+    made = {"text": given["text"], **columns}
+    nulls = {name: pa.nulls(count, SHARD_SCHEMA.field(name).type) for name in ("parts", "language_confidence")}
+    kinds = {name: pa.chunked_array([v]) if isinstance(v, pa.Array) else v for name, v in {**made, **nulls}.items()}
+    return pa.table({name: kinds[name] for name in SHARD_SCHEMA.names}).cast(SHARD_SCHEMA)
+
+
+@contextlib.contextmanager
+def corpus_of(
+    documents: Documents, tokenizer: Tokenizer, tables: Mapping[str, pa.Table]
+) -> Iterator[tuple[MemoryInputs, Work]]:
+    """The inputs and the work of a stage that reads documents, for as long as the block runs."""
+    from tokenizers import Tokenizer as Backend
+
+    with tempfile.TemporaryDirectory(prefix="pivots-") as name:
+        folder = Path(name)
+        for inner in ("shards", "tokens", "work", "out"):
+            (folder / inner).mkdir()
+        backend = Backend.from_str(tokenizer.backend_tokenizer.to_str())
+        as_text(backend)
+        (folder / "tokenizer.json").write_text(backend.to_str(), "utf-8")
+        encode, whole = reference_encoder(backend), documents_of(documents)
+        shards, token_shards = [], []
+        for number, start in enumerate(range(0, whole.num_rows, SHARD_DOCUMENTS)):
+            part, shard = whole.slice(start, SHARD_DOCUMENTS), f"memory-{number:05d}"
+            paths = f"shards/{shard}.parquet", f"tokens/{shard}{SUFFIX}"
+            write_table(folder / paths[0], part)
+            counted = tokenise_shard(encode, folder / paths[0], folder / paths[1]).to_pylist()[0]
+            size = {"language": "", "source": "", "documents": part.num_rows, "text_bytes": part["text"].nbytes}
+            shards.append({"shard": shard, "path": paths[0], **size})
+            token_shards.append({"shard": shard, "path": paths[1], **counted})
+        own = {
+            "shards": pa.Table.from_pylist(shards, SCHEMAS["shards"]),
+            "token_shards": pa.Table.from_pylist(token_shards, SCHEMAS["token_shards"]),
+        }
+        folders = {"corpus": folder, "tokens": folder}
+        yield MemoryInputs({**own, **tables}, folders), Work(folder / "work", folder / "out")

@@ -1,0 +1,210 @@
+"""Items of a benchmark in memory: making them, scoring them, tracing them, labelling their traces."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+import pyarrow as pa
+
+from semantic_pivots import tables
+from semantic_pivots.api.frames import Frame, arrow, polars, table_of
+from semantic_pivots.config import BenchmarkConfig, TraceConfig
+from semantic_pivots.errors import InputError
+from semantic_pivots.languages import language
+from semantic_pivots.languages import languages as language_codes
+from semantic_pivots.models.protocols import AnswerScorer, Tokenizer
+from semantic_pivots.run import Work
+from semantic_pivots.tasks.translation import Item, check_draws, items_of
+
+if TYPE_CHECKING:
+    from semantic_pivots.models.lens import Lens
+
+
+class ItemScores(NamedTuple):
+    """Scored items: the tables `scores`, `answers` and `score_summary` (figures with intervals)."""
+
+    scores: pl.DataFrame
+    answers: pl.DataFrame
+    summary: pl.DataFrame
+
+
+def make_items(
+    words: Frame, languages: Sequence[str] = (), distractors: int = 9, items_per_direction: int = 0, seed: int = 0
+) -> pl.DataFrame:
+    """Make word-translation items of every ordered pair of languages, with distractors in the source language.
+
+    Args:
+        words: one concept a row and one column of words per language code, with concept_id and pos where they are
+            known; or the table `words`.
+        languages: codes, in the order of the directions; none: those of the columns.
+        distractors: wrong source words of an item.
+        items_per_direction: random items kept of each direction; 0: all.
+        seed: decides the draws.
+
+    Returns:
+        The table `items`.
+
+    Raises:
+        InputError: fewer than two languages, or no item has enough distractors.
+    """
+    from semantic_pivots.tasks.word_items import keep_concepts
+    from semantic_pivots.tasks.word_items import make_items as items_of_words
+
+    concepts, codes = _concepts(words, languages)
+    if len(codes) < 2:
+        raise InputError(f"words: languages {', '.join(codes) or 'none'}; expected columns of two languages at least")
+    spellings = {name: {code: row[code] for code in codes} for name, row in concepts.items()}
+    config = BenchmarkConfig(languages=codes, seed=seed, distractors=distractors)
+    chosen = keep_concepts(list(concepts), items_per_direction, seed)
+    parts_of_speech = {name: row["pos"] for name, row in concepts.items()}
+    items = items_of_words(spellings, parts_of_speech, chosen, config)
+    if not items:
+        raise InputError(
+            f"words: no item has {distractors} distractors among {len(concepts)} concepts of its part of speech with a "
+            "word in every language; lower distractors, or give more words"
+        )
+    return polars(tables.from_rows("items", items))
+
+
+def _concepts(words: Frame, languages: Sequence[str]) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
+    """Of each concept that has a word in every language, its words and its part of speech; and the languages."""
+    given = arrow(words)
+    if {"concept_id", "language", "word"} <= set(given.column_names):
+        rows: dict[str, dict[str, str]] = {}
+        for row in given.to_pylist():
+            rows.setdefault(row["concept_id"], {}).setdefault(row["language"], row["word"])
+        codes = tuple(languages) or tuple(dict.fromkeys(given["language"].to_pylist()))
+    else:
+        rows = {str(row.get("concept_id") or n): row for n, row in enumerate(given.to_pylist())}
+        codes = tuple(languages) or tuple(name for name in given.column_names if name in language_codes())
+    for code in codes:
+        language(code)
+    whole = {name: row for name, row in rows.items() if all((row.get(code) or "").strip() for code in codes)}
+    return {name: {"pos": "word", **row} for name, row in whole.items()}, codes
+
+
+def lexicon_of(items: Sequence[Item]) -> pa.Table:
+    """The table `words` of the words that items ask about, of which shots are drawn where no lexicon is given."""
+    words: dict[tuple[str, str], str] = {}
+    for item in items:
+        for code, word in ((item.source_language, item.source), (item.target_language, item.target)):
+            words.setdefault((item.concept_id, code), word)
+    rows = [{"concept_id": c, "language": code, "word": w, "source": "items"} for (c, code), w in words.items()]
+    return tables.from_rows("words", rows)
+
+
+def _asked(items: Frame, words: Frame | None) -> tuple[list[Item], pa.Table]:
+    """Items, and the words of which their shots are drawn."""
+    asked = items_of(table_of("items", items, ("strata",)))
+    if not asked:
+        raise InputError("items: none; expected at least one row")
+    return asked, lexicon_of(asked) if words is None else table_of("words", words, ("source", "licence"))
+
+
+def score_items(
+    items: Frame,
+    scorer: AnswerScorer,
+    words: Frame | None = None,
+    shots: int = 5,
+    draws: int = 5,
+    pool: int = 0,
+    seed: int = 0,
+    name: str = "",
+) -> ItemScores:
+    """Score items: log-probabilities of every target after its source and its distractors, and the figures of them.
+
+    Args:
+        items: the table `items`.
+        scorer: a `Scorer` on a model, or a `HarnessScorer` around any model of lm-evaluation-harness.
+        words: the table `words`, of which the shots are drawn; none: the words of the items.
+        shots: translations shown before the question.
+        draws: draws of the shots per item.
+        pool: draws that all items of a direction share; 0: independent draws of each item, as published.
+        seed: decides the draws.
+        name: the model's name in signatures; empty: that of its configuration or class.
+
+    Raises:
+        InputError: a column is missing, or the words are too few for the shots.
+    """
+    from semantic_pivots.scoring import benchmark_scores
+    from semantic_pivots.scoring.token_strata import with_token_strata
+    from semantic_pivots.tasks.questions import signature_name
+
+    check_draws(shots, draws)
+    asked, lexicon = _asked(items, words)
+    design = benchmark_scores.Design(shots, draws, pool, seed, signature_name(asked))
+    body = getattr(scorer, "body", None)
+    dtype = str(body.dtype).removeprefix("torch.") if body is not None else "unknown"
+    config = getattr(getattr(body, "model", None), "config", None)
+    name = name or getattr(config, "name_or_path", "") or type(getattr(body, "model", scorer)).__name__
+    with tempfile.TemporaryDirectory(prefix="pivots-") as folder:
+        work = Work(Path(folder), Path(folder))
+        scores, answers, _ = benchmark_scores.score_items(
+            asked, lexicon, design, name, dtype, work, "memory", 0, "", scorer
+        )
+    tokenizer = getattr(scorer, "tokenizer", None)
+    told = asked if tokenizer is None else with_token_strata(asked, tokenizer)
+    figures = benchmark_scores.summarise(
+        benchmark_scores.directions_of(told, scores, answers, design), design, name, dtype
+    )
+    own = polars(scores).filter(pl.col("item_id").is_in([item.item_id for item in asked]))
+    return ItemScores(own, polars(answers), polars(tables.from_rows("score_summary", figures)))
+
+
+def trace_items(
+    items: Frame,
+    lens: Lens,
+    tokenizer: Tokenizer,
+    pivots: Frame | None = None,
+    words: Frame | None = None,
+    **options: Any,
+) -> pl.DataFrame:
+    """Read what a model would answer after every layer: top tokens, entropy, masses of token sets (table `trace`).
+
+    Args:
+        items: the table `items`.
+        lens: the lens of the model.
+        tokenizer: the model's.
+        pivots: the table `pivots`, of `discover_pivots`; none: no mass of pivots is read.
+        words: the table `words`, of which the shots are drawn; none: the words of the items.
+        options: fields of `TraceConfig`: shots, seed, lenses, top and batch_tokens.
+
+    Raises:
+        InputError: a column is missing, or a lens is unknown.
+    """
+    from semantic_pivots.models.trace import trace_parts
+
+    asked, lexicon = _asked(items, words)
+    optional = [name for name in tables.SCHEMAS["pivots"].names if name not in ("item_id", "text", "rank")]
+    found = tables.from_rows("pivots", []) if pivots is None else table_of("pivots", pivots, optional)
+    parts = trace_parts(asked, lexicon, found, lens, tokenizer, TraceConfig(**options))
+    return polars(pa.concat_tables([read() for _, read in parts]))
+
+
+def label_items(items: Frame, trace: Frame, tokenizer: Tokenizer, rules: Sequence[str] = ("paper",)) -> pl.DataFrame:
+    """Label the behaviour that each item's trace shows: co-occurrence or semantic pivot (table `behaviour`).
+
+    Args:
+        items: the table `items`.
+        trace: the table `trace`, of `trace_items`.
+        tokenizer: the model's.
+        rules: rules that read a trace (`analysis.rules.RULES`).
+
+    Raises:
+        InputError: an unknown rule, or a column is missing.
+    """
+    from semantic_pivots.analysis import behaviours
+    from semantic_pivots.analysis.rules import RULES
+
+    for rule in rules:
+        if rule not in RULES:
+            raise InputError(f"rules: unknown rule {rule!r}; expected one of {', '.join(RULES)}")
+    asked = items_of(table_of("items", items, ("strata", "distractors")))
+    read = ("item_id", "lens", "layer", "top_ids", "top_probs")
+    optional = [name for name in tables.SCHEMAS["trace"].names if name not in read]
+    rows = behaviours.label_items(asked, table_of("trace", trace, optional), tokenizer, rules)
+    return polars(tables.from_rows("behaviour", rows))

@@ -1,0 +1,74 @@
+"""What this package needs of a tokenizer and of a language model; those of transformers have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Tokenizer(Protocol):
+    """A fast tokenizer: texts to token ids with the characters that each token covers, and ids to text."""
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether it is backed by the library tokenizers, which tells offsets."""
+        ...
+
+    @property
+    def backend_tokenizer(self) -> Any:
+        """The `tokenizers.Tokenizer` below it."""
+        ...
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """Ids of the special tokens."""
+        ...
+
+    def __call__(self, text: Any, **options: Any) -> Mapping[str, Any]:
+        """Token ids (`input_ids`) of a text, or of each of several."""
+        ...
+
+    def decode(self, token_ids: Any, **options: Any) -> Any:
+        """The text of token ids."""
+        ...
+
+
+class CausalLM(Protocol):
+    """A language model as a module of torch: token ids to logits."""
+
+    config: Any
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Logits, (rows, tokens, vocabulary), of token ids, (rows, tokens)."""
+        ...
+
+    def get_input_embeddings(self) -> Any:
+        """The module whose weight is the (vocabulary, width) embedding."""
+        ...
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """The weights."""
+        ...
+
+    def named_modules(self) -> Iterator[tuple[str, torch.nn.Module]]:
+        """All modules below, by dotted name."""
+        ...
+
+
+class AnswerScorer(Protocol):
+    """What scores and continues prompts: `Scorer` on a model here, `HarnessScorer` around any model of lm_eval."""
+
+    def score(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Any]:
+        """Objects with `logprobs`, (tokens,) float32 nats, of each answer after its prompt."""
+        ...
+
+    def greedy(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
+        """The most probable continuation of each prompt up to a line's end."""
+        ...
+
+    def answer_tokens(self, answers: Sequence[str]) -> int:
+        """Tokens of the longest answer."""
+        ...
