@@ -21,7 +21,7 @@ from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.counting.counts import corpus_shards
 from semantic_pivots.counting.document_draws import How, draw, survey
-from semantic_pivots.pivots import surroundings, token_graph
+from semantic_pivots.pivots import token_graph, word_contexts
 from semantic_pivots.pivots.pivot_set import load_documents
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.best_documents import choose
@@ -43,7 +43,7 @@ def published_counting(documents: list[list[int]]) -> dict[int, int]:
 
 def published_on(inputs: Inputs, words: list, config: DiscoverConfig) -> tuple[float, dict[int, int]]:
     """Seconds of the published logic on the documents drawn of some words, and the counts of the last."""
-    size = len(surroundings.token_texts(inputs.folder("tokens") / "tokenizer.json"))
+    size = len(word_contexts.token_texts(inputs.folder("tokens") / "tokenizer.json"))
     seeds = [seed_of("discover", config.seed, *word) for word in words]
     with tempfile.TemporaryDirectory() as folder:
         how = How(inputs, Work(Path(folder), Path(folder)), config.workers, config.engine)
@@ -72,9 +72,9 @@ def discovery(inputs: Inputs) -> None:
     words, _ = frequent_words(paths, DISCOVERY_WORDS, 1)
     config = DiscoverConfig(documents=DISCOVERY_DOCUMENTS, workers=1, unit="token")
 
-    def gather(how: DiscoverConfig = config) -> surroundings.Surroundings:
+    def gather(how: DiscoverConfig = config) -> word_contexts.WordContexts:
         with tempfile.TemporaryDirectory() as folder:
-            return surroundings.surroundings_of(inputs, words, Work(Path(folder), Path(folder)), how)
+            return word_contexts.word_contexts_of(inputs, words, Work(Path(folder), Path(folder)), how)
 
     def count() -> None:
         for word in words:
@@ -133,7 +133,7 @@ def _below(starts, tokens, size):  # pragma: no cover - compiled
 
 def frequent_documents(inputs: Inputs) -> token_graph.Documents:
     """The corpus as documents of its 50,000 most frequent tokens."""
-    texts = surroundings.token_texts(inputs.folder("tokens") / "tokenizer.json")
+    texts = word_contexts.token_texts(inputs.folder("tokens") / "tokenizer.json")
     documents, _ = load_documents(inputs, len(texts))
     size = min(VOCABULARY, len(documents.ids))
     starts, tokens = _below(documents.starts, documents.tokens, VOCABULARY)

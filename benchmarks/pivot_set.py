@@ -94,7 +94,7 @@ def error(name: str, asked: GraphConfig, inputs: Inputs, place: Path) -> None:
     true = len(found_units(held.passes(asked), asked))
     if not true:
         return
-    frequency = np.array(list(held.around.held.values()))
+    frequency = np.array(list(held.contexts.held.values()))
     languages = np.array([code for _, code, _ in held.rows])
     counts = []
     for seed in EXCHANGES:

@@ -428,7 +428,7 @@ def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
     import pyarrow.parquet as pq
 
     from semantic_pivots.errors import InputError
-    from semantic_pivots.pivots.surroundings import token_texts
+    from semantic_pivots.pivots.word_contexts import token_texts
 
     table = pq.read_table(pivot_set)
     if "unit" in table.column_names and set(table["unit"].to_pylist()) == {"word"}:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from semantic_pivots.corpus.token_shards import tokens_below
 from semantic_pivots.counting.counts import Word, corpus_shards
 from semantic_pivots.counting.match import Words, buffers, find
-from semantic_pivots.counting.tally import distinct_tokens, frequencies
+from semantic_pivots.counting.unit_counts import distinct_tokens, frequencies
 from semantic_pivots.counting.units import Splitter, Vocabulary
 from semantic_pivots.engines import run_shards
 from semantic_pivots.run import Inputs, Work, read_table
@@ -81,8 +81,8 @@ def _compiled(spellings: tuple[Word, ...], rule: Rule) -> tuple[Words, np.ndarra
 
 
 @dataclass
-class How:
-    """Where and how the shards are read."""
+class ShardJobs:
+    """Runs one function per shard on the chosen engine and yields its arrays."""
 
     inputs: Inputs
     work: Work
@@ -134,12 +134,12 @@ class Survey(NamedTuple):
     frequency: dict[str, np.ndarray]
 
 
-def survey(how: How, spellings: tuple[Word, ...], size: int) -> Survey:
+def survey(jobs: ShardJobs, spellings: tuple[Word, ...], size: int) -> Survey:
     """Count the documents that hold each word, and each token of a vocabulary of `size`; 0: no tokens."""
-    pattern_of = _compiled(spellings, how.rule)[0].pattern_of
+    pattern_of = _compiled(spellings, jobs.rule)[0].pattern_of
     held = np.zeros(int(pattern_of.max(initial=-1)) + 1, np.int64)
     found = Survey(held, {}, {})
-    for part in how.parts("survey", _survey, spellings, how.rule, size):
+    for part in jobs.parts("survey", _survey, spellings, jobs.rule, size):
         held += part["held"]
         for code, count in zip(part["languages"].tolist(), part["documents"].tolist(), strict=True):
             found.documents[code] = found.documents.get(code, 0) + count
@@ -147,11 +147,11 @@ def survey(how: How, spellings: tuple[Word, ...], size: int) -> Survey:
     return found._replace(held=np.append(held, 0)[pattern_of])
 
 
-def word_frequencies(how: How, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:
+def word_frequencies(jobs: ShardJobs, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:
     """By language of the document, the documents that hold each word, (words,) int64, given the words' hashes."""
     order = np.argsort(keys)
     found: dict[str, np.ndarray] = {}
-    for part in how.parts("words", _word_frequencies, splitter, keys[order]):
+    for part in jobs.parts("words", _word_frequencies, splitter, keys[order]):
         _add_frequencies(found, part, len(keys))
     place = np.empty(len(keys), np.int64)
     place[order] = np.arange(len(keys))
@@ -227,7 +227,7 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    how: How,
+    jobs: ShardJobs,
     spellings: tuple[Word, ...],
     seeds: Sequence[int],
     size: int,
@@ -237,7 +237,7 @@ def draw(
     """Draw up to `size` documents of each word.
 
     Args:
-        how: where the documents are.
+        jobs: where the documents are.
         spellings: the words.
         seeds: of each word.
         size: documents drawn of a word.
@@ -255,7 +255,7 @@ def draw(
         kinds |= {"ids": np.uint64, "sources": np.uint64}
         read = {name: _Growing(kind) for name, kind in kinds.items()} | {"tokens": _Growing(_kind(units))}
         base, vocabulary = 0, Vocabulary()
-        for part in how.parts(f"draws-{attempt}", _near_of_shard, spellings, how.rule, mixed, bounds, units):
+        for part in jobs.parts(f"draws-{attempt}", _near_of_shard, spellings, jobs.rule, mixed, bounds, units):
             if "keys" in part:
                 part["tokens"] = vocabulary.numbers(part["keys"], part["letters"], part["ends"])[part["tokens"]]
             for name, column in read.items():

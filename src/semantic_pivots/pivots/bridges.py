@@ -22,13 +22,13 @@ import pyarrow as pa
 from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.document_draws import shuffled
-from semantic_pivots.counting.tally import tally
+from semantic_pivots.counting.unit_counts import count_units
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import visible_words
 from semantic_pivots.pivots import token_graph
 from semantic_pivots.pivots.bridge_counts import bridge_counts
 from semantic_pivots.pivots.own_words import plain
-from semantic_pivots.pivots.surroundings import Surroundings, surroundings_of
+from semantic_pivots.pivots.word_contexts import WordContexts, word_contexts_of
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.words import normalise
@@ -72,7 +72,7 @@ class Joins:
     """(words + 1,) int64"""
 
 
-def joins_of(around: Surroundings, draws: Sequence[np.ndarray], pieces: Sequence[np.ndarray]) -> Joins:
+def joins_of(contexts: WordContexts, draws: Sequence[np.ndarray], pieces: Sequence[np.ndarray]) -> Joins:
     """Join units to words, given the drawn documents (indices) and the own pieces (units) of each word.
 
     A unit is joined when at least three of the documents drawn of the word's hold it, twice as many as its share of
@@ -82,12 +82,12 @@ def joins_of(around: Surroundings, draws: Sequence[np.ndarray], pieces: Sequence
 
     drawn = np.array([len(draw) for draw in draws])
     places = np.concatenate([[0], np.cumsum(drawn)])
-    rates = around.frequency[around.ids] / around.documents
-    found, times, edges = _often(np.concatenate(draws), places, *around.counters(), rates)
+    rates = contexts.frequency[contexts.ids] / contexts.documents
+    found, times, edges = _often(np.concatenate(draws), places, *contexts.counters(), rates)
     word = np.repeat(np.arange(len(draws)), np.diff(edges))
-    size = len(around.frequency)
+    size = len(contexts.frequency)
     own = np.concatenate([piece.astype(np.int64) + i * size for i, piece in enumerate(pieces)])
-    units = around.ids[found]
+    units = contexts.ids[found]
     strong = (pdtrc(times - 1, rates[found] * drawn[word]) <= _LEVEL) & ~np.isin(units + word * size, own)
     counted = np.bincount(word[strong], minlength=len(draws))
     return Joins(units[strong], times[strong], np.concatenate([[0], np.cumsum(counted)]))
@@ -100,7 +100,7 @@ def _often(documents, places, starts, tokens, counts, touched, rates):  # pragma
     edges, n = np.zeros(len(places), np.int64), 0
     for word in range(len(places) - 1):
         drawn = documents[places[word] : places[word + 1]]
-        held = tally(drawn, starts, tokens, counts, touched) if len(drawn) >= _LEAST_DOCUMENTS else 0
+        held = count_units(drawn, starts, tokens, counts, touched) if len(drawn) >= _LEAST_DOCUMENTS else 0
         for k in range(held):
             token = touched[k]
             count = np.int64(counts[token])
@@ -115,26 +115,26 @@ def _often(documents, places, starts, tokens, counts, touched, rates):  # pragma
     return found[:n].copy(), times[:n].copy(), edges
 
 
-def deviations(around: Surroundings) -> np.ndarray:
+def deviations(contexts: WordContexts) -> np.ndarray:
     """(size,) float64: how unevenly the sources have each unit, 0 (as they have documents) to 1 (a small one alone).
 
     Gries' deviation of proportions (2008): half the sum over sources of the difference between the source's share of
     the unit's documents and its share of all, which is the sum of what is too much.
     """
-    of_document, documents = np.unique(around.sources, return_inverse=True, return_counts=True)[1:]
+    of_document, documents = np.unique(contexts.sources, return_inverse=True, return_counts=True)[1:]
     count = max(len(documents), 1)
-    rows = np.repeat(of_document, np.diff(around.starts))
-    pairs, times = np.unique(around.tokens.astype(np.int64) * count + rows, return_counts=True)
+    rows = np.repeat(of_document, np.diff(contexts.starts))
+    pairs, times = np.unique(contexts.tokens.astype(np.int64) * count + rows, return_counts=True)
     unit, source = pairs // count, pairs % count
-    held = np.bincount(unit, times, len(around.ids))
+    held = np.bincount(unit, times, len(contexts.ids))
     excess = np.maximum(times / held[unit] - documents[source] / max(documents.sum(), 1), 0)
-    found = np.zeros(len(around.texts))
-    found[around.ids] = np.bincount(unit, excess, len(around.ids))
+    found = np.zeros(len(contexts.texts))
+    found[contexts.ids] = np.bincount(unit, excess, len(contexts.ids))
     return found
 
 
 def rarefied(
-    around: Surroundings, words: Sequence[Word], tokens: int, config: GraphConfig
+    contexts: WordContexts, words: Sequence[Word], tokens: int, config: GraphConfig
 ) -> list[dict[Word, np.ndarray]]:
     """Draws of the words' documents (indices) in which the bridges are counted.
 
@@ -144,16 +144,16 @@ def rarefied(
     hash of id and seed are drawn, so that the order of documents and files says nothing.
     """
     if config.criterion == "bridge-fdr":
-        return [around.draws]
+        return [contexts.draws]
     share = min(0.5, config.sample_tokens / max(tokens, 1))
     drawn = []
     for number in range(config.samples):
         found = {}
         for word in words:
-            own = around.draws[word]
+            own = contexts.draws[word]
             seed = seed_of("graph", "bridges", config.seed, number, *word)
-            size = int(min(share * around.held[word], len(own) / 2) + np.random.default_rng(seed).random())
-            found[word] = np.sort(own[np.argsort(shuffled(around.keys[own], seed), kind="stable")[:size]])
+            size = int(min(share * contexts.held[word], len(own) / 2) + np.random.default_rng(seed).random())
+            found[word] = np.sort(own[np.argsort(shuffled(contexts.keys[own], seed), kind="stable")[:size]])
         drawn.append(found)
     return drawn
 
@@ -173,13 +173,13 @@ class _Pass:
 
 @dataclass
 class Evidence:
-    """The lexicon's rows, what is around their words, and the units joined to these in each draw."""
+    """The lexicon's rows, the contexts of their words, and the units joined to these in each draw."""
 
     rows: list[tuple[str, str, str]]
     """word, language, concept"""
     words: list[int]
     """number of each row's word, among those of `joins`"""
-    around: Surroundings
+    contexts: WordContexts
     joins: list[Joins]
 
     def languages(self) -> list[str]:
@@ -191,7 +191,7 @@ class Evidence:
         codes = {code: i for i, code in enumerate(self.languages())}
         numbers = {concept: i for i, concept in enumerate(sorted({concept for _, _, concept in self.rows}))}
         languages, concepts = [codes[c] for _, c, _ in self.rows], [numbers[concept] for _, _, concept in self.rows]
-        spread = deviations(self.around) <= config.max_deviation
+        spread = deviations(self.contexts) <= config.max_deviation
         return [_judge(joins, self.words, languages, concepts, spread, config) for joins in self.joins]
 
 
@@ -225,17 +225,17 @@ def evidence(config: GraphConfig, inputs: Inputs, work: Work) -> Evidence:
     spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
     how = {"engine": config.engine, "workers": config.workers, "words": config.words, "forms_path": config.forms_path}
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, unit=config.unit, **how)
-    around = surroundings_of(inputs, spellings, work, discover)
-    pieces = own_pieces(around.texts, around.ids, spellings)
+    contexts = word_contexts_of(inputs, spellings, work, discover)
+    pieces = own_pieces(contexts.texts, contexts.ids, spellings)
     tokens = sum(inputs.table("token_shards")["tokens"].to_pylist())
-    draws, joins = rarefied(around, spellings, tokens, config), []
+    draws, joins = rarefied(contexts, spellings, tokens, config), []
     with work.progress(len(draws), "draws", "graph") as progress:
         for draw in draws:
             own = [draw[word] for word in spellings], [pieces[word] for word in spellings]
-            joins.append(joins_of(around, *own))
+            joins.append(joins_of(contexts, *own))
             progress.advance()
     index = {word: i for i, word in enumerate(spellings)}
-    return Evidence(rows, [index[word, code] for word, code, _ in rows], around, joins)
+    return Evidence(rows, [index[word, code] for word, code, _ in rows], contexts, joins)
 
 
 def found_units(passes: Sequence[_Pass], config: GraphConfig) -> np.ndarray:
@@ -280,33 +280,33 @@ def _table(held: Evidence, passes: Sequence[_Pass], keep: np.ndarray, config: Gr
     shares = np.mean([each.bridges[keep] for each in passes], axis=0)
     second = np.sort(shares, axis=1)[:, -2:].min(axis=1, keepdims=True)
     spoken = shares >= np.minimum(0.5, second)  # two at the least, where draws disagree
-    codes, texts = np.array(held.languages()), held.around.texts
+    codes, texts = np.array(held.languages()), held.contexts.texts
     table = {
         "unit": [config.unit] * len(keep),
         "token": pa.array(keep, pa.int32()) if config.unit == "token" else pa.nulls(len(keep), pa.int32()),
         "text": [texts[unit] for unit in keep],
-        "documents": held.around.frequency[keep],
+        "documents": held.contexts.frequency[keep],
         "degree": bridged.astype(np.int64),
         "expected_degree": median("expected"),
         "strength": median("strength"),
         "q_value": q_value,
         "languages": [codes[row].tolist() for row in spoken],
-        "neighbours": [[texts[n] for n in row] for row in strongest(held.around, keep, config)],
+        "neighbours": [[texts[n] for n in row] for row in strongest(held.contexts, keep, config)],
     }
     by_text = keep if config.unit == "token" else np.argsort(np.argsort([texts[unit] for unit in keep]))
     return pa.table(table).take(np.lexsort((by_text, -bridged, q_value)))
 
 
-def strongest(around: Surroundings, tokens: np.ndarray, config: GraphConfig) -> list[list[int]]:
+def strongest(contexts: WordContexts, tokens: np.ndarray, config: GraphConfig) -> list[list[int]]:
     """The strongest neighbours of each token, best first, in the documents at hand: all that hold a word, or its draw.
 
-    Stop tokens and byte fragments are not among them, as they are in no surroundings.
+    Stop tokens and byte fragments are not among them, as they are in no context.
     """
     if not config.top_neighbours:
         return [[] for _ in tokens]
-    documents = token_graph.Documents(around.starts, around.tokens, around.ids, np.zeros(0, np.int32), 0)
-    number = np.zeros(len(around.frequency), np.int32)
-    number[around.ids] = np.arange(len(around.ids))
+    documents = token_graph.Documents(contexts.starts, contexts.tokens, contexts.ids, np.zeros(0, np.int32), 0)
+    number = np.zeros(len(contexts.frequency), np.int32)
+    number[contexts.ids] = np.arange(len(contexts.ids))
     threads = config.workers or len(os.sched_getaffinity(0))
     found = token_graph.rows(documents, number[tokens], 1, 1, config.top_neighbours, threads).neighbours
-    return [around.ids[row[row >= 0]].tolist() for row in found]
+    return [contexts.ids[row[row >= 0]].tolist() for row in found]

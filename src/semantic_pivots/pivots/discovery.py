@@ -24,9 +24,9 @@ from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.pivots.evidence import Beside, measures, q_values, tversky
 from semantic_pivots.pivots.own_words import is_form, is_piece, plain
 from semantic_pivots.pivots.pivot_tables import Pivots, evidence_table, pair_of, pivot_table
-from semantic_pivots.pivots.published import published_surroundings
+from semantic_pivots.pivots.published import published_contexts
 from semantic_pivots.pivots.relatedness import relatedness
-from semantic_pivots.pivots.surroundings import UNITS, Surroundings, surroundings_of
+from semantic_pivots.pivots.word_contexts import UNITS, WordContexts, word_contexts_of
 from semantic_pivots.run import Inputs, Work
 
 FORMS = ("default", "paper")
@@ -73,27 +73,27 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     items = inputs.table("items").to_pylist()
     spellings, pairs = benchmark_words(inputs.table("items"))
     published = config.form == "paper"
-    around = (
-        published_surroundings(inputs, spellings, config)
+    contexts = (
+        published_contexts(inputs, spellings, config)
         if published
-        else surroundings_of(inputs, spellings, work, config)
+        else word_contexts_of(inputs, spellings, work, config)
     )
-    work.note("words_without_documents", sum(len(drawn) == 0 for drawn in around.draws.values()))
+    work.note("words_without_documents", sum(len(drawn) == 0 for drawn in contexts.draws.values()))
     searched: dict[Pair, Search] = {}
     with work.progress(len(pairs), "pairs", "discover") as progress:
         for pair in pairs:
-            searched[pair] = search(around, pair, config)
+            searched[pair] = search(contexts, pair, config)
             progress.advance()
     if not published:
-        correct(list(searched.values()), len(around.ids), config.false_discovery_rate)
-    best = {pair: ranked(searched[pair], [around.held[word] for word in pair], config) for pair in pairs}
+        correct(list(searched.values()), len(contexts.ids), config.false_discovery_rate)
+    best = {pair: ranked(searched[pair], [contexts.held[word] for word in pair], config) for pair in pairs}
     found = [best[pair].towards(item) for item in items for pair in [pair_of(item)]]
-    texts = [[around.texts[unit] for unit in own.units.tolist()] for own in found]
+    texts = [[contexts.texts[unit] for unit in own.units.tolist()] for own in found]
     near = relatedness([(item["source"], item["target"]) for item in items], texts) if config.relatedness else None
     counts = {pair: (one.candidates, len(one.beside.units), one.beside.together) for pair, one in searched.items()}
     return {
         "pivots": pivot_table(items, found, texts, near, config),
-        "pivot_evidence": evidence_table(items, found, counts, around),
+        "pivot_evidence": evidence_table(items, found, counts, contexts),
     }
 
 
@@ -108,9 +108,9 @@ class Search:
     """units that stood beside both words at all"""
 
 
-def search(around: Surroundings, pair: Pair, config: DiscoverConfig) -> Search:
+def search(contexts: WordContexts, pair: Pair, config: DiscoverConfig) -> Search:
     """The units beside both words of a pair that the error rate might let pass; under `paper` all of them."""
-    beside = _beside(around, pair)
+    beside = _beside(contexts, pair)
     candidates = len(beside.units)
     if config.form == "paper":
         return Search(beside, np.full(candidates, np.nan), np.full(candidates, np.nan), candidates)
@@ -119,26 +119,26 @@ def search(around: Surroundings, pair: Pair, config: DiscoverConfig) -> Search:
     p_values = beside.p_values()
     spelled = [words.normalise(word) for word, _ in pair]
     is_own = is_form if config.unit == "word" else is_piece
-    texts = [plain(around.texts[unit]) for unit in beside.units.tolist()]
+    texts = [plain(contexts.texts[unit]) for unit in beside.units.tolist()]
     strong = np.flatnonzero(p_values <= config.false_discovery_rate).tolist()
     kept = np.array([k for k in strong if not any(is_own(texts[k], word) for word in spelled)], np.int64)
     return Search(beside.take(kept), p_values[kept], np.ones(len(kept)), candidates)
 
 
-def _beside(around: Surroundings, pair: Pair) -> Beside:
-    first, second = (around.draws[word] for word in pair)
-    (one, times), (other, too) = (around.near(word) for word in pair)
+def _beside(contexts: WordContexts, pair: Pair) -> Beside:
+    first, second = (contexts.draws[word] for word in pair)
+    (one, times), (other, too) = (contexts.near(word) for word in pair)
     units, i, j = np.intersect1d(one, other, assume_unique=True, return_indices=True)
     together = np.intersect1d(first, second)
-    met, often = around.within(together)
+    met, often = contexts.within(together)
     shared = np.zeros(len(units), np.int64)
     place = np.searchsorted(units, met)  # what stands beside both words at once stands beside each
     shared[place] = often
     counts, drawn = np.stack([times[i], too[j]]), (len(first), len(second))
-    apart = (around.length(np.setdiff1d(own, together)) for own in (first, second))
-    lengths = next(apart), next(apart), around.length(together)
-    frequency = around.frequency[units]
-    return Beside(units, counts, shared, drawn, len(together), frequency, around.documents, lengths)
+    apart = (contexts.length(np.setdiff1d(own, together)) for own in (first, second))
+    lengths = next(apart), next(apart), contexts.length(together)
+    frequency = contexts.frequency[units]
+    return Beside(units, counts, shared, drawn, len(together), frequency, contexts.documents, lengths)
 
 
 def correct(searched: Sequence[Search], units: int, rate: float) -> None:

@@ -25,8 +25,8 @@ from semantic_pivots.config import GraphConfig
 from semantic_pivots.counting.counts import corpus_shards
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.pivots import token_graph
-from semantic_pivots.pivots.surroundings import UNITS, distinct_shards, token_texts
 from semantic_pivots.pivots.token_graph import Documents, Rows
+from semantic_pivots.pivots.word_contexts import UNITS, distinct_shards, token_texts
 from semantic_pivots.run import Inputs, Work, read_table
 
 CRITERIA = ("bridge-fdr", "bridge-stable", "rarefied", "degree-fdr", "fixed-count")

@@ -11,7 +11,7 @@ import pyarrow as pa
 from semantic_pivots import words
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.counting.counts import Pair, Word
-from semantic_pivots.pivots.surroundings import Surroundings
+from semantic_pivots.pivots.word_contexts import WordContexts
 from semantic_pivots.tables import from_rows
 
 Item = Mapping[str, Any]
@@ -97,7 +97,7 @@ def evidence_table(
     items: Sequence[Item],
     found: Sequence[Pivots],
     counts: Mapping[Pair, tuple[int, int, int]],
-    around: Surroundings,
+    contexts: WordContexts,
 ) -> pa.Table:
     """The table `pivot_evidence`; `counts` are each pair's candidates, supported units, and documents with both."""
     rows = []
@@ -107,13 +107,13 @@ def evidence_table(
         rows.append(
             {
                 "item_id": item["item_id"],
-                "documents_source": around.held[source],
-                "documents_target": around.held[target],
+                "documents_source": contexts.held[source],
+                "documents_target": contexts.held[target],
                 "documents_both": together,
                 "candidates": candidates,
                 "supported": supported,
                 "pivots": len(own.units),
-                "reason": _reason(around.held[source], around.held[target], candidates, len(own.units)),
+                "reason": _reason(contexts.held[source], contexts.held[target], candidates, len(own.units)),
             }
         )
     return from_rows("pivot_evidence", rows)

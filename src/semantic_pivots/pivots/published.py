@@ -14,8 +14,8 @@ import numpy as np
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.counting.counts import Word
-from semantic_pivots.counting.tally import renumber
-from semantic_pivots.pivots.surroundings import Surroundings, distinct_shards, token_texts
+from semantic_pivots.counting.unit_counts import renumber
+from semantic_pivots.pivots.word_contexts import WordContexts, distinct_shards, token_texts
 from semantic_pivots.run import Inputs
 from semantic_pivots.statistics import seed_of
 
@@ -29,7 +29,7 @@ def load_distinct(inputs: Inputs, size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(starts), np.concatenate(tokens)
 
 
-def published_surroundings(inputs: Inputs, spellings: list[Word], config: DiscoverConfig) -> Surroundings:
+def published_contexts(inputs: Inputs, spellings: list[Word], config: DiscoverConfig) -> WordContexts:
     """Documents that hold any sub-token of the word, drawn with replacement, against as many random documents."""
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
     starts, tokens = load_distinct(inputs, len(texts))
@@ -39,7 +39,7 @@ def published_surroundings(inputs: Inputs, spellings: list[Word], config: Discov
     drawn = generator.integers(0, len(starts) - 1, config.documents)
     background = np.concatenate([tokens[starts[d] : starts[d + 1]] for d in drawn])
     frequency, held = np.bincount(background, minlength=len(texts)), {w: len(drawn) for w, drawn in draws.items()}
-    return Surroundings(starts, *renumber(tokens, len(texts)), draws, frequency, config.documents, held, texts)
+    return WordContexts(starts, *renumber(tokens, len(texts)), draws, frequency, config.documents, held, texts)
 
 
 def _own_tokens(tokenizer_file: Path, spellings: list[Word]) -> dict[Word, np.ndarray]:

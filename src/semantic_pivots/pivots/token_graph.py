@@ -1,7 +1,7 @@
 """Rows of the token co-occurrence graph: two tokens are neighbours when a document holds both (METHOD §6).
 
 A row is counted at a time, from the documents of its token into one accumulator, so the V x V matrix never exists.
-The counting itself is `tally`.
+The counting itself is `count_units`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from semantic_pivots.counting.tally import renumber, tally
+from semantic_pivots.counting.unit_counts import count_units, renumber
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _rows(chosen, offsets, documents, starts, tokens, row, least, drawn, out):  
         token = chosen[index]
         held = offsets[token + 1] - offsets[token]
         own = documents[offsets[token] : offsets[token + 1]]
-        count = tally(own, starts, tokens, row, touched)
+        count = count_units(own, starts, tokens, row, touched)
         for document in own:
             slots[index] += starts[document + 1] - starts[document] - 1
         row[token] = 0

@@ -12,7 +12,7 @@ from semantic_pivots.counting.match import buffers
 from semantic_pivots.counting.units import Splitter
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import visible_words
-from semantic_pivots.pivots.surroundings import splitter_of
+from semantic_pivots.pivots.word_contexts import splitter_of
 from semantic_pivots.run import Inputs
 
 Counts = tuple[np.ndarray, np.ndarray]

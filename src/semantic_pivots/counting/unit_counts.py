@@ -81,7 +81,7 @@ def _fetch(context: Any, array: Any, index: Any) -> Any:  # pragma: no cover - c
 
 
 @numba.njit(cache=True, nogil=True)
-def tally(documents, starts, tokens, counts, touched):  # pragma: no cover - compiled
+def count_units(documents, starts, tokens, counts, touched):  # pragma: no cover - compiled
     """Add the documents that hold each token to `counts`; returns how many tokens are held.
 
     Args:

@@ -1,7 +1,7 @@
-"""What stands around words: the units of the documents that hold each, and how many documents of the corpus do.
+"""Contexts of words: the units of the documents that hold each, and how many documents of the corpus do.
 
 A unit is a word (`units`) or a token of the model's tokenizer. Words that stand in more than a tenth of the documents
-of any one language (stop words), or in one document only, are no unit of any surroundings; nor are tokens that are not
+of any one language (stop words), or in one document only, are no unit of any context; nor are tokens that are not
 whole characters or have no letter.
 """
 
@@ -17,8 +17,16 @@ import numpy as np
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
 from semantic_pivots.counting.counts import Word
-from semantic_pivots.counting.document_draws import Drawn, How, Survey, distinct_in, draw, survey, word_frequencies
-from semantic_pivots.counting.tally import tally
+from semantic_pivots.counting.document_draws import (
+    Drawn,
+    ShardJobs,
+    Survey,
+    distinct_in,
+    draw,
+    survey,
+    word_frequencies,
+)
+from semantic_pivots.counting.unit_counts import count_units
 from semantic_pivots.counting.units import Splitter, pieces_of
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -59,7 +67,7 @@ def splitter_of(inputs: Inputs, further: Iterable[str] = ()) -> Splitter:
 @numba.njit(cache=True)
 def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cover - compiled
     """Units that at least `fewest` of the documents hold, and how many do; `counts` is zero before and after."""
-    n = tally(documents, starts, tokens, counts, touched)
+    n = count_units(documents, starts, tokens, counts, touched)
     found, times = np.empty(n, np.int32), np.empty(n, np.int64)
     m = 0
     for k in range(n):
@@ -71,7 +79,7 @@ def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cov
     return found[:m].copy(), times[:m].copy()
 
 
-class Surroundings:
+class WordContexts:
     """Where the words are, and what to compare with."""
 
     def __init__(
@@ -127,7 +135,7 @@ class Surroundings:
         return float((self.starts[documents + 1] - self.starts[documents]).mean() / mean)
 
     def counters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """What `tally` takes beside the documents: starts, tokens, counts, touched."""
+        """What `count_units` takes beside the documents: starts, tokens, counts, touched."""
         return self.starts, self.tokens, self._counts, self._touched
 
 
@@ -144,35 +152,39 @@ def eligible(frequency: dict[str, np.ndarray], documents: dict[str, int], size: 
     return can
 
 
-def surroundings_of(inputs: Inputs, spellings: Sequence[Word], work: Work, config: DiscoverConfig) -> Surroundings:
+def word_contexts_of(inputs: Inputs, spellings: Sequence[Word], work: Work, config: DiscoverConfig) -> WordContexts:
     """Distinct documents that hold each word, drawn from the whole corpus, in the configuration's units."""
     rule = rule_of(config.words, config.forms_path, spellings)
-    how = How(inputs, work, config.workers, config.engine, rule)
-    make = _words_around if config.unit == "word" else _tokens_around
-    return make(how, tuple(spellings), [seed_of("discover", config.seed, *word) for word in spellings], config)
+    jobs = ShardJobs(inputs, work, config.workers, config.engine, rule)
+    make = _word_contexts if config.unit == "word" else _token_contexts
+    return make(jobs, tuple(spellings), [seed_of("discover", config.seed, *word) for word in spellings], config)
 
 
-def _tokens_around(how: How, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig) -> Surroundings:
-    texts = token_texts(how.inputs.folder("tokens") / "tokenizer.json")
-    met = survey(how, spellings, len(texts))
+def _token_contexts(
+    jobs: ShardJobs, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig
+) -> WordContexts:
+    texts = token_texts(jobs.inputs.folder("tokens") / "tokenizer.json")
+    met = survey(jobs, spellings, len(texts))
     readable = np.array(["\ufffd" not in t and any(c.isalpha() for c in t) and "<0x" not in t for t in texts])
     can = readable & eligible(met.frequency, met.documents, len(texts))
     ids, number = _numbered(met, can, np.arange(len(texts)))
-    drawn = draw(how, spellings, seeds, config.documents, met.held, number)
-    return _surroundings(spellings, met, drawn, (drawn.starts, ids, drawn.tokens), texts)
+    drawn = draw(jobs, spellings, seeds, config.documents, met.held, number)
+    return _contexts(spellings, met, drawn, (drawn.starts, ids, drawn.tokens), texts)
 
 
-def _words_around(how: How, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig) -> Surroundings:
-    splitter = splitter_of(how.inputs, (word for word, _ in spellings))
-    met = survey(how, spellings, 0)
-    drawn = draw(how, spellings, seeds, config.documents, met.held, splitter)
-    met = met._replace(frequency=word_frequencies(how, splitter, drawn.vocabulary.keys()))
+def _word_contexts(
+    jobs: ShardJobs, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig
+) -> WordContexts:
+    splitter = splitter_of(jobs.inputs, (word for word, _ in spellings))
+    met = survey(jobs, spellings, 0)
+    drawn = draw(jobs, spellings, seeds, config.documents, met.held, splitter)
+    met = met._replace(frequency=word_frequencies(jobs, splitter, drawn.vocabulary.keys()))
     texts = drawn.vocabulary.texts
     ids, number = _numbered(met, eligible(met.frequency, met.documents, len(texts)), np.argsort(texts))
     starts, tokens = _renumbered(drawn.starts, drawn.tokens, number)
     if len(ids) <= 2**16:
         tokens = tokens.astype(np.uint16)
-    return _surroundings(spellings, met, drawn, (starts, ids, tokens), texts)
+    return _contexts(spellings, met, drawn, (starts, ids, tokens), texts)
 
 
 def _numbered(met: Survey, can: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -202,14 +214,14 @@ def _renumbered(starts, tokens, number):  # pragma: no cover - compiled
     return begins, tokens[:n]
 
 
-def _surroundings(
+def _contexts(
     spellings: tuple[Word, ...],
     met: Survey,
     drawn: Drawn,
     documents: tuple[np.ndarray, np.ndarray, np.ndarray],
     texts: list[str],
-) -> Surroundings:
+) -> WordContexts:
     frequency = sum(met.frequency.values(), np.zeros(len(texts), np.int64))
     total, held = sum(met.documents.values()), dict(zip(spellings, met.held.tolist(), strict=True))
     draws = dict(zip(spellings, drawn.draws, strict=True))
-    return Surroundings(*documents, draws, frequency, total, held, texts, drawn.keys, drawn.sources)
+    return WordContexts(*documents, draws, frequency, total, held, texts, drawn.keys, drawn.sources)
