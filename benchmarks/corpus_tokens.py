@@ -20,7 +20,7 @@ from benchmarks.measure import TERABYTE, cached_adds, frequent_words, peak_of, t
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.counting.counts import corpus_shards
-from semantic_pivots.counting.document_draws import How, draw, survey
+from semantic_pivots.counting.document_draws import ShardJobs, draw, survey
 from semantic_pivots.pivots import token_graph, word_contexts
 from semantic_pivots.pivots.pivot_set import load_documents
 from semantic_pivots.run import Inputs, Work
@@ -46,7 +46,7 @@ def published_on(inputs: Inputs, words: list, config: DiscoverConfig) -> tuple[f
     size = len(word_contexts.token_texts(inputs.folder("tokens") / "tokenizer.json"))
     seeds = [seed_of("discover", config.seed, *word) for word in words]
     with tempfile.TemporaryDirectory() as folder:
-        how = How(inputs, Work(Path(folder), Path(folder)), config.workers, config.engine)
+        how = ShardJobs(inputs, Work(Path(folder), Path(folder)), config.workers, config.engine)
         held = survey(how, tuple(words), size).held
         drawn = draw(how, tuple(words), seeds, config.documents, held, np.full(size, -1, np.int32))
     wanted = drawn.documents
