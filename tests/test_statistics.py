@@ -101,6 +101,31 @@ def test_a_bounded_figure_s_interval_stays_inside_its_bounds():
     assert 0.8 < agreement.low < 0.99 < agreement.high <= 1
 
 
+def test_units_of_unequal_size_give_the_ratio_s_linearised_error_by_hand():
+    # two units, sums 1 and 3 over 2 rows each: mean 1; residuals 1 - 2 and 3 - 2; root of their squares over 4 rows
+    means, error = st._ratios(np.ones((1, 2)), np.array([[1.0], [3.0]]), np.array([[2.0], [2.0]]))
+    assert means[0, 0] == 1.0
+    assert error[0, 0] == pytest.approx(math.sqrt(2) / 4)
+
+
+def test_the_interval_of_a_skewed_mass_reaches_farther_to_its_long_side():
+    # most concepts have next to no mass, a few have much: the mean of few concepts is more often too small
+    masses = np.array([0.001] * 9 + [0.01, 0.05, 0.3])
+    found = st.bootstrap_mean(masses, seed=0, bounds=st.SHARE)
+    wilson = st._bounded(found.value, float(masses.var(ddof=1)) / 12, 12, st.student_quantile(11), st.SHARE)
+    assert 0 < found.low < found.value < found.high < 1
+    assert found.high > wilson.high
+
+
+def test_the_mean_of_masses_covers_the_truth_where_wilson_s_interval_misses_it():
+    rng = np.random.default_rng(3)
+    draws = rng.beta(0.25, 4.75, (400, 24))
+    found = [st.bootstrap_mean(row, seed=k, resamples=300, bounds=st.SHARE) for k, row in enumerate(draws)]
+    wilson = [st._bounded(row.mean(), row.var(ddof=1) / 24, 24, st.student_quantile(23), st.SHARE) for row in draws]
+    covered, other = (np.mean([not one.excludes(0.05) for one in each]) for each in (found, wilson))
+    assert covered >= max(0.92, other)
+
+
 def test_a_share_of_independent_rows_is_wilson_s_but_for_student_s_quantile():
     flags = np.arange(200) < 70
     plain, own = st.wilson(70, 200), st.share(flags)

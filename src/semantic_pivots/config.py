@@ -518,6 +518,10 @@ class PlantedConfig:
     """sequences of one optimiser step"""
     learning_rate: float = 5e-3
     """peak of the schedule (cosine)"""
+    learning_rates: tuple[str, ...] = ()
+    """ARCHITECTURE=RATE: the peak of shapes that learn at another rate"""
+    sinusoids: bool = False
+    """whether GPT-2's learned position embeddings begin as sinusoids: small models learn them late from random ones"""
     warmup_share: float = 0.05
     """share of the steps in which the rate rises to its peak"""
     weight_decay: float = 0.1

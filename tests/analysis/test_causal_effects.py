@@ -72,6 +72,9 @@ def test_items_with_pivots_are_asked_the_same_concepts_in_every_direction(study)
         by_direction.setdefault(items[row["item_id"]].direction, []).append(items[row["item_id"]].concept_id)
     assert {len(concepts) for concepts in by_direction.values()} == {4}
     assert len({tuple(sorted(concepts)) for concepts in by_direction.values()}) == 1
+    # concept by concept, so that a run that is cut short has all directions
+    concepts = [items[row["item_id"]].concept_id for row in rows]
+    assert len(set(concepts[: len(by_direction)])) == 1
     for row in rows:
         assert len(row["pivots"]) == 2
         assert not {"!", "x1"} & set(row["pivots"])  # no letter; and the third word, where two were asked for

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from semantic_pivots.config import PlantedConfig
+from semantic_pivots.errors import InputError
 from semantic_pivots.planted import (
     causal_measure,
     corpus_measures,
@@ -17,7 +18,7 @@ from semantic_pivots.planted import (
     suppression_measure,
 )
 from semantic_pivots.planted.seed_summary import summary
-from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, trained, untrained
+from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, rate_of, trained, untrained
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED
 from semantic_pivots.report.figures_planted import planted_panels
 from semantic_pivots.tables import from_rows
@@ -113,6 +114,23 @@ def test_every_architecture_trains_and_reads(architecture):
     table = planted_stage.run_table("base", architecture, 1, dataclasses.replace(QUICK, architectures=("none",)))
     assert set(table["group"].to_pylist()) == {"direct", "bridged", "unrelated", "copied", WITH_PIVOTS, WITHOUT_PIVOTS}
     assert all(0 <= value <= 1 for value in table["value"].to_pylist())
+
+
+def test_shapes_have_their_own_rates_and_position_embeddings_begin_as_sinusoids():
+    config = dataclasses.replace(CONFIG, learning_rates=("mamba=0.01",), sinusoids=True)
+    assert (rate_of(config, "mamba"), rate_of(config, "gpt2")) == (0.01, CONFIG.learning_rate)
+    positions = untrained(config, planted_stage.world_of(config, 1), "gpt2").model.transformer.wpe.weight.detach()
+    # place 0 has sines of 0 and cosines of one size; a step turns the fastest pair by one radian
+    assert positions[0, :48].abs().max() == 0
+    assert positions[0, 48:].std() < 1e-6
+    turned = math.atan2(float(positions[1, 0]), float(positions[1, 48]))
+    assert turned == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("entry", ["mamba", "mamba=fast", "mambo=0.01", "mamba=-1"])
+def test_a_wrong_rate_of_a_shape_is_told(entry):
+    with pytest.raises(InputError, match="learning_rates"):
+        rate_of(dataclasses.replace(CONFIG, learning_rates=(entry,)), "mamba")
 
 
 def test_link_is_there_where_pivots_are(it):

@@ -58,18 +58,21 @@ def causal_stage(config: CausalConfig, inputs: Inputs, work: Work) -> dict[str, 
 
 
 def chosen_items(items: Sequence[Item], with_pivots: Mapping[str, Any], config: CausalConfig) -> list[Item]:
-    """Of each direction, items with pivots: the same concepts in all directions as far as they go, drawn by hash."""
+    """Of each direction, items with pivots: the same concepts in all directions as far as they go, drawn by hash.
+
+    Concept by concept, so that a run that is cut short has asked all directions.
+    """
+    order = lambda item: seed_of(config.seed, "causal", item.concept_id)  # noqa: E731
     by_direction: dict[tuple[str, str], list[Item]] = {}
     for item in items:
         if item.item_id in with_pivots:
             by_direction.setdefault(item.direction, []).append(item)
-    return [
+    chosen = [
         item
         for members in by_direction.values()
-        for item in sorted(members, key=lambda i: seed_of(config.seed, "causal", i.concept_id))[
-            : config.items_per_direction or None
-        ]
+        for item in sorted(members, key=order)[: config.items_per_direction or None]
     ]
+    return sorted(chosen, key=order)
 
 
 def _rows(items: Sequence[Item], prompts: Mapping[str, Any], pivots: Pivots, asker: Any) -> Iterator[dict[str, Any]]:

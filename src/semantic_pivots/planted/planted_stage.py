@@ -20,7 +20,7 @@ from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.planted import causal_measure, corpus_measures, readout_measures, suppression_measure, worlds
 from semantic_pivots.planted.seed_summary import summary
-from semantic_pivots.planted.world_model import Figure, fit, trained, translation, untrained
+from semantic_pivots.planted.world_model import Figure, fit, rate_of, trained, translation, untrained
 from semantic_pivots.planted.worlds import World
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -86,7 +86,8 @@ def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
 
 def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> list[Figure]:
     world = world_of(config, seed, name)
-    config = dataclasses.replace(config, tokens=int(_LENGTH.get(name, 1.0) * config.tokens))
+    tokens, rate = int(_LENGTH.get(name, 1.0) * config.tokens), rate_of(config, architecture)
+    config = dataclasses.replace(config, tokens=tokens, learning_rate=rate)
     if name in ("base", "long"):
         # the knocked-out world's words are known too, so that both models start from equal weights
         it = trained(config, world, architecture, vocabulary_of=suppression_measure.without(world))
@@ -118,7 +119,7 @@ def _selection(config: PlantedConfig, world: World, architecture: str) -> list[F
     figures = offer.figures
     init = seed_of(world.seed, "init") % 2**31
     for name, texts in offer.arms.items():
-        it.model = fresh_model(architecture, it.tokenizer, config.width, config.layers, init)
+        it.model = fresh_model(architecture, it.tokenizer, config.width, config.layers, init, config.sinusoids)
         fit(it.model, it.tokenizer, offer.core + texts, config, config.tokens, world.seed)
         value = float(np.exp(it.logprobs(offer.held)).mean())
         figures.append({"measure": "P(target) of held-out bridged concepts", "group": name, "value": value})

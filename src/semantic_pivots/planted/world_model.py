@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from semantic_pivots.config import PlantedConfig, TrainConfig
+from semantic_pivots.errors import InputError
 from semantic_pivots.planted import worlds
 from semantic_pivots.planted.worlds import CLASSES, DIRECT, Concept, Planted, World
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import Shot, answer, prompt
-from semantic_pivots.training.small_models import fresh_model, packed, train_small, word_tokenizer
+from semantic_pivots.training.small_models import ARCHITECTURES, fresh_model, packed, train_small, word_tokenizer
 
 Figure = dict[str, Any]
 """measure, group, value: one figure of one run; where it is NaN, note says why."""
@@ -94,7 +95,8 @@ def untrained(config: PlantedConfig, world: World, architecture: str, vocabulary
     if vocabulary_of is not None:
         words |= set(worlds.vocabulary(worlds.generate(vocabulary_of)))
     tokenizer = word_tokenizer(sorted(words))
-    model = fresh_model(architecture, tokenizer, config.width, config.layers, seed_of(world.seed, "init") % 2**31)
+    seed = seed_of(world.seed, "init") % 2**31
+    model = fresh_model(architecture, tokenizer, config.width, config.layers, seed, config.sinusoids)
     return Trained(planted, model, tokenizer)
 
 
@@ -106,6 +108,26 @@ def trained(
     texts = [document["text"] for document in it.planted.documents]
     fit(it.model, it.tokenizer, texts, config, config.tokens, world.seed)
     return it
+
+
+def rate_of(config: PlantedConfig, architecture: str) -> float:
+    """The peak learning rate of a shape.
+
+    Raises:
+        InputError: an entry of `learning_rates` is not ARCHITECTURE=RATE.
+    """
+    rates = {}
+    for entry in config.learning_rates:
+        name, _, rate = entry.partition("=")
+        try:
+            rates[name] = float(rate)
+        except ValueError:
+            raise InputError(f"[planted] learning_rates: {entry!r}; expected ARCHITECTURE=RATE, mamba=0.01") from None
+        if name not in ARCHITECTURES or rates[name] <= 0:
+            raise InputError(
+                f"[planted] learning_rates: {entry!r}; expected a rate above zero of one of {', '.join(ARCHITECTURES)}"
+            )
+    return rates.get(architecture, config.learning_rate)
 
 
 def translation(it: Trained, config: PlantedConfig, logs: bool = False) -> list[Figure]:

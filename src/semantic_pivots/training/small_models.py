@@ -97,8 +97,16 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], Any]] = {
 }
 
 
-def fresh_model(architecture: str, tokenizer: Any, width: int, layers: int, seed: int) -> Any:
+def fresh_model(architecture: str, tokenizer: Any, width: int, layers: int, seed: int, sinusoids: bool = False) -> Any:
     """A randomly initialised causal language model with tied embeddings, float32.
+
+    Args:
+        architecture: one of ARCHITECTURES.
+        tokenizer: its vocabulary and end.
+        width: of the residual stream.
+        layers: blocks.
+        seed: of the weights.
+        sinusoids: whether learned position embeddings begin as sinusoids; without such embeddings nothing changes.
 
     Raises:
         InputError: the architecture is not one of ARCHITECTURES.
@@ -112,7 +120,25 @@ def fresh_model(architecture: str, tokenizer: Any, width: int, layers: int, seed
     config = ARCHITECTURES[architecture](len(tokenizer), width, layers)
     config.eos_token_id = config.bos_token_id = config.pad_token_id = tokenizer.eos_token_id
     torch.manual_seed(seed)
-    return AutoModelForCausalLM.from_config(config)
+    model = AutoModelForCausalLM.from_config(config)
+    if sinusoids and architecture == "gpt2":
+        _start_at_sinusoids(model.transformer.wpe.weight)
+    return model
+
+
+def _start_at_sinusoids(positions: Any) -> None:
+    """Let learned position embeddings, (places, width), begin as sinusoids (Vaswani et al. 2017) of their own size.
+
+    From random ones "the word before" is learned for each place apart.
+    """
+    import torch
+
+    places, width = positions.shape
+    rates = 10_000.0 ** (-torch.arange(0, width, 2) / width)
+    angles = torch.arange(places)[:, None] * rates
+    with torch.no_grad():
+        size = positions.square().mean().sqrt()
+        positions.copy_(torch.cat([angles.sin(), angles.cos()], 1)[:, :width] * size * 2**0.5)
 
 
 def packed(tokenizer: Any, texts: Sequence[str], tokens: int, length: int, seed: int) -> np.ndarray:
