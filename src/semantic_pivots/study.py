@@ -81,7 +81,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.behaviours:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace", "causal"),
             "bridged by pivots or direct, and why",
-            version=8,
+            version=9,
         ),
         Stage(
             "intervene",
@@ -112,7 +112,7 @@ STAGES: dict[str, Stage] = {
             "does it help",
             version=3,
         ),
-        Stage("planted", _ROOM + "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 4),
+        Stage("planted", _ROOM + "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 5),
     )
 }
 STAGES["report"] = Stage("report", _ROOM + "report.page:report_stage", tuple(STAGES), "one self-contained HTML file")

@@ -19,6 +19,7 @@ from semantic_pivots.analysis.controls import PivotWord, control_sets
 from semantic_pivots.analysis.rules import BRIDGED as LABELLED
 from semantic_pivots.analysis.rules import LABELS, causal
 from semantic_pivots.config import CausalConfig, PlantedConfig
+from semantic_pivots.planted.lens_agreement import agreement
 from semantic_pivots.planted.readout_measures import log_documents
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trained
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED, Concept
@@ -38,8 +39,14 @@ class Measured:
     log_documents: float
 
 
-def link_and_need(it: Trained, config: PlantedConfig) -> list[Figure]:
-    """Figures of measure 9, over all bridged, unrelated and clean direct pairs and a draw of the others."""
+def link_and_need(it: Trained, config: PlantedConfig, lenses: bool = False) -> list[Figure]:
+    """Figures of measure 9, over all bridged, unrelated and clean direct pairs and a draw of the others.
+
+    Args:
+        it: the world and its model.
+        config: how many of the others.
+        lenses: whether lenses are held against the labels, too.
+    """
     groups = {
         BRIDGED: it.planted.of(BRIDGED),
         WITHOUT_PIVOTS: it.planted.of(DIRECT, False),
@@ -62,7 +69,7 @@ def link_and_need(it: Trained, config: PlantedConfig) -> list[Figure]:
             value = float(np.mean([r.row[name] for r in answered])) if answered else math.nan
             note = "" if answered else "no pair is answered"
             figures.append({"measure": f"{name} in nats", "group": f"{group}, answered", "value": value, "note": note})
-    return figures + _areas(rows) + _agreement(rows)
+    return figures + _areas(rows) + _agreement(rows) + (_of_lenses(it, groups, rows) if lenses else [])
 
 
 def measured(it: Trained, groups: dict[str, list[Concept]]) -> tuple[list[Measured], float]:
@@ -93,6 +100,13 @@ def measured(it: Trained, groups: dict[str, list[Concept]]) -> tuple[list[Measur
                 row = asked_row(row, question, asker, always=group == UNRELATED and bool(groups[BRIDGED]))
             found.append(Measured(group, row, causal(evidence_of(row)), documents[concept.concept_id]))
     return found, asker.fed / max(asker.whole, 1)
+
+
+def _of_lenses(it: Trained, groups: dict[str, list[Concept]], rows: list[Measured]) -> list[Figure]:
+    every = [concept for concepts in groups.values() for concept in concepts]
+    kept = [(c, r) for c, r in zip(every, rows, strict=True) if r.row["answered"] and r.row["link"] is not None]
+    effects = [r.row["link"] + r.row["need"] for _, r in kept]
+    return agreement(it, [c for c, _ in kept], [r.label for _, r in kept], effects) if kept else []
 
 
 def _share(rows: list[Measured]) -> float:

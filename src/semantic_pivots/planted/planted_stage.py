@@ -104,8 +104,8 @@ def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> 
         return _selection(config, world, architecture)
     it = trained(config, world, architecture)
     if name in ("matched", "matched-null"):
-        figures = translation(it, config) + causal_measure.link_and_need(it, config)
         lenses = name == "matched" and architecture == config.architectures[0]
+        figures = translation(it, config) + causal_measure.link_and_need(it, config, lenses)
         return figures + (readout_measures.behaviours(it, config) if lenses else [])
     if name == "null":
         return translation(it, config) + readout_measures.null_attribution(it)

@@ -120,7 +120,7 @@ def behaviours(it: Trained, config: PlantedConfig) -> list[Figure]:
     ]
     for lens, logits in found.logits.items():
         probs = logits.softmax(-1)
-        said = np.array([label == PIVOT for label in _labels(it, found, probs)])
+        said = np.array([label == PIVOT for label in labels_of(it, found, probs)])
         value = _f1(said[clean], truth[clean])
         figures.append({"measure": "F1 of bridged, rule paper", "group": lens, "value": value})
         figures += [
@@ -155,7 +155,7 @@ def behaviours(it: Trained, config: PlantedConfig) -> list[Figure]:
     return figures + _probe(it)
 
 
-def _labels(it: Trained, found: Traces, probs: Any, pair: tuple[str, str] | None = None) -> list[str]:
+def labels_of(it: Trained, found: Traces, probs: Any, pair: tuple[str, str] | None = None) -> list[str]:
     """Labels by the published rule."""
     source, target = pair or it.planted.world.languages[:2]
     top = probs.max(-1)
@@ -228,7 +228,7 @@ def null_attribution(it: Trained) -> list[Figure]:
     for pair in ((first, second), (second, first)):
         found = traces(it, concepts, pair)
         probs = found.logits["logit"].softmax(-1)
-        positive += [label == CO_OCCURRENCE for label in _labels(it, found, probs, pair)]
+        positive += [label == CO_OCCURRENCE for label in labels_of(it, found, probs, pair)]
         values += [math.log1p(together[c.concept_id]) for c in concepts]
         final += probs[-1].max(-1).values.tolist()
     labels, counts, confidence = np.array(positive), np.array(values), np.array(final)

@@ -1,0 +1,85 @@
+"""Which lens agrees with the causal label: the mass that each gives a pair's contexts, and the published rule under it.
+
+Three lenses read the position that answers: logit, tuned (a ridge map) and Jacobian. Neither the truth nor the classes
+of the world are asked: the label of the rule `causal` is what a lens is held against, among answered pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from semantic_pivots.analysis.attribution import auc, kappa, spearman
+from semantic_pivots.analysis.rules import BRIDGED, DIRECT, PIVOT
+from semantic_pivots.planted.readout_measures import labels_of, traces
+from semantic_pivots.planted.world_model import Figure, Trained
+from semantic_pivots.planted.worlds import Concept
+from semantic_pivots.statistics import seed_of
+
+_PROMPTS, _LENGTH = 60, 64
+"""of the Jacobian lens, as for real models; texts are packed as the model learned them"""
+
+
+def agreement(
+    it: Trained, concepts: Sequence[Concept], labels: Sequence[str], effects: Sequence[float]
+) -> list[Figure]:
+    """Figures by lens, over answered pairs.
+
+    Args:
+        it: the world and its model.
+        concepts: answered pairs.
+        labels: of each by the rule `causal`.
+        effects: link + need of each, in nats.
+    """
+    found = traces(it, list(concepts))
+    found.logits["jacobian"] = _by_jacobian(it, found.residuals)
+    source = it.planted.world.languages[0]
+    said = np.array(labels)
+    decided = (said == BRIDGED) | (said == DIRECT)
+    bridged = said == BRIDGED
+    own = [it.ids(concept.contexts[source]) for concept in concepts]
+    # the same number of context words of the next pair: what a lens gives such words anyway
+    other = [*own[1:], *own[:1]]
+    figures: list[Figure] = []
+    for lens, logits in found.logits.items():
+        probs = logits.softmax(-1)
+        mass = _largest(probs, own) - _largest(probs, other)
+        by_paper = np.array([label == PIVOT for label in labels_of(it, found, probs)])
+        values = {
+            "AUC of the contexts' mass for bridged by causal": auc(mass[decided], bridged[decided]),
+            "Spearman's r of the contexts' mass and link + need": spearman(mass, np.array(effects)),
+            "kappa of bridged by causal and pivot by paper": kappa(bridged, by_paper),
+        }
+        for measure, value in values.items():
+            note = "" if value == value else "one class is empty"
+            figures.append({"measure": measure, "group": lens, "value": value, "note": note})
+    return figures
+
+
+def _largest(probs: Any, ids: Sequence[list[int]]) -> np.ndarray:
+    """(concepts,) largest summed probability of some tokens before the last layer."""
+    return np.array([float(probs[:-1, row, tokens].sum(-1).max()) for row, tokens in enumerate(ids)])
+
+
+def _by_jacobian(it: Trained, residuals: Any) -> Any:
+    """(layers, concepts, vocabulary) logits of residuals under a Jacobian lens that is fitted to the world's text."""
+    import torch
+
+    from semantic_pivots.models.jacobian import fit_jacobian
+    from semantic_pivots.models.lens import Lens
+
+    lens = Lens.from_model(it.model)
+    drawn = Random(seed_of(it.planted.world.seed, "jacobian")).sample(it.planted.documents, 40 * _PROMPTS)
+    texts = it.tokenizer([document["text"] for document in drawn])["input_ids"]
+    stream = [token for ids in texts for token in (*ids, it.tokenizer.eos_token_id)]
+    prompts = [stream[i * _LENGTH : (i + 1) * _LENGTH] for i in range(_PROMPTS)]
+    trainable = [parameter for parameter in it.model.parameters() if parameter.requires_grad]
+    it.model.requires_grad_(False)
+    jacobian = fit_jacobian(lens, prompts, batch=_PROMPTS)
+    for parameter in trainable:
+        parameter.requires_grad_(True)
+    with torch.inference_mode():
+        return torch.stack([jacobian.read(k, layer) for k, layer in enumerate(residuals)]).float()
