@@ -24,7 +24,7 @@ from semantic_pivots.counting.document_draws import ShardJobs, draw, survey
 from semantic_pivots.pivots import token_graph, word_contexts
 from semantic_pivots.pivots.pivot_set import load_documents
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.selection.best_documents import choose
+from semantic_pivots.selection.best_documents import CHOSEN, Budgets, Documents, fill
 from semantic_pivots.selection.pivot_density import PivotTokens
 from semantic_pivots.statistics import seed_of
 
@@ -193,7 +193,7 @@ def _blocks(matrix, rows: int) -> list:
 
 
 def python_selection(paths: list[Path], pivots: set[int], budget: int) -> list[tuple[int, int]]:
-    """Score and select as a script does: a loop over documents, a sort, and the best until the budget is full."""
+    """Score and select as a script does: a loop over documents, a sort, and the best that fit the budget."""
     scored = []
     for shard, path in enumerate(paths):
         for row, tokens in enumerate(read_token_shard(path).to_pylist()):
@@ -202,10 +202,9 @@ def python_selection(paths: list[Path], pivots: set[int], budget: int) -> list[t
     scored.sort()
     chosen, filled = [], 0
     for _, shard, row, n in scored:
-        if filled >= budget:
-            break
-        chosen.append((shard, row))
-        filled += n
+        if 0 < n <= budget - filled:
+            chosen.append((shard, row))
+            filled += n
     return sorted(chosen)
 
 
@@ -223,8 +222,23 @@ def own_selection(paths: list[Path], pivots: np.ndarray, size: int, budget: int)
         places.append(np.column_stack([np.full(len(n), shard), np.arange(len(n))]))
     n_tokens = np.concatenate(lengths)
     order = np.arange(len(n_tokens), dtype=np.uint64)
-    chosen = choose(np.concatenate(share), order, n_tokens, budget)
+    chosen = _filled(np.concatenate(share), order, n_tokens, budget)
     return [tuple(place) for place in np.concatenate(places)[chosen].tolist()]
+
+
+def _filled(score: np.ndarray, hashes: np.ndarray, n_tokens: np.ndarray, budget: int) -> np.ndarray:
+    """Places of the documents that fill a budget, best first."""
+    with tempfile.TemporaryDirectory() as folder:
+        documents = _documents(Path(folder), score, hashes, n_tokens)
+        fill(documents, Budgets(np.zeros(1, np.int32), np.array([budget])), budget)
+        return np.flatnonzero(documents.column("state", 0, documents.size) == CHOSEN)
+
+
+def _documents(folder: Path, score: np.ndarray, hashes: np.ndarray, n_tokens: np.ndarray) -> Documents:
+    documents = Documents(folder)
+    zeros = np.zeros(len(score), np.int32)
+    documents.append(score=score, hashes=hashes, n_tokens=n_tokens, cell=zeros, state=zeros)
+    return documents
 
 
 def select_many() -> None:
@@ -233,9 +247,9 @@ def select_many() -> None:
     score = np.round(generator.random(SCORES), 4)  # many ties, as shares of short documents have
     hashes = generator.integers(0, 2**64, SCORES, dtype=np.uint64)
     n_tokens = generator.integers(1, 2000, SCORES, dtype=np.int32)
-    choose(score[:1000], hashes[:1000], n_tokens[:1000], 1000)
+    _filled(score[:1000], hashes[:1000], n_tokens[:1000], 1000)
     begun = time.perf_counter()
-    chosen = choose(score, hashes, n_tokens, 5_000_000_000)
+    chosen = _filled(score, hashes, n_tokens, 5_000_000_000)
     spent = time.perf_counter() - begun
     begun = time.perf_counter()
     total = score.sum(), hashes.sum(), n_tokens.sum(dtype=np.int64)

@@ -1,14 +1,17 @@
 """Corpus commands under attack: `python -m tests.chaos FOLDER SEED` prints a line for each trial that goes wrong.
 
-Every command is run once undisturbed. Then it is given files of limited size, as on a full disk; and killed at a random
+Every command is run once undisturbed. Then it is given files of limited size, as under a quota; and killed at a random
 moment, with one of its finished parts cut where there are any. Each time it must end in one line and code 2, or not end
-by itself, and run again it must write the very bytes of the undisturbed run. Last, inputs are damaged: one clear line.
-Each run is a process forked from this one, in which everything is imported and nothing has run.
+by itself, and run again it must write the very bytes of the undisturbed run. Some write to a disk that fills up, where
+the system lets a user mount one. Last, inputs are damaged: one clear line.
+Each run is a process forked from this one, in which everything is imported and the matcher's kernels are loaded.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import io
 import os
 import random
@@ -23,6 +26,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic_pivots import cli
+from semantic_pivots.corpus import export, shards  # noqa: F401 - what a command imports, once for all of them
+from semantic_pivots.counting import worker  # noqa: F401
+from semantic_pivots.models import tokenise  # noqa: F401
+from semantic_pivots.pivots import discovery, pivot_set  # noqa: F401
+from semantic_pivots.selection import selections  # noqa: F401
 from semantic_pivots.training.small_models import word_tokenizer
 from tests.models import tiny
 
@@ -80,9 +88,21 @@ COMMANDS = {
     ],
 }
 OUT = {"make": "made"}
+ON_FULL_DISK = ("make", "export", "select")
+_NEW_USER, _NEW_MOUNTS = 0x10000000, 0x00020000  # of unshare(2)
 
 
-def start(arguments: list[str], told: Path, file_bytes: int = 0) -> int:
+def small_disk(folder: str, size: int) -> None:
+    """Mount an empty disk of some bytes over a folder, for this process alone; the process ends where it may not."""
+    system, user = ctypes.CDLL(None, use_errno=True), os.getuid()
+    if system.unshare(_NEW_USER | _NEW_MOUNTS):
+        os._exit(errno.EPERM)
+    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+    if system.mount(b"none", folder.encode(), b"tmpfs", 0, f"size={size}".encode()):
+        os._exit(errno.EPERM)
+
+
+def start(arguments: list[str], told: Path, file_bytes: int = 0, disk_bytes: int = 0) -> int:
     """Fork a process that runs a command, its messages in `told`; returns its id."""
     child = os.fork()
     if child:
@@ -93,6 +113,8 @@ def start(arguments: list[str], told: Path, file_bytes: int = 0) -> int:
             if file_bytes:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+            if disk_bytes:
+                small_disk("disk", disk_bytes)
             sys.argv = ["pivots", *arguments]
             try:
                 cli.main()
@@ -145,6 +167,11 @@ def attack(name: str, arguments: list[str], draw: random.Random, seconds: float,
         if trial == "kill" and parts:
             part = draw.choice(parts)
             part.write_bytes(part.read_bytes()[: draw.choice([0, 10])])
+    if name in ON_FULL_DISK:
+        there = arguments[:2] + [f"disk/{out}" if argument == out else argument for argument in arguments[2:]]
+        code = finish(start(there, told, disk_bytes=draw.randrange(1 << 12, 1 << 15)))
+        if code not in (0, errno.EPERM) and not (code == 2 and one_line(told)):
+            wrong.append(f"{name}, full disk: code {code}, {told.read_text()[-300:]}")
     code = finish(start(arguments, told))
     if code or content(Path(out)) != wanted:
         wrong.append(f"{name}, run again: code {code}, {told.read_text()[-300:]}")
@@ -175,6 +202,7 @@ def main(folder: Path, seed: int) -> list[str]:
     """All trials, in a folder; what went wrong."""
     world(folder)
     os.chdir(folder)
+    Path("disk").mkdir()
     draw, wrong = random.Random(seed), []
     for name, arguments in COMMANDS.items():
         begun, told = time.monotonic(), Path(f"{name}.told")

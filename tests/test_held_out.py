@@ -16,8 +16,8 @@ from semantic_pivots.held_out import HELD_OUT as HIDDEN
 from semantic_pivots.held_out import SEEN, half, visible_words
 from semantic_pivots.lexicon.concepts import lexicon_stage
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.selection.selections import HELD_OUT, dose, select_stage
-from tests.selection.test_selections import published, work
+from semantic_pivots.selection.selections import HELD_OUT, dose
+from tests.selection.test_selections import published, select_stage, work
 
 
 def test_ids_that_differ_by_language_codes_are_one_page():
@@ -104,8 +104,8 @@ def test_what_is_hidden_changes_no_score_of_a_document(tmp_path: Path):
 
     inputs = published(tmp_path / "corpus")
     concepts = [{"concept_id": c, "strata": [HIDDEN if c == "garden" else SEEN]} for c in ("house", "water", "garden")]
-    plain = document_scores(inputs, work(tmp_path / "plain"), 1, "")
+    plain = document_scores(inputs, work(tmp_path / "plain"), 1, "").reader().read_all()
     pq.write_table(pa.Table.from_pylist(concepts), tmp_path / "corpus" / "concepts.parquet")
-    hidden = document_scores(inputs, work(tmp_path / "hidden"), 1, "")
+    hidden = document_scores(inputs, work(tmp_path / "hidden"), 1, "").reader().read_all()
     assert sum(hidden["lexicon_words"].to_pylist()) < sum(plain["lexicon_words"].to_pylist())
     assert hidden["pivot_units"].equals(plain["pivot_units"])

@@ -50,7 +50,24 @@ def run_shards(
     engine: str = "pool",
     shared: tuple[Any, ...] = (),
 ) -> Iterator[pa.Table]:
-    """Run every task that has no part yet, then yield the parts in order.
+    """Run every task that has no part yet, then yield the parts in order; arguments as those of `shard_parts`."""
+    for path in shard_parts(tasks, work, workers, label, engine, shared):
+        try:
+            yield read_table(path)
+        except InputError:
+            path.unlink(missing_ok=True)  # so that the next run makes it
+            raise
+
+
+def shard_parts(
+    tasks: Sequence[Task],
+    work: Work,
+    workers: int,
+    label: str,
+    engine: str = "pool",
+    shared: tuple[Any, ...] = (),
+) -> list[Path]:
+    """Run every task that has no part yet; the files of the parts in order.
 
     Args:
         tasks: one per shard; names are unique; a task is called as function(*arguments, *shared).
@@ -75,12 +92,7 @@ def run_shards(
         progress.advance(len(tasks) - len(missing))
         if missing:
             engines[engine](missing, shared, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
-    for name, _, _ in tasks:
-        try:
-            yield read_table(parts[name])
-        except InputError:
-            parts[name].unlink(missing_ok=True)  # so that the next run makes it
-            raise
+    return list(parts.values())
 
 
 _shared: tuple[Any, ...] = ()

@@ -19,7 +19,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots statu
     import pyarrow as pa
 
 _SAMPLED_ABOVE_BYTES = 64 << 20
+_ROW_GROUP, _BATCH = 1 << 20, 1 << 17
+"""Rows of a row group, as pyarrow has them too, and of a batch"""
 _PACKAGES = ("semantic-pivots", "torch", "transformers", "tokenizers", "numpy", "numba", "pyarrow", "polars", "scipy")
 
 
@@ -145,6 +147,49 @@ def write_table(path: Path, table: pa.Table) -> None:
     plain = table.combine_chunks().replace_schema_metadata(None)
     pq.write_table(plain, temporary, compression="zstd", write_page_checksum=True)
     put(temporary, path)
+
+
+def write_batches(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """`write_table` of a table that comes in pieces, in the memory of a row group; equal rows give equal bytes."""
+    import pyarrow.parquet as pq
+
+    temporary, plain = path.with_name(f".{path.name}.tmp"), schema.remove_metadata()
+    with pq.ParquetWriter(temporary, plain, compression="zstd", write_page_checksum=True) as writer:
+        for group in _row_groups(tables):
+            writer.write_table(group.replace_schema_metadata(None), _ROW_GROUP)
+    put(temporary, path)
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    held: list[pa.Table] = []
+    for table in tables:
+        while table.num_rows:
+            held.append(table.slice(0, _ROW_GROUP - sum(map(len, held))))
+            table = table.slice(len(held[-1]))
+            if sum(map(len, held)) == _ROW_GROUP:
+                yield pa.concat_tables(held).combine_chunks()
+                held = []
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
+
+
+def read_batches(path: Path | str, columns: Iterable[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """A Parquet file's rows in batches, its checksums compared.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = None if columns is None else list(columns)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield from file.iter_batches(_BATCH, columns=names)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: missing or damaged ({str(error).splitlines()[0]}); make it again") from error
 
 
 def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:
@@ -425,7 +470,7 @@ def publish(
     stage: str,
     key: dict[str, Any],
     final: Path,
-    run: Callable[[Work], dict[str, pa.Table]],
+    run: Callable[[Work], Mapping[str, pa.Table | pa.RecordBatchReader]],
     conform: Callable[[str, pa.Table], pa.Table],
     read: Iterable[Path | str] = (),
     before: Stamps | None = None,
@@ -436,7 +481,8 @@ def publish(
         stage: name of the stage.
         key: everything that decides the result (configuration, input digests, version); JSON-able.
         final: folder to publish; a result of the same stage there is replaced as a whole.
-        run: the stage, given its work; returns its tables by name.
+        run: the stage, given its work; returns its tables by name, those that may not fit into memory as readers of
+            batches.
         conform: brings a table to its public schema.
         read: files and folders of this machine that the stage reads beside its upstream stages.
         before: their stamps from before the key was made; none: they are taken now.
@@ -487,7 +533,12 @@ def _run(
         (partial / "key").unlink()  # what was made of them is of no use to the next run
         raise
     for name, table in made.items():
-        write_table(work.out / f"{name}.parquet", conform(name, table))
+        path = work.out / f"{name}.parquet"
+        if hasattr(table, "read_next_batch"):
+            pieces = (conform(name, _table_of(batch)) for batch in table)
+            write_batches(path, pieces, conform(name, table.schema.empty_table()).schema)
+        else:
+            write_table(path, conform(name, table))
     files, written = {}, {}
     for path in sorted(p for p in work.out.rglob("*") if p.is_file()):
         name = str(path.relative_to(work.out))
@@ -517,6 +568,12 @@ def _run(
     }
     write_json(work.out / "manifest.json", manifest)
     return manifest
+
+
+def _table_of(batch: pa.RecordBatch) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([batch])
 
 
 @contextlib.contextmanager

@@ -16,8 +16,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.pivots.bridges import bridge_set
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.pivot_density import PivotWords, pivots_of
-from semantic_pivots.selection.selections import select_stage
-from tests.selection.test_selections import everything, published, work
+from tests.selection.test_selections import everything, published, select_stage, work
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -15,7 +15,8 @@ from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.selection.selections import select, select_stage
+from semantic_pivots.selection import selections
+from semantic_pivots.selection.document_scores import Scores
 from semantic_pivots.selection.selectors import _surely
 from semantic_pivots.selection.token_budgets import by_stratum, tolerance
 from semantic_pivots.wordforms.rule import SPELLING, contains
@@ -69,6 +70,14 @@ def published(folder: Path, n: int = 400) -> Inputs:
     pq.write_table(pa.Table.from_pylist(items), folder / "items.parquet")
     (folder / "target.txt").write_text(" ".join(["garden light near"] * 5000))
     return Inputs({"corpus": folder, "tokens": folder})
+
+
+def select(config: SelectConfig, scores: pa.Table, where: Work) -> pa.Table:
+    return selections.select(config, Scores(scores), where).read_all()
+
+
+def select_stage(config: SelectConfig, inputs: Inputs, where: Work) -> dict[str, pa.Table]:
+    return {name: reader.read_all() for name, reader in selections.select_stage(config, inputs, where).items()}
 
 
 def work(folder: Path) -> Work:
@@ -292,7 +301,7 @@ def test_ids_are_never_put_together_into_one_array(tmp_path: Path):
 
 def test_strata_of_a_corpus_beyond_a_terabyte():
     n_tokens = np.full(8, 2 * 10**12, np.int64)
-    budgets = by_stratum(np.array([4 * 10**12]), np.arange(8) % 2, n_tokens)
+    budgets = by_stratum(np.array([4 * 10**12]), n_tokens.reshape(4, 2).sum(axis=0))
     assert budgets.tolist() == [2 * 10**12, 2 * 10**12]
 
 

@@ -349,7 +349,7 @@ def select(
     from semantic_pivots.corpus.documents import identity
     from semantic_pivots.errors import InputError
     from semantic_pivots.selection import selections as room
-    from semantic_pivots.selection.document_scores import document_scores
+    from semantic_pivots.selection.document_scores import Scores, document_scores
     from semantic_pivots.wordforms.table import rule_key
 
     config = SelectConfig(
@@ -377,7 +377,7 @@ def select(
         found = document_scores(
             held, work, workers, dsir_target, engine, dsir_units=dsir_units, words=words_as, forms_path=forms
         )
-        return {"doc_scores": found}
+        return {"doc_scores": found.reader()}
 
     key = {"pivot_set": runs.fingerprint(pivot_set), "dsir_target": target, "words": rule_key(words_as, forms)}
     steps.publish("scores", key, scores)
@@ -385,7 +385,7 @@ def select(
     manifest = steps.publish(
         "select",
         {"config": _plain(keyed(config)), "columns": added},
-        lambda inputs, work: {"selection": room.select(config, inputs.table("doc_scores"), work)},
+        lambda inputs, work: {"selection": room.select(config, Scores([inputs.path("doc_scores")]), work)},
     )
     documents = pq.ParquetFile(out / "scores" / "doc_scores.parquet").metadata.num_rows
     typer.echo(f"{out / 'select' / 'selection.parquet'}: of {documents:,} documents")

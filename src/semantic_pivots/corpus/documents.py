@@ -57,8 +57,9 @@ __all__ = [
 ]
 
 _EXPECTED = f"{', '.join(KINDS)}; the lines and texts also with {', '.join(COMPRESSIONS)} behind it"
-# Files of Hugging Face dataset folders that describe documents and hold none; README.md only where there are others.
+# Files of dataset folders and of exports that describe documents and hold none; README.md only where there are others.
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
+_DESCRIPTIONS |= {"manifest.json", "croissant.json"}
 _CARD = "README.md"
 _LOOKED_INTO, _LOOKED_AT = 20, 200
 

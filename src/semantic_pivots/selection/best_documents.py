@@ -1,166 +1,476 @@
-"""The best documents that fill a token budget, without sorting them all.
+"""The best documents that fill token budgets, of any number of documents, in a memory that does not grow with it.
 
-The order is by score, largest first, ties by a hash of the document's id, then by place; a document is taken when it
-fits into what is left of the budget (`fill`). The boundary is found as a radix selection: the tokens of each value of
-the next sixteen bits of the sort key are added up, the value that crosses the budget is kept, and only the few
-documents that still tie with it are sorted. So the result is that of a whole sort, to the document, at a few passes
-over the scores.
+Documents stand in groups of a budget each. The order in a group is by score, largest first, ties by a hash of the
+document's id, then by place; in this order each document is taken that fits into what is left of the budget (`fill`).
+Documents lie on disk in blocks (`Documents`), and every step is a map over blocks and a sum:
+
+- a radix selection finds where the budget is crossed: the tokens of each value of the next bits of the sort key are
+  added up, the value that crosses is kept, and only the few documents that still tie with it are sorted;
+- of the documents behind that boundary, those of one length are taken as the first so many of them, because one that
+  does not fit leaves no room for a later one: remainder / length of each length are all that is looked at.
+
+So the result is that of a whole sort, to the document, at a few passes over the scores.
 """
 
 from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numba
 import numpy as np
 
 from semantic_pivots.counting.document_draws import shuffled
 
+BLOCK = 1 << 19
+"""Documents that a thread holds at once."""
 _FEW = 1 << 16
 """Documents that are rather sorted than counted again."""
+_COUNTERS = 1 << 20
+_LENGTHS = 1 << 14
+"""Longer documents are so rare that all of them are looked at behind the boundary."""
 _SIGN = np.uint64(1 << 63)
+_ALL = np.uint64(2**64 - 1)
+FREE, CHOSEN, FILLED, BARRED = 0, 1, 2, 3
+"""States of a document: may be taken, taken by its selector, taken at random beside those, may not be taken."""
+Result = TypeVar("Result")
+
+
+class Block(NamedTuple):
+    """Columns of documents from place `begin` on: score float64, hashes uint64, tokens and cell int32, state uint8."""
+
+    begin: int
+    score: np.ndarray
+    hashes: np.ndarray
+    n_tokens: np.ndarray
+    cell: np.ndarray
+    state: np.ndarray
+
+
+_TYPES = {"score": np.float64, "hashes": np.uint64, "n_tokens": np.int32, "cell": np.int32, "state": np.uint8}
+
+
+class Documents:
+    """Columns of documents on disk, a file each; a cell is what decides a document's group.
+
+    Args:
+        folder: is made; files of an earlier run in it are removed.
+        threads: of a pass over the documents.
+    """
+
+    def __init__(self, folder: Path, threads: int = 1):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._paths = {name: folder / name for name in _TYPES}
+        self.clear(*_TYPES)
+        self.threads, self.size = threads, 0
+
+    def clear(self, *names: str) -> None:
+        """Empty columns, to be appended anew."""
+        for name in names:
+            self._paths[name].write_bytes(b"")
+
+    def append(self, **columns: np.ndarray) -> None:
+        """Add the next documents' values to columns."""
+        for name, values in columns.items():
+            with self._paths[name].open("ab") as stream:
+                np.ascontiguousarray(values, _TYPES[name]).tofile(stream)
+        if "hashes" in columns:
+            self.size += len(columns["hashes"])
+
+    def column(self, name: str, begin: int, count: int) -> np.ndarray:
+        """Values of documents from a place on."""
+        kind = np.dtype(_TYPES[name])
+        return np.fromfile(self._paths[name], kind, count, offset=begin * kind.itemsize)
+
+    def put(self, name: str, begin: int, values: np.ndarray) -> None:
+        """Write values of documents from a place on."""
+        with self._paths[name].open("r+b") as stream:
+            stream.seek(begin * values.itemsize)
+            values.tofile(stream)
+
+    def keep_states(self, name: str) -> Path:
+        """A file with the states as they are now."""
+        path = self._paths["state"].with_name(f"state-{name}")
+        shutil.copyfile(self._paths["state"], path)
+        return path
+
+    def block(self, begin: int) -> Block:
+        """The block that begins at a place."""
+        return Block(begin, *(self.column(name, begin, min(BLOCK, self.size - begin)) for name in Block._fields[1:]))
+
+    def map(self, task: Callable[[Iterator[Block]], Result]) -> list[Result]:
+        """A task's results, of each thread's blocks in their order."""
+        begins = range(0, self.size, BLOCK)
+        if self.threads == 1:
+            return [task(map(self.block, begins))]
+        shares = [begins[k :: self.threads] for k in range(self.threads)]
+        with ThreadPoolExecutor(self.threads) as threads:
+            return list(threads.map(lambda share: task(map(self.block, share)), shares))
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Groups to fill: the group of each cell, int32, -1 for none, and the tokens of each group, int64."""
+
+    group_of: np.ndarray
+    tokens: np.ndarray
+    scored: bool = False
+    """take documents with a score alone, none at -inf"""
+
+
+class Taken(NamedTuple):
+    """What was taken: tokens and documents of each cell, int64, and the documents at -inf."""
+
+    tokens: np.ndarray
+    documents: np.ndarray
+    unscored: int
 
 
 @numba.njit(cache=True, nogil=True)
-def _key(bits):  # pragma: no cover - compiled; ascending keys are descending scores
-    bits = np.uint64(0) if bits == _SIGN else bits  # there is one zero
+def _key(score):  # pragma: no cover - compiled; ascending keys are descending scores
+    bits = np.float64(score + 0.0).view(np.uint64)  # there is one zero
     return bits if bits & _SIGN else ~(bits | _SIGN)
 
 
 @numba.njit(cache=True, nogil=True)
-def _crossing(filled, wanted):  # pragma: no cover - compiled
-    """The value at which (values,) tokens, added up, reach what is wanted, and what is wanted of that value."""
-    value = 0
-    while value < len(filled) - 1 and filled[value] < wanted:
-        wanted -= filled[value]
-        value += 1
-    return value, wanted
+def _group(i, block, group_of, tokens, scored):  # pragma: no cover - compiled
+    """The group that a document may be taken for, or -1."""
+    _, score, _, n_tokens, cell, state = block
+    group = group_of[cell[i]]
+    if group < 0 or state[i] != FREE or n_tokens[i] <= 0 or n_tokens[i] > tokens[group]:
+        return -1
+    return -1 if scored and score[i] == -np.inf else group
 
 
 @numba.njit(cache=True, nogil=True)
-def _first(bits, n_tokens, allowed, wanted):  # pragma: no cover - compiled
-    """Split all documents at the first sixteen bits of the key.
+def _before(high, low, place, bounds, places, group):  # pragma: no cover - compiled
+    if high != bounds[group, 0]:
+        return high < bounds[group, 0]
+    return low < bounds[group, 1] if low != bounds[group, 1] else place < places[group]
 
-    Returns a uint8 mask of those before the boundary, the documents that tie with it, and tokens still wanted of them.
-    """
-    shift = np.uint64(48)
-    filled = np.zeros(1 << 16, dtype=np.int64)
-    documents = np.zeros(1 << 16, dtype=np.int64)
-    for i in range(len(bits)):
-        value = _key(bits[i]) >> shift
-        if allowed[i]:
-            filled[value] += n_tokens[i]
-            documents[value] += 1
-    value, wanted = _crossing(filled, wanted)
-    chosen = np.empty(len(bits), dtype=np.uint8)
-    tied = np.empty(documents[value] + 1, dtype=np.int64)
+
+@numba.njit(cache=True, nogil=True)
+def _count(block, group_of, tokens, scored, prefix, fixed, digits, counters, first, varies):  # pragma: no cover
+    """Add tokens and documents of each value of each group's digit; see which bits of the key differ at all."""
+    _, score, hashes, n_tokens, _, _ = block
+    for i in range(len(score)):
+        group = _group(i, block, group_of, tokens, scored)
+        if group < 0:
+            continue
+        high, low = _key(score[i]), hashes[i]
+        if ((high ^ prefix[group, 0]) & fixed[group, 0]) | ((low ^ prefix[group, 1]) & fixed[group, 1]):
+            continue
+        word = low if digits[group, 0] else high
+        value = (word >> np.uint64(digits[group, 1])) & np.uint64((1 << digits[group, 2]) - 1)
+        counters[group, value, 0] += n_tokens[i]
+        if first[group, 2] == 0:
+            first[group, 0], first[group, 1], first[group, 2] = high, low, 1
+        counters[group, value, 1] += 1
+        varies[group, 0] |= high ^ first[group, 0]
+        varies[group, 1] |= low ^ first[group, 1]
+
+
+@numba.njit(cache=True, nogil=True)
+def _ties(block, group_of, tokens, scored, prefix, fixed):  # pragma: no cover - compiled
+    """(tied,) numbers of the documents that have their group's prefix."""
+    _, score, hashes, _, _, _ = block
+    tied = np.empty(len(score), np.int64)
     n = 0
-    boundary = np.uint64(value)
-    for i in range(len(bits)):  # without branches: which documents are chosen cannot be predicted
-        own = _key(bits[i]) >> shift
-        chosen[i] = np.uint8(own < boundary) & np.uint8(allowed[i])
-        tied[n] = i
-        n += (own == boundary) & (allowed[i] != 0)
-    return chosen, tied[:n], wanted
+    for i in range(len(score)):
+        group = _group(i, block, group_of, tokens, scored)
+        if group >= 0:
+            apart = (_key(score[i]) ^ prefix[group, 0]) & fixed[group, 0]
+            tied[n] = i
+            n += (apart | ((hashes[i] ^ prefix[group, 1]) & fixed[group, 1])) == 0
+    return tied[:n].copy()
 
 
 @numba.njit(cache=True, nogil=True)
-def _part(word, is_score, shift):  # pragma: no cover - compiled
-    return ((_key(word) if is_score else word) >> shift) & np.uint64(0xFFFF)
-
-
-@numba.njit(cache=True, nogil=True)
-def _further(words, are_scores, shift, n_tokens, tied, chosen, wanted):  # pragma: no cover - compiled
-    """Split the tied documents at the next sixteen bits of the key of scores, or of hashes; marks those before."""
-    filled = np.zeros(1 << 16, dtype=np.int64)
-    for i in tied:
-        filled[_part(words[i], are_scores, shift)] += n_tokens[i]
-    value, wanted = _crossing(filled, wanted)
-    boundary = np.uint64(value)
-    left = np.empty(len(tied), dtype=np.int64)
+def _behind(block, group_of, tokens, scored, bounds, places, left, limits):  # pragma: no cover - compiled
+    """(candidates,) numbers of the documents behind the boundary that may fit into what is left."""
+    begin, score, hashes, n_tokens, _, _ = block
+    held = np.empty(len(score), np.int64)
     n = 0
-    for i in tied:
-        own = _part(words[i], are_scores, shift)
-        if own < boundary:
-            chosen[i] = 1
-        elif own == boundary:
-            left[n] = i
-            n += 1
-    return left[:n].copy(), wanted
+    for i in range(len(score)):
+        group = _group(i, block, group_of, tokens, scored)
+        if group < 0 or n_tokens[i] > left[group]:
+            continue
+        high, low = _key(score[i]), hashes[i]
+        if _before(high, low, begin + i, bounds, places, group):
+            continue
+        if n_tokens[i] < limits.shape[1]:
+            limit = limits[group, n_tokens[i]]
+            if high > limit[0] or (high == limit[0] and low > limit[1]):
+                continue
+        held[n] = i
+        n += 1
+    return held[:n].copy()
 
 
-def choose(
-    score: np.ndarray,
-    hashes: np.ndarray,
-    n_tokens: np.ndarray,
-    budget: int,
-    allowed: np.ndarray | None = None,
-    few: int = _FEW,
-) -> np.ndarray:
-    """The first documents of the order that hold the budget; the last one crosses it.
+@numba.njit(cache=True, nogil=True)
+def _mark(block, group_of, tokens, scored, bounds, places, further, state, by_cell):  # pragma: no cover - compiled
+    """Give the documents before their boundary, and further ones, a state; returns those without a score."""
+    begin, score, hashes, n_tokens, cell, states = block
+    unscored, at = 0, 0
+    for i in range(len(score)):
+        group = _group(i, block, group_of, tokens, scored)
+        taken = group >= 0 and _before(_key(score[i]), hashes[i], begin + i, bounds, places, group)
+        if at < len(further) and further[at] == begin + i:
+            taken, at = True, at + 1
+        if taken:
+            states[i] = state
+            by_cell[cell[i], 0] += n_tokens[i]
+            by_cell[cell[i], 1] += 1
+            unscored += score[i] == -np.inf
+    return unscored
+
+
+class _Rows(NamedTuple):
+    """Documents to be sorted: group, tokens, key of the score, hash, place."""
+
+    group: np.ndarray
+    n_tokens: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    place: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> _Rows:
+        return _Rows(*(column[chosen] for column in self))
+
+    def ordered(self, *first: np.ndarray) -> _Rows:
+        """By further columns, then in the order of documents."""
+        return self.take(np.lexsort((self.place, self.low, self.high, *first)))
+
+
+_NO_ROWS = _Rows(*(np.zeros(0, kind) for kind in (np.int32, np.int64, np.uint64, np.uint64, np.int64)))
+
+
+def _rows(parts: Sequence[_Rows]) -> _Rows:
+    return _Rows(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+@numba.njit(cache=True, nogil=True)
+def _keys(scores):  # pragma: no cover - compiled
+    keys = np.empty(len(scores), np.uint64)
+    for i in range(len(scores)):
+        keys[i] = _key(scores[i])
+    return keys
+
+
+def _rows_of(block: Block, numbers: np.ndarray, group_of: np.ndarray) -> _Rows:
+    groups = group_of[block.cell[numbers]]
+    tokens, low = block.n_tokens[numbers].astype(np.int64), block.hashes[numbers]
+    return _Rows(groups, tokens, _keys(block.score[numbers]), low, block.begin + numbers)
+
+
+class _Fill:
+    """One filling of groups: the boundary of each, and the documents behind it that still fit."""
+
+    def __init__(self, documents: Documents, budgets: Budgets, few: int = _FEW):
+        n = len(budgets.tokens)
+        self.documents, self.asked, self.few = documents, budgets, few
+        self.bounds, self.places = np.full((n, 2), _ALL), np.full(n, 2**62)
+        self.left = budgets.tokens.copy()
+        self._prefix, self._fixed = np.zeros((n, 2), np.uint64), np.zeros((n, 2), np.uint64)
+        self._tied: set[int] = set()
+        self._find_boundaries()
+        self._settle_ties()
+        self.further = self._behind()
+
+    @property
+    def _eligible(self) -> tuple[np.ndarray, np.ndarray, bool]:
+        return self.asked.group_of, self.asked.tokens, self.asked.scored
+
+    def _only(self, groups: Sequence[int]) -> tuple[np.ndarray, np.ndarray, bool]:
+        """What `_group` asks, of some of the groups."""
+        inside = np.isin(self.asked.group_of, list(groups))
+        return np.where(inside, self.asked.group_of, -1).astype(np.int32), *self._eligible[1:]
+
+    def _find_boundaries(self) -> None:
+        """Fix the bits of each group's boundary until few documents tie."""
+        width = min(16, max(8, 20 - int(np.ceil(np.log2(max(len(self.left), 1))))))
+        steps = [(word, max(top - width, 0), min(width, top)) for word in (0, 1) for top in range(64, 0, -width)]
+        at = dict.fromkeys(np.flatnonzero(self.left > 0).tolist(), 0)
+        while at:
+            counters, first, varies = self._counted([steps[at.get(g, 0)] for g in range(len(self.left))], list(at))
+            for group in list(at):
+                tokens, documents = counters[group].T
+                if not at[group] and tokens.sum() <= self.left[group]:  # all fit: the boundary stays behind the last
+                    self.left[group] -= tokens.sum()
+                    del at[group]
+                    continue
+                value = int(np.searchsorted(np.cumsum(tokens), self.left[group]))
+                self.left[group] -= tokens[:value].sum()
+                self._fix(group, steps[at[group]], value)
+                if documents[value] > self.few and (step := self._next(group, steps, at[group], first, varies)):
+                    at[group] = step
+                else:
+                    self._tied.add(group)
+                    del at[group]
+
+    def _counted(self, digits: list, groups: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Tokens and documents by group and value of its digit; a document's key, and the bits in which keys differ."""
+        n, values = len(self.left), 1 << max(width for _, _, width in digits)
+        asked, where = self._only(groups), np.array(digits, np.int64)
+
+        def task(blocks: Iterator[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            sums = np.zeros((n, values, 2), np.int64), np.zeros((n, 3), np.uint64), np.zeros((n, 2), np.uint64)
+            for block in blocks:
+                _count(block, *asked, self._prefix, self._fixed, where, *sums)
+            return sums
+
+        parts = self.documents.map(task)
+        first, varies = parts[0][1].copy(), parts[0][2].copy()
+        for _, other, differs in parts[1:]:
+            both = (first[:, 2] & other[:, 2]).astype(bool)
+            varies |= differs
+            varies[both] |= first[both, :2] ^ other[both, :2]
+            first = np.where(first[:, 2:] > 0, first, other)
+        return np.sum([sums for sums, _, _ in parts], axis=0), first, varies
+
+    def _fix(self, group: int, step: tuple[int, int, int], value: int) -> None:
+        word, shift, width = step
+        self._prefix[group, word] |= np.uint64(value << shift)
+        self._fixed[group, word] |= np.uint64(((1 << width) - 1) << shift)
+
+    def _next(self, group: int, steps: list, at: int, first: np.ndarray, varies: np.ndarray) -> int:
+        """The next digit in which any keys differ; those between, equal in all, are fixed. 0: there is none."""
+        for number in range(at + 1, len(steps)):
+            word, shift, width = steps[number]
+            mask = ((1 << width) - 1) << shift
+            if int(varies[group, word]) & mask:
+                return number
+            self._fix(group, steps[number], (int(first[group, word]) & mask) >> shift)
+        return 0
+
+    def _settle_ties(self) -> None:
+        """Sort the documents that tie with a boundary; of one key throughout, their places decide."""
+        if not self._tied:
+            return
+        equal = [g for g in self._tied if (self._fixed[g] == _ALL).all()]
+        several = self._tied - set(equal)
+        asked = self._only(sorted(several))
+
+        def task(blocks: Iterator[Block]) -> _Rows:
+            found = [_rows_of(b, _ties(b, *asked, self._prefix, self._fixed), asked[0]) for b in blocks]
+            return _rows([_NO_ROWS, *found])
+
+        tied = _rows(self.documents.map(task)) if several else None
+        for group in several:
+            self._settle(group, tied.take(tied.group == group).ordered())  # type: ignore[union-attr]
+        for group in equal:
+            asked = self._only([group])
+            for begin in range(0, self.documents.size, BLOCK):
+                block = self.documents.block(begin)
+                rows = _rows_of(block, _ties(block, *asked, self._prefix, self._fixed), asked[0])
+                if rows.n_tokens.sum() >= self.left[group]:
+                    self._settle(group, rows)
+                    break
+                self.left[group] -= rows.n_tokens.sum()
+
+    def _settle(self, group: int, rows: _Rows) -> None:
+        """Put the boundary at the first of the rows that does not fit."""
+        ends = np.cumsum(rows.n_tokens)
+        crossing = int(np.searchsorted(ends, self.left[group], "right"))
+        self.left[group] -= ends[crossing - 1] if crossing else 0
+        last = min(crossing, len(rows.place) - 1)
+        self.bounds[group] = rows.high[last], rows.low[last]
+        self.places[group] = rows.place[last] + (crossing > last)
+
+    def _behind(self) -> _Rows:
+        """The documents behind the boundaries that are taken: each, in order, that fits."""
+        left = np.where((self.bounds == _ALL).all(axis=1), 0, self.left)
+
+        def task(blocks: Iterator[Block]) -> _Rows:
+            limits = np.full((len(left), min(int(left.max(initial=0)) + 1, _LENGTHS), 2), _ALL)
+            held = _NO_ROWS
+            for block in blocks if left.any() else ():
+                numbers = _behind(block, *self._eligible, self.bounds, self.places, left, limits)
+                if len(numbers):
+                    held = _shortened(_rows([held, _rows_of(block, numbers, self.asked.group_of)]), left, limits)
+            return held
+
+        rows = _rows(self.documents.map(task))
+        rows = rows.ordered(rows.group)
+        taken = np.zeros(len(rows.place), np.bool_)
+        for i, (group, tokens) in enumerate(zip(rows.group.tolist(), rows.n_tokens.tolist(), strict=True)):
+            if tokens <= self.left[group]:
+                self.left[group] -= tokens
+                taken[i] = True
+        return rows.take(taken)
+
+    def mark(self, state: int) -> Taken:
+        """Write the state of what is taken."""
+        further, cells = np.sort(self.further.place), len(self.asked.group_of)
+
+        def task(blocks: Iterator[Block]) -> tuple[np.ndarray, int]:
+            by_cell, unscored = np.zeros((cells, 2), np.int64), 0
+            for block in blocks:
+                low, high = np.searchsorted(further, [block.begin, block.begin + len(block.score)])
+                where = self.bounds, self.places, further[low:high], state, by_cell
+                unscored += _mark(block, *self._eligible, *where)
+                self.documents.put("state", block.begin, block.state)
+            return by_cell, unscored
+
+        parts = self.documents.map(task)
+        tokens, documents = np.sum([by_cell for by_cell, _ in parts], axis=0).T
+        return Taken(tokens, documents, sum(unscored for _, unscored in parts))
+
+
+def _shortened(rows: _Rows, left: np.ndarray, limits: np.ndarray) -> _Rows:
+    """Of each group and length the first remainder / length documents; where there are so many, they set a limit."""
+    rows = rows.ordered(rows.n_tokens, rows.group)
+    new = np.flatnonzero((np.diff(rows.group, prepend=-1) != 0) | (np.diff(rows.n_tokens, prepend=-1) != 0))
+    rank = np.arange(len(rows.place)) - np.repeat(new, np.diff(np.append(new, len(rows.place))))
+    fits = left[rows.group] // rows.n_tokens
+    for i in np.flatnonzero((rank == fits - 1) & (rows.n_tokens < limits.shape[1])):
+        limits[rows.group[i], rows.n_tokens[i]] = rows.high[i], rows.low[i]
+    return rows.take(rank < fits)
+
+
+def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN, few: int = _FEW) -> Taken:
+    """Take, group by group and in order, each free document that fits into what is left of its group's tokens.
 
     Args:
-        score: (documents,) float64, -inf for documents that come last; no NaN.
-        hashes: (documents,) uint64.
-        n_tokens: (documents,) int32 or int64.
-        budget: tokens.
-        allowed: (documents,) bool; none: all.
+        documents: of them the free ones are taken; those without tokens are not.
+        budgets: the groups.
+        total: tokens of all groups together, which the last ones may fall short by.
+        state: is given to what is taken.
         few: documents that are sorted at once.
-
-    Returns:
-        (chosen,) int64 document numbers, ascending; all that are allowed where they hold less than the budget.
     """
-    if budget <= 0 or not len(score):
-        return np.zeros(0, np.int64)
-    bits = np.ascontiguousarray(score, np.float64).view(np.uint64)
-    allowed = np.ones(len(score), np.bool_) if allowed is None else allowed
-    if int(allowed.sum()) <= few:
-        chosen, tied, wanted = np.zeros(len(score), np.uint8), np.flatnonzero(allowed), budget
-    else:
-        chosen, tied, wanted = _first(bits, n_tokens, allowed, np.int64(budget))
-        for words, shifts in ((bits, (32, 16, 0)), (hashes, (48, 32, 16, 0))):
-            for shift in shifts:
-                if len(tied) > few:
-                    step = words, words is bits, np.uint64(shift)
-                    tied, wanted = _further(*step, n_tokens, tied, chosen, wanted)
-    order = tied[np.lexsort((tied, hashes[tied], -score[tied]))]
-    ends = np.cumsum(n_tokens[order], dtype=np.int64)
-    chosen[order[: int(np.searchsorted(ends, wanted)) + 1]] = 1
-    return np.flatnonzero(chosen)
+    if total <= 0 or not budgets.tokens.any():
+        nothing = np.zeros(len(budgets.group_of), np.int64)
+        return Taken(nothing, nothing, 0)
+    filled = _Fill(documents, budgets, few)
+    tokens, left = budgets.tokens.copy(), total
+    for group, held in enumerate((budgets.tokens - filled.left).tolist()):
+        tokens[group] = min(left, tokens[group])
+        if held > tokens[group]:  # a smaller budget takes the same as long as that fits into it
+            alone = np.where(budgets.group_of == group, 0, -1).astype(np.int32)
+            one = _Fill(documents, Budgets(alone, tokens[group : group + 1], budgets.scored), few)
+            held = int(tokens[group] - one.left[0])
+            _replace(filled, group, one)
+        left -= held
+    return filled.mark(state)
 
 
-def fill(
-    score: np.ndarray, hashes: np.ndarray, n_tokens: np.ndarray, budget: int, allowed: np.ndarray, few: int = _FEW
-) -> np.ndarray:
-    """The documents that are taken where, in order, each is taken that fits into what is left of the budget.
-
-    Arguments as those of `choose`; documents without tokens are not taken.
-
-    Returns:
-        (chosen,) int64 document numbers, ascending: at most the budget's tokens, and short of it by less than the
-        shortest document that is left.
-    """
-    rows = np.flatnonzero(allowed & (n_tokens > 0) & (n_tokens <= budget))
-    taken = []
-    while len(rows):
-        own = score[rows], hashes[rows], n_tokens[rows]
-        head = choose(*own, budget, few=few)
-        if own[2][head].sum(dtype=np.int64) > budget:
-            head = np.delete(head, np.lexsort((head, own[1][head], -own[0][head]))[-1])
-        taken.append(rows[head])
-        budget -= int(own[2][head].sum(dtype=np.int64))
-        left = own[2] <= budget  # a document that did not fit never will
-        left[head] = False
-        rows = rows[left]
-    return np.sort(np.concatenate([np.zeros(0, np.int64), *taken]))
+def _replace(filled: _Fill, group: int, one: _Fill) -> None:
+    filled.asked.tokens[group] = one.asked.tokens[0]
+    filled.bounds[group], filled.places[group] = one.bounds[0], one.places[0]
+    own = one.further._replace(group=np.full_like(one.further.group, group))
+    filled.further = _rows([filled.further.take(filled.further.group != group), own])
 
 
-def gumbel(score: np.ndarray, hashes: np.ndarray, temperature: float, seed: int) -> np.ndarray:
+def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np.ndarray:
     """Scores with Gumbel noise: the best of them are a sample without replacement (Gumbel top-k).
 
-    A document is drawn with a chance in proportion to exp(score / (temperature x standard deviation of the scores)).
-    The noise depends on the seed and the document's hash alone.
+    A document is drawn with a chance in proportion to exp(score / scale); a scale of 0 stands for equal scores. The
+    noise depends on the seed and the document's hash alone.
     """
-    finite = np.isfinite(score)
-    deviation = float(score[finite].std()) if finite.any() else 0.0
     uniform = ((shuffled(hashes, seed) >> np.uint64(11)) + 0.5) / 2.0**53
-    scaled = score / (temperature * deviation) if deviation else np.where(finite, 0.0, -np.inf)
+    scaled = score / scale if scale else np.where(np.isfinite(score), 0.0, -np.inf)
     return scaled - np.log(-np.log(uniform))

@@ -12,26 +12,56 @@ The columns are counts, of which every selector makes its own score:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numba
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.counting.counts import Pair, Word, benchmark_words
 from semantic_pivots.counting.match import Words, buffers, find
-from semantic_pivots.engines import run_shards
+from semantic_pivots.engines import run_shards, shard_parts
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import visible_words
-from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.run import Inputs, Work, read_batches, read_table
 from semantic_pivots.selection import dsir
 from semantic_pivots.selection.pivot_density import PivotTokens, PivotWords, pivots_of
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule
 from semantic_pivots.wordforms.table import rule_of
 
 _SHORT = 3
+
+
+class Scores:
+    """The table `doc_scores`, in memory or in Parquet files one after the other, read in batches."""
+
+    def __init__(self, source: pa.Table | Sequence[Path]):
+        self._source = source
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        return self._source.schema if isinstance(self._source, pa.Table) else pq.read_schema(self._source[0])
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The documents, in order.
+
+        Raises:
+            InputError: a file is missing or damaged.
+        """
+        if isinstance(self._source, pa.Table):
+            yield from (self._source if columns is None else self._source.select(list(columns))).to_batches()
+            return
+        for path in self._source:
+            yield from read_batches(path, columns)
+
+    def reader(self) -> pa.RecordBatchReader:
+        """The documents as a stage returns a table that may be larger than memory."""
+        return pa.RecordBatchReader.from_batches(self.schema, self.batches())
 
 
 class Vocabulary(NamedTuple):
@@ -213,7 +243,7 @@ def document_scores(
     dsir_units: str = "words",
     words: str = "spelling",
     forms_path: str = "",
-) -> pa.Table:
+) -> Scores:
     """Score every document of the corpus (table `doc_scores`), a shard at a time.
 
     Args:
@@ -243,4 +273,4 @@ def document_scores(
         ratio = dsir.log_ratio(wanted, held)
     tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
     shared = pivots_of(inputs), vocabulary(inputs, words, forms_path), ratio, dsir_units
-    return pa.concat_tables(run_shards(tasks, work, workers, "scores", engine, shared))
+    return Scores(shard_parts(tasks, work, workers, "scores", engine, shared))

@@ -8,23 +8,38 @@ of workers or the order in which shards were scored.
 
 from __future__ import annotations
 
+import math
+import os
 import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
 from semantic_pivots.counting.document_draws import hash_of, shuffled
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.selection.document_scores import document_scores
+from semantic_pivots.selection.best_documents import (
+    BARRED,
+    BLOCK,
+    CHOSEN,
+    FILLED,
+    FREE,
+    Block,
+    Documents,
+    Taken,
+    gumbel,
+)
+from semantic_pivots.selection.document_scores import Scores, document_scores
 from semantic_pivots.selection.dsir import UNITS as DSIR_UNITS
-from semantic_pivots.selection.selectors import SELECTORS, UNSCORED, Columns, column_of, score_of
+from semantic_pivots.selection.selectors import NEEDED, SELECTORS, UNSCORED, Columns, column_of, score_of
 from semantic_pivots.selection.token_budgets import Pool, dose, quotas_of, tolerance
+from semantic_pivots.selection.user_columns import UserColumns
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import SCHEMAS
 
 HELD_OUT = "held-out"
 """Name under which the table `selection` holds the documents that no selection takes."""
@@ -35,7 +50,11 @@ def id_hashes(ids: list[str], seed: int) -> np.ndarray:
     return shuffled(hash_of(pa.array(ids, pa.string())), seed_of("select", seed))
 
 
-def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+Table = pa.Table | pa.RecordBatchReader
+_OF_SELECTION = ("shard", "row", "doc_id", "language", "n_tokens")
+
+
+def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, Table]:
     """Score every document and make the selections (tables `doc_scores` and `selection`).
 
     Raises:
@@ -44,7 +63,7 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
     check(config)
     towards = config.dsir_target, config.engine, config.dsir_languages, config.dsir_units
     scores = document_scores(inputs, work, config.workers, *towards, words=config.words, forms_path=config.forms_path)
-    return {"doc_scores": scores, "selection": select(config, scores, work)}
+    return {"doc_scores": scores.reader(), "selection": select(config, scores, work)}
 
 
 def check(config: SelectConfig) -> None:
@@ -80,46 +99,40 @@ def check(config: SelectConfig) -> None:
     quotas_of(config.quotas)
 
 
-def select(config: SelectConfig, scores: pa.Table, work: Work) -> pa.Table:
+def select(config: SelectConfig, scores: Scores, work: Work) -> pa.RecordBatchReader:
     """The selections (table `selection`) from `doc_scores`, in the order of the configuration.
+
+    What decides lies in files of 24 bytes a document in the work's folder, and is read in blocks: memory does not grow
+    with the corpus. Held-out documents and a user's columns are looked up in memory.
 
     Raises:
         InputError: a threshold or selector names no column, or the documents left hold fewer tokens than the budget.
     """
-    columns = _columns(scores, config.columns)
-    hashes = shuffled(hash_of(scores["doc_id"]), seed_of("select", config.seed))
-    codes = np.asarray(scores["language"].to_pylist(), dtype=str)
-    allowed = _allowed(config, columns)
-    aside = _held_out(config, scores, columns)
-    allowed[aside] = False
-    rows = np.flatnonzero(allowed)
-    pool = Pool(config, {name: column[rows] for name, column in columns.items()}, hashes[rows], codes[rows])
-    parts = []
+    source = _Source(config, scores, work)
+    pool = Pool(config, source.documents, source.languages, source.score)
+    taken = []
     for name in config.selections:
-        picked, chosen = pool.selection(name)
-        _note(work, config, name, pool.columns, picked)
-        selector = dose(name)[0]
-        score = score_of(selector, pool.columns, config)
-        if unscored := int(np.isneginf(score[chosen]).sum()):
+        whole, chosen = pool.selection(name)
+        _note(work, config, name, whole)
+        if chosen.unscored:
             work.warn(
-                f"select: {unscored:,} of {len(chosen):,} documents taken by {name} have no score, or are shorter than "
-                "min_tokens: they come last, in the order of their hashes, and the budget reached them"
+                f"select: {chosen.unscored:,} of {int(chosen.documents.sum()):,} documents taken by {name} have no "
+                "score, or are shorter than min_tokens: they come last, in the order of their hashes, and the budget "
+                "reached them"
             )
-        shown = pool.columns["pivot_share"] if selector in UNSCORED else score
-        parts.append(_rows_of(scores, name, rows[picked], shown[picked]))
-    if len(aside):
-        work.note("held_out_documents", len(aside))
-        parts.append(_rows_of(scores, HELD_OUT, aside, columns["pivot_share"][aside]))
-    return pa.concat_tables(parts)
+        taken.append((name, source.documents.keep_states(str(len(taken)))))
+    if len(source.aside):
+        work.note("held_out_documents", len(source.aside))
+    return pa.RecordBatchReader.from_batches(SCHEMAS["selection"], source.rows(taken))
 
 
-def _note(work: Work, config: SelectConfig, name: str, columns: Columns, picked: np.ndarray) -> None:
+def _note(work: Work, config: SelectConfig, name: str, taken: Taken) -> None:
     """Put a selection's size into the manifest, and tell what a reader would not expect of it."""
-    tokens = int(columns["n_tokens"][picked].sum(dtype=np.int64))
+    tokens = int(taken.tokens.sum())
     work.note(f"{name}_tokens", tokens)
-    work.note(f"{name}_documents", len(picked))
+    work.note(f"{name}_documents", int(taken.documents.sum()))
     if config.stratify_pairs or config.exclude_pairs:
-        work.note(f"{name}_documents_with_a_pair", int(columns["holds_pair"][picked].sum()))
+        work.note(f"{name}_documents_with_a_pair", int(taken.documents[1::2].sum()))
     if config.budget_tokens - tokens > tolerance(config):
         work.warn(
             f"select: {name} holds {tokens:,} tokens of {config.budget_tokens:,}, beyond the tolerance of "
@@ -128,72 +141,115 @@ def _note(work: Work, config: SelectConfig, name: str, columns: Columns, picked:
         )
 
 
-def _rows_of(scores: pa.Table, name: str, rows: np.ndarray, score: np.ndarray) -> pa.Table:
-    # A batch at a time: the ids of a large corpus, put together, are beyond what one Arrow array of texts can hold.
-    wanted, parts, begin = scores.select(["shard", "row", "doc_id", "language", "n_tokens"]), [], 0
-    for batch in wanted.to_batches():
-        low, high = np.searchsorted(rows, [begin, begin + len(batch)])
-        parts.append(batch.take(pa.array(rows[low:high] - begin)))
-        begin += len(batch)
-    taken = pa.Table.from_batches(parts, wanted.schema).append_column("score", pa.array(score, pa.float64()))
-    return taken.add_column(0, "selection", pa.array([name] * len(rows), pa.string()))
+class _Source:
+    """Document scores as selections need them: what is constant in files, a selector's scores made when asked for."""
+
+    def __init__(self, config: SelectConfig, scores: Scores, work: Work):
+        self.config, self.scores = config, scores
+        self.names = [name for name in scores.schema.names if name not in ("shard", "row", "doc_id", "language")]
+        self.added = UserColumns(config.columns, (*self.names, "pivot_share")) if config.columns else None
+        self.aside = _held_out(config, scores)
+        self.documents = Documents(work.folder / "documents", config.workers or len(os.sched_getaffinity(0)))
+        self.languages: list[str] = []
+        self._prepare()
+        if self.added is not None and not self.added.met:
+            raise InputError(f"[select] columns = {config.columns!r}: none of its doc_ids is a document of the corpus")
+
+    def _prepare(self) -> None:
+        """Write each document's hash, tokens, cell and state."""
+        seed, number = seed_of("select", self.config.seed), {}
+        for batch in self.scores.batches():
+            columns, begin = self._columns(batch), self.documents.size
+            allowed = _allowed(self.config, columns)
+            low, high = np.searchsorted(self.aside, [begin, begin + len(batch)])
+            allowed[self.aside[low:high] - begin] = False
+            codes = batch["language"].dictionary_encode()
+            here = [number.setdefault(str(code), len(number)) for code in codes.dictionary.to_pylist()]
+            language = np.array(here, np.int32)[codes.indices.to_numpy()]
+            self.documents.append(
+                hashes=shuffled(hash_of(batch["doc_id"]), seed),
+                n_tokens=columns["n_tokens"],
+                cell=2 * language + columns["holds_pair"],
+                state=np.where(allowed, FREE, BARRED),
+            )
+        self.languages = list(number)
+
+    def _columns(self, batch: pa.RecordBatch) -> Columns:
+        columns: Columns = {name: batch[name].to_numpy(zero_copy_only=False) for name in self.names
+                            if name in batch.schema.names}  # fmt: skip
+        if "units" in columns:
+            columns["pivot_share"] = columns["pivot_units"] / np.maximum(columns["units"], 1)
+        return columns if self.added is None else columns | self.added.of(batch["doc_id"])
+
+    def score(self, name: str) -> None:
+        """Write a selector's scores, with noise where a sample is drawn."""
+        self.documents.clear("score")
+        if name in UNSCORED:
+            for begin in range(0, self.documents.size, BLOCK):
+                self.documents.append(score=np.zeros(min(BLOCK, self.documents.size - begin)))
+        else:
+            needed = (*NEEDED[name], "n_tokens") if name in NEEDED and self.added is None else None
+            for batch in self.scores.batches(needed):
+                self.documents.append(score=score_of(name, self._columns(batch), self.config))
+        if self.config.sampling == "gumbel":
+            self._add_noise(seed_of("select", self.config.seed, "gumbel", name))
+
+    def _add_noise(self, seed: int) -> None:
+        scale = self.config.temperature * _deviation(self.documents)
+        for begin in range(0, self.documents.size, BLOCK):
+            score, hashes = (self.documents.column(name, begin, BLOCK) for name in ("score", "hashes"))
+            self.documents.put("score", begin, gumbel(score, hashes, scale, seed))
+
+    def rows(self, taken: list[tuple[str, Path]]) -> Iterator[pa.RecordBatch]:
+        """The table `selection`: of each selection, given by the file of its states, and the held-out documents."""
+        for name, states in taken:
+            selector, begin = dose(name)[0], 0
+            needed = {*_OF_SELECTION, "units", "pivot_units", *NEEDED.get(selector, self.names)}
+            for batch in self.scores.batches([name for name in self.scores.schema.names if name in needed]):
+                state = np.fromfile(states, np.uint8, len(batch), offset=begin)
+                begin += len(batch)
+                yield from self._picked(batch, name, selector, np.flatnonzero((state == CHOSEN) | (state == FILLED)))
+        begin = 0
+        for batch in self.scores.batches() if len(self.aside) else ():
+            low, high = np.searchsorted(self.aside, [begin, begin + len(batch)])
+            yield from self._picked(batch, HELD_OUT, UNSCORED[0], self.aside[low:high] - begin)
+            begin += len(batch)
+
+    def _picked(self, batch: pa.RecordBatch, name: str, selector: str, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
+        if not len(rows):
+            return
+        picked = batch.take(pa.array(rows))
+        columns = self._columns(picked)
+        score = columns["pivot_share"] if selector in UNSCORED else score_of(selector, columns, self.config)
+        own = {name: picked[name] for name in _OF_SELECTION}
+        table = pa.table({"selection": [name] * len(rows), **own, "score": pa.array(score, pa.float64())})
+        yield from table.cast(SCHEMAS["selection"]).to_batches()
 
 
-def _held_out(config: SelectConfig, scores: pa.Table, columns: Columns) -> np.ndarray:
-    """(documents kept aside,) int64 rows of `scores`, ascending."""
+def _deviation(documents: Documents) -> float:
+    """Standard deviation of the finite scores of the documents that may be taken; 0 of none."""
+
+    def total(values: Callable[[np.ndarray], np.ndarray]) -> float:
+        def task(blocks: Iterator[Block]) -> list[float]:
+            held = (block.score[(block.state != BARRED) & np.isfinite(block.score)] for block in blocks)
+            return [float(values(score).sum()) for score in held]
+
+        return math.fsum(part for parts in documents.map(task) for part in parts)  # exact: threads change nothing
+
+    count = total(np.ones_like)
+    mean = total(lambda score: score) / max(count, 1)
+    return math.sqrt(total(lambda score: (score - mean) ** 2) / max(count, 1))
+
+
+def _held_out(config: SelectConfig, scores: Scores) -> np.ndarray:
+    """(documents kept aside,) int64 places in `scores`, ascending."""
     if not config.held_out_documents:
         return np.zeros(0, np.int64)
-    languages = np.asarray(scores["language"].to_pylist(), dtype=str)
-    keys = alignment_keys(scores["doc_id"].to_pylist(), languages.tolist())
-    long = columns["n_tokens"] >= config.min_tokens
+    table = pa.Table.from_batches(list(scores.batches(["doc_id", "language", "n_tokens"])))
+    languages = np.asarray(table["language"].to_pylist(), dtype=str)
+    keys = alignment_keys(table["doc_id"].to_pylist(), languages.tolist())
+    long = table["n_tokens"].to_numpy() >= config.min_tokens
     return held_out(keys, languages, long, config.held_out_documents, config.seed)
-
-
-def _columns(scores: pa.Table, path: str) -> Columns:
-    own = [name for name in scores.column_names if name not in ("shard", "row", "doc_id", "language")]
-    columns: Columns = {name: scores[name].to_numpy() for name in own}
-    columns["pivot_share"] = columns["pivot_units"] / np.maximum(columns["units"], 1)
-    if path:
-        columns |= _added(scores["doc_id"], path, tuple(columns))
-    return columns
-
-
-def _added(ids: pa.ChunkedArray, path: str, taken: tuple[str, ...]) -> Columns:
-    """The user's columns, by doc_id; NaN where a document has no row.
-
-    Raises:
-        InputError: the file is not Parquet, lacks doc_id, repeats one, or a column is no number or has a taken name.
-    """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"[select] columns = {path!r}: not Parquet: {str(error).splitlines()[0]}") from error
-    if "doc_id" not in table.column_names:
-        raise InputError(f"[select] columns = {path!r}: no column doc_id; it has {', '.join(table.column_names)}")
-    kind = table.schema.field("doc_id").type
-    try:
-        keys = table["doc_id"].cast(pa.large_string()).combine_chunks()  # ids beyond 2 GiB
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InputError(f"[select] columns = {path!r}: doc_id is of type {kind}; expected texts") from error
-    if len(keys.unique()) < len(keys):
-        raise InputError(f"[select] columns = {path!r}: a doc_id stands twice; expected one row per document")
-    place = pc.index_in(ids.cast(pa.large_string()), value_set=keys)  # type: ignore[attr-defined]
-    if place.null_count == len(place):
-        raise InputError(f"[select] columns = {path!r}: none of its doc_ids is a document of the corpus")
-    found: Columns = {}
-    for name in table.column_names:
-        if name == "doc_id":
-            continue
-        kind = table.schema.field(name).type
-        if name in taken:
-            raise InputError(f"[select] columns = {path!r}: the name {name!r} is one of doc_scores; rename it")
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-            raise InputError(f"[select] columns = {path!r}: {name!r} is of type {kind}; expected numbers")
-        values = table[name].combine_chunks()
-        values = values.cast(pa.int8()) if pa.types.is_boolean(kind) else values
-        # Integers beyond 2^53 lose their last digits; as scores they keep their order, but for ties.
-        found[name] = values.cast(pa.float64(), safe=False).take(place.combine_chunks()).to_numpy(zero_copy_only=False)
-    return found
 
 
 def _allowed(config: SelectConfig, columns: Columns) -> np.ndarray:

@@ -62,6 +62,11 @@ SELECTORS: dict[str, Callable[[Columns], np.ndarray]] = {
 }
 """Score of each selector; language-matched has the tokens per language of pivot-rich, and `column:NAME` is a column."""
 UNSCORED = ("random", "language-matched")
+_MEETINGS = ("languages_met", "lexicon_words", "dominant_words", "concepts", "parallel_concepts")
+NEEDED = {"pivot-rich": ("units", "pivot_units"), "dsir": ("dsir",)} | dict.fromkeys(
+    ("bilingual", "code-switched", "parallel"), _MEETINGS
+)
+"""Columns of `doc_scores` beside `n_tokens` that a selector reads; a column of the user's may be any."""
 
 
 def score_of(name: str, columns: Columns, config: SelectConfig) -> np.ndarray:

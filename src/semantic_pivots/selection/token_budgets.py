@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.selection.best_documents import fill, gumbel
-from semantic_pivots.selection.selectors import Columns, score_of
-from semantic_pivots.statistics import seed_of
+from semantic_pivots.selection.best_documents import (
+    BARRED,
+    CHOSEN,
+    FILLED,
+    FREE,
+    Block,
+    Budgets,
+    Documents,
+    Taken,
+    fill,
+)
 
 
 def tolerance(config: SelectConfig) -> float:
@@ -24,28 +33,42 @@ class Pool:
     Documents stand in groups, 2 x language + stratum, of which each has its tokens. A selection takes, in the order of
     its scores, each document that fits into what is left of its group's tokens; then, for what is missing from the
     budget still, each that fits into that, of any group that has tokens at all. So it never holds more than the budget.
+
+    Args:
+        config: the selections' configuration.
+        documents: on disk, without scores; their cells are 2 x language + whether they hold a pair.
+        languages: language codes by their number in the cells.
+        score: writes a selector's scores into the documents.
+
+    Raises:
+        InputError: the documents hold fewer tokens than the budget, or none of a quota's language.
     """
 
-    def __init__(self, config: SelectConfig, columns: Columns, hashes: np.ndarray, codes: np.ndarray):
-        self.config, self.columns, self.hashes = config, columns, hashes
-        self.n_tokens = columns["n_tokens"].astype(np.int64)
-        self.languages, self.language = np.unique(codes, return_inverse=True)
-        held, budget = int(self.n_tokens.sum()), config.budget_tokens
+    def __init__(
+        self, config: SelectConfig, documents: Documents, languages: Sequence[str], score: Callable[[str], None]
+    ):
+        self.config, self.documents, self.score = config, documents, score
+        self.held, count = _free(documents, 2 * len(languages))
+        self.languages = sorted(code for i, code in enumerate(languages) if count[2 * i : 2 * i + 2].any())
+        held, budget = int(self.held.sum()), config.budget_tokens
         if budget > held:
             raise InputError(
-                f"[select] budget_tokens = {budget:,}: the {len(codes):,} documents that may be taken hold only "
+                f"[select] budget_tokens = {budget:,}: the {int(count.sum()):,} documents that may be taken hold only "
                 f"{held:,} tokens"
             )
-        self.strata = columns["holds_pair"].astype(np.int64) * config.stratify_pairs
+        rank = {code: i for i, code in enumerate(self.languages)}
+        self.language = np.repeat([rank.get(code, 0) for code in languages], 2)
+        self.stratum = np.tile([0, 1], len(languages)) * config.stratify_pairs
         self.quotas = quotas_of(config.quotas)
-        unknown = [code for code in self.quotas if code not in self.languages]
+        self._rich: np.ndarray | None = None
+        unknown = [code for code in self.quotas if code not in rank]
         if unknown:
             raise InputError(
                 f"[select] quotas: no document of {unknown[0]!r}; the corpus has {', '.join(self.languages)}"
             )
 
-    def selection(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The documents of a selection, and those of them that its selector chose: int64, ascending.
+    def selection(self, name: str) -> tuple[Taken, Taken]:
+        """Take a selection's documents, those of the one before being free again: all, and those its selector chose.
 
         Raises:
             InputError: a language holds fewer tokens than its quota, or every document is longer than the budget.
@@ -53,67 +76,99 @@ class Pool:
         selector, share = dose(name)
         budget, group, wanted = self.config.budget_tokens, *self._wanted(selector)
         first = np.floor(wanted * share + 0.5).astype(np.int64)
-        taken = np.zeros(len(group), np.bool_)
-        chosen = self._filled(selector, group, first, int(budget * share + 0.5), taken)
-        taken[chosen] = True
+        _release(self.documents)
+        chosen = self._filled(selector, group, first, int(budget * share + 0.5), CHOSEN)
+        tokens, documents = chosen.tokens, chosen.documents
         if share < 1:
-            of_group = np.bincount(group[taken], self.n_tokens[taken], len(wanted)).astype(np.int64)
-            rest = np.maximum(wanted - of_group, 0)
-            missing = budget - int(self.n_tokens[taken].sum())
-            taken[self._filled("random", group, rest, missing, taken)] = True
-        if not taken.any():
+            rest = np.maximum(wanted - np.bincount(group, tokens, len(wanted)).astype(np.int64), 0)
+            further = self._filled("random", group, rest, budget - int(tokens.sum()), FILLED)
+            tokens, documents = tokens + further.tokens, documents + further.documents
+        if not documents.any():
             raise InputError(f"[select] budget_tokens = {budget:,}: every document that {name} may take is longer")
-        return np.flatnonzero(taken), chosen
+        if name == "pivot-rich":
+            self._rich = tokens
+        return Taken(tokens, documents, chosen.unscored), chosen
 
     def _wanted(self, selector: str) -> tuple[np.ndarray, np.ndarray]:
-        """Group of each document, and the tokens that a selector's documents have of each group."""
+        """Group of each cell, and the tokens that a selector's documents have of each group."""
         if selector == "language-matched":
-            rich, _ = self.selection("pivot-rich")
-            tokens = np.bincount(self.language[rich], self.n_tokens[rich], len(self.languages)).astype(np.int64)
+            rich = self.selection("pivot-rich")[0].tokens if self._rich is None else self._rich
+            tokens = self._by_language(rich)
         elif self.quotas:
             shares = np.array([self.quotas.get(code, 0.0) for code in self.languages])
             tokens = np.floor(self.config.budget_tokens * shares + 0.5).astype(np.int64)
         else:
-            return self.strata, by_stratum(np.array([self.config.budget_tokens]), self.strata, self.n_tokens)
-        group = 2 * self.language + self.strata
-        held = np.bincount(self.language, self.n_tokens, len(self.languages)).astype(np.int64)
+            return self.stratum, by_stratum(np.array([self.config.budget_tokens]), _sums(self.stratum, self.held, 2))
+        group = 2 * self.language + self.stratum
+        held = self._by_language(self.held)
         for code, quota, there in zip(self.languages, tokens, held, strict=True):
             if quota > there:
                 raise InputError(f"[select] quotas: {quota:,} tokens of {code!r} are wanted, {there:,} may be taken")
-        return group, by_stratum(tokens, group, self.n_tokens)
+        return group, by_stratum(tokens, _sums(group, self.held, 2 * len(tokens)))
 
-    def _filled(self, name: str, group: np.ndarray, wanted: np.ndarray, budget: int, taken: np.ndarray) -> np.ndarray:
-        """Documents, not taken yet, of a selector that fill each group's tokens, and then the budget.
+    def _by_language(self, of_cells: np.ndarray) -> np.ndarray:
+        return _sums(self.language, of_cells, len(self.languages))
+
+    def _filled(self, name: str, group: np.ndarray, wanted: np.ndarray, budget: int, state: int) -> Taken:
+        """Take documents of a selector that fill each group's tokens, and then the budget.
 
         Documents without a score, or too short to have one, come where all others leave more than the tolerance.
         """
-        score = score_of(name, self.columns, self.config)
-        if self.config.sampling == "gumbel":
-            seed = seed_of("select", self.config.seed, "gumbel", name)
-            score = gumbel(score, self.hashes, self.config.temperature, seed)
-        picked, asked, wanted = taken.copy(), wanted > 0, wanted.copy()
-        for allowed in (~np.isneginf(score), np.ones(len(score), np.bool_)):
+        self.score(name)
+        asked, wanted, parts = wanted > 0, wanted.copy(), []
+        for scored in (True, False):
             if budget <= tolerance(self.config):
                 break
-            for number in [*np.flatnonzero(wanted), -1]:
-                inside = group == number if number >= 0 else asked[group]
-                tokens = min(budget, int(wanted[number])) if number >= 0 else budget
-                rows = fill(score, self.hashes, self.n_tokens, tokens, allowed & inside & ~picked)
-                picked[rows] = True
-                held = int(self.n_tokens[rows].sum())
-                budget -= held
-                if number >= 0:
-                    wanted[number] -= held
-        return np.flatnonzero(picked & ~taken)
+            numbers = np.cumsum(wanted > 0) - 1
+            own = np.where(wanted > 0, numbers, -1)[group].astype(np.int32)
+            parts.append(fill(self.documents, Budgets(own, wanted[wanted > 0], scored), budget, state))
+            held = _sums(group, parts[-1].tokens, len(wanted))
+            wanted, budget = wanted - held, budget - int(held.sum())
+            any_group = np.where(asked, 0, -1)[group].astype(np.int32)
+            parts.append(fill(self.documents, Budgets(any_group, np.array([budget]), scored), budget, state))
+            budget -= int(parts[-1].tokens.sum())
+        nothing = np.zeros(len(group), np.int64)
+        tokens, documents = (np.sum([nothing, *(part[k] for part in parts)], axis=0) for k in (0, 1))
+        return Taken(tokens, documents, sum(part.unscored for part in parts))
 
 
-def by_stratum(wanted: np.ndarray, group: np.ndarray, n_tokens: np.ndarray) -> np.ndarray:
+def _sums(group: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """(count,) int64 sums of cells' values by group; exact, where float64 would not be."""
+    sums = np.zeros(count, np.int64)
+    np.add.at(sums, group, values)
+    return sums
+
+
+def _free(documents: Documents, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens and number of the free documents of each cell, int64."""
+
+    def task(blocks: Iterator[Block]) -> np.ndarray:
+        sums = np.zeros((2, cells), np.int64)
+        for block in blocks:
+            cell, free = block.cell[block.state == FREE], block.n_tokens[block.state == FREE]
+            sums += np.bincount(cell, free, cells).astype(np.int64), np.bincount(cell, minlength=cells)
+        return sums
+
+    tokens, count = np.sum(documents.map(task), axis=0)
+    return tokens, count
+
+
+def _release(documents: Documents) -> None:
+    """Make documents that were taken free again."""
+
+    def task(blocks: Iterator[Block]) -> None:
+        for block in blocks:
+            documents.put("state", block.begin, np.where(block.state == BARRED, BARRED, FREE).astype(np.uint8))
+
+    documents.map(task)
+
+
+def by_stratum(wanted: np.ndarray, held: np.ndarray) -> np.ndarray:
     """(2 x languages,) int64 tokens of each group 2 x language + stratum: each language's, (languages,) int64, in
-    proportion to the tokens that its strata hold.
+    proportion to the tokens that its strata hold, (2 x languages,) int64.
     """
-    held = np.bincount(group, n_tokens, 2 * len(wanted)).astype(np.int64).reshape(-1, 2)
     # Python's own numbers: the product of two numbers of tokens of a large corpus is beyond 64 bits.
-    parts = zip(wanted.tolist(), held.tolist(), strict=True)
+    parts = zip(wanted.tolist(), held.reshape(-1, 2).tolist(), strict=True)
     second = np.array([(w * b + (a + b) // 2) // max(a + b, 1) for w, (a, b) in parts], np.int64)
     return np.stack([wanted - second, second], axis=1).reshape(-1)
 

@@ -1,0 +1,77 @@
+"""A user's scores of documents, by id: Parquet with doc_id (or id) and numbers, or a Dolma folder of attributes.
+
+The ids' hashes and the values are held in memory, with the ids themselves: 24 bytes a row and the id.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from semantic_pivots.counting.document_draws import hash_of
+from semantic_pivots.errors import InputError
+from semantic_pivots.selection.selectors import Columns
+
+KEYS = ("doc_id", "id")
+
+
+class UserColumns:
+    """The columns of a file or folder, by document id; NaN where a document has no row.
+
+    Raises:
+        InputError: the file is not Parquet, lacks the ids, repeats one, or a column is no number or has a taken name.
+    """
+
+    def __init__(self, path: str, taken: tuple[str, ...]):
+        self.path, self.met = path, 0
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise self._error(f"not Parquet: {str(error).splitlines()[0]}") from error
+        key = next((name for name in KEYS if name in table.column_names), None)
+        if key is None:
+            raise self._error(f"no column doc_id; it has {', '.join(table.column_names)}")
+        kind = table.schema.field(key).type
+        try:
+            self._ids = table[key].cast(pa.large_string()).combine_chunks()  # ids beyond 2 GiB
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise self._error(f"{key} is of type {kind}; expected texts") from error
+        if len(self._ids.unique()) < len(self._ids):
+            raise self._error(f"a {key} stands twice; expected one row per document")
+        hashes = hash_of(self._ids)
+        self._order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
+        starts = np.flatnonzero(np.diff(self._hashes, append=self._hashes[-1:]) != 0) if len(hashes) else []
+        ends = np.append(starts, len(hashes) - 1)
+        self._of_one_hash = int(np.diff(ends, prepend=-1).max(initial=0))  # 1, but for a chance of one in millions
+        self._values = {name: self._numbers(table, name, taken) for name in table.column_names if name not in KEYS}
+
+    def _error(self, text: str) -> InputError:
+        return InputError(f"[select] columns = {self.path!r}: {text}")
+
+    def _numbers(self, table: pa.Table, name: str, taken: tuple[str, ...]) -> np.ndarray:
+        kind = table.schema.field(name).type
+        if name in taken:
+            raise self._error(f"the name {name!r} is one of doc_scores; rename it")
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            raise self._error(f"{name!r} is of type {kind}; expected numbers")
+        values = table[name].combine_chunks()
+        values = values.cast(pa.int8()) if pa.types.is_boolean(kind) else values
+        # Integers beyond 2^53 lose their last digits; as scores they keep their order, but for ties.
+        return values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+
+    def of(self, ids: pa.Array) -> Columns:
+        """(documents,) float64 of each column."""
+        hashes = hash_of(ids)
+        first = np.searchsorted(self._hashes, hashes)
+        place = np.full(len(ids), -1)
+        for step in range(self._of_one_hash):
+            at = np.minimum(first + step, len(self._order) - 1)
+            candidates = self._order[at]
+            equal = pc.call_function("equal", [self._ids.take(pa.array(candidates)), ids.cast(pa.large_string())])
+            same = (self._hashes[at] == hashes) & equal.to_numpy(zero_copy_only=False)
+            place[same] = candidates[same]
+        self.met += int((place >= 0).sum())
+        return {name: np.where(place >= 0, values[place], np.nan) for name, values in self._values.items()}
