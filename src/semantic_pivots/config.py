@@ -532,6 +532,67 @@ class PlantedConfig:
 
 
 @dataclass(frozen=True)
+class NaturalConfig:
+    """Small models trained from scratch on natural text: do pivots carry words across languages (docs/natural.md)?"""
+
+    seed: int = 0
+    """decides documents, groups, weights and order"""
+    seeds: int = 1
+    """repetitions of each part, each with groups, weights and an order of its own"""
+    parts: tuple[str, ...] = ("masking", "arrangement", "selection")
+    """masking (tokens masked in the windows of held-out words), arrangement (which translations stand in one document),
+    selection (a quarter of the documents)"""
+    pair: tuple[str, ...] = ("en", "fr")
+    """the two languages of masking and selection"""
+    languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
+    """languages of the arrangement; English joins them"""
+    sources: tuple[str, ...] = ("tatoeba_ja", "tatoeba_zh")
+    """sources of the arrangement: sentences with their translations; empty: all"""
+    vocabulary: int = 10_000
+    """lexicon words and pieces of other words together"""
+    concepts: int = 600
+    """concepts at most, those with the most documents first"""
+    fewest_documents: int = 10
+    """pieces of text that hold each word of a concept, at least"""
+    dictionary_copies: int = 16
+    """dictionary documents of each trained concept and direction"""
+    tokens: int = 2_000_000
+    """tokens of one training run, one pass where the corpus has as many"""
+    window_tokens: int = 24
+    """tokens before and after a held-out word that are its window"""
+    pivots: int = 50
+    """pivots of a held-out pair, at most"""
+    false_discovery_rate: float = 1.0
+    """expected share of pivots that chance put beside both words; 1: no demand, so that few documents do not hide any"""
+    spiked_share: float = 0.6
+    """share of the windows of a spiked concept that get its two private tokens"""
+    selected_share: float = 0.25
+    """share of the documents of each held-out word, and of those without any, that a selection takes"""
+    width: int = 128
+    """width of the model"""
+    layers: int = 3
+    """blocks of the model"""
+    sequence_tokens: int = 64
+    """tokens of one packed sequence"""
+    batch_sequences: int = 16
+    """sequences of one optimiser step"""
+    learning_rate: float = 3e-3
+    """peak of the schedule (cosine)"""
+    warmup_share: float = 0.05
+    """share of the steps in which the rate rises to its peak"""
+    weight_decay: float = 0.1
+    """of AdamW, on matrices"""
+    dtype: str = "bfloat16"
+    """number format of training; bfloat16 keeps float32 master weights"""
+    checkpoint_tokens: int = 200_000
+    """tokens between checkpoints that a killed run continues from"""
+    device: str = _volatile("cpu")
+    """where models are trained: cpu or cuda"""
+    workers: int = _volatile(0)
+    """processes, one model and one core each; 0: one per core"""
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """One self-contained HTML file."""
 
@@ -560,6 +621,7 @@ class StudyConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     planted: PlantedConfig = field(default_factory=PlantedConfig)
+    natural: NaturalConfig = field(default_factory=NaturalConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
 
 

@@ -113,12 +113,18 @@ STAGES: dict[str, Stage] = {
             version=3,
         ),
         Stage("planted", _ROOM + "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 5),
+        Stage(
+            "natural",
+            _ROOM + "natural.natural_stage:natural_stage",
+            ("lexicon", "corpus"),
+            "do pivots carry words across languages in natural text",
+        ),
     )
 }
 STAGES["report"] = Stage("report", _ROOM + "report.page:report_stage", tuple(STAGES), "one self-contained HTML file")
 
 
-DEFAULT = tuple(name for name in STAGES if name not in ("planted", "intervene"))
+DEFAULT = tuple(name for name in STAGES if name not in ("planted", "natural", "intervene"))
 """The stages of a study that names none."""
 
 

@@ -91,6 +91,14 @@ SCHEMAS: dict[str, pa.Schema] = {
     "planted_runs": _schema(world=_text, architecture=_text, seed=_i32, measure=_text, group=_text, value=_f64, note=_text),
     "planted_truth": pa.schema([*_schema(world=_text, seed=_i32, concept_id=_text), ("class", _text), *_schema(source=_text, target=_text, pivots=_texts, documents=_i64)]),
     "planted_summary": _schema(world=_text, architecture=_text, measure=_text, group=_text, **_figure, note=_text),
+    # natural: one row per model, concept and direction; arm is the model of the Latin square, the arrangement or the
+    # selection; condition is empty outside masking; logprob, specificity in nats; chosen: the share of ten that is right
+    # (ties count by parts); masked: tokens of the concept's windows that were changed
+    "natural_concepts": _schema(part=_text, seed=_i32, arm=_text, concept_id=_text, half=_text, source_language=_text, target_language=_text, condition=_text, cluster=_i32, pivots=_i32, windows_source=_i64, windows_target=_i64, masked=_i64, logprob=_f64, specificity=_f64, chosen=_f64),
+    # what each model was trained on: tokens, shares, loss
+    "natural_models": _schema(part=_text, seed=_i32, arm=_text, figure=_text, value=_f64),
+    # n counts clusters of concepts; detectable is an effect seen with 80 % power; a conclusion has no value
+    "natural_summary": _schema(part=_text, measure=_text, group=_text, **_figure, p_value=_f64, detectable=_f64, conclusion=_text),
 }  # fmt: skip
 
 

@@ -1,0 +1,216 @@
+"""The models of each part: what each is trained on, and what is known of its concepts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from semantic_pivots.config import NaturalConfig
+from semantic_pivots.corpus.document import HINGE, Document, join, split
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.natural.masking import CONDITIONS, Design, design
+from semantic_pivots.natural.texts import MIXED, Packed, Pieces, drawn, in_languages, packed, pieces_of, read_documents
+from semantic_pivots.natural.windows import pivots_of, surroundings
+from semantic_pivots.natural.world import World, world
+from semantic_pivots.run import Inputs
+from semantic_pivots.statistics import seed_of
+
+ARRANGEMENTS = ("split", "rows", "joined")
+SELECTIONS = ("pivot-rich", "random", "language-matched", "parallel")
+_BYTES = 9.0
+"""Bytes of text drawn for a token: about four and a half a token, and half of the pieces hold a held-out pair."""
+_WHOLE = 1 << 14
+"""Tokens of a document of sentences, at most."""
+_FEWEST_JOINED = 2
+"""Trained concepts that a pivot joins, at least, to be in the pivot set."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One model to train.
+
+    Attributes:
+        labels: further columns of the table `natural_concepts`, by concept.
+        figures: what the sequences are, for the table `natural_models`.
+    """
+
+    part: str
+    name: str
+    world: World
+    sequences: np.ndarray
+    labels: dict[str, dict[str, Any]]
+    figures: dict[str, float]
+
+
+def arms(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
+    """The models of one part for one seed.
+
+    Raises:
+        InputError: there is no such part, or the corpus does not suffice.
+    """
+    if part not in PARTS:
+        raise InputError(f"[natural] parts: unknown part {part!r}{nearest(part, PARTS)}; expected {', '.join(PARTS)}")
+    yield from PARTS[part](config, inputs, seed)
+
+
+def _pair_world(config: NaturalConfig, inputs: Inputs, seed: int, tokens: float) -> World:
+    documents = drawn(read_documents(inputs), config.pair, int(tokens * _BYTES), seed)
+    parts = [in_languages(document, config.pair) for document in documents]
+    return world(config, inputs, config.pair, parts, config.pair)
+
+
+def _packed(world: World, pieces: Pieces, config: NaturalConfig, seed: int) -> Packed:
+    together = Pieces.joined([pieces, world.dictionary])
+    return packed(together, config.tokens, config.sequence_tokens, seed, world.meetings)
+
+
+def _figures(world: World, packed: Packed) -> dict[str, float]:
+    return {
+        "tokens": float(packed.sequences.size),
+        "pieces": float(len(packed.pieces)),
+        "passes": packed.sequences.size / max(len(packed.pieces.tokens), 1),
+        "vocabulary": float(world.vocabulary.size),
+        "held-out concepts": float(len(world.held_out)),
+        "trained concepts": float(len(world.trained)),
+        "share of tokens dropped, a held-out pair met in the document": world.dropped,
+        "share of sequences dropped, a held-out pair met in the sequence": packed.dropped,
+    }
+
+
+def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
+    made = _pair_world(config, inputs, seed, config.tokens)
+    # one pass over what is packed, so that no document is cut from the corpus that pivots are discovered in
+    fewer = max(1, int(len(made.pieces) * config.tokens / max(len(made.pieces.tokens), 1)))
+    together = _packed(made, made.pieces.take(np.arange(min(fewer, len(made.pieces)))), config, seed)
+    plan = design(together, made, config, seed)
+    for model in range(len(CONDITIONS)):
+        figures = _figures(made, together) | _design_figures(plan, model)
+        yield Arm("masking", str(model), made, plan.sequences(together, model), _labels(plan, made, model), figures)
+
+
+def _labels(plan: Design, made: World, model: int) -> dict[str, dict[str, Any]]:
+    found = {}
+    for k, concept in enumerate(made.held_out):
+        condition = plan.condition(k, model)
+        found[concept.concept_id] = {
+            "condition": condition,
+            "cluster": int(plan.clusters[k]),
+            "pivots": len(plan.pivots[k]),
+            "windows_source": int(plan.words[k, 0]),
+            "windows_target": int(plan.words[k, 1]),
+            "masked": len(plan.edits[k][condition][0]),
+        }
+    return found
+
+
+def _design_figures(plan: Design, model: int) -> dict[str, float]:
+    counts = np.unique(plan.clusters, return_counts=True)[1]
+    found = {
+        "clusters": float(len(counts)),
+        "largest cluster": float(counts.max()),
+        "concepts without pivots": float(sum(not len(one) for one in plan.pivots)),
+        "median pivots": float(np.median([len(one) for one in plan.pivots])),
+        "share of the windows' tokens in another cluster's windows": plan.shared,
+        "median occurrences of the rarer word": float(np.median(plan.words.min(axis=1))),
+    }
+    for condition in CONDITIONS:
+        mine = [k for k in range(len(plan.groups)) if plan.condition(k, model) == condition]
+        changed = sum(len(plan.edits[k][condition][0]) for k in mine)
+        found[f"concepts, {condition}"] = float(len(mine))
+        found[f"share of the windows' tokens changed, {condition}"] = changed / max(int(plan.around[mine].sum()), 1)
+    return found
+
+
+def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
+    """The same sentences, split by language, as they come, and joined over equal English sentences.
+
+    A sentence in whose joined document a held-out pair without English meets is in none of the three.
+    """
+    every = [d for d in read_documents(inputs, config.sources) if d.parts]
+    documents = drawn(every, config.languages, int(config.tokens * _BYTES), seed)
+    parted = [Document(d.id, d.text, d.language, d.source, tuple(in_languages(d, config.languages))) for d in documents]
+    whole = list(join(parted))
+    barred = tuple(code for code in config.languages if code != HINGE)
+    made = world(config, inputs, config.languages, [list(d.parts) for d in whole], barred)
+    each = pieces_of([list(d.parts) for d in whole], made.vocabulary, config.languages, _WHOLE)
+    if len(each) != len(whole):
+        raise InputError("natural: a document of the arrangement's sources is too long; name sources of sentences")
+    meet = set(made.meetings.meet(each.tokens, each.piece_of()).tolist())
+    banned = {_key(whole[k]) for k in meet}
+    kept = [d for d in parted if _key(d) not in banned]
+    dropped = sum(len(each.tokens[each.starts[k] : each.starts[k + 1]]) for k in meet) / max(len(each.tokens), 1)
+    made = replace(made, dropped=dropped)
+    forms = {
+        "split": [[(one.language, one.text)] for d in kept for one in split(d)],
+        "rows": [list(d.parts) for d in kept],
+        "joined": [list(d.parts) for k, d in enumerate(whole) if k not in meet],
+    }
+    for name in ARRANGEMENTS:
+        pieces = pieces_of(forms[name], made.vocabulary, config.languages, config.sequence_tokens)
+        together = _packed(made, pieces, config, seed)
+        yield Arm("arrangement", name, made, together.sequences, {}, _figures(made, together))
+
+
+def _key(document: Document) -> str:
+    """What a document is joined by."""
+    from semantic_pivots.corpus.document import hinge
+
+    return hinge(document) or document.id
+
+
+def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
+    """A share of the pieces of each held-out word, and of those without any, by four rules.
+
+    The pivot set is of tokens that are pivots of several trained concepts; held-out words have no part in it.
+    """
+    made = _pair_world(config, inputs, seed, config.tokens / config.selected_share)
+    pair = (config.pair[0], config.pair[1])
+    around = surroundings(made.pieces, made, made.trained, pair)
+    pivots = pivots_of(around, made.trained, pair, config.false_discovery_rate, config.pivots)
+    joined = np.bincount(np.concatenate(pivots), minlength=made.vocabulary.size)
+    for concept in made.held_out:
+        joined[list(concept.ids.values())] = 0
+    for name, rows in _selections(made, joined >= _FEWEST_JOINED, config.selected_share, seed).items():
+        chosen = made.pieces.take(rows)
+        together = _packed(made, chosen, config, seed)
+        figures = _figures(made, together)
+        figures["tokens in the pivot set"] = float((joined >= _FEWEST_JOINED).sum())
+        figures["share of tokens in the pivot set"] = float((joined[chosen.tokens] >= _FEWEST_JOINED).mean())
+        figures["share of pieces in both languages"] = float((chosen.language == MIXED).mean())
+        yield Arm("selection", name, made, together.sequences, {}, figures)
+
+
+def _selections(made: World, is_pivot: np.ndarray, share: float, seed: int) -> dict[str, np.ndarray]:
+    """Pieces that each rule takes, ascending; all take as many of each stratum: its rarest held-out word, or none."""
+    pieces = made.pieces
+    stratum = _rarest(pieces, [i for c in made.held_out for i in c.ids.values()], made.vocabulary.size)
+    chance = np.random.default_rng(seed_of("natural selection", seed)).random(len(pieces))
+    length = np.maximum(np.diff(pieces.starts), 1)
+    rich = np.add.reduceat(is_pivot[pieces.tokens].astype(np.int64), pieces.starts[:-1]) / length
+    scores = {"pivot-rich": rich, "random": chance, "parallel": (pieces.language == MIXED) + chance / 2}
+    taken: dict[str, list[np.ndarray]] = {name: [] for name in SELECTIONS}
+    for mine in np.split(np.argsort(stratum, kind="stable"), np.flatnonzero(np.diff(np.sort(stratum))) + 1):
+        count = round(share * len(mine))
+        for name, score in scores.items():
+            taken[name].append(mine[np.lexsort((chance[mine], -score[mine]))][:count])
+        quota = pieces.language[taken["pivot-rich"][-1]]
+        for code in np.unique(quota):
+            own = mine[pieces.language[mine] == code]
+            taken["language-matched"].append(own[np.argsort(chance[own])][: int((quota == code).sum())])
+    return {name: np.sort(np.concatenate(rows)) for name, rows in taken.items()}
+
+
+def _rarest(pieces: Pieces, words: Sequence[int], size: int) -> np.ndarray:
+    """(pieces,) the rarest of some ids in each piece, -1 where there is none."""
+    count = np.bincount(pieces.tokens, minlength=size)
+    rank = np.full(size, size, np.int64)
+    order = np.array(sorted(words, key=lambda i: (count[i], i)), np.int64)
+    rank[order] = np.arange(len(order))
+    least = np.minimum.reduceat(rank[pieces.tokens], pieces.starts[:-1])
+    return np.where(least < size, least, -1)
+
+
+PARTS = {"masking": _masking, "arrangement": _arrangement, "selection": _selection}

@@ -1,0 +1,256 @@
+"""What the models of a natural world amount to: effects by concept, their tests, and decisions by rules fixed before.
+
+Masking is randomised, so its test is one of randomisation: under the hypothesis that masking pivots does what masking
+other tokens does, the two labels of a cluster of concepts could as well be exchanged. Every model has every condition,
+so a model's mean over its held-out concepts is taken off first. Arrangement and selection compare models of one start,
+concept by concept: their intervals are over concepts, and say nothing of another start where there is one seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from semantic_pivots.config import NaturalConfig
+from semantic_pivots.corpus.document import HINGE
+from semantic_pivots.held_out import HELD_OUT
+from semantic_pivots.natural.masking import CONDITIONS
+from semantic_pivots.statistics import bootstrap_mean, figure, seed_of, sign_flip_p
+from semantic_pivots.training.verdict import detectable
+
+LEVEL = 0.01
+"""Level of the tests that decide."""
+QUARTER = 0.25
+"""Share of the placebo's specificity below which an effect is called small."""
+MASKING = {
+    "placebo less masked": ("placebo", "masked"),
+    "placebo less bridges": ("placebo", "bridges"),
+    "spiked less placebo": ("spiked", "placebo"),
+}
+ARRANGEMENT = {
+    "rows less split": ("rows", "split"),
+    "joined less rows": ("joined", "rows"),
+    "joined less split": ("joined", "split"),
+}
+SELECTION = {
+    "pivot-rich less random": ("pivot-rich", "random"),
+    "pivot-rich less language-matched": ("pivot-rich", "language-matched"),
+    "parallel less random": ("parallel", "random"),
+    "pivot-rich less parallel": ("pivot-rich", "parallel"),
+}
+_OUTCOMES = ("specificity", "chosen")
+_RESAMPLES = 4000
+
+Row = dict[str, Any]
+
+
+def summary(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
+    """Rows of the table `natural_summary`: levels, effects and decisions of the parts that were run."""
+    makers = {"masking": _masking, "arrangement": _arrangement, "selection": _selection}
+    found: list[Row] = []
+    for part in config.parts:
+        mine = [row for row in rows if row["part"] == part]
+        if mine:
+            found += makers[part](mine, config)
+    return found
+
+
+class _Part:
+    """Figures of one part, with one signature."""
+
+    def __init__(self, part: str, config: NaturalConfig):
+        self.part, self.config = part, config
+        sizes = "|".join(
+            f"{key}={getattr(config, key)}" for key in ("seed", "seeds", "tokens", "width", "layers", "concepts")
+        )
+        self.signature = f"natural|{part}|{sizes}"
+
+    def row(self, measure: str, group: str, values: np.ndarray, units: np.ndarray, test: bool = False) -> Row:
+        """The mean of one value a concept, its interval over units, and the test of zero where it is asked for."""
+        seed = seed_of("natural", self.part, measure, group, self.config.seed)
+        interval = bootstrap_mean(values, seed, _RESAMPLES, units)
+        return {
+            "part": self.part,
+            "measure": measure,
+            "group": group,
+            **figure(interval, f"{self.signature}|{measure}|{group}"),
+            "p_value": sign_flip_p(values, seed, units, 20_000) if test and len(values) else None,
+            "detectable": detectable(interval) if test and interval.known else None,
+            "conclusion": "",
+        }
+
+    def conclusion(self, text: str) -> Row:
+        """A row that concludes."""
+        empty = dict.fromkeys(("value", "low", "high", "p_value", "detectable"))
+        return {
+            "part": self.part,
+            "measure": "decision",
+            "group": "",
+            **empty,
+            "n": 0,
+            "signature": self.signature,
+            "conclusion": text,
+        }
+
+
+def _means(rows: Iterable[Row], outcome: str, key: str) -> dict[tuple[int, str], dict[str, float]]:
+    """Mean over directions by (seed, concept) and by the row's `key`."""
+    sums: dict[tuple[int, str], dict[str, list[float]]] = {}
+    for row in rows:
+        own = sums.setdefault((row["seed"], row["concept_id"]), {})
+        own.setdefault(row[key], []).append(row[outcome])
+    return {unit: {name: float(np.mean(v)) for name, v in own.items()} for unit, own in sums.items()}
+
+
+def _centred(rows: Sequence[Row], outcome: str) -> list[Row]:
+    """The rows less the mean of their model."""
+    of: dict[tuple[int, str], list[float]] = {}
+    for row in rows:
+        of.setdefault((row["seed"], row["arm"]), []).append(row[outcome])
+    return [{**row, outcome: row[outcome] - float(np.mean(of[row["seed"], row["arm"]]))} for row in rows]
+
+
+def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
+    part = _Part("masking", config)
+    held = [row for row in rows if row["half"] == HELD_OUT]
+    least = max(1, config.fewest_documents // 2)
+    enough = [r for r in held if r["pivots"] and min(r["windows_source"], r["windows_target"]) >= least]
+    cluster = {(r["seed"], r["concept_id"]): f"{r['seed']}-{r['cluster']}" for r in held}
+    found = _trained_level(part, rows)
+    effects: dict[str, Row] = {}
+    for outcome in _OUTCOMES:
+        for condition in CONDITIONS:
+            means = _means([r for r in enough if r["condition"] == condition], outcome, "condition")
+            values, units = _columns(means, lambda own, c=condition: own[c], cluster)
+            found.append(part.row(outcome, f"held-out, {condition}", values, units, test=outcome == "specificity"))
+        means = _means(_centred(enough, outcome), outcome, "condition")
+        for name, (one, other) in MASKING.items():
+            values, units = _columns(means, lambda own, a=one, b=other: own[a] - own[b], cluster)
+            row = part.row(f"effect on {outcome}", name, values, units, test=True)
+            effects[f"{outcome}, {name}"] = row
+            found.append(row)
+    level = next(r for r in found if (r["measure"], r["group"]) == ("specificity", "held-out, placebo"))
+    found.append(part.conclusion(masking_decision(effects, level)))
+    return found
+
+
+def _columns(means: dict, value: Any, unit: dict) -> tuple[np.ndarray, np.ndarray]:
+    kept = sorted(means)
+    return np.array([value(means[k]) for k in kept], np.float64), np.array([unit[k] for k in kept])
+
+
+def masking_decision(effects: dict[str, Row], placebo: Row) -> str:
+    """The decision on masking by the rule of docs/natural.md.
+
+    Args:
+        effects: rows by "specificity, CONTRAST".
+        placebo: the row of the placebo's specificity.
+    """
+    masked, spike = (effects[f"specificity, {name}"] for name in ("placebo less masked", "spiked less placebo"))
+    if masked["low"] is None:
+        return "cannot be told: no interval, too few clusters of concepts"
+    bar = QUARTER * placebo["value"]
+    carried = f"{masked['value']:.3f} of {placebo['value']:.3f} nats"
+    if masked["value"] > 0 and masked["p_value"] < LEVEL:
+        return f"pivots matter: masking them costs {carried} of specificity (p = {masked['p_value']:.2g})"
+    seen = spike["value"] > 0 and spike["p_value"] < LEVEL
+    told = placebo["value"] > 0 and placebo["p_value"] < LEVEL
+    if seen and told and masked["high"] < bar:
+        return f"pivots carry less than a quarter: {carried}, at most {masked['high']:.3f}, and the spike is found"
+    why = [
+        *([] if told else ["held-out pairs are not translated at all"]),
+        *([] if seen else [f"the spike is not found (p = {spike['p_value']:.2g})"]),
+        *([] if masked["high"] < bar else [f"up to {masked['high']:.3f} nats are possible and a quarter is {bar:.3f}"]),
+    ]
+    return f"cannot be told: {'; '.join(why)}{_size(masked, bar)}"
+
+
+def _size(effect: Row, bar: float) -> str:
+    """What size would tell an effect of a quarter from none, from the interval."""
+    if not bar > 0:
+        return ""
+    # the width at which no effect is told from a quarter, in four of five studies
+    needed = (effect["detectable"] / bar) ** 2
+    return f"; an effect of a quarter would be seen with {max(needed, 1.0):.1f} times the concepts"
+
+
+def _trained_level(part: _Part, rows: Sequence[Row]) -> list[Row]:
+    """Specificity and choice of the trained half, as a check that the question was learned."""
+    seen = [row for row in rows if row["half"] != HELD_OUT]
+    found = []
+    for outcome in _OUTCOMES:
+        means = {key: float(np.mean(list(own.values()))) for key, own in _means(seen, outcome, "arm").items()}
+        if means:
+            values = np.array([means[key] for key in sorted(means)])
+            units = np.array([f"{seed}-{concept}" for seed, concept in sorted(means)])
+            found.append(part.row(outcome, "trained", values, units))
+    return found
+
+
+def _arms(part: _Part, rows: Sequence[Row], kinds: dict[str, list[Row]], contrasts: dict) -> tuple[list[Row], dict]:
+    """Levels of each arm and paired effects, by kind of pair."""
+    found, effects = _trained_level(part, rows), {}
+    names = list(dict.fromkeys(row["arm"] for row in rows))
+    for kind, mine in kinds.items():
+        for outcome in _OUTCOMES:
+            means = _means(mine, outcome, "arm")
+            unit = {key: f"{key[0]}-{key[1]}" for key in means}
+            for arm in names:
+                values, units = _columns(means, lambda own, a=arm: own[a], unit)
+                found.append(part.row(outcome, f"{kind}, {arm}", values, units))
+            for name, (one, other) in contrasts.items():
+                values, units = _columns(means, lambda own, a=one, b=other: own[a] - own[b], unit)
+                row = part.row(f"effect on {outcome}", f"{kind}, {name}", values, units, test=True)
+                effects[f"{outcome}, {kind}, {name}"] = row
+                found.append(row)
+    return found, effects
+
+
+def _arrangement(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
+    part = _Part("arrangement", config)
+    held = [row for row in rows if row["half"] == HELD_OUT]
+    without = [r for r in held if HINGE not in (r["source_language"], r["target_language"])]
+    kinds = {"without English": without, "with English": [r for r in held if r not in without]}
+    found, effects = _arms(part, rows, {k: v for k, v in kinds.items() if v}, ARRANGEMENT)
+    row = effects.get("specificity, without English, rows less split")
+    if row is not None:
+        found.append(part.conclusion(arrangement_decision(row)))
+    return found
+
+
+def arrangement_decision(row: Row) -> str:
+    """The decision on the hub: do pairs that never meet gain by documents in which each meets English?"""
+    if row["low"] is None:
+        return "cannot be told: no interval, too few concepts"
+    gain = f"{row['value']:.3f} nats [{row['low']:.3f}, {row['high']:.3f}]"
+    if row["value"] > 0 and row["p_value"] < LEVEL:
+        return f"documents that translate into English join two further languages: {gain}"
+    if row["value"] < 0 and row["p_value"] < LEVEL:
+        return f"documents that translate into English part two further languages: {gain}"
+    return f"cannot be told whether English joins two further languages: {gain}; {row['detectable']:.3f} would be seen"
+
+
+def _selection(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
+    part = _Part("selection", config)
+    held = [row for row in rows if row["half"] == HELD_OUT]
+    found, effects = _arms(part, rows, {"held-out": held}, SELECTION)
+    level = next(r for r in found if (r["measure"], r["group"]) == ("specificity", "held-out, random"))
+    gains = [effects[f"specificity, held-out, pivot-rich less {name}"] for name in ("random", "language-matched")]
+    found.append(part.conclusion(selection_decision(gains, level)))
+    return found
+
+
+def selection_decision(gains: Sequence[Row], random: Row) -> str:
+    """The decision on pivot-rich documents: better than both controls, than neither by a quarter, or not known."""
+    if any(row["low"] is None for row in gains):
+        return "cannot be told: no interval, too few concepts"
+    told = " and ".join(f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for row in gains)
+    if all(row["value"] > 0 and row["p_value"] < LEVEL for row in gains):
+        return f"pivot-rich documents help: {told} nats over random and language-matched ones"
+    bar = QUARTER * random["value"]
+    if all(row["high"] < bar for row in gains) and not math.isnan(bar):
+        return f"pivot-rich documents do not help by a quarter of {random['value']:.3f} nats: {told}"
+    return f"cannot be told whether pivot-rich documents help: {told} nats over random and language-matched ones"

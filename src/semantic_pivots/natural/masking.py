@@ -1,0 +1,187 @@
+"""Masking, randomised within one corpus: four models, four conditions, every held-out concept once in each.
+
+Concepts are assigned to four groups, clusters of concepts that share documents together; model m gives group g the
+condition (g + m) mod 4 (a Latin square). The four corpora have the same tokens at the same places but for the windows
+of held-out words, and the four models start from the same weights, so a concept is compared with itself.
+
+- masked: every token in the windows that is a pivot of the pair is MASK;
+- placebo: as many other tokens of the same windows, of the nearest frequency, are MASK;
+- bridges: as many tokens as that, words of trained concepts of which one word is near one held-out word and its
+  translation near the other (second-order bridges), are MASK;
+- spiked: the placebo, and two private tokens beside the word in a share of the windows of both words.
+
+Held-out words are never masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from semantic_pivots.config import NaturalConfig
+from semantic_pivots.natural.texts import Packed
+from semantic_pivots.natural.windows import Windows, clusters, pivots_of, surroundings, windows_of
+from semantic_pivots.natural.world import World
+from semantic_pivots.statistics import seed_of
+
+CONDITIONS = ("masked", "placebo", "bridges", "spiked")
+
+
+@dataclass(frozen=True)
+class Design:
+    """What becomes of each concept in each model.
+
+    Attributes:
+        groups: (concepts,) group of each held-out concept, 0 to 3.
+        clusters: (concepts,) its cluster.
+        pivots: of each concept, ids of its pivots.
+        edits: of each concept and condition, places in the flat tokens and the ids that are written there.
+        words: (concepts, 2) occurrences of each word.
+        around: (concepts,) tokens in the windows.
+        shared: share of the windows' tokens that stand in the windows of another cluster too.
+    """
+
+    groups: np.ndarray
+    clusters: np.ndarray
+    pivots: list[np.ndarray]
+    edits: list[dict[str, tuple[np.ndarray, np.ndarray]]]
+    words: np.ndarray
+    around: np.ndarray
+    shared: float
+
+    def condition(self, concept: int, model: int) -> str:
+        """The condition of a concept in a model."""
+        return CONDITIONS[(int(self.groups[concept]) + model) % len(CONDITIONS)]
+
+    def sequences(self, packed: Packed, model: int) -> np.ndarray:
+        """(sequences, length) uint16: what a model is trained on."""
+        flat = packed.sequences.ravel().copy()
+        for concept, edits in enumerate(self.edits):
+            places, ids = edits[self.condition(concept, model)]
+            flat[places] = ids
+        return flat.reshape(packed.sequences.shape)
+
+
+def groups_of(clusters: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
+    """(concepts,) groups 0 to 3 of about equal numbers of concepts, by cluster; which one is drawn by the seed.
+
+    Clusters come in the order of their concepts' number and frequency, four at a time, and each four is shuffled.
+    """
+    generator = np.random.default_rng(seed_of("natural groups", seed))
+    names, members = np.unique(clusters, return_counts=True)
+    frequency = np.array([np.log(sizes[clusters == name] + 1).mean() for name in names])
+    order = np.lexsort((names, -frequency, -members))
+    filled = np.zeros(len(CONDITIONS), np.int64)
+    group = np.zeros(len(names), np.int64)
+    for begin in range(0, len(order), len(CONDITIONS)):
+        four = order[begin : begin + len(CONDITIONS)]
+        places = np.argsort(filled + generator.random(len(CONDITIONS)), kind="stable")[: len(four)]
+        if members[four].min() == members[four].max():
+            places = generator.permutation(places)
+        group[four] = places
+        np.add.at(filled, places, members[four])
+    return group[np.searchsorted(names, clusters)]
+
+
+def design(packed: Packed, world: World, config: NaturalConfig, seed: int) -> Design:
+    """The groups, pivots and edits of a packed corpus."""
+    held = world.held_out
+    pair = (config.pair[0], config.pair[1])
+    around = surroundings(packed.pieces, world, held, pair)
+    pivots = pivots_of(around, held, pair, config.false_discovery_rate, config.pivots)
+    found = windows_of(packed, held, pair, config.window_tokens)
+    together = clusters(around, held, pair)
+    words = np.array([[len(places) for places in one.words] for one in found]).reshape(-1, 2)
+    groups = groups_of(together, words.min(axis=1), seed)
+    maker = _Edits(packed, world, pair, config, seed)
+    rank = np.zeros(len(held), np.int64)
+    for group in range(len(CONDITIONS)):
+        rank[groups == group] = np.arange(int((groups == group).sum()))
+    edits = [maker.of(held[k].concept_id, found[k], pivots[k], int(rank[k])) for k in range(len(held))]
+    sizes = np.array([sum(len(side) for side in one.around) for one in found])
+    return Design(groups, together, pivots, edits, words, sizes, _shared(found, together))
+
+
+def _shared(windows: Sequence[Windows], clusters: np.ndarray) -> float:
+    """Share of the windows' tokens that stand in the windows of two clusters or more."""
+    keys = [np.union1d(*one.around) * len(windows) + name for one, name in zip(windows, clusters.tolist(), strict=True)]
+    times = np.unique(np.unique(np.concatenate(keys)) // len(windows), return_counts=True)[1]
+    return float((times > 1).mean()) if len(times) else 0.0
+
+
+class _Edits:
+    """Makes the edits of one concept after another."""
+
+    def __init__(self, packed: Packed, world: World, pair: tuple[str, str], config: NaturalConfig, seed: int):
+        self.tokens = packed.sequences.ravel()
+        self.piece = packed.piece.ravel()
+        self.length = packed.sequences.shape[1]
+        self.vocabulary, self.config, self.seed = world.vocabulary, config, seed
+        count = np.bincount(self.tokens, minlength=world.vocabulary.size)
+        self.log_frequency = np.log(np.maximum(count, 1))
+        barred = [world.vocabulary.end, *world.vocabulary.marks.values()]
+        barred += [i for c in world.held_out for i in c.ids.values()]
+        self.barred = np.zeros(world.vocabulary.size, bool)
+        self.barred[barred] = True
+        self.partner = np.full((2, world.vocabulary.size), -1, np.int64)
+        for number, concept in enumerate(world.trained):
+            for side, code in enumerate(pair):
+                self.partner[side, concept.ids[code]] = number
+
+    def of(
+        self, name: str, windows: Windows, pivots: np.ndarray, rank: int
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Places and ids of each condition; `rank` is the concept's place in its group."""
+        generator = np.random.default_rng(seed_of("natural edits", self.seed, name))
+        free = [side[~self.barred[self.tokens[side]]] for side in windows.around]
+        masked = [side[np.isin(self.tokens[side], pivots)] for side in free]
+        rest = [np.setdiff1d(side, one) for side, one in zip(free, masked, strict=True)]
+        placebo = [self._nearest(one, others, generator) for one, others in zip(masked, rest, strict=True)]
+        bridges = self._bridges(free, [len(one) for one in masked], generator)
+        edits = {}
+        for condition, sides in (("masked", masked), ("placebo", placebo), ("bridges", bridges)):
+            places = np.union1d(*sides)
+            edits[condition] = places, np.full(len(places), self.vocabulary.mask, np.uint16)
+        places, ids = edits["placebo"]
+        spikes = self._spikes(windows, rank, generator)
+        edits["spiked"] = np.concatenate([places, spikes[0]]), np.concatenate([ids, spikes[1]])
+        return edits
+
+    def _nearest(self, places: np.ndarray, others: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """As many of the other places, whose tokens are of the nearest frequencies; each is taken once."""
+        others = generator.permutation(others)
+        of_others, chosen = self.log_frequency[self.tokens[others]].copy(), []
+        for place in generator.permutation(places)[: len(others)]:
+            best = int(np.argmin(np.abs(of_others - self.log_frequency[self.tokens[place]])))
+            of_others[best] = np.inf
+            chosen.append(others[best])
+        return np.array(sorted(chosen), np.int64)
+
+    def _bridges(self, free: Sequence[np.ndarray], counts: Sequence[int], generator: np.random.Generator) -> list:
+        """At most so many places of each side whose tokens are words of trained concepts that bridge the sides."""
+        near = [[np.unique(self.partner[code][self.tokens[side]]) for code in (0, 1)] for side in free]
+        joint = np.union1d(np.intersect1d(near[0][0], near[1][1]), np.intersect1d(near[0][1], near[1][0]))
+        joint = joint[joint >= 0]
+        chosen = []
+        for side, count in zip(free, counts, strict=True):
+            number = self.partner[:, self.tokens[side]].max(axis=0, initial=-1)
+            chosen.append(np.sort(generator.permutation(side[np.isin(number, joint)])[:count]))
+        return chosen
+
+    def _spikes(self, windows: Windows, rank: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Places beside a share of the word's occurrences, and the two private tokens."""
+        first = 2 * rank % len(self.vocabulary.spikes)  # groups are of about a quarter, for which there are enough
+        private = self.vocabulary.spikes[first : first + 2]
+        places, ids = [], []
+        for words in windows.words:
+            chosen = generator.random(len(words)) < self.config.spiked_share
+            for word in words[chosen]:
+                begin = word // self.length * self.length
+                near = np.array([k for k in range(word - 4, word + 5) if begin <= k < begin + self.length])
+                near = near[(self.piece[near] == self.piece[word]) & ~self.barred[self.tokens[near]]]
+                near = near[np.argsort(np.abs(near - word), kind="stable")][:2]
+                places += near.tolist()
+                ids += generator.permutation(private)[: len(near)].tolist()
+        return np.array(places, np.int64), np.array(ids, np.uint16)

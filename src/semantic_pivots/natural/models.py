@@ -1,0 +1,145 @@
+"""One model of a natural world: trained by the project's loop, resumable by step, and asked for every translation."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from semantic_pivots import tables
+from semantic_pivots.config import NaturalConfig, TrainConfig
+from semantic_pivots.held_out import HELD_OUT, SEEN
+from semantic_pivots.natural.vocabulary import END, Vocabulary
+from semantic_pivots.natural.world import Concept
+from semantic_pivots.statistics import seed_of
+
+CHOICES = 10
+"""Sources among which the right one is chosen; its nearest in frequency are the others."""
+_ROWS = 256
+
+
+def job(
+    part: str,
+    arm: str,
+    sequences: np.ndarray,
+    vocabulary: Vocabulary,
+    concepts: Sequence[Concept],
+    labels: dict[str, dict[str, Any]],
+    state: Path,
+    config: NaturalConfig,
+    seed: int,
+) -> pa.Table:
+    """Train one model and ask it: rows of `natural_concepts`, the last one with the final loss as its log-probability.
+
+    Args:
+        part: of the study.
+        arm: name of the model.
+        sequences: (sequences, length) uint16.
+        vocabulary: ids.
+        concepts: that are asked for.
+        labels: further columns of each concept.
+        state: file that a killed run goes on from.
+        config: sizes of the model.
+        seed: of the weights; the order is that of the sequences.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # small products gain nothing from more threads; models take one core each
+    model, loss = trained(sequences, vocabulary, state, config, seed)
+    blank = dict.fromkeys(("condition",), "") | dict.fromkeys(("cluster", "pivots"), 0)
+    blank |= dict.fromkeys(("windows_source", "windows_target", "masked"), 0)
+    keys = {"part": part, "seed": seed, "arm": arm}
+    rows = [
+        {**blank, **labels.get(row["concept_id"], {}), **keys, **row}
+        for row in answers(model, vocabulary, concepts, frequency(sequences, vocabulary))
+    ]
+    ending = {"concept_id": "", "half": "", "source_language": "", "target_language": ""}
+    rows.append({**blank, **keys, **ending, "logprob": -loss, "specificity": None, "chosen": None})
+    state.unlink(missing_ok=True)
+    return tables.from_rows("natural_concepts", rows)
+
+
+def frequency(sequences: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
+    """(size,) int64 how often each id stands in the sequences."""
+    return np.bincount(sequences.ravel(), minlength=vocabulary.size)
+
+
+def trained(sequences: np.ndarray, vocabulary: Vocabulary, state: Path, config: NaturalConfig, seed: int):
+    """A model trained from scratch on the sequences in their order, and its last loss in nats."""
+    from transformers import PreTrainedTokenizerFast
+
+    from semantic_pivots.training.small_models import fresh_model, train_small
+
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=vocabulary.tokenizer, eos_token=END, bos_token=END)
+    model = fresh_model("llama", tokenizer, config.width, config.layers, seed_of("natural init", seed) % 2**31)
+    settings = TrainConfig(
+        tokens=sequences.size,
+        sequence_tokens=config.sequence_tokens,
+        batch_sequences=config.batch_sequences,
+        micro_batch_sequences=config.batch_sequences,
+        learning_rate=config.learning_rate,
+        warmup_share=config.warmup_share,
+        weight_decay=config.weight_decay,
+        dtype=config.dtype,
+        checkpoint_tokens=config.checkpoint_tokens,
+    )
+    state.parent.mkdir(parents=True, exist_ok=True)
+    model = model.to(config.device)
+    loss = train_small(model, sequences, settings, seed, state)
+    return model.float().eval(), loss
+
+
+def answers(
+    model: Any, vocabulary: Vocabulary, concepts: Sequence[Concept], counts: np.ndarray
+) -> list[dict[str, Any]]:
+    """What the model says of each concept in each direction, among the concepts of its half.
+
+    Specificity is log P(t|s) less its mean over the other sources. The choice is among the own source and those nearest
+    in frequency: the share of the first place that the own source has (its ties share it).
+    """
+    rows = []
+    for name, hidden in ((HELD_OUT, True), (SEEN, False)):
+        mine = [concept for concept in concepts if concept.held_out == hidden]
+        if len(mine) < 2:
+            continue
+        for source, target in itertools.permutations(mine[0].ids, 2):
+            found = logprobs(model, vocabulary, mine, source, target)
+            own = np.diag(found)
+            specificity = own - (found.sum(axis=0) - own) / (len(mine) - 1)
+            often = np.log(counts[[c.ids[source] for c in mine]] + 1)
+            for k, concept in enumerate(mine):
+                near = np.argsort(np.abs(often - often[k]), kind="stable")
+                rivals = found[near[near != k][: CHOICES - 1], k]
+                chosen = 0.0 if rivals.max() > own[k] else 1 / (1 + int((rivals == own[k]).sum()))
+                rows.append(
+                    {
+                        "concept_id": concept.concept_id,
+                        "half": name,
+                        "source_language": source,
+                        "target_language": target,
+                        "logprob": float(own[k]),
+                        "specificity": float(specificity[k]),
+                        "chosen": chosen,
+                    }
+                )
+    return rows
+
+
+def logprobs(model: Any, vocabulary: Vocabulary, concepts: Sequence[Concept], source: str, target: str) -> np.ndarray:
+    """(sources, targets) float64 log P(target|source) in nats, in the form of the dictionary documents."""
+    import torch
+
+    ends = [vocabulary.end, vocabulary.marks[source]], vocabulary.marks[target]
+    prompts = torch.tensor([[*ends[0], concept.ids[source], ends[1]] for concept in concepts])
+    targets = torch.tensor([concept.ids[target] for concept in concepts])
+    device = next(model.parameters()).device
+    found = []
+    with torch.no_grad():
+        for part in prompts.split(_ROWS):
+            logits = model(input_ids=part.to(device), use_cache=False).logits[:, -1].double()
+            found.append(torch.log_softmax(logits, dim=-1)[:, targets.to(device)].cpu().numpy())
+    return np.concatenate(found)

@@ -1,0 +1,200 @@
+"""Documents of a corpus to packed sequences, without those in which a held-out pair meets.
+
+Documents are cut into pieces that fit a sequence, pieces follow one another in an order that depends on the seed, and
+every sequence keeps the number of the piece behind each token, so that a window never leaves its piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from semantic_pivots.corpus.document import Document, hinge
+from semantic_pivots.errors import InputError
+from semantic_pivots.natural.vocabulary import Vocabulary
+from semantic_pivots.run import Inputs, read_table
+from semantic_pivots.statistics import seed_of
+
+MIXED = -1
+"""Language of a piece that has parts in several."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Pieces of documents.
+
+    Attributes:
+        tokens: uint16 ids of all pieces, one after another.
+        starts: (pieces + 1,) int64.
+        language: (pieces,) int8 place of the language, or MIXED.
+    """
+
+    tokens: np.ndarray
+    starts: np.ndarray
+    language: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.language)
+
+    def piece_of(self) -> np.ndarray:
+        """(tokens,) int32 number of the piece of each token."""
+        return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.starts))
+
+    def take(self, chosen: np.ndarray) -> Pieces:
+        """Some of the pieces, in the given order."""
+        lengths = np.diff(self.starts)[chosen]
+        begins = np.concatenate([[0], np.cumsum(lengths)])
+        places = np.arange(begins[-1]) - np.repeat(begins[:-1], lengths) + np.repeat(self.starts[:-1][chosen], lengths)
+        return Pieces(self.tokens[places], begins, self.language[chosen])
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[np.ndarray, int]]) -> Pieces:
+        """Pieces from their ids and languages."""
+        starts = np.concatenate([[0], np.cumsum([len(ids) for ids, _ in rows])]).astype(np.int64)
+        flat = np.concatenate([ids for ids, _ in rows]) if rows else np.zeros(0, np.uint16)
+        return cls(flat, starts, np.array([code for _, code in rows], np.int8))
+
+    @classmethod
+    def joined(cls, several: Sequence[Pieces]) -> Pieces:
+        """Pieces of several, one after another."""
+        begins = np.cumsum([0, *(len(one.tokens) for one in several)])
+        starts = [one.starts[:-1] + begin for one, begin in zip(several, begins, strict=False)]
+        return cls(
+            np.concatenate([one.tokens for one in several]),
+            np.concatenate([*starts, begins[-1:]]),
+            np.concatenate([one.language for one in several]),
+        )
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Sequences, and the piece behind each token.
+
+    Attributes:
+        sequences: (sequences, length) uint16.
+        piece: (sequences, length) int32.
+        pieces: what was packed.
+        dropped: share of the tokens that stood in sequences in which a held-out pair met.
+    """
+
+    sequences: np.ndarray
+    piece: np.ndarray
+    pieces: Pieces
+    dropped: float
+
+
+class Meetings:
+    """Which spans of tokens hold words, or forms of words, of one held-out concept in two barred languages."""
+
+    def __init__(self, members: Iterable[tuple[int, int, int]], size: int):
+        """Args: members: token, concept and barred language of each form; size: number of ids."""
+        rows = np.array(sorted(set(members)), np.int64).reshape(-1, 3)
+        self._starts = np.searchsorted(rows[:, 0], np.arange(size + 1))
+        self._concept, self._bit = rows[:, 1], 1 << rows[:, 2]
+        self._concepts = int(self._concept.max(initial=0)) + 1
+
+    def meet(self, tokens: np.ndarray, span: np.ndarray) -> np.ndarray:
+        """Numbers of the spans in which a pair meets; `span` is the number of each token's span."""
+        tokens, span = tokens.ravel(), span.ravel()
+        counts = (self._starts[1:] - self._starts[:-1])[tokens]
+        at = np.flatnonzero(counts)
+        counts = counts[at]
+        ends = np.cumsum(counts)
+        places = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+        places += np.repeat(self._starts[tokens[at]], counts)
+        keys = np.repeat(span[at].astype(np.int64), counts) * self._concepts + self._concept[places]
+        order = np.argsort(keys, kind="stable")
+        keys, bits = keys[order], self._bit[places][order]
+        begins = np.flatnonzero(np.diff(keys, prepend=-1))
+        if not len(begins):
+            return np.zeros(0, np.int64)
+        sides = np.bitwise_or.reduceat(bits, begins)
+        return np.unique(keys[begins[sides & (sides - 1) != 0]] // self._concepts)
+
+
+def read_documents(inputs: Inputs, sources: Sequence[str] = ()) -> Iterator[Document]:
+    """The documents of the corpus, of some sources where they are named."""
+    from semantic_pivots.counting.counts import corpus_shards
+
+    for _, path in corpus_shards(inputs):
+        for row in read_table(path).to_pylist():
+            if not sources or row["source"] in sources:
+                parts = tuple((part["language"], part["text"]) for part in row["parts"] or ())
+                yield Document(row["id"], row["text"], row["language"], row["source"], parts)
+
+
+def in_languages(document: Document, languages: Sequence[str]) -> list[tuple[str, str]]:
+    """The document's parts in some languages, as (language, text)."""
+    parts = document.parts or ((document.language, document.text),)
+    return [(code, text) for code, text in parts if code in languages and text.strip()]
+
+
+def drawn(documents: Iterable[Document], languages: Sequence[str], budget_bytes: int, seed: int) -> list[Document]:
+    """Documents in some languages up to an amount of text, in an order of the seed and each document's id alone.
+
+    Documents of one English sentence come together, so that joining them finds them all.
+
+    Raises:
+        InputError: there is no document in the languages.
+    """
+    rows = []
+    for document in documents:
+        size = sum(len(text.encode()) for _, text in in_languages(document, languages))
+        if size:
+            rows.append((seed_of("natural", seed, hinge(document) or document.id), document.id, size, document))
+    if not rows:
+        raise InputError(f"natural: the corpus has no document in {', '.join(languages)}; name another [corpus]")
+    chosen, total = [], 0
+    for _, _, size, document in sorted(rows, key=lambda row: row[:2]):
+        chosen.append(document)
+        total += size
+        if total >= budget_bytes:
+            break
+    return chosen
+
+
+def pieces_of(
+    documents: Sequence[Sequence[tuple[str, str]]], vocabulary: Vocabulary, languages: Sequence[str], length: int
+) -> Pieces:
+    """Documents, each as its parts, in pieces of at most `length` tokens, an end token last."""
+    places = {code: place for place, code in enumerate(languages)}
+    encoded = iter(
+        vocabulary.encode(["\n" * (k > 0) + text for parts in documents for k, (_, text) in enumerate(parts)])
+    )
+    rows: list[tuple[np.ndarray, int]] = []
+    for parts in documents:
+        ids = [next(encoded) for _ in parts]
+        code = np.concatenate(
+            [np.full(len(one), places[name], np.int8) for one, (name, _) in zip(ids, parts, strict=True)]
+        )
+        whole = np.concatenate(ids)
+        for begin in range(0, len(whole), length - 1):
+            held = np.unique(code[begin : begin + length - 1])
+            rows.append(
+                (
+                    np.append(whole[begin : begin + length - 1], np.uint16(vocabulary.end)),
+                    int(held[0]) if len(held) == 1 else MIXED,
+                )
+            )
+    return Pieces.of(rows)
+
+
+def packed(pieces: Pieces, tokens: int, length: int, seed: int, meetings: Meetings) -> Packed:
+    """Sequences of pieces in an order of the seed, in another order for every further pass, up to `tokens` tokens.
+
+    Sequences in which a held-out pair meets are left out.
+    """
+    generator = np.random.default_rng(seed_of("natural packed", seed))
+    passes = max(1, -(-tokens * 11 // 10 // max(len(pieces.tokens), 1)))
+    order = np.concatenate([generator.permutation(len(pieces)) for _ in range(passes)])
+    lengths = np.diff(pieces.starts)[order]
+    enough = int(np.searchsorted(np.cumsum(lengths), tokens * 11 // 10)) + 1
+    stream = pieces.take(order[:enough])
+    number = np.repeat(order[:enough].astype(np.int32), np.diff(stream.starts))
+    whole = len(stream.tokens) // length * length
+    sequences, piece = (flat[:whole].reshape(-1, length) for flat in (stream.tokens, number))
+    bad = meetings.meet(sequences, np.repeat(np.arange(len(sequences)), length))
+    keep = np.setdiff1d(np.arange(len(sequences)), bad)[: tokens // length]
+    return Packed(sequences[keep], piece[keep], pieces, len(bad) / max(len(sequences), 1))

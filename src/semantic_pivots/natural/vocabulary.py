@@ -1,0 +1,113 @@
+"""The vocabulary of a natural world: whole lexicon words, byte-level pieces of the corpus for the rest, and marks.
+
+A word of a concept is one token wherever it stands as a word, so that P(target) is one number and a window is exact.
+Text is lower-cased: a capital at the beginning of a sentence would make another token of the same word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from semantic_pivots.languages import language
+from semantic_pivots.pivots.own_words import is_form, plain
+from semantic_pivots.words import normalise
+
+END, MASK = "</s>", "<mask>"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Ids of a natural world.
+
+    Attributes:
+        tokenizer: of the `tokenizers` library.
+        word_ids: id of each lexicon word, normalised.
+        marks: id of the mark of each language, which a dictionary document writes before a word of it.
+        spikes: ids of the private tokens of the positive control; their number is that of a quarter of the concepts.
+    """
+
+    tokenizer: Any
+    word_ids: dict[str, int]
+    marks: dict[str, int]
+    end: int
+    mask: int
+    spikes: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Number of ids."""
+        return int(self.tokenizer.get_vocab_size())
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """uint16 ids of texts, which write no mark: names of marks in a text are letters."""
+        return [np.array(one.ids, np.uint16) for one in self.tokenizer.encode_batch_fast(list(texts))]
+
+    def texts(self) -> list[str]:
+        """The text of every id; one that is not whole characters holds U+FFFD, and a mark is U+FFFD."""
+        special = {self.end, self.mask, *self.marks.values(), *self.spikes.tolist()}
+        decoded = self.tokenizer.decode_batch([[i] for i in range(self.size)], skip_special_tokens=False)
+        return ["\ufffd" if i in special else text for i, text in enumerate(decoded)]
+
+
+def vocabulary(texts: Iterable[str], words: dict[str, str], languages: Sequence[str], size: int, spikes: int):
+    """A vocabulary of lexicon words, and of pieces trained on texts.
+
+    Args:
+        texts: what the pieces are trained on.
+        words: language of each word, normalised; in a spaced language a word is matched between its boundaries only.
+        languages: each gets a mark.
+        size: words and pieces together.
+        spikes: private tokens.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(size - len(words), len(alphabet) + 64), initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens(
+        [
+            AddedToken(word, single_word=language(code).spaced, lstrip=language(code).spaced, normalized=True)
+            for word, code in sorted(words.items())
+        ]
+    )
+    marks = [END, MASK, *(f"<{code}>" for code in languages), *(f"<spike-{k}>" for k in range(spikes))]
+    tokenizer.add_special_tokens([AddedToken(mark, normalized=False) for mark in marks])
+    tokenizer.encode_special_tokens = True
+    ids = {mark: tokenizer.token_to_id(mark) for mark in marks}
+    return Vocabulary(
+        tokenizer,
+        {word: tokenizer.token_to_id(word) for word in words},
+        {code: ids[f"<{code}>"] for code in languages},
+        ids[END],
+        ids[MASK],
+        np.array([ids[f"<spike-{k}>"] for k in range(spikes)], np.uint16),
+    )
+
+
+def forms(texts: Sequence[str], words: Iterable[str]) -> dict[str, list[int]]:
+    """Ids of the tokens that may be a form of each word or its stem, by spelling; the word's own among them.
+
+    Args:
+        texts: the text of every id (`Vocabulary.texts`).
+        words: normalised.
+    """
+    by_head: dict[str, list[tuple[int, str]]] = {}
+    for i, text in enumerate(texts):
+        bare = plain(text)
+        if len(bare) >= 3 and "\ufffd" not in bare and (text.startswith(" ") or len(bare) == len(text)):
+            by_head.setdefault(bare[:2], []).append((i, bare))
+    found = {}
+    for word in words:
+        name = normalise(word)
+        found[word] = [i for i, bare in by_head.get(name[:2], ()) if bare == name or is_form(bare, name)]
+    return found

@@ -1,0 +1,121 @@
+"""Windows of held-out words in packed sequences, the pivots of each pair there, and which concepts share documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from semantic_pivots.config import DiscoverConfig
+from semantic_pivots.natural.texts import MIXED, Packed, Pieces
+from semantic_pivots.natural.world import Concept, World
+from semantic_pivots.pivots.discovery import correct, ranked, search
+from semantic_pivots.pivots.pivot_set import readable_tokens
+from semantic_pivots.pivots.surroundings import Surroundings, eligible
+
+_SHARED = 0.1
+"""Share of the rarer concept's pieces from which two concepts are assigned together."""
+_LARGEST = 8
+"""Concepts of a cluster, at most."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Places of one concept's two words in the flat packed tokens, and of everything near them.
+
+    Attributes:
+        words: of each language of the pair, (occurrences,) int64 places of the word.
+        around: of each language of the pair, (places,) int64 places in its windows, the word's own left out.
+    """
+
+    words: tuple[np.ndarray, np.ndarray]
+    around: tuple[np.ndarray, np.ndarray]
+
+
+def windows_of(packed: Packed, concepts: Sequence[Concept], pair: tuple[str, str], reach: int) -> list[Windows]:
+    """The windows of each concept: up to `reach` tokens on either side, within the piece and the sequence."""
+    tokens, piece = packed.sequences.ravel(), packed.piece.ravel()
+    length = packed.sequences.shape[1]
+    row = np.arange(len(tokens)) // length
+    order = np.argsort(tokens, kind="stable")
+    by_token = np.searchsorted(tokens[order], np.arange(int(tokens.max(initial=0)) + 2))
+
+    def near(places: np.ndarray) -> np.ndarray:
+        every = places[:, None] + np.arange(-reach, reach + 1)
+        inside = (every >= 0) & (every < len(tokens))
+        every = np.where(inside, every, places[:, None])
+        inside &= (piece[every] == piece[places][:, None]) & (row[every] == row[places][:, None])
+        return np.setdiff1d(np.unique(every[inside]), places)
+
+    found = []
+    for concept in concepts:
+        ids = [concept.ids[code] for code in pair]
+        words = [np.sort(order[by_token[i] : by_token[i + 1]]) if i + 1 < len(by_token) else order[:0] for i in ids]
+        found.append(Windows((words[0], words[1]), (near(words[0]), near(words[1]))))
+    return found
+
+
+def surroundings(pieces: Pieces, world: World, concepts: Sequence[Concept], pair: tuple[str, str]) -> Surroundings:
+    """The pieces as the discovery of pivots reads a corpus: tokens are units, pieces are documents."""
+    size = world.vocabulary.size
+    keys = np.unique(pieces.piece_of().astype(np.int64) * size + pieces.tokens)
+    piece, token = keys // size, keys % size
+    codes = {str(code): np.flatnonzero(pieces.language == code) for code in [*range(len(world.languages)), MIXED]}
+    code_of = pieces.language[piece]
+    frequency = {code: np.bincount(token[code_of == int(code)], minlength=size) for code in codes}
+    texts = world.vocabulary.texts()
+    can = readable_tokens(texts) & eligible(frequency, {code: len(rows) for code, rows in codes.items()}, size)
+    total = sum(frequency.values(), np.zeros(size, np.int64))
+    ids = np.argsort(-total, kind="stable").astype(np.int32)
+    ids = ids[can[ids]]
+    number = np.full(size, -1, np.int64)
+    number[ids] = np.arange(len(ids))
+    kept = number[token] >= 0
+    starts = np.concatenate([[0], np.cumsum(np.bincount(piece[kept], minlength=len(pieces)))]).astype(np.int64)
+    by_token = np.argsort(token, kind="stable")
+    begins = np.searchsorted(token[by_token], np.arange(size + 1))
+    draws = {
+        (c.words[code], code): piece[by_token[begins[c.ids[code]] : begins[c.ids[code] + 1]]]
+        for c in concepts
+        for code in pair
+    }
+    held = {word: len(rows) for word, rows in draws.items()}
+    flat = number[token[kept]].astype(np.uint16)
+    return Surroundings(starts, ids, flat, draws, total, len(pieces), held, texts)
+
+
+def pivots_of(
+    around: Surroundings, concepts: Sequence[Concept], pair: tuple[str, str], rate: float, top: int
+) -> list[np.ndarray]:
+    """Ids of the pivots of each concept, best first, by the rule of the stage `discover`; empty where there is none."""
+    config = DiscoverConfig(unit="token", false_discovery_rate=rate, top=top, least_share=0.0)
+    pairs = [tuple((c.words[code], code) for code in pair) for c in concepts]
+    searched = [search(around, one, config) for one in pairs]  # type: ignore[arg-type]
+    correct(searched, len(around.ids), rate)
+    return [
+        ranked(own, [around.held[word] for word in one], config).units for own, one in zip(searched, pairs, strict=True)
+    ]
+
+
+def clusters(around: Surroundings, concepts: Sequence[Concept], pair: tuple[str, str]) -> np.ndarray:
+    """(concepts,) int64 cluster of each: concepts that share a tenth of the rarer one's pieces are put together.
+
+    Those that share most come first, and no cluster grows beyond eight: chains of weak ties would join everything.
+    """
+    held = [np.unique(np.concatenate([around.draws[c.words[code], code] for code in pair])) for c in concepts]
+    flat = np.concatenate([np.zeros(0, np.int64), *held])
+    of = np.repeat(np.arange(len(concepts)), [len(rows) for rows in held])
+    order = np.argsort(flat, kind="stable")
+    shared = np.zeros((len(concepts), len(concepts)), np.int64)
+    for together in np.split(of[order], np.flatnonzero(np.diff(flat[order])) + 1):
+        shared[np.ix_(together, together)] += 1
+    sizes = np.diag(shared)
+    share = np.triu(shared / np.maximum(np.minimum.outer(sizes, sizes), 1), 1)
+    cluster = np.arange(len(concepts))
+    one, other = np.nonzero(share >= _SHARED)
+    for i in np.argsort(-share[one, other], kind="stable").tolist():
+        merged = (cluster == cluster[one[i]]) | (cluster == cluster[other[i]])
+        if merged.sum() <= _LARGEST:
+            cluster[merged] = cluster[merged].min()
+    return cluster

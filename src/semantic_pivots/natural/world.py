@@ -1,0 +1,179 @@
+"""A natural world: concepts that the corpus knows, one half to be learned from a dictionary, the other to be inferred.
+
+Trained concepts stand in dictionary documents, which teach the question (`<en> dog <fr>`) and give the model a reason
+to align its languages. Held-out concepts never do, and no sequence holds both words of a held-out pair.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from semantic_pivots.config import NaturalConfig
+from semantic_pivots.errors import InputError
+from semantic_pivots.held_out import HELD_OUT
+from semantic_pivots.languages import language
+from semantic_pivots.natural.texts import MIXED, Meetings, Pieces, pieces_of
+from semantic_pivots.natural.vocabulary import Vocabulary, forms, vocabulary
+from semantic_pivots.run import Inputs
+from semantic_pivots.words import normalise
+
+Parts = list[tuple[str, str]]
+"""language and text of each part of a document"""
+_OWN_SHARE = 0.9
+"""Least share of a word's documents that are in its own language: `pain` is English and French."""
+_LETTERS = 2
+"""Least characters of a word in a script without spaces: one character is a part of others."""
+_FEWEST_CONCEPTS = 4
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A concept: its words, normalised, and their ids by language."""
+
+    concept_id: str
+    words: dict[str, str]
+    held_out: bool
+    ids: dict[str, int]
+
+
+@dataclass(frozen=True)
+class World:
+    """Pieces of text in which no held-out pair meets, the concepts, and the dictionary documents of the trained ones.
+
+    Attributes:
+        dropped: share of the tokens that stood in pieces in which a held-out pair met.
+    """
+
+    languages: tuple[str, ...]
+    vocabulary: Vocabulary
+    concepts: list[Concept]
+    pieces: Pieces
+    dictionary: Pieces
+    meetings: Meetings
+    dropped: float
+
+    @property
+    def held_out(self) -> list[Concept]:
+        """The held-out concepts."""
+        return [concept for concept in self.concepts if concept.held_out]
+
+    @property
+    def trained(self) -> list[Concept]:
+        """The trained concepts."""
+        return [concept for concept in self.concepts if not concept.held_out]
+
+
+def candidates(inputs: Inputs, languages: Sequence[str]) -> dict[str, tuple[dict[str, str], bool]]:
+    """Words by language, and whether it is held out, of each concept that can be told from all others by spelling.
+
+    Left out: a concept without one word in each language, with a word of several parts or of one character in a script
+    without spaces, with one spelling in two languages, or with a word of another concept.
+    """
+    held_out = {row["concept_id"] for row in inputs.table("concepts").to_pylist() if HELD_OUT in row["strata"]}
+    words: dict[str, dict[str, str]] = {}
+    for row in inputs.table("words").to_pylist():
+        if row["language"] in languages:
+            words.setdefault(row["concept_id"], {}).setdefault(row["language"], normalise(row["word"]))
+    uses = Counter(word for own in words.values() for word in set(own.values()))
+    return {
+        concept: (own, concept in held_out)
+        for concept, own in sorted(words.items())
+        if len(set(own.values())) == len(languages)
+        and all(uses[word] == 1 for word in own.values())
+        and all(word.isalpha() and (language(code).spaced or len(word) >= _LETTERS) for code, word in own.items())
+    }
+
+
+def counted(documents: Sequence[Parts], words: dict[str, str], languages: Sequence[str]) -> dict[str, int]:
+    """Parts that hold each word, of words that stand in their own language in nine tenths of their parts."""
+    vocab = vocabulary([], words, languages, 0, 0)
+    own, other = Counter(), Counter()
+    name_of = {i: word for word, i in vocab.word_ids.items()}
+    least = min(name_of)
+    flat = [part for parts in documents for part in parts]
+    for (code, _), ids in zip(flat, vocab.encode([text for _, text in flat]), strict=True):
+        for i in np.unique(ids[ids >= least]).tolist():
+            if i in name_of:
+                (own if words[name_of[i]] == code else other)[name_of[i]] += 1
+    return {word: n for word, n in own.items() if n >= _OWN_SHARE * (n + other[word])}
+
+
+def world(
+    config: NaturalConfig,
+    inputs: Inputs,
+    languages: tuple[str, ...],
+    documents: Sequence[Parts],
+    barred: tuple[str, ...],
+) -> World:
+    """The world of some documents.
+
+    Args:
+        config: sizes.
+        inputs: tables of the lexicon.
+        languages: of the concepts.
+        documents: what concepts are chosen by, each as its parts.
+        barred: languages of which no two words of a held-out concept may meet.
+
+    Raises:
+        InputError: too few concepts have enough documents.
+    """
+    of_concept = candidates(inputs, languages)
+    spelled = {word: code for own, _ in of_concept.values() for code, word in own.items()}
+    held = counted(documents, spelled, languages) if spelled else {}
+    least = {concept: min(held.get(word, 0) for word in own.values()) for concept, (own, _) in of_concept.items()}
+    chosen = sorted((c for c in least if least[c] >= config.fewest_documents), key=lambda c: (-least[c], c))
+    chosen = chosen[: config.concepts]
+    n_held = sum(of_concept[concept][1] for concept in chosen)
+    if min(n_held, len(chosen) - n_held) < _FEWEST_CONCEPTS:
+        raise InputError(
+            f"natural: {n_held} held-out and {len(chosen) - n_held} other concepts have {config.fewest_documents} "
+            f"documents in each of {', '.join(languages)}; expected {_FEWEST_CONCEPTS} of each: lower [natural] "
+            "fewest_documents, take a larger corpus or lexicon, or set [lexicon] held_out_share"
+        )
+    words = {word: code for c in chosen for code, word in of_concept[c][0].items()}
+    texts = (text for parts in documents for _, text in parts)
+    spikes = 2 * -(-n_held // 3)  # private tokens of one group of four, which clusters make a little larger
+    vocab = vocabulary(texts, words, languages, config.vocabulary, spikes)
+    concepts = [
+        Concept(c, own, hidden, {code: vocab.word_ids[word] for code, word in own.items()})
+        for c, (own, hidden) in ((c, of_concept[c]) for c in sorted(chosen))
+    ]
+    meetings = Meetings(_members(concepts, vocab, barred), vocab.size)
+    pieces = pieces_of(documents, vocab, languages, config.sequence_tokens)
+    kept = without_meetings(pieces, meetings)
+    share = 1 - len(kept.tokens) / max(len(pieces.tokens), 1)
+    dictionary = _dictionary(concepts, vocab, languages, config.dictionary_copies)
+    return World(languages, vocab, concepts, kept, dictionary, meetings, share)
+
+
+def without_meetings(pieces: Pieces, meetings: Meetings) -> Pieces:
+    """The pieces in which no held-out pair meets."""
+    bad = meetings.meet(pieces.tokens, pieces.piece_of())
+    return pieces.take(np.setdiff1d(np.arange(len(pieces)), bad))
+
+
+def _members(concepts: Sequence[Concept], vocab: Vocabulary, barred: Sequence[str]) -> list[tuple[int, int, int]]:
+    hidden = [concept for concept in concepts if concept.held_out]
+    of = forms(vocab.texts(), {c.words[code] for c in hidden for code in barred})
+    rows = []
+    for number, concept in enumerate(hidden):
+        own = set(concept.ids.values())
+        for side, code in enumerate(barred):
+            tokens = {i for i in of[concept.words[code]] if i not in own} | {concept.ids[code]}
+            rows += [(token, number, side) for token in tokens]
+    return rows
+
+
+def _dictionary(concepts: Sequence[Concept], vocab: Vocabulary, languages: Sequence[str], copies: int) -> Pieces:
+    rows = [
+        (np.array([vocab.marks[a], c.ids[a], vocab.marks[b], c.ids[b], vocab.end], np.uint16), MIXED)
+        for c in concepts
+        if not c.held_out
+        for a, b in itertools.permutations(languages, 2)
+    ]
+    return Pieces.of(rows * copies)
