@@ -188,6 +188,15 @@ def planted(
     print_summary(run_study(loaded, runs, "planted", say=lambda line: typer.echo(line, err=True)))
 
 
+@app.command()
+def natural(study: StudyFile = Path("studies/natural.toml"), runs: Runs = Path("runs"), profile: Profile = "") -> None:
+    """Run a study of natural worlds and print whether pivots carry words across languages."""
+    from semantic_pivots.report.summary import print_summary
+    from semantic_pivots.study import load_study, run_study
+
+    print_summary(run_study(load_study(study, profile), runs, say=lambda line: typer.echo(line, err=True)))
+
+
 app.command()(corpus_count.count)
 app.command()(corpus_pivots.discover)
 app.command()(corpus_pivots.graph)

@@ -563,7 +563,7 @@ class NaturalConfig:
     pivots: int = 50
     """pivots of a held-out pair, at most"""
     false_discovery_rate: float = 1.0
-    """expected share of pivots that chance put beside both words; 1: no demand, so that few documents do not hide any"""
+    """expected share of pivots that chance put beside both words; 1: no demand, few documents hide no pivot then"""
     spiked_share: float = 0.6
     """share of the windows of a spiked concept that get its two private tokens"""
     selected_share: float = 0.25

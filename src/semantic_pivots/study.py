@@ -110,7 +110,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "training.comparison:compare_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
             "does it help",
-            version=3,
+            version=4,
         ),
         Stage("planted", _ROOM + "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 5),
         Stage(

@@ -84,8 +84,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     "training_log": _schema(arm=_text, seed=_i32, step=_i32, tokens=_i64, loss=_f64, learning_rate=_f64, gradient_norm=_f64, languages=_texts, bits_per_byte=pa.list_(_f64)),
     "comparison": _schema(source_language=_text, target_language=_text, arm=_text, baseline=_text, stratum=_text, variant=_text, **_figure, verdict=_text),
     # gains over each control, mean of directions: one row per arm, baseline and stratum, and one with an empty baseline
-    # that concludes; detectable is a gain seen with 80 % power, needed the times as many concepts and runs
-    "verdict": _schema(arm=_text, baseline=_text, stratum=_text, variant=_text, **_figure, runs=_i32, detectable=_f64, needed=_f64, verdict=_text),
+    # that concludes; detectable is a gain seen with 80 % power, needed the times as many concepts and runs that would show the
+    # measured one, needed_concepts and needed_runs the times of either alone (infinite: never)
+    "verdict": _schema(arm=_text, baseline=_text, stratum=_text, variant=_text, **_figure, runs=_i32, detectable=_f64, needed=_f64, needed_concepts=_f64, needed_runs=_f64, verdict=_text),
     # planted: one row per run (world, architecture, seed) and figure; the summary's n counts seeds; a note says why a
     # figure is missing; the truth's documents are those of each word
     "planted_runs": _schema(world=_text, architecture=_text, seed=_i32, measure=_text, group=_text, value=_f64, note=_text),

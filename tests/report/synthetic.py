@@ -255,7 +255,13 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
     rows["verdict"] = [
         {k: v for k, v in _row(draw, "all", "all", 0.01, 0.02, 20, "verdict").items() if not k.endswith("_language")}
         | {"arm": "pivot-rich", "baseline": baseline, "stratum": stratum, "variant": "paper", "runs": 3}
-        | {"detectable": 0.03, "needed": 9.0, "verdict": "pivot-rich: cannot be told at this size"}
+        | {
+            "detectable": 0.03,
+            "needed": 9.0,
+            "needed_concepts": 20.0,
+            "needed_runs": 15.0,
+            "verdict": "pivot-rich: cannot be told at this size",
+        }
         for stratum in ("all", "words:held-out")
         for baseline in ("random", "")
     ]

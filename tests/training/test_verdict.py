@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from semantic_pivots.statistics import Estimate, Interval
-from semantic_pivots.training.verdict import adjusted, conclusion, detectable, needed, over_seeds
+from semantic_pivots.training.verdict import adjusted, conclusion, detectable, needed, over_seeds, variance_of_runs
 
 
 def simulated(gain: float, runs: int, items: int, rng: np.random.Generator) -> list[Estimate]:
@@ -43,8 +45,23 @@ def test_a_detectable_gain_is_detected_four_times_of_five():
     for number in range(300):
         seen += over_seeds(simulated(size, 5, 200, rng), "power", number).interval().low > 0
     assert 0.68 <= seen / 300 <= 0.97
-    assert needed(Interval(size, 0, 2 * size / (2.8 / 1.96), 9)) == pytest.approx(1.0)
-    assert needed(Interval(0.1, -0.9, 1.1, 9)) == pytest.approx((2.8 / 1.96 * 10) ** 2, rel=1e-3)
+    assert needed(Interval(size, 0, 2 * size / (2.8 / 1.96), 9)).both == pytest.approx(1.0)
+    assert needed(Interval(0.1, -0.9, 1.1, 9)).both == pytest.approx((2.8 / 1.96 * 10) ** 2, rel=1e-3)
+
+
+def test_what_falls_with_concepts_is_apart_from_what_falls_with_runs():
+    """By hand: a gain of 2.8 may have a variance of 1; of 4 measured, 0.5 falls with runs and 3.5 with concepts."""
+    interval = Interval(2.8, 2.8 - 2 * 1.96, 2.8 + 2 * 1.96, 40)
+    size = needed(interval, 0.5)
+    assert size.both == pytest.approx(4.0)
+    assert size.concepts == pytest.approx(3.5 / 0.5)
+    assert size.runs == math.inf
+    assert needed(interval, 1.5).concepts == math.inf
+    assert needed(interval).concepts == pytest.approx(4.0)
+    rng = np.random.default_rng(3)
+    parts = simulated(0.05, 5, 4000, rng)
+    assert variance_of_runs(parts) == pytest.approx(0.03**2 / 5, rel=1.5)
+    assert variance_of_runs(parts[:1]) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -52,8 +69,9 @@ def test_a_detectable_gain_is_detected_four_times_of_five():
     [
         ((0.02, 0.06), (0.01, 0.05), "x helps: better than random and language-matched"),
         ((0.02, 0.06), (-0.01, 0.05), "cannot be told at this size"),
-        ((0.02, 0.06), (-0.01, 0.005), "x does not help: its gain over language-matched is below 0.01"),
-        ((-0.06, -0.02), (-0.5, 0.5), "x does not help: its gain over random is below 0.01"),
+        ((0.02, 0.06), (-0.01, 0.005), "cannot be told at this size"),
+        ((-0.06, -0.02), (-0.5, 0.5), "cannot be told at this size"),
+        ((-0.06, -0.02), (-0.01, 0.005), "x does not help: its gain over random and language-matched is below 0.01"),
         ((float("nan"), float("nan")), (0.1, 0.2), "no interval, 50 concepts are too few"),
     ],
 )

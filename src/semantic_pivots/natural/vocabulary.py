@@ -6,6 +6,7 @@ Text is lower-cased: a capital at the beginning of a sentence would make another
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from semantic_pivots.pivots.own_words import is_form, plain
 from semantic_pivots.words import normalise
 
 END, MASK = "</s>", "<mask>"
+_READ_FOR_PIECES = 50_000
+"""Texts that pieces are trained on, at most; documents come in a random order."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Vocabulary:
         return ["\ufffd" if i in special else text for i, text in enumerate(decoded)]
 
 
-def vocabulary(texts: Iterable[str], words: dict[str, str], languages: Sequence[str], size: int, spikes: int):
+def vocabulary(
+    texts: Iterable[str], words: dict[str, str], languages: Sequence[str], size: int, spikes: int
+) -> Vocabulary:
     """A vocabulary of lexicon words, and of pieces trained on texts.
 
     Args:
@@ -73,7 +78,7 @@ def vocabulary(texts: Iterable[str], words: dict[str, str], languages: Sequence[
     trainer = trainers.BpeTrainer(
         vocab_size=max(size - len(words), len(alphabet) + 64), initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(itertools.islice(texts, _READ_FOR_PIECES), trainer)
     tokenizer.add_tokens(
         [
             AddedToken(word, single_word=language(code).spaced, lstrip=language(code).spaced, normalized=True)

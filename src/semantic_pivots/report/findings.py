@@ -25,6 +25,7 @@ HOW_WELL = "How well does the model carry words across languages?"
 MECHANISM = "By which mechanism?"
 DOCUMENTS = "Which documents would teach it more?"
 _PIVOTS_NAMED = 5
+NATURAL = "Do pivots carry words across languages in natural text?"
 GROUND_TRUTH = "What do the measures say where the truth is known?"
 
 
@@ -32,6 +33,11 @@ def answers(tables: Tables) -> tuple[Answer, ...]:
     """The answers, in the order of the questions."""
     if "planted_summary" in tables and "score_summary" not in tables:
         return (Answer(GROUND_TRUTH, tuple(_planted(tables["planted_summary"]))),)
+    if "natural_summary" in tables and "score_summary" not in tables:
+        rows = tables["natural_summary"].to_pylist()
+        return (
+            Answer(NATURAL, tuple(f"{r['part'].capitalize()}: {r['conclusion']}." for r in rows if r["conclusion"])),
+        )
     return (
         Answer(HOW_WELL, tuple(_how_well(tables)) or ("No scores yet: the stage score has not run.",)),
         Answer(

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from semantic_pivots.config import ReportConfig
-from semantic_pivots.report import figures, figures_corpus, figures_pivots, figures_planted, findings
+from semantic_pivots.report import (
+    figures,
+    figures_corpus,
+    figures_natural,
+    figures_pivots,
+    figures_planted,
+    findings,
+)
 from semantic_pivots.report.html import Section, render
 from semantic_pivots.report.panel import Numbers, Panel
 from semantic_pivots.tables import SCHEMAS
@@ -22,6 +29,9 @@ UNREAD = ("scores", "trace")
 """Tables whose summaries are shown instead of their rows."""
 
 Tables = Mapping[str, pa.Table]
+
+WORLDS = {"planted", "natural"}
+"""Stages of studies of their own."""
 
 
 def existing_tables(inputs: Inputs) -> dict[str, pa.Table]:
@@ -175,6 +185,13 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             ("planted_summary",),
             figures_planted.planted_panels,
         ),
+        section(
+            "natural",
+            "Natural worlds",
+            "Small models trained from scratch on natural text, in which pivots are masked, parted or selected.",
+            ("natural_summary",),
+            lambda summary: figures_natural.natural_panels(summary, get("natural_models")),
+        ),
     ]
     if "effect_summary" in tables or "intervene" in stages:
         causes = section(
@@ -186,7 +203,7 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             order,
         )
         made.insert([one.stage for one in made].index("behaviour") + 1, causes)
-    # A study of planted worlds alone has no other stage; any other study has all of them, present or missing.
-    if "planted" in stages:
+    # A study of worlds has no stage but those it names; any other study has all of them, present or missing.
+    if WORLDS & set(stages):
         return [one for one in made if one.stage in stages]
-    return [one for one in made if one.stage != "planted"]
+    return [one for one in made if one.stage not in WORLDS]

@@ -36,6 +36,7 @@ TABLES = {
     "select": ("selection",),
     "train": ("training_log",),
     "compare": ("comparison", "verdict"),
+    "natural": ("natural_summary",),
     "planted": ("planted_summary",),
 }
 """The tables behind the lines of each stage."""
@@ -85,18 +86,26 @@ def lines(tables: Tables) -> list[Line]:
         "select": _select,
         "train": _train,
         "compare": _compare,
+        "natural": _natural,
         "planted": _planted,
     }
     out: list[Line] = []
-    # planted worlds are a study of their own, in which no other stage is missing, and missing in no other
-    alone = "planted_summary" in tables and "concepts" not in tables
-    for stage, make in ((s, m) for s, m in makers.items() if (s == "planted") is alone):
+    for stage, make in ((s, makers[s]) for s in _shown(tables, list(makers))):
         if not any(name in tables for name in TABLES[stage]):
             if stage != "intervene":  # in no study but those that name it
                 out.append(Line(stage, "has not run", MISSING))
             continue
         out += make(*(tables.get(name) for name in (*TABLES[stage], *_BESIDE.get(stage, ()))))
     return out
+
+
+def _shown(tables: Tables, stages: list[str]) -> list[str]:
+    """Worlds are studies of their own, in which no other stage is missing, and missing in no other."""
+    if "planted_summary" in tables and "concepts" not in tables:
+        return ["planted"]
+    if "natural_summary" in tables and "items" not in tables:
+        return ["lexicon", "corpus", "natural"]
+    return [stage for stage in stages if stage not in ("planted", "natural")]
 
 
 def print_summary(study_folder: Path | str, console: Console | None = None) -> None:
@@ -295,4 +304,11 @@ def _planted(summary: pa.Table) -> list[Line]:
     return [
         Line("planted", f"{r['world']}, {r['architecture']}: {r['measure']}, {r['group']}", of_row(r))
         for r in summary.to_pylist()
+    ]
+
+
+def _natural(summary: pa.Table) -> list[Line]:
+    return [
+        Line("natural", f"{r['part']}: {r['conclusion'] or r['measure'] + ', ' + r['group']}", of_row(r))
+        for r in sorted(summary.to_pylist(), key=lambda row: not row["conclusion"])
     ]

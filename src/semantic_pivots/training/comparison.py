@@ -27,7 +27,15 @@ from semantic_pivots.statistics import Estimate, Interval, figure, of_row, seed_
 from semantic_pivots.tasks.questions import signature_name
 from semantic_pivots.tasks.translation import Item, items_of
 from semantic_pivots.training.evaluation import ASTRAY, BITS, Evaluator, Key, pooled
-from semantic_pivots.training.verdict import CONTROLS, adjusted, conclusion, detectable, needed, over_seeds
+from semantic_pivots.training.verdict import (
+    CONTROLS,
+    adjusted,
+    conclusion,
+    detectable,
+    needed,
+    over_seeds,
+    variance_of_runs,
+)
 from semantic_pivots.words import normalise
 
 BASE = "base"
@@ -203,11 +211,16 @@ def _figures(
 
 def differences(found: dict[str, Runs], arm: str, baseline: str, key: Key) -> Estimate:
     """A figure of an arm, minus that of the baseline's run of the same place where a baseline is named."""
+    return over_seeds(_by_run(found, arm, baseline, key), arm, baseline, *key)
+
+
+def _by_run(found: dict[str, Runs], arm: str, baseline: str, key: Key) -> list[Estimate]:
+    """The figure of each run of an arm, minus that of the baseline's where a baseline is named."""
     parts = [run[key] for run in found[arm]]
-    if baseline:
-        against = found[baseline]
-        parts = [part.minus(against[min(i, len(against) - 1)][key]) for i, part in enumerate(parts)]
-    return over_seeds(parts, arm, baseline, *key)
+    if not baseline:
+        return parts
+    against = found[baseline]
+    return [part.minus(against[min(i, len(against) - 1)][key]) for i, part in enumerate(parts)]
 
 
 def _rows(found: dict[str, Runs], models: dict[str, list[str]], design: Design, config: CompareConfig) -> list[dict]:
@@ -252,27 +265,41 @@ def _verdicts(found: dict[str, Runs], rows: Sequence[dict], config: CompareConfi
         p = adjusted({arm: {c: of_row(row) for c, row in present.items()} for arm, present in gains.items()})
         for arm, present in gains.items():
             base = {"arm": arm, "stratum": stratum, "variant": config.variant, "runs": len(found[arm])}
-            made += [base | row for row in _gain_rows(arm, present, config.smallest_gain, p[arm], len(gains))]
+            key = ("all", "all", stratum, config.variant)
+            of_runs = {control: variance_of_runs(_by_run(found, arm, control, key)) for control in present}
+            made += [base | row for row in _gain_rows(arm, present, config.smallest_gain, p[arm], len(gains), of_runs)]
     return made
 
 
-def _gain_rows(arm: str, present: dict[str, dict], smallest: float, p: float, arms: int) -> Iterable[dict]:
+def _gain_rows(
+    arm: str, present: dict[str, dict], smallest: float, p: float, arms: int, of_runs: dict[str, float]
+) -> Iterable[dict]:
     """The rows of an arm's gains over each control, and the one that concludes."""
     intervals = {control: of_row(row) for control, row in present.items()}
     for control, row in present.items():
         kept = {name: row[name] for name in ("value", "low", "high", "n", "signature", "verdict")}
-        size = {"detectable": detectable(intervals[control]), "needed": needed(intervals[control])}
-        yield {"baseline": control, **kept, **{k: None if np.isnan(v) else v for k, v in size.items()}}
+        yield {"baseline": control, **kept, **_sizes(intervals[control], intervals[control], of_runs[control])}
     least = min(intervals, key=lambda control: intervals[control].value)
     # NaN, where a control has no interval, stays NaN
     low, high = (float(np.min([getattr(i, end) for i in intervals.values()])) for end in ("low", "high"))
-    size = {"detectable": max(detectable(i) for i in intervals.values()), "needed": needed(intervals[least])}
     yield {
         "baseline": "",
         **figure(Interval(intervals[least].value, low, high, intervals[least].n), present[least]["signature"]),
-        **{k: None if np.isnan(v) else v for k, v in size.items()},
-        "verdict": conclusion(arm, intervals, smallest, p, arms),
+        **_sizes(max(intervals.values(), key=detectable), intervals[least], of_runs[least]),
+        "verdict": conclusion(arm, intervals, smallest, p, arms, of_runs),
     }
+
+
+def _sizes(weakest: Interval, least: Interval, of_runs: float) -> dict[str, float | None]:
+    """The columns of power: the gain that would be seen, and the times the size that would show the measured one."""
+    size = needed(least, of_runs)
+    columns = {
+        "detectable": detectable(weakest),
+        "needed": size.both,
+        "needed_concepts": size.concepts,
+        "needed_runs": size.runs,
+    }
+    return {name: None if np.isnan(value) else value for name, value in columns.items()}
 
 
 def _is_gain(row: dict, variant: str) -> bool:

@@ -1,15 +1,16 @@
 """Whether a selection of documents helps: the gain over the controls, and what a study of this size could have seen.
 
 An arm helps where its gain over random *and* over language-matched random documents lies above zero (METHOD §6); it
-does not help where the interval of one of the two gains lies below the smallest gain of interest. Everything between is
-not known at this size, and the size that would tell it is estimated from the interval.
+does not help where the intervals of both gains lie below the smallest gain of interest. Everything between is not known
+at this size, and the size that would tell it is estimated from the interval: the part of its variance that falls with
+concepts apart from the part that falls with runs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from semantic_pivots.statistics import FEWEST, Estimate, Interval, average, holm
 
 CONTROLS = ("random", "language-matched")
 _LEVEL = 0.05
-_POWER = (1.96 + 0.84) / 1.96
+_NORMAL = 1.96
+_POWER = (_NORMAL + 0.84) / _NORMAL
 """Half an interval times this is seen in four of five studies (power 80 % at the 5 % level)."""
 
 
@@ -35,7 +37,7 @@ def over_seeds(parts: Sequence[Estimate], *name: object) -> Estimate:
     mean = replace(average(parts), drawn=_mean_drawn(parts))
     if len(parts) < 2:
         return mean
-    error = float(np.std([part.value for part in parts], ddof=1)) / math.sqrt(len(parts))
+    error = math.sqrt(variance_of_runs(parts))
     rng = np.random.default_rng(seed_of("over seeds", *name))
     return replace(mean, sampled=mean.sampled + error * rng.standard_t(len(parts) - 1, len(mean.sampled)))
 
@@ -49,11 +51,42 @@ def detectable(interval: Interval) -> float:
     return _POWER * (interval.high - interval.low) / 2
 
 
-def needed(interval: Interval) -> float:
-    """Times as many items and runs that would show the measured gain with that power; at least 1."""
+def variance_of_runs(parts: Sequence[Estimate]) -> float:
+    """The part of the variance of a mean over runs that falls with more runs, and with nothing else; 0 of one run."""
+    if len(parts) < 2:
+        return 0.0
+    return float(np.var([part.value for part in parts], ddof=1)) / len(parts)
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Times the present size that would show the measured gain in four of five studies, at least 1.
+
+    Attributes:
+        both: times as many concepts and as many runs.
+        concepts: times as many concepts, at as many runs; infinite where the runs alone differ too much.
+        runs: times as many runs, at as many concepts; infinite where the concepts alone differ too much.
+    """
+
+    both: float
+    concepts: float
+    runs: float
+
+
+def needed(interval: Interval, of_runs: float = 0.0) -> Needed:
+    """The size that would show the measured gain; NaN where there is no interval.
+
+    Args:
+        interval: of a gain.
+        of_runs: the part of its variance that falls with runs (`variance_of_runs`); the rest falls with concepts.
+    """
     if not interval.known:
-        return math.nan
-    return max(1.0, (detectable(interval) / abs(interval.value)) ** 2) if interval.value else math.inf
+        return Needed(math.nan, math.nan, math.nan)
+    whole = (detectable(interval) / (_POWER * _NORMAL)) ** 2
+    of_runs = min(of_runs, whole)
+    allowed = (abs(interval.value) / (_POWER * _NORMAL)) ** 2
+    parts = ((whole, allowed), (whole - of_runs, allowed - of_runs), (of_runs, allowed - (whole - of_runs)))
+    return Needed(*(max(1.0, part / left) if left > 0 else math.inf for part, left in parts))
 
 
 def adjusted(gains: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:
@@ -65,7 +98,14 @@ def adjusted(gains: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:
     return dict(zip(gains, holm(own).tolist(), strict=True))
 
 
-def conclusion(arm: str, gains: Mapping[str, Interval], smallest: float, p: float, arms: int = 1) -> str:
+def conclusion(
+    arm: str,
+    gains: Mapping[str, Interval],
+    smallest: float,
+    p: float,
+    arms: int = 1,
+    of_runs: Mapping[str, float] | None = None,
+) -> str:
     """One sentence on an arm.
 
     Args:
@@ -74,6 +114,7 @@ def conclusion(arm: str, gains: Mapping[str, Interval], smallest: float, p: floa
         smallest: smallest gain of interest.
         p: that the arm is no better than one of its controls, adjusted for the number of arms (`adjusted`).
         arms: the number of arms that are judged together.
+        of_runs: of each gain, the part of its variance that falls with runs.
     """
     if not all(gain.known for gain in gains.values()):
         fewest = min(gain.n for gain in gains.values())
@@ -84,15 +125,16 @@ def conclusion(arm: str, gains: Mapping[str, Interval], smallest: float, p: floa
         if p < _LEVEL:
             return f"{arm} helps: better than {over} ({said})"
         return f"{arm}: better than {over} by itself, but not among as many arms ({said})"
-    short = [name for name, gain in gains.items() if gain.high < smallest]
-    if short:
-        worst = min(short, key=lambda name: gains[name].high)
-        return f"{arm} does not help: its gain over {worst} is below {smallest:g}"
+    if all(gain.high < smallest for gain in gains.values()):
+        return f"{arm} does not help: its gain over {over} is below {smallest:g}"
     weakest = max(gains.values(), key=detectable)
-    least = min(gains.values(), key=lambda gain: gain.value)
+    least = min(gains, key=lambda name: gains[name].value)
     sentence = (
         f"{arm}: cannot be told at this size; a gain of {detectable(weakest):.3g} would be seen in 4 of 5 studies"
     )
-    if least.value > 0:
-        return f"{sentence}, the measured {least.value:.3g} with {needed(least):,.0f} times the concepts and runs"
+    if gains[least].value > 0:
+        size = needed(gains[least], (of_runs or {}).get(least, 0.0))
+        more = f"{size.both:,.0f} times the concepts and runs"
+        alone = f"{size.concepts:,.0f} times the concepts" if size.concepts < math.inf else "never by concepts"
+        return f"{sentence}, the measured {gains[least].value:.3g} with {more} ({alone} alone)"
     return sentence
