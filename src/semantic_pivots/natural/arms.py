@@ -13,7 +13,7 @@ from semantic_pivots.corpus.document import HINGE, Document, join, split
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.natural.masking import CONDITIONS, Design, design
 from semantic_pivots.natural.texts import MIXED, Packed, Pieces, drawn, in_languages, packed, pieces_of, read_documents
-from semantic_pivots.natural.windows import pivots_of, surroundings
+from semantic_pivots.natural.windows import contexts_of, pivots_of
 from semantic_pivots.natural.world import World, world
 from semantic_pivots.run import Inputs
 from semantic_pivots.statistics import seed_of
@@ -168,8 +168,8 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
     """
     made = _pair_world(config, inputs, seed, config.tokens / config.selected_share)
     pair = (config.pair[0], config.pair[1])
-    around = surroundings(made.pieces, made, made.trained, pair)
-    pivots = pivots_of(around, made.trained, pair, config.false_discovery_rate, config.pivots)
+    contexts = contexts_of(made.pieces, made, made.trained, pair)
+    pivots = pivots_of(contexts, made.trained, pair, config.false_discovery_rate, config.pivots)
     joined = np.bincount(np.concatenate(pivots), minlength=made.vocabulary.size)
     for concept in made.held_out:
         joined[list(concept.ids.values())] = 0

@@ -22,7 +22,7 @@ import numpy as np
 
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.natural.texts import Packed
-from semantic_pivots.natural.windows import Windows, clusters, pivots_of, surroundings, windows_of
+from semantic_pivots.natural.windows import Windows, clusters, contexts_of, pivots_of, windows_of
 from semantic_pivots.natural.world import World
 from semantic_pivots.statistics import seed_of
 
@@ -89,10 +89,10 @@ def design(packed: Packed, world: World, config: NaturalConfig, seed: int) -> De
     """The groups, pivots and edits of a packed corpus."""
     held = world.held_out
     pair = (config.pair[0], config.pair[1])
-    around = surroundings(packed.pieces, world, held, pair)
-    pivots = pivots_of(around, held, pair, config.false_discovery_rate, config.pivots)
+    contexts = contexts_of(packed.pieces, world, held, pair)
+    pivots = pivots_of(contexts, held, pair, config.false_discovery_rate, config.pivots)
     found = windows_of(packed, held, pair, config.window_tokens)
-    together = clusters(around, held, pair)
+    together = clusters(contexts, held, pair)
     words = np.array([[len(places) for places in one.words] for one in found]).reshape(-1, 2)
     groups = groups_of(together, words.min(axis=1), seed)
     maker = _Edits(packed, world, pair, config, seed)

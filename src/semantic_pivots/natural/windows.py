@@ -12,7 +12,7 @@ from semantic_pivots.natural.texts import MIXED, Packed, Pieces
 from semantic_pivots.natural.world import Concept, World
 from semantic_pivots.pivots.discovery import correct, ranked, search
 from semantic_pivots.pivots.pivot_set import readable_tokens
-from semantic_pivots.pivots.surroundings import Surroundings, eligible
+from semantic_pivots.pivots.word_contexts import WordContexts, eligible
 
 _SHARED = 0.1
 """Share of the rarer concept's pieces from which two concepts are assigned together."""
@@ -56,7 +56,7 @@ def windows_of(packed: Packed, concepts: Sequence[Concept], pair: tuple[str, str
     return found
 
 
-def surroundings(pieces: Pieces, world: World, concepts: Sequence[Concept], pair: tuple[str, str]) -> Surroundings:
+def contexts_of(pieces: Pieces, world: World, concepts: Sequence[Concept], pair: tuple[str, str]) -> WordContexts:
     """The pieces as the discovery of pivots reads a corpus: tokens are units, pieces are documents."""
     size = world.vocabulary.size
     keys = np.unique(pieces.piece_of().astype(np.int64) * size + pieces.tokens)
@@ -82,28 +82,29 @@ def surroundings(pieces: Pieces, world: World, concepts: Sequence[Concept], pair
     }
     held = {word: len(rows) for word, rows in draws.items()}
     flat = number[token[kept]].astype(np.uint16)
-    return Surroundings(starts, ids, flat, draws, total, len(pieces), held, texts)
+    return WordContexts(starts, ids, flat, draws, total, len(pieces), held, texts)
 
 
 def pivots_of(
-    around: Surroundings, concepts: Sequence[Concept], pair: tuple[str, str], rate: float, top: int
+    contexts: WordContexts, concepts: Sequence[Concept], pair: tuple[str, str], rate: float, top: int
 ) -> list[np.ndarray]:
     """Ids of the pivots of each concept, best first, by the rule of the stage `discover`; empty where there is none."""
     config = DiscoverConfig(unit="token", false_discovery_rate=rate, top=top, least_share=0.0)
     pairs = [tuple((c.words[code], code) for code in pair) for c in concepts]
-    searched = [search(around, one, config) for one in pairs]  # type: ignore[arg-type]
-    correct(searched, len(around.ids), rate)
+    searched = [search(contexts, one, config) for one in pairs]  # type: ignore[arg-type]
+    correct(searched, len(contexts.ids), rate)
     return [
-        ranked(own, [around.held[word] for word in one], config).units for own, one in zip(searched, pairs, strict=True)
+        ranked(own, [contexts.held[word] for word in one], config).units
+        for own, one in zip(searched, pairs, strict=True)
     ]
 
 
-def clusters(around: Surroundings, concepts: Sequence[Concept], pair: tuple[str, str]) -> np.ndarray:
+def clusters(contexts: WordContexts, concepts: Sequence[Concept], pair: tuple[str, str]) -> np.ndarray:
     """(concepts,) int64 cluster of each: concepts that share a tenth of the rarer one's pieces are put together.
 
     Those that share most come first, and no cluster grows beyond eight: chains of weak ties would join everything.
     """
-    held = [np.unique(np.concatenate([around.draws[c.words[code], code] for code in pair])) for c in concepts]
+    held = [np.unique(np.concatenate([contexts.draws[c.words[code], code] for code in pair])) for c in concepts]
     flat = np.concatenate([np.zeros(0, np.int64), *held])
     of = np.repeat(np.arange(len(concepts)), [len(rows) for rows in held])
     order = np.argsort(flat, kind="stable")
