@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test bench
+.PHONY: setup demo test bench docs notebooks wheel
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
@@ -24,3 +24,18 @@ test: setup
 
 bench: setup
 	for file in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+
+.venv/.docs: .venv/.ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	touch $@
+
+docs: .venv/.docs
+	$(BIN)/mkdocs build --quiet
+
+# Runs the examples anew and stores their outputs, a few minutes; the tests run them with a tiny model.
+notebooks: .venv/.docs
+	$(BIN)/jupyter-execute --inplace examples/*.ipynb
+
+# The wheel in an empty environment outside the repository, which pip fills from the index.
+wheel: setup
+	$(BIN)/python scripts/check_wheel.py

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from semantic_pivots.models.lens import Lens
     from semantic_pivots.models.load import load as load_model
     from semantic_pivots.planted.worlds import World, generate
+    from semantic_pivots.scoring.harness import HarnessScorer
     from semantic_pivots.scoring.scorer import Scorer, answer_logprobs
     from semantic_pivots.study import load_study as read_study
     from semantic_pivots.study import run_study
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "HarnessScorer",
     "Lens",
     "Scorer",
     "World",
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "HarnessScorer": "scoring.harness:HarnessScorer",
     "Lens": "models.lens:Lens",
     "Scorer": "scoring.scorer:Scorer",
     "World": "planted.worlds:World",

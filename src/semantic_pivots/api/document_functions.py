@@ -72,7 +72,7 @@ def count_words(
 def discover_pivots(
     items: Frame,
     documents: Documents,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | str,
     words: Frame | None = None,
     workers: int = 1,
     **options: Any,
@@ -82,7 +82,7 @@ def discover_pivots(
     Args:
         items: the table `items`, of `make_items` or a benchmark's file.
         documents: texts, or a frame with the columns text and language (of the document; it tells stop words).
-        tokenizer: a fast tokenizer, whose pieces cut scripts without spaces into words.
+        tokenizer: a fast tokenizer, or a model's spec; its pieces cut scripts without spaces into words.
         words: the table `words`, in which pivots that are further translations are marked.
         workers: processes; 0: one per core.
         options: fields of `DiscoverConfig`, such as top, false_discovery_rate, measure and seed.
@@ -101,14 +101,14 @@ def discover_pivots(
 
 
 def pivot_set(
-    documents: Documents, words: Frame, tokenizer: Tokenizer, workers: int = 1, **options: Any
+    documents: Documents, words: Frame, tokenizer: Tokenizer | str, workers: int = 1, **options: Any
 ) -> pl.DataFrame:
     """Find the words that join words of several languages beyond chance, strongest evidence first (`pivot_set`).
 
     Args:
         documents: texts, or a frame with the columns text, language and source.
         words: the table `words`: the concepts that pivots join, in two languages at least.
-        tokenizer: a fast tokenizer, whose pieces cut scripts without spaces into words.
+        tokenizer: a fast tokenizer, or a model's spec; its pieces cut scripts without spaces into words.
         workers: processes; 0: one per core.
         options: fields of `GraphConfig`, such as criterion, unit, false_discovery_rate and seed.
 
@@ -126,7 +126,7 @@ def pivot_set(
 def score_documents(
     documents: Documents,
     pivots: Frame,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | str,
     words: Frame | None = None,
     items: Frame | None = None,
     workers: int = 1,
@@ -136,7 +136,7 @@ def score_documents(
     Args:
         documents: texts, or a frame with the columns text, id and language.
         pivots: a pivot set, of `pivot_set`, or a frame with the columns unit, token and text.
-        tokenizer: counts the tokens of the budget.
+        tokenizer: a fast tokenizer, or the spec of a model; its tokens are those of the budget.
         words: the table `words`, whose languages are counted in each document.
         items: a benchmark; documents with both words of an item are marked in the column holds_pair.
         workers: processes; 0: one per core.

@@ -116,11 +116,15 @@ def documents_of(documents: Documents) -> pa.Table:
 
 @contextlib.contextmanager
 def corpus_of(
-    documents: Documents, tokenizer: Tokenizer, tables: Mapping[str, pa.Table]
+    documents: Documents, tokenizer: Tokenizer | str, tables: Mapping[str, pa.Table]
 ) -> Iterator[tuple[MemoryInputs, Work]]:
     """The inputs and the work of a stage that reads documents, for as long as the block runs."""
     from tokenizers import Tokenizer as Backend
 
+    if isinstance(tokenizer, str):
+        from semantic_pivots.models.load import load_tokenizer
+
+        tokenizer = load_tokenizer(tokenizer)
     with tempfile.TemporaryDirectory(prefix="pivots-") as name:
         folder = Path(name)
         for inner in ("shards", "tokens", "work", "out"):
