@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import t
 
 from semantic_pivots import statistics as st
+from semantic_pivots.signature import Signature
 
 
 @pytest.mark.parametrize("n", [10, 24])
@@ -47,9 +48,9 @@ def test_below_ten_units_there_is_a_figure_and_no_interval():
         assert not math.isnan(found.value)
         assert not found.known
         assert not found.excludes_zero
-    row = st.figure(st.wilson(3, 9), "x")
+    row = st.Figure(st.wilson(3, 9), Signature.of("x", seed=1)).columns()
     assert (row["value"], row["low"], row["high"], row["n"]) == (3 / 9, None, None, 9)
-    assert row["signature"] == "x|no interval: 9 units, 10 needed"
+    assert row["signature"] == "x||seed=1|no interval: 9 units, 10 needed"
     assert f"{st.of_row(row):.2f}" == "0.33 [no interval]"
 
 

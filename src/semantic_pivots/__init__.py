@@ -22,15 +22,19 @@ if TYPE_CHECKING:
     from semantic_pivots.planted.worlds import World, generate
     from semantic_pivots.scoring.harness import HarnessScorer
     from semantic_pivots.scoring.scorer import Scorer, answer_logprobs
+    from semantic_pivots.signature import Signature
+    from semantic_pivots.statistics import Figure
     from semantic_pivots.study import load_study as read_study
     from semantic_pivots.study import run_study
 
     __version__: str
 
 __all__ = [
+    "Figure",
     "HarnessScorer",
     "Lens",
     "Scorer",
+    "Signature",
     "World",
     "__version__",
     "answer_logprobs",
@@ -50,9 +54,11 @@ __all__ = [
 ]
 
 _PLACES = {
+    "Figure": "statistics:Figure",
     "HarnessScorer": "scoring.harness:HarnessScorer",
     "Lens": "models.lens:Lens",
     "Scorer": "scoring.scorer:Scorer",
+    "Signature": "signature:Signature",
     "World": "planted.worlds:World",
     "answer_logprobs": "scoring.scorer:answer_logprobs",
     "count_words": "api.document_functions:count_words",

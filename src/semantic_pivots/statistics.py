@@ -24,6 +24,7 @@ concepts do, intervals hold the truth in about 90 % of cases and not in 95.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+
+from semantic_pivots.signature import Signature
 
 FEWEST = 10
 """independent units below which a figure has no interval"""
@@ -152,19 +155,43 @@ def seed_of(*identifiers: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def figure(interval: Interval, signature: str, fewest: int = FEWEST) -> dict[str, Any]:
-    """The columns of a figure in a table: null where there is no number; the signature says why.
+@dataclass(frozen=True)
+class Figure:
+    """A value with its 95 % interval, the number of independent units behind it, and what it was measured with."""
 
-    Args:
-        interval: the figure.
-        signature: what it was measured with.
-        fewest: independent units below which there is no interval.
-    """
-    if not math.isnan(interval.value) and not interval.known:
-        why = f"{interval.n} units, {fewest} needed" if interval.n < fewest else "undefined"
-        signature += f"|no interval: {why}"
-    ends = {"value": interval.value, "low": interval.low, "high": interval.high}
-    return {**{k: None if math.isnan(v) else v for k, v in ends.items()}, "n": interval.n, "signature": signature}
+    interval: Interval
+    signature: Signature
+    fewest: int = FEWEST
+    """independent units below which there is no interval"""
+
+    @property
+    def value(self) -> float:
+        """The value; NaN where there is none."""
+        return self.interval.value
+
+    @property
+    def n(self) -> int:
+        """Number of independent units."""
+        return self.interval.n
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Figure:
+        """The figure of a table's row: its columns value, low, high, n and signature."""
+        return cls(of_row(row), Signature.parse(row["signature"]))
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of the figure in a table: null where there is no number; the signature says why."""
+        interval, signature = self.interval, self.signature
+        if not math.isnan(interval.value) and not interval.known:
+            why = f"{self.n} units, {self.fewest} needed" if self.n < self.fewest else "undefined"
+            signature = dataclasses.replace(signature, note=f"no interval: {why}")
+        ends = {"value": interval.value, "low": interval.low, "high": interval.high}
+        numbers = {k: None if math.isnan(v) else v for k, v in ends.items()}
+        return {**numbers, "n": interval.n, "signature": str(signature)}
+
+    def __str__(self) -> str:
+        """`0.12 [0.10, 0.14], n = 60; signature`."""
+        return f"{self.interval:.4g}, n = {self.n}; {self.columns()['signature']}"
 
 
 def of_row(row: Mapping[str, Any]) -> Interval:

@@ -88,7 +88,7 @@ def test_effects_and_their_summary(study):
     assert row["value"] == pytest.approx(np.mean(own))
     assert row["n"] == len({items[i].concept_id for i in items if (suppression.PIVOTS, i) in changes}) < 10
     assert row["low"] is row["high"] is None
-    assert "layers 1-1 of 3" in row["signature"]
+    assert "layers=1-1 of 3" in row["signature"]
     assert row["signature"].endswith("|no interval: 4 units, 10 needed")
     assert {r["group"] for r in summary} == {"all", "paper: co-occurrence", "paper: semantic-pivot"}
 

@@ -19,7 +19,8 @@ from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.trace import word_tokens
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.statistics import SHARE, bootstrap_means, figure, seed_of, share
+from semantic_pivots.signature import Signature
+from semantic_pivots.statistics import SHARE, Figure, bootstrap_means, seed_of, share
 from semantic_pivots.tasks.translation import Item, items_of
 
 _QUANTITIES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null", "entropy")
@@ -39,7 +40,8 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
     labels = label_items(items, inputs.table("trace"), tokenizer, config.rules)
     by_cause = causal_labels(inputs.table("causal_effects")) if "causal" in config.rules else []
     behaviour = tables.from_rows("behaviour", [*by_cause, *labels])
-    signature = f"{config.model}|seed{config.seed}|resamples{config.resamples}"
+    settings = {"model": config.model, "seed": config.seed, "resamples": config.resamples}
+    signature = Signature.of("behaviour", **settings)
     return {
         "behaviour": behaviour,
         "attribution": tables.from_rows(
@@ -50,7 +52,9 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
                 *(causal_figures(config, inputs, items, [*by_cause, *labels], signature) if by_cause else ()),
             ],
         ),
-        "trace_summary": tables.from_rows("trace_summary", _summary(config, inputs, items, signature)),
+        "trace_summary": tables.from_rows(
+            "trace_summary", _summary(config, inputs, items, Signature.of("trace", **settings))
+        ),
     }
 
 
@@ -92,7 +96,9 @@ def label_items(
     return found
 
 
-def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signature: str) -> Iterable[dict[str, Any]]:
+def _summary(
+    config: BehaviourConfig, inputs: Inputs, items: list[Item], signature: Signature
+) -> Iterable[dict[str, Any]]:
     """Means over items of every layer's masses, entropy and languages, per direction and pooled."""
     trace = inputs.table("trace")
     by_id = {item.item_id: item for item in items}
@@ -120,19 +126,23 @@ def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
                     values[mine], concepts[mine], seed, min(config.resamples, 1000), bounds=bounds
                 )
                 for quantity, interval in zip(names, intervals, strict=True):
-                    tag = f"trace|{name}|{lens}|{signature}"
-                    key = {"source_language": direction[0], "target_language": direction[1], "lens": lens}
-                    rows.append({**key, "layer": layer, "quantity": quantity, **figure(interval, tag)})
+                    pair = {"source_language": direction[0], "target_language": direction[1]}
+                    named = {"lens": lens, "layer": layer, "quantity": quantity}
+                    own = signature.within(name).extended(**named)
+                    rows.append({**pair, **named, **Figure(interval, own).columns()})
     for direction, lens, layer, interval in pivot_ratios(
         trace, by_id, POOLED, config.seed, min(config.resamples, 1000)
     ):
-        key = {"source_language": direction[0], "target_language": direction[1], "lens": lens, "layer": layer}
-        tag = f"trace|{'-'.join(direction)}|{lens}|{signature}"
-        rows.append({**key, "quantity": PIVOT_RATIO, **figure(interval, tag)})
+        pair = {"source_language": direction[0], "target_language": direction[1]}
+        named = {"lens": lens, "layer": layer, "quantity": PIVOT_RATIO}
+        own = signature.within("-".join(direction)).extended(**named)
+        rows.append({**pair, **named, **Figure(interval, own).columns()})
     return rows
 
 
-def _barrier(trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature: str) -> Iterable[dict[str, Any]]:
+def _barrier(
+    trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature: Signature
+) -> Iterable[dict[str, Any]]:
     """Of items whose last layer does not begin the target, the share that some layer begins in a further language.
 
     The translation loss proportion of Translation Barrier (2506.22724), for words; further languages are those of the
@@ -157,6 +167,7 @@ def _barrier(trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature
             ]
             interval = share([passed[lens, i.item_id] for i in failed], [i.concept_id for i in failed])
             name = "failures solved in a further language"
-            key = {"source_language": direction[0], "target_language": direction[1], "rule": "none", "lens": lens}
-            tag = f"behaviour|{'-'.join(direction)}|{lens}|{name}|{signature}"
-            yield {**key, "statistic": name, **figure(interval, tag)}
+            pair = {"source_language": direction[0], "target_language": direction[1]}
+            named = {"rule": "none", "lens": lens, "statistic": name}
+            own = signature.within("-".join(direction)).extended(**named)
+            yield {**pair, **named, **Figure(interval, own).columns()}

@@ -21,7 +21,8 @@ from semantic_pivots.analysis.causal_effects import evidence_of
 from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, needed
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs
-from semantic_pivots.statistics import CORRELATION, SHARE, Interval, bootstrap, bootstrap_mean, figure, seed_of, share
+from semantic_pivots.signature import Signature
+from semantic_pivots.statistics import CORRELATION, SHARE, Figure, Interval, bootstrap, bootstrap_mean, seed_of, share
 from semantic_pivots.tasks.translation import Item
 
 POOLED, ENGLISH = "all", "en"
@@ -44,7 +45,11 @@ def causal_labels(effects: pa.Table) -> list[dict[str, Any]]:
 
 
 def causal_figures(
-    config: BehaviourConfig, inputs: Inputs, items: Sequence[Item], labels: Sequence[dict[str, Any]], signature: str
+    config: BehaviourConfig,
+    inputs: Inputs,
+    items: Sequence[Item],
+    labels: Sequence[dict[str, Any]],
+    signature: Signature,
 ) -> Iterator[dict[str, Any]]:
     """Rows of `attribution` by the rule `causal`; `labels` are all rows of `behaviour`."""
     by_id = {item.item_id: item for item in items}
@@ -60,10 +65,9 @@ def causal_figures(
     def rows(key: tuple[str, str, str], lens: str, figures: Iterator[tuple[str, Interval]]) -> Iterator[dict]:
         for name, interval in figures:
             pair = {"source_language": key[0], "target_language": key[1]}
-            statistic = name + key[2]
-            version = f"causal.{VERSIONS['causal']}"
-            tag = f"behaviour|{key[0]}-{key[1]}|{version}|{lens}|{statistic}|{signature}"
-            yield {**pair, "rule": "causal", "lens": lens, "statistic": statistic, **figure(interval, tag)}
+            named = {"rule": "causal", "lens": lens, "statistic": name + key[2]}
+            own = signature.within(f"{key[0]}-{key[1]}").extended(**named, version=VERSIONS["causal"])
+            yield {**pair, **named, **Figure(interval, own).columns()}
 
     for key, members in groups.items():
         yield from rows(key, "none", _sums(members, by_id, of_item, config, key))

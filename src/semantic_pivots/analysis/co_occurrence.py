@@ -31,7 +31,8 @@ from semantic_pivots.analysis.null_labels import COLLIDED
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, VERSIONS
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs
-from semantic_pivots.statistics import CORRELATION, SHARE, Interval, bootstrap, bootstrap_mean, figure, seed_of
+from semantic_pivots.signature import Signature
+from semantic_pivots.statistics import CORRELATION, SHARE, Figure, Interval, bootstrap, bootstrap_mean, seed_of
 from semantic_pivots.tasks.translation import Item
 
 POOLED = "all"
@@ -42,7 +43,7 @@ _FEWEST = 5
 
 
 def attribution(
-    config: BehaviourConfig, inputs: Inputs, items: Sequence[Item], labels: Sequence[dict], signature: str
+    config: BehaviourConfig, inputs: Inputs, items: Sequence[Item], labels: Sequence[dict], signature: Signature
 ) -> Iterator[dict[str, Any]]:
     """Rows of `attribution`: every rule and lens, each direction and all together; scores; agreement of lenses."""
     found = Counts(inputs, items)
@@ -57,10 +58,11 @@ def attribution(
 
         def rows(rule: str, lens: str, figures: Iterator[tuple[str, Interval]], key=key) -> Iterator[dict[str, Any]]:
             pair = "-".join(key.values())
-            version = f".{VERSIONS[rule]}" if rule in VERSIONS else ""
+            version = {"version": VERSIONS[rule]} if rule in VERSIONS else {}
             for statistic, interval in figures:
-                tag = f"behaviour|{pair}|{rule}{version}|{lens}|{statistic}|{signature}"
-                yield {**key, "rule": rule, "lens": lens, "statistic": statistic, **figure(interval, tag)}
+                named = {"rule": rule, "lens": lens, "statistic": statistic}
+                own = signature.within(pair).extended(**named, **version)
+                yield {**key, **named, **Figure(interval, own).columns()}
 
         for (rule, lens), mine in parts.items():
             kept = [r for i, r in mine.items() if i in within and r["label"] in (CO_OCCURRENCE, PIVOT)]

@@ -20,7 +20,8 @@ from semantic_pivots.analysis.co_occurrence import POOLED
 from semantic_pivots.config import InterveneConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.statistics import bootstrap_mean, figure, seed_of
+from semantic_pivots.signature import Signature
+from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of
 from semantic_pivots.tasks import questions, translation
 from semantic_pivots.tasks.shuffled_pivots import partners
 from semantic_pivots.tasks.translation import Item, items_of
@@ -64,9 +65,11 @@ def intervene_stage(config: InterveneConfig, inputs: Inputs, work: Work) -> dict
             parts.append(work.part(f"part-{start:06d}", lambda b=block: tables.from_rows("effects", asked.effects(b))))
             progress.advance(len(block))
     effects = pa.concat_tables(parts)
-    signature = (
-        f"{loaded.name}@{loaded.revision}|{config.dtype}|layers {band[0]}-{band[-1]} of {lens.layers}|"
-        f"pivots{config.pivots}|shots{config.shots}|seed{config.seed}"
+    signature = Signature.of(
+        "intervene",
+        layers=f"{band[0]}-{band[-1]} of {lens.layers}",
+        **{name: getattr(config, name) for name in ("pivots", "shots", "seed", "dtype")},
+        model=f"{loaded.name}@{loaded.revision}",
     )
     rows = summary(effects, items, _labels(inputs), config.seed, signature)
     return {"effects": effects, "effect_summary": tables.from_rows("effect_summary", rows)}
@@ -252,7 +255,7 @@ class _Asked:
 
 
 def summary(
-    effects: pa.Table, items: Sequence[Item], labels: Mapping[tuple[str, str], str], seed: int, signature: str
+    effects: pa.Table, items: Sequence[Item], labels: Mapping[tuple[str, str], str], seed: int, signature: Signature
 ) -> Iterator[dict[str, Any]]:
     """Rows of `effect_summary`: every contrast, over all items, those of a direction, and those of a label."""
     by_id = {item.item_id: item for item in items}
@@ -276,12 +279,11 @@ def summary(
             interval = bootstrap_mean(
                 values, seed_of(seed, source, target, group, intervention, control), groups=concepts
             )
-            tag = f"intervene|{source}-{target}|{group}|{intervention}|{control or 'nothing'}|{signature}"
+            named = {"group": group, "intervention": intervention, "control": control}
+            own = signature.within(f"{source}-{target}").extended(**{**named, "control": control or "nothing"})
             yield {
                 "source_language": source,
                 "target_language": target,
-                "group": group,
-                "intervention": intervention,
-                "control": control,
-                **figure(interval, tag),
+                **named,
+                **Figure(interval, own).columns(),
             }

@@ -30,6 +30,7 @@ def score(
     """Score word translation and print a row per direction, or per checkpoint with --revisions."""
     import pyarrow.parquet as pq
 
+    from semantic_pivots.signature import Signature
     from semantic_pivots.study import load_study, run_study
 
     out.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,7 @@ def score(
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    typer.echo(f"{target}; signature: {rows[0]['signature'].rpartition('|variant=')[0]}")
+    typer.echo(f"{target}; signature: {Signature.parse(rows[0]['signature']).without('variant', 'version')}")
 
 
 def table(rows: list[dict]) -> list[list[str]]:

@@ -18,7 +18,8 @@ from semantic_pivots.config import NaturalConfig
 from semantic_pivots.corpus.document import HINGE
 from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.natural.masking import CONDITIONS
-from semantic_pivots.statistics import bootstrap_mean, figure, seed_of, sign_flip_p
+from semantic_pivots.signature import Signature
+from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of, sign_flip_p
 from semantic_pivots.training.verdict import detectable
 
 LEVEL = 0.01
@@ -63,10 +64,8 @@ class _Part:
 
     def __init__(self, part: str, config: NaturalConfig):
         self.part, self.config = part, config
-        sizes = "|".join(
-            f"{key}={getattr(config, key)}" for key in ("seed", "seeds", "tokens", "width", "layers", "concepts")
-        )
-        self.signature = f"natural|{part}|{sizes}"
+        sizes = {key: getattr(config, key) for key in ("seed", "seeds", "tokens", "width", "layers", "concepts")}
+        self.signature = Signature.of("natural", part, **sizes)
 
     def row(self, measure: str, group: str, values: np.ndarray, units: np.ndarray, test: bool = False) -> Row:
         """The mean of one value a concept, its interval over units, and the test of zero where it is asked for."""
@@ -76,7 +75,7 @@ class _Part:
             "part": self.part,
             "measure": measure,
             "group": group,
-            **figure(interval, f"{self.signature}|{measure}|{group}"),
+            **Figure(interval, self.signature.extended(measure=measure, group=group)).columns(),
             "p_value": sign_flip_p(values, seed, units, 20_000) if test and len(values) else None,
             "detectable": detectable(interval) if test and interval.known else None,
             "conclusion": "",
@@ -91,7 +90,7 @@ class _Part:
             "group": "",
             **empty,
             "n": 0,
-            "signature": self.signature,
+            "signature": str(self.signature),
             "conclusion": text,
         }
 

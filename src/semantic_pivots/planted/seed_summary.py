@@ -12,24 +12,14 @@ from semantic_pivots.config import PlantedConfig
 from semantic_pivots.planted.corpus_measures import ARMS
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS
 from semantic_pivots.planted.worlds import BRIDGED, UNRELATED
-from semantic_pivots.statistics import figure, student
+from semantic_pivots.signature import Signature
+from semantic_pivots.statistics import Figure, student
 
 Key = tuple[str, str, str, str]
 """world, architecture, measure, group"""
-_SETTINGS = (
-    "direct",
-    "direct_linked_share",
-    "bridged",
-    "unrelated",
-    "copied",
-    "pivots",
-    "documents",
-    "null_direct",
-    "pool",
-    "plain_share",
-)
-_SETTINGS += ("selected_share", "tokens", "width", "layers", "sequence_tokens", "batch_sequences", "learning_rate")
-_SETTINGS += ("warmup_share", "weight_decay", "dtype")
+_SETTINGS = ("seed", "direct", "direct_linked_share", "bridged", "unrelated", "copied", "pivots", "documents")
+_SETTINGS += ("null_direct", "pool", "plain_share", "selected_share", "tokens", "width", "layers", "sequence_tokens")
+_SETTINGS += ("batch_sequences", "learning_rate", "warmup_share", "weight_decay", "dtype")
 
 
 def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
@@ -44,10 +34,12 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
         by.setdefault(key, {})[row["seed"]] = row["value"]
         if math.isnan(row["value"]):
             notes.setdefault(key, []).append(row["note"] or "no reason given")
-    settings = "|".join(f"{name}={getattr(config, name)}" for name in _SETTINGS)
+    settings = {name: getattr(config, name) for name in _SETTINGS}
     rows = []
     for key, values in [*by.items(), *_contrasts(by, config.architectures[0]).items()]:
         world, architecture, measure, group = key
+        named = {"architecture": architecture, "measure": measure, "group": group}
+        signature = Signature.of("planted", world, **named, **settings)
         interval = student(list(values.values()))
         why = "; ".join(f"{reason} ({count})" for reason, count in sorted(Counter(notes.get(key, [])).items()))
         missing = len(values) - interval.n
@@ -57,9 +49,7 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
                 "architecture": architecture,
                 "measure": measure,
                 "group": group,
-                **figure(
-                    interval, f"planted|{world}|{architecture}|{measure}|{group}|seed={config.seed}|{settings}", 2
-                ),
+                **Figure(interval, signature, fewest=2).columns(),
                 "note": f"{missing} of {len(values)} seeds have no figure: {why or 'one side has none'}"
                 if missing
                 else "",

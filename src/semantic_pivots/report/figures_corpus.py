@@ -25,6 +25,7 @@ from semantic_pivots.report.panel import (
     stacked_shares,
     unique,
 )
+from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import of_row
 
 COUNT_BINS = (0, 1, 2, 4, 16, 64, 256, 1024)
@@ -83,7 +84,7 @@ def count_panels(pair_counts: pa.Table, word_counts: pa.Table, languages: Sequen
     """How many units (documents or windows) hold both words of a pair, per two languages."""
     first = pair_counts.slice(0, 1).to_pylist()[0]
     exact = "exact" if all(pair_counts["exact"].to_pylist()) else "approximate"
-    signature = f"{first['provider']}|{first['unit']}|window={first['window']}|{exact}"
+    counted = {name: first[name] for name in ("provider", "unit", "window")}
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for a, b, value in zip(*(pair_counts[c].to_pylist() for c in ("language_1", "language_2", "value")), strict=True):
         groups[tuple(ordered({a, b}, languages))].append(value)  # type: ignore[index]
@@ -96,7 +97,16 @@ def count_panels(pair_counts: pa.Table, word_counts: pa.Table, languages: Sequen
         for low, high in itertools.pairwise(bins):
             series[_bin_name(low, high)].append((name, sum(low <= v < high for v in values) / len(values)))
         met, n = sum(v > 0 for v in values), len(values)
-        rows.append((name, met / n, n, values[n // 2], values[-1], signature))
+        rows.append(
+            (
+                name,
+                met / n,
+                n,
+                values[n // 2],
+                values[-1],
+                str(Signature.of("count", "-".join(key), **counted, exact=exact)),
+            )
+        )
     series = {name: points for name, points in series.items() if any(part for _, part in points)}
     unit_name = "documents" if first["unit"] == "document" else f"windows of {first['window']} tokens"
     reading = (

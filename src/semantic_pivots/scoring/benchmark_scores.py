@@ -33,7 +33,8 @@ from semantic_pivots.scoring.variants import (
     control_estimates,
     estimates,
 )
-from semantic_pivots.statistics import Interval, average, figure, of_row, seed_of
+from semantic_pivots.signature import Signature
+from semantic_pivots.statistics import Figure, Interval, average, of_row, seed_of
 from semantic_pivots.tasks.questions import prompt, shots_by_direction, signature_name
 from semantic_pivots.tasks.sentences import chrf_figures
 from semantic_pivots.tasks.translation import Item, Shot, answer, check_draws, items_of
@@ -55,13 +56,11 @@ class Design:
     seed: int
     task: str = "clwtd"
 
-    def signature(self, direction: tuple[str, str] | None, model: str, dtype: str, variant: str) -> str:
-        """What a figure was measured with, in one line."""
+    def signature(self, direction: tuple[str, str] | None, model: str, dtype: str, variant: str) -> Signature:
+        """What a figure was measured with; without a direction it is the mean over them."""
         between = "-".join(direction) if direction else "mean of directions"
-        return (
-            f"{self.task}|{between}|shots={self.shots}|draws={self.draws}|pool={self.pool}|seed={self.seed}|"
-            f"model={model}|dtype={dtype}|variant={variant}|version={VERSION}"
-        )
+        asked = {"shots": self.shots, "draws": self.draws, "pool": self.pool, "seed": self.seed}
+        return Signature.of(self.task, between, **asked, model=model, dtype=dtype, variant=variant, version=VERSION)
 
 
 @dataclass(frozen=True)
@@ -381,20 +380,20 @@ def learning_curve(summary: Iterable[dict], variant: str = "paper", stratum: str
     rows = [
         row for row in summary if (row["source_language"], row["variant"], row["stratum"]) == ("all", variant, stratum)
     ]
-    return [Point(row["signature"].split("|model=")[1].split("|")[0], of_row(row)) for row in rows]
+    return [Point(Signature.parse(row["signature"])["model"], of_row(row)) for row in rows]
 
 
 def _chrf_rows(items: Sequence[Item], answers: pa.Table, design: Design, model: str, dtype: str) -> list[dict]:
     """Sentence translation is also scored by chrF; other tasks have no such rows."""
     return [
-        _row(key, "all", "chrf", interval, f"{design.signature(key, model, dtype, 'chrf')}|{how}")
-        for key, (interval, how) in chrf_figures(items, answers, design.seed).items()
+        _row(key, "all", "chrf", interval, design.signature(key, model, dtype, "chrf").extended(chrf=metric))
+        for key, (interval, metric) in chrf_figures(items, answers, design.seed).items()
     ]
 
 
-def _row(key: tuple[str, str], stratum: str, variant: str, interval: Interval, signature: str) -> dict:
+def _row(key: tuple[str, str], stratum: str, variant: str, interval: Interval, signature: Signature) -> dict:
     where = {"source_language": key[0], "target_language": key[1], "stratum": stratum, "variant": variant}
-    return {**where, **figure(interval, signature)}
+    return {**where, **Figure(interval, signature).columns()}
 
 
 def _is_control(scores: pa.Table) -> pa.ChunkedArray:

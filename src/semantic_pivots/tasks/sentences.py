@@ -119,7 +119,7 @@ def chrf(
 
     groups = None if sentences is None else np.array(sentences)
     found = bootstrap(score, len(written), seed_of(seed, "chrf"), resamples, groups)
-    return found, metric.get_signature().format(short=True)
+    return found, metric.get_signature().format(short=True).replace("|", " ")
 
 
 def chrf_of_weights(written: Sequence[str], references: Sequence[str], weights: np.ndarray) -> tuple[float, np.ndarray]:

@@ -23,7 +23,8 @@ from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.scoring.benchmark_scores import Design, directions_of, score_items
 from semantic_pivots.scoring.variants import VARIANTS, Direction, concept_weights, estimates
-from semantic_pivots.statistics import Estimate, Interval, figure, of_row, seed_of
+from semantic_pivots.signature import Signature
+from semantic_pivots.statistics import Estimate, Figure, Interval, of_row, seed_of
 from semantic_pivots.tasks.questions import signature_name
 from semantic_pivots.tasks.translation import Item, items_of
 from semantic_pivots.training.evaluation import ASTRAY, BITS, Evaluator, Key, pooled
@@ -245,7 +246,7 @@ def _rows(found: dict[str, Runs], models: dict[str, list[str]], design: Design, 
                         "baseline": baseline,
                         "stratum": stratum,
                         "variant": variant,
-                        **figure(interval, f"{signature}|stratum={stratum}|runs={len(runs)}"),
+                        **Figure(interval, signature.extended(stratum=stratum, runs=len(runs))).columns(),
                         "verdict": verdict(interval, arm, baseline, variant),
                     }
                 )
@@ -282,9 +283,10 @@ def _gain_rows(
     least = min(intervals, key=lambda control: intervals[control].value)
     # NaN, where a control has no interval, stays NaN
     low, high = (float(np.min([getattr(i, end) for i in intervals.values()])) for end in ("low", "high"))
+    least_gain = Interval(intervals[least].value, low, high, intervals[least].n)
     yield {
         "baseline": "",
-        **figure(Interval(intervals[least].value, low, high, intervals[least].n), present[least]["signature"]),
+        **Figure(least_gain, Signature.parse(present[least]["signature"])).columns(),
         **_sizes(max(intervals.values(), key=detectable), intervals[least], of_runs[least]),
         "verdict": conclusion(arm, intervals, smallest, p, arms, of_runs),
     }
