@@ -22,7 +22,17 @@ _WHAT = (
     "control",
 )
 _ASKED = ("layers", "pivots", "shots", "draws", "pool", "seed", "seeds", "resamples")
-_WORLD = ("direct", "direct_linked_share", "bridged", "unrelated", "copied", "documents", "concepts", "null_direct", "plain_share")
+_WORLD = (
+    "direct",
+    "direct_linked_share",
+    "bridged",
+    "unrelated",
+    "copied",
+    "documents",
+    "concepts",
+    "null_direct",
+    "plain_share",
+)
 _TRAINED = ("selected_share", "probed", "tokens", "width", "sequence_tokens", "batch_sequences", "learning_rate")
 _MODEL = ("warmup_share", "weight_decay", "model", "dtype", "variant", "version", "stratum", "runs", "chrf")
 _COUNTED = ("provider", "unit", "window", "exact")

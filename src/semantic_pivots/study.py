@@ -88,7 +88,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.suppression:intervene_stage",
             ("lexicon", "benchmark", "discover", "behaviour"),
             "what becomes of answers without their pivots",
-            version=3,
+            version=4,
         ),
         Stage("graph", _ROOM + "pivots.pivot_set:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 4),
         Stage(
