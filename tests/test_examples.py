@@ -1,4 +1,4 @@
-"""The notebooks in examples/ run with a tiny model in the place of theirs, and are stored with their outputs."""
+"""The notebooks in examples/ run, with a tiny model in the place of theirs."""
 
 from __future__ import annotations
 
@@ -34,13 +34,6 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, model_folder: str, monke
     names: dict[str, Any] = {}
     for number, cell in enumerate(code_cells(path)):
         exec(compile("".join(cell["source"]), f"{path.name}, cell {number}", "exec"), names)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_stored_with_the_outputs_of_one_run(path: Path):
-    cells = code_cells(path)
-    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
-    assert not [out for cell in cells for out in cell["outputs"] if out["output_type"] == "error"]
 
 
 def test_there_is_a_notebook_for_each_audience():

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from semantic_pivots.api.frames import Documents, Frame, corpus_of, documents_of, polars, table_of
+from semantic_pivots.api.frames import Documents, Frame, corpus_of, documents_of, polars, scratch, table_of
 from semantic_pivots.config import CountConfig, DiscoverConfig, GraphConfig, SelectConfig
 from semantic_pivots.counting.counts import Task, benchmark_words, count_tables, in_documents
 from semantic_pivots.counting.providers import Pair, Word
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.protocols import Tokenizer
-from semantic_pivots.run import Work
+from semantic_pivots.selection.document_scores import Scores, document_scores
 from semantic_pivots.selection.selections import HELD_OUT, check, select
 from semantic_pivots.tables import SCHEMAS
 from semantic_pivots.wordforms.table import rule_of
@@ -147,14 +146,12 @@ def score_documents(
     Raises:
         InputError: a column is missing.
     """
-    from semantic_pivots.selection.document_scores import document_scores
-
     further = [name for name in SCHEMAS["pivot_set"].names if name not in ("unit", "text")]
     tables = {"pivot_set": table_of("pivot_set", pivots, further)}
     tables |= {} if words is None else {"words": table_of("words", words, ("source", "licence"))}
     tables |= {} if items is None else {"items": table_of("items", items, ("strata", "distractors"))}
     with corpus_of(documents, tokenizer, tables) as (inputs, work):
-        scores = document_scores(inputs, work, workers)
+        scores = document_scores(inputs, work, workers).reader().read_all()
     rows = pa.array(np.arange(scores.num_rows), pa.int64())
     return polars(scores.set_column(scores.column_names.index("row"), "row", rows))
 
@@ -178,5 +175,6 @@ def select_documents(
     """
     config = SelectConfig(budget_tokens=budget_tokens, selections=tuple(selections), **options)
     check(config)
-    made = polars(select(config, table_of("doc_scores", scores, ("dsir",)), Work(Path(), Path())))
+    with scratch() as work:
+        made = polars(select(config, Scores(table_of("doc_scores", scores, ("dsir",))), work).read_all())
     return made.filter(pl.col("selection") != HELD_OUT)

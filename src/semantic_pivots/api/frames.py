@@ -115,6 +115,16 @@ def documents_of(documents: Documents) -> pa.Table:
 
 
 @contextlib.contextmanager
+def scratch() -> Iterator[Work]:
+    """The work of a call in memory: its folders are gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="pivots-") as name:
+        work = Work(Path(name) / "work", Path(name) / "out")
+        work.folder.mkdir()
+        work.out.mkdir()
+        yield work
+
+
+@contextlib.contextmanager
 def corpus_of(
     documents: Documents, tokenizer: Tokenizer | str, tables: Mapping[str, pa.Table]
 ) -> Iterator[tuple[MemoryInputs, Work]]:
@@ -125,9 +135,9 @@ def corpus_of(
         from semantic_pivots.models.load import load_tokenizer
 
         tokenizer = load_tokenizer(tokenizer)
-    with tempfile.TemporaryDirectory(prefix="pivots-") as name:
-        folder = Path(name)
-        for inner in ("shards", "tokens", "work", "out"):
+    with scratch() as work:
+        folder = work.out
+        for inner in ("shards", "tokens"):
             (folder / inner).mkdir()
         backend = Backend.from_str(tokenizer.backend_tokenizer.to_str())
         as_text(backend)
@@ -146,5 +156,4 @@ def corpus_of(
             "shards": pa.Table.from_pylist(shards, SCHEMAS["shards"]),
             "token_shards": pa.Table.from_pylist(token_shards, SCHEMAS["token_shards"]),
         }
-        folders = {"corpus": folder, "tokens": folder}
-        yield MemoryInputs({**own, **tables}, folders), Work(folder / "work", folder / "out")
+        yield MemoryInputs({**own, **tables}, {"corpus": folder, "tokens": folder}), work

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 
 from semantic_pivots import tables
-from semantic_pivots.api.frames import Frame, arrow, polars, table_of
+from semantic_pivots.api.frames import Frame, arrow, polars, scratch, table_of
 from semantic_pivots.config import BenchmarkConfig, TraceConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
 from semantic_pivots.languages import languages as language_codes
 from semantic_pivots.models.protocols import AnswerScorer, Tokenizer
-from semantic_pivots.run import Work
 from semantic_pivots.tasks.translation import Item, check_draws, items_of
 
 if TYPE_CHECKING:
@@ -141,8 +138,7 @@ def score_items(
     dtype = str(body.dtype).removeprefix("torch.") if body is not None else "unknown"
     config = getattr(getattr(body, "model", None), "config", None)
     name = name or getattr(config, "name_or_path", "") or type(getattr(body, "model", scorer)).__name__
-    with tempfile.TemporaryDirectory(prefix="pivots-") as folder:
-        work = Work(Path(folder), Path(folder))
+    with scratch() as work:
         scores, answers, _ = benchmark_scores.score_items(
             asked, lexicon, design, name, dtype, work, "memory", 0, "", scorer
         )
