@@ -124,10 +124,11 @@ def test_the_study_runs_whole_and_continues(study, inputs):
     folder = run_study(it, runs, say=lambda line: None)
     rows = pq.read_table(folder / "natural" / "natural_concepts.parquet").to_pylist()
     assert {row["part"] for row in rows} == {"masking", "selection"}
-    assert {row["arm"] for row in rows if row["part"] == "selection"} == set(arms.SELECTIONS)
+    starts = [name + suffix for name in arms.SELECTIONS for suffix in arms.STARTS.values()]
+    assert {row["arm"] for row in rows if row["part"] == "selection"} == {"base", *starts}
     assert all(np.isfinite(row["specificity"]) and 0 <= row["chosen"] <= 1 for row in rows)
     summary = pq.read_table(folder / "natural" / "natural_summary.parquet").to_pylist()
-    assert [row["part"] for row in summary if row["conclusion"]] == ["masking", "selection"]
+    assert [row["part"] for row in summary if row["conclusion"]] == ["masking", "selection", "selection"]
     page = (folder / "report" / "report.html").read_text("utf-8")
     assert "Do pivots carry words across languages" in page
     assert "cannot be told" in page
@@ -137,7 +138,7 @@ def test_the_study_runs_whole_and_continues(study, inputs):
 
 def test_selections_take_as_many_pieces_of_each_stratum(study, inputs):
     config = study[0].config.natural
-    made = {arm.name: arm for arm in arms.arms("selection", config, inputs, 11)}
+    made = {arm.name: arm for arm in arms.arms("selection", config, inputs, 11) if arm.name in arms.SELECTIONS}
     shares = {name: arm.figures["share of tokens in the pivot set"] for name, arm in made.items()}
     assert shares["pivot-rich"] > 1.5 * shares["random"]
     pieces = {name: arm.figures["pieces"] for name, arm in made.items()}

@@ -12,6 +12,7 @@ from semantic_pivots.config import NaturalConfig
 from semantic_pivots.corpus.document import HINGE, Document, join, split
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.natural.masking import CONDITIONS, Design, design
+from semantic_pivots.natural.models import BASE
 from semantic_pivots.natural.texts import MIXED, Packed, Pieces, drawn, in_languages, packed, pieces_of, read_documents
 from semantic_pivots.natural.windows import contexts_of, pivots_of
 from semantic_pivots.natural.world import World, world
@@ -20,6 +21,8 @@ from semantic_pivots.statistics import seed_of
 
 ARRANGEMENTS = ("split", "rows", "joined")
 SELECTIONS = ("pivot-rich", "random", "language-matched", "parallel")
+STARTS = {"": "", BASE: ", continued"}
+"""What a selection's model begins with, and what its name ends with."""
 _BYTES = 9.0
 """Bytes of text drawn for a token: about four and a half a token, and half of the pieces hold a held-out pair."""
 _WHOLE = 1 << 14
@@ -35,6 +38,7 @@ class Arm:
     Attributes:
         labels: further columns of the table `natural_concepts`, by concept.
         figures: what the sequences are, for the table `natural_models`.
+        start: name of the model whose weights it begins with; empty: fresh ones.
     """
 
     part: str
@@ -43,6 +47,7 @@ class Arm:
     sequences: np.ndarray
     labels: dict[str, dict[str, Any]]
     figures: dict[str, float]
+    start: str = ""
 
 
 def arms(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
@@ -162,25 +167,32 @@ def _key(document: Document) -> str:
 
 
 def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
-    """A share of the pieces of each held-out word, and of those without any, by four rules.
+    """A share of the pieces of each held-out word, and of those without any, by four rules, from two starts.
 
-    The pivot set is of tokens that are pivots of several trained concepts; held-out words have no part in it.
+    The pivot set is of tokens that are pivots of several trained concepts; held-out words have no part in it. Models
+    begin with fresh weights, and with those of BASE, which was trained on documents that no selection is offered.
     """
-    made = _pair_world(config, inputs, seed, config.tokens / config.selected_share)
+    whole = _pair_world(config, inputs, seed, config.tokens / config.selected_share + config.tokens)
+    offered = round(len(whole.pieces) / (1 + config.selected_share))
+    made = replace(whole, pieces=whole.pieces.take(np.arange(offered)))
     pair = (config.pair[0], config.pair[1])
     contexts = contexts_of(made.pieces, made, made.trained, pair)
     pivots = pivots_of(contexts, made.trained, pair, config.false_discovery_rate, config.pivots)
     joined = np.bincount(np.concatenate(pivots), minlength=made.vocabulary.size)
     for concept in made.held_out:
         joined[list(concept.ids.values())] = 0
-    for name, rows in _selections(made, joined >= _FEWEST_JOINED, config.selected_share, seed).items():
+    is_pivot = joined >= _FEWEST_JOINED
+    rest = _packed(made, whole.pieces.take(np.arange(offered, len(whole.pieces))), config, seed)
+    yield Arm("selection", BASE, made, rest.sequences, {}, _figures(made, rest))
+    for name, rows in _selections(made, is_pivot, config.selected_share, seed).items():
         chosen = made.pieces.take(rows)
         together = _packed(made, chosen, config, seed)
         figures = _figures(made, together)
-        figures["tokens in the pivot set"] = float((joined >= _FEWEST_JOINED).sum())
-        figures["share of tokens in the pivot set"] = float((joined[chosen.tokens] >= _FEWEST_JOINED).mean())
+        figures["tokens in the pivot set"] = float(is_pivot.sum())
+        figures["share of tokens in the pivot set"] = float(is_pivot[chosen.tokens].mean())
         figures["share of pieces in both languages"] = float((chosen.language == MIXED).mean())
-        yield Arm("selection", name, made, together.sequences, {}, figures)
+        for start, suffix in STARTS.items():
+            yield Arm("selection", name + suffix, made, together.sequences, {}, figures, start)
 
 
 def _selections(made: World, is_pivot: np.ndarray, share: float, seed: int) -> dict[str, np.ndarray]:

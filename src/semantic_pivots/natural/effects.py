@@ -17,6 +17,7 @@ import numpy as np
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.corpus.document import HINGE
 from semantic_pivots.held_out import HELD_OUT
+from semantic_pivots.natural.arms import STARTS
 from semantic_pivots.natural.masking import CONDITIONS
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of, sign_flip_p
@@ -235,10 +236,18 @@ def arrangement_decision(row: Row) -> str:
 def _selection(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     part = _Part("selection", config)
     held = [row for row in rows if row["half"] == HELD_OUT]
-    found, effects = _arms(part, rows, {"held-out": held}, SELECTION)
-    level = next(r for r in found if (r["measure"], r["group"]) == ("specificity", "held-out, random"))
-    gains = [effects[f"specificity, held-out, pivot-rich less {name}"] for name in ("random", "language-matched")]
-    found.append(part.conclusion(selection_decision(gains, level)))
+    contrasts = {
+        name + suffix: (one + suffix, other + suffix)
+        for suffix in STARTS.values()
+        for name, (one, other) in SELECTION.items()
+    }
+    found, effects = _arms(part, rows, {"held-out": held}, contrasts)
+    for suffix in STARTS.values():
+        level = next(r for r in found if (r["measure"], r["group"]) == ("specificity", f"held-out, random{suffix}"))
+        names = [f"pivot-rich less {name}{suffix}" for name in ("random", "language-matched")]
+        gains = [effects[f"specificity, held-out, {name}"] for name in names]
+        start = "continued from a base of other documents" if suffix else "from scratch"
+        found.append(part.conclusion(f"{start}: {selection_decision(gains, level)}"))
     return found
 
 

@@ -17,6 +17,8 @@ from semantic_pivots.natural.vocabulary import END, Vocabulary
 from semantic_pivots.natural.world import Concept
 from semantic_pivots.statistics import seed_of
 
+BASE = "base"
+"""The model that others begin with."""
 CHOICES = 10
 """Sources among which the right one is chosen; its nearest in frequency are the others."""
 _ROWS = 256
@@ -32,6 +34,7 @@ def job(
     state: Path,
     config: NaturalConfig,
     seed: int,
+    start: str = "",
 ) -> pa.Table:
     """Train one model and ask it: rows of `natural_concepts`, the last one with the final loss as its log-probability.
 
@@ -45,11 +48,13 @@ def job(
         state: file that a killed run goes on from.
         config: sizes of the model.
         seed: of the weights; the order is that of the sequences.
+        start: name of the model whose weights, beside `state`, it begins with; empty: fresh ones.
     """
     import torch
 
     torch.set_num_threads(1)  # small products gain nothing from more threads; models take one core each
-    model, loss = trained(sequences, vocabulary, state, config, seed)
+    begin = weights_of(state, start) if start else None
+    model, loss = trained(sequences, vocabulary, state, config, seed, begin)
     blank = dict.fromkeys(("condition",), "") | dict.fromkeys(("cluster", "pivots"), 0)
     blank |= dict.fromkeys(("windows_source", "windows_target", "masked"), 0)
     keys = {"part": part, "seed": seed, "arm": arm}
@@ -59,8 +64,15 @@ def job(
     ]
     ending = {"concept_id": "", "half": "", "source_language": "", "target_language": ""}
     rows.append({**blank, **keys, **ending, "logprob": -loss, "specificity": None, "chosen": None})
+    if arm == BASE:
+        torch.save(model.state_dict(), weights_of(state, arm))
     state.unlink(missing_ok=True)
     return tables.from_rows("natural_concepts", rows)
+
+
+def weights_of(state: Path, arm: str) -> Path:
+    """The file of the finished weights of a model that others begin with, in the folder of a state of one seed."""
+    return state.parent / f"{arm}.weights"
 
 
 def frequency(sequences: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
@@ -68,14 +80,24 @@ def frequency(sequences: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     return np.bincount(sequences.ravel(), minlength=vocabulary.size)
 
 
-def trained(sequences: np.ndarray, vocabulary: Vocabulary, state: Path, config: NaturalConfig, seed: int):
-    """A model trained from scratch on the sequences in their order, and its last loss in nats."""
+def trained(
+    sequences: np.ndarray,
+    vocabulary: Vocabulary,
+    state: Path,
+    config: NaturalConfig,
+    seed: int,
+    begin: Path | None = None,
+) -> tuple[Any, float]:
+    """A model trained on the sequences in their order, from fresh weights or those of a file, and its last loss in nats."""
+    import torch
     from transformers import PreTrainedTokenizerFast
 
     from semantic_pivots.training.small_models import fresh_model, train_small
 
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=vocabulary.tokenizer, eos_token=END, bos_token=END)
     model = fresh_model("llama", tokenizer, config.width, config.layers, seed_of("natural init", seed) % 2**31)
+    if begin is not None:
+        model.load_state_dict(torch.load(begin, weights_only=True))
     settings = TrainConfig(
         tokens=sequences.size,
         sequence_tokens=config.sequence_tokens,

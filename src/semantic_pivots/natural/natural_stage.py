@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from semantic_pivots import tables
 from semantic_pivots.config import NaturalConfig
-from semantic_pivots.engines import run_shards
+from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.natural.arms import PARTS, arms
+from semantic_pivots.natural.arms import PARTS, Arm, arms
 from semantic_pivots.natural.effects import summary
 from semantic_pivots.natural.models import job
 from semantic_pivots.run import Inputs, Work
@@ -56,22 +56,27 @@ def natural_stage(config: NaturalConfig, inputs: Inputs, work: Work) -> dict[str
     for part in config.parts:
         for seed in range(config.seed, config.seed + config.seeds):
             made = list(arms(part, config, inputs, seed))
-            tasks = []
             for arm in made:
-                name = f"{part}-{seed}-{arm.name}"
-                state = work.folder / "states" / f"{name}.pt"
-                given = (arm.sequences, arm.world.vocabulary, arm.world.concepts, arm.labels, state, config, seed)
-                tasks.append((name, job, (part, arm.name, *given)))
                 keys = {"part": part, "seed": seed, "arm": arm.name}
                 figures += [{**keys, "figure": name, "value": value} for name, value in arm.figures.items()]
-            for table in run_shards(tasks, work, config.workers, "natural"):
-                rows = table.to_pylist()
-                last = rows.pop()  # the loss
-                keys = {key: last[key] for key in ("part", "seed", "arm")}
-                figures.append({**keys, "figure": "loss in nats a token", "value": -last["logprob"]})
-                found += rows
+            # those that begin with another's weights come after it
+            for later in (False, True):
+                tasks = [_task(arm, config, seed, work) for arm in made if bool(arm.start) == later]
+                for table in run_shards(tasks, work, config.workers, "natural"):
+                    rows = table.to_pylist()
+                    last = rows.pop()  # the loss
+                    keys = {key: last[key] for key in ("part", "seed", "arm")}
+                    figures.append({**keys, "figure": "loss in nats a token", "value": -last["logprob"]})
+                    found += rows
     return {
         "natural_concepts": tables.from_rows("natural_concepts", found),
         "natural_models": tables.from_rows("natural_models", figures),
         "natural_summary": tables.from_rows("natural_summary", summary(found, config)),
     }
+
+
+def _task(arm: Arm, config: NaturalConfig, seed: int, work: Work) -> Task:
+    """The task of one model; states of one part and seed lie in one folder."""
+    state = work.folder / "states" / f"{arm.part}-{seed}" / f"{arm.name}.pt"
+    given = (arm.sequences, arm.world.vocabulary, arm.world.concepts, arm.labels, state, config, seed, arm.start)
+    return f"{arm.part}-{seed}-{arm.name.replace(', ', '-')}", job, (arm.part, arm.name, *given)
