@@ -88,7 +88,7 @@ def trained(
     seed: int,
     begin: Path | None = None,
 ) -> tuple[Any, float]:
-    """A model trained on the sequences in their order, from fresh weights or those of a file, and its last loss in nats."""
+    """A model trained on the sequences in order, from fresh weights or those of a file, and its last loss in nats."""
     import torch
     from transformers import PreTrainedTokenizerFast
 
