@@ -20,7 +20,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_python_example_prints_what_it_says(capsys):
     (example,) = blocks("python")
-    assert len([line for line in example.splitlines() if line]) == 6
+    assert len([line for line in example.splitlines() if line]) == 5
     exec(compile(example, "README.md", "exec"), {})
     chien, maison = map(float, re.findall(r"= (-?\d+\.\d+) nats", capsys.readouterr().out))
     assert maison < chien < 0
