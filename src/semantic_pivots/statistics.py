@@ -251,7 +251,8 @@ def _ratios(weights: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> tuple[
 def _studentised(estimate: Estimate, error: float, errors: np.ndarray, bounds: tuple[float, float]) -> Interval | None:
     """The bootstrap-t interval of a mean on the logit scale; None where too many resamples have no spread."""
     low, high = bounds
-    at, sampled = ((x - low) / (high - low) for x in (estimate.value, estimate.sampled))
+    at = (estimate.value - low) / (high - low)
+    sampled = (estimate.sampled - low) / (high - low)
     if not 0 < at < 1 or error == 0:
         return None
     # resamples of hardly more than one value have next to no spread, but rounding

@@ -131,15 +131,14 @@ def corpus_of(
     """The inputs and the work of a stage that reads documents, for as long as the block runs."""
     from tokenizers import Tokenizer as Backend
 
-    if isinstance(tokenizer, str):
-        from semantic_pivots.models.load import load_tokenizer
+    from semantic_pivots.models.load import load_tokenizer
 
-        tokenizer = load_tokenizer(tokenizer)
+    fast: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
     with scratch() as work:
         folder = work.out
         for inner in ("shards", "tokens"):
             (folder / inner).mkdir()
-        backend = Backend.from_str(tokenizer.backend_tokenizer.to_str())
+        backend = Backend.from_str(fast.backend_tokenizer.to_str())
         as_text(backend)
         (folder / "tokenizer.json").write_text(backend.to_str(), "utf-8")
         encode, whole = reference_encoder(backend), documents_of(documents)
