@@ -203,13 +203,14 @@ def test_each_prompt_is_fed_once_however_many_answers_follow(family, monkeypatch
     prompts, answers = pairs(words=12, targets=4)
     scorer = Scorer(model, tokenizer)
     scorer.score(prompts[:1], answers[:1])  # the check against a plain forward is not counted
+    assert scorer.trees == (family != "mamba")
     assert scorer.branching
     fed, hidden = [], scorer.body.hidden
     monkeypatch.setattr(scorer.body, "hidden", lambda ids, *rest: fed.append(ids.numel()) or hidden(ids, *rest))
     found = scorer.score(prompts, answers)
     deep = sum(fed)
     fed.clear()
-    scorer.branching = False
+    scorer.trees = scorer.branching = False
     flat = scorer.score(prompts, answers)
     assert deep < 0.8 * sum(fed)
     for one, other in zip(found, flat, strict=True):
@@ -224,3 +225,26 @@ def test_packs_of_rows_with_branches_keep_to_the_budget():
         tight = Scorer(model, tokenizer, batch_tokens=budget).score(prompts, answers)
         for scored, logprobs in zip(tight, whole, strict=True):
             np.testing.assert_allclose(scored.logprobs, logprobs, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("whole", [0, 10_000])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3", "opt"])
+def test_trees_feed_each_token_once(family, whole, monkeypatch):
+    """With the prefix in a cache, and as part of the tree."""
+    model, tokenizer = copy.deepcopy(tiny.model(family)), tiny.tokenizer("byte-level")
+    if family == "gemma3":  # a window that holds every prompt
+        model.config.sliding_window = 400
+        model = transformers.AutoModelForCausalLM.from_config(model.config).eval()
+    prompts, answers = pairs(words=12, targets=4)
+    scorer = Scorer(model, tokenizer)
+    scorer.score(prompts[:1], answers[:1])
+    assert scorer.trees
+    scorer._whole = whole
+    fed, hidden = [], scorer.body.hidden
+    monkeypatch.setattr(scorer.body, "hidden", lambda ids, *rest: fed.append(ids.numel()) or hidden(ids, *rest))
+    found = scorer.score(prompts, answers)
+    spans = [answer_span(tokenizer, *pair)[0][:-1] for pair in zip(prompts, answers, strict=True)]
+    distinct = len({tuple(ids[:end]) for ids in spans for end in range(1, len(ids) + 1)})
+    assert distinct <= sum(fed) <= 1.15 * distinct  # trees end at rows, and are padded
+    for prompt, answer, scored in list(zip(prompts, answers, found, strict=True))[::7]:
+        np.testing.assert_allclose(scored.logprobs, plain(model, tokenizer, prompt, answer), atol=3e-5, rtol=0)

@@ -75,7 +75,7 @@ class Body:
         self.dtype = next(model.parameters()).dtype
         self._plain: dict[str, Any] = {} if masked(model) else {"use_cache": False}
         taken = inspect.signature(self.decoder.forward).parameters
-        self._takes_positions = "position_ids" in taken
+        self.takes_positions = "position_ids" in taken
         self._cache = "cache" if "cache" in taken else "past_key_values"  # its name before transformers 5.24
         config = model.config.get_text_config(decoder=True)
         self.vocabulary = _number(config, "vocab_size") or model.get_output_embeddings().weight.shape[0]
@@ -98,7 +98,7 @@ class Body:
         extra: dict[str, Any] = {self._cache: cache, "use_cache": cache is not None}
         if mask is not None:
             extra["attention_mask"] = mask
-        if positions is not None and self._takes_positions:
+        if positions is not None and self.takes_positions:
             extra["position_ids"] = positions
         with attention_of_any_shape(self.device):
             return self.decoder(input_ids=ids, **extra).last_hidden_state

@@ -1,7 +1,8 @@
 """Which token sequences share which beginnings: the plan by which a prefix is computed once for all that continue it.
 
 Three levels: few-shot prompts of one draw share everything up to the question's word (prefix), items that ask for one
-source share the rest of their prompt (row), and only the answers' own tokens differ (branches). Rows without branches
+source share the rest of their prompt (row), and only the answers' own tokens differ (branches, or a tree's; see
+`trees`). Rows without branches
 hold prompt and answer together, which is cheaper where few answers share a prompt. Inside a group, a sequence that is
 the beginning of another is read off the same row. No tensors here: the plan can be tested, and costed, without a model.
 """
@@ -48,7 +49,7 @@ def plan(sequences: Sequence[list[int]], starts: Sequence[int]) -> list[Group]:
     for index in order:
         limit = starts[index] - 1
         if members:
-            common = min(shared, limit, _common(fed[members[-1]], fed[index]))
+            common = min(shared, limit, common_length(fed[members[-1]], fed[index]))
             # joining shortens the prefix of all members; standing alone feeds the common part once more
             if common > 0 and len(members) * (shared - common) < common:
                 members.append(index)
@@ -106,7 +107,7 @@ def _rows(members: list[tuple[list[int], int]]) -> list[Row]:
     return rows
 
 
-def _common(first: list[int], second: list[int]) -> int:
+def common_length(first: list[int], second: list[int]) -> int:
     """Length of the common beginning; by bisection, because comparing slices is far faster than a loop."""
     low, high = 0, min(len(first), len(second))
     while low < high:

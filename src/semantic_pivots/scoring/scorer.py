@@ -1,11 +1,12 @@
 """Log-probabilities of answers after prompts: exact, and at the cost of what differs between the prompts.
 
-Each shared prefix is computed once and its keys are read by every row that continues it; rows are padded on the right
-and carry no mask, since nothing real comes after the padding; the head runs on the positions that predict answer
-tokens, in slices that bound the vocabulary's memory. Nothing is approximated: float32 figures equal a plain forward of
-each prompt up to rounding, and the first request of every model is checked against one. Chosen against one padded batch
-of whole prompts (the usual way), which feeds a 5-shot prompt ten times per item and computes a vocabulary for each of
-its tokens.
+Each shared prefix is computed once, and the prompts and answers that continue it are fed as trees, each token once
+(`trees`). A model that takes no positions or no such mask is fed rows behind the prefix, padded on the right and
+without a mask, since nothing real comes after the padding. The head runs on the positions that predict answer tokens,
+in slices that bound the vocabulary's memory; results are read one pack late, while the next one is computed. Nothing is
+approximated: float32 figures equal a plain forward of each prompt up to rounding, and the first request of every model
+is checked against one. Chosen against one padded batch of whole prompts (the usual way), which feeds a 5-shot prompt
+ten times per item and computes a vocabulary for each of its tokens.
 """
 
 from __future__ import annotations
@@ -25,10 +26,15 @@ from semantic_pivots.models.device import free_memory, release_memory
 from semantic_pivots.models.distribution import check_numbers, normaliser_of
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 from semantic_pivots.scoring.prefixes import Group, Row, branched, fed_tokens, plan
+from semantic_pivots.scoring.trees import cut, tensors, tree_of, tree_tokens, whole
 
 _HEAD_BYTES = 96_000_000
+_TREE_TOKENS = 256  # of one tree; attention over a mask grows with its square
+_WHOLE_TOKENS = 512  # up to which a group's prefix is part of its tree, and no cache is made
 _LEAST_SAVED = 0.2  # share of the tokens below which branches are not worth their smaller passes
 _CPU_BYTES = 256_000_000
+_MODES = ((True, True, True), (False, True, True), (False, False, True), (False, False, False))
+"""trees, branches, shared prefixes: the ways of feeding a model, fastest first"""
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
 
 
@@ -39,6 +45,24 @@ class Scored:
     logprobs: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Pending:
+    """Log-probabilities that may still be under way on an accelerator."""
+
+    requests: list[int]
+    counts: list[int]
+    """answer tokens of each request"""
+    order: np.ndarray
+    """place of each value among those of the requests, one after another"""
+    values: torch.Tensor
+
+    def read(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Each request with its (tokens,) float32 log-probabilities; waits for them."""
+        logprobs = np.empty(len(self.order), np.float32)
+        logprobs[self.order] = self.values.cpu().numpy()
+        return zip(self.requests, np.split(logprobs, np.cumsum(self.counts)[:-1]), strict=True)
+
+
 class _Reads:
     """Which of the gathered hidden states each request reads: one per (row, position), however many answers read it."""
 
@@ -46,7 +70,7 @@ class _Reads:
         self.places: dict[int, list[int]] = {}
         self._count = 0
 
-    def gather(self, hidden: torch.Tensor, wanted: Iterable[tuple[int, int, range]]) -> torch.Tensor:
+    def gather(self, hidden: torch.Tensor, wanted: Iterable[tuple[int, int, Iterable[int]]]) -> torch.Tensor:
         """(n, width) states of (row, request, positions) from (rows, positions, width); remembers who reads them."""
         rows: dict[tuple[int, int], int] = {}
         for row, request, positions in wanted:
@@ -92,7 +116,9 @@ class Scorer:
         self.memory_bytes = memory_bytes or _memory_budget(self.body.device)
         self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
         self.sharing = self.branching = True
+        self.trees = self.body.takes_positions
         self._forced, self._verified = False, False
+        self._whole = _WHOLE_TOKENS
         self._window = window_of(self.body.new_cache())
         self._computed: tuple[list[list[int]], Any] | None = None
         """prefixes of the last pack, and their cache"""
@@ -108,6 +134,13 @@ class Scorer:
         if not self._verified:
             self._verify(max(spans, key=lambda span: len(span.ids)))
         found = self._score(spans)
+        bad = [place for place, scored in enumerate(found) if np.isnan(scored.logprobs).any()]
+        if bad and self.trees:
+            # attention carries what is no number to a whole tree, mask or not: rows tell whose it is
+            self.trees = False
+            for place, scored in zip(bad, self._score([spans[place] for place in bad]), strict=True):
+                found[place] = scored
+            self.trees = True
         sound = torch.tensor([not np.isnan(scored.logprobs).any() for scored in found])
         first = int(sound.int().argmin())
         check_numbers(sound, "answer", self.body.dtype, f"{answers[first]!r} after {prompts[first][-40:]!r}")
@@ -161,12 +194,22 @@ class Scorer:
 
     def _score(self, spans: list[AnswerSpan]) -> list[Scored]:
         results: list[Scored | None] = [None] * len(spans)
-        groups = self._groups([span.ids for span in spans], [span.start for span in spans])
-        for pack in self._packs(groups):
-            for request, logprobs in self._within_memory(pack, self._read, spans):
-                results[request] = Scored(logprobs)
+        sequences, starts = [span.ids for span in spans], [span.start for span in spans]
+        if self._feeds_trees(sequences):
+            packs, read = self._tree_packs(plan(sequences, starts)), self._read_trees
+        else:
+            packs, read = self._packs(self._groups(sequences, starts)), self._read
+        late: list[_Pending] = []
+        for pack in packs:
+            now = self._within_memory(pack, read, spans)
+            _read_into(results, late)
+            late = now
+        _read_into(results, late)
         self._computed = None
         return [scored for scored in results if scored is not None]
+
+    def _feeds_trees(self, sequences: list[list[int]]) -> bool:
+        return self.sharing and self.trees and not 0 < self._window <= max(map(len, sequences))
 
     def _groups(self, sequences: list[list[int]], starts: list[int]) -> list[Group]:
         if not self.sharing:
@@ -204,6 +247,35 @@ class Scorer:
         if pack:
             yield pack
 
+    def _tree_packs(self, groups: list[Group]) -> Iterator[list[Group]]:
+        """Groups whose trees are fed together: those of one prefix, or whole ones of about equal size."""
+        small: list[tuple[int, Group]] = []
+        for group in groups:
+            size = len(group.prefix) + tree_tokens(group.rows)
+            if size <= min(self._whole, self.batch_tokens):
+                small.append((size, whole(group)))
+                continue
+            parts = [(tree_tokens(part.rows), part) for part in cut(group, min(_TREE_TOKENS, self.batch_tokens))]
+            yield from self._tree_batches(parts)
+        yield from self._tree_batches(sorted(small, key=lambda pair: pair[0]))
+
+    def _tree_batches(self, sized: list[tuple[int, Group]]) -> Iterator[list[Group]]:
+        """(tokens of its tree, group) pairs with one length of prefix, put together up to the budget."""
+        pack: list[Group] = []
+        longest = 0
+        for size, group in sized:
+            longest = max(longest, size)
+            if pack and not self._trees_fit(len(pack) + 1, longest, len(group.prefix)):
+                yield pack
+                pack, longest = [], size
+            pack.append(group)
+        if pack:
+            yield pack
+
+    def _trees_fit(self, count: int, longest: int, prefix: int) -> bool:
+        mask = count * longest * (prefix + longest) * self.body.dtype.itemsize
+        return self._rows_fit(1, count, prefix, longest, more=mask)
+
     def _cuts(self, group: Group) -> Iterator[list[Group]]:
         """A group with branches, in packs of rows of one length: no padding lies between a row and its branches."""
         for part in _by_length(group):
@@ -224,7 +296,9 @@ class Scorer:
         longest = max(len(row.tokens) for group in pack for row in group.rows)
         return self._rows_fit(len(pack), rows, len(pack[0].prefix), longest)
 
-    def _rows_fit(self, prefixes: int, rows: int, prefix: int, longest: int, branches: bool = False) -> bool:
+    def _rows_fit(
+        self, prefixes: int, rows: int, prefix: int, longest: int, branches: bool = False, more: int = 0
+    ) -> bool:
         """Whether rows after prefixes, of these lengths, fit; their keys and values are kept where branches follow."""
         body, item = self.body, self.body.dtype.itemsize
         fed = max(prefixes * prefix, rows * longest)
@@ -233,7 +307,7 @@ class Scorer:
         kept = stored * body.layers * body.key_heads * body.head_width * 2 * item
         # one layer's keys and values, joined, and repeated once more where heads share them
         joined = 2 * rows * (prefix + longest) * (body.key_heads + body.heads) * body.head_width * item
-        return fed <= self.batch_tokens and activations + kept + joined <= self.memory_bytes
+        return fed <= self.batch_tokens and activations + kept + joined + more <= self.memory_bytes
 
     def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: Any) -> list:
         """Run a pack; when memory runs out, halve the budget, say so, and run its halves."""
@@ -269,7 +343,21 @@ class Scorer:
         owners = [index for index, group in enumerate(pack) for _ in group.rows]
         return torch.tensor(owners, device=self.body.device)
 
-    def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[tuple[int, np.ndarray]]:
+    def _read_trees(self, pack: list[Group], spans: list[AnswerSpan]) -> list[_Pending]:
+        """The answers of one pack, fed as trees behind one prefix."""
+        sequences, starts = [span.ids for span in spans], [span.start for span in spans]
+        batch = [tree_of(group, sequences, starts) for group in pack]
+        cache = self._prefix(pack[:1])
+        if cache is not None:
+            cache = shared(cache, torch.zeros(len(batch), dtype=torch.long, device=self.body.device))
+        ids, mask, positions = tensors(batch, self.body.dtype, self.body.device)
+        hidden = self.body.hidden(ids, cache, mask, positions)
+        del cache, mask
+        reads = _Reads()
+        asked = [(number, request, at) for number, tree in enumerate(batch) for request, at in tree.reads.items()]
+        return [self._head(reads.gather(hidden, asked), reads, spans)]
+
+    def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[_Pending]:
         """The answers of one pack: hidden states of the rows, gathered where an answer's token is predicted."""
         prefix = len(pack[0].prefix)
         cache = self._prefix(pack)
@@ -290,11 +378,7 @@ class Scorer:
             *self._read_branches(branches, reading, prefix + len(rows[0].tokens), spans, reads),
         ]
         del hidden, cache, reading
-        hidden_rows = np.array([place for places in reads.places.values() for place in places])
-        tokens = np.array([token for request in reads.places for token in spans[request].answer])
-        logprobs = self._head(torch.cat(parts), hidden_rows, tokens)
-        ends = np.cumsum([len(places) for places in reads.places.values()])
-        return list(zip(reads.places, np.split(logprobs, ends[:-1]), strict=True))
+        return [self._head(torch.cat(parts), reads, spans)]
 
     def _read_branches(
         self, branches: list[tuple[int, Row]], reading: Any, before: int, spans: list[AnswerSpan], reads: _Reads
@@ -313,18 +397,28 @@ class Scorer:
             ]
             yield reads.gather(hidden, asked)
 
-    def _head(self, hidden: torch.Tensor, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """(k,) log-probabilities of tokens[i] at hidden row rows[i]."""
-        logprobs = np.empty(len(rows), dtype=np.float32)
-        step = max(1, _HEAD_BYTES // (self.body.vocabulary * 8))
-        for first in range(0, len(hidden), step):
+    def _head(self, hidden: torch.Tensor, reads: _Reads, spans: list[AnswerSpan]) -> _Pending:
+        """The answers' log-probabilities, read from (n, width) gathered hidden states."""
+        rows = np.array([place for places in reads.places.values() for place in places])
+        tokens = np.array([token for request in reads.places for token in spans[request].answer])
+        order = np.argsort(rows, kind="stable")
+        step = self._head_rows()
+        cuts = np.searchsorted(rows[order], range(step, len(hidden), step))
+        at = torch.from_numpy(rows[order]).to(hidden.device)
+        answers = torch.from_numpy(tokens[order]).to(hidden.device)
+        values = []
+        for number, part in enumerate(np.split(np.arange(len(order)), cuts)):
+            first = number * step
+            here = slice(int(part[0]), int(part[-1]) + 1)
             logits = self.body.logits(hidden[first : first + step]).float()
-            normaliser = normaliser_of(logits)
-            here = np.flatnonzero((rows >= first) & (rows < first + step))
-            at = torch.from_numpy(rows[here] - first).to(logits.device)
-            chosen = logits[at, torch.from_numpy(tokens[here]).to(logits.device)] - normaliser[at]
-            logprobs[here] = chosen.cpu().numpy()
-        return logprobs
+            values.append(logits[at[here] - first, answers[here]] - normaliser_of(logits)[at[here] - first])
+        counts = [len(places) for places in reads.places.values()]
+        return _Pending(list(reads.places), counts, order, torch.cat(values))
+
+    def _head_rows(self) -> int:
+        """Rows of logits computed together: on an accelerator a share of its memory, since each step costs launches."""
+        held = _HEAD_BYTES if self.body.device.type == "cpu" else max(_HEAD_BYTES, self.memory_bytes // 4)
+        return max(1, held // (self.body.vocabulary * 8))
 
     def _continue(self, pack: list[Group], max_new_tokens: int) -> list[str]:
         """The greedy continuation of each row of one pack."""
@@ -381,8 +475,7 @@ class Scorer:
         return [self._text(ids) for ids in written]
 
     def _best(self, hidden: torch.Tensor) -> torch.Tensor:
-        step = max(1, _HEAD_BYTES // (self.body.vocabulary * 8))
-        best = [self.body.logits(part).max(-1) for part in hidden.split(step)]
+        best = [self.body.logits(part).max(-1) for part in hidden.split(self._head_rows())]
         check_numbers(~torch.cat([row.values for row in best]).isnan(), "token", self.body.dtype)
         return torch.cat([row.indices for row in best])
 
@@ -416,22 +509,17 @@ class Scorer:
         check_numbers(~told.isnan(), "token of an answer", self.body.dtype)
         plain = told.cpu().numpy()
         bound = _TOLERANCE.get(self.body.dtype, 1e-3)
-        for sharing, branching in ((True, True), (True, False), (False, False)):
-            self.sharing, self.branching, self._forced = sharing, branching, branching
+        difference = ""
+        for trees, branching, sharing in _MODES[0 if self.trees else 1 :]:
+            self.trees, self.branching, self.sharing = trees, branching, sharing
             try:
-                # two answers behind one prompt, so that the prefix is really shared
-                twin = AnswerSpan([*span.ids[: span.start], span.ids[0]], span.start, span.start + 1)
-                found = self._score([span, twin])[0].logprobs
+                difference = self._difference(span, plain, bound)
             except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
-                if _is_out_of_memory(error):
+                if _is_out_of_memory(error) or _is_of_a_kernel(error):
                     raise
                 difference = f"{type(error).__name__}: {error}"
-            else:
-                if np.abs(found - plain).max() <= bound:
-                    return
-                difference = f"a difference of {np.abs(found - plain).max():.2g} nats"
-            finally:
-                self._forced = False
+            if not difference:
+                return
             if sharing and not branching:
                 self.notice(
                     f"the model's cache does not reproduce its plain forward ({difference}): slower, without it"
@@ -440,6 +528,39 @@ class Scorer:
             f"{type(self.body.model).__name__} cannot be scored: decoder and head called apart give {difference}; "
             "expected a causal model, in which no token changes what is predicted before it (is_decoder in its config)"
         )
+
+    def _difference(self, span: AnswerSpan, plain: np.ndarray, bound: float) -> str:
+        """What sets the present way of feeding apart from a plain forward; empty: nothing."""
+        for size in (0, len(span.ids) + _TREE_TOKENS) if self.trees else (0,):
+            self._forced, self._whole = self.branching, size
+            try:
+                scored = [self._score([span, sibling])[0].logprobs for sibling in _siblings(span, self.trees)]
+            finally:
+                self._forced, self._whole = False, _WHOLE_TOKENS
+            apart = max(float(np.abs(found - plain).max()) for found in scored)
+            if not apart <= bound:
+                return f"a difference of {apart:.2g} nats"
+            # what another answer's tokens are must not matter, however coarse the number format
+            apart = float(np.abs(scored[0] - scored[-1]).max())
+            if not apart <= _TOLERANCE[torch.float32]:
+                return f"a difference of {apart:.2g} nats by another answer's tokens"
+        return ""
+
+
+def _siblings(span: AnswerSpan, trees: bool) -> list[AnswerSpan]:
+    """Further answers behind a span's prompt, so that its prefix is really shared; in trees they lie before its own."""
+    prompt, first = span.ids[: span.start], span.ids[0]
+    if not trees:
+        return [AnswerSpan([*prompt, first], span.start, span.start + 1)]
+    begin = max(0, span.ids[span.start] - 1)
+    answers = [[begin, *[token] * 8] for token in (first, span.ids[-1])]
+    return [AnswerSpan([*prompt, *answer], span.start, span.start + len(answer)) for answer in answers]
+
+
+def _read_into(results: list[Scored | None], late: list[_Pending]) -> None:
+    for pending in late:
+        for request, logprobs in pending.read():
+            results[request] = Scored(logprobs)
 
 
 def _memory_budget(device: torch.device) -> int:
@@ -452,6 +573,11 @@ def _memory_budget(device: torch.device) -> int:
 def _is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "alloc" in text
+
+
+def _is_of_a_kernel(error: BaseException) -> bool:
+    """Whether an accelerator's library has no way to compute it, which says nothing about the model's cache."""
+    return "execution plan" in str(error).lower() or "cudnn" in str(error).lower()
 
 
 def _by_length(group: Group) -> list[Group]:

@@ -1,0 +1,110 @@
+"""Token sequences as trees, each token once, so that one row of one forward pass answers many requests.
+
+A tree is written in the order of a walk: the tokens that continue a token lie directly behind it. So a token may look
+at itself and at every token before it whose branch has not ended, which is all that the mask says. Against rows and
+branches in passes of their own (`prefixes.branched`), nothing is padded but the ends of trees, and the model's weights
+are read once for prefix, prompts and answers. It asks for a model that takes positions and such a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from semantic_pivots.scoring.prefixes import Group, Row, common_length
+
+
+@dataclass
+class Tree:
+    """Tokens fed as one row, after `before` tokens that a cache holds."""
+
+    before: int = 0
+    tokens: list[int] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    """how many tokens of its own branch lie before each token, those of the cache left out"""
+    ends: list[int] = field(default_factory=list)
+    """index behind the last token that continues each token"""
+    reads: dict[int, list[int]] = field(default_factory=dict)
+    """by request, the tokens after which its answer's tokens are predicted"""
+
+
+def tree_of(group: Group, sequences: Sequence[list[int]], starts: Sequence[int]) -> Tree:
+    """The rows of a group as one tree.
+
+    Args:
+        group: its rows are in lexicographic order, as `prefixes.plan` gives them; its prefix is not in the tree.
+        sequences: token ids of prompt + answer of each request.
+        starts: index of each answer's first token.
+    """
+    before = len(group.prefix)
+    tree = Tree(before)
+    path: list[int] = []
+    last: list[int] = []
+    for row in group.rows:
+        _grow(tree, path, common_length(last, row.tokens), row.tokens)
+        last = row.tokens
+        for request in row.requests:
+            tree.reads[request] = path[starts[request] - 1 - before : len(sequences[request]) - 1 - before]
+    return tree
+
+
+def tree_tokens(rows: Sequence[Row]) -> int:
+    """Tokens of the tree of rows in lexicographic order."""
+    total = 0
+    last: list[int] = []
+    for row in rows:
+        total += len(row.tokens) - common_length(last, row.tokens)
+        last = row.tokens
+    return total
+
+
+def whole(group: Group) -> Group:
+    """The same rows without a shared prefix, each with all its tokens: the tree shares them."""
+    return Group([], [Row(group.prefix + row.tokens, row.requests) for row in group.rows])
+
+
+def cut(group: Group, capacity: int) -> list[Group]:
+    """A group as several whose trees are about equal; they exceed `capacity` by less than one row each."""
+    total = tree_tokens(group.rows)
+    parts = [Group(group.prefix, []) for _ in range(-(-total // capacity))]
+    size = 0
+    for row, last in zip(group.rows, [[], *(row.tokens for row in group.rows)], strict=False):
+        parts[size * len(parts) // total].rows.append(row)
+        size += len(row.tokens) - common_length(last, row.tokens)
+    return [part for part in parts if part.rows]
+
+
+def _grow(tree: Tree, path: list[int], shared: int, tokens: list[int]) -> None:
+    """Add a sequence whose first `shared` tokens are there; `path` holds the places of the one before, then its own."""
+    del path[shared:]
+    for depth in range(shared, len(tokens)):
+        path.append(len(tree.tokens))
+        tree.tokens.append(tokens[depth])
+        tree.depths.append(depth)
+        tree.ends.append(0)
+    for place in path:
+        tree.ends[place] = len(tree.tokens)
+
+
+def tensors(batch: Sequence[Tree], dtype: torch.dtype, device: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What a decoder is fed of trees with one number of tokens before.
+
+    Returns:
+        (trees, longest) token ids, (trees, 1, longest, before + longest) mask that is added to attention's scores, and
+        (trees, longest) positions. Padding stands behind a tree and sees itself alone.
+    """
+    longest, before = max(len(tree.tokens) for tree in batch), batch[0].before
+    rows = []
+    for tree in batch:
+        size, more = len(tree.tokens), longest - len(tree.tokens)
+        padding = range(size + 1, longest + 1)
+        rows.append([tree.tokens + tree.tokens[-1:] * more, tree.depths + [0] * more, [*tree.ends, *padding]])
+    ids, depths, ends = torch.tensor(rows, device=device).unbind(1)
+    places = torch.arange(longest, device=device)
+    unseen = (places > places[:, None]) | (places[:, None] >= ends[:, None, :])
+    mask = torch.zeros((len(batch), 1, longest, before + longest), dtype=dtype, device=device)
+    mask[:, 0, :, before:].masked_fill_(unseen, torch.finfo(dtype).min)
+    return ids, mask, depths + before
