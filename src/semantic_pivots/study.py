@@ -46,7 +46,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "scoring.benchmark_scores:score_stage",
             ("lexicon", "benchmark"),
             "how well the model translates",
-            version=6,
+            version=7,
         ),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 3),
         Stage(

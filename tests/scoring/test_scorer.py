@@ -248,3 +248,11 @@ def test_trees_feed_each_token_once(family, whole, monkeypatch):
     assert distinct <= sum(fed) <= 1.15 * distinct  # trees end at rows, and are padded
     for prompt, answer, scored in list(zip(prompts, answers, found, strict=True))[::7]:
         np.testing.assert_allclose(scored.logprobs, plain(model, tokenizer, prompt, answer), atol=3e-5, rtol=0)
+
+
+def test_greedy_text_of_a_prompt_that_begins_another():
+    model, tokenizer = tiny.model("llama"), tiny.tokenizer("byte-level")
+    prompts = [SHOTS[0] + tail for tail in ("sun\nFrench:", "sun\nFrench: so", "sun\nFrench: soleil\n", "moon")]
+    found = Scorer(model, tokenizer).greedy(prompts, 4)
+    assert found == [Scorer(model, tokenizer).greedy([prompt], 4)[0] for prompt in prompts]
+    assert len(set(found)) > 1

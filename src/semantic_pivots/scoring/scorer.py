@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from semantic_pivots.models.body import Body, check_context, repeated, shared, w
 from semantic_pivots.models.device import free_memory, release_memory
 from semantic_pivots.models.distribution import check_numbers, normaliser_of
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
+from semantic_pivots.scoring.greedy import continue_trees
 from semantic_pivots.scoring.prefixes import Group, Row, branched, fed_tokens, plan
 from semantic_pivots.scoring.trees import cut, tensors, tree_of, tree_tokens, whole
 
@@ -157,7 +159,14 @@ class Scorer:
         if not self._verified:
             self._verify(AnswerSpan([*longest, longest[-1]], len(longest), len(longest) + 1))
         texts = [""] * len(ids)
-        groups = self._groups([[*prompt, 0] for prompt in ids], [len(prompt) for prompt in ids])
+        sequences, starts = [[*prompt, 0] for prompt in ids], [len(prompt) for prompt in ids]
+        if shortest[1:] and self._feeds_trees([[*longest, *range(max_new_tokens)]]):
+            for pack in self._greedy_packs(plan(sequences, starts)):
+                for request, written in self._within_memory(pack, self._continue_trees, sequences, max_new_tokens):
+                    texts[request] = self._text(written)
+            self._computed = None
+            return texts
+        groups = self._groups(sequences, starts)
         if not self.sharing or self._pads_exactly(shortest, len(longest), max_new_tokens):
             packs = list(self._packs(groups))
         else:
@@ -169,6 +178,25 @@ class Scorer:
                 for request in row.requests:
                     texts[request] = text
         return texts
+
+    def _greedy_packs(self, groups: list[Group]) -> Iterator[list[Group]]:
+        """Trees that are continued together: behind prefixes of one length, small enough that their keys are held."""
+        for _, own in groupby(sorted(groups, key=lambda group: len(group.prefix)), lambda group: len(group.prefix)):
+            parts = [part for group in own for part in cut(group, min(_TREE_TOKENS, self.batch_tokens))]
+            yield from self._tree_batches([(tree_tokens(part.rows), part) for part in parts], held=True)
+
+    def _continue_trees(
+        self, pack: list[Group], sequences: list[list[int]], max_new_tokens: int
+    ) -> list[tuple[int, list[int]]]:
+        """The greedy tokens after each request of one pack."""
+        firsts = {tuple(group.prefix): group for group in pack}
+        places = {prefix: place for place, prefix in enumerate(firsts)}
+        owners = torch.tensor([places[tuple(group.prefix)] for group in pack], device=self.body.device)
+        starts = [len(ids) - 1 for ids in sequences]
+        batch = [tree_of(group, sequences, starts) for group in pack]
+        prefix = self._prefix(list(firsts.values()))
+        written = continue_trees(self.body, batch, prefix, owners, self._best, self._ended, max_new_tokens)
+        return list(written.items())
 
     def _pads_exactly(self, shortest: list[int], longest: int, more: int) -> bool:
         """Whether prompts of unequal length may continue side by side; measured anew for a wider gap or longer row."""
@@ -259,22 +287,25 @@ class Scorer:
             yield from self._tree_batches(parts)
         yield from self._tree_batches(sorted(small, key=lambda pair: pair[0]))
 
-    def _tree_batches(self, sized: list[tuple[int, Group]]) -> Iterator[list[Group]]:
-        """(tokens of its tree, group) pairs with one length of prefix, put together up to the budget."""
+    def _tree_batches(self, sized: list[tuple[int, Group]], held: bool = False) -> Iterator[list[Group]]:
+        """(tokens of its tree, group) pairs with one length of prefix, put together up to the budget.
+
+        Keys of all layers are held where the trees are continued.
+        """
         pack: list[Group] = []
         longest = 0
         for size, group in sized:
             longest = max(longest, size)
-            if pack and not self._trees_fit(len(pack) + 1, longest, len(group.prefix)):
+            if pack and not self._trees_fit(len(pack) + 1, longest, len(group.prefix), held):
                 yield pack
                 pack, longest = [], size
             pack.append(group)
         if pack:
             yield pack
 
-    def _trees_fit(self, count: int, longest: int, prefix: int) -> bool:
+    def _trees_fit(self, count: int, longest: int, prefix: int, held: bool) -> bool:
         mask = count * longest * (prefix + longest) * self.body.dtype.itemsize
-        return self._rows_fit(1, count, prefix, longest, more=mask)
+        return self._rows_fit(count if held else 1, count, prefix, longest, held, mask)
 
     def _cuts(self, group: Group) -> Iterator[list[Group]]:
         """A group with branches, in packs of rows of one length: no padding lies between a row and its branches."""

@@ -1,0 +1,115 @@
+"""Greedy continuations of many prompts that share beginnings, all prompts of a tree in one row.
+
+A tree's prompts are continued side by side: each step feeds one token of each, behind the keys of the tree, and a mask
+says which of them are a prompt's own. So keys of what prompts share are held once for a tree, not once for each prompt,
+and prompts of unequal length need no padding between them and what is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from semantic_pivots.models.body import Body, shared
+from semantic_pivots.scoring.trees import Tree, tensors
+
+
+def continue_trees(
+    body: Body,
+    batch: Sequence[Tree],
+    prefix: Any,
+    owners: torch.Tensor,
+    best: Callable[[torch.Tensor], torch.Tensor],
+    ended: Callable[[list[int]], bool],
+    max_new_tokens: int,
+) -> dict[int, list[int]]:
+    """The most probable tokens after each request of the trees.
+
+    Args:
+        body: the model.
+        batch: trees behind prefixes of one length; a request's last read is the last token of its prompt.
+        prefix: cache of the prefixes.
+        owners: (trees,) row of the cache that each tree continues.
+        best: gives the (n,) best tokens of (n, width) hidden states.
+        ended: whether tokens end a continuation.
+        max_new_tokens: longest continuation.
+    """
+    ids, mask, positions = tensors(batch, body.dtype, body.device)
+    cache = shared(prefix, owners)
+    hidden = body.hidden(ids, cache, mask, positions)
+    lines = _Lines(batch, ids.shape[1])
+    last = hidden[torch.from_numpy(lines.tree).to(hidden.device), torch.from_numpy(lines.node).to(hidden.device)]
+    del hidden, mask
+    for step in range(max_new_tokens):
+        lines.write(best(last).tolist(), ended)
+        if not len(lines.alive) or step == max_new_tokens - 1:
+            break
+        trees, slots, fed = lines.slots()
+        cache = shared(cache, torch.from_numpy(trees).to(body.device))
+        ids, mask, positions = (torch.from_numpy(part).to(body.device) for part in fed)
+        blocked = torch.zeros(mask.shape, dtype=body.dtype, device=body.device)
+        blocked.masked_fill_(mask, torch.finfo(body.dtype).min)
+        hidden = body.hidden(ids, cache, blocked, positions)
+        last = hidden.flatten(0, 1)[torch.from_numpy(slots).to(body.device)]
+    return {request: lines.written[line] for line, own in enumerate(lines.requests) for request in own}
+
+
+class _Lines:
+    """Prompts that are continued: where each stands in its tree, what it sees, what is written after it."""
+
+    def __init__(self, batch: Sequence[Tree], width: int):
+        places: dict[tuple[int, int], list[int]] = {}
+        for number, tree in enumerate(batch):
+            for request, reads in tree.reads.items():
+                places.setdefault((number, reads[-1]), []).append(request)
+        self.requests = list(places.values())
+        self.tree, self.node = (np.array(column) for column in zip(*places, strict=True))
+        self.written: list[list[int]] = [[] for _ in places]
+        self.alive = np.arange(len(places))
+        """lines that have not ended"""
+        self._trees = np.arange(len(batch))
+        """trees whose keys are held"""
+        self._positions = np.array([batch[n].before + batch[n].depths[node] for n, node in places])
+        ends = np.zeros((len(batch), width), np.int64)
+        for number, tree in enumerate(batch):
+            ends[number, : len(tree.ends)] = tree.ends
+        own = (np.arange(width) <= self.node[:, None]) & (self.node[:, None] < ends[self.tree])
+        self._seen = np.concatenate([np.ones((len(places), batch[0].before), bool), own], axis=1)
+        """(lines, keys) whether each sees each key of its tree"""
+
+    def write(self, tokens: list[int], ended: Callable[[list[int]], bool]) -> None:
+        """Take up the next token of each line that is alive."""
+        going = []
+        for line, token in zip(self.alive.tolist(), tokens, strict=True):
+            self.written[line].append(token)
+            if not ended(self.written[line]):
+                going.append(line)
+        self.alive = np.array(going, np.int64)
+
+    def slots(self) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """One token of each line that is alive, as rows of their trees.
+
+        Returns:
+            Which of the held trees are fed, where in the flattened (trees, slots) each line stands, and what is fed:
+            (trees, slots) ids, (trees, 1, slots, keys) mask of what is not seen, and (trees, slots) positions.
+        """
+        trees, rows = np.unique(self.tree[self.alive], return_inverse=True)
+        counts = np.bincount(rows)
+        columns = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]  # lines are in the order of their trees
+        keys, width = self._seen.shape[1], int(counts.max())
+        self._positions[self.alive] += 1
+        ids, positions = (np.zeros((len(trees), width), np.int64) for _ in range(2))
+        ids[rows, columns] = [self.written[line][-1] for line in self.alive.tolist()]
+        positions[rows, columns] = self._positions[self.alive]
+        new = np.zeros((len(self._seen), width), bool)
+        new[self.alive, columns] = True
+        self._seen = np.concatenate([self._seen, new], axis=1)
+        unseen = np.ones((len(trees), 1, width, keys + width), bool)
+        unseen[:, 0, np.arange(width), keys + np.arange(width)] = False  # padding sees itself
+        unseen[rows, 0, columns] = ~self._seen[self.alive]
+        held = np.searchsorted(self._trees, trees)
+        self._trees = trees
+        return held, rows * width + columns, (ids, unseen, positions)
