@@ -1,7 +1,7 @@
-"""The causal tables of docs/behaviours.md: python scripts/causal_tables.py OUT RUN STUDY.
+"""The causal tables of docs/behaviours.md: python scripts/causal_tables.py OUT RUN STUDY [LENS ...].
 
 The stage may still be under way: it asks concept by concept, so that what is there is a draw of concepts by hash. Items
-that were answered and measured are traced under the logit lens, and OUT/behaviours_causal.csv gets the rows of
+that were answered and measured are traced under the lenses (logit), and OUT/behaviours_causal.csv gets the rows of
 `attribution` by the rule `causal`.
 """
 
@@ -38,7 +38,7 @@ def effects_of(run: Path, items: dict) -> pa.Table:
     return rows.filter(pa.array([items[i].concept_id != last for i in rows["item_id"].to_pylist()]))
 
 
-def main(out: Path, run: Path, study: Path) -> None:
+def main(out: Path, run: Path, study: Path, *lenses: str) -> None:
     config = load_study(study).config
     folders = {name: run / name for name in ("lexicon", "benchmark", "corpus", "count", "discover")}
     every = pq.read_table(run / "benchmark" / "items.parquet")
@@ -49,13 +49,14 @@ def main(out: Path, run: Path, study: Path) -> None:
         (scratch / name).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, scratch / name / ("items.parquet" if name == "benchmark" else "causal_effects.parquet"))
     inputs = Inputs({**folders, "benchmark": scratch / "benchmark"})
-    work = scratch / f"trace-{len(measured)}"
+    work = scratch / f"trace-{len(measured)}-{len(lenses)}"
     work.mkdir(exist_ok=True)
-    traced = TraceConfig(model=config.trace.model, dtype=config.trace.dtype, seed=config.trace.seed)
+    own = {"model": config.trace.model, "seed": config.trace.seed}
+    traced = TraceConfig(**own, dtype=config.trace.dtype, lenses=lenses or ("logit",))
     (scratch / "trace").mkdir(exist_ok=True)
     pq.write_table(trace_stage(traced, inputs, Work(work, work))["trace"], scratch / "trace" / "trace.parquet")
     inputs = Inputs({**folders, "causal": scratch / "causal", "trace": scratch / "trace"})
-    behaviour = BehaviourConfig(model=config.trace.model, seed=config.trace.seed)
+    behaviour = BehaviourConfig(**own)
     items = items_of(every)
     by_trace = label_items(behaviour, inputs, items)
     labels = causal_labels(effects)
@@ -72,4 +73,4 @@ def main(out: Path, run: Path, study: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main(*map(Path, sys.argv[1:4]), *sys.argv[4:])
