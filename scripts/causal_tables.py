@@ -1,8 +1,8 @@
 """The causal tables of docs/behaviours.md: python scripts/causal_tables.py OUT RUN STUDY [LENS ...].
 
 The stage may still be under way: it asks concept by concept, so that what is there is a draw of concepts by hash. Items
-that were answered and measured are traced under the lenses (logit), and OUT/behaviours_causal.csv gets the rows of
-`attribution` by the rule `causal`.
+that were answered and measured are traced under the lenses (none: no model is loaded), and OUT/behaviours_causal.csv
+gets the rows of `attribution` by the rule `causal`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from semantic_pivots import tables
 from semantic_pivots.analysis.behaviours import label_items
 from semantic_pivots.analysis.causal_figures import causal_figures, causal_labels
 from semantic_pivots.config import BehaviourConfig, TraceConfig
+from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.models.trace import trace_stage
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import of_row
@@ -45,20 +46,27 @@ def main(out: Path, run: Path, study: Path, *lenses: str) -> None:
     effects = effects_of(run, {item.item_id: item for item in items_of(every)})
     scratch = run / ".tables"
     measured = effects.filter(pc.and_(effects["answered"].fill_null(False), effects["link"].is_valid()))["item_id"]
-    for name, table in (("benchmark", every.filter(pc.is_in(every["item_id"], measured))), ("causal", effects)):
+    of_run = {"benchmark": every, "discover": pq.read_table(run / "discover" / "pivots.parquet")}
+    part = {name: table.filter(pc.is_in(table["item_id"], measured)) for name, table in of_run.items()} | {
+        "causal": effects
+    }
+    for (name, table), file in zip(part.items(), ("items", "pivots", "causal_effects"), strict=True):
         (scratch / name).mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, scratch / name / ("items.parquet" if name == "benchmark" else "causal_effects.parquet"))
-    inputs = Inputs({**folders, "benchmark": scratch / "benchmark"})
+        pq.write_table(table, scratch / name / f"{file}.parquet")
+    inputs = Inputs({**folders, "benchmark": scratch / "benchmark", "discover": scratch / "discover"})
+    own = {"model": config.trace.model, "seed": config.trace.seed}
+    traced = TraceConfig(**own, dtype=config.trace.dtype, lenses=lenses)
     work = scratch / f"trace-{len(measured)}-{len(lenses)}"
     work.mkdir(exist_ok=True)
-    own = {"model": config.trace.model, "seed": config.trace.seed}
-    traced = TraceConfig(**own, dtype=config.trace.dtype, lenses=lenses or ("logit",))
+    trace = trace_stage(traced, inputs, Work(work, work))["trace"] if lenses else tables.from_rows("trace", [])
     (scratch / "trace").mkdir(exist_ok=True)
-    pq.write_table(trace_stage(traced, inputs, Work(work, work))["trace"], scratch / "trace" / "trace.parquet")
+    pq.write_table(trace, scratch / "trace" / "trace.parquet")
     inputs = Inputs({**folders, "causal": scratch / "causal", "trace": scratch / "trace"})
     behaviour = BehaviourConfig(**own)
     items = items_of(every)
-    by_trace = label_items(behaviour, inputs, items)
+    by_trace = (
+        label_items(items, trace, load_tokenizer(behaviour.model, behaviour.cache), behaviour.rules) if lenses else []
+    )
     labels = causal_labels(effects)
     of_item = {item.item_id: item for item in items}
     signature = f"{behaviour.model}|seed{behaviour.seed}|{traced.dtype}|items{effects.num_rows}"
