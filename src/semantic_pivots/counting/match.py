@@ -12,6 +12,7 @@ composed (about one in a thousand) is first brought there by `words.composed`.
 from __future__ import annotations
 
 import functools
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -135,12 +136,16 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
     chars |= {c for _, both in joined for side in both for affix in side - {affixes.ANY} for c in affix}
     alphabet = {char: i + 1 for i, char in enumerate(sorted(chars))}
     spelled = [np.array([alphabet[c] for c in form.text], np.uint32) for form in forms]
-    offsets, spell_ids = _flat(spelled, np.uint32)
     kinds = np.array([kind_of[form.edges] for form in forms], np.int32)
     joins = np.array([all(map(words.is_joining, form.text)) for form in forms], bool)
     is_run = (kinds == kernel.LETTERS) & joins | (kinds >= kernel.FIRST_CLASS)
     is_joined = kinds >= kernel.FIRST_CLASS
-    runs = [_runs(offsets, spell_ids, own) for own in (is_run & ~is_joined, is_joined)]
+    heads = _heads(forms, is_run)
+    offsets, spell_ids = _flat([*spelled, *(np.array([alphabet[c] for c in h], np.uint32) for h in heads)], np.uint32)
+    padding = np.zeros(len(heads), bool)
+    runs = [
+        _runs(offsets, spell_ids, np.concatenate(own)) for own in ((is_run & ~is_joined, ~padding), (is_joined, padding))
+    ]
     only = np.array([held[0] if len(held) == 1 else -1 for held in of_form.values()], np.int32)
     groups = _flat([np.array(held, np.int32) for held in of_form.values()], np.int32)
     trie = _trie([s.tolist() for s in spelled], is_run, len(alphabet) + 1)
@@ -151,8 +156,9 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
         ids[ord(char)] = i
     table = (ids[lower] << kernel.BITS) | bits
     begins = np.zeros(len(alphabet) + 1, np.uint32)
-    begins[trie[0] >= 0] = kernel.BEGINS
-    for form, kind in zip(forms, kinds.tolist(), strict=True):
+    for form, kind, run in zip(forms, kinds.tolist(), is_run.tolist(), strict=True):
+        if not run and not _head(form):
+            begins[alphabet[form.text[0]]] = kernel.BEGINS
         if kind >= kernel.FIRST_CLASS:
             begins[alphabet[form.text[0]]] |= kernel.AFFIX
     for _, both in joined:
@@ -164,6 +170,18 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
     # Where no form may begin inside a run of letters, most places are passed over.
     inside = any(form.edges == "any" and words.is_joining(form.text[0]) for form in forms)
     return table, folds, inside, entries, trie, _affix_tables(joined, alphabet), _cut_tables(cutters, lower)
+
+
+def _head(form: Form) -> str:
+    """The run of letters that such a form begins with and that is a whole run wherever it occurs; empty: there is none."""
+    if form.edges == "any":
+        return ""
+    return "".join(itertools.takewhile(words.is_joining, form.text))
+
+
+def _heads(forms: Sequence[Form], is_run: np.ndarray) -> list[str]:
+    """Heads of the forms that are no runs: where one stands, such a form may begin."""
+    return sorted({head for form, run in zip(forms, is_run, strict=True) if not run and (head := _head(form))})
 
 
 def _runs(offsets: np.ndarray, spell_ids: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

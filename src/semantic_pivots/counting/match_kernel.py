@@ -31,7 +31,7 @@ def slot_of(key, mask):  # pragma: no cover - compiled
 
 @njit(cache=True)
 def fill_runs(offsets, spell_ids, is_run, keys, forms):  # pragma: no cover - compiled
-    """Enter the forms that are whole runs into a hash table."""
+    """Enter the forms that are whole runs, and the heads of others, into a hash table."""
     mask = len(keys) - 1
     for form in range(len(is_run)):
         if not is_run[form]:
@@ -285,7 +285,8 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
     has_cutters, has_affixes = len(folded_points) > 0, len(affixes[0]) > 1
     (run_keys, run_forms), _, offsets, spell_ids, _, only, group_begins, groups = words
     stamp, found, places = hits
-    every, run_mask = len(places) > 0, len(run_keys) - 1
+    every, run_mask, n_forms = len(places) > 0, len(run_keys) - 1, len(only)
+    inner = np.uint32(BEGINS if inside else 0)
     n, n_starts, n_found, run_begin = 0, 0, 0, -1
     last_mark, known = False, True
     key = HASH_START
@@ -338,11 +339,23 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
             char = code >> BITS
             known = known and char != 0
             key = (key ^ np.uint64(char)) * HASH_PRIME
+            while at < end and data[at] < 0x80:  # most letters of most texts: nothing else can be true of them
+                code = table[data[at]]
+                if not code & JOINING or code & inner:
+                    break
+                at += 1
+                n += 1
+                codes[n] = code
+                char = code >> BITS
+                known = known and char != 0
+                key = (key ^ np.uint64(char)) * HASH_PRIME
         elif run_begin >= 0:
-            slot = slot_of(key, run_mask)
+            slot, is_head = slot_of(key, run_mask), False
             while known and run_forms[slot] >= 0:
                 form = run_forms[slot]
-                if run_keys[slot] == key and (every or only[form] < 0 or stamp[only[form]] != doc):
+                if form >= n_forms:
+                    is_head = is_head or run_keys[slot] == key
+                elif run_keys[slot] == key and (every or only[form] < 0 or stamp[only[form]] != doc):
                     first = offsets[form]
                     same = offsets[form + 1] - first == n - run_begin
                     k = 0
@@ -358,6 +371,9 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
                         if n_found < 0:
                             return n_found
                 slot = (slot + 1) & run_mask
+            if is_head and not codes[run_begin] & BEGINS:
+                starts[n_starts] = run_begin
+                n_starts += 1
             if has_affixes and codes[run_begin] & AFFIX:
                 n_found = _match_affixed(run_begin, n, doc, codes, words, affixes, ends, hits, n_found)
                 if n_found < 0:
