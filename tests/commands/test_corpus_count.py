@@ -71,7 +71,7 @@ def test_words_as_they_are_spelled_and_by_a_table_of_ones_own(folder: Path):
     asked = {"words": folder / "words.tsv", "text_column": "content", "workers": 1}
     for name, further, value, rule in (
         ("spelling", {}, 3, "spelling"),
-        ("own", {"words_as": "forms", "forms": str(folder / "forms.tsv")}, 1, "forms-1 simplemma"),
+        ("own", {"words_as": "forms", "forms": str(folder / "forms.tsv")}, 1, "forms-2 simplemma"),
     ):
         count(folder / name, str(folder / "corpus"), **asked, **further)
         (row,) = pq.read_table(folder / name / "word_counts.parquet").to_pylist()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semantic_pivots.wordforms.rule import SPELLING, contains, meet
-from semantic_pivots.wordforms.table import rule_of
+from semantic_pivots.wordforms.table import forms_of, rule_of
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,11 @@ def test_a_window_is_counted_between_forms():
     rule = rule_of("forms", "", pair)
     assert meet("les chats, des souris", *pair, 4, rule)
     assert not meet("les chats, des souris", *pair, 3, rule)
+
+
+def test_a_form_that_the_table_lacks_is_made_as_it_has_those_of_like_words():
+    assert not any(row.form == "слайдом" and row.source != "analogy" for row in forms_of([("слайд", "uk")]))
+    alone = {row.form for row in forms_of([("слайд", "uk")])}
+    beside = {row.form for row in forms_of([("слайд", "uk"), ("завод", "uk")]) if row.word == "слайд"}
+    assert "слайдом" in alone
+    assert alone == beside

@@ -144,7 +144,8 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
     offsets, spell_ids = _flat([*spelled, *(np.array([alphabet[c] for c in h], np.uint32) for h in heads)], np.uint32)
     padding = np.zeros(len(heads), bool)
     runs = [
-        _runs(offsets, spell_ids, np.concatenate(own)) for own in ((is_run & ~is_joined, ~padding), (is_joined, padding))
+        _runs(offsets, spell_ids, np.concatenate(own))
+        for own in ((is_run & ~is_joined, ~padding), (is_joined, padding))
     ]
     only = np.array([held[0] if len(held) == 1 else -1 for held in of_form.values()], np.int32)
     groups = _flat([np.array(held, np.int32) for held in of_form.values()], np.int32)
@@ -173,7 +174,7 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
 
 
 def _head(form: Form) -> str:
-    """The run of letters that such a form begins with and that is a whole run wherever it occurs; empty: there is none."""
+    """The letters that such a form begins with, which are a whole run wherever it occurs; empty: there are none."""
     if form.edges == "any":
         return ""
     return "".join(itertools.takewhile(words.is_joining, form.text))
@@ -258,7 +259,7 @@ def _affix_tables(joined: list[tuple[str, affixes.AffixClass]], alphabet: dict[s
 def _cut_tables(codes: list[str], lower: np.ndarray) -> tuple[np.ndarray, ...]:
     """Folded character of every code point, and the dictionaries (`kernel.fill_cutters`); empty without any."""
     if not codes:
-        return np.zeros(0, np.uint32), np.zeros((0, 0), np.int64), np.zeros((1, 2), np.uint64)
+        return np.zeros(0, np.uint32), np.zeros((0, 0), np.int32), np.zeros(1, np.uint64)
     return lower.astype(np.uint32), *_dictionaries(tuple(codes))
 
 
@@ -266,8 +267,8 @@ def _cut_tables(codes: list[str], lower: np.ndarray) -> tuple[np.ndarray, ...]:
 def _dictionaries(codes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     texts = [cutting.dictionary_bytes(code) for code in codes]
     begins = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
-    roots = np.full((len(codes), kernel.ROOTS), -1, np.int64)
-    edges = np.zeros((1 << int(np.ceil(np.log2(1.6 * sum(map(cutting.edges_of, codes))))), 2), np.uint64)
+    roots = np.full((len(codes), kernel.ROOTS), -1, np.int32)
+    edges = np.zeros(1 << int(np.ceil(np.log2(1.6 * sum(map(cutting.edges_of, codes))))), np.uint64)
     kernel.fill_cutters(np.frombuffer(b"".join(texts), np.uint8), begins, roots, edges)
     return roots, edges
 

@@ -15,10 +15,10 @@ LETTERS, ANY, SCRIPT, FIRST_CUTTER, FIRST_CLASS = 0, 1, 2, 3, 16
 MOST_CUTTERS = 4
 UNKNOWN, UNKNOWN_RUN = 22_000, 26_000
 """Costs of a character, and of a run of katakana, that is in no dictionary (1,000 times a negative log probability)."""
-_FAR = 2**30
+_FAR = 2**30  # beyond any clause's cost, and with NO_WORD added no overflow
 ROOTS = 0x30000
 """Code points that may begin a word of a dictionary."""
-NO_WORD = 2**31 - 1
+NO_WORD = 2**24 - 1
 HASH_START, HASH_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -77,16 +77,18 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
 
     Args:
         data, begins: uint8; dictionary c is data[begins[c]:begins[c + 1]].
-        roots: int64 (dictionaries, ROOTS), -1 everywhere: gets the node of each first code point.
-        edges: uint64 (slots, 2), 0 everywhere: gets state << 21 | code point, with one added, and the node.
+        roots: int32 (dictionaries, ROOTS), -1 everywhere: gets the cost of each first code point.
+        edges: uint64 (slots,), 0 everywhere: gets the node before << 42 | code point << 24 | cost.
 
-    A node is state << 32 | cost, the cost NO_WORD where no word ends.
+    A node is the slot of the edge that leads to it, or `_root` of a first code point; its cost is NO_WORD where no word
+    ends. Eight bytes an edge: the cuts' time is that of fetching them.
     """
-    mask, n_states = len(edges) - 1, 1
+    mask = len(edges) - 1
     for cutter in range(len(begins) - 1):
         at = begins[cutter]
         while at < begins[cutter + 1]:
-            state, slot, point, length = 0, 0, 0, 0
+            state, slot, point, length = np.int64(0), np.int64(0), np.int64(0), 0
+            key = np.uint64(0)
             while data[at] != 9:
                 byte = np.int64(data[at])
                 size = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
@@ -97,19 +99,16 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
                 length += 1
                 if length == 1:
                     if roots[cutter, point] < 0:
-                        roots[cutter, point] = (n_states << 32) | NO_WORD
-                        n_states += 1
-                    state = roots[cutter, point] >> 32
+                        roots[cutter, point] = NO_WORD
+                    state = _root(cutter, point, mask)
                     continue
-                wanted = ((np.uint64(state) << np.uint64(21)) | np.uint64(point)) + np.uint64(1)
-                slot = slot_of(wanted, mask)
-                while edges[slot, 0] != 0 and edges[slot, 0] != wanted:
+                key = (np.uint64(state) << np.uint64(18)) | np.uint64(point)
+                slot = slot_of(key, mask)
+                while edges[slot] != 0 and edges[slot] >> np.uint64(24) != key:
                     slot = (slot + 1) & mask
-                if edges[slot, 0] == 0:
-                    edges[slot, 0] = wanted
-                    edges[slot, 1] = (np.uint64(n_states) << np.uint64(32)) | np.uint64(NO_WORD)
-                    n_states += 1
-                state = np.int64(edges[slot, 1] >> np.uint64(32))
+                if edges[slot] == 0:
+                    edges[slot] = (key << np.uint64(24)) | np.uint64(NO_WORD)
+                state = slot
             at += 1
             cost = 0
             while data[at] != 10:
@@ -117,9 +116,15 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
                 at += 1
             at += 1
             if length == 1:
-                roots[cutter, point] = (state << 32) | cost
+                roots[cutter, point] = cost
             else:
-                edges[slot, 1] = (np.uint64(state) << np.uint64(32)) | np.uint64(cost)
+                edges[slot] = (key << np.uint64(24)) | np.uint64(cost)
+
+
+@njit(cache=True)
+def _root(cutter, point, mask):  # pragma: no cover - compiled
+    """The node of a first code point: a number beyond all slots."""
+    return np.int64(mask + 1 + cutter * ROOTS + point)
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
@@ -159,21 +164,21 @@ def _cut(place, n, cutter, codes, cutting, scratch):  # pragma: no cover - compi
             best[k + 1], back[k + 1] = cost, k
         if points[k] >= ROOTS:
             continue
-        node = roots[cutter, points[k]]
+        ends = np.int64(roots[cutter, points[k]])
+        node = _root(cutter, np.int64(points[k]), mask)
         at = k + 1
-        while node >= 0:
-            cost = best[k] + (node & np.int64(0xFFFFFFFF))
-            if cost < best[at]:
-                best[at], back[at] = cost, k
+        while ends >= 0:
+            if best[k] + ends < best[at]:
+                best[at], back[at] = best[k] + ends, k
             if at == end:
                 break
-            wanted = ((np.uint64(node >> 32) << np.uint64(21)) | np.uint64(points[at])) + np.uint64(1)
+            wanted = (np.uint64(node) << np.uint64(18)) | np.uint64(points[at])
             at += 1
             slot = slot_of(wanted, mask)
-            node = np.int64(-1)
-            while edges[slot, 0] != 0:
-                if edges[slot, 0] == wanted:
-                    node = np.int64(edges[slot, 1])
+            ends = np.int64(-1)
+            while edges[slot] != 0:
+                if edges[slot] >> np.uint64(24) == wanted:
+                    ends, node = np.int64(edges[slot] & np.uint64(NO_WORD)), slot
                     break
                 slot = (slot + 1) & mask
     bit, done = np.uint8(1 << cutter), np.uint8(16 << cutter)

@@ -2,15 +2,29 @@
 
 simplemma's tables join several lists of forms (its README names them); a form that several lemmas share stands with the
 most usual one alone. A table is read once for all words of a language and not kept: Finnish's holds 3.5 million forms.
+
+No table has all words, nor all forms of those that it has. What it lacks is made by analogy: of the 20 lemmas with the
+same ending of which the table has most forms, a change of ending that at least half share gives a form too (слайд,
+слайдом as завод, заводом), unless the table has that text as a form of another word.
 """
 
 from __future__ import annotations
 
+import collections
 import functools
-from collections.abc import Iterable
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
+from typing import NamedTuple
 
 from semantic_pivots.words import fold, is_joining
+
+_ENDINGS = (6, 5, 4, 3, 2, 1)
+"""Letters of an ending by which lemmas are alike; the longest that enough share is taken."""
+_MODELS, _SHARE = 20, 0.5
+"""Lemmas that a made form is modelled on, and the share of them that must have it."""
+_CHANGED, _STEM = 4, 2
+"""Most letters of a lemma that a form may change, fewest that it keeps."""
 
 
 def source() -> str:
@@ -26,24 +40,75 @@ def languages() -> frozenset[str]:
     return frozenset(SUPPORTED_LANGUAGES)
 
 
-def forms(code: str, lemmas: Iterable[str]) -> dict[str, list[str]]:
-    """The folded forms of each folded lemma that the table of the language has, sorted."""
-    return {lemma: list(found) for lemma, found in _forms(code, frozenset(lemmas)).items()}
+class Inflected(NamedTuple):
+    """Folded forms of a lemma, sorted: those of the table, and those made as the table makes the forms of others."""
+
+    listed: tuple[str, ...]
+    made: tuple[str, ...]
+
+
+def forms(code: str, lemmas: Iterable[str]) -> dict[str, Inflected]:
+    """The forms of each folded lemma of a language with a table."""
+    return _forms(code, frozenset(lemmas))
 
 
 @functools.lru_cache(maxsize=32)
-def _forms(code: str, lemmas: frozenset[str]) -> dict[str, tuple[str, ...]]:
+def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
     from simplemma.strategies.dictionaries import DefaultDictionaryFactory
 
-    found: dict[str, set[str]] = {}
-    known: dict[str, str] = {}  # folding costs more than looking up, and many entries share a lemma
-    for form, lemma in DefaultDictionaryFactory(cache_max_size=0).get_dictionary(code).items():
-        wanted = known.get(lemma)
-        if wanted is None:
-            wanted = known[lemma] = fold(lemma)
-        if wanted in lemmas:
-            found.setdefault(wanted, set()).add(fold(form))
-    return {lemma: tuple(sorted(_needed(held))) for lemma, held in sorted(found.items())}
+    table = DefaultDictionaryFactory(cache_max_size=0).get_dictionary(code)
+    sizes = collections.Counter(table.values())
+    folded = {lemma: fold(lemma) for lemma in sizes}  # folding costs more than counting, and many forms share a lemma
+    models = _models(lemmas, sizes, folded)
+    asked = lemmas.union(*models.values())
+    held: dict[str, set[str]] = {}
+    for form, lemma in table.items():
+        if folded[lemma] in asked:
+            held.setdefault(folded[lemma], set()).add(fold(form))
+    found = {}
+    for lemma in sorted(lemmas):
+        listed = held.get(lemma, set())
+        made = {form for form in _by_analogy(lemma, models.get(lemma, []), held) if form not in table} - listed
+        if listed or made:
+            needed = _needed(listed | made | {lemma})
+            found[lemma] = Inflected(tuple(sorted(listed & needed)), tuple(sorted((made & needed) - {lemma})))
+    return found
+
+
+def _models(lemmas: Iterable[str], sizes: Mapping[str, int], folded: dict[str, str]) -> dict[str, list[str]]:
+    """For each lemma, those with the longest shared ending that several have; of these, those with the most forms."""
+    endings = {lemma[-n:] for lemma in lemmas for n in _ENDINGS if len(lemma) > n}
+    ending_with: dict[str, list[tuple[int, str]]] = {}
+    for lemma, size in sizes.items():
+        word = folded[lemma]
+        for n in _ENDINGS:
+            if len(word) > n and word[-n:] in endings:
+                ending_with.setdefault(word[-n:], []).append((-size, word))
+    found = {}
+    for lemma in lemmas:
+        for n in _ENDINGS:
+            like = [pair for pair in ending_with.get(lemma[-n:], ()) if len(lemma) > n and pair[1] != lemma]
+            if len(like) >= _MODELS:
+                found[lemma] = [word for _, word in heapq.nsmallest(_MODELS, like)]
+                break
+    return found
+
+
+def _by_analogy(lemma: str, models: Sequence[str], held: dict[str, set[str]]) -> Iterator[str]:
+    """Forms made by the changes of ending that most models have."""
+    changes: collections.Counter[tuple[int, str]] = collections.Counter()
+    for model in models:
+        own = set()
+        for form in held.get(model, ()):
+            stem = next(
+                (i for i, (a, b) in enumerate(zip(form, model, strict=False)) if a != b), min(len(form), len(model))
+            )
+            if len(model) - stem <= _CHANGED:
+                own.add((len(model) - stem, form[stem:]))
+        changes.update(own)
+    for (removed, ending), count in changes.items():
+        if count >= _SHARE * len(models) and len(lemma) - removed >= _STEM:
+            yield lemma[: len(lemma) - removed] + ending
 
 
 def _needed(held: set[str]) -> set[str]:

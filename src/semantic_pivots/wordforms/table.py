@@ -17,7 +17,7 @@ from semantic_pivots.languages import language
 from semantic_pivots.wordforms import affixes, chinese, cutting, inflection, japanese, korean, semitic, spellings
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, Word, own_form
 
-VERSION = 1
+VERSION = 2
 """Raised when the same words get other forms from the same sources."""
 NAMES = ("forms", "spelling")
 _JOINED: dict[str, Callable[[str, list[str]], Iterable[tuple[str, str]]]] = {
@@ -112,22 +112,28 @@ def _made(code: str, spelled: list[str]) -> Iterator[Row]:
     for word, found in lemmas.items():
         seen: set[tuple[str, str]] = set()
         for text, source in found:
-            for form, edges, origin in _forms(code, text, source, inflected.get(words.fold(text), [])):
+            for form, edges, origin in _forms(code, text, source, inflected.get(words.fold(text), _NONE)):
                 if form and (form, edges) not in seen:
                     seen.add((form, edges))
                     yield Row(word, code, form, edges, origin)
 
 
-def _forms(code: str, text: str, source: str, inflected: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+_NONE = inflection.Inflected((), ())
+
+
+def _forms(code: str, text: str, source: str, inflected: inflection.Inflected) -> Iterator[tuple[str, str, str]]:
     own = own_form((text, code), True)
     joins = all(map(words.is_joining, own.text))
     if code in _JOINED and joins:
-        for form, edges in _JOINED[code](own.text, [form for form in inflected if all(map(words.is_joining, form))]):
-            yield form, edges, source if form == own.text else inflection.source() if form in inflected else "joined"
+        listed = [form for form in inflected.listed if all(map(words.is_joining, form))]
+        for form, edges in _JOINED[code](own.text, listed):
+            yield form, edges, source if form == own.text else inflection.source() if form in listed else "joined"
         return
     yield own.text, own.edges, source
-    for form in inflected:
+    for form in inflected.listed:
         yield form, "letters", inflection.source()
+    for form in inflected.made:
+        yield form, "letters", "analogy"
     if code == "ja":
         for stem in japanese.stems(own.text):
             yield stem, own.edges, "conjugation"

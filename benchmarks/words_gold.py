@@ -1,0 +1,249 @@
+"""Analysers that the words benchmark holds the rule against; none is a source of the rule itself.
+
+Python packages: the dependency group `words-gold`. The others are packages of Debian, fetched into the cache and
+unpacked below it, without root: hunspell with the dictionaries of its name, hspell (Hebrew), Voikko (Finnish),
+Apertium's morphology (Hindi).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import regex
+
+from semantic_pivots.corpus.fetch import DebianPackages
+
+Readings = list[set[str]]
+"""Of each token of a text, the lemmas that it may be a form of."""
+Analyser = Callable[[list[str]], list[Readings]]
+"""From texts to the readings of each."""
+_TOKEN = regex.compile(r"[\p{L}\p{M}]+")
+TOOLS = (
+    "hunspell libhunspell-1.7-0 hunspell-fr-classical hunspell-es hunspell-it hunspell-pt-pt hunspell-cs hunspell-hu "
+    "hspell libvoikko1 libhfstospell11 libarchive13 voikko-fi lttoolbox liblttoolbox3 apertium-hin"
+).split()
+_DICTIONARIES = {"fr": "fr", "es": "es_ES", "it": "it_IT", "pt": "pt_PT", "cs": "cs_CZ", "hu": "hu_HU"}
+_LIBRARIES = "usr/lib/x86_64-linux-gnu"
+
+
+def tools(cache: Path) -> Path:
+    """The folder that the tools are unpacked into."""
+    root = cache / "words-gold"
+    debs, _ = DebianPackages(cache).fetch(TOOLS)
+    for name, deb in debs.items():
+        mark = root / "unpacked" / deb.name
+        if not mark.exists():
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["dpkg-deb", "-x", str(deb), str(root)], check=True)
+            mark.write_text(name)
+    return root
+
+
+def tokens(text: str) -> list[str]:
+    """Runs of letters and marks."""
+    return _TOKEN.findall(text)
+
+
+def _of_table(texts: list[str], lemmas: Mapping[str, set[str]]) -> list[Readings]:
+    """Readings out of the lemmas of single tokens; a token without any is its own."""
+    return [[lemmas.get(token) or {token} for token in tokens(text)] for text in texts]
+
+
+def _by_token(lemmas: Callable[[str], Iterable[str]]) -> Analyser:
+    def analyse(texts: list[str]) -> list[Readings]:
+        return _of_table(texts, {token: set(lemmas(token)) for token in _vocabulary(texts)})
+
+    return analyse
+
+
+def _vocabulary(texts: list[str]) -> list[str]:
+    return sorted({token for text in texts for token in tokens(text)})
+
+
+def _run(root: Path, command: list[str], asked: str, encoding: str = "utf-8") -> str:
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(root / _LIBRARIES)}
+    done = subprocess.run(
+        [str(root / "usr/bin" / command[0]), *command[1:]],
+        input=asked.encode(encoding, errors="ignore"),
+        env=environment,
+        capture_output=True,
+        check=False,  # hspell ends with 1 where a word is unknown
+    )
+    return done.stdout.decode(encoding, errors="replace")
+
+
+def _hunspell(code: str, root: Path) -> Analyser:
+    command = ["hunspell", "-i", "utf-8", "-d", str(root / "usr/share/hunspell" / _DICTIONARIES[code]), "-s"]
+
+    def analyse(texts: list[str]) -> list[Readings]:
+        found: dict[str, set[str]] = {}
+        for line in _run(root, command, "\n".join(_vocabulary(texts))).splitlines():
+            word, _, stem = line.partition(" ")
+            if stem:
+                found.setdefault(word, set()).add(stem)
+        return _of_table(texts, found)
+
+    return analyse
+
+
+def _hspell(_: str, root: Path) -> Analyser:
+    command = ["hspell", "-l", f"-D{root / 'usr/share/hspell/hebrew.wgz'}"]
+
+    def analyse(texts: list[str]) -> list[Readings]:
+        found: dict[str, set[str]] = {}
+        lemmas: set[str] = set()
+        for line in _run(root, command, "\n".join(_vocabulary(texts)) + "\n", "iso-8859-8").splitlines():
+            if line.startswith("\t"):
+                lemmas |= {line.strip().split("(")[0]} if "(" in line else set()
+            else:  # "word of the dictionary: TOKEN", the token with a + behind its prefix
+                lemmas = found.setdefault(line.rpartition(": ")[2].replace("+", ""), set())
+        return _of_table(texts, found)
+
+    return analyse
+
+
+def _apertium(_: str, root: Path) -> Analyser:
+    automaton = root / "usr/share/apertium/apertium-hin/hin.automorf.bin"
+
+    def analyse(texts: list[str]) -> list[Readings]:
+        found: dict[str, set[str]] = {}
+        for unit in regex.findall(r"\^(.*?)\$", _run(root, ["lt-proc", str(automaton)], "\n".join(_vocabulary(texts)))):
+            surface, *analyses = unit.split("/")
+            found[surface] = {analysis.split("<")[0] for analysis in analyses if analysis[:1] != "*"}
+        return _of_table(texts, found)
+
+    return analyse
+
+
+def _voikko(_: str, root: Path) -> Analyser:
+    from libvoikko import Voikko
+
+    for library in ("libarchive.so.13", "libhfstospell.so.11", "libvoikko.so.1"):
+        ctypes.CDLL(str(root / _LIBRARIES / library), mode=ctypes.RTLD_GLOBAL)
+    Voikko.setLibrarySearchPath(str(root / _LIBRARIES))
+    voikko = Voikko("fi", str(root / "usr/lib/voikko"))
+    return _by_token(lambda token: {one["BASEFORM"] for one in voikko.analyze(token) if "BASEFORM" in one})
+
+
+def _attacut(*_: object) -> Analyser:
+    from attacut import Tokenizer
+
+    cutter = Tokenizer(model="attacut-sc")
+    return lambda texts: [[{word.strip()} for word in cutter.tokenize(text)] for text in texts]
+
+
+def _lemminflect(*_: object) -> Analyser:
+    from lemminflect import getAllLemmas
+
+    return _by_token(lambda token: {lemma for found in getAllLemmas(token.lower()).values() for lemma in found})
+
+
+def _hanta(code: str, *_: object) -> Analyser:
+    from HanTa.HanoverTagger import HanoverTagger
+
+    tagger = HanoverTagger({"de": "morphmodel_ger.pgz", "nl": "morphmodel_dutch.pgz"}[code])
+    return _by_token(lambda token: [tagger.analyze(token)[0]])
+
+
+def _pymorphy(code: str, *_: object) -> Analyser:
+    from pymorphy3 import MorphAnalyzer
+
+    analyser = MorphAnalyzer(lang=code)
+    return _by_token(lambda token: {parse.normal_form for parse in analyser.parse(token) if parse.score >= 0.1})
+
+
+def _morfeusz(*_: object) -> Analyser:
+    from morfeusz2 import Morfeusz
+
+    analyser = Morfeusz()
+    return _by_token(lambda token: {found[2][1].split(":")[0] for found in analyser.analyse(token)})
+
+
+def _zeyrek(*_: object) -> Analyser:
+    import logging
+
+    from zeyrek import MorphAnalyzer
+
+    logging.disable(logging.WARNING)
+    analyser = MorphAnalyzer()
+    # Its public call cuts sentences by a model that no package holds; tokens are cut already here.
+    return _by_token(lambda token: {parse.dict_item.lemma for parse in analyser._parse(token)})
+
+
+def _kiwi(*_: object) -> Analyser:
+    from kiwipiepy import Kiwi
+
+    kiwi = Kiwi(num_workers=1)
+
+    def readings(text: str) -> Readings:
+        found = []
+        for token in kiwi.tokenize(text):
+            if token.tag.startswith(("NN", "NP", "NR", "MA", "MM")):
+                found.append({token.form})
+            elif token.tag.startswith(("VV", "VA", "VX")):
+                found.append({token.form + "다"})
+        return found
+
+    return lambda texts: [readings(text) for text in texts]
+
+
+def _qalsadi(*_: object) -> Analyser:
+    from qalsadi.lemmatizer import Lemmatizer
+
+    lemmer = Lemmatizer()
+    return _by_token(lambda token: {lemma} if (lemma := lemmer.lemmatize(token)) else ())
+
+
+def _sudachi(*_: object) -> Analyser:
+    from sudachipy import SplitMode
+    from sudachipy.dictionary import Dictionary
+
+    tokenizer = Dictionary(dict="core").create()
+
+    def readings(text: str) -> Readings:
+        found: Readings = []
+        for token in tokenizer.tokenize(text, SplitMode.C):
+            if token.part_of_speech()[0] not in ("名詞", "動詞", "形容詞", "形状詞", "副詞", "代名詞"):
+                continue
+            found.append({token.dictionary_form()})
+            parts = token.split(SplitMode.A)
+            # The parts of a long unit are words in a narrower sense: neither counted as there nor as absent.
+            found += [{part.dictionary_form(), ""} for part in parts] if len(parts) > 1 else []
+        return found
+
+    return lambda texts: [readings(text) for text in texts]
+
+
+def _thulac(*_: object) -> Analyser:
+    import thulac
+
+    with contextlib.redirect_stdout(sys.stderr):  # it says that it has loaded its model
+        cutter = thulac.thulac(seg_only=True)
+    return lambda texts: [[{word.strip()} for word, _ in cutter.cut(text)] for text in texts]
+
+
+ANALYSERS: dict[str, tuple[str, Callable[[str, Path], Analyser]]] = {
+    **{code: (f"hunspell-{name}", _hunspell) for code, name in _DICTIONARIES.items()},
+    "en": ("lemminflect", _lemminflect),
+    "de": ("HanTa", _hanta),
+    "nl": ("HanTa", _hanta),
+    "ru": ("pymorphy3", _pymorphy),
+    "uk": ("pymorphy3", _pymorphy),
+    "pl": ("morfeusz2", _morfeusz),
+    "tr": ("zeyrek", _zeyrek),
+    "fi": ("Voikko", _voikko),
+    "ko": ("kiwipiepy", _kiwi),
+    "ar": ("qalsadi", _qalsadi),
+    "he": ("hspell", _hspell),
+    "hi": ("apertium-hin", _apertium),
+    "ja": ("SudachiPy core", _sudachi),
+    "zh": ("THULAC", _thulac),
+    "th": ("AttaCut", _attacut),
+}
+"""Name and maker of each language's analyser; Modern Greek has none that installs as a package."""
