@@ -220,6 +220,20 @@ def test_ray_survives_a_killed_worker_and_a_lost_node(tmp_path: Path):
         with pytest.raises(InputError, match=r"^s\d cannot be counted$"):
             run(tmp_path / "refused", [(name, refuse, (name,)) for name, _, _ in tasks], engine="ray")
         assert sum(node["Alive"] for node in ray.nodes()) == 1
+        _count_as_the_recipe_does(tmp_path / "texts")
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+def _count_as_the_recipe_does(folder: Path) -> None:
+    """Run the recipe for Ray Data of docs/engines.md."""
+    folder.mkdir()
+    shards(folder)
+    told = (Path(__file__).parent.parent / "docs/engines.md").read_text("utf-8").split("```python\n")
+    code = next(part for part in told if "# Ray Data" in part).split("```")[0]
+    names: dict = {"__name__": "recipe"}
+    exec(code.replace("corpus/shards", str(folder)), names)
+    rows = names["parts"].take_all()
+    assert sum(row["documents"] for row in rows) == 45
+    assert [sum(row["words"][i] for row in rows) for i in (0, 1)] == [0, 30]

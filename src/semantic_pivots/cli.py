@@ -21,11 +21,13 @@ from semantic_pivots.commands import (
     lens,
     lexicon,
     null,
+    ranks,
     score,
     tasks,
     training,
 )
 from semantic_pivots.errors import InputError
+from semantic_pivots.ranks import Unfinished
 
 app = typer.Typer(
     help="Measure, explain and improve how language models carry meaning across languages.",
@@ -201,6 +203,7 @@ app.command()(corpus_count.count)
 app.command()(corpus_pivots.discover)
 app.command()(corpus_pivots.graph)
 app.command()(corpus_pivots.select)
+app.command()(ranks.merge)
 app.command()(training.train)
 app.command()(score.score)
 app.command()(null.null)
@@ -231,6 +234,8 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Unfinished as told:
+        print(told)
     except RuntimeError as error:
         if "cannot cache function" not in str(error):  # numba's
             raise

@@ -25,6 +25,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from semantic_pivots import ranks
 from semantic_pivots.caching import prepare_process
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Work, is_whole, read_table, write_table
@@ -87,11 +88,15 @@ def shard_parts(
     if workers < 0:
         raise InputError(f"workers = {workers}: expected 0 (one per core) or more")
     parts = {name: work.folder / f"{label}-{name}.parquet" for name, _, _ in tasks}
-    with work.progress(len(tasks), "shards", label) as progress:
-        missing = [task for task in tasks if not is_whole(parts[task[0]])]
-        progress.advance(len(tasks) - len(missing))
+    share = ranks.current()
+    own = tasks if share is None else share.own(tasks)
+    with ranks.apart(work.folder), work.progress(len(own), "shards", label) as progress:
+        missing = [task for task in own if not is_whole(parts[task[0]])]
+        progress.advance(len(own) - len(missing))
         if missing:
             engines[engine](missing, shared, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
+        if share is not None:
+            share.settle(label, list(parts), lambda name: parts[name].exists())
     return list(parts.values())
 
 

@@ -19,12 +19,14 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semantic_pivots import ranks
 from semantic_pivots.errors import InputError
 
 if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
@@ -99,13 +101,17 @@ def fingerprint(path: Path, sampled: bool = False) -> str:
             learn that nothing changed would cost more than the stage. A large file of them that is edited only in its
             middle at equal size goes unnoticed, and `--force` is there for it.
     """
+    if sampled and ranks.current() is not None:  # each rank would read the whole corpus
+        return digest(sorted((name, held[:2]) for name, held in stamps([path]).items()))
     if path.is_dir():
         try:
             found = files_under(str(path))
         except OSError as error:
             raise InputError(f"{error.filename or path}: cannot be listed: {error.strerror or error}") from error
         parts = sorted(p for p in map(Path, found) if p.is_file() and not p.name.startswith("."))
-        return digest([[str(p.relative_to(path)), fingerprint(p, sampled)] for p in parts])
+        return digest(
+            [[str(p.relative_to(path)), own] for p, own in zip(parts, fingerprints(parts, sampled), strict=True)]
+        )
     held = path.stat()
     size = held.st_size
     if size <= _SAMPLED_ABOVE_BYTES:
@@ -116,6 +122,12 @@ def fingerprint(path: Path, sampled: bool = False) -> str:
         head = stream.read(1 << 20)
         stream.seek(-(1 << 20), os.SEEK_END)
         return hashlib.sha256(str(size).encode() + head + stream.read()).hexdigest()
+
+
+def fingerprints(paths: Sequence[Path], sampled: bool = False) -> list[str]:
+    """The fingerprint of each of some files; as many are read at once as there are cores."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        return list(threads.map(lambda path: fingerprint(path, sampled), paths))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -454,7 +466,8 @@ def _alone(partial: Path, final: Path) -> Iterator[None]:
     partial.mkdir(parents=True, exist_ok=True)
     folder = os.open(partial, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        one = fcntl.LOCK_EX if ranks.current() is None else fcntl.LOCK_SH  # ranks of one command share it
+        fcntl.flock(folder, one | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(folder)
         raise InputError(f"{final} is being written by another run: wait for it, or name another folder") from error
@@ -500,17 +513,20 @@ def publish(
     check_replaceable(stage, final)
     partial = final.with_name(f".{final.name}.partial")
     key_hash = digest(key)
-    with disk_errors(final.parent), _alone(partial, final):
-        marker = partial / "key"
-        if not marker.exists() or marker.read_text() != key_hash:
-            for path in partial.iterdir():  # the folder itself is what is held
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        (partial / "work").mkdir(parents=True, exist_ok=True)
-        (partial / "out").mkdir(exist_ok=True)
-        marker.write_text(key_hash)
+    turn = ranks.in_turn(final.with_name(f".{final.name}.turn"))
+    with disk_errors(final.parent), turn, _alone(partial, final):
+        if (manifest := _of_other_rank(final, key_hash)) is not None:
+            return manifest
+        _begin(partial, final, key_hash)
         manifest = read_manifest(partial / "out")
         if manifest is None:
-            manifest = _run(stage, key, key_hash, partial, run, conform, lambda: check_unchanged(read, before, stage))
+            try:
+                check = functools.partial(check_unchanged, read, before, stage)
+                manifest = _run(stage, key, key_hash, partial, run, conform, check)
+            except ranks.Published:
+                if (manifest := _of_other_rank(final, key_hash)) is None:
+                    raise InputError(f"{final}: another run has removed {partial}; run the command again") from None
+                return manifest
         old = final.with_name(f".{final.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if final.exists():
@@ -518,7 +534,28 @@ def publish(
         os.rename(partial / "out", final)
         shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(partial, ignore_errors=True)
+        final.with_name(f".{final.name}.turn").unlink(missing_ok=True)
     return manifest
+
+
+def _of_other_rank(final: Path, key_hash: str) -> dict[str, Any] | None:
+    """The manifest of a result that another rank of this command has published."""
+    published = read_manifest(final) if ranks.current() is not None else None
+    return published if published is not None and published["key"] == key_hash else None
+
+
+def _begin(partial: Path, final: Path, key_hash: str) -> None:
+    """Make the folders of a running stage; those of another key are emptied, or refused to a rank."""
+    marker = partial / "key"
+    before = marker.read_text() if marker.exists() else ""
+    if before != key_hash:
+        if before and ranks.current() is not None:
+            raise InputError(f"{final}: ranks of another command, or of other inputs, write there; remove {partial}")
+        for path in partial.iterdir():  # the folder itself is what is held
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (partial / "work").mkdir(parents=True, exist_ok=True)
+    (partial / "out").mkdir(exist_ok=True)
+    marker.write_text(key_hash)
 
 
 def _run(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,7 +172,7 @@ def test_a_zstd_dictionary_is_named(tmp_path):
 def test_a_compressed_file_of_no_bytes_is_damaged(suffix, tmp_path):
     path = tmp_path / f"x.jsonl.{suffix}"
     path.write_bytes(b"")
-    with pytest.raises(InputError, match="damaged compression: the file is empty"):
+    with pytest.raises(InputError, match="damaged: the file is empty"):
         read(path)
     path.write_bytes(COMPRESS[suffix](b""))
     assert read(path)[0] == []
@@ -349,3 +351,26 @@ def test_a_renamed_column_that_no_file_has_is_told(name, tmp_path):
     for column in ("kye", "meta.kye"):
         with pytest.raises(InputError, match=f"no column '{column}' for the id in the first lines of 2 files"):
             readers.check_columns(files, {"id": column})
+
+
+def test_samples_of_a_webdataset_are_documents(tmp_path: Path):
+    members = {
+        "a/001.txt": b"one text", "a/001.jpg": b"\xff", "a/002.json": b'{"text": "two", "id": "x", "language": "fr"}',
+        "003.json": b"{", "004.jpg": b"\xff", "005.txt": b"five",
+    }  # fmt: skip
+    with tarfile.open(tmp_path / "000.tar.gz", "w:gz") as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    skipped = Skipped()
+    found = list(readers.read(str(tmp_path / "000.tar.gz"), {}, skipped))
+    assert [(d.id, d.text, d.language) for d in found] == [
+        ("a/001", "one text", ""),
+        ("x", "two", "fr"),
+        ("005", "five", ""),
+    ]
+    assert skipped.reasons == {"invalid JSON or UTF-8": (1, 3), "no text": (1, 4)}
+    (tmp_path / "cut.tar").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="truncated or damaged"):
+        list(readers.read(str(tmp_path / "cut.tar"), {}, Skipped()))

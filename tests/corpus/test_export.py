@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import errno
+import struct
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from semantic_pivots import run
 from semantic_pivots.corpus import documents
 from semantic_pivots.corpus import export as exporting
-from semantic_pivots.corpus.export import LAYOUTS, Export, export
+from semantic_pivots.corpus.export import Export, export
+from semantic_pivots.corpus.megatron import index_bytes, read_megatron
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
+from semantic_pivots.selection.user_columns import UserColumns
 
 
 @pytest.fixture
@@ -38,13 +43,15 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 FILES = {
     "jsonl": ["documents/s0.jsonl.zst"],
+    "hub": ["README.md", "croissant.json", "data/s0.parquet"],
     "olmo": ["s0.csv.gz", "s0.npy"],
+    "megatron": ["s0.bin", "s0.idx", "tokenizer.json"],
     "nanotron": ["s0.ds", "s0.ds.index"],
     "infini-gram": ["offset.0", "tokenized.0", "tokenizer.json"],
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", FILES)
 def test_a_corpus_is_exported_in_each_layout(folders, tmp_path, layout):
     corpus, tokens = folders
     out = tmp_path / "out"
@@ -55,8 +62,14 @@ def test_a_corpus_is_exported_in_each_layout(folders, tmp_path, layout):
     assert not list(tmp_path.glob(".out*"))
     if layout == "olmo":
         assert np.fromfile(out / "s0.npy", np.uint16).tolist() == [0, 1, 2]
+    if layout == "megatron":
+        head = b"MMIDIDX\0\0" + struct.pack("<QBQQ", 1, 8, 1, 2)  # version, uint16, a sequence, two bounds
+        assert (out / "s0.idx").read_bytes() == head + struct.pack("<iqqq", 3, 0, 0, 1)  # length, place, bounds
+        assert (out / "s0.bin").read_bytes() == struct.pack("<3H", 0, 1, 2)
+    if layout in ("jsonl", "hub", "megatron"):  # read back, without what stands beside it
+        assert [d.text for d in documents.documents(str(out), {})] == ["cat dog"]
     assert export(Export(corpus, layout, tokens, "<eos>"), out) == manifest  # nothing is written again
-    for other in set(LAYOUTS) - {layout}:
+    for other in set(FILES) - {layout}:
         with pytest.raises(InputError, match=f"holds another export, of layout {layout}"):
             export(Export(corpus, other, tokens, "<eos>"), out)
 
@@ -139,10 +152,49 @@ def test_a_selection_is_exported_alone(folders, tmp_path):
         export(Export(corpus, "jsonl", None, "", corpus / "shards.parquet", "rich"), out)
 
 
+def test_megatron_files_are_read_and_cut_ones_told(folders, tmp_path):
+    corpus, tokens = folders
+    export(Export(corpus, "megatron", tokens, "<eos>"), tmp_path / "out")
+    ids, begins = read_megatron(tmp_path / "out" / "s0.idx")
+    assert (ids.tolist(), begins.tolist()) == ([0, 1, 2], [0, 3])
+    lengths = np.array([2, 0, 5])
+    (tmp_path / "w.idx").write_bytes(index_bytes(lengths, np.dtype("<i4")))
+    np.arange(7, dtype=np.int32).tofile(tmp_path / "w.bin")
+    assert read_megatron(tmp_path / "w.idx")[1].tolist() == [0, 2, 2, 7]
+    np.arange(6, dtype=np.int32).tofile(tmp_path / "w.bin")
+    with pytest.raises(InputError, match="not of the 7 ids"):
+        read_megatron(tmp_path / "w.idx")
+    (tmp_path / "w.idx").write_bytes(index_bytes(lengths, np.dtype("<i4"))[:-1])
+    with pytest.raises(InputError, match="or a cut one"):
+        read_megatron(tmp_path / "w.idx")
+
+
+def test_attributes_of_a_selection_are_dolma_s_and_read_as_columns(folders, tmp_path):
+    corpus, _ = folders
+    rows = [{"id": f"d{i}", "text": "cat", "language": "en", "source": "s"} for i in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), corpus / "s0.parquet")
+    chosen = {
+        "selection": ["rich"] * 2,
+        "shard": ["s0"] * 2,
+        "row": [0, 2],
+        "doc_id": ["d0", "d2"],
+        "score": [0.5, 2.0],
+    }
+    pq.write_table(pa.table(chosen), tmp_path / "selection.parquet")
+    out = tmp_path / "out"
+    export(Export(corpus, "attributes", None, "", tmp_path / "selection.parquet", "rich"), out)
+    lines = zstandard.decompress((out / "attributes/pivots/s0.jsonl.zst").read_bytes()).splitlines()
+    assert [orjson.loads(line)["attributes"]["rich__score"] for line in lines] == [[[0, 3, 0.5]], [], [[0, 3, 2.0]]]
+    columns = UserColumns(str(out / "attributes" / "pivots"), ()).of(pa.array(["d2", "d1", "d0"]))
+    assert np.array_equal(columns["rich__score"], [2.0, np.nan, 0.5], equal_nan=True)
+    with pytest.raises(InputError, match="give --selection"):
+        export(Export(corpus, "attributes"), tmp_path / "none")
+
+
 @pytest.mark.parametrize(
     ("layout", "with_tokens", "end", "message"),
     [
-        ("numpy", True, "<eos>", "expected one of jsonl, olmo, nanotron"),
+        ("numpy", True, "<eos>", "expected one of jsonl, attributes, hub, olmo"),
         ("olmo", False, "<eos>", "give --tokens"),
         ("olmo", True, "", "end token '' is not in the vocabulary"),
         ("nanotron", True, "cat", "'cat' is an ordinary token of .*, met within texts; .* such as <eos>"),

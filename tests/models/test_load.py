@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -150,3 +151,19 @@ def test_a_quantised_checkpoint_without_its_library_is_told(plain, tmp_path):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="needs a package that is not installed"):
         load(str(folder))
+
+
+def test_gguf_weights_are_those_that_were_pinned_or_refused(tmp_path, monkeypatch):
+    path, digest = tmp_path / "m.gguf", hashlib.sha256(b"GGUF").hexdigest()
+    path.write_bytes(b"GGUF")
+    converted = []
+    monkeypatch.setattr(room, "_convert", lambda parts, scratch: (converted.append(parts), (scratch / "model").mkdir()))
+    for spec in (f"{path}@sha256:{digest}", f"{tmp_path}@sha256:{digest}", str(path)):
+        assert room.model_folder(spec, str(tmp_path / "cache")).name.endswith(digest[:12])
+    assert converted == [[path]] * 3
+    with pytest.raises(InputError, match=f"SHA-256 is {digest[:12]}…, expected 000000000000…"):
+        room.model_folder(f"{path}@sha256:{'0' * 64}", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match="expected the 64 hexadecimal digits"):
+        room.model_folder(f"{path}@sha256:12", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match="only GGUF weights are pinned"):
+        room.model_folder(f"owner/name@sha256:{digest}", str(tmp_path / "cache"))

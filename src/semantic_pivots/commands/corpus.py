@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from semantic_pivots.commands import ranks
 from semantic_pivots.commands.corpus_report import report
 
 app = typer.Typer(help="Fetch, convert, tokenise and export a corpus.", no_args_is_help=True)
@@ -36,8 +37,12 @@ def make(
     cache: Cache = "",
     engine: Engine = "pool",
     workers: Workers = 0,
+    rank: ranks.Rank = 0,
+    world: ranks.World = 1,
+    wait: ranks.Wait = 0,
 ) -> None:
     """Read documents of any format, or fetch a recipe's, into Parquet shards; a killed run continues."""
+    ranks.take_part(out, rank, world, wait)
     from semantic_pivots import run, tables
     from semantic_pivots.config import CorpusConfig, Shared
     from semantic_pivots.corpus import shards
@@ -80,8 +85,12 @@ def tokens(
     cache: Cache = "",
     engine: Engine = "pool",
     workers: Workers = 0,
+    rank: ranks.Rank = 0,
+    world: ranks.World = 1,
+    wait: ranks.Wait = 0,
 ) -> None:
     """Tokenise a corpus with a model's tokenizer."""
+    ranks.take_part(out, rank, world, wait)
     from semantic_pivots import run, tables
     from semantic_pivots.config import TokensConfig
     from semantic_pivots.errors import InputError
@@ -107,7 +116,8 @@ def export(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
     out: Annotated[Path, typer.Argument(help="folder to write, new or empty; a killed export continues")],
     layout: Annotated[
-        str, typer.Option(help="jsonl (Dolma's documents), olmo (OLMo-core), nanotron, infini-gram")
+        str,
+        typer.Option(help="jsonl, attributes (Dolma's), hub (a data set), olmo, megatron, nanotron, infini-gram"),
     ] = "jsonl",
     tokens: Annotated[
         Path | None, typer.Option(help="folder made by `pivots corpus tokens`, for token layouts")
@@ -117,8 +127,12 @@ def export(
         Path | None, typer.Option(help="selection.parquet of `pivots select` or of a study's select stage")
     ] = None,
     name: Annotated[str, typer.Option(help="the selection in it to write")] = "pivot-rich",
+    rank: ranks.Rank = 0,
+    world: ranks.World = 1,
+    wait: ranks.Wait = 0,
 ) -> None:
     """Write a corpus, or a selection of its documents, for other tools: JSONL.zst, or flat token files to train on."""
+    ranks.take_part(out, rank, world, wait)
     from semantic_pivots.corpus.export import Export
     from semantic_pivots.corpus.export import export as write
 

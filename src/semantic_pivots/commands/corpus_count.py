@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from semantic_pivots.commands import ranks
+
 Corpus = Annotated[str, typer.Option(help="file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text)")]
 Out = Annotated[Path, typer.Option(help="folder to write; a stopped command continues in it")]
 Pairs = Annotated[
@@ -39,8 +41,12 @@ def count(
     ] = "",
     engine: Engine = "pool",
     workers: Workers = 0,
+    rank: ranks.Rank = 0,
+    world: ranks.World = 1,
+    wait: ranks.Wait = 0,
 ) -> None:
     """Count the documents that contain each word, and both words of each pair."""
+    ranks.take_part(out, rank, world, wait)
     from semantic_pivots import run as runs
     from semantic_pivots.corpus import documents as readers
     from semantic_pivots.counting import counts as counting
@@ -65,7 +71,7 @@ def count(
         if provider != "local":
             source = open_provider(provider, provider_path)
             return counting.count_tables(spellings, wanted, source.words(spellings), source.pairs(wanted), source.name)
-        shards = [(f"{i:06d}", path) for i, path in enumerate(files)]
+        shards = [(f"{i:06d}", run) for i, run in enumerate(readers.runs(sizes, TOGETHER_BYTES))]
         documents, by_word, by_pair = counting.count_shards(
             shards, spellings, wanted, work, workers, engine, text_column, window, max_bad_share, rule
         )
@@ -80,7 +86,7 @@ def count(
         "version": STAGES["count"].version,
         "words": runs.digest([list(w) for w in spellings]),
         "pairs": runs.digest([[*a, *b] for a, b in wanted]),
-        "input_files": {p: runs.fingerprint(Path(p), sampled=True) for p in files if Path(p).exists()} or sizes,
+        "input_files": _identities(files) or sizes,
         "config": {
             "text_column": text_column,
             "max_bad_share": max_bad_share,
@@ -95,6 +101,16 @@ def count(
     typer.echo(f"{out}: {len(spellings):,} words, {len(wanted):,} pairs{documents}")
 
 
+def _identities(files: list[str]) -> dict[str, str]:
+    """The fingerprints of the files that lie on this machine."""
+    from semantic_pivots.run import fingerprints
+
+    here = [path for path in files if Path(path).exists()]
+    return dict(zip(here, fingerprints(list(map(Path, here)), sampled=True), strict=True))
+
+
+TOGETHER_BYTES = 4 << 20
+"""Smaller files are counted by one worker, up to so many bytes: to start a task takes longer than to count one."""
 _PAIR = ("word_1", "language_1", "word_2", "language_2")
 ITEM = ("source", "source_language", "target", "target_language")
 

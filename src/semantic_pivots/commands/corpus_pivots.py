@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from semantic_pivots.commands import ranks
+
 Corpus = Annotated[
     str, typer.Option(help="documents of any format, or a folder made by `pivots corpus make`", show_default=False)
 ]
@@ -184,8 +186,12 @@ def discover(
     seed: Seed = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
+    rank: ranks.Rank = 0,
+    world: ranks.World = 1,
+    wait: ranks.Wait = 0,
 ) -> None:
     """Find the words that stand beside both words of each pair; writes OUT/discover/pivots.parquet."""
+    ranks.take_part(out, rank, world, wait)
     import pyarrow as pa
 
     from semantic_pivots.config import DiscoverConfig, keyed
@@ -256,11 +262,15 @@ def graph(
     seed: Seed = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
+    rank: ranks.Rank = 0,
+    world: ranks.World = 1,
+    wait: ranks.Wait = 0,
 ) -> None:
     """Make the pivot set: units that join words of several languages beyond chance, and how stable it is.
 
     Writes OUT/graph/pivot_set.parquet and pivot_stability.parquet.
     """
+    ranks.take_part(out, rank, world, wait)
     import pyarrow.parquet as pq
 
     from semantic_pivots.config import GraphConfig, keyed
@@ -337,11 +347,15 @@ def select(
     seed: Seed = 0,
     engine: Engine = "pool",
     workers: Workers = 0,
+    rank: ranks.Rank = 0,
+    world: ranks.World = 1,
+    wait: ranks.Wait = 0,
 ) -> None:
     """Score every document once, then select under a token budget; change the selection and only that is repeated.
 
     Writes OUT/scores/doc_scores.parquet and OUT/select/selection.parquet (selection, shard, row, doc_id, ...).
     """
+    ranks.take_part(out, rank, world, wait)
     import pyarrow.parquet as pq
 
     from semantic_pivots import run as runs

@@ -11,6 +11,7 @@ import gzip
 import itertools
 import lzma
 import os
+import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -30,8 +31,10 @@ from semantic_pivots.corpus.formats import (
     kind,
     parquet_batches,
     read_arrow,
+    read_ids,
     read_jsonl,
     read_parquet,
+    read_tar,
     read_text,
 )
 from semantic_pivots.errors import InputError
@@ -54,12 +57,13 @@ __all__ = [
     "list_files",
     "parquet_batches",
     "read",
+    "runs",
 ]
 
 _EXPECTED = f"{', '.join(KINDS)}; the lines and texts also with {', '.join(COMPRESSIONS)} behind it"
 # Files of dataset folders and of exports that describe documents and hold none; README.md only where there are others.
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
-_DESCRIPTIONS |= {"manifest.json", "croissant.json"}
+_DESCRIPTIONS |= {"manifest.json", "croissant.json", "tokenizer.json"}
 _CARD = "README.md"
 _LOOKED_INTO, _LOOKED_AT = 20, 200
 
@@ -117,6 +121,7 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
         and not (dolma and "attributes" in parts[:-1])
         and not (own and parts[0] != "shards")
         and parts[-1] not in _DESCRIPTIONS
+        and not (name.endswith(".bin") and f"{name[:-4]}.idx" in found)
         and not (parts[-1] == _CARD and parts[:-1] in described)
     )
     if dolma and (lone := _without_documents(inner.values())):
@@ -254,16 +259,18 @@ def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Docum
                 yield from read_arrow(path, renames, skipped)
             case "text":
                 yield from read_text(path, skipped)
+            case "tar":
+                yield from read_tar(path, renames, skipped)
+            case "megatron":
+                yield from read_ids(path, skipped)
             case "jsonl":
                 yield from read_jsonl(path, renames, skipped)
             case _:
                 raise InputError(f"corpus {path}: unknown kind of file; expected one of {_EXPECTED}")
     except FileNotFoundError:
         raise InputError(f"corpus {path}: no such file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
-        raise InputError(
-            f"corpus {path}: truncated or damaged compression: {first_line(error)}; fetch it again"
-        ) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError) as error:
+        raise InputError(f"corpus {path}: truncated or damaged: {first_line(error)}; fetch it again") from error
     except OSError as error:
         raise InputError(f"corpus {path}: cannot be read: {first_line(error)}") from error
     except InputError:
@@ -272,6 +279,19 @@ def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Docum
         if "://" not in path:
             raise
         raise InputError(f"corpus {path}: cannot be read: {first_line(error)}") from error
+
+
+def runs(files: Sequence[tuple[str, int]], limit: int) -> list[tuple[str, ...]]:
+    """Files, given with their sizes, in runs of up to `limit` bytes: thousands of small ones become few tasks."""
+    found: list[list[str]] = []
+    held = 0
+    for name, size in files:
+        if not found or held + size > limit:
+            found.append([])
+            held = 0
+        found[-1].append(name)
+        held += size
+    return [tuple(run) for run in found]
 
 
 def blocks(documents: Iterable[Document], limit: int, most: int | None = None) -> Iterator[list[Document]]:

@@ -14,19 +14,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots import run
+from semantic_pivots import ranks, run
+from semantic_pivots.corpus.chosen import Chosen
+from semantic_pivots.corpus.hub_folder import describe
 from semantic_pivots.corpus.token_shards import check_corpus, read_token_shard
 from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
-from semantic_pivots.corpus.writers import write_infini_gram, write_jsonl, write_tokens
-from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.run import read_table
+from semantic_pivots.corpus.writers import write_attributes, write_bytes, write_infini_gram, write_jsonl, write_tokens
+from semantic_pivots.errors import InputError
+from semantic_pivots.run import read_table, write_table
 from semantic_pivots.tables import conform
 
-LAYOUTS = ("jsonl", "olmo", "nanotron", "infini-gram")
-_LAST = {"jsonl": "documents/{}.jsonl.zst", "olmo": "{}.csv.gz", "nanotron": "{}.ds.index"}
+LAYOUTS = ("jsonl", "attributes", "hub", "olmo", "megatron", "nanotron", "infini-gram")
+_LAST = {"jsonl": "documents/{}.jsonl.zst", "attributes": "attributes/pivots/{}.jsonl.zst", "hub": "data/{}.parquet",
+         "olmo": "{}.csv.gz", "megatron": "{}.idx", "nanotron": "{}.ds.index"}  # fmt: skip
 """The file of a shard that is written last."""
-Chosen = tuple[int, str | None]
-"""Row of a document in its shard, and its id"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Export:
     corpus: Path
     """folder with shards.parquet, of the corpus stage or of `pivots corpus make`"""
     layout: str
-    """jsonl, olmo, nanotron or infini-gram"""
+    """one of `LAYOUTS`"""
     tokens: Path | None = None
     """folder with token_shards.parquet and tokenizer.json, for the token layouts"""
     end_token: str = ""
@@ -69,12 +70,17 @@ def export(asked: Export, out: Path) -> dict[str, Any]:
     if asked.layout not in LAYOUTS:
         raise InputError(f"layout {asked.layout!r}: expected one of {', '.join(LAYOUTS)}")
     shards = _table(asked.corpus, "shards", "pivots corpus make")
-    chosen = None if asked.selection is None else chosen_rows(asked.selection, asked.name)
+    chosen = None if asked.selection is None else Chosen(asked.selection, asked.name)
     if chosen is not None:
-        _check_selection(asked.corpus, shards, asked.selection, chosen)
-        shards = [row for row in shards if row["shard"] in chosen]
+        held = {row["shard"] for row in shards}
+        for shard in sorted(set(chosen.shards) - held):
+            chosen.check(shard, [], asked.corpus)
+        if asked.layout != "attributes":
+            shards = [row for row in shards if row["shard"] in set(chosen.shards)]
+    elif asked.layout == "attributes":
+        raise InputError("layout attributes is of a selection: give --selection FILE, of `pivots select`")
     documents = _Documents(asked.corpus, {row["shard"]: row["path"] for row in shards}, chosen)
-    make = _jsonl(documents) if asked.layout == "jsonl" else _tokens(asked, documents)
+    make = _texts(asked, documents) if asked.layout in ("jsonl", "attributes", "hub") else _tokens(asked, documents)
     run.check_replaceable("export", out)
     key, made = asked.key(), run.read_manifest(out)
     if made is not None and made["key"] == run.digest(key):
@@ -96,15 +102,26 @@ class _Documents:
 
     corpus: Path
     paths: dict[str, str]
-    chosen: dict[str, list[Chosen]] | None
+    chosen: Chosen | None
 
     def kept(self, rows: Any, shard: str) -> Any:
         """Of the rows of a shard those that are to be written."""
-        return rows if self.chosen is None else rows.take(pa.array([row for row, _ in self.chosen[shard]]))
+        return rows if self.chosen is None else rows.take(self.chosen.rows(shard)["row"].combine_chunks())
+
+    def whole(self, shard: str, columns: list[str] | None = None) -> pa.Table:
+        """Columns of all documents of a shard, the id among them.
+
+        Raises:
+            InputError: what was selected of it are other documents.
+        """
+        table = read_table(self.corpus / self.paths[shard], columns=columns)
+        if self.chosen is not None and shard in self.chosen.shards:
+            self.chosen.check(shard, table["id"].to_pylist(), self.corpus)
+        return table
 
     def read(self, shard: str, columns: list[str] | None = None) -> pa.Table:
-        """Columns of the documents of a shard."""
-        return self.kept(read_table(self.corpus / self.paths[shard], columns=columns), shard)
+        """The same of the documents that are to be written."""
+        return self.kept(self.whole(shard, columns), shard)
 
     def held(self, shard: str) -> int:
         """All documents of a shard."""
@@ -112,19 +129,38 @@ class _Documents:
 
     def each(self, work: run.Work, layout: str, write: Callable[[str], None]) -> None:
         """Write every shard that a run before this one did not finish."""
-        with work.progress(len(self.paths), "shards", "export") as progress:
-            for shard in self.paths:
-                if not (work.out / _LAST[layout].format(shard)).exists():
+        share, last = ranks.current(), {shard: work.out / _LAST[layout].format(shard) for shard in self.paths}
+        own = list(last) if share is None else share.own(list(last))
+        with ranks.apart(work.folder), work.progress(len(own), "shards", "export") as progress:
+            for shard in own:
+                if not last[shard].exists():
                     write(shard)
                 progress.advance()
+            if share is not None:
+                share.settle("export", list(last), lambda shard: last[shard].exists())
 
 
-def _jsonl(documents: _Documents) -> Callable[[run.Work], None]:
+def _texts(asked: Export, documents: _Documents) -> Callable[[run.Work], None]:
+    """Writes the documents themselves, or the attributes that a selection gives them."""
+
     def make(work: run.Work) -> None:
         def write(shard: str) -> None:
-            write_jsonl(documents.read(shard), work.out / _LAST["jsonl"].format(shard))
+            path = work.out / _LAST[asked.layout].format(shard)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if asked.layout == "jsonl":
+                write_jsonl(documents.read(shard), path)
+            elif asked.layout == "hub":
+                write_table(path, documents.read(shard))
+            else:
+                whole, chosen = documents.whole(shard, ["id", "text"]), documents.chosen
+                rows = chosen.rows(shard) if shard in chosen.shards else pa.table({"row": []})  # type: ignore[union-attr]
+                write_attributes(whole, rows, asked.name, path)
 
-        documents.each(work, "jsonl", write)
+        documents.each(work, asked.layout, write)
+        if asked.layout == "hub":
+            files = [_LAST["hub"].format(shard) for shard in documents.paths]
+            what = f"selection {asked.name}" if asked.name else "a corpus"
+            describe(work.out, asked.corpus.resolve().name, what, files, run.digest(asked.key()))
 
     return make
 
@@ -155,6 +191,8 @@ def _tokens(asked: Export, documents: _Documents) -> Callable[[run.Work], None]:
         return documents.kept(found, shard)
 
     if asked.layout == "infini-gram":
+        if ranks.current() is not None:
+            raise InputError("layout infini-gram is one file, which ranks cannot share: give it without --world")
         ordered = [shard for shard in paths if shard in documents.paths]
         return lambda work: _whole(map(column, ordered), work, folder, vocabulary)
     end = _end_token(tokenizer, asked.end_token, folder)
@@ -165,6 +203,8 @@ def _tokens(asked: Export, documents: _Documents) -> Callable[[run.Work], None]:
             write_tokens(column(shard), ids, work.out / shard, asked.layout, end, vocabulary)
 
         documents.each(work, asked.layout, write)
+        if asked.layout == "megatron":
+            write_bytes(work.out / "tokenizer.json", (folder / "tokenizer.json").read_bytes())
 
     return make
 
@@ -192,39 +232,6 @@ def _end_token(tokenizer: Any, end_token: str, tokens: Path) -> int:
             f"such as {', '.join(known)}"
         )
     return end
-
-
-def _check_selection(corpus: Path, shards: list[dict], selection: Any, chosen: dict[str, list[Chosen]]) -> None:
-    paths = {row["shard"]: corpus / row["path"] for row in shards}
-    for shard, rows in chosen.items():
-        ids = read_table(paths[shard], columns=["id"])["id"].to_pylist() if shard in paths else []
-        for row, key in rows:
-            if row >= len(ids) or key not in (None, ids[row]):
-                raise InputError(
-                    f"{selection}: row {row} of shard {shard} ({key}) is no document of {corpus}, or another one: "
-                    "give the corpus that it was selected from"
-                )
-
-
-def chosen_rows(selection: Path, name: str) -> dict[str, list[Chosen]]:
-    """Ascending rows of each shard that a selection holds, with the document's id where the selection says it.
-
-    Raises:
-        InputError: the file is no table of selections, or holds none of this name.
-    """
-    try:
-        further = {"doc_id"} & set(pq.read_schema(selection).names)
-        table = pq.read_table(selection, columns=["selection", "shard", "row", *further])
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{selection}: no table of selections, as `pivots select` writes it") from error
-    found: dict[str, list[Chosen]] = {}
-    for row in table.to_pylist():
-        if row["selection"] == name:
-            found.setdefault(row["shard"], []).append((row["row"], row.get("doc_id")))
-    if not found:
-        known = sorted(set(table["selection"].to_pylist()))
-        raise InputError(f"{selection}: no selection {name!r}{nearest(name, known)}; it holds {', '.join(known)}")
-    return {shard: sorted(rows) for shard, rows in found.items()}
 
 
 def _table(folder: Path, name: str, command: str) -> list[dict]:

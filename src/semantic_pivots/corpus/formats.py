@@ -14,16 +14,17 @@ import itertools
 import json
 import lzma
 import os
+import tarfile
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from semantic_pivots.corpus.document import Document, content_id, given_parts, language_of, of_parts
 from semantic_pivots.errors import InputError
 
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-KINDS |= {".txt": "text", ".md": "text"}
+KINDS |= {".txt": "text", ".md": "text", ".tar": "tar", ".idx": "megatron"}
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 # Names of each role's column that are tried in turn where the user names none.
 COLUMNS = {
@@ -68,7 +69,7 @@ def kind(path: str) -> tuple[str, str]:
     if last not in COMPRESSIONS:
         return KINDS.get(last, ""), ""
     inner = KINDS.get(os.path.splitext(stem)[1], "")
-    return (inner, last) if inner in ("jsonl", "text") else ("", last)
+    return (inner, last) if inner in ("jsonl", "text", "tar") else ("", last)
 
 
 def filesystem_of(path: str) -> tuple[Any, str, str]:
@@ -83,7 +84,7 @@ def filesystem_of(path: str) -> tuple[Any, str, str]:
     return filesystem, root, path.split("://", 1)[0] + "://"
 
 
-def _open(path: str) -> Any:
+def open_file(path: str) -> Any:
     """The bytes of a file, decompressed by its suffix."""
     filesystem, root, _ = filesystem_of(path)
     stream = filesystem.open(root, "rb")
@@ -154,7 +155,7 @@ def read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator
     import orjson
 
     columns: dict[frozenset[str], dict[str, Column]] = {}
-    with _open(path) as stream:
+    with open_file(path) as stream:
         for number, raw in enumerate(stream, 1):
             line = raw.removeprefix(_MARK) if number == 1 else raw
             if not line.strip():
@@ -300,7 +301,7 @@ def _row_or_none(block: Any, index: int) -> dict[str, Any] | None:
 def read_text(path: str, skipped: Skipped) -> Iterator[Document]:
     """A text file as one document."""
     skipped.read += 1
-    with _open(path) as stream:
+    with open_file(path) as stream:
         data = stream.read().removeprefix(_MARK)
     try:
         text = data.decode("utf-8").strip()
@@ -311,6 +312,64 @@ def read_text(path: str, skipped: Skipped) -> Iterator[Document]:
         skipped.add("no text", 1)
         return
     yield Document(content_id(text), text, "", PurePosixPath(path).name)
+
+
+def read_tar(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+    """The documents of a WebDataset: members of one name in sequence are a sample, its text in `.txt` or `.json`.
+
+    A sample's id is its name where its JSON gives none; other members (pictures, sounds) are passed over.
+    """
+    import orjson
+
+    columns: dict[frozenset[str], dict[str, Column]] = {}
+    with open_file(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        members = (member for member in archive if member.isfile())
+        for name, group in itertools.groupby(members, _sample):
+            row: dict[str, Any] = {"id": name}
+            skipped.read += 1
+            try:
+                for member in group:
+                    data = b"" if (file := archive.extractfile(member)) is None else file.read()
+                    if member.name.endswith(".txt"):
+                        row["text"] = data.decode("utf-8")
+                    elif member.name.endswith(".json"):
+                        row |= orjson.loads(data)
+            except (ValueError, TypeError):
+                skipped.add("invalid JSON or UTF-8", skipped.read)
+                continue
+            names = frozenset(row)
+            if names not in columns:
+                columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
+                skipped.renamed |= {role for role in renames if _has(row, columns[names][role])}
+            document = _document(row, columns[names], path)
+            if isinstance(document, str):
+                skipped.add(document, skipped.read)
+            else:
+                yield document
+
+
+def _sample(member: tarfile.TarInfo) -> str:
+    folder, _, name = member.name.rpartition("/")
+    return f"{folder}/{name.split('.')[0]}".lstrip("/")
+
+
+def read_ids(path: str, skipped: Skipped) -> Iterator[Document]:
+    """The documents of a Megatron data set, their ids as texts again by the tokenizer.json beside it."""
+    from semantic_pivots.corpus.megatron import read_megatron
+    from semantic_pivots.corpus.vocabulary import read_tokenizer
+
+    place = Path(path)
+    if not (place.parent / "tokenizer.json").is_file():
+        raise InputError(f"corpus {path}: ids without texts; expected the tokenizer.json that made them beside it")
+    tokenizer = read_tokenizer(place.parent / "tokenizer.json")
+    ids, begins = read_megatron(place)
+    for number in range(len(begins) - 1):
+        skipped.read += 1
+        text = tokenizer.decode(ids[begins[number] : begins[number + 1]].tolist()).strip()
+        if text:
+            yield Document(f"{place.stem}-{number}", text, "", place.name)
+        else:
+            skipped.add("no text", skipped.read)
 
 
 def column_of(role: str, renames: dict[str, str], names: Container[str]) -> Column:

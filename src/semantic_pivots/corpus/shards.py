@@ -214,24 +214,11 @@ def _jobs(config: CorpusConfig, work: Work) -> Iterator[_Job]:
     if config.path:
         found = readers.list_files(config.path, work.warn)
         readers.check_columns(found, readers.column_map(config.columns))
-        for index, files in enumerate(_runs(found, config.shard_bytes)):
+        for index, files in enumerate(readers.runs(found, config.shard_bytes)):
             yield make(f"files-{index:05d}", None, files)
         return
     for unit in units(config.recipe, config.languages, cache, work.note):
         yield make(unit.name, unit, ())
-
-
-def _runs(files: list[tuple[str, int]], limit: int) -> list[tuple[str, ...]]:
-    """Files in runs of up to `limit` bytes: thousands of small text files do not become thousands of shards."""
-    runs: list[list[str]] = []
-    held = 0
-    for name, size in files:
-        if not runs or held + size > limit:
-            runs.append([])
-            held = 0
-        runs[-1].append(name)
-        held += size
-    return [tuple(run) for run in runs]
 
 
 def _extract(job: _Job) -> pa.Table:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from semantic_pivots.corpus.megatron import index_bytes, megatron_dtype
 from semantic_pivots.corpus.token_shards import flat_tokens, largest_id
 from semantic_pivots.errors import InputError
 
@@ -55,6 +56,27 @@ def write_jsonl(documents: pa.Table, path: Path) -> None:
     write_bytes(path, zstandard.compress(b"".join(lines), 3))
 
 
+def write_attributes(documents: pa.Table, chosen: pa.Table, name: str, path: Path) -> None:
+    """Write Dolma's attributes of a shard as JSONL.zst, a line a document: the whole text's score where it is chosen.
+
+    Args:
+        documents: id and text of every document of the shard.
+        chosen: row, and score where there is one, of those that were selected.
+        name: of the selection; the attribute is NAME__score.
+    """
+    import orjson
+    import zstandard
+
+    scores = chosen["score"].to_pylist() if "score" in chosen.column_names else [1.0] * len(chosen)
+    of_row = dict(zip(chosen["row"].to_pylist(), scores, strict=True))
+    lines = []
+    for row, (key, text) in enumerate(zip(documents["id"].to_pylist(), documents["text"].to_pylist(), strict=True)):
+        spans = [[0, len(text), of_row[row]]] if row in of_row else []
+        line = {"id": key, "attributes": {f"{name}__score": spans}}
+        lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+    write_bytes(path, zstandard.compress(b"".join(lines), 3))
+
+
 def token_dtype(vocabulary: int) -> np.dtype:
     """The narrowest of uint16 and uint32 that holds every id of a vocabulary; both readers take either."""
     return np.dtype("<u2" if vocabulary <= 1 << 16 else "<u4")
@@ -71,7 +93,8 @@ def write_tokens(
         stem: path of the files without suffix.
         layout: olmo: STEM.npy (ids without a header, despite the suffix: what Dolma's tokenizer writes and OLMo-core
             maps) and STEM.csv.gz (start, end, id, source shard, row); nanotron: STEM.ds and STEM.ds.index (uint64 ends
-            of documents), which datatrove writes and nanotron's Nanoset reads.
+            of documents), which datatrove writes and nanotron's Nanoset reads; megatron: STEM.bin and STEM.idx
+            (`corpus.megatron`).
         end_token: id written after every document.
         vocabulary: number of ids of the tokenizer; decides between uint16 and uint32.
 
@@ -85,10 +108,15 @@ def write_tokens(
             f"token id {largest} of {stem.name} is outside the vocabulary of {vocabulary}: another tokenizer's"
         )
     ends = offsets[1:] + np.arange(1, len(offsets))
-    flat = np.full(int(ends[-1]) if len(ends) else 0, end_token, token_dtype(vocabulary))
+    dtype = megatron_dtype(vocabulary) if layout == "megatron" else token_dtype(vocabulary)
+    flat = np.full(int(ends[-1]) if len(ends) else 0, end_token, dtype)
     is_end = np.zeros(len(flat), bool)
     is_end[ends - 1] = True
     flat[~is_end] = values
+    if layout == "megatron":
+        write_bytes(stem.with_name(f"{stem.name}.bin"), flat.tobytes())
+        write_bytes(stem.with_name(f"{stem.name}.idx"), index_bytes(np.diff(offsets) + 1, dtype))
+        return
     if layout == "nanotron":
         # The index is written last, as the bounds are of the other layout: where it is, the tokens are.
         write_bytes(stem.with_name(f"{stem.name}.ds"), flat.tobytes())

@@ -223,33 +223,37 @@ def _most(skipped: readers.Skipped) -> str:
 
 
 def count_shard(
-    path: str,
+    path: str | tuple[str, ...],
     text_column: str,
     spellings: tuple[Word, ...],
     pairs: tuple[Pair, ...],
     window: int = 0,
     rule: Rule = SPELLING,
 ) -> pa.Table:
-    """Count one file of documents: one row.
+    """Count one file of documents, or some small ones together: one row.
 
     Columns: the number of `documents`, the lists `words` and `pairs` in the order given, the number of lines `skipped`
     because they give no document, and `most`, the chief reason for that.
     """
     task = compiled_task(spellings, pairs, window, rule)
     by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
-    documents, skipped = 0, readers.Skipped()
-    for texts in text_batches(path, text_column, skipped):
-        of_words, of_pairs = task.count(texts)
-        by_word += of_words
-        by_pair += of_pairs
-        documents += len(texts)
-    most = f"{path}: {_most(skipped)}" if skipped.total else ""
+    documents, lines, worst = 0, 0, (0, "")
+    for file in (path,) if isinstance(path, str) else path:
+        skipped = readers.Skipped()
+        for texts in text_batches(file, text_column, skipped):
+            of_words, of_pairs = task.count(texts)
+            by_word += of_words
+            by_pair += of_pairs
+            documents += len(texts)
+        lines += skipped.total
+        if skipped.total > worst[0]:
+            worst = skipped.total, f"{file}: {_most(skipped)}"
     columns = {"documents": [documents], "words": [by_word], "pairs": [by_pair]}
-    return pa.table({**columns, "skipped": [skipped.total], "most": [most]})
+    return pa.table({**columns, "skipped": [lines], "most": [worst[1]]})
 
 
 def count_shards(
-    shards: Sequence[tuple[str, str]],
+    shards: Sequence[tuple[str, str | tuple[str, ...]]],
     spellings: Sequence[Word],
     pairs: Sequence[Pair],
     work: Work,

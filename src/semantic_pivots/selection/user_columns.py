@@ -5,16 +5,52 @@ The ids' hashes and the values are held in memory, with the ids themselves: 24 b
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from semantic_pivots.corpus.documents import list_files
+from semantic_pivots.corpus.formats import kind, open_file
 from semantic_pivots.counting.document_draws import hash_of
 from semantic_pivots.errors import InputError
 from semantic_pivots.selection.selectors import Columns
 
 KEYS = ("doc_id", "id")
+
+
+def _files(path: str) -> list[str]:
+    return [name for name, _ in list_files(path, lambda text: None)]
+
+
+def _is_lines(path: str) -> bool:
+    return os.path.exists(path) and kind(_files(path)[0])[0] == "jsonl"
+
+
+def _attributes(path: str) -> pa.Table:
+    """Dolma's attributes, a line a document: of each the value, of several spans the mean by their lengths."""
+    import orjson
+
+    rows = []
+    for name in _files(path):
+        with open_file(name) as stream:
+            for line in stream:
+                row = orjson.loads(line)
+                rows.append({"id": row["id"], **{k: _mean(spans) for k, spans in row["attributes"].items()}})
+    names = dict.fromkeys(name for row in rows for name in row if name != "id")
+    columns = {name: pa.array([row.get(name) for row in rows], pa.float64()) for name in names}
+    return pa.table({"id": pa.array([row["id"] for row in rows], pa.large_string()), **columns})
+
+
+def _mean(spans: list[list[float]]) -> float | None:
+    if not spans:
+        return None
+    weights = [max(end - begin, 0) for begin, end, _ in spans]
+    if not sum(weights):
+        return spans[0][2]
+    return sum(weight * value for weight, (_, _, value) in zip(weights, spans, strict=True)) / sum(weights)
 
 
 class UserColumns:
@@ -27,9 +63,9 @@ class UserColumns:
     def __init__(self, path: str, taken: tuple[str, ...]):
         self.path, self.met = path, 0
         try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise self._error(f"not Parquet: {str(error).splitlines()[0]}") from error
+            table = _attributes(path) if _is_lines(path) else pq.read_table(path)
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise self._error(f"neither Parquet nor Dolma's attributes: {str(error).splitlines()[0]}") from error
         key = next((name for name in KEYS if name in table.column_names), None)
         if key is None:
             raise self._error(f"no column doc_id; it has {', '.join(table.column_names)}")

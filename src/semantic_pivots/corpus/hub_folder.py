@@ -1,0 +1,78 @@
+"""What stands beside the Parquet files of a data set for the hub: its card and its Croissant description."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from semantic_pivots.corpus.writers import write_bytes
+
+_CARD = """---
+configs:
+- config_name: default
+  data_files: data/*.parquet
+---
+# {name}
+
+{documents:,} documents in {shards:,} Parquet files, written by semantic-pivots ({what}).
+
+| column | content |
+|---|---|
+| id, text | document |
+| language | BCP 47 code; `mul`: several, each in `parts` |
+| source | where it comes from |
+| language_confidence | the model's probability of an identified language |
+
+Licences are those of the sources: name them here before you publish. Signature: `{signature}`.
+"""
+_TYPES = {"string": "sc:Text", "large_string": "sc:Text", "float": "sc:Float", "double": "sc:Float"}
+
+
+def describe(folder: Path, name: str, what: str, files: Sequence[str], signature: str) -> None:
+    """Write README.md and croissant.json (Croissant 1.0) of a folder of Parquet files."""
+    documents = sum(pq.read_metadata(folder / file).num_rows for file in files)
+    told = {"name": name, "documents": documents, "shards": len(files), "what": what, "signature": signature}
+    write_bytes(folder / "README.md", _CARD.format(**told).encode())
+    write_bytes(folder / "croissant.json", (json.dumps(_croissant(folder, name, files), indent=1) + "\n").encode())
+
+
+def _croissant(folder: Path, name: str, files: Sequence[str]) -> dict[str, Any]:
+    schema = pq.read_schema(folder / files[0])
+    content = [
+        {
+            "@type": "cr:FileObject",
+            "@id": file,
+            "name": file,
+            "contentUrl": file,
+            "encodingFormat": "application/x-parquet",
+            "sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest(),
+        }
+        for file in files
+    ]
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"documents/{field.name}",
+            "name": field.name,
+            "dataType": _TYPES[str(field.type)],
+            "source": {"fileSet": {"@id": "parquet"}, "extract": {"column": field.name}},
+        }
+        for field in schema
+        if str(field.type) in _TYPES
+    ]
+    every = {"@type": "cr:FileSet", "@id": "parquet", "encodingFormat": "application/x-parquet",
+             "includes": "data/*.parquet"}  # fmt: skip
+    return {
+        "@context": {"@vocab": "https://schema.org/", "sc": "https://schema.org/",
+                     "cr": "http://mlcommons.org/croissant/", "conformsTo": "http://purl.org/dc/terms/conformsTo"},
+        "@type": "sc:Dataset",
+        "name": name,
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "distribution": [*content, every],
+        "recordSet": [{"@type": "cr:RecordSet", "@id": "documents", "name": "documents", "field": fields}],
+    }  # fmt: skip

@@ -1,0 +1,175 @@
+"""One command as several independent processes: `--rank R --world N`, for any scheduler that numbers its tasks.
+
+Every rank is given the same command and makes the parts R, R + N, ... of each phase; the file of a part is the marker
+that it is done. Ranks share nothing but the folder that they write to. What is not done by shards is done by one rank
+at a time, under a lock, by whichever comes there first. A rank ends where parts of others are missing, or waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from semantic_pivots.errors import InputError
+
+Task = TypeVar("Task")
+_POLL_SECONDS = 1.0
+
+
+class Unfinished(Exception):  # noqa: N818 - no error
+    """A rank has made its parts, and others have not made theirs: no error."""
+
+
+class Published(Exception):  # noqa: N818 - no error
+    """Another rank has published the result meanwhile."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a command's work that one process does."""
+
+    rank: int
+    world: int
+    wait_seconds: float = 0.0
+    """how long to wait for the parts of other ranks"""
+    merging: bool = False
+    """make no parts, and refuse a phase that lacks some"""
+
+    def own(self, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks of this rank."""
+        return [] if self.merging else list(tasks[self.rank :: self.world])
+
+    def settle(self, phase: str, names: Sequence[str], there: Callable[[str], bool]) -> None:
+        """Wait until every part of a phase is there.
+
+        Raises:
+            Unfinished: parts of other ranks are missing.
+            InputError: the same while merging; both name the ranks.
+        """
+        missing, deadline = list(enumerate(names)), time.monotonic() + self.wait_seconds
+        while missing := [(i, name) for i, name in missing if not there(name)]:
+            if self.merging or time.monotonic() >= deadline:
+                break
+            time.sleep(_POLL_SECONDS)
+        if not missing:
+            return
+        lost = sorted({i % self.world for i, _ in missing})
+        named = ", ".join(map(str, lost[:20])) + (", ..." if len(lost) > 20 else "")
+        what = f"{len(missing)} of {len(names)} parts of `{phase}` are missing, the first {missing[0][1]}"
+        if self.merging:
+            raise InputError(f"rank {named} of {self.world} has not finished: {what}; run it again, then merge")
+        raise Unfinished(f"rank {self.rank} of {self.world} is done; {what}, of rank {named}")
+
+
+_share: Share | None = None
+_lock: int | None = None
+
+
+def current() -> Share | None:
+    """The share of this process; None where it does all."""
+    return _share
+
+
+def take_part(out: Path, rank: int, world: int, wait_seconds: float, arguments: Sequence[str]) -> None:
+    """Make this process a rank of a command, which is noted beside the folder that it writes.
+
+    Raises:
+        InputError: there is no such rank.
+    """
+    global _share
+    if _share is not None and _share.merging:
+        return
+    if not 0 <= rank < world or wait_seconds < 0:
+        raise InputError(f"--rank {rank} --world {world} --wait {wait_seconds:g}: expected a rank from 0 to world - 1")
+    _share = Share(rank, world, wait_seconds) if world > 1 else None
+    if _share is not None:
+        note = _note(out)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        temporary = note.with_name(f"{note.name}.{rank}.tmp")
+        temporary.write_text(json.dumps({"arguments": list(arguments), "world": world, "folder": os.getcwd()}))
+        os.replace(temporary, note)
+
+
+def _note(out: Path) -> Path:
+    out = Path(os.path.abspath(out))
+    return out.with_name(f".{out.name}.ranks.json")
+
+
+@contextlib.contextmanager
+def merging(out: Path) -> Iterator[list[str]]:
+    """The arguments of the command whose ranks wrote a folder, without their ranks, to be run while the block runs.
+
+    Raises:
+        InputError: no rank wrote it.
+    """
+    global _share
+    note = _note(out)
+    if not note.exists():
+        raise InputError(f"{out}: no rank has written there; expected the --out of a command with --rank and --world")
+    noted = json.loads(note.read_text())
+    os.chdir(noted["folder"])
+    _share = Share(0, noted["world"], merging=True)
+    try:
+        yield _without_rank(noted["arguments"])
+        note.unlink()
+    finally:
+        _share = None
+
+
+def _without_rank(arguments: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    skip = False
+    for argument in arguments:
+        name = argument.split("=")[0]
+        if not skip and name not in ("--rank", "--world", "--wait"):
+            kept.append(argument)
+        skip = not skip and name in ("--rank", "--world", "--wait") and "=" not in argument
+    return kept
+
+
+@contextlib.contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Hold what one rank at a time does; without ranks nothing is held."""
+    global _lock
+    if _share is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _lock = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        _flock(fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(_lock)
+        _lock = None
+
+
+@contextlib.contextmanager
+def apart(work: Path) -> Iterator[None]:
+    """Let other ranks have their turn while the block makes parts.
+
+    Raises:
+        Published: afterwards the folder of work is gone, because another rank has published the result.
+    """
+    if _share is None or _lock is None:
+        yield
+        return
+    _flock(fcntl.LOCK_UN)
+    try:
+        yield
+    finally:
+        _flock(fcntl.LOCK_EX)
+    if not work.exists():
+        raise Published
+
+
+def _flock(operation: int) -> Any:
+    with contextlib.suppress(OSError):  # a file system without locks: ranks that come there together write twice
+        return fcntl.flock(_lock, operation)  # type: ignore[arg-type]
