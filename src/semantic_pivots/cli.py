@@ -21,7 +21,6 @@ from semantic_pivots.commands import (
     lens,
     lexicon,
     null,
-    ranks,
     score,
     tasks,
     training,
@@ -167,6 +166,17 @@ def keys(section: Annotated[str, typer.Argument(help="one section; none: all", s
 
 
 @app.command()
+def merge(
+    out: Annotated[Path, typer.Argument(help="folder that the ranks of a command write (its --out)")],
+) -> None:
+    """Put together what the ranks of a command have made; names a rank that has not finished."""
+    from semantic_pivots.ranks import merging
+
+    with merging(out) as arguments:
+        command()(arguments, standalone_mode=False)
+
+
+@app.command()
 def planted(
     study: StudyFile = Path("studies/planted.toml"),
     runs: Runs = Path("runs"),
@@ -203,7 +213,6 @@ app.command()(corpus_count.count)
 app.command()(corpus_pivots.discover)
 app.command()(corpus_pivots.graph)
 app.command()(corpus_pivots.select)
-app.command()(ranks.merge)
 app.command()(training.train)
 app.command()(score.score)
 app.command()(null.null)

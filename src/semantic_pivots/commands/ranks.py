@@ -1,4 +1,4 @@
-"""Options of a command that several processes share, and `pivots merge`."""
+"""Options of a command that several processes share."""
 
 from __future__ import annotations
 
@@ -18,13 +18,3 @@ def take_part(out: Path, rank: int, world: int, wait: float) -> None:
     from semantic_pivots import ranks
 
     ranks.take_part(out, rank, world, wait, sys.argv[1:])
-
-
-def merge(
-    out: Annotated[Path, typer.Argument(help="folder that the ranks of a command write (its --out)")],
-) -> None:
-    """Put together what the ranks of a command have made; names a rank that has not finished."""
-    from semantic_pivots import cli, ranks
-
-    with ranks.merging(out) as arguments:
-        cli.command()(arguments, standalone_mode=False)
