@@ -34,7 +34,7 @@ docs: .venv/.docs
 
 # Runs the examples anew and stores their outputs, a few minutes; the tests run them with a tiny model.
 notebooks: .venv/.docs
-	$(BIN)/jupyter-execute --inplace examples/*.ipynb
+	$(BIN)/python scripts/run_notebooks.py
 
 # The wheel in an empty environment outside the repository, which pip fills from the index.
 wheel: setup

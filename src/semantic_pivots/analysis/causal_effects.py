@@ -18,6 +18,7 @@ from semantic_pivots import tables
 from semantic_pivots.analysis.controls import PivotWord, control_sets
 from semantic_pivots.analysis.rules import Evidence
 from semantic_pivots.config import CausalConfig
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks import questions
@@ -133,7 +134,7 @@ def permutation_p(value: float, controls: np.ndarray) -> float:
 class Pivots:
     """The pivots of every item as words, with their documents, and the control sets that stand for them."""
 
-    def __init__(self, inputs: Inputs, items: Sequence[Item], tokenizer: Any, config: CausalConfig, work: Work):
+    def __init__(self, inputs: Inputs, items: Sequence[Item], tokenizer: Tokenizer, config: CausalConfig, work: Work):
         self.config = config
         texts = best_pivots(inputs.table("pivots"), items, tokenizer, max(config.pivots, _POOL))
         documents = _documents(inputs, {t for words in texts.values() for t in words}, work, config.workers)
@@ -159,7 +160,7 @@ def script_of(word: str) -> str:
     return "KANA" if name in ("HIRAGANA", "KATAKANA") else name
 
 
-def best_pivots(pivots: pa.Table, items: Sequence[Item], tokenizer: Any, count: int) -> dict[str, list[str]]:
+def best_pivots(pivots: pa.Table, items: Sequence[Item], tokenizer: Tokenizer, count: int) -> dict[str, list[str]]:
     """The best pivots of each item, as words with a letter that share no token with the item's own words."""
     from semantic_pivots.models.trace import word_tokens
 
@@ -193,7 +194,7 @@ def _documents(inputs: Inputs, texts: Iterable[str], work: Work, workers: int) -
     return dict(zip(ordered, by_word.tolist(), strict=True))
 
 
-def _tokens(tokenizer: Any, word: str) -> int:
+def _tokens(tokenizer: Tokenizer, word: str) -> int:
     """Tokens of a word behind a space, a lone space left out."""
     ids = tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
     return sum(bool(tokenizer.decode([i]).strip()) for i in ids)

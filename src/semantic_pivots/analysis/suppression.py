@@ -19,6 +19,7 @@ from semantic_pivots import tables
 from semantic_pivots.analysis.co_occurrence import POOLED
 from semantic_pivots.config import InterveneConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of
@@ -102,7 +103,13 @@ class _Asked:
     """A model with the prompts of all items, and the words of their concepts in every language."""
 
     def __init__(
-        self, lens: Any, tokenizer: Any, items: Sequence[Item], inputs: Inputs, config: InterveneConfig, band: list[int]
+        self,
+        lens: Any,
+        tokenizer: Tokenizer,
+        items: Sequence[Item],
+        inputs: Inputs,
+        config: InterveneConfig,
+        band: list[int],
     ):
         self.lens, self.tokenizer, self.config, self.band = lens, tokenizer, config, band
         self.words = inputs.table("words")

@@ -21,6 +21,7 @@ import torch
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import Body, check_context, decoder_of, masked
 from semantic_pivots.models.load import Loaded, load
+from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
 _PROBE = (5, 11, 7, 3)
@@ -39,14 +40,14 @@ class Lens:
         kind: "causal", "encoder-decoder" or "masked".
     """
 
-    def __init__(self, model: Any, blocks: torch.nn.ModuleList, tail: list[torch.nn.Module]):
+    def __init__(self, model: CausalLM, blocks: torch.nn.ModuleList, tail: list[torch.nn.Module]):
         self.body = Body(model)
         self.blocks, self.tail = blocks, tail
         self.layers = len(blocks)
         self.kind = _kind(model)
 
     @classmethod
-    def from_model(cls, model: Any, blocks: str = "") -> Lens:
+    def from_model(cls, model: CausalLM, blocks: str = "") -> Lens:
         """Find a model's blocks and tail, and check the lens of the last block against the model's logits.
 
         Args:
@@ -62,7 +63,7 @@ class Lens:
         lists = {n: m for n, m in decoder.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m)}
         # the sublayers of a block may be a longer list than the blocks are
         lists = {n: m for n, m in lists.items() if not any(n.startswith(f"{outer}.") for outer in lists)}
-        found = dict(model.named_modules()).get(blocks) if blocks else max(lists.values(), key=len, default=None)
+        found: Any = dict(model.named_modules()).get(blocks) if blocks else max(lists.values(), key=len, default=None)
         if blocks and not (isinstance(found, torch.nn.ModuleList) and len(found)):
             known = [n for n, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
             raise LensError(f"blocks {blocks!r} is no list of modules of {type(model).__name__}; it has {known[:5]}")
@@ -101,7 +102,7 @@ class Lens:
                 f"model's logits by {error:.3g}; the tail found was {tail}; pass blocks= to name the block list"
             )
 
-    def question(self, tokenizer: Any, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def question(self, tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Token ids (rows, tokens), positions (rows,) and mask (rows, tokens): `residuals` of these read what is next.
 
         Raises:
@@ -238,13 +239,13 @@ def _seen(ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None)
     return seen.long()
 
 
-def _kind(model: Any) -> str:
+def _kind(model: CausalLM) -> str:
     if masked(model):
         return "masked"
     return "encoder-decoder" if getattr(model.config, "is_encoder_decoder", False) else "causal"
 
 
-def _tail(model: Any, decoder: Any, blocks: torch.nn.ModuleList) -> list[torch.nn.Module]:
+def _tail(model: CausalLM, decoder: Any, blocks: torch.nn.ModuleList) -> list[torch.nn.Module]:
     """The modules that the decoder runs after its last block, outermost ones only, in order."""
     inside = {id(module) for block in blocks for module in block.modules()} | {id(blocks)}
     around = {id(m) for m in decoder.modules() if any(child is blocks for child in m.modules())}

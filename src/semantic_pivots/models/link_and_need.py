@@ -27,6 +27,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import shared
 from semantic_pivots.models.interventions import orthonormal
 from semantic_pivots.models.lens import Lens
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import answer_spans
 
 Edit = tuple[list[int], torch.Tensor]
@@ -98,7 +99,7 @@ class Asker:
         fed: tokens that went through the model for effects, and `whole`: those of one prompt for each question.
     """
 
-    def __init__(self, lens: Lens, tokenizer: Any, batch: int = 64):
+    def __init__(self, lens: Lens, tokenizer: Tokenizer, batch: int = 64):
         """Take a causal model's lens and tokenizer; `batch` rows go through the model together.
 
         Raises:

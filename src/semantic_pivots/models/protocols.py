@@ -27,6 +27,30 @@ class Tokenizer(Protocol):
         """Ids of the special tokens."""
         ...
 
+    @property
+    def bos_token_id(self) -> Any:
+        """Id of the token that begins a text; none where there is no such token."""
+        ...
+
+    @property
+    def eos_token_id(self) -> Any:
+        """Id of the token that ends a document; none where there is no such token."""
+        ...
+
+    @property
+    def mask_token(self) -> Any:
+        """The token that a masked model fills; none of a causal one."""
+        ...
+
+    @property
+    def mask_token_id(self) -> Any:
+        """Its id."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of tokens, added ones too."""
+        ...
+
     def __call__(self, text: Any, **options: Any) -> Mapping[str, Any]:
         """Token ids (`input_ids`) of a text, or of each of several."""
         ...
@@ -43,6 +67,10 @@ class CausalLM(Protocol):
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Logits, (rows, tokens, vocabulary), of token ids, (rows, tokens)."""
+        ...
+
+    def eval(self) -> Any:
+        """Turn dropout off."""
         ...
 
     def get_input_embeddings(self) -> Any:

@@ -21,6 +21,7 @@ from semantic_pivots.models.body import check_context
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.interventions import Patch, edited
 from semantic_pivots.models.lens import Lens
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
 LOGIT, PATCHSCOPE, TUNED, JACOBIAN = "logit", "patchscope", "tuned:", "jacobian:"
@@ -99,7 +100,7 @@ class Tuned(Readout):
 class Patchscope(Readout):
     """The residual, put behind the same layer at the last token of an identity prompt, as the model goes on with it."""
 
-    def __init__(self, lens: Lens, tokenizer: Any):
+    def __init__(self, lens: Lens, tokenizer: Tokenizer):
         super().__init__(lens, PATCHSCOPE)
         (self.prompt,) = prompt_ids(tokenizer, [_IDENTITY])
 
@@ -114,7 +115,7 @@ class Patchscope(Readout):
         return hidden[:, place]
 
 
-def readouts(lens: Lens, tokenizer: Any, names: Sequence[str]) -> list[Readout]:
+def readouts(lens: Lens, tokenizer: Tokenizer, names: Sequence[str]) -> list[Readout]:
     """The readouts of these names: `logit`, `patchscope`, `tuned:FOLDER` or `jacobian:FOLDER`.
 
     Raises:
@@ -270,7 +271,7 @@ def held_out_divergence(
 
 @torch.no_grad()
 def sampled_residuals(
-    lens: Lens, tokenizer: Any, texts: Sequence[str], rows: int, length: int = 128, seed: int = 0, batch: int = 16
+    lens: Lens, tokenizer: Tokenizer, texts: Sequence[str], rows: int, length: int = 128, seed: int = 0, batch: int = 16
 ) -> torch.Tensor:
     """(layers, rows, width) residuals, one random position of each of the first texts that hold two tokens or more.
 

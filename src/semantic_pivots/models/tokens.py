@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.protocols import Tokenizer
 
 _BLOCK = 2048
 
@@ -34,13 +35,13 @@ class AnswerSpan:
         return self.ids[self.start : self.end]
 
 
-def answer_span(tokenizer: Any, prompt: str, answer: str) -> tuple[list[int], int, int]:
+def answer_span(tokenizer: Tokenizer, prompt: str, answer: str) -> tuple[list[int], int, int]:
     """(ids, start, end) of one prompt and answer. Raises InputError like `answer_spans`."""
     span = answer_spans(tokenizer, [prompt], [answer])[0]
     return span.ids, span.start, span.end
 
 
-def answer_spans(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[AnswerSpan]:
+def answer_spans(tokenizer: Tokenizer, prompts: Sequence[str], answers: Sequence[str]) -> list[AnswerSpan]:
     """The answer span of each pair, from one tokenisation of each prompt + answer.
 
     Args:
@@ -63,14 +64,14 @@ def answer_spans(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str])
     return [_span(tokenizer, *each, trailing) for each in zip(encodings, prompts, answers, strict=True)]
 
 
-def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
+def _encodings(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[Any]:
     """What the tokenizers library gives of each text; `_trailing_specials` has set it to neither cut nor pad.
 
     The name of a special token within a text is text: a word is asked for, not the end of the prompt.
     """
     from transformers import PreTrainedTokenizerFast as Plain
 
-    kind = type(tokenizer)
+    kind: Any = type(tokenizer)
     plain = kind.__call__ is Plain.__call__ and kind._encode_plus is Plain._encode_plus
     # blocks bound the memory of the encodings, which hold far more than the ids
     for first in range(0, len(texts), _BLOCK):
@@ -79,10 +80,11 @@ def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
             tokenizer.backend_tokenizer.encode_special_tokens = True
             yield from tokenizer.backend_tokenizer.encode_batch(block)
         else:
-            yield from tokenizer(block, split_special_tokens=True)._encodings
+            encodings: Any = tokenizer(block, split_special_tokens=True)
+            yield from encodings._encodings
 
 
-def read_ids(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[list[int]]:
+def read_ids(tokenizer: Tokenizer, prompts: Sequence[str], answers: Sequence[str]) -> list[list[int]]:
     """Token ids of each prompt, up to the position that predicts its answer's first content token.
 
     Where the tokenizer writes a lone space before the answer, that space is the last of them.
@@ -95,7 +97,7 @@ def read_ids(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> 
     return [s.ids[: s.start + space] for s, space in zip(spans, lone, strict=True)]
 
 
-def _span(tokenizer: Any, encoding: Any, prompt: str, answer: str, trailing: int) -> AnswerSpan:
+def _span(tokenizer: Tokenizer, encoding: Any, prompt: str, answer: str, trailing: int) -> AnswerSpan:
     if not answer:
         raise InputError(f"empty answer after the prompt ending {prompt[-40:]!r}; expected at least one character")
     ids = encoding.ids[: len(encoding.ids) - trailing]
@@ -127,12 +129,12 @@ def _span(tokenizer: Any, encoding: Any, prompt: str, answer: str, trailing: int
     return AnswerSpan(ids, start, len(ids))
 
 
-def prompt_ids(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
+def prompt_ids(tokenizer: Tokenizer, prompts: Sequence[str]) -> list[list[int]]:
     """Token ids of each prompt as it stands before an answer: with leading, without trailing special tokens."""
     return [ids for ids, _ in prompt_tokens(tokenizer, prompts)]
 
 
-def prompt_tokens(tokenizer: Any, prompts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+def prompt_tokens(tokenizer: Tokenizer, prompts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
     """Token ids of each prompt, as `prompt_ids` gives them, and the characters [start, end) that each token covers."""
     trailing = _trailing_specials(tokenizer)
     found = []
@@ -142,7 +144,7 @@ def prompt_tokens(tokenizer: Any, prompts: Sequence[str]) -> list[tuple[list[int
     return found
 
 
-def _trailing_specials(tokenizer: Any) -> int:
+def _trailing_specials(tokenizer: Tokenizer) -> int:
     """How many special tokens the tokenizer puts behind a text."""
     mask = tokenizer("a", return_special_tokens_mask=True)["special_tokens_mask"]
     count = 0

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import torch
 
 from semantic_pivots.models.body import context_of
 from semantic_pivots.models.distribution import check_numbers
+from semantic_pivots.models.protocols import CausalLM, Tokenizer
 
 
-def end_token(tokenizer: Any) -> int | None:
+def end_token(tokenizer: Tokenizer) -> int | None:
     """The token that ends a document; None where the tokenizer names none."""
     return None if tokenizer.eos_token_id is None else int(tokenizer.eos_token_id)
 
 
 @torch.no_grad()
-def text_nats(model: Any, tokenizer: Any, texts: Sequence[str], length: int = 512) -> list[tuple[float, int]]:
+def text_nats(
+    model: CausalLM, tokenizer: Tokenizer, texts: Sequence[str], length: int = 512
+) -> list[tuple[float, int]]:
     """Nats of each text after an end token, and the UTF-8 bytes they are spent on; (0, 0) of an empty one.
 
     Where the tokenizer has no end token it is the start token, and where it has neither, the first token of a text is
@@ -57,7 +59,7 @@ def text_nats(model: Any, tokenizer: Any, texts: Sequence[str], length: int = 51
 
 
 def bits_per_byte(
-    model: Any, tokenizer: Any, texts: Mapping[str, Iterable[str]], length: int = 512
+    model: CausalLM, tokenizer: Tokenizer, texts: Mapping[str, Iterable[str]], length: int = 512
 ) -> dict[str, float]:
     """Bits per byte of each language's texts together, by `text_nats`; sorted by language, those with text only."""
     found = {}

@@ -25,6 +25,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import Body, check_context, repeated, shared, window_of
 from semantic_pivots.models.device import free_memory, release_memory
 from semantic_pivots.models.distribution import check_numbers, normaliser_of
+from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 from semantic_pivots.scoring.greedy import continue_trees
 from semantic_pivots.scoring.prefixes import Group, Row, branched, fed_tokens, plan
@@ -83,7 +84,9 @@ class _Reads:
         return hidden[at[:, 0], at[:, 1]]
 
 
-def answer_logprobs(model: Any, tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[np.ndarray]:
+def answer_logprobs(
+    model: CausalLM, tokenizer: Tokenizer, prompts: Sequence[str], answers: Sequence[str]
+) -> list[np.ndarray]:
     """The log-probability of every token of each answer after its prompt.
 
     Args:
@@ -106,8 +109,8 @@ class Scorer:
 
     def __init__(
         self,
-        model: Any,
-        tokenizer: Any,
+        model: CausalLM,
+        tokenizer: Tokenizer,
         batch_tokens: int = 4096,
         memory_bytes: int = 0,
         notice: Callable[[str], None] | None = None,

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.tasks.translation import Item, answer
 
 
-def with_token_strata(items: Sequence[Item], tokenizer: Any) -> list[Item]:
+def with_token_strata(items: Sequence[Item], tokenizer: Tokenizer) -> list[Item]:
     """The items with `target:one-token` or `target:more-tokens`, and `shared-subtoken` where there is one.
 
     Words are tokenised as they follow a colon, with a space before; a token that is nothing but space is not shared.
