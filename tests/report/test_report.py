@@ -12,16 +12,20 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from markupsafe import escape
 from rich.console import Console
 
 from semantic_pivots.config import ReportConfig
 from semantic_pivots.report import figures, figures_corpus, figures_pivots, findings
+from semantic_pivots.report.glossary import TERMS, defined
 from semantic_pivots.report.html import interval_text, number, script_json, table_csv, table_html
-from semantic_pivots.report.page import build, report_stage, sections
-from semantic_pivots.report.panel import Numbers, Word, interval_dots
+from semantic_pivots.report.page import answers, build, report_stage, sections
+from semantic_pivots.report.panel import Numbers, Word, bars, interval_dots, varies
+from semantic_pivots.report.provenance import facts, provenance
 from semantic_pivots.report.summary import TABLES, lines, print_summary
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import Interval
+from semantic_pivots.study import load_study
 from semantic_pivots.tables import from_rows
 from tests.report import synthetic
 
@@ -62,6 +66,115 @@ def test_the_page_is_complete_small_and_asks_the_network_for_nothing(page):
     assert "@import" not in style
     assert len(page.encode()) < 8_000_000
     assert page.count("plotly.js v") == 1
+
+
+def manifest(stage: str, **more) -> dict:
+    """What a stage's manifest says, as far as the page reads it."""
+    volatile = {"seconds": 1800.0, "finished": "2026-11-26T07:00:00Z", "python": "3.11", "platform": "Linux"}
+    volatile["packages"] = {"semantic-pivots": "0.1.0"}
+    return {
+        "stage": stage,
+        "version": 2,
+        "digest": stage * 20,
+        "config": {},
+        "notes": {},
+        "warnings": [],
+        "volatile": volatile,
+        **more,
+    }
+
+
+MANIFESTS = {
+    "corpus": manifest("corpus", config={"recipe": "everyday", "shard_bytes": 16_000_000}),
+    "score": manifest(
+        "score",
+        config={"model": "package:tiny", "shots": 3},
+        notes={"models": ["tiny@abcdef"], "parameters": 268_098_176},
+    ),
+}
+
+
+def test_the_head_names_model_corpus_languages_date_hours_command_and_signature(tables):
+    head = {fact.name: fact for fact in facts(CONFIG, tables, MANIFESTS)}
+    assert head["Model"].value == "tiny, revision abcdef, 268 million parameters"
+    assert head["Corpus"].value == "everyday: 8,400 documents, 80.0 MB of text"
+    assert head["Languages"].value.startswith("English (en), French (fr)")
+    assert (head["Date"].value, head["Date"].time) == ("26 November 2026", "2026-11-26T07:00:00Z")
+    assert (head["Time"].value, head["Time"].time) == ("1.0 hours", "PT3600S")
+    assert head["Command"].copied == "pivots run made-up.toml"
+    assert "tiny, revision abcdef" in head["Signature"].copied
+
+
+def test_what_differs_between_equal_runs_stands_in_time_elements_alone(tables):
+    later = {
+        stage: {**m, "volatile": {**m["volatile"], "seconds": 7.0, "finished": "2027-01-02T00:00:00Z"}}
+        for stage, m in MANIFESTS.items()
+    }
+    first, second = (
+        re.sub(r"<time.*?</time>|<template.*?</template>", "", build(CONFIG, tables, (), m), flags=re.DOTALL)
+        for m in (MANIFESTS, later)
+    )
+    assert first == second
+
+
+def test_the_provenance_holds_a_study_file_that_can_be_run(tables, tmp_path: Path):
+    made = provenance(CONFIG, tables, MANIFESTS)
+    assert "CC0-1.0" in str(made.panels)
+    (tmp_path / "study.toml").write_text(
+        made.study.replace('"corpus", "score"', '"lexicon", "benchmark", "corpus", "score"')
+    )
+    config = load_study(tmp_path / "study.toml").config
+    assert (config.corpus.recipe, config.score.shots, config.score.model) == ("everyday", 3, "package:tiny")
+
+
+def test_each_answer_is_one_sentence_with_a_figure(tables):
+    score, mechanism, documents = answers(tables)
+    assert "of the items, where chance gives 17" in score.headline
+    assert "need their pivots" in mechanism.headline
+    assert "times" in mechanism.headline
+    assert documents.headline == "Pivot-rich: cannot be told at this size on held-out words (20 concepts, 3 runs)."
+    assert all(answer.figure is not None for answer in (score, mechanism, documents))
+    assert mechanism.figure.layout.yaxis.type == "log"
+
+
+def test_rules_that_contradict_each_other_are_named_with_the_one_to_believe(tables):
+    assert not answers(tables)[1].caution
+    rows = [{**r, "label": "semantic-pivot"} if r["rule"] == "paper" else r for r in tables["behaviour"].to_pylist()]
+    caution = answers({**tables, "behaviour": from_rows("behaviour", rows)})[1].caution
+    assert caution.startswith("The rule “paper” says 100")
+    assert "believe “causal”" in caution
+
+
+def test_lenses_that_disagree_are_told_in_words(tables):
+    rows = tables["trace_summary"].to_pylist()
+    rows += [{**r, "lens": "tuned", "value": 0.5, "low": 0.4, "high": 0.6} for r in rows]
+    headline = answers({**tables, "trace_summary": from_rows("trace_summary", rows)})[1].headline
+    assert "the tuned lens: no more probability than another pair's in any of 18 layers" in headline
+
+
+def test_a_chart_of_constants_is_left_out():
+    assert not varies(bars([("en", 40), ("fr", 40)], "items"))
+    assert varies(bars([("en", 40), ("fr", 41)], "items"))
+    assert not varies(interval_dots({"a": [("x", Interval(0.5, 0.4, 0.6, 3))]}, "value"))
+
+
+def test_terms_are_defined_where_they_stand():
+    assert str(defined("bridged <b>")) == (
+        f'<dfn tabindex="0" data-tip="{escape(TERMS["bridged"])}">bridged</dfn> &lt;b&gt;'
+    )
+
+
+def test_examples_are_the_best_and_some_by_hash_each_with_its_evidence(tables):
+    panels = figures_pivots.discover_panels(
+        tables["pivots"], tables["items"], CONFIG.languages, tables["pivot_evidence"], tables["behaviour"]
+    )
+    numbers = next(panel for panel in panels if panel.title == "Examples of pivots").numbers
+    chosen = [row[0] for row in numbers.rows]
+    concepts = len({r["concept_id"] for r in tables["items"].to_pylist()})
+    assert (chosen.count("best"), chosen.count("by hash")) == (concepts, 10)
+    assert numbers.columns[-1] == "causal"
+    assert all(row[-1] in ("bridged", "redundant", "direct", "undecided") for row in numbers.rows)
+    assert "q" in numbers.columns
 
 
 def test_equal_tables_give_equal_bytes(page):
@@ -241,7 +354,9 @@ def test_the_stage_writes_the_page_from_the_folders_there_are(tables, page, tmp_
     work.out.mkdir()
     inputs = Inputs({stage: tmp_path / stage for stage in ("lexicon", "compare", "train")})
     assert report_stage(CONFIG, inputs, work) == {}
-    assert [p.name for p in work.out.iterdir()] == ["report.html"]
+    assert sorted(p.name for p in work.out.iterdir()) == ["numbers", "report.html"]
+    words = list(csv.reader((work.out / "numbers" / "lexicon-1.csv").open(encoding="utf-8")))
+    assert words[0] == ["language", "words", "source (licence)"]
     assert "score" in work.notes["stages_missing"]
     assert "compare" not in work.notes["stages_missing"]
 

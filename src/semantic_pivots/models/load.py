@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -170,6 +171,17 @@ def model_signature(spec: str, cache: str = "") -> str:
     """`name@revision` of a spec, as figures quote it."""
     _, name, revision = _resolve(spec, cache)
     return f"{name}@{revision}"
+
+
+def parameters(spec: str, cache: str = "") -> int:
+    """Number of parameters of a model, read off the heads of its weight files; tied ones count once."""
+    from safetensors import safe_open
+
+    count = 0
+    for path in sorted(model_folder(spec, cache).glob("*.safetensors")):
+        with safe_open(path, "np") as file:
+            count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    return count
 
 
 def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from semantic_pivots.report import html
-from semantic_pivots.report.html import Answer, Section
+from semantic_pivots.report.html import Answer, Fact, Provenance, Section
 from semantic_pivots.report.panel import Numbers, Panel, bars
 
 _SHOWN = 40
@@ -15,13 +15,15 @@ _SHOWN = 40
 def page(found: dict[str, Any], name: str) -> str:
     """The page as one string; `found` is what the command writes as JSON."""
     sections = [_languages(found), _duplicates(found), _sources(found), _words(found), _prospects(found)]
-    provenance = Numbers(
+    made_with = Numbers(
         ("what", "value"), tuple((key.replace("_", " "), str(value)) for key, value in found["made_with"].items())
     )
-    subtitle = (
-        f"{found['documents']:,} documents, {found['text_bytes'] / 1e6:,.1f} MB of text, {found['shards']} shards"
+    facts = (
+        Fact("Documents", f"{found['documents']:,} in {found['shards']} shards"),
+        Fact("Text", f"{found['text_bytes'] / 1e6:,.1f} MB"),
     )
-    return html.render(f"Corpus {name}", subtitle, _answers(found), sections, provenance)
+    provenance = Provenance("What this page was made from.", (Panel("Made with", "", made_with),))
+    return html.render(f"Corpus {name}", facts, _answers(found), sections, provenance)
 
 
 def summary(found: dict[str, Any]) -> list[str]:

@@ -30,7 +30,7 @@ from semantic_pivots.report.panel import (
 )
 from semantic_pivots.statistics import of_row, share
 
-EXAMPLES = 12
+EXAMPLES = 10
 MASS_NAMES = {
     "mass_source": "source word",
     "mass_pivot": "pivots",
@@ -97,8 +97,9 @@ def lexicon_panels(concepts: pa.Table, words: pa.Table, languages: Sequence[str]
     ]
 
 
-def benchmark_panels(items: pa.Table, languages: Sequence[str]) -> list[Panel]:
-    """Items per direction with their strata, and example questions."""
+def benchmark_panels(items: pa.Table, languages: Sequence[str], answers: pa.Table | None = None) -> list[Panel]:
+    """Items per direction with their strata, and example questions with the model's answers where it was asked."""
+    said = {row["item_id"]: row for row in (answers.to_pylist() if answers is not None else []) if row["draw"] == 0}
     rows = items.to_pylist()
     per_direction = Counter((r["source_language"], r["target_language"]) for r in rows)
     strata = Counter((r["source_language"], r["target_language"], s) for r in rows for s in r["strata"] or ())
@@ -113,17 +114,19 @@ def benchmark_panels(items: pa.Table, languages: Sequence[str]) -> list[Panel]:
     by_id = {r["item_id"]: r for r in rows}
     shown = [by_id[i] for i in sample(list(by_id), EXAMPLES)]
     examples = Numbers(
-        ("direction", "source", "target", "distractors (wrong source words)"),
+        ("direction", "source", "target", "the model's answer", "right", "distractors (wrong source words)"),
         tuple(
             (
                 direction(r),
                 Word(r["source"], r["source_language"]),
                 Word(r["target"], r["target_language"]),
+                Word(said.get(r["item_id"], {}).get("greedy", "").strip(), r["target_language"]),
+                {True: "yes", False: "no"}.get(said.get(r["item_id"], {}).get("correct"), ""),
                 Word(" · ".join(r["distractors"]), r["source_language"]),
             )
             for r in shown
         ),
-    )
+    ).without_constant(*(() if said else ("the model's answer", "right")))
     return [
         Panel(
             "Items per direction",
@@ -132,7 +135,7 @@ def benchmark_panels(items: pa.Table, languages: Sequence[str]) -> list[Panel]:
             counts,
             bars([(labels[k], per_direction[k]) for k in keys], "items"),
         ),
-        Panel("Examples of items", "Drawn by the hash of their identifiers.", examples),
+        Panel("Examples of items", "Drawn by the hash of their identifiers.", examples, wide=True),
     ]
 
 
@@ -232,7 +235,7 @@ def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, readi
             )
             if not points:
                 continue
-            for trace in _band(points, quantity, quantities[quantity], index, place == 0):
+            for trace in mass_band(points, quantity, quantities[quantity], index, place == 0):
                 figure.add_trace(trace, row=place // columns + 1, col=place % columns + 1)
     height = 430 if pooled else 90 + 190 * lines
     top = 84
@@ -254,7 +257,7 @@ def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, readi
     return Panel(title, reading, table, figure, wide=not pooled)
 
 
-def _band(points: list[dict], quantity: str, name: str, index: int, in_legend: bool) -> list[go.Scatter]:
+def mass_band(points: list[dict], quantity: str, name: str, index: int, in_legend: bool) -> list[go.Scatter]:
     """A line and its interval band; values are kept above 1e-7 so that a logarithmic axis can show them."""
     layers, floor = [p["layer"] for p in points], 1e-7
     ink = colour(quantity, index)

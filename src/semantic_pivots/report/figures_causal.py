@@ -11,7 +11,7 @@ from semantic_pivots.report.html import interval_text
 from semantic_pivots.report.panel import Numbers, Panel, direction, direction_order, interval_dots, is_pooled
 from semantic_pivots.statistics import Interval, of_row
 
-_LABELS = ("bridged", "direct", "redundant")
+LABELS = ("bridged", "direct", "redundant")
 _ODDS = "log odds of need per doubled excess"
 _WHY_RULES_DIFFER = (
     "The two differ because “causal” changes what the model is given and reads what becomes of the answer, while "
@@ -20,7 +20,7 @@ _WHY_RULES_DIFFER = (
 )
 
 
-def _pooled(attribution: pa.Table | None) -> dict[str, Interval]:
+def pooled_figures(attribution: pa.Table | None) -> dict[str, Interval]:
     """The rule's figures over all directions, by statistic; those that are no number left out."""
     rows = attribution.to_pylist() if attribution is not None else []
     found = {r["statistic"]: of_row(r) for r in rows if r["rule"] == "causal" and is_pooled(r)}
@@ -29,15 +29,15 @@ def _pooled(attribution: pa.Table | None) -> dict[str, Interval]:
 
 def key_figures(attribution: pa.Table | None) -> list[tuple[str, Interval]]:
     """Shares of the labels and the odds of need: name and figure."""
-    by = _pooled(attribution)
-    names = [*(f"share {label} of answered" for label in _LABELS), _ODDS]
+    by = pooled_figures(attribution)
+    names = [*(f"share {label} of answered" for label in LABELS), _ODDS]
     return [(f"{name}, rule causal", by[name]) for name in names if name in by]
 
 
 def sentences(attribution: pa.Table | None) -> Iterator[str]:
     """What the rule says of the answers that are the model's own; none where it was not asked."""
-    by = _pooled(attribution)
-    shares = [by.get(f"share {label} of answered") for label in _LABELS]
+    by = pooled_figures(attribution)
+    shares = [by.get(f"share {label} of answered") for label in LABELS]
     known = [share for share in shares if share is not None]
     if len(known) == len(shares):
         bridged, direct, redundant = (f"{100 * s.value:.0f}\u00a0% [{_ends(s)}]" for s in known)
@@ -56,7 +56,7 @@ def sentences(attribution: pa.Table | None) -> Iterator[str]:
 
 def why_rules_differ(attribution: pa.Table | None) -> Iterator[str]:
     """The sentence that stands behind the published rule's share, where both rules were asked."""
-    if _pooled(attribution):
+    if pooled_figures(attribution):
         yield _WHY_RULES_DIFFER
 
 

@@ -29,7 +29,11 @@ PIVOTS_SHOWN = 10
 
 
 def discover_panels(
-    pivots: pa.Table, items: pa.Table, languages: Sequence[str], evidence: pa.Table | None = None
+    pivots: pa.Table,
+    items: pa.Table,
+    languages: Sequence[str],
+    evidence: pa.Table | None = None,
+    behaviour: pa.Table | None = None,
 ) -> list[Panel]:
     """Items with pivots by direction, the reasons of those without where they are known, and some items' pivots."""
     info = {r["item_id"]: r for r in items.to_pylist()}
@@ -41,7 +45,10 @@ def discover_panels(
         return []
     measure = ", ".join(unique(row["measure"] for rows in of_item.values() for row in rows))
     reasons = [] if evidence is None else _reasons(evidence)
-    return [_coverage(of_item, info, languages, measure), *reasons, _examples(of_item, info, languages, measure)]
+    labelled = behaviour.to_pylist() if behaviour is not None else []
+    labels = {row["item_id"]: row["label"] for row in labelled if row["rule"] == "causal"}
+    examples = _examples(of_item, info, languages, evidence, labels)
+    return [_coverage(of_item, info, languages, measure), examples, *reasons]
 
 
 def _coverage(of_item: Mapping[str, Any], info: Mapping[str, Any], languages: Sequence[str], measure: str) -> Panel:
@@ -89,31 +96,61 @@ def _reasons(evidence: pa.Table) -> list[Panel]:
     ]
 
 
-def _examples(of_item: Mapping[str, Any], info: Mapping[str, Any], languages: Sequence[str], measure: str) -> Panel:
-    shown = sorted((info[i] for i in sample(list(of_item), EXAMPLES)), key=direction_order(languages))
+def _examples(
+    of_item: Mapping[str, Any],
+    info: Mapping[str, Any],
+    languages: Sequence[str],
+    evidence: pa.Table | None,
+    labels: dict,
+) -> Panel:
+    drawn = sorted((info[i] for i in sample(list(of_item), EXAMPLES)), key=direction_order(languages))
+    told = {} if evidence is None else {row["item_id"]: row for row in evidence.to_pylist()}
 
     def named(row: dict) -> str:
         return row["text"].strip() + (f" ({row['translation']})" if row["translation"] else "")
 
-    numbers = Numbers(
-        ("direction", "source", "target", "pivots, best first", "best value"),
-        tuple(
-            (
-                direction(r),
-                Word(r["source"], r["source_language"]),
-                Word(r["target"], r["target_language"]),
-                " · ".join(named(row) for row in of_item[r["item_id"]][:PIVOTS_SHOWN]),
-                of_item[r["item_id"]][0]["value"],
-            )
-            for r in shown
-        ),
-    )
+    def documents(item: str) -> str:
+        names = ("documents_source", "documents_target", "documents_both")
+        return " / ".join(f"{told[item][name]:,}" for name in names) if item in told else ""
+
+    def row(chosen: str, r: dict) -> tuple:
+        own = of_item[r["item_id"]]
+        return (
+            chosen,
+            direction(r),
+            Word(r["source"], r["source_language"]),
+            Word(r["target"], r["target_language"]),
+            " · ".join(named(pivot) for pivot in own[:PIVOTS_SHOWN]),
+            documents(r["item_id"]),
+            own[0]["value"],
+            own[0]["q_value"],
+            labels.get(r["item_id"], ""),
+        )
+
+    best = [row("best", info[i]) for i in _best(of_item, info)]
+    columns = ("chosen", "direction", "source", "target", "pivots, best first", "documents", "value", "q", "causal")
     return Panel(
         "Examples of pivots",
-        f"Pairs drawn by the hash of their identifiers; ranked by the measure “{measure}”. A language in parentheses "
-        "marks the concept's own word in it.",
-        numbers,
+        f"The {len(best)} pairs of different concepts with the strongest evidence, and {len(drawn)} drawn by the hash "
+        "of their identifiers. Documents hold the source / the target / both; value and q are the first pivot's; the "
+        "last column is the pair's label by the rule “causal”. A language in parentheses marks the concept's own "
+        "word in it.",
+        Numbers(columns, (*best, *(row("by hash", r) for r in drawn))).without_constant("causal", "documents"),
+        wide=True,
     )
+
+
+def _best(of_item: Mapping[str, Any], info: Mapping[str, Any]) -> list[str]:
+    """The items whose first pivot has the smallest q and then the largest value, one of each concept."""
+
+    def strength(item: str) -> tuple:
+        first = of_item[item][0]
+        return (1.0 if first["q_value"] is None else first["q_value"], -first["value"], item)
+
+    of_concept: dict[str, str] = {}
+    for item in sorted(of_item, key=strength):
+        of_concept.setdefault(info[item]["concept_id"], item)
+    return list(of_concept.values())[:EXAMPLES]
 
 
 def ratio_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Panel]:
@@ -161,7 +198,7 @@ def above_one(rows: Sequence[dict]) -> str:
     top = max((r for r in rows if r["layer"] in layers), key=lambda r: r["value"])
     return (
         f"Own pivots stand above another pair's after layers {named} of 0–{last}, most after layer {top['layer']}: "
-        f"{_times(top['value'])} times [{_times(top['low'])}, {_times(top['high'])}]."
+        f"{times(top['value'])} times [{times(top['low'])}, {times(top['high'])}]."
     )
 
 
@@ -194,6 +231,6 @@ def _curve(points: Sequence[dict], name: str, index: int) -> list[go.Scatter]:
     return [band, line]
 
 
-def _times(ratio: float) -> str:
+def times(ratio: float) -> str:
     """A ratio by three digits: masses of unrelated words are near nothing, so that ratios run to millions."""
     return f"{ratio:.3g}" if ratio < 999.5 else f"{float(f'{ratio:.3g}'):,.0f}"

@@ -49,7 +49,8 @@ def answers(tables: Tables) -> tuple[Answer, ...]:
     )
 
 
-def _percent(part: Interval) -> str:
+def percent(part: Interval) -> str:
+    """A share in percent with its interval."""
     ends = f"{100 * part.low:.0f}, {100 * part.high:.0f}" if part.known else "no interval"
     return f"{100 * part.value:.0f}\u00a0% [{ends}]"
 
@@ -69,9 +70,9 @@ def _how_well(tables: Tables) -> Iterable[str]:
     rows = _finite(summary.to_pylist())
     rates = {r["variant"]: r for r in rows if is_pooled(r) and is_main(r["stratum"])}
     if "accuracy" in rates:
-        text = f"The model's own answer is the expected one in {_percent(of_row(rates['accuracy']))} of the cases"
+        text = f"The model's own answer is the expected one in {percent(of_row(rates['accuracy']))} of the cases"
         if "copy-rate" in rates:
-            text += f", and repeats the source in {_percent(of_row(rates['copy-rate']))}"
+            text += f", and repeats the source in {percent(of_row(rates['copy-rate']))}"
         yield f"{text} (n = {rates['accuracy']['n']:,} concepts)."
     published = [r for r in rows if r["variant"] == "paper" and is_main(r["stratum"]) and not is_control(r)]
     pooled = [r for r in published if is_pooled(r)]
@@ -102,7 +103,7 @@ def _mechanism(tables: Tables) -> Iterable[str]:
             if mine:
                 part = pivot_share(mine, tables.get("items"))
                 yield (
-                    f"By the rule “{rule}”, {_percent(part)} of {len(mine):,} labelled items of {part.n:,} concepts "
+                    f"By the rule “{rule}”, {percent(part)} of {len(mine):,} labelled items of {part.n:,} concepts "
                     "show semantic-pivot behaviour."
                 )
         yield from figures_causal.why_rules_differ(attribution)
@@ -124,7 +125,7 @@ def _pivots(tables: Tables) -> Iterable[str]:
     rows: dict[str, dict] = {row["item_id"]: row for row in evidence.to_pylist()}
     known: dict[str, dict] = {row["item_id"]: row for row in items.to_pylist() if row["item_id"] in rows}
     with_pivots = share([row["pivots"] > 0 for row in rows.values()], units_of(list(rows), items))
-    yield f"{_percent(with_pivots)} of {len(rows):,} pairs of {with_pivots.n:,} concepts have semantic pivots."
+    yield f"{percent(with_pivots)} of {len(rows):,} pairs of {with_pivots.n:,} concepts have semantic pivots."
     best: dict[frozenset[str], str] = {}
     for item in known:
         languages = frozenset((known[item]["source_language"], known[item]["target_language"]))

@@ -17,9 +17,11 @@ from functools import cache
 from importlib import resources
 
 import jinja2
-from markupsafe import Markup, escape
+import plotly.graph_objects as go
+from markupsafe import Markup
 
-from semantic_pivots.report.panel import Cell, Numbers, Panel, Word
+from semantic_pivots.report.glossary import TERMS, defined
+from semantic_pivots.report.panel import Cell, Numbers, Panel, Word, varies
 from semantic_pivots.statistics import Interval
 
 LANGUAGE_TAGS = {"zh": "zh-Hans", "ja": "ja", "ko": "ko"}
@@ -31,6 +33,36 @@ class Answer:
 
     question: str
     sentences: tuple[str, ...]
+    headline: str = ""
+    """the answer in one sentence; empty: the first of the sentences"""
+    figure: go.Figure | None = None
+    """what argues the headline"""
+    caution: str = ""
+    """which of two rules to believe where they contradict each other"""
+    section: str = ""
+    """stage whose section holds the numbers"""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of the page's head: what it names, its value, and the machine's form of a date or a duration."""
+
+    name: str
+    value: str
+    time: str = ""
+    """ISO 8601; set where the value differs between equal runs"""
+    copied: str = ""
+    """what a button beside it copies"""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a page was made from."""
+
+    lede: str
+    panels: tuple[Panel, ...]
+    study: str = ""
+    """the study file, as TOML"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +108,7 @@ def interval_text(i: Interval) -> str:
 
 
 def cell_html(cell: Cell, column: str) -> Markup:
-    """One table cell: numbers to the right, words in their language and direction, signatures small."""
+    """One table cell: numbers to the right, words in their language and direction, a signature as a copy button."""
     if isinstance(cell, Word):
         return Markup('<td lang="{}" dir="auto">{}</td>').format(
             LANGUAGE_TAGS.get(cell.language, cell.language), cell.text
@@ -86,7 +118,9 @@ def cell_html(cell: Cell, column: str) -> Markup:
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return Markup('<td class="num">{}</td>').format(number(cell))
     if column == "signature":
-        return Markup('<td class="sig">{}</td>').format(str(cell or "").replace("|", "|\u200b"))
+        return Markup('<td><button class="sig" type="button" data-copy="{}">copy</button></td>').format(cell or "")
+    if column == "time":
+        return Markup("<td><time>{}</time></td>").format(cell or "")
     if isinstance(cell, str) and not cell.isascii():
         # isolated, so that a word read from right to left does not turn what stands beside it
         return Markup("<td><bdi>{}</bdi></td>").format(cell)
@@ -94,12 +128,14 @@ def cell_html(cell: Cell, column: str) -> Markup:
 
 
 def table_html(numbers: Numbers) -> Markup:
-    """The table's HTML."""
+    """The table's HTML; a click on a column's name sorts by it."""
     numeric = [
         any(isinstance(r[i], (int, float, Interval)) for r in numbers.rows[:5]) for i in range(len(numbers.columns))
     ]
     head = Markup("").join(
-        Markup('<th scope="col"{}>{}</th>').format(Markup(' class="num"') if right else "", name)
+        Markup('<th scope="col"{}><button type="button">{}</button></th>').format(
+            Markup(' class="num"') if right else "", name
+        )
         for name, right in zip(numbers.columns, numeric, strict=True)
     )
     body = Markup("\n").join(
@@ -129,10 +165,9 @@ def script_json(value: object) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def figure_json(panel: Panel) -> Markup:
+def figure_json(figure: go.Figure) -> Markup:
     """The figure as plotly's JSON, lists in place of encoded arrays."""
-    assert panel.figure is not None
-    return script_json(json.loads(panel.figure.to_json(validate=False) or "{}", parse_constant=lambda _: None))
+    return script_json(json.loads(figure.to_json(validate=False) or "{}", parse_constant=lambda _: None))
 
 
 @cache
@@ -148,17 +183,29 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.globals.update(table=table_html, csv=table_csv, figure=figure_json, escape=escape)
+    environment.globals.update(
+        table=table_html,
+        csv=table_csv,
+        figure=figure_json,
+        script_json=script_json,
+        defined=defined,
+        terms=TERMS,
+        varies=varies,
+    )
     return environment.from_string(text)
 
 
 def render(
-    title: str, subtitle: str, answers: Sequence[Answer], sections: Sequence[Section], provenance: Numbers
+    title: str,
+    facts: Sequence[Fact],
+    answers: Sequence[Answer],
+    sections: Sequence[Section],
+    provenance: Provenance,
 ) -> str:
     """The whole page as one string."""
     return _template().render(
         title=title,
-        subtitle=subtitle,
+        facts=facts,
         answers=answers,
         sections=sections,
         provenance=provenance,

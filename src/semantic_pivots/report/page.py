@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,15 +18,35 @@ from semantic_pivots.report import (
     figures_pivots,
     figures_planted,
     findings,
+    provenance,
 )
-from semantic_pivots.report.html import Section, render
-from semantic_pivots.report.panel import Numbers, Panel
+from semantic_pivots.report import headlines as headlines_of
+from semantic_pivots.report.html import Answer, Section, render, table_csv
+from semantic_pivots.report.panel import Panel
+from semantic_pivots.run import read_manifest
 from semantic_pivots.tables import SCHEMAS
 
 if TYPE_CHECKING:
     from semantic_pivots.run import Inputs, Work
 
 FILE = "report.html"
+NUMBERS = "numbers"
+READING_ORDER = (
+    *(
+        "planted",
+        "score",
+        "behaviour",
+        "intervene",
+        "trace",
+        "discover",
+        "count",
+        "compare",
+        "graph",
+        "select",
+        "train",
+    ),
+    *("benchmark", "lexicon", "corpus"),
+)
 UNREAD = ("scores", "trace")
 """Tables whose summaries are shown instead of their rows."""
 
@@ -40,33 +62,59 @@ def existing_tables(inputs: Inputs) -> dict[str, pa.Table]:
 
 
 def report_stage(config: ReportConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """Write report.html into the stage's output; it has no tables of its own.
+    """Write report.html, and the numbers of its panels as CSV, into the stage's output; it has no tables of its own.
 
-    The bytes depend on the tables and the configuration only: no identifiers drawn at random, no time of day.
+    The bytes depend on the tables, manifests and configuration only: no identifiers drawn at random, no time of day.
+    What differs between equal runs (dates, durations) stands in elements <time>.
     """
     tables = existing_tables(inputs)
-    page = build(config, tables, inputs.stages())
-    temporary = work.out / f".{FILE}.tmp"
-    temporary.write_text(page, "utf-8")
-    os.replace(temporary, work.out / FILE)
-    work.note("report_bytes", len(page.encode()))
+    found = {stage: read_manifest(inputs.folder(stage)) for stage in inputs.stages()}
+    manifests = {stage: manifest for stage, manifest in found.items() if manifest is not None}
+    page = build(config, tables, inputs.stages(), manifests)
     shown = sections(config, tables, inputs.stages())
+    _write(work.out / FILE, page)
+    (work.out / NUMBERS).mkdir(exist_ok=True)
+    for section in shown:
+        for number, panel in enumerate(section.panels, 1):
+            _write(work.out / NUMBERS / f"{section.stage}-{number}.csv", table_csv(panel.numbers))
+    work.note("report_bytes", len(page.encode()))
     work.note("stages_missing", [section.stage for section in shown if not section.panels])
     return {}
 
 
-def build(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -> str:
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, "utf-8")
+    os.replace(temporary, path)
+
+
+def build(
+    config: ReportConfig, tables: Tables, stages: Sequence[str] = (), manifests: provenance.Manifests | None = None
+) -> str:
     """The page as one string, from the tables that exist; `stages` are those of the study, none: all."""
-    provenance = Numbers(
-        ("table", "rows", "columns"), tuple((n, t.num_rows, ", ".join(t.column_names)) for n, t in tables.items())
-    )
-    subtitle = (
-        f"A study of {', '.join(config.languages)}: how words cross languages, by which mechanism, "
-        "and which documents teach it."
-    )
+    manifests = manifests or {}
     return render(
-        f"Study “{config.name}”", subtitle, findings.answers(tables), sections(config, tables, stages), provenance
+        f"Study “{config.name}”",
+        provenance.facts(config, tables, manifests),
+        answers(tables),
+        sections(config, tables, stages),
+        provenance.provenance(config, tables, manifests),
     )
+
+
+def answers(tables: Tables) -> list[Answer]:
+    """The questions' answers, each with its headline and the figure that argues it."""
+    headlines = (
+        (findings.HOW_WELL, headlines_of.score, "score", ""),
+        (findings.MECHANISM, headlines_of.mechanism, "behaviour", headlines_of.caution(tables)),
+        (findings.DOCUMENTS, headlines_of.documents, "compare", ""),
+    )
+    argued = {question: (*make(tables), section, caution) for question, make, section, caution in headlines}
+    out = []
+    for answer in findings.answers(tables):
+        text, figure, section, caution = argued.get(answer.question, ("", None, "", ""))
+        out.append(replace(answer, headline=text, figure=figure, caution=caution, section=section))
+    return out
 
 
 def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -> list[Section]:
@@ -100,8 +148,7 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             "Benchmark",
             "Word translation items: a target, its source, and wrong sources.",
             ("items",),
-            figures.benchmark_panels,
-            order,
+            lambda items: figures.benchmark_panels(items, order, get("answers")),
         ),
         section(
             "score",
@@ -133,7 +180,9 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             "Semantic pivots",
             "Words that stand beside both words of a pair more than chance would have them.",
             ("pivots", "items"),
-            lambda pivots, items: figures_pivots.discover_panels(pivots, items, order, get("pivot_evidence")),
+            lambda pivots, items: figures_pivots.discover_panels(
+                pivots, items, order, get("pivot_evidence"), get("behaviour")
+            ),
         ),
         section(
             "trace",
@@ -193,6 +242,8 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             lambda summary: figures_natural.natural_panels(summary, get("natural_models")),
         ),
     ]
+    # In the order in which a reader asks: results, what explains them, then what they were made from.
+    place = {stage: number for number, stage in enumerate(READING_ORDER)}
     if "effect_summary" in tables or "intervene" in stages:
         causes = section(
             "intervene",
@@ -202,7 +253,8 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             figures.intervene_panels,
             order,
         )
-        made.insert([one.stage for one in made].index("behaviour") + 1, causes)
+        made.append(causes)
+    made.sort(key=lambda section: place[section.stage])
     # A study of worlds has no stage but those it names; any other study has all of them, present or missing.
     if WORLDS & set(stages):
         return [one for one in made if one.stage in stages]

@@ -105,6 +105,16 @@ def unique(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
+def varies(figure: go.Figure) -> bool:
+    """Whether a figure shows any difference: one of constants argues nothing, and the table says it as well."""
+    for trace in figure.data:
+        values = trace.x if trace.orientation == "h" or trace.error_x.array is not None else trace.y
+        known = {value for value in (values if values is not None else ()) if value is not None}
+        if len(known) > 1 or trace.type not in ("bar", "scatter"):
+            return True
+    return len(figure.data) > 1 and any(trace.type == "scatter" for trace in figure.data)
+
+
 def layout(figure: go.Figure, height: int, x: str = "", y: str = "", **more) -> go.Figure:
     """Set what all figures share: margins, a legend above the plot, axis titles."""
     figure.update_layout(

@@ -108,6 +108,7 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
         summary += _chrf_rows(items, answers, design, model, config.dtype)
         scores = scored.filter(pc.call_function("invert", [_is_control(scored)]))
         work.note("models", [*work.notes.get("models", []), model])
+    work.note("parameters", _parameters(specs[-1], config.cache))
     assert scores is not None
     assert answers is not None
     return {"scores": scores, "answers": answers, "score_summary": tables.from_rows("score_summary", summary)}
@@ -123,6 +124,12 @@ def _tokenizer(spec: str, cache: str) -> Any:
     from semantic_pivots.models.load import load_tokenizer
 
     return load_tokenizer(spec, cache)
+
+
+def _parameters(spec: str, cache: str) -> int:
+    from semantic_pivots.models.load import parameters
+
+    return parameters(spec, cache)
 
 
 def score_items(

@@ -1,0 +1,169 @@
+"""The first screen: each question answered in one sentence, with one figure that argues it, from the tables alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import plotly.graph_objects as go
+import pyarrow as pa
+
+from semantic_pivots.held_out import HELD_OUT
+from semantic_pivots.report.figures import MASS_NAMES, mass_band
+from semantic_pivots.report.figures_causal import LABELS, pooled_figures
+from semantic_pivots.report.figures_pivots import times
+from semantic_pivots.report.findings import percent, pivot_share
+from semantic_pivots.report.html import interval_text
+from semantic_pivots.report.panel import colour, direction, interval_dots, is_pooled, layout, unique
+from semantic_pivots.statistics import Interval, of_row
+
+Tables = Mapping[str, pa.Table]
+Headline = tuple[str, go.Figure | None]
+"""A sentence and its figure; an empty sentence where the tables are missing."""
+
+_APART = 0.2  # shares of two rules that differ by more contradict each other
+_MAIN_SCORES = ("choice", "accuracy", "paper")
+
+
+def _rows(tables: Tables, name: str) -> list[dict]:
+    rows = tables[name].to_pylist() if name in tables else []
+    return [row for row in rows if row["value"] is not None and not math.isnan(row["value"])]
+
+
+def score(tables: Tables) -> Headline:
+    """How well: the share of right choices (or the published score), and its directions, the best first."""
+    rows = [row for row in _rows(tables, "score_summary") if row["stratum"] in ("all", "")]
+    variant = next((v for v in _MAIN_SCORES if any(row["variant"] == v for row in rows)), "")
+    own = [row for row in rows if row["variant"] == variant]
+    single = sorted((row for row in own if not is_pooled(row)), key=lambda row: -row["value"])
+    if not own:
+        return "", None
+    pooled = next((row for row in own if is_pooled(row)), single[0])
+    figure = of_row(pooled)
+    if variant == "choice":
+        chance = _chance(tables)
+        beside = f", where chance gives {100 * chance:.0f}\u00a0%" if chance else ""
+        text = f"It prefers the right source to every wrong one in {percent(figure)} of the items{beside}"
+    else:
+        chance = 0.0
+        said = percent(figure) if variant == "accuracy" else interval_text(figure)
+        text = f"Its score by “{variant}” is {said}"
+    if len(single) > 1:
+        text += f"; best from {_named(single[0], variant)}, least from {_named(single[-1], variant)}"
+    text += f" ({figure.n:,} concepts)."
+    dots = interval_dots({variant: [(direction(row), of_row(row)) for row in single]}, variant, chance)
+    return text, dots if single else None
+
+
+def _named(row: dict, variant: str) -> str:
+    value = f"{100 * row['value']:.0f}\u00a0%" if variant in ("choice", "accuracy") else interval_text(of_row(row))
+    return f"{row['source_language']} to {row['target_language']} ({value})"
+
+
+def _chance(tables: Tables) -> float:
+    if "items" not in tables or not tables["items"].num_rows:
+        return 0.0
+    sizes = {len(found) for found in tables["items"]["distractors"].to_pylist()}
+    return 1 / (1 + sizes.pop()) if len(sizes) == 1 else 0.0
+
+
+def mechanism(tables: Tables) -> Headline:
+    """By which mechanism: what the answers need, and the pivots' mass by layer beside another pair's."""
+    parts = []
+    by = pooled_figures(tables.get("attribution"))
+    shares = [by.get(f"share {label} of answered") for label in LABELS]
+    if all(shares):
+        bridged, direct = (percent(share) for share in shares[:2] if share)
+        parts.append(
+            f"of the model's right answers {bridged} need their pivots and are reached by them (bridged), {direct} "
+            f"need none (direct), {shares[0].n:,} concepts"  # type: ignore[union-attr]
+        )
+    rows = [row for row in _rows(tables, "trace_summary") if is_pooled(row)]
+    lenses = unique(row["lens"] for row in rows)
+    lens = "logit" if "logit" in lenses else next(iter(lenses), "")
+    told = {name: _most(rows, name) for name in lenses}
+    if lens and told[lens]:
+        parts.append(f"by the {lens} lens own pivots have {told[lens]}")
+    further = [f"the {name} lens: {told[name]}" for name in lenses if name != lens and told[name]]
+    text = "; ".join(parts)
+    if not text:
+        return "", None
+    text = f"{text[0].upper()}{text[1:]}." + (f" Another lens says otherwise: {'; '.join(further)}." if further else "")
+    return text, _masses([row for row in rows if row["lens"] == lens])
+
+
+def _most(rows: Iterable[dict], lens: str) -> str:
+    """How many times another pair's pivots' mass the own ones have where the whole interval lies farthest above one."""
+    ratios = [row for row in rows if row["lens"] == lens and row["quantity"] == "pivot_ratio"]
+    above = [row for row in ratios if row["low"] is not None and row["low"] > 1]
+    if not ratios:
+        return ""
+    if not above:
+        return f"no more probability than another pair's in any of {len(ratios)} layers"
+    top = max(above, key=lambda row: row["low"])
+    return (
+        f"{times(top['value'])} times [{times(top['low'])}, {times(top['high'])}] another pair's probability after "
+        f"layer {top['layer']}, and more than it in {len(above)} of {len(ratios)} layers"
+    )
+
+
+def _masses(rows: list[dict]) -> go.Figure | None:
+    figure = go.Figure()
+    for index, quantity in enumerate(("mass_target", "mass_pivot", "mass_pivot_null")):
+        points = sorted((row for row in rows if row["quantity"] == quantity), key=lambda row: row["layer"])
+        for trace in mass_band(points, quantity, MASS_NAMES[quantity], index, True) if points else ():
+            figure.add_trace(trace)
+    if not figure.data:
+        return None
+    layout(figure, 320, "layer (0: after the first block)", "probability")
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    return figure
+
+
+def caution(tables: Tables) -> str:
+    """Which of two rules to believe where their shares of pivots' items contradict each other; else empty."""
+    bridged = pooled_figures(tables.get("attribution")).get("share bridged of answered")
+    rows = tables["behaviour"].to_pylist() if "behaviour" in tables else []
+    published = [r for r in rows if (r["rule"], r["lens"]) == ("paper", "logit") and "exclud" not in r["label"]]
+    if bridged is None or not published:
+        return ""
+    paper = pivot_share(published, tables.get("items"))
+    if abs(paper.value - bridged.value) < _APART:
+        return ""
+    return (
+        f"The rule “paper” says {100 * paper.value:.0f}\u00a0%, the rule “causal” {100 * bridged.value:.0f}\u00a0%: "
+        "believe “causal”, which changes what the model is given and reads what becomes of the answer; “paper” only "
+        "asks whether an earlier layer is surer than the last."
+    )
+
+
+def documents(tables: Tables) -> Headline:
+    """Which documents: the gains of each selection over its controls, on held-out words where there are any."""
+    gains = tables["verdict"].to_pylist() if "verdict" in tables else []
+    strata = {row["stratum"] for row in gains}
+    if gains:
+        shown = next(s for s in (HELD_OUT, "all", *sorted(strata)) if s in strata)
+        mine = [row for row in gains if row["stratum"] == shown]
+        said = unique(row["verdict"] for row in mine if not row["baseline"]) or unique(r["verdict"] for r in mine)
+        text = "; ".join(said)
+        on = " on held-out words" if shown == HELD_OUT else ""
+        first = next((row for row in mine if row["baseline"]), mine[0])
+        text = f"{text[0].upper()}{text[1:]}{on} ({first['n']:,} concepts, {first['runs']} runs)."
+    else:
+        mine = [row for row in _rows(tables, "comparison") if row["variant"] == "paper" and is_pooled(row)]
+        mine = [row for row in mine if row["baseline"] and row["stratum"] == "all"]
+        clear = [f"{r['arm']} against {r['baseline']}" for r in mine if of_row(r).excludes_zero]
+        text = f"Distinguishable from zero: {', '.join(clear) or 'none'}, of {len(mine)} differences." if mine else ""
+    return text, _gains([row for row in mine if row["baseline"]])
+
+
+def _gains(rows: list[dict]) -> go.Figure | None:
+    series: dict[str, list[tuple[str, Interval]]] = {}
+    for row in rows:
+        series.setdefault(f"over {row['baseline']}", []).append((row["arm"], of_row(row)))
+    if not series:
+        return None
+    figure = interval_dots(series, f"gain ({rows[0]['variant']})", 0.0, 26)
+    for index, name in enumerate(series):
+        figure.data[index].marker.color = colour(name.removeprefix("over "), index)
+    return figure

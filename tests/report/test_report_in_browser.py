@@ -1,0 +1,60 @@
+"""The report in a real browser: nothing cut off, tables that sort and filter, few screens, few printed pages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from semantic_pivots.report.page import build
+from tests.browser import NARROW, WIDE, Watched, chromium
+from tests.report import synthetic
+from tests.report.test_report import CONFIG, MANIFESTS
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(build(CONFIG, synthetic.tables(), (), MANIFESTS), "utf-8")
+    return path.as_uri()
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_nothing_is_cut_off_and_the_page_is_short(browser, address: str, width: int, tmp_path: Path):
+    watched = Watched(browser, width)
+    page = watched.page
+    page.goto(address)
+    assert page.evaluate("document.documentElement.scrollHeight") <= 9 * 800
+    if width == WIDE:
+        assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(format="A4"))) <= 12
+    page.evaluate("document.querySelectorAll('details').forEach(node => { node.open = true; })")
+    page.wait_for_function("document.querySelector('.answer .plot svg') !== null")
+    assert watched.too_wide() == []
+    assert watched.errors == []
+    assert watched.outside(address) == []
+    page.close()
+
+
+def test_tables_sort_filter_and_copy(browser, address: str):
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    watched = Watched(context)
+    page = watched.page
+    page.goto(address + "#score")
+    box = page.locator("#score .numbers").first
+    box.get_by_role("button", name="value").click()
+    values = [float(text.split()[0]) for text in box.locator("tbody tr td:nth-child(3)").all_inner_texts()]
+    assert values == sorted(values)
+    box.get_by_role("searchbox").fill("en → fr paper")
+    assert box.locator("tbody tr:visible").count() == 2  # from en to fr and back
+    box.locator("tbody tr:visible button").first.click()
+    assert "variant" not in page.evaluate("navigator.clipboard.readText()")
+    assert "|paper|" in page.evaluate("navigator.clipboard.readText()")
+    assert watched.errors == []
+    context.close()
