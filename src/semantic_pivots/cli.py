@@ -17,6 +17,8 @@ from semantic_pivots.commands import (
     corpus,
     corpus_count,
     corpus_pivots,
+    explain,
+    explore,
     export,
     lens,
     lexicon,
@@ -131,32 +133,6 @@ def doctor(
 
 
 @app.command()
-def explain(
-    model: Annotated[str, typer.Argument(help="model to read: hub id, local folder, or package:NAME")],
-    source_language: Annotated[str, typer.Argument(help="language code of the word, such as en")],
-    word: Annotated[str, typer.Argument(help="word to translate")],
-    target_language: Annotated[str, typer.Argument(help="language code of the translation, such as zh")],
-    out: Annotated[Path, typer.Option(help="heatmap's files, without ending")] = Path("explain"),
-    shots: Annotated[int, typer.Option(help="translations shown before the word")] = 5,
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
-    run: Annotated[
-        Path | None, typer.Option(help="run of a study, such as runs/demo: the pivots that it found are marked")
-    ] = None,
-    blocks: Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")] = "",
-) -> None:
-    """Show layer by layer what a model would answer on its way to a translation; writes a heatmap too."""
-    from rich.console import Console
-
-    from semantic_pivots.commands import explain as room
-
-    found = room.explain(model, source_language, word, target_language, shots, dtype, run=run, blocks=blocks)
-    console = Console()
-    console.print(room.table(found, console.width))
-    for path in room.write_heatmap(found, out):
-        typer.echo(str(path))
-
-
-@app.command()
 def keys(section: Annotated[str, typer.Argument(help="one section; none: all", show_default=False)] = "") -> None:
     """Print every key of a study file with its default and its manual, as TOML."""
     from semantic_pivots.commands.keys import manual
@@ -209,6 +185,8 @@ def natural(study: StudyFile = Path("studies/natural.toml"), runs: Runs = Path("
     print_summary(run_study(load_study(study, profile), runs, say=lambda line: typer.echo(line, err=True)))
 
 
+app.command()(explain.explain)
+app.command()(explore.explore)
 app.command()(corpus_count.count)
 app.command()(corpus_pivots.discover)
 app.command()(corpus_pivots.graph)

@@ -1,19 +1,23 @@
-"""`pivots explain`: the layer-by-layer path of one word through a model, in the terminal and as a heatmap."""
+"""`pivots explain`: the layer-by-layer path of words through a model, in the terminal and as a page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.markup import FIGURE_STYLE, in_page, in_terminal
+from semantic_pivots.markup import FIGURE_STYLE, in_terminal
+from semantic_pivots.report.token_marks import LEGEND, MARKS, Marker
 from semantic_pivots.statistics import seed_of
 
-_SHOWN = 5
-_LEGEND = "● target  ◀ source  ○ the word in a further language  ◆ semantic pivot"
-_MARKS = {"source": "◀", "target": "●", "elsewhere": "○", "pivot": "◆", "": " "}
+_SHOWN, _TOP = 5, 10
+LexiconRows = list[tuple[str, str, str]]
+"""(concept, language, word)"""
 
 
 @dataclass(frozen=True)
@@ -30,112 +34,244 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A word to be translated, as the model is asked for it."""
+
+    direction: tuple[str, str]
+    source: str
+    target: str
+    """the translation; empty where nobody gives one"""
+    prompt: str
+    words: Mapping[str, str] = field(default_factory=dict)
+    """the concept's word in each language"""
+    pivots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Explained:
-    """The path of one word."""
+    """The path of one word by one lens."""
 
     model: str
     source: str
     target: str
-    """the lexicon's translation; empty where the word is not in it"""
     steps: list[Step]
     prompt: str
+    lens: str = "logit"
+
+
+class Reader:
+    """A model that is loaded, and whose lens is checked, once for any number of words.
+
+    Raises:
+        InputError: the model cannot be loaded or read, or a lens of it is not there.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        dtype: str = "float32",
+        lenses: Sequence[str] = ("logit",),
+        cache: str = "",
+        blocks: str = "",
+    ):
+        from semantic_pivots.models.lens import load_lens
+        from semantic_pivots.models.readouts import readouts
+
+        self.name = model
+        loaded, self._lens = load_lens(model, dtype, cache, blocks)
+        self._tokenizer = loaded.tokenizer
+        self._readouts = readouts(self._lens, loaded.tokenizer, lenses)
+
+    def rows(self, question: Question) -> list[dict]:
+        """Rows as those of the table `trace`, by lens and layer: top_ids, top_probs, entropy."""
+        import torch
+
+        from semantic_pivots.models.distribution import check_numbers
+        from semantic_pivots.models.tokens import prompt_ids, read_ids
+        from semantic_pivots.tasks.translation import answer
+
+        # up to the answer's first content token, where the answer is known
+        given, tokenizer = [question.prompt], self._tokenizer
+        ids = read_ids(tokenizer, given, [answer(question.target)]) if question.target else prompt_ids(tokenizer, given)
+        device = self._lens.body.device
+        place = torch.tensor([len(ids[0]) - 1], device=device)
+        out = []
+        with torch.inference_mode():
+            residuals = self._lens.residuals(torch.tensor(ids, device=device), place)
+            for readout in self._readouts:
+                for layer, row in enumerate(residuals):
+                    probs = torch.softmax(readout.read(layer, row)[0].float(), -1)
+                    check_numbers(~probs.isnan().any()[None], "layer's reading", self._lens.body.dtype)
+                    top = probs.topk(_TOP)
+                    entropy = float(torch.special.entr(probs).sum())
+                    found = {"top_ids": top.indices.tolist(), "top_probs": top.values.tolist(), "entropy": entropy}
+                    out.append({"lens": readout.name, "layer": layer, **found})
+        return out
+
+    def marker(self, question: Question) -> Marker:
+        """What shows the tokens of a question."""
+        own = dict(zip(question.direction, (question.source, question.target), strict=True))
+        return Marker(self._tokenizer, {**question.words, **own}, question.direction, question.pivots)
+
+    def explained(self, question: Question) -> list[Explained]:
+        """The path of a word, by lens."""
+        marker, by_lens = self.marker(question), {}
+        for row in self.rows(question):
+            marks = [marker.mark(token) for token in row["top_ids"][:_SHOWN]]
+            texts, kinds = [mark.text for mark in marks], [mark.kind for mark in marks]
+            step = Step(row["layer"], texts, row["top_probs"][:_SHOWN], kinds, row["entropy"])
+            by_lens.setdefault(row["lens"], []).append(step)
+        return [
+            Explained(self.name, question.source, question.target, steps, question.prompt, lens)
+            for lens, steps in by_lens.items()
+        ]
+
+    def page(self, question: Question) -> dict[str, Any]:
+        """The path of a word as the explorer draws it."""
+        from semantic_pivots.report.explorer_data import path_of
+
+        paths = path_of(self.rows(question), self.marker(question))
+        return {"source": question.source, "target": question.target, "prompt": question.prompt, "paths": paths}
+
+
+def question_of(
+    rows: LexiconRows,
+    direction: tuple[str, str],
+    word: str,
+    translation: str = "",
+    shots: int = 5,
+    pivots: Iterable[str] = (),
+) -> Question:
+    """Ask for a word's translation after shots from a lexicon, which show nothing of the word.
+
+    Args:
+        rows: the lexicon; where it has too few other words, fewer shots are shown.
+        translation: in place of the lexicon's.
+
+    Raises:
+        InputError: a negative number of shots.
+    """
+    from semantic_pivots.tasks.translation import Shots, check_draws, prompt
+
+    check_draws(shots)
+    pairs = Shots(rows, *direction).known
+    target = translation or next((shot.target for shot in pairs if shot.source == word), "")
+    allowed = [shot for shot in pairs if word not in (shot.source, shot.target) and shot.target != target]
+    drawn = Random(seed_of("explain", *direction, word)).sample(allowed, min(shots, len(allowed)))
+    concept = next((c for c, code, own in rows if (code, own) == (direction[0], word)), None)
+    words = {code: own for c, code, own in rows if c == concept} if concept is not None else {}
+    return Question(direction, word, target, prompt(*direction, drawn, word), words, tuple(pivots))
+
+
+def lexicon_rows(direction: tuple[str, str], lexicon: str = "", run: Path | None = None) -> LexiconRows:
+    """The words of a run, of a lexicon, or of the first one that ships with both languages; none where none has them.
+
+    Raises:
+        InputError: the lexicon or the run cannot be read, or has none of the languages.
+    """
+    from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon, word_columns
+
+    if run is not None:
+        from semantic_pivots.run import read_table
+
+        columns = ("concept_id", "language", "word")
+        table = read_table(run / "lexicon" / "words.parquet", list(columns))
+        return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
+    for name in [lexicon] if lexicon else ["cldr", "cldr-wide"]:
+        path = lexicon_path(name)
+        codes = word_columns(path)
+        missing = [code for code in direction if code not in codes]
+        if not missing:
+            cells = read_lexicon(path, codes)
+            return [(row["concept_id"], code, row[code]) for row in cells for code in codes if row[code]]
+        if lexicon:
+            raise InputError(f"--lexicon {lexicon}: no column {', '.join(missing)}; it has {', '.join(codes)}")
+    return []
+
+
+def questions_of(
+    source_language: str,
+    words: str,
+    target_language: str,
+    shots: int = 5,
+    lexicon: str = "",
+    run: Path | None = None,
+) -> list[Question]:
+    """The questions of `pivots explain`.
+
+    Args:
+        words: words by commas, each with or without its translation: `dog,cat=chat`.
+        lexicon: name or file of a lexicon, for translations and shots.
+        run: a study's run, for its lexicon and for the pivots that it found.
+
+    Raises:
+        InputError: an unknown language, no word, or a lexicon or run that cannot be read.
+    """
+    from semantic_pivots.languages import language
+
+    direction = (language(source_language).code, language(target_language).code)
+    given = [tuple(part.strip() for part in pair.partition("=")[::2]) for pair in words.split(",") if pair.strip()]
+    if not given:
+        raise InputError("no word: expected one, or several by commas, such as dog,cat=chat")
+    rows = lexicon_rows(direction, lexicon, run)
+    # where no lexicon has the languages, the words that were given with their translations show how it is done
+    for source, target in given:
+        if target and not any((code, own) == (direction[0], source) for _, code, own in rows):
+            rows += [(f"given:{source}", direction[0], source), (f"given:{source}", direction[1], target)]
+    pivots = _pivots(run, direction) if run else {}
+    return [question_of(rows, direction, s, t, shots, pivots.get(s, ())) for s, t in given]
+
+
+def _pivots(run: Path, direction: tuple[str, str]) -> dict[str, list[str]]:
+    """Texts of the pivots that a run found, by source word; none where it looked for none."""
+    from semantic_pivots.run import read_table
+
+    files = [run / stage / f"{name}.parquet" for stage, name in (("benchmark", "items"), ("discover", "pivots"))]
+    if not all(path.exists() for path in files):
+        return {}
+    items, pivots = (read_table(path).to_pylist() for path in files)
+    source_of = {
+        row["item_id"]: row["source"] for row in items if (row["source_language"], row["target_language"]) == direction
+    }
+    found: dict[str, list[str]] = {}
+    for row in pivots:
+        if row["item_id"] in source_of:
+            found.setdefault(source_of[row["item_id"]], []).append(row["text"].strip())
+    return found
 
 
 def explain(
-    model: str,
-    source_language: str,
-    word: str,
-    target_language: str,
-    shots: int = 5,
-    dtype: str = "float32",
-    cache: str = "",
-    run: Path | None = None,
-    blocks: str = "",
-) -> Explained:
-    """Trace one word by the logit lens, after shots from the lexicon that ships.
+    model: Annotated[str, typer.Argument(help="model to read: hub id, local folder, or package:NAME")],
+    source_language: Annotated[str, typer.Argument(help="language code of the word, such as en")],
+    word: Annotated[str, typer.Argument(help="word, or several by commas; with its translation as dog=chien")],
+    target_language: Annotated[str, typer.Argument(help="language code of the translation, such as zh")],
+    out: Annotated[Path, typer.Option(help="page to write, without ending")] = Path("explain"),
+    shots: Annotated[int, typer.Option(help="translations shown before the word")] = 5,
+    lens: Annotated[str, typer.Option(help="by commas: logit, patchscope, tuned:FOLDER, jacobian:FOLDER")] = "logit",
+    lexicon: Annotated[str, typer.Option(help="lexicon for translations and shots: a name or a TSV file")] = "",
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
+    run: Annotated[
+        Path | None, typer.Option(help="run of a study, such as runs/demo: its words, and pivots where it has any")
+    ] = None,
+    picture: Annotated[bool, typer.Option("--picture", help="draw the first word's path as a PNG too")] = False,
+    blocks: Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")] = "",
+) -> None:
+    """Show layer by layer what a model would answer on its way to a translation; writes a page too."""
+    from rich.console import Console
 
-    Args:
-        run: folder of a study's run, whose semantic pivots of the word are marked (compared by their text, so the
-            study's tokenizer may be another).
-        blocks: dotted name of the model's block list, where the lens does not find it.
+    from semantic_pivots.report.word_page import write_page
 
-    Raises:
-        InputError: an unknown language, a model that cannot be loaded or read, or a run without pivots of the word.
-    """
-    import tempfile
-
-    import torch
-
-    from semantic_pivots.config import LexiconConfig
-    from semantic_pivots.languages import language
-    from semantic_pivots.lexicon.concepts import lexicon_stage
-    from semantic_pivots.models.distribution import check_numbers
-    from semantic_pivots.models.lens import load_lens
-    from semantic_pivots.models.tokens import prompt_ids, read_ids
-    from semantic_pivots.models.trace import first_tokens, word_tokens
-    from semantic_pivots.run import Inputs, Work
-    from semantic_pivots.tasks.translation import Shots, answer, check_draws, prompt
-
-    check_draws(shots)
-    pair = (language(source_language).code, language(target_language).code)
-    pivots = _pivots(run, *pair, word) if run else frozenset()
-    with tempfile.TemporaryDirectory() as scratch:
-        config = LexiconConfig(
-            languages=(*pair, *(c for c in LexiconConfig().languages if c not in pair)), source="cldr"
-        )
-        rows = lexicon_stage(config, Inputs({}), Work(Path(scratch), Path(scratch)))["words"].to_pylist()
-    known = Shots([(r["concept_id"], r["language"], r["word"]) for r in rows], *pair).known
-    target = next((shot.target for shot in known if shot.source == word), "")
-    allowed = [shot for shot in known if word not in (shot.source, shot.target) and shot.target != target]
-    drawn = Random(seed_of("explain", *pair, word)).sample(allowed, min(shots, len(allowed)))
-    text = prompt(*pair, drawn, word)
-    loaded, lens = load_lens(model, dtype, cache, blocks)
-    # up to the answer's first content token, where the answer is known
-    asked = read_ids(loaded.tokenizer, [text], [answer(target)]) if target else prompt_ids(loaded.tokenizer, [text])
-    ids = torch.tensor(asked, device=lens.body.device)
-    concepts = {r["concept_id"] for r in rows if (r["language"], r["word"]) == (pair[0], word)}
-    further = [r["word"] for r in rows if r["concept_id"] in concepts and r["language"] not in pair]
-    own = {
-        "source": word_tokens(loaded.tokenizer, [word]),
-        "target": word_tokens(loaded.tokenizer, [target]) if target else set(),
-        "elsewhere": first_tokens(loaded.tokenizer, [*further, *map(str.capitalize, further)]),
-    }
-    steps = []
-    with torch.inference_mode():
-        residuals = lens.residuals(ids, torch.tensor([ids.shape[1] - 1], device=ids.device))
-        for layer, row in enumerate(residuals):
-            probs = torch.softmax(lens.decode(row)[0].float(), -1)
-            check_numbers(~probs.isnan().any()[None], "layer's reading", lens.body.dtype)
-            top = probs.topk(_SHOWN)
-            texts = [loaded.tokenizer.decode([i]).strip() or "␣" for i in top.indices.tolist()]
-            kinds = [
-                next((k for k, of in own.items() if i in of), "pivot" if text in pivots else "")
-                for i, text in zip(top.indices.tolist(), texts, strict=True)
-            ]
-            entropy = float(-(probs * probs.clamp(min=1e-30).log()).sum())
-            steps.append(Step(layer, texts, top.values.tolist(), kinds, entropy))
-    return Explained(model, word, target, steps, text)
-
-
-def _pivots(run: Path, source_language: str, target_language: str, word: str) -> frozenset[str]:
-    """Texts of the semantic pivots that a run found for a word's item, without spaces around them."""
-    import polars
-
-    files = [run / stage / f"{name}.parquet" for stage, name in (("benchmark", "items"), ("discover", "pivots"))]
-    for path in files:
-        if not path.exists():
-            raise InputError(f"{run}: no {path.relative_to(run)}; expected the run of a study with the stage discover")
-    items, pivots = map(polars.read_parquet, files)
-    columns = {"source_language": source_language, "target_language": target_language}
-    known = items.filter(*(polars.col(name) == value for name, value in columns.items()))
-    found = pivots.join(known.filter(polars.col("source") == word), on="item_id", how="semi")
-    if found.is_empty():
-        some = ", ".join(pivots.join(known, on="item_id")["source"].unique(maintain_order=True).head(5).to_list())
-        raise InputError(
-            f"{run}: no pivots of {source_language} {word} to {target_language}; "
-            f"it has those of {some or 'no word of this pair of languages'}"
-        )
-    return frozenset(text.strip() for text in found["text"].to_list())
+    questions = questions_of(source_language, word, target_language, shots, lexicon, run)
+    reader = Reader(model, dtype, tuple(filter(None, map(str.strip, lens.split(",")))), blocks=blocks)
+    console = Console()
+    paths = [reader.explained(question) for question in questions]
+    for question, by_lens in zip(questions, paths, strict=True):
+        console.print(in_terminal(question.prompt), style="dim", markup=False, highlight=False)
+        for found in by_lens:
+            console.print(table(found, console.width))
+    typer.echo(str(write_page(model, [path for by_lens in paths for path in by_lens], out)))
+    if picture:
+        typer.echo(str(write_picture(paths[0][0], out)))
 
 
 def table(found: Explained, width: int = 120) -> Any:
@@ -143,8 +279,8 @@ def table(found: Explained, width: int = 120) -> Any:
     from rich import box
     from rich.table import Table
 
-    title = in_terminal(f"{found.source} → {found.target or '(not in the lexicon)'}, {found.model}")
-    drawn = Table(title=title, box=box.SIMPLE, caption=f"{_LEGEND}; nats: entropy")
+    title = in_terminal(f"{found.source} → {found.target or '(not in the lexicon)'}, {found.model}, {found.lens} lens")
+    drawn = Table(title=title, box=box.SIMPLE, caption=f"{LEGEND}; nats: entropy")
     shown = max(1, min(_SHOWN, (width - 16) // 20))
     drawn.add_column("layer", justify="right", no_wrap=True, min_width=5)
     drawn.add_column("nats", justify="right", no_wrap=True, min_width=5)
@@ -152,41 +288,27 @@ def table(found: Explained, width: int = 120) -> Any:
         drawn.add_column(f"top {rank + 1}", no_wrap=True)
     for step in reversed(found.steps):
         marked = zip(step.tokens, step.probs, step.kinds, strict=True)
-        cells = [f"{_MARKS[kind]} {in_terminal(text)} {prob:.2f}" for text, prob, kind in marked][:shown]
+        cells = [f"{MARKS[kind] or ' '} {in_terminal(text)} {prob:.2f}" for text, prob, kind in marked][:shown]
         drawn.add_row(str(step.layer), f"{step.entropy:.2f}", *cells)
     return drawn
 
 
-def write_heatmap(found: Explained, stem: Path) -> list[Path]:
-    """Draw the path as STEM.html (plotly, self-contained) and STEM.png (matplotlib); returns the files.
+def write_picture(found: Explained, stem: Path) -> Path:
+    """Draw the path as STEM.png; returns the file.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    import plotly.graph_objects as go
-
-    layers = [step.layer for step in found.steps]
     probs = [step.probs for step in found.steps]
-    texts = [[f"{_MARKS[k]} {t}".strip() for t, k in zip(step.tokens, step.kinds, strict=True)] for step in found.steps]
+    texts = [[f"{MARKS[k]} {t}".strip() for t, k in zip(step.tokens, step.kinds, strict=True)] for step in found.steps]
     ranks = [f"top {rank + 1}" for rank in range(_SHOWN)]
-    shown = [[in_page(text) for text in row] for row in texts]
-    title = f"{found.source} → {found.target or '?'} ({found.model})"
-    figure = go.Figure(
-        go.Heatmap(z=probs, x=ranks, y=layers, text=shown, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1)
-    )
-    figure.update_layout(
-        title=f"{in_page(title)}<br><sub>{_LEGEND}</sub>",
-        yaxis_title="layer (0: after the first block)",
-        height=120 + 30 * len(layers),
-    )
-    page, picture = stem.with_suffix(".html"), stem.with_suffix(".png")
+    picture = stem.with_suffix(".png")
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        figure.write_html(page, include_plotlyjs=True, div_id="path")
-        _draw(title, probs, texts, ranks, picture)
+        _draw(f"{found.source} → {found.target or '?'} ({found.model})", probs, texts, ranks, picture)
     except OSError as error:
         raise InputError(f"cannot write {error.filename or stem}: expected a writable folder; pass --out") from error
-    return [page, picture]
+    return picture
 
 
 def _draw(title: str, probs: list, texts: list, ranks: list, path: Path) -> None:
@@ -210,6 +332,6 @@ def _draw(title: str, probs: list, texts: list, ranks: list, path: Path) -> None
         axes.set(xticks=range(len(ranks)), xticklabels=ranks, ylabel="layer (0: after the first block)")
         axes.set_title(drawable(title, missing))
         note = " (U+…: characters of which no font here has a glyph)" if missing else ""
-        axes.set_xlabel(_LEGEND + note, fontsize=9)
+        axes.set_xlabel(LEGEND + note, fontsize=9)
         figure.savefig(path, dpi=130)
         pyplot.close(figure)

@@ -1,0 +1,172 @@
+"""`pivots explore`: a run's words in a browser, from a server on this machine or as files that need none."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from semantic_pivots.errors import InputError
+
+HOST = "127.0.0.1"
+
+
+def explore(
+    run: Annotated[Path, typer.Argument(help="run of a study, such as runs/demo", show_default=False)],
+    static: Annotated[
+        Path | None, typer.Option(help="folder: write the explorer as files that work without a server, and end")
+    ] = None,
+    live: Annotated[
+        str, typer.Option(help="model that reads any word on demand: hub id, local folder, or package:NAME")
+    ] = "",
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16, of the live model")] = "float32",
+    port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0: a free one")] = 8765,
+    browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
+) -> None:
+    """Show the words of a run: their path through the layers, pivots in context, counts, score and behaviour."""
+    if static is not None:
+        if live:
+            raise InputError("--live needs the server: leave out --static, or --live")
+        from semantic_pivots.report.explorer import write_static
+
+        files = write_static(run, static)
+        typer.echo(f"{static / 'index.html'}: {files} files; open it, or publish the folder")
+        return
+    serve(run, live, dtype, port, browser)
+
+
+def serve(run: Path, live: str, dtype: str, port: int, browser: bool) -> None:
+    """Serve the explorer until the user ends it.
+
+    Raises:
+        InputError: the run is none, the port is taken, or the model cannot be loaded.
+    """
+    import socket
+
+    import uvicorn
+
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            held.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"--port {port}: cannot listen on {HOST}:{port}; name another, or 0 for a free one"
+            ) from error
+        address = f"http://{HOST}:{held.getsockname()[1]}/"
+        made = application(run, live, dtype)
+        typer.echo(f"{address} (Ctrl-C ends it)")
+        if browser:
+            import webbrowser
+
+            threading.Timer(0.5, webbrowser.open, (address,)).start()
+        config = uvicorn.Config(made, log_level="warning", lifespan="off")
+        uvicorn.Server(config).run(sockets=[held])
+
+
+def application(run: Path, live: str = "", dtype: str = "float32") -> Any:
+    """The server as an ASGI application: the page, its data, and the live model where there is one.
+
+    Raises:
+        InputError: the run is none, or the model cannot be loaded.
+    """
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.routing import Route
+
+    from semantic_pivots.report.explorer_data import Explorer
+
+    pages = Pages(Explorer(run), live, dtype)
+    routes = [
+        Route("/", pages.file),
+        Route("/data/index.js", pages.index),
+        Route("/data/concept-{number:int}.js", pages.concept),
+        Route("/live", pages.live),
+        Route("/{name}", pages.file),
+    ]
+    # a page of another site that names this machine would otherwise read the run
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost", "testserver"])
+    return Starlette(routes=routes, middleware=[hosts])
+
+
+class Pages:
+    """The server's answers."""
+
+    def __init__(self, explorer: Any, live: str, dtype: str):
+        self._explorer, self._lock = explorer, threading.Lock()
+        self._concepts = list(explorer.run.concepts)
+        self._reader = None
+        if live:
+            from semantic_pivots.commands.explain import Reader
+
+            self._reader = Reader(live, dtype)
+
+    def _script(self, name: str, value: Any) -> Any:
+        from starlette.responses import Response
+
+        from semantic_pivots.report.explorer import data_script
+
+        return Response(data_script(name, value), media_type="text/javascript; charset=utf-8")
+
+    async def file(self, request: Any) -> Any:
+        """The page, its script, or plotly.js."""
+        from starlette.responses import Response
+
+        from semantic_pivots.report.explorer import ASSETS, asset
+
+        name = request.path_params.get("name", "index.html")
+        if name not in ASSETS:
+            return Response("no such page", status_code=404)
+        kind = "text/html" if name.endswith(".html") else "text/javascript"
+        return Response(asset(name), media_type=f"{kind}; charset=utf-8")
+
+    async def index(self, request: Any) -> Any:
+        """The concepts, and whether any word can be read."""
+        return self._script("index", {**self._explorer.index(), "live": self._reader is not None})
+
+    async def concept(self, request: Any) -> Any:
+        """One concept."""
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import Response
+
+        number = request.path_params["number"]
+        if number >= len(self._concepts):
+            return Response("no such concept", status_code=404)
+
+        def make() -> dict:
+            with self._lock:  # the corpus is read once
+                return self._explorer.concept(self._concepts[number])
+
+        return self._script(f"concept-{number}", await run_in_threadpool(make))
+
+    async def live(self, request: Any) -> Any:
+        """Paths of any words; ends between two words where the user has moved on."""
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import JSONResponse
+
+        if self._reader is None:
+            return JSONResponse({"error": "start the explorer with --live MODEL"}, status_code=404)
+        begun = time.monotonic()
+        source, _, target = request.query_params.get("direction", "").partition("-")
+        words = [word.strip() for word in request.query_params.get("words", "").split(",") if word.strip()]
+        found = []
+        try:
+            for word in words:
+                if await request.is_disconnected():
+                    break
+                found.append(await run_in_threadpool(self._read, source, word, target))
+        except InputError as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        return JSONResponse({"words": found, "model": self._reader.name, "seconds": time.monotonic() - begun})
+
+    def _read(self, source: str, word: str, target: str) -> dict:
+        from semantic_pivots.commands.explain import questions_of
+
+        assert self._reader is not None
+        with self._lock:  # one model, one reading at a time
+            (question,) = questions_of(source, word, target, run=self._explorer.run.folder)
+            return self._reader.page(question)

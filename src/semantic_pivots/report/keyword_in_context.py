@@ -1,0 +1,119 @@
+"""Documents of a corpus that hold a word beside its pivot, as a line around each: keyword in context.
+
+One pass over the corpus finds the documents of all pairs, with the kernels that count them. It reads at most a fixed
+amount of text, which the explorer says: a corpus of terabytes is not read to show ten lines of it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.words import normalise
+
+READ_BYTES = 256_000_000
+_AROUND = 48
+_OF_PAIR = 2
+_LONGEST = 200_000
+
+Word = tuple[str, str]
+
+
+class Line(NamedTuple):
+    """A place of a word in a document."""
+
+    before: str
+    word: str
+    after: str
+
+
+class Passage(NamedTuple):
+    """A document that holds two words, as a line around each."""
+
+    source: str
+    document: str
+    language: str
+    lines: tuple[Line, ...]
+
+
+def passages(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]]) -> tuple[dict, int]:
+    """Up to two passages of each pair of words, the shortest documents first, and the bytes that were read.
+
+    Args:
+        shards: Parquet files of documents.
+        pairs: words with their languages.
+
+    Returns:
+        {pair: [Passage]}, pairs without any left out, and a number of bytes.
+    """
+    spellings = sorted({word for pair in pairs for word in pair})
+    compiled = Words.compile(spellings)
+    places = dict(zip(spellings, compiled.pattern_of.tolist(), strict=True))
+    partners: dict[int, list[int]] = {}
+    entries = [(places[a], places[b]) for a, b in pairs]
+    for number, (a, _) in enumerate(entries):
+        partners.setdefault(a, []).append(number)
+    best: dict[int, list[tuple[int, int, int]]] = {}
+    read = 0
+    for shard, path in enumerate(shards):
+        texts = pq.read_table(path, columns=["text"])["text"]
+        data, offsets = buffers(texts)
+        read += len(data)
+        starts, hits = find(compiled, data, offsets)
+        sizes = np.diff(offsets)
+        for row in np.flatnonzero(np.diff(starts) > 1).tolist():
+            held = set(hits[starts[row] : starts[row + 1]].tolist())
+            if sizes[row] > _LONGEST:
+                continue
+            for number in (n for entry in held & partners.keys() for n in partners[entry]):
+                if entries[number][1] in held:
+                    kept = best.setdefault(number, [])
+                    kept.append((int(sizes[row]), shard, row))
+                    if len(kept) > 4 * _OF_PAIR:
+                        best[number] = sorted(kept)[:_OF_PAIR]
+        if read > READ_BYTES:
+            break
+    chosen = {number: sorted(kept)[:_OF_PAIR] for number, kept in best.items()}
+    return _read(shards, pairs, chosen), read
+
+
+def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], chosen: dict) -> dict:
+    by_shard: dict[int, dict[int, dict]] = {}
+    for kept in chosen.values():
+        for _, shard, row in kept:
+            by_shard.setdefault(shard, {})[row] = {}
+    for shard, rows in by_shard.items():
+        table = pq.read_table(shards[shard], columns=["id", "text", "language", "source"])
+        for row, record in zip(sorted(rows), table.take(sorted(rows)).to_pylist(), strict=True):
+            rows[row] = record
+    out: dict = {}
+    for number, kept in chosen.items():
+        for _, shard, row in kept:
+            record = by_shard[shard][row]
+            lines = tuple(filter(None, (line(record["text"], word) for word, _ in pairs[number])))
+            if len(lines) == len(pairs[number]):
+                out.setdefault(pairs[number], []).append(
+                    Passage(record["source"], record["id"], record["language"], lines)
+                )
+    return out
+
+
+def line(text: str, word: str) -> Line | None:
+    """The first place of a word in a text with some letters around it; none where it stands there in another form."""
+    pattern = re.escape(normalise(word))
+    edges = rf"(?<!\w){pattern}(?!\w)" if word.isascii() else pattern
+    text = unicodedata.normalize("NFC", text)  # of which `normalise` keeps the length
+    found = re.search(edges, normalise(text)) or re.search(pattern, normalise(text))
+    if found is None:
+        return None
+    begin, end = found.span()
+    before, after = text[max(0, begin - _AROUND) : begin], text[end : end + _AROUND]
+    before, after = ("…" * (begin > _AROUND) + before, after + "…" * (end + _AROUND < len(text)))
+    return Line(before.replace("\n", " "), text[begin:end], after.replace("\n", " "))
