@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 
 from semantic_pivots.report.page import build
-from tests.browser import NARROW, WIDE, Watched, chromium
+from tests.browser import NARROW, WIDE, Watched
 from tests.report import synthetic
 from tests.report.test_report import CONFIG, MANIFESTS
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -153,6 +153,8 @@ class Pages:
         begun = time.monotonic()
         source, _, target = request.query_params.get("direction", "").partition("-")
         words = [word.strip() for word in request.query_params.get("words", "").split(",") if word.strip()]
+        if not words:
+            return JSONResponse({"error": "no word: type one, or several by commas"}, status_code=400)
         found = []
         try:
             for word in words:

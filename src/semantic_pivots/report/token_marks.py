@@ -77,7 +77,8 @@ class Marker:
         for code, word in self._words.items():
             plain, own = normalise(shown), normalise(word)
             if own.isalpha() and plain.startswith(own) and 0 <= len(plain) - len(own) <= _FORM_LETTERS:
-                return Mark(shown, self._kinds.get(code, "elsewhere"), f"form of {word}, {code}")
+                note = code if plain == own else f"form of {word}, {code}"
+                return Mark(shown, self._kinds.get(code, "elsewhere"), note)
         return Mark(shown, "", note)
 
     def _unfinished(self, token: int) -> tuple[str, str]:

@@ -1,0 +1,97 @@
+"""The explorer in a real browser: search, lens, deep links, a narrow screen, keyboard, any word by a live model."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from semantic_pivots.commands.explore import HOST, application
+from semantic_pivots.report.explorer import write_static
+from tests.browser import NARROW, WIDE, Watched
+
+UNNAMED = """[...document.querySelectorAll('input, select, button, [role=img]')].filter(
+    node => !node.labels?.length && !node.getAttribute('aria-label') && !node.textContent.trim()).length"""
+"""Controls and pictures that a screen reader could not name."""
+
+
+@pytest.fixture(scope="module")
+def files(run: Path) -> str:
+    write_static(run, run.parent / "static")
+    return (run.parent / "static" / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def address(run: Path):
+    with socket.socket() as held:
+        held.bind((HOST, 0))
+        server = uvicorn.Server(uvicorn.Config(application(run, str(run.parent / "model")), log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [held]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://{HOST}:{held.getsockname()[1]}/"
+        server.should_exit = True
+        thread.join()
+
+
+def test_search_keyboard_lens_and_a_link_that_holds_the_state(browser, files: str):
+    watched = Watched(browser, WIDE)
+    page = watched.page
+    page.goto(files)
+    page.wait_for_selector("#path")
+    page.keyboard.press("/")
+    page.keyboard.type("neige")
+    assert page.locator("#results a").count() == 1
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.hash.includes('concept=snow')")
+    page.get_by_label("direction", exact=True).select_option("fr-zh")
+    page.get_by_label("lens", exact=True).select_option("tuned")
+    page.get_by_label("show", exact=True).select_option("layers")
+    page.wait_for_function("document.querySelector('h2').textContent === 'neige → 雪'")
+    state = page.url
+    assert page.locator("h2 bdi").last.get_attribute("lang") == "zh-Hans"
+    again = Watched(browser, NARROW)
+    again.page.goto(state)
+    again.page.wait_for_selector("#path.layers")
+    assert again.page.get_by_label("lens", exact=True).input_value() == "tuned"
+    assert again.page.locator("h2").inner_text() == "neige → 雪"
+    assert again.too_wide() == []
+    for one in (watched, again):
+        assert one.errors == []
+        assert one.outside(files.removesuffix("index.html")) == []
+        assert one.page.evaluate(UNNAMED) == 0
+        one.page.close()
+
+
+def test_any_word_is_read_by_the_live_model(browser, address: str):
+    watched = Watched(browser, WIDE)
+    page = watched.page
+    page.goto(address)
+    page.wait_for_selector("#path")
+    page.get_by_label("words to read now").fill("dog, zebra")
+    page.get_by_role("button", name="read them now").click()
+    page.wait_for_function("document.querySelectorAll('#body h3').length === 2")
+    assert page.locator("#body h3").first.inner_text() == "dog → chien"
+    assert "Please translate words from English to French" in page.locator("pre").first.text_content()
+    page.get_by_label("words to read now").fill(",")
+    page.get_by_role("button", name="read them now").click()
+    page.wait_for_function("document.getElementById('live-state').textContent.includes('no word')")
+    page.locator("#results a").first.click()
+    page.wait_for_selector("#neighbours")
+    assert [error for error in watched.errors if "400" not in error] == []
+    assert watched.outside(address) == []
+    page.close()
+
+
+def test_another_host_name_is_refused(address: str):
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(address, headers={"Host": "elsewhere.example"})
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(request)
