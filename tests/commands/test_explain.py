@@ -2,10 +2,13 @@ import polars
 import pytest
 import torch
 from rich.console import Console
+from typer.testing import CliRunner
 
-from semantic_pivots.commands.explain import Explained, Step, explain, table, write_heatmap
+from semantic_pivots.cli import app
+from semantic_pivots.commands.explain import Explained, Reader, Step, questions_of, table, write_picture
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.load import load
+from semantic_pivots.report.word_page import page, write_page
 from tests import miniature
 
 
@@ -16,53 +19,101 @@ def model(tmp_path_factory):
     return str(folder / "model")
 
 
-def test_the_path_ends_where_the_model_does(model, tmp_path):
-    found = explain(model, "en", "dog", "fr")
+@pytest.fixture(scope="module")
+def reader(model):
+    return Reader(model, lenses=("logit", "patchscope"))
+
+
+def test_the_path_ends_where_the_model_does(model, reader, tmp_path):
+    (question,) = questions_of("en", "dog", "fr")
+    found, other = reader.explained(question)
+    assert (found.lens, other.lens) == ("logit", "patchscope")
     assert found.target == "chien"
     assert len(found.steps) == 3
     loaded = load(model)
     with torch.inference_mode():
         ids = torch.tensor([loaded.tokenizer(found.prompt)["input_ids"]])
         probs = torch.softmax(loaded.model(input_ids=ids).logits[0, -1], -1).topk(5)
-    assert found.steps[-1].probs == pytest.approx(probs.values.tolist(), abs=1e-5)
+    for path in (found, other):  # every lens ends with the model's own answer
+        assert path.steps[-1].probs == pytest.approx(probs.values.tolist(), abs=1e-5)
     console = Console(width=200, record=True)
     console.print(table(found))
     assert "dog → chien" in console.export_text()
-    page, picture = write_heatmap(found, tmp_path / "deep" / "path")
-    assert "plotly" in page.read_text("utf-8").lower()
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert write_picture(found, tmp_path / "deep" / "path").read_bytes().startswith(b"\x89PNG")
 
 
-def test_shots_show_nothing_of_the_word(model):
-    found = explain(model, "en", "dog", "fr")
-    assert found.prompt.count("dog") == 1
-    assert "chien" not in found.prompt
+def test_several_words_become_one_small_page_with_their_prompts(model, tmp_path):
+    command = ["explain", model, "en", "dog, cat=minou", "fr", "--out", str(tmp_path / "words"), "--lens", "logit"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "dog → chien" in result.output
+    assert "cat → minou" in result.output
+    assert "Please translate words from English to French." in result.output
+    text = (tmp_path / "words.html").read_text("utf-8")
+    assert len(text.encode()) < 300_000
+    assert "<script" not in text
+    assert "http" not in text
 
 
-def test_an_unknown_language_is_told(model):
+def test_any_two_languages_with_a_lexicon_or_with_the_words_alone(reader, tmp_path):
+    (tmp_path / "own.tsv").write_text(
+        "concept_id\tpos\tgd\tmi\n" + "".join(f"c{i}\tnoun\tg{i}\tm{i}\n" for i in range(9))
+    )
+    (question,) = questions_of("gd", "g3", "mi", lexicon=str(tmp_path / "own.tsv"))
+    assert question.target == "m3"
+    assert question.prompt.count("\n\n") == 6
+    with pytest.raises(InputError, match="no column fr; it has gd, mi"):
+        questions_of("gd", "g3", "fr", lexicon=str(tmp_path / "own.tsv"))
+    first, second = questions_of("gd", "cù=kurī,cat=ngeru", "mi")
+    assert (first.target, second.target) == ("kurī", "ngeru")
+    assert "cat" in first.prompt
+    assert "kurī" not in first.prompt
+    assert reader.explained(first)[0].steps
+
+
+def test_a_runs_words_serve_and_its_pivots_are_no_condition(model, tmp_path):
+    (tmp_path / "lexicon").mkdir()
+    rows = [(f"c{i}", code, f"{code}{i}") for i in range(9) for code in ("en", "fr")]
+    polars.DataFrame(rows, schema=["concept_id", "language", "word"], orient="row").write_parquet(
+        tmp_path / "lexicon" / "words.parquet"
+    )
+    (question,) = questions_of("en", "en4", "fr", run=tmp_path)
+    assert (question.target, question.pivots) == ("fr4", ())
+
+
+def test_shots_show_nothing_of_the_word():
+    (question,) = questions_of("en", "dog", "fr")
+    assert question.prompt.count("dog") == 1
+    assert "chien" not in question.prompt
+
+
+def test_an_unknown_language_is_told():
     with pytest.raises(InputError, match="did you mean 'fr'"):
-        explain(model, "en", "dog", "french")
+        questions_of("en", "dog", "french")
+    with pytest.raises(InputError, match="no word"):
+        questions_of("en", " , ", "fr")
 
 
-def test_pivots_of_a_run_and_words_of_further_languages_are_marked(model, tmp_path):
-    plain = explain(model, "en", "dog", "fr")
-    shown = [token for step in plain.steps for token, kind in zip(step.tokens, step.kinds, strict=True) if not kind]
+def test_pivots_of_a_run_are_marked(reader, tmp_path):
+    (plain,) = questions_of("en", "dog", "fr")
+    steps = reader.explained(plain)[0].steps
+    shown = [t for step in steps for t, kind in zip(step.tokens, step.kinds, strict=True) if not kind and t.isalpha()]
     item = {"item_id": "i", "source_language": "en", "target_language": "fr", "source": "dog"}
-    row = {"item_id": "i", "token": 0, "text": f" {shown[0]}", "rank": 0, "measure": "min", "value": 1.0}
+    (tmp_path / "lexicon").mkdir()
+    words = [(c, code, word) for c, code, word in (("dog", "en", "dog"), ("dog", "fr", "chien"))]
+    polars.DataFrame(words, schema=["concept_id", "language", "word"], orient="row").write_parquet(
+        tmp_path / "lexicon" / "words.parquet"
+    )
     for stage, name, rows in (
         ("benchmark", "items", [item]),
-        ("discover", "pivots", [row | {"surplus_source": 1.0, "surplus_target": 1.0}]),
+        ("discover", "pivots", [{"item_id": "i", "text": f" {shown[0]}"}]),
     ):
         (tmp_path / stage).mkdir()
         polars.DataFrame(rows).write_parquet(tmp_path / stage / f"{name}.parquet")
-    marked = explain(model, "en", "dog", "fr", run=tmp_path)
-    kinds = {t: k for step in marked.steps for t, k in zip(step.tokens, step.kinds, strict=True)}
-    assert kinds[shown[0]] == "pivot"
-    assert all(k != "pivot" for t, k in kinds.items() if t != shown[0])
-    with pytest.raises(InputError, match="no pivots of en cat to fr; it has those of dog"):
-        explain(model, "en", "cat", "fr", run=tmp_path)
-    with pytest.raises(InputError, match="expected the run of a study"):
-        explain(model, "en", "dog", "fr", run=tmp_path / "none")
+    (question,) = questions_of("en", "dog", "fr", run=tmp_path)
+    assert question.pivots == (shown[0],)
+    ids = dict(reader._tokenizer.get_vocab())
+    assert reader.marker(question).mark(ids[shown[0]]).kind == "pivot"
 
 
 def test_tokens_are_drawn_letter_by_letter(tmp_path):
@@ -74,11 +125,12 @@ def test_tokens_are_drawn_letter_by_letter(tmp_path):
     console.print(table(found, 200))
     shown = console.export_text()
     assert all(word in shown for word in (*words, "[/b] → $$, a/[model]"))
-    page, picture = write_heatmap(found, tmp_path / "path")
-    assert any(form in page.read_text("utf-8") for form in ("&lt;b&gt;", r"\u0026lt;b\u0026gt;"))
+    assert "&lt;b&gt;" in write_page("a/[model]", [found], tmp_path / "path").read_text("utf-8")
+    assert "<b>" not in page("m", [found])
+    picture = write_picture(found, tmp_path / "path")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_prompt_beyond_the_context_and_negative_shots_are_told(model):
+def test_negative_shots_are_told():
     with pytest.raises(InputError, match="shots = -1: expected 0 or more"):
-        explain(model, "en", "dog", "fr", shots=-1)
+        questions_of("en", "dog", "fr", shots=-1)

@@ -110,10 +110,7 @@ def test_what_differs_between_equal_runs_stands_in_time_elements_alone(tables):
         stage: {**m, "volatile": {**m["volatile"], "seconds": 7.0, "finished": "2027-01-02T00:00:00Z"}}
         for stage, m in MANIFESTS.items()
     }
-    first, second = (
-        re.sub(r"<time.*?</time>|<template.*?</template>", "", build(CONFIG, tables, (), m), flags=re.DOTALL)
-        for m in (MANIFESTS, later)
-    )
+    first, second = (re.sub(r"<time.*?</time>", "", build(CONFIG, tables, (), m)) for m in (MANIFESTS, later))
     assert first == second
 
 

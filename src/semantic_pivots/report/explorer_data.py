@@ -20,7 +20,6 @@ from semantic_pivots.languages import languages
 from semantic_pivots.report.keyword_in_context import READ_BYTES, Passage, passages
 from semantic_pivots.report.token_marks import Mark, Marker
 from semantic_pivots.run import read_manifest, read_table
-from semantic_pivots.study import STAGES
 
 _PIVOTS_SHOWN, _PIVOTS_IN_CONTEXT, _NEIGHBOURS, _TOKENS = 12, 3, 8, 5
 _CAUSES = ("told", "link", "link_low", "link_high", "link_p", "need", "need_low", "need_high", "need_p", "control_sets")
@@ -44,7 +43,8 @@ class RunTables:
         self.folder = folder
         if not (folder / "lexicon" / "words.parquet").exists() or not (folder / "benchmark").exists():
             raise InputError(f"{folder}: expected a study's run with lexicon and benchmark, such as runs/demo")
-        self.manifests = {name: m for name in STAGES if (m := read_manifest(folder / name)) is not None}
+        stages = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        self.manifests = {path.name: m for path in stages if (m := read_manifest(path)) is not None}
         self.items: dict[str, dict] = {row["item_id"]: row for row in self.rows("benchmark", "items")}
         self.words: dict[str, dict[str, dict]] = defaultdict(dict)
         for row in self.rows("lexicon", "words"):

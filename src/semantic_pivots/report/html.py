@@ -24,6 +24,8 @@ from semantic_pivots.report.glossary import TERMS, defined
 from semantic_pivots.report.panel import Cell, Numbers, Panel, Word, varies
 from semantic_pivots.statistics import Interval
 
+TIMES = ("took", "finished")
+"""Columns whose values differ between equal runs: they stand in elements <time>, and not in the CSV."""
 LANGUAGE_TAGS = {"zh": "zh-Hans", "ja": "ja", "ko": "ko"}
 
 
@@ -119,7 +121,7 @@ def cell_html(cell: Cell, column: str) -> Markup:
         return Markup('<td class="num">{}</td>').format(number(cell))
     if column == "signature":
         return Markup('<td><button class="sig" type="button" data-copy="{}">copy</button></td>').format(cell or "")
-    if column == "time":
+    if column in TIMES:
         return Markup("<td><time>{}</time></td>").format(cell or "")
     if isinstance(cell, str) and not cell.isascii():
         # isolated, so that a word read from right to left does not turn what stands beside it
@@ -146,6 +148,9 @@ def table_html(numbers: Numbers) -> Markup:
 
 def table_csv(numbers: Numbers) -> str:
     """The table with full precision; an interval takes three columns."""
+    lasting = [i for i, name in enumerate(numbers.columns) if name not in TIMES]
+    rows = tuple(tuple(row[i] for i in lasting) for row in numbers.rows)
+    numbers = Numbers(tuple(numbers.columns[i] for i in lasting), rows)
     wide = [any(isinstance(row[i], Interval) for row in numbers.rows) for i in range(len(numbers.columns))]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -31,22 +31,8 @@ if TYPE_CHECKING:
 
 FILE = "report.html"
 NUMBERS = "numbers"
-READING_ORDER = (
-    *(
-        "planted",
-        "score",
-        "behaviour",
-        "intervene",
-        "trace",
-        "discover",
-        "count",
-        "compare",
-        "graph",
-        "select",
-        "train",
-    ),
-    *("benchmark", "lexicon", "corpus"),
-)
+_RESULTS = "natural planted score behaviour intervene trace discover count compare graph select train"
+READING_ORDER = (*_RESULTS.split(), "benchmark", "lexicon", "corpus")
 UNREAD = ("scores", "trace")
 """Tables whose summaries are shown instead of their rows."""
 

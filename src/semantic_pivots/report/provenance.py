@@ -98,7 +98,7 @@ def provenance(config: ReportConfig, tables: Mapping[str, pa.Table], manifests: 
         Panel(
             "Stages",
             "Version of each stage's results, the first digits of their sha256, and when they were made.",
-            Numbers(("stage", "version", "results", "time", "time", "warnings"), stages),
+            Numbers(("stage", "version", "results", "took", "finished", "warnings"), stages),
         )
     ]
     if "sources" in tables:
