@@ -72,7 +72,7 @@ def mechanism(tables: Tables) -> Headline:
     parts = []
     by = pooled_figures(tables.get("attribution"))
     shares = [by.get(f"share {label} of answered") for label in LABELS]
-    if all(shares):
+    if all(share is not None and share.known for share in shares):
         bridged, direct = (percent(share) for share in shares[:2] if share)
         parts.append(
             f"of the model's right answers {bridged} need their pivots and are reached by them (bridged), {direct} "
@@ -130,6 +130,12 @@ def caution(tables: Tables) -> str:
     paper = pivot_share(published, tables.get("items"))
     if abs(paper.value - bridged.value) < _APART:
         return ""
+    if not bridged.known:
+        return (
+            f"The rule “paper” says {100 * paper.value:.0f}\u00a0%. Do not build on it: it only asks whether an earlier "
+            f"layer is surer than the last, and the rule “causal”, which is to be believed, was asked of {bridged.n:,} "
+            "concepts, too few to say."
+        )
     return (
         f"The rule “paper” says {100 * paper.value:.0f}\u00a0%, the rule “causal” {100 * bridged.value:.0f}\u00a0%: "
         "believe “causal”, which changes what the model is given and reads what becomes of the answer; “paper” only "
