@@ -132,7 +132,7 @@ def caution(tables: Tables) -> str:
         return ""
     if not bridged.known:
         return (
-            f"The rule “paper” says {100 * paper.value:.0f}\u00a0%. Do not build on it: it only asks whether an earlier "
+            f"The rule “paper” says {100 * paper.value:.0f}\u00a0%. Do not build on it: it asks whether an earlier "
             f"layer is surer than the last, and the rule “causal”, which is to be believed, was asked of {bridged.n:,} "
             "concepts, too few to say."
         )
