@@ -146,7 +146,7 @@ def test_lenses_that_disagree_are_told_in_words(tables):
     rows = tables["trace_summary"].to_pylist()
     rows += [{**r, "lens": "tuned", "value": 0.5, "low": 0.4, "high": 0.6} for r in rows]
     headline = answers({**tables, "trace_summary": from_rows("trace_summary", rows)})[1].headline
-    assert "the tuned lens: no more probability than another pair's in any of 18 layers" in headline
+    assert "The lenses disagree: by the tuned lens no more probability than another pair's in any of 18" in headline
 
 
 def test_a_chart_of_constants_is_left_out():

@@ -43,11 +43,11 @@ def score(tables: Tables) -> Headline:
     if variant == "choice":
         chance = _chance(tables)
         beside = f", where chance gives {100 * chance:.0f}\u00a0%" if chance else ""
-        text = f"It prefers the right source to every wrong one in {percent(figure)} of the items{beside}"
+        text = f"The model prefers the right source to every wrong one in {percent(figure)} of the items{beside}"
     else:
         chance = 0.0
         said = percent(figure) if variant == "accuracy" else interval_text(figure)
-        text = f"Its score by “{variant}” is {said}"
+        text = f"The model's score by “{variant}” is {said}"
     if len(single) > 1:
         text += f"; best from {_named(single[0], variant)}, least from {_named(single[-1], variant)}"
     text += f" ({figure.n:,} concepts)."
@@ -84,11 +84,14 @@ def mechanism(tables: Tables) -> Headline:
     told = {name: _most(rows, name) for name in lenses}
     if lens and told[lens]:
         parts.append(f"by the {lens} lens own pivots have {told[lens]}")
-    further = [f"the {name} lens: {told[name]}" for name in lenses if name != lens and told[name]]
+    further = [f"by the {name} lens {told[name]}" for name in lenses if name != lens and told[name]]
+    apart = len({"no more" in told[name] for name in lenses if told[name]}) > 1
     text = "; ".join(parts)
     if not text:
         return "", None
-    text = f"{text[0].upper()}{text[1:]}." + (f" Another lens says otherwise: {'; '.join(further)}." if further else "")
+    text = f"{text[0].upper()}{text[1:]}." + (
+        f" {'The lenses disagree: ' if apart else 'And '}{'; '.join(further)}." if further else ""
+    )
     return text, _masses([row for row in rows if row["lens"] == lens])
 
 
@@ -133,8 +136,8 @@ def caution(tables: Tables) -> str:
     if not bridged.known:
         return (
             f"The rule “paper” says {100 * paper.value:.0f}\u00a0%. Do not build on it: it asks whether an earlier "
-            f"layer is surer than the last, and the rule “causal”, which is to be believed, was asked of {bridged.n:,} "
-            "concepts, too few to say."
+            f"layer is surer than the last, and the rule “causal”, which is to be believed, was asked of too few "
+            f"concepts to say (n = {bridged.n:,})."
         )
     return (
         f"The rule “paper” says {100 * paper.value:.0f}\u00a0%, the rule “causal” {100 * bridged.value:.0f}\u00a0%: "
