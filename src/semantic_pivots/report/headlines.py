@@ -174,5 +174,6 @@ def _gains(rows: list[dict]) -> go.Figure | None:
         return None
     figure = interval_dots(series, f"gain ({rows[0]['variant']})", 0.0, 26)
     for index, name in enumerate(series):
-        figure.data[index].marker.color = colour(name.removeprefix("over "), index)
+        ink = {"color": colour(name.removeprefix("over "), index)}
+        figure.update_traces(marker=ink, selector={"name": name})
     return figure

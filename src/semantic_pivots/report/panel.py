@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -107,12 +108,13 @@ def unique(values: Iterable[str]) -> list[str]:
 
 def varies(figure: go.Figure) -> bool:
     """Whether a figure shows any difference: one of constants argues nothing, and the table says it as well."""
-    for trace in figure.data:
+    traces: Any = figure.data
+    for trace in traces:
         values = trace.x if trace.orientation == "h" or trace.error_x.array is not None else trace.y
         known = {value for value in (values if values is not None else ()) if value is not None}
         if len(known) > 1 or trace.type not in ("bar", "scatter"):
             return True
-    return len(figure.data) > 1 and any(trace.type == "scatter" for trace in figure.data)
+    return len(traces) > 1 and any(trace.type == "scatter" for trace in traces)
 
 
 def layout(figure: go.Figure, height: int, x: str = "", y: str = "", **more) -> go.Figure:

@@ -90,7 +90,6 @@ def provenance(config: ReportConfig, tables: Mapping[str, pa.Table], manifests: 
             m["digest"][:_SHOWN_DIGITS],
             f"{m['volatile'].get('seconds', 0):,.1f} s",
             m["volatile"].get("finished", ""),
-            "; ".join(m["warnings"]),
         )
         for stage, m in manifests.items()
     )
@@ -98,7 +97,7 @@ def provenance(config: ReportConfig, tables: Mapping[str, pa.Table], manifests: 
         Panel(
             "Stages",
             "Version of each stage's results, the first digits of their sha256, and when they were made.",
-            Numbers(("stage", "version", "results", "took", "finished", "warnings"), stages),
+            Numbers(("stage", "version", "results", "took", "finished"), stages),
         )
     ]
     if "sources" in tables:
