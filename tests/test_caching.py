@@ -43,3 +43,15 @@ def test_a_user_with_a_cache_or_a_choice_keeps_it(unwritable: Path, monkeypatch:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/somewhere")
     assert caching.compiled_cache() is None
+
+
+def test_a_process_of_ours_sets_what_an_import_leaves_alone(unwritable: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("ARROW_DEFAULT_MEMORY_POOL", "NUMBA_CACHE_DIR"):
+        monkeypatch.setenv(name, "restored at the end")
+        monkeypatch.delenv(name)
+    caching.prepare_process()
+    assert os.environ["ARROW_DEFAULT_MEMORY_POOL"] == "system"
+    assert Path(os.environ["NUMBA_CACHE_DIR"]).parent == unwritable
+    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+    caching.prepare_process()
+    assert os.environ["ARROW_DEFAULT_MEMORY_POOL"] == "jemalloc"
