@@ -138,6 +138,8 @@ def causal_figures(of: str) -> list[tuple[str, str, str, str, str, float | None,
         ("matched", "answered", "bridged", "share", None, ""),
         ("matched-null", "answered", "direct without pivots", "share", None, ""),
     ]
+    agreement = "AUC of the contexts' mass for bridged by causal"
+    asked += [("matched", agreement, lens, "AUC", None, "") for lens in ("logit", "tuned", "jacobian")]
     return [(f"9 {m}, {g}, {w}, {of}", w, m, g, unit, bar, claim) for w, m, g, unit, bar, claim in asked]
 
 
