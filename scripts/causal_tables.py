@@ -23,6 +23,7 @@ from semantic_pivots.config import BehaviourConfig, TraceConfig
 from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.models.trace import trace_stage
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import of_row
 from semantic_pivots.study import load_study
 from semantic_pivots.tasks.translation import items_of
@@ -69,7 +70,7 @@ def main(out: Path, run: Path, study: Path, *lenses: str) -> None:
     )
     labels = causal_labels(effects)
     of_item = {item.item_id: item for item in items}
-    signature = f"{behaviour.model}|seed{behaviour.seed}|{traced.dtype}|items{effects.num_rows}"
+    signature = Signature.of("behaviour", **own, dtype=traced.dtype, resamples=behaviour.resamples)
     rows = list(causal_figures(behaviour, inputs, items, [*labels, *by_trace], signature))
     found = pl.from_arrow(tables.from_rows("attribution", rows))
     found.write_csv(out / "behaviours_causal.csv", quote_style="non_numeric")

@@ -33,7 +33,16 @@ _WORLD = (
     "null_direct",
     "plain_share",
 )
-_TRAINED = ("selected_share", "probed", "tokens", "width", "sequence_tokens", "batch_sequences", "learning_rate")
+_TRAINED = (
+    "selected_share",
+    "probed",
+    "tokens",
+    "width",
+    "sequence_tokens",
+    "batch_sequences",
+    "learning_rate",
+    "sinusoids",
+)
 _MODEL = ("warmup_share", "weight_decay", "model", "dtype", "variant", "version", "stratum", "runs", "chrf")
 _COUNTED = ("provider", "unit", "window", "exact")
 ORDER = (*_WHAT, *_ASKED, *_WORLD, *_TRAINED, *_MODEL, *_COUNTED)

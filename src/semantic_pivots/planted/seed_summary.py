@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from semantic_pivots.config import PlantedConfig
 from semantic_pivots.planted.corpus_measures import ARMS
-from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS
+from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, rate_of
 from semantic_pivots.planted.worlds import BRIDGED, UNRELATED
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, student
@@ -39,7 +39,10 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
     for key, values in [*by.items(), *_contrasts(by, config.architectures[0]).items()]:
         world, architecture, measure, group = key
         named = {"architecture": architecture, "measure": measure, "group": group}
-        signature = Signature.of("planted", world, **named, **settings)
+        own = {**settings, "learning_rate": rate_of(config, architecture)}
+        if config.sinusoids and architecture == "gpt2":
+            own["sinusoids"] = True
+        signature = Signature.of("planted", world, **named, **own)
         interval = student(list(values.values()))
         why = "; ".join(f"{reason} ({count})" for reason, count in sorted(Counter(notes.get(key, [])).items()))
         missing = len(values) - interval.n
