@@ -180,7 +180,7 @@ def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", default="1,2,4,8", help="multiples of the corpus")
-    parser.add_argument("--scores", type=float, default=2e7, help="synthetic scores of the selection")
+    parser.add_argument("--scores", type=float, default=8e7, help="synthetic scores of the selection")
     asked = parser.parse_args()
     selecting(int(asked.scores))
     commands([int(times) for times in asked.repeats.split(",")])

@@ -14,6 +14,7 @@ So the result is that of a whole sort, to the document, at a few passes over the
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -100,7 +101,14 @@ class Documents:
 
     def block(self, begin: int) -> Block:
         """The block that begins at a place."""
-        return Block(begin, *(self.column(name, begin, min(BLOCK, self.size - begin)) for name in Block._fields[1:]))
+        return Block(begin, *(self._mapped(name, begin, min(BLOCK, self.size - begin)) for name in Block._fields[1:]))
+
+    def _mapped(self, name: str, begin: int, count: int) -> np.ndarray:
+        """`column` without a copy: what is written to it stays with the caller."""
+        kind = np.dtype(_TYPES[name])
+        if os.path.getsize(self._paths[name]) < (begin + count) * kind.itemsize:  # scores that are not there yet
+            return np.zeros(0, kind)
+        return np.asarray(np.memmap(self._paths[name], kind, "c", begin * kind.itemsize, (count,)))
 
     def map(self, task: Callable[[Iterator[Block]], Result]) -> list[Result]:
         """A task's results, of each thread's blocks in their order."""
