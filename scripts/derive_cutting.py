@@ -3,7 +3,8 @@
 Run in an environment with the packages of `_PACKAGES` (`pip install jieba==0.42.1 wordfreq==3.1.1 pythainlp==5.4.0
 opencc-python-reimplemented==0.1.7`): their word lists are read, none of their segmenters is used.
 
-- zh: jieba's dictionary with its counts (MIT), and each word in traditional script by OpenCC (Apache-2.0).
+- zh: jieba's dictionary with its counts (MIT), and each word in traditional script by OpenCC (Apache-2.0); and what ja
+  writes in Chinese characters alone, so that 月 is not in 月曜日 where it is asked as a Chinese word either.
 - ja: wordfreq's large list (CC BY-SA 4.0).
 - th: words of the Thai National Corpus that occur three times and PyThaiNLP's word list (both CC0). Thai's list holds
   many phrases: a word that is at most e^3 times as frequent as chance would make its parts is left out.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import collections
 import gzip
 import math
+import unicodedata
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -45,7 +47,16 @@ def chinese() -> dict[str, int]:
     converter = OpenCC("s2t")
     counts = {word: float(count) for word, count, *_ in (line.split(" ") for line in _lines("jieba", "dict.txt"))}
     costs = costs_of(counts)
-    return {converter.convert(word): cost for word, cost in costs.items()} | costs
+    return _shared(japanese()) | {converter.convert(word): cost for word, cost in costs.items()} | costs
+
+
+def _shared(costs: dict[str, int]) -> dict[str, int]:
+    """Words of several Chinese characters and nothing else."""
+    return {word: cost for word, cost in costs.items() if len(word) > 1 and all(map(_is_han, word))}
+
+
+def _is_han(char: str) -> bool:
+    return "CJK UNIFIED" in unicodedata.name(char, "")
 
 
 def japanese() -> dict[str, int]:
@@ -81,13 +92,14 @@ def _cheapest(word: str, costs: dict[str, int]) -> float:
 def main() -> None:
     """Write the dictionaries, their sources, and the table of simplified characters."""
     sources = []
-    made = (("zh", chinese, "jieba"), ("ja", japanese, "wordfreq"), ("th", thai, "pythainlp"))
-    for code, build, package in made:
+    made = (("zh", chinese, "jieba wordfreq"), ("ja", japanese, "wordfreq"), ("th", thai, "pythainlp"))
+    for code, build, packages in made:
         costs = build()
         lines = "".join(f"{word}\t{cost}\n" for word, cost in sorted(costs.items()))
         (FOLDER / f"{code}.tsv.gz").write_bytes(gzip.compress(lines.encode(), 9, mtime=0))
         edges = len({word[:length] for word in costs for length in range(2, len(word) + 1)})
-        sources.append(f"{code}\t{package}-{metadata.version(package)}\t{len(costs)}\t{edges}\n")
+        names = "+".join(f"{package}-{metadata.version(package)}" for package in packages.split())
+        sources.append(f"{code}\t{names}\t{len(costs)}\t{edges}\n")
     (FOLDER / "sources.tsv").write_text("".join(sources), "utf-8")
     pairs = (line.split("\t") for line in _lines("opencc", "dictionary/TSCharacters.txt"))
     simplified = [f"{char}\t{simple.split(' ')[0]}\n" for char, simple in pairs if simple.split(" ")[0] != char]

@@ -86,6 +86,10 @@ class BenchmarkConfig:
     min_documents: int = 0
     """documents of the study's corpus in which each word of a concept occurs at least; rarer concepts are not asked,
     their words still serve as distractors; 0: all concepts"""
+    words: str = "spelling"
+    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
+    forms_path: str = _input()
+    """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
     writer: str = "neighbours"
     """who writes the distractors: neighbours (of the lexicon's embedding), or llm (a model, which also judges them)"""
     base_url: str = ""

@@ -25,7 +25,7 @@ def inputs(tmp_path: Path) -> Inputs:
     lexicon, documents = tmp_path / "words.tsv", tmp_path / "documents.jsonl"
     rows = [f"{english}\tnoun\t{english}\t{french}" for english, french in WORDS.items()]
     lexicon.write_text("\n".join(["concept_id\tpos\ten\tfr", *rows]) + "\n")
-    texts = ["The dog. Le chien.", "A dog. Un chien.", "The cat. Le chat.", "A cat.", "A house. Une maison."]
+    texts = ["The dog. Le chien.", "A dog. Un chien.", "The cat. Le chat.", "A cat. Les chats.", "A house. Une maison."]
     documents.write_text("".join(json.dumps({"text": text, "language": "en"}) + "\n" for text in texts))
     corpus = CorpusConfig(path=str(documents), languages=("en",), workers=1)
     lexicon_config = LexiconConfig(source=str(lexicon), languages=LANGUAGES)
@@ -46,7 +46,8 @@ def asked(inputs: Inputs, folder: Path, least: int, **keys) -> set[str]:
 def test_only_concepts_with_frequent_words_are_asked(inputs, tmp_path):
     assert asked(inputs, tmp_path / "0", 0) == set(WORDS)
     assert asked(inputs, tmp_path / "1", 1) == {"dog", "cat", "house"}
-    assert asked(inputs, tmp_path / "2", 2) == {"dog"}
+    assert asked(inputs, tmp_path / "2", 2, words="spelling") == {"dog"}
+    assert asked(inputs, tmp_path / "forms", 2, words="forms") == {"dog", "cat"}
 
 
 def test_what_cannot_be_counted_says_why(inputs, tmp_path):

@@ -58,6 +58,7 @@ def test_a_word_set_apart_by_spaces_occurs(before, word, after):
         ("一隻貓", "猫", "zh", True),
         ("月曜日に", "月", "ja", False),
         ("月が見える", "月", "ja", True),
+        ("月曜日に", "月", "zh", False),  # a Japanese text: its words of Chinese characters bound Chinese ones
         ("昨日は食べた。", "食べる", "ja", True),
         ("ブックマーク", "クマ", "ja", False),
         ("クマが来た", "クマ", "ja", True),

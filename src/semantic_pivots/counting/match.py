@@ -268,7 +268,7 @@ def _dictionaries(codes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     texts = [cutting.dictionary_bytes(code) for code in codes]
     begins = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
     roots = np.full((len(codes), kernel.ROOTS), -1, np.int32)
-    edges = np.zeros(1 << int(np.ceil(np.log2(1.6 * sum(map(cutting.edges_of, codes))))), np.uint64)
+    edges = np.zeros(1 << int(np.ceil(np.log2(1.5 * sum(map(cutting.edges_of, codes))))), np.uint64)
     kernel.fill_cutters(np.frombuffer(b"".join(texts), np.uint8), begins, roots, edges)
     return roots, edges
 

@@ -15,10 +15,11 @@ LETTERS, ANY, SCRIPT, FIRST_CUTTER, FIRST_CLASS = 0, 1, 2, 3, 16
 MOST_CUTTERS = 4
 UNKNOWN, UNKNOWN_RUN = 22_000, 26_000
 """Costs of a character, and of a run of katakana, that is in no dictionary (1,000 times a negative log probability)."""
-_FAR = 2**30  # beyond any clause's cost, and with NO_WORD added no overflow
+_FAR = 2**30
 ROOTS = 0x30000
 """Code points that may begin a word of a dictionary."""
-NO_WORD = 2**24 - 1
+COST_BITS = 17
+NO_WORD = 2**COST_BITS - 1
 HASH_START, HASH_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -78,7 +79,7 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
     Args:
         data, begins: uint8; dictionary c is data[begins[c]:begins[c + 1]].
         roots: int32 (dictionaries, ROOTS), -1 everywhere: gets the cost of each first code point.
-        edges: uint64 (slots,), 0 everywhere: gets the node before << 42 | code point << 24 | cost.
+        edges: uint64 (slots,), 0 everywhere: gets the node before << 35 | code point << 17 | cost.
 
     A node is the slot of the edge that leads to it, or `_root` of a first code point; its cost is NO_WORD where no word
     ends. Eight bytes an edge: the cuts' time is that of fetching them.
@@ -104,10 +105,10 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
                     continue
                 key = (np.uint64(state) << np.uint64(18)) | np.uint64(point)
                 slot = slot_of(key, mask)
-                while edges[slot] != 0 and edges[slot] >> np.uint64(24) != key:
+                while edges[slot] != 0 and edges[slot] >> np.uint64(COST_BITS) != key:
                     slot = (slot + 1) & mask
                 if edges[slot] == 0:
-                    edges[slot] = (key << np.uint64(24)) | np.uint64(NO_WORD)
+                    edges[slot] = (key << np.uint64(COST_BITS)) | np.uint64(NO_WORD)
                 state = slot
             at += 1
             cost = 0
@@ -118,7 +119,7 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
             if length == 1:
                 roots[cutter, point] = cost
             else:
-                edges[slot] = (key << np.uint64(24)) | np.uint64(cost)
+                edges[slot] = (key << np.uint64(COST_BITS)) | np.uint64(cost)
 
 
 @njit(cache=True)
@@ -168,7 +169,7 @@ def _cut(place, n, cutter, codes, cutting, scratch):  # pragma: no cover - compi
         node = _root(cutter, np.int64(points[k]), mask)
         at = k + 1
         while ends >= 0:
-            if best[k] + ends < best[at]:
+            if ends != NO_WORD and best[k] + ends < best[at]:
                 best[at], back[at] = best[k] + ends, k
             if at == end:
                 break
@@ -177,7 +178,7 @@ def _cut(place, n, cutter, codes, cutting, scratch):  # pragma: no cover - compi
             slot = slot_of(wanted, mask)
             ends = np.int64(-1)
             while edges[slot] != 0:
-                if edges[slot] >> np.uint64(24) == wanted:
+                if edges[slot] >> np.uint64(COST_BITS) == wanted:
                     ends, node = np.int64(edges[slot] & np.uint64(NO_WORD)), slot
                     break
                 slot = (slot + 1) & mask

@@ -21,9 +21,7 @@ def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict
 
         if not config.min_documents:
             return word_items.benchmark_stage(config, inputs, work)
-        return word_items.benchmark_stage(
-            config, inputs, work, lambda words: frequent(words, config.min_documents, inputs, work)
-        )
+        return word_items.benchmark_stage(config, inputs, work, lambda words: frequent(words, config, inputs, work))
     from semantic_pivots.tables import from_rows
     from semantic_pivots.tasks import questions
 
@@ -35,18 +33,21 @@ def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict
     return {"items": from_rows("items", rows)}
 
 
-def frequent(words: dict[str, dict[str, str]], least: int, inputs: Inputs, work: Work) -> list[str]:
-    """The concepts each of whose words occurs in at least so many documents of the study's corpus, in their order.
+def frequent(words: dict[str, dict[str, str]], config: BenchmarkConfig, inputs: Inputs, work: Work) -> list[str]:
+    """The concepts each of whose words occurs, by the rule, in `min_documents` of the study's corpus, in their order.
 
     Raises:
         InputError: the study has no corpus, or no concept is so frequent.
     """
+    least = config.min_documents
     if not inputs.has("shards"):
         raise InputError(f"[benchmark] min_documents = {least}: the study has no stage corpus to count them in; add it")
     from semantic_pivots.counting.counts import corpus_shards, count_shards
+    from semantic_pivots.wordforms.table import rule_of
 
     spellings = sorted({(word, code) for found in words.values() for code, word in found.items()})
-    _, counts, _ = count_shards(corpus_shards(inputs), spellings, (), work)
+    rule = rule_of(config.words, config.forms_path, spellings)
+    _, counts, _ = count_shards(corpus_shards(inputs), spellings, (), work, rule=rule)
     documents = dict(zip(spellings, counts.tolist(), strict=True))
     kept = [
         concept
