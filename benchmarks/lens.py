@@ -31,7 +31,7 @@ def floor(model: Any, ids: Any, places: Any, layers: int) -> None:
     import torch
 
     hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
-    rows = hidden[torch.arange(len(ids)), places]
+    rows = hidden[torch.arange(len(ids), device=ids.device), places]
     weight = model.get_output_embeddings().weight
     for _ in range(layers):
         torch.nn.functional.linear(rows, weight)
@@ -39,7 +39,7 @@ def floor(model: Any, ids: Any, places: Any, layers: int) -> None:
 
 def published(model: Any, tokenizer: Any, prompt: str) -> list[list[tuple[str, float]]]:
     """Of every layer, all tokens of the vocabulary with their probabilities, best first, as Python lists."""
-    out = model(**tokenizer(prompt, return_tensors="pt"), output_hidden_states=True)
+    out = model(**tokenizer(prompt, return_tensors="pt").to(model.device), output_hidden_states=True)
     words = tokenizer.convert_ids_to_tokens(range(out.logits.shape[-1]))
     decoder = model.get_decoder()
     layers = []
@@ -79,7 +79,7 @@ def measure(which: str, prompts: int, published_prompts: int, dtype: str, with_n
     reader = Reader(lens, readouts(lens, tokenizer, ["logit"]), tokenizer, sets, config)
 
     texts = [case.prompt for case in cases]
-    batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="right")
+    batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="right").to(model.device)
     places = batch["attention_mask"].sum(1) - 1
     width = max(1, config.batch_tokens // batch["input_ids"].shape[1])
     slices = [slice(first, first + width) for first in range(0, len(texts), width)]

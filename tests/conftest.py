@@ -5,3 +5,7 @@ import os
 # One thread in this process and its children: sums of floats keep their order, so that tables can be compared by bytes,
 # and tiny models run faster so. Set before anything imports torch or numpy.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# Tests are of the CPU, whose sums they pin. Those of tests/accelerator run where PIVOTS_TEST_ACCELERATOR is set.
+if not os.environ.get("PIVOTS_TEST_ACCELERATOR"):
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ["HIP_VISIBLE_DEVICES"] = ""

@@ -65,6 +65,7 @@ sequence_tokens = 64
 batch_sequences = 2
 micro_batch_sequences = 2
 checkpoint_tokens = 256
+checkpoint_seconds = 0
 [compare]
 shots = 2
 draws = 1

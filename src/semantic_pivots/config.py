@@ -419,6 +419,10 @@ class TrainConfig:
     """number format of weights and gradients; bfloat16 keeps float32 master weights"""
     checkpoint_tokens: int = 16_384
     """tokens between checkpoints that a killed run continues from"""
+    checkpoint_seconds: float = _volatile(60.0)
+    """least seconds between them: on an accelerator the tokens are soon over, and a checkpoint is gigabytes"""
+    deterministic: bool = False
+    """kernels whose sums have one order: a continued run on an accelerator then equals one that was not stopped"""
     keep_at_tokens: tuple[int, ...] = ()
     """token counts at which the model is also written, beside the one at the end"""
     document_boundaries: bool = False

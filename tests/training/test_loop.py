@@ -22,6 +22,7 @@ CONFIG = TrainConfig(
     micro_batch_sequences=4,
     learning_rate=1e-2,
     checkpoint_tokens=2 * 4 * 16,
+    checkpoint_seconds=0,
 )
 
 
@@ -186,3 +187,38 @@ def test_gradients_of_micro_batches_add_up_in_float32(tmp_path):
         losses.own_loss(it, row).backward()
         kept.collect()
     assert all(torch.equal(m.grad, e) for m, e in zip(kept.masters, expected, strict=True) if m.grad is not None)
+
+
+def test_a_checkpoint_waits_for_its_tokens_and_its_seconds(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    clock = loop._Clock(2, 10)
+    device = torch.device("cpu")
+    assert not clock.due(2, device)
+    now[0] = 10
+    assert not clock.due(3, device)
+    assert clock.due(4, device)
+    assert not clock.due(6, device)
+    assert clock.seconds() == 10
+
+
+def test_what_is_no_number_is_refused_when_it_is_read(tmp_path):
+    run = loop.Run(rows=[{"step": step} for step in (1, 2, 3)])
+    late = loop._Late(run, tmp_path / "state.pt", 3)
+    late.add(torch.tensor(1.0), torch.tensor(2.0))
+    late.add(torch.tensor(float("nan")), torch.tensor(2.0))
+    with pytest.raises(InputError, match="not a number at step 1; no checkpoint"):
+        late.add(torch.tensor(1.0), torch.tensor(2.0))
+
+
+def test_generators_and_deterministic_kernels_are_put_back():
+    from semantic_pivots.models.device import deterministic_kernels, random_states, set_random_states
+
+    device = torch.device("cpu")
+    states = random_states(device)
+    drawn = torch.rand(3)
+    set_random_states(states, device)
+    assert torch.equal(torch.rand(3), drawn)
+    with deterministic_kernels(True):
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -24,6 +24,7 @@ CONFIG = TrainConfig(
     micro_batch_sequences=4,
     learning_rate=1e-3,
     checkpoint_tokens=2 * 4 * 32,
+    checkpoint_seconds=0,
 )
 SEQUENCES = np.random.default_rng(0).integers(3, 600, (24, 32)).astype(np.int32)
 END = 1

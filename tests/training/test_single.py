@@ -29,9 +29,8 @@ def folder(tmp_path_factory) -> Path:
 
 def config(folder: Path, **changes) -> TrainConfig:
     sizes = {"tokens": 1024, "sequence_tokens": 64, "batch_sequences": 4, "micro_batch_sequences": 2}
-    return TrainConfig(
-        **{"model": str(folder / "model"), "learning_rate": 1e-3, "checkpoint_tokens": 256, **sizes, **changes}
-    )
+    sizes |= {"checkpoint_tokens": 256, "checkpoint_seconds": 0}
+    return TrainConfig(**{"model": str(folder / "model"), "learning_rate": 1e-3, **sizes, **changes})
 
 
 def train(folder: Path, name: str, **changes):
@@ -136,7 +135,7 @@ folder, stop = Path(sys.argv[1]), int(sys.argv[2])
 model = AutoModelForCausalLM.from_pretrained(folder / "model")
 sequences = np.random.default_rng(0).integers(3, model.config.vocab_size, (16, 32)).astype(np.int32)
 config = TrainConfig(tokens=512, sequence_tokens=32, batch_sequences=4, micro_batch_sequences=2, learning_rate=1e-3,
-                     checkpoint_tokens=128, shard=True)
+                     checkpoint_tokens=128, checkpoint_seconds=0, shard=True)
 seen = 0
 def advance(tokens):
     global seen

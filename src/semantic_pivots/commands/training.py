@@ -27,6 +27,8 @@ def train(
     shard: Annotated[bool, typer.Option(help="share the model out among processes (FSDP)")] = False,
     lora_rank: Annotated[int, typer.Option(help="train adapters of this rank; 0: all weights")] = 0,
     checkpoint_tokens: Annotated[int, typer.Option(help="tokens between checkpoints of a killed run")] = 1_000_000,
+    checkpoint_seconds: Annotated[float, typer.Option(help="least seconds between them")] = 60.0,
+    deterministic: Annotated[bool, typer.Option(help="equal bits from equal runs on an accelerator; slower")] = False,
     keep_at_tokens: Annotated[
         str, typer.Option(help="token counts at which the model is also written, by commas")
     ] = "",
@@ -55,6 +57,8 @@ def train(
         schedule=schedule,
         dtype=dtype,
         checkpoint_tokens=checkpoint_tokens,
+        checkpoint_seconds=checkpoint_seconds,
+        deterministic=deterministic,
         keep_at_tokens=tuple(int(part) for part in counts),
         document_boundaries=boundaries,
         gradient_checkpointing=gradient_checkpointing,

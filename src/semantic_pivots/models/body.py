@@ -73,6 +73,8 @@ class Body:
         self.decoder = decoder_of(model)
         self.device = next(model.parameters()).device
         self.dtype = next(model.parameters()).dtype
+        self._linear: bool | None = None
+        """whether the head is one matrix; None: not looked at"""
         self._plain: dict[str, Any] = {} if masked(model) else {"use_cache": False}
         taken = inspect.signature(self.decoder.forward).parameters
         self.takes_positions = "position_ids" in taken
@@ -114,7 +116,27 @@ class Body:
         return torch.cat([self.hidden(column, cache) for column in ids.split(1, dim=1)], dim=1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """(rows, vocabulary) logits of (rows, width) final hidden states, by the model's own head."""
+        """(rows, vocabulary) logits of (rows, width) final hidden states, by the model's own head.
+
+        They have the model's number format; on an accelerator those of a plain linear head are float32, since its
+        products are summed in float32 and rounding them would be further work.
+        """
+        if self.dtype == torch.float32 or self.device.type != "cuda":
+            return self._own_logits(hidden)
+        if self._linear is None:
+            self._linear = self._is_linear(hidden[:2])
+        if not self._linear:
+            return self._own_logits(hidden)
+        return torch.mm(hidden, self.model.get_output_embeddings().weight.T, out_dtype=torch.float32)
+
+    def _is_linear(self, hidden: torch.Tensor) -> bool:
+        """Whether the logits are the product with one matrix and nothing else: no bias, scale or soft cap."""
+        head = self.model.get_output_embeddings()
+        if type(head) is not torch.nn.Linear or head.bias is not None:
+            return False
+        return torch.equal(self._own_logits(hidden), torch.nn.functional.linear(hidden, head.weight))
+
+    def _own_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         rows = hidden.unsqueeze(0)
         replaced = self.decoder.__dict__.get("forward")
         self.decoder.forward = lambda *args, **kwargs: _Hidden(last_hidden_state=rows)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,15 @@ def peak_memory(device: torch.device) -> int | None:
     return int(vendor.max_memory_allocated(device)) if hasattr(vendor, "max_memory_allocated") else None
 
 
+def start_peak(device: torch.device) -> int:
+    """Measure `peak_memory` of an accelerator from now on; returns the bytes that are allocated now."""
+    vendor = getattr(torch, device.type)
+    if not hasattr(vendor, "reset_peak_memory_stats"):
+        return 0
+    vendor.reset_peak_memory_stats(device)
+    return int(vendor.memory_allocated(device))
+
+
 def release_memory(device: torch.device) -> None:
     """Give cached memory back to an accelerator; nothing on a CPU."""
     if device.type != "cpu":
@@ -62,6 +72,37 @@ def synchronise(device: torch.device) -> None:
     """Wait until an accelerator has finished its work, as a clock needs; nothing on a CPU."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
+
+
+def random_states(device: torch.device) -> list[torch.Tensor]:
+    """States of torch's generators: the CPU's, and the accelerator's where the device is one that tells."""
+    vendor = None if device.type == "cpu" else getattr(torch, device.type)
+    told = [vendor.get_rng_state(device)] if vendor is not None and hasattr(vendor, "get_rng_state") else []
+    return [torch.get_rng_state(), *told]
+
+
+def set_random_states(states: list[torch.Tensor], device: torch.device) -> None:
+    """Set torch's generators to what `random_states` gave; the CPU's alone where the device is another kind."""
+    torch.set_rng_state(states[0])
+    if len(states) > 1 and device.type != "cpu":
+        getattr(torch, device.type).set_rng_state(states[1], device)
+
+
+@contextlib.contextmanager
+def deterministic_kernels(asked: bool) -> Iterator[None]:
+    """Kernels whose sums have one order, so that equal runs on one device give equal bits; slower, CUDA above all.
+
+    Raises:
+        RuntimeError: the block uses an operation that has no such kernel; torch names it.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    if asked:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @contextlib.contextmanager

@@ -21,10 +21,12 @@ import torch.distributed as dist
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import check_context
-from semantic_pivots.models.device import narrow
+from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, set_random_states
 from semantic_pivots.training.loss import IGNORED, check_boundaries, choose_loss, targets_of
 from semantic_pivots.training.schedule import learning_rate
 from semantic_pivots.training.weights import Sharded, Weights, Whole
+
+_LATE_STEPS = 16
 
 
 @dataclass
@@ -88,47 +90,101 @@ def train(
     loss_of = choose_loss(model, torch.from_numpy(sequences[:1].astype(np.int64)).to(device))
     weights: Weights = (Sharded if shard else Whole)(model, config, loss_of, rank, world)
     torch.manual_seed(seed + rank)
-    run = _restore(weights, state)
+    run = _restore(weights, state, rank, device)
     advance(run.step * size * config.sequence_tokens)
     every = max(1, config.checkpoint_tokens // (size * config.sequence_tokens))
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
-    begun = time.monotonic()
+    clock, late = (
+        _Clock(every, config.checkpoint_seconds),
+        _Late(run, state, 1 if device.type == "cpu" else _LATE_STEPS),
+    )
     while run.step < steps:
         rate = learning_rate(run.step, steps, config.learning_rate, config.schedule, config.warmup_share)
         for group in weights.optimiser.param_groups:
             group["lr"] = rate
-        batch = torch.from_numpy(sequences[run.step * size : (run.step + 1) * size].astype(np.int64)).to(device)
-        loss = _accumulate(weights, batch, config, end, rank, world)
-        norm = weights.step(config.clip_norm)
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            kept = f"the last checkpoint is kept at {state}" if state.exists() else "no checkpoint was due before it"
-            raise InputError(
-                f"train: the loss is not a number at step {run.step}; {kept}: "
-                "lower [train] learning_rate or use dtype = 'float32'"
-            )
-        weights.optimiser.step()
+        batch = torch.from_numpy(sequences[run.step * size : (run.step + 1) * size].astype(np.int64))
+        tokens = (run.step + 1) * size * config.sequence_tokens
+        run.rows.append({"step": run.step + 1, "tokens": tokens, "learning_rate": rate})
+        with deterministic_kernels(config.deterministic):
+            loss = _accumulate(weights, batch, config, end, rank, world)
+            late.add(loss, weights.step(config.clip_norm))
+            weights.optimiser.step()
         weights.stepped()
         before, run.step = run.step * size * config.sequence_tokens, run.step + 1
-        tokens = run.step * size * config.sequence_tokens
-        run.rows.append(
-            {"step": run.step, "tokens": tokens, "loss": loss, "learning_rate": rate, "gradient_norm": norm}
-        )
         reached = [count for count in config.keep_at_tokens if before < count <= tokens]
         if reached or run.step == steps:
+            late.read()
             _look(weights, run, reached, keep, measure, rank)
             model.train()
-        if run.step % every == 0 and run.step < steps:
-            run.seconds += time.monotonic() - begun
-            begun = time.monotonic()
-            _save(weights, run, state)
+        if run.step < steps and clock.due(run.step, device):
+            late.read()
+            run.seconds += clock.seconds()
+            _save(weights, run, state, device)
         advance(size * config.sequence_tokens)
-    run.seconds += time.monotonic() - begun
+    run.seconds += clock.seconds()
     if config.gradient_checkpointing:
         model.gradient_checkpointing_disable()
     model.eval()
     return run
+
+
+class _Clock:
+    """The seconds of a run, and when a checkpoint is due."""
+
+    def __init__(self, every: int, least: float):
+        self._every, self._least = every, least
+        self._counted = self._saved = time.monotonic()
+
+    def seconds(self) -> float:
+        """Seconds since they were last asked for."""
+        before, self._counted = self._counted, time.monotonic()
+        return self._counted - before
+
+    def due(self, step: int, device: torch.device) -> bool:
+        """Whether a checkpoint is due after a step: the first process's clock decides for all."""
+        if step % self._every:
+            return False
+        due = torch.tensor(time.monotonic() - self._saved >= self._least, dtype=torch.int32)
+        if dist.is_initialized():
+            due = due.to(device)
+            dist.broadcast(due, 0)
+        if due:
+            self._saved = time.monotonic()
+        return bool(due)
+
+
+class _Late:
+    """Loss and gradient norm of the last steps: to read them stops an accelerator's queue, so it is done seldom."""
+
+    def __init__(self, run: Run, state: Path, steps: int):
+        self._run, self._state, self._steps = run, state, steps
+        self._values: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def add(self, loss: torch.Tensor, norm: torch.Tensor) -> None:
+        """Take those of the last row of the log."""
+        self._values.append((loss, norm))
+        if len(self._values) >= self._steps:
+            self.read()
+
+    def read(self) -> None:
+        """Write them to the log.
+
+        Raises:
+            InputError: one is no number; no checkpoint is written after it.
+        """
+        rows = self._run.rows[len(self._run.rows) - len(self._values) :]
+        for row, (loss, norm) in zip(rows, self._values, strict=True):
+            row["loss"], row["gradient_norm"] = float(loss), float(norm)
+            if not math.isfinite(row["loss"]) or not math.isfinite(row["gradient_norm"]):
+                there = self._state.exists()
+                kept = f"the last checkpoint is kept at {self._state}" if there else "no checkpoint was due before it"
+                raise InputError(
+                    f"train: the loss is not a number at step {row['step'] - 1}; {kept}: "
+                    "lower [train] learning_rate or use dtype = 'float32'"
+                )
+        self._values = []
 
 
 def _check(config: TrainConfig, world: int) -> None:
@@ -161,28 +217,33 @@ def _look(
 
 def _accumulate(
     weights: Weights, batch: torch.Tensor, config: TrainConfig, end: int | None, rank: int, world: int
-) -> float:
+) -> torch.Tensor:
     """Gradients of one step's mean loss, a micro-batch at a time; returns that loss in nats, over all processes."""
+    device = next(weights.model.parameters()).device
     targets = max(1, int((targets_of(batch, end) != IGNORED).sum()))
-    total = torch.zeros((), device=batch.device)
-    for part in batch[rank::world].split(config.micro_batch_sequences):
+    total = torch.zeros((), device=device)
+    for part in batch[rank::world].to(device, non_blocking=True).split(config.micro_batch_sequences):
         loss = weights.loss(part, end) / targets
         loss.backward()
         weights.collect()
         total += loss.detach()
     if world > 1:
         dist.all_reduce(total)
-    return float(total) / (world if config.shard else 1)
+    return total / (world if config.shard else 1)
 
 
-def _save(weights: Weights, run: Run, state: Path) -> None:
+def _save(weights: Weights, run: Run, state: Path, device: torch.device) -> None:
     progress = {"step": run.step, "rows": run.rows, "seconds": run.seconds}
-    weights.save(state, {"run": progress, "random": torch.get_rng_state()})
+    random: list[Any] = [random_states(device)]
+    if dist.is_initialized():
+        random = [None] * dist.get_world_size()
+        dist.all_gather_object(random, random_states(device))
+    weights.save(state, {"run": progress, "random": random})
 
 
-def _restore(weights: Weights, state: Path) -> Run:
+def _restore(weights: Weights, state: Path, rank: int, device: torch.device) -> Run:
     kept = weights.restore(state)
     if kept is None:
         return Run()
-    torch.set_rng_state(kept["random"])
+    set_random_states(kept["random"][rank % len(kept["random"])], device)
     return Run(**kept["run"])

@@ -103,7 +103,8 @@ def _derive_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         chosen = probs.gather(1, at)[:, 0]
         total += ((softmax_(probs) - chosen) * counted).sum()
         probs.scatter_add_(1, at, torch.full_like(at, -1, dtype=probs.dtype))
-        if not bool(counted.all()):
+        # to look whether any is left out would stop an accelerator's queue, which costs more than the product
+        if probs.device.type != "cpu" or not bool(counted.all()):
             probs.mul_(counted[:, None])
         if probs is not part:
             part.copy_(probs)

@@ -26,6 +26,7 @@ class Weights(Protocol):
     """What the loop asks of the weights."""
 
     optimiser: torch.optim.Optimizer
+    model: Any
 
     def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
         """Summed loss of this process's sequences, whose gradients add up over processes."""
@@ -35,7 +36,7 @@ class Weights(Protocol):
         """Add the gradients of one micro-batch to those of the step, in float32."""
         ...
 
-    def step(self, clip: float) -> float:
+    def step(self, clip: float) -> torch.Tensor:
         """The gradient's norm, over all processes; the caller steps the optimiser if it is a number."""
         ...
 
@@ -88,19 +89,25 @@ class Whole:
         return self._loss(self.model, input_ids, end)
 
     def collect(self) -> None:
+        sums: list[list[torch.Tensor]] = [[], []]
+        copies: list[list[torch.Tensor]] = [[], []]
         for master, weight in zip(self.masters, self.weights, strict=True):
             if master is weight or weight.grad is None:
                 continue
             if master.grad is None:
                 master.grad = weight.grad.float()
-            elif master in self._begun:
-                master.grad.add_(weight.grad)
             else:  # memory that is there already: taking it anew from the system costs more than the sum
-                master.grad.copy_(weight.grad)
+                pair = sums if master in self._begun else copies
+                pair[0].append(master.grad)
+                pair[1].append(weight.grad)
             self._begun.add(master)
             weight.grad = None
+        if sums[0]:
+            torch._foreach_add_(*sums)
+        if copies[0]:
+            torch._foreach_copy_(*copies)
 
-    def step(self, clip: float) -> float:
+    def step(self, clip: float) -> torch.Tensor:
         for master, weight in zip(self.masters, self.weights, strict=True):
             if master is not weight and master not in self._begun:
                 master.grad = None
@@ -109,15 +116,19 @@ class Whole:
                     master.grad = torch.zeros_like(master)
                 dist.all_reduce(master.grad)
         self._begun.clear()
-        return float(torch.nn.utils.clip_grad_norm_(self.masters, clip))
+        return torch.nn.utils.clip_grad_norm_(self.masters, clip)
 
     @torch.no_grad()
     def stepped(self) -> None:
+        apart: list[list[torch.Tensor]] = [[], []]
         for master, weight in zip(self.masters, self.weights, strict=True):
             if master is weight:
                 weight.grad = None
             else:
-                weight.copy_(master)
+                apart[0].append(weight)
+                apart[1].append(master)
+        if apart[0]:
+            torch._foreach_copy_(*apart)
 
     def save(self, state: Path, progress: dict[str, Any]) -> None:
         if self.rank == 0:
@@ -183,9 +194,9 @@ class Sharded:
     def collect(self) -> None:
         pass  # each block's gradients are reduced in float32 as its backward ends
 
-    def step(self, clip: float) -> float:
+    def step(self, clip: float) -> torch.Tensor:
         norm: Any = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
-        return float(norm.full_tensor())
+        return norm.full_tensor()
 
     def stepped(self) -> None:
         self.optimiser.zero_grad(set_to_none=True)
