@@ -1,6 +1,7 @@
 """An accelerator against this machine's CPU: `PIVOTS_TEST_ACCELERATOR=1 pytest tests/accelerator`."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,8 +32,9 @@ CONFIG = TrainConfig(
 SEQUENCES = np.random.default_rng(0).integers(3, 600, (24, 32)).astype(np.int32)
 
 
-def on_device(family: str):
-    return copy.deepcopy(tiny.model(family)).to(default_device())
+def on_device(family: str) -> Any:
+    twin: Any = copy.deepcopy(tiny.model(family))
+    return twin.to(default_device())
 
 
 @pytest.mark.filterwarnings("ignore:float32")

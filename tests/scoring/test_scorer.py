@@ -256,3 +256,15 @@ def test_greedy_text_of_a_prompt_that_begins_another():
     found = Scorer(model, tokenizer).greedy(prompts, 4)
     assert found == [Scorer(model, tokenizer).greedy([prompt], 4)[0] for prompt in prompts]
     assert len(set(found)) > 1
+
+
+def test_a_kernel_that_is_missing_is_told_and_not_taken_for_a_model_without_a_cache(monkeypatch):
+    model, tokenizer = tiny.model("llama"), tiny.tokenizer("byte-level")
+    scorer = Scorer(model, tokenizer)
+
+    def without_plan(*arguments, **named):
+        raise RuntimeError("cuDNN Frontend error: No execution plans support the graph.")
+
+    monkeypatch.setattr(scorer.body, "hidden", without_plan)
+    with pytest.raises(RuntimeError, match="No execution plans"):
+        scorer.score([SHOTS[0] + "sun\nFrench:"], [" soleil"])

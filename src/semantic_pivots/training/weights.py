@@ -103,9 +103,9 @@ class Whole:
             self._begun.add(master)
             weight.grad = None
         if sums[0]:
-            torch._foreach_add_(*sums)
+            torch._foreach_add_(sums[0], sums[1])
         if copies[0]:
-            torch._foreach_copy_(*copies)
+            torch._foreach_copy_(copies[0], copies[1])
 
     def step(self, clip: float) -> torch.Tensor:
         for master, weight in zip(self.masters, self.weights, strict=True):
@@ -128,7 +128,7 @@ class Whole:
                 apart[0].append(weight)
                 apart[1].append(master)
         if apart[0]:
-            torch._foreach_copy_(*apart)
+            torch._foreach_copy_(apart[0], apart[1])
 
     def save(self, state: Path, progress: dict[str, Any]) -> None:
         if self.rank == 0:
