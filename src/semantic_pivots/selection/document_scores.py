@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -40,12 +40,14 @@ class Scores:
     """The table `doc_scores`, in memory or in Parquet files one after the other, read in batches."""
 
     def __init__(self, source: pa.Table | Sequence[Path]):
-        self._source = source
+        in_memory = isinstance(source, pa.Table)
+        self._table: Any = source if in_memory else None
+        self._paths: list[Path] = [] if in_memory else list(source)
 
     @property
     def schema(self) -> pa.Schema:
         """Names and types of the columns."""
-        return self._source.schema if isinstance(self._source, pa.Table) else pq.read_schema(self._source[0])
+        return pq.read_schema(self._paths[0]) if self._table is None else self._table.schema
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The documents, in order.
@@ -53,10 +55,9 @@ class Scores:
         Raises:
             InputError: a file is missing or damaged.
         """
-        if isinstance(self._source, pa.Table):
-            yield from (self._source if columns is None else self._source.select(list(columns))).to_batches()
-            return
-        for path in self._source:
+        if self._table is not None:
+            yield from (self._table if columns is None else self._table.select(list(columns))).to_batches()
+        for path in self._paths:
             yield from read_batches(path, columns)
 
     def reader(self) -> pa.RecordBatchReader:

@@ -50,11 +50,10 @@ def id_hashes(ids: list[str], seed: int) -> np.ndarray:
     return shuffled(hash_of(pa.array(ids, pa.string())), seed_of("select", seed))
 
 
-Table = pa.Table | pa.RecordBatchReader
 _OF_SELECTION = ("shard", "row", "doc_id", "language", "n_tokens")
 
 
-def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, Table]:
+def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table | pa.RecordBatchReader]:
     """Score every document and make the selections (tables `doc_scores` and `selection`).
 
     Raises:
