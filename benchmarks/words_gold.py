@@ -24,10 +24,12 @@ Readings = list[set[str]]
 Analyser = Callable[[list[str]], list[Readings]]
 """From texts to the readings of each."""
 _TOKEN = regex.compile(r"[\p{L}\p{M}]+")
-TOOLS = (
-    "hunspell libhunspell-1.7-0 hunspell-fr-classical hunspell-es hunspell-it hunspell-pt-pt hunspell-cs hunspell-hu "
-    "hspell libvoikko1 libhfstospell11 libarchive13 voikko-fi lttoolbox liblttoolbox3 apertium-hin"
-).split()
+TOOLS = tuple(
+    (
+        "hunspell libhunspell-1.7-0 hunspell-fr-classical hunspell-es hunspell-it hunspell-pt-pt hunspell-cs "
+        "hunspell-hu hspell libvoikko1 libhfstospell11 libarchive13 voikko-fi lttoolbox liblttoolbox3 apertium-hin"
+    ).split()
+)
 _DICTIONARIES = {"fr": "fr", "es": "es_ES", "it": "it_IT", "pt": "pt_PT", "cs": "cs_CZ", "hu": "hu_HU"}
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
@@ -35,7 +37,7 @@ _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 def tools(cache: Path) -> Path:
     """The folder that the tools are unpacked into."""
     root = cache / "words-gold"
-    debs, _ = DebianPackages(cache).fetch(TOOLS)
+    debs, _ = DebianPackages(cache).fetch(list(TOOLS))
     for name, deb in debs.items():
         mark = root / "unpacked" / deb.name
         if not mark.exists():
