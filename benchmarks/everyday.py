@@ -21,8 +21,9 @@ from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus.document import ARRANGEMENTS
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.counting.counts import Pair, Task, Word, text_batches
+from semantic_pivots.files import file_hash
 from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
-from semantic_pivots.run import Inputs, Work, file_hash
+from semantic_pivots.run import Inputs, Work
 
 LANGUAGES = ("en", "fr", "zh", "ja")
 SECONDS, ALL_FOUR, MEET = 90, 0.9, 0.53

@@ -32,6 +32,7 @@ from benchmarks.measure import own_peak
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.config import CorpusConfig, DiscoverConfig, LexiconConfig, PlantedConfig, TokensConfig
 from semantic_pivots.corpus.shards import corpus_stage
+from semantic_pivots.files import write_table
 from semantic_pivots.lexicon.concepts import lexicon_stage
 from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.pivots.discovery import discover_stage
@@ -40,7 +41,7 @@ from semantic_pivots.planted.corpus_measures import Pipeline
 from semantic_pivots.planted.planted_stage import world_of
 from semantic_pivots.planted.world_model import Trained, untrained
 from semantic_pivots.planted.worlds import BRIDGED, Concept, World
-from semantic_pivots.run import Inputs, Work, publish, write_table
+from semantic_pivots.run import Inputs, Work, publish
 from semantic_pivots.statistics import wilson
 from semantic_pivots.tables import conform, from_rows
 

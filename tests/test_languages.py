@@ -63,3 +63,8 @@ def test_direction_and_spaces_follow_the_script():
 def test_an_unknown_code_names_the_language_that_is_called_so(given, meant):
     with pytest.raises(InputError, match=f"did you mean '{meant}'"):
         language(given)
+
+
+def test_the_code_of_a_country_gives_its_language():
+    with pytest.raises(InputError, match="did you mean 'ja'"):
+        language("jp")

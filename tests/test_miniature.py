@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from semantic_pivots.run import file_hash, read_manifest
+from semantic_pivots.files import file_hash
+from semantic_pivots.run import read_manifest
 from semantic_pivots.study import DEFAULT as STAGES
 from semantic_pivots.study import load_study, run_study, state
 from tests import miniature

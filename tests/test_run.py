@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from semantic_pivots import run, tables
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import digest, file_hash, files_under, fingerprint, read_table, write_table
 
 ROWS = [{"concept_id": "dog", "pos": "noun", "strata": ["a"]}]
 JSON = st.recursive(
@@ -32,7 +33,7 @@ def publish(folder: Path, key: dict, function=stage) -> dict:
 @given(JSON)
 def test_a_digest_does_not_depend_on_the_order_of_keys(value):
     again = json.loads(json.dumps(value, sort_keys=True))
-    assert run.digest(value) == run.digest(again)
+    assert digest(value) == digest(again)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
@@ -41,10 +42,10 @@ def test_a_manifest_names_every_file_and_the_key(tmp_path, config):
     manifest = publish(tmp_path, {"config": config})
     folder = tmp_path / "lexicon"
     assert run.read_manifest(folder) == manifest
-    assert manifest["key"] == run.digest({"config": config})
+    assert manifest["key"] == digest({"config": config})
     assert set(manifest["files"]) == {"concepts.parquet", "file.txt"}
-    assert all(run.file_hash(folder / name) == digest for name, digest in manifest["files"].items())
-    assert manifest["digest"] == run.digest(manifest["files"])
+    assert all(file_hash(folder / name) == digest for name, digest in manifest["files"].items())
+    assert manifest["digest"] == digest(manifest["files"])
 
 
 def test_a_stage_that_fails_publishes_nothing_and_keeps_its_parts(tmp_path):
@@ -86,14 +87,14 @@ def test_a_kill_between_the_two_renames_is_repaired(tmp_path):
     # as a kill leaves it: the finished folder still in its partial place
     (tmp_path / ".lexicon.partial").mkdir()
     (tmp_path / "lexicon").rename(tmp_path / ".lexicon.partial" / "out")
-    (tmp_path / ".lexicon.partial" / "key").write_text(run.digest({"v": 1}))
+    (tmp_path / ".lexicon.partial" / "key").write_text(digest({"v": 1}))
     assert publish(tmp_path, {"v": 1}, lambda work: pytest.fail("ran again"))["files"] == manifest["files"]
 
 
 def test_equal_tables_give_equal_bytes(tmp_path):
     table = tables.from_rows("concepts", ROWS * 100)
-    run.write_table(tmp_path / "a.parquet", table)
-    run.write_table(tmp_path / "b.parquet", pa.concat_tables([table.slice(0, 30), table.slice(30)]))
+    write_table(tmp_path / "a.parquet", table)
+    write_table(tmp_path / "b.parquet", pa.concat_tables([table.slice(0, 30), table.slice(30)]))
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
@@ -150,11 +151,11 @@ def test_a_fingerprint_follows_the_content_not_the_time(tmp_path):
     folder = tmp_path / "input"
     folder.mkdir()
     (folder / "a").write_text("1")
-    first = run.fingerprint(folder)
+    first = fingerprint(folder)
     (folder / "a").touch()
-    assert run.fingerprint(folder) == first
+    assert fingerprint(folder) == first
     (folder / "a").write_text("2")
-    assert run.fingerprint(folder) != first
+    assert fingerprint(folder) != first
 
 
 def test_inputs_that_change_while_a_stage_runs_are_told_and_its_work_is_not_continued(tmp_path):
@@ -205,15 +206,15 @@ def test_links_are_one_file_and_pipes_are_none(tmp_path):
     os.link(tmp_path / "a.jsonl", tmp_path / "c.jsonl")
     (tmp_path / "0.jsonl").symlink_to("a.jsonl")
     os.mkfifo(tmp_path / "pipe.jsonl")
-    assert [Path(name).name for name in run.files_under(str(tmp_path))] == ["a.jsonl"]
-    run.fingerprint(tmp_path)
+    assert [Path(name).name for name in files_under(str(tmp_path))] == ["a.jsonl"]
+    fingerprint(tmp_path)
 
 
 def test_a_table_with_a_flipped_bit_is_refused(tmp_path):
     path = tmp_path / "a.parquet"
-    run.write_table(path, pa.table({"text": [f"word {i * 7919}" for i in range(500)]}))
+    write_table(path, pa.table({"text": [f"word {i * 7919}" for i in range(500)]}))
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 4
     path.write_bytes(bytes(data))
     with pytest.raises(InputError, match=r"a\.parquet: missing or damaged"):
-        run.read_table(path)
+        read_table(path)

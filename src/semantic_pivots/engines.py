@@ -28,7 +28,8 @@ import pyarrow as pa
 from semantic_pivots import ranks
 from semantic_pivots.caching import prepare_process
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.run import Work, is_whole, read_table, write_table
+from semantic_pivots.files import read_table, write_table
+from semantic_pivots.run import Work, is_whole
 
 Task = tuple[str, Callable[..., pa.Table], tuple[Any, ...]]
 """Name of the shard, function, arguments; what all shards are given alike goes into `shared`, sent once a worker."""

@@ -52,6 +52,10 @@ def languages() -> dict[str, Language]:
     return found
 
 
+_OF_COUNTRIES = {"jp": "ja", "cn": "zh", "kr": "ko", "ua": "uk", "cz": "cs", "gr": "el", "dk": "da"}
+"""Codes of countries, which are taken for those of their languages."""
+
+
 def language(code: str) -> Language:
     """The language of a code.
 
@@ -60,7 +64,7 @@ def language(code: str) -> Language:
     """
     known = languages()
     if code not in known:
-        meant = resolve(code)
+        meant = resolve(code) or _OF_COUNTRIES.get(code)
         hint = f"; did you mean {meant!r}?" if meant else nearest(code, known)
         raise InputError(f"unknown language {code!r}: expected a code of BCP 47 such as en, fr, zh{hint}")
     return known[code]

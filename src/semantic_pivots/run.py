@@ -10,17 +10,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
 import json
 import os
 import platform
 import resource
 import shutil
-import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -28,197 +25,22 @@ from typing import TYPE_CHECKING, Any
 
 from semantic_pivots import ranks
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import (
+    Stamps,
+    check_unchanged,
+    digest,
+    file_hash,
+    read_table,
+    stamps,
+    write_batches,
+    write_json,
+    write_table,
+)
 
 if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
     import pyarrow as pa
 
-_SAMPLED_ABOVE_BYTES = 64 << 20
-_ROW_GROUP, _BATCH = 1 << 20, 1 << 17
-"""Rows of a row group, as pyarrow has them too, and of a batch"""
 _PACKAGES = ("semantic-pivots", "torch", "transformers", "tokenizers", "numpy", "numba", "pyarrow", "polars", "scipy")
-
-
-def digest(value: Any) -> str:
-    """sha256 of a JSON-able value, independent of the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def files_under(root: str) -> dict[str, int]:
-    """Files under a folder with their sizes, of linked folders too, but of none whose name hides it.
-
-    A file is there once, under its own name, however many links lead to it; pipes and devices are no files.
-
-    Raises:
-        OSError: a folder cannot be listed.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    found: dict[str, int] = {}
-    entered = {os.path.realpath(root)}
-    for folder, inner, files in os.walk(root, onerror=refuse if os.path.exists(root) else None, followlinks=True):
-        places = {name: os.path.realpath(os.path.join(folder, name)) for name in inner if not name.startswith(".")}
-        inner.clear()
-        for name in sorted(places, key=lambda name: (os.path.islink(os.path.join(folder, name)), name)):
-            above = os.path.join(os.path.realpath(folder), "").startswith(os.path.join(places[name], ""))
-            if places[name] not in entered and not above:  # a link back would give documents twice
-                entered.add(places[name])
-                inner.append(name)
-        for path in (os.path.join(folder, name) for name in files):
-            found[path] = os.path.getsize(path) if os.path.exists(path) else 0
-    return _each_once(found)
-
-
-def _each_once(found: dict[str, int]) -> dict[str, int]:
-    """The regular files, each under the name that is no link, or the first; and links that lead nowhere."""
-    names: dict[tuple[int, int], str] = {}
-    kept = []
-    for path in sorted(found, key=lambda path: (os.path.islink(path), path)):
-        try:
-            held = os.stat(path)
-        except OSError:
-            kept.append(path)
-            continue
-        if stat.S_ISREG(held.st_mode) and names.setdefault((held.st_dev, held.st_ino), path) == path:
-            kept.append(path)
-    chosen = set(kept)
-    return {path: size for path, size in found.items() if path in chosen}
-
-
-def fingerprint(path: Path, sampled: bool = False) -> str:
-    """What identifies an input file or folder: its content, to the last byte.
-
-    Args:
-        path: file or folder.
-        sampled: of files above 64 MiB, size with the first and last MiB. For documents alone: reading terabytes to
-            learn that nothing changed would cost more than the stage. A large file of them that is edited only in its
-            middle at equal size goes unnoticed, and `--force` is there for it.
-    """
-    if sampled and ranks.current() is not None:  # each rank would read the whole corpus
-        return digest(sorted((name, held[:2]) for name, held in stamps([path]).items()))
-    if path.is_dir():
-        try:
-            found = files_under(str(path))
-        except OSError as error:
-            raise InputError(f"{error.filename or path}: cannot be listed: {error.strerror or error}") from error
-        parts = sorted(p for p in map(Path, found) if p.is_file() and not p.name.startswith("."))
-        return digest(
-            [[str(p.relative_to(path)), own] for p, own in zip(parts, fingerprints(parts, sampled), strict=True)]
-        )
-    held = path.stat()
-    size = held.st_size
-    if size <= _SAMPLED_ABOVE_BYTES:
-        return file_hash(path)
-    if not sampled:
-        return _large_hash(path, size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino)
-    with path.open("rb") as stream:
-        head = stream.read(1 << 20)
-        stream.seek(-(1 << 20), os.SEEK_END)
-        return hashlib.sha256(str(size).encode() + head + stream.read()).hexdigest()
-
-
-def fingerprints(paths: Sequence[Path], sampled: bool = False) -> list[str]:
-    """The fingerprint of each of some files; as many are read at once as there are cores."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        return list(threads.map(lambda path: fingerprint(path, sampled), paths))
-
-
-@functools.lru_cache(maxsize=1024)
-def _large_hash(path: Path, *written: int) -> str:
-    """`file_hash`, once in a process for as long as the file is not written: several stages ask for one model."""
-    return file_hash(path)
-
-
-def put(temporary: Path, path: Path) -> None:
-    """Give a written file its name once its bytes are on the disk: after a power loss it is whole or absent."""
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file that is either complete or absent."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
-    put(temporary, path)
-
-
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a Parquet-zstd file with checksums that is either complete or absent; equal tables give equal bytes."""
-    import pyarrow.parquet as pq
-
-    temporary = path.with_name(f".{path.name}.tmp")
-    # The pandas or study metadata of a schema is not part of the public table.
-    plain = table.combine_chunks().replace_schema_metadata(None)
-    pq.write_table(plain, temporary, compression="zstd", write_page_checksum=True)
-    put(temporary, path)
-
-
-def write_batches(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """`write_table` of a table that comes in pieces, in the memory of a row group; equal rows give equal bytes."""
-    import pyarrow.parquet as pq
-
-    temporary, plain = path.with_name(f".{path.name}.tmp"), schema.remove_metadata()
-    with pq.ParquetWriter(temporary, plain, compression="zstd", write_page_checksum=True) as writer:
-        for group in _row_groups(tables):
-            writer.write_table(group.replace_schema_metadata(None), _ROW_GROUP)
-    put(temporary, path)
-
-
-def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    import pyarrow as pa
-
-    held: list[pa.Table] = []
-    for table in tables:
-        while table.num_rows:
-            held.append(table.slice(0, _ROW_GROUP - sum(map(len, held))))
-            table = table.slice(len(held[-1]))
-            if sum(map(len, held)) == _ROW_GROUP:
-                yield pa.concat_tables(held).combine_chunks()
-                held = []
-    if held:
-        yield pa.concat_tables(held).combine_chunks()
-
-
-def read_batches(path: Path | str, columns: Iterable[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """A Parquet file's rows in batches, its checksums compared.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    names = None if columns is None else list(columns)
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(_BATCH, columns=names)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: missing or damaged ({str(error).splitlines()[0]}); make it again") from error
-
-
-def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:
-    """A Parquet file, its checksums compared.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read(columns)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: missing or damaged ({reason}); make it again") from error
 
 
 def is_whole(path: Path) -> bool:
@@ -234,35 +56,6 @@ def is_whole(path: Path) -> bool:
         warn(f"{path} is damaged: it is made again")
         return False
     return True
-
-
-Stamps = dict[str, tuple[int, ...]]
-"""Size, times and number of each file of some inputs: what changes when one is written."""
-
-
-def stamps(paths: Iterable[Path | str]) -> Stamps:
-    """The stamps of files, and of all files of folders; of what is not on this machine there are none."""
-    found: Stamps = {}
-    for path in map(str, paths):
-        for name in files_under(path) if os.path.isdir(path) else [path]:
-            with contextlib.suppress(OSError):
-                held = os.stat(name)
-                found[name] = held.st_size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino
-    return found
-
-
-def check_unchanged(paths: Iterable[Path | str], before: Stamps, stage: str) -> None:
-    """Refuse a result of inputs that were written while it was made: it is of neither the old ones nor the new.
-
-    Raises:
-        InputError: naming one.
-    """
-    after = stamps(paths)
-    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    if changed:
-        raise InputError(
-            f"{changed[0]} was changed while `{stage}` read it ({len(changed)} files in all); run the command again"
-        )
 
 
 def check_unaltered(folder: Path) -> None:

@@ -316,6 +316,25 @@ def bootstrap(
     return Estimate(value, np.array(sampled, dtype=np.float64), frozenset(range(units)), bounds=bounds).interval()
 
 
+def bootstrap_columns(
+    statistic: Callable[..., float],
+    columns: Sequence[np.ndarray],
+    seed: int,
+    resamples: int,
+    groups: np.ndarray,
+    bounds: Bounds = None,
+) -> Interval:
+    """Any statistic of whole columns with its interval, from resamples of their rows by groups.
+
+    Args:
+        statistic: takes the (rows,) columns, with rows repeated or absent, and returns one number.
+        columns: arrays of equal length.
+        seed, resamples, groups, bounds: of `bootstrap`.
+    """
+    of_rows = lambda rows: statistic(*(column[rows] for column in columns))  # noqa: E731
+    return bootstrap(of_rows, len(columns[0]), seed, resamples, groups, bounds)
+
+
 def share(flags: Sequence[bool] | np.ndarray, groups: Sequence[Hashable] | np.ndarray | None = None) -> Interval:
     """The share of rows for which something holds, with its interval over the units that rows belong to.
 

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import shutil
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semantic_pivots import grammar
 from semantic_pivots import run as runs
 from semantic_pivots.config import StudyConfig, keyed
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import digest, fingerprint, stamps
 from semantic_pivots.languages import language
+
+StageFunction = Callable[[Any, runs.Inputs, runs.Work], dict[str, Any]]
+"""A section, what stages before published, and where to work; returns tables by name."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "pivots.discovery:discover_stage",
             ("lexicon", "benchmark", "corpus", "tokens"),
             "semantic pivots of each pair",
-            version=3,
+            version=4,
         ),
         Stage(
             "trace",
@@ -81,7 +87,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.behaviours:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace", "causal"),
             "bridged by pivots or direct, and why",
-            version=9,
+            version=10,
         ),
         Stage(
             "intervene",
@@ -156,8 +162,13 @@ class Study:
         return self.config.study.name + (f"-{self.profile}" if self.profile else "")
 
 
-def load_study(path: str | Path, profile: str = "") -> Study:
+def load_study(path: str | Path, profile: str = "", overrides: Iterable[str] = ()) -> Study:
     """Read a study file; `[profile.NAME]` tables override its sections when the profile is chosen.
+
+    Args:
+        path: TOML file.
+        profile: name of the profile; empty: none.
+        overrides: `SECTION.KEY=VALUE`, the value as TOML or as plain text, which come last.
 
     Raises:
         InputError: the file is missing or not TOML, or a section, key, type or language is not a known one.
@@ -176,11 +187,27 @@ def load_study(path: str | Path, profile: str = "") -> Study:
         if not isinstance(values, dict):
             raise InputError(f"study {path}: [profile.{profile}] holds sections, found the key {section!r}")
         data[section] = {**data.get(section, {}), **values}
+    for text in overrides:
+        section, key, value = _override(text)
+        data[section] = {**data.get(section, {}), key: value}
     return Study(path, _study_config(path, data), profile)
 
 
+def _override(text: str) -> tuple[str, str, Any]:
+    name, sign, value = text.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not sign or not dot:
+        raise InputError(f"--set {text!r}: expected SECTION.KEY=VALUE, such as trace.top=5")
+    if section not in grammar.sections():
+        raise InputError(f"--set {text!r}: unknown section {section!r}{nearest(section, grammar.sections())}")
+    try:
+        return section, key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return section, key, value.strip()
+
+
 def _study_config(path: Path, data: dict[str, Any]) -> StudyConfig:
-    sections = {f.name: f for f in dataclasses.fields(StudyConfig)}
+    sections = grammar.sections()
     for name, values in data.items():
         if name not in sections and not isinstance(values, dict):
             raise InputError(f"study {path}: the key {name!r} stands outside a section; write it below one")
@@ -188,10 +215,9 @@ def _study_config(path: Path, data: dict[str, Any]) -> StudyConfig:
             raise InputError(f"study {path}: unknown section [{name}]{nearest(name, sections)}")
         if not isinstance(values, dict):
             raise InputError(f"study {path}: {name} must be a section, [{name}] with keys below it")
-    kinds = {name: f.default_factory for name, f in sections.items()}
-    shared = {"name": path.stem, **_checked(path, "study", kinds["study"], data.get("study", {}))}
+    shared = {"name": path.stem, **_checked(path, "study", sections["study"], data.get("study", {}))}
     built = {}
-    for name, kind in kinds.items():
+    for name, kind in sections.items():
         own = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
         inherited = {key: value for key, value in shared.items() if key in own}
         built[name] = kind(**{**inherited, **_checked(path, name, kind, data.get(name, {}))})  # type: ignore[misc,call-arg]
@@ -199,13 +225,13 @@ def _study_config(path: Path, data: dict[str, Any]) -> StudyConfig:
 
 
 def _checked(path: Path, section: str, kind: Any, values: dict[str, Any]) -> dict[str, Any]:
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    fields, keys = {f.name: f for f in dataclasses.fields(kind)}, grammar.keys(section)
     checked = {}
     for key, value in values.items():
         where = f"study {path}: [{section}] {key}"
         if key not in fields:
             raise InputError(f"{where}: unknown key{nearest(key, fields)}")
-        checked[key] = value = _typed(where, str(fields[key].type), value)
+        checked[key] = value = keys[key].checked(value, where)
         if key == "stages":
             _known_stages(where, value)
         if key == "languages":
@@ -236,23 +262,6 @@ def _known_language(where: str, code: str) -> None:
         raise InputError(f"{where}: {error}") from None
 
 
-def _typed(where: str, kind: str, value: Any) -> Any:
-    each: list[Any] = value if isinstance(value, list) else []
-    if kind == "tuple[str, ...]" and isinstance(value, list) and all(type(v) is str for v in each):
-        return tuple(each)
-    if kind == "tuple[int, ...]" and isinstance(value, list) and all(type(v) is int for v in each):
-        return tuple(each)
-    if kind == "tuple[float, ...]" and isinstance(value, list) and all(type(v) in (int, float) for v in each):
-        return tuple(float(v) for v in each)
-    if kind == "float" and type(value) in (int, float):
-        return float(value)  # type: ignore[arg-type]
-    if kind in ("int", "str", "bool") and type(value).__name__ == kind:
-        return value
-    names = {"tuple[str, ...]": "a list of strings", "float": "a number", "int": "a whole number", "str": "a string"}
-    expected = names.get(kind, "true or false" if kind == "bool" else kind)
-    raise InputError(f"{where}: expected {expected}, found {value!r}")
-
-
 def stage_config(study: Study, stage: str) -> Any:
     """The configuration of one stage of a study."""
     return getattr(study.config, stage)
@@ -260,28 +269,37 @@ def stage_config(study: Study, stage: str) -> Any:
 
 def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None:
     """Everything that decides a stage's result, or None while an upstream stage is missing."""
-    config = stage_config(study, stage.name)
-    inputs = {}
-    for name in stage.after:
-        manifest = runs.read_manifest(folder / name)
-        if manifest is None:
-            return None
-        # The report also shows notes; for every other stage the files alone decide.
-        inputs[name] = manifest["digest"]
+    upstream = {name: runs.read_manifest(folder / name) for name in stage.after}
+    if None in upstream.values():
+        return None
+    # The report also shows notes; for every other stage the files alone decide.
+    digests = {name: manifest["digest"] for name, manifest in upstream.items() if manifest is not None}
+    return key_of(stage.version, stage_config(study, stage.name), digests)
+
+
+def key_of(version: int, config: Any, inputs: dict[str, str], **further: Any) -> dict[str, Any]:
+    """Everything that decides a result: the one rule of whether it is up to date, for studies and commands.
+
+    Args:
+        version: of the stage.
+        config: its section.
+        inputs: digests of what the stages before it published.
+        further: what a command gives beside, JSON-able.
+    """
     files = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if (field.metadata.get("input") or field.name == "model") and value and Path(value).exists():
             sampled = field.metadata.get("input") == "documents"
-            files[field.name] = runs.fingerprint(Path(value), sampled)
+            files[field.name] = fingerprint(Path(value), sampled)
         elif field.metadata.get("input") == "documents" and "://" in value:
             from semantic_pivots.corpus.documents import identity
 
             files[field.name] = identity(value)
         if field.name == "lenses":
             folders = {lens: Path(lens.partition(":")[2]) for lens in value if ":" in lens}
-            files |= {lens: runs.fingerprint(path) for lens, path in folders.items() if path.exists()}
-    key = {"version": stage.version, "config": keyed(config), "inputs": inputs, "input_files": files}
+            files |= {lens: fingerprint(path) for lens, path in folders.items() if path.exists()}
+    key = {"version": version, "config": keyed(config), "inputs": inputs, "input_files": files, **further}
     if hasattr(config, "forms_path"):
         from semantic_pivots.wordforms.table import rule_key
 
@@ -289,9 +307,8 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None
     return key
 
 
-def inputs_read(study: Study, stage: Stage) -> list[Path]:
-    """The files and folders of this machine that a stage reads beside its upstream stages."""
-    config = stage_config(study, stage.name)
+def inputs_read(config: Any) -> list[Path]:
+    """The files and folders of this machine that a section names."""
     fields = [f for f in dataclasses.fields(config) if f.metadata.get("input") or f.name == "model"]
     named = (getattr(config, field.name) for field in fields)
     return [Path(value) for value in named if value and Path(value).exists()]
@@ -306,7 +323,7 @@ def state(study: Study, folder: Path) -> dict[str, str]:
             states[stage.name] = "waiting"
             continue
         key = stage_key(study, stage, folder)
-        if manifest is not None and key is not None and manifest["key"] == runs.digest(_jsonable(key)):
+        if manifest is not None and key is not None and manifest["key"] == digest(_jsonable(key)):
             states[stage.name] = "done"
         elif (folder / f".{stage.name}.partial").exists():
             states[stage.name] = "partial"
@@ -346,47 +363,71 @@ def run_study(
     ran = False
     with runs.exclusive(folder):
         for stage in [study.stages[only]] if only else study.stages.values():
-            before = runs.stamps(inputs_read(study, stage))
-            key = stage_key(study, stage, folder)
-            if key is None:
-                absent = [name for name in stage.after if not (folder / name / "manifest.json").exists()]
+            absent = [name for name in stage.after if runs.read_manifest(folder / name) is None]
+            if absent:
                 raise InputError(f"stage {stage.name} needs {', '.join(absent)}: run the study without --only first")
-            key = _jsonable(key)
-            manifest = runs.read_manifest(folder / stage.name)
-            forced = force == stage.name
-            if manifest is not None and manifest["key"] == runs.digest(key) and not forced:
-                continue
-            say(f"{stage.name}: {stage.says}")
-            manifest = _run_stage(study, stage, key, folder, forced, before)
-            seconds = manifest["volatile"]["seconds"]
-            say(f"{stage.name}: done in {seconds:,.1f} s")
-            ran = True
+            folders = {name: folder / name for name in stage.after}
+            config = stage_config(study, stage.name)
+            _, anew = run_stage(stage, config, folders, folder / stage.name, forced=force == stage.name, say=say)
+            ran = ran or anew
     if not ran:
         say(f"nothing to do: every stage of {study.name} is up to date in {folder}")
     return folder
 
 
-def _run_stage(
-    study: Study, stage: Stage, key: dict[str, Any], folder: Path, forced: bool, before: runs.Stamps
-) -> dict[str, Any]:
+def run_stage(
+    stage: Stage,
+    config: Any,
+    folders: dict[str, Path],
+    final: Path,
+    forced: bool = False,
+    say: Callable[[str], None] | None = None,
+    function: StageFunction | None = None,
+    read: Iterable[str | Path] = (),
+    **further: Any,
+) -> tuple[dict[str, Any], bool]:
+    """Run a stage unless its folder was made of the same: the one runner of studies and commands.
+
+    Args:
+        stage: the stage.
+        config: its section.
+        folders: what it reads, by the names of the stages that published it.
+        final: folder to publish.
+        forced: run it although nothing changed, from its beginning.
+        say: receives one line before and one after.
+        function: runs in place of the stage's own.
+        read: files and folders that it reads beside.
+        further: what decides the result beside the section, JSON-able.
+
+    Returns:
+        The manifest, and whether the stage was run.
+    """
     from semantic_pivots import tables
 
-    module, function = stage.function.split(":")
-    stage_function = getattr(importlib.import_module(module), function)
-    inputs = runs.Inputs({name: folder / name for name in stage.after})
-    for name in stage.after:
-        runs.check_unaltered(folder / name)
-    config = stage_config(study, stage.name)
+    read = [*inputs_read(config), *read]
+    before = stamps(read)
+    digests = {}
+    for name, folder in folders.items():
+        upstream = runs.read_manifest(folder)
+        digests[name] = upstream["digest"] if upstream else fingerprint(folder, sampled=True)
+    key = _jsonable(key_of(stage.version, config, digests, **further))
+    manifest = runs.read_manifest(final)
+    if manifest is not None and manifest["key"] == digest(key) and not forced:
+        return manifest, False
+    for folder in folders.values():
+        runs.check_unaltered(folder)
+    if say is not None:
+        say(f"{stage.name}: {stage.says}")
     if forced:
-        import shutil
+        shutil.rmtree(final.with_name(f".{final.name}.partial"), ignore_errors=True)
+    run, inputs = function or _function(stage), runs.Inputs(folders)
+    work = lambda work: run(config, inputs, work)  # noqa: E731
+    manifest = runs.publish(stage.name, key, final, work, tables.conform, read, before)
+    if say is not None:
+        say(f"{stage.name}: done in {manifest['volatile']['seconds']:,.1f} s")
+    return manifest, True
 
-        shutil.rmtree(folder / f".{stage.name}.partial", ignore_errors=True)
-    return runs.publish(
-        stage.name,
-        key,
-        folder / stage.name,
-        lambda work: stage_function(config, inputs, work),
-        tables.conform,
-        inputs_read(study, stage),
-        before,
-    )
+
+def _function(stage: Stage) -> StageFunction:
+    module, function = stage.function.split(":")
+    return getattr(importlib.import_module(module), function)

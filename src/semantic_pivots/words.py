@@ -103,3 +103,8 @@ def is_joining(char: str) -> bool:
     if unicodedata.category(char)[0] not in "LM":
         return False
     return bisect.bisect_right(_UNSPACED_EDGES, ord(char)) % 2 == 0
+
+
+def is_readable(text: str) -> bool:
+    """Whether a token's or a unit's text is whole characters with a letter among them: no byte, no fragment of one."""
+    return "\ufffd" not in text and "<0x" not in text and any(map(str.isalpha, text))

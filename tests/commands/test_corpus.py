@@ -38,8 +38,8 @@ def test_files_to_shards_to_tokens_to_training_files(tmp_path):
     ("options", "says"),
     [
         (("--recipe", "debian-demo"), "are both given"),
-        (("--max-bad-share", "-1"), "max_bad_share = -1.0: expected a share"),
-        (("--workers", "-3"), "workers = -3"),
+        (("--max-bad-share", "-1"), "--max-bad-share: -1 is out of range"),
+        (("--workers", "-3"), "--workers: -3 is out of range"),
         (("--columns", "id=key"), r"x.jsonl: no column 'key' for the id"),
     ],
 )

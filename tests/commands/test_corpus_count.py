@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 from pathlib import Path
@@ -10,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from semantic_pivots.commands.benchmark import build
-from semantic_pivots.commands.corpus_count import count
+from semantic_pivots import study
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus import formats
 from semantic_pivots.counting.counts import text_batches
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import read_manifest
+from tests.commands.invoke import count, invoke
 
 TEXTS = ["un chat et 猫", "des chats", "Chat ! 猫", "rien", 'un "chat"']
 
@@ -47,7 +48,7 @@ def test_counts_of_files(folder: Path):
 
 @pytest.mark.parametrize("name", ["items.parquet", "items.jsonl"])
 def test_pairs_of_a_benchmark_file(folder: Path, name: str):
-    build(folder / name, lexicon="cldr", languages="en,fr", items=3)
+    invoke("benchmark", "build", folder / name, lexicon="cldr", languages="en,fr", items=3)
     asked = {"text_column": "content", "workers": 1}
     count(folder / "out", str(folder / "corpus"), pairs=folder / name, **asked)
     pairs = pq.read_table(folder / "out/pair_counts.parquet").to_pylist()
@@ -91,8 +92,9 @@ def test_counts_within_a_window(folder: Path):
         count(folder / f"out{window}", str(folder / "corpus"), window=window, **asked)
         (row,) = pq.read_table(folder / f"out{window}" / "pair_counts.parquet").to_pylist()
         assert (row["value"], row["window"], row["unit"]) == (value, window, "window" if window else "document")
-    for wrong in ({"window": -1}, {"window": 5, "provider": "file", "provider_path": "x"}):
-        with pytest.raises(InputError, match=r"--window .* expected 0 or more, with --provider local"):
+    other = {"window": 5, "provider": "file", "provider_path": "x"}
+    for wrong, says in (({"window": -1}, "--window: -1 is out of range"), (other, "expected --provider local")):
+        with pytest.raises(InputError, match=says):
             count(folder / "none", str(folder / "corpus"), **{**asked, **wrong})
 
 
@@ -118,8 +120,8 @@ def test_counts_of_another_provider(folder: Path):
         ({"words": "empty.tsv"}, "a row holds '', 'fr'"),
         ({"words": "header.tsv"}, "no row below its first line"),
         ({"pairs": "null.jsonl"}, "a row holds 'chat', 'fr', None, 'zh'"),
-        ({"words": "words.tsv", "workers": -1}, "workers = -1: expected 0"),
-        ({"words": "words.tsv", "max_bad_share": float("nan")}, "max_bad_share = nan: expected a share"),
+        ({"words": "words.tsv", "workers": -1}, "--workers: -1 is out of range"),
+        ({"words": "words.tsv", "max_bad_share": float("nan")}, "--max-bad-share: nan is out of range"),
     ],
 )
 def test_errors_name_the_input(folder: Path, asked: dict, says: str):
@@ -212,3 +214,22 @@ def test_the_share_of_bad_lines_is_that_of_the_corpus(folder: Path):
     (folder / "empty.jsonl").write_text("\n", "utf-8")
     with pytest.raises(InputError, match="no document with text was found"):
         count(folder / "out", str(folder / "empty.jsonl"), folder / "words.tsv", workers=1)
+
+
+def test_commas_in_place_of_tabs_are_told(folder: Path):
+    (folder / "words.csv").write_text("word,language\nchat,fr\n", "utf-8")
+    with pytest.raises(InputError, match="parted by commas, expected tabs"):
+        count(folder / "out", str(folder / "corpus"), folder / "words.csv")
+
+
+def test_finished_counts_are_left_alone_and_a_new_version_is_not(folder: Path, monkeypatch):
+    """One rule of what is up to date, for studies and commands."""
+    asked = {"words": folder / "words.tsv", "text_column": "content", "workers": 1}
+    first = count(folder / "out", str(folder / "corpus"), **asked)
+    written = (folder / "out" / "manifest.json").stat().st_mtime_ns
+    assert "up to date" not in first
+    assert "up to date" in count(folder / "out", str(folder / "corpus"), **asked)
+    assert (folder / "out" / "manifest.json").stat().st_mtime_ns == written
+    stage = study.STAGES["count"]
+    monkeypatch.setitem(study.STAGES, "count", dataclasses.replace(stage, version=stage.version + 1))
+    assert "up to date" not in count(folder / "out", str(folder / "corpus"), **asked)

@@ -25,7 +25,7 @@ from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.documents import Document, Skipped
 from semantic_pivots.counting.counts import text_batches
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import fingerprint
+from semantic_pivots.files import fingerprint
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(lambda text: text.strip() != "")
 ROWS = st.lists(st.fixed_dictionaries({"text": TEXT, "id": st.uuids().map(str)}), min_size=1, max_size=8)

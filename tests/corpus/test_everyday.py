@@ -23,7 +23,8 @@ from semantic_pivots.corpus.recipes import everyday, games, reading
 from semantic_pivots.corpus.recipes.simplify import Simplifier
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import Inputs, Work, file_hash
+from semantic_pivots.files import file_hash
+from semantic_pivots.run import Inputs, Work
 
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is Debian's")
 needs_msgfmt = pytest.mark.skipif(not shutil.which("msgfmt"), reason="msgfmt is gettext's")

@@ -13,7 +13,7 @@ from semantic_pivots import run
 from semantic_pivots.analysis import prospects
 from semantic_pivots.corpus.survey import languages_of, survey
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import write_table
+from semantic_pivots.files import write_table
 
 DOCUMENTS = [
     # id, text, language, source, parts, confidence

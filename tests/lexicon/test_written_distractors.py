@@ -151,7 +151,7 @@ def test_the_command_asks_the_endpoint(serve, tmp_path, monkeypatch):
     server = serve(lambda question: "0" if question.startswith("Which") else "\n".join(names))
     out = tmp_path / "items.jsonl"
     run = ["benchmark", "build", str(out), "--lexicon", "cldr", "--languages", "en,fr", "--items", "2"]
-    run += ["--distractors", "llm", "--base-url", server.url, "--model", "m"]
+    run += ["--writer", "llm", "--base-url", server.url, "--writer-model", "m"]
     done = CliRunner().invoke(app, run)
     assert done.exit_code == 0, done.output
     rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]

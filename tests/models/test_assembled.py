@@ -7,9 +7,9 @@ import pytest
 
 from semantic_pivots.corpus.packages import Package
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import file_hash
 from semantic_pivots.models import assembled
 from semantic_pivots.models.load import load
-from semantic_pivots.run import file_hash
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def plain(tmp_path_factory) -> Path:
 
 
 def test_a_revision_is_the_content_of_the_weights_to_the_last_byte(plain, tmp_path, monkeypatch):
-    monkeypatch.setattr("semantic_pivots.run._SAMPLED_ABOVE_BYTES", 1000)  # as with weights above 64 MiB
+    monkeypatch.setattr("semantic_pivots.files._SAMPLED_ABOVE_BYTES", 1000)  # as with weights above 64 MiB
     folder = Path(shutil.copytree(plain, tmp_path / "model"))
     before = room.model_signature(str(folder))
     weights = folder / "model.safetensors"

@@ -208,6 +208,26 @@ def test_words_of_the_concept_in_further_languages_are_marked(tmp_path: Path):
     assert found["milk"] == ""
 
 
+def test_the_lexicon_says_which_words_are_the_concepts_in_further_languages(tmp_path: Path):
+    """As in the trace: a word that no item of the benchmark asks is marked where the lexicon has it."""
+    inputs = study(tmp_path, 1)
+    (tmp_path / "work").mkdir()
+    items = pq.read_table(tmp_path / "benchmark/items.parquet").to_pylist()
+    other = {**items[0], "item_id": "c", "concept_id": "other", "target": "felin", "target_language": "es"}
+    pq.write_table(tables.from_rows("items", [items[0], other]), tmp_path / "benchmark/items.parquet")
+    rows = [
+        {"concept_id": items[0]["concept_id"], "language": code, "word": word}
+        for code, word in ((items[0]["source_language"], items[0]["source"]), ("es", "felin"), ("de", "milk"))
+    ]
+    (tmp_path / "lexicon").mkdir(exist_ok=True)
+    pq.write_table(tables.from_rows("words", rows), tmp_path / "lexicon/words.parquet")
+    given = {stage: inputs.folder(stage) for stage in inputs.stages()} | {"lexicon": tmp_path / "lexicon"}
+    made = discover_stage(DiscoverConfig(workers=1), Inputs(given), Work(tmp_path / "work", tmp_path / "work"))
+    found = {row["text"]: row["translation"] for row in made["pivots"].to_pylist() if row["item_id"] == "a"}
+    assert found["felin"] == "es"
+    assert found["milk"] == ""  # German is no language of the benchmark
+
+
 def beside(times, drawn, frequency, documents, together=0, shared=None) -> Beside:
     counts = np.array(times).T
     shared = np.zeros(len(times), np.int64) if shared is None else np.array(shared)

@@ -11,10 +11,18 @@ import torch
 from semantic_pivots import tables
 from semantic_pivots.config import CompareConfig, ScoreConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import write_table
 from semantic_pivots.models.load import load
-from semantic_pivots.run import Inputs, Work, write_table
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.scoring import benchmark_scores as scores_module
-from semantic_pivots.scoring.benchmark_scores import learning_curve, revision_of, score_stage
+from semantic_pivots.scoring.benchmark_scores import (
+    Design,
+    directions_of,
+    item_scores,
+    learning_curve,
+    revision_of,
+    score_stage,
+)
 from semantic_pivots.scoring.token_strata import with_token_strata
 from semantic_pivots.tasks.translation import Item, answer, items_of, prompt, shots_by_direction
 from semantic_pivots.training.comparison import arms_of, compare_stage
@@ -116,6 +124,43 @@ def test_the_summary_names_every_variant_stratum_and_direction(folder, tmp_path)
     # a random model knows no word
     choice = next(r for r in rows if r["source_language"] == "all" and r["variant"] == "choice")
     assert choice["low"] <= 0.2 <= choice["high"]
+
+
+def test_the_score_of_an_item_is_the_published_one_wherever_it_is_asked(folder, tmp_path):
+    """The exponential of the mean over draws, as in `score_summary`, not the mean of exponentials."""
+    found = run(folder, tmp_path)
+    items = items_of(pa.parquet.read_table(folder / "inputs" / "items.parquet"))
+    by_item = item_scores(items, found["scores"], "paper")
+    rows = found["scores"].to_pylist()
+    item = items[0]
+    loss = {c: [] for c in item.candidates}
+    for row in rows:
+        if row["item_id"] == item.item_id:
+            loss[row["candidate"]].append(np.mean(row["token_logprobs"]))
+    source, *wrong = (np.exp(np.mean(losses)) for losses in loss.values())
+    assert by_item[item.item_id] == pytest.approx(source - np.mean(wrong), rel=1e-6)
+    (told,) = (
+        row["value"]
+        for row in found["score_summary"].to_pylist()
+        if (row["source_language"], row["target_language"], row["stratum"], row["variant"])
+        == ("en", "fr", "all", "paper")
+    )
+    assert np.mean([by_item[i.item_id] for i in items if i.direction == ("en", "fr")]) == pytest.approx(told)
+
+
+def test_an_id_may_say_control():
+    """Rows of the control have a column, so no id is taken from the user."""
+    items = [Item(name, "c", "en", "fr", "a", "b", ("x",)) for name in ("one", "one control")]
+    rows = [
+        {"item_id": item.item_id, "draw": 0, "candidate": c, "is_source": c == "a", "token_logprobs": [value],
+         "n_bytes": 1, "control": False}
+        for item, value in zip(items, (-1.0, -2.0), strict=True) for c in ("a", "x")
+    ]  # fmt: skip
+    shuffled = [{**row, "control": True, "token_logprobs": [-3.0]} for row in rows]
+    (direction,) = directions_of(items, pa.Table.from_pylist([*rows, *shuffled]), None, Design(0, 1, 0, 0)).values()
+    assert direction.summed[:, 0, 0].tolist() == [-1.0, -2.0]
+    assert direction.shuffled is not None
+    np.testing.assert_allclose(direction.shuffled, np.exp(-3.0))
 
 
 @pytest.mark.parametrize("pool", [0, 4])

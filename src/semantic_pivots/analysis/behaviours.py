@@ -17,7 +17,7 @@ from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.models.protocols import Tokenizer
-from semantic_pivots.models.trace import word_tokens
+from semantic_pivots.models.trace import first_tokens, word_tokens
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import SHARE, Figure, bootstrap_means, seed_of, share
@@ -148,7 +148,7 @@ def _barrier(
     The translation loss proportion of Translation Barrier (2506.22724), for words; further languages are those of the
     benchmark that are neither the source's nor the target's.
     """
-    targets = {item.item_id: word_tokens(tokenizer, [item.target]) for item in items}
+    targets = {item.item_id: first_tokens(tokenizer, [item.target]) for item in items}
     columns = ("item_id", "lens", "layer", "top_ids", "off_target_correct")
     passed: dict[tuple[str, str], bool] = {}
     last: dict[tuple[str, str], tuple[int, int]] = {}

@@ -23,7 +23,7 @@ from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks import questions
 from semantic_pivots.tasks.translation import Item, items_of
-from semantic_pivots.words import is_joining
+from semantic_pivots.words import is_joining, is_readable
 
 _BLOCK = 16
 _POOL = 10
@@ -168,7 +168,7 @@ def best_pivots(pivots: pa.Table, items: Sequence[Item], tokenizer: Tokenizer, c
     rows = pivots.select(["item_id", "rank", "text"]).sort_by("rank")
     for item_id, text in zip(rows["item_id"].to_pylist(), rows["text"].to_pylist(), strict=True):
         word = text.strip()
-        if any(c.isalpha() for c in word) and "\ufffd" not in word and word not in ranked.setdefault(item_id, []):
+        if is_readable(word) and word not in ranked.setdefault(item_id, []):
             ranked[item_id].append(word)
     tokens: dict[str, set[int]] = {}
     found = {}

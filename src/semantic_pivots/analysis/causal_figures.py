@@ -18,15 +18,24 @@ import pyarrow as pa
 from semantic_pivots.analysis import excess
 from semantic_pivots.analysis.attribution import auc, kappa, spearman
 from semantic_pivots.analysis.causal_effects import evidence_of
+from semantic_pivots.analysis.co_occurrence import POOLED, RESAMPLES, documents
 from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, needed
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs
 from semantic_pivots.signature import Signature
-from semantic_pivots.statistics import CORRELATION, SHARE, Figure, Interval, bootstrap, bootstrap_mean, seed_of, share
+from semantic_pivots.statistics import (
+    CORRELATION,
+    SHARE,
+    Figure,
+    Interval,
+    bootstrap_columns,
+    bootstrap_mean,
+    seed_of,
+    share,
+)
 from semantic_pivots.tasks.translation import Item
 
-POOLED, ENGLISH = "all", "en"
-_RESAMPLES = 500
+ENGLISH = "en"
 
 
 def causal_labels(effects: pa.Table) -> list[dict[str, Any]]:
@@ -135,19 +144,6 @@ def _odds(
         yield "log odds of need per doubled excess, wrong partners", found.wrong_partners
 
 
-def documents(inputs: Inputs, items: Sequence[Item]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(items,) documents with both words, with the source, and with the target."""
-    pairs = {
-        frozenset([(r["word_1"], r["language_1"]), (r["word_2"], r["language_2"])]): r["value"]
-        for r in inputs.table("pair_counts").to_pylist()
-    }
-    words = {(r["word"], r["language"]): r["value"] for r in inputs.table("word_counts").to_pylist()}
-    own = [((i.source, i.direction[0]), (i.target, i.direction[1])) for i in items]
-    both = np.array([pairs.get(frozenset(pair), 0) for pair in own], np.float64)
-    first, second = (np.array([words.get(pair[k], 0) for pair in own], np.float64) for k in (0, 1))
-    return both, first, second
-
-
 def english_masses(inputs: Inputs, items: Mapping[str, Item]) -> dict[str, dict[str, float]]:
     """By lens: the concept's English word's largest mass before the last layer, of items that ask for no English."""
     columns = ("item_id", "lens", "layer", "languages", "mass_languages")
@@ -172,11 +168,8 @@ def _with_english(
     for name in ("link", "need"):
         values = np.array([row[name] for row in kept], np.float64)
         seed = seed_of(config.seed, "english", lens, name)
-        statistic = lambda r, v=values: spearman(v[r], mass[r])  # noqa: E731
-        yield (
-            f"spearman of {name} and English mass",
-            bootstrap(statistic, len(kept), seed, _RESAMPLES, concepts, CORRELATION),
-        )
+        correlation = bootstrap_columns(spearman, (values, mass), seed, RESAMPLES, concepts, CORRELATION)
+        yield f"spearman of {name} and English mass", correlation
 
 
 def _agreement(
@@ -193,11 +186,8 @@ def _agreement(
     said = np.array([paper[r["item_id"]] == PIVOT for r in kept], bool)
     concepts = np.array(_concepts(kept, items))
     seed = seed_of(config.seed, "agreement", lens)
-    statistic = lambda r: kappa(bridged[r], said[r])  # noqa: E731
-    yield (
-        "kappa of bridged and semantic-pivot",
-        bootstrap(statistic, len(kept), seed, _RESAMPLES, concepts, CORRELATION),
-    )
+    agreement = bootstrap_columns(kappa, (bridged, said), seed, RESAMPLES, concepts, CORRELATION)
+    yield "kappa of bridged and semantic-pivot", agreement
     for name, part in (("bridged", bridged), ("not bridged", ~bridged)):
         yield f"share semantic-pivot by paper of {name}", share(said[part], concepts[part])
 
@@ -229,5 +219,5 @@ def _area_of_mass(
     mass = np.array([masses[row["item_id"]] for row in kept])
     concepts = np.array(_concepts(kept, items))
     seed = seed_of(config.seed, "area of mass", lens)
-    statistic = lambda r: auc(mass[r], bridged[r])  # noqa: E731
-    yield "auc of own pivots' mass for bridged", bootstrap(statistic, len(kept), seed, _RESAMPLES, concepts, SHARE)
+    area = bootstrap_columns(auc, (mass, bridged), seed, RESAMPLES, concepts, SHARE)
+    yield "auc of own pivots' mass for bridged", area

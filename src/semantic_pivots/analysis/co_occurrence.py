@@ -31,13 +31,14 @@ from semantic_pivots.analysis.null_labels import COLLIDED
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, VERSIONS
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs
+from semantic_pivots.scoring.benchmark_scores import item_scores
 from semantic_pivots.signature import Signature
-from semantic_pivots.statistics import CORRELATION, SHARE, Figure, Interval, bootstrap, bootstrap_mean, seed_of
+from semantic_pivots.statistics import CORRELATION, SHARE, Figure, Interval, bootstrap_columns, bootstrap_mean, seed_of
 from semantic_pivots.tasks.translation import Item
 
 POOLED = "all"
 # A thousand-fold resampling of every direction would take minutes; 500 give the interval's ends to about 0.005.
-_RESAMPLES = 500
+RESAMPLES = 500
 _FEWEST = 5
 """concepts with each label, below which an area or odds would be those of a handful of words, whatever the interval"""
 
@@ -82,19 +83,25 @@ class Counts:
     """Of each item: documents with both words, with each word, and its published score where it was scored."""
 
     def __init__(self, inputs: Inputs, items: Sequence[Item]):
-        pairs = {
-            ((r["word_1"], r["language_1"]), (r["word_2"], r["language_2"])): r["value"]
-            for r in inputs.table("pair_counts").to_pylist()
-        }
-        words = {(r["word"], r["language"]): r["value"] for r in inputs.table("word_counts").to_pylist()}
         self.together, self.single = {}, {}
-        for item in items:
-            own = [(item.source, item.direction[0]), (item.target, item.direction[1])]
-            low, high = sorted(own)
-            self.together[item.item_id] = math.log1p(pairs.get((low, high), 0))
-            self.single[item.item_id] = [math.log1p(words.get(word, 0)) for word in own]
-        self.scores = _paper_scores(inputs)
+        for item, both, first, second in zip(items, *documents(inputs, items), strict=True):
+            self.together[item.item_id] = math.log1p(both)
+            self.single[item.item_id] = [math.log1p(first), math.log1p(second)]
+        self.scores = item_scores(items, inputs.table("scores"), "paper")
         self.middle = _middle_confidence(inputs)
+
+
+def documents(inputs: Inputs, items: Sequence[Item]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(items,) documents with both words, with the source, and with the target."""
+    pairs = {
+        frozenset([(r["word_1"], r["language_1"]), (r["word_2"], r["language_2"])]): r["value"]
+        for r in inputs.table("pair_counts").to_pylist()
+    }
+    words = {(r["word"], r["language"]): r["value"] for r in inputs.table("word_counts").to_pylist()}
+    own = [((i.source, i.direction[0]), (i.target, i.direction[1])) for i in items]
+    both = np.array([pairs.get(frozenset(pair), 0) for pair in own], np.float64)
+    first, second = (np.array([words.get(pair[k], 0) for pair in own], np.float64) for k in (0, 1))
+    return both, first, second
 
 
 def _of_labels(
@@ -109,23 +116,22 @@ def _of_labels(
     groups = np.array([items[row["item_id"]].concept_id for row in rows])
     if len(set(values.tolist())) < 2:  # no pair of them meets, or all do alike: nothing can be told
         return
-    resamples = min(config.resamples, _RESAMPLES)
+    resamples = min(config.resamples, RESAMPLES)
     for name, part in (("auc", values >= 0), ("auc of counts above zero", values > 0)):
         if min(len(set(groups[part & positive])), len(set(groups[part & ~positive]))) < _FEWEST:
             continue
         v, p, seed = values[part], positive[part], seed_of(config.seed, name, *key)
-        yield name, bootstrap(lambda r, v=v, p=p: auc(v[r], p[r]), len(v), seed, resamples, groups[part], SHARE)
+        yield name, bootstrap_columns(auc, (v, p), seed, resamples, groups[part], SHARE)
     if min(len(set(groups[positive])), len(set(groups[~positive]))) < _FEWEST:
         return
     strata, finer = likelihood_strata(positive, confidence), likelihood_strata(positive, everything)
     for name, within in (("auc given confidence", strata), ("auc given confidence and frequencies", finer)):
         seed = seed_of(config.seed, name, *key)
-        statistic = lambda r, w=within: stratified_auc(values[r], positive[r], w[r])  # noqa: E731
-        yield name, bootstrap(statistic, len(rows), seed, resamples, groups, SHARE)
+        columns = values, positive, within
+        yield name, bootstrap_columns(stratified_auc, columns, seed, resamples, groups, SHARE)
     middle = np.array([found.middle[key[-1], row["item_id"]] for row in rows])
-    collided = lambda r: partial_correlation(values[r], middle[r], confidence[r])  # noqa: E731
-    seed = seed_of(config.seed, COLLIDED, *key)
-    yield COLLIDED, bootstrap(collided, len(rows), seed, min(resamples, 200), groups, CORRELATION)
+    seed, columns = seed_of(config.seed, COLLIDED, *key), (values, middle, confidence)
+    yield COLLIDED, bootstrap_columns(partial_correlation, columns, seed, min(resamples, 200), groups, CORRELATION)
     for name, covariates in (("confidence", confidence), ("confidence and frequencies", everything)):
         odds = log_odds(values / math.log(2), positive, covariates, groups)
         yield f"log odds per doubled count given {name}", odds
@@ -143,9 +149,8 @@ def _of_scores(
         ("pearson score, counts above zero", pearson, x > 0),
         ("spearman score, counts above zero", spearman, x > 0),
     ):
-        v, w, seed = x[part], y[part], seed_of(config.seed, name, *direction)
-        correlation = lambda r, s=statistic, v=v, w=w: s(v[r], w[r])  # noqa: E731
-        yield name, bootstrap(correlation, len(v), seed, _RESAMPLES, groups[part], CORRELATION)
+        columns, seed = (x[part], y[part]), seed_of(config.seed, name, *direction)
+        yield name, bootstrap_columns(statistic, columns, seed, RESAMPLES, groups[part], CORRELATION)
     for name, part in (("score where the count is zero", x == 0), ("score where the count is above zero", x > 0)):
         seed = seed_of(config.seed, name, *direction)
         yield name, bootstrap_mean(y[part], seed, min(config.resamples, 1000), groups[part])
@@ -163,8 +168,7 @@ def _agreement(
     b = np.array([other[i]["label"] for i in shared])
     groups = np.array([items[i].concept_id for i in shared])
     seed = seed_of(config.seed, "kappa", *key)
-    statistic = lambda r: kappa(a[r], b[r])  # noqa: E731
-    yield "kappa", bootstrap(statistic, len(shared), seed, min(config.resamples, _RESAMPLES), groups, CORRELATION)
+    yield "kappa", bootstrap_columns(kappa, (a, b), seed, min(config.resamples, RESAMPLES), groups, CORRELATION)
 
 
 def _middle_confidence(inputs: Inputs) -> dict[tuple[str, str], float]:
@@ -178,16 +182,3 @@ def _middle_confidence(inputs: Inputs) -> dict[tuple[str, str], float]:
             surest[lens, item_id] = max(surest.get((lens, item_id), 0.0), probs[0])
     clipped = {key: min(max(value, 1e-6), 1 - 1e-6) for key, value in surest.items()}
     return {key: math.log(value / (1 - value)) for key, value in clipped.items()}
-
-
-def _paper_scores(inputs: Inputs) -> dict[str, float]:
-    """The published score of every item: P(answer | source) less its mean over the distractors, over the draws."""
-    own: dict[str, list[float]] = {}
-    wrong: dict[str, list[float]] = {}
-    columns = inputs.table("scores").select(["item_id", "candidate", "is_source", "token_logprobs"])
-    items = {row["item_id"]: set(row["distractors"]) for row in inputs.table("items").to_pylist()}
-    for row in columns.to_pylist():
-        if row["item_id"] in items and (row["is_source"] or row["candidate"] in items[row["item_id"]]):
-            probability = float(np.exp(np.mean(row["token_logprobs"])))
-            (own if row["is_source"] else wrong).setdefault(row["item_id"], []).append(probability)
-    return {i: float(np.mean(p) - np.mean(wrong[i])) for i, p in own.items() if i in wrong}

@@ -19,6 +19,7 @@ from semantic_pivots import tables
 from semantic_pivots.analysis.co_occurrence import POOLED
 from semantic_pivots.config import InterveneConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature
@@ -114,7 +115,7 @@ class _Asked:
         self.lens, self.tokenizer, self.config, self.band = lens, tokenizer, config, band
         self.words = inputs.table("words")
         self.known: dict[tuple[str, str], translation.Shots] = {}
-        self.of_concept = translation.words_by_concept(self.words)
+        self.of_concept = words_by_concept(self.words)
         from semantic_pivots.models.trace import pivot_tokens
 
         self.pivots = self._of_meaning(items, pivot_tokens(tokenizer, inputs.table("pivots")))

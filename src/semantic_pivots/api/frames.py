@@ -20,9 +20,10 @@ from semantic_pivots.corpus.shards import SHARD_SCHEMA
 from semantic_pivots.corpus.token_shards import SUFFIX
 from semantic_pivots.corpus.vocabulary import as_text
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import write_table
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokenise import reference_encoder, tokenise_shard
-from semantic_pivots.run import Inputs, Work, write_table
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 
 SHARD_DOCUMENTS = 50_000

@@ -147,8 +147,8 @@ def score_items(
     figures = benchmark_scores.summarise(
         benchmark_scores.directions_of(told, scores, answers, design), design, name, dtype
     )
-    own = polars(scores).filter(pl.col("item_id").is_in([item.item_id for item in asked]))
-    return ItemScores(own, polars(answers), polars(tables.from_rows("score_summary", figures)))
+    own = benchmark_scores.rows_of(scores, control=False)
+    return ItemScores(polars(own), polars(answers), polars(tables.from_rows("score_summary", figures)))
 
 
 def trace_items(

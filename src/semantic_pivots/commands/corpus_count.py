@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from semantic_pivots import grammar
 from semantic_pivots.commands import ranks
+from semantic_pivots.commands.options import configured
+from semantic_pivots.config import CorpusConfig, CountConfig
+from semantic_pivots.errors import InputError
+from semantic_pivots.files import digest, fingerprints
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.study import STAGES, run_stage
 
 Corpus = Annotated[str, typer.Option(help="file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text)")]
 Out = Annotated[Path, typer.Option(help="folder to write; a stopped command continues in it")]
@@ -15,96 +23,79 @@ Pairs = Annotated[
     Path | None,
     typer.Option(help="TSV file with word_1, language_1, word_2, language_2, or a file of `pivots benchmark build`"),
 ]
-Workers = Annotated[int, typer.Option(help="worker processes; 0: one per core")]
-Engine = Annotated[str, typer.Option(help="pool, ray or datatrove")]
 
 
+@configured()
 def count(
     out: Out,
+    count: CountConfig,
     corpus: Corpus = "",
     words: Annotated[Path | None, typer.Option(help="TSV file with the columns word and language")] = None,
     pairs: Pairs = None,
     text_column: Annotated[
         str, typer.Option(help="column that holds the text; none: text, content or raw_content")
     ] = "",
-    provider: Annotated[str, typer.Option(help="local, infini-gram, infini-gram-http or file")] = "local",
-    provider_path: Annotated[str, typer.Option(help="index, service or folder of a provider that is not local")] = "",
-    window: Annotated[
-        int, typer.Option(help="count a pair where its words begin fewer than so many tokens apart; 0: whole documents")
-    ] = 0,
-    max_bad_share: Annotated[float, typer.Option(help="share of lines without a text above which it stops")] = 0.01,
-    words_as: Annotated[
-        str, typer.Option(help="match words by their spelling or by their forms (docs/words.md)")
-    ] = "spelling",
-    forms: Annotated[
-        str, typer.Option(help="table of forms of your own (Parquet or TSV with word, language, form)")
-    ] = "",
-    engine: Engine = "pool",
-    workers: Workers = 0,
+    max_bad_share: Annotated[
+        float, typer.Option(help=grammar.keys("corpus")["max_bad_share"].help)
+    ] = CorpusConfig.max_bad_share,
     rank: ranks.Rank = 0,
     world: ranks.World = 1,
     wait: ranks.Wait = 0,
 ) -> None:
     """Count the documents that contain each word, and both words of each pair."""
     ranks.take_part(out, rank, world, wait)
-    from semantic_pivots import run as runs
     from semantic_pivots.corpus import documents as readers
     from semantic_pivots.counting import counts as counting
     from semantic_pivots.counting.providers import open_provider
-    from semantic_pivots.errors import InputError
-    from semantic_pivots.study import STAGES
-    from semantic_pivots.tables import conform
     from semantic_pivots.wordforms import table
 
     spellings, wanted = read_wanted(words, pairs)
-    if provider == "local" and not corpus:
+    local = count.provider == "local"
+    grammar.keys("corpus")["max_bad_share"].checked(max_bad_share, "--max-bad-share")
+    if local and not corpus:
         raise InputError("pivots count: --corpus is missing; expected a file or folder of documents")
-    if window < 0 or (window and provider != "local"):
-        raise InputError(f"pivots count: --window {window}: expected 0 or more, with --provider local")
-    sizes = readers.list_files(corpus) if provider == "local" else []
-    files = [path for path, _ in sizes]
-    before = runs.stamps(files)
+    if count.window_tokens and not local:
+        raise InputError(f"pivots count: --window {count.window_tokens}: expected --provider local")
+    # without a study `--window` alone says that pairs are counted within one
+    count = replace(count, unit="window" if count.window_tokens else "document")
+    sizes = readers.list_files(corpus) if local else []
 
-    rows, rule = table.forms_and_rule(words_as, forms, spellings if provider == "local" else ())
-
-    def stage(work: runs.Work) -> dict:
-        if provider != "local":
-            source = open_provider(provider, provider_path)
+    def stage(config: CountConfig, inputs: Inputs, work: Work) -> dict:
+        if not local:
+            source = open_provider(config.provider, config.provider_path)
             return counting.count_tables(spellings, wanted, source.words(spellings), source.pairs(wanted), source.name)
+        rows, rule = table.forms_and_rule(config.words, config.forms_path, spellings)
         shards = [(f"{i:06d}", run) for i, run in enumerate(readers.runs(sizes, TOGETHER_BYTES))]
         documents, by_word, by_pair = counting.count_shards(
-            shards, spellings, wanted, work, workers, engine, text_column, window, max_bad_share, rule
-        )
+            shards, spellings, wanted, work, config.workers, config.engine, text_column, config.window_tokens,
+            max_bad_share, rule,
+        )  # fmt: skip
         if not documents:
             raise InputError(f"corpus {corpus}: no document with text was found")
         work.note("documents", documents)
-        of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair, window)
+        of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair, config.window_tokens)
         tables = counting.count_tables(spellings, wanted, of_words, of_pairs, "local", rule)
         return {**tables, "forms": counting.forms_table(rows)}
 
-    key = {
-        "version": STAGES["count"].version,
-        "words": runs.digest([list(w) for w in spellings]),
-        "pairs": runs.digest([[*a, *b] for a, b in wanted]),
-        "input_files": _identities(files) or sizes,
-        "config": {
-            "text_column": text_column,
-            "max_bad_share": max_bad_share,
-            "provider": provider,
-            "provider_path": provider_path,
-            **({"window": window} if window else {}),
-            "words": table.rule_key(words_as, forms),
-        },
-    }
-    manifest = runs.publish("count", key, out, stage, conform, files, before)
+    manifest, anew = run_stage(
+        STAGES["count"],
+        count,
+        {},
+        out,
+        function=stage,
+        read=[path for path, _ in sizes],
+        requested={"words": digest([list(w) for w in spellings]), "pairs": digest([[*a, *b] for a, b in wanted])},
+        documents=_identities([path for path, _ in sizes]) or sizes,
+        text_column=text_column,
+        max_bad_share=max_bad_share,
+    )
     documents = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
-    typer.echo(f"{out}: {len(spellings):,} words, {len(wanted):,} pairs{documents}")
+    done = "" if anew else " (up to date)"
+    typer.echo(f"{out}: {len(spellings):,} words, {len(wanted):,} pairs{documents}{done}")
 
 
 def _identities(files: list[str]) -> dict[str, str]:
     """The fingerprints of the files that lie on this machine."""
-    from semantic_pivots.run import fingerprints
-
     here = [path for path in files if Path(path).exists()]
     return dict(zip(here, fingerprints(list(map(Path, here)), sampled=True), strict=True))
 
@@ -124,7 +115,6 @@ def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
         InputError: neither file is given, or one is missing or empty, lacks a column or a word, or holds an unknown
             language.
     """
-    from semantic_pivots.errors import InputError
     from semantic_pivots.languages import language
 
     if words is None and pairs is None:
@@ -145,8 +135,6 @@ def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
 
 def _checked(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
     """The rows without white space around their cells, which would be asked for in the text."""
-    from semantic_pivots.errors import InputError
-
     if not rows:
         raise InputError(f"{path}: no row below its first line; expected at least one")
     for row in rows:
@@ -166,8 +154,6 @@ def of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from semantic_pivots.errors import InputError
-
     try:
         if path.suffix == ".parquet":
             rows = pq.read_table(path, columns=list(names)).to_pylist()
@@ -183,8 +169,6 @@ def of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    from semantic_pivots.errors import InputError
-
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a TSV file with the columns {', '.join(names)}")
     # One row a line and nothing quoted: a quotation mark is a character like any other.
@@ -195,7 +179,9 @@ def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     header = lines[0].rstrip("\r").split("\t")
     missing = [name for name in names if name not in header]
     if missing:
-        raise InputError(f"{path}: column {missing[0]!r} is missing from its first line; expected {', '.join(names)}")
+        commas = "; its columns are parted by commas, expected tabs" if "," in lines[0] and len(header) == 1 else ""
+        told = f"{path}: column {missing[0]!r} is missing from its first line; expected {', '.join(names)}"
+        raise InputError(told + commas)
     places, rows = [header.index(name) for name in names], []
     for number, line in enumerate(lines[1:], 2):
         cells = line.rstrip("\r").split("\t")

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from semantic_pivots.files import fingerprint
+
 
 def report(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
@@ -29,7 +31,7 @@ def report(
 
     from semantic_pivots import run
     from semantic_pivots.corpus.survey import shard_paths, survey
-    from semantic_pivots.corpus.writers import write_bytes
+    from semantic_pivots.files import write_bytes
     from semantic_pivots.report import corpus_page
 
     page = out or corpus / "report.html"
@@ -40,7 +42,7 @@ def report(
         found["prospects"] = _prospects(corpus, found, lexicon, languages, work, workers, engine)
         found["warnings"] = work.warnings
     versions = run.environment()
-    found["made_with"] = {"corpus": run.fingerprint(corpus / "shards.parquet"), "python": versions["python"]}
+    found["made_with"] = {"corpus": fingerprint(corpus / "shards.parquet"), "python": versions["python"]}
     text = _json(found)
     write_bytes(page.with_suffix(".json"), text.encode())
     write_bytes(page, corpus_page.page(found, corpus.resolve().name).encode())

@@ -172,7 +172,7 @@ def lexicon_rows(direction: tuple[str, str], lexicon: str = "", run: Path | None
     from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon, word_columns
 
     if run is not None:
-        from semantic_pivots.run import read_table
+        from semantic_pivots.files import read_table
 
         columns = ("concept_id", "language", "word")
         table = read_table(run / "lexicon" / "words.parquet", list(columns))
@@ -224,7 +224,7 @@ def questions_of(
 
 def _pivots(run: Path, direction: tuple[str, str]) -> dict[str, list[str]]:
     """Texts of the pivots that a run found, by source word; none where it looked for none."""
-    from semantic_pivots.run import read_table
+    from semantic_pivots.files import read_table
 
     files = [run / stage / f"{name}.parquet" for stage, name in (("benchmark", "items"), ("discover", "pivots"))]
     if not all(path.exists() for path in files):

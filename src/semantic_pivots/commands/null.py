@@ -54,10 +54,9 @@ def null(
 
 
 def _documents(run: Path) -> Documents:
-    import numpy as np
-    import pyarrow.parquet as pq
-
+    from semantic_pivots.analysis.co_occurrence import documents
     from semantic_pivots.analysis.null_labels import Documents
+    from semantic_pivots.run import Inputs
     from semantic_pivots.tasks.translation import items_of
 
     stages = {"items": "benchmark", "pair_counts": "count", "word_counts": "count"}
@@ -65,13 +64,5 @@ def _documents(run: Path) -> Documents:
     for path in files.values():
         if not path.exists():
             raise InputError(f"{path}: no such table; expected the folder of a run, such as runs/demo")
-    counted = {
-        frozenset([(r["word_1"], r["language_1"]), (r["word_2"], r["language_2"])]): r["value"]
-        for r in pq.read_table(files["pair_counts"]).to_pylist()
-    }
-    words = {(r["word"], r["language"]): r["value"] for r in pq.read_table(files["word_counts"]).to_pylist()}
-    items = items_of(pq.read_table(files["items"]))
-    pairs = [((i.source, i.direction[0]), (i.target, i.direction[1])) for i in items]
-    together = np.array([counted.get(frozenset(pair), 0) for pair in pairs], np.float64)
-    first, second = (np.array([words.get(pair[k], 0) for pair in pairs], np.float64) for k in (0, 1))
-    return Documents(together, first, second)
+    inputs = Inputs({name: run / name for name in ("benchmark", "count")})
+    return Documents(*documents(inputs, items_of(inputs.table("items"))))

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-VARIANTS = ("paper", "sum", "accuracy", "copy-rate")
+from semantic_pivots.commands.options import configured
+from semantic_pivots.commands.records import Format, show
+from semantic_pivots.config import BenchmarkConfig, LexiconConfig, ScoreConfig
+from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.statistics import Interval, of_row
+
+VARIANTS = ("paper", "sum", "choice", "per-byte", "accuracy", "copy-rate")
 
 
+@configured(omit=("model", "stages", "name"))
 def score(
     model: Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")],
     out: Annotated[Path, typer.Argument(help="folder to write; a stopped command continues")],
-    revisions: Annotated[
-        str, typer.Option(help="checkpoints, by commas: revisions on the hub, or folders inside a local model")
+    lexicon: LexiconConfig,
+    benchmark: BenchmarkConfig,
+    score: ScoreConfig,
+    directions: Annotated[
+        str, typer.Option(help="directions to print and to fail under, by commas, such as en-fr,fr-en; empty: all")
     ] = "",
-    lexicon: Annotated[str, typer.Option(help="lexicon that ships, or a TSV file")] = "clwtd-open",
-    languages: Annotated[str, typer.Option(help="language codes, by commas")] = "en,fr,zh,ja",
-    items: Annotated[int, typer.Option(help="random items of each direction, the same concepts; 0: all")] = 0,
-    shots: Annotated[int, typer.Option(help="translations shown before the question")] = 5,
-    draws: Annotated[int, typer.Option(help="draws of the shots per item")] = 5,
-    pool: Annotated[int, typer.Option(help="draws shared by the items of a direction; 0: independent")] = 0,
-    seed: Annotated[int, typer.Option(help="seed of items and draws")] = 0,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
-    processes: Annotated[int, typer.Option(help="processes that share the items; results do not depend on it")] = 1,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(help="VARIANT=VALUE: exit with code 1 where the mean over directions is lower; repeatable"),
+    ] = None,
+    format: Format = "table",
 ) -> None:
     """Score word translation and print a row per direction, or per checkpoint with --revisions."""
     import pyarrow.parquet as pq
@@ -33,68 +43,108 @@ def score(
     from semantic_pivots.signature import Signature
     from semantic_pivots.study import load_study, run_study
 
+    bars = [_bar(text) for text in fail_under or ()]
+    named = _named_directions(directions, benchmark.languages)
     out.mkdir(parents=True, exist_ok=True)
-    sections: dict[str, dict[str, Any]] = {
-        "study": {
-            "name": out.name,
-            "stages": ["lexicon", "benchmark", "score"],
-            "languages": languages.split(","),
-            "seed": seed,
-            "model": str(Path(model).resolve()) if Path(model).is_dir() else model,
-            "dtype": dtype,
-        },
-        "lexicon": {"source": str(Path(lexicon).resolve()) if Path(lexicon).is_file() else lexicon},
-        "benchmark": {"items_per_direction": items},
-        "score": {
-            "shots": shots,
-            "draws": draws,
-            "pool": pool,
-            "revisions": [name.strip() for name in revisions.split(",") if name.strip()],
-            "processes": processes,
-        },
-    }
     path = out / "study.toml"
+    shared = {
+        "name": out.name,
+        "stages": ["lexicon", "benchmark", "score"],
+        "languages": list(lexicon.languages),
+        "model": str(Path(model).resolve()) if Path(model).is_dir() else model,
+    }
+    if Path(lexicon.source).is_file():
+        lexicon = replace(lexicon, source=str(Path(lexicon.source).resolve()))
+    configs = {"lexicon": lexicon, "benchmark": benchmark, "score": score}
+    sections = {"study": shared, **{name: _given(config, shared) for name, config in configs.items()}}
     path.write_text("\n".join(_section(name, keys) for name, keys in sections.items()), "utf-8")
     run_study(load_study(path), out.parent, say=lambda line: typer.echo(line, err=True))
     rows = pq.read_table(out / "score" / "score_summary.parquet").to_pylist()
-    lines = curve(rows) if revisions else table(rows)
-    target = out / ("learning_curve.tsv" if revisions else "directions.tsv")
-    target.write_text("\n".join("\t".join(line) for line in lines) + "\n", "utf-8")
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    typer.echo(f"{target}; signature: {Signature.parse(rows[0]['signature']).without('variant', 'version')}")
+    records = curve(rows) if score.revisions else directions_of(rows, named)
+    target = out / ("learning_curve.tsv" if score.revisions else "directions.tsv")
+    text = [[*records[0]], *([_text(cell) for cell in record.values()] for record in records)]
+    target.write_text("\n".join("\t".join(line) for line in text) + "\n", "utf-8")
+    show(records, format)
+    signature = Signature.parse(rows[0]["signature"]).without("variant", "version")
+    typer.echo(f"{target}; signature: {signature}", err=format != "table")
+    missed = [f"{variant} {figure.value:.4f} < {bar:g}" for variant, bar in bars
+              for figure in [_mean(rows, named, variant)] if not figure.value >= bar]  # fmt: skip
+    if missed:
+        typer.echo(f"below the bar: {', '.join(missed)}", err=True)
+        raise typer.Exit(1)
 
 
-def table(rows: list[dict]) -> list[list[str]]:
-    """One line per direction, and their mean: each variant with its 95 % interval."""
-    found: dict[tuple[str, str], dict[str, dict]] = {}
+def directions_of(rows: list[dict], named: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """One record per direction, and their mean: each variant with its 95 % interval."""
+    found: dict[str, dict[str, dict]] = {}
     for row in rows:
         if row["stratum"] == "all":
-            found.setdefault((row["source_language"], row["target_language"]), {})[row["variant"]] = row
-    lines = [["direction", "items", *VARIANTS]]
-    for key, by_variant in found.items():
-        name = "mean" if key[0] == "all" else "-".join(key)
-        lines.append([name, str(by_variant["paper"]["n"]), *(_cell(by_variant[variant]) for variant in VARIANTS)])
-    return lines
+            key = (row["source_language"], row["target_language"])
+            found.setdefault("mean" if key[0] == "all" else "-".join(key), {})[row["variant"]] = row
+    shown = [name for name in found if name in named] if named else list(found)
+    return [
+        {
+            "direction": name,
+            "concepts": found[name]["paper"]["n"],
+            **{variant: of_row(found[name][variant]) for variant in VARIANTS if variant in found[name]},
+        }
+        for name in shown
+    ]
 
 
-def curve(rows: list[dict]) -> list[list[str]]:
-    """One line per checkpoint, in the order of the sweep: the mean over directions, with its interval."""
+def curve(rows: list[dict]) -> list[dict[str, Any]]:
+    """One record per checkpoint, in the order of the sweep: the mean over directions, with its interval."""
     from semantic_pivots.scoring.benchmark_scores import learning_curve
 
     points = {variant: learning_curve(rows, variant) for variant in VARIANTS}
-    lines = [["checkpoint", "concepts", *VARIANTS]]
-    for place, point in enumerate(points["paper"]):
-        cells = [points[variant][place].interval for variant in VARIANTS]
-        lines.append([point.revision, str(point.interval.n), *(f"{cell:.4f}" for cell in cells)])
-    return lines
+    return [
+        {
+            "checkpoint": point.revision,
+            "concepts": point.interval.n,
+            **{variant: points[variant][place].interval for variant in VARIANTS if points[variant]},
+        }
+        for place, point in enumerate(points["paper"])
+    ]
 
 
-def _cell(row: dict) -> str:
-    from semantic_pivots.statistics import of_row
+def _mean(rows: list[dict], named: Sequence[str], variant: str) -> Interval:
+    """The mean over all directions of the last model, or over the named ones (without interval)."""
+    whole = [r for r in rows if (r["stratum"], r["variant"]) == ("all", variant)]
+    if not named:
+        return of_row([r for r in whole if r["source_language"] == "all"][-1])
+    values = [r["value"] for r in whole if f"{r['source_language']}-{r['target_language']}" in named]
+    return Interval(sum(values) / len(values), math.nan, math.nan, len(values))
 
-    return f"{of_row(row):.4f}"
+
+def _named_directions(text: str, languages: Sequence[str]) -> list[str]:
+    known = [f"{a}-{b}" for a in languages for b in languages if a != b]
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    for name in named:
+        if name not in known:
+            raise InputError(f"--directions: {name!r} is no direction of {','.join(languages)}{nearest(name, known)}")
+    return named
+
+
+def _bar(text: str) -> tuple[str, float]:
+    variant, _, value = text.partition("=")
+    if variant not in VARIANTS:
+        hint = nearest(variant, VARIANTS)
+        raise InputError(f"--fail-under {text!r}: expected VARIANT=VALUE, of {', '.join(VARIANTS)}{hint}")
+    try:
+        return variant, float(value)
+    except ValueError:
+        raise InputError(f"--fail-under {text!r}: {value!r} is no number; expected VARIANT=VALUE") from None
+
+
+def _text(cell: Any) -> str:
+    return f"{cell:.4f}" if isinstance(cell, Interval) else str(cell)
+
+
+def _given(config: Any, shared: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a section that are not the default's, nor those of [study]."""
+    fields = dataclasses.fields(config)
+    values = {f.name: getattr(config, f.name) for f in fields if getattr(config, f.name) != f.default}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if name not in shared}
 
 
 def _section(name: str, keys: dict[str, Any]) -> str:

@@ -31,8 +31,9 @@ def _translation(config):
     from pathlib import Path
 
     from semantic_pivots.config import LexiconConfig
+    from semantic_pivots.files import write_table
     from semantic_pivots.lexicon.concepts import lexicon_stage
-    from semantic_pivots.run import Inputs, Work, write_table
+    from semantic_pivots.run import Inputs, Work
     from semantic_pivots.tasks.items import benchmark_stage
 
     with tempfile.TemporaryDirectory() as name:

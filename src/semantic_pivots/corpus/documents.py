@@ -38,7 +38,8 @@ from semantic_pivots.corpus.formats import (
     read_text,
 )
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import check_unaltered, digest, files_under, fingerprint, warn
+from semantic_pivots.files import digest, files_under, fingerprint
+from semantic_pivots.run import check_unaltered, warn
 
 __all__ = [
     "BATCH_BYTES",

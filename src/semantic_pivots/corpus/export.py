@@ -19,9 +19,9 @@ from semantic_pivots.corpus.chosen import Chosen
 from semantic_pivots.corpus.hub_folder import describe
 from semantic_pivots.corpus.token_shards import check_corpus, read_token_shard
 from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
-from semantic_pivots.corpus.writers import write_attributes, write_bytes, write_infini_gram, write_jsonl, write_tokens
+from semantic_pivots.corpus.writers import write_attributes, write_infini_gram, write_jsonl, write_tokens
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import read_table, write_table
+from semantic_pivots.files import digest, fingerprint, read_table, write_bytes, write_table
 from semantic_pivots.tables import conform
 
 LAYOUTS = ("jsonl", "attributes", "hub", "olmo", "megatron", "nanotron", "infini-gram")
@@ -51,13 +51,13 @@ class Export:
         """What decides the files."""
         folders = {"corpus": self.corpus, "tokens": self.tokens}
         inputs = {name: _identity(folder) for name, folder in folders.items() if folder is not None}
-        chosen = {} if self.selection is None else {"name": self.name, "rows": run.fingerprint(self.selection)}
+        chosen = {} if self.selection is None else {"name": self.name, "rows": fingerprint(self.selection)}
         return {"layout": self.layout, "end_token": self.end_token, "inputs": inputs, "selection": chosen}
 
 
 def _identity(folder: Path) -> str:
     manifest = run.read_manifest(folder)
-    return manifest["digest"] if manifest else run.fingerprint(folder)
+    return manifest["digest"] if manifest else fingerprint(folder)
 
 
 def export(asked: Export, out: Path) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def export(asked: Export, out: Path) -> dict[str, Any]:
     make = _texts(asked, documents) if asked.layout in ("jsonl", "attributes", "hub") else _tokens(asked, documents)
     run.check_replaceable("export", out)
     key, made = asked.key(), run.read_manifest(out)
-    if made is not None and made["key"] == run.digest(key):
+    if made is not None and made["key"] == digest(key):
         return made
     if made is not None:
         raise InputError(f"{out} holds another export, of layout {made['layout']}: expected a new or an empty folder")
@@ -160,7 +160,7 @@ def _texts(asked: Export, documents: _Documents) -> Callable[[run.Work], None]:
         if asked.layout == "hub":
             files = [_LAST["hub"].format(shard) for shard in documents.paths]
             what = f"selection {asked.name}" if asked.name else "a corpus"
-            describe(work.out, asked.corpus.resolve().name, what, files, run.digest(asked.key()))
+            describe(work.out, asked.corpus.resolve().name, what, files, digest(asked.key()))
 
     return make
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from semantic_pivots.corpus.fetch import DebianPackages
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import file_hash
+from semantic_pivots.files import file_hash
 
 _SUFFIXES = {"wheel": ".whl", "source": ".tar.gz", "npm": ".tgz", "debian": ".deb"}
 # pip's own search and session: its configuration (indexes, proxies, certificates) holds here too. Its parts have kept

@@ -31,8 +31,9 @@ from semantic_pivots.corpus.recipes import units
 from semantic_pivots.corpus.repeats import KEPT_OF_CORPUS, LEAST_OF_SHARD, repeated, smallest_hashes
 from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import write_table
 from semantic_pivots.languages import languages
-from semantic_pivots.run import Inputs, Work, write_table
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
 
 _PART = pa.struct([("language", pa.string()), ("text", pa.string())])

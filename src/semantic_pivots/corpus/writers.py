@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,18 +19,7 @@ import pyarrow as pa
 from semantic_pivots.corpus.megatron import index_bytes, megatron_dtype
 from semantic_pivots.corpus.token_shards import flat_tokens, largest_id
 from semantic_pivots.errors import InputError
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file that is either complete or absent; where it cannot be, nothing of it stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+from semantic_pivots.files import whole, write_bytes
 
 
 def write_jsonl(documents: pa.Table, path: Path) -> None:
@@ -144,8 +132,12 @@ def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Pat
     separator = np.iinfo(dtype).max
     out.mkdir(parents=True, exist_ok=True)
     written = documents = 0
-    temporary = {name: out / f".{name}.tmp" for name in ("tokenized.0", "offset.0")}
-    with temporary["tokenized.0"].open("wb") as tokens, temporary["offset.0"].open("wb") as begins:
+    with (
+        whole(out / "tokenized.0") as token_file,
+        whole(out / "offset.0") as offset_file,
+        token_file.open("wb") as tokens,
+        offset_file.open("wb") as begins,
+    ):
         for column in columns:
             values, offsets = flat_tokens(column)
             if largest_id(values) >= min(vocabulary, separator):
@@ -161,7 +153,5 @@ def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Pat
             begins.write((starts * dtype.itemsize + written).astype("<u8").tobytes())
             written += flat.nbytes
             documents += len(starts)
-    write_bytes(out / "tokenizer.json", tokenizer.read_bytes())
-    for name, path in temporary.items():
-        os.replace(path, out / name)
+        write_bytes(out / "tokenizer.json", tokenizer.read_bytes())
     return documents

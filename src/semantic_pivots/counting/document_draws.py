@@ -24,7 +24,8 @@ from semantic_pivots.counting.match import Words, buffers, find
 from semantic_pivots.counting.unit_counts import distinct_tokens, frequencies
 from semantic_pivots.counting.units import Splitter, Vocabulary
 from semantic_pivots.engines import run_shards
-from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.files import read_table
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.wordforms.rule import SPELLING, Rule
 
 _ALL = np.uint64(np.iinfo(np.uint64).max)

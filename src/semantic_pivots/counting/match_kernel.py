@@ -268,6 +268,21 @@ def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_found):
     return n_found
 
 
+@njit(cache=True, nogil=True)
+def point_at(data, at):  # pragma: no cover - compiled
+    """The code point that begins at a byte, and where the next one begins."""
+    byte = np.uint32(data[at])
+    if byte < 0x80:
+        return byte, at + 1
+    second = np.uint32(data[at + 1]) & 0x3F
+    if byte < 0xE0:
+        return ((byte & 0x1F) << 6) | second, at + 2
+    third = np.uint32(data[at + 2]) & 0x3F
+    if byte < 0xF0:
+        return ((byte & 0x0F) << 12) | (second << 6) | third, at + 3
+    return ((byte & 0x07) << 18) | (second << 12) | (third << 6) | (np.uint32(data[at + 3]) & 0x3F), at + 4
+
+
 @njit(cache=True, nogil=True, boundscheck=False)
 def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pragma: no cover - compiled
     """Put the words of one document into `hits` and return how many; -1 if it must first be composed.
@@ -300,26 +315,7 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
     while at <= end:
         code = np.uint32(0)  # one step past the end, a boundary closes the last run
         if at < end:
-            byte = np.uint32(data[at])
-            if byte < 0x80:
-                point = byte
-                at += 1
-            elif byte < 0xE0:
-                point = ((byte & 0x1F) << 6) | (np.uint32(data[at + 1]) & 0x3F)
-                at += 2
-            elif byte < 0xF0:
-                point = (
-                    ((byte & 0x0F) << 12) | ((np.uint32(data[at + 1]) & 0x3F) << 6) | (np.uint32(data[at + 2]) & 0x3F)
-                )
-                at += 3
-            else:
-                point = (
-                    ((byte & 0x07) << 18)
-                    | ((np.uint32(data[at + 1]) & 0x3F) << 12)
-                    | ((np.uint32(data[at + 2]) & 0x3F) << 6)
-                    | (np.uint32(data[at + 3]) & 0x3F)
-                )
-                at += 4
+            point, at = point_at(data, at)
             code = table[point]
             if not sure and point >= 0xC0:
                 mark = (code & MARK) != 0

@@ -27,7 +27,7 @@ from numba import njit
 
 from semantic_pivots import words
 from semantic_pivots.counting.match import characters, to_nfc
-from semantic_pivots.counting.match_kernel import HASH_PRIME, HASH_START, fill_edges, next_state, slot_of
+from semantic_pivots.counting.match_kernel import HASH_PRIME, HASH_START, fill_edges, next_state, point_at, slot_of
 
 _LEAST, _MOST = 2, 40
 _SPACED, _KATAKANA, _OTHER = 1, 2, 3
@@ -182,21 +182,6 @@ def _replaced(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[
 
 
 @njit(cache=True, nogil=True)
-def _point(data, at):  # pragma: no cover - compiled
-    """The code point that begins at a byte, and where the next one begins."""
-    byte = np.uint32(data[at])
-    if byte < 0x80:
-        return byte, at + 1
-    second = np.uint32(data[at + 1]) & 0x3F
-    if byte < 0xE0:
-        return ((byte & 0x1F) << 6) | second, at + 2
-    third = np.uint32(data[at + 2]) & 0x3F
-    if byte < 0xF0:
-        return ((byte & 0x0F) << 12) | (second << 6) | third, at + 3
-    return ((byte & 0x07) << 18) | (second << 12) | (third << 6) | (np.uint32(data[at + 3]) & 0x3F), at + 4
-
-
-@njit(cache=True, nogil=True)
 def _unsure(data, offsets, table):  # pragma: no cover - compiled
     """Documents that may not be in NFC: with a character that may compose, or with two marks in a row."""
     found = np.empty(len(offsets) - 1, np.int64)
@@ -208,7 +193,7 @@ def _unsure(data, offsets, table):  # pragma: no cover - compiled
                 at += 1
                 last = False
                 continue
-            point, at = _point(data, at)
+            point, at = point_at(data, at)
             code = table[point]
             mark = (code & _MARK) != 0
             if (code & _UNSURE) != 0 or (mark and last):
@@ -309,7 +294,7 @@ def _split(data, offsets, table, edges, states, last, codes, cuts):  # pragma: n
     for row in range(len(offsets) - 1):
         at, n = offsets[row], 0
         while at < offsets[row + 1]:
-            point, at = _point(data, at)
+            point, at = point_at(data, at)
             codes[n] = table[point]
             n += 1
         for c in range(0, _cut(codes, n, edges, states, last, cuts), 2):

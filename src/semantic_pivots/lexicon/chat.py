@@ -7,10 +7,8 @@ Redirects are refused, because they would carry the key to another host.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +17,7 @@ from urllib.parse import urlsplit
 
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import text_hash, whole
 
 KEY = "OPENAI_API_KEY"
 """Environment variable of the key; local servers need none."""
@@ -73,14 +72,12 @@ class Chat:
             "seed": self.seed,
         }
         text = json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
-        kept = self.folder / (hashlib.sha256(self.address.encode() + b"\n" + text).hexdigest() + ".json")
+        kept = self.folder / (text_hash(self.address, "\n", text) + ".json")
         if kept.exists():
             return json.loads(kept.read_text("utf-8"))["answer"]
         answer = self._post(text)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-        temporary.write_text(json.dumps({"model": self.model, "question": question, "answer": answer}), "utf-8")
-        os.replace(temporary, kept)
+        with whole(kept, several=True) as temporary:
+            temporary.write_text(json.dumps({"model": self.model, "question": question, "answer": answer}), "utf-8")
         return answer
 
     def _post(self, body: bytes) -> str:

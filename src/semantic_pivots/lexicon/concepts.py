@@ -124,6 +124,14 @@ def lexicon_tables(rows: list[dict[str, str]], languages: tuple[str, ...], sourc
     return {"concepts": from_rows("concepts", concepts), "words": from_rows("words", words)}
 
 
+def words_by_concept(words: pa.Table) -> dict[str, dict[str, str]]:
+    """The first word of each concept in each language, by concept and language code, of the table `words`."""
+    found: dict[str, dict[str, str]] = {}
+    for concept, code, word in zip(*(words[c].to_pylist() for c in ("concept_id", "language", "word")), strict=True):
+        found.setdefault(concept, {}).setdefault(code, word)
+    return found
+
+
 def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
     """Concepts that have a word in every language of the study.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import types
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,6 +18,13 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.device import attention_of_any_shape
+
+
+def padded(rows: Sequence[Sequence[int]], device: Any = None) -> torch.Tensor:
+    """(rows, longest) int64 ids, each row filled on the right with its own last token, which the vocabulary has."""
+    longest = max(map(len, rows))
+    filled = [[*row, *row[-1:] * (longest - len(row))] for row in rows]
+    return torch.tensor(filled, dtype=torch.long, device=device)
 
 
 class _Hidden(BaseModelOutputWithPast):

@@ -12,7 +12,6 @@ Chosen against the tuned lens where a readout must not be fitted to the answer: 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import torch
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import whole, write_text
 from semantic_pivots.models.body import check_context
 from semantic_pivots.models.lens import Lens, LensError, hooks
 from semantic_pivots.models.readouts import JACOBIAN, Readout, held_out_divergence
@@ -62,10 +62,9 @@ class Jacobian(Readout):
             "source_layers": sorted(self.maps),
             "d_model": self.lens.body.width,
         }
-        _write(folder / _FILES[0], lambda path: torch.save(kept, path))
-        _write(
-            folder / _FILES[1], lambda path: path.write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
-        )
+        with whole(folder / _FILES[0]) as path:
+            torch.save(kept, path)
+        write_text(folder / _FILES[1], json.dumps(facts, indent=1, ensure_ascii=False))
 
 
 def load_jacobian(lens: Lens, path: Path) -> Jacobian:
@@ -145,7 +144,8 @@ def fit_jacobian(
         total += _summed(lens, rows, skipped, before)
         if partial is not None:
             kept = {"key": key, "done": first + len(rows), "sum": total}
-            _write(partial, lambda path, kept=kept: torch.save(kept, path))
+            with whole(partial) as path:
+                torch.save(kept, path)
         told(first + len(rows))
     return Jacobian(lens, {layer: total[layer] / len(prompts) for layer in sources}, len(prompts))
 
@@ -156,14 +156,6 @@ def _kept(partial: Path | None, key: str) -> tuple[int, torch.Tensor] | None:
         return None
     kept = torch.load(partial, weights_only=True)
     return (kept["done"], kept["sum"]) if kept["key"] == key else None
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file that is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.tmp"
-    write(temporary)
-    os.replace(temporary, path)
 
 
 def _resumes(lens: Lens, prompt: list[int], skipped: int) -> bool:

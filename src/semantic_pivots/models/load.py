@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import io
 import json
 import math
@@ -26,9 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semantic_pivots import run as runs
+from semantic_pivots.caching import cache_folder
 from semantic_pivots.corpus.vocabulary import special_tokens
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import digest, file_hash, fingerprint
 from semantic_pivots.models import assembled
 
 PACKAGE = "package:"
@@ -46,11 +46,6 @@ class Loaded:
     tokenizer: Any
     name: str
     revision: str
-
-
-def cache_folder(cache: str = "") -> Path:
-    """The folder for models and fetched files: `cache`, else $PIVOTS_CACHE, else ~/.cache/semantic-pivots."""
-    return Path(cache or os.environ.get("PIVOTS_CACHE") or "~/.cache/semantic-pivots").expanduser()
 
 
 def load(
@@ -159,7 +154,7 @@ def tokenizer_identity(spec: str) -> str:
     if not folder.is_dir():
         return ""
     files = sorted({path for pattern in (*_TEXTS, "*.gguf") for path in folder.glob(pattern)})
-    return runs.digest([[path.name, runs.fingerprint(path)] for path in files])
+    return digest([[path.name, fingerprint(path)] for path in files])
 
 
 def model_folder(spec: str, cache: str = "") -> Path:
@@ -193,7 +188,7 @@ def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
         return _from_package(spec.removeprefix(PACKAGE), cache, pinned)
     local = Path(spec).expanduser()
     if local.is_file() and local.suffix == ".gguf":
-        found = pinned or runs.fingerprint(local)
+        found = pinned or fingerprint(local)
         return _converted([local], local.stem, found, cache), local.stem, found[:12]
     if pinned and (not local.is_dir() or (local / "config.json").exists()):
         raise InputError(
@@ -206,7 +201,7 @@ def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
                 raise InputError(
                     f"model folder {spec!r} has no config.json; expected a Hugging Face folder or one .gguf"
                 )
-            found = pinned or runs.fingerprint(ggufs[0])
+            found = pinned or fingerprint(ggufs[0])
             return _converted([ggufs[0]], local.name, found, cache), local.name, found[:12]
         return local, local.name, _folder_revision(local)
     if spec.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)*(@[\w./-]+)?", spec):
@@ -217,7 +212,7 @@ def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
 def _folder_revision(folder: Path) -> str:
     """A revision of a local folder from the content of its weights and configuration, to the last byte."""
     files = sorted([*folder.glob("*.safetensors"), folder / "config.json"])
-    return runs.digest([[path.name, runs.fingerprint(path)] for path in files])[:12]
+    return digest([[path.name, fingerprint(path)] for path in files])[:12]
 
 
 def _from_hub(spec: str) -> tuple[Path, str, str]:
@@ -367,7 +362,7 @@ def _converted(parts: list[Path], name: str, digest: str, cache: str) -> Path:
     with _locked(folder.with_name(f".{folder.name}.lock")):
         if (folder / "config.json").exists():
             return folder
-        found = _sha256(parts)
+        found = file_hash(*parts)
         if found != digest:
             raise InputError(
                 f"model {name}: the weights' SHA-256 is {found[:12]}…, expected {digest[:12]}…; "
@@ -463,15 +458,6 @@ def _tokenizer(folder: Path, spec: str, trust_remote_code: bool) -> Any:
     if not tokenizer.is_fast:
         raise InputError(f"the tokenizer of model {spec!r} gives no offsets; a tokenizer.json is needed")
     return tokenizer
-
-
-def _sha256(parts: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        with part.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ lets the rest of the model say what it finds there.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import whole
 from semantic_pivots.models.body import check_context
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.interventions import Patch, edited
@@ -92,9 +92,8 @@ class Tuned(Readout):
             (_FILES[0], lambda path: save_file(tensors, path)),
             (_FILES[1], lambda path: path.write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")),
         ):
-            temporary = folder / f".{name}.tmp"
-            write(temporary)
-            os.replace(temporary, folder / name)
+            with whole(folder / name) as temporary:
+                write(temporary)
 
 
 class Patchscope(Readout):

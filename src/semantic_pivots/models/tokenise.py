@@ -24,7 +24,8 @@ from semantic_pivots.corpus.token_shards import SUFFIX, write_token_shard
 from semantic_pivots.corpus.vocabulary import as_text, id_count, read_tokenizer, special_tokens, text_ids
 from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.files import read_table
+from semantic_pivots.run import Inputs, Work
 
 _BATCH_BYTES = 4_000_000
 _SHARDS_OF_A_POOL = 256

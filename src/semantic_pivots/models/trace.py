@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.config import TraceConfig
+from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 from semantic_pivots.tasks import questions
 from semantic_pivots.tasks.case import Case
 from semantic_pivots.tasks.shuffled_pivots import shuffled_pivots
-from semantic_pivots.tasks.translation import Item, items_of, words_by_concept
+from semantic_pivots.tasks.translation import Item, items_of
 
 if TYPE_CHECKING:
     from semantic_pivots.models.lens import Lens
@@ -173,6 +174,7 @@ class Reader:
     def _tables(self, cases: Sequence[Case]) -> pa.Table:
         import torch
 
+        from semantic_pivots.models.body import padded
         from semantic_pivots.models.tokens import read_ids
 
         if self.lens.kind == "causal":
@@ -186,11 +188,8 @@ class Reader:
             block = slice(first, first + width)
             device = self.lens.body.device
             if rows:
-                ids = torch.zeros((len(cases[block]), max(map(len, rows[block]))), dtype=torch.long)
-                for row, own in enumerate(rows[block]):
-                    ids[row, : len(own)] = torch.tensor(own)
                 places = torch.tensor([len(own) - 1 for own in rows[block]], device=device)
-                residuals = self.lens.residuals(ids.to(device), places)
+                residuals = self.lens.residuals(padded(rows[block], device), places)
             else:
                 asked = self.lens.question(self.tokenizer, [case.prompt for case in cases[block]])
                 residuals = self.lens.residuals(*asked)

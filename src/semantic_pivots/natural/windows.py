@@ -11,8 +11,8 @@ from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.natural.texts import MIXED, Packed, Pieces
 from semantic_pivots.natural.world import Concept, World
 from semantic_pivots.pivots.discovery import correct, ranked, search
-from semantic_pivots.pivots.pivot_set import readable_tokens
 from semantic_pivots.pivots.word_contexts import WordContexts, eligible
+from semantic_pivots.words import is_readable
 
 _SHARED = 0.1
 """Share of the rarer concept's pieces from which two concepts are assigned together."""
@@ -65,7 +65,9 @@ def contexts_of(pieces: Pieces, world: World, concepts: Sequence[Concept], pair:
     code_of = pieces.language[piece]
     frequency = {code: np.bincount(token[code_of == int(code)], minlength=size) for code in codes}
     texts = world.vocabulary.texts()
-    can = readable_tokens(texts) & eligible(frequency, {code: len(rows) for code, rows in codes.items()}, size)
+    can = np.array([is_readable(text) for text in texts]) & eligible(
+        frequency, {code: len(rows) for code, rows in codes.items()}, size
+    )
     total = sum(frequency.values(), np.zeros(size, np.int64))
     ids = np.argsort(-total, kind="stable").astype(np.int32)
     ids = ids[can[ids]]

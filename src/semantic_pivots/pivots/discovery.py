@@ -21,9 +21,10 @@ from semantic_pivots import words
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.counting.counts import Pair, benchmark_words
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.pivots.evidence import Beside, measures, q_values, tversky
 from semantic_pivots.pivots.own_words import is_form, is_piece, plain
-from semantic_pivots.pivots.pivot_tables import Pivots, evidence_table, pair_of, pivot_table
+from semantic_pivots.pivots.pivot_tables import Item, Pivots, evidence_table, pair_of, pivot_table, words_of
 from semantic_pivots.pivots.published import published_contexts
 from semantic_pivots.pivots.relatedness import relatedness
 from semantic_pivots.pivots.word_contexts import UNITS, WordContexts, word_contexts_of
@@ -92,9 +93,20 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     near = relatedness([(item["source"], item["target"]) for item in items], texts) if config.relatedness else None
     counts = {pair: (one.candidates, len(one.beside.units), one.beside.together) for pair, one in searched.items()}
     return {
-        "pivots": pivot_table(items, found, texts, near, config),
+        "pivots": pivot_table(items, found, texts, near, _lexicon(inputs, items), config),
         "pivot_evidence": evidence_table(items, found, counts, contexts),
     }
+
+
+def _lexicon(inputs: Inputs, items: Sequence[Item]) -> dict[str, dict[str, str]]:
+    """The word of each concept in each language: the lexicon's, or where there is none that of the items."""
+    if inputs.has("words"):
+        return words_by_concept(inputs.table("words"))
+    of_concept: dict[str, dict[str, str]] = {}
+    for item in items:
+        for word, code in words_of(item):
+            of_concept.setdefault(item["concept_id"], {}).setdefault(code, word)
+    return of_concept
 
 
 @dataclass

@@ -24,10 +24,12 @@ import pyarrow as pa
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.counting.counts import corpus_shards
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import read_table
 from semantic_pivots.pivots import token_graph
 from semantic_pivots.pivots.token_graph import Documents, Rows
 from semantic_pivots.pivots.word_contexts import UNITS, distinct_shards, token_texts
-from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.words import is_readable
 
 CRITERIA = ("bridge-fdr", "bridge-stable", "rarefied", "degree-fdr", "fixed-count")
 _STOP_SHARE = 0.1
@@ -144,11 +146,6 @@ def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarra
     return np.flatnonzero(can).astype(np.int32)
 
 
-def readable_tokens(texts: list[str]) -> np.ndarray:
-    """(vocabulary,) bool: tokens that are whole characters with a letter among them."""
-    return np.array(["\ufffd" not in t and any(c.isalpha() for c in t) and "<0x" not in t for t in texts])
-
-
 def load_documents(inputs: Inputs, size: int) -> tuple[Documents, list[str]]:
     """The corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more."""
     starts, tokens, codes = [np.zeros(1, np.int64)], [], []
@@ -172,7 +169,12 @@ def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     """
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
     documents, languages = load_documents(inputs, len(texts))
-    made = PivotSet(documents, readable_tokens(texts), config, config.workers or len(os.sched_getaffinity(0)))
+    made = PivotSet(
+        documents,
+        np.array([is_readable(text) for text in texts]),
+        config,
+        config.workers or len(os.sched_getaffinity(0)),
+    )
     if not len(made.chosen):
         raise InputError("graph: too few documents hold any one token; the corpus is too small for a pivot set")
     if not len(made.kept):

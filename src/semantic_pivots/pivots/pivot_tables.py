@@ -50,9 +50,13 @@ def pivot_table(
     found: Sequence[Pivots],
     texts: Sequence[Sequence[str]],
     near: Sequence[tuple[np.ndarray, np.ndarray]] | None,
+    lexicon: Mapping[str, Mapping[str, str]],
     config: DiscoverConfig,
 ) -> pa.Table:
-    """The table `pivots`, of every item's pivots and their texts, with cosines and quantiles where they are known."""
+    """The table `pivots`, of every item's pivots and their texts, with cosines and quantiles where they are known.
+
+    `lexicon` holds the word of each concept in each language.
+    """
     n = sum(len(own.units) for own in found)
 
     def joined(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
@@ -72,7 +76,7 @@ def pivot_table(
         "measure": [config.measure] * n,
         "value": joined([own.value for own in found], np.float32),
         "q_value": pa.array(joined([own.q_value for own in found], np.float64), from_pandas=True),
-        "translation": _translations(items, texts),
+        "translation": _translations(items, texts, lexicon),
         "cosine": pa.nulls(n, pa.float32()) if near is None else joined([one for one, _ in near], np.float32),
         "cosine_quantile": pa.nulls(n, pa.float32()) if near is None else joined([q for _, q in near], np.float32),
     }
@@ -80,14 +84,17 @@ def pivot_table(
     return pa.table({**columns, **strings, "translation": pa.array(columns["translation"], pa.string())})
 
 
-def _translations(items: Sequence[Item], texts: Sequence[Sequence[str]]) -> list[str]:
-    """Of each pivot, the further language of which it is the concept's word, or nothing."""
-    of_concept: dict[str, dict[str, str]] = {}
-    for item in items:
-        for word, code in words_of(item):
-            of_concept.setdefault(item["concept_id"], {}).setdefault(words.normalise(word), code)
+def _translations(
+    items: Sequence[Item], texts: Sequence[Sequence[str]], lexicon: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """Of each pivot, the further language of the benchmark of which it is the concept's word, or nothing."""
+    languages = {code for item in items for _, code in words_of(item)}
+    of_concept = {
+        concept: {words.normalise(word): code for code, word in own.items() if code in languages}
+        for concept, own in lexicon.items()
+    }
     return [
-        of_concept[item["concept_id"]].get(words.normalise(text).strip(), "")
+        of_concept.get(item["concept_id"], {}).get(words.normalise(text).strip(), "")
         for item, own in zip(items, texts, strict=True)
         for text in own
     ]

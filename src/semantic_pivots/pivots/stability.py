@@ -22,7 +22,8 @@ from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_token_shard
 from semantic_pivots.counting.document_draws import hash_of, shuffled
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import Inputs, Work, read_table
+from semantic_pivots.files import read_table
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import SCHEMAS
 

@@ -31,6 +31,7 @@ from semantic_pivots.counting.units import Splitter, pieces_of
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.wordforms.table import rule_of
+from semantic_pivots.words import is_readable
 
 UNITS = ("word", "token")
 _STOP_SHARE = 0.1
@@ -165,7 +166,7 @@ def _token_contexts(
 ) -> WordContexts:
     texts = token_texts(jobs.inputs.folder("tokens") / "tokenizer.json")
     met = survey(jobs, spellings, len(texts))
-    readable = np.array(["\ufffd" not in t and any(c.isalpha() for c in t) and "<0x" not in t for t in texts])
+    readable = np.array([is_readable(text) for text in texts])
     can = readable & eligible(met.frequency, met.documents, len(texts))
     ids, number = _numbered(met, can, np.arange(len(texts)))
     drawn = draw(jobs, spellings, seeds, config.documents, met.held, number)

@@ -57,9 +57,9 @@ def read(it: Trained, concepts: list[Concept], texts: Sequence[str]) -> Traces:
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
     import torch
 
-    longest = max(map(len, rows))
-    ids = torch.tensor([[*row, *[row[-1]] * (longest - len(row))] for row in rows])
-    return ids, torch.tensor([len(row) - 1 for row in rows])
+    from semantic_pivots.models.body import padded
+
+    return padded(rows), torch.tensor([len(row) - 1 for row in rows])
 
 
 def _tuned_maps(it: Trained, lens: Any) -> list[Any]:

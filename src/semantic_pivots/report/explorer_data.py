@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import read_table
 from semantic_pivots.languages import languages
 from semantic_pivots.report.keyword_in_context import READ_BYTES, Passage, passages
 from semantic_pivots.report.token_marks import Mark, Marker
-from semantic_pivots.run import read_manifest, read_table
+from semantic_pivots.run import read_manifest
 
 _PIVOTS_SHOWN, _PIVOTS_IN_CONTEXT, _NEIGHBOURS, _TOKENS = 12, 3, 8, 5
 _CAUSES = ("told", "link", "link_low", "link_high", "link_p", "need", "need_low", "need_high", "need_p", "control_sets")

@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from semantic_pivots.config import ReportConfig, StudyConfig
+from semantic_pivots.files import digest
 from semantic_pivots.languages import languages
 from semantic_pivots.report.html import Fact, Provenance
 from semantic_pivots.report.panel import Numbers, Panel
-from semantic_pivots.run import digest
 
 Manifests = Mapping[str, dict[str, Any]]
 _SHOWN_DIGITS = 12

@@ -32,6 +32,7 @@ from semantic_pivots.scoring.variants import (
     concept_weights,
     control_estimates,
     estimates,
+    item_figures,
 )
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, Interval, average, of_row, seed_of
@@ -43,7 +44,8 @@ from semantic_pivots.words import normalise
 VERSION = 3
 SLICE_ITEMS = 200
 RESAMPLES = 2000
-_CONTROL_MARK = " control"
+_SCORED = tables.SCHEMAS["scores"].append(pa.field("control", pa.bool_()))
+"""Rows of `scores` and of the control, whose target is another item's; those stay inside the stage."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,6 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
     if not items:
         raise InputError("the benchmark has no items to score; widen the lexicon or the languages")
     check_draws(config.shots, config.draws)
-    marked = [item.item_id for item in items if item.item_id.endswith(_CONTROL_MARK)]
-    if marked:
-        raise InputError(f"item {marked[0]!r}: an id that ends in {_CONTROL_MARK!r} is that of a control; rename it")
     design = Design(config.shots, config.draws, config.pool, config.seed, signature_name(items))
     specs = [revision_of(config.model, revision) for revision in config.revisions] or [config.model]
     summary: list[dict] = []
@@ -106,7 +105,7 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
         directions = directions_of(with_token_strata(items, _tokenizer(spec, config.cache)), scored, answers, design)
         summary += summarise(directions, design, model, config.dtype)
         summary += _chrf_rows(items, answers, design, model, config.dtype)
-        scores = scored.filter(pc.call_function("invert", [_is_control(scored)]))
+        scores = rows_of(scored, control=False)
         work.note("models", [*work.notes.get("models", []), model])
     work.note("parameters", _parameters(specs[-1], config.cache))
     assert scores is not None
@@ -144,7 +143,7 @@ def score_items(
     cache: str,
     scorer: Any = None,
 ) -> tuple[pa.Table, pa.Table, str]:
-    """The tables `scores` (control rows among them) and `answers` of one model, and its name@revision.
+    """The tables `scores` (the control among them, by a column `control`) and `answers` of one model, and its name.
 
     A `scorer` that is given (models.harness.HarnessScorer around any model of lm_eval, say) is asked in place of the
     model `spec`, which is then only its name.
@@ -162,10 +161,10 @@ def score_items(
 
 def _in_order(scores: pa.Table, items: Sequence[Item]) -> pa.Table:
     """Rows by item and draw, however the work was parted; those of a draw's candidates keep their order."""
-    place = {item.item_id: 2 * number for number, item in enumerate(items)}
-    place |= {item.item_id + _CONTROL_MARK: 2 * number + 1 for number, item in enumerate(items)}
-    keys = np.array([place[item_id] for item_id in scores["item_id"].to_pylist()], np.int64)
-    return scores.take(np.lexsort((keys % 2, scores["draw"].to_numpy(), keys // 2))).combine_chunks()
+    place = {item.item_id: number for number, item in enumerate(items)}
+    places = np.array([place[item_id] for item_id in scores["item_id"].to_pylist()], np.int64)
+    order = np.lexsort((scores["control"].to_numpy(), scores["draw"].to_numpy(), places))
+    return scores.take(order).combine_chunks()
 
 
 class ModelRunner:
@@ -212,17 +211,19 @@ class ModelRunner:
     def part(self, part: Part, work: Work, name: str) -> pa.Table:
         """The part's table, kept in the work's folder."""
         make = {"scores": self.scores, "answers": self.answers}[part.table]
-        return work.part(f"{name}-{part.name}-{part.table}", lambda: make(part))
+        kept = {"scores": "scored", "answers": "answers"}[part.table]  # a part of a table that has a further column
+        return work.part(f"{name}-{part.name}-{kept}", lambda: make(part))
 
     def scores(self, part: Part) -> pa.Table:
-        """One row per item, draw and candidate; control rows have a mark behind the item's id."""
+        """One row per item, draw and candidate, and those of the control."""
         rows, prompts, answers = [], [], []
         for question in part.questions:
             item = question.item
-            asked = [(item.item_id, item.target), (item.item_id + _CONTROL_MARK, question.shuffled)]
-            for item_id, target in asked[: 2 if question.shuffled else 1]:
+            targets = [(item.target, False), (question.shuffled, True)]
+            for target, control in targets[: 2 if question.shuffled else 1]:
                 for candidate in item.candidates:
-                    rows.append((item_id, question.draw, candidate, candidate == item.source, len(target.encode())))
+                    is_source, size = candidate == item.source, len(target.encode())
+                    rows.append((item.item_id, question.draw, candidate, is_source, size, control))
                     prompts.append(prompt(item, question.shown, candidate))
                     answers.append(answer(target))
         scored = self.scorer().score(prompts, answers)
@@ -235,10 +236,11 @@ class ModelRunner:
                     "is_source": s,
                     "token_logprobs": found.logprobs,
                     "n_bytes": b,
+                    "control": control,
                 }
-                for (i, d, c, s, b), found in zip(rows, scored, strict=True)
+                for (i, d, c, s, b, control), found in zip(rows, scored, strict=True)
             ],
-            schema=tables.SCHEMAS["scores"],
+            schema=_SCORED,
         )
 
     def answers(self, part: Part) -> pa.Table:
@@ -308,12 +310,12 @@ def shuffled_targets(items: Sequence[Item], seed: int) -> list[str]:
 def directions_of(
     items: Sequence[Item], scores: pa.Table, answers: pa.Table | None, design: Design
 ) -> dict[tuple[str, str], Direction]:
-    """The stored figures of each direction as arrays.
+    """The stored figures of each direction as arrays; `scores` may lack the column `control`: then there is no control.
 
     Raises:
         InputError: an item has no scores, or not the same number of draws as the others.
     """
-    stored = _by_item(scores)
+    stored, controls = _by_item(rows_of(scores, control=False)), _by_item(rows_of(scores, control=True))
     greedy = _answers_by_item(answers) if answers is not None else {}
     directions = {}
     for key, group in groupby(items, key=lambda item: item.direction):
@@ -328,8 +330,8 @@ def directions_of(
             found = np.array([greedy[item.item_id] for item in members])
             linear = {name: found[:, :, k] for k, name in enumerate(ANSWERS)}
         shuffled = None
-        if any(item.item_id + _CONTROL_MARK in stored for item in members):
-            shuffled = np.stack([_widen(_control(item, stored), width)[0] for item in members])
+        if any(item.item_id in controls for item in members):
+            shuffled = np.stack([_widen(_control(item, controls), width)[0] for item in members])
         directions[key] = Direction(
             members,
             np.stack([_widen(summed, width) for summed, _, _ in arrays]),
@@ -341,6 +343,18 @@ def directions_of(
             shuffled,
         )
     return directions
+
+
+def item_scores(items: Sequence[Item], scores: pa.Table, variant: str) -> dict[str, float]:
+    """The figure of each scored item under one variant, by item id; items without distractors have none."""
+    ids = set(scores["item_id"].to_pylist())
+    directions = directions_of([item for item in items if item.item_id in ids], scores, None, Design(0, 0, 0, 0))
+    return {
+        item.item_id: float(value)
+        for direction in directions.values()
+        for item, value in zip(direction.items, item_figures(direction, variant, direction.summed.mean(1)), strict=True)
+        if not np.isnan(value)
+    }
 
 
 def summarise(
@@ -403,8 +417,11 @@ def _row(key: tuple[str, str], stratum: str, variant: str, interval: Interval, s
     return {**where, **Figure(interval, signature).columns()}
 
 
-def _is_control(scores: pa.Table) -> pa.ChunkedArray:
-    return pc.call_function("ends_with", [scores["item_id"]], pc.MatchSubstringOptions(_CONTROL_MARK))
+def rows_of(scores: pa.Table, control: bool) -> pa.Table:
+    """The control's rows, or all others, as the table `scores`."""
+    if "control" not in scores.column_names:
+        return scores.slice(0, 0) if control else scores
+    return scores.filter(pc.equal(scores["control"], control)).drop_columns(["control"])  # type: ignore[attr-defined]
 
 
 def _by_item(scores: pa.Table) -> dict[str, list[tuple[int, str, float, int]]]:
@@ -434,9 +451,9 @@ def _arrays(rows: Iterable[tuple[int, str, float, int]], item: Item) -> tuple[np
     return cells[..., 0], cells[..., 1], np.array(draws)
 
 
-def _control(item: Item, stored: dict) -> np.ndarray:
+def _control(item: Item, controls: dict) -> np.ndarray:
     """(1, candidates) probabilities per token of the item's shuffled target, of its one control draw."""
-    summed, tokens, _ = _arrays(stored[item.item_id + _CONTROL_MARK], item)
+    summed, tokens, _ = _arrays(controls[item.item_id], item)
     return np.exp(summed[:1] / tokens[:1])
 
 

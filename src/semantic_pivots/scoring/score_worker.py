@@ -19,7 +19,8 @@ from typing import Any
 
 from semantic_pivots.caching import prepare_process
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import Work, write_json
+from semantic_pivots.files import write_json
+from semantic_pivots.run import Work
 
 JOB = "score-job.json"
 

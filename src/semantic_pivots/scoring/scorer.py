@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import Body, check_context, repeated, shared, window_of
+from semantic_pivots.models.body import Body, check_context, padded, repeated, shared, window_of
 from semantic_pivots.models.device import free_memory, release_memory
 from semantic_pivots.models.distribution import check_numbers, normaliser_of
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
@@ -523,9 +523,7 @@ class Scorer:
         return torch.tensor(rows, dtype=torch.long, device=self.body.device)
 
     def _padded(self, rows: list[list[int]]) -> torch.Tensor:
-        """Padding on the right with each row's own last token, which is always a token of the vocabulary."""
-        longest = max(map(len, rows))
-        return self._tensor([row + row[-1:] * (longest - len(row)) for row in rows])
+        return padded(rows, self.body.device)
 
     def _check_length(self, tokens: int) -> None:
         check_context(self.body.model, tokens, "a prompt with its answer", "use fewer shots")

@@ -26,8 +26,9 @@ from semantic_pivots.counting.counts import Pair, Word, benchmark_words
 from semantic_pivots.counting.match import Words, buffers, find
 from semantic_pivots.engines import run_shards, shard_parts
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import read_batches, read_table
 from semantic_pivots.held_out import visible_words
-from semantic_pivots.run import Inputs, Work, read_batches, read_table
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection import dsir
 from semantic_pivots.selection.pivot_density import PivotTokens, PivotWords, pivots_of
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule

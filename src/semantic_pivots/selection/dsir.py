@@ -23,7 +23,8 @@ import regex
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.corpus.vocabulary import read_tokenizer, text_ids
-from semantic_pivots.run import Inputs, read_table
+from semantic_pivots.files import read_table
+from semantic_pivots.run import Inputs
 
 UNITS = ("words", "tokens")
 BUCKETS = 10_000

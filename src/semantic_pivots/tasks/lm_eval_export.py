@@ -8,12 +8,12 @@ its log-probabilities; its `acc` is our variant `choice`, draw by draw.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import write_text
 from semantic_pivots.tasks.questions import prompt, shots_by_direction
 from semantic_pivots.tasks.translation import Item, answer
 
@@ -82,10 +82,10 @@ def export_tasks(
             for document in documents_of(item, known[direction].draws_of(item, draws, shots, pool))
         ]
         data = folder / f"{name}.jsonl"
-        _write(data, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents))
-        _write(folder / f"{name}.yaml", TASK.format(name=name, data=json.dumps(str(data), ensure_ascii=False)))
+        write_text(data, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents))
+        write_text(folder / f"{name}.yaml", TASK.format(name=name, data=json.dumps(str(data), ensure_ascii=False)))
         names.append(name)
-    _write(folder / "clwtd_open.yaml", GROUP.format(tasks="\n".join(f"  - {name}" for name in names)))
+    write_text(folder / "clwtd_open.yaml", GROUP.format(tasks="\n".join(f"  - {name}" for name in names)))
     return names
 
 
@@ -101,9 +101,3 @@ def documents_of(item: Item, drawn: Sequence[tuple[int, Any]]) -> list[dict]:
         }
         for draw, shots in drawn
     ]
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -159,14 +159,6 @@ class Shots:
         ]
 
 
-def words_by_concept(words: Any) -> dict[str, dict[str, str]]:
-    """The first word of each concept in each language, by concept and language code, of the Arrow table `words`."""
-    found: dict[str, dict[str, str]] = {}
-    for concept, code, word in zip(*(words[c].to_pylist() for c in ("concept_id", "language", "word")), strict=True):
-        found.setdefault(concept, {}).setdefault(code, word)
-    return found
-
-
 def shots_by_direction(words: Any, directions: Iterable[tuple[str, str]], seed: int) -> dict[tuple[str, str], Shots]:
     """The draws of each direction, from the Arrow table `words`."""
     rows = list(

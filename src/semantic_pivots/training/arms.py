@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from semantic_pivots import tables
 from semantic_pivots.config import TrainConfig
-from semantic_pivots.run import Inputs, Work, read_table, write_json
+from semantic_pivots.files import read_table, write_json
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.selections import HELD_OUT
 
 _READ_DOCUMENTS, _READ_TOKENS = 8, 128

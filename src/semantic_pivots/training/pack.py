@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import read_table
+from semantic_pivots.files import read_table
 from semantic_pivots.scoring.bits_per_byte import end_token
 from semantic_pivots.selection.selections import id_hashes
 

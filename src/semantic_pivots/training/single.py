@@ -20,6 +20,7 @@ from semantic_pivots import tables
 from semantic_pivots.config import CorpusConfig, TrainConfig, keyed
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import digest, fingerprint, write_json, write_table
 from semantic_pivots.selection.selections import id_hashes
 
 _HELD_OUT = 20  # documents of a language that are never trained on, at most
@@ -90,7 +91,7 @@ def continue_model(
     processes = PartialState(cpu=default_device().type == "cpu")
     first = processes.is_main_process
     key = {"config": keyed(config), "corpus": _fingerprints(corpus), "columns": list(columns)}
-    key_hash = runs.digest(_listed(key))
+    key_hash = digest(_listed(key))
     done = _finished(out, key_hash)
     if done is not None:
         say(f"nothing to do: {out} holds this run")
@@ -103,7 +104,7 @@ def continue_model(
     result = _run(config, texts, out, scratch, processes, say)
     if first:
         made = scratch / "out"
-        runs.write_json(made / "training.json", {"key": key_hash, **_listed(key), **result})
+        write_json(made / "training.json", {"key": key_hash, **_listed(key), **result})
         made.rename(out)
         shutil.rmtree(scratch)
     processes.wait_for_everyone()
@@ -145,7 +146,7 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
     tokens = int(log.rows[-1]["tokens"])
     export(base, config, name, config.seed, log.rows[-1]["loss"], scratch / "out", tokens)
     rows = [{"arm": name, "seed": config.seed, **row} for row in log.rows]
-    runs.write_table(scratch / "out" / "training_log.parquet", tables.from_rows("training_log", rows))
+    write_table(scratch / "out" / "training_log.parquet", tables.from_rows("training_log", rows))
     for language in after:
         say(f"{language}: {before[language]:.4f} -> {after[language]:.4f} bits per byte of held-out text")
     memory = peak_memory(processes.device) or runs.peak_memory_bytes()
@@ -167,7 +168,7 @@ def _again(texts: list[str]) -> Iterator[str]:
 
 def _fingerprints(corpus: str) -> dict[str, str]:
     files = [path for path, _ in readers.list_files(corpus)]
-    return {path: runs.fingerprint(Path(path), sampled=True) if Path(path).exists() else "" for path in files}
+    return {path: fingerprint(Path(path), sampled=True) if Path(path).exists() else "" for path in files}
 
 
 def _listed(key: dict[str, Any]) -> dict[str, Any]:

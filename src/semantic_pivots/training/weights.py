@@ -8,7 +8,6 @@ shards themselves where they are not.
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ import torch.distributed as dist
 
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import whole
 
 Loss = Callable[[Any, torch.Tensor, int | None], torch.Tensor]
 
@@ -67,9 +67,8 @@ def adamw(weights: list[torch.Tensor], config: TrainConfig, fused: bool) -> torc
 
 
 def _write(content: dict[str, Any], state: Path) -> None:
-    temporary = state.with_suffix(".tmp")
-    torch.save(content, temporary)
-    os.replace(temporary, state)
+    with whole(state) as temporary:
+        torch.save(content, temporary)
 
 
 class Whole:

@@ -6,13 +6,13 @@ columns word, language, form and, if wanted, edges and source) takes the place o
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from semantic_pivots import words
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import file_hash, text_hash
 from semantic_pivots.languages import language
 from semantic_pivots.wordforms import affixes, chinese, cutting, inflection, japanese, korean, semitic, spellings
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, Word, own_form
@@ -46,12 +46,18 @@ def rule_of(name: str, path: str, asked: Iterable[Word]) -> Rule:
     return forms_and_rule(name, path, asked)[1]
 
 
+def _absent(path: str | Path) -> str:
+    return f"forms_path = {str(path)!r}: no such file; expected Parquet or TSV with word, language, form"
+
+
 def rule_key(name: str, path: str) -> list[str]:
     """What decides the forms of any words: the rule, its version, the sources with theirs, the user's table."""
     if name == "spelling":
         return [name]
+    if path and not Path(path).is_file():
+        raise InputError(_absent(path))
     sources = [inflection.source(), *map(cutting.source, cutting.LANGUAGES)]
-    return [f"{name}-{VERSION}", *sources, hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""]
+    return [f"{name}-{VERSION}", *sources, file_hash(Path(path)) if path else ""]
 
 
 def forms_and_rule(name: str, path: str, asked: Iterable[Word]) -> tuple[list[Row], Rule]:
@@ -74,8 +80,8 @@ def _rule(rows: Sequence[Row], path: str) -> Rule:
     table: dict[Word, list[Form]] = {}
     for row in rows:
         table.setdefault((row.word, row.language), []).append(Form(row.form, row.edges))
-    digest = hashlib.sha256(repr([tuple(row) for row in rows]).encode()).hexdigest()
-    given = f" given-{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:8]}" if path else ""
+    digest = text_hash(repr([tuple(row) for row in rows]))
+    given = f" given-{file_hash(Path(path))[:8]}" if path else ""
     signatures = {code: signature(code) + given for code in sorted({row.language for row in rows})}
     return Rule("forms", digest, {word: tuple(dict.fromkeys(forms)) for word, forms in table.items()}, signatures)
 
@@ -165,7 +171,7 @@ def read(path: str) -> list[Row]:
 
 def _cells(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
-        raise InputError(f"forms_path = {str(path)!r}: no such file; expected Parquet or TSV with word, language, form")
+        raise InputError(_absent(path))
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 

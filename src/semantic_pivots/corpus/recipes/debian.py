@@ -15,7 +15,7 @@ from pathlib import Path
 from semantic_pivots.corpus.document import Document
 from semantic_pivots.corpus.fetch import DebianPackages, package_files, package_version
 from semantic_pivots.corpus.recipes import extract
-from semantic_pivots.run import file_hash
+from semantic_pivots.files import file_hash
 
 Sources = list[tuple[str, str]]
 """Packages, each with the regular expression of the wanted files in it."""

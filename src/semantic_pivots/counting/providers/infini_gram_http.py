@@ -7,9 +7,7 @@ failed request is repeated with growing pauses, then reported. What the counts a
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +20,7 @@ from semantic_pivots.caching import cache_folder
 from semantic_pivots.counting.providers import Counts, Pair, Word
 from semantic_pivots.counting.providers.infini_gram_index import WINDOW_TOKENS
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import text_hash, whole
 
 ADDRESS = "https://api.infini-gram.io/"
 _ATTEMPTS, _FIRST_PAUSE_SECONDS, _TIMEOUT_SECONDS = 6, 1.0, 60.0
@@ -60,7 +59,7 @@ class InfiniGramService:
         if " AND " in query:
             body["max_diff_tokens"] = WINDOW_TOKENS
         text = json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
-        kept = self.folder / (hashlib.sha256(self.address.encode() + text).hexdigest() + ".json")
+        kept = self.folder / (text_hash(self.address, text) + ".json")
         if kept.exists():
             return json.loads(kept.read_text("utf-8"))
         answer = self._post(text, query)
@@ -68,10 +67,8 @@ class InfiniGramService:
             raise InputError(
                 f"{self.address}: {query!r} on {self.index}: {answer.get('error', 'an answer without count')}"
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({**body, **answer}, ensure_ascii=False), "utf-8")
-        os.replace(temporary, kept)
+        with whole(kept, several=True) as temporary:
+            temporary.write_text(json.dumps({**body, **answer}, ensure_ascii=False), "utf-8")
         return answer
 
     def _post(self, body: bytes, query: str) -> dict[str, Any]:

@@ -1,0 +1,119 @@
+"""The options of a command, made of the sections that it fills: one for each key, with the key's help and default.
+
+A command takes a section as a parameter: `def discover(out: Path, discover: DiscoverConfig)`. Around it stands
+`@configured()`, which gives the command an option for each key of the section and hands over the section, checked as
+that of a study is. An error that speaks of `[discover] top` speaks of `--top` to whoever gave it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from semantic_pivots import grammar
+from semantic_pivots.errors import InputError
+from semantic_pivots.grammar import Key
+
+_FLAGS = {
+    "words": ("--words-as",),
+    "forms_path": ("--forms",),
+    "items_per_direction": ("--items",),
+    "window_tokens": ("--window",),
+    "selections": ("--selection",),
+    "quotas": ("--quota",),
+    "thresholds": ("--threshold",),
+    "document_boundaries": ("--boundaries",),
+    ("lexicon", "source"): ("--lexicon",),
+}
+"""Options of a short or singular name; each is also there under the name of its key."""
+
+
+def flags(key: Key) -> tuple[str, ...]:
+    """The names of a key's option, the shown one first."""
+    spelled = "--" + key.name.replace("_", "-")
+    short = _FLAGS.get((key.section, key.name)) or _FLAGS.get(key.name, ())
+    apart = key.name == "words" or key.section == "lexicon"  # --words is a file, --source nothing that tells a lexicon
+    return short if apart and short else (*short, spelled) if spelled not in short else short
+
+
+def configured(omit: Iterable[str] = ()) -> Callable:
+    """Give a command the options of the sections among its parameters.
+
+    Args:
+        omit: keys that the command has of its own, as an argument or by what it does.
+    """
+
+    def around(body: Callable) -> Callable:
+        hints = get_type_hints(body, include_extras=True)
+        kinds = set(grammar.sections().values())
+        filled = {name: grammar.section_of(hint) for name, hint in hints.items() if hint in kinds}
+        keys: dict[str, Key] = {}
+        for section in filled.values():
+            keys |= {name: key for name, key in grammar.keys(section).items() if name not in omit and name not in keys}
+        own = [p for p in inspect.signature(body).parameters.values() if p.name not in filled]
+        named = {key.name: f"key_{key.name}" for key in keys.values()}  # a command may have a parameter of that name
+
+        @functools.wraps(body)
+        def command(**given: Any) -> Any:
+            values = {name: given.pop(parameter) for name, parameter in named.items()}
+            where = {(key.section, key.name): flags(key)[0] for key in keys.values()}
+            where |= {(section, name): flags(keys[name])[0] for section in filled.values() for name in keys}
+            try:
+                told = {name: _value(keys[name], value) for name, value in values.items()}
+                configs = {
+                    parameter: grammar.sections()[section](
+                        **{name: told[name] for name in grammar.keys(section) if name in told}
+                    )
+                    for parameter, section in filled.items()
+                }
+                return body(**given, **configs)
+            except InputError as error:
+                raise InputError(_in_flags(str(error), where)) from error
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name]) for p in own]
+        parameters += [_parameter(key, named[key.name]) for key in keys.values()]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        command.keys = {named[name]: key for name, key in keys.items()}  # type: ignore[attr-defined]
+        return command
+
+    return around
+
+
+def _parameter(key: Key, name: str) -> inspect.Parameter:
+    default, text, kind = key.default, key.help, key.kind
+    shown: bool | str = True
+    if key.several:
+        kind, default, shown = list[str], None, ",".join(map(str, key.default)) or False
+        text += "; several by commas, or the option again"
+    elif default == "":
+        shown = False
+    option = typer.Option(*flags(key), help=text, show_default=shown)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def _value(key: Key, given: Any) -> Any:
+    if not key.several:
+        return key.checked(given, flags(key)[0])
+    if given is None or given == []:
+        return key.default
+    members: list[Any] = [part.strip() for text in given for part in text.split(",") if part.strip()]
+    if key.kind is not str:
+        try:
+            members = [key.kind(member) for member in members]
+        except ValueError:
+            raise InputError(f"{flags(key)[0]}: expected whole numbers separated by commas, found {given}") from None
+    return key.checked(members, flags(key)[0])
+
+
+def _in_flags(text: str, where: dict[tuple[str, str], str]) -> str:
+    def flag(match: re.Match) -> str:
+        given = where.get((match[1], match[2]))
+        return match[0] if given is None else given + (" " if match[3] else "")
+
+    return re.sub(r"\[(\w+)\] (\w+)( = )?", flag, text)

@@ -1,0 +1,59 @@
+"""Records of a command for people and for machines: a table on the terminal, JSON, or CSV with numbers in its cells."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import typer
+
+from semantic_pivots.statistics import Interval
+
+Format = Annotated[
+    Literal["table", "json", "csv"],
+    typer.Option("--format", help="table, or numbers for machines: json or csv"),
+]
+
+
+def show(records: Sequence[dict[str, Any]], format: str) -> None:
+    """Print records, one a line of the table; all have the same names.
+
+    Args:
+        records: values are texts, numbers, intervals or None.
+        format: table, json or csv.
+    """
+    if format == "table":
+        lines = [[*records[0]], *([_cell(value) for value in record.values()] for record in records)] if records else []
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        return
+    flat = [_flat(record) for record in records]
+    if format == "json":
+        typer.echo(json.dumps(flat, ensure_ascii=False, indent=1, allow_nan=False))
+        return
+    writer = csv.DictWriter(sys.stdout, list(flat[0]) if flat else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Interval):
+        return f"{value:.4f}"
+    return "" if value is None else f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """The record in plain numbers; null where there is none."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Interval):
+            ends = {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high, f"{name}_n": value.n}
+            flat |= {key: None if math.isnan(number) else number for key, number in ends.items()}
+        else:
+            flat[name] = None if isinstance(value, float) and math.isnan(value) else value
+    return flat

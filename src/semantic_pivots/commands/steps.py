@@ -1,0 +1,120 @@
+"""The stages that a command runs, each in a folder below OUT, by the runner of studies: what is up to date stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from semantic_pivots.config import BenchmarkConfig, CorpusConfig, LexiconConfig, TokensConfig
+from semantic_pivots.errors import InputError
+from semantic_pivots.files import digest
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.study import STAGES, Stage, StageFunction, run_stage
+
+
+class Steps:
+    """The published steps of one command, by the names that a study gives them."""
+
+    def __init__(self, out: Path):
+        self.out = out
+        self.folders: dict[str, Path] = {}
+        if out.exists() and not out.is_dir():
+            raise InputError(f"--out {out} is a file: expected a folder")
+        out.mkdir(parents=True, exist_ok=True)
+
+    def run(self, name: str, config: Any, function: StageFunction | None = None, **further: Any) -> dict[str, Any]:
+        """Run a step on the steps before it unless its folder was made of the same; its manifest."""
+        stage = STAGES.get(name) or Stage(name, "")
+        manifest, _ = run_stage(stage, config, dict(self.folders), self.out / name, function=function, **further)
+        self.folders[name] = self.out / name
+        return manifest
+
+    def documents(self, corpus: str, tokens: str, model: str, engine: str, workers: int) -> None:
+        """The steps `corpus` and `tokens`, made or given.
+
+        Raises:
+            InputError: neither tokens nor a model is given, or the tokens are those of another corpus or model.
+        """
+        from semantic_pivots.models.load import tokenizer_identity
+
+        if not tokens and not model:
+            raise InputError("expected --tokens FOLDER, made by `pivots corpus tokens`, or --model NAME")
+        if tokens:
+            for name in ("token_shards.parquet", "tokenizer.json"):
+                if not (Path(tokens) / name).exists():
+                    raise InputError(f"--tokens {tokens}: no {name}; expected a folder made by `pivots corpus tokens`")
+        if (Path(corpus) / "shards.parquet").exists():
+            self.folders["corpus"] = Path(corpus)
+        else:
+            config = CorpusConfig(path=corpus, allow_missing_languages=True, engine=engine, workers=workers)  # type: ignore[arg-type]
+            self.run("corpus", config)
+        if tokens:
+            self.folders["tokens"] = Path(tokens)
+            check_tokens(Inputs(self.folders), tokens)
+            if model:
+                check_model(Path(tokens), tokens, model)
+        else:
+            made = TokensConfig(model=model, engine=engine, workers=workers)  # type: ignore[arg-type]
+            self.run("tokens", made, tokenizer=tokenizer_identity(model))
+
+    def lexicon(self, config: LexiconConfig) -> None:
+        """The step `lexicon`."""
+        from semantic_pivots.files import fingerprint
+
+        file = fingerprint(Path(config.source)) if Path(config.source).is_file() else ""
+        self.run("lexicon", config, lexicon_file=file)
+
+    def benchmark(self, pairs: Path) -> int:
+        """The step `benchmark`: the items of a benchmark as they are, or one per pair of a TSV file; their number."""
+        from semantic_pivots.commands.corpus_count import ITEM, of_items, read_wanted
+        from semantic_pivots.tables import from_rows
+
+        _, wanted = read_wanted(None, pairs)
+        names = "item_id", "concept_id", *ITEM
+        if pairs.suffix in (".parquet", ".jsonl"):
+            rows = of_items(pairs, names)
+        else:
+            rows = [(f"{a[1]}-{b[1]}:{a[0]}:{b[0]}", f"{a[0]}:{b[0]}", *a, *b) for a, b in wanted]
+        items = [{**dict(zip(names, row, strict=True)), "distractors": [], "strata": []} for row in rows]
+
+        def stage(config: Any, inputs: Inputs, work: Work) -> dict:
+            return {"items": from_rows("items", items)}
+
+        self.run("benchmark", BenchmarkConfig(), stage, pairs=digest(items))
+        return len(items)
+
+
+def check_tokens(inputs: Inputs, tokens: str) -> None:
+    """Make sure that tokens are those of the corpus.
+
+    Raises:
+        InputError: they are not.
+    """
+    from semantic_pivots.corpus.token_shards import check_corpus
+
+    held, counted = (
+        dict(zip(table["shard"].to_pylist(), table["documents"].to_pylist(), strict=True))
+        for table in (inputs.table("shards"), inputs.table("token_shards"))
+    )
+    wrong = next((shard for shard in {**held, **counted} if held.get(shard) != counted.get(shard)), None)
+    if wrong is not None:
+        raise InputError(
+            f"--tokens {tokens}: shard {wrong} has {counted.get(wrong, 'no')} documents there and "
+            f"{held.get(wrong, 'none')} in the corpus; tokenise this corpus with `pivots corpus tokens`"
+        )
+    check_corpus(Path(tokens), inputs.folder("corpus"))
+
+
+def check_model(folder: Path, tokens: str, model: str) -> None:
+    """Make sure that tokens are those of the model's tokenizer.
+
+    Raises:
+        InputError: its vocabulary is another.
+    """
+    from semantic_pivots.corpus.vocabulary import read_tokenizer
+    from semantic_pivots.models.load import load_tokenizer
+
+    if read_tokenizer(folder / "tokenizer.json").get_vocab() != load_tokenizer(model).get_vocab():
+        raise InputError(
+            f"--model {model}: its tokenizer is not the one that made --tokens {tokens}; leave out one of them"
+        )

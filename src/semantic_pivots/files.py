@@ -1,0 +1,276 @@
+"""Files: written whole or not at all, and known by their content.
+
+Every file of the package goes through `whole`, so that one that is there is complete; equal tables give equal bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semantic_pivots import ranks
+from semantic_pivots.errors import InputError
+
+if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
+    import pyarrow as pa
+
+_SAMPLED_ABOVE_BYTES = 64 << 20
+_ROW_GROUP, _BATCH = 1 << 20, 1 << 17
+"""Rows of a row group, as pyarrow has them too, and of a batch"""
+
+
+def digest(value: Any) -> str:
+    """sha256 of a JSON-able value, independent of the order of its keys."""
+    return text_hash(json.dumps(value, sort_keys=True, ensure_ascii=False))
+
+
+def text_hash(*parts: str | bytes) -> str:
+    """sha256 of texts (as UTF-8) or bytes, one behind the other."""
+    return hashlib.sha256(b"".join(part.encode() if isinstance(part, str) else part for part in parts)).hexdigest()
+
+
+def file_hash(*paths: Path) -> str:
+    """sha256 of the content of a file, or of several, one behind the other."""
+    content = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 22):
+                content.update(block)
+    return content.hexdigest()
+
+
+def files_under(root: str) -> dict[str, int]:
+    """Files under a folder with their sizes, of linked folders too, but of none whose name hides it.
+
+    A file is there once, under its own name, however many links lead to it; pipes and devices are no files.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found: dict[str, int] = {}
+    entered = {os.path.realpath(root)}
+    for folder, inner, files in os.walk(root, onerror=refuse if os.path.exists(root) else None, followlinks=True):
+        places = {name: os.path.realpath(os.path.join(folder, name)) for name in inner if not name.startswith(".")}
+        inner.clear()
+        for name in sorted(places, key=lambda name: (os.path.islink(os.path.join(folder, name)), name)):
+            above = os.path.join(os.path.realpath(folder), "").startswith(os.path.join(places[name], ""))
+            if places[name] not in entered and not above:  # a link back would give documents twice
+                entered.add(places[name])
+                inner.append(name)
+        for path in (os.path.join(folder, name) for name in files):
+            found[path] = os.path.getsize(path) if os.path.exists(path) else 0
+    return _each_once(found)
+
+
+def _each_once(found: dict[str, int]) -> dict[str, int]:
+    """The regular files, each under the name that is no link, or the first; and links that lead nowhere."""
+    names: dict[tuple[int, int], str] = {}
+    kept = []
+    for path in sorted(found, key=lambda path: (os.path.islink(path), path)):
+        try:
+            held = os.stat(path)
+        except OSError:
+            kept.append(path)
+            continue
+        if stat.S_ISREG(held.st_mode) and names.setdefault((held.st_dev, held.st_ino), path) == path:
+            kept.append(path)
+    chosen = set(kept)
+    return {path: size for path, size in found.items() if path in chosen}
+
+
+def fingerprint(path: Path, sampled: bool = False) -> str:
+    """What identifies an input file or folder: its content, to the last byte.
+
+    Args:
+        path: file or folder.
+        sampled: of files above 64 MiB, size with the first and last MiB. For documents alone: reading terabytes to
+            learn that nothing changed would cost more than the stage. A large file of them that is edited only in its
+            middle at equal size goes unnoticed, and `--force` is there for it.
+    """
+    if sampled and ranks.current() is not None:  # each rank would read the whole corpus
+        return digest(sorted((name, held[:2]) for name, held in stamps([path]).items()))
+    if path.is_dir():
+        try:
+            found = files_under(str(path))
+        except OSError as error:
+            raise InputError(f"{error.filename or path}: cannot be listed: {error.strerror or error}") from error
+        parts = sorted(p for p in map(Path, found) if p.is_file() and not p.name.startswith("."))
+        return digest(
+            [[str(p.relative_to(path)), own] for p, own in zip(parts, fingerprints(parts, sampled), strict=True)]
+        )
+    held = path.stat()
+    size = held.st_size
+    if size <= _SAMPLED_ABOVE_BYTES:
+        return file_hash(path)
+    if not sampled:
+        return _large_hash(path, size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino)
+    with path.open("rb") as stream:
+        head = stream.read(1 << 20)
+        stream.seek(-(1 << 20), os.SEEK_END)
+        return text_hash(str(size), head, stream.read())
+
+
+def fingerprints(paths: Sequence[Path], sampled: bool = False) -> list[str]:
+    """The fingerprint of each of some files; as many are read at once as there are cores."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        return list(threads.map(lambda path: fingerprint(path, sampled), paths))
+
+
+@functools.lru_cache(maxsize=1024)
+def _large_hash(path: Path, *written: int) -> str:
+    """`file_hash`, once in a process for as long as the file is not written: several stages ask for one model."""
+    return file_hash(path)
+
+
+@contextlib.contextmanager
+def whole(path: Path, several: bool = False) -> Iterator[Path]:
+    """A temporary name beside `path` to write to, which becomes `path` at the end of the block: whole or absent.
+
+    The bytes are on the disk before the name is given, so this holds after a power loss too. After an error nothing of
+    the file stays.
+
+    Args:
+        path: file to write; its folder is made.
+        several: more than one process or thread may write the file at the same time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = f".{os.getpid()}-{threading.get_ident()}" if several else ""
+    temporary = path.with_name(f".{path.name}{writer}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file that is either complete or absent."""
+    with whole(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file that is either complete or absent."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file that is either complete or absent."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a Parquet-zstd file with checksums that is either complete or absent; equal tables give equal bytes."""
+    import pyarrow.parquet as pq
+
+    # The pandas or study metadata of a schema is not part of the public table.
+    plain = table.combine_chunks().replace_schema_metadata(None)
+    with whole(path) as temporary:
+        pq.write_table(plain, temporary, compression="zstd", write_page_checksum=True)
+
+
+def write_batches(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """`write_table` of a table that comes in pieces, in the memory of a row group; equal rows give equal bytes."""
+    import pyarrow.parquet as pq
+
+    plain = schema.remove_metadata()
+    with (
+        whole(path) as temporary,
+        pq.ParquetWriter(temporary, plain, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for group in _row_groups(tables):
+            writer.write_table(group.replace_schema_metadata(None), _ROW_GROUP)
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    held: list[pa.Table] = []
+    for table in tables:
+        while table.num_rows:
+            held.append(table.slice(0, _ROW_GROUP - sum(map(len, held))))
+            table = table.slice(len(held[-1]))
+            if sum(map(len, held)) == _ROW_GROUP:
+                yield pa.concat_tables(held).combine_chunks()
+                held = []
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
+
+
+def read_batches(path: Path | str, columns: Iterable[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """A Parquet file's rows in batches, its checksums compared.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = None if columns is None else list(columns)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield from file.iter_batches(_BATCH, columns=names)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: missing or damaged ({str(error).splitlines()[0]}); make it again") from error
+
+
+def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file, its checksums compared.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: missing or damaged ({reason}); make it again") from error
+
+
+Stamps = dict[str, tuple[int, ...]]
+"""Size, times and number of each file of some inputs: what changes when one is written."""
+
+
+def stamps(paths: Iterable[Path | str]) -> Stamps:
+    """The stamps of files, and of all files of folders; of what is not on this machine there are none."""
+    found: Stamps = {}
+    for path in map(str, paths):
+        for name in files_under(path) if os.path.isdir(path) else [path]:
+            with contextlib.suppress(OSError):
+                held = os.stat(name)
+                found[name] = held.st_size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino
+    return found
+
+
+def check_unchanged(paths: Iterable[Path | str], before: Stamps, stage: str) -> None:
+    """Refuse a result of inputs that were written while it was made: it is of neither the old ones nor the new.
+
+    Raises:
+        InputError: naming one.
+    """
+    after = stamps(paths)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changed:
+        raise InputError(
+            f"{changed[0]} was changed while `{stage}` read it ({len(changed)} files in all); run the command again"
+        )

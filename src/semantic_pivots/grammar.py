@@ -1,0 +1,132 @@
+"""The grammar of a study: what each key of a section is, read off the dataclasses of `config`.
+
+A study file, the options of a command and the manual come from the same fields: the type states choices and ranges, the
+text under a field is its help. Nothing about a key is written down twice.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import inspect
+import itertools
+import re
+import textwrap
+import types
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from semantic_pivots import config
+from semantic_pivots.errors import InputError, nearest
+
+_NAMES = {"float": "a number", "int": "a whole number", "str": "a string", "bool": "true or false"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a section."""
+
+    section: str
+    name: str
+    kind: type
+    """str, int, float or bool; of a list that of its members"""
+    several: bool
+    """a list"""
+    choices: tuple[Any, ...]
+    rules: tuple[config.Range | config.Form, ...]
+    default: Any
+    help: str
+
+    def checked(self, value: Any, where: str) -> Any:
+        """The value in the type of the field.
+
+        Args:
+            value: as TOML or a command line gives it.
+            where: names the key in an error.
+
+        Raises:
+            InputError: another type, no choice, or out of range; the nearest choice is named.
+        """
+        if not self.several:
+            return self._one(value, where)
+        if not isinstance(value, (list, tuple)):
+            expected = {"str": "a list of strings", "int": "a list of whole numbers"}.get(self.kind.__name__, "a list")
+            raise InputError(f"{where}: expected {expected}, found {value!r}")
+        return tuple(self._one(member, where) for member in value)
+
+    def _one(self, value: Any, where: str) -> Any:
+        if self.kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not self.kind:
+            expected = "a list of strings" if self.several and self.kind is str else _NAMES[self.kind.__name__]
+            raise InputError(f"{where}: expected {expected}, found {value!r}")
+        if self.choices and value not in self.choices:
+            known = [str(choice) for choice in self.choices if choice != ""]
+            hint = nearest(value, known)
+            raise InputError(f"{where}: {value!r} is not known; expected one of {', '.join(known)}{hint}")
+        for rule in self.rules:
+            if isinstance(rule, config.Range) and value not in rule:
+                raise InputError(f"{where}: {value:g} is out of range; expected {_NAMES[self.kind.__name__]} {rule}")
+            if isinstance(rule, config.Form) and not re.fullmatch(rule.pattern, value):
+                hint = nearest(value, re.findall(r"[\w-]+", rule.says))
+                raise InputError(f"{where}: {value!r} is not known; expected {rule.says}{hint}")
+        return value
+
+
+@functools.cache
+def sections() -> dict[str, type]:
+    """The dataclass of every section of a study, in their order."""
+    return {field.name: field.default_factory for field in dataclasses.fields(config.StudyConfig)}  # type: ignore[misc]
+
+
+@functools.cache
+def keys(section: str) -> dict[str, Key]:
+    """The keys of a section, in their order."""
+    kind = sections()[section]
+    hints, texts = get_type_hints(kind, include_extras=True), _texts(kind)
+    shared = _texts(config.Shared)
+    found = {}
+    for field in dataclasses.fields(kind):
+        hint, several = hints[field.name], False
+        if get_origin(hint) is tuple:
+            hint, several = get_args(hint)[0], True
+        base, choices, rules = _parts(hint)
+        text = texts.get(field.name) or shared.get(field.name, "")
+        found[field.name] = Key(section, field.name, base, several, choices, rules, field.default, text)
+    return found
+
+
+def _parts(hint: Any) -> tuple[type, tuple[Any, ...], tuple[Any, ...]]:
+    if get_origin(hint) is Annotated:
+        base, *rules = get_args(hint)
+        return base, (), tuple(rules)
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        return type(choices[0]), choices, ()
+    return hint, (), ()
+
+
+@functools.cache
+def _texts(kind: type) -> types.MappingProxyType[str, str]:
+    """The string that stands under each field of a dataclass, by the field's name."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
+    texts = {}
+    for statement, following in itertools.pairwise(body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(following, ast.Expr):
+            texts[statement.target.id] = " ".join(ast.literal_eval(following.value).split())  # type: ignore[union-attr]
+    return types.MappingProxyType(texts)
+
+
+def section_of(kind: type) -> str:
+    """The name of the section that a dataclass is."""
+    return next(name for name, own in sections().items() if own is kind)
+
+
+def text(value: Any) -> str:
+    """A value as TOML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(text, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)

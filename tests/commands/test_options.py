@@ -1,0 +1,75 @@
+"""One grammar: every key of every section, its option, its help, its default and its check."""
+
+from typing import Any
+
+import pytest
+import typer
+
+from semantic_pivots import grammar
+from semantic_pivots.cli import app
+from semantic_pivots.commands.options import flags
+from semantic_pivots.errors import InputError
+from semantic_pivots.study import load_study
+
+KEYS = [key for section in grammar.sections() for key in grammar.keys(section).values()]
+
+
+def commands(command: Any, name: str = "pivots"):
+    for child, below in getattr(command, "commands", {}).items():
+        yield from commands(below, f"{name} {child}")
+    yield name, command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+CONFIGURED = {name: command for name, command in COMMANDS.items() if hasattr(command.callback, "keys")}
+
+
+def test_the_commands_of_the_corpus_and_the_models_are_made_of_sections():
+    made = "score train count discover graph select".split()
+    assert {f"pivots {name}" for name in made} <= CONFIGURED.keys()
+    assert {"pivots corpus make", "pivots corpus tokens", "pivots benchmark build"} <= CONFIGURED.keys()
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGURED))
+def test_an_option_is_its_key(name: str):
+    """Help, default and names of each option are those of the key, whatever the command."""
+    command = CONFIGURED[name]
+    keys = command.callback.keys
+    options = {param.name: param for param in command.params}
+    for parameter, key in keys.items():
+        option = options[parameter]
+        assert tuple(option.opts) == flags(key)
+        assert key.help
+        assert option.help.startswith(key.help)
+        if not key.several:
+            assert option.default == key.default
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.section}.{key.name}")
+def test_every_key_has_a_manual_a_default_that_fits_and_an_option(key: grammar.Key, tmp_path):
+    assert key.help or key.name in ("languages", "seed", "model", "dtype", "cache", "name")
+    assert key.checked(key.default, key.name) == key.default
+    study = tmp_path / "study.toml"
+    study.write_text("")
+    value = grammar.text(key.default)
+    told = load_study(study, overrides=[f"{key.section}.{key.name}={value}"])
+    assert getattr(getattr(told.config, key.section), key.name) == key.default
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[compare]\nvariant = 'papr'", "'papr' is not known; .*did you mean 'paper'"),
+        ("[behaviour]\nrules = ['casual']", "did you mean 'causal'"),
+        ("[train]\nlearning_rate = 0.0", "expected a number above 0"),
+        ("[score]\nshots = -1", "expected a whole number of at least 0"),
+        ("[discover]\nleast_share = 1.5", "of at least 0 and of at most 1"),
+        ("[trace]\nlenses = ['logits']", "did you mean 'logit'"),
+        ("[select]\nselections = ['pivot-reich']", "did you mean 'pivot-rich'"),
+    ],
+)
+def test_a_study_is_refused_when_it_is_read(tmp_path, text: str, says: str):
+    study = tmp_path / "study.toml"
+    study.write_text(text)
+    with pytest.raises(InputError, match=says):
+        load_study(study)
