@@ -40,7 +40,7 @@ def on_device(family: str) -> Any:
 @pytest.mark.filterwarnings("ignore:float32")
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3", "opt", "mamba"])
 def test_scores_and_greedy_text_equal_the_cpus(family):
-    tokenizer = tiny.tokenizer("byte-level")
+    tokenizer: Any = tiny.tokenizer("byte-level")
     prompts, answers = pairs()
     here, there = (Scorer(model, tokenizer) for model in (tiny.model(family), on_device(family)))
     for one, other in zip(here.score(prompts, answers), there.score(prompts, answers), strict=True):
