@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import emit
-from semantic_pivots.config import CorpusConfig
+from semantic_pivots.config import Arrangement, CorpusConfig
 from semantic_pivots.corpus.document import ARRANGEMENTS
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.counting.counts import Pair, Task, Word, text_batches
@@ -68,7 +68,7 @@ def reach(name: str, folder: Path, asked: bool) -> None:
         emit(f"{name}: pairs {a}-{b} meet", round(float(meets[of_both].mean()), 3), "share")
 
 
-def make(folder: Path, workers: int, arrangement: str = "rows") -> float:
+def make(folder: Path, workers: int, arrangement: Arrangement = "rows") -> float:
     """Make the corpus in a folder; returns seconds."""
     for name in ("work", "out"):
         (folder / name).mkdir(parents=True)

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import emit
 from benchmarks.measure import PeakMemory, timed
 from benchmarks.score import MODELS, NAMES, SEED, TWO_DIRECTIONS, items_and_words
-from semantic_pivots.config import TraceConfig
+from semantic_pivots.config import Dtype, TraceConfig
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks import questions
 
@@ -50,7 +50,7 @@ def published(model: Any, tokenizer: Any, prompt: str) -> list[list[tuple[str, f
     return layers
 
 
-def measure(which: str, prompts: int, published_prompts: int, dtype: str, with_nnterp: bool) -> None:
+def measure(which: str, prompts: int, published_prompts: int, dtype: Dtype, with_nnterp: bool) -> None:
     """Print the figures of one model."""
     import torch
 

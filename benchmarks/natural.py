@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks import emit
+from semantic_pivots.config import TrainedDtype
 from semantic_pivots.natural.effects import LEVEL
 
 _VOCABULARY, _SEQUENCES, _LENGTH, _BATCH = 10_000, 256, 64, 16
@@ -52,7 +53,7 @@ def plain() -> float:
     return (_SEQUENCES - 2 * _BATCH) * _LENGTH / (time.perf_counter() - begun)
 
 
-def project(threads: int = 1, dtype: str = "bfloat16") -> float:
+def project(threads: int = 1, dtype: TrainedDtype = "bfloat16") -> float:
     """Tokens a second of the project's loop."""
     import torch
 
@@ -60,8 +61,14 @@ def project(threads: int = 1, dtype: str = "bfloat16") -> float:
     from semantic_pivots.training.loop import train
 
     torch.set_num_threads(threads)
-    sizes = {"batch_sequences": _BATCH, "micro_batch_sequences": _BATCH, "sequence_tokens": _LENGTH}
-    config = TrainConfig(tokens=_SEQUENCES * _LENGTH, dtype=dtype, checkpoint_tokens=10**9, **sizes)
+    config = TrainConfig(
+        tokens=_SEQUENCES * _LENGTH,
+        dtype=dtype,
+        checkpoint_tokens=10**9,
+        batch_sequences=_BATCH,
+        micro_batch_sequences=_BATCH,
+        sequence_tokens=_LENGTH,
+    )
     marks: list[float] = []
     with tempfile.TemporaryDirectory() as scratch:
         train(

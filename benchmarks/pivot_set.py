@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import corpus, emit
-from semantic_pivots.config import GraphConfig, LexiconConfig, PlantedConfig
+from semantic_pivots.config import Criterion, GraphConfig, LexiconConfig, PlantedConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import lexicon_stage
 from semantic_pivots.pivots.bridges import evidence, found_units
@@ -41,7 +41,7 @@ EXCHANGES, NEAR = range(3), 20
 BARS = {("pivot set, recall", "planted pivots"): 0.9, ("pivot set, precision", "planted pivots"): 0.8}
 
 
-def planted(criteria: Sequence[str]) -> None:
+def planted(criteria: Sequence[Criterion]) -> None:
     """Precision and recall of each criterion where the pivots are known."""
     config = PlantedConfig()
     values: dict[tuple[str, str, str], list[float]] = {}
@@ -104,7 +104,7 @@ def error(name: str, asked: GraphConfig, inputs: Inputs, place: Path) -> None:
     emit(f"{name}, exchanged words, {len(counts)} draws, of {true}", round(share, 4), "share", 0.02, share <= 0.02)
 
 
-def stability(inputs: Inputs, criteria: Sequence[str]) -> None:
+def stability(inputs: Inputs, criteria: Sequence[Criterion]) -> None:
     """Overlaps of each criterion's sets on real text."""
     with tempfile.TemporaryDirectory() as scratch:
         lexicon = Path(scratch) / "lexicon"

@@ -61,6 +61,10 @@ Number = Annotated[int, Range(1)]
 Dtype = Literal["float32", "bfloat16", "float16"]
 TrainedDtype = Literal["float32", "bfloat16"]
 Engine = Literal["pool", "ray", "datatrove"]
+Arrangement = Literal["rows", "split", "joined"]
+DiscoveryForm = Literal["default", "paper"]
+Association = Literal["tversky", "min", "pmi", "npmi", "llr"]
+Criterion = Literal["bridge-stable", "bridge-fdr", "rarefied", "degree-fdr", "fixed-count"]
 Unit = Literal["word", "token"]
 Matching = Literal["spelling", "forms"]
 Column = Annotated[str, Form("(text|id|language|source|parts)=.+", "ROLE=COLUMN, of text, id, language, source, parts")]
@@ -187,7 +191,7 @@ class CorpusConfig:
     """file or folder of documents (Parquet, JSONL, Dolma, text), or a hf:// or s3:// address"""
     columns: tuple[Column, ...] = ()
     """renames of the columns, as role=column for text, id, language, source and parts"""
-    arrangement: Literal["rows", "split", "joined"] = "rows"
+    arrangement: Arrangement = "rows"
     """documents with parts in several languages: rows (as they come), split (one document per language) or joined
     (those with the same English sentence are one document)"""
     allow_missing_languages: bool = False
@@ -242,11 +246,11 @@ class DiscoverConfig:
     """Words that stand beside both words of a pair more than chance would have them (METHOD §5)."""
 
     seed: int = 0
-    form: Literal["default", "paper"] = "default"
+    form: DiscoveryForm = "default"
     """default (distinct documents that hold the word itself) or paper (the published sampling, of tokens)"""
     unit: Unit = "word"
     """what a pivot is: word, or token of the model's tokenizer"""
-    measure: Literal["tversky", "min", "pmi", "npmi", "llr"] = "tversky"
+    measure: Association = "tversky"
     """ranking: tversky (a weighted Dice coefficient), min (published), pmi, npmi or llr"""
     documents: Number = 2000
     """documents sampled per word, and as background"""
@@ -352,7 +356,7 @@ class GraphConfig:
     """The token co-occurrence graph and its pivot set (METHOD §6)."""
 
     seed: int = 0
-    criterion: Literal["bridge-stable", "bridge-fdr", "rarefied", "degree-fdr", "fixed-count"] = "bridge-stable"
+    criterion: Criterion = "bridge-stable"
     """bridge-fdr (concepts joined across languages beyond chance), bridge-stable (the same in most of several draws of
     one size, so that samples of the corpus find them too), rarefied (degree in equally many documents, against a
     configuration model), degree-fdr (whole degree, against the same) or fixed-count (published manner)"""
@@ -643,7 +647,7 @@ class NaturalConfig:
     """share of the steps in which the rate rises to its peak"""
     weight_decay: float = 0.1
     """of AdamW, on matrices"""
-    dtype: str = "bfloat16"
+    dtype: TrainedDtype = "bfloat16"
     """number format of training; bfloat16 keeps float32 master weights"""
     checkpoint_tokens: int = 200_000
     """tokens between checkpoints that a killed run continues from"""

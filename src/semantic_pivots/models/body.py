@@ -23,7 +23,7 @@ from semantic_pivots.models.device import attention_of_any_shape
 def padded(rows: Sequence[Sequence[int]], device: Any = None) -> torch.Tensor:
     """(rows, longest) int64 ids, each row filled on the right with its own last token, which the vocabulary has."""
     longest = max(map(len, rows))
-    filled = [[*row, *row[-1:] * (longest - len(row))] for row in rows]
+    filled = [[*row, *list(row[-1:]) * (longest - len(row))] for row in rows]
     return torch.tensor(filled, dtype=torch.long, device=device)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
 from semantic_pivots.pivots.own_words import is_form, plain
 from semantic_pivots.words import normalise
@@ -88,10 +89,17 @@ def vocabulary(
     marks = [END, MASK, *(f"<{code}>" for code in languages), *(f"<spike-{k}>" for k in range(spikes))]
     tokenizer.add_special_tokens([AddedToken(mark, normalized=False) for mark in marks])
     tokenizer.encode_special_tokens = True
-    ids = {mark: tokenizer.token_to_id(mark) for mark in marks}
+
+    def id_of(text: str) -> int:
+        number = tokenizer.token_to_id(text)
+        if number is None:
+            raise InputError(f"natural: the vocabulary has no token {text!r}")
+        return number
+
+    ids = {mark: id_of(mark) for mark in marks}
     return Vocabulary(
         tokenizer,
-        {word: tokenizer.token_to_id(word) for word in words},
+        {word: id_of(word) for word in words},
         {code: ids[f"<{code}>"] for code in languages},
         ids[END],
         ids[MASK],

@@ -8,19 +8,32 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import run, tables
-from semantic_pivots.config import CorpusConfig, DiscoverConfig, GraphConfig, PlantedConfig, SelectConfig, TokensConfig
+from semantic_pivots.config import (
+    Association,
+    CorpusConfig,
+    Criterion,
+    DiscoverConfig,
+    DiscoveryForm,
+    GraphConfig,
+    PlantedConfig,
+    SelectConfig,
+    TokensConfig,
+)
 from semantic_pivots.planted.world_model import Figure, Trained
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tasks.translation import Item
 
-_FORMS = (*(("default", measure) for measure in ("tversky", "min", "pmi", "npmi", "llr")), ("paper", "min"))
+_FORMS: tuple[tuple[DiscoveryForm, Association], ...] = (
+    *(("default", measure) for measure in get_args(Association)),
+    ("paper", "min"),
+)
 ARMS = ("pivot-rich", "random", "language-matched")
 
 
@@ -77,7 +90,7 @@ class Pipeline:
             for c in concepts
         ]
 
-    def pivots(self, form: str, measure: str, top: int, **changes: Any) -> dict[str, list[str]]:
+    def pivots(self, form: DiscoveryForm, measure: Association, top: int, **changes: Any) -> dict[str, list[str]]:
         """Discovered pivots of each concept, best first; `changes` are further keys of the configuration."""
         from semantic_pivots.pivots.discovery import discover_stage
 
@@ -92,7 +105,7 @@ class Pipeline:
             found.setdefault(row["item_id"].split(":")[1], []).append(row["text"].strip())
         return found
 
-    def pivot_set(self, criterion: str = GraphConfig.criterion) -> set[str]:
+    def pivot_set(self, criterion: Criterion = GraphConfig.criterion) -> set[str]:
         """The pivot set of the graph."""
         from semantic_pivots.pivots.pivot_set import graph_stage
 
