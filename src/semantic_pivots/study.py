@@ -408,14 +408,13 @@ def run_stage(
     before = stamps(read)
     digests = {}
     for name, folder in folders.items():
+        runs.check_unaltered(folder)  # also where the work is done: what was made of it is no longer what it says
         upstream = runs.read_manifest(folder)
         digests[name] = upstream["digest"] if upstream else fingerprint(folder, sampled=True)
     key = _jsonable(key_of(stage.version, config, digests, **further))
     manifest = runs.read_manifest(final)
     if manifest is not None and manifest["key"] == digest(key) and not forced:
         return manifest, False
-    for folder in folders.values():
-        runs.check_unaltered(folder)
     if say is not None:
         say(f"{stage.name}: {stage.says}")
     if forced:
