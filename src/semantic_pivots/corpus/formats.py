@@ -168,11 +168,7 @@ def read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator
             if not isinstance(row, dict):
                 skipped.add(row if isinstance(row, str) and row in _UNREADABLE else "no JSON object", number)
                 continue
-            names = frozenset(row)
-            if names not in columns:
-                columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
-                skipped.renamed |= {role for role in renames if _has(row, columns[names][role])}
-            document = _document(row, columns[names], path)
+            document = _document_of(row, columns, path, renames, skipped)
             if isinstance(document, str):
                 skipped.add(document, number)
             else:
@@ -337,11 +333,7 @@ def read_tar(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[D
             except (ValueError, TypeError):
                 skipped.add("invalid JSON or UTF-8", skipped.read)
                 continue
-            names = frozenset(row)
-            if names not in columns:
-                columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
-                skipped.renamed |= {role for role in renames if _has(row, columns[names][role])}
-            document = _document(row, columns[names], path)
+            document = _document_of(row, columns, path, renames, skipped)
             if isinstance(document, str):
                 skipped.add(document, skipped.read)
             else:
@@ -399,6 +391,21 @@ def _has(row: dict[str, Any], column: Column) -> bool:
             return False
         value = value[part]
     return bool(column)
+
+
+def _document_of(
+    row: dict[str, Any],
+    columns: dict[frozenset[str], dict[str, Column]],
+    path: str,
+    renames: dict[str, str],
+    skipped: Skipped,
+) -> Document | str:
+    """The document of a row or why it has none; columns are found once for rows of the same names, into `columns`."""
+    names = frozenset(row)
+    if names not in columns:
+        columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
+        skipped.renamed |= {role for role in renames if _has(row, columns[names][role])}
+    return _document(row, columns[names], path)
 
 
 def _document(row: dict[str, Any], columns: dict[str, Column], path: str) -> Document | str:

@@ -12,7 +12,6 @@ JOINING, UNSURE, MARK, BEGINS, SPACE, SKIP, CLAUSE, AFFIX, BITS = 1, 2, 4, 8, 16
 # What may stand at a form's edges: no letter (its kind is LETTERS), anything, no letter of a spaced script beside one;
 # from FIRST_CUTTER on a cut of that dictionary; from FIRST_CLASS on the affixes of that class.
 LETTERS, ANY, SCRIPT, FIRST_CUTTER, FIRST_CLASS = 0, 1, 2, 3, 16
-MOST_CUTTERS = 4
 UNKNOWN, UNKNOWN_RUN = 22_000, 26_000
 """Costs of a character, and of a run of katakana, that is in no dictionary (1,000 times a negative log probability)."""
 _FAR = 2**30

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
-from semantic_pivots.config import NaturalConfig, TrainConfig
+from semantic_pivots.config import NaturalConfig
 from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.natural.vocabulary import END, Vocabulary
 from semantic_pivots.natural.world import Concept
@@ -92,23 +92,13 @@ def trained(
     import torch
     from transformers import PreTrainedTokenizerFast
 
-    from semantic_pivots.training.small_models import fresh_model, train_small
+    from semantic_pivots.training.small_models import fresh_model, small_settings, train_small
 
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=vocabulary.tokenizer, eos_token=END, bos_token=END)
     model = fresh_model("llama", tokenizer, config.width, config.layers, seed_of("natural init", seed) % 2**31)
     if begin is not None:
         model.load_state_dict(torch.load(begin, weights_only=True))
-    settings = TrainConfig(
-        tokens=sequences.size,
-        sequence_tokens=config.sequence_tokens,
-        batch_sequences=config.batch_sequences,
-        micro_batch_sequences=config.batch_sequences,
-        learning_rate=config.learning_rate,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        dtype=config.dtype,
-        checkpoint_tokens=config.checkpoint_tokens,
-    )
+    settings = small_settings(config, sequences.size, config.checkpoint_tokens)
     state.parent.mkdir(parents=True, exist_ok=True)
     model = model.to(config.device)
     loss = train_small(model, sequences, settings, seed, state)

@@ -11,13 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from semantic_pivots.config import PlantedConfig, TrainConfig
+from semantic_pivots.config import PlantedConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.planted import worlds
 from semantic_pivots.planted.worlds import CLASSES, DIRECT, Concept, Planted, World
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import Shot, answer, prompt
-from semantic_pivots.training.small_models import ARCHITECTURES, fresh_model, packed, train_small, word_tokenizer
+from semantic_pivots.training.small_models import (
+    ARCHITECTURES,
+    fresh_model,
+    packed,
+    small_settings,
+    train_small,
+    word_tokenizer,
+)
 
 Figure = dict[str, Any]
 """measure, group, value: one figure of one run; where it is NaN, note says why."""
@@ -64,17 +71,7 @@ class Trained:
 
 def fit(model: Any, tokenizer: Any, texts: Sequence[str], config: PlantedConfig, tokens: int, seed: int) -> Any:
     """Train a model in place on texts for a number of tokens, by the project's own loop."""
-    settings = TrainConfig(
-        tokens=tokens,
-        sequence_tokens=config.sequence_tokens,
-        batch_sequences=config.batch_sequences,
-        micro_batch_sequences=config.batch_sequences,
-        learning_rate=config.learning_rate,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        dtype=config.dtype,
-        checkpoint_tokens=max(tokens, 1) * 10,  # a run is short and is repeated whole
-    )
+    settings = small_settings(config, tokens, max(tokens, 1) * 10)  # a run is short and is repeated whole
     with tempfile.TemporaryDirectory() as scratch:
         sequences = packed(tokenizer, texts, tokens, config.sequence_tokens, seed)
         train_small(model, sequences, settings, seed, Path(scratch) / "state.pt")

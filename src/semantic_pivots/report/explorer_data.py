@@ -149,10 +149,6 @@ class Explorer:
     def _direction(item: dict) -> tuple[str, str]:
         return item["source_language"], item["target_language"]
 
-    def read_corpus(self) -> int:
-        """Look the passages up now, not when the first concept is asked for; returns how many pairs have any."""
-        return len(self._passages)
-
     def concept(self, concept: str) -> dict[str, Any]:
         """All that the tables say of a concept.
 

@@ -257,25 +257,30 @@ def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, readi
     return Panel(title, reading, table, figure, wide=not pooled)
 
 
-def mass_band(points: list[dict], quantity: str, name: str, index: int, in_legend: bool) -> list[go.Scatter]:
-    """A line and its interval band; values are kept above 1e-7 so that a logarithmic axis can show them."""
-    layers, floor = [p["layer"] for p in points], 1e-7
-    ink = colour(quantity, index)
-    fill = f"rgba({int(ink[1:3], 16)},{int(ink[3:5], 16)},{int(ink[5:7], 16)},0.2)"
-    # where there is no interval the band has no width
-    ends = [i if i.known else replace(i, low=i.value, high=i.value) for i in map(of_row, points)]
-    edge = [max(i.high, floor) for i in ends] + [max(i.low, floor) for i in reversed(ends)]
-    band = go.Scatter(
+def interval_band(
+    layers: list[int], low: list[float], high: list[float], ink: str, legendgroup: str | None = None
+) -> go.Scatter:
+    """The area between two curves over the layers, in a light tone of `ink` (#rrggbb)."""
+    return go.Scatter(
         x=layers + layers[::-1],
-        y=edge,
+        y=high + low[::-1],
         fill="toself",
-        fillcolor=fill,
+        fillcolor=f"rgba({int(ink[1:3], 16)},{int(ink[3:5], 16)},{int(ink[5:7], 16)},0.2)",
         line={"width": 0},
         mode="lines",
         hoverinfo="skip",
         showlegend=False,
-        legendgroup=quantity,
+        legendgroup=legendgroup,
     )
+
+
+def mass_band(points: list[dict], quantity: str, name: str, index: int, in_legend: bool) -> list[go.Scatter]:
+    """A line and its interval band; values are kept above 1e-7 so that a logarithmic axis can show them."""
+    layers, floor = [p["layer"] for p in points], 1e-7
+    ink = colour(quantity, index)
+    # where there is no interval the band has no width
+    ends = [i if i.known else replace(i, low=i.value, high=i.value) for i in map(of_row, points)]
+    band = interval_band(layers, [max(i.low, floor) for i in ends], [max(i.high, floor) for i in ends], ink, quantity)
     line = go.Scatter(
         x=layers,
         y=[max(i.value, floor) for i in ends],

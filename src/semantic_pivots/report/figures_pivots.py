@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pyarrow as pa
 
-from semantic_pivots.report.figures import EXAMPLES, sample
+from semantic_pivots.report.figures import EXAMPLES, interval_band, sample
 from semantic_pivots.report.panel import (
     PALETTE,
     Numbers,
@@ -217,18 +217,7 @@ def _curve(points: Sequence[dict], name: str, index: int) -> list[go.Scatter]:
     )
     if not is_pooled(points[0]) or any(p["low"] is None for p in points):
         return [line]
-    fill = f"rgba({int(ink[1:3], 16)},{int(ink[3:5], 16)},{int(ink[5:7], 16)},0.2)"
-    band = go.Scatter(
-        x=layers + layers[::-1],
-        y=[p["high"] for p in points] + [p["low"] for p in reversed(points)],
-        fill="toself",
-        fillcolor=fill,
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    return [band, line]
+    return [interval_band(layers, [p["low"] for p in points], [p["high"] for p in points], ink), line]
 
 
 def times(ratio: float) -> str:

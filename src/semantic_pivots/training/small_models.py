@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from semantic_pivots.config import TrainConfig
+from semantic_pivots.config import NaturalConfig, PlantedConfig, TrainConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.statistics import seed_of
 
@@ -152,6 +152,21 @@ def packed(tokenizer: Any, texts: Sequence[str], tokens: int, length: int, seed:
             stream.append(rows[index])
             filled += len(rows[index])
     return np.concatenate(stream)[: tokens // length * length].reshape(-1, length)
+
+
+def small_settings(config: PlantedConfig | NaturalConfig, tokens: int, checkpoint_tokens: int) -> TrainConfig:
+    """Settings of a small model's training run: those of the section, for a number of tokens, in undivided batches."""
+    return TrainConfig(
+        tokens=tokens,
+        sequence_tokens=config.sequence_tokens,
+        batch_sequences=config.batch_sequences,
+        micro_batch_sequences=config.batch_sequences,
+        learning_rate=config.learning_rate,
+        warmup_share=config.warmup_share,
+        weight_decay=config.weight_decay,
+        dtype=config.dtype,
+        checkpoint_tokens=checkpoint_tokens,
+    )
 
 
 def train_small(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, state: Path) -> float:
