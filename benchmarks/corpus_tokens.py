@@ -47,7 +47,7 @@ def published_on(inputs: Inputs, words: list, config: DiscoverConfig) -> tuple[f
     seeds = [seed_of("discover", config.seed, *word) for word in words]
     with tempfile.TemporaryDirectory() as folder:
         how = ShardJobs(inputs, Work(Path(folder), Path(folder)), config.workers, config.engine)
-        held = survey(how, tuple(words), size).held
+        held = survey(how, tuple(words), size).totals
         drawn = draw(how, tuple(words), seeds, config.documents, held, np.full(size, -1, np.int32))
     wanted = drawn.documents
     tokens, base = {}, 0

@@ -25,7 +25,7 @@ from benchmarks import corpus, emit
 from semantic_pivots.config import Criterion, GraphConfig, LexiconConfig, PlantedConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import lexicon_stage
-from semantic_pivots.pivots.bridges import evidence, found_units
+from semantic_pivots.pivots.bridges import find_evidence, stable_units
 from semantic_pivots.pivots.pivot_set import CRITERIA, graph_stage
 from semantic_pivots.planted.corpus_measures import Pipeline, found_pivots
 from semantic_pivots.planted.planted_stage import world_of
@@ -90,16 +90,16 @@ def exchanged(words: np.ndarray, languages: np.ndarray, held: np.ndarray, seed: 
 
 def error(name: str, asked: GraphConfig, inputs: Inputs, place: Path) -> None:
     """Share of the set that is found with exchanged words."""
-    held = evidence(asked, inputs, Work(place, place))
-    true = len(found_units(held.passes(asked), asked))
+    held = find_evidence(asked, inputs, Work(place, place))
+    true = len(stable_units(held.passes(asked), asked))
     if not true:
         return
-    frequency = np.array(list(held.contexts.held.values()))
+    frequency = np.array(list(held.contexts.totals.values()))
     languages = np.array([code for _, code, _ in held.rows])
     counts = []
     for seed in EXCHANGES:
         words = exchanged(np.array(held.words), languages, frequency, seed).tolist()
-        counts.append(len(found_units(dataclasses.replace(held, words=words).passes(asked), asked)))
+        counts.append(len(stable_units(dataclasses.replace(held, words=words).passes(asked), asked)))
     share = float(np.mean(counts)) / true
     emit(f"{name}, exchanged words, {len(counts)} draws, of {true}", round(share, 4), "share", 0.02, share <= 0.02)
 

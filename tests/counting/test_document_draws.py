@@ -60,7 +60,7 @@ def test_draws_are_those_with_the_smallest_hashes(repeated, shards, size):
         place = Path(folder)
         how = ShardJobs(corpus(place, shards, ids), Work(place, place), 1, "pool")
         met = survey(how, WORDS, 7)
-        found = draw(how, WORDS, SEEDS, size, met.held, number)
+        found = draw(how, WORDS, SEEDS, size, met.totals, number)
     for code in ("en", "fr"):
         of_language = [tokens for _, language, tokens in documents if language == code]
         assert met.documents.get(code, 0) == len(of_language)
@@ -68,7 +68,7 @@ def test_draws_are_those_with_the_smallest_hashes(repeated, shards, size):
         assert met.frequency.get(code, np.zeros(7)).tolist() == counts
     for word, (held, seed) in enumerate(zip(HELD, SEEDS, strict=True)):
         holders = [i for i, (text, _, _) in enumerate(documents) if held in text]
-        assert met.held[word] == len(holders)
+        assert met.totals[word] == len(holders)
         place_of = shuffled(keys, seed)
         drawn = sorted(sorted(holders, key=lambda i: (int(place_of[i]), i))[:size])
         assert found.documents[found.draws[word]].tolist() == drawn
@@ -84,7 +84,7 @@ def test_many_documents_of_one_id_are_read_again_until_there_are_enough():
         place = Path(folder)
         inputs = corpus(place, shards, [str(i % 3) for i in range(5000)])
         how = ShardJobs(inputs, Work(place, place), 1, "pool")
-        held = survey(how, WORDS, 7).held
+        held = survey(how, WORDS, 7).totals
         found = draw(how, WORDS, SEEDS, 100, held, np.zeros(7, np.int32))
         assert list(place.glob("draws-1-*.parquet"))  # it was
     for word, held_word in enumerate(HELD):

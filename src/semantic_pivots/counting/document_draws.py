@@ -130,7 +130,7 @@ class Survey(NamedTuple):
     with each token (size,), or none; all int64.
     """
 
-    held: np.ndarray
+    totals: np.ndarray
     documents: dict[str, int]
     frequency: dict[str, np.ndarray]
 
@@ -145,7 +145,7 @@ def survey(jobs: ShardJobs, spellings: tuple[Word, ...], size: int) -> Survey:
         for code, count in zip(part["languages"].tolist(), part["documents"].tolist(), strict=True):
             found.documents[code] = found.documents.get(code, 0) + count
         _add_frequencies(found.frequency, part, size)
-    return found._replace(held=np.append(held, 0)[pattern_of])
+    return found._replace(totals=np.append(held, 0)[pattern_of])
 
 
 def word_frequencies(jobs: ShardJobs, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:

@@ -96,7 +96,7 @@ def pivots_of(
     searched = [search(contexts, one, config) for one in pairs]  # type: ignore[arg-type]
     correct(searched, len(contexts.ids), rate)
     return [
-        ranked(own, [contexts.held[word] for word in one], config).units
+        ranked(own, [contexts.totals[word] for word in one], config).units
         for own, one in zip(searched, pairs, strict=True)
     ]
 

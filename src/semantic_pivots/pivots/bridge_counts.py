@@ -115,21 +115,21 @@ def _bridges(joined, of_language, of_concept, size, count, total):  # pragma: no
     degrees, bridged = np.zeros((size, count), np.int64), np.zeros(size)
     bridges = np.zeros((size, count), np.bool_)
     weights = np.zeros((total, count), np.int64)
-    met = np.zeros((total, count), np.bool_)  # of the unit at hand; false before and after
+    is_met = np.zeros((total, count), np.bool_)  # of the unit at hand; false before and after
     for unit in range(size):
         of_unit = words_of[starts[unit] : starts[unit + 1]]
         for word in of_unit:
             code, concept = of_language[word], of_concept[word]
-            if not met[concept, code]:
+            if not is_met[concept, code]:
                 degrees[unit, code] += 1
                 weights[concept, code] += 1
-                met[concept, code] = True
+                is_met[concept, code] = True
         for word in of_unit:
             concept, codes = of_concept[word], 0
             for code in range(count):
-                codes += met[concept, code]
+                codes += is_met[concept, code]
             bridged[unit] += codes * (codes - 1) // 2
             for code in range(count):
-                bridges[unit, code] |= codes > 1 and met[concept, code]
-                met[concept, code] = False
+                bridges[unit, code] |= codes > 1 and is_met[concept, code]
+                is_met[concept, code] = False
     return degrees, bridged, bridges, weights

@@ -39,20 +39,22 @@ _LEAST_DOCUMENTS, _LEAST_LIFT, _LEVEL = 3, 2.0, 1e-3
 def own_pieces(texts: list[str], tokens: np.ndarray, spellings: Sequence[Word]) -> dict[Word, np.ndarray]:
     """Of each word, those of the tokens (int32) that are a piece of it or contain it (`own_words.is_piece`)."""
     normal = {word: normalise(word[0]) for word in spellings}
-    sought = set(normal.values())
-    longest = max(map(len, sought), default=0)
-    within: dict[str, list[int]] = {}  # tokens that contain a word
-    same: dict[str, list[int]] = {}  # tokens of a text
+    normal_spellings = set(normal.values())
+    longest = max(map(len, normal_spellings), default=0)
+    tokens_around: dict[str, list[int]] = {}  # tokens that contain a word
+    tokens_of_text: dict[str, list[int]] = {}  # tokens of a text
     for token in tokens.tolist():
         text = plain(texts[token])
-        same.setdefault(text, []).append(token)
-        for part in _parts(text, longest) & sought:
-            within.setdefault(part, []).append(token)
-    found = {}
+        tokens_of_text.setdefault(text, []).append(token)
+        for part in _parts(text, longest) & normal_spellings:
+            tokens_around.setdefault(part, []).append(token)
+    pieces_of_word = {}
     for word, spelling in normal.items():
-        pieces = [token for part in _parts(spelling, len(spelling)) & same.keys() for token in same[part]]
-        found[word] = np.array([*pieces, *within.get(spelling, ())], np.int32)
-    return found
+        pieces = [
+            token for part in _parts(spelling, len(spelling)) & tokens_of_text.keys() for token in tokens_of_text[part]
+        ]
+        pieces_of_word[word] = np.array([*pieces, *tokens_around.get(spelling, ())], np.int32)
+    return pieces_of_word
 
 
 def _parts(text: str, longest: int) -> set[str]:
@@ -80,39 +82,39 @@ def joins_of(contexts: WordContexts, draws: Sequence[np.ndarray], pieces: Sequen
     """
     from scipy.special import pdtrc
 
-    drawn = np.array([len(draw) for draw in draws])
-    places = np.concatenate([[0], np.cumsum(drawn)])
+    draw_sizes = np.array([len(draw) for draw in draws])
+    places = np.concatenate([[0], np.cumsum(draw_sizes)])
     rates = contexts.frequency[contexts.ids] / contexts.documents
-    found, times, edges = _often(np.concatenate(draws), places, *contexts.counters(), rates)
+    numbers, times, edges = _often(np.concatenate(draws), places, *contexts.counters(), rates)
     word = np.repeat(np.arange(len(draws)), np.diff(edges))
     size = len(contexts.frequency)
-    own = np.concatenate([piece.astype(np.int64) + i * size for i, piece in enumerate(pieces)])
-    units = contexts.ids[found]
-    strong = (pdtrc(times - 1, rates[found] * drawn[word]) <= _LEVEL) & ~np.isin(units + word * size, own)
-    counted = np.bincount(word[strong], minlength=len(draws))
-    return Joins(units[strong], times[strong], np.concatenate([[0], np.cumsum(counted)]))
+    own_pairs = np.concatenate([piece.astype(np.int64) + i * size for i, piece in enumerate(pieces)])
+    units = contexts.ids[numbers]
+    strong = (pdtrc(times - 1, rates[numbers] * draw_sizes[word]) <= _LEVEL) & ~np.isin(units + word * size, own_pairs)
+    join_counts = np.bincount(word[strong], minlength=len(draws))
+    return Joins(units[strong], times[strong], np.concatenate([[0], np.cumsum(join_counts)]))
 
 
 @numba.njit(cache=True)
 def _often(documents, places, starts, tokens, counts, touched, rates):  # pragma: no cover - compiled
     """Numbers of the units that three documents of a word and twice the expected hold, how many do, and edges."""
-    found, times = np.empty(1024, np.int32), np.empty(1024, np.int64)
+    numbers, times = np.empty(1024, np.int32), np.empty(1024, np.int64)
     edges, n = np.zeros(len(places), np.int64), 0
     for word in range(len(places) - 1):
-        drawn = documents[places[word] : places[word + 1]]
-        held = count_units(drawn, starts, tokens, counts, touched) if len(drawn) >= _LEAST_DOCUMENTS else 0
-        for k in range(held):
+        draw = documents[places[word] : places[word + 1]]
+        unit_count = count_units(draw, starts, tokens, counts, touched) if len(draw) >= _LEAST_DOCUMENTS else 0
+        for k in range(unit_count):
             token = touched[k]
             count = np.int64(counts[token])
             counts[token] = 0
-            if count >= _LEAST_DOCUMENTS and count >= _LEAST_LIFT * rates[token] * len(drawn):
-                if n == len(found):
-                    found = np.concatenate((found, np.empty(n, np.int32)))
+            if count >= _LEAST_DOCUMENTS and count >= _LEAST_LIFT * rates[token] * len(draw):
+                if n == len(numbers):
+                    numbers = np.concatenate((numbers, np.empty(n, np.int32)))
                     times = np.concatenate((times, np.empty(n, np.int64)))
-                found[n], times[n] = token, count
+                numbers[n], times[n] = token, count
                 n += 1
         edges[word + 1] = n
-    return found[:n].copy(), times[:n].copy(), edges
+    return numbers[:n].copy(), times[:n].copy(), edges
 
 
 def deviations(contexts: WordContexts) -> np.ndarray:
@@ -121,16 +123,16 @@ def deviations(contexts: WordContexts) -> np.ndarray:
     Gries' deviation of proportions (2008): half the sum over sources of the difference between the source's share of
     the unit's documents and its share of all, which is the sum of what is too much.
     """
-    of_document, documents = np.unique(contexts.sources, return_inverse=True, return_counts=True)[1:]
+    source_of_document, documents = np.unique(contexts.sources, return_inverse=True, return_counts=True)[1:]
     count = max(len(documents), 1)
-    rows = np.repeat(of_document, np.diff(contexts.starts))
+    rows = np.repeat(source_of_document, np.diff(contexts.starts))
     pairs, times = np.unique(contexts.tokens.astype(np.int64) * count + rows, return_counts=True)
     unit, source = pairs // count, pairs % count
-    held = np.bincount(unit, times, len(contexts.ids))
-    excess = np.maximum(times / held[unit] - documents[source] / max(documents.sum(), 1), 0)
-    found = np.zeros(len(contexts.texts))
-    found[contexts.ids] = np.bincount(unit, excess, len(contexts.ids))
-    return found
+    unit_documents = np.bincount(unit, times, len(contexts.ids))
+    excess = np.maximum(times / unit_documents[unit] - documents[source] / max(documents.sum(), 1), 0)
+    deviation = np.zeros(len(contexts.texts))
+    deviation[contexts.ids] = np.bincount(unit, excess, len(contexts.ids))
+    return deviation
 
 
 def rarefied(
@@ -146,21 +148,21 @@ def rarefied(
     if config.criterion == "bridge-fdr":
         return [contexts.draws]
     share = min(0.5, config.sample_tokens / max(tokens, 1))
-    drawn = []
+    draws = []
     for number in range(config.samples):
-        found = {}
+        draw = {}
         for word in words:
-            own = contexts.draws[word]
+            documents = contexts.draws[word]
             seed = seed_of("graph", "bridges", config.seed, number, *word)
-            size = int(min(share * contexts.held[word], len(own) / 2) + np.random.default_rng(seed).random())
-            found[word] = np.sort(own[np.argsort(shuffled(contexts.keys[own], seed), kind="stable")[:size]])
-        drawn.append(found)
-    return drawn
+            size = int(min(share * contexts.totals[word], len(documents) / 2) + np.random.default_rng(seed).random())
+            draw[word] = np.sort(documents[np.argsort(shuffled(contexts.keys[documents], seed), kind="stable")[:size]])
+        draws.append(draw)
+    return draws
 
 
 @dataclass
 class _Pass:
-    """What one draw shows of each unit: all arrays are by vocabulary id."""
+    """Test results of one draw: all arrays are by vocabulary id."""
 
     bridged: np.ndarray
     expected: np.ndarray
@@ -168,7 +170,7 @@ class _Pass:
     q_value: np.ndarray
     """1 where nothing was expected, so nothing tested"""
     bridges: np.ndarray
-    found: np.ndarray
+    is_pivot: np.ndarray
 
 
 @dataclass
@@ -204,9 +206,9 @@ def _judge(
     """
     from scipy.stats import false_discovery_control, poisson
 
-    near = [joins.units[joins.edges[word] : joins.edges[word + 1]] for word in words]
-    row = np.repeat(np.arange(len(words), dtype=np.int32), [len(units) for units in near])
-    joined = np.column_stack([np.concatenate(near), row])
+    units_of_row = [joins.units[joins.edges[word] : joins.edges[word + 1]] for word in words]
+    row = np.repeat(np.arange(len(words), dtype=np.int32), [len(units) for units in units_of_row])
+    joined = np.column_stack([np.concatenate(units_of_row), row])
     size = len(spread)
     bridged, expected, bridges = bridge_counts(joined, languages, concepts, size)
     strength = np.bincount(joins.units, joins.times, minlength=size)
@@ -215,11 +217,11 @@ def _judge(
     if len(tested):
         q_value[tested] = false_discovery_control(poisson.sf(bridged[tested] - 1, expected[tested]))
     least = np.maximum(config.min_ratio * expected, 1)
-    found = (expected > 0) & spread & (q_value <= config.false_discovery_rate) & (bridged >= least)
-    return _Pass(bridged, expected, strength, q_value, bridges, found)
+    is_pivot = (expected > 0) & spread & (q_value <= config.false_discovery_rate) & (bridged >= least)
+    return _Pass(bridged, expected, strength, q_value, bridges, is_pivot)
 
 
-def evidence(config: GraphConfig, inputs: Inputs, work: Work) -> Evidence:
+def find_evidence(config: GraphConfig, inputs: Inputs, work: Work) -> Evidence:
     """Join units to the words of the lexicon, in each draw of their documents."""
     rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
     spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
@@ -238,9 +240,9 @@ def evidence(config: GraphConfig, inputs: Inputs, work: Work) -> Evidence:
     return Evidence(rows, [index[word, code] for word, code, _ in rows], contexts, joins)
 
 
-def found_units(passes: Sequence[_Pass], config: GraphConfig) -> np.ndarray:
+def stable_units(passes: Sequence[_Pass], config: GraphConfig) -> np.ndarray:
     """Vocabulary ids of the units that are found in `least_share` of the draws."""
-    return np.flatnonzero(np.mean([each.found for each in passes], axis=0) >= config.least_share)
+    return np.flatnonzero(np.mean([each.is_pivot for each in passes], axis=0) >= config.least_share)
 
 
 def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -252,48 +254,48 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     Raises:
         InputError: no unit bridges more concepts than chance.
     """
-    held = evidence(config, inputs, work)
-    passes = held.passes(config)
-    tested = int(np.any([each.expected > 0 for each in passes], axis=0).sum())
-    if not tested:
+    evidence = find_evidence(config, inputs, work)
+    passes = evidence.passes(config)
+    tests = int(np.any([each.expected > 0 for each in passes], axis=0).sum())
+    if not tests:
         raise InputError(
             f"graph: no {config.unit} stands beside words of two languages; the corpus or the lexicon is too small"
         )
-    keep = found_units(passes, config)
-    if not len(keep):
+    units = stable_units(passes, config)
+    if not len(units):
         raise InputError(
             f"graph: no {config.unit} bridges concepts beyond chance; raise [graph] false_discovery_rate"
             + (", or set criterion = 'bridge-fdr': half of a small corpus shows little" if len(passes) > 1 else "")
         )
-    work.note("tokens_considered", tested)
-    work.note("pivots", len(keep))
-    return {"pivot_set": _table(held, passes, keep, config)}
+    work.note("tokens_considered", tests)
+    work.note("pivots", len(units))
+    return {"pivot_set": _table(evidence, passes, units, config)}
 
 
-def _table(held: Evidence, passes: Sequence[_Pass], keep: np.ndarray, config: GraphConfig) -> pa.Table:
+def _table(evidence: Evidence, passes: Sequence[_Pass], units: np.ndarray, config: GraphConfig) -> pa.Table:
     """The table `pivot_set` of the units that are kept, strongest evidence first; ties by their texts."""
 
     def median(name: str) -> np.ndarray:
-        return np.quantile([getattr(each, name)[keep] for each in passes], 0.5, axis=0, method="lower")
+        return np.quantile([getattr(each, name)[units] for each in passes], 0.5, axis=0, method="lower")
 
     bridged, q_value = median("bridged"), median("q_value")
-    shares = np.mean([each.bridges[keep] for each in passes], axis=0)
+    shares = np.mean([each.bridges[units] for each in passes], axis=0)
     second = np.sort(shares, axis=1)[:, -2:].min(axis=1, keepdims=True)
     spoken = shares >= np.minimum(0.5, second)  # two at the least, where draws disagree
-    codes, texts = np.array(held.languages()), held.contexts.texts
+    codes, texts = np.array(evidence.languages()), evidence.contexts.texts
     table = {
-        "unit": [config.unit] * len(keep),
-        "token": pa.array(keep, pa.int32()) if config.unit == "token" else pa.nulls(len(keep), pa.int32()),
-        "text": [texts[unit] for unit in keep],
-        "documents": held.contexts.frequency[keep],
+        "unit": [config.unit] * len(units),
+        "token": pa.array(units, pa.int32()) if config.unit == "token" else pa.nulls(len(units), pa.int32()),
+        "text": [texts[unit] for unit in units],
+        "documents": evidence.contexts.frequency[units],
         "degree": bridged.astype(np.int64),
         "expected_degree": median("expected"),
         "strength": median("strength"),
         "q_value": q_value,
         "languages": [codes[row].tolist() for row in spoken],
-        "neighbours": [[texts[n] for n in row] for row in strongest(held.contexts, keep, config)],
+        "neighbours": [[texts[n] for n in row] for row in strongest(evidence.contexts, units, config)],
     }
-    by_text = keep if config.unit == "token" else np.argsort(np.argsort([texts[unit] for unit in keep]))
+    by_text = units if config.unit == "token" else np.argsort(np.argsort([texts[unit] for unit in units]))
     return pa.table(table).take(np.lexsort((by_text, -bridged, q_value)))
 
 
@@ -308,5 +310,5 @@ def strongest(contexts: WordContexts, tokens: np.ndarray, config: GraphConfig) -
     number = np.zeros(len(contexts.frequency), np.int32)
     number[contexts.ids] = np.arange(len(contexts.ids))
     threads = config.workers or len(os.sched_getaffinity(0))
-    found = token_graph.rows(documents, number[tokens], 1, 1, config.top_neighbours, threads).neighbours
-    return [contexts.ids[row[row >= 0]].tolist() for row in found]
+    neighbours = token_graph.rows(documents, number[tokens], 1, 1, config.top_neighbours, threads).neighbours
+    return [contexts.ids[row[row >= 0]].tolist() for row in neighbours]

@@ -40,13 +40,13 @@ def check(config: DiscoverConfig) -> None:
     Raises:
         InputError: naming the key.
     """
-    for key, value, known in (
+    for key, value, names in (
         ("measure", config.measure, MEASURES),
         ("form", config.form, FORMS),
         ("unit", config.unit, UNITS),
     ):
-        if value not in known:
-            raise InputError(f"[discover] {key} = {value!r}: expected one of {', '.join(known)}{nearest(value, known)}")
+        if value not in names:
+            raise InputError(f"[discover] {key} = {value!r}: expected one of {', '.join(names)}{nearest(value, names)}")
     if min(config.documents, config.top) < 1:
         raise InputError(f"[discover] documents = {config.documents}, top = {config.top}: expected at least 1 of each")
     if not 0 < config.false_discovery_rate <= 1:
@@ -80,21 +80,21 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
         else word_contexts_of(inputs, spellings, work, config)
     )
     work.note("words_without_documents", sum(len(drawn) == 0 for drawn in contexts.draws.values()))
-    searched: dict[Pair, Search] = {}
+    searches: dict[Pair, Search] = {}
     with work.progress(len(pairs), "pairs", "discover") as progress:
         for pair in pairs:
-            searched[pair] = search(contexts, pair, config)
+            searches[pair] = search(contexts, pair, config)
             progress.advance()
     if not published:
-        correct(list(searched.values()), len(contexts.ids), config.false_discovery_rate)
-    best = {pair: ranked(searched[pair], [contexts.held[word] for word in pair], config) for pair in pairs}
-    found = [best[pair].towards(item) for item in items for pair in [pair_of(item)]]
-    texts = [[contexts.texts[unit] for unit in own.units.tolist()] for own in found]
-    near = relatedness([(item["source"], item["target"]) for item in items], texts) if config.relatedness else None
-    counts = {pair: (one.candidates, len(one.beside.units), one.beside.together) for pair, one in searched.items()}
+        correct(list(searches.values()), len(contexts.ids), config.false_discovery_rate)
+    best = {pair: ranked(searches[pair], [contexts.totals[word] for word in pair], config) for pair in pairs}
+    item_pivots = [best[pair].towards(item) for item in items for pair in [pair_of(item)]]
+    texts = [[contexts.texts[unit] for unit in pivots.units.tolist()] for pivots in item_pivots]
+    cosines = relatedness([(item["source"], item["target"]) for item in items], texts) if config.relatedness else None
+    counts = {pair: (one.candidates, len(one.beside.units), one.beside.together) for pair, one in searches.items()}
     return {
-        "pivots": pivot_table(items, found, texts, near, _lexicon(inputs, items), config),
-        "pivot_evidence": evidence_table(items, found, counts, contexts),
+        "pivots": pivot_table(items, item_pivots, texts, cosines, _lexicon(inputs, items), config),
+        "pivot_evidence": evidence_table(items, item_pivots, counts, contexts),
     }
 
 
@@ -129,51 +129,51 @@ def search(contexts: WordContexts, pair: Pair, config: DiscoverConfig) -> Search
     expected = beside.frequency / beside.documents * np.array(beside.drawn)[:, None]
     beside = beside.take(np.flatnonzero((beside.times > expected).all(axis=0)))
     p_values = beside.p_values()
-    spelled = [words.normalise(word) for word, _ in pair]
+    spellings = [words.normalise(word) for word, _ in pair]
     is_own = is_form if config.unit == "word" else is_piece
     texts = [plain(contexts.texts[unit]) for unit in beside.units.tolist()]
     strong = np.flatnonzero(p_values <= config.false_discovery_rate).tolist()
-    kept = np.array([k for k in strong if not any(is_own(texts[k], word) for word in spelled)], np.int64)
-    return Search(beside.take(kept), p_values[kept], np.ones(len(kept)), candidates)
+    rows = np.array([k for k in strong if not any(is_own(texts[k], word) for word in spellings)], np.int64)
+    return Search(beside.take(rows), p_values[rows], np.ones(len(rows)), candidates)
 
 
 def _beside(contexts: WordContexts, pair: Pair) -> Beside:
     first, second = (contexts.draws[word] for word in pair)
-    (one, times), (other, too) = (contexts.near(word) for word in pair)
+    (one, times), (other, other_times) = (contexts.near(word) for word in pair)
     units, i, j = np.intersect1d(one, other, assume_unique=True, return_indices=True)
     together = np.intersect1d(first, second)
-    met, often = contexts.within(together)
+    shared_units, shared_times = contexts.within(together)
     shared = np.zeros(len(units), np.int64)
-    place = np.searchsorted(units, met)  # what stands beside both words at once stands beside each
-    shared[place] = often
-    counts, drawn = np.stack([times[i], too[j]]), (len(first), len(second))
+    rows = np.searchsorted(units, shared_units)  # what stands beside both words at once stands beside each
+    shared[rows] = shared_times
+    counts, drawn = np.stack([times[i], other_times[j]]), (len(first), len(second))
     apart = (contexts.length(np.setdiff1d(own, together)) for own in (first, second))
     lengths = next(apart), next(apart), contexts.length(together)
     frequency = contexts.frequency[units]
     return Beside(units, counts, shared, drawn, len(together), frequency, contexts.documents, lengths)
 
 
-def correct(searched: Sequence[Search], units: int, rate: float) -> None:
+def correct(searches: Sequence[Search], units: int, rate: float) -> None:
     """Keep what has a q-value of at most the rate, where every unit is a test of every pair that has documents."""
-    tests = units * sum(min(found.beside.drawn) > 0 for found in searched)
-    together = q_values(np.concatenate([np.zeros(0), *(found.p_values for found in searched)]), tests)
-    ends = np.cumsum([len(found.p_values) for found in searched])
-    for found, own in zip(searched, np.split(together, ends[:-1]), strict=True):
-        kept = np.flatnonzero(own <= rate)
-        found.beside, found.p_values, found.q_values = found.beside.take(kept), found.p_values[kept], own[kept]
+    tests = units * sum(min(outcome.beside.drawn) > 0 for outcome in searches)
+    values = q_values(np.concatenate([np.zeros(0), *(outcome.p_values for outcome in searches)]), tests)
+    ends = np.cumsum([len(outcome.p_values) for outcome in searches])
+    for outcome, q in zip(searches, np.split(values, ends[:-1]), strict=True):
+        rows = np.flatnonzero(q <= rate)
+        outcome.beside, outcome.p_values, outcome.q_values = outcome.beside.take(rows), outcome.p_values[rows], q[rows]
 
 
-def ranked(found: Search, held: Sequence[int], config: DiscoverConfig) -> Pivots:
+def ranked(outcome: Search, totals: Sequence[int], config: DiscoverConfig) -> Pivots:
     """The pivots of a pair, best first, given the documents that hold each of its words."""
-    beside = found.beside
+    beside = outcome.beside
     sides = [
-        measures(beside.times[k].astype(np.float64), max(drawn, 1), beside.frequency, beside.documents, held[k])
+        measures(beside.times[k].astype(np.float64), max(drawn, 1), beside.frequency, beside.documents, totals[k])
         for k, drawn in enumerate(beside.drawn)
     ]
     measure = config.measure
-    value = tversky(beside, held) if measure == "tversky" else np.minimum(sides[0][measure], sides[1][measure])
+    value = tversky(beside, totals) if measure == "tversky" else np.minimum(sides[0][measure], sides[1][measure])
     best = np.lexsort((beside.units, -value))
     least = 0.0 if config.form == "paper" else config.least_share * value.max(initial=0.0)
     best = best[(value[best] > 0) & (value[best] >= least)][: config.top]
     surplus = np.stack([side["min"] for side in sides])
-    return Pivots(beside.units[best], beside.times[:, best], surplus[:, best], value[best], found.q_values[best])
+    return Pivots(beside.units[best], beside.times[:, best], surplus[:, best], value[best], outcome.q_values[best])

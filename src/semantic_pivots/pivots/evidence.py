@@ -91,24 +91,24 @@ def _both(k, m, n_first, n_second, n_shared, rates):  # pragma: no cover - compi
 
 @numba.njit(cache=True)
 def _p_values(times, rates, n_first, n_second, n_shared):  # pragma: no cover - compiled
-    found = np.empty(rates.shape[1])
+    p_values = np.empty(rates.shape[1])
     for i in range(rates.shape[1]):
         once = _both(1, 1, n_first, n_second, n_shared, rates[:, i])
         chance = max(_both(times[0, i], times[1, i], n_first, n_second, n_shared, rates[:, i]), 1e-300)
-        found[i] = min(1.0, chance * (1 + math.log(max(once / chance, 1.0))))
-    return found
+        p_values[i] = min(1.0, chance * (1 + math.log(max(once / chance, 1.0))))
+    return p_values
 
 
 def q_values(p_values: np.ndarray, tests: int) -> np.ndarray:
     """Benjamini and Hochberg's adjusted p-values, where tests beyond those given have a p-value of one."""
     order = np.argsort(p_values, kind="stable")
     steps = p_values[order] * tests / np.arange(1, len(order) + 1)
-    found = np.empty(len(order))
-    found[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
-    return found
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+    return adjusted
 
 
-def tversky(beside: Beside, held: Sequence[int]) -> np.ndarray:
+def tversky(beside: Beside, totals: Sequence[int]) -> np.ndarray:
     """(n,) float64 from 0 to 1: how far a unit and both words keep each other's company, given the words' documents.
 
     Of k documents with unit and word, f with the unit and n with the word, Tversky's index is k / (n / 3 + 2 f / 3);
@@ -117,16 +117,16 @@ def tversky(beside: Beside, held: Sequence[int]) -> np.ndarray:
     the unit: that it belongs to the pair. A document that holds both words is one observation of two sides, and counts
     a half for each. The value is the geometric mean of the two words' indices.
     """
-    total = np.array(held, np.float64)[:, None]
+    total = np.array(totals, np.float64)[:, None]
     drawn = np.maximum(np.array(beside.drawn, np.float64)[:, None], 1)
-    met = (beside.times - beside.shared / 2) * total / drawn
+    common = (beside.times - beside.shared / 2) * total / drawn
     size = total - beside.together / 2 * total / drawn
-    index = met / (_OF_WORD * size + (1 - _OF_WORD) * np.maximum(beside.frequency, 1))
+    index = common / (_OF_WORD * size + (1 - _OF_WORD) * np.maximum(beside.frequency, 1))
     return np.sqrt(np.prod(np.minimum(index, 1.0), axis=0))
 
 
 def measures(
-    count: np.ndarray, drawn: int, frequency: np.ndarray, documents: int, held: int = 0
+    count: np.ndarray, drawn: int, frequency: np.ndarray, documents: int, totals: int = 0
 ) -> dict[str, np.ndarray]:
     """Association of units with one word, from counts: all arrays (units,) float64.
 
@@ -135,13 +135,13 @@ def measures(
         drawn: documents drawn of those that contain the word.
         frequency: documents of the whole corpus that hold each unit.
         documents: documents of the whole corpus.
-        held: documents that contain the word, where only some were drawn; 0: those drawn.
+        totals: documents that contain the word, where only some were drawn; 0: those drawn.
     """
     inside, outside = count / drawn, frequency / documents
     rest = np.maximum(frequency - count, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         pmi = np.log(inside / outside)
-        joint = inside * (held or drawn) / documents
+        joint = inside * (totals or drawn) / documents
         npmi = np.where(count > 0, pmi / -np.log(np.minimum(joint, 1 - 1e-12)), -1.0)
         # Dunning's log-likelihood ratio of the unit inside and outside the drawn documents, signed by direction.
         pooled = (count + rest) / documents

@@ -81,12 +81,12 @@ def language_shares(documents: Documents) -> np.ndarray:
     lengths = np.diff(documents.starts)
     row = np.repeat(np.arange(len(documents)), lengths)
     owners = owner[documents.tokens]
-    met = np.empty((size, groups))
+    meetings = np.empty((size, groups))
     for group in range(groups):
         beside = np.bincount(row[owners == group], minlength=len(documents))
-        met[:, group] = np.bincount(documents.tokens, weights=beside[row], minlength=size)
-        met[owner == group, group] -= by_group[owner == group].sum(axis=1)  # a token is not its own neighbour
-    lift = met / np.maximum(met.sum(axis=0) / max(met.sum(), 1.0), 1e-300)
+        meetings[:, group] = np.bincount(documents.tokens, weights=beside[row], minlength=size)
+        meetings[owner == group, group] -= by_group[owner == group].sum(axis=1)  # a token is not its own neighbour
+    lift = meetings / np.maximum(meetings.sum(axis=0) / max(meetings.sum(), 1.0), 1e-300)
     return lift / np.maximum(lift.sum(axis=1, keepdims=True), 1e-300)
 
 
@@ -136,29 +136,29 @@ def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarra
     fewest = _FEWEST_DOCUMENTS
     if config.criterion == "rarefied":
         fewest = max(fewest, int(np.ceil(config.min_share * len(documents))))
-    can = readable[documents.ids] & (frequency >= fewest) & (frequency <= _STOP_SHARE * len(documents))
+    candidates = readable[documents.ids] & (frequency >= fewest) & (frequency <= _STOP_SHARE * len(documents))
     by_group = documents.frequency_by_group()
     for group in range(documents.groups):
         # A stop word of one language among four is in few documents of the whole corpus.
-        held = int((documents.group == group).sum())
-        if held >= _FEWEST_OF_LANGUAGE:
-            can &= by_group[:, group] <= _STOP_SHARE * held
-    return np.flatnonzero(can).astype(np.int32)
+        group_documents = int((documents.group == group).sum())
+        if group_documents >= _FEWEST_OF_LANGUAGE:
+            candidates &= by_group[:, group] <= _STOP_SHARE * group_documents
+    return np.flatnonzero(candidates).astype(np.int32)
 
 
 def load_documents(inputs: Inputs, size: int) -> tuple[Documents, list[str]]:
     """The corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more."""
     starts, tokens, codes = [np.zeros(1, np.int64)], [], []
-    for (_, path), (begins, kept) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
+    for (_, path), (begins, distinct) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
         starts.append(begins[1:] + starts[-1][-1])
-        tokens.append(kept)
+        tokens.append(distinct)
         codes.extend(read_table(path, columns=["language"])["language"].to_pylist())
     languages, group = np.unique(np.array([code or "" for code in codes]), return_inverse=True)
-    kept = np.flatnonzero((np.bincount(group) >= _FEWEST_OF_LANGUAGE) & (languages != ""))
-    renumbered = np.full(len(languages), -1, np.int32)
-    renumbered[kept] = np.arange(len(kept))
-    documents = token_graph.compact(np.concatenate(starts), np.concatenate(tokens), size, renumbered[group], len(kept))
-    return documents, languages[kept].tolist()
+    large = np.flatnonzero((np.bincount(group) >= _FEWEST_OF_LANGUAGE) & (languages != ""))
+    numbers = np.full(len(languages), -1, np.int32)
+    numbers[large] = np.arange(len(large))
+    documents = token_graph.compact(np.concatenate(starts), np.concatenate(tokens), size, numbers[group], len(large))
+    return documents, languages[large].tolist()
 
 
 def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -169,35 +169,35 @@ def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     """
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
     documents, languages = load_documents(inputs, len(texts))
-    made = PivotSet(
+    pivots = PivotSet(
         documents,
         np.array([is_readable(text) for text in texts]),
         config,
         config.workers or len(os.sched_getaffinity(0)),
     )
-    if not len(made.chosen):
+    if not len(pivots.chosen):
         raise InputError("graph: too few documents hold any one token; the corpus is too small for a pivot set")
-    if not len(made.kept):
+    if not len(pivots.kept):
         raise InputError(
             "graph: no token is a hub of two languages; lower the least ratio or share, or enlarge the corpus"
         )
-    work.note("tokens_considered", len(made.chosen))
-    work.note("hubs", made.hubs)
-    work.note("pivots", len(made.kept))
-    keep, number = made.kept, made.chosen[made.kept]
-    ids = documents.ids[number]
-    joined = [[languages[k] for k in np.flatnonzero(made.joins[i])] for i in keep]
-    strongest = [[texts[documents.ids[n]] for n in made.rows.neighbours[i] if n >= 0] for i in keep]
+    work.note("tokens_considered", len(pivots.chosen))
+    work.note("hubs", pivots.hubs)
+    work.note("pivots", len(pivots.kept))
+    rows, tokens = pivots.kept, pivots.chosen[pivots.kept]
+    ids = documents.ids[tokens]
+    pivot_languages = [[languages[k] for k in np.flatnonzero(pivots.joins[i])] for i in rows]
+    strongest = [[texts[documents.ids[n]] for n in pivots.rows.neighbours[i] if n >= 0] for i in rows]
     table = {
         "unit": ["token"] * len(ids),
         "token": ids,
         "text": [texts[i] for i in ids],
-        "documents": documents.frequency()[number],
-        "degree": made.rows.degree[keep],
-        "expected_degree": made.expected[keep],
-        "strength": made.rows.strength[keep].astype(np.float64),
-        "q_value": made.q_values[keep],
-        "languages": pa.array(joined, pa.list_(pa.string())),
+        "documents": documents.frequency()[tokens],
+        "degree": pivots.rows.degree[rows],
+        "expected_degree": pivots.expected[rows],
+        "strength": pivots.rows.strength[rows].astype(np.float64),
+        "q_value": pivots.q_values[rows],
+        "languages": pa.array(pivot_languages, pa.list_(pa.string())),
         "neighbours": pa.array(strongest, pa.list_(pa.string())),
     }
     return {"pivot_set": pa.table(table)}
@@ -212,9 +212,9 @@ def pivot_sets(config: GraphConfig) -> Callable[[GraphConfig, Inputs, Work], dic
     from semantic_pivots.pivots.bridges import bridge_set
 
     if config.criterion not in CRITERIA:
-        known = ", ".join(CRITERIA)
+        choices = ", ".join(CRITERIA)
         raise InputError(
-            f"[graph] criterion = {config.criterion!r}: expected one of {known}{nearest(config.criterion, CRITERIA)}"
+            f"[graph] criterion = {config.criterion!r}: expected one of {choices}{nearest(config.criterion, CRITERIA)}"
         )
     if not 0 <= config.max_deviation <= 1:
         raise InputError(f"[graph] max_deviation = {config.max_deviation}: expected a number from 0 to 1")
@@ -249,5 +249,5 @@ def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa
     from semantic_pivots.pivots.stability import stability
 
     make = pivot_sets(config)
-    made = make(config, inputs, work)
-    return {**made, "pivot_stability": stability(make, config, made["pivot_set"], inputs, work)}
+    tables = make(config, inputs, work)
+    return {**tables, "pivot_stability": stability(make, config, tables["pivot_set"], inputs, work)}

@@ -47,9 +47,9 @@ def pair_of(item: Item) -> Pair:
 
 def pivot_table(
     items: Sequence[Item],
-    found: Sequence[Pivots],
+    item_pivots: Sequence[Pivots],
     texts: Sequence[Sequence[str]],
-    near: Sequence[tuple[np.ndarray, np.ndarray]] | None,
+    cosines: Sequence[tuple[np.ndarray, np.ndarray]] | None,
     lexicon: Mapping[str, Mapping[str, str]],
     config: DiscoverConfig,
 ) -> pa.Table:
@@ -57,28 +57,34 @@ def pivot_table(
 
     `lexicon` holds the word of each concept in each language.
     """
-    n = sum(len(own.units) for own in found)
+    n = sum(len(pivots.units) for pivots in item_pivots)
 
-    def joined(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
+    def concatenated(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
         return np.concatenate([np.zeros(0), *parts]).astype(kind)
 
     is_token = config.unit == "token"
     columns = {
-        "item_id": [item["item_id"] for item, own in zip(items, found, strict=True) for _ in own.units],
+        "item_id": [item["item_id"] for item, pivots in zip(items, item_pivots, strict=True) for _ in pivots.units],
         "unit": [config.unit] * n,
-        "token": pa.array(joined([own.units for own in found], np.int32), mask=np.full(n, not is_token)),
-        "text": [text for own in texts for text in own],
-        "rank": joined([np.arange(len(own.units)) for own in found], np.int32),
-        "documents_source": joined([own.times[0] for own in found], np.int64),
-        "documents_target": joined([own.times[1] for own in found], np.int64),
-        "surplus_source": joined([own.surplus[0] for own in found], np.float32),
-        "surplus_target": joined([own.surplus[1] for own in found], np.float32),
+        "token": pa.array(
+            concatenated([pivots.units for pivots in item_pivots], np.int32), mask=np.full(n, not is_token)
+        ),
+        "text": [text for item_texts in texts for text in item_texts],
+        "rank": concatenated([np.arange(len(pivots.units)) for pivots in item_pivots], np.int32),
+        "documents_source": concatenated([pivots.times[0] for pivots in item_pivots], np.int64),
+        "documents_target": concatenated([pivots.times[1] for pivots in item_pivots], np.int64),
+        "surplus_source": concatenated([pivots.surplus[0] for pivots in item_pivots], np.float32),
+        "surplus_target": concatenated([pivots.surplus[1] for pivots in item_pivots], np.float32),
         "measure": [config.measure] * n,
-        "value": joined([own.value for own in found], np.float32),
-        "q_value": pa.array(joined([own.q_value for own in found], np.float64), from_pandas=True),
+        "value": concatenated([pivots.value for pivots in item_pivots], np.float32),
+        "q_value": pa.array(concatenated([pivots.q_value for pivots in item_pivots], np.float64), from_pandas=True),
         "translation": _translations(items, texts, lexicon),
-        "cosine": pa.nulls(n, pa.float32()) if near is None else joined([one for one, _ in near], np.float32),
-        "cosine_quantile": pa.nulls(n, pa.float32()) if near is None else joined([q for _, q in near], np.float32),
+        "cosine": pa.nulls(n, pa.float32())
+        if cosines is None
+        else concatenated([values for values, _ in cosines], np.float32),
+        "cosine_quantile": pa.nulls(n, pa.float32())
+        if cosines is None
+        else concatenated([q for _, q in cosines], np.float32),
     }
     strings = {name: pa.array(columns[name], pa.string()) for name in ("item_id", "unit", "text", "measure")}
     return pa.table({**columns, **strings, "translation": pa.array(columns["translation"], pa.string())})
@@ -90,37 +96,37 @@ def _translations(
     """Of each pivot, the further language of the benchmark of which it is the concept's word, or nothing."""
     languages = {code for item in items for _, code in words_of(item)}
     of_concept = {
-        concept: {words.normalise(word): code for code, word in own.items() if code in languages}
-        for concept, own in lexicon.items()
+        concept: {words.normalise(word): code for code, word in words_by_language.items() if code in languages}
+        for concept, words_by_language in lexicon.items()
     }
     return [
         of_concept.get(item["concept_id"], {}).get(words.normalise(text).strip(), "")
-        for item, own in zip(items, texts, strict=True)
-        for text in own
+        for item, item_texts in zip(items, texts, strict=True)
+        for text in item_texts
     ]
 
 
 def evidence_table(
     items: Sequence[Item],
-    found: Sequence[Pivots],
+    item_pivots: Sequence[Pivots],
     counts: Mapping[Pair, tuple[int, int, int]],
     contexts: WordContexts,
 ) -> pa.Table:
     """The table `pivot_evidence`; `counts` are each pair's candidates, supported units, and documents with both."""
     rows = []
-    for item, own in zip(items, found, strict=True):
+    for item, pivots in zip(items, item_pivots, strict=True):
         source, target = words_of(item)
         candidates, supported, together = counts[pair_of(item)]
         rows.append(
             {
                 "item_id": item["item_id"],
-                "documents_source": contexts.held[source],
-                "documents_target": contexts.held[target],
+                "documents_source": contexts.totals[source],
+                "documents_target": contexts.totals[target],
                 "documents_both": together,
                 "candidates": candidates,
                 "supported": supported,
-                "pivots": len(own.units),
-                "reason": _reason(contexts.held[source], contexts.held[target], candidates, len(own.units)),
+                "pivots": len(pivots.units),
+                "reason": _reason(contexts.totals[source], contexts.totals[target], candidates, len(pivots.units)),
             }
         )
     return from_rows("pivot_evidence", rows)
@@ -132,6 +138,6 @@ def _reason(source: int, target: int, candidates: int, pivots: int) -> str:
         return ""
     if not source or not target:
         return "no document of " + " or ".join(
-            name for name, held in (("the source", source), ("the target", target)) if not held
+            name for name, documents in (("the source", source), ("the target", target)) if not documents
         )
     return "no candidate passes" if candidates else "nothing stands beside both words"

@@ -23,9 +23,9 @@ from semantic_pivots.statistics import seed_of
 def load_distinct(inputs: Inputs, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Distinct tokens of every document of the corpus, in the order of its shards: starts, tokens."""
     starts, tokens = [np.zeros(1, dtype=np.int64)], []
-    for begin, kept in distinct_shards(inputs, size):
-        starts.append(begin[1:] + starts[-1][-1])
-        tokens.append(kept)
+    for document_starts, distinct in distinct_shards(inputs, size):
+        starts.append(document_starts[1:] + starts[-1][-1])
+        tokens.append(distinct)
     return np.concatenate(starts), np.concatenate(tokens)
 
 
@@ -33,13 +33,16 @@ def published_contexts(inputs: Inputs, spellings: list[Word], config: DiscoverCo
     """Documents that hold any sub-token of the word, drawn with replacement, against as many random documents."""
     texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
     starts, tokens = load_distinct(inputs, len(texts))
-    own = _own_tokens(inputs.folder("tokens") / "tokenizer.json", spellings)
-    draws = _draws(own, starts, tokens, config)
+    word_tokens = _own_tokens(inputs.folder("tokens") / "tokenizer.json", spellings)
+    draws = _draws(word_tokens, starts, tokens, config)
     generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
-    drawn = generator.integers(0, len(starts) - 1, config.documents)
-    background = np.concatenate([tokens[starts[d] : starts[d + 1]] for d in drawn])
-    frequency, held = np.bincount(background, minlength=len(texts)), {w: len(drawn) for w, drawn in draws.items()}
-    return WordContexts(starts, *renumber(tokens, len(texts)), draws, frequency, config.documents, held, texts)
+    documents = generator.integers(0, len(starts) - 1, config.documents)
+    background = np.concatenate([tokens[starts[d] : starts[d + 1]] for d in documents])
+    frequency, totals = (
+        np.bincount(background, minlength=len(texts)),
+        {w: len(documents) for w, documents in draws.items()},
+    )
+    return WordContexts(starts, *renumber(tokens, len(texts)), draws, frequency, config.documents, totals, texts)
 
 
 def _own_tokens(tokenizer_file: Path, spellings: list[Word]) -> dict[Word, np.ndarray]:
@@ -51,16 +54,16 @@ def _own_tokens(tokenizer_file: Path, spellings: list[Word]) -> dict[Word, np.nd
 
 
 def _draws(
-    own: dict[Word, np.ndarray], starts: np.ndarray, tokens: np.ndarray, config: DiscoverConfig
+    word_tokens: dict[Word, np.ndarray], starts: np.ndarray, tokens: np.ndarray, config: DiscoverConfig
 ) -> dict[Word, np.ndarray]:
     """`documents` draws with replacement among the documents that hold any sub-token of each word."""
-    held = np.isin(tokens, np.unique(np.concatenate(list(own.values()))))
-    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[held]
-    of_token = tokens[held]
+    is_own = np.isin(tokens, np.unique(np.concatenate(list(word_tokens.values()))))
+    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[is_own]
+    of_token = tokens[is_own]
     order = np.argsort(of_token, kind="stable")
     rows, of_token = rows[order], of_token[order]
     draws = {}
-    for word, ids in own.items():
+    for word, ids in word_tokens.items():
         low, high = np.searchsorted(of_token, ids), np.searchsorted(of_token, ids, "right")
         holders = np.unique(np.concatenate([rows[a:b] for a, b in zip(low, high, strict=True)] or [rows[:0]]))
         generator = np.random.default_rng(seed_of("discover", config.seed, *word))

@@ -34,22 +34,24 @@ def relatedness(
     Raises:
         InputError: candidates, but no pairs without a common word to hold them against.
     """
-    texts = sorted({text.strip() for own in units for text in own} | {word for pair in pairs for word in pair})
+    texts = sorted(
+        {text.strip() for item_texts in units for text in item_texts} | {word for pair in pairs for word in pair}
+    )
     place = {text: k for k, text in enumerate(texts)}
     vectors = embed(texts) if texts else np.zeros((0, 1), np.float32)
     meanings = np.stack([vectors[place[a]] + vectors[place[b]] for a, b in pairs]) if pairs else vectors
     meanings /= np.maximum(np.linalg.norm(meanings, axis=1, keepdims=True), 1e-9)
-    rows = [vectors[[place[text.strip()] for text in own]] for own in units]
+    rows = [vectors[[place[text.strip()] for text in item_texts]] for item_texts in units]
     words = [frozenset(pair) for pair in pairs]
     # items of one concept lie together: shifts of different lengths, and never a pair that shares a word
     null = [
-        own @ meanings[other]
-        for k, own in enumerate(rows)
+        row @ meanings[other]
+        for k, row in enumerate(rows)
         for shift in range(1, _SHIFTS + 1)
         if not words[other := (k + shift * (len(pairs) // (_SHIFTS + 1) + 1)) % len(pairs)] & words[k]
     ]
     if not null and any(map(len, rows)):
         raise InputError("[discover] relatedness compares pairs; expected two or more that share no word, or false")
     below = np.sort(np.concatenate(null)) if null else np.zeros(0)
-    cosines = [(own @ meaning).astype(np.float64) for own, meaning in zip(rows, meanings, strict=True)]
-    return [(own, np.searchsorted(below, own) / max(len(below), 1)) for own in cosines]
+    cosines = [(row @ meaning).astype(np.float64) for row, meaning in zip(rows, meanings, strict=True)]
+    return [(row, np.searchsorted(below, row) / max(len(below), 1)) for row in cosines]

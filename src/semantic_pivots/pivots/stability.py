@@ -40,22 +40,22 @@ def sample(inputs: Inputs, folder: Path, low: float, high: float, seed: int) -> 
     (folder / "shards").mkdir(parents=True, exist_ok=True)
     (folder / "tokens").mkdir(exist_ok=True)
     shards, token_shards = [], []
-    counted = {row["shard"]: row for row in inputs.table("token_shards").to_pylist()}
+    token_rows = {row["shard"]: row for row in inputs.table("token_shards").to_pylist()}
     for row in inputs.table("shards").to_pylist():
         table = read_table(inputs.folder("corpus") / row["path"])
         place = places(table["id"], seed)
-        chosen = pa.array((place >= low) & (place < high))
-        table = table.filter(chosen)
+        in_sample = pa.array((place >= low) & (place < high))
+        table = table.filter(in_sample)
         if not table.num_rows:
             continue
-        tokens = read_token_shard(inputs.folder("tokens") / counted[row["shard"]]["path"]).filter(chosen)
+        tokens = read_token_shard(inputs.folder("tokens") / token_rows[row["shard"]]["path"]).filter(in_sample)
         paths = f"shards/{row['shard']}.parquet", f"tokens/{row['shard']}{SUFFIX}"
         pq.write_table(table, folder / paths[0], compression="lz4")
         write_token_shard(folder / paths[1], tokens)
         shards.append({**row, "path": paths[0], "documents": table.num_rows})
-        held = pc.sum(pc.list_value_length(tokens)).as_py()  # type: ignore[attr-defined]
+        token_count = pc.sum(pc.list_value_length(tokens)).as_py()  # type: ignore[attr-defined]
         token_shards.append(
-            {**counted[row["shard"]], "path": paths[1], "documents": table.num_rows, "tokens": held or 0}
+            {**token_rows[row["shard"]], "path": paths[1], "documents": table.num_rows, "tokens": token_count or 0}
         )
     pq.write_table(pa.Table.from_pylist(shards, schema=SCHEMAS["shards"]), folder / "shards.parquet")
     pq.write_table(pa.Table.from_pylist(token_shards, schema=SCHEMAS["token_shards"]), folder / "token_shards.parquet")
@@ -90,15 +90,17 @@ def stability(
                 _set_of_sample(f"{name}-{draw}", draw * share, (draw + 1) * share, make, config, inputs, work)
                 for draw in range(draws)
             ]
-            for draw, (one, other) in enumerate([(sets[0], sets[1])] if halves else [(one, full) for one in sets]):
+            for draw, (first, other) in enumerate(
+                [(sets[0], sets[1])] if halves else [(first, full) for first in sets]
+            ):
                 rows.append(
                     {
                         "sample": name,
                         "share": share,
                         "draw": draw,
-                        "pivots": len(one),
-                        "overlap": len(one & other) / max(len(one | other), 1),
-                        "recovered": len(one & other) / max(len(other), 1),
+                        "pivots": len(first),
+                        "overlap": len(first & other) / max(len(first | other), 1),
+                        "recovered": len(first & other) / max(len(other), 1),
                     }
                 )
             work.note(f"overlap_{name}", round(float(np.mean([r["overlap"] for r in rows if r["sample"] == name])), 4))  # type: ignore[arg-type]
@@ -117,19 +119,21 @@ def _set_of_sample(
 ) -> set[str]:
     folder = work.folder / f"sample-{name}"
 
-    def made() -> pa.Table:
+    def sample_set() -> pa.Table:
         shutil.rmtree(folder, ignore_errors=True)  # of a killed run
         scratch = folder / "work"
         scratch.mkdir(parents=True)
         try:
-            found = make(config, sample(inputs, folder, low, high, config.seed), Work(scratch, scratch))["pivot_set"]
-            units = names(found)
+            pivot_set = make(config, sample(inputs, folder, low, high, config.seed), Work(scratch, scratch))[
+                "pivot_set"
+            ]
+            units = names(pivot_set)
         except InputError:
             units = []
         shutil.rmtree(folder, ignore_errors=True)
         return pa.table({"unit": pa.array(units, pa.string())})
 
-    return set(work.part(f"set-{name}", made)["unit"].to_pylist())
+    return set(work.part(f"set-{name}", sample_set)["unit"].to_pylist())
 
 
 def names(pivot_set: pa.Table) -> list[str]:

@@ -33,11 +33,11 @@ class Documents:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def take(self, chosen: np.ndarray) -> Documents:
+    def take(self, mask: np.ndarray) -> Documents:
         """The chosen documents, (n,) bool."""
         lengths = np.diff(self.starts)
-        starts = np.concatenate([[0], np.cumsum(lengths[chosen])])
-        return Documents(starts, self.tokens[np.repeat(chosen, lengths)], self.ids, self.group[chosen], self.groups)
+        starts = np.concatenate([[0], np.cumsum(lengths[mask])])
+        return Documents(starts, self.tokens[np.repeat(mask, lengths)], self.ids, self.group[mask], self.groups)
 
     def frequency(self) -> np.ndarray:
         """(size,) int64: documents of each token."""
@@ -74,47 +74,47 @@ def postings(starts, tokens, size):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows(chosen, offsets, documents, starts, tokens, row, least, drawn, out):  # pragma: no cover - compiled
+def _rows(tokens_of_rows, offsets, documents, starts, tokens, row, least, drawn, out):  # pragma: no cover - compiled
     degree, strength, rarefied, slots, neighbours = out
     top, least = neighbours.shape[1], max(least, 1)
     best = np.zeros(top, dtype=np.int64)
     touched = np.empty(len(row), dtype=np.uint32)
-    for index in range(len(chosen)):
-        token = chosen[index]
-        held = offsets[token + 1] - offsets[token]
-        own = documents[offsets[token] : offsets[token + 1]]
-        count = count_units(own, starts, tokens, row, touched)
-        for document in own:
+    for index in range(len(tokens_of_rows)):
+        token = tokens_of_rows[index]
+        frequency = offsets[token + 1] - offsets[token]
+        own_documents = documents[offsets[token] : offsets[token + 1]]
+        count = count_units(own_documents, starts, tokens, row, touched)
+        for document in own_documents:
             slots[index] += starts[document + 1] - starts[document] - 1
         row[token] = 0
         # Hurlbert's rarefaction: a neighbour met in c of D documents is among m of them with 1 - C(D-c, m) / C(D, m).
-        seen = np.zeros(held + 1, dtype=np.float64)
+        presence = np.zeros(frequency + 1, dtype=np.float64)
         absent = 1.0
-        for c in range(1, held + 1):
-            rest = held - c + 1
+        for c in range(1, frequency + 1):
+            rest = frequency - c + 1
             absent = absent * (rest - drawn) / rest if rest > drawn else 0.0
             if c >= least:
-                seen[c] = 1.0 - absent
+                presence[c] = 1.0 - absent
         even = odd = 0.0  # two sums: each add waits for the one before it
         for k in range(0, count - 1, 2):
-            even += seen[row[touched[k]]]
-            odd += seen[row[touched[k + 1]]]
+            even += presence[row[touched[k]]]
+            odd += presence[row[touched[k + 1]]]
         if count % 2:
-            even += seen[row[touched[count - 1]]]
+            even += presence[row[touched[count - 1]]]
         best[:] = 0
         filled = edges = meetings = 0
         weakest = least if top else np.int64(1) << 62
         for k in range(count):
             other = touched[k]
-            met = np.int64(row[other])
+            common = np.int64(row[other])
             row[other] = 0
-            edges += met >= least
-            meetings += met if met >= least else 0
-            if met < weakest:
+            edges += common >= least
+            meetings += common if common >= least else 0
+            if common < weakest:
                 continue
             place = filled  # insertion into the short list of the strongest; ties go to the smaller number
             while place > 0 and (
-                best[place - 1] < met or (best[place - 1] == met and neighbours[index, place - 1] > other)
+                best[place - 1] < common or (best[place - 1] == common and neighbours[index, place - 1] > other)
             ):
                 place -= 1
             if place < top:
@@ -122,7 +122,7 @@ def _rows(chosen, offsets, documents, starts, tokens, row, least, drawn, out):  
                 for j in range(filled - 1, place, -1):
                     best[j] = best[j - 1]
                     neighbours[index, j] = neighbours[index, j - 1]
-                best[place] = met
+                best[place] = common
                 neighbours[index, place] = other
             if filled == top:
                 weakest = max(least, best[top - 1])
@@ -144,12 +144,12 @@ class Rows(NamedTuple):
     neighbours: np.ndarray
 
 
-def rows(documents: Documents, chosen: np.ndarray, least: int, drawn: int, top: int, threads: int = 1) -> Rows:
+def rows(documents: Documents, tokens: np.ndarray, least: int, drawn: int, top: int, threads: int = 1) -> Rows:
     """Count rows of the graph.
 
     Args:
         documents: whose tokens.
-        chosen: (rows,) int32 compact numbers of the tokens whose rows are wanted.
+        tokens: (rows,) int32 compact numbers of the tokens whose rows are wanted.
         least: documents that make an edge.
         drawn: documents of the rarefied degree.
         top: neighbours kept.
@@ -159,7 +159,7 @@ def rows(documents: Documents, chosen: np.ndarray, least: int, drawn: int, top: 
     offsets, inverse = postings(documents.starts, documents.tokens, size)
     frequency = np.diff(offsets)
     kind = np.uint16 if frequency.max(initial=0) < 2**16 else np.uint32
-    n = len(chosen)
+    n = len(tokens)
     degree, strength, slots = np.zeros((3, n), np.int64)
     out = Rows(degree, strength, np.zeros(n), slots, np.full((n, top), -1, np.int32))
 
@@ -167,7 +167,7 @@ def rows(documents: Documents, chosen: np.ndarray, least: int, drawn: int, top: 
         begin, end = int(part[0]), int(part[-1]) + 1
         views = tuple(column[begin:end] for column in out)
         scratch = np.zeros(size, kind)
-        _rows(chosen[begin:end], offsets, inverse, documents.starts, documents.tokens, scratch, least, drawn, views)
+        _rows(tokens[begin:end], offsets, inverse, documents.starts, documents.tokens, scratch, least, drawn, views)
 
     parts = [p for p in np.array_split(np.arange(n), max(1, min(n // 256, 64))) if len(p)]
     with ThreadPoolExecutor(max(threads, 1)) as pool:

@@ -69,15 +69,15 @@ def splitter_of(inputs: Inputs, further: Iterable[str] = ()) -> Splitter:
 def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cover - compiled
     """Units that at least `fewest` of the documents hold, and how many do; `counts` is zero before and after."""
     n = count_units(documents, starts, tokens, counts, touched)
-    found, times = np.empty(n, np.int32), np.empty(n, np.int64)
+    units, times = np.empty(n, np.int32), np.empty(n, np.int64)
     m = 0
     for k in range(n):
         token = touched[k]
-        found[m] = token
+        units[m] = token
         times[m] = counts[token]
         m += counts[token] >= fewest
         counts[token] = 0
-    return found[:m].copy(), times[:m].copy()
+    return units[:m].copy(), times[:m].copy()
 
 
 class WordContexts:
@@ -91,7 +91,7 @@ class WordContexts:
         draws: dict[Word, np.ndarray],
         frequency: np.ndarray,
         documents: int,
-        held: dict[Word, int],
+        totals: dict[Word, int],
         texts: list[str],
         keys: np.ndarray | None = None,
         sources: np.ndarray | None = None,
@@ -105,14 +105,14 @@ class WordContexts:
             draws: the documents of each word, as indices below n, ascending.
             frequency: (size,) int64 documents that hold each vocabulary id, of the background.
             documents: background documents.
-            held: documents from which those of each word were drawn.
+            totals: documents from which those of each word were drawn.
             texts: (size,) the text of each vocabulary id.
             keys: (n,) uint64 hash of each document's id; none: its place.
             sources: (n,) hash of each document's source; none: all are of one.
         """
         self.keys = np.arange(len(starts) - 1, dtype=np.uint64) if keys is None else keys
         self.sources = np.zeros(len(starts) - 1, np.uint64) if sources is None else sources
-        self.draws, self.frequency, self.documents, self.held = draws, frequency, documents, held
+        self.draws, self.frequency, self.documents, self.totals = draws, frequency, documents, totals
         self.starts, self.ids, self.tokens, self.texts = starts, ids, tokens, texts
         most = max((len(drawn) for drawn in draws.values()), default=0)
         # as small as they can be: their cost is cache misses
@@ -125,8 +125,8 @@ class WordContexts:
 
     def within(self, documents: np.ndarray, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Vocabulary ids (int32) that at least `fewest` of some documents hold, and how many do (int64)."""
-        found, times = _near(documents, *self.counters(), fewest)
-        return self.ids[found], times
+        numbers, times = _near(documents, *self.counters(), fewest)
+        return self.ids[numbers], times
 
     def length(self, documents: np.ndarray) -> float:
         """Mean units of some documents, over those of all documents of the corpus; 1 of none."""
@@ -146,11 +146,11 @@ def eligible(frequency: dict[str, np.ndarray], documents: dict[str, int], size: 
     A stop word of one language among four is in few documents of the whole corpus: shares are taken within a language.
     """
     total = sum(frequency.values(), np.zeros(size, np.int64))
-    can = (total >= 2) & (total <= _STOP_SHARE * sum(documents.values()))
+    is_eligible = (total >= 2) & (total <= _STOP_SHARE * sum(documents.values()))
     for code, count in frequency.items():
         if documents[code] >= _FEWEST_OF_LANGUAGE:
-            can &= count <= _STOP_SHARE * documents[code]
-    return can
+            is_eligible &= count <= _STOP_SHARE * documents[code]
+    return is_eligible
 
 
 def word_contexts_of(inputs: Inputs, spellings: Sequence[Word], work: Work, config: DiscoverConfig) -> WordContexts:
@@ -165,38 +165,38 @@ def _token_contexts(
     jobs: ShardJobs, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig
 ) -> WordContexts:
     texts = token_texts(jobs.inputs.folder("tokens") / "tokenizer.json")
-    met = survey(jobs, spellings, len(texts))
+    counts = survey(jobs, spellings, len(texts))
     readable = np.array([is_readable(text) for text in texts])
-    can = readable & eligible(met.frequency, met.documents, len(texts))
-    ids, number = _numbered(met, can, np.arange(len(texts)))
-    drawn = draw(jobs, spellings, seeds, config.documents, met.held, number)
-    return _contexts(spellings, met, drawn, (drawn.starts, ids, drawn.tokens), texts)
+    can = readable & eligible(counts.frequency, counts.documents, len(texts))
+    ids, number = _numbered(counts, can, np.arange(len(texts)))
+    sample = draw(jobs, spellings, seeds, config.documents, counts.totals, number)
+    return _contexts(spellings, counts, sample, (sample.starts, ids, sample.tokens), texts)
 
 
 def _word_contexts(
     jobs: ShardJobs, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig
 ) -> WordContexts:
     splitter = splitter_of(jobs.inputs, (word for word, _ in spellings))
-    met = survey(jobs, spellings, 0)
-    drawn = draw(jobs, spellings, seeds, config.documents, met.held, splitter)
-    met = met._replace(frequency=word_frequencies(jobs, splitter, drawn.vocabulary.keys()))
-    texts = drawn.vocabulary.texts
-    ids, number = _numbered(met, eligible(met.frequency, met.documents, len(texts)), np.argsort(texts))
-    starts, tokens = _renumbered(drawn.starts, drawn.tokens, number)
+    counts = survey(jobs, spellings, 0)
+    sample = draw(jobs, spellings, seeds, config.documents, counts.totals, splitter)
+    counts = counts._replace(frequency=word_frequencies(jobs, splitter, sample.vocabulary.keys()))
+    texts = sample.vocabulary.texts
+    ids, number = _numbered(counts, eligible(counts.frequency, counts.documents, len(texts)), np.argsort(texts))
+    starts, tokens = _renumbered(sample.starts, sample.tokens, number)
     if len(ids) <= 2**16:
         tokens = tokens.astype(np.uint16)
-    return _contexts(spellings, met, drawn, (starts, ids, tokens), texts)
+    return _contexts(spellings, counts, sample, (starts, ids, tokens), texts)
 
 
-def _numbered(met: Survey, can: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _numbered(counts: Survey, eligible_units: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vocabulary ids that can be pivots, the most frequent first, and (size,) int32 the number of each, or -1.
 
     Of equal frequency the first in `order`, which must not depend on the order of the shards.
     """
-    total = sum(met.frequency.values(), np.zeros(len(can), np.int64))
+    total = sum(counts.frequency.values(), np.zeros(len(eligible_units), np.int64))
     ids = order[np.argsort(-total[order], kind="stable")].astype(np.int32)
-    ids = ids[can[ids]]
-    number = np.full(len(can), -1, np.int32)
+    ids = ids[eligible_units[ids]]
+    number = np.full(len(eligible_units), -1, np.int32)
     number[ids] = np.arange(len(ids))
     return ids, number
 
@@ -207,9 +207,9 @@ def _renumbered(starts, tokens, number):  # pragma: no cover - compiled
     begins, n = np.zeros(len(starts), np.int64), 0
     for document in range(len(starts) - 1):
         for i in range(starts[document], starts[document + 1]):
-            made = number[tokens[i]]
-            if made >= 0:
-                tokens[n] = made
+            unit = number[tokens[i]]
+            if unit >= 0:
+                tokens[n] = unit
                 n += 1
         begins[document + 1] = n
     return begins, tokens[:n]
@@ -217,12 +217,15 @@ def _renumbered(starts, tokens, number):  # pragma: no cover - compiled
 
 def _contexts(
     spellings: tuple[Word, ...],
-    met: Survey,
-    drawn: Drawn,
+    counts: Survey,
+    sample: Drawn,
     documents: tuple[np.ndarray, np.ndarray, np.ndarray],
     texts: list[str],
 ) -> WordContexts:
-    frequency = sum(met.frequency.values(), np.zeros(len(texts), np.int64))
-    total, held = sum(met.documents.values()), dict(zip(spellings, met.held.tolist(), strict=True))
-    draws = dict(zip(spellings, drawn.draws, strict=True))
-    return WordContexts(*documents, draws, frequency, total, held, texts, drawn.keys, drawn.sources)
+    frequency = sum(counts.frequency.values(), np.zeros(len(texts), np.int64))
+    total, totals = (
+        sum(counts.documents.values()),
+        dict(zip(spellings, counts.totals.tolist(), strict=True)),
+    )
+    draws = dict(zip(spellings, sample.draws, strict=True))
+    return WordContexts(*documents, draws, frequency, total, totals, texts, sample.keys, sample.sources)
