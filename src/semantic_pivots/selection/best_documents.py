@@ -101,9 +101,9 @@ class Documents:
 
     def block(self, begin: int) -> Block:
         """The block that begins at a place."""
-        return Block(begin, *(self._mapped(name, begin, min(BLOCK, self.size - begin)) for name in Block._fields[1:]))
+        return Block(begin, *(self._map(name, begin, min(BLOCK, self.size - begin)) for name in Block._fields[1:]))
 
-    def _mapped(self, name: str, begin: int, count: int) -> np.ndarray:
+    def _map(self, name: str, begin: int, count: int) -> np.ndarray:
         """`column` without a copy: what is written to it stays with the caller."""
         kind = np.dtype(_TYPES[name])
         if os.path.getsize(self._paths[name]) < (begin + count) * kind.itemsize:  # scores that are not there yet
@@ -130,7 +130,7 @@ class Budgets:
     """take documents with a score alone, none at -inf"""
 
 
-class Taken(NamedTuple):
+class Totals(NamedTuple):
     """What was taken: tokens and documents of each cell, int64, and the documents at -inf."""
 
     tokens: np.ndarray
@@ -186,26 +186,26 @@ def _count(block, group_of, tokens, scored, prefix, fixed, digits, counters, fir
 def _ties(block, group_of, tokens, scored, prefix, fixed):  # pragma: no cover - compiled
     """(tied,) numbers of the documents that have their group's prefix."""
     _, score, hashes, _, _, _ = block
-    tied = np.empty(len(score), np.int64)
+    ties = np.empty(len(score), np.int64)
     n = 0
     for i in range(len(score)):
         group = _group(i, block, group_of, tokens, scored)
         if group >= 0:
-            apart = (_key(score[i]) ^ prefix[group, 0]) & fixed[group, 0]
-            tied[n] = i
-            n += (apart | ((hashes[i] ^ prefix[group, 1]) & fixed[group, 1])) == 0
-    return tied[:n].copy()
+            differs = (_key(score[i]) ^ prefix[group, 0]) & fixed[group, 0]
+            ties[n] = i
+            n += (differs | ((hashes[i] ^ prefix[group, 1]) & fixed[group, 1])) == 0
+    return ties[:n].copy()
 
 
 @numba.njit(cache=True, nogil=True)
-def _behind(block, group_of, tokens, scored, bounds, places, left, limits):  # pragma: no cover - compiled
+def _behind(block, group_of, tokens, scored, bounds, places, budget, limits):  # pragma: no cover - compiled
     """(candidates,) numbers of the documents behind the boundary that may fit into what is left."""
     begin, score, hashes, n_tokens, _, _ = block
-    held = np.empty(len(score), np.int64)
+    rows = np.empty(len(score), np.int64)
     n = 0
     for i in range(len(score)):
         group = _group(i, block, group_of, tokens, scored)
-        if group < 0 or n_tokens[i] > left[group]:
+        if group < 0 or n_tokens[i] > budget[group]:
             continue
         high, low = _key(score[i]), hashes[i]
         if _before(high, low, begin + i, bounds, places, group):
@@ -214,22 +214,22 @@ def _behind(block, group_of, tokens, scored, bounds, places, left, limits):  # p
             limit = limits[group, n_tokens[i]]
             if high > limit[0] or (high == limit[0] and low > limit[1]):
                 continue
-        held[n] = i
+        rows[n] = i
         n += 1
-    return held[:n].copy()
+    return rows[:n].copy()
 
 
 @numba.njit(cache=True, nogil=True)
-def _mark(block, group_of, tokens, scored, bounds, places, further, state, by_cell):  # pragma: no cover - compiled
+def _mark(block, group_of, tokens, scored, bounds, places, extra, state, by_cell):  # pragma: no cover - compiled
     """Give the documents before their boundary, and further ones, a state; returns those without a score."""
     begin, score, hashes, n_tokens, cell, states = block
     unscored, at = 0, 0
     for i in range(len(score)):
         group = _group(i, block, group_of, tokens, scored)
-        taken = group >= 0 and _before(_key(score[i]), hashes[i], begin + i, bounds, places, group)
-        if at < len(further) and further[at] == begin + i:
-            taken, at = True, at + 1
-        if taken:
+        is_selected = group >= 0 and _before(_key(score[i]), hashes[i], begin + i, bounds, places, group)
+        if at < len(extra) and extra[at] == begin + i:
+            is_selected, at = True, at + 1
+        if is_selected:
             states[i] = state
             by_cell[cell[i], 0] += n_tokens[i]
             by_cell[cell[i], 1] += 1
@@ -246,12 +246,12 @@ class _Rows(NamedTuple):
     low: np.ndarray
     place: np.ndarray
 
-    def take(self, chosen: np.ndarray) -> _Rows:
-        return _Rows(*(column[chosen] for column in self))
+    def take(self, which: np.ndarray) -> _Rows:
+        return _Rows(*(column[which] for column in self))
 
-    def ordered(self, *first: np.ndarray) -> _Rows:
+    def ordered(self, *keys: np.ndarray) -> _Rows:
         """By further columns, then in the order of documents."""
-        return self.take(np.lexsort((self.place, self.low, self.high, *first)))
+        return self.take(np.lexsort((self.place, self.low, self.high, *keys)))
 
 
 _NO_ROWS = _Rows(*(np.zeros(0, kind) for kind in (np.int32, np.int64, np.uint64, np.uint64, np.int64)))
@@ -280,63 +280,63 @@ class _Fill:
 
     def __init__(self, documents: Documents, budgets: Budgets, few: int = _FEW):
         n = len(budgets.tokens)
-        self.documents, self.asked, self.few = documents, budgets, few
+        self.documents, self.budgets, self.few = documents, budgets, few
         self.bounds, self.places = np.full((n, 2), _ALL), np.full(n, 2**62)
-        self.left = budgets.tokens.copy()
+        self.rest = budgets.tokens.copy()
         self._prefix, self._fixed = np.zeros((n, 2), np.uint64), np.zeros((n, 2), np.uint64)
-        self._tied: set[int] = set()
+        self._ties: set[int] = set()
         self._find_boundaries()
         self._settle_ties()
-        self.further = self._behind()
+        self.extra = self._behind()
 
     @property
     def _eligible(self) -> tuple[np.ndarray, np.ndarray, bool]:
-        return self.asked.group_of, self.asked.tokens, self.asked.scored
+        return self.budgets.group_of, self.budgets.tokens, self.budgets.scored
 
     def _only(self, groups: Sequence[int]) -> tuple[np.ndarray, np.ndarray, bool]:
         """What `_group` asks, of some of the groups."""
-        inside = np.isin(self.asked.group_of, list(groups))
-        return np.where(inside, self.asked.group_of, -1).astype(np.int32), *self._eligible[1:]
+        inside = np.isin(self.budgets.group_of, list(groups))
+        return np.where(inside, self.budgets.group_of, -1).astype(np.int32), *self._eligible[1:]
 
     def _find_boundaries(self) -> None:
         """Fix the bits of each group's boundary until few documents tie."""
-        width = min(16, max(8, 20 - int(np.ceil(np.log2(max(len(self.left), 1))))))
+        width = min(16, max(8, 20 - int(np.ceil(np.log2(max(len(self.rest), 1))))))
         steps = [(word, max(top - width, 0), min(width, top)) for word in (0, 1) for top in range(64, 0, -width)]
-        at = dict.fromkeys(np.flatnonzero(self.left > 0).tolist(), 0)
+        at = dict.fromkeys(np.flatnonzero(self.rest > 0).tolist(), 0)
         while at:
-            counters, first, varies = self._counted([steps[at.get(g, 0)] for g in range(len(self.left))], list(at))
+            counters, first, varies = self._count_digits([steps[at.get(g, 0)] for g in range(len(self.rest))], list(at))
             for group in list(at):
                 tokens, documents = counters[group].T
-                if not at[group] and tokens.sum() <= self.left[group]:  # all fit: the boundary stays behind the last
-                    self.left[group] -= tokens.sum()
+                if not at[group] and tokens.sum() <= self.rest[group]:  # all fit: the boundary stays behind the last
+                    self.rest[group] -= tokens.sum()
                     del at[group]
                     continue
-                value = int(np.searchsorted(np.cumsum(tokens), self.left[group]))
-                self.left[group] -= tokens[:value].sum()
+                value = int(np.searchsorted(np.cumsum(tokens), self.rest[group]))
+                self.rest[group] -= tokens[:value].sum()
                 self._fix(group, steps[at[group]], value)
                 if documents[value] > self.few and (step := self._next(group, steps, at[group], first, varies)):
                     at[group] = step
                 else:
-                    self._tied.add(group)
+                    self._ties.add(group)
                     del at[group]
 
-    def _counted(self, digits: list, groups: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _count_digits(self, digits: list, groups: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tokens and documents by group and value of its digit; a document's key, and the bits in which keys differ."""
-        n, values = len(self.left), 1 << max(width for _, _, width in digits)
-        asked, where = self._only(groups), np.array(digits, np.int64)
+        n, values = len(self.rest), 1 << max(width for _, _, width in digits)
+        budgets, digit_array = self._only(groups), np.array(digits, np.int64)
 
         def task(blocks: Iterator[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             sums = np.zeros((n, values, 2), np.int64), np.zeros((n, 3), np.uint64), np.zeros((n, 2), np.uint64)
             for block in blocks:
-                _count(block, *asked, self._prefix, self._fixed, where, *sums)
+                _count(block, *budgets, self._prefix, self._fixed, digit_array, *sums)
             return sums
 
         parts = self.documents.map(task)
         first, varies = parts[0][1].copy(), parts[0][2].copy()
         for _, other, differs in parts[1:]:
-            both = (first[:, 2] & other[:, 2]).astype(bool)
+            present = (first[:, 2] & other[:, 2]).astype(bool)
             varies |= differs
-            varies[both] |= first[both, :2] ^ other[both, :2]
+            varies[present] |= first[present, :2] ^ other[present, :2]
             first = np.where(first[:, 2:] > 0, first, other)
         return np.sum([sums for sums, _, _ in parts], axis=0), first, varies
 
@@ -357,90 +357,90 @@ class _Fill:
 
     def _settle_ties(self) -> None:
         """Sort the documents that tie with a boundary; of one key throughout, their places decide."""
-        if not self._tied:
+        if not self._ties:
             return
-        equal = [g for g in self._tied if (self._fixed[g] == _ALL).all()]
-        several = self._tied - set(equal)
-        asked = self._only(sorted(several))
+        equal = [g for g in self._ties if (self._fixed[g] == _ALL).all()]
+        several = self._ties - set(equal)
+        budgets = self._only(sorted(several))
 
         def task(blocks: Iterator[Block]) -> _Rows:
-            found = [_rows_of(b, _ties(b, *asked, self._prefix, self._fixed), asked[0]) for b in blocks]
+            found = [_rows_of(b, _ties(b, *budgets, self._prefix, self._fixed), budgets[0]) for b in blocks]
             return _rows([_NO_ROWS, *found])
 
-        tied = _rows(self.documents.map(task)) if several else None
+        ties = _rows(self.documents.map(task)) if several else None
         for group in several:
-            self._settle(group, tied.take(tied.group == group).ordered())  # type: ignore[union-attr]
+            self._settle(group, ties.take(ties.group == group).ordered())  # type: ignore[union-attr]
         for group in equal:
-            asked = self._only([group])
+            budgets = self._only([group])
             for begin in range(0, self.documents.size, BLOCK):
                 block = self.documents.block(begin)
-                rows = _rows_of(block, _ties(block, *asked, self._prefix, self._fixed), asked[0])
-                if rows.n_tokens.sum() >= self.left[group]:
+                rows = _rows_of(block, _ties(block, *budgets, self._prefix, self._fixed), budgets[0])
+                if rows.n_tokens.sum() >= self.rest[group]:
                     self._settle(group, rows)
                     break
-                self.left[group] -= rows.n_tokens.sum()
+                self.rest[group] -= rows.n_tokens.sum()
 
     def _settle(self, group: int, rows: _Rows) -> None:
         """Put the boundary at the first of the rows that does not fit."""
         ends = np.cumsum(rows.n_tokens)
-        crossing = int(np.searchsorted(ends, self.left[group], "right"))
-        self.left[group] -= ends[crossing - 1] if crossing else 0
+        crossing = int(np.searchsorted(ends, self.rest[group], "right"))
+        self.rest[group] -= ends[crossing - 1] if crossing else 0
         last = min(crossing, len(rows.place) - 1)
         self.bounds[group] = rows.high[last], rows.low[last]
         self.places[group] = rows.place[last] + (crossing > last)
 
     def _behind(self) -> _Rows:
         """The documents behind the boundaries that are taken: each, in order, that fits."""
-        left = np.where((self.bounds == _ALL).all(axis=1), 0, self.left)
+        budget = np.where((self.bounds == _ALL).all(axis=1), 0, self.rest)
 
         def task(blocks: Iterator[Block]) -> _Rows:
-            limits = np.full((len(left), min(int(left.max(initial=0)) + 1, _LENGTHS), 2), _ALL)
-            held = _NO_ROWS
-            for block in blocks if left.any() else ():
-                numbers = _behind(block, *self._eligible, self.bounds, self.places, left, limits)
+            limits = np.full((len(budget), min(int(budget.max(initial=0)) + 1, _LENGTHS), 2), _ALL)
+            behind = _NO_ROWS
+            for block in blocks if budget.any() else ():
+                numbers = _behind(block, *self._eligible, self.bounds, self.places, budget, limits)
                 if len(numbers):
-                    held = _shortened(_rows([held, _rows_of(block, numbers, self.asked.group_of)]), left, limits)
-            return held
+                    behind = _shorten(_rows([behind, _rows_of(block, numbers, self.budgets.group_of)]), budget, limits)
+            return behind
 
         rows = _rows(self.documents.map(task))
         rows = rows.ordered(rows.group)
-        taken = np.zeros(len(rows.place), np.bool_)
+        is_selected = np.zeros(len(rows.place), np.bool_)
         for i, (group, tokens) in enumerate(zip(rows.group.tolist(), rows.n_tokens.tolist(), strict=True)):
-            if tokens <= self.left[group]:
-                self.left[group] -= tokens
-                taken[i] = True
-        return rows.take(taken)
+            if tokens <= self.rest[group]:
+                self.rest[group] -= tokens
+                is_selected[i] = True
+        return rows.take(is_selected)
 
-    def mark(self, state: int) -> Taken:
+    def mark(self, state: int) -> Totals:
         """Write the state of what is taken."""
-        further, cells = np.sort(self.further.place), len(self.asked.group_of)
+        extra, cells = np.sort(self.extra.place), len(self.budgets.group_of)
 
         def task(blocks: Iterator[Block]) -> tuple[np.ndarray, int]:
             by_cell, unscored = np.zeros((cells, 2), np.int64), 0
             for block in blocks:
-                low, high = np.searchsorted(further, [block.begin, block.begin + len(block.score)])
-                where = self.bounds, self.places, further[low:high], state, by_cell
-                unscored += _mark(block, *self._eligible, *where)
+                low, high = np.searchsorted(extra, [block.begin, block.begin + len(block.score)])
+                bounds = self.bounds, self.places, extra[low:high], state, by_cell
+                unscored += _mark(block, *self._eligible, *bounds)
                 self.documents.put("state", block.begin, block.state)
             return by_cell, unscored
 
         parts = self.documents.map(task)
         tokens, documents = np.sum([by_cell for by_cell, _ in parts], axis=0).T
-        return Taken(tokens, documents, sum(unscored for _, unscored in parts))
+        return Totals(tokens, documents, sum(unscored for _, unscored in parts))
 
 
-def _shortened(rows: _Rows, left: np.ndarray, limits: np.ndarray) -> _Rows:
+def _shorten(rows: _Rows, budget: np.ndarray, limits: np.ndarray) -> _Rows:
     """Of each group and length the first remainder / length documents; where there are so many, they set a limit."""
     rows = rows.ordered(rows.n_tokens, rows.group)
     new = np.flatnonzero((np.diff(rows.group, prepend=-1) != 0) | (np.diff(rows.n_tokens, prepend=-1) != 0))
     rank = np.arange(len(rows.place)) - np.repeat(new, np.diff(np.append(new, len(rows.place))))
-    fits = left[rows.group] // rows.n_tokens
+    fits = budget[rows.group] // rows.n_tokens
     for i in np.flatnonzero((rank == fits - 1) & (rows.n_tokens < limits.shape[1])):
         limits[rows.group[i], rows.n_tokens[i]] = rows.high[i], rows.low[i]
     return rows.take(rank < fits)
 
 
-def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN, few: int = _FEW) -> Taken:
+def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN, few: int = _FEW) -> Totals:
     """Take, group by group and in order, each free document that fits into what is left of its group's tokens.
 
     Args:
@@ -451,26 +451,26 @@ def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN
         few: documents that are sorted at once.
     """
     if total <= 0 or not budgets.tokens.any():
-        nothing = np.zeros(len(budgets.group_of), np.int64)
-        return Taken(nothing, nothing, 0)
-    filled = _Fill(documents, budgets, few)
-    tokens, left = budgets.tokens.copy(), total
-    for group, held in enumerate((budgets.tokens - filled.left).tolist()):
-        tokens[group] = min(left, tokens[group])
-        if held > tokens[group]:  # a smaller budget takes the same as long as that fits into it
+        zeros = np.zeros(len(budgets.group_of), np.int64)
+        return Totals(zeros, zeros, 0)
+    whole = _Fill(documents, budgets, few)
+    tokens, rest = budgets.tokens.copy(), total
+    for group, spent in enumerate((budgets.tokens - whole.rest).tolist()):
+        tokens[group] = min(rest, tokens[group])
+        if spent > tokens[group]:  # a smaller budget takes the same as long as that fits into it
             alone = np.where(budgets.group_of == group, 0, -1).astype(np.int32)
-            one = _Fill(documents, Budgets(alone, tokens[group : group + 1], budgets.scored), few)
-            held = int(tokens[group] - one.left[0])
-            _replace(filled, group, one)
-        left -= held
-    return filled.mark(state)
+            part = _Fill(documents, Budgets(alone, tokens[group : group + 1], budgets.scored), few)
+            spent = int(tokens[group] - part.rest[0])
+            _replace(whole, group, part)
+        rest -= spent
+    return whole.mark(state)
 
 
-def _replace(filled: _Fill, group: int, one: _Fill) -> None:
-    filled.asked.tokens[group] = one.asked.tokens[0]
-    filled.bounds[group], filled.places[group] = one.bounds[0], one.places[0]
-    own = one.further._replace(group=np.full_like(one.further.group, group))
-    filled.further = _rows([filled.further.take(filled.further.group != group), own])
+def _replace(whole: _Fill, group: int, part: _Fill) -> None:
+    whole.budgets.tokens[group] = part.budgets.tokens[0]
+    whole.bounds[group], whole.places[group] = part.bounds[0], part.places[0]
+    extra = part.extra._replace(group=np.full_like(part.extra.group, group))
+    whole.extra = _rows([whole.extra.take(whole.extra.group != group), extra])
 
 
 def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np.ndarray:
@@ -480,5 +480,5 @@ def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np
     noise depends on the seed and the document's hash alone.
     """
     uniform = ((shuffled(hashes, seed) >> np.uint64(11)) + 0.5) / 2.0**53
-    scaled = score / scale if scale else np.where(np.isfinite(score), 0.0, -np.inf)
-    return scaled - np.log(-np.log(uniform))
+    logits = score / scale if scale else np.where(np.isfinite(score), 0.0, -np.inf)
+    return logits - np.log(-np.log(uniform))

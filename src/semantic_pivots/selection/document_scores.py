@@ -82,14 +82,14 @@ class _Lookup:
     """
 
     def __init__(self, vocabulary: Vocabulary):
-        told = sorted({(w, c) for w, c, _ in vocabulary.words})
-        paired = sorted({word for pair in vocabulary.pairs for word in pair})
+        words = sorted({(w, c) for w, c, _ in vocabulary.words})
+        pair_words = sorted({word for pair in vocabulary.pairs for word in pair})
         rule = vocabulary.rule
-        telling = _telling({word: rule.forms(word) for word in told})
-        self.words = Words.of_forms([*(telling[word] for word in told), *map(rule.forms, paired)], rule.folds)
+        telling = _telling({word: rule.forms(word) for word in words})
+        self.words = Words.of_forms([*(telling[word] for word in words), *map(rule.forms, pair_words)], rule.folds)
         entries = self.words.pattern_of.tolist()
-        pattern = dict(zip(told, entries[: len(told)], strict=True))
-        met = dict(zip(paired, entries[len(told) :], strict=True))
+        pattern = dict(zip(words, entries[: len(words)], strict=True))
+        pair_pattern = dict(zip(pair_words, entries[len(words) :], strict=True))
         n = self.words.patterns
         codes = {code: i for i, code in enumerate(sorted({c for _, c, _ in vocabulary.words}))}
         self.languages = len(codes)
@@ -104,11 +104,11 @@ class _Lookup:
         self.language = language
         self.concept_begins, self.concept_ids = _ragged(of_pattern)
         partners: list[set[int]] = [set() for _ in range(n)]
-        for one, two in vocabulary.pairs:
+        for first, second in vocabulary.pairs:
             # Two words that share a form meet wherever it is: that is no pair of words.
-            shared = set(rule.forms(one)) & set(rule.forms(two))
-            if not shared and min(met[one], met[two]) >= 0:
-                partners[met[one]].add(met[two])
+            shared = set(rule.forms(first)) & set(rule.forms(second))
+            if not shared and min(pair_pattern[first], pair_pattern[second]) >= 0:
+                partners[pair_pattern[first]].add(pair_pattern[second])
         self.partner_begins, self.partners = _ragged(partners)
 
     def meetings(self, texts: pa.ChunkedArray) -> dict[str, np.ndarray]:
@@ -119,21 +119,21 @@ class _Lookup:
             starts, hits, self.language, self.languages, self.concept_begins, self.concept_ids, self.concepts,
             self.partner_begins, self.partners,
         )  # fmt: skip
-        found = dict(zip(names, columns, strict=True))
-        return {**found, "holds_pair": found["holds_pair"].astype(np.bool_)}
+        table = dict(zip(names, columns, strict=True))
+        return {**table, "holds_pair": table["holds_pair"].astype(np.bool_)}
 
 
 def _telling(forms: dict[Word, tuple[Form, ...]]) -> dict[Word, list[Form]]:
     """Of each word the forms that tell its language."""
     languages: dict[str, set[str]] = {}
-    for (_, code), held in forms.items():
-        for form in held:
+    for (_, code), own_forms in forms.items():
+        for form in own_forms:
             languages.setdefault(form.text, set()).add(code)
 
     def tells(form: Form) -> bool:
         return len(languages[form.text]) == 1 and not (len(form.text) <= _SHORT and form.text.isascii())
 
-    return {word: [form for form in held if tells(form)] for word, held in forms.items()}
+    return {word: [form for form in own_forms if tells(form)] for word, own_forms in forms.items()}
 
 
 def _ragged(sets: Sequence[set[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -146,41 +146,41 @@ def _meetings(
     starts, hits, language, languages, concept_begins, concept_ids, concepts, partner_begins, partners
 ):  # pragma: no cover - compiled
     n = len(starts) - 1
-    met, words, dominant = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
-    known, parallel, holds = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
-    first = np.full(concepts, -1, np.int32)  # language in which this document first met the concept; -2: met in two
-    here = np.zeros(len(language), np.uint8)
+    languages_met, words, dominant = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    concepts_met, parallel, holds = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    code_of = np.full(concepts, -1, np.int32)  # language in which this document first met the concept; -2: met in two
+    present = np.zeros(len(language), np.uint8)
     by_language = np.zeros(languages, np.int32)
     for document in range(n):
-        held = hits[starts[document] : starts[document + 1]]
+        own_hits = hits[starts[document] : starts[document + 1]]
         by_language[:] = 0
-        for p in held:
-            here[p] = 1
-        for p in held:
+        for p in own_hits:
+            present[p] = 1
+        for p in own_hits:
             for k in range(partner_begins[p], partner_begins[p + 1]):
-                if here[partners[k]]:
+                if present[partners[k]]:
                     holds[document] = 1
             if language[p] < 0:
                 continue
             by_language[language[p]] += 1
             for k in range(concept_begins[p], concept_begins[p + 1]):
                 concept = concept_ids[k]
-                if first[concept] == -1:
-                    first[concept] = language[p]
-                    known[document] += 1
-                elif first[concept] >= 0 and first[concept] != language[p]:
-                    first[concept] = -2
+                if code_of[concept] == -1:
+                    code_of[concept] = language[p]
+                    concepts_met[document] += 1
+                elif code_of[concept] >= 0 and code_of[concept] != language[p]:
+                    code_of[concept] = -2
                     parallel[document] += 1
-        for p in held:
-            here[p] = 0
+        for p in own_hits:
+            present[p] = 0
             if language[p] >= 0:
                 for k in range(concept_begins[p], concept_begins[p + 1]):
-                    first[concept_ids[k]] = -1
+                    code_of[concept_ids[k]] = -1
         for k in range(languages):
             words[document] += by_language[k]
             dominant[document] = max(dominant[document], by_language[k])
-            met[document] += by_language[k] > 0
-    return met, words, dominant, known, parallel, holds
+            languages_met[document] += by_language[k] > 0
+    return languages_met, words, dominant, concepts_met, parallel, holds
 
 
 _memory: list[tuple[Vocabulary, _Lookup]] = []
@@ -230,9 +230,9 @@ def vocabulary(inputs: Inputs, words: str = "spelling", forms_path: str = "") ->
     pairs = benchmark_words(inputs.table("items"))[1] if inputs.has("items") else []
     rows = visible_words(inputs) if inputs.has("words") else []
     number = {concept: i for i, concept in enumerate(sorted({row["concept_id"] for row in rows}))}
-    told = sorted({(row["word"], row["language"], number[row["concept_id"]]) for row in rows})
-    rule = rule_of(words, forms_path, {(w, c) for w, c, _ in told} | {word for pair in pairs for word in pair})
-    return Vocabulary(tuple(told), tuple(pairs), rule)
+    entries = sorted({(row["word"], row["language"], number[row["concept_id"]]) for row in rows})
+    rule = rule_of(words, forms_path, {(w, c) for w, c, _ in entries} | {word for pair in pairs for word in pair})
+    return Vocabulary(tuple(entries), tuple(pairs), rule)
 
 
 def document_scores(
@@ -266,13 +266,13 @@ def document_scores(
     token_paths = {row["shard"]: str(inputs.folder("tokens") / row["path"]) for row in token_rows}
     ratio = None
     if dsir_target or dsir_languages:
-        each = [(shard, dsir.count_ngrams, (path, paths[shard], dsir_languages)) for shard, path in token_paths.items()]
-        counts = list(run_shards(each, work, workers, "ngrams", engine, shared=(dsir_units,)))
-        held, wanted = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "wanted"))
-        wanted = dsir.target_ngrams(dsir_target, inputs, dsir_units) if dsir_target else wanted
-        if not wanted.any():
+        jobs = [(shard, dsir.count_ngrams, (path, paths[shard], dsir_languages)) for shard, path in token_paths.items()]
+        counts = list(run_shards(jobs, work, workers, "ngrams", engine, shared=(dsir_units,)))
+        corpus, target = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "wanted"))
+        target = dsir.target_ngrams(dsir_target, inputs, dsir_units) if dsir_target else target
+        if not target.any():
             raise InputError(f"[select] dsir_languages = {list(dsir_languages)}: the corpus has no document of them")
-        ratio = dsir.log_ratio(wanted, held)
+        ratio = dsir.log_ratio(target, corpus)
     tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
     shared = pivots_of(inputs), vocabulary(inputs, words, forms_path), ratio, dsir_units
     return Scores(shard_parts(tasks, work, workers, "scores", engine, shared))

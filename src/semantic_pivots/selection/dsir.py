@@ -44,18 +44,18 @@ def _bucket(ngram: str) -> int:
 
 def word_ngrams(texts: Sequence[str]) -> Ngrams:
     """Words and pairs of neighbouring words of lower-cased texts: runs of letters and digits, and runs of signs."""
-    found, lengths = [], []
+    buckets, lengths = [], []
     for text in texts:
         words = _WORDS.findall(text.lower())
-        own = [_bucket(word) for word in words]
-        own += [_bucket(f"{one} {other}") for one, other in itertools.pairwise(words)]
-        found.append(np.array(own, np.int32))
-        lengths.append(len(own))
-    return np.concatenate([np.zeros(0, np.int32), *found]), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        document = [_bucket(word) for word in words]
+        document += [_bucket(f"{first} {second}") for first, second in itertools.pairwise(words)]
+        buckets.append(np.array(document, np.int32))
+        lengths.append(len(document))
+    return np.concatenate([np.zeros(0, np.int32), *buckets]), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 @numba.njit(cache=True, nogil=True)
-def _hashed(value, buckets):  # pragma: no cover - compiled; the finaliser of splitmix64
+def _hash(value, buckets):  # pragma: no cover - compiled; the finaliser of splitmix64
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.int32((value ^ (value >> np.uint64(31))) % np.uint64(buckets))
@@ -64,17 +64,17 @@ def _hashed(value, buckets):  # pragma: no cover - compiled; the finaliser of sp
 @numba.njit(cache=True, nogil=True)
 def token_ngrams(tokens, offsets):  # pragma: no cover - compiled
     """Tokens and pairs of neighbouring tokens of documents, as `Ngrams`."""
-    found, begins, n = np.empty(2 * len(tokens), np.int32), np.zeros(len(offsets), np.int64), 0
+    buckets, begins, n = np.empty(2 * len(tokens), np.int32), np.zeros(len(offsets), np.int64), 0
     for document in range(len(offsets) - 1):
         for i in range(offsets[document], offsets[document + 1]):
-            one = np.uint64(tokens[i]) + np.uint64(1)
-            found[n] = _hashed(one, BUCKETS)
+            first = np.uint64(tokens[i]) + np.uint64(1)
+            buckets[n] = _hash(first, BUCKETS)
             n += 1
             if i + 1 < offsets[document + 1]:
-                found[n] = _hashed((one << np.uint64(32)) | np.uint64(tokens[i + 1]), BUCKETS)
+                buckets[n] = _hash((first << np.uint64(32)) | np.uint64(tokens[i + 1]), BUCKETS)
                 n += 1
         begins[document + 1] = n
-    return found[:n].copy(), begins
+    return buckets[:n].copy(), begins
 
 
 def ngrams(texts: pa.ChunkedArray, flat: np.ndarray, offsets: np.ndarray, units: str) -> Ngrams:
@@ -86,10 +86,10 @@ def count_ngrams(tokens: str, texts: str, languages: tuple[str, ...], units: str
     """Hashed n-grams of one token shard: of all documents, and of those in the languages."""
     table = read_table(texts, columns=["language", "text"])
     of = np.isin(np.asarray(table["language"].to_pylist(), dtype=str), languages)
-    found, begins = ngrams(table["text"], *flat_tokens(read_token_shard(tokens)), units)
-    inside = found[np.repeat(of, np.diff(begins))]
+    buckets, begins = ngrams(table["text"], *flat_tokens(read_token_shard(tokens)), units)
+    inside = buckets[np.repeat(of, np.diff(begins))]
     return pa.table(
-        {name: np.bincount(part, minlength=BUCKETS) for name, part in (("count", found), ("wanted", inside))}
+        {name: np.bincount(part, minlength=BUCKETS) for name, part in (("count", buckets), ("wanted", inside))}
     )
 
 
@@ -104,7 +104,7 @@ def target_ngrams(target: str, inputs: Inputs, units: str) -> np.ndarray:
         return np.bincount(word_ngrams(texts)[0], minlength=BUCKETS)
     ids = text_ids(read_tokenizer(inputs.folder("tokens") / "tokenizer.json"), texts)
     offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
-    flat = np.array([token for one in ids for token in one], np.int32)
+    flat = np.array([token for own in ids for token in own], np.int32)
     return np.bincount(token_ngrams(flat, offsets)[0], minlength=BUCKETS)
 
 
@@ -113,8 +113,8 @@ def log_ratio(target: np.ndarray, corpus: np.ndarray) -> np.ndarray:
     return np.log(target / max(target.sum(), 1) + _NEVER) - np.log(corpus / max(corpus.sum(), 1) + _NEVER)
 
 
-def importance(found: Ngrams, ratio: np.ndarray) -> np.ndarray:
+def importance(ngrams: Ngrams, ratio: np.ndarray) -> np.ndarray:
     """(documents,) float64: the sum of (buckets,) log ratios over the n-grams of each document."""
-    buckets, begins = found
+    buckets, begins = ngrams
     rows = np.repeat(np.arange(len(begins) - 1), np.diff(begins))
     return np.bincount(rows, ratio[buckets], minlength=len(begins) - 1)

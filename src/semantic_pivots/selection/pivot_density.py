@@ -20,7 +20,7 @@ Counts = tuple[np.ndarray, np.ndarray]
 
 
 @numba.njit(cache=True, nogil=True)
-def _counted(tokens, offsets, is_pivot):  # pragma: no cover - compiled
+def _count(tokens, offsets, is_pivot):  # pragma: no cover - compiled
     counts = np.zeros(len(offsets) - 1, dtype=np.int32)
     for document in range(len(counts)):
         n = 0
@@ -39,7 +39,7 @@ class PivotTokens:
 
     def counts(self, texts: pa.ChunkedArray, tokens: np.ndarray, offsets: np.ndarray) -> Counts:
         """All tokens of each document, and those of the set, each as often as it is there."""
-        return np.diff(offsets).astype(np.int32), _counted(tokens, offsets, self.is_pivot)
+        return np.diff(offsets).astype(np.int32), _count(tokens, offsets, self.is_pivot)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class PivotWords:
         """The distinct words of each document, and those of the set."""
         units = self.splitter.split(*buffers(texts))
         is_pivot = np.isin(units.keys, self.keys).astype(np.uint8)
-        return np.diff(units.starts).astype(np.int32), _counted(units.numbers, units.starts, is_pivot)
+        return np.diff(units.starts).astype(np.int32), _count(units.numbers, units.starts, is_pivot)
 
 
 def pivots_of(inputs: Inputs) -> PivotTokens | PivotWords:
@@ -75,6 +75,6 @@ def pivots_of(inputs: Inputs) -> PivotTokens | PivotWords:
     # The pivots beside the lexicon that they were found with, which `pivots select` may be given another of.
     lexicon = {row["word"] for row in visible_words(inputs)} if inputs.has("words") else set()
     splitter = splitter_of(inputs, [*texts, *sorted(lexicon)])
-    found = splitter.split(*buffers(pa.array(texts)))
-    wanted = set(texts)
-    return PivotWords(splitter, found.keys[[text in wanted for text in found.texts()]])
+    split = splitter.split(*buffers(pa.array(texts)))
+    pivot_texts = set(texts)
+    return PivotWords(splitter, split.keys[[text in pivot_texts for text in split.texts()]])

@@ -30,7 +30,7 @@ from semantic_pivots.selection.best_documents import (
     FREE,
     Block,
     Documents,
-    Taken,
+    Totals,
     gumbel,
 )
 from semantic_pivots.selection.document_scores import Scores, document_scores
@@ -109,29 +109,29 @@ def select(config: SelectConfig, scores: Scores, work: Work) -> pa.RecordBatchRe
     """
     source = _Source(config, scores, work)
     pool = Pool(config, source.documents, source.languages, source.score)
-    taken = []
+    selections = []
     for name in config.selections:
-        whole, chosen = pool.selection(name)
-        _note(work, config, name, whole)
-        if chosen.unscored:
+        totals, path = pool.selection(name)
+        _note(work, config, name, totals)
+        if path.unscored:
             work.warn(
-                f"select: {chosen.unscored:,} of {int(chosen.documents.sum()):,} documents taken by {name} have no "
+                f"select: {path.unscored:,} of {int(path.documents.sum()):,} documents taken by {name} have no "
                 "score, or are shorter than min_tokens: they come last, in the order of their hashes, and the budget "
                 "reached them"
             )
-        taken.append((name, source.documents.keep_states(str(len(taken)))))
+        selections.append((name, source.documents.keep_states(str(len(selections)))))
     if len(source.aside):
         work.note("held_out_documents", len(source.aside))
-    return pa.RecordBatchReader.from_batches(SCHEMAS["selection"], source.rows(taken))
+    return pa.RecordBatchReader.from_batches(SCHEMAS["selection"], source.rows(selections))
 
 
-def _note(work: Work, config: SelectConfig, name: str, taken: Taken) -> None:
+def _note(work: Work, config: SelectConfig, name: str, totals: Totals) -> None:
     """Put a selection's size into the manifest, and tell what a reader would not expect of it."""
-    tokens = int(taken.tokens.sum())
+    tokens = int(totals.tokens.sum())
     work.note(f"{name}_tokens", tokens)
-    work.note(f"{name}_documents", int(taken.documents.sum()))
+    work.note(f"{name}_documents", int(totals.documents.sum()))
     if config.stratify_pairs or config.exclude_pairs:
-        work.note(f"{name}_documents_with_a_pair", int(taken.documents[1::2].sum()))
+        work.note(f"{name}_documents_with_a_pair", int(totals.documents[1::2].sum()))
     if config.budget_tokens - tokens > tolerance(config):
         work.warn(
             f"select: {name} holds {tokens:,} tokens of {config.budget_tokens:,}, beyond the tolerance of "
@@ -151,7 +151,7 @@ class _Source:
         self.documents = Documents(work.folder / "documents", config.workers or len(os.sched_getaffinity(0)))
         self.languages: list[str] = []
         self._prepare()
-        if self.added is not None and not self.added.met:
+        if self.added is not None and not self.added.matches:
             raise InputError(f"[select] columns = {config.columns!r}: none of its doc_ids is a document of the corpus")
 
     def _prepare(self) -> None:
@@ -159,12 +159,12 @@ class _Source:
         seed, number = seed_of("select", self.config.seed), {}
         for batch in self.scores.batches():
             columns, begin = self._columns(batch), self.documents.size
-            allowed = _allowed(self.config, columns)
+            allowed = _eligible(self.config, columns)
             low, high = np.searchsorted(self.aside, [begin, begin + len(batch)])
             allowed[self.aside[low:high] - begin] = False
             codes = batch["language"].dictionary_encode()
-            here = [number.setdefault(str(code), len(number)) for code in codes.dictionary.to_pylist()]
-            language = np.array(here, np.int32)[codes.indices.to_numpy()]
+            numbers = [number.setdefault(str(code), len(number)) for code in codes.dictionary.to_pylist()]
+            language = np.array(numbers, np.int32)[codes.indices.to_numpy()]
             self.documents.append(
                 hashes=shuffled(hash_of(batch["doc_id"]), seed),
                 n_tokens=columns["n_tokens"],
@@ -187,8 +187,8 @@ class _Source:
             for begin in range(0, self.documents.size, BLOCK):
                 self.documents.append(score=np.zeros(min(BLOCK, self.documents.size - begin)))
         else:
-            needed = (*NEEDED[name], "n_tokens") if name in NEEDED and self.added is None else None
-            for batch in self.scores.batches(needed):
+            columns = (*NEEDED[name], "n_tokens") if name in NEEDED and self.added is None else None
+            for batch in self.scores.batches(columns):
                 self.documents.append(score=score_of(name, self._columns(batch), self.config))
         if self.config.sampling == "gumbel":
             self._add_noise(seed_of("select", self.config.seed, "gumbel", name))
@@ -199,28 +199,28 @@ class _Source:
             score, hashes = (self.documents.column(name, begin, BLOCK) for name in ("score", "hashes"))
             self.documents.put("score", begin, gumbel(score, hashes, scale, seed))
 
-    def rows(self, taken: list[tuple[str, Path]]) -> Iterator[pa.RecordBatch]:
+    def rows(self, selections: list[tuple[str, Path]]) -> Iterator[pa.RecordBatch]:
         """The table `selection`: of each selection, given by the file of its states, and the held-out documents."""
-        for name, states in taken:
+        for name, states in selections:
             selector, begin = dose(name)[0], 0
             needed = {*_OF_SELECTION, "units", "pivot_units", *NEEDED.get(selector, self.names)}
             for batch in self.scores.batches([name for name in self.scores.schema.names if name in needed]):
                 state = np.fromfile(states, np.uint8, len(batch), offset=begin)
                 begin += len(batch)
-                yield from self._picked(batch, name, selector, np.flatnonzero((state == CHOSEN) | (state == FILLED)))
+                yield from self._rows(batch, name, selector, np.flatnonzero((state == CHOSEN) | (state == FILLED)))
         begin = 0
         for batch in self.scores.batches() if len(self.aside) else ():
             low, high = np.searchsorted(self.aside, [begin, begin + len(batch)])
-            yield from self._picked(batch, HELD_OUT, UNSCORED[0], self.aside[low:high] - begin)
+            yield from self._rows(batch, HELD_OUT, UNSCORED[0], self.aside[low:high] - begin)
             begin += len(batch)
 
-    def _picked(self, batch: pa.RecordBatch, name: str, selector: str, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
+    def _rows(self, batch: pa.RecordBatch, name: str, selector: str, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
         if not len(rows):
             return
-        picked = batch.take(pa.array(rows))
-        columns = self._columns(picked)
+        documents = batch.take(pa.array(rows))
+        columns = self._columns(documents)
         score = columns["pivot_share"] if selector in UNSCORED else score_of(selector, columns, self.config)
-        own = {name: picked[name] for name in _OF_SELECTION}
+        own = {name: documents[name] for name in _OF_SELECTION}
         table = pa.table({"selection": [name] * len(rows), **own, "score": pa.array(score, pa.float64())})
         yield from table.cast(SCHEMAS["selection"]).to_batches()
 
@@ -230,8 +230,8 @@ def _deviation(documents: Documents) -> float:
 
     def total(values: Callable[[np.ndarray], np.ndarray]) -> float:
         def task(blocks: Iterator[Block]) -> list[float]:
-            held = (block.score[(block.state != BARRED) & np.isfinite(block.score)] for block in blocks)
-            return [float(values(score).sum()) for score in held]
+            scores = (block.score[(block.state != BARRED) & np.isfinite(block.score)] for block in blocks)
+            return [float(values(score).sum()) for score in scores]
 
         return math.fsum(part for parts in documents.map(task) for part in parts)  # exact: threads change nothing
 
@@ -251,20 +251,20 @@ def _held_out(config: SelectConfig, scores: Scores) -> np.ndarray:
     return held_out(keys, languages, long, config.held_out_documents, config.seed)
 
 
-def _allowed(config: SelectConfig, columns: Columns) -> np.ndarray:
-    allowed = ~columns["holds_pair"] if config.exclude_pairs else np.ones(len(columns["n_tokens"]), np.bool_)
+def _eligible(config: SelectConfig, columns: Columns) -> np.ndarray:
+    eligible = ~columns["holds_pair"] if config.exclude_pairs else np.ones(len(columns["n_tokens"]), np.bool_)
     for name, sign, number in _thresholds(config.thresholds):
         values = column_of(columns, name, "[select] thresholds")
-        allowed = allowed & (values >= number if sign == ">=" else values <= number)
-    return allowed
+        eligible = eligible & (values >= number if sign == ">=" else values <= number)
+    return eligible
 
 
 def _thresholds(entries: tuple[str, ...]) -> list[tuple[str, str, float]]:
-    found = []
+    thresholds = []
     for entry in entries:
         match = re.fullmatch(r"\s*(\w+)\s*(>=|<=)\s*([-+.\deE]+)\s*", entry)
         try:
-            found.append((match[1], match[2], float(match[3])))  # type: ignore[index]
+            thresholds.append((match[1], match[2], float(match[3])))  # type: ignore[index]
         except (TypeError, ValueError):
             raise InputError(f"[select] thresholds: {entry!r}: expected COLUMN>=NUMBER or COLUMN<=NUMBER") from None
-    return found
+    return thresholds

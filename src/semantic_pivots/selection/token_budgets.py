@@ -17,7 +17,7 @@ from semantic_pivots.selection.best_documents import (
     Block,
     Budgets,
     Documents,
-    Taken,
+    Totals,
     fill,
 )
 
@@ -48,13 +48,13 @@ class Pool:
         self, config: SelectConfig, documents: Documents, languages: Sequence[str], score: Callable[[str], None]
     ):
         self.config, self.documents, self.score = config, documents, score
-        self.held, count = _free(documents, 2 * len(languages))
+        self.free, count = _free(documents, 2 * len(languages))
         self.languages = sorted(code for i, code in enumerate(languages) if count[2 * i : 2 * i + 2].any())
-        held, budget = int(self.held.sum()), config.budget_tokens
-        if budget > held:
+        available, budget = int(self.free.sum()), config.budget_tokens
+        if budget > available:
             raise InputError(
                 f"[select] budget_tokens = {budget:,}: the {int(count.sum()):,} documents that may be taken hold only "
-                f"{held:,} tokens"
+                f"{available:,} tokens"
             )
         rank = {code: i for i, code in enumerate(self.languages)}
         self.language = np.repeat([rank.get(code, 0) for code in languages], 2)
@@ -67,29 +67,29 @@ class Pool:
                 f"[select] quotas: no document of {unknown[0]!r}; the corpus has {', '.join(self.languages)}"
             )
 
-    def selection(self, name: str) -> tuple[Taken, Taken]:
+    def selection(self, name: str) -> tuple[Totals, Totals]:
         """Take a selection's documents, those of the one before being free again: all, and those its selector chose.
 
         Raises:
             InputError: a language holds fewer tokens than its quota, or every document is longer than the budget.
         """
         selector, share = dose(name)
-        budget, group, wanted = self.config.budget_tokens, *self._wanted(selector)
-        first = np.floor(wanted * share + 0.5).astype(np.int64)
+        budget, group, targets = self.config.budget_tokens, *self._targets(selector)
+        first = np.floor(targets * share + 0.5).astype(np.int64)
         _release(self.documents)
-        chosen = self._filled(selector, group, first, int(budget * share + 0.5), CHOSEN)
-        tokens, documents = chosen.tokens, chosen.documents
+        totals = self._fill(selector, group, first, int(budget * share + 0.5), CHOSEN)
+        tokens, documents = totals.tokens, totals.documents
         if share < 1:
-            rest = np.maximum(wanted - np.bincount(group, tokens, len(wanted)).astype(np.int64), 0)
-            further = self._filled("random", group, rest, budget - int(tokens.sum()), FILLED)
-            tokens, documents = tokens + further.tokens, documents + further.documents
+            remainder = np.maximum(targets - np.bincount(group, tokens, len(targets)).astype(np.int64), 0)
+            filler = self._fill("random", group, remainder, budget - int(tokens.sum()), FILLED)
+            tokens, documents = tokens + filler.tokens, documents + filler.documents
         if not documents.any():
             raise InputError(f"[select] budget_tokens = {budget:,}: every document that {name} may take is longer")
         if name == "pivot-rich":
             self._rich = tokens
-        return Taken(tokens, documents, chosen.unscored), chosen
+        return Totals(tokens, documents, totals.unscored), totals
 
-    def _wanted(self, selector: str) -> tuple[np.ndarray, np.ndarray]:
+    def _targets(self, selector: str) -> tuple[np.ndarray, np.ndarray]:
         """Group of each cell, and the tokens that a selector's documents have of each group."""
         if selector == "language-matched":
             rich = self.selection("pivot-rich")[0].tokens if self._rich is None else self._rich
@@ -98,38 +98,38 @@ class Pool:
             shares = np.array([self.quotas.get(code, 0.0) for code in self.languages])
             tokens = np.floor(self.config.budget_tokens * shares + 0.5).astype(np.int64)
         else:
-            return self.stratum, by_stratum(np.array([self.config.budget_tokens]), _sums(self.stratum, self.held, 2))
+            return self.stratum, by_stratum(np.array([self.config.budget_tokens]), _sums(self.stratum, self.free, 2))
         group = 2 * self.language + self.stratum
-        held = self._by_language(self.held)
-        for code, quota, there in zip(self.languages, tokens, held, strict=True):
-            if quota > there:
-                raise InputError(f"[select] quotas: {quota:,} tokens of {code!r} are wanted, {there:,} may be taken")
-        return group, by_stratum(tokens, _sums(group, self.held, 2 * len(tokens)))
+        available = self._by_language(self.free)
+        for code, quota, most in zip(self.languages, tokens, available, strict=True):
+            if quota > most:
+                raise InputError(f"[select] quotas: {quota:,} tokens of {code!r} are wanted, {most:,} may be taken")
+        return group, by_stratum(tokens, _sums(group, self.free, 2 * len(tokens)))
 
     def _by_language(self, of_cells: np.ndarray) -> np.ndarray:
         return _sums(self.language, of_cells, len(self.languages))
 
-    def _filled(self, name: str, group: np.ndarray, wanted: np.ndarray, budget: int, state: int) -> Taken:
+    def _fill(self, name: str, group: np.ndarray, targets: np.ndarray, budget: int, state: int) -> Totals:
         """Take documents of a selector that fill each group's tokens, and then the budget.
 
         Documents without a score, or too short to have one, come where all others leave more than the tolerance.
         """
         self.score(name)
-        asked, wanted, parts = wanted > 0, wanted.copy(), []
+        open_groups, targets, parts = targets > 0, targets.copy(), []
         for scored in (True, False):
             if budget <= tolerance(self.config):
                 break
-            numbers = np.cumsum(wanted > 0) - 1
-            own = np.where(wanted > 0, numbers, -1)[group].astype(np.int32)
-            parts.append(fill(self.documents, Budgets(own, wanted[wanted > 0], scored), budget, state))
-            held = _sums(group, parts[-1].tokens, len(wanted))
-            wanted, budget = wanted - held, budget - int(held.sum())
-            any_group = np.where(asked, 0, -1)[group].astype(np.int32)
+            numbers = np.cumsum(targets > 0) - 1
+            group_of = np.where(targets > 0, numbers, -1)[group].astype(np.int32)
+            parts.append(fill(self.documents, Budgets(group_of, targets[targets > 0], scored), budget, state))
+            spent = _sums(group, parts[-1].tokens, len(targets))
+            targets, budget = targets - spent, budget - int(spent.sum())
+            any_group = np.where(open_groups, 0, -1)[group].astype(np.int32)
             parts.append(fill(self.documents, Budgets(any_group, np.array([budget]), scored), budget, state))
             budget -= int(parts[-1].tokens.sum())
-        nothing = np.zeros(len(group), np.int64)
-        tokens, documents = (np.sum([nothing, *(part[k] for part in parts)], axis=0) for k in (0, 1))
-        return Taken(tokens, documents, sum(part.unscored for part in parts))
+        zeros = np.zeros(len(group), np.int64)
+        tokens, documents = (np.sum([zeros, *(part[k] for part in parts)], axis=0) for k in (0, 1))
+        return Totals(tokens, documents, sum(part.unscored for part in parts))
 
 
 def _sums(group: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
@@ -163,14 +163,14 @@ def _release(documents: Documents) -> None:
     documents.map(task)
 
 
-def by_stratum(wanted: np.ndarray, held: np.ndarray) -> np.ndarray:
+def by_stratum(targets: np.ndarray, available: np.ndarray) -> np.ndarray:
     """(2 x languages,) int64 tokens of each group 2 x language + stratum: each language's, (languages,) int64, in
     proportion to the tokens that its strata hold, (2 x languages,) int64.
     """
     # Python's own numbers: the product of two numbers of tokens of a large corpus is beyond 64 bits.
-    parts = zip(wanted.tolist(), held.reshape(-1, 2).tolist(), strict=True)
-    second = np.array([(w * b + (a + b) // 2) // max(a + b, 1) for w, (a, b) in parts], np.int64)
-    return np.stack([wanted - second, second], axis=1).reshape(-1)
+    parts = zip(targets.tolist(), available.reshape(-1, 2).tolist(), strict=True)
+    shares = np.array([(w * b + (a + b) // 2) // max(a + b, 1) for w, (a, b) in parts], np.int64)
+    return np.stack([targets - shares, shares], axis=1).reshape(-1)
 
 
 def dose(name: str) -> tuple[str, float]:
@@ -193,15 +193,15 @@ def quotas_of(entries: tuple[str, ...]) -> dict[str, float]:
     Raises:
         InputError: an entry is no LANGUAGE=SHARE, or the shares do not sum to 1.
     """
-    found: dict[str, float] = {}
+    quotas: dict[str, float] = {}
     for entry in entries:
         code, sign, share = entry.partition("=")
         try:
-            found[code.strip()] = float(share)
+            quotas[code.strip()] = float(share)
         except ValueError:
             sign = ""
-        if not sign or not 0 <= found[code.strip()] <= 1:
+        if not sign or not 0 <= quotas[code.strip()] <= 1:
             raise InputError(f"[select] quotas: {entry!r}: expected LANGUAGE=SHARE of the budget, such as fr=0.25")
-    if entries and abs(sum(found.values()) - 1) > 1e-6:
-        raise InputError(f"[select] quotas: the shares sum to {sum(found.values()):.4g}; expected 1")
-    return found
+    if entries and abs(sum(quotas.values()) - 1) > 1e-6:
+        raise InputError(f"[select] quotas: the shares sum to {sum(quotas.values()):.4g}; expected 1")
+    return quotas

@@ -60,8 +60,8 @@ class UserColumns:
         InputError: the file is not Parquet, lacks the ids, repeats one, or a column is no number or has a taken name.
     """
 
-    def __init__(self, path: str, taken: tuple[str, ...]):
-        self.path, self.met = path, 0
+    def __init__(self, path: str, reserved: tuple[str, ...]):
+        self.path, self.matches = path, 0
         try:
             table = _attributes(path) if _is_lines(path) else pq.read_table(path)
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
@@ -82,14 +82,14 @@ class UserColumns:
         starts = np.flatnonzero(np.diff(self._hashes, append=self._hashes[-1:]) != 0) if len(hashes) else []
         ends = np.append(starts, len(hashes) - 1)
         self._of_one_hash = int(np.diff(ends, prepend=-1).max(initial=0))  # 1, but for a chance of one in millions
-        self._values = {name: self._numbers(table, name, taken) for name in table.column_names if name not in KEYS}
+        self._values = {name: self._numbers(table, name, reserved) for name in table.column_names if name not in KEYS}
 
     def _error(self, text: str) -> InputError:
         return InputError(f"[select] columns = {self.path!r}: {text}")
 
-    def _numbers(self, table: pa.Table, name: str, taken: tuple[str, ...]) -> np.ndarray:
+    def _numbers(self, table: pa.Table, name: str, reserved: tuple[str, ...]) -> np.ndarray:
         kind = table.schema.field(name).type
-        if name in taken:
+        if name in reserved:
             raise self._error(f"the name {name!r} is one of doc_scores; rename it")
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
             raise self._error(f"{name!r} is of type {kind}; expected numbers")
@@ -101,13 +101,13 @@ class UserColumns:
     def of(self, ids: pa.Array) -> Columns:
         """(documents,) float64 of each column."""
         hashes = hash_of(ids)
-        first = np.searchsorted(self._hashes, hashes)
+        at_hash = np.searchsorted(self._hashes, hashes)
         place = np.full(len(ids), -1)
         for step in range(self._of_one_hash):
-            at = np.minimum(first + step, len(self._order) - 1)
+            at = np.minimum(at_hash + step, len(self._order) - 1)
             candidates = self._order[at]
             equal = pc.call_function("equal", [self._ids.take(pa.array(candidates)), ids.cast(pa.large_string())])
-            same = (self._hashes[at] == hashes) & equal.to_numpy(zero_copy_only=False)
-            place[same] = candidates[same]
-        self.met += int((place >= 0).sum())
+            is_same = (self._hashes[at] == hashes) & equal.to_numpy(zero_copy_only=False)
+            place[is_same] = candidates[is_same]
+        self.matches += int((place >= 0).sum())
         return {name: np.where(place >= 0, values[place], np.nan) for name, values in self._values.items()}
