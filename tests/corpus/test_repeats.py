@@ -7,12 +7,12 @@ import random
 import numpy as np
 import pytest
 
-from semantic_pivots.corpus.repeats import repeated, smallest_hashes
+from semantic_pivots.corpus.repeats import repeats, smallest_hashes
 
 
 def _told(shards: list[list[str]], count: int) -> tuple[int, int]:
     hashes = [np.array(smallest_hashes(ids, count), np.uint64) for ids in shards]
-    return repeated(hashes, [len(ids) for ids in shards])
+    return repeats(hashes, [len(ids) for ids in shards])
 
 
 def test_a_small_corpus_is_told_exactly_in_any_shards():

@@ -65,7 +65,7 @@ def test_repeated_ids_are_told_with_their_share(tmp_path, capsys):
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     tables, work = run(tmp_path / "run", path=str(tmp_path / "x.jsonl"))
     assert work.notes["repeated_ids"] == 0.2
-    assert "20.00% of the documents bear an id that an earlier one bears" in capsys.readouterr().err
+    assert "20.00% of the documents repeat the id of an earlier one" in capsys.readouterr().err
     assert tables["shards"]["documents"].to_pylist() == [10]
 
 

@@ -26,34 +26,34 @@ def alignment_keys(ids: Sequence[str], languages: Iterable[str]) -> list[str]:
 
 
 def held_out(
-    keys: Sequence[str], languages: np.ndarray, allowed: np.ndarray, per_language: int, seed: int
+    keys: Sequence[str], languages: np.ndarray, eligible: np.ndarray, per_language: int, seed: int
 ) -> np.ndarray:
     """Documents of some keys, ascending: whole groups of translations, those of the most languages first.
 
     Args:
         keys: alignment key of each document.
         languages: (documents,) languages.
-        allowed: (documents,) bool, documents long enough to evaluate on.
+        eligible: (documents,) bool, documents long enough to evaluate on.
         per_language: documents of each language, as far as there are; groups that a full language is part of stay out.
         seed: seed of the order among groups of equally many languages.
     """
     groups: dict[str, list[int]] = {}
-    for index in np.flatnonzero(allowed).tolist():
+    for index in np.flatnonzero(eligible).tolist():
         groups.setdefault(keys[index], []).append(index)
     order = sorted(groups, key=lambda k: (-len({languages[i] for i in groups[k]}), seed_of(seed, "held-out", k)))
     room = dict.fromkeys(languages.tolist(), per_language)
-    kept: list[int] = []
+    documents: list[int] = []
     for key in order:
         if not any(room.values()):
             break
-        needed: dict[str, int] = {}
+        missing: dict[str, int] = {}
         for index in groups[key]:
-            needed[languages[index]] = needed.get(languages[index], 0) + 1
-        if all(room[code] >= n for code, n in needed.items()):
-            kept += groups[key]
-            for code, n in needed.items():
+            missing[languages[index]] = missing.get(languages[index], 0) + 1
+        if all(room[code] >= n for code, n in missing.items()):
+            documents += groups[key]
+            for code, n in missing.items():
                 room[code] -= n
-    return np.array(sorted(kept), dtype=np.int64)
+    return np.array(sorted(documents), dtype=np.int64)
 
 
 def sentence_pairs(
@@ -74,19 +74,19 @@ def sentence_pairs(
     lines: list[tuple[str, str, str]] = []
     for key, by_language in texts.items():
         if source in by_language and target in by_language:
-            first, second = (_lines(by_language[code]) for code in (source, target))
-            if len(first) == len(second):
-                lines += [(f"{key}#{n}", a, b) for n, (a, b) in enumerate(zip(first, second, strict=True))]
+            sources, targets = (_lines(by_language[code]) for code in (source, target))
+            if len(sources) == len(targets):
+                lines += [(f"{key}#{n}", a, b) for n, (a, b) in enumerate(zip(sources, targets, strict=True))]
     lines.sort(key=lambda line: seed_of(seed, "sentence", line[0]))
-    found: list[tuple[str, str, str]] = []
-    seen: set[str] = set()
+    pairs: list[tuple[str, str, str]] = []
+    sentences: set[str] = set()
     for name, a, b in lines:
-        if len(found) == count:
+        if len(pairs) == count:
             break
-        if a != b and a not in seen and _fits(a, source) and _fits(b, target):
-            seen.add(a)
-            found.append((name, a, b))
-    return found
+        if a != b and a not in sentences and _fits(a, source) and _fits(b, target):
+            sentences.add(a)
+            pairs.append((name, a, b))
+    return pairs
 
 
 def _lines(text: str) -> list[str]:

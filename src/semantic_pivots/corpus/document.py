@@ -36,8 +36,8 @@ class Document(NamedTuple):
 
 def language_of(label: str) -> str:
     """The code of a language label, empty for one that says nothing, or the label itself where it is not known."""
-    known = resolve(label)
-    return label.strip().lower() if known is None else known
+    code = resolve(label)
+    return label.strip().lower() if code is None else code
 
 
 def content_id(text: str) -> str:
@@ -47,12 +47,12 @@ def content_id(text: str) -> str:
 
 def of_parts(key: str, parts: Iterable[tuple[str, str]], source: str, text: str = "") -> Document:
     """A document of parts; its text is the given one, or the parts' texts, each on lines of its own."""
-    kept = tuple((code, part) for code, part in parts if part.strip())
-    codes = {code for code, _ in kept}
-    whole = text or "\n".join(part for _, part in kept)
+    texts = tuple((code, part) for code, part in parts if part.strip())
+    codes = {code for code, _ in texts}
+    full = text or "\n".join(part for _, part in texts)
     if len(codes) < 2:
-        return Document(key, whole, codes.pop() if codes else "", source)
-    return Document(key, whole, MIXED, source, kept)
+        return Document(key, full, codes.pop() if codes else "", source)
+    return Document(key, full, MIXED, source, texts)
 
 
 def given_parts(value: Any) -> Parts:
@@ -88,7 +88,7 @@ def split(document: Document) -> Iterator[Document]:
     if not document.parts:
         yield document
     for code in dict.fromkeys(code for code, _ in document.parts):
-        text = "\n".join(part for other, part in document.parts if other == code)
+        text = "\n".join(part for language, part in document.parts if language == code)
         yield Document(f"{document.id}.{code}", text, code, document.source)
 
 

@@ -99,50 +99,50 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
         if filesystem.isfile(root):
             return [(path, filesystem.size(root) or 0)]
         if prefix:
-            found = {name: entry["size"] or 0 for name, entry in filesystem.find(root, detail=True).items()}
+            sizes = {name: entry["size"] or 0 for name, entry in filesystem.find(root, detail=True).items()}
         else:
-            found = files_under(root)
+            sizes = files_under(root)
     except Exception as error:
         if not prefix and not isinstance(error, OSError):
             raise
         raise InputError(f"corpus {path}: cannot be listed: {first_line(error)}") from error
-    if not found:
+    if not sizes:
         raise InputError(f"corpus {path}: no such file or folder, or an empty one; expected documents to read")
-    inner = {name: PurePosixPath(name[len(root) :].lstrip("/")).parts for name in found}
+    inner = {name: PurePosixPath(name[len(root) :].lstrip("/")).parts for name in sizes}
     dolma = any("documents" in parts[:-1] for parts in inner.values())
-    own = not prefix and is_made(root)
-    if own:
+    is_corpus = not prefix and is_made(root)
+    if is_corpus:
         check_unaltered(Path(root))
     rows = [parts for name, parts in inner.items() if kind(name)[0] not in ("", "text")]
-    described = {parts[:depth] for parts in rows if parts[-1] not in _DESCRIPTIONS for depth in range(len(parts))}
-    meant = sorted(
+    folders = {parts[:depth] for parts in rows if parts[-1] not in _DESCRIPTIONS for depth in range(len(parts))}
+    names = sorted(
         name
         for name, parts in inner.items()
         if not any(part.startswith(".") for part in parts)
         and not (dolma and "attributes" in parts[:-1])
-        and not (own and parts[0] != "shards")
+        and not (is_corpus and parts[0] != "shards")
         and parts[-1] not in _DESCRIPTIONS
-        and not (name.endswith(".bin") and f"{name[:-4]}.idx" in found)
-        and not (parts[-1] == _CARD and parts[:-1] in described)
+        and not (name.endswith(".bin") and f"{name[:-4]}.idx" in sizes)
+        and not (parts[-1] == _CARD and parts[:-1] in folders)
     )
     if dolma and (lone := _without_documents(inner.values())):
         tell(f"corpus {path}: {len(lone)} files of attributes are left out, such as {'/'.join(lone[0])}")
-    files = [name for name in meant if kind(name)[0]]
+    files = [name for name in names if kind(name)[0]]
     if not files:
-        raise InputError(f"corpus {path}: none of its {len(found)} files holds documents ({_EXPECTED})")
-    if others := [name for name in meant if not kind(name)[0]]:
+        raise InputError(f"corpus {path}: none of its {len(sizes)} files holds documents ({_EXPECTED})")
+    if ignored := [name for name in names if not kind(name)[0]]:
         tell(
-            f"corpus {path}: {len(others)} of {len(meant)} files are left out, of a kind that holds no documents, such "
-            f"as {inner[others[0]][-1]}"
+            f"corpus {path}: {len(ignored)} of {len(names)} files are left out, of a kind without documents, such "
+            f"as {inner[ignored[0]][-1]}"
         )
-    return [(prefix + name, found[name]) for name in files]
+    return [(prefix + name, sizes[name]) for name in files]
 
 
 def _without_documents(files: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Files of attributes/NAME that have no file of documents beside them: perhaps the name means another thing."""
-    placed = [parts for parts in files if parts[0] in ("documents", "attributes")]
-    beside = {parts[1:] for parts in placed if parts[0] == "documents"}
-    return [parts for parts in placed if parts[0] == "attributes" and parts[2:] not in beside]
+    paths = [parts for parts in files if parts[0] in ("documents", "attributes")]
+    stems = {parts[1:] for parts in paths if parts[0] == "documents"}
+    return [parts for parts in paths if parts[0] == "attributes" and parts[2:] not in stems]
 
 
 def is_made(folder: str | Path) -> bool:
@@ -178,11 +178,11 @@ def check_columns(files: list[tuple[str, int]], renames: dict[str, str]) -> None
             return
         skipped = Skipped()
         collections.deque(itertools.islice(read(path, renames, skipped), _LOOKED_AT), maxlen=0)
-        missing -= skipped.renamed
+        missing -= skipped.column_roles
     if missing:
         role = min(missing)
-        where = f"the first lines of {min(len(files), _LOOKED_INTO)} files"
-        raise InputError(f"corpus {files[0][0]}: no column {renames[role]!r} for the {role} in {where}")
+        place = f"the first lines of {min(len(files), _LOOKED_INTO)} files"
+        raise InputError(f"corpus {files[0][0]}: no column {renames[role]!r} for the {role} in {place}")
 
 
 def documents(
@@ -211,7 +211,7 @@ def documents(
     for document in itertools.islice((d for file, _ in files for d in read(file, renames, skipped[file])), most):
         count += 1
         yield document
-    rows = [(file, reason, *of) for file, own in skipped.items() for reason, of in own.reasons.items()]
+    rows = [(file, reason, *of) for file, counts in skipped.items() for reason, of in counts.reasons.items()]
     check_share(count, rows, max_bad_share, path, tell)
 
 
@@ -219,7 +219,7 @@ def check_share(
     count: int,
     skipped: Sequence[tuple[str, str, int, int]],
     max_bad_share: float,
-    where: str,
+    place: str,
     tell: Callable[[str], None] = warn,
 ) -> None:
     """Refuse documents of which too many lines gave none, and none at all; tell of fewer.
@@ -228,7 +228,7 @@ def check_share(
         count: documents that were read.
         skipped: file, reason, number of lines and the first line of what gave no document.
         max_bad_share: share of all lines above which they are refused.
-        where: names the documents.
+        place: names the documents.
         tell: is told of fewer.
 
     Raises:
@@ -236,14 +236,14 @@ def check_share(
     """
     bad = sum(lines for _, _, lines, _ in skipped)
     if bad:
-        path, reason, lines, first = max(skipped, key=lambda row: row[2])
-        told = f"corpus {where}: {bad} of {count + bad} lines cannot be read"
-        worst = f"most: {reason}, {lines} times, first at {path} line {first}"
+        path, reason, lines, line = max(skipped, key=lambda row: row[2])
+        message = f"corpus {place}: {bad} of {count + bad} lines cannot be read"
+        worst = f"most: {reason}, {lines} times, first at {path} line {line}"
         if bad > max_bad_share * (count + bad):
-            raise InputError(f"{told}, above max_bad_share = {max_bad_share}; {worst}")
-        tell(f"{told}; {worst}")
+            raise InputError(f"{message}, above max_bad_share = {max_bad_share}; {worst}")
+        tell(f"{message}; {worst}")
     if not count:
-        raise InputError(f"corpus {where}: no document with text was found")
+        raise InputError(f"corpus {place}: no document with text was found")
 
 
 def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
@@ -284,15 +284,15 @@ def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Docum
 
 def runs(files: Sequence[tuple[str, int]], limit: int) -> list[tuple[str, ...]]:
     """Files, given with their sizes, in runs of up to `limit` bytes: thousands of small ones become few tasks."""
-    found: list[list[str]] = []
-    held = 0
+    groups: list[list[str]] = []
+    total = 0
     for name, size in files:
-        if not found or held + size > limit:
-            found.append([])
-            held = 0
-        found[-1].append(name)
-        held += size
-    return [tuple(run) for run in found]
+        if not groups or total + size > limit:
+            groups.append([])
+            total = 0
+        groups[-1].append(name)
+        total += size
+    return [tuple(run) for run in groups]
 
 
 def blocks(documents: Iterable[Document], limit: int, most: int | None = None) -> Iterator[list[Document]]:

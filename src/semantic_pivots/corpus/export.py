@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic_pivots import ranks, run
-from semantic_pivots.corpus.chosen import Chosen
 from semantic_pivots.corpus.hub_folder import describe
+from semantic_pivots.corpus.selection_file import SelectionFile
 from semantic_pivots.corpus.token_shards import check_corpus, read_token_shard
 from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
 from semantic_pivots.corpus.writers import write_attributes, write_infini_gram, write_jsonl, write_tokens
@@ -51,8 +51,8 @@ class Export:
         """What decides the files."""
         folders = {"corpus": self.corpus, "tokens": self.tokens}
         inputs = {name: _identity(folder) for name, folder in folders.items() if folder is not None}
-        chosen = {} if self.selection is None else {"name": self.name, "rows": fingerprint(self.selection)}
-        return {"layout": self.layout, "end_token": self.end_token, "inputs": inputs, "selection": chosen}
+        selected_rows = {} if self.selection is None else {"name": self.name, "rows": fingerprint(self.selection)}
+        return {"layout": self.layout, "end_token": self.end_token, "inputs": inputs, "selection": selected_rows}
 
 
 def _identity(folder: Path) -> str:
@@ -60,33 +60,33 @@ def _identity(folder: Path) -> str:
     return manifest["digest"] if manifest else fingerprint(folder)
 
 
-def export(asked: Export, out: Path) -> dict[str, Any]:
+def export(config: Export, out: Path) -> dict[str, Any]:
     """Write a corpus folder in another layout, shard by shard; returns the manifest.
 
     Raises:
         InputError: a folder is no corpus, the layout or selection is unknown, tokens or selection are those of another
             corpus, the folder to write to holds anything else, or the end token is not in the vocabulary.
     """
-    if asked.layout not in LAYOUTS:
-        raise InputError(f"layout {asked.layout!r}: expected one of {', '.join(LAYOUTS)}")
-    shards = _table(asked.corpus, "shards", "pivots corpus make")
-    chosen = None if asked.selection is None else Chosen(asked.selection, asked.name)
-    if chosen is not None:
-        held = {row["shard"] for row in shards}
-        for shard in sorted(set(chosen.shards) - held):
-            chosen.check(shard, [], asked.corpus)
-        if asked.layout != "attributes":
-            shards = [row for row in shards if row["shard"] in set(chosen.shards)]
-    elif asked.layout == "attributes":
+    if config.layout not in LAYOUTS:
+        raise InputError(f"layout {config.layout!r}: expected one of {', '.join(LAYOUTS)}")
+    shards = _table(config.corpus, "shards", "pivots corpus make")
+    selection = None if config.selection is None else SelectionFile(config.selection, config.name)
+    if selection is not None:
+        corpus_shards = {row["shard"] for row in shards}
+        for shard in sorted(set(selection.shards) - corpus_shards):
+            selection.check(shard, [], config.corpus)
+        if config.layout != "attributes":
+            shards = [row for row in shards if row["shard"] in set(selection.shards)]
+    elif config.layout == "attributes":
         raise InputError("layout attributes is of a selection: give --selection FILE, of `pivots select`")
-    documents = _Documents(asked.corpus, {row["shard"]: row["path"] for row in shards}, chosen)
-    make = _texts(asked, documents) if asked.layout in ("jsonl", "attributes", "hub") else _tokens(asked, documents)
+    documents = _Documents(config.corpus, {row["shard"]: row["path"] for row in shards}, selection)
+    make = _texts(config, documents) if config.layout in ("jsonl", "attributes", "hub") else _tokens(config, documents)
     run.check_replaceable("export", out)
-    key, made = asked.key(), run.read_manifest(out)
-    if made is not None and made["key"] == digest(key):
-        return made
-    if made is not None:
-        raise InputError(f"{out} holds another export, of layout {made['layout']}: expected a new or an empty folder")
+    key, old = config.key(), run.read_manifest(out)
+    if old is not None and old["key"] == digest(key):
+        return old
+    if old is not None:
+        raise InputError(f"{out} holds another export, of layout {old['layout']}: expected a new or an empty folder")
 
     def stage(work: run.Work) -> dict[str, pa.Table]:
         make(work)
@@ -102,78 +102,78 @@ class _Documents:
 
     corpus: Path
     paths: dict[str, str]
-    chosen: Chosen | None
+    selection: SelectionFile | None
 
-    def kept(self, rows: Any, shard: str) -> Any:
+    def select(self, rows: Any, shard: str) -> Any:
         """Of the rows of a shard those that are to be written."""
-        return rows if self.chosen is None else rows.take(self.chosen.rows(shard)["row"].combine_chunks())
+        return rows if self.selection is None else rows.take(self.selection.rows(shard)["row"].combine_chunks())
 
-    def whole(self, shard: str, columns: list[str] | None = None) -> pa.Table:
+    def table(self, shard: str, columns: list[str] | None = None) -> pa.Table:
         """Columns of all documents of a shard, the id among them.
 
         Raises:
             InputError: what was selected of it are other documents.
         """
         table = read_table(self.corpus / self.paths[shard], columns=columns)
-        if self.chosen is not None and shard in self.chosen.shards:
-            self.chosen.check(shard, table["id"].to_pylist(), self.corpus)
+        if self.selection is not None and shard in self.selection.shards:
+            self.selection.check(shard, table["id"].to_pylist(), self.corpus)
         return table
 
     def read(self, shard: str, columns: list[str] | None = None) -> pa.Table:
         """The same of the documents that are to be written."""
-        return self.kept(self.whole(shard, columns), shard)
+        return self.select(self.table(shard, columns), shard)
 
-    def held(self, shard: str) -> int:
+    def count(self, shard: str) -> int:
         """All documents of a shard."""
         return pq.ParquetFile(self.corpus / self.paths[shard]).metadata.num_rows
 
     def each(self, work: run.Work, layout: str, write: Callable[[str], None]) -> None:
         """Write every shard that a run before this one did not finish."""
-        share, last = ranks.current(), {shard: work.out / _LAST[layout].format(shard) for shard in self.paths}
-        own = list(last) if share is None else share.own(list(last))
-        with ranks.apart(work.folder), work.progress(len(own), "shards", "export") as progress:
-            for shard in own:
-                if not last[shard].exists():
+        share, names = ranks.current(), {shard: work.out / _LAST[layout].format(shard) for shard in self.paths}
+        shards = list(names) if share is None else share.own(list(names))
+        with ranks.apart(work.folder), work.progress(len(shards), "shards", "export") as progress:
+            for shard in shards:
+                if not names[shard].exists():
                     write(shard)
                 progress.advance()
             if share is not None:
-                share.settle("export", list(last), lambda shard: last[shard].exists())
+                share.settle("export", list(names), lambda shard: names[shard].exists())
 
 
-def _texts(asked: Export, documents: _Documents) -> Callable[[run.Work], None]:
+def _texts(config: Export, documents: _Documents) -> Callable[[run.Work], None]:
     """Writes the documents themselves, or the attributes that a selection gives them."""
 
     def make(work: run.Work) -> None:
         def write(shard: str) -> None:
-            path = work.out / _LAST[asked.layout].format(shard)
+            path = work.out / _LAST[config.layout].format(shard)
             path.parent.mkdir(parents=True, exist_ok=True)
-            if asked.layout == "jsonl":
+            if config.layout == "jsonl":
                 write_jsonl(documents.read(shard), path)
-            elif asked.layout == "hub":
+            elif config.layout == "hub":
                 write_table(path, documents.read(shard))
             else:
-                whole, chosen = documents.whole(shard, ["id", "text"]), documents.chosen
-                rows = chosen.rows(shard) if shard in chosen.shards else pa.table({"row": []})  # type: ignore[union-attr]
-                write_attributes(whole, rows, asked.name, path)
+                table, selection = documents.table(shard, ["id", "text"]), documents.selection
+                rows = selection.rows(shard) if shard in selection.shards else pa.table({"row": []})  # type: ignore[union-attr]
+                write_attributes(table, rows, config.name, path)
 
-        documents.each(work, asked.layout, write)
-        if asked.layout == "hub":
+        documents.each(work, config.layout, write)
+        if config.layout == "hub":
             files = [_LAST["hub"].format(shard) for shard in documents.paths]
-            what = f"selection {asked.name}" if asked.name else "a corpus"
-            describe(work.out, asked.corpus.resolve().name, what, files, digest(asked.key()))
+            title = f"selection {config.name}" if config.name else "a corpus"
+            describe(work.out, config.corpus.resolve().name, title, files, digest(config.key()))
 
     return make
 
 
-def _tokens(asked: Export, documents: _Documents) -> Callable[[run.Work], None]:
+def _tokens(config: Export, documents: _Documents) -> Callable[[run.Work], None]:
     """Writes the token shards, after all that can be wrong with them is looked for."""
-    if asked.tokens is None:
+    if config.tokens is None:
         raise InputError(
-            f"layout {asked.layout} needs token shards: give --tokens FOLDER, made by `pivots corpus tokens`"
+            f"layout {config.layout} needs token shards: give --tokens FOLDER, made by `pivots corpus tokens`"
         )
-    folder = asked.tokens
+    folder = config.tokens
     rows = _table(folder, "token_shards", "pivots corpus tokens")
-    check_corpus(folder, asked.corpus)
+    check_corpus(folder, config.corpus)
     paths = {row["shard"]: folder / row["path"] for row in rows}
     absent = sorted(documents.paths.keys() - paths.keys())
     if absent:
@@ -182,28 +182,28 @@ def _tokens(asked: Export, documents: _Documents) -> Callable[[run.Work], None]:
     vocabulary = id_count(tokenizer)
 
     def column(shard: str) -> pa.ListArray:
-        found, held = read_token_shard(paths[shard]), documents.held(shard)
-        if len(found) != held:
+        ids, count = read_token_shard(paths[shard]), documents.count(shard)
+        if len(ids) != count:
             raise InputError(
-                f"--tokens {folder}: shard {shard} has {len(found)} documents there and {held} in the corpus; tokenise "
+                f"--tokens {folder}: shard {shard} has {len(ids)} documents there and {count} in the corpus; tokenise "
                 "this corpus with `pivots corpus tokens`"
             )
-        return documents.kept(found, shard)
+        return documents.select(ids, shard)
 
-    if asked.layout == "infini-gram":
+    if config.layout == "infini-gram":
         if ranks.current() is not None:
             raise InputError("layout infini-gram is one file, which ranks cannot share: give it without --world")
         ordered = [shard for shard in paths if shard in documents.paths]
         return lambda work: _whole(map(column, ordered), work, folder, vocabulary)
-    end = _end_token(tokenizer, asked.end_token, folder)
+    end = _end_token(tokenizer, config.end_token, folder)
 
     def make(work: run.Work) -> None:
         def write(shard: str) -> None:
             ids = documents.read(shard, ["id"])["id"].to_pylist()
-            write_tokens(column(shard), ids, work.out / shard, asked.layout, end, vocabulary)
+            write_tokens(column(shard), ids, work.out / shard, config.layout, end, vocabulary)
 
-        documents.each(work, asked.layout, write)
-        if asked.layout == "megatron":
+        documents.each(work, config.layout, write)
+        if config.layout == "megatron":
             write_bytes(work.out / "tokenizer.json", (folder / "tokenizer.json").read_bytes())
 
     return make
@@ -226,10 +226,10 @@ def _end_token(tokenizer: Any, end_token: str, tokens: Path) -> int:
         )
     added = {token.content: token.special for token in tokenizer.get_added_tokens_decoder().values()}
     if added and end_token not in added:  # `eos` and `end` are words of a large vocabulary
-        known = [text for text, special in added.items() if special][:5]
+        specials = [text for text, special in added.items() if special][:5]
         raise InputError(
             f"end token {end_token!r} is an ordinary token of {tokens}, met within texts; expected one that was added, "
-            f"such as {', '.join(known)}"
+            f"such as {', '.join(specials)}"
         )
     return end
 

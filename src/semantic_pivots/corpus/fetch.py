@@ -56,23 +56,23 @@ class DebianPackages:
         archives.mkdir(parents=True, exist_ok=True)
         absent_file = self.root / "absent"
         absent = set(absent_file.read_text().split()) if absent_file.exists() else set()
-        missing = [name for name in packages if name not in absent and self._cached(name) is None]
+        missing = [name for name in packages if name not in absent and self._cache_file(name) is None]
         if missing or any(self.description_list(code) is None for code in self.translations):
             self._update()
-            known = set(self._apt("apt-cache", "pkgnames").split())
-            absent |= {name for name in missing if name not in known}
+            available = set(self._apt("apt-cache", "pkgnames").split())
+            absent |= {name for name in missing if name not in available}
             absent_file.write_text("\n".join(sorted(absent)))
-            wanted = [name for name in missing if name in known]
-            if wanted:
+            names = [name for name in missing if name in available]
+            if names:
                 # Downloaded beside and moved: an interrupted download leaves no half package under a final name.
                 partial = self.root / "partial"
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
-                self._apt("apt-get", "download", *wanted, folder=partial)
+                self._apt("apt-get", "download", *names, folder=partial)
                 for deb in partial.glob("*.deb"):
                     deb.replace(archives / deb.name)
-        found = {name: path for name in packages if (path := self._cached(name)) is not None}
-        return found, [name for name in packages if name not in found]
+        files = {name: path for name in packages if (path := self._cache_file(name)) is not None}
+        return files, [name for name in packages if name not in files]
 
     def download(self, packages: list[str], folder: Path) -> None:
         """Fetch packages, each a name or name=version, into a folder; the caller holds `alone`.
@@ -86,15 +86,15 @@ class DebianPackages:
             self._update()
             self._apt("apt-get", "download", *packages, folder=folder)
 
-    def _cached(self, name: str) -> Path | None:
+    def _cache_file(self, name: str) -> Path | None:
         return max((self.root / "archives").glob(f"{name}_*.deb"), default=None)
 
     def description_list(self, code: str) -> Path | None:
         """apt's list of package descriptions in a language, or None where it has not been fetched."""
         lists = self.root / "state" / "lists"
         # The release's own list is by far the largest; those of updates and security repeat a few packages.
-        found = sorted(lists.glob(f"*_i18n_Translation-{code.replace('_', '%5f')}*"), key=lambda p: p.stat().st_size)
-        return found[-1] if found else None
+        files = sorted(lists.glob(f"*_i18n_Translation-{code.replace('_', '%5f')}*"), key=lambda p: p.stat().st_size)
+        return files[-1] if files else None
 
     def read_list(self, path: Path) -> str:
         """The text of one of apt's lists, whatever its compression."""
@@ -126,14 +126,14 @@ class DebianPackages:
 
     def _run(self, command: list[str], folder: Path) -> str:
         try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+            process = subprocess.run(command, cwd=folder, capture_output=True, check=False)
         except FileNotFoundError:
             raise InputError(_NO_APT) from None
-        if done.returncode:
-            problems = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith("E:")]
-            reason = problems[0] if problems else f"exit code {done.returncode}"
+        if process.returncode:
+            problems = [line for line in process.stderr.decode(errors="replace").splitlines() if line.startswith("E:")]
+            reason = problems[0] if problems else f"exit code {process.returncode}"
             raise InputError(f"{Path(command[0]).name} failed ({reason}): check the network and try again")
-        return done.stdout.decode("utf-8", errors="replace")
+        return process.stdout.decode("utf-8", errors="replace")
 
 
 def package_files(deb: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
@@ -142,7 +142,7 @@ def package_files(deb: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
     Raises:
         InputError: the package is damaged.
     """
-    wanted = re.compile(pattern)
+    member_pattern = re.compile(pattern)
     try:
         process = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE)
     except FileNotFoundError:
@@ -152,7 +152,7 @@ def package_files(deb: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
         with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
             for member in archive:
                 path = member.name.removeprefix(".")
-                if member.isfile() and wanted.search(path):
+                if member.isfile() and member_pattern.search(path):
                     stream = archive.extractfile(member)
                     assert stream is not None
                     yield path, stream.read()

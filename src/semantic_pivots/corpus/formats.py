@@ -49,13 +49,13 @@ class Skipped:
 
     read: int = 0
     reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
-    renamed: set[str] = field(default_factory=set)
+    column_roles: set[str] = field(default_factory=set)
     """roles whose renamed column some line has"""
 
     def add(self, reason: str, line: int) -> None:
         """Count one line that gave no document."""
-        count, first = self.reasons.get(reason, (0, line))
-        self.reasons[reason] = (count + 1, first)
+        count, first_line = self.reasons.get(reason, (0, line))
+        self.reasons[reason] = (count + 1, first_line)
 
     @property
     def total(self) -> int:
@@ -65,11 +65,11 @@ class Skipped:
 
 def kind(path: str) -> tuple[str, str]:
     """What a file's name says, in capitals or not: parquet, arrow, jsonl, text or nothing; and its compression."""
-    stem, last = os.path.splitext(path.lower())
-    if last not in COMPRESSIONS:
-        return KINDS.get(last, ""), ""
+    stem, suffix = os.path.splitext(path.lower())
+    if suffix not in COMPRESSIONS:
+        return KINDS.get(suffix, ""), ""
     inner = KINDS.get(os.path.splitext(stem)[1], "")
-    return (inner, last) if inner in ("jsonl", "text", "tar") else ("", last)
+    return (inner, suffix) if inner in ("jsonl", "text", "tar") else ("", suffix)
 
 
 def filesystem_of(path: str) -> tuple[Any, str, str]:
@@ -257,8 +257,8 @@ def read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator
 def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict[str, Column]:
     columns = {role: column_of(role, renames, names) for role in COLUMNS}
     if not columns["text"] and not columns["parts"]:
-        asked = f"no column {renames['text']!r}" if "text" in renames else "no text column"
-        raise InputError(f"corpus {path}: {asked} among {sorted(names)}; expected text, or a rename text=COLUMN")
+        problem = f"no column {renames['text']!r}" if "text" in renames else "no text column"
+        raise InputError(f"corpus {path}: {problem} among {sorted(names)}; expected text, or a rename text=COLUMN")
     return columns
 
 
@@ -276,7 +276,7 @@ def _rows(
         for row in rows:
             skipped.read += 1
             if row is not None and start == 0:
-                skipped.renamed |= {role for role in renames if _has(row, columns[role])}
+                skipped.column_roles |= {role for role in renames if _has(row, columns[role])}
             try:
                 document = _document(row, columns, path) if row is not None else _UNREADABLE[0]
             except UnicodeDecodeError:
@@ -404,7 +404,7 @@ def _document_of(
     names = frozenset(row)
     if names not in columns:
         columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
-        skipped.renamed |= {role for role in renames if _has(row, columns[names][role])}
+        skipped.column_roles |= {role for role in renames if _has(row, columns[names][role])}
     return _document(row, columns[names], path)
 
 
@@ -419,12 +419,12 @@ def _document(row: dict[str, Any], columns: dict[str, Column], path: str) -> Doc
     if not text and not parts:
         return "no text"
     source = str(_value(row, columns["source"]) or PurePosixPath(path).name)
-    given = _value(row, columns["id"])  # it may be the number 0
+    value = _value(row, columns["id"])  # it may be the number 0
     language = _value(row, columns["language"])
     code = language_of(language) if isinstance(language, str) else ""  # a list or a structure names none
     try:
         document = of_parts("", parts, source, text)
-        key = content_id(document.text) if given is None or given == "" else str(given)
+        key = content_id(document.text) if value is None or value == "" else str(value)
         (document.text + key + code + source).encode()
     except UnicodeEncodeError:
         return "half of a surrogate pair, which is no character"

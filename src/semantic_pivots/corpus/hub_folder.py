@@ -33,11 +33,11 @@ Licences are those of the sources: name them here before you publish. Signature:
 _TYPES = {"string": "sc:Text", "large_string": "sc:Text", "float": "sc:Float", "double": "sc:Float"}
 
 
-def describe(folder: Path, name: str, what: str, files: Sequence[str], signature: str) -> None:
+def describe(folder: Path, name: str, title: str, files: Sequence[str], signature: str) -> None:
     """Write README.md and croissant.json (Croissant 1.0) of a folder of Parquet files."""
     documents = sum(pq.read_metadata(folder / file).num_rows for file in files)
-    told = {"name": name, "documents": documents, "shards": len(files), "what": what, "signature": signature}
-    write_bytes(folder / "README.md", _CARD.format(**told).encode())
+    values = {"name": name, "documents": documents, "shards": len(files), "what": title, "signature": signature}
+    write_bytes(folder / "README.md", _CARD.format(**values).encode())
     write_bytes(folder / "croissant.json", (json.dumps(_croissant(folder, name, files), indent=1) + "\n").encode())
 
 

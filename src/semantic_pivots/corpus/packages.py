@@ -71,14 +71,14 @@ class PinnedPackages:
 
     def fetch(self, packages: Iterable[Package]) -> tuple[dict[Package, Path], dict[Package, str]]:
         """Files of the packages, and the reason of each one that cannot be had."""
-        found: dict[Package, Path] = {}
+        paths: dict[Package, Path] = {}
         reasons: dict[Package, str] = {}
         for package in packages:
             try:
-                found[package] = self._file(package)
+                paths[package] = self._file(package)
             except InputError as error:
                 reasons[package] = str(error)
-        return found, reasons
+        return paths, reasons
 
     def _file(self, package: Package) -> Path:
         path = self.root / package.file
@@ -116,10 +116,10 @@ def _command(package: Package, folder: Path) -> list[str]:
 
 def _run(command: list[str]) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, check=False)
+        process = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
         raise InputError(f"{command[0]} is not installed here") from None
-    if done.returncode:
-        lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+    if process.returncode:
+        lines = [line for line in process.stderr.decode(errors="replace").splitlines() if line.strip()]
         problems = [line for line in lines if line.lower().startswith(("error", "npm err"))] or lines[-1:]
-        raise InputError(f"{Path(command[0]).name}: {problems[0] if problems else f'exit code {done.returncode}'}")
+        raise InputError(f"{Path(command[0]).name}: {problems[0] if problems else f'exit code {process.returncode}'}")

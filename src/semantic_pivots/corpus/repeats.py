@@ -1,4 +1,4 @@
-"""Documents that bear an id which another one bears: their share, of any corpus, in a few megabytes.
+"""Documents that repeat the id of another one: their share, of any corpus, in a few megabytes.
 
 Whatever orders documents by their id treats those of one id alike: they are drawn, sampled and held out together, stand
 in the order of the corpus, and a column that is joined by id reaches them all. So their share is told.
@@ -25,14 +25,14 @@ def smallest_hashes(ids: Iterable[str], count: int) -> list[int]:
     return hashes[:count]
 
 
-def repeated(shards: Sequence[np.ndarray], documents: Sequence[int]) -> tuple[int, int]:
+def repeats(shards: Sequence[np.ndarray], documents: Sequence[int]) -> tuple[int, int]:
     """Documents beyond the first of their id, and documents looked at.
 
     Args:
         shards: (hashes,) uint64 of `smallest_hashes`, of each shard.
         documents: of each shard.
     """
-    cut = [hashes[-1] for hashes, held in zip(shards, documents, strict=True) if 0 < len(hashes) < held]
-    everything = np.concatenate([np.zeros(0, np.uint64), *shards])
-    kept = everything[everything <= min(cut)] if cut else everything
-    return len(kept) - len(np.unique(kept)), len(kept)
+    cut = [hashes[-1] for hashes, count in zip(shards, documents, strict=True) if 0 < len(hashes) < count]
+    pool = np.concatenate([np.zeros(0, np.uint64), *shards])
+    sample = pool[pool <= min(cut)] if cut else pool
+    return len(sample) - len(np.unique(sample)), len(sample)

@@ -28,7 +28,7 @@ from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.document import MIXED, Document, check_arrangement, content_id, hinge, join, split
 from semantic_pivots.corpus.identify import identify_with_confidence
 from semantic_pivots.corpus.recipes import units
-from semantic_pivots.corpus.repeats import KEPT_OF_CORPUS, LEAST_OF_SHARD, repeated, smallest_hashes
+from semantic_pivots.corpus.repeats import KEPT_OF_CORPUS, LEAST_OF_SHARD, repeats, smallest_hashes
 from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import write_table
@@ -95,7 +95,7 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
     skipped = [row for row in rows if row["kind"] == "skipped"]
     _check_lines(rows, skipped, config, work)
     sources = _sources(rows, config, jobs, work)
-    shards = [row for row in rows if row["kind"] == "shard"] + _joined(rows, config, jobs, work)
+    shards = [row for row in rows if row["kind"] == "shard"] + _join_rows(rows, config, jobs, work)
     work.note("documents", sum(s["documents"] for s in shards))
     work.note("text_bytes", sum(s["text_bytes"] for s in shards))
     names = ("shard", "path", "language", "source", "documents", "text_bytes")
@@ -107,18 +107,18 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
 
 
 def _tell_repeated(table: pa.Table, work: Work) -> None:
-    """Say how many documents bear an id that another one bears."""
+    """Warn of documents that repeat the id of another one."""
     shards = table.filter(pc.equal(table["kind"], "shard"))  # type: ignore[attr-defined]
     hashes = [np.array(row.as_py() or [], np.uint64) for row in shards["ids"]]
-    again, looked_at = repeated(hashes, shards["documents"].to_pylist())
-    if again:
-        whole = looked_at == sum(shards["documents"].to_pylist())
-        share = again / looked_at
+    count, sample = repeats(hashes, shards["documents"].to_pylist())
+    if count:
+        exact = sample == sum(shards["documents"].to_pylist())
+        share = count / sample
         work.note("repeated_ids", round(share, 6))
         work.warn(
-            f"corpus: {share:.2%} of the documents{'' if whole else f' (of {looked_at:,} looked at)'} bear an id that "
-            "an earlier one bears; documents of one id are drawn, sampled and held out together, and columns that are "
-            "joined by id reach them all"
+            f"corpus: {share:.2%} of the documents{'' if exact else f' (of {sample:,} looked at)'} repeat the id of an "
+            "earlier one; documents with one id are drawn, sampled and held out together, and a column that is joined by "
+            "id applies to all of them"
         )
 
 
@@ -130,25 +130,25 @@ def _check_lines(rows: list[dict], skipped: list[dict], config: CorpusConfig, wo
 
 def _sources(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Work) -> pa.Table:
     """The table `sources`, after a look at the languages: each of the study should occur."""
-    counted = [row for row in rows if row["kind"] == "source"]
-    _tell_unknown_labels(counted, work)
-    absent = [code for code in config.languages if code not in {row["language"] for row in counted}]
+    sources = [row for row in rows if row["kind"] == "source"]
+    _tell_unknown_labels(sources, work)
+    absent = [code for code in config.languages if code not in {row["language"] for row in sources}]
     if absent:
-        what = f"corpus {config.path or config.recipe}: no document in {', '.join(absent)}"
+        message = f"corpus {config.path or config.recipe}: no document in {', '.join(absent)}"
         if not config.allow_missing_languages:
             raise InputError(
-                f"{what}: expected all of languages = {list(config.languages)}; name another corpus, or set "
+                f"{message}: expected all of languages = {list(config.languages)}; name another corpus, or set "
                 "allow_missing_languages = true in [corpus]"
             )
-        work.warn(what)
-    if config.arrangement != "rows" and not any(row["reason"] for row in counted):
+        work.warn(message)
+    if config.arrangement != "rows" and not any(row["reason"] for row in sources):
         raise InputError(
             f"corpus {config.path or config.recipe}: no document has parts in several languages, so arrangement = "
             f"{config.arrangement!r} changes nothing: take rows, or name their column with columns = ['parts=X']"
         )
     origin = {job.name: job.unit.origin() if job.unit is not None else {} for job in jobs}
     totals: dict[tuple, list[int]] = collections.defaultdict(lambda: [0, 0])
-    for row in counted:
+    for row in sources:
         fields = tuple(origin[row["unit"]].get(name, "") for name in ORIGIN)
         total = totals[row["source"], row["language"], *fields]
         total[0] += row["documents"]
@@ -157,22 +157,22 @@ def _sources(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Wor
     return from_rows("sources", (dict(zip(columns, (*key, *sums), strict=True)) for key, sums in totals.items()))
 
 
-def _tell_unknown_labels(counted: list[dict], work: Work) -> None:
+def _tell_unknown_labels(sources: list[dict], work: Work) -> None:
     """Say which language labels the table of languages does not have, with their share of the documents."""
     labels = collections.Counter()
-    for row in counted:
+    for row in sources:
         if row["language"] and row["language"] not in languages():
             labels[row["language"]] += row["documents"]
     if not labels:
         return
-    documents = sum(row["documents"] for row in counted)
-    most = sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))
-    work.note("unknown_languages", dict(most))
-    named = ", ".join(f"{label!r} ({count / documents:.2%})" for label, count in most[:_TOLD_LABELS])
-    further = f" and {len(most) - _TOLD_LABELS} further labels" if len(most) > _TOLD_LABELS else ""
+    documents = sum(row["documents"] for row in sources)
+    ranking = sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))
+    work.note("unknown_languages", dict(ranking))
+    top = ", ".join(f"{label!r} ({count / documents:.2%})" for label, count in ranking[:_TOLD_LABELS])
+    more = f" and {len(ranking) - _TOLD_LABELS} further labels" if len(ranking) > _TOLD_LABELS else ""
     work.warn(
         f"corpus: {labels.total()} of {documents} documents ({labels.total() / documents:.2%}) have a language label "
-        f"that is not known, and count for no language of a study: {named}{further}; rename them to codes of BCP 47"
+        f"that is not known, and count for no language of a study: {top}{more}; rename them to codes of BCP 47"
     )
 
 
@@ -180,7 +180,7 @@ ORIGIN = ("package", "version", "sha256", "licence", "attribution")
 """What the table `sources` says of a unit's package, beside documents and bytes by language."""
 
 
-def _joined(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Work) -> list[dict]:
+def _join_rows(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Work) -> list[dict]:
     """Shards of the documents that were put aside, joined where their English sentences are equal."""
     size = sum(row["text_bytes"] for row in rows if row["kind"] == "aside")
     if not size:
@@ -193,9 +193,9 @@ def _joined(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Work
 
 def _join(bucket: int, buckets: int, names: tuple[str, ...], shard_bytes: int, out: Path, aside: Path) -> pa.Table:
     """Write the shards of one bucket of sentences; returns their rows of `_PART_SCHEMA`."""
-    kept = (d for name in names for d in _documents_of(aside / f"{name}.parquet") if _bucket(d, buckets) == bucket)
+    documents = (d for name in names for d in _documents_of(aside / f"{name}.parquet") if _bucket(d, buckets) == bucket)
     name = f"joined-{bucket:05d}"
-    return pa.Table.from_pylist(list(_write(join(kept), name, shard_bytes, out)), schema=_PART_SCHEMA)
+    return pa.Table.from_pylist(list(_write(join(documents), name, shard_bytes, out)), schema=_PART_SCHEMA)
 
 
 def _bucket(document: Document, buckets: int) -> int:
@@ -213,9 +213,9 @@ def _jobs(config: CorpusConfig, work: Work) -> Iterator[_Job]:
     cache = cache_folder(config.cache)
     make = functools.partial(_Job, config=config, cache=cache, out=work.out, aside=work.folder / "aside")
     if config.path:
-        found = readers.list_files(config.path, work.warn)
-        readers.check_columns(found, readers.column_map(config.columns))
-        for index, files in enumerate(readers.runs(found, config.shard_bytes)):
+        paths = readers.list_files(config.path, work.warn)
+        readers.check_columns(paths, readers.column_map(config.columns))
+        for index, files in enumerate(readers.runs(paths, config.shard_bytes)):
             yield make(f"files-{index:05d}", None, files)
         return
     for unit in units(config.recipe, config.languages, cache, work.note):
@@ -226,7 +226,7 @@ def _extract(job: _Job) -> pa.Table:
     """Write a job's shards; returns its rows of `_PART_SCHEMA`."""
     skipped = {file: readers.Skipped() for file in job.files}
     counts: dict[tuple[str, str, bool], list[int]] = collections.defaultdict(lambda: [0, 0])
-    documents = _counted(_known(_read(job, skipped), job.config.identify_language), counts)
+    documents = _count(_with_language(_read(job, skipped), job.config.identify_language), counts)
     rows = []
     if job.config.arrangement == "split":
         documents = (part for document in documents for part in split(document))
@@ -241,8 +241,8 @@ def _extract(job: _Job) -> pa.Table:
         row = {"kind": "source", "source": source, "language": code, "reason": MIXED if mixed else ""}
         rows.append({**row, "documents": number, "text_bytes": size})
     for file, bad in skipped.items():
-        for reason, (lines, first) in sorted(bad.reasons.items()):
-            rows.append({"kind": "skipped", "path": file, "reason": reason, "lines": lines, "first_line": first})
+        for reason, (lines, line) in sorted(bad.reasons.items()):
+            rows.append({"kind": "skipped", "path": file, "reason": reason, "lines": lines, "first_line": line})
     return pa.Table.from_pylist([{**row, "unit": job.name} for row in rows], schema=_PART_SCHEMA)
 
 
@@ -255,17 +255,17 @@ def _read(job: _Job, skipped: dict[str, readers.Skipped]) -> Iterator[Document]:
         yield from readers.read(file, renames, skipped[file])
 
 
-def _known(documents: Iterable[Document], again: bool) -> Iterator[Document]:
+def _with_language(documents: Iterable[Document], identify_all: bool) -> Iterator[Document]:
     """The documents with a language each: as given, or identified; parts name their own."""
     for document in documents:
-        if document.parts or (document.language and not again):
+        if document.parts or (document.language and not identify_all):
             yield document
         else:
             code, confidence = identify_with_confidence(document.text)
             yield document._replace(language=code, confidence=confidence)
 
 
-def _counted(documents: Iterable[Document], counts: dict[tuple[str, str, bool], list[int]]) -> Iterator[Document]:
+def _count(documents: Iterable[Document], counts: dict[tuple[str, str, bool], list[int]]) -> Iterator[Document]:
     """Pass documents on, counted by source, language, and whether they are in several languages."""
     for document in documents:
         texts: dict[str, int] = collections.Counter()
@@ -279,11 +279,11 @@ def _counted(documents: Iterable[Document], counts: dict[tuple[str, str, bool], 
 
 
 def _put_aside(documents: Iterable[Document]) -> tuple[list[Document], list[Document]]:
-    kept: list[Document] = []
+    rows: list[Document] = []
     aside: list[Document] = []
     for document in documents:
-        (aside if hinge(document) else kept).append(document)
-    return kept, aside
+        (aside if hinge(document) else rows).append(document)
+    return rows, aside
 
 
 def _write(documents: Iterable[Document], unit: str, shard_bytes: int, out: Path, hashes: int = 0) -> Iterator[dict]:

@@ -153,11 +153,11 @@ class _Counts:
 
 def _scripts(texts: pa.Array) -> list[str]:
     """The scripts of each text, joined by +."""
-    held = [
+    hits = [
         pc.call_function("match_substring_regex", [texts], pc.MatchSubstringOptions(pattern)).to_pylist()
         for pattern in _SCRIPTS.values()
     ]
-    return ["+".join(name for name, has in zip(_SCRIPTS, row, strict=True) if has) for row in zip(*held, strict=True)]
+    return ["+".join(name for name, has in zip(_SCRIPTS, row, strict=True) if has) for row in zip(*hits, strict=True)]
 
 
 def _hash(text: str) -> int:
@@ -183,14 +183,14 @@ class _Buckets:
 
     def duplicates(self) -> dict[str, int]:
         """Documents that repeat an earlier one, and the groups and largest group of equal ones."""
-        repeated = groups = largest = 0
+        duplicates = groups = largest = 0
         for path in self._paths:
             if path.exists():
                 _, sizes = np.unique(np.fromfile(path, np.uint64), return_counts=True)
-                repeated += int((sizes - 1).sum())
+                duplicates += int((sizes - 1).sum())
                 groups += int((sizes > 1).sum())
                 largest = max(largest, int(sizes.max()))
-        return {"documents": repeated, "groups": groups, "largest_group": largest if groups else 0}
+        return {"documents": duplicates, "groups": groups, "largest_group": largest if groups else 0}
 
 
 def _write(stream: BinaryIO, values: np.ndarray) -> None:
@@ -213,9 +213,9 @@ def _rows(name: str, counts: Counter[str], sizes: Counter[str] | None, documents
 def _sources(corpus: Path, counts: Counter[str], sizes: Counter[str]) -> list[dict[str, Any]]:
     """Documents of each source with what the corpus's own table says of its package and licence."""
     path = corpus / "sources.parquet"
-    told: dict[str, dict[str, set[str]]] = {}
+    origins: dict[str, dict[str, set[str]]] = {}
     for row in pq.read_table(path).to_pylist() if path.exists() else ():
-        about = told.setdefault(row["source"], {"package": set(), "licence": set(), "attribution": set()})
+        about = origins.setdefault(row["source"], {"package": set(), "licence": set(), "attribution": set()})
         for field, values in about.items():
             if row.get(field):
                 values.add(row[field])
@@ -223,7 +223,7 @@ def _sources(corpus: Path, counts: Counter[str], sizes: Counter[str]) -> list[di
     rows = []
     for source, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
         # a document that was joined from several sources names them all
-        about = [told[name] for name in source.split("+") if name in told]
+        about = [origins[name] for name in source.split("+") if name in origins]
         fields = {
             f: ", ".join(sorted(set().union(*(a[f] for a in about)))) for f in ("package", "licence", "attribution")
         }
@@ -231,7 +231,7 @@ def _sources(corpus: Path, counts: Counter[str], sizes: Counter[str]) -> list[di
     return rows
 
 
-def languages_of(found: dict[str, Any], least_share: float, among: Sequence[str]) -> tuple[str, ...]:
+def languages_of(survey: dict[str, Any], least_share: float, candidates: Sequence[str]) -> tuple[str, ...]:
     """The languages of a survey that are among the given ones and in at least a share of the documents, most first."""
-    rows = (row for row in found["languages"] if row["share"] >= least_share)
-    return tuple(row["language"] for row in rows if row["language"] in among)
+    rows = (row for row in survey["languages"] if row["share"] >= least_share)
+    return tuple(row["language"] for row in rows if row["language"] in candidates)

@@ -78,12 +78,12 @@ def check_corpus(tokens: Path, corpus: Path) -> None:
     Raises:
         InputError: it was made from another one.
     """
-    made = read_manifest(tokens) or {}
+    manifest = read_manifest(tokens) or {}
     # `pivots corpus tokens` notes the corpus's table of shards, all others the digest of the whole.
-    noted = made.get("corpus") or made.get("inputs", {}).get("corpus")
+    source = manifest.get("corpus") or manifest.get("inputs", {}).get("corpus")
     whole = read_manifest(corpus)
-    held = {whole["digest"] if whole else fingerprint(corpus, sampled=True), fingerprint(corpus / "shards.parquet")}
-    if noted and noted not in held:
+    current = whole["digest"] if whole else fingerprint(corpus, sampled=True)
+    if source and source not in (current, fingerprint(corpus / "shards.parquet")):
         raise InputError(
             f"--tokens {tokens}: made from another corpus than {corpus}; tokenise this one with `pivots corpus tokens`"
         )

@@ -45,16 +45,16 @@ def text_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     The name of a special token in a document is text about tokenizers, never the end of the document. Models of words
     and of pieces (Unigram) hold that name as a piece of their own; there it is encoded in two parts.
     """
-    encoded = [each.ids for each in as_text(tokenizer).encode_batch_fast(list(texts), add_special_tokens=False)]
+    id_lists = [text.ids for text in as_text(tokenizer).encode_batch_fast(list(texts), add_special_tokens=False)]
     specials = special_tokens(tokenizer)
-    held = [place for place, ids in enumerate(encoded) if not specials.keys().isdisjoint(ids)]
-    if held:  # among them texts with an unknown character, whose token is special too
+    places = [place for place, ids in enumerate(id_lists) if not specials.keys().isdisjoint(ids)]
+    if places:  # among them texts with an unknown character, whose token is special too
         names = re.compile("|".join(f"(?<={re.escape(n[:-1])})(?={re.escape(n[-1])})" for n in specials.values()))
-        for place in held:
+        for place in places:
             parts = [part for part in names.split(texts[place]) if part]
             pieces = tokenizer.encode_batch_fast(parts, add_special_tokens=False)
-            encoded[place] = [i for piece in pieces for i in piece.ids]
-    return encoded
+            id_lists[place] = [i for piece in pieces for i in piece.ids]
+    return id_lists
 
 
 def id_count(tokenizer: Any) -> int:

@@ -44,19 +44,19 @@ def write_jsonl(documents: pa.Table, path: Path) -> None:
     write_bytes(path, zstandard.compress(b"".join(lines), 3))
 
 
-def write_attributes(documents: pa.Table, chosen: pa.Table, name: str, path: Path) -> None:
+def write_attributes(documents: pa.Table, selection: pa.Table, name: str, path: Path) -> None:
     """Write Dolma's attributes of a shard as JSONL.zst, a line a document: the whole text's score where it is chosen.
 
     Args:
         documents: id and text of every document of the shard.
-        chosen: row, and score where there is one, of those that were selected.
+        selection: row, and score where there is one, of those that were selected.
         name: of the selection; the attribute is NAME__score.
     """
     import orjson
     import zstandard
 
-    scores = chosen["score"].to_pylist() if "score" in chosen.column_names else [1.0] * len(chosen)
-    of_row = dict(zip(chosen["row"].to_pylist(), scores, strict=True))
+    scores = selection["score"].to_pylist() if "score" in selection.column_names else [1.0] * len(selection)
+    of_row = dict(zip(selection["row"].to_pylist(), scores, strict=True))
     lines = []
     for row, (key, text) in enumerate(zip(documents["id"].to_pylist(), documents["text"].to_pylist(), strict=True)):
         spans = [[0, len(text), of_row[row]]] if row in of_row else []
@@ -131,7 +131,7 @@ def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Pat
     dtype = token_dtype(vocabulary)
     separator = np.iinfo(dtype).max
     out.mkdir(parents=True, exist_ok=True)
-    written = documents = 0
+    size = documents = 0
     with (
         whole(out / "tokenized.0") as token_file,
         whole(out / "offset.0") as offset_file,
@@ -150,8 +150,8 @@ def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Pat
             inside[starts] = False
             flat[inside] = values
             tokens.write(flat.tobytes())
-            begins.write((starts * dtype.itemsize + written).astype("<u8").tobytes())
-            written += flat.nbytes
+            begins.write((starts * dtype.itemsize + size).astype("<u8").tobytes())
+            size += flat.nbytes
             documents += len(starts)
         write_bytes(out / "tokenizer.json", tokenizer.read_bytes())
     return documents

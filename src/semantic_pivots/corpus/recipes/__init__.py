@@ -28,12 +28,12 @@ def units(recipe: str, languages: tuple[str, ...], cache: Path, note: Callable[[
     if recipe.split("-")[0] == everyday.NAME:
         return list(everyday.units(recipe, languages, cache))
     if recipe not in debian.RECIPES:
-        known = ", ".join(NAMES)
+        names = ", ".join(NAMES)
         raise InputError(
-            f"[corpus] recipe {recipe!r}: expected one of {known}, or path = FILE OR FOLDER{nearest(recipe, NAMES)}"
+            f"[corpus] recipe {recipe!r}: expected one of {names}, or path = FILE OR FOLDER{nearest(recipe, NAMES)}"
         )
-    found, absent = debian.units(recipe, languages, cache)
+    recipe_units, absent = debian.units(recipe, languages, cache)
     if absent:
         note("absent_packages", absent)
-    note("packages", {u.package: package_version(Path(u.path)) for u in found if u.path.endswith(".deb")})
-    return list(found)
+    note("packages", {u.package: package_version(Path(u.path)) for u in recipe_units if u.path.endswith(".deb")})
+    return list(recipe_units)

@@ -73,9 +73,9 @@ def _guides(code: str) -> Sources:
     regions = ("en",) if code == "en" else _regions(code)
     # Not the same book again on one page, nor its index.
     pages = r"/(doc|developers-reference)/(?!.*/(developers-reference|genindex|search)\.html$).*\.html$"
-    found = [(f"{name}-{region}", pages) for name in names for region in regions]
+    guides = [(f"{name}-{region}", pages) for name in names for region in regions]
     plain = [(name, pages) for name in names if code == "en"]
-    return plain + found
+    return plain + guides
 
 
 def _circuits(code: str) -> Sources:
@@ -192,11 +192,11 @@ def units(recipe: str, languages: tuple[str, ...], cache: Path) -> tuple[list[Un
     locales = {code: _LOCALES.get(code, (code,))[0] for code in languages}
     debian = DebianPackages(cache, tuple(locales.values()))
     rows = [(f, code, *source) for f in RECIPES[recipe] for code in languages for source in f.sources(code)]
-    found, absent = debian.fetch(sorted({package for _, _, package, _ in rows}))
+    paths, absent = debian.fetch(sorted({package for _, _, package, _ in rows}))
     result = [
-        Unit(recipe, f.name, package, code, str(found[package]), pattern)
+        Unit(recipe, f.name, package, code, str(paths[package]), pattern)
         for f, code, package, pattern in rows
-        if package in found
+        if package in paths
     ]
     for code, locale in locales.items():
         path = debian.description_list(locale)

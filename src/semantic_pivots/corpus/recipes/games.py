@@ -39,18 +39,18 @@ class _Catalogues:
         texts: dict[str, list[str]] = {code: [] for code in self.languages}
         for string in strings:
             for code in self.languages:
-                translated = self._translation(code, string)
-                if translated:
-                    texts[code].append(_plain(translated))
+                translation = self._translation(code, string)
+                if translation:
+                    texts[code].append(_plain(translation))
         return [(code, "\n".join(lines)) for code, lines in texts.items() if lines]
 
     def _translation(self, code: str, string: str) -> str:
         if code == "en":
             return string
         for catalogue in self._of[code]:
-            translated = catalogue.gettext(string)
-            if translated != string:
-                return translated
+            translation = catalogue.gettext(string)
+            if translation != string:
+                return translation
         return ""
 
     def has(self, string: str) -> bool:
@@ -92,8 +92,8 @@ def stories(archive: Path, languages: Collection[str]) -> Iterator[Row]:
     catalogues = _Catalogues({p: d for p, d in files.items() if p.endswith(".mo")}, languages)
     for path in sorted(p for p in files if p.endswith(".cfg")):
         text = re.sub(r"^\s*#(?!textdomain).*$", "", files[path].decode("utf-8"), flags=re.M)
-        found = (s.replace('""', '"') for s in re.findall(r'_\s*"((?:[^"]|"")*)"', text))
-        for number, piece in enumerate(_pieces(s for s in found if s.strip())):
+        strings = (s.replace('""', '"') for s in re.findall(r'_\s*"((?:[^"]|"")*)"', text))
+        for number, piece in enumerate(_pieces(s for s in strings if s.strip())):
             yield f"{path.partition('/campaigns/')[2]}#{number}", catalogues.parts(piece)
 
 
@@ -117,11 +117,11 @@ def help_texts(archive: Path, languages: Collection[str]) -> Iterator[Row]:
     for path in sorted(p for p in files if not p.endswith(".mo")):
         text = re.sub(r"^\s*;.*$", "", files[path].decode("utf-8"), flags=re.M)
         for number, section in enumerate(re.split(r"^\[", text, flags=re.M)):
-            strings = (_unescaped(s) for s in re.findall(r'_\(\s*"((?:[^"\\]|\\.)*)"\s*\)', section, flags=re.S))
+            strings = (_unescape(s) for s in re.findall(r'_\(\s*"((?:[^"\\]|\\.)*)"\s*\)', section, flags=re.S))
             yield f"{path.partition('/freeciv/')[2]}#{number}", catalogues.parts(s for s in strings if s.strip())
 
 
-def _unescaped(string: str) -> str:
+def _unescape(string: str) -> str:
     return re.sub(r"\\(\n|.)", lambda m: {"\n": "", "n": "\n"}.get(m[1], m[1]), string)
 
 

@@ -56,8 +56,8 @@ def tatoeba_ja(archive: Path, languages: Collection[str]) -> Iterator[Row]:
 
 def tatoeba_zh(archive: Path, languages: Collection[str]) -> Iterator[Row]:
     """Tatoeba's Chinese sentences, each with one English translation a row."""
-    for number, chinese, other, english in _rows(member(archive, "assets/tatoeba.tsv")):
-        yield f"{number}-{other}", _parts({"zh": chinese, "en": english}, languages)
+    for number, chinese, _, english in _rows(member(archive, "assets/tatoeba.tsv")):
+        yield f"{number}-{_}", _parts({"zh": chinese, "en": english}, languages)
 
 
 def graded_sentences(archive: Path, languages: Collection[str]) -> Iterator[Row]:
@@ -125,5 +125,5 @@ def map_names(archive: Path, languages: Collection[str]) -> Iterator[Row]:
 
 
 def _names(names: dict[str, Any]) -> str:
-    listed = [names.get("name", ""), *names.get("aliases", "").split("\n"), *names.get("terms", "").split(",")]
-    return "\n".join(dict.fromkeys(name.strip() for name in listed if name.strip()))
+    strings = [names.get("name", ""), *names.get("aliases", "").split("\n"), *names.get("terms", "").split(",")]
+    return "\n".join(dict.fromkeys(name.strip() for name in strings if name.strip()))

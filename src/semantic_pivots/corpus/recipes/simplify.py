@@ -27,8 +27,8 @@ class Simplifier:
         ways = collections.Counter(pair for t, s in words if len(t) == len(s) for pair in zip(t, s, strict=True))
         best: dict[str, str] = {}
         for traditional, simplified in words:
-            known = best.get(traditional)
-            if known is None or self._votes(ways, traditional, simplified) > self._votes(ways, traditional, known):
+            way = best.get(traditional)
+            if way is None or self._votes(ways, traditional, simplified) > self._votes(ways, traditional, way):
                 best[traditional] = simplified
         self._words = best
         self._changed = {char for t, s in best.items() if t != s and len(t) == 1 for char in t}

@@ -14,7 +14,7 @@ from semantic_pivots.errors import InputError, nearest
 _COLUMNS = ("selection", "shard", "row", "doc_id", "score")
 
 
-class Chosen:
+class SelectionFile:
     """A selection in a file of `pivots select`.
 
     Raises:
@@ -32,14 +32,14 @@ class Chosen:
             raise InputError(f"{path}: no table of selections, as `pivots select` writes it")
         self._columns = [column for column in _COLUMNS if column in self._file.schema_arrow.names]
         self._groups: dict[str, list[int]] = {}
-        known: set[str] = set()
+        shards: set[str] = set()
         for number in range(self._file.num_row_groups):
             table = self._file.read_row_group(number, ["selection", "shard"])
-            known |= set(table["selection"].unique().to_pylist())
+            shards |= set(table["selection"].unique().to_pylist())
             for shard in _of(table, "selection", name)["shard"].unique().to_pylist():
                 self._groups.setdefault(shard, []).append(number)
         if not self._groups:
-            names = sorted(known)
+            names = sorted(shards)
             raise InputError(f"{path}: no selection {name!r}{nearest(name, names)}; it holds {', '.join(names)}")
         self._group = functools.lru_cache(maxsize=1)(self._read)
 
