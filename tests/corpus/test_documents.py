@@ -289,7 +289,7 @@ def test_files_of_other_kinds_are_told(tmp_path):
     told = []
     files = readers.list_files(str(tmp_path), told.append)
     assert [Path(path).name for path, _ in files] == ["a.TXT", "b.md.bz2"]
-    assert told == [f"corpus {tmp_path}: 2 of 4 files are left out, of a kind that holds no documents, such as c.pdf"]
+    assert told == [f"corpus {tmp_path}: 2 of 4 files are left out, of a kind without documents, such as c.pdf"]
 
 
 def test_other_errors_name_the_file_and_what_is_expected(tmp_path):

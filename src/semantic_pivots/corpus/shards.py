@@ -117,8 +117,8 @@ def _tell_repeated(table: pa.Table, work: Work) -> None:
         work.note("repeated_ids", round(share, 6))
         work.warn(
             f"corpus: {share:.2%} of the documents{'' if exact else f' (of {sample:,} looked at)'} repeat the id of an "
-            "earlier one; documents with one id are drawn, sampled and held out together, and a column that is joined by "
-            "id applies to all of them"
+            "earlier one; documents with one id are drawn, sampled and held out together, and a column that is joined "
+            "by id applies to all of them"
         )
 
 

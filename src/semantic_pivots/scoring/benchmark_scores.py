@@ -61,8 +61,8 @@ class Design:
     def signature(self, direction: tuple[str, str] | None, model: str, dtype: str, variant: str) -> Signature:
         """What a figure was measured with; without a direction it is the mean over them."""
         between = "-".join(direction) if direction else "mean of directions"
-        asked = {"shots": self.shots, "draws": self.draws, "pool": self.pool, "seed": self.seed}
-        return Signature.of(self.task, between, **asked, model=model, dtype=dtype, variant=variant, version=VERSION)
+        settings = {"shots": self.shots, "draws": self.draws, "pool": self.pool, "seed": self.seed}
+        return Signature.of(self.task, between, **settings, model=model, dtype=dtype, variant=variant, version=VERSION)
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,14 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
     summary: list[dict] = []
     scores = answers = None
     for number, spec in enumerate(specs):
-        asked = (design, spec, config.dtype, work, f"{number:03d}", config.batch_tokens, config.cache)
+        arguments = (design, spec, config.dtype, work, f"{number:03d}", config.batch_tokens, config.cache)
         if config.processes > 1:
-            score_worker.launch(config.processes, inputs.path("items"), inputs.path("words"), *asked)
-        scored, answers, model = score_items(items, words, *asked)
-        directions = directions_of(with_token_strata(items, _tokenizer(spec, config.cache)), scored, answers, design)
+            score_worker.launch(config.processes, inputs.path("items"), inputs.path("words"), *arguments)
+        rows, answers, model = score_items(items, words, *arguments)
+        directions = directions_of(with_token_strata(items, _tokenizer(spec, config.cache)), rows, answers, design)
         summary += summarise(directions, design, model, config.dtype)
         summary += _chrf_rows(items, answers, design, model, config.dtype)
-        scores = rows_of(scored, control=False)
+        scores = rows_of(rows, control=False)
         work.note("models", [*work.notes.get("models", []), model])
     work.note("parameters", _parameters(specs[-1], config.cache))
     assert scores is not None
@@ -150,12 +150,12 @@ def score_items(
     """
     parts = parts_of(items, words, design)
     runner = ModelRunner(spec, dtype, cache, batch_tokens, work.warn, scorer)
-    made: dict[str, list[pa.Table]] = {"scores": [], "answers": []}
+    pieces: dict[str, list[pa.Table]] = {"scores": [], "answers": []}
     with work.progress(sum(len(part.questions) for part in parts), "questions", f"score {spec}") as progress:
         for part in parts:
-            made[part.table].append(runner.part(part, work, name))
+            pieces[part.table].append(runner.part(part, work, name))
             progress.advance(len(part.questions))
-    scores, answers = (pa.concat_tables(made[table]) for table in ("scores", "answers"))
+    scores, answers = (pa.concat_tables(pieces[table]) for table in ("scores", "answers"))
     return _in_order(scores, items), answers, runner.name(work, name)
 
 
@@ -211,8 +211,8 @@ class ModelRunner:
     def part(self, part: Part, work: Work, name: str) -> pa.Table:
         """The part's table, kept in the work's folder."""
         make = {"scores": self.scores, "answers": self.answers}[part.table]
-        kept = {"scores": "scored", "answers": "answers"}[part.table]  # a part of a table that has a further column
-        return work.part(f"{name}-{part.name}-{kept}", lambda: make(part))
+        kind = {"scores": "scored", "answers": "answers"}[part.table]  # a part of a table that has a further column
+        return work.part(f"{name}-{part.name}-{kind}", lambda: make(part))
 
     def scores(self, part: Part) -> pa.Table:
         """One row per item, draw and candidate, and those of the control."""
@@ -226,7 +226,7 @@ class ModelRunner:
                     rows.append((item.item_id, question.draw, candidate, is_source, size, control))
                     prompts.append(prompt(item, question.shown, candidate))
                     answers.append(answer(target))
-        scored = self.scorer().score(prompts, answers)
+        results = self.scorer().score(prompts, answers)
         return pa.Table.from_pylist(
             [
                 {
@@ -234,11 +234,11 @@ class ModelRunner:
                     "draw": d,
                     "candidate": c,
                     "is_source": s,
-                    "token_logprobs": found.logprobs,
+                    "token_logprobs": result.logprobs,
                     "n_bytes": b,
                     "control": control,
                 }
-                for (i, d, c, s, b, control), found in zip(rows, scored, strict=True)
+                for (i, d, c, s, b, control), result in zip(rows, results, strict=True)
             ],
             schema=_SCORED,
         )
@@ -267,28 +267,31 @@ class ModelRunner:
 
 def parts_of(items: Sequence[Item], words: pa.Table, design: Design) -> list[Part]:
     """The parts of each direction, with the control's targets shuffled over the whole direction."""
-    known, parts = shots_by_direction(items, words, design.seed), []
+    shots, parts = shots_by_direction(items, words, design.seed), []
     for direction, group in groupby(items, key=lambda item: item.direction):
         members, name = list(group), "-".join(direction)
         questions = []
         for item, target in zip(members, shuffled_targets(members, design.seed), strict=True):
-            draws = known[direction].draws_of(item, design.draws, design.shots, design.pool)
+            draws = shots[direction].draws_of(item, design.draws, design.shots, design.pool)
             # one draw is enough for the control, which shares its prompts with the item's own figures
             questions.append([Question(item, n, tuple(s), "" if k else target) for k, (n, s) in enumerate(draws)])
         slices = {
             f"{name}-{start // SLICE_ITEMS:04d}": tuple(
-                q for own in questions[start : start + SLICE_ITEMS] for q in own
+                q for members_of_part in questions[start : start + SLICE_ITEMS] for q in members_of_part
             )
             for start in range(0, len(members), SLICE_ITEMS)
         }
-        shared = slices
+        parts_of_scores = slices
         if design.pool:
-            numbers = sorted({question.draw for own in questions for question in own})
-            shared = {
-                f"{name}-draw-{n:04d}": tuple(q for own in questions for q in own if q.draw == n) for n in numbers
+            numbers = sorted({question.draw for members_of_part in questions for question in members_of_part})
+            parts_of_scores = {
+                f"{name}-draw-{n:04d}": tuple(
+                    q for members_of_part in questions for q in members_of_part if q.draw == n
+                )
+                for n in numbers
             }
-        parts += [Part(place, "scores", own) for place, own in shared.items()]
-        parts += [Part(place, "answers", own) for place, own in slices.items()]
+        parts += [Part(place, "scores", members_of_part) for place, members_of_part in parts_of_scores.items()]
+        parts += [Part(place, "answers", members_of_part) for place, members_of_part in slices.items()]
     return parts
 
 
@@ -301,9 +304,13 @@ def shuffled_targets(items: Sequence[Item], seed: int) -> list[str]:
     targets = [""] * len(items)
     for place, index in enumerate(order):
         item = items[index]
-        others = [items[other] for other in (*order[place + 1 :], *order[:place])]
-        fit = (other for other in others if other.source not in item.candidates and other.target != item.target)
-        targets[index] = next(fit, others[0] if others else item).target
+        items_in_order = [items[candidate] for candidate in (*order[place + 1 :], *order[:place])]
+        fit = (
+            candidate
+            for candidate in items_in_order
+            if candidate.source not in item.candidates and candidate.target != item.target
+        )
+        targets[index] = next(fit, items_in_order[0] if items_in_order else item).target
     return targets
 
 
@@ -315,26 +322,26 @@ def directions_of(
     Raises:
         InputError: an item has no scores, or not the same number of draws as the others.
     """
-    stored, controls = _by_item(rows_of(scores, control=False)), _by_item(rows_of(scores, control=True))
+    sums, controls = _by_item(rows_of(scores, control=False)), _by_item(rows_of(scores, control=True))
     greedy = _answers_by_item(answers) if answers is not None else {}
     directions = {}
     for key, group in groupby(items, key=lambda item: item.direction):
         members = list(group)
         for item in members:
-            if item.item_id not in stored:
+            if item.item_id not in sums:
                 raise InputError(f"item {item.item_id!r} has no scores; score the whole benchmark again")
-        arrays = [_arrays(stored[item.item_id], item) for item in members]
-        width = max(summed.shape[1] for summed, _, _ in arrays)
+        arrays = [_arrays(sums[item.item_id], item) for item in members]
+        width = max(cells.shape[1] for cells, _, _ in arrays)
         linear: dict[str, np.ndarray] = {}
         if greedy:
-            found = np.array([greedy[item.item_id] for item in members])
-            linear = {name: found[:, :, k] for k, name in enumerate(ANSWERS)}
+            shares = np.array([greedy[item.item_id] for item in members])
+            linear = {name: shares[:, :, k] for k, name in enumerate(ANSWERS)}
         shuffled = None
         if any(item.item_id in controls for item in members):
             shuffled = np.stack([_widen(_control(item, controls), width)[0] for item in members])
         directions[key] = Direction(
             members,
-            np.stack([_widen(summed, width) for summed, _, _ in arrays]),
+            np.stack([_widen(cells, width) for cells, _, _ in arrays]),
             np.stack([_widen(tokens, width) for _, tokens, _ in arrays]),
             np.array([len(item.target.encode()) for item in members], float),
             np.stack([draws for _, _, draws in arrays]),
@@ -365,7 +372,7 @@ def summarise(
         [item.concept_id for direction in directions.values() for item in direction.items], design.seed, resamples
     )
     tags = sorted({tag for direction in directions.values() for item in direction.items for tag in item.strata})
-    found = {
+    estimates_of = {
         key: {
             **estimates(direction, VARIANTS, ["all", *tags], concepts, weights),
             **control_estimates(direction, ["all", *tags], concepts, resamples, design.seed),
@@ -373,15 +380,15 @@ def summarise(
         for key, direction in directions.items()
     }
     rows = []
-    for key, figures in found.items():
+    for key, figures in estimates_of.items():
         rows += [
             _row(key, stratum, variant, estimate.interval(), design.signature(key, model, dtype, variant))
             for (stratum, variant), estimate in figures.items()
             if estimate.n
         ]
-    first = next(iter(found.values()))
-    for stratum, variant in first:
-        parts = [figures[stratum, variant] for figures in found.values()]
+    tags_of_first = next(iter(estimates_of.values()))
+    for stratum, variant in tags_of_first:
+        parts = [figures[stratum, variant] for figures in estimates_of.values()]
         if stratum == "all":
             signature = design.signature(None, model, dtype, variant)
             rows.append(_row(("all", "all"), stratum, variant, average(parts).interval(), signature))
@@ -413,8 +420,8 @@ def _chrf_rows(items: Sequence[Item], answers: pa.Table, design: Design, model: 
 
 
 def _row(key: tuple[str, str], stratum: str, variant: str, interval: Interval, signature: Signature) -> dict:
-    where = {"source_language": key[0], "target_language": key[1], "stratum": stratum, "variant": variant}
-    return {**where, **Figure(interval, signature).columns()}
+    keys = {"source_language": key[0], "target_language": key[1], "stratum": stratum, "variant": variant}
+    return {**keys, **Figure(interval, signature).columns()}
 
 
 def rows_of(scores: pa.Table, control: bool) -> pa.Table:
@@ -426,26 +433,26 @@ def rows_of(scores: pa.Table, control: bool) -> pa.Table:
 
 def _by_item(scores: pa.Table) -> dict[str, list[tuple[int, str, float, int]]]:
     """(draw, candidate, summed log-probability, tokens) rows by item."""
-    stored: dict[str, list[tuple[int, str, float, int]]] = {}
+    rows: dict[str, list[tuple[int, str, float, int]]] = {}
     columns = (scores[name].to_pylist() for name in ("item_id", "draw", "candidate", "token_logprobs"))
     for item_id, draw, candidate, logprobs in zip(*columns, strict=True):
-        stored.setdefault(item_id, []).append((draw, candidate, float(np.sum(logprobs)), len(logprobs)))
-    return stored
+        rows.setdefault(item_id, []).append((draw, candidate, float(np.sum(logprobs)), len(logprobs)))
+    return rows
 
 
 def _answers_by_item(answers: pa.Table) -> dict[str, list[tuple[float, float]]]:
-    found: dict[str, list[tuple[float, float]]] = {}
+    rows: dict[str, list[tuple[float, float]]] = {}
     columns = (answers[name].to_pylist() for name in ("item_id", "correct", "copied"))
     for item_id, correct, copied in zip(*columns, strict=True):
-        found.setdefault(item_id, []).append((float(correct), float(copied)))
-    return found
+        rows.setdefault(item_id, []).append((float(correct), float(copied)))
+    return rows
 
 
 def _arrays(rows: Iterable[tuple[int, str, float, int]], item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(draws, candidates) sums and token counts, and the (draws,) numbers, of one item."""
     by_draw: dict[int, dict[str, tuple[float, int]]] = {}
-    for draw, candidate, summed, tokens in rows:
-        by_draw.setdefault(draw, {})[candidate] = (summed, tokens)
+    for draw, candidate, logprob, tokens in rows:
+        by_draw.setdefault(draw, {})[candidate] = (logprob, tokens)
     draws = sorted(by_draw)
     cells = np.array([[by_draw[draw][candidate] for candidate in item.candidates] for draw in draws])
     return cells[..., 0], cells[..., 1], np.array(draws)
@@ -453,8 +460,8 @@ def _arrays(rows: Iterable[tuple[int, str, float, int]], item: Item) -> tuple[np
 
 def _control(item: Item, controls: dict) -> np.ndarray:
     """(1, candidates) probabilities per token of the item's shuffled target, of its one control draw."""
-    summed, tokens, _ = _arrays(controls[item.item_id], item)
-    return np.exp(summed[:1] / tokens[:1])
+    sums, tokens, _ = _arrays(controls[item.item_id], item)
+    return np.exp(sums[:1] / tokens[:1])
 
 
 def _widen(cells: np.ndarray, width: int) -> np.ndarray:

@@ -39,12 +39,12 @@ def text_nats(
     before = [i for i in (end_token(tokenizer), tokenizer.bos_token_id) if i is not None][:1]
     length = min(length, (context_of(model) or length + 1) - len(before))
     device = next(model.parameters()).device
-    found = []
+    nats_and_bytes = []
     for text in texts:
-        coded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True)
-        ids, offsets = coded["input_ids"][:length], coded["offset_mapping"][:length]
+        encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True)
+        ids, offsets = encoding["input_ids"][:length], encoding["offset_mapping"][:length]
         if len(before) + len(ids) < 2:
-            found.append((0.0, 0))
+            nats_and_bytes.append((0.0, 0))
             continue
         # byte-level pieces of one character share its end, so a cut inside a character counts it whole
         size = len(text[: max(end for _, end in offsets)].encode("utf-8", "surrogatepass"))
@@ -52,20 +52,20 @@ def text_nats(
             size -= len(text[: offsets[0][1]].encode("utf-8", "surrogatepass"))
         row = torch.tensor([[*before, *ids]], device=device)
         logits = model(input_ids=row, use_cache=False).logits[0, :-1].float()
-        found.append((float(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="sum")), size))
-    sound = torch.tensor([not math.isnan(nats) for nats, _ in found], dtype=torch.bool)
+        nats_and_bytes.append((float(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="sum")), size))
+    sound = torch.tensor([not math.isnan(nats) for nats, _ in nats_and_bytes], dtype=torch.bool)
     check_numbers(sound, "text", next(model.parameters()).dtype)
-    return found
+    return nats_and_bytes
 
 
 def bits_per_byte(
     model: CausalLM, tokenizer: Tokenizer, texts: Mapping[str, Iterable[str]], length: int = 512
 ) -> dict[str, float]:
     """Bits per byte of each language's texts together, by `text_nats`; sorted by language, those with text only."""
-    found = {}
+    bits = {}
     for language in sorted(texts):
-        measured = text_nats(model, tokenizer, list(texts[language]), length)
-        size = sum(part for _, part in measured)
+        parts = text_nats(model, tokenizer, list(texts[language]), length)
+        size = sum(part for _, part in parts)
         if size:
-            found[language] = sum(nats for nats, _ in measured) / size / math.log(2)
-    return found
+            bits[language] = sum(nats for nats, _ in parts) / size / math.log(2)
+    return bits

@@ -23,7 +23,7 @@ def continue_trees(
     prefix: Any,
     owners: torch.Tensor,
     best: Callable[[torch.Tensor], torch.Tensor],
-    ended: Callable[[list[int]], bool],
+    is_end: Callable[[list[int]], bool],
     max_new_tokens: int,
 ) -> dict[int, list[int]]:
     """The most probable tokens after each request of the trees.
@@ -34,27 +34,27 @@ def continue_trees(
         prefix: cache of the prefixes.
         owners: (trees,) row of the cache that each tree continues.
         best: gives the (n,) best tokens of (n, width) hidden states.
-        ended: whether tokens end a continuation.
+        is_end: whether tokens end a continuation.
         max_new_tokens: longest continuation.
     """
     ids, mask, positions = tensors(batch, body.dtype, body.device)
     cache = shared(prefix, owners)
     hidden = body.hidden(ids, cache, mask, positions)
     lines = _Lines(batch, ids.shape[1])
-    last = hidden[torch.from_numpy(lines.tree).to(hidden.device), torch.from_numpy(lines.node).to(hidden.device)]
+    states = hidden[torch.from_numpy(lines.tree).to(hidden.device), torch.from_numpy(lines.node).to(hidden.device)]
     del hidden, mask
     for step in range(max_new_tokens):
-        lines.write(best(last).tolist(), ended)
+        lines.write(best(states).tolist(), is_end)
         if not len(lines.alive) or step == max_new_tokens - 1:
             break
-        trees, slots, fed = lines.slots()
+        trees, slots, inputs = lines.slots()
         cache = shared(cache, torch.from_numpy(trees).to(body.device))
-        ids, mask, positions = (torch.from_numpy(part).to(body.device) for part in fed)
-        blocked = torch.zeros(mask.shape, dtype=body.dtype, device=body.device)
-        blocked.masked_fill_(mask, torch.finfo(body.dtype).min)
-        hidden = body.hidden(ids, cache, blocked, positions)
-        last = hidden.flatten(0, 1)[torch.from_numpy(slots).to(body.device)]
-    return {request: lines.written[line] for line, own in enumerate(lines.requests) for request in own}
+        ids, mask, positions = (torch.from_numpy(part).to(body.device) for part in inputs)
+        bias = torch.zeros(mask.shape, dtype=body.dtype, device=body.device)
+        bias.masked_fill_(mask, torch.finfo(body.dtype).min)
+        hidden = body.hidden(ids, cache, bias, positions)
+        states = hidden.flatten(0, 1)[torch.from_numpy(slots).to(body.device)]
+    return {request: lines.written[line] for line, requests in enumerate(lines.requests) for request in requests}
 
 
 class _Lines:
@@ -76,18 +76,18 @@ class _Lines:
         ends = np.zeros((len(batch), width), np.int64)
         for number, tree in enumerate(batch):
             ends[number, : len(tree.ends)] = tree.ends
-        own = (np.arange(width) <= self.node[:, None]) & (self.node[:, None] < ends[self.tree])
-        self._seen = np.concatenate([np.ones((len(places), batch[0].before), bool), own], axis=1)
+        ancestors = (np.arange(width) <= self.node[:, None]) & (self.node[:, None] < ends[self.tree])
+        self._seen = np.concatenate([np.ones((len(places), batch[0].before), bool), ancestors], axis=1)
         """(lines, keys) whether each sees each key of its tree"""
 
-    def write(self, tokens: list[int], ended: Callable[[list[int]], bool]) -> None:
+    def write(self, tokens: list[int], is_end: Callable[[list[int]], bool]) -> None:
         """Take up the next token of each line that is alive."""
-        going = []
+        alive = []
         for line, token in zip(self.alive.tolist(), tokens, strict=True):
             self.written[line].append(token)
-            if not ended(self.written[line]):
-                going.append(line)
-        self.alive = np.array(going, np.int64)
+            if not is_end(self.written[line]):
+                alive.append(line)
+        self.alive = np.array(alive, np.int64)
 
     def slots(self) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """One token of each line that is alive, as rows of their trees.
@@ -110,6 +110,6 @@ class _Lines:
         unseen = np.ones((len(trees), 1, width, keys + width), bool)
         unseen[:, 0, np.arange(width), keys + np.arange(width)] = False  # padding sees itself
         unseen[rows, 0, columns] = ~self._seen[self.alive]
-        held = np.searchsorted(self._trees, trees)
+        rows_of_cache = np.searchsorted(self._trees, trees)
         self._trees = trees
-        return held, rows * width + columns, (ids, unseen, positions)
+        return rows_of_cache, rows * width + columns, (ids, unseen, positions)

@@ -35,27 +35,27 @@ class HarnessScorer:
     def score(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Any]:
         """Objects with `logprobs`: (tokens,) float32 nats of each answer, of which only sum and length are known."""
         requests = [_request("loglikelihood", pair, n) for n, pair in enumerate(zip(prompts, answers, strict=True))]
-        found = self.backend.loglikelihood(requests)
-        if len(found) != len(requests):
-            raise InputError(f"the backend gave {len(found)} log-likelihoods for {len(requests)} requests")
-        bad = [place for place, (value, _) in enumerate(found) if math.isnan(value)]
+        sums = self.backend.loglikelihood(requests)
+        if len(sums) != len(requests):
+            raise InputError(f"the backend gave {len(sums)} log-likelihoods for {len(requests)} requests")
+        bad = [place for place, (value, _) in enumerate(sums) if math.isnan(value)]
         if bad:
             raise InputError(
-                f"the backend gives no number (NaN) for {len(bad)} of {len(found)} answers, first "
+                f"the backend gives no number (NaN) for {len(bad)} of {len(sums)} answers, first "
                 f"{answers[bad[0]]!r}: its model is damaged or overflows"
             )
         counts = [self._tokens(p, a) for p, a in zip(prompts, answers, strict=True)]
         return [
             SimpleNamespace(logprobs=np.full(count, value / count, dtype=np.float32))
-            for (value, _), count in zip(found, counts, strict=True)
+            for (value, _), count in zip(sums, counts, strict=True)
         ]
 
     def greedy(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
         """The backend's greedy continuation of each prompt up to a line's end; empty where it does not generate."""
         if not callable(getattr(self.backend, "generate_until", None)):
             return [""] * len(prompts)
-        how = {"until": ["\n"], "max_gen_toks": max_new_tokens, "do_sample": False}
-        requests = [_request("generate_until", (prompt, how), n) for n, prompt in enumerate(prompts)]
+        options = {"until": ["\n"], "max_gen_toks": max_new_tokens, "do_sample": False}
+        requests = [_request("generate_until", (prompt, options), n) for n, prompt in enumerate(prompts)]
         return [text.lstrip().split("\n")[0].strip() for text in self.backend.generate_until(requests)]
 
     def answer_tokens(self, answers: Sequence[str]) -> int:

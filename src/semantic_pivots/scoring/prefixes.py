@@ -41,24 +41,24 @@ def plan(sequences: Sequence[list[int]], starts: Sequence[int]) -> list[Group]:
     Returns:
         Groups in lexicographic order; every request is in exactly one row.
     """
-    fed = [ids[:-1] for ids in sequences]
-    order = sorted(range(len(fed)), key=fed.__getitem__)
+    inputs = [ids[:-1] for ids in sequences]
+    order = sorted(range(len(inputs)), key=inputs.__getitem__)
     groups: list[Group] = []
     members: list[int] = []
-    shared = 0
+    length = 0
     for index in order:
         limit = starts[index] - 1
         if members:
-            common = min(shared, limit, common_length(fed[members[-1]], fed[index]))
+            common = min(length, limit, common_length(inputs[members[-1]], inputs[index]))
             # joining shortens the prefix of all members; standing alone feeds the common part once more
-            if common > 0 and len(members) * (shared - common) < common:
+            if common > 0 and len(members) * (length - common) < common:
                 members.append(index)
-                shared = common
+                length = common
                 continue
-            groups.append(_group(members, shared, fed))
-        members, shared = [index], limit
+            groups.append(_group(members, length, inputs))
+        members, length = [index], limit
     if members:
-        groups.append(_group(members, shared, fed))
+        groups.append(_group(members, length, inputs))
     return groups
 
 
@@ -90,8 +90,8 @@ def _row_tokens(row: Row) -> int:
     return len(row.tokens) + sum(len(branch.tokens) for branch in row.branches)
 
 
-def _group(members: list[int], shared: int, fed: list[list[int]]) -> Group:
-    return Group(fed[members[0]][:shared], _rows([(fed[index][shared:], index) for index in members]))
+def _group(members: list[int], length: int, inputs: list[list[int]]) -> Group:
+    return Group(inputs[members[0]][:length], _rows([(inputs[index][length:], index) for index in members]))
 
 
 def _rows(members: list[tuple[list[int], int]]) -> list[Row]:

@@ -67,14 +67,14 @@ def launch(
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     command += ["--cpu"] if not accelerators else ["--multi_gpu"] if processes > 1 else []
     command += ["-m", "semantic_pivots.scoring.score_worker", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    for line in done.stderr.splitlines():
+    process = subprocess.run(command, capture_output=True, text=True)
+    for line in process.stderr.splitlines():
         if line.startswith("  warning: "):
             work.warn(line.removeprefix("  warning: "))
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        told = [line for line in lines if "Error" in line] or lines or ["no message"]
-        raise InputError(f"a scoring process failed: {told[0].strip()}; the parts that were done are kept, run again")
+    if process.returncode:
+        lines = [line for line in process.stderr.splitlines() if line.strip()]
+        errors = [line for line in lines if "Error" in line] or lines or ["no message"]
+        raise InputError(f"a scoring process failed: {errors[0].strip()}; the parts that were done are kept, run again")
 
 
 def main(path: Path) -> None:

@@ -73,12 +73,12 @@ class _Reads:
         self.places: dict[int, list[int]] = {}
         self._count = 0
 
-    def gather(self, hidden: torch.Tensor, wanted: Iterable[tuple[int, int, Iterable[int]]]) -> torch.Tensor:
+    def gather(self, hidden: torch.Tensor, reads: Iterable[tuple[int, int, Iterable[int]]]) -> torch.Tensor:
         """(n, width) states of (row, request, positions) from (rows, positions, width); remembers who reads them."""
         rows: dict[tuple[int, int], int] = {}
-        for row, request, positions in wanted:
-            own = self.places.setdefault(request, [])
-            own += [self._count + rows.setdefault((row, position), len(rows)) for position in positions]
+        for row, request, positions in reads:
+            places = self.places.setdefault(request, [])
+            places += [self._count + rows.setdefault((row, position), len(rows)) for position in positions]
         self._count += len(rows)
         at = torch.tensor(list(rows), device=hidden.device)
         return hidden[at[:, 0], at[:, 1]]
@@ -101,7 +101,7 @@ def answer_logprobs(
     Raises:
         InputError: an answer is empty or merges with its prompt, or a text is longer than the model's context.
     """
-    return [scored.logprobs for scored in Scorer(model, tokenizer).score(prompts, answers)]
+    return [score.logprobs for score in Scorer(model, tokenizer).score(prompts, answers)]
 
 
 class Scorer:
@@ -138,18 +138,18 @@ class Scorer:
         self._check_length(max(len(span.ids) for span in spans))
         if not self._verified:
             self._verify(max(spans, key=lambda span: len(span.ids)))
-        found = self._score(spans)
-        bad = [place for place, scored in enumerate(found) if np.isnan(scored.logprobs).any()]
+        scores = self._score(spans)
+        bad = [place for place, score in enumerate(scores) if np.isnan(score.logprobs).any()]
         if bad and self.trees:
             # attention carries what is no number to a whole tree, mask or not: rows tell whose it is
             self.trees = False
-            for place, scored in zip(bad, self._score([spans[place] for place in bad]), strict=True):
-                found[place] = scored
+            for place, score in zip(bad, self._score([spans[place] for place in bad]), strict=True):
+                scores[place] = score
             self.trees = True
-        sound = torch.tensor([not np.isnan(scored.logprobs).any() for scored in found])
+        sound = torch.tensor([not np.isnan(score.logprobs).any() for score in scores])
         first = int(sound.int().argmin())
         check_numbers(sound, "answer", self.body.dtype, f"{answers[first]!r} after {prompts[first][-40:]!r}")
-        return found
+        return scores
 
     @torch.inference_mode()
     def greedy(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
@@ -165,8 +165,8 @@ class Scorer:
         sequences, starts = [[*prompt, 0] for prompt in ids], [len(prompt) for prompt in ids]
         if shortest[1:] and self._feeds_trees([[*longest, *range(max_new_tokens)]]):
             for pack in self._greedy_packs(plan(sequences, starts)):
-                for request, written in self._within_memory(pack, self._continue_trees, sequences, max_new_tokens):
-                    texts[request] = self._text(written)
+                for request, tokens in self._within_memory(pack, self._continue_trees, sequences, max_new_tokens):
+                    texts[request] = self._text(tokens)
             self._computed = None
             return texts
         groups = self._groups(sequences, starts)
@@ -184,9 +184,9 @@ class Scorer:
 
     def _greedy_packs(self, groups: list[Group]) -> Iterator[list[Group]]:
         """Trees that are continued together: behind prefixes of one length, small enough that their keys are held."""
-        for _, own in groupby(sorted(groups, key=lambda group: len(group.prefix)), lambda group: len(group.prefix)):
-            parts = [part for group in own for part in cut(group, min(_TREE_TOKENS, self.batch_tokens))]
-            yield from self._tree_batches([(tree_tokens(part.rows), part) for part in parts], held=True)
+        for _, members in groupby(sorted(groups, key=lambda group: len(group.prefix)), lambda group: len(group.prefix)):
+            parts = [part for group in members for part in cut(group, min(_TREE_TOKENS, self.batch_tokens))]
+            yield from self._tree_batches([(tree_tokens(part.rows), part) for part in parts], with_keys=True)
 
     def _continue_trees(
         self, pack: list[Group], sequences: list[list[int]], max_new_tokens: int
@@ -198,25 +198,25 @@ class Scorer:
         starts = [len(ids) - 1 for ids in sequences]
         batch = [tree_of(group, sequences, starts) for group in pack]
         prefix = self._prefix(list(firsts.values()))
-        written = continue_trees(self.body, batch, prefix, owners, self._best, self._ended, max_new_tokens)
-        return list(written.items())
+        tokens = continue_trees(self.body, batch, prefix, owners, self._best, self._ended, max_new_tokens)
+        return list(tokens.items())
 
-    def _pads_exactly(self, shortest: list[int], longest: int, more: int) -> bool:
+    def _pads_exactly(self, shortest: list[int], longest: int, new: int) -> bool:
         """Whether prompts of unequal length may continue side by side; measured anew for a wider gap or longer row."""
         if len(shortest) == longest:
             return True
-        if 0 < self.body.window <= longest + more:
+        if 0 < self.body.window <= longest + new:
             # a sliding window counts places, and padding between a prompt and what is written would use them up
             return False
         gap = longest - len(shortest)
-        if longest + more > self._padded_to or gap > self._gap:
+        if longest + new > self._padded_to or gap > self._gap:
             try:
-                self._padding = self._padding and self.body.padded_exactly(shortest, longest, more)
+                self._padding = self._padding and self.body.padded_exactly(shortest, longest, new)
             except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
                 if _is_out_of_memory(error):
                     raise
                 self._padding = False
-            self._padded_to, self._gap = max(self._padded_to, longest + more), max(self._gap, gap)
+            self._padded_to, self._gap = max(self._padded_to, longest + new), max(self._gap, gap)
         return self._padding
 
     def answer_tokens(self, answers: Sequence[str]) -> int:
@@ -237,7 +237,7 @@ class Scorer:
             late = now
         _read_into(results, late)
         self._computed = None
-        return [scored for scored in results if scored is not None]
+        return [score for score in results if score is not None]
 
     def _feeds_trees(self, sequences: list[list[int]]) -> bool:
         return self.sharing and self.trees and not 0 < self._window <= max(map(len, sequences))
@@ -251,8 +251,8 @@ class Scorer:
         return [self._cheaper(group, branched(group, sequences, starts)) for group in groups]
 
     def _cheaper(self, flat: Group, deep: Group) -> Group:
-        saved = fed_tokens([flat]) - fed_tokens([deep])
-        return deep if saved >= _LEAST_SAVED * fed_tokens([flat]) or self._forced else flat
+        gain = fed_tokens([flat]) - fed_tokens([deep])
+        return deep if gain >= _LEAST_SAVED * fed_tokens([flat]) or self._forced else flat
 
     def _packs(self, groups: list[Group]) -> Iterator[list[Group]]:
         """Groups of equal prefix length, put together up to the budget; a group that exceeds it is cut by rows."""
@@ -290,25 +290,25 @@ class Scorer:
             yield from self._tree_batches(parts)
         yield from self._tree_batches(sorted(small, key=lambda pair: pair[0]))
 
-    def _tree_batches(self, sized: list[tuple[int, Group]], held: bool = False) -> Iterator[list[Group]]:
+    def _tree_batches(self, trees: list[tuple[int, Group]], with_keys: bool = False) -> Iterator[list[Group]]:
         """(tokens of its tree, group) pairs with one length of prefix, put together up to the budget.
 
         Keys of all layers are held where the trees are continued.
         """
         pack: list[Group] = []
         longest = 0
-        for size, group in sized:
+        for size, group in trees:
             longest = max(longest, size)
-            if pack and not self._trees_fit(len(pack) + 1, longest, len(group.prefix), held):
+            if pack and not self._trees_fit(len(pack) + 1, longest, len(group.prefix), with_keys):
                 yield pack
                 pack, longest = [], size
             pack.append(group)
         if pack:
             yield pack
 
-    def _trees_fit(self, count: int, longest: int, prefix: int, held: bool) -> bool:
+    def _trees_fit(self, count: int, longest: int, prefix: int, with_keys: bool) -> bool:
         mask = count * longest * (prefix + longest) * self.body.dtype.itemsize
-        return self._rows_fit(count if held else 1, count, prefix, longest, held, mask)
+        return self._rows_fit(count if with_keys else 1, count, prefix, longest, with_keys, mask)
 
     def _cuts(self, group: Group) -> Iterator[list[Group]]:
         """A group with branches, in packs of rows of one length: no padding lies between a row and its branches."""
@@ -331,17 +331,17 @@ class Scorer:
         return self._rows_fit(len(pack), rows, len(pack[0].prefix), longest)
 
     def _rows_fit(
-        self, prefixes: int, rows: int, prefix: int, longest: int, branches: bool = False, more: int = 0
+        self, prefixes: int, rows: int, prefix: int, longest: int, branches: bool = False, extra: int = 0
     ) -> bool:
         """Whether rows after prefixes, of these lengths, fit; their keys and values are kept where branches follow."""
         body, item = self.body, self.body.dtype.itemsize
-        fed = max(prefixes * prefix, rows * longest)
-        activations = fed * (8 * body.width + 3 * body.inner) * item
-        stored = prefixes * prefix + rows * longest * branches
-        kept = stored * body.layers * body.key_heads * body.head_width * 2 * item
+        tokens = max(prefixes * prefix, rows * longest)
+        activations = tokens * (8 * body.width + 3 * body.inner) * item
+        places = prefixes * prefix + rows * longest * branches
+        keys = places * body.layers * body.key_heads * body.head_width * 2 * item
         # one layer's keys and values, joined, and repeated once more where heads share them
-        joined = 2 * rows * (prefix + longest) * (body.key_heads + body.heads) * body.head_width * item
-        return fed <= self.batch_tokens and activations + kept + joined + more <= self.memory_bytes
+        scratch = 2 * rows * (prefix + longest) * (body.key_heads + body.heads) * body.head_width * item
+        return tokens <= self.batch_tokens and activations + keys + scratch + extra <= self.memory_bytes
 
     def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: Any) -> list:
         """Run a pack; when memory runs out, halve the budget, say so, and run its halves."""
@@ -358,8 +358,8 @@ class Scorer:
         self.batch_tokens, self.memory_bytes = max(1, self.batch_tokens // 2), max(1, self.memory_bytes // 2)
         self.notice(f"out of memory on {rows} rows: continuing with {self.batch_tokens} tokens per forward pass")
         release_memory(self.body.device)
-        first, second = _halves(pack)
-        return self._within_memory(first, run, *arguments) + self._within_memory(second, run, *arguments)
+        left, right = _halves(pack)
+        return self._within_memory(left, run, *arguments) + self._within_memory(right, run, *arguments)
 
     def _prefix(self, pack: list[Group]) -> Any:
         """The cache of a pack's prefixes; that of the pack before where they are the same."""
@@ -388,8 +388,8 @@ class Scorer:
         hidden = self.body.hidden(ids, cache, mask, positions)
         del cache, mask
         reads = _Reads()
-        asked = [(number, request, at) for number, tree in enumerate(batch) for request, at in tree.reads.items()]
-        return [self._head(reads.gather(hidden, asked), reads, spans)]
+        requests = [(number, request, at) for number, tree in enumerate(batch) for request, at in tree.reads.items()]
+        return [self._head(reads.gather(hidden, requests), reads, spans)]
 
     def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[_Pending]:
         """The answers of one pack: hidden states of the rows, gathered where an answer's token is predicted."""
@@ -401,14 +401,14 @@ class Scorer:
             shared(cache, self._owners(pack)) if cache is not None else self.body.new_cache() if branches else None
         )
         hidden = self.body.following(self._padded([row.tokens for row in rows]), reading)
-        reads, asked = _Reads(), []
+        reads, requests = _Reads(), []
         for number, row in enumerate(rows):
             for request in row.requests:
                 # of a row with branches the last position alone, which predicts the first token of all its answers
                 span, end = spans[request], prefix + len(row.tokens)
-                asked.append((number, request, range(span.start - 1 - prefix, min(span.end - 1, end) - prefix)))
+                requests.append((number, request, range(span.start - 1 - prefix, min(span.end - 1, end) - prefix)))
         parts = [
-            reads.gather(hidden, asked),
+            reads.gather(hidden, requests),
             *self._read_branches(branches, reading, prefix + len(rows[0].tokens), spans, reads),
         ]
         del hidden, cache, reading
@@ -421,15 +421,15 @@ class Scorer:
         branches = sorted(branches, key=lambda pair: len(pair[1].tokens))
         while branches:
             count = self._most(len(branches), before, len(branches[-1][1].tokens))
-            here, branches = branches[:count], branches[count:]
-            owners = torch.tensor([owner for owner, _ in here], device=self.body.device)
-            hidden = self.body.following(self._padded([branch.tokens for _, branch in here]), shared(reading, owners))
-            asked = [
+            batch, branches = branches[:count], branches[count:]
+            owners = torch.tensor([owner for owner, _ in batch], device=self.body.device)
+            hidden = self.body.following(self._padded([branch.tokens for _, branch in batch]), shared(reading, owners))
+            requests = [
                 (number, request, range(spans[request].end - 1 - spans[request].start))
-                for number, (_, branch) in enumerate(here)
+                for number, (_, branch) in enumerate(batch)
                 for request in branch.requests
             ]
-            yield reads.gather(hidden, asked)
+            yield reads.gather(hidden, requests)
 
     def _head(self, hidden: torch.Tensor, reads: _Reads, spans: list[AnswerSpan]) -> _Pending:
         """The answers' log-probabilities, read from (n, width) gathered hidden states."""
@@ -442,17 +442,17 @@ class Scorer:
         answers = torch.from_numpy(tokens[order]).to(hidden.device)
         values = []
         for number, part in enumerate(np.split(np.arange(len(order)), cuts)):
-            first = number * step
-            here = slice(int(part[0]), int(part[-1]) + 1)
-            logits = self.body.logits(hidden[first : first + step]).float()
-            values.append(logits[at[here] - first, answers[here]] - normaliser_of(logits)[at[here] - first])
+            begin = number * step
+            span = slice(int(part[0]), int(part[-1]) + 1)
+            logits = self.body.logits(hidden[begin : begin + step]).float()
+            values.append(logits[at[span] - begin, answers[span]] - normaliser_of(logits)[at[span] - begin])
         counts = [len(places) for places in reads.places.values()]
         return _Pending(list(reads.places), counts, order, torch.cat(values))
 
     def _head_rows(self) -> int:
         """Rows of logits computed together: on an accelerator a share of its memory, since each step costs launches."""
-        held = _HEAD_BYTES if self.body.device.type == "cpu" else max(_HEAD_BYTES, self.memory_bytes // 4)
-        return max(1, held // (self.body.vocabulary * 8))
+        size = _HEAD_BYTES if self.body.device.type == "cpu" else max(_HEAD_BYTES, self.memory_bytes // 4)
+        return max(1, size // (self.body.vocabulary * 8))
 
     def _continue(self, pack: list[Group], max_new_tokens: int) -> list[str]:
         """The greedy continuation of each row of one pack."""
@@ -461,52 +461,52 @@ class Scorer:
         rows = [row.tokens for group in pack for row in group.rows]
         lengths = torch.tensor([len(row) for row in rows], device=device)
         cache = self._prefix(pack)
-        begun = cache is not None
-        cache = repeated(cache, self._owners(pack)) if begun else self.body.new_cache()
-        hidden = (self.body.following if begun else self.body.hidden)(self._padded(rows), cache)
-        last = hidden[torch.arange(len(rows), device=device), lengths - 1]
+        has_prefix = cache is not None
+        cache = repeated(cache, self._owners(pack)) if has_prefix else self.body.new_cache()
+        hidden = (self.body.following if has_prefix else self.body.hidden)(self._padded(rows), cache)
+        states = hidden[torch.arange(len(rows), device=device), lengths - 1]
         width = int(lengths.max())
         mask = None
         if int(lengths.min()) < width:
-            seen = (torch.arange(width, device=device)[None] < lengths[:, None]).long()
-            mask = torch.cat([seen.new_ones(len(rows), prefix), seen], dim=1)
-        written: list[list[int]] = [[] for _ in rows]
+            attention = (torch.arange(width, device=device)[None] < lengths[:, None]).long()
+            mask = torch.cat([attention.new_ones(len(rows), prefix), attention], dim=1)
+        answers: list[list[int]] = [[] for _ in rows]
         alive = list(range(len(rows)))
         for step in range(max_new_tokens):
-            tokens = self._best(last)
+            tokens = self._best(states)
             keep = []
             for slot, (row, token) in enumerate(zip(alive, tokens.tolist(), strict=True)):
-                written[row].append(token)
-                if not self._ended(written[row]):
+                answers[row].append(token)
+                if not self._ended(answers[row]):
                     keep.append(slot)
             if not keep or step == max_new_tokens - 1:
                 break
-            chosen = torch.tensor(keep, device=device)
+            rows_alive = torch.tensor(keep, device=device)
             if len(keep) < len(alive):
-                cache = repeated(cache, chosen)
+                cache = repeated(cache, rows_alive)
                 alive = [alive[slot] for slot in keep]
             positions = None
             if mask is not None:
-                mask = torch.cat([mask[chosen], mask.new_ones(len(keep), 1)], dim=1)
+                mask = torch.cat([mask[rows_alive], mask.new_ones(len(keep), 1)], dim=1)
                 positions = mask.sum(1, keepdim=True) - 1
-            last = self.body.hidden(tokens[chosen][:, None], cache, mask, positions)[:, -1]
-        return [self._text(ids) for ids in written]
+            states = self.body.hidden(tokens[rows_alive][:, None], cache, mask, positions)[:, -1]
+        return [self._text(ids) for ids in answers]
 
     def _continue_without_cache(self, pack: list[Group], max_new_tokens: int) -> list[str]:
         """The greedy continuation of each row of one pack, each token by a forward pass of all before it."""
         rows = [row.tokens for group in pack for row in group.rows]
-        written: list[list[int]] = [[] for _ in rows]
+        answers: list[list[int]] = [[] for _ in rows]
         alive = list(range(len(rows)))
         for _ in range(max_new_tokens):
-            whole = [rows[row] + written[row] for row in alive]
-            ends = torch.tensor([len(ids) - 1 for ids in whole], device=self.body.device)
-            last = self.body.hidden(self._padded(whole))[torch.arange(len(whole), device=ends.device), ends]
-            for row, token in zip(alive, self._best(last).tolist(), strict=True):
-                written[row].append(token)
-            alive = [row for row in alive if not self._ended(written[row])]
+            sequences = [rows[row] + answers[row] for row in alive]
+            ends = torch.tensor([len(ids) - 1 for ids in sequences], device=self.body.device)
+            states = self.body.hidden(self._padded(sequences))[torch.arange(len(sequences), device=ends.device), ends]
+            for row, token in zip(alive, self._best(states).tolist(), strict=True):
+                answers[row].append(token)
+            alive = [row for row in alive if not self._ended(answers[row])]
             if not alive:
                 break
-        return [self._text(ids) for ids in written]
+        return [self._text(ids) for ids in answers]
 
     def _best(self, hidden: torch.Tensor) -> torch.Tensor:
         best = [self.body.logits(part).max(-1) for part in hidden.split(self._head_rows())]
@@ -533,19 +533,19 @@ class Scorer:
         self._verified = True
         # from before the answer, so that several tokens follow the prefix whatever the answer's length
         span = AnswerSpan(span.ids, max(1, span.start - 3), span.end)
-        last = span.end - span.start + 1  # a long request's logits would fill the memory
-        few = {"logits_to_keep": last} if "logits_to_keep" in signature(self.body.model.forward).parameters else {}
-        logits = self.body.model(input_ids=self._tensor([span.ids]), **few).logits[0, -last:-1].float()
-        chosen = torch.tensor(span.answer, device=logits.device)[:, None]
-        told = torch.log_softmax(logits, -1).gather(1, chosen)[:, 0]
-        check_numbers(~told.isnan(), "token of an answer", self.body.dtype)
-        plain = told.cpu().numpy()
-        bound = _TOLERANCE.get(self.body.dtype, 1e-3)
+        tail = span.end - span.start + 1  # a long request's logits would fill the memory
+        options = {"logits_to_keep": tail} if "logits_to_keep" in signature(self.body.model.forward).parameters else {}
+        logits = self.body.model(input_ids=self._tensor([span.ids]), **options).logits[0, -tail:-1].float()
+        targets = torch.tensor(span.answer, device=logits.device)[:, None]
+        logprobs = torch.log_softmax(logits, -1).gather(1, targets)[:, 0]
+        check_numbers(~logprobs.isnan(), "token of an answer", self.body.dtype)
+        plain = logprobs.cpu().numpy()
+        tolerance = _TOLERANCE.get(self.body.dtype, 1e-3)
         difference = ""
         for trees, branching, sharing in _MODES[0 if self.trees else 1 :]:
             self.trees, self.branching, self.sharing = trees, branching, sharing
             try:
-                difference = self._difference(span, plain, bound)
+                difference = self._difference(span, plain, tolerance)
             except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
                 if _is_out_of_memory(error) or _is_of_a_kernel(error):
                     raise
@@ -561,21 +561,21 @@ class Scorer:
             "expected a causal model, in which no token changes what is predicted before it (is_decoder in its config)"
         )
 
-    def _difference(self, span: AnswerSpan, plain: np.ndarray, bound: float) -> str:
+    def _difference(self, span: AnswerSpan, plain: np.ndarray, tolerance: float) -> str:
         """What sets the present way of feeding apart from a plain forward; empty: nothing."""
         for size in (0, len(span.ids) + _TREE_TOKENS) if self.trees else (0,):
             self._forced, self._whole = self.branching, size
             try:
-                scored = [self._score([span, sibling])[0].logprobs for sibling in _siblings(span, self.trees)]
+                results = [self._score([span, sibling])[0].logprobs for sibling in _siblings(span, self.trees)]
             finally:
                 self._forced, self._whole = False, _WHOLE_TOKENS
-            apart = max(float(np.abs(found - plain).max()) for found in scored)
-            if not apart <= bound:
-                return f"a difference of {apart:.2g} nats"
+            gap = max(float(np.abs(result - plain).max()) for result in results)
+            if not gap <= tolerance:
+                return f"a difference of {gap:.2g} nats"
             # what another answer's tokens are must not matter, however coarse the number format
-            apart = float(np.abs(scored[0] - scored[-1]).max())
-            if not apart <= _TOLERANCE[torch.float32]:
-                return f"a difference of {apart:.2g} nats by another answer's tokens"
+            gap = float(np.abs(results[0] - results[-1]).max())
+            if not gap <= _TOLERANCE[torch.float32]:
+                return f"a difference of {gap:.2g} nats by another answer's tokens"
         return ""
 
 

@@ -42,10 +42,10 @@ def tree_of(group: Group, sequences: Sequence[list[int]], starts: Sequence[int])
     before = len(group.prefix)
     tree = Tree(before)
     path: list[int] = []
-    last: list[int] = []
+    previous: list[int] = []
     for row in group.rows:
-        _grow(tree, path, common_length(last, row.tokens), row.tokens)
-        last = row.tokens
+        _grow(tree, path, common_length(previous, row.tokens), row.tokens)
+        previous = row.tokens
         for request in row.requests:
             tree.reads[request] = path[starts[request] - 1 - before : len(sequences[request]) - 1 - before]
     return tree
@@ -54,10 +54,10 @@ def tree_of(group: Group, sequences: Sequence[list[int]], starts: Sequence[int])
 def tree_tokens(rows: Sequence[Row]) -> int:
     """Tokens of the tree of rows in lexicographic order."""
     total = 0
-    last: list[int] = []
+    previous: list[int] = []
     for row in rows:
-        total += len(row.tokens) - common_length(last, row.tokens)
-        last = row.tokens
+        total += len(row.tokens) - common_length(previous, row.tokens)
+        previous = row.tokens
     return total
 
 
@@ -71,16 +71,16 @@ def cut(group: Group, capacity: int) -> list[Group]:
     total = tree_tokens(group.rows)
     parts = [Group(group.prefix, []) for _ in range(-(-total // capacity))]
     size = 0
-    for row, last in zip(group.rows, [[], *(row.tokens for row in group.rows)], strict=False):
+    for row, previous in zip(group.rows, [[], *(row.tokens for row in group.rows)], strict=False):
         parts[size * len(parts) // total].rows.append(row)
-        size += len(row.tokens) - common_length(last, row.tokens)
+        size += len(row.tokens) - common_length(previous, row.tokens)
     return [part for part in parts if part.rows]
 
 
-def _grow(tree: Tree, path: list[int], shared: int, tokens: list[int]) -> None:
-    """Add a sequence whose first `shared` tokens are there; `path` holds the places of the one before, then its own."""
-    del path[shared:]
-    for depth in range(shared, len(tokens)):
+def _grow(tree: Tree, path: list[int], common: int, tokens: list[int]) -> None:
+    """Add a sequence whose first `common` tokens are there; `path` holds the places of the one before, then its own."""
+    del path[common:]
+    for depth in range(common, len(tokens)):
         path.append(len(tree.tokens))
         tree.tokens.append(tokens[depth])
         tree.depths.append(depth)

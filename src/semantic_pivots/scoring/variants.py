@@ -61,27 +61,27 @@ class Direction:
             raise ValueError("a direction's arrays do not belong together")
 
 
-def item_figures(direction: Direction, variant: str, averaged: np.ndarray) -> np.ndarray:
+def item_figures(direction: Direction, variant: str, logprobs: np.ndarray) -> np.ndarray:
     """(..., n) figures of one variant.
 
     Args:
         direction: the direction the figures are of.
         variant: one of VARIANTS.
-        averaged: (..., n, candidates) log-probabilities averaged over draws.
+        logprobs: (..., n, candidates) log-probabilities averaged over draws.
     """
     tokens = direction.tokens[:, 0, :]
     if variant in PROBABILITY:
         by = {"token": tokens, "sum": np.ones_like(tokens), "byte": direction.bytes[:, None]}[PROBABILITY[variant]]
-        probability = np.exp(averaged / by)
+        probability = np.exp(logprobs / by)
         return probability[..., 0] - _mean(probability[..., 1:])
     if variant == "mean-token":
-        rate = averaged / tokens
+        rate = logprobs / tokens
         return rate[..., 0] - _mean(rate[..., 1:])
     if variant == "pmi":
-        top = np.nanmax(averaged, axis=-1, keepdims=True)
-        return averaged[..., 0] - top[..., 0] - np.log(_mean(np.exp(averaged - top)))
+        top = np.nanmax(logprobs, axis=-1, keepdims=True)
+        return logprobs[..., 0] - top[..., 0] - np.log(_mean(np.exp(logprobs - top)))
     if variant == "choice":
-        return (averaged[..., 0] > np.nanmax(averaged[..., 1:], axis=-1)).astype(float)
+        return (logprobs[..., 0] > np.nanmax(logprobs[..., 1:], axis=-1)).astype(float)
     raise ValueError(f"unknown variant {variant!r}; expected one of {VARIANTS}")
 
 
@@ -107,26 +107,28 @@ def estimates(
     by_concept = np.zeros((weights.shape[1], len(columns)))
     by_concept[columns, np.arange(len(columns))] = 1.0
     without = [_figures(direction, variants, direction.draws != number) for number in _shared_draws(direction)]
-    found = {}
+    table = {}
     for name, figures in _figures(direction, variants, np.ones(direction.draws.shape, bool)).items():
         present = ~np.isnan(figures)
         sums = by_concept @ (np.where(present, figures, 0.0)[:, None] * members)
         counts = by_concept @ (present[:, None] * members)
         with np.errstate(invalid="ignore", divide="ignore"):
             values = sums.sum(0) / counts.sum(0)
-            sampled = (weights @ sums) / (weights @ counts)
+            samples = (weights @ sums) / (weights @ counts)
         # (numbers, strata) the figure without each number, less the mean of these
-        left_out = np.array([_strata_means(each[name], members) for each in without]).reshape(len(without), len(strata))
+        left_out = np.array([_strata_means(figures_without[name], members) for figures_without in without]).reshape(
+            len(without), len(strata)
+        )
         left_out = (left_out - left_out.mean(0)) * _left_out_scale(direction) if len(without) else left_out
         for j, stratum in enumerate(strata):
-            found[stratum, name] = Estimate(
+            table[stratum, name] = Estimate(
                 float(values[j]),
-                sampled[:, j],
+                samples[:, j],
                 frozenset(np.flatnonzero(counts[:, j]).tolist()),
                 (left_out[:, j],) if len(without) else (),
                 SHARE if name == "choice" or name in direction.linear else None,
             )
-    return found
+    return table
 
 
 def _members(direction: Direction, strata: Sequence[str]) -> np.ndarray:
@@ -135,12 +137,12 @@ def _members(direction: Direction, strata: Sequence[str]) -> np.ndarray:
     return np.array(rows, float).reshape(len(direction.items), len(strata))
 
 
-def _figures(direction: Direction, variants: Sequence[str], kept: np.ndarray) -> dict[str, np.ndarray]:
+def _figures(direction: Direction, variants: Sequence[str], mask: np.ndarray) -> dict[str, np.ndarray]:
     """(n,) figures by variant from the draws that are kept, (n, draws) bool; NaN where an item has none."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        averaged = np.where(kept[..., None], direction.summed, 0.0).sum(1) / kept.sum(1)[:, None]
-        linear = {name: np.where(kept, values, 0.0).sum(1) / kept.sum(1) for name, values in direction.linear.items()}
-    return {name: item_figures(direction, name, averaged) for name in variants} | linear
+        logprobs = np.where(mask[..., None], direction.summed, 0.0).sum(1) / mask.sum(1)[:, None]
+        linear = {name: np.where(mask, values, 0.0).sum(1) / mask.sum(1) for name, values in direction.linear.items()}
+    return {name: item_figures(direction, name, logprobs) for name in variants} | linear
 
 
 def _shared_draws(direction: Direction) -> range:
@@ -174,11 +176,11 @@ def control_estimates(
     """
     items, members = direction.items, _members(direction, strata)
     columns = np.array([concepts[item.concept_id] for item in items])
-    asked = {RANDOM: np.exp(direction.summed.mean(1) / direction.tokens[:, 0])[:, 1:]}
+    probabilities = {RANDOM: np.exp(direction.summed.mean(1) / direction.tokens[:, 0])[:, 1:]}
     if direction.shuffled is not None:
-        asked[SHUFFLED] = direction.shuffled
-    found = {}
-    for name, probability in asked.items():
+        probabilities[SHUFFLED] = direction.shuffled
+    table = {}
+    for name, probability in probabilities.items():
         present = (~np.isnan(probability)).sum(1)
         # candidates stand first, absent ones behind them; distractors have no first among them: one is drawn
         places = np.zeros(len(items), int)
@@ -190,30 +192,30 @@ def control_estimates(
         for start in range(0, resamples, 100):
             stop = min(resamples, start + 100)
             share = rng.random((stop - start, len(concepts)))[:, columns]
-            drawn = (share * present).astype(int)
-            figures = _in_place(probability, present, drawn)
+            random_places = (share * present).astype(int)
+            figures = _in_place(probability, present, random_places)
             null[start:stop] = _strata_means(figures, members)
-        counted = (members > 0) & (present > 1)[:, None]
+        is_counted = (members > 0) & (present > 1)[:, None]
         for j, stratum in enumerate(strata):
-            units = frozenset(columns[counted[:, j]].tolist())
-            found[stratum, name] = Estimate(float(values[j]), values[j] - null[:, j], units, permuted=True)
-    return found
+            units = frozenset(columns[is_counted[:, j]].tolist())
+            table[stratum, name] = Estimate(float(values[j]), values[j] - null[:, j], units, permuted=True)
+    return table
 
 
 def _in_place(probability: np.ndarray, present: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(..., n) figures with candidate places[..., i] of item i in the source's place; NaN where it stands alone."""
-    chosen = probability[np.arange(len(probability)), places]
+    source = probability[np.arange(len(probability)), places]
     with np.errstate(invalid="ignore", divide="ignore"):
-        others = (np.nansum(probability, 1) - chosen) / (present - 1)
-        return np.where(present > 1, chosen - others, np.nan)
+        rest = (np.nansum(probability, 1) - source) / (present - 1)
+        return np.where(present > 1, source - rest, np.nan)
 
 
 def concept_weights(concepts: Sequence[str], seed: int, resamples: int) -> tuple[dict[str, int], np.ndarray]:
     """Columns by concept, and the (resamples, concepts) multinomial weights of a cluster bootstrap over concepts."""
-    known = sorted(set(concepts))
+    names = sorted(set(concepts))
     rng = np.random.default_rng(seed_of(seed, "concepts"))
-    weights = rng.multinomial(len(known), np.full(len(known), 1 / len(known)), size=resamples)
-    return {concept: column for column, concept in enumerate(known)}, weights.astype(np.float64)
+    weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    return {concept: column for column, concept in enumerate(names)}, weights.astype(np.float64)
 
 
 def _strata_means(figures: np.ndarray, members: np.ndarray) -> np.ndarray:
