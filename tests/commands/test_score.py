@@ -8,7 +8,7 @@ import torch
 from typer.testing import CliRunner
 
 from semantic_pivots.cli import app
-from semantic_pivots.scoring.benchmark_scores import ModelRunner
+from semantic_pivots.scoring.model_runner import ModelRunner
 from tests.models import tiny
 
 torch.set_num_threads(1)

@@ -14,15 +14,15 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import write_table
 from semantic_pivots.models.load import load
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.scoring import benchmark_scores as scores_module
+from semantic_pivots.scoring import design
 from semantic_pivots.scoring.benchmark_scores import (
-    Design,
     directions_of,
     item_scores,
     learning_curve,
     revision_of,
     score_stage,
 )
+from semantic_pivots.scoring.design import Design
 from semantic_pivots.scoring.token_strata import with_token_strata
 from semantic_pivots.tasks.translation import Item, answer, items_of, prompt, shots_by_direction
 from semantic_pivots.training.comparison import arms_of, compare_stage
@@ -165,7 +165,7 @@ def test_an_id_may_say_control():
 
 @pytest.mark.parametrize("pool", [0, 4])
 def test_a_stage_killed_between_two_parts_continues_to_the_same_bytes(folder, tmp_path, monkeypatch, pool):
-    monkeypatch.setattr(scores_module, "SLICE_ITEMS", 5)
+    monkeypatch.setattr(design, "SLICE_ITEMS", 5)
     whole = run(folder, tmp_path / "whole", pool=pool)
     config = ScoreConfig(model=str(folder / "model"), shots=2, draws=2, pool=pool)
     work = work_in(tmp_path / "killed")

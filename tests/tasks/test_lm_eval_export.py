@@ -15,8 +15,10 @@ from semantic_pivots import tables
 from semantic_pivots.cli import app
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Work
-from semantic_pivots.scoring.benchmark_scores import Design, directions_of, score_items, summarise
+from semantic_pivots.scoring.benchmark_scores import directions_of, summarise
+from semantic_pivots.scoring.design import Design
 from semantic_pivots.scoring.harness import HarnessScorer
+from semantic_pivots.scoring.model_runner import ScoreJob, score_items
 from semantic_pivots.scoring.scorer import Scorer
 from semantic_pivots.tasks.translation import Item
 from tests.models import tiny
@@ -82,8 +84,9 @@ def test_a_backend_of_the_harness_gives_the_same_figures_as_our_scorer(tmp_path)
         folder = tmp_path / name
         folder.mkdir()
         work = Work(folder, folder)
-        scores, answers, told = score_items(ITEMS, WORDS, design, name, "float32", work, "x", 4096, "", scorer)
-        assert told == name
+        job = ScoreJob(design, name, "float32", "x", 4096)
+        scores, answers, model_name = score_items(ITEMS, WORDS, job, work, scorer)
+        assert model_name == name
         rows.append(summarise(directions_of(ITEMS, scores, answers, design), design, name, "float32", 50))
     for ours, theirs in zip(*rows, strict=True):
         assert (ours["variant"], ours["stratum"]) == (theirs["variant"], theirs["stratum"])

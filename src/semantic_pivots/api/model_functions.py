@@ -127,26 +127,24 @@ def score_items(
     Raises:
         InputError: a column is missing, or the words are too few for the shots.
     """
-    from semantic_pivots.scoring import benchmark_scores
+    from semantic_pivots.scoring import benchmark_scores, design, model_runner
     from semantic_pivots.scoring.token_strata import with_token_strata
     from semantic_pivots.tasks.questions import signature_name
 
     check_draws(shots, draws)
     asked, lexicon = _asked(items, words)
-    design = benchmark_scores.Design(shots, draws, pool, seed, signature_name(asked))
+    prompts = design.Design(shots, draws, pool, seed, signature_name(asked))
     body = getattr(scorer, "body", None)
     dtype = str(body.dtype).removeprefix("torch.") if body is not None else "unknown"
     config = getattr(getattr(body, "model", None), "config", None)
     name = name or getattr(config, "name_or_path", "") or type(getattr(body, "model", scorer)).__name__
     with scratch() as work:
-        scores, answers, _ = benchmark_scores.score_items(
-            asked, lexicon, design, name, dtype, work, "memory", 0, "", scorer
-        )
+        job = model_runner.ScoreJob(prompts, name, dtype, "memory")
+        scores, answers, _ = model_runner.score_items(asked, lexicon, job, work, scorer)
     tokenizer = getattr(scorer, "tokenizer", None)
     told = asked if tokenizer is None else with_token_strata(asked, tokenizer)
-    figures = benchmark_scores.summarise(
-        benchmark_scores.directions_of(told, scores, answers, design), design, name, dtype
-    )
+    directions = benchmark_scores.directions_of(told, scores, answers, prompts)
+    figures = benchmark_scores.summarise(directions, prompts, name, dtype)
     own = benchmark_scores.rows_of(scores, control=False)
     return ItemScores(polars(own), polars(answers), polars(tables.from_rows("score_summary", figures)))
 

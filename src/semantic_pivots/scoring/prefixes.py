@@ -62,7 +62,7 @@ def plan(sequences: Sequence[list[int]], starts: Sequence[int]) -> list[Group]:
     return groups
 
 
-def branched(group: Group, sequences: Sequence[list[int]], starts: Sequence[int]) -> Group:
+def branch_rows(group: Group, sequences: Sequence[list[int]], starts: Sequence[int]) -> Group:
     """The same requests with a row for every distinct prompt and a branch for every distinct answer after it.
 
     Args:

@@ -15,41 +15,26 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from semantic_pivots.caching import prepare_process
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import write_json
 from semantic_pivots.run import Work
+from semantic_pivots.scoring.design import Design, parts_of
+from semantic_pivots.scoring.model_runner import ModelRunner, ScoreJob
 
 JOB = "score-job.json"
 
 
-def launch(
-    processes: int,
-    items: Path,
-    words: Path,
-    design: Any,
-    spec: str,
-    dtype: str,
-    work: Work,
-    name: str,
-    batch_tokens: int,
-    cache: str,
-) -> None:
+def launch(processes: int, items: Path, words: Path, job: ScoreJob, work: Work) -> None:
     """Compute the parts of one model in `processes` processes of accelerate and wait for them.
 
     Args:
         processes: processes on this machine; one per accelerator where there is one.
         items: Parquet file of the items.
         words: Parquet file of the lexicon's words.
-        design: the `Design`; it and the rest are the arguments of `scores.score_items`.
-        spec: model.
-        dtype: number format of its weights.
-        work: the stage's work; parts are kept in its folder.
-        name: prefix of the parts' names.
-        batch_tokens: tokens of one forward pass.
-        cache: folder of converted models.
+        job: the model and the design.
+        work: the stage's work; parts are stored in its folder.
 
     Raises:
         InputError: there are fewer accelerators than processes, or a process failed; its error is quoted.
@@ -60,9 +45,8 @@ def launch(
     if 0 < accelerators < processes:
         raise InputError(f"[score] processes = {processes}: expected at most the {accelerators} accelerators there are")
     path = work.folder / JOB
-    job = {"items": str(items), "words": str(words), "design": asdict(design), "spec": spec, "dtype": dtype}
-    job |= {"name": name, "batch_tokens": batch_tokens, "cache": cache}
-    write_json(path, {**job, "folder": str(work.folder), "out": str(work.out)})
+    places = {"items": str(items), "words": str(words), "folder": str(work.folder), "out": str(work.out)}
+    write_json(path, {**asdict(job), **places})
     command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(processes)]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     command += ["--cpu"] if not accelerators else ["--multi_gpu"] if processes > 1 else []
@@ -82,19 +66,17 @@ def main(path: Path) -> None:
     import pyarrow.parquet as pq
     from accelerate import PartialState
 
-    from semantic_pivots.scoring.benchmark_scores import Design, ModelRunner, parts_of
     from semantic_pivots.tasks.translation import items_of
 
-    job = json.loads(path.read_text("utf-8"))
+    fields = json.loads(path.read_text("utf-8"))
+    places = {name: Path(fields.pop(name)) for name in ("items", "words", "folder", "out")}
+    job = ScoreJob(**{**fields, "design": Design(**fields["design"])})
     state = PartialState()
-    design = Design(**job["design"])
-    items, words = items_of(pq.read_table(job["items"])), pq.read_table(job["words"])
-    work = Work(Path(job["folder"]), Path(job["out"]))
-    runner = ModelRunner(
-        job["spec"], job["dtype"], job["cache"], job["batch_tokens"], work.warn, device=str(state.device)
-    )
-    for part in parts_of(items, words, design)[state.process_index :: state.num_processes]:
-        runner.part(part, work, job["name"])
+    items, words = items_of(pq.read_table(places["items"])), pq.read_table(places["words"])
+    work = Work(places["folder"], places["out"])
+    runner = ModelRunner(job, work.warn, device=str(state.device))
+    for part in parts_of(items, words, job.design)[state.process_index :: state.num_processes]:
+        runner.part(part, work)
     state.wait_for_everyone()
     state.destroy_process_group()
 

@@ -28,7 +28,7 @@ from semantic_pivots.models.distribution import check_numbers, normaliser_of
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 from semantic_pivots.scoring.greedy import continue_trees
-from semantic_pivots.scoring.prefixes import Group, Row, branched, fed_tokens, plan
+from semantic_pivots.scoring.prefixes import Group, Row, branch_rows, fed_tokens, plan
 from semantic_pivots.scoring.trees import cut, tensors, tree_of, tree_tokens, whole
 
 _HEAD_BYTES = 96_000_000
@@ -42,7 +42,7 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
 
 
 @dataclass(frozen=True)
-class Scored:
+class AnswerScore:
     """An answer's (tokens,) float32 log-probabilities in nats."""
 
     logprobs: np.ndarray
@@ -130,7 +130,7 @@ class Scorer:
         self._padding, self._padded_to, self._gap = True, 0, 0
 
     @torch.inference_mode()
-    def score(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Scored]:
+    def score(self, prompts: Sequence[str], answers: Sequence[str]) -> list[AnswerScore]:
         """Log-probabilities of each answer after its prompt, in the given order."""
         spans = answer_spans(self.tokenizer, prompts, answers)
         if not spans:
@@ -198,7 +198,7 @@ class Scorer:
         starts = [len(ids) - 1 for ids in sequences]
         batch = [tree_of(group, sequences, starts) for group in pack]
         prefix = self._prefix(list(firsts.values()))
-        tokens = continue_trees(self.body, batch, prefix, owners, self._best, self._ended, max_new_tokens)
+        tokens = continue_trees(self.body, batch, prefix, owners, self._best, self._is_end, max_new_tokens)
         return list(tokens.items())
 
     def _pads_exactly(self, shortest: list[int], longest: int, new: int) -> bool:
@@ -223,8 +223,8 @@ class Scorer:
         """Tokens of the longest answer."""
         return max(map(len, self.tokenizer(list(answers))["input_ids"]))
 
-    def _score(self, spans: list[AnswerSpan]) -> list[Scored]:
-        results: list[Scored | None] = [None] * len(spans)
+    def _score(self, spans: list[AnswerSpan]) -> list[AnswerScore]:
+        results: list[AnswerScore | None] = [None] * len(spans)
         sequences, starts = [span.ids for span in spans], [span.start for span in spans]
         if self._feeds_trees(sequences):
             packs, read = self._tree_packs(plan(sequences, starts)), self._read_trees
@@ -248,7 +248,7 @@ class Scorer:
         groups = plan(sequences, starts)
         if not self.branching or 0 < self._window <= max(map(len, sequences)):
             return groups
-        return [self._cheaper(group, branched(group, sequences, starts)) for group in groups]
+        return [self._cheaper(group, branch_rows(group, sequences, starts)) for group in groups]
 
     def _cheaper(self, flat: Group, deep: Group) -> Group:
         gain = fed_tokens([flat]) - fed_tokens([deep])
@@ -358,7 +358,7 @@ class Scorer:
         self.batch_tokens, self.memory_bytes = max(1, self.batch_tokens // 2), max(1, self.memory_bytes // 2)
         self.notice(f"out of memory on {rows} rows: continuing with {self.batch_tokens} tokens per forward pass")
         release_memory(self.body.device)
-        left, right = _halves(pack)
+        left, right = _split(pack)
         return self._within_memory(left, run, *arguments) + self._within_memory(right, run, *arguments)
 
     def _prefix(self, pack: list[Group]) -> Any:
@@ -400,7 +400,7 @@ class Scorer:
         reading = (
             shared(cache, self._owners(pack)) if cache is not None else self.body.new_cache() if branches else None
         )
-        hidden = self.body.following(self._padded([row.tokens for row in rows]), reading)
+        hidden = self.body.following(self._pad([row.tokens for row in rows]), reading)
         reads, requests = _Reads(), []
         for number, row in enumerate(rows):
             for request in row.requests:
@@ -423,7 +423,7 @@ class Scorer:
             count = self._most(len(branches), before, len(branches[-1][1].tokens))
             batch, branches = branches[:count], branches[count:]
             owners = torch.tensor([owner for owner, _ in batch], device=self.body.device)
-            hidden = self.body.following(self._padded([branch.tokens for _, branch in batch]), shared(reading, owners))
+            hidden = self.body.following(self._pad([branch.tokens for _, branch in batch]), shared(reading, owners))
             requests = [
                 (number, request, range(spans[request].end - 1 - spans[request].start))
                 for number, (_, branch) in enumerate(batch)
@@ -463,7 +463,7 @@ class Scorer:
         cache = self._prefix(pack)
         has_prefix = cache is not None
         cache = repeated(cache, self._owners(pack)) if has_prefix else self.body.new_cache()
-        hidden = (self.body.following if has_prefix else self.body.hidden)(self._padded(rows), cache)
+        hidden = (self.body.following if has_prefix else self.body.hidden)(self._pad(rows), cache)
         states = hidden[torch.arange(len(rows), device=device), lengths - 1]
         width = int(lengths.max())
         mask = None
@@ -477,7 +477,7 @@ class Scorer:
             keep = []
             for slot, (row, token) in enumerate(zip(alive, tokens.tolist(), strict=True)):
                 answers[row].append(token)
-                if not self._ended(answers[row]):
+                if not self._is_end(answers[row]):
                     keep.append(slot)
             if not keep or step == max_new_tokens - 1:
                 break
@@ -500,10 +500,10 @@ class Scorer:
         for _ in range(max_new_tokens):
             sequences = [rows[row] + answers[row] for row in alive]
             ends = torch.tensor([len(ids) - 1 for ids in sequences], device=self.body.device)
-            states = self.body.hidden(self._padded(sequences))[torch.arange(len(sequences), device=ends.device), ends]
+            states = self.body.hidden(self._pad(sequences))[torch.arange(len(sequences), device=ends.device), ends]
             for row, token in zip(alive, self._best(states).tolist(), strict=True):
                 answers[row].append(token)
-            alive = [row for row in alive if not self._ended(answers[row])]
+            alive = [row for row in alive if not self._is_end(answers[row])]
             if not alive:
                 break
         return [self._text(ids) for ids in answers]
@@ -513,7 +513,7 @@ class Scorer:
         check_numbers(~torch.cat([row.values for row in best]).isnan(), "token", self.body.dtype)
         return torch.cat([row.indices for row in best])
 
-    def _ended(self, ids: list[int]) -> bool:
+    def _is_end(self, ids: list[int]) -> bool:
         return ids[-1] == self.tokenizer.eos_token_id or "\n" in self.tokenizer.decode(ids).lstrip(" ")
 
     def _text(self, ids: list[int]) -> str:
@@ -522,7 +522,7 @@ class Scorer:
     def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
         return torch.tensor(rows, dtype=torch.long, device=self.body.device)
 
-    def _padded(self, rows: list[list[int]]) -> torch.Tensor:
+    def _pad(self, rows: list[list[int]]) -> torch.Tensor:
         return padded(rows, self.body.device)
 
     def _check_length(self, tokens: int) -> None:
@@ -589,10 +589,10 @@ def _siblings(span: AnswerSpan, trees: bool) -> list[AnswerSpan]:
     return [AnswerSpan([*prompt, *answer], span.start, span.start + len(answer)) for answer in answers]
 
 
-def _read_into(results: list[Scored | None], late: list[_Pending]) -> None:
+def _read_into(results: list[AnswerScore | None], late: list[_Pending]) -> None:
     for pending in late:
         for request, logprobs in pending.read():
-            results[request] = Scored(logprobs)
+            results[request] = AnswerScore(logprobs)
 
 
 def _memory_budget(device: torch.device) -> int:
@@ -617,7 +617,7 @@ def _by_length(group: Group) -> list[Group]:
     return [Group(group.prefix, [row for row in group.rows if len(row.tokens) == length]) for length in lengths]
 
 
-def _halves(pack: list[Group]) -> tuple[list[Group], list[Group]]:
+def _split(pack: list[Group]) -> tuple[list[Group], list[Group]]:
     if len(pack) > 1:
         return pack[: len(pack) // 2], pack[len(pack) // 2 :]
     group = pack[0]

@@ -21,7 +21,9 @@ from semantic_pivots.config import CompareConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.scoring.benchmark_scores import Design, directions_of, score_items
+from semantic_pivots.scoring.benchmark_scores import directions_of
+from semantic_pivots.scoring.design import Design
+from semantic_pivots.scoring.model_runner import ScoreJob, score_items
 from semantic_pivots.scoring.variants import VARIANTS, Direction, concept_weights, estimates
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Estimate, Figure, Interval, of_row, seed_of
@@ -73,9 +75,8 @@ def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str
     for arm, specs in arms.items():
         for number, spec in enumerate(specs):
             name = f"{arm}-{number}"
-            scores, answers, model = score_items(
-                items, words, design, spec, config.dtype, work, name, config.batch_tokens, config.cache
-            )
+            job = ScoreJob(design, spec, config.dtype, name, config.batch_tokens, config.cache)
+            scores, answers, model = score_items(items, words, job, work)
             directions = directions_of(items, scores, answers, design)
             shares = [_off_target(answers, others)]
             if config.behaviours:
