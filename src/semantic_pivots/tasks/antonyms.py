@@ -16,9 +16,9 @@ def pairs(words: Iterable[tuple[str, str, str]], languages: Sequence[str]) -> di
 
     Which word is the question is drawn by hash, because the table is alphabetical and `bad` stands before `good`.
     """
-    found = []
+    antonyms = []
     for row in rows("antonyms"):
         pair = [row["word"], row["antonym"]]
         source, target = pair if seed_of("antonyms", *pair) % 2 else pair[::-1]
-        found.append(Pair("-".join(pair), source, target))
-    return {("en", "en"): found}
+        antonyms.append(Pair("-".join(pair), source, target))
+    return {("en", "en"): antonyms}

@@ -25,13 +25,13 @@ def pairs(words: Iterable[tuple[str, str, str]], languages: Sequence[str]) -> di
     lexicon: dict[str, dict[str, str]] = defaultdict(dict)
     for concept, code, word in words:
         lexicon[concept].setdefault(code, word)
-    defined = {row["word"]: row["definition"] for row in rows("definitions")}
-    found: dict[tuple[str, str], list[Pair]] = {("en", code): [] for code in languages}
+    definitions = {row["word"]: row["definition"] for row in rows("definitions")}
+    by_direction: dict[tuple[str, str], list[Pair]] = {("en", code): [] for code in languages}
     for concept in sorted(lexicon):
-        definition = defined.get(normalise(lexicon[concept].get("en", "")))
+        definition = definitions.get(normalise(lexicon[concept].get("en", "")))
         if definition is None:
             continue
         for code in languages:
             if code in lexicon[concept]:
-                found["en", code].append(Pair(concept, definition, lexicon[concept][code]))
-    return found
+                by_direction["en", code].append(Pair(concept, definition, lexicon[concept][code]))
+    return by_direction

@@ -45,10 +45,10 @@ def pairs(relation: str, languages: Sequence[str], across: bool) -> dict[tuple[s
     unknown = [code for code in languages if code not in COUNTRY]
     if unknown:
         raise InputError(f"facts have no names in {', '.join(unknown)}: expected languages among {', '.join(COUNTRY)}")
-    known = [row for row in rows("facts") if row["relation"] == relation]
+    facts = [row for row in rows("facts") if row["relation"] == relation]
     directions = [(a, b) for a in languages for b in languages if (a != b) == across]
     return {
-        (a, b): [Pair(row["country"], row[f"{a}_subject"], row[f"{b}_object"]) for row in known] for a, b in directions
+        (a, b): [Pair(row["country"], row[f"{a}_subject"], row[f"{b}_object"]) for row in facts] for a, b in directions
     }
 
 

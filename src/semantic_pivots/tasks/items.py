@@ -49,15 +49,15 @@ def frequent(words: dict[str, dict[str, str]], config: BenchmarkConfig, inputs: 
     rule = rule_of(config.words, config.forms_path, spellings)
     _, counts, _ = count_shards(corpus_shards(inputs), spellings, (), work, rule=rule)
     documents = dict(zip(spellings, counts.tolist(), strict=True))
-    kept = [
+    concepts = [
         concept
         for concept, found in words.items()
         if all(documents[word, code] >= least for code, word in found.items())
     ]
-    work.note("frequent_concepts", len(kept))
-    if not kept:
+    work.note("frequent_concepts", len(concepts))
+    if not concepts:
         raise InputError(
             f"[benchmark] min_documents = {least}: no concept of {len(words)} has words that all occur in so many "
             "documents; lower it, or name another corpus"
         )
-    return kept
+    return concepts

@@ -36,35 +36,35 @@ def pairs(task: str, language: str, include_path: str = "") -> dict[tuple[str, s
     if task not in manager.all_tasks:
         raise InputError(f"lm-evaluation-harness has no task {task!r}{nearest(task, manager.all_tasks)}")
     try:
-        loaded: dict[str, Any] = manager.load([task])["tasks"]
+        tasks: dict[str, Any] = manager.load([task])["tasks"]
     except Exception as error:  # of the task's own template, of its data, or of the network
-        told = f"task {task!r} does not load in lm-evaluation-harness: {type(error).__name__}: {error}"
-        raise InputError(told) from error
-    found = []
-    for member in loaded.values():
+        message = f"task {task!r} does not load in lm-evaluation-harness: {type(error).__name__}: {error}"
+        raise InputError(message) from error
+    questions = []
+    for member in tasks.values():
         if getattr(member, "OUTPUT_TYPE", "") != "multiple_choice":
             raise InputError(f"task {task!r} is not multiple choice; expected one whose output_type is multiple_choice")
         documents = member.test_docs() if member.has_test_docs() else member.validation_docs()
         for number, document in enumerate(documents):
-            question, answer = _asked(member, document, f"task {task!r}, document {number}")
-            found.append(Pair(f"{task}:{number:06d}", " ".join(question.split()), " ".join(answer.split())))
-    return {(language, language): found}
+            question, answer = _question(member, document, f"task {task!r}, document {number}")
+            questions.append(Pair(f"{task}:{number:06d}", " ".join(question.split()), " ".join(answer.split())))
+    return {(language, language): questions}
 
 
-def _asked(member: Any, document: Any, where: str) -> tuple[str, str]:
+def _question(member: Any, document: Any, place: str) -> tuple[str, str]:
     """The question of a document, and the text of its right choice."""
     choices, right, question = (of(document) for of in (member.doc_to_choice, member.doc_to_target, member.doc_to_text))
     if not isinstance(question, str):
         raise InputError(
-            f"{where}: one ending of several contexts (doc_to_text gives the number of a context, as in winogrande); "
+            f"{place}: one ending of several contexts (doc_to_text gives the number of a context, as in winogrande); "
             "expected a task that asks one question with several choices"
         )
     if isinstance(right, (list, tuple)):
         raise InputError(
-            f"{where}: several choices may be right (doc_to_target gives {right}); expected one right choice"
+            f"{place}: several choices may be right (doc_to_target gives {right}); expected one right choice"
         )
     if isinstance(right, str) and right in choices:
         return question, right
     if not isinstance(right, int) or not 0 <= right < len(choices):
-        raise InputError(f"{where}: the right choice {right!r} is none of its {len(choices)} choices")
+        raise InputError(f"{place}: the right choice {right!r} is none of its {len(choices)} choices")
     return question, choices[right]

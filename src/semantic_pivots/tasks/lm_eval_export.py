@@ -71,15 +71,15 @@ def export_tasks(
         raise InputError("the benchmark has no items to export")
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    known = shots_by_direction(items, words, seed)
+    shots_of = shots_by_direction(items, words, seed)
     names = []
-    for direction in known:
+    for direction in shots_of:
         name = f"clwtd_open_{'_'.join(direction)}"
         documents = [
             document
             for item in items
             if item.direction == direction
-            for document in documents_of(item, known[direction].draws_of(item, draws, shots, pool))
+            for document in documents_of(item, shots_of[direction].draws_of(item, draws, shots, pool))
         ]
         data = folder / f"{name}.jsonl"
         write_text(data, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents))
@@ -89,7 +89,7 @@ def export_tasks(
     return names
 
 
-def documents_of(item: Item, drawn: Sequence[tuple[int, Any]]) -> list[dict]:
+def documents_of(item: Item, draws: Sequence[tuple[int, Any]]) -> list[dict]:
     """One document per draw: ten prompts, the one answer, and the place of the right prompt."""
     return [
         {
@@ -99,5 +99,5 @@ def documents_of(item: Item, drawn: Sequence[tuple[int, Any]]) -> list[dict]:
             "answer": answer(item.target),
             "label": 0,
         }
-        for draw, shots in drawn
+        for draw, shots in draws
     ]

@@ -34,8 +34,8 @@ class Pattern:
         """Header, one block per shot, and the question; it ends with the colon before the answer."""
         direction = (source_language, target_language)
         question, answer = self.question(*direction), self.answer(*direction)
-        shown = "".join(f"{question}: {shot.source}\n{answer}: {shot.target}\n\n" for shot in shots)
-        return f"{self.header(*direction)}\n\n{shown}{question}: {source}\n{answer}:"
+        examples = "".join(f"{question}: {shot.source}\n{answer}: {shot.target}\n\n" for shot in shots)
+        return f"{self.header(*direction)}\n\n{examples}{question}: {source}\n{answer}:"
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def items(
         InputError: a direction has too few pairs for the distractors.
     """
     rows = []
-    for (first, second), known in pairs.items():
-        chosen = sorted(known, key=lambda pair: (seed_of(seed, "keep", pair.concept_id), pair.source))
-        for pair in sorted(chosen[: per_direction or None], key=lambda pair: (pair.concept_id, pair.source)):
+    for (first, second), pool in pairs.items():
+        selection = sorted(pool, key=lambda pair: (seed_of(seed, "keep", pair.concept_id), pair.source))
+        for pair in sorted(selection[: per_direction or None], key=lambda pair: (pair.concept_id, pair.source)):
             item_id = f"{task}:{pair.concept_id}:{first}-{second}"
             rows.append(
                 {
@@ -95,7 +95,7 @@ def items(
                     "target_language": second,
                     "source": pair.source,
                     "target": pair.target,
-                    "distractors": _distractors(item_id, pair, known, distractors, seed),
+                    "distractors": _distractors(item_id, pair, pool, distractors, seed),
                     "strata": [TAG + task],
                 }
             )
@@ -105,10 +105,10 @@ def items(
     return rows
 
 
-def _distractors(item_id: str, pair: Pair, known: Sequence[Pair], count: int, seed: int) -> list[str]:
+def _distractors(item_id: str, pair: Pair, pool: Sequence[Pair], count: int, seed: int) -> list[str]:
     target, source = normalise(pair.target), normalise(pair.source)
     wrong = sorted(
-        {other.source for other in known if normalise(other.target) != target and normalise(other.source) != source}
+        {other.source for other in pool if normalise(other.target) != target and normalise(other.source) != source}
     )
     if len(wrong) < count:
         raise InputError(

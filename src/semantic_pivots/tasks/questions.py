@@ -45,9 +45,9 @@ def pattern_of(task: str) -> Pattern:
     if task.startswith(LM_EVAL):
         return lm_eval_choice.PATTERN
     if task not in PATTERNS:
-        known = [WORD_TRANSLATION, *PATTERNS]
-        hint = nearest(task, known)
-        raise InputError(f"unknown task {task!r}: expected {', '.join(known)}, or {LM_EVAL}TASK{hint}")
+        names = [WORD_TRANSLATION, *PATTERNS]
+        hint = nearest(task, names)
+        raise InputError(f"unknown task {task!r}: expected {', '.join(names)}, or {LM_EVAL}TASK{hint}")
     return PATTERNS[task]
 
 
@@ -69,7 +69,7 @@ def items(config: BenchmarkConfig, words: Any) -> list[dict]:
         pairs = sentences.pairs(config.task_path, config.languages)
     else:
         pairs = lm_eval_choice.pairs(config.task.removeprefix(LM_EVAL), config.languages[0], config.task_path)
-    pairs = {direction: known for direction, known in pairs.items() if known}
+    pairs = {direction: pool for direction, pool in pairs.items() if pool}
     if not pairs:
         raise InputError(f"task {config.task!r} has no pairs in {', '.join(config.languages)}; give other languages")
     name = config.task.replace(":", "-")
@@ -98,7 +98,7 @@ def shots_by_direction(items: Sequence[Item], words: Any, seed: int) -> dict[tup
     """The draws of each direction: from the lexicon for word translation, else from the task's own items."""
     others = [item for item in items if task_of(item.strata) != WORD_TRANSLATION]
     plain = {item.direction: None for item in items if task_of(item.strata) == WORD_TRANSLATION}
-    found = translation.shots_by_direction(words, plain, seed) if plain else {}
+    shots = translation.shots_by_direction(words, plain, seed) if plain else {}
     by_direction: dict[tuple[str, str], list[Shot]] = {}
     for item in others:
         by_direction.setdefault(item.direction, []).append(Shot(item.concept_id, item.source, item.target))
@@ -106,27 +106,27 @@ def shots_by_direction(items: Sequence[Item], words: Any, seed: int) -> dict[tup
         raise InputError(
             "a benchmark mixes word translation and another task in one direction; give each its own study"
         )
-    for direction, known in by_direction.items():
-        found[direction] = PairShots(known, direction, seed)
-    return found
+    for direction, pool in by_direction.items():
+        shots[direction] = PairShots(pool, direction, seed)
+    return shots
 
 
 class PairShots(Shots):
     """Draws of shots from pairs as they are, where question and answer may be of one language."""
 
-    def __init__(self, known: Iterable[Shot], direction: tuple[str, str], seed: int = 0):
-        self.known = sorted(known, key=lambda shot: (shot.concept_id, shot.source))
+    def __init__(self, shots: Iterable[Shot], direction: tuple[str, str], seed: int = 0):
+        self.pool = sorted(shots, key=lambda shot: (shot.concept_id, shot.source))
         self.direction = direction
         self.seed = seed
 
 
 def cases(items: Sequence[Item], words: Any, shots: int, seed: int, draw: int = 0) -> list[Case]:
     """One case per item, whatever its task, after its draw number `draw`."""
-    known = shots_by_direction(items, words, seed)
+    shots_of = shots_by_direction(items, words, seed)
     return [
         Case(
             item.item_id,
-            prompt(item, known[item.direction].draw(item, draw, shots) if shots else [], item.source),
+            prompt(item, shots_of[item.direction].draw(item, draw, shots) if shots else [], item.source),
             translation.answer(item.target),
             (item.source,),
             (item.target,),

@@ -13,8 +13,8 @@ PATTERN = Pattern(
 
 def pairs(words: Iterable[tuple[str, str, str]], languages: Sequence[str]) -> dict[tuple[str, str], list[Pair]]:
     """One pair per concept and language of the lexicon's (concept_id, language, word) rows."""
-    found: dict[tuple[str, str], dict[str, Pair]] = {(code, code): {} for code in languages}
+    by_direction: dict[tuple[str, str], dict[str, Pair]] = {(code, code): {} for code in languages}
     for concept, code, word in words:
-        if (code, code) in found:
-            found[code, code].setdefault(concept, Pair(concept, word, word))
-    return {direction: list(by_concept.values()) for direction, by_concept in found.items()}
+        if (code, code) in by_direction:
+            by_direction[code, code].setdefault(concept, Pair(concept, word, word))
+    return {direction: list(by_concept.values()) for direction, by_concept in by_direction.items()}

@@ -38,22 +38,22 @@ def read(folder: str | Path, languages: Sequence[str]) -> dict[str, list[str]]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"parallel files {folder}: no such folder; expected one file a language, such as fr.txt")
-    found = {}
+    sentences = {}
     for code in languages:
         file = _file_of(folder, code)
         try:
-            found[code] = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
+            sentences[code] = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
         except UnicodeDecodeError as error:
             raise InputError(f"{file}: not UTF-8 at byte {error.start}; convert the file") from error
-        empty = next((n for n, line in enumerate(found[code], 1) if not line), None)
-        if empty is not None or not found[code]:
+        empty = next((n for n, line in enumerate(sentences[code], 1) if not line), None)
+        if empty is not None or not sentences[code]:
             raise InputError(f"{file}: line {empty or 1} is empty; expected one sentence on each line")
-    lengths = {code: len(lines) for code, lines in found.items()}
+    lengths = {code: len(lines) for code, lines in sentences.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(
             f"parallel files {folder}: lines differ ({lengths}); expected sentence by sentence translations"
         )
-    return found
+    return sentences
 
 
 def _file_of(folder: Path, code: str) -> Path:
@@ -65,10 +65,10 @@ def _file_of(folder: Path, code: str) -> Path:
     files = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
     labels = {path: path.name.split(".")[0] for path in files}
     files = [path for path in files if resolve(labels[path]) == code]
-    own = [path for path in files if labels[path].split("_")[0] == code]
+    matches = [path for path in files if labels[path].split("_")[0] == code]
     script = language(code).scripts[0].lower()
     likely = [path for path in files if script in labels[path].lower().split("_")]
-    files = own if len(own) == 1 else likely if len(likely) == 1 else files
+    files = matches if len(matches) == 1 else likely if len(likely) == 1 else files
     if len(files) != 1:
         names = f" ({', '.join(path.name for path in files[:3])})" if files else ""
         raise InputError(
@@ -80,9 +80,9 @@ def _file_of(folder: Path, code: str) -> Path:
 
 def pairs(folder: str | Path, languages: Sequence[str]) -> dict[tuple[str, str], list[Pair]]:
     """Pairs (sentence, translation) of each two different languages."""
-    known = read(folder, languages)
+    sentences = read(folder, languages)
     return {
-        (a, b): [Pair(f"{n:05d}", s, t) for n, (s, t) in enumerate(zip(known[a], known[b], strict=True))]
+        (a, b): [Pair(f"{n:05d}", s, t) for n, (s, t) in enumerate(zip(sentences[a], sentences[b], strict=True))]
         for a in languages
         for b in languages
         if a != b
@@ -90,7 +90,7 @@ def pairs(folder: str | Path, languages: Sequence[str]) -> dict[tuple[str, str],
 
 
 def chrf(
-    written: Sequence[str],
+    outputs: Sequence[str],
     references: Sequence[str],
     seed: int,
     sentences: Sequence[str] | None = None,
@@ -101,7 +101,7 @@ def chrf(
     The statistics of each row are computed once and summed again for every resample.
 
     Args:
-        written: what the model wrote.
+        outputs: what the model wrote.
         references: the reference translation of each.
         seed: seed of the resampling.
         sentences: names of the sentences, where one was translated several times (after several draws of the shots);
@@ -112,24 +112,24 @@ def chrf(
         InputError: sacrebleu is not installed.
     """
     metric = _metric()
-    statistics = np.array(metric._extract_corpus_statistics(list(written), [list(references)]), dtype=np.int64)
+    statistics = np.array(metric._extract_corpus_statistics(list(outputs), [list(references)]), dtype=np.int64)
 
     def score(rows: np.ndarray) -> float:
         return metric._compute_score_from_stats(statistics[rows].sum(axis=0).tolist()).score
 
     groups = None if sentences is None else np.array(sentences)
-    found = bootstrap(score, len(written), seed_of(seed, "chrf"), resamples, groups)
-    return found, metric.get_signature().format(short=True).replace("|", " ")
+    interval = bootstrap(score, len(outputs), seed_of(seed, "chrf"), resamples, groups)
+    return interval, metric.get_signature().format(short=True).replace("|", " ")
 
 
-def chrf_of_weights(written: Sequence[str], references: Sequence[str], weights: np.ndarray) -> tuple[float, np.ndarray]:
+def chrf_of_weights(outputs: Sequence[str], references: Sequence[str], weights: np.ndarray) -> tuple[float, np.ndarray]:
     """Corpus chrF (0 to 100), and its (resamples,) values when each sentence counts `weights` (resamples, n) times.
 
     Raises:
         InputError: sacrebleu is not installed.
     """
     metric = _metric()
-    statistics = np.array(metric._extract_corpus_statistics(list(written), [list(references)]), dtype=np.int64)
+    statistics = np.array(metric._extract_corpus_statistics(list(outputs), [list(references)]), dtype=np.int64)
 
     def score(row: np.ndarray) -> float:
         return metric._compute_score_from_stats(np.rint(row).astype(int).tolist()).score
@@ -153,13 +153,13 @@ def chrf_figures(items: Sequence[Item], answers: Any, seed: int) -> dict[tuple[s
         answers: the Arrow table `answers`; an empty answer counts as written.
         seed: seed of the resampling.
     """
-    mine = {item.item_id: item for item in items if task_of(item.strata) == NAME}
+    sentence_items = {item.item_id: item for item in items if task_of(item.strata) == NAME}
     rows: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for item_id, greedy in zip(answers["item_id"].to_pylist(), answers["greedy"].to_pylist(), strict=True):
-        if item_id in mine:
-            item = mine[item_id]
+        if item_id in sentence_items:
+            item = sentence_items[item_id]
             rows.setdefault(item.direction, []).append((greedy, item.target, item_id))
     return {
-        direction: chrf([w for w, _, _ in found], [r for _, r, _ in found], seed, [i for _, _, i in found])
-        for direction, found in rows.items()
+        direction: chrf([w for w, _, _ in members], [r for _, r, _ in members], seed, [i for _, _, i in members])
+        for direction, members in rows.items()
     }

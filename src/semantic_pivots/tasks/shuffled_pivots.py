@@ -25,15 +25,15 @@ def partners(items: Sequence[Item], with_pivots: set[str], seed: int) -> dict[st
     for item in items:
         if item.item_id in with_pivots:
             by_direction.setdefault(item.direction, []).append(item)
-    found = {}
+    exchange = {}
     for members in by_direction.values():
         order = sorted(members, key=lambda item: seed_of(seed, "shuffled-pivots", item.item_id))
         for place, item in enumerate(order):
             others = (order[(place + step) % len(order)] for step in range(1, len(order)))
             partner = next((other for other in others if other.concept_id != item.concept_id), None)
             if partner is not None:
-                found[item.item_id] = partner.item_id
-    return found
+                exchange[item.item_id] = partner.item_id
+    return exchange
 
 
 def shuffled_pivots(pivots: pa.Table, items: Sequence[Item], seed: int) -> pa.Table:

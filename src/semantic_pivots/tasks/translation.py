@@ -65,8 +65,8 @@ def items_of(table: Any) -> list[Item]:
 def prompt(source_language: str, target_language: str, shots: Sequence[Shot], source: str) -> str:
     """The published prompt; it ends with the colon before the answer."""
     first, second = language(source_language).name, language(target_language).name
-    shown = "".join(f"{first}: {shot.source}\n{second}: {shot.target}\n\n" for shot in shots)
-    return f"Please translate words from {first} to {second}.\n\n{shown}{first}: {source}\n{second}:"
+    examples = "".join(f"{first}: {shot.source}\n{second}: {shot.target}\n\n" for shot in shots)
+    return f"Please translate words from {first} to {second}.\n\n{examples}{first}: {source}\n{second}:"
 
 
 def answer(target: str) -> str:
@@ -98,28 +98,26 @@ class Shots:
             if code in by_language:
                 by_language[code].setdefault(concept_id, word)
         first, second = by_language[source_language], by_language[target_language]
-        self.known = [
-            Shot(concept, first[concept], second[concept]) for concept in sorted(first.keys() & second.keys())
-        ]
+        self.pool = [Shot(concept, first[concept], second[concept]) for concept in sorted(first.keys() & second.keys())]
         self.direction = (source_language, target_language)
         self.seed = seed
 
     def draw(self, item: Item, number: int, count: int) -> list[Shot]:
         """An item's own draw, independent of every other."""
         check_draws(count)
-        allowed = self._allowed(item)
-        if len(allowed) < count:
+        candidates = self._candidates(item)
+        if len(candidates) < count:
             raise InputError(
-                f"{count} shots asked for item {item.item_id!r}, the lexicon has {len(allowed)} other concepts in "
+                f"{count} shots asked for item {item.item_id!r}, the lexicon has {len(candidates)} other concepts in "
                 f"{'-'.join(self.direction)}; give a larger lexicon or fewer shots"
             )
-        return Random(seed_of(self.seed, "draw", item.item_id, number)).sample(allowed, count)
+        return Random(seed_of(self.seed, "draw", item.item_id, number)).sample(candidates, count)
 
     def pooled(self, number: int, count: int) -> list[Shot]:
         """Draw `number` of the direction's pool."""
-        if len(self.known) < count:
-            raise InputError(f"{count} shots asked in {'-'.join(self.direction)}, the lexicon has {len(self.known)}")
-        return Random(seed_of(self.seed, "pool", *self.direction, number)).sample(self.known, count)
+        if len(self.pool) < count:
+            raise InputError(f"{count} shots asked in {'-'.join(self.direction)}, the lexicon has {len(self.pool)}")
+        return Random(seed_of(self.seed, "pool", *self.direction, number)).sample(self.pool, count)
 
     def draws_of(self, item: Item, draws: int, count: int, pool: int) -> list[tuple[int, list[Shot]]]:
         """(number, shots) of each draw of an item, from a pool of `pool` draws, or independent where `pool` is 0.
@@ -137,24 +135,24 @@ class Shots:
             )
         order = list(range(pool))
         Random(seed_of(self.seed, "choice", item.item_id)).shuffle(order)
-        allowed = {shot.concept_id for shot in self._allowed(item)}
-        chosen: list[tuple[int, list[Shot]]] = []
+        concepts = {shot.concept_id for shot in self._candidates(item)}
+        numbered: list[tuple[int, list[Shot]]] = []
         for number in [*order, *range(pool, 20 * pool + 200)]:
             shots = self.pooled(number, count)
-            if all(shot.concept_id in allowed for shot in shots):
-                chosen.append((number, shots))
-                if len(chosen) == draws:
-                    return sorted(chosen, key=lambda pair: pair[0])
+            if all(shot.concept_id in concepts for shot in shots):
+                numbered.append((number, shots))
+                if len(numbered) == draws:
+                    return sorted(numbered, key=lambda pair: pair[0])
         raise InputError(
             f"no pool of {'-'.join(self.direction)} leaves {draws} draws without the words of item {item.item_id!r}; "
             "give a larger lexicon, or pool = 0"
         )
 
-    def _allowed(self, item: Item) -> list[Shot]:
+    def _candidates(self, item: Item) -> list[Shot]:
         words = {*item.candidates, item.target}
         return [
             shot
-            for shot in self.known
+            for shot in self.pool
             if shot.concept_id != item.concept_id and shot.source not in words and shot.target not in words
         ]
 
@@ -169,11 +167,11 @@ def shots_by_direction(words: Any, directions: Iterable[tuple[str, str]], seed: 
 
 def cases(items: Sequence[Item], words: Any, shots: int, seed: int, draw: int = 0) -> list[Case]:
     """One case per item, after its draw number `draw`."""
-    known = shots_by_direction(words, (item.direction for item in items), seed)
+    shots_of = shots_by_direction(words, (item.direction for item in items), seed)
     return [
         Case(
             item.item_id,
-            prompt(*item.direction, known[item.direction].draw(item, draw, shots) if shots else [], item.source),
+            prompt(*item.direction, shots_of[item.direction].draw(item, draw, shots) if shots else [], item.source),
             answer(item.target),
             (item.source,),
             (item.target,),

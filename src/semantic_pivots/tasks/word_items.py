@@ -34,8 +34,8 @@ def keep_concepts(concepts: list[str], count: int, seed: int) -> list[str]:
     """
     if not count or count >= len(concepts):
         return concepts
-    kept = set(sorted(concepts, key=lambda concept: (draw(seed, "concept", concept), concept))[:count])
-    return [concept for concept in concepts if concept in kept]
+    sample = set(sorted(concepts, key=lambda concept: (draw(seed, "concept", concept), concept))[:count])
+    return [concept for concept in concepts if concept in sample]
 
 
 def frequency_band(zipf: float) -> str:
@@ -54,18 +54,18 @@ def item_strata(source: str, target: str, pos: str, length_cut: int, zipf: float
         zipf: Zipf frequency of the rarer of the two words, where it is known.
     """
     a, b = normalise(source), normalise(target)
-    shared = {char for char in set(a) & set(b) if not char.isascii()}
+    common = {char for char in set(a) & set(b) if not char.isascii()}
     tags = [f"pos:{pos}", "length:short" if len(target) <= length_cut else "length:long"]
     tags.append("identical-spelling" if a == b else "different-spelling")
     if zipf is not None:
         tags.append(f"frequency:{frequency_band(zipf)}")
-    return tags + (["shared-characters"] if shared and a != b else [])
+    return tags + (["shared-characters"] if common and a != b else [])
 
 
 def make_items(
     words: Concepts,
     pos: dict[str, str],
-    kept: list[str],
+    concepts: list[str],
     config: BenchmarkConfig,
     near: Mapping[tuple[str, str], Sequence[str]] | None = None,
     zipf: Mapping[tuple[str, str], float] | None = None,
@@ -77,7 +77,7 @@ def make_items(
     Args:
         words: concept to its word in each language.
         pos: part of speech of each concept.
-        kept: concepts that are asked.
+        concepts: concepts that are asked.
         config: languages, number of distractors and seed.
         near: (concept, language) to concepts whose words are near and no translations; taken before others.
         zipf: (concept, language) to the Zipf frequency of its word.
@@ -93,12 +93,12 @@ def make_items(
     for source_language, target_language in permutations(config.languages, 2):
         targets = sorted(len(words[concept][target_language]) for concept in words)
         cut = targets[len(targets) // 2]
-        for concept in kept:
+        for concept in concepts:
             source, target = words[concept][source_language], words[concept][target_language]
-            barred = _barred(concept, words, homonyms)
+            excluded = _excluded(concept, words, homonyms)
 
-            def forbidden(word: str, source: str = source, target: str = target, barred: set[str] = barred) -> bool:
-                return normalise(word) in barred or is_variant(word, source) or is_variant(word, target)
+            def forbidden(word: str, source: str = source, target: str = target, excluded: set[str] = excluded) -> bool:
+                return normalise(word) in excluded or is_variant(word, source) or is_variant(word, target)
 
             item_id = f"{source_language}-{target_language}:{concept}"
             pool = pools[source_language, pos[concept]]
@@ -106,8 +106,8 @@ def make_items(
                 words[other][source_language] for other in near.get((concept, source_language), ()) if other in words
             ]
             distractors = choose(item_id, pool, forbidden, source, config.distractors, config.seed, close)
-            known = [zipf[concept, code] for code in (source_language, target_language) if (concept, code) in zipf]
-            rarer = min(known) if len(known) == 2 else None
+            zipfs = [zipf[concept, code] for code in (source_language, target_language) if (concept, code) in zipf]
+            rarer = min(zipfs) if len(zipfs) == 2 else None
             if len(distractors) == config.distractors:
                 items.append(
                     {
@@ -125,18 +125,18 @@ def make_items(
 
 
 def _homonyms(words: Concepts) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
+    concepts: dict[str, set[str]] = defaultdict(set)
     for concept, by_language in words.items():
         for word in by_language.values():
-            found[normalise(word)].add(concept)
-    return found
+            concepts[normalise(word)].add(concept)
+    return concepts
 
 
-def _barred(concept: str, words: Concepts, homonyms: dict[str, set[str]]) -> set[str]:
+def _excluded(concept: str, words: Concepts, homonyms: dict[str, set[str]]) -> set[str]:
     # Every word of every concept that shares a spelling with this one, in any language: 手紙 and 手纸 apart, a shared
     # string is a possible translation.
-    related = set().union(*(homonyms[normalise(word)] for word in words[concept].values()))
-    return {normalise(word) for other in related for word in words[other].values()}
+    concepts = set().union(*(homonyms[normalise(word)] for word in words[concept].values()))
+    return {normalise(word) for other in concepts for word in words[other].values()}
 
 
 def by_a_model(
@@ -144,10 +144,10 @@ def by_a_model(
 ) -> tuple[list[dict], int]:
     """The items with distractors that a model wrote and judged, and how many had to be filled from the neighbours."""
     homonyms = _homonyms(words)
-    barred = {concept: _barred(concept, words, homonyms) for concept in {item["concept_id"] for item in items}}
+    excluded = {concept: _excluded(concept, words, homonyms) for concept in {item["concept_id"] for item in items}}
 
     def forbidden(item: dict, word: str) -> bool:
-        is_known = normalise(word) in barred[item["concept_id"]]
+        is_known = normalise(word) in excluded[item["concept_id"]]
         return is_known or is_variant(word, item["source"]) or is_variant(word, item["target"])
 
     return write_all(items, pos, forbidden, ask, config.seed)
@@ -176,33 +176,33 @@ def benchmark_stage(
         raise InputError("benchmark.distractors must be at least 1, items_per_direction and min_documents at least 0")
     if config.writer not in ("neighbours", "llm"):
         raise InputError(f"[benchmark] writer = {config.writer!r}: expected neighbours or llm")
-    known = inputs.table("concepts").to_pylist()
-    pos = {row["concept_id"]: row["pos"] for row in known}
-    halves = {row["concept_id"]: tag_of(row["strata"]) for row in known}
+    concepts = inputs.table("concepts").to_pylist()
+    pos = {row["concept_id"]: row["pos"] for row in concepts}
+    half_of = {row["concept_id"]: tag_of(row["strata"]) for row in concepts}
     words: Concepts = {concept: {} for concept in pos}
     for row in inputs.table("words").to_pylist():
         if row["language"] in config.languages:
             words[row["concept_id"]][row["language"]] = row["word"]
     words = {concept: found for concept, found in words.items() if len(found) == len(set(config.languages))}
-    kept = keep_concepts(choose_concepts(words), config.items_per_direction, config.seed)
+    chosen_concepts = keep_concepts(choose_concepts(words), config.items_per_direction, config.seed)
     near, zipf = near_words.read(inputs.path("concepts").with_name(near_words.FILE))
-    items = make_items(words, pos, kept, config, near, zipf)
+    items = make_items(words, pos, chosen_concepts, config, near, zipf)
     for item in items:
-        item["strata"] += halves[item["concept_id"]]
+        item["strata"] += half_of[item["concept_id"]]
     work.note("distractors", "near by embedding" if near else "like in length")
     if config.writer == "llm":
         chat = Chat(config.base_url, config.writer_model, config.seed, config.cache)
-        items, filled = by_a_model(items, words, pos, config, chat.ask)
+        items, fallbacks = by_a_model(items, words, pos, config, chat.ask)
         work.note("distractors", f"written and judged by {config.writer_model}")
-        work.note("distractors_filled_from_neighbours", filled)
-    dropped = len(kept) * len(config.languages) * (len(config.languages) - 1) - len(items)
+        work.note("distractors_filled_from_neighbours", fallbacks)
+    missing = len(chosen_concepts) * len(config.languages) * (len(config.languages) - 1) - len(items)
     work.note("items", len(items))
-    work.note("items_without_enough_distractors", dropped)
+    work.note("items_without_enough_distractors", missing)
     if not items:
         raise InputError(
             f"benchmark: no item has {config.distractors} distractors among {len(words)} concepts in all of "
             f"{', '.join(config.languages)}: lower benchmark.distractors or give a larger lexicon"
         )
-    if dropped:
-        work.warn(f"{dropped} items have fewer than {config.distractors} distractors and were left out")
+    if missing:
+        work.warn(f"{missing} items have fewer than {config.distractors} distractors and were left out")
     return {"items": from_rows("items", items)}
