@@ -619,8 +619,8 @@ class NaturalConfig:
     """concepts at most, those with the most documents first"""
     fewest_documents: int = 10
     """pieces of text that hold each word of a concept, at least"""
-    dictionary_copies: int = 16
-    """dictionary documents of each trained concept and direction"""
+    dictionary_share: float = 0.15
+    """share of the packed tokens that are dictionary documents of the trained concepts"""
     tokens: int = 2_000_000
     """tokens of one training run, one pass where the corpus has as many"""
     window_tokens: int = 24

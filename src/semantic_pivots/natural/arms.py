@@ -68,7 +68,10 @@ def _pair_world(config: NaturalConfig, inputs: Inputs, seed: int, tokens: float)
 
 
 def _packed(world: World, pieces: Pieces, config: NaturalConfig, seed: int) -> Packed:
-    together = Pieces.joined([pieces, world.dictionary])
+    """The pieces and as many copies of the dictionary as make its share of the tokens, in sequences."""
+    share = config.dictionary_share / (1 - config.dictionary_share)
+    copies = max(1, round(share * len(pieces.tokens) / len(world.dictionary.tokens)))
+    together = Pieces.joined([pieces, *[world.dictionary] * copies])
     return packed(together, config.tokens, config.sequence_tokens, seed, world.meetings)
 
 

@@ -29,6 +29,8 @@ def check(config: NaturalConfig) -> None:
         if part not in PARTS:
             hint = nearest(part, PARTS)
             raise InputError(f"[natural] parts: unknown part {part!r}{hint}; expected {', '.join(PARTS)}")
+    if not 0 < config.dictionary_share < 1:
+        raise InputError(f"[natural] dictionary_share = {config.dictionary_share}: expected a number between 0 and 1")
     if len(config.pair) != 2:
         raise InputError(f"[natural] pair = {list(config.pair)}: expected two languages")
     for key in ("spiked_share", "selected_share", "false_discovery_rate"):

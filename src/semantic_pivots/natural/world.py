@@ -46,6 +46,7 @@ class World:
     """Pieces of text in which no held-out pair meets, the concepts, and the dictionary documents of the trained ones.
 
     Attributes:
+        dictionary: each trained concept once in each direction.
         dropped: share of the tokens that stood in pieces in which a held-out pair met.
     """
 
@@ -147,7 +148,7 @@ def world(
     pieces = pieces_of(documents, vocab, languages, config.sequence_tokens)
     kept = without_meetings(pieces, meetings)
     share = 1 - len(kept.tokens) / max(len(pieces.tokens), 1)
-    dictionary = _dictionary(concepts, vocab, languages, config.dictionary_copies)
+    dictionary = _dictionary(concepts, vocab, languages)
     return World(languages, vocab, concepts, kept, dictionary, meetings, share)
 
 
@@ -169,11 +170,11 @@ def _members(concepts: Sequence[Concept], vocab: Vocabulary, barred: Sequence[st
     return rows
 
 
-def _dictionary(concepts: Sequence[Concept], vocab: Vocabulary, languages: Sequence[str], copies: int) -> Pieces:
+def _dictionary(concepts: Sequence[Concept], vocab: Vocabulary, languages: Sequence[str]) -> Pieces:
     rows = [
         (np.array([vocab.marks[a], c.ids[a], vocab.marks[b], c.ids[b], vocab.end], np.uint16), MIXED)
         for c in concepts
         if not c.held_out
         for a, b in itertools.permutations(languages, 2)
     ]
-    return Pieces.of(rows * copies)
+    return Pieces.of(rows)
