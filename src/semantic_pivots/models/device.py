@@ -77,8 +77,8 @@ def synchronise(device: torch.device) -> None:
 def random_states(device: torch.device) -> list[torch.Tensor]:
     """States of torch's generators: the CPU's, and the accelerator's where the device is one that tells."""
     vendor = None if device.type == "cpu" else getattr(torch, device.type)
-    told = [vendor.get_rng_state(device)] if vendor is not None and hasattr(vendor, "get_rng_state") else []
-    return [torch.get_rng_state(), *told]
+    states = [vendor.get_rng_state(device)] if vendor is not None and hasattr(vendor, "get_rng_state") else []
+    return [torch.get_rng_state(), *states]
 
 
 def set_random_states(states: list[torch.Tensor], device: torch.device) -> None:
@@ -89,14 +89,14 @@ def set_random_states(states: list[torch.Tensor], device: torch.device) -> None:
 
 
 @contextlib.contextmanager
-def deterministic_kernels(asked: bool) -> Iterator[None]:
+def deterministic_kernels(enabled: bool) -> Iterator[None]:
     """Kernels whose sums have one order, so that equal runs on one device give equal bits; slower, CUDA above all.
 
     Raises:
         RuntimeError: the block uses an operation that has no such kernel; torch names it.
     """
     before = torch.are_deterministic_algorithms_enabled()
-    if asked:
+    if enabled:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
         torch.use_deterministic_algorithms(True)
     try:

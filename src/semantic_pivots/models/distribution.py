@@ -44,10 +44,10 @@ def rows_at_once(logits: torch.Tensor) -> int:
 
 def softmax_(logits: torch.Tensor) -> torch.Tensor:
     """Turn (n, vocabulary) float32 logits into probabilities in place; returns the (n,) normalisers in nats."""
-    most = logits.amax(-1, keepdim=True)
-    total = logits.sub_(most).exp_().sum(-1, keepdim=True)
+    maximum = logits.amax(-1, keepdim=True)
+    total = logits.sub_(maximum).exp_().sum(-1, keepdim=True)
     logits.div_(total)
-    return (most + total.log_())[:, 0]
+    return (maximum + total.log_())[:, 0]
 
 
 def normaliser_of(logits: torch.Tensor) -> torch.Tensor:
@@ -60,10 +60,10 @@ def normaliser_of(logits: torch.Tensor) -> torch.Tensor:
         return torch.logsumexp(logits, -1)
     normaliser = logits.new_empty(len(logits))
     step = rows_at_once(logits)
-    for first in range(0, len(logits), step):
-        rows = logits[first : first + step]
-        most = _maximum(rows)
-        normaliser[first : first + step] = most + (rows - most[:, None]).exp_().sum(-1).log_()
+    for begin in range(0, len(logits), step):
+        rows = logits[begin : begin + step]
+        maximum = _maximum(rows)
+        normaliser[begin : begin + step] = maximum + (rows - maximum[:, None]).exp_().sum(-1).log_()
     return normaliser
 
 

@@ -41,14 +41,14 @@ def unembedding_basis(lens: Lens, tokens: Sequence[int]) -> torch.Tensor:
 def random_basis(lens: Lens, count: int, seed: int) -> torch.Tensor:
     """(width, count) float32 orthonormal basis of a random subspace."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(lens.body.width, count, generator=generator)
-    return orthonormal(drawn).to(lens.body.device)
+    directions = torch.randn(lens.body.width, count, generator=generator)
+    return orthonormal(directions).to(lens.body.device)
 
 
 def orthonormal(directions: torch.Tensor) -> torch.Tensor:
     """(width, k) orthonormal basis of the span of (width, n) directions; dependent ones add nothing."""
-    left, values, _ = torch.linalg.svd(directions, full_matrices=False)
-    return left[:, values > values.max() * 1e-5]
+    basis, values, _ = torch.linalg.svd(directions, full_matrices=False)
+    return basis[:, values > values.max() * 1e-5]
 
 
 class Edit(Protocol):
@@ -82,14 +82,14 @@ class Suppression:
     """positions at the beginning that are left alone"""
 
     def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
-        own = self.bases[rows]
-        widest = max(basis.shape[1] for basis in own)
+        bases = self.bases[rows]
+        widest = max(basis.shape[1] for basis in bases)
         # columns of zeros take nothing out, so that rows of unequal rank make one batch
-        stacked = torch.stack([torch.nn.functional.pad(b, (0, widest - b.shape[1])) for b in own]).to(hidden.device)
+        stack = torch.stack([torch.nn.functional.pad(b, (0, widest - b.shape[1])) for b in bases]).to(hidden.device)
         around = 0.0 if self.centre is None else self.centre[layer].to(hidden.device).float()
-        inside = torch.einsum("r...w,rwk->r...k", hidden.float() - around, stacked)
+        inside = torch.einsum("r...w,rwk->r...k", hidden.float() - around, stack)
         inside[:, : self.skip] = 0
-        return (hidden.float() - torch.einsum("r...k,rwk->r...w", inside, stacked)).to(hidden.dtype)
+        return (hidden.float() - torch.einsum("r...k,rwk->r...w", inside, stack)).to(hidden.dtype)
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,11 @@ class Patch:
     layers: Sequence[int]
 
     def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
-        changed = hidden.clone()
-        each = torch.arange(len(hidden), device=hidden.device)
-        where = torch.tensor(self.positions[rows], device=hidden.device)
-        changed[each, where] = self.values[layer, rows].to(hidden.device, hidden.dtype)
-        return changed
+        output = hidden.clone()
+        index = torch.arange(len(hidden), device=hidden.device)
+        positions = torch.tensor(self.positions[rows], device=hidden.device)
+        output[index, positions] = self.values[layer, rows].to(hidden.device, hidden.dtype)
+        return output
 
 
 @contextmanager
@@ -127,8 +127,8 @@ def edited(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[None]:
     def hook(layer: int) -> Any:
         def change(module: Any, arguments: Any, output: Any) -> Any:
             several = isinstance(output, (tuple, list))
-            changed = edit.apply(layer, rows, output[0] if several else output)
-            return type(output)([changed, *output[1:]]) if several else changed
+            new = edit.apply(layer, rows, output[0] if several else output)
+            return type(output)([new, *output[1:]]) if several else new
 
         return change
 
@@ -157,18 +157,18 @@ def target_logprobs(
         (rows,) float64, summed over the answer's tokens.
     """
     totals = []
-    for first in range(0, len(ids), batch):
-        part = slice(first, min(first + batch, len(ids)))
+    for begin in range(0, len(ids), batch):
+        part = slice(begin, min(begin + batch, len(ids)))
         rows = [list(row) for row in ids[part]]
         longest = max(map(len, rows))
         check_context(lens.body.model, longest, "a prompt with its answer", "use fewer shots")
-        padded = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=lens.body.device)
+        ids_of_batch = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=lens.body.device)
         with edited(lens, edit, part) if edit is not None else nullcontext():
-            hidden = lens.body.hidden(padded)
+            hidden = lens.body.hidden(ids_of_batch)
         for row, tokens in enumerate(rows):
-            start = starts[first + row]
+            start = starts[begin + row]
             logits = lens.body.logits(hidden[row, start - 1 : len(tokens) - 1]).float()
-            wanted = torch.tensor(tokens[start:], device=logits.device)[:, None]
-            totals.append(float(torch.log_softmax(logits, -1).gather(1, wanted).sum()))
+            targets = torch.tensor(tokens[start:], device=logits.device)[:, None]
+            totals.append(float(torch.log_softmax(logits, -1).gather(1, targets).sum()))
     check_numbers(~torch.tensor(totals).isnan(), "answer", lens.body.dtype)
     return np.array(totals)

@@ -56,14 +56,14 @@ class Jacobian(Readout):
 
     def save(self, folder: Path, facts: dict[str, Any]) -> None:
         """Write jacobian_lens.pt (J, n_prompts, source_layers, d_model) and lens.json (the facts) into a folder."""
-        kept = {
+        contents = {
             "J": {layer: map_.contiguous() for layer, map_ in sorted(self.maps.items())},
             "n_prompts": self.prompts,
             "source_layers": sorted(self.maps),
             "d_model": self.lens.body.width,
         }
         with whole(folder / _FILES[0]) as path:
-            torch.save(kept, path)
+            torch.save(contents, path)
         write_text(folder / _FILES[1], json.dumps(facts, indent=1, ensure_ascii=False))
 
 
@@ -78,15 +78,15 @@ def load_jacobian(lens: Lens, path: Path) -> Jacobian:
         raise InputError(
             f"Jacobian lens {path}: {len(files)} files *.pt; expected one (pivots lens fit --kind jacobian writes it)"
         )
-    kept = torch.load(files[0], map_location="cpu", weights_only=True)
-    if not isinstance(kept, dict) or not isinstance(kept.get("J"), dict) or kept.get("d_model") != lens.body.width:
-        wide = kept.get("d_model") if isinstance(kept, dict) else None
+    file = torch.load(files[0], map_location="cpu", weights_only=True)
+    if not isinstance(file, dict) or not isinstance(file.get("J"), dict) or file.get("d_model") != lens.body.width:
+        wide = file.get("d_model") if isinstance(file, dict) else None
         raise InputError(
             f"Jacobian lens {files[0]}: expected J by layer and d_model {lens.body.width}, the width of this model; "
             f"d_model is {wide}"
         )
-    maps = {int(layer): map_.float() for layer, map_ in kept["J"].items()}
-    return Jacobian(lens, maps, int(kept.get("n_prompts", 0)), JACOBIAN + path.name)
+    maps = {int(layer): map_.float() for layer, map_ in file["J"].items()}
+    return Jacobian(lens, maps, int(file.get("n_prompts", 0)), JACOBIAN + path.name)
 
 
 def identity_part(map_: torch.Tensor) -> float:
@@ -94,7 +94,7 @@ def identity_part(map_: torch.Tensor) -> float:
     return float(map_.diagonal().mean())
 
 
-def turned(map_: torch.Tensor, seed: int) -> torch.Tensor:
+def random_turn(map_: torch.Tensor, seed: int) -> torch.Tensor:
     """The null of a map: its identity part, and the rest of it led into directions drawn at random.
 
     The rest keeps its singular values and what it reads; a rotation drawn uniformly changes where it leads.
@@ -102,8 +102,8 @@ def turned(map_: torch.Tensor, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     rotation, triangle = torch.linalg.qr(torch.randn(map_.shape, generator=generator, dtype=torch.float64))
     rotation = (rotation * triangle.diagonal().sign()).to(map_.dtype)
-    same = identity_part(map_) * torch.eye(len(map_), dtype=map_.dtype)
-    return same + rotation @ (map_ - same)
+    identity = identity_part(map_) * torch.eye(len(map_), dtype=map_.dtype)
+    return identity + rotation @ (map_ - identity)
 
 
 def fit_jacobian(
@@ -111,7 +111,7 @@ def fit_jacobian(
     prompts: Sequence[Sequence[int]],
     batch: int = 8,
     skipped: int = SKIPPED,
-    told: Callable[[int], None] = lambda done: None,
+    report: Callable[[int], None] = lambda count: None,
     partial: Path | None = None,
 ) -> Jacobian:
     """A Jacobian lens of a model, whose parameters need no gradients.
@@ -122,7 +122,7 @@ def fit_jacobian(
             encoder-decoder they go to the encoder, the only position is the decoder's start, and none is left out.
         batch: prompts of one pass.
         skipped: first positions left out as sources and targets.
-        told: called with the number of prompts done.
+        report: called with the number of prompts done.
         partial: a file that keeps the sums of what is done, from which a fit of the same prompts goes on.
 
     Raises:
@@ -137,25 +137,25 @@ def fit_jacobian(
     width, sources = lens.body.width, range(lens.layers - 1)
     before = skipped if _resumes(lens, list(prompts[0]), skipped) else 0
     key = str(seed_of(type(lens.body.model).__name__, lens.body.dtype, width, skipped, [list(ids) for ids in prompts]))
-    done, total = _kept(partial, key) or (0, torch.zeros(len(sources), width, width))
-    told(done)
-    for first in range(done, len(prompts), batch):
-        rows = [list(ids) for ids in prompts[first : first + batch]]
-        total += _summed(lens, rows, skipped, before)
+    count, total = _stored(partial, key) or (0, torch.zeros(len(sources), width, width))
+    report(count)
+    for begin in range(count, len(prompts), batch):
+        rows = [list(ids) for ids in prompts[begin : begin + batch]]
+        total += _sums(lens, rows, skipped, before)
         if partial is not None:
-            kept = {"key": key, "done": first + len(rows), "sum": total}
+            state = {"key": key, "done": begin + len(rows), "sum": total}
             with whole(partial) as path:
-                torch.save(kept, path)
-        told(first + len(rows))
+                torch.save(state, path)
+        report(begin + len(rows))
     return Jacobian(lens, {layer: total[layer] / len(prompts) for layer in sources}, len(prompts))
 
 
-def _kept(partial: Path | None, key: str) -> tuple[int, torch.Tensor] | None:
+def _stored(partial: Path | None, key: str) -> tuple[int, torch.Tensor] | None:
     """Prompts done and the sum of their maps, where a file keeps those of the same fit."""
     if partial is None or not partial.is_file():
         return None
-    kept = torch.load(partial, weights_only=True)
-    return (kept["done"], kept["sum"]) if kept["key"] == key else None
+    state = torch.load(partial, weights_only=True)
+    return (state["done"], state["sum"]) if state["key"] == key else None
 
 
 def _resumes(lens: Lens, prompt: list[int], skipped: int) -> bool:
@@ -168,32 +168,32 @@ def _resumes(lens: Lens, prompt: list[int], skipped: int) -> bool:
         return False
     ids, lengths = torch.tensor([prompt], device=lens.body.device), torch.tensor([len(prompt)], device=lens.body.device)
     try:
-        resumed = _streams(lens, ids, lengths, skipped)[-1]
+        cached = _streams(lens, ids, lengths, skipped)[-1]
     except (AttributeError, TypeError, ValueError, LookupError, RuntimeError):
         return False
-    whole = _streams(lens, ids, lengths, 0)[-1][:, skipped:]
-    bound = 1e-3 if lens.body.dtype == torch.float32 else 0.1
-    return bool((resumed - whole).abs().max() <= bound * whole.abs().max())
+    plain = _streams(lens, ids, lengths, 0)[-1][:, skipped:]
+    tolerance = 1e-3 if lens.body.dtype == torch.float32 else 0.1
+    return bool((cached - plain).abs().max() <= tolerance * plain.abs().max())
 
 
-def _summed(lens: Lens, rows: list[list[int]], skipped: int, before: int) -> torch.Tensor:
+def _sums(lens: Lens, rows: list[list[int]], skipped: int, before: int) -> torch.Tensor:
     """(layers - 1, width, width) float32: the Jacobians of some prompts, each a mean over its sources, summed."""
     longest = max(map(len, rows))
     device = lens.body.device
     ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=device)
     lengths = torch.tensor([len(row) for row in rows], device=device)
     streams = _streams(lens, ids, lengths, before)
-    last = streams[-1]
-    places = before + torch.arange(last.shape[1], device=device)
-    used = (places >= skipped) & (places < lengths[:, None])
-    weights = (used / used.sum(1, keepdim=True)).float()
-    found = torch.empty(len(streams) - 1, last.shape[2], last.shape[2])
-    for component in range(last.shape[2]):
-        cotangent = torch.zeros_like(last)
-        cotangent[..., component] = used.to(last.dtype)
-        parts = torch.autograd.grad(last, streams[:-1], cotangent, retain_graph=True)
-        found[:, component] = torch.stack([torch.einsum("rt,rtw->w", weights, part.float()) for part in parts]).cpu()
-    return found
+    output = streams[-1]
+    places = before + torch.arange(output.shape[1], device=device)
+    is_source = (places >= skipped) & (places < lengths[:, None])
+    weights = (is_source / is_source.sum(1, keepdim=True)).float()
+    sums = torch.empty(len(streams) - 1, output.shape[2], output.shape[2])
+    for component in range(output.shape[2]):
+        cotangent = torch.zeros_like(output)
+        cotangent[..., component] = is_source.to(output.dtype)
+        parts = torch.autograd.grad(output, streams[:-1], cotangent, retain_graph=True)
+        sums[:, component] = torch.stack([torch.einsum("rt,rtw->w", weights, part.float()) for part in parts]).cpu()
+    return sums
 
 
 def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, before: int) -> list[torch.Tensor]:
@@ -213,8 +213,8 @@ def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, before: int) 
             hidden = hidden.detach().requires_grad_(True)
         streams.append(hidden)
         # the model goes on with a copy, which it may change in place
-        handed = hidden.clone()
-        return (handed, *output[1:]) if isinstance(output, (tuple, list)) else handed
+        leaf = hidden.clone()
+        return (leaf, *output[1:]) if isinstance(output, (tuple, list)) else leaf
 
     cache = None
     if before:
@@ -238,7 +238,7 @@ def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, before: int) 
 
 
 def nearness(jacobian: Jacobian, samples: torch.Tensor, seed: int, batch: int = 64) -> list[dict[str, float]]:
-    """How near each layer's readout comes to the last layer's, and what its controls say.
+    """Divergence of each layer's readout from the last layer's distribution, beside its controls.
 
     Args:
         jacobian: the lens.
@@ -247,25 +247,25 @@ def nearness(jacobian: Jacobian, samples: torch.Tensor, seed: int, batch: int = 
         batch: rows of one step.
 
     Returns:
-        Of each layer the divergence of the last layer's distribution from the readout's, in nats: the logit lens, the
-        map's identity part alone, the map, and its null (`turned`); and the share of the map's squared entries that
-        its identity part makes.
+        For each layer the divergence of the last layer's distribution from the readout's, in nats, of the logit lens,
+        the map's identity part, the map, and its null (`random_turn`); and the identity part's share of the map's
+        squared entries.
     """
     lens = jacobian.lens
-    one = torch.eye(lens.body.width)
+    eye = torch.eye(lens.body.width)
     facts = []
     for layer, map_ in sorted(jacobian.maps.items()):
-        same = identity_part(map_) * one
+        identity = identity_part(map_) * eye
         maps = {
-            "logit": one,
-            "identity": same,
+            "logit": eye,
+            "identity": identity,
             "kept": map_,
-            "null": turned(map_, seed_of(seed, "null", layer) % 2**31),
+            "null": random_turn(map_, seed_of(seed, "null", layer) % 2**31),
         }
         read = {
-            name: held_out_divergence(lens, each - one, torch.zeros(len(one)), samples[layer], samples[-1], batch)
-            for name, each in maps.items()
+            name: held_out_divergence(lens, matrix - eye, torch.zeros(len(eye)), samples[layer], samples[-1], batch)
+            for name, matrix in maps.items()
         }
-        share = float(same.square().sum() / map_.square().sum())
+        share = float(identity.square().sum() / map_.square().sum())
         facts.append({"layer": float(layer), **read, "identity_share": share})
     return facts

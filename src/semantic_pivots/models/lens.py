@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import Body, check_context, decoder_of, masked
+from semantic_pivots.models.body import Body, check_context, decoder_of, is_masked
 from semantic_pivots.models.load import Loaded, load
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
@@ -63,21 +63,21 @@ class Lens:
         lists = {n: m for n, m in decoder.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m)}
         # the sublayers of a block may be a longer list than the blocks are
         lists = {n: m for n, m in lists.items() if not any(n.startswith(f"{outer}.") for outer in lists)}
-        found: Any = dict(model.named_modules()).get(blocks) if blocks else max(lists.values(), key=len, default=None)
-        if blocks and not (isinstance(found, torch.nn.ModuleList) and len(found)):
-            known = [n for n, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
-            raise LensError(f"blocks {blocks!r} is no list of modules of {type(model).__name__}; it has {known[:5]}")
-        if found is None:
+        stack: Any = dict(model.named_modules()).get(blocks) if blocks else max(lists.values(), key=len, default=None)
+        if blocks and not (isinstance(stack, torch.nn.ModuleList) and len(stack)):
+            names = [n for n, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
+            raise LensError(f"blocks {blocks!r} is no list of modules of {type(model).__name__}; it has {names[:5]}")
+        if stack is None:
             raise LensError(f"{type(decoder).__name__} has no ModuleList of blocks; name it with blocks=")
-        name = blocks or next(name for name, module in lists.items() if module is found)
+        name = blocks or next(name for name, module in lists.items() if module is stack)
         try:
-            lens = cls(model, found, _tail(model, decoder, found))
+            lens = cls(model, stack, _tail(model, decoder, stack))
             lens._check(name)
         except torch.OutOfMemoryError:
             raise
         except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
             raise LensError(
-                f"{type(model).__name__}: what the {len(found)} blocks ({name}) hand on cannot be read by itself "
+                f"{type(model).__name__}: what the {len(stack)} blocks ({name}) hand on cannot be read by itself "
                 f"({type(error).__name__}: {error}); pass blocks= to name another block list"
             ) from error
         return lens
@@ -93,9 +93,9 @@ class Lens:
         expected = out.logits[0, -1].float()
         rows = self.residuals(ids, place)
         got = self.decode(rows[-1])[0].float()
-        bound = _TOLERANCE.get(self.body.dtype, 0.15) * max(1.0, float(expected.abs().max()))
+        tolerance = _TOLERANCE.get(self.body.dtype, 0.15) * max(1.0, float(expected.abs().max()))
         error = float((got - expected).abs().max())
-        if not error <= bound:
+        if not error <= tolerance:
             tail = ", ".join(type(module).__name__ for module in self.tail) or "nothing"
             raise LensError(
                 f"{type(model).__name__}: the lens of the last of {self.layers} blocks ({name}) differs from the "
@@ -134,7 +134,7 @@ class Lens:
         start = config.bos_token_id if start is None else start
         return {
             "input_ids": ids,
-            "attention_mask": _seen(ids, positions, mask),
+            "attention_mask": _visible(ids, positions, mask),
             "decoder_input_ids": torch.full((len(ids), 1), int(start or 0), device=ids.device),
         }
 
@@ -143,7 +143,7 @@ class Lens:
         if self.kind == "encoder-decoder":
             self.body.model(**self._inputs(ids, positions, mask), use_cache=False)
         elif self.kind == "masked":
-            self.body.decoder(input_ids=ids, attention_mask=_seen(ids, positions, mask))
+            self.body.decoder(input_ids=ids, attention_mask=_visible(ids, positions, mask))
         else:
             self.body.hidden(ids)
 
@@ -159,26 +159,26 @@ class Lens:
             (layers, rows, width) in the model's dtype; gathered inside the blocks' hooks, so that no more is kept.
         """
         check_context(self.body.model, ids.shape[1], "a prompt", "use fewer shots or shorter texts")
-        kept: dict[int, torch.Tensor] = {}
+        states: dict[int, torch.Tensor] = {}
         rows = torch.arange(len(ids), device=ids.device)
         places = torch.zeros_like(positions) if self.kind == "encoder-decoder" else positions
 
         def keep(layer: int) -> Any:
             def hook(module: Any, arguments: Any, output: Any) -> None:
                 hidden = output[0] if isinstance(output, (tuple, list)) else output
-                kept[layer] = hidden[rows, places].clone()
+                states[layer] = hidden[rows, places].clone()
 
             return hook
 
         with hooks([block.register_forward_hook(keep(i)) for i, block in enumerate(self.blocks)]):
             self.run(ids, positions, mask)
-        if len(kept) < self.layers:
+        if len(states) < self.layers:
             kinds = ", ".join(sorted({type(block).__name__ for block in self.blocks}))
             raise LensError(
-                f"{type(self.body.model).__name__}: {self.layers - len(kept)} of the {self.layers} modules found as "
+                f"{type(self.body.model).__name__}: {self.layers - len(states)} of the {self.layers} modules found as "
                 f"blocks ({kinds}) did not run; pass blocks= to name the block list"
             )
-        return torch.stack([kept[layer] for layer in range(self.layers)])
+        return torch.stack([states[layer] for layer in range(self.layers)])
 
     def final(self, rows: torch.Tensor) -> torch.Tensor:
         """(rows, width) residuals after the tail, as the model's head reads them."""
@@ -226,21 +226,21 @@ def load_lens(
     Raises:
         InputError: the model cannot be loaded, or its lens does not hold.
     """
-    loaded = load(spec, dtype=dtype, cache=cache, readable=readable)
+    model = load(spec, dtype=dtype, cache=cache, readable=readable)
     try:
-        return loaded, Lens.from_model(loaded.model, blocks)
+        return model, Lens.from_model(model.model, blocks)
     except LensError as error:
         raise InputError(f"model {spec}: {error}") from error
 
 
-def _seen(ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+def _visible(ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """(rows, tokens) int64, ones where an encoder sees: the mask, or up to the positions."""
-    seen = mask if mask is not None else torch.arange(ids.shape[1], device=ids.device) <= positions[:, None]
-    return seen.long()
+    visible = mask if mask is not None else torch.arange(ids.shape[1], device=ids.device) <= positions[:, None]
+    return visible.long()
 
 
 def _kind(model: CausalLM) -> str:
-    if masked(model):
+    if is_masked(model):
         return "masked"
     return "encoder-decoder" if getattr(model.config, "is_encoder_decoder", False) else "causal"
 
@@ -265,9 +265,9 @@ def _tail(model: CausalLM, decoder: Any, blocks: torch.nn.ModuleList) -> list[to
     size = min(model.get_input_embeddings().weight.shape[0], 64)
     ids = torch.tensor([[token % size for token in _PROBE]], device=next(model.parameters()).device)
     with hooks(handles), torch.inference_mode():
-        decoder(input_ids=ids, **({} if masked(model) else {"use_cache": False}))
-    nested = {id(child) for module in ran for child in module.modules() if child is not module}
-    return [module for module in ran if id(module) not in nested]
+        decoder(input_ids=ids, **({} if is_masked(model) else {"use_cache": False}))
+    inner = {id(child) for module in ran for child in module.modules() if child is not module}
+    return [module for module in ran if id(module) not in inner]
 
 
 @contextmanager

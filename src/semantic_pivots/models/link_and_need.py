@@ -79,7 +79,7 @@ class Effects:
 
 
 @dataclass(frozen=True)
-class _Located:
+class _Place:
     """Token ids of a prompt and its answer, positions of the word in the source's place, the answer's first."""
 
     ids: list[int]
@@ -115,46 +115,46 @@ class Asker:
 
     def answer(self, question: Question) -> tuple[float, bool]:
         """log P(answer) of an item as it is asked, in nats, and whether each of its tokens is the most probable one."""
-        (own,) = self._located(question, [question.source])
+        (source,) = self._locate(question, [question.source])
         before = self.fed
         with torch.no_grad():
-            total, best = self._logprobs([own.ids], [own.start])
+            total, best = self._logprobs([source.ids], [source.start])
         self.fed = before
         return float(total[0]), bool(best[0])
 
     def effects(self, question: Question) -> Effects:
         """Link, need and its screen of one item, for its pivots and every control set."""
         sets = [question.pivots, *question.controls]
-        words = list(dict.fromkeys(word for each in sets for word in each))
-        own, *others = self._located(question, [question.source, *words])
-        located = dict(zip(words, others, strict=True))
+        words = list(dict.fromkeys(word for group in sets for word in group))
+        source, *places = self._locate(question, [question.source, *words])
+        place_of = dict(zip(words, places, strict=True))
         with torch.no_grad():
-            bases = [self._basis([located[word] for word in each]) for each in sets]
-            plain, answered = self._logprobs([own.ids], [own.start])
-            pairs = [pair for basis in bases for pair in self._halves(own, basis)]
-            left, _ = self._logprobs([own.ids] * len(pairs), [own.start] * len(pairs), pairs)
-            need = left[1::2] - left[::2]
-            apart = self._basis([own])
-            edits = [self._without(one, apart) for one in others]
-            found, _ = self._logprobs([one.ids for one in others], [one.start for one in others], edits)
-        of = dict(zip(words, found, strict=True))
-        link = np.array([np.logaddexp.reduce([of[word] for word in each]) - np.log(len(each)) for each in sets])
-        screen = self._first_order(own, bases)
-        self.whole += len(own.ids)
-        return Effects(float(plain[0]), bool(answered[0]), link[0], link[1:], need[0], need[1:], screen[0], screen[1:])
+            bases = [self._basis([place_of[word] for word in group]) for group in sets]
+            plain, correct = self._logprobs([source.ids], [source.start])
+            pairs = [pair for basis in bases for pair in self._parts(source, basis)]
+            losses, _ = self._logprobs([source.ids] * len(pairs), [source.start] * len(pairs), pairs)
+            need = losses[1::2] - losses[::2]
+            apart = self._basis([source])
+            edits = [self._without(place, apart) for place in places]
+            logprobs, _ = self._logprobs([place.ids for place in places], [place.start for place in places], edits)
+        of = dict(zip(words, logprobs, strict=True))
+        link = np.array([np.logaddexp.reduce([of[word] for word in group]) - np.log(len(group)) for group in sets])
+        screen = self._first_order(source, bases)
+        self.whole += len(source.ids)
+        return Effects(float(plain[0]), bool(correct[0]), link[0], link[1:], need[0], need[1:], screen[0], screen[1:])
 
-    def _located(self, question: Question, words: Sequence[str]) -> list[_Located]:
+    def _locate(self, question: Question, words: Sequence[str]) -> list[_Place]:
         """Each word in the source's place, with its tokens; a lone space before it is none of them."""
         prompts = [question.asking(word) for word in words]
         spans = answer_spans(self.tokenizer, prompts, [question.answer] * len(words))
         offsets = self.tokenizer(prompts, return_offsets_mapping=True)["offset_mapping"]
-        found = []
+        words_in_prompt = []
         for word, span, places in zip(words, spans, offsets, strict=True):
             begin, end = question.place, question.place + len(word)
-            held = [k for k, (low, high) in enumerate(places[: span.start]) if low < end and high > begin]
-            solid = [k for k in held if self.tokenizer.decode([span.ids[k]]).strip()]
-            found.append(_Located(span.ids, solid or held, span.start))
-        return found
+            token_places = [k for k, (low, high) in enumerate(places[: span.start]) if low < end and high > begin]
+            solid = [k for k in token_places if self.tokenizer.decode([span.ids[k]]).strip()]
+            words_in_prompt.append(_Place(span.ids, solid or token_places, span.start))
+        return words_in_prompt
 
     def _mean(self) -> torch.Tensor:
         """(width,) float32 mean input embedding of the vocabulary."""
@@ -163,22 +163,22 @@ class Asker:
             totals = [self.embedding(part[None])[0].float().sum(0) for part in every.split(_ROWS)]
         return torch.stack(totals).sum(0) / len(every)
 
-    def _embedded(self, tokens: Sequence[int]) -> torch.Tensor:
+    def _embeddings(self, tokens: Sequence[int]) -> torch.Tensor:
         """(tokens, width) float32 input embeddings as the model looks them up, from their mean."""
         return self.embedding(torch.tensor([list(tokens)], device=self.body.device))[0].float() - self.mean
 
-    def _basis(self, words: Sequence[_Located]) -> torch.Tensor:
+    def _basis(self, words: Sequence[_Place]) -> torch.Tensor:
         """(width, k) orthonormal basis of the input embeddings of the words' tokens, as they stand in the question."""
-        return orthonormal(self._embedded([token for word in words for token in word.tokens]).T)
+        return orthonormal(self._embeddings([token for word in words for token in word.tokens]).T)
 
-    def _without(self, word: _Located, basis: torch.Tensor) -> Edit:
+    def _without(self, word: _Place, basis: torch.Tensor) -> Edit:
         """The word's positions with its embeddings less their part in a span."""
-        rows = self._embedded(word.tokens)
+        rows = self._embeddings(word.tokens)
         return word.positions, rows - rows @ basis @ basis.T + self.mean
 
-    def _halves(self, word: _Located, basis: torch.Tensor) -> tuple[Edit, Edit]:
+    def _parts(self, word: _Place, basis: torch.Tensor) -> tuple[Edit, Edit]:
         """The word's positions with its embeddings less their part in a span, and less as much of their rest."""
-        rows = self._embedded(word.tokens)
+        rows = self._embeddings(word.tokens)
         part = rows @ basis @ basis.T
         return (word.positions, rows - part + self.mean), (
             word.positions,
@@ -191,8 +191,8 @@ class Asker:
         """(rows,) summed log-probability of each row's tokens from its start on, and whether all are the best ones."""
         if self.sharing is None:
             self.sharing = self._cache_holds(rows[0], starts[0])
-        first = [min(edit[0]) for edit in edits] if edits else []
-        prefix = _common(rows, min([start - 1 for start in starts] + first)) if self.sharing else 0
+        starts_of_edits = [min(edit[0]) for edit in edits] if edits else []
+        prefix = _common(rows, min([start - 1 for start in starts] + starts_of_edits)) if self.sharing else 0
         cache = None
         if prefix:
             cache = self.body.new_cache()
@@ -202,8 +202,8 @@ class Asker:
         best: list[bool] = []
         for begin in range(0, len(rows), self.batch):
             part = slice(begin, begin + self.batch)
-            changed = [([k - prefix for k in places], given) for places, given in edits[part]] if edits else []
-            read = self._read([row[prefix:] for row in rows[part]], [s - prefix for s in starts[part]], cache, changed)
+            shifted = [([k - prefix for k in places], values) for places, values in edits[part]] if edits else []
+            read = self._read([row[prefix:] for row in rows[part]], [s - prefix for s in starts[part]], cache, shifted)
             totals += read[0]
             best += read[1]
         return np.array(totals), np.array(best)
@@ -212,36 +212,36 @@ class Asker:
         self, rows: list[list[int]], starts: list[int], cache: Any, edits: Sequence[Edit]
     ) -> tuple[list[float], list[bool]]:
         longest, device = max(map(len, rows)), self.body.device
-        padded = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=device)
-        self.fed += padded.numel()
+        ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=device)
+        self.fed += ids.numel()
         reading = None if cache is None else shared(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
-        with self._edited(edits):
-            hidden = self.body.following(padded, reading)
+        with self._with_edits(edits):
+            hidden = self.body.following(ids, reading)
         ends = list(zip(rows, starts, strict=True))
-        gathered = torch.cat([hidden[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(ends)])
-        logits = torch.log_softmax(self.body.logits(gathered).float(), -1)
+        states = torch.cat([hidden[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(ends)])
+        logits = torch.log_softmax(self.body.logits(states).float(), -1)
         answers = torch.tensor([token for row, start in ends for token in row[start:]], device=device)
-        chosen, right = logits.gather(1, answers[:, None])[:, 0].double(), logits.argmax(-1) == answers
+        logprobs, is_best = logits.gather(1, answers[:, None])[:, 0].double(), logits.argmax(-1) == answers
         sizes = [len(row) - start for row, start in ends]
-        totals = [float(part.sum()) for part in chosen.detach().split(sizes)]
-        return totals, [bool(part.all()) for part in right.split(sizes)]
+        totals = [float(part.sum()) for part in logprobs.detach().split(sizes)]
+        return totals, [bool(part.all()) for part in is_best.split(sizes)]
 
     @contextmanager
-    def _edited(self, edits: Sequence[Edit]) -> Iterator[None]:
+    def _with_edits(self, edits: Sequence[Edit]) -> Iterator[None]:
         """Give rows other embeddings at some positions than those that the model looks up."""
         rows = torch.tensor([row for row, (places, _) in enumerate(edits) for _ in places])
         places = torch.tensor([place for edit in edits for place in edit[0]])
-        values = torch.cat([given for _, given in edits]) if edits else None
-        seen = 0
+        values = torch.cat([part for _, part in edits]) if edits else None
+        position = 0
 
         def change(module: Any, arguments: Any, output: torch.Tensor) -> torch.Tensor:
-            nonlocal seen
-            here = (places >= seen) & (places < seen + output.shape[1])
-            if values is not None and bool(here.any()):
+            nonlocal position
+            inside = (places >= position) & (places < position + output.shape[1])
+            if values is not None and bool(inside.any()):
                 output = output.clone()
-                at = (rows[here].to(output.device), (places[here] - seen).to(output.device))
-                output[at] = values[here.to(values.device)].to(output.dtype)
-            seen += output.shape[1]
+                at = (rows[inside].to(output.device), (places[inside] - position).to(output.device))
+                output[at] = values[inside.to(values.device)].to(output.dtype)
+            position += output.shape[1]
             return output
 
         handle = self.embedding.register_forward_hook(change)
@@ -250,25 +250,25 @@ class Asker:
         finally:
             handle.remove()
 
-    def _first_order(self, own: _Located, bases: Sequence[torch.Tensor]) -> np.ndarray:
+    def _first_order(self, source: _Place, bases: Sequence[torch.Tensor]) -> np.ndarray:
         """(sets,) fall of log P(answer) to first order: the gradient times the part of each set."""
-        kept: list[torch.Tensor] = []
+        gradients: list[torch.Tensor] = []
 
         def keep(module: Any, arguments: Any, output: torch.Tensor) -> torch.Tensor:
-            kept.append(output.detach().requires_grad_(True))
-            return kept[0]
+            gradients.append(output.detach().requires_grad_(True))
+            return gradients[0]
 
         handle = self.embedding.register_forward_hook(keep)
         try:
-            row = torch.tensor([own.ids], device=self.body.device)
+            row = torch.tensor([source.ids], device=self.body.device)
             with torch.enable_grad():
                 hidden = self.body.hidden(row)
-                logits = torch.log_softmax(self.body.logits(hidden[0, own.start - 1 : -1]).float(), -1)
-                total = logits.gather(1, row[0, own.start :, None]).sum()
-            (gradient,) = torch.autograd.grad(total, kept[0])
+                logits = torch.log_softmax(self.body.logits(hidden[0, source.start - 1 : -1]).float(), -1)
+                total = logits.gather(1, row[0, source.start :, None]).sum()
+            (gradient,) = torch.autograd.grad(total, gradients[0])
         finally:
             handle.remove()
-        slope, rows = gradient[0, own.positions].float(), self._embedded(own.tokens)
+        slope, rows = gradient[0, source.positions].float(), self._embeddings(source.tokens)
         falls = []
         for basis in bases:
             part = rows @ basis @ basis.T
@@ -281,10 +281,10 @@ class Asker:
         plain, _ = self._logprobs([ids], [start])
         self.sharing = True
         try:
-            found, _ = self._logprobs([ids, [*ids[: start - 1], ids[0], ids[0]]], [start, start])
+            logprobs, _ = self._logprobs([ids, [*ids[: start - 1], ids[0], ids[0]]], [start, start])
         except (AttributeError, TypeError, ValueError, LookupError, RuntimeError):
             return False
-        return abs(float(found[0] - plain[0])) <= _TOLERANCE.get(self.body.dtype, 1e-3) * (len(ids) - start)
+        return abs(float(logprobs[0] - plain[0])) <= _TOLERANCE.get(self.body.dtype, 1e-3) * (len(ids) - start)
 
 
 def _as_much(part: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:

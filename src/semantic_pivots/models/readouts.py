@@ -122,21 +122,21 @@ def readouts(lens: Lens, tokenizer: Tokenizer, names: Sequence[str]) -> list[Rea
     """
     from semantic_pivots.models.jacobian import load_jacobian
 
-    made: list[Readout] = []
+    lenses: list[Readout] = []
     for name in names:
         if name == LOGIT:
-            made.append(Logit(lens))
+            lenses.append(Logit(lens))
         elif name == PATCHSCOPE:
-            made.append(Patchscope(lens, tokenizer))
+            lenses.append(Patchscope(lens, tokenizer))
         elif name.startswith(TUNED):
-            made.append(load_tuned(lens, Path(name.removeprefix(TUNED))))
+            lenses.append(load_tuned(lens, Path(name.removeprefix(TUNED))))
         elif name.startswith(JACOBIAN):
-            made.append(load_jacobian(lens, Path(name.removeprefix(JACOBIAN))))
+            lenses.append(load_jacobian(lens, Path(name.removeprefix(JACOBIAN))))
         else:
             raise InputError(
                 f"[trace] lenses: unknown lens {name!r}; expected logit, patchscope, tuned:FOLDER or jacobian:FOLDER"
             )
-    return made
+    return lenses
 
 
 def load_tuned(lens: Lens, folder: Path) -> Tuned:
@@ -150,16 +150,16 @@ def load_tuned(lens: Lens, folder: Path) -> Tuned:
     if (folder / _FILES[0]).is_file():
         from safetensors.torch import load_file
 
-        kept = load_file(folder / _FILES[0])
-        return Tuned(lens, kept["weights"], kept["biases"], TUNED + folder.name)
+        tensors = load_file(folder / _FILES[0])
+        return Tuned(lens, tensors["weights"], tensors["biases"], TUNED + folder.name)
     if (folder / "params.pt").is_file():
-        kept = torch.load(folder / "params.pt", map_location="cpu", weights_only=True)
-        count = 1 + max((int(key.split(".")[0]) for key in kept if key.split(".")[0].isdigit()), default=-1)
-        if count < 1 or f"{count - 1}.weight" not in kept:
+        tensors = torch.load(folder / "params.pt", map_location="cpu", weights_only=True)
+        count = 1 + max((int(key.split(".")[0]) for key in tensors if key.split(".")[0].isdigit()), default=-1)
+        if count < 1 or f"{count - 1}.weight" not in tensors:
             raise InputError(f"tuned lens {folder / 'params.pt'}: expected keys such as 0.weight and 0.bias")
         rows = range(1, count)
-        weights = torch.stack([kept[f"{k}.weight"].float() for k in rows]) if count > 1 else torch.zeros(0, 0, 0)
-        biases = torch.stack([kept[f"{k}.bias"].float() for k in rows]) if count > 1 else torch.zeros(0, 0)
+        weights = torch.stack([tensors[f"{k}.weight"].float() for k in rows]) if count > 1 else torch.zeros(0, 0, 0)
+        biases = torch.stack([tensors[f"{k}.bias"].float() for k in rows]) if count > 1 else torch.zeros(0, 0)
         return Tuned(lens, weights, biases, TUNED + folder.name)
     raise InputError(
         f"tuned lens {folder}: expected {_FILES[0]} (pivots lens fit) or params.pt (the tuned-lens package)"
@@ -181,7 +181,7 @@ def fit_tuned(
     rate: float = 1e-3,
     batch: int = 64,
     seed: int = 0,
-    told: Callable[[dict[str, float]], None] = lambda fact: None,
+    report: Callable[[dict[str, float]], None] = lambda fact: None,
 ) -> tuple[Tuned, list[dict[str, float]]]:
     """A tuned lens from residuals: per layer the ridge map to the last layer, or better ones by descent.
 
@@ -196,38 +196,38 @@ def fit_tuned(
         rate: learning rate.
         batch: rows of one step.
         seed: order of the rows.
-        told: called with each layer's facts as soon as it is fitted.
+        report: called with each layer's facts as soon as it is fitted.
 
     Returns:
         The lens, and per layer the held-out KL in nats of logit lens, ridge map and kept map.
     """
     rows = samples.shape[1]
-    held = slice(rows - rows // 4, rows)
-    fitted = samples[:, : rows - rows // 4]
-    last = samples[-1]
+    test = slice(rows - rows // 4, rows)
+    train = samples[:, : rows - rows // 4]
+    output = samples[-1]
     generator = torch.Generator().manual_seed(seed)
     maps, facts = [], []
     for layer in range(lens.layers - 1):
-        x, y = fitted[layer].cpu().double(), fitted[-1].cpu().double()
-        solved = ridge(x, y).float()
+        x, y = train[layer].cpu().double(), train[-1].cpu().double()
+        solution = ridge(x, y).float()
         width = x.shape[1]
         identity = torch.zeros(width, width), torch.zeros(width)
-        closed = (solved[:-1].T - torch.eye(width)).contiguous(), solved[-1].clone()
-        candidates = {"logit": identity, "ridge": closed}
+        ridge_map = (solution[:-1].T - torch.eye(width)).contiguous(), solution[-1].clone()
+        candidates = {"logit": identity, "ridge": ridge_map}
         losses = {
-            name: held_out_divergence(lens, *pair, samples[layer, held], last[held], batch)
+            name: held_out_divergence(lens, *pair, samples[layer, test], output[test], batch)
             for name, pair in candidates.items()
         }
         if steps:
             start = candidates[min(losses, key=lambda name: losses[name])]
-            candidates["descent"] = _descend(lens, *start, fitted[layer], fitted[-1], steps, rate, batch, generator)
+            candidates["descent"] = _descend(lens, *start, train[layer], train[-1], steps, rate, batch, generator)
             losses["descent"] = held_out_divergence(
-                lens, *candidates["descent"], samples[layer, held], last[held], batch
+                lens, *candidates["descent"], samples[layer, test], output[test], batch
             )
         best = min(losses, key=lambda name: losses[name])
         maps.append(candidates[best])
         facts.append({"layer": float(layer), "logit": losses["logit"], "ridge": losses["ridge"], "kept": losses[best]})
-        told(facts[-1])
+        report(facts[-1])
     weights, biases = (torch.stack([pair[k] for pair in maps]) for k in (0, 1))
     return Tuned(lens, weights, biases), facts
 
@@ -239,9 +239,9 @@ def _descend(
     weight, bias = (part.clone().to(x.device).requires_grad_(True) for part in (weight, bias))
     optimiser = torch.optim.Adam([weight, bias], lr=rate)
     for _ in range(steps):
-        chosen = torch.randint(len(x), (min(batch, len(x)),), generator=generator)
+        batch_rows = torch.randint(len(x), (min(batch, len(x)),), generator=generator)
         optimiser.zero_grad()
-        loss = _divergence(lens, weight, bias, x[chosen], y[chosen])
+        loss = _divergence(lens, weight, bias, x[batch_rows], y[batch_rows])
         loss.backward()
         optimiser.step()
     return weight.detach().cpu(), bias.detach().cpu()
@@ -249,10 +249,10 @@ def _descend(
 
 def _divergence(lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        wanted = torch.log_softmax(lens.decode(y).float(), -1)
-    mapped = (x.float() + x.float() @ weight.T + bias).to(x.dtype)
-    read = torch.log_softmax(lens.decode(mapped).float(), -1)
-    return torch.nn.functional.kl_div(read, wanted, log_target=True, reduction="batchmean")
+        target = torch.log_softmax(lens.decode(y).float(), -1)
+    output = (x.float() + x.float() @ weight.T + bias).to(x.dtype)
+    read = torch.log_softmax(lens.decode(output).float(), -1)
+    return torch.nn.functional.kl_div(read, target, log_target=True, reduction="batchmean")
 
 
 @torch.no_grad()
@@ -262,8 +262,8 @@ def held_out_divergence(
     """Mean divergence in nats of what the head makes of (rows, width) y from what it makes of x + x Wᵀ + b."""
     weight, bias = weight.to(x.device), bias.to(x.device)
     total = 0.0
-    for first in range(0, len(x), batch):
-        part = slice(first, first + batch)
+    for begin in range(0, len(x), batch):
+        part = slice(begin, begin + batch)
         total += float(_divergence(lens, weight, bias, x[part], y[part])) * len(x[part])
     return total / max(len(x), 1)
 
@@ -286,20 +286,20 @@ def sampled_residuals(
             if len(ids) > 1:
                 yield ids[: int(torch.randint(2, len(ids) + 1, (1,), generator=generator))]
 
-    wanted = [ids for _, ids in zip(range(rows), prefixes(), strict=False)]
-    if len(wanted) < rows:
-        raise InputError(f"{rows:,} residuals asked for, {len(wanted):,} texts hold two tokens; give more documents")
+    prompts = [ids for _, ids in zip(range(rows), prefixes(), strict=False)]
+    if len(prompts) < rows:
+        raise InputError(f"{rows:,} residuals asked for, {len(prompts):,} texts hold two tokens; give more documents")
     # rows of like length share a batch; the order of the rows is kept
-    order = sorted(range(rows), key=lambda k: len(wanted[k]))
-    found: list[torch.Tensor] = [torch.empty(0)] * rows
-    for first in range(0, rows, batch):
-        block = order[first : first + batch]
-        longest = max(len(wanted[k]) for k in block)
-        ids = torch.tensor([wanted[k] + wanted[k][-1:] * (longest - len(wanted[k])) for k in block])
-        places = torch.tensor([len(wanted[k]) - 1 for k in block])
+    order = sorted(range(rows), key=lambda k: len(prompts[k]))
+    states: list[torch.Tensor] = [torch.empty(0)] * rows
+    for begin in range(0, rows, batch):
+        block = order[begin : begin + batch]
+        longest = max(len(prompts[k]) for k in block)
+        ids = torch.tensor([prompts[k] + prompts[k][-1:] * (longest - len(prompts[k])) for k in block])
+        places = torch.tensor([len(prompts[k]) - 1 for k in block])
         read = lens.residuals(ids.to(lens.body.device), places.to(lens.body.device))
         for column, k in enumerate(block):
-            found[k] = read[:, column]
-    samples = torch.stack(found, 1)
+            states[k] = read[:, column]
+    samples = torch.stack(states, 1)
     check_numbers(samples.isfinite().all(-1).all(0), "residual", lens.body.dtype)
     return samples

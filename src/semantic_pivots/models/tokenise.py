@@ -68,9 +68,9 @@ def reference_encoder(backend: Any) -> Encoder:
     """Encoder by a `tokenizers.Tokenizer`, without special tokens (`text_ids`)."""
 
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        encoded = text_ids(backend, texts)
-        lengths = np.array([len(ids) for ids in encoded], np.int64)
-        return np.fromiter((i for ids in encoded for i in ids), np.int32, int(lengths.sum())), lengths
+        lists = text_ids(backend, texts)
+        lengths = np.array([len(ids) for ids in lists], np.int64)
+        return np.fromiter((i for ids in lists for i in ids), np.int32, int(lengths.sum())), lengths
 
     return encode
 
@@ -94,14 +94,14 @@ def fast_encoder(tokenizer_json: Path, parallel: bool | None = None) -> Encoder:
     is_special[list(special_tokens(backend))] = True
 
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        encoded = tokenizer.encode_batch(list(texts), parallel=parallel)
-        lengths = np.asarray(awkward.num(encoded)).astype(np.int64)
-        ids, ends = np.asarray(awkward.flatten(encoded)).astype(np.int32), np.cumsum(lengths)
-        marked = np.unique(np.searchsorted(ends, np.flatnonzero(is_special[ids]), "right"))
-        if not len(marked):
+        lists = tokenizer.encode_batch(list(texts), parallel=parallel)
+        lengths = np.asarray(awkward.num(lists)).astype(np.int64)
+        ids, ends = np.asarray(awkward.flatten(lists)).astype(np.int32), np.cumsum(lengths)
+        special = np.unique(np.searchsorted(ends, np.flatnonzero(is_special[ids]), "right"))
+        if not len(special):
             return ids, lengths
         rows = np.split(ids, ends[:-1])
-        for place, row in zip(marked.tolist(), text_ids(backend, [texts[int(i)] for i in marked]), strict=True):
+        for place, row in zip(special.tolist(), text_ids(backend, [texts[int(i)] for i in special]), strict=True):
             rows[place] = np.array(row, np.int32)
         return np.concatenate(rows), np.array([len(row) for row in rows], np.int64)
 
@@ -170,7 +170,7 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     (work.out / "tokens").mkdir(exist_ok=True)
     shards = inputs.table("shards").to_pylist()
     folder = inputs.folder("corpus")
-    encode, reason = _chosen(backend, config, work, [str(folder / shard["path"]) for shard in shards])
+    encode, reason = _encoder(backend, config, work, [str(folder / shard["path"]) for shard in shards])
     work.note("encoder", reason, volatile=True)
     if reason.startswith("tokenizers"):
         work.warn(f"tokens: the slower reference encodes the corpus; {reason}")
@@ -182,8 +182,8 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
             (shard["shard"], _tokenise, (str(folder / shard["path"]), str(work.out / path)))
             for shard, path in zip(shards, paths, strict=True)
         ]
-        shared = _tokenizer_file(work), reason.startswith("gigatoken")
-        parts = run_shards(tasks, work, config.workers, "tokens", config.engine, shared)
+        arguments = _tokenizer_file(work), reason.startswith("gigatoken")
+        parts = run_shards(tasks, work, config.workers, "tokens", config.engine, arguments)
     rows = [
         {"shard": shard["shard"], "path": path, **part.to_pylist()[0]}
         for shard, path, part in zip(shards, paths, parts, strict=True)
@@ -196,7 +196,7 @@ def _tokenizer_file(work: Work) -> str:
     return str(work.out / "tokenizer.json")
 
 
-def _chosen(backend: Any, config: TokensConfig, work: Work, shards: list[str]) -> tuple[Encoder, str]:
+def _encoder(backend: Any, config: TokensConfig, work: Work, shards: list[str]) -> tuple[Encoder, str]:
     """`choose_encoder` for a corpus; each shard is compared once, also where a run goes on."""
     encode, reason = choose_encoder(backend, Path(_tokenizer_file(work)), (), config.workers)
     if reason.startswith("tokenizers"):
@@ -235,10 +235,10 @@ def _in_threads(encode: Encoder, work: Work, shards: list[dict], folder: Path, p
     """Tokenise shard by shard, with the encoder's threads in each; a rank its own shards."""
     share, names = ranks.current(), [shard["shard"] for shard in shards]
     every = list(zip(shards, paths, strict=True))
-    own = every if share is None else share.own(every)
-    size = sum(shard["text_bytes"] for shard, _ in own) / 1e6
+    share_of_names = every if share is None else share.own(every)
+    size = sum(shard["text_bytes"] for shard, _ in share_of_names) / 1e6
     with ranks.apart(work.folder), work.progress(size, "MB", "tokens") as progress:
-        for shard, path in own:
+        for shard, path in share_of_names:
             source, target = folder / shard["path"], work.out / path
             work.part(shard["shard"], lambda s=source, t=target: tokenise_shard(encode, s, t))
             progress.advance(shard["text_bytes"] / 1e6)
@@ -262,8 +262,8 @@ def _encoder(tokenizer_json: str, fast: bool) -> Encoder:
 def _beginnings(shard: Path) -> list[str]:
     """Beginnings of documents spread over a shard."""
     texts = read_table(shard, ["text"])["text"]
-    chosen = np.unique(np.linspace(0, len(texts) - 1, _SAMPLE_DOCUMENTS).astype(int))
-    return [text[:_SAMPLE_CHARACTERS] for text in texts.take(pa.array(chosen)).to_pylist()]
+    rows = np.unique(np.linspace(0, len(texts) - 1, _SAMPLE_DOCUMENTS).astype(int))
+    return [text[:_SAMPLE_CHARACTERS] for text in texts.take(pa.array(rows)).to_pylist()]
 
 
 def tokenise_shard(encode: Encoder, source: Path, target: Path) -> pa.Table:
@@ -292,12 +292,12 @@ def tokenise_shard(encode: Encoder, source: Path, target: Path) -> pa.Table:
 
 def batches(texts: list[str]) -> list[list[str]]:
     """Texts in batches of about `_BATCH_BYTES`: the encoder's own memory stays flat in the size of a shard."""
-    found: list[list[str]] = []
+    batch_list: list[list[str]] = []
     size = _BATCH_BYTES
     for text in texts:
         if size >= _BATCH_BYTES:
-            found.append([])
+            batch_list.append([])
             size = 0
-        found[-1].append(text)
+        batch_list[-1].append(text)
         size += len(text)
-    return found
+    return batch_list

@@ -61,7 +61,7 @@ def answer_spans(tokenizer: Tokenizer, prompts: Sequence[str], answers: Sequence
         raise ValueError(f"{len(prompts)} prompts and {len(answers)} answers")
     trailing = _trailing_specials(tokenizer)
     encodings = _encodings(tokenizer, [prompt + text for prompt, text in zip(prompts, answers, strict=True)])
-    return [_span(tokenizer, *each, trailing) for each in zip(encodings, prompts, answers, strict=True)]
+    return [_span(tokenizer, *row, trailing) for row in zip(encodings, prompts, answers, strict=True)]
 
 
 def _encodings(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[Any]:
@@ -74,8 +74,8 @@ def _encodings(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[Any]:
     kind: Any = type(tokenizer)
     plain = kind.__call__ is Plain.__call__ and kind._encode_plus is Plain._encode_plus
     # blocks bound the memory of the encodings, which hold far more than the ids
-    for first in range(0, len(texts), _BLOCK):
-        block = list(texts[first : first + _BLOCK])
+    for begin in range(0, len(texts), _BLOCK):
+        block = list(texts[begin : begin + _BLOCK])
         if plain:  # without the lists that transformers makes of each
             tokenizer.backend_tokenizer.encode_special_tokens = True
             yield from tokenizer.backend_tokenizer.encode_batch(block)
@@ -137,11 +137,11 @@ def prompt_ids(tokenizer: Tokenizer, prompts: Sequence[str]) -> list[list[int]]:
 def prompt_tokens(tokenizer: Tokenizer, prompts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
     """Token ids of each prompt, as `prompt_ids` gives them, and the characters [start, end) that each token covers."""
     trailing = _trailing_specials(tokenizer)
-    found = []
+    tokens = []
     for encoding in _encodings(tokenizer, prompts):
         length = len(encoding.ids) - trailing
-        found.append((encoding.ids[:length], encoding.offsets[:length]))
-    return found
+        tokens.append((encoding.ids[:length], encoding.offsets[:length]))
+    return tokens
 
 
 def _trailing_specials(tokenizer: Tokenizer) -> int:

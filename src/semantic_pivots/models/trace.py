@@ -46,22 +46,22 @@ def first_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> set[int]:
     if not words:
         return set()
     texts = [form for word in words for form in (word, " " + word)]
-    found = set()
+    tokens = set()
     for row in tokenizer(texts, add_special_tokens=False)["input_ids"]:
-        found |= {next((i for i in row if tokenizer.decode([i]).strip()), -1)}
-    return found - {-1}
+        tokens |= {next((i for i in row if tokenizer.decode([i]).strip()), -1)}
+    return tokens - {-1}
 
 
 def pivot_tokens(tokenizer: Tokenizer, pivots: pa.Table) -> dict[str, list[int]]:
     """Token ids of each item's pivots, the best pivot's first: of a word, the first pieces that may begin it."""
     of_word: dict[str, list[int]] = {}
-    found: dict[str, dict[int, None]] = {}
+    tokens: dict[str, dict[int, None]] = {}
     for row in sorted(pivots.select(["item_id", "token", "text", "rank"]).to_pylist(), key=lambda r: r["rank"]):
         if row["token"] is None and row["text"] not in of_word:
             of_word[row["text"]] = sorted(first_tokens(tokenizer, [row["text"]]))
         ids = of_word[row["text"]] if row["token"] is None else [row["token"]]
-        found.setdefault(row["item_id"], {}).update(dict.fromkeys(ids))
-    return {item: list(ids) for item, ids in found.items()}
+        tokens.setdefault(row["item_id"], {}).update(dict.fromkeys(ids))
+    return {item: list(ids) for item, ids in tokens.items()}
 
 
 def prefix_tokens(tokenizer: Tokenizer, word: str) -> set[int]:
@@ -69,8 +69,8 @@ def prefix_tokens(tokenizer: Tokenizer, word: str) -> set[int]:
     without a leading space, and the first piece of the word itself, which may be a byte."""
     prefixes = [space + word[:end] for end in range(1, len(word) + 1) for space in ("", " ")]
     rows = tokenizer(prefixes, add_special_tokens=False)["input_ids"]
-    whole = {row[0] for row in rows if len(row) == 1 and tokenizer.decode(row).strip()}
-    return whole | first_tokens(tokenizer, [word])
+    single = {row[0] for row in rows if len(row) == 1 and tokenizer.decode(row).strip()}
+    return single | first_tokens(tokenizer, [word])
 
 
 def _words_of(items: Sequence[Item], words: pa.Table, languages: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -93,12 +93,12 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
     from semantic_pivots.models.lens import load_lens
 
     items, words, pivots = items_of(inputs.table("items")), inputs.table("words"), inputs.table("pivots")
-    loaded, lens = load_lens(config.model, config.dtype, config.cache, config.blocks, readable=True)
+    model, lens = load_lens(config.model, config.dtype, config.cache, config.blocks, readable=True)
     parts = []
     with work.progress(len(items), "items", "trace") as progress:
-        for first, read in trace_parts(items, words, pivots, lens, loaded.tokenizer, config):
-            parts.append(work.part(f"part-{first:06d}", read))
-            progress.advance(min(_PART_ITEMS, len(items) - first))
+        for begin, read in trace_parts(items, words, pivots, lens, model.tokenizer, config):
+            parts.append(work.part(f"part-{begin:06d}", read))
+            progress.advance(min(_PART_ITEMS, len(items) - begin))
     work.note("layers", lens.layers)
     return {"trace": pa.concat_tables(parts)}
 
@@ -121,8 +121,8 @@ def trace_parts(
     cases = questions.cases(items, words, config.shots, config.seed)
     sets = Sets(words, pivots, items, cases, tokenizer, config.seed)
     reader = Reader(lens, readouts(lens, tokenizer, config.lenses), tokenizer, sets, config)
-    for first in range(0, len(cases), _PART_ITEMS):
-        yield first, functools.partial(reader.read, cases[first : first + _PART_ITEMS])
+    for begin in range(0, len(cases), _PART_ITEMS):
+        yield begin, functools.partial(reader.read, cases[begin : begin + _PART_ITEMS])
 
 
 class Sets:
@@ -145,13 +145,15 @@ class Sets:
         by_item = _words_of(items, words, self.languages)
         self.language, self.elsewhere = {}, {}
         for item in items:
-            own = by_item[item.item_id]
-            sets = {code: prefix_tokens(tokenizer, own[code]) if code in own else set() for code in self.languages}
-            shared = {t for t, n in Counter(t for tokens in sets.values() for t in tokens).items() if n > 1}
-            self.language[item.item_id] = {code: tokens - shared for code, tokens in sets.items()}
-            near = self.source[item.item_id] | self.target[item.item_id]
-            further = [own[code] for code in self.languages if code in own and code not in item.direction]
-            self.elsewhere[item.item_id] = first_tokens(tokenizer, further) - near
+            by_code = by_item[item.item_id]
+            sets = {
+                code: prefix_tokens(tokenizer, by_code[code]) if code in by_code else set() for code in self.languages
+            }
+            ambiguous = {t for t, n in Counter(t for tokens in sets.values() for t in tokens).items() if n > 1}
+            self.language[item.item_id] = {code: tokens - ambiguous for code, tokens in sets.items()}
+            own = self.source[item.item_id] | self.target[item.item_id]
+            others = [by_code[code] for code in self.languages if code in by_code and code not in item.direction]
+            self.elsewhere[item.item_id] = first_tokens(tokenizer, others) - own
 
     def _of(self, pivots: dict[str, list[int]]) -> dict[str, set[int]]:
         own = {item: self.source.get(item, set()) | self.target.get(item, set()) for item in pivots}
@@ -184,15 +186,15 @@ class Reader:
             rows, longest = [], self.lens.question(self.tokenizer, [case.prompt for case in cases])[0].shape[1]
         width = max(1, min(len(cases), self.config.batch_tokens // longest))
         tables = []
-        for first in range(0, len(cases), width):
-            block = slice(first, first + width)
+        for begin in range(0, len(cases), width):
+            block = slice(begin, begin + width)
             device = self.lens.body.device
             if rows:
-                places = torch.tensor([len(own) - 1 for own in rows[block]], device=device)
+                places = torch.tensor([len(row) - 1 for row in rows[block]], device=device)
                 residuals = self.lens.residuals(padded(rows[block], device), places)
             else:
-                asked = self.lens.question(self.tokenizer, [case.prompt for case in cases[block]])
-                residuals = self.lens.residuals(*asked)
+                question = self.lens.question(self.tokenizer, [case.prompt for case in cases[block]])
+                residuals = self.lens.residuals(*question)
             sets = _Block(self.sets, cases[block], device)
             for way in self.ways:
                 finals = torch.cat([way.final(layer, rows) for layer, rows in enumerate(residuals)])
@@ -213,20 +215,20 @@ class _Block:
 
         self.names = [case.case_id for case in cases]
         self.codes = sets.languages
-        own = [
+        sets_of_case = [
             [of.get(name, set()) for of in (sets.source, sets.target, sets.pivot, sets.null)]
             + [sets.language[name][code] for code in self.codes]
             for name in self.names
         ]
-        longest = max((len(tokens) for row in own for tokens in row), default=0)
-        index = torch.zeros((len(own), len(own[0]), max(1, longest)), dtype=torch.long)
-        self.sizes = np.array([[len(tokens) for tokens in row] for row in own])
-        for row, several in enumerate(own):
+        longest = max((len(tokens) for row in sets_of_case for tokens in row), default=0)
+        index = torch.zeros((len(sets_of_case), len(sets_of_case[0]), max(1, longest)), dtype=torch.long)
+        self.sizes = np.array([[len(tokens) for tokens in row] for row in sets_of_case])
+        for row, several in enumerate(sets_of_case):
             for column, tokens in enumerate(several):
                 index[row, column, : len(tokens)] = torch.tensor(sorted(tokens), dtype=torch.long)
         self.index = index.to(device)
-        counted = torch.arange(index.shape[2])[None, None] < torch.tensor(self.sizes)[:, :, None]
-        self.counted = counted.to(device)
+        is_member = torch.arange(index.shape[2])[None, None] < torch.tensor(self.sizes)[:, :, None]
+        self.counted = is_member.to(device)
         self.spoken = [{t: code for code, tokens in sets.language[n].items() for t in tokens} for n in self.names]
         self.elsewhere = [sets.elsewhere[name] for name in self.names]
 
@@ -238,15 +240,15 @@ class _Block:
         """
         parts = [self._read(head(part), start, top) for start, part in _slices(finals, _HEAD_ROWS)]
         ids, values, entropy, masses = (np.concatenate(column) for column in zip(*parts, strict=True))
-        count, kept = ids.shape
+        count, width = ids.shape
         layers = count // len(self.names)
         empty = np.tile(self.sizes == 0, (layers, 1))
-        offsets = pa.array(np.arange(0, count * kept + 1, kept), pa.int32())
-        fixed = {
+        offsets = pa.array(np.arange(0, count * width + 1, width), pa.int32())
+        constants = {
             f"mass_{name}": pa.array(masses[:, k], pa.float32(), mask=empty[:, k])
             for k, name in enumerate(("source", "target", "pivot", "pivot_null"))
         }
-        by_language = np.ascontiguousarray(masses[:, len(fixed) :]).ravel()
+        by_language = np.ascontiguousarray(masses[:, len(constants) :]).ravel()
         first = ids[:, 0].tolist()
         ends = pa.array(np.arange(count + 1) * len(self.codes), pa.int32())
         columns = {
@@ -256,11 +258,11 @@ class _Block:
             "top_ids": pa.ListArray.from_arrays(offsets, pa.array(ids.ravel(), pa.int32())),
             "top_probs": pa.ListArray.from_arrays(offsets, pa.array(values.ravel(), pa.float32())),
             "entropy": pa.array(entropy, pa.float32()),
-            **fixed,
+            **constants,
             "languages": [self.codes] * count,
             "mass_languages": pa.ListArray.from_arrays(ends, pa.array(by_language, pa.float32())),
-            "top_language": [own.get(token, "") for own, token in zip(self.spoken * layers, first, strict=True)],
-            "off_target_correct": [token in own for own, token in zip(self.elsewhere * layers, first, strict=True)],
+            "top_language": [codes.get(token, "") for codes, token in zip(self.spoken * layers, first, strict=True)],
+            "off_target_correct": [token in codes for codes, token in zip(self.elsewhere * layers, first, strict=True)],
         }
         return pa.table(columns, schema=SCHEMAS["trace"])
 
@@ -271,21 +273,21 @@ class _Block:
         from semantic_pivots.models.distribution import check_numbers
 
         parts = []
-        for first, part in _slices(logits, max(1, _SLICE_NUMBERS // logits.shape[1])):
+        for begin, part in _slices(logits, max(1, _SLICE_NUMBERS // logits.shape[1])):
             part = part.float()
             probs = torch.softmax(part, dim=-1)
             ids, best = _largest(part, top)
-            kept = probs.gather(1, ids)
-            check_numbers(~kept[:, 0].isnan(), "layer's reading", logits.dtype)
+            top_probs = probs.gather(1, ids)
+            check_numbers(~top_probs[:, 0].isnan(), "layer's reading", logits.dtype)
             # the logarithm of the sum, read off the best token; then -sum p log p without another pass
-            total = best[:, 0] - kept[:, 0].log()
+            total = best[:, 0] - top_probs[:, 0].log()
             entropy = total - torch.stack([torch.dot(p, x) for p, x in zip(probs, part, strict=True)])
             if bool(entropy.isnan().any()):  # tokens that a model rules out: 0 times -inf
                 entropy = torch.special.entr(probs).sum(dim=-1)
-            cases = (torch.arange(len(part), device=part.device) + start + first) % len(self.names)
+            cases = (torch.arange(len(part), device=part.device) + start + begin) % len(self.names)
             index = self.index[cases]
             masses = (probs.gather(1, index.flatten(1)).view(index.shape) * self.counted[cases]).sum(dim=-1)
-            parts.append(tuple(p.cpu().numpy() for p in (ids, kept, entropy, masses)))
+            parts.append(tuple(p.cpu().numpy() for p in (ids, top_probs, entropy, masses)))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
@@ -302,12 +304,12 @@ def _largest(values: Any, count: int) -> tuple[Any, Any]:
     if count > _GRID or height < count:
         best = values.topk(count, dim=-1)
         return best.indices, best.values
-    whole = height * _GRID
-    grid = values[:, :whole].unflatten(1, (height, _GRID))
+    even = height * _GRID
+    grid = values[:, :even].unflatten(1, (height, _GRID))
     columns = grid.amax(1).topk(count, dim=-1).indices[:, None]
     places = torch.arange(height, device=values.device)[None, :, None] * _GRID + columns
-    rest = torch.arange(whole, size, device=values.device).expand(len(values), -1)
-    ids = torch.cat([places.flatten(1), rest], 1)
+    remainder = torch.arange(even, size, device=values.device).expand(len(values), -1)
+    ids = torch.cat([places.flatten(1), remainder], 1)
     best = values.gather(1, ids).topk(count, dim=-1)
     return ids.gather(1, best.indices), best.values
 
