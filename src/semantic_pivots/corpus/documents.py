@@ -31,12 +31,14 @@ from semantic_pivots.corpus.formats import (
     kind,
     parquet_batches,
     read_arrow,
+    read_fragment,
     read_ids,
     read_jsonl,
     read_parquet,
     read_tar,
     read_text,
 )
+from semantic_pivots.corpus.table_formats import FRAGMENT, current_files
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import digest, files_under, fingerprint
 from semantic_pivots.run import check_unaltered, warn
@@ -61,7 +63,8 @@ __all__ = [
     "runs",
 ]
 
-_EXPECTED = f"{', '.join(KINDS)}; the lines and texts also with {', '.join(COMPRESSIONS)} behind it"
+_SUFFIXES = ", ".join(suffix for suffix in KINDS if suffix != FRAGMENT)
+_EXPECTED = f"{_SUFFIXES}; the lines and texts also with {', '.join(COMPRESSIONS)} behind it"
 # Files of dataset folders and of exports that describe documents and hold none; README.md only where there are others.
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
 _DESCRIPTIONS |= {"manifest.json", "croissant.json", "tokenizer.json"}
@@ -88,8 +91,8 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
     """The document files of a file, folder or address with their sizes in bytes, sorted.
 
     Left out are hidden files, the `attributes` beside the `documents` of a Dolma folder, the descriptions of a
-    Hugging Face dataset, what `pivots corpus make` wrote beside its shards, and files of other kinds; of these `tell`
-    is told.
+    Hugging Face dataset, what `pivots corpus make` wrote beside its shards, files of older versions of a Lance data set
+    or an Iceberg table, and files of other kinds; of these `tell` is told.
 
     Raises:
         InputError: nothing is there, or no file in it has a known suffix.
@@ -108,6 +111,7 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
         raise InputError(f"corpus {path}: cannot be listed: {first_line(error)}") from error
     if not sizes:
         raise InputError(f"corpus {path}: no such file or folder, or an empty one; expected documents to read")
+    sizes = current_files(sizes, prefix)
     inner = {name: PurePosixPath(name[len(root) :].lstrip("/")).parts for name in sizes}
     dolma = any("documents" in parts[:-1] for parts in inner.values())
     is_corpus = not prefix and is_made(root)
@@ -260,6 +264,8 @@ def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Docum
                 yield from read_arrow(path, renames, skipped)
             case "text":
                 yield from read_text(path, skipped)
+            case "lance":
+                yield from read_fragment(path, renames, skipped)
             case "tar":
                 yield from read_tar(path, renames, skipped)
             case "megatron":

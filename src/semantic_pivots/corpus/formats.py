@@ -24,7 +24,7 @@ from semantic_pivots.corpus.document import Document, content_id, given_parts, l
 from semantic_pivots.errors import InputError
 
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-KINDS |= {".txt": "text", ".md": "text", ".tar": "tar", ".idx": "megatron"}
+KINDS |= {".txt": "text", ".md": "text", ".tar": "tar", ".idx": "megatron", ".fragment": "lance"}
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 # Names of each role's column that are tried in turn where the user names none.
 COLUMNS = {
@@ -252,6 +252,16 @@ def read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator
                 yield from _rows(batch, columns, renames, path, skipped)
         except pa.ArrowInvalid as error:
             raise InputError(f"corpus {path}: not an Arrow file, or a damaged one: {first_line(error)}") from error
+
+
+def read_fragment(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+    """The documents of a fragment of a Lance data set; rows that a version deleted are none."""
+    from semantic_pivots.corpus.table_formats import fragment_batches
+
+    names, batches = fragment_batches(path)
+    columns = _table_columns(path, renames, names)
+    for batch in batches(sorted({column[0] for column in columns.values() if column})):
+        yield from _rows(batch, columns, renames, path, skipped)
 
 
 def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict[str, Column]:
