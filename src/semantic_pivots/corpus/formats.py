@@ -256,12 +256,17 @@ def read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator
 
 def read_fragment(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
     """The documents of a fragment of a Lance data set; rows that a version deleted are none."""
+    import pyarrow as pa
+
     from semantic_pivots.corpus.table_formats import fragment_batches
 
     names, batches = fragment_batches(path)
     columns = _table_columns(path, renames, names)
-    for batch in batches(sorted({column[0] for column in columns.values() if column})):
-        yield from _rows(batch, columns, renames, path, skipped)
+    try:
+        for batch in batches(sorted({column[0] for column in columns.values() if column})):
+            yield from _rows(batch, columns, renames, path, skipped)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"corpus {path}: a damaged Lance data set: {first_line(error)}") from error
 
 
 def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict[str, Column]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from semantic_pivots.corpus.formats import first_line
+from semantic_pivots.corpus.formats import filesystem_of, first_line
 from semantic_pivots.errors import InputError
 
 FRAGMENT = ".fragment"
@@ -65,9 +65,7 @@ def _lance(root: str) -> Any:
     try:
         import lance
     except ImportError as error:
-        raise InputError(
-            f"corpus {root}: a Lance data set, which the extra lance reads: pip install semantic-pivots[lance]"
-        ) from error
+        raise InputError(f"corpus {root}: a Lance data set; to read it, pip install semantic-pivots[lance]") from error
     try:
         return lance.dataset(root)
     except (OSError, ValueError) as error:
@@ -79,9 +77,7 @@ def _snapshot(root: str, sizes: Sizes, prefix: str) -> Sizes:
     try:
         from pyiceberg.table import StaticTable
     except ImportError as error:
-        raise InputError(
-            f"corpus {root}: an Iceberg table, which the extra iceberg reads: pip install semantic-pivots[iceberg]"
-        ) from error
+        raise InputError(f"corpus {root}: an Iceberg table; for it, pip install semantic-pivots[iceberg]") from error
     versions = [name for name in sizes if name.startswith(f"{root}/metadata/") and name.endswith(_ICEBERG)]
     newest = max(versions, key=lambda name: _version(prefix + name))
     try:
@@ -103,10 +99,8 @@ def _snapshot(root: str, sizes: Sizes, prefix: str) -> Sizes:
 
 def _version(path: str) -> tuple[int, str]:
     """When a file of metadata was written, in milliseconds, and its name."""
-    import fsspec
-
+    filesystem, place, _ = filesystem_of(path)
     try:
-        with fsspec.open(path, "rt", encoding="utf-8") as stream:
-            return int(json.load(stream)["last-updated-ms"]), Path(path).name
+        return int(json.loads(filesystem.cat_file(place))["last-updated-ms"]), Path(path).name
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"corpus {path}: no metadata of an Iceberg table: {first_line(error)}") from error
