@@ -27,9 +27,9 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import lexicon_stage
 from semantic_pivots.pivots.bridges import find_evidence, stable_units
 from semantic_pivots.pivots.pivot_set import CRITERIA, graph_stage
-from semantic_pivots.planted.corpus_measures import Pipeline, found_pivots
+from semantic_pivots.planted.corpus_measures import Pipeline, pivot_set_figures
 from semantic_pivots.planted.planted_stage import world_of
-from semantic_pivots.planted.world_model import untrained
+from semantic_pivots.planted.world_model import new_trial
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT
 from semantic_pivots.run import Inputs, Work, publish
 from semantic_pivots.statistics import student
@@ -46,7 +46,7 @@ def planted(criteria: Sequence[Criterion]) -> None:
     config = PlantedConfig()
     values: dict[tuple[str, str, str], list[float]] = {}
     for seed in SEEDS:
-        it = untrained(config, world_of(config, seed, "selection"), config.architectures[0])
+        it = new_trial(config, world_of(config, seed, "selection"), config.architectures[0])
         bridged = it.planted.of(BRIDGED)
         known, held = [*it.planted.of(DIRECT), *bridged[::2]], bridged[1::2]
         for criterion in criteria:
@@ -60,7 +60,7 @@ def planted(criteria: Sequence[Criterion]) -> None:
                     inputs = Inputs({name: pipeline.folder / name for name in ("lexicon", "corpus", "tokens")})
                     asked = GraphConfig(criterion=criterion, workers=1)
                     error(f"{criterion}, world {seed}", asked, inputs, pipeline.folder)
-            for row in found_pivots(hubs, it.planted.concepts, held):
+            for row in pivot_set_figures(hubs, it.planted.concepts, held):
                 values.setdefault((criterion, row["measure"], row["group"]), []).append(row["value"])
     for (criterion, measure, group), found in values.items():
         mean = student(found)

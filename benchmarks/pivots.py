@@ -39,7 +39,7 @@ from semantic_pivots.pivots.discovery import discover_stage
 from semantic_pivots.pivots.relatedness import relatedness
 from semantic_pivots.planted.corpus_measures import Pipeline
 from semantic_pivots.planted.planted_stage import world_of
-from semantic_pivots.planted.world_model import Trained, untrained
+from semantic_pivots.planted.world_model import Trial, new_trial
 from semantic_pivots.planted.worlds import BRIDGED, Concept, World
 from semantic_pivots.run import Inputs, Work, publish
 from semantic_pivots.statistics import wilson
@@ -51,10 +51,10 @@ BEST, DRAWN, LEVEL = 10, 300, 0.95
 VERDICTS = Path("docs/results/pivot_verdicts.csv")
 
 
-def found_in(world: World, seed: int, asked: str = "own", **changes: object) -> tuple[Trained, dict[str, list[str]]]:
+def found_in(world: World, seed: int, asked: str = "own", **changes: object) -> tuple[Trial, dict[str, list[str]]]:
     """A world, and the pivots found of its bridged concepts, or of each one's word with another concept's."""
     config = PlantedConfig()
-    it = untrained(config, world, config.architectures[0])
+    it = new_trial(config, world, config.architectures[0])
     concepts: list[Concept] = it.planted.of(BRIDGED)
     if asked == "exchanged":
         first, second = world.languages[:2]
@@ -68,7 +68,7 @@ def found_in(world: World, seed: int, asked: str = "own", **changes: object) -> 
         return it, pipeline.pivots("default", DiscoverConfig.measure, DiscoverConfig.top, **changes)
 
 
-def ceiling(it: Trained) -> float:
+def ceiling(it: Trial) -> float:
     """Share of the planted pivots that stand beside both words in some document."""
     held, total = 0, 0
     words = [set(document["text"].split()) for document in it.planted.documents]

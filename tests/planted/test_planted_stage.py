@@ -18,7 +18,7 @@ from semantic_pivots.planted import (
     suppression_measure,
 )
 from semantic_pivots.planted.seed_summary import summary
-from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, rate_of, trained, untrained
+from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, new_trial, rate_of, train
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED
 from semantic_pivots.report.figures_planted import planted_panels
 from semantic_pivots.tables import from_rows
@@ -31,7 +31,7 @@ QUICK = dataclasses.replace(CONFIG, tokens=4_096, null_direct=100)
 @pytest.fixture(scope="module")
 def it():
     world = planted_stage.world_of(CONFIG, 1)
-    return trained(CONFIG, world, "llama", suppression_measure.without(world))
+    return train(CONFIG, world, "llama", suppression_measure.without(world))
 
 
 def test_bridged_pairs_are_learned_and_unrelated_ones_are_not(it):
@@ -82,7 +82,7 @@ def test_measures_of_a_trace_are_shares(it):
 def test_harder_discovery_tells_the_measures_apart():
     hard = planted_stage.world_of(CONFIG, 1, "hard")
     figures = {
-        (f["measure"], f["group"]): f["value"] for f in corpus_measures.discovery(untrained(CONFIG, hard, "llama"))
+        (f["measure"], f["group"]): f["value"] for f in corpus_measures.discovery(new_trial(CONFIG, hard, "llama"))
     }
     recall = {group: value for (measure, group), value in figures.items() if measure == "discovery recall@2"}
     assert recall["default, pmi"] > recall["default, llr"] + 0.1 > recall["default, min"] + 0.1
@@ -91,7 +91,7 @@ def test_harder_discovery_tells_the_measures_apart():
 def test_base_and_knock_out_start_from_equal_weights():
     world = planted_stage.world_of(CONFIG, 1)
     other = suppression_measure.without(world)
-    one, two = untrained(CONFIG, world, "llama", other), untrained(CONFIG, other, "llama", world)
+    one, two = new_trial(CONFIG, world, "llama", other), new_trial(CONFIG, other, "llama", world)
     assert one.tokenizer.get_vocab() == two.tokenizer.get_vocab()
     for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -99,13 +99,13 @@ def test_base_and_knock_out_start_from_equal_weights():
 
 def test_the_pool_of_a_selection_holds_the_tested_words_with_and_without_pivots():
     world = planted_stage.world_of(CONFIG, 1, "selection")
-    found = corpus_measures.offer(untrained(CONFIG, world, "llama"), CONFIG)
+    found = corpus_measures.offer(new_trial(CONFIG, world, "llama"), CONFIG)
     by = {(f["measure"], f["group"]): f["value"] for f in found.figures}
     assert by["share of documents with pivots", "pivot-rich"] > 0.9
     assert 0.1 < by["share of documents with pivots", "random"] < 0.5
     for arm in corpus_measures.ARMS:
         assert 0.3 < by["share of documents with a tested word", arm] < 0.7
-    words = {word for concept in found.held for word in concept.words.values()}
+    words = {word for concept in found.held_out for word in concept.words.values()}
     assert not any(words & set(text.split()) for text in found.core)
 
 
@@ -119,7 +119,7 @@ def test_every_architecture_trains_and_reads(architecture):
 def test_shapes_have_their_own_rates_and_position_embeddings_begin_as_sinusoids():
     config = dataclasses.replace(CONFIG, learning_rates=("mamba=0.01",), sinusoids=True)
     assert (rate_of(config, "mamba"), rate_of(config, "gpt2")) == (0.01, CONFIG.learning_rate)
-    positions = untrained(config, planted_stage.world_of(config, 1), "gpt2").model.transformer.wpe.weight.detach()
+    positions = new_trial(config, planted_stage.world_of(config, 1), "gpt2").model.transformer.wpe.weight.detach()
     # place 0 has sines of 0 and cosines of one size; a step turns the fastest pair by one radian
     assert positions[0, :48].abs().max() == 0
     assert positions[0, 48:].std() < 1e-6

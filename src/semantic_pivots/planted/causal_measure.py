@@ -21,7 +21,7 @@ from semantic_pivots.analysis.rules import LABELS, causal
 from semantic_pivots.config import CausalConfig, PlantedConfig
 from semantic_pivots.planted.lens_agreement import agreement
 from semantic_pivots.planted.readout_measures import log_documents
-from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trained
+from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trial
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED, Concept
 from semantic_pivots.statistics import seed_of
 
@@ -30,7 +30,7 @@ _CONTRASTS = ((WITHOUT_PIVOTS, "bridged against direct without pivots"), (UNRELA
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
+class ConceptEffects:
     """One concept: its group, its row of effects, its label, and the log of the documents of its context words."""
 
     group: str
@@ -39,102 +39,102 @@ class Measured:
     log_documents: float
 
 
-def link_and_need(it: Trained, config: PlantedConfig, lenses: bool = False) -> list[Figure]:
+def link_and_need(trial: Trial, config: PlantedConfig, lenses: bool = False) -> list[Figure]:
     """Figures of measure 9, over all bridged, unrelated and clean direct pairs and a draw of the others.
 
     Args:
-        it: the world and its model.
+        trial: the world and its model.
         config: how many of the others.
         lenses: whether lenses are held against the labels, too.
     """
     groups = {
-        BRIDGED: it.planted.of(BRIDGED),
-        WITHOUT_PIVOTS: it.planted.of(DIRECT, False),
-        UNRELATED: it.planted.of(UNRELATED),
-        WITH_PIVOTS: it.probed(DIRECT, config.probed // 2, True),
+        BRIDGED: trial.planted.of(BRIDGED),
+        WITHOUT_PIVOTS: trial.planted.of(DIRECT, False),
+        UNRELATED: trial.planted.of(UNRELATED),
+        WITH_PIVOTS: trial.probed(DIRECT, config.probed // 2, True),
     }
-    rows, passes = measured(it, groups)
+    rows, passes = concept_effects(trial, groups)
     figures: list[Figure] = [{"measure": "forward passes an item", "group": "link and need", "value": passes}]
     for group in groups:
-        mine = [r for r in rows if r.group == group]
-        answered = [r for r in mine if r.row["answered"] and r.row["link"] is not None]
-        if not mine:
+        members = [r for r in rows if r.group == group]
+        answers = [r for r in members if r.row["answered"] and r.row["link"] is not None]
+        if not members:
             continue
-        figures.append({"measure": "answered", "group": group, "value": len(answered) / len(mine)})
-        for label in LABELS["causal"] if answered else ():
-            share = sum(r.label == label for r in answered) / len(answered)
+        figures.append({"measure": "answered", "group": group, "value": len(answers) / len(members)})
+        for label in LABELS["causal"] if answers else ():
+            share = sum(r.label == label for r in answers) / len(answers)
             figures.append({"measure": f"labelled {label}", "group": f"{group}, answered", "value": share})
-        figures.append({"measure": "labelled bridged", "group": group, "value": _share(mine)})
+        figures.append({"measure": "labelled bridged", "group": group, "value": _share(members)})
         for name in ("link", "need"):
-            value = float(np.mean([r.row[name] for r in answered])) if answered else math.nan
-            note = "" if answered else "no pair is answered"
+            value = float(np.mean([r.row[name] for r in answers])) if answers else math.nan
+            note = "" if answers else "no pair is answered"
             figures.append({"measure": f"{name} in nats", "group": f"{group}, answered", "value": value, "note": note})
-    return figures + _areas(rows) + _agreement(rows) + (_of_lenses(it, groups, rows) if lenses else [])
+    return figures + _areas(rows) + _agreement(rows) + (_of_lenses(trial, groups, rows) if lenses else [])
 
 
-def measured(it: Trained, groups: dict[str, list[Concept]]) -> tuple[list[Measured], float]:
+def concept_effects(trial: Trial, groups: dict[str, list[Concept]]) -> tuple[list[ConceptEffects], float]:
     """Every concept's effects and label, and forward passes' worth of tokens an item."""
     from semantic_pivots.models.lens import Lens
     from semantic_pivots.models.link_and_need import Asker, Question
 
     every = [concept for concepts in groups.values() for concept in concepts]
-    asker = Asker(Lens.from_model(it.model), it.tokenizer)
-    source = it.planted.world.languages[0]
-    held = Counter(word for document in it.planted.documents for word in set(document["text"].split()))
-    words = {w for c in it.planted.concepts for w in c.contexts[source]}
-    pool = {word: PivotWord(word, held[word], "context", 1) for word in sorted(words)}
-    documents = dict(zip([c.concept_id for c in every], log_documents(it, every), strict=True))
-    found = []
+    asker = Asker(Lens.from_model(trial.model), trial.tokenizer)
+    source = trial.planted.world.languages[0]
+    documents_of = Counter(word for document in trial.planted.documents for word in set(document["text"].split()))
+    words = {w for c in trial.planted.concepts for w in c.contexts[source]}
+    pool = {word: PivotWord(word, documents_of[word], "context", 1) for word in sorted(words)}
+    documents = dict(zip([c.concept_id for c in every], log_documents(trial, every), strict=True))
+    effects = []
     for group, concepts in groups.items():
-        for concept, prompt, answer in zip(concepts, *it.prompts(concepts), strict=True):
-            own = [pool[word] for word in concept.contexts[source]]
-            barred = {*concept.words.values(), *(w for around in concept.contexts.values() for w in around)}
-            seed = seed_of(it.planted.world.seed, "controls", concept.concept_id)
-            sets = control_sets(own, pool.values(), barred, _SETS, seed)
+        for concept, prompt, answer in zip(concepts, *trial.prompts(concepts), strict=True):
+            pivots = [pool[word] for word in concept.contexts[source]]
+            excluded = {*concept.words.values(), *(w for around in concept.contexts.values() for w in around)}
+            seed = seed_of(trial.planted.world.seed, "controls", concept.concept_id)
+            sets = control_sets(pivots, pool.values(), excluded, _SETS, seed)
             row = effects_row({"item_id": concept.concept_id, "pivots": [], "control_sets": len(sets)})
             if sets:
                 word = concept.words[source]
-                asked = tuple(w.text for w in own)
-                question = Question(prompt, prompt.rindex(word), word, answer, asked, tuple(sets))
+                texts = tuple(w.text for w in pivots)
+                question = Question(prompt, prompt.rindex(word), word, answer, texts, tuple(sets))
                 # the others' labels need no effects
                 row = asked_row(row, question, asker, always=group == UNRELATED and bool(groups[BRIDGED]))
-            found.append(Measured(group, row, causal(evidence_of(row)), documents[concept.concept_id]))
-    return found, asker.fed / max(asker.whole, 1)
+            effects.append(ConceptEffects(group, row, causal(evidence_of(row)), documents[concept.concept_id]))
+    return effects, asker.fed / max(asker.whole, 1)
 
 
-def _of_lenses(it: Trained, groups: dict[str, list[Concept]], rows: list[Measured]) -> list[Figure]:
+def _of_lenses(trial: Trial, groups: dict[str, list[Concept]], rows: list[ConceptEffects]) -> list[Figure]:
     every = [concept for concepts in groups.values() for concept in concepts]
-    kept = [(c, r) for c, r in zip(every, rows, strict=True) if r.row["answered"] and r.row["link"] is not None]
-    effects = [r.row["link"] + r.row["need"] for _, r in kept]
-    return agreement(it, [c for c, _ in kept], [r.label for _, r in kept], effects) if kept else []
+    answers = [(c, r) for c, r in zip(every, rows, strict=True) if r.row["answered"] and r.row["link"] is not None]
+    effects = [r.row["link"] + r.row["need"] for _, r in answers]
+    return agreement(trial, [c for c, _ in answers], [r.label for _, r in answers], effects) if answers else []
 
 
-def _share(rows: list[Measured]) -> float:
+def _share(rows: list[ConceptEffects]) -> float:
     return float(np.mean([row.label == LABELLED for row in rows]))
 
 
-def _areas(rows: list[Measured]) -> list[Figure]:
+def _areas(rows: list[ConceptEffects]) -> list[Figure]:
     """AUC of each effect and of counts alone, and F1: answered bridged pairs against each kind of negative."""
     figures: list[Figure] = []
     for negative, contrast in _CONTRASTS:
         every = [r for r in rows if r.group in (BRIDGED, negative)]
         # unrelated pairs have no right answer to give
-        kept = [r for r in every if r.row["link"] is not None and (r.row["answered"] or r.group == UNRELATED)]
-        truth = np.array([r.group == BRIDGED for r in kept], bool)
+        answers = [r for r in every if r.row["link"] is not None and (r.row["answered"] or r.group == UNRELATED)]
+        truth = np.array([r.group == BRIDGED for r in answers], bool)
         all_truth = np.array([r.group == BRIDGED for r in every], bool)
         scores = {
-            "link + need": [r.row["link"] + r.row["need"] for r in kept],
-            "link": [r.row["link"] for r in kept],
-            "need": [r.row["need"] for r in kept],
-            "gradient × part": [r.row["screen"] for r in kept],
-            "counts alone, answered": [r.log_documents for r in kept],
+            "link + need": [r.row["link"] + r.row["need"] for r in answers],
+            "link": [r.row["link"] for r in answers],
+            "need": [r.row["need"] for r in answers],
+            "gradient × part": [r.row["screen"] for r in answers],
+            "counts alone, answered": [r.log_documents for r in answers],
         }
         values = {f"AUC of {name}": auc(np.array(score), truth) for name, score in scores.items()}
         values["AUC of counts alone"] = auc(np.array([r.log_documents for r in every]), all_truth)
-        said = np.array([r.label == LABELLED for r in kept], bool)
-        both = int((said & truth).sum())
+        labels = np.array([r.label == LABELLED for r in answers], bool)
+        hits = int((labels & truth).sum())
         values["F1 of bridged, rule causal"] = (
-            2 * both / (int(said.sum()) + int(truth.sum())) if truth.any() else math.nan
+            2 * hits / (int(labels.sum()) + int(truth.sum())) if truth.any() else math.nan
         )
         for measure, value in values.items():
             note = "" if value == value else "one class is empty"
@@ -142,14 +142,14 @@ def _areas(rows: list[Measured]) -> list[Figure]:
     return figures
 
 
-def _agreement(rows: list[Measured]) -> list[Figure]:
+def _agreement(rows: list[ConceptEffects]) -> list[Figure]:
     """How well the gradient screens for need among answered pairs."""
-    kept = [r.row for r in rows if r.row["answered"] and r.row["link"] is not None]
-    need, screen = (np.array([row[name] for row in kept]) for name in ("need", "screen"))
-    held, screened = (
-        [row[f"{name}_p"] <= 0.1 and row[name] >= math.log(2) for row in kept] for name in ("need", "screen")
+    answers = [r.row for r in rows if r.row["answered"] and r.row["link"] is not None]
+    need, screen = (np.array([row[name] for row in answers]) for name in ("need", "screen"))
+    is_needed, is_screened = (
+        [row[f"{name}_p"] <= 0.1 and row[name] >= math.log(2) for row in answers] for name in ("need", "screen")
     )
-    values = {"Spearman's r": spearman(need, screen), "kappa": kappa(np.array(held), np.array(screened))}
+    values = {"Spearman's r": spearman(need, screen), "kappa": kappa(np.array(is_needed), np.array(is_screened))}
     return [
         {
             "measure": "gradient × part and need",

@@ -25,7 +25,7 @@ from semantic_pivots.config import (
     SelectConfig,
     TokensConfig,
 )
-from semantic_pivots.planted.world_model import Figure, Trained
+from semantic_pivots.planted.world_model import Figure, Trial
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tasks.translation import Item
@@ -40,20 +40,20 @@ ARMS = ("pivot-rich", "random", "language-matched")
 class Pipeline:
     """Published stages over a world's documents, in a scratch folder."""
 
-    def __init__(self, folder: Path, it: Trained, documents: Sequence[dict[str, str]], concepts: Sequence[Concept]):
-        self.folder, self.it = folder, it
+    def __init__(self, folder: Path, trial: Trial, documents: Sequence[dict[str, str]], concepts: Sequence[Concept]):
+        self.folder, self.trial = folder, trial
         folder.mkdir(parents=True, exist_ok=True)
         # The kind of a document is part of the truth: no stage may read it as a source.
         lines = "".join(json.dumps({**document, "source": "planted"}) + "\n" for document in documents)
         (folder / "documents.jsonl").write_text(lines, "utf-8")
-        it.tokenizer.save_pretrained(folder / "model")
-        it.model.config.save_pretrained(folder / "model")
+        trial.tokenizer.save_pretrained(folder / "model")
+        trial.model.config.save_pretrained(folder / "model")
         self._publish("lexicon", lambda work: {"words": self._words(concepts)}, ())
         self._publish("benchmark", lambda work: {"items": tables.from_rows("items", self._items(concepts))}, ())
         from semantic_pivots.corpus.shards import corpus_stage
         from semantic_pivots.models.tokenise import tokens_stage
 
-        codes = it.planted.world.languages
+        codes = trial.planted.world.languages
         corpus = CorpusConfig(languages=codes, path=str(folder / "documents.jsonl"), workers=1)
         self._publish("corpus", lambda work: corpus_stage(corpus, Inputs({}), work), ())
         tokens = TokensConfig(model=str(folder / "model"), workers=1)
@@ -74,7 +74,7 @@ class Pipeline:
         return tables.from_rows("words", rows)
 
     def _items(self, concepts: Sequence[Concept]) -> list[dict[str, Any]]:
-        source, target = self.it.planted.world.languages[:2]
+        source, target = self.trial.planted.world.languages[:2]
         return [
             dataclasses.asdict(
                 Item(
@@ -99,11 +99,11 @@ class Pipeline:
         name = f"discover-{form}-{measure}"
         needs = ("lexicon", "benchmark", "corpus", "tokens")
         self._publish(name, lambda work: discover_stage(config, self._inputs(*needs), work), needs)
-        found: dict[str, list[str]] = {}
+        by_item: dict[str, list[str]] = {}
         rows = self._inputs(name).table("pivots").to_pylist()
         for row in sorted(rows, key=lambda r: r["rank"]):
-            found.setdefault(row["item_id"].split(":")[1], []).append(row["text"].strip())
-        return found
+            by_item.setdefault(row["item_id"].split(":")[1], []).append(row["text"].strip())
+        return by_item
 
     def pivot_set(self, criterion: Criterion = GraphConfig.criterion) -> set[str]:
         """The pivot set of the graph."""
@@ -121,32 +121,32 @@ class Pipeline:
         config = SelectConfig(budget_tokens=budget, selections=tuple(names), min_tokens=1, workers=1)
         needs = ("lexicon", "benchmark", "corpus", "tokens", "graph")
         self._publish("select", lambda work: select_stage(config, self._inputs(*needs), work), needs)
-        chosen: dict[str, set[str]] = {name: set() for name in names}
+        ids_of: dict[str, set[str]] = {name: set() for name in names}
         table = self._inputs("select").table("selection")
         for name, document in zip(table["selection"].to_pylist(), table["doc_id"].to_pylist(), strict=True):
-            chosen[name].add(document)
-        return chosen
+            ids_of[name].add(document)
+        return ids_of
 
 
-def discovery(it: Trained) -> list[Figure]:
+def discovery(trial: Trial) -> list[Figure]:
     """Measure 1: planted pivots among the discovered ones of bridged pairs, by form and measure.
 
     The weights of the model play no part, only its tokenizer.
     """
-    bridged = it.planted.of(BRIDGED)
-    most = max(len(c.pivots) for c in bridged)
+    concepts = trial.planted.of(BRIDGED)
+    size = max(len(c.pivots) for c in concepts)
     figures = []
     with tempfile.TemporaryDirectory() as scratch:
-        pipeline = Pipeline(Path(scratch), it, it.planted.documents, bridged)
+        pipeline = Pipeline(Path(scratch), trial, trial.planted.documents, concepts)
         for form, measure in _FORMS:
-            found = pipeline.pivots(form, measure, 50)
-            recall = {k: [] for k in (most, 10)}
+            ranking = pipeline.pivots(form, measure, 50)
+            recall = {k: [] for k in (size, 10)}
             precision = []
-            for concept in bridged:
-                ranked, planted = found.get(concept.concept_id, []), set(concept.pivots)
+            for concept in concepts:
+                texts, truth = ranking.get(concept.concept_id, []), set(concept.pivots)
                 for k, values in recall.items():
-                    values.append(len(planted & set(ranked[:k])) / len(planted))
-                precision.append(len(planted & set(ranked)) / len(ranked) if ranked else 0.0)
+                    values.append(len(truth & set(texts[:k])) / len(truth))
+                precision.append(len(truth & set(texts)) / len(texts) if texts else 0.0)
             group = f"{form}, {measure}"
             figures += [
                 {"measure": f"discovery recall@{k}", "group": group, "value": float(np.mean(v))}
@@ -162,14 +162,14 @@ class Offer:
 
     core: list[str]
     arms: dict[str, list[str]]
-    held: list[Concept]
+    held_out: list[Concept]
     figures: list[Figure]
 
 
-def found_pivots(hubs: set[str], concepts: Sequence[Concept], held: Sequence[Concept]) -> list[Figure]:
-    """Precision and recall of a pivot set, and its recall among the concepts `held`, whose words it never saw."""
+def pivot_set_figures(hubs: set[str], concepts: Sequence[Concept], held_out: Sequence[Concept]) -> list[Figure]:
+    """Precision and recall of a pivot set, and its recall among the concepts `held_out`, whose words it never saw."""
     truth = {word for c in concepts for word in c.pivots}
-    unseen = {word for c in held for word in c.pivots}
+    unseen = {word for c in held_out for word in c.pivots}
     return [
         {"measure": "pivot set, precision", "group": "planted pivots", "value": len(hubs & truth) / max(len(hubs), 1)},
         {"measure": "pivot set, recall", "group": "planted pivots", "value": len(hubs & truth) / len(truth)},
@@ -177,38 +177,38 @@ def found_pivots(hubs: set[str], concepts: Sequence[Concept], held: Sequence[Con
     ]
 
 
-def offer(it: Trained, config: PlantedConfig) -> Offer:
+def offer(trial: Trial, config: PlantedConfig) -> Offer:
     """Measure 6: the pivot set is built without the words of one half of the bridged concepts, `held`.
 
     The pool is every document of a bridged word: running text with its contexts, and plain text without. The core is
     everything else. All selections take the same share of the pool's tokens.
     """
-    planted = it.planted
-    bridged = planted.of(BRIDGED)
-    seen, held = bridged[::2], bridged[1::2]
-    words = {word for c in bridged for word in c.words.values()}
-    pool = [d for d in planted.documents if d["source"] == "filler" or words & set(d["text"].split())]
+    truth = trial.planted
+    concepts = truth.of(BRIDGED)
+    visible, held_out = concepts[::2], concepts[1::2]
+    words = {word for c in concepts for word in c.words.values()}
+    pool = [d for d in truth.documents if d["source"] == "filler" or words & set(d["text"].split())]
     ids = {d["id"] for d in pool}
-    total = sum(len(row) for row in it.tokenizer([d["text"] for d in pool])["input_ids"])
-    known = [*planted.of(DIRECT), *seen]
+    total = sum(len(row) for row in trial.tokenizer([d["text"] for d in pool])["input_ids"])
+    lexicon = [*truth.of(DIRECT), *visible]
     with tempfile.TemporaryDirectory() as scratch:
-        whole = Pipeline(Path(scratch) / "whole", it, planted.documents, known)
-        hubs = whole.pivot_set()
-        offered = Pipeline(Path(scratch) / "pool", it, pool, known)
-        shutil.copytree(whole.folder / "graph", offered.folder / "graph")
-        chosen = offered.selections(ARMS, int(total * config.selected_share))
-    figures = found_pivots(hubs, planted.concepts, held)
-    asked = {word for c in held for word in c.words.values()}
+        full = Pipeline(Path(scratch) / "whole", trial, truth.documents, lexicon)
+        hubs = full.pivot_set()
+        part = Pipeline(Path(scratch) / "pool", trial, pool, lexicon)
+        shutil.copytree(full.folder / "graph", part.folder / "graph")
+        selections = part.selections(ARMS, int(total * config.selected_share))
+    figures = pivot_set_figures(hubs, truth.concepts, held_out)
+    test_words = {word for c in held_out for word in c.words.values()}
     arms = {}
     for name in ARMS:
-        taken = [d for d in pool if d["id"] in chosen[name]]
-        arms[name] = [d["text"] for d in taken]
-        of_asked = sum(bool(asked & set(d["text"].split())) for d in taken)
-        with_pivots = sum(d["source"] == "context" for d in taken)
+        documents = [d for d in pool if d["id"] in selections[name]]
+        arms[name] = [d["text"] for d in documents]
+        of_asked = sum(bool(test_words & set(d["text"].split())) for d in documents)
+        with_pivots = sum(d["source"] == "context" for d in documents)
         share = {"with pivots": with_pivots, "with a tested word": of_asked}
         figures += [
-            {"measure": f"share of documents {what}", "group": name, "value": count / max(len(taken), 1)}
-            for what, count in share.items()
+            {"measure": f"share of documents {kind}", "group": name, "value": count / max(len(documents), 1)}
+            for kind, count in share.items()
         ]
-    core = [d["text"] for d in planted.documents if d["id"] not in ids]
-    return Offer(core, arms, held, figures)
+    core = [d["text"] for d in truth.documents if d["id"] not in ids]
+    return Offer(core, arms, held_out, figures)

@@ -15,7 +15,7 @@ import numpy as np
 from semantic_pivots.analysis.attribution import auc, kappa, spearman
 from semantic_pivots.analysis.rules import BRIDGED, DIRECT, PIVOT
 from semantic_pivots.planted.readout_measures import labels_of, traces
-from semantic_pivots.planted.world_model import Figure, Trained
+from semantic_pivots.planted.world_model import Figure, Trial
 from semantic_pivots.planted.worlds import Concept
 from semantic_pivots.statistics import seed_of
 
@@ -24,34 +24,34 @@ _PROMPTS, _LENGTH = 60, 64
 
 
 def agreement(
-    it: Trained, concepts: Sequence[Concept], labels: Sequence[str], effects: Sequence[float]
+    trial: Trial, concepts: Sequence[Concept], labels: Sequence[str], effects: Sequence[float]
 ) -> list[Figure]:
     """Figures by lens, over answered pairs.
 
     Args:
-        it: the world and its model.
+        trial: the world and its model.
         concepts: answered pairs.
         labels: of each by the rule `causal`.
         effects: link + need of each, in nats.
     """
-    found = traces(it, list(concepts))
-    found.logits["jacobian"] = _by_jacobian(it, found.residuals)
-    source = it.planted.world.languages[0]
-    said = np.array(labels)
-    decided = (said == BRIDGED) | (said == DIRECT)
-    bridged = said == BRIDGED
-    own = [it.ids(concept.contexts[source]) for concept in concepts]
+    residuals = traces(trial, list(concepts))
+    residuals.logits["jacobian"] = _by_jacobian(trial, residuals.residuals)
+    source = trial.planted.world.languages[0]
+    label_array = np.array(labels)
+    is_clear = (label_array == BRIDGED) | (label_array == DIRECT)
+    is_bridged = label_array == BRIDGED
+    contexts = [trial.ids(concept.contexts[source]) for concept in concepts]
     # the same number of context words of the next pair: what a lens gives such words anyway
-    other = [*own[1:], *own[:1]]
+    null = [*contexts[1:], *contexts[:1]]
     figures: list[Figure] = []
-    for lens, logits in found.logits.items():
+    for lens, logits in residuals.logits.items():
         probs = logits.softmax(-1)
-        mass = _largest(probs, own) - _largest(probs, other)
-        by_paper = np.array([label == PIVOT for label in labels_of(it, found, probs)])
+        mass = _largest(probs, contexts) - _largest(probs, null)
+        by_paper = np.array([label == PIVOT for label in labels_of(trial, residuals, probs)])
         values = {
-            "AUC of the contexts' mass for bridged by causal": auc(mass[decided], bridged[decided]),
+            "AUC of the contexts' mass for bridged by causal": auc(mass[is_clear], is_bridged[is_clear]),
             "Spearman's r of the contexts' mass and link + need": spearman(mass, np.array(effects)),
-            "kappa of bridged by causal and pivot by paper": kappa(bridged, by_paper),
+            "kappa of bridged by causal and pivot by paper": kappa(is_bridged, by_paper),
         }
         for measure, value in values.items():
             note = "" if value == value else "one class is empty"
@@ -64,20 +64,20 @@ def _largest(probs: Any, ids: Sequence[list[int]]) -> np.ndarray:
     return np.array([float(probs[:-1, row, tokens].sum(-1).max()) for row, tokens in enumerate(ids)])
 
 
-def _by_jacobian(it: Trained, residuals: Any) -> Any:
+def _by_jacobian(trial: Trial, residuals: Any) -> Any:
     """(layers, concepts, vocabulary) logits of residuals under a Jacobian lens that is fitted to the world's text."""
     import torch
 
     from semantic_pivots.models.jacobian import fit_jacobian
     from semantic_pivots.models.lens import Lens
 
-    lens = Lens.from_model(it.model)
-    drawn = Random(seed_of(it.planted.world.seed, "jacobian")).sample(it.planted.documents, 40 * _PROMPTS)
-    texts = it.tokenizer([document["text"] for document in drawn])["input_ids"]
-    stream = [token for ids in texts for token in (*ids, it.tokenizer.eos_token_id)]
+    lens = Lens.from_model(trial.model)
+    sample = Random(seed_of(trial.planted.world.seed, "jacobian")).sample(trial.planted.documents, 40 * _PROMPTS)
+    texts = trial.tokenizer([document["text"] for document in sample])["input_ids"]
+    stream = [token for ids in texts for token in (*ids, trial.tokenizer.eos_token_id)]
     prompts = [stream[i * _LENGTH : (i + 1) * _LENGTH] for i in range(_PROMPTS)]
-    trainable = [parameter for parameter in it.model.parameters() if parameter.requires_grad]
-    it.model.requires_grad_(False)
+    trainable = [parameter for parameter in trial.model.parameters() if parameter.requires_grad]
+    trial.model.requires_grad_(False)
     jacobian = fit_jacobian(lens, prompts, batch=_PROMPTS)
     for parameter in trainable:
         parameter.requires_grad_(True)

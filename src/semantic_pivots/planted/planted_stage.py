@@ -20,7 +20,7 @@ from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.planted import causal_measure, corpus_measures, readout_measures, suppression_measure, worlds
 from semantic_pivots.planted.seed_summary import summary
-from semantic_pivots.planted.world_model import Figure, fit, rate_of, trained, translation, untrained
+from semantic_pivots.planted.world_model import Figure, fit, new_trial, rate_of, train, translation
 from semantic_pivots.planted.worlds import World
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -74,14 +74,14 @@ def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
         raise InputError(f"world {name!r}: expected one of {', '.join(WORLDS)}{nearest(name, WORLDS)}")
     keys = ("direct", "direct_linked_share", "bridged", "unrelated", "copied", "documents", "pivots")
     sizes = {key: getattr(config, key) for key in keys}
-    own: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if name == "null":
-        own["direct"] = config.null_direct
+        settings["direct"] = config.null_direct
     elif name == "selection":
-        own = {"pool": config.pool, "plain_share": config.plain_share}
+        settings = {"pool": config.pool, "plain_share": config.plain_share}
     elif name == "hard":
-        own["documents"] = _HARD_DOCUMENTS
-    return World(seed=seed, **{**sizes, **WORLDS[name], **own})
+        settings["documents"] = _HARD_DOCUMENTS
+    return World(seed=seed, **{**sizes, **WORLDS[name], **settings})
 
 
 def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> list[Figure]:
@@ -90,38 +90,38 @@ def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> 
     config = dataclasses.replace(config, tokens=tokens, learning_rate=rate)
     if name in ("base", "long"):
         # the knocked-out world's words are known too, so that both models start from equal weights
-        it = trained(config, world, architecture, vocabulary_of=suppression_measure.without(world))
-        figures = translation(it, config, logs=name == "long")
+        trial = train(config, world, architecture, vocabulary_of=suppression_measure.without(world))
+        figures = translation(trial, config, logs=name == "long")
         if architecture == config.architectures[0]:
-            figures += corpus_measures.discovery(it) if name == "base" else []
-            figures += readout_measures.behaviours(it, config) + suppression_measure.suppression(it, config)
+            figures += corpus_measures.discovery(trial) if name == "base" else []
+            figures += readout_measures.behaviours(trial, config) + suppression_measure.suppression(trial, config)
         return figures
     if name == "knock-out":
         return suppression_measure.knock_out(config, world, architecture)
     if name == "hard":
-        return corpus_measures.discovery(untrained(config, world, architecture))
+        return corpus_measures.discovery(new_trial(config, world, architecture))
     if name == "selection":
         return _selection(config, world, architecture)
-    it = trained(config, world, architecture)
+    trial = train(config, world, architecture)
     if name in ("matched", "matched-null"):
         lenses = name == "matched" and architecture == config.architectures[0]
-        figures = translation(it, config) + causal_measure.link_and_need(it, config, lenses)
-        return figures + (readout_measures.behaviours(it, config) if lenses else [])
+        figures = translation(trial, config) + causal_measure.link_and_need(trial, config, lenses)
+        return figures + (readout_measures.behaviours(trial, config) if lenses else [])
     if name == "null":
-        return translation(it, config) + readout_measures.null_attribution(it)
-    return translation(it, config) + readout_measures.language_census(it, config)
+        return translation(trial, config) + readout_measures.null_attribution(trial)
+    return translation(trial, config) + readout_measures.language_census(trial, config)
 
 
 def _selection(config: PlantedConfig, world: World, architecture: str) -> list[Figure]:
     """One model per selection, each from the same weights, on the core and what the selection took."""
-    it = untrained(config, world, architecture)
-    offer = corpus_measures.offer(it, config)
+    trial = new_trial(config, world, architecture)
+    offer = corpus_measures.offer(trial, config)
     figures = offer.figures
     init = seed_of(world.seed, "init") % 2**31
     for name, texts in offer.arms.items():
-        it.model = fresh_model(architecture, it.tokenizer, config.width, config.layers, init, config.sinusoids)
-        fit(it.model, it.tokenizer, offer.core + texts, config, config.tokens, world.seed)
-        value = float(np.exp(it.logprobs(offer.held)).mean())
+        trial.model = fresh_model(architecture, trial.tokenizer, config.width, config.layers, init, config.sinusoids)
+        fit(trial.model, trial.tokenizer, offer.core + texts, config, config.tokens, world.seed)
+        value = float(np.exp(trial.logprobs(offer.held_out)).mean())
         figures.append({"measure": "P(target) of held-out bridged concepts", "group": name, "value": value})
     return figures
 
@@ -150,8 +150,8 @@ def truth_table(config: PlantedConfig) -> pa.Table:
 def _shapes(config: PlantedConfig) -> list[tuple[str, str]]:
     """Every world with the first architecture, then those that are run with the others."""
     shapes = [(name, config.architectures[0]) for name in config.worlds]
-    more = [name for name in config.worlds if name in _EVERY_ARCHITECTURE]
-    return shapes + [(name, other) for other in config.architectures[1:] for name in more]
+    names = [name for name in config.worlds if name in _EVERY_ARCHITECTURE]
+    return shapes + [(name, shape) for shape in config.architectures[1:] for name in names]
 
 
 def planted_stage(config: PlantedConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:

@@ -15,8 +15,8 @@ from semantic_pivots.analysis.attribution import auc, quantile_strata, stratifie
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, paper
 from semantic_pivots.analysis.rules import Path as TracePath
 from semantic_pivots.config import PlantedConfig
-from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trained
-from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept, Planted
+from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trial
+from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept, PlantedCorpus
 from semantic_pivots.statistics import seed_of
 
 _CONFIDENCE_STRATA = 10
@@ -32,29 +32,29 @@ class Traces:
     """(layers, concepts, vocabulary) by lens"""
 
 
-def traces(it: Trained, concepts: list[Concept], pair: tuple[str, str] | None = None) -> Traces:
+def traces(trial: Trial, concepts: list[Concept], pair: tuple[str, str] | None = None) -> Traces:
     """Read the answer position of each concept's prompt by the logit lens and by a linear tuned lens."""
-    asked, _ = it.prompts(concepts, pair)
-    return read(it, concepts, asked)
+    prompts, _ = trial.prompts(concepts, pair)
+    return read(trial, concepts, prompts)
 
 
-def read(it: Trained, concepts: list[Concept], texts: Sequence[str]) -> Traces:
+def read(trial: Trial, concepts: list[Concept], texts: Sequence[str]) -> Traces:
     """Read the last position of each text."""
     import torch
 
     from semantic_pivots.models.lens import Lens
 
-    lens = Lens.from_model(it.model)
-    maps = _tuned_maps(it, lens)
-    rows = it.tokenizer(list(texts))["input_ids"]
+    lens = Lens.from_model(trial.model)
+    maps = _tuned_maps(trial, lens)
+    rows = trial.tokenizer(list(texts))["input_ids"]
     with torch.inference_mode():
-        residuals = torch.cat([lens.residuals(*_padded(rows[i : i + 64])) for i in range(0, len(rows), 64)], 1)
+        residuals = torch.cat([lens.residuals(*_pad(rows[i : i + 64])) for i in range(0, len(rows), 64)], 1)
         logit = torch.stack([lens.decode(layer) for layer in residuals])
-        tuned = torch.stack([lens.decode(_mapped(layer, maps[k])) for k, layer in enumerate(residuals)])
-    return Traces(concepts, residuals, {"logit": logit.float(), "tuned": tuned.float()})
+        layers = torch.stack([lens.decode(_apply(layer, maps[k])) for k, layer in enumerate(residuals)])
+    return Traces(concepts, residuals, {"logit": logit.float(), "tuned": layers.float()})
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+def _pad(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
     import torch
 
     from semantic_pivots.models.body import padded
@@ -62,7 +62,7 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
     return padded(rows), torch.tensor([len(row) - 1 for row in rows])
 
 
-def _tuned_maps(it: Trained, lens: Any) -> list[Any]:
+def _tuned_maps(trial: Trial, lens: Any) -> list[Any]:
     """A tuned lens in closed form: per layer, the ridge regression of the last layer's residual on this one's.
 
     Fitted at random positions of the world's documents; (width + 1, width) each, the last row a bias.
@@ -71,69 +71,69 @@ def _tuned_maps(it: Trained, lens: Any) -> list[Any]:
 
     from semantic_pivots.models.readouts import ridge
 
-    drawn = Random(seed_of(it.planted.world.seed, "tuned")).sample(it.planted.documents, 1000)
-    rows = [ids for ids in it.tokenizer([d["text"] for d in drawn])["input_ids"] if len(ids) > 2]
+    sample = Random(seed_of(trial.planted.world.seed, "tuned")).sample(trial.planted.documents, 1000)
+    rows = [ids for ids in trial.tokenizer([d["text"] for d in sample])["input_ids"] if len(ids) > 2]
     generator = Random(0)
     with torch.inference_mode():
         blocks = []
         for i in range(0, len(rows), 64):
             block = [row[: generator.randrange(2, len(row) + 1)] for row in rows[i : i + 64]]
-            blocks.append(lens.residuals(*_padded(block)))
+            blocks.append(lens.residuals(*_pad(block)))
         samples = torch.cat(blocks, 1).cpu().double()
-    last = samples[-1]
-    return [ridge(layer, last).float() for layer in samples]
+    target = samples[-1]
+    return [ridge(layer, target).float() for layer in samples]
 
 
-def _mapped(x: Any, weights: Any) -> Any:
+def _apply(x: Any, weights: Any) -> Any:
     return x @ weights[:-1].to(x.dtype) + weights[-1].to(x.dtype)
 
 
-def log_documents(it: Trained, concepts: Sequence[Concept]) -> np.ndarray:
+def log_documents(trial: Trial, concepts: Sequence[Concept]) -> np.ndarray:
     """(concepts,) mean log number of documents of the source word's context words: what counts alone can tell."""
-    source = it.planted.world.languages[0]
-    held = Counter(word for document in it.planted.documents for word in set(document["text"].split()))
-    return np.array([np.mean([math.log(held[word]) for word in c.contexts[source]]) for c in concepts])
+    source = trial.planted.world.languages[0]
+    counts = Counter(word for document in trial.planted.documents for word in set(document["text"].split()))
+    return np.array([np.mean([math.log(counts[word]) for word in c.contexts[source]]) for c in concepts])
 
 
-def behaviours(it: Trained, config: PlantedConfig) -> list[Figure]:
+def behaviours(trial: Trial, config: PlantedConfig) -> list[Figure]:
     """Measure 2: labels held against the truth under each lens, where direct pairs *without* pivots are the negatives.
 
     A direct pair with pivots may be answered either way, so its labels are shares, and no errors.
     """
     groups = {
-        BRIDGED: it.probed(BRIDGED, config.probed),
-        WITHOUT_PIVOTS: it.probed(DIRECT, config.probed, False),
-        WITH_PIVOTS: it.probed(DIRECT, config.probed, True),
+        BRIDGED: trial.probed(BRIDGED, config.probed),
+        WITHOUT_PIVOTS: trial.probed(DIRECT, config.probed, False),
+        WITH_PIVOTS: trial.probed(DIRECT, config.probed, True),
     }
     concepts = [c for group in groups.values() for c in group]
     member = np.array([name for name, group in groups.items() for _ in group])
-    source = it.planted.world.languages[0]
+    source = trial.planted.world.languages[0]
     clean = (member == BRIDGED) | (member == WITHOUT_PIVOTS)
     truth = member == BRIDGED
-    found = traces(it, concepts)
+    residuals = traces(trial, concepts)
     chance = _f1(np.ones(int(clean.sum()), bool), truth[clean])
-    counts = auc(log_documents(it, [c for c, kept in zip(concepts, clean, strict=True) if kept]), truth[clean])
+    counts = auc(log_documents(trial, [c for c, clear in zip(concepts, clean, strict=True) if clear]), truth[clean])
     note = "" if counts == counts else "one class is empty"
     figures: list[Figure] = [
         {"measure": "F1 of labelling every pair a pivot's", "group": "chance", "value": chance},
         {"measure": "AUC of counts alone, of those read", "group": WITHOUT_PIVOTS, "value": counts, "note": note},
     ]
-    for lens, logits in found.logits.items():
+    for lens, logits in residuals.logits.items():
         probs = logits.softmax(-1)
-        said = np.array([label == PIVOT for label in labels_of(it, found, probs)])
-        value = _f1(said[clean], truth[clean])
+        is_pivot = np.array([label == PIVOT for label in labels_of(trial, residuals, probs)])
+        value = _f1(is_pivot[clean], truth[clean])
         figures.append({"measure": "F1 of bridged, rule paper", "group": lens, "value": value})
         figures += [
             {
                 "measure": "labelled pivot, rule paper",
                 "group": f"{name}, {lens}",
-                "value": float(said[member == name].mean()),
+                "value": float(is_pivot[member == name].mean()),
             }
             for name in groups
             if (member == name).any()
         ]
-        own = [it.ids(c.contexts[source]) for c in concepts]
-        masses = np.array([float(probs[:-1, row, ids].sum(-1).max()) for row, ids in enumerate(own)])
+        contexts = [trial.ids(c.contexts[source]) for c in concepts]
+        masses = np.array([float(probs[:-1, row, ids].sum(-1).max()) for row, ids in enumerate(contexts)])
         figures += [
             {
                 "measure": "largest mass of contexts before the last layer",
@@ -152,62 +152,62 @@ def behaviours(it: Trained, config: PlantedConfig) -> list[Figure]:
                 "note": "" if area == area else "one class is empty",
             }
         )
-    return figures + _probe(it)
+    return figures + _probe(trial)
 
 
-def labels_of(it: Trained, found: Traces, probs: Any, pair: tuple[str, str] | None = None) -> list[str]:
+def labels_of(trial: Trial, residuals: Traces, probs: Any, pair: tuple[str, str] | None = None) -> list[str]:
     """Labels by the published rule."""
-    source, target = pair or it.planted.world.languages[:2]
+    source, target = pair or trial.planted.world.languages[:2]
     top = probs.max(-1)
     labels = []
-    for row, concept in enumerate(found.concepts):
+    for row, concept in enumerate(residuals.concepts):
         tokens = top.indices[:, row].tolist()
         path = TracePath(
             tokens,
             top.values[:, row].tolist(),
-            frozenset(it.ids([concept.words[source]])),
-            frozenset(it.ids([concept.words[target]])),
+            frozenset(trial.ids([concept.words[source]])),
+            frozenset(trial.ids([concept.words[target]])),
         )
         labels.append(paper(path))
     return labels
 
 
-def _f1(said: np.ndarray, truth: np.ndarray) -> float:
-    return 2 * int((said & truth).sum()) / max(int(said.sum()) + int(truth.sum()), 1)
+def _f1(labels: np.ndarray, truth: np.ndarray) -> float:
+    return 2 * int((labels & truth).sum()) / max(int(labels.sum()) + int(truth.sum()), 1)
 
 
-def _probe(it: Trained) -> list[Figure]:
+def _probe(trial: Trial) -> list[Figure]:
     """Which residual names the concept's context words: a ridge map to their mean embedding, tested by retrieval among
     all concepts. Half of the concepts fit it, a quarter chooses the layer, a quarter is read."""
     import torch
 
     from semantic_pivots.models.readouts import ridge
 
-    source = it.planted.world.languages[0]
-    concepts = [*it.planted.of(DIRECT), *it.planted.of(BRIDGED)]
-    found = traces(it, concepts)
-    embedding = it.model.get_input_embeddings().weight.detach().cpu().double()
-    wanted = torch.stack([embedding[it.ids(c.contexts[source])].mean(0) for c in concepts])
-    wanted = wanted - wanted.mean(0)
-    order = torch.randperm(len(wanted), generator=torch.Generator().manual_seed(it.planted.world.seed))
+    source = trial.planted.world.languages[0]
+    concepts = [*trial.planted.of(DIRECT), *trial.planted.of(BRIDGED)]
+    residuals = traces(trial, concepts)
+    embedding = trial.model.get_input_embeddings().weight.detach().cpu().double()
+    targets = torch.stack([embedding[trial.ids(c.contexts[source])].mean(0) for c in concepts])
+    targets = targets - targets.mean(0)
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(trial.planted.world.seed))
     half, quarter = len(order) // 2, len(order) // 4
-    fitted, chosen, held = order[:half], order[half : half + quarter], order[half + quarter :]
+    train, validation, test = order[:half], order[half : half + quarter], order[half + quarter :]
 
     def right(layer: Any, rows: Any) -> np.ndarray:
-        guess = _mapped(layer[rows], ridge(layer[fitted], wanted[fitted]))
-        nearest = torch.nn.functional.cosine_similarity(guess[:, None], wanted[None], dim=-1).argmax(1)
+        guess = _apply(layer[rows], ridge(layer[train], targets[train]))
+        nearest = torch.nn.functional.cosine_similarity(guess[:, None], targets[None], dim=-1).argmax(1)
         return (nearest == rows).numpy()
 
-    layers = found.residuals[:-1].cpu().double()
-    best = max(range(len(layers)), key=lambda k: right(layers[k], chosen).mean())
-    hits = right(layers[best], held)
-    groups = [concepts[i].kind if concepts[i].kind == BRIDGED else _direct(concepts[i]) for i in held.tolist()]
+    layers = residuals.residuals[:-1].cpu().double()
+    best = max(range(len(layers)), key=lambda k: right(layers[k], validation).mean())
+    hits = right(layers[best], test)
+    groups = [concepts[i].kind if concepts[i].kind == BRIDGED else _direct(concepts[i]) for i in test.tolist()]
     measure = "context words retrieved by a probe"
     figures: list[Figure] = [
         {"measure": measure, "group": name, "value": float(hits[[g == name for g in groups]].mean())}
         for name in sorted(set(groups))
     ]
-    figures.append({"measure": measure, "group": "chance", "value": 1 / len(wanted)})
+    figures.append({"measure": measure, "group": "chance", "value": 1 / len(targets)})
     return figures
 
 
@@ -215,50 +215,50 @@ def _direct(concept: Concept) -> str:
     return WITH_PIVOTS if concept.pivots else WITHOUT_PIVOTS
 
 
-def null_attribution(it: Trained) -> list[Figure]:
+def null_attribution(trial: Trial) -> list[Figure]:
     """Measure 3: in a world without pivots, the AUC of log co-occurrence against the paper rule's labels.
 
     Every direct concept is asked in both directions. Given final confidence: within tenths of the answer's top-1
     probability. Where all labels are alike there is no AUC, and the note says so.
     """
-    concepts = it.planted.of(DIRECT)
-    first, second = it.planted.world.languages[:2]
-    together = _co_occurrence(it.planted)
+    concepts = trial.planted.of(DIRECT)
+    first, second = trial.planted.world.languages[:2]
+    together = _co_occurrence(trial.planted)
     positive, values, final = [], [], []
     for pair in ((first, second), (second, first)):
-        found = traces(it, concepts, pair)
-        probs = found.logits["logit"].softmax(-1)
-        positive += [label == CO_OCCURRENCE for label in labels_of(it, found, probs, pair)]
+        residuals = traces(trial, concepts, pair)
+        probs = residuals.logits["logit"].softmax(-1)
+        positive += [label == CO_OCCURRENCE for label in labels_of(trial, residuals, probs, pair)]
         values += [math.log1p(together[c.concept_id]) for c in concepts]
         final += probs[-1].max(-1).values.tolist()
     labels, counts, confidence = np.array(positive), np.array(values), np.array(final)
     raw = auc(counts, labels)
-    given = stratified_auc(counts, labels, quantile_strata(confidence, _CONFIDENCE_STRATA))
+    conditioned = stratified_auc(counts, labels, quantile_strata(confidence, _CONFIDENCE_STRATA))
     note = "" if raw == raw else f"all {len(labels)} labels are alike"
     measure = "AUC without pivots"
     return [
         {"measure": measure, "group": "raw", "value": raw, "note": note},
-        {"measure": measure, "group": "given final confidence", "value": given, "note": note},
-        {"measure": measure, "group": "raw less given final confidence", "value": raw - given, "note": note},
+        {"measure": measure, "group": "given final confidence", "value": conditioned, "note": note},
+        {"measure": measure, "group": "raw less given final confidence", "value": raw - conditioned, "note": note},
         {"measure": "labelled pivot without pivots", "group": DIRECT, "value": float(1 - labels.mean())},
     ]
 
 
-def _co_occurrence(planted: Planted) -> dict[str, int]:
+def _co_occurrence(planted: PlantedCorpus) -> dict[str, int]:
     first, second = planted.world.languages[:2]
     owner = {c.words[code]: (c.concept_id, code) for c in planted.concepts for code in (first, second)}
     counts = {c.concept_id: 0 for c in planted.concepts}
     for document in planted.documents:
-        met: dict[str, set[str]] = {}
+        documents_of: dict[str, set[str]] = {}
         for word in set(document["text"].replace("\n", " ").split()):
             if word in owner:
-                met.setdefault(owner[word][0], set()).add(owner[word][1])
-        for concept, codes in met.items():
+                documents_of.setdefault(owner[word][0], set()).add(owner[word][1])
+        for concept, codes in documents_of.items():
             counts[concept] += len(codes) == 2
     return counts
 
 
-def language_census(it: Trained, config: PlantedConfig) -> list[Figure]:
+def language_census(trial: Trial, config: PlantedConfig) -> list[Figure]:
     """Measure 8: at layers before the last, the mass on the third language's words against the fourth's.
 
     A language's set is its word of every concept: one token each, so both sets are equally large. A hub's words are
@@ -268,29 +268,29 @@ def language_census(it: Trained, config: PlantedConfig) -> list[Figure]:
     """
     import torch
 
-    concepts = [*it.probed(BRIDGED, config.probed), *it.probed(DIRECT, config.probed, True)]
-    world = it.planted.world
+    concepts = [*trial.probed(BRIDGED, config.probed), *trial.probed(DIRECT, config.probed, True)]
+    world = trial.planted.world
     third, fourth = world.languages[2:4]
-    sets = {code: it.ids(c.words[code] for c in it.planted.concepts) for code in (third, fourth)}
-    place = {c.concept_id: i for i, c in enumerate(it.planted.concepts)}
+    sets = {code: trial.ids(c.words[code] for c in trial.planted.concepts) for code in (third, fourth)}
+    place = {c.concept_id: i for i, c in enumerate(trial.planted.concepts)}
     rows = [place[c.concept_id] for c in concepts]
     noise = [
         d["text"].split()
-        for d in it.planted.documents
+        for d in trial.planted.documents
         if d["source"] == "context" and d["language"] == world.languages[0]
     ]
     words = {
-        word for c in it.planted.concepts for around in (c.words.values(), *c.contexts.values()) for word in around
+        word for c in trial.planted.concepts for around in (c.words.values(), *c.contexts.values()) for word in around
     }
     plain = [" ".join(word for word in text if word not in words) for text in noise[: 8 * len(concepts)]]
     plain = [" ".join(plain[8 * i : 8 * i + 8]) for i in range(len(concepts))]
-    asked, control = traces(it, concepts), read(it, concepts, plain)
+    residuals, control = traces(trial, concepts), read(trial, concepts, plain)
     figures: list[Figure] = []
     measure = "log ratio of latent languages, third to fourth"
-    for lens in asked.logits:
+    for lens in residuals.logits:
         ratio = {}
-        for name, found in (("asked", asked), ("control", control)):
-            probs = found.logits[lens][:-1].softmax(-1)
+        for name, logits_of in (("asked", residuals), ("control", control)):
+            probs = logits_of.logits[lens][:-1].softmax(-1)
             masses = [probs[..., ids].sum(-1).clamp(min=1e-12).log() for ids in sets.values()]
             ratio[name] = float((masses[0] - masses[1]).mean())
         figures += [
@@ -298,11 +298,11 @@ def language_census(it: Trained, config: PlantedConfig) -> list[Figure]:
             {"measure": measure, "group": f"{lens}, control", "value": ratio["control"]},
             {"measure": measure, "group": f"{lens}, asked less control", "value": ratio["asked"] - ratio["control"]},
         ]
-        logits = asked.logits[lens][:-1]
+        logits = residuals.logits[lens][:-1]
         for code, which in ((third, "third"), (fourth, "fourth")):
-            own = logits[..., sets[code]]
-            mine = own[:, torch.arange(len(rows)), rows]
-            below = (own < mine[..., None]).float().mean(-1)
+            chosen_logits = logits[..., sets[code]]
+            largest = chosen_logits[:, torch.arange(len(rows)), rows]
+            below = (chosen_logits < largest[..., None]).float().mean(-1)
             value = float(below.mean())
             figures.append({"measure": f"rank of the own word, {which} language", "group": lens, "value": value})
     return figures

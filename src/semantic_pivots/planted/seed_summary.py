@@ -38,11 +38,11 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
     rows = []
     for key, values in [*by.items(), *_contrasts(by, config.architectures[0]).items()]:
         world, architecture, measure, group = key
-        named = {"architecture": architecture, "measure": measure, "group": group}
-        own = {**settings, "learning_rate": rate_of(config, architecture)}
+        keys = {"architecture": architecture, "measure": measure, "group": group}
+        arguments = {**settings, "learning_rate": rate_of(config, architecture)}
         if config.sinusoids and architecture == "gpt2":
-            own["sinusoids"] = True
-        signature = Signature.of("planted", world, **named, **own)
+            arguments["sinusoids"] = True
+        signature = Signature.of("planted", world, **keys, **arguments)
         interval = student(list(values.values()))
         why = "; ".join(f"{reason} ({count})" for reason, count in sorted(Counter(notes.get(key, [])).items()))
         missing = len(values) - interval.n
@@ -61,7 +61,7 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
     return rows
 
 
-def _less(a: dict[int, float], b: dict[int, float], factor: float = 1.0) -> dict[int, float]:
+def _minus(a: dict[int, float], b: dict[int, float], factor: float = 1.0) -> dict[int, float]:
     return {seed: factor * (a[seed] - b[seed]) for seed in a if seed in b}
 
 
@@ -71,41 +71,41 @@ def _contrasts(by: dict[Key, dict[int, float]], first: str) -> dict[Key, dict[in
     def value(world: str, measure: str, group: str) -> dict[int, float]:
         return by.get((world, first, measure, group), {})
 
-    made: dict[Key, dict[int, float]] = {}
+    contrasts: dict[Key, dict[int, float]] = {}
     target = "P(target)"
     kinds = (BRIDGED, WITH_PIVOTS, WITHOUT_PIVOTS)
-    for what, unit in ((target, ""), (f"log {target}", " in nats")):
-        fallen = {kind: _less(value("knock-out", what, kind), value("long", what, kind)) for kind in kinds}
-        change = f"change of {what}, pivot documents"
-        grown = {
-            kind: _less(value("knock-out", f"{change} added", kind), value("knock-out", f"{change} none added", kind))
+    for score, unit in ((target, ""), (f"log {target}", " in nats")):
+        losses = {kind: _minus(value("knock-out", score, kind), value("long", score, kind)) for kind in kinds}
+        change = f"change of {score}, pivot documents"
+        gains = {
+            kind: _minus(value("knock-out", f"{change} added", kind), value("knock-out", f"{change} none added", kind))
             for kind in kinds
         }
-        for name, effect in (("knock-out", fallen), ("pivot documents added", grown)):
+        for name, effect in (("knock-out", losses), ("pivot documents added", gains)):
             for kind in kinds:
-                made["knock-out", first, f"change of {what} by {name}", kind] = effect[kind]
+                contrasts["knock-out", first, f"change of {score} by {name}", kind] = effect[kind]
             for kind in (WITH_PIVOTS, WITHOUT_PIVOTS):
                 measure = f"difference in differences{unit}, {name}"
-                made["knock-out", first, measure, f"bridged less {kind}"] = _less(effect[BRIDGED], effect[kind])
-    held = "P(target) of held-out bridged concepts"
+                contrasts["knock-out", first, measure, f"bridged less {kind}"] = _minus(effect[BRIDGED], effect[kind])
+    outcome = "P(target) of held-out bridged concepts"
     for other in ARMS[1:]:
-        made["selection", first, "gain of pivot-rich", f"over {other}"] = _less(
-            value("selection", held, ARMS[0]), value("selection", held, other)
+        contrasts["selection", first, "gain of pivot-rich", f"over {other}"] = _minus(
+            value("selection", outcome, ARMS[0]), value("selection", outcome, other)
         )
     for architecture in dict.fromkeys(key[1] for key in by if key[0] == "base"):
-        made["base", architecture, "P(target), bridged less unrelated", "split"] = _less(
+        contrasts["base", architecture, "P(target), bridged less unrelated", "split"] = _minus(
             by.get(("base", architecture, target, BRIDGED), {}), by.get(("base", architecture, target, UNRELATED), {})
         )
     ratio = "log ratio of latent languages, third to fourth"
     for lens in ("logit", "tuned"):
         for kind in ("asked", "control", "asked less control"):
             # both worlds of a seed differ only in which language is the hub: half the difference is the hub's part
-            made["hub-third", first, "latent language follows the hub", f"{lens}, {kind}"] = _less(
+            contrasts["hub-third", first, "latent language follows the hub", f"{lens}, {kind}"] = _minus(
                 value("hub-third", ratio, f"{lens}, {kind}"), value("hub-fourth", ratio, f"{lens}, {kind}"), 0.5
             )
         for world, hub, other in (("hub-third", "third", "fourth"), ("hub-fourth", "fourth", "third")):
             rank = "rank of the own word"
-            made[world, first, f"{rank}, hub less other", lens] = _less(
+            contrasts[world, first, f"{rank}, hub less other", lens] = _minus(
                 value(world, f"{rank}, {hub} language", lens), value(world, f"{rank}, {other} language", lens)
             )
-    return {key: values for key, values in made.items() if values}
+    return {key: values for key, values in contrasts.items() if values}

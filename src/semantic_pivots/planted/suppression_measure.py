@@ -7,12 +7,12 @@ import dataclasses
 
 from semantic_pivots.config import PlantedConfig
 from semantic_pivots.planted import worlds
-from semantic_pivots.planted.world_model import Figure, Trained, fit, trained, translation
+from semantic_pivots.planted.world_model import Figure, Trial, fit, train, translation
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, World
 from semantic_pivots.statistics import seed_of
 
 
-def suppression(it: Trained, config: PlantedConfig) -> list[Figure]:
+def suppression(trial: Trial, config: PlantedConfig) -> list[Figure]:
     """Measure 5: log P(target) lost when the pivots' directions are suppressed, by class and control.
 
     Direct pairs are those with pivots of their own.
@@ -21,32 +21,32 @@ def suppression(it: Trained, config: PlantedConfig) -> list[Figure]:
     from semantic_pivots.models.lens import Lens
     from semantic_pivots.models.tokens import answer_spans
 
-    lens = Lens.from_model(it.model)
+    lens = Lens.from_model(trial.model)
     layers = range(max(1, lens.layers - 1))
-    figures, lost = [], {}
+    figures, losses = [], {}
     for kind in (DIRECT, BRIDGED):
-        concepts = it.probed(kind, config.probed, True)
-        spans = answer_spans(it.tokenizer, *it.prompts(concepts))
+        concepts = trial.probed(kind, config.probed, True)
+        spans = answer_spans(trial.tokenizer, *trial.prompts(concepts))
         ids, starts = [s.ids for s in spans], [s.start for s in spans]
         plain = target_logprobs(lens, ids, starts)
         others = concepts[1:] + concepts[:1]
         bases = {
-            "planted pivots": [unembedding_basis(lens, it.ids(c.pivots)) for c in concepts],
-            "another pair's pivots": [unembedding_basis(lens, it.ids(c.pivots)) for c in others],
+            "planted pivots": [unembedding_basis(lens, trial.ids(c.pivots)) for c in concepts],
+            "another pair's pivots": [unembedding_basis(lens, trial.ids(c.pivots)) for c in others],
             "random directions": [
                 random_basis(lens, len(c.pivots), seed_of("random", c.concept_id) % 2**31) for c in concepts
             ],
         }
-        for name, given in bases.items():
-            change = float((target_logprobs(lens, ids, starts, Suppression(given, layers)) - plain).mean())
-            lost[kind, name] = change
+        for name, basis in bases.items():
+            change = float((target_logprobs(lens, ids, starts, Suppression(basis, layers)) - plain).mean())
+            losses[kind, name] = change
             figures.append(
                 {"measure": "change of log P(target) by suppression", "group": f"{kind}, {name}", "value": change}
             )
     for control in ("another pair's pivots", "random directions"):
-        own = {kind: lost[kind, "planted pivots"] - lost[kind, control] for kind in (BRIDGED, DIRECT)}
-        figures.append({"measure": "suppression, bridged pairs", "group": f"against {control}", "value": own[BRIDGED]})
-        value = own[BRIDGED] - own[DIRECT]
+        gaps = {kind: losses[kind, "planted pivots"] - losses[kind, control] for kind in (BRIDGED, DIRECT)}
+        figures.append({"measure": "suppression, bridged pairs", "group": f"against {control}", "value": gaps[BRIDGED]})
+        value = gaps[BRIDGED] - gaps[DIRECT]
         figures.append({"measure": "suppression, bridged less direct", "group": f"against {control}", "value": value})
     return figures
 
@@ -61,13 +61,13 @@ def knock_out(config: PlantedConfig, world: World, architecture: str) -> list[Fi
 
     Then two models go on from there: on the whole world's documents, and on the same documents again.
     """
-    it = trained(config, without(world), architecture, vocabulary_of=world)
-    figures = translation(it, config, logs=True)
+    trial = train(config, without(world), architecture, vocabulary_of=world)
+    figures = translation(trial, config, logs=True)
     before = {(f["measure"], f["group"]): f["value"] for f in figures}
-    for name, documents in (("added", worlds.generate(world).documents), ("none added", it.planted.documents)):
-        model = copy.deepcopy(it.model)
-        fit(model, it.tokenizer, [d["text"] for d in documents], config, config.tokens // 4, world.seed + 1000)
-        for f in translation(Trained(it.planted, model, it.tokenizer), config, logs=True):
+    for name, documents in (("added", worlds.generate(world).documents), ("none added", trial.planted.documents)):
+        model = copy.deepcopy(trial.model)
+        fit(model, trial.tokenizer, [d["text"] for d in documents], config, config.tokens // 4, world.seed + 1000)
+        for f in translation(Trial(trial.planted, model, trial.tokenizer), config, logs=True):
             change = f["value"] - before[f["measure"], f["group"]]
             measure = f"change of {f['measure']}, pivot documents {name}"
             figures.append({"measure": measure, "group": f["group"], "value": change})

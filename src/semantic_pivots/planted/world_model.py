@@ -14,7 +14,7 @@ import numpy as np
 from semantic_pivots.config import PlantedConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.planted import worlds
-from semantic_pivots.planted.worlds import CLASSES, DIRECT, Concept, Planted, World
+from semantic_pivots.planted.worlds import CLASSES, DIRECT, Concept, PlantedCorpus, World
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import Shot, answer, prompt
 from semantic_pivots.training.small_models import (
@@ -32,37 +32,37 @@ WITH_PIVOTS, WITHOUT_PIVOTS = "direct with pivots", "direct without pivots"
 
 
 @dataclasses.dataclass
-class Trained:
+class Trial:
     """A world with the model that was trained on it."""
 
-    planted: Planted
+    planted: PlantedCorpus
     model: Any
     tokenizer: Any
 
     def prompts(self, concepts: Sequence[Concept], pair: tuple[str, str] | None = None) -> tuple[list[str], list[str]]:
         """Prompts in the benchmark's form after four direct translations, and the answers."""
         source, target = pair or self.planted.world.languages[:2]
-        known = self.planted.of(DIRECT)
-        asked, answers = [], []
+        direct = self.planted.of(DIRECT)
+        texts, answers = [], []
         for concept in concepts:
-            drawn = Random(seed_of(self.planted.world.seed, "shots", concept.concept_id)).sample(known, 5)
-            shots = [Shot(c.concept_id, c.words[source], c.words[target]) for c in drawn if c is not concept][:4]
-            asked.append(prompt(source, target, shots, concept.words[source]))
+            sample = Random(seed_of(self.planted.world.seed, "shots", concept.concept_id)).sample(direct, 5)
+            shots = [Shot(c.concept_id, c.words[source], c.words[target]) for c in sample if c is not concept][:4]
+            texts.append(prompt(source, target, shots, concept.words[source]))
             answers.append(answer(concept.words[target]))
-        return asked, answers
+        return texts, answers
 
     def logprobs(self, concepts: Sequence[Concept]) -> np.ndarray:
         """(concepts,) log-probability in nats of each concept's translation."""
         from semantic_pivots.scoring.scorer import answer_logprobs
 
-        asked, answers = self.prompts(concepts)
-        found = answer_logprobs(self.model, self.tokenizer, asked, answers)
-        return np.array([row.sum() for row in found], np.float64)
+        texts, answers = self.prompts(concepts)
+        arrays = answer_logprobs(self.model, self.tokenizer, texts, answers)
+        return np.array([row.sum() for row in arrays], np.float64)
 
     def probed(self, kind: str, count: int, linked: bool | None = None) -> list[Concept]:
         """Up to `count` concepts of a class, with or without pivots where asked, drawn by the world's seed."""
-        found = self.planted.of(kind, linked)
-        return Random(seed_of(self.planted.world.seed, "probed", kind)).sample(found, min(count, len(found)))
+        concepts = self.planted.of(kind, linked)
+        return Random(seed_of(self.planted.world.seed, "probed", kind)).sample(concepts, min(count, len(concepts)))
 
     def ids(self, words: Iterable[str]) -> list[int]:
         """Token ids of whole words."""
@@ -78,7 +78,7 @@ def fit(model: Any, tokenizer: Any, texts: Sequence[str], config: PlantedConfig,
     return model.float().eval()
 
 
-def untrained(config: PlantedConfig, world: World, architecture: str, vocabulary_of: World | None = None) -> Trained:
+def new_trial(config: PlantedConfig, world: World, architecture: str, vocabulary_of: World | None = None) -> Trial:
     """A world with a model of random weights: equal for equal seeds and vocabularies.
 
     Args:
@@ -94,17 +94,17 @@ def untrained(config: PlantedConfig, world: World, architecture: str, vocabulary
     tokenizer = word_tokenizer(sorted(words))
     seed = seed_of(world.seed, "init") % 2**31
     model = fresh_model(architecture, tokenizer, config.width, config.layers, seed, config.sinusoids)
-    return Trained(planted, model, tokenizer)
+    return Trial(planted, model, tokenizer)
 
 
-def trained(
+def train(
     config: PlantedConfig, world: World, architecture: str = "llama", vocabulary_of: World | None = None
-) -> Trained:
-    """Generate a world and train a model on it from scratch; arguments as of `untrained`."""
-    it = untrained(config, world, architecture, vocabulary_of)
-    texts = [document["text"] for document in it.planted.documents]
-    fit(it.model, it.tokenizer, texts, config, config.tokens, world.seed)
-    return it
+) -> Trial:
+    """Generate a world and train a model on it from scratch; arguments as of `new_trial`."""
+    trial = new_trial(config, world, architecture, vocabulary_of)
+    texts = [document["text"] for document in trial.planted.documents]
+    fit(trial.model, trial.tokenizer, texts, config, config.tokens, world.seed)
+    return trial
 
 
 def rate_of(config: PlantedConfig, architecture: str) -> float:
@@ -127,16 +127,16 @@ def rate_of(config: PlantedConfig, architecture: str) -> float:
     return rates.get(architecture, config.learning_rate)
 
 
-def translation(it: Trained, config: PlantedConfig, logs: bool = False) -> list[Figure]:
+def translation(trial: Trial, config: PlantedConfig, logs: bool = False) -> list[Figure]:
     """P(target) of each class, and of direct pairs with and without pivots of their own; with `logs` also in nats."""
-    groups = {kind: it.probed(kind, config.probed) for kind in CLASSES}
-    groups[WITH_PIVOTS] = it.probed(DIRECT, config.probed, True)
-    groups[WITHOUT_PIVOTS] = it.probed(DIRECT, config.probed, False)
+    groups = {kind: trial.probed(kind, config.probed) for kind in CLASSES}
+    groups[WITH_PIVOTS] = trial.probed(DIRECT, config.probed, True)
+    groups[WITHOUT_PIVOTS] = trial.probed(DIRECT, config.probed, False)
     figures = []
     for group, concepts in groups.items():
         if concepts:
-            found = it.logprobs(concepts)
-            figures.append({"measure": "P(target)", "group": group, "value": float(np.exp(found).mean())})
+            logprobs = trial.logprobs(concepts)
+            figures.append({"measure": "P(target)", "group": group, "value": float(np.exp(logprobs).mean())})
             if logs:
-                figures.append({"measure": "log P(target)", "group": group, "value": float(found.mean())})
+                figures.append({"measure": "log P(target)", "group": group, "value": float(logprobs.mean())})
     return figures

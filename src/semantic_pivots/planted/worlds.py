@@ -124,7 +124,7 @@ class Concept:
 
 
 @dataclass(frozen=True)
-class Planted:
+class PlantedCorpus:
     """A generated world."""
 
     world: World
@@ -134,8 +134,8 @@ class Planted:
 
     def of(self, kind: str, linked: bool | None = None) -> list[Concept]:
         """The concepts of one class; only those with pivots, or only those without."""
-        found = [concept for concept in self.concepts if concept.kind == kind]
-        return found if linked is None else [concept for concept in found if bool(concept.pivots) is linked]
+        concepts = [concept for concept in self.concepts if concept.kind == kind]
+        return concepts if linked is None else [concept for concept in concepts if bool(concept.pivots) is linked]
 
     def truth(self) -> list[dict[str, Any]]:
         """Rows of the table `planted_truth`, but for the name of the world."""
@@ -163,54 +163,59 @@ def pseudo_word(initial: str, number: int) -> str:
     return text
 
 
-def generate(world: World) -> Planted:
+def generate(world: World) -> PlantedCorpus:
     """Concepts and documents of a world."""
     concepts = _concepts(world)
-    documents = [*_contexts(world, concepts), *_mixed(world, concepts), *_dictionary(world, concepts), *_filler(world)]
+    documents = [
+        *_contexts(world, concepts),
+        *_mixed(world, concepts),
+        *_dictionary(world, concepts),
+        *_filler(world),
+    ]
     if world.matched:
         documents += _abroad(world, concepts)
     Random(seed_of(world.seed, "order")).shuffle(documents)
-    return Planted(world, concepts, [{"id": f"d{i:07d}", **d} for i, d in enumerate(documents)])
+    return PlantedCorpus(world, concepts, [{"id": f"d{i:07d}", **d} for i, d in enumerate(documents)])
 
 
 def _concepts(world: World) -> list[Concept]:
     kinds = [kind for kind in CLASSES for _ in range(getattr(world, kind))]
     first, second = world.languages[:2]
     ranks = _ranks(world, kinds)
-    linked = _linked(world, kinds, ranks)
-    made = []
+    linked = _links(world, kinds, ranks)
+    concepts = []
     for number, (kind, rank, shares) in enumerate(zip(kinds, ranks, linked, strict=True)):
         boost = {DIRECT: world.direct_boost, BRIDGED: world.bridged_boost}.get(kind, 1.0)
         words = {code: pseudo_word("bdgk"[i], number) for i, code in enumerate(world.languages)}
         if kind == COPIED:
             words[second] = words[first]
-        own = {code: _context_words(world, number, code) for code in world.languages}
+        pools = {code: _context_words(world, number, code) for code in world.languages}
         common = _context_words(world, number, world.hub or "")
-        contexts = {code: common if shares and code in (first, second, world.hub) else own[code] for code in own}
+        contexts = {code: common if shares and code in (first, second, world.hub) else pools[code] for code in pools}
         if world.decoys:
             for code, owner in ((first, number), (second, (number + 1) % len(kinds))):
                 contexts[code] += tuple(pseudo_word("y", owner * world.decoys + i) for i in range(world.decoys))
         if world.hub:
             words[world.hub] = contexts[world.hub][0]
         frequency = max(2, round(world.documents * boost * rank))
-        made.append(Concept(f"c{number:04d}", kind, words, contexts, common if shares else (), frequency))
-    return _without_pivots(world, made) if world.drop_pivots else made
+        concepts.append(Concept(f"c{number:04d}", kind, words, contexts, common if shares else (), frequency))
+    return _without_pivots(world, concepts) if world.drop_pivots else concepts
 
 
 def _without_pivots(world: World, concepts: list[Concept]) -> list[Concept]:
     main = world.languages[:2]
-    unlinked = [c for c in concepts if not c.pivots]
-    others = {code: sorted({word for c in unlinked for word in c.contexts[code]}) for code in main}
+    bare = [c for c in concepts if not c.pivots]
+    others = {code: sorted({word for c in bare for word in c.contexts[code]}) for code in main}
     if min(map(len, others.values())) < world.pivots:
         raise ValueError("a world without pivots needs context words of concepts that never had any")
-    made = []
+    exchanged = []
     for concept in concepts:
         contexts = dict(concept.contexts)
         for code in main if concept.pivots else ():
             generator = Random(seed_of(world.seed, "instead", concept.concept_id, code))
             contexts[code] = tuple(generator.sample(others[code], world.pivots))
-        made.append(replace(concept, contexts=contexts))
-    return made
+        exchanged.append(replace(concept, contexts=contexts))
+    return exchanged
 
 
 def _ranks(world: World, kinds: list[str]) -> list[float]:
@@ -225,12 +230,12 @@ def _ranks(world: World, kinds: list[str]) -> list[float]:
     return ranks
 
 
-def _linked(world: World, kinds: list[str], ranks: list[float]) -> list[bool]:
+def _links(world: World, kinds: list[str], ranks: list[float]) -> list[bool]:
     """Whether each concept's words share context words; in a matched world as often among rare concepts as frequent."""
     shares = {DIRECT: world.direct_linked_share, BRIDGED: world.linked_share, UNRELATED: 0.0}
     linked = [False] * len(kinds)
     for kind in CLASSES:
-        members = [number for number, own in enumerate(kinds) if own == kind]
+        members = [number for number, kind_of in enumerate(kinds) if kind_of == kind]
         share = shares.get(kind, 1.0)
         if world.matched:
             members.sort(key=lambda number: ranks[number])
@@ -243,8 +248,8 @@ def _linked(world: World, kinds: list[str], ranks: list[float]) -> list[bool]:
 def _context_words(world: World, number: int, code: str) -> tuple[str, ...]:
     initial = {"": "p", world.hub: "h"}.get(code) or "qvwx"[world.languages.index(code)]
     if world.pool:
-        drawn = Random(seed_of(world.seed, "contexts", number, code)).sample(range(world.pool), world.pivots)
-        return tuple(pseudo_word(initial, i) for i in drawn)
+        numbers = Random(seed_of(world.seed, "contexts", number, code)).sample(range(world.pool), world.pivots)
+        return tuple(pseudo_word(initial, i) for i in numbers)
     return tuple(pseudo_word(initial, number * world.pivots + i) for i in range(world.pivots))
 
 
@@ -306,10 +311,10 @@ def _topic(world: World, generator: Random, concept: Concept) -> list[str]:
 def _phrase(world: World, generator: Random, around: list[str], code: str, word: str, topic: Sequence[str] = ()) -> str:
     phrases = []
     for _ in range(world.phrases):
-        chosen = generator.sample(around, min(len(around), _shown(world)))
+        words = generator.sample(around, min(len(around), _shown(world)))
         # plain text is as long as text with contexts
-        body = [*chosen, *topic] + [
-            _noise(world, generator, code) for _ in range(world.noise + _shown(world) - len(chosen))
+        body = [*words, *topic] + [
+            _noise(world, generator, code) for _ in range(world.noise + _shown(world) - len(words))
         ]
         generator.shuffle(body)
         if word:
@@ -341,22 +346,22 @@ def _mixed(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
 def _dictionary(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
     """Documents of `entries` direct concepts each, no concept twice in one, in both directions alike."""
     first, second = world.languages[:2]
-    left = {c.concept_id: _shares(world, c)[0] for c in concepts if _shares(world, c)[0]}
+    remainder = {c.concept_id: _shares(world, c)[0] for c in concepts if _shares(world, c)[0]}
     by_id = {c.concept_id: c for c in concepts}
     generator = Random(seed_of(world.seed, "dictionary"))
     number = 0
-    while left:
+    while remainder:
         # Concepts with the most entries left go first, so that no document has to repeat one.
-        order = sorted(left, key=lambda c: (-left[c], generator.random()))[: world.entries]
+        order = sorted(remainder, key=lambda c: (-remainder[c], generator.random()))[: world.entries]
         generator.shuffle(order)
         source, target = (first, second) if number % 2 == 0 else (second, first)
         shots = [Shot(c, by_id[c].words[source], by_id[c].words[target]) for c in order]
         text = prompt(source, target, shots[:-1], shots[-1].source) + f" {shots[-1].target}"
         yield {"text": text, "language": target, "source": "dictionary"}
         for concept in order:
-            left[concept] -= 1
-            if not left[concept]:
-                del left[concept]
+            remainder[concept] -= 1
+            if not remainder[concept]:
+                del remainder[concept]
         number += 1
 
 
@@ -369,7 +374,7 @@ def _filler(world: World) -> Iterator[dict[str, str]]:
         yield {"text": text, "language": code, "source": "filler"}
 
 
-def vocabulary(planted: Planted) -> list[str]:
+def vocabulary(planted: PlantedCorpus) -> list[str]:
     """Every word of a world's documents and prompts, sorted."""
     from tokenizers.pre_tokenizers import Whitespace
 
@@ -381,7 +386,7 @@ def vocabulary(planted: Planted) -> list[str]:
     return sorted({word for text in texts for word, _ in cut.pre_tokenize_str(text)})
 
 
-def write(planted: Planted, folder: Path) -> None:
+def write(planted: PlantedCorpus, folder: Path) -> None:
     """Write a world for the ordinary commands: documents.jsonl, words.tsv (a lexicon), and truth.jsonl.
 
     A row of the truth holds concept_id, class, words and contexts by language, pivots, and the documents of a word.
