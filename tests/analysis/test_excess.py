@@ -7,7 +7,7 @@ import pytest
 
 from semantic_pivots.analysis import excess
 from semantic_pivots.analysis.null_labels import FREQUENCY, Documents, drawn_documents
-from semantic_pivots.analysis.null_labels import simulated as simulated_world
+from semantic_pivots.analysis.null_labels import simulate as simulated_world
 
 
 def table(rows):

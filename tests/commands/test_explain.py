@@ -5,7 +5,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from semantic_pivots.cli import app
-from semantic_pivots.commands.explain import Explained, Reader, Step, questions_of, table, write_picture
+from semantic_pivots.commands.explain import Reader, Step, WordPath, questions_of, table, write_picture
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.load import load
 from semantic_pivots.report.word_page import page, write_page
@@ -26,7 +26,7 @@ def reader(model):
 
 def test_the_path_ends_where_the_model_does(model, reader, tmp_path):
     (question,) = questions_of("en", "dog", "fr")
-    found, other = reader.explained(question)
+    found, other = reader.paths(question)
     assert (found.lens, other.lens) == ("logit", "patchscope")
     assert found.target == "chien"
     assert len(found.steps) == 3
@@ -68,7 +68,7 @@ def test_any_two_languages_with_a_lexicon_or_with_the_words_alone(reader, tmp_pa
     assert (first.target, second.target) == ("kurī", "ngeru")
     assert "cat" in first.prompt
     assert "kurī" not in first.prompt
-    assert reader.explained(first)[0].steps
+    assert reader.paths(first)[0].steps
 
 
 def test_a_runs_words_serve_and_its_pivots_are_no_condition(model, tmp_path):
@@ -96,7 +96,7 @@ def test_an_unknown_language_is_told():
 
 def test_pivots_of_a_run_are_marked(reader, tmp_path):
     (plain,) = questions_of("en", "dog", "fr")
-    steps = reader.explained(plain)[0].steps
+    steps = reader.paths(plain)[0].steps
     shown = [t for step in steps for t, kind in zip(step.tokens, step.kinds, strict=True) if not kind and t.isalpha()]
     item = {"item_id": "i", "source_language": "en", "target_language": "fr", "source": "dog"}
     (tmp_path / "lexicon").mkdir()
@@ -120,7 +120,7 @@ def test_tokens_are_drawn_letter_by_letter(tmp_path):
     """Each of these is a formula to matplotlib, a style to rich, or bold to plotly."""
     words = ["$$", "$x$ $", "[/INST]", "[/b]", "[red]", "<b>", "\\", "&lt;"]
     steps = [Step(0, words[:5], [0.2] * 5, [""] * 5, 1.0), Step(1, words[3:], [0.2] * 5, [""] * 5, 1.0)]
-    found = Explained("a/[model]", "[/b]", "$$", steps, "")
+    found = WordPath("a/[model]", "[/b]", "$$", steps, "")
     console = Console(width=200, record=True)
     console.print(table(found, 200))
     shown = console.export_text()

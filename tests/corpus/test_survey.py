@@ -108,7 +108,7 @@ def test_a_folder_that_is_no_corpus_is_named(tmp_path):
 
 def test_prospects_follow_from_the_counts():
     rows = [{"en": f"e{k}", "fr": f"f{k}", "ko": "" if k else "k0"} for k in range(6)]
-    words, pairs = prospects.asked(rows, ("en", "fr", "ko"))
+    words, pairs = prospects.lexicon_pairs(rows, ("en", "fr", "ko"))
     assert len(words) == 13
     assert len(pairs) == 8
     of_words = np.array([100 if word != "f5" else 5 for word, _ in words])

@@ -74,8 +74,8 @@ def partial_correlation(x: np.ndarray, y: np.ndarray, covariates: np.ndarray) ->
 
     design = _cubics(covariates)
     scores = norm.ppf(rankdata(np.column_stack([x, y]), axis=0) / (len(x) + 1))
-    left = scores - design @ np.linalg.lstsq(design, scores, rcond=None)[0]
-    return pearson(left[:, 0], left[:, 1])
+    residuals = scores - design @ np.linalg.lstsq(design, scores, rcond=None)[0]
+    return pearson(residuals[:, 0], residuals[:, 1])
 
 
 def likelihood_strata(positive: np.ndarray, covariates: np.ndarray) -> np.ndarray:
@@ -91,10 +91,10 @@ def likelihood_strata(positive: np.ndarray, covariates: np.ndarray) -> np.ndarra
     """
     if positive.all() or not positive.any():
         return np.zeros(len(positive), int)
-    fitted = _logistic(_cubics(covariates), positive)
-    if fitted is None:
+    propensity = _logistic(_cubics(covariates), positive)
+    if propensity is None:
         return np.zeros(len(positive), int)
-    return quantile_strata(fitted[0], max(1, min(_STRATA, len(positive) // 10)))
+    return quantile_strata(propensity[0], max(1, min(_STRATA, len(positive) // 10)))
 
 
 def log_odds(values: np.ndarray, positive: np.ndarray, covariates: np.ndarray, groups: np.ndarray) -> Interval:
@@ -112,15 +112,15 @@ def log_odds(values: np.ndarray, positive: np.ndarray, covariates: np.ndarray, g
     """
     codes = np.unique(groups, return_inverse=True)[1] if len(groups) else np.zeros(0, int)
     units = int(codes.max()) + 1 if len(codes) else 0
-    nothing = Interval(math.nan, math.nan, math.nan, units)
+    empty = Interval(math.nan, math.nan, math.nan, units)
     if positive.all() or not positive.any() or np.ptp(values) == 0:
-        return nothing
+        return empty
     centre, scale = values.mean(), values.std()
     design = np.column_stack([(values - centre) / scale, _cubics(covariates)])
-    fitted = _logistic(design, positive)
-    if fitted is None:
-        return nothing
-    probs, weights, bread = fitted
+    fit = _logistic(design, positive)
+    if fit is None:
+        return empty
+    probs, weights, bread = fit
     scores = np.zeros((units, design.shape[1]))
     np.add.at(scores, codes, design * (positive - probs)[:, None])
     value = float(weights[0] / scale)

@@ -67,7 +67,7 @@ def label_items(
         read = (row["layer"], row["top_ids"][0], row["top_probs"][0])
         layers.setdefault((row["item_id"], row["lens"]), []).append(read)
     texts: dict[int, str] = {}
-    found = []
+    labels = []
     by_id = {item.item_id: item for item in items}
     for (item_id, lens), rows in layers.items():
         item = by_id[item_id]
@@ -81,7 +81,7 @@ def label_items(
             frozenset(word_tokens(tokenizer, [item.target])),
         )
         for rule in (rule for rule in rules if rule in RULES):
-            found.append(
+            labels.append(
                 {
                     "item_id": item_id,
                     "rule": rule,
@@ -93,7 +93,7 @@ def label_items(
                     "final_prob": path.probs[-1],
                 }
             )
-    return found
+    return labels
 
 
 def _summary(
@@ -118,25 +118,25 @@ def _summary(
         for direction in [(POOLED, POOLED), *dict.fromkeys(item.direction for item in items)]:
             name = "-".join(direction)
             for layer in range(int(layers.max()) + 1):
-                mine = (lenses == lens) & (layers == layer)
+                selection = (lenses == lens) & (layers == layer)
                 if direction[0] != POOLED:
-                    mine &= directions == name
+                    selection &= directions == name
                 seed = seed_of(config.seed, "trace", lens, name, layer)
                 intervals = bootstrap_means(
-                    values[mine], concepts[mine], seed, min(config.resamples, 1000), bounds=bounds
+                    values[selection], concepts[selection], seed, min(config.resamples, 1000), bounds=bounds
                 )
                 for quantity, interval in zip(names, intervals, strict=True):
                     pair = {"source_language": direction[0], "target_language": direction[1]}
-                    named = {"lens": lens, "layer": layer, "quantity": quantity}
-                    own = signature.within(name).extended(**named)
-                    rows.append({**pair, **named, **Figure(interval, own).columns()})
+                    keys = {"lens": lens, "layer": layer, "quantity": quantity}
+                    line = signature.within(name).extended(**keys)
+                    rows.append({**pair, **keys, **Figure(interval, line).columns()})
     for direction, lens, layer, interval in pivot_ratios(
         trace, by_id, POOLED, config.seed, min(config.resamples, 1000)
     ):
         pair = {"source_language": direction[0], "target_language": direction[1]}
-        named = {"lens": lens, "layer": layer, "quantity": PIVOT_RATIO}
-        own = signature.within("-".join(direction)).extended(**named)
-        rows.append({**pair, **named, **Figure(interval, own).columns()})
+        keys = {"lens": lens, "layer": layer, "quantity": PIVOT_RATIO}
+        line = signature.within("-".join(direction)).extended(**keys)
+        rows.append({**pair, **keys, **Figure(interval, line).columns()})
     return rows
 
 
@@ -150,24 +150,24 @@ def _barrier(
     """
     targets = {item.item_id: first_tokens(tokenizer, [item.target]) for item in items}
     columns = ("item_id", "lens", "layer", "top_ids", "off_target_correct")
-    passed: dict[tuple[str, str], bool] = {}
-    last: dict[tuple[str, str], tuple[int, int]] = {}
+    on_top: dict[tuple[str, str], bool] = {}
+    final: dict[tuple[str, str], tuple[int, int]] = {}
     for item_id, lens, layer, top, astray in zip(*(trace[c].to_pylist() for c in columns), strict=True):
         key = (lens, item_id)
-        passed[key] = passed.get(key, False) or astray
-        last[key] = max(last.get(key, (-1, -1)), (layer, top[0]))
-    for lens in dict.fromkeys(lens for lens, _ in last):
+        on_top[key] = on_top.get(key, False) or astray
+        final[key] = max(final.get(key, (-1, -1)), (layer, top[0]))
+    for lens in dict.fromkeys(lens for lens, _ in final):
         for direction in [(POOLED, POOLED), *dict.fromkeys(item.direction for item in items)]:
-            failed = [
+            failures = [
                 item
                 for item in items
                 if (direction[0] == POOLED or item.direction == direction)
-                and (lens, item.item_id) in last
-                and last[lens, item.item_id][1] not in targets[item.item_id]
+                and (lens, item.item_id) in final
+                and final[lens, item.item_id][1] not in targets[item.item_id]
             ]
-            interval = share([passed[lens, i.item_id] for i in failed], [i.concept_id for i in failed])
+            interval = share([on_top[lens, i.item_id] for i in failures], [i.concept_id for i in failures])
             name = "failures solved in a further language"
             pair = {"source_language": direction[0], "target_language": direction[1]}
-            named = {"rule": "none", "lens": lens, "statistic": name}
-            own = signature.within("-".join(direction)).extended(**named)
-            yield {**pair, **named, **Figure(interval, own).columns()}
+            keys = {"rule": "none", "lens": lens, "statistic": name}
+            line = signature.within("-".join(direction)).extended(**keys)
+            yield {**pair, **keys, **Figure(interval, line).columns()}

@@ -19,7 +19,7 @@ from semantic_pivots.analysis import excess
 from semantic_pivots.analysis.attribution import auc, kappa, spearman
 from semantic_pivots.analysis.causal_effects import evidence_of
 from semantic_pivots.analysis.co_occurrence import POOLED, RESAMPLES, documents
-from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, needed
+from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, is_needed
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.run import Inputs
 from semantic_pivots.signature import Signature
@@ -124,7 +124,7 @@ def _odds(
     if not kept:
         return
     together, first, second = documents(inputs, [items[row["item_id"]] for row in kept])
-    positive = np.array([bool(needed(e)) for row in kept if (e := evidence_of(row)) is not None], bool)
+    positive = np.array([bool(is_needed(e)) for row in kept if (e := evidence_of(row)) is not None], bool)
     concepts = np.array(_concepts(kept, items))
     found = excess.odds_of_need(
         excess.beyond_frequencies(excess.excess(together, first, second), first, second),

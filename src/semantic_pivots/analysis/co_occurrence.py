@@ -47,7 +47,7 @@ def attribution(
     config: BehaviourConfig, inputs: Inputs, items: Sequence[Item], labels: Sequence[dict], signature: Signature
 ) -> Iterator[dict[str, Any]]:
     """Rows of `attribution`: every rule and lens, each direction and all together; scores; agreement of lenses."""
-    found = Counts(inputs, items)
+    counts = Counts(inputs, items)
     directions = [(POOLED, POOLED), *dict.fromkeys(item.direction for item in items)]
     by_id = {item.item_id: item for item in items}
     parts: dict[tuple[str, str], dict[str, dict]] = {}
@@ -61,22 +61,22 @@ def attribution(
             pair = "-".join(key.values())
             version = {"version": VERSIONS[rule]} if rule in VERSIONS else {}
             for statistic, interval in figures:
-                named = {"rule": rule, "lens": lens, "statistic": statistic}
-                own = signature.within(pair).extended(**named, **version)
-                yield {**key, **named, **Figure(interval, own).columns()}
+                keys = {"rule": rule, "lens": lens, "statistic": statistic}
+                line = signature.within(pair).extended(**keys, **version)
+                yield {**key, **keys, **Figure(interval, line).columns()}
 
-        for (rule, lens), mine in parts.items():
-            kept = [r for i, r in mine.items() if i in within and r["label"] in (CO_OCCURRENCE, PIVOT)]
-            yield from rows(rule, lens, _of_labels(kept, by_id, found, config, (*direction, rule, lens)))
-        scored = [by_id[i] for i in found.scores if i in within]
-        yield from rows("none", "none", _of_scores(scored, found, config, direction))
+        for (rule, lens), by_item in parts.items():
+            labelled = [r for i, r in by_item.items() if i in within and r["label"] in (CO_OCCURRENCE, PIVOT)]
+            yield from rows(rule, lens, _of_labels(labelled, by_id, counts, config, (*direction, rule, lens)))
+        items_with_score = [by_id[i] for i in counts.scores if i in within]
+        yield from rows("none", "none", _of_scores(items_with_score, counts, config, direction))
         for rule in config.rules:
-            lenses = [lens for own, lens in parts if own == rule]
+            lenses = [lens for name, lens in parts if name == rule]
             for first, second in itertools.combinations(lenses, 2):
-                one, other = parts[rule, first], parts[rule, second]
-                shared = [i for i in one if i in within and i in other]
-                agreed = _agreement(shared, one, other, by_id, config, (*direction, rule, first, second))
-                yield from rows(rule, f"{first} and {second}", agreed)
+                a, b = parts[rule, first], parts[rule, second]
+                common = [i for i in a if i in within and i in b]
+                agreement = _agreement(common, a, b, by_id, config, (*direction, rule, first, second))
+                yield from rows(rule, f"{first} and {second}", agreement)
 
 
 class Counts:
@@ -98,21 +98,21 @@ def documents(inputs: Inputs, items: Sequence[Item]) -> tuple[np.ndarray, np.nda
         for r in inputs.table("pair_counts").to_pylist()
     }
     words = {(r["word"], r["language"]): r["value"] for r in inputs.table("word_counts").to_pylist()}
-    own = [((i.source, i.direction[0]), (i.target, i.direction[1])) for i in items]
-    both = np.array([pairs.get(frozenset(pair), 0) for pair in own], np.float64)
-    first, second = (np.array([words.get(pair[k], 0) for pair in own], np.float64) for k in (0, 1))
+    word_pairs = [((i.source, i.direction[0]), (i.target, i.direction[1])) for i in items]
+    both = np.array([pairs.get(frozenset(pair), 0) for pair in word_pairs], np.float64)
+    first, second = (np.array([words.get(pair[k], 0) for pair in word_pairs], np.float64) for k in (0, 1))
     return both, first, second
 
 
 def _of_labels(
-    rows: Sequence[dict], items: dict[str, Item], found: Counts, config: BehaviourConfig, key: tuple
+    rows: Sequence[dict], items: dict[str, Item], counts: Counts, config: BehaviourConfig, key: tuple
 ) -> Iterator[tuple[str, Interval]]:
-    values = np.array([found.together[row["item_id"]] for row in rows])
+    values = np.array([counts.together[row["item_id"]] for row in rows])
     positive = np.array([row["label"] == CO_OCCURRENCE for row in rows], dtype=np.bool_)
     final = np.clip([row["final_prob"] for row in rows], 1e-6, 1 - 1e-6)
     confidence = np.log(final / (1 - final))[:, None]
-    single = np.array([found.single[row["item_id"]] for row in rows]).reshape(-1, 2)
-    everything = np.column_stack([confidence, single])
+    single = np.array([counts.single[row["item_id"]] for row in rows]).reshape(-1, 2)
+    both = np.column_stack([confidence, single])
     groups = np.array([items[row["item_id"]].concept_id for row in rows])
     if len(set(values.tolist())) < 2:  # no pair of them meets, or all do alike: nothing can be told
         return
@@ -124,24 +124,24 @@ def _of_labels(
         yield name, bootstrap_columns(auc, (v, p), seed, resamples, groups[part], SHARE)
     if min(len(set(groups[positive])), len(set(groups[~positive]))) < _FEWEST:
         return
-    strata, finer = likelihood_strata(positive, confidence), likelihood_strata(positive, everything)
+    strata, finer = likelihood_strata(positive, confidence), likelihood_strata(positive, both)
     for name, within in (("auc given confidence", strata), ("auc given confidence and frequencies", finer)):
         seed = seed_of(config.seed, name, *key)
         columns = values, positive, within
         yield name, bootstrap_columns(stratified_auc, columns, seed, resamples, groups, SHARE)
-    middle = np.array([found.middle[key[-1], row["item_id"]] for row in rows])
+    middle = np.array([counts.middle[key[-1], row["item_id"]] for row in rows])
     seed, columns = seed_of(config.seed, COLLIDED, *key), (values, middle, confidence)
     yield COLLIDED, bootstrap_columns(partial_correlation, columns, seed, min(resamples, 200), groups, CORRELATION)
-    for name, covariates in (("confidence", confidence), ("confidence and frequencies", everything)):
+    for name, covariates in (("confidence", confidence), ("confidence and frequencies", both)):
         odds = log_odds(values / math.log(2), positive, covariates, groups)
         yield f"log odds per doubled count given {name}", odds
 
 
 def _of_scores(
-    items: Sequence[Item], found: Counts, config: BehaviourConfig, direction: tuple[str, str]
+    items: Sequence[Item], counts: Counts, config: BehaviourConfig, direction: tuple[str, str]
 ) -> Iterator[tuple[str, Interval]]:
-    x = np.array([found.together[item.item_id] for item in items])
-    y = np.array([found.scores[item.item_id] for item in items])
+    x = np.array([counts.together[item.item_id] for item in items])
+    y = np.array([counts.scores[item.item_id] for item in items])
     groups = np.array([item.concept_id for item in items])
     for name, statistic, part in (
         ("pearson score", pearson, x >= 0),
@@ -157,16 +157,16 @@ def _of_scores(
 
 
 def _agreement(
-    shared: Sequence[str],
-    one: dict[str, dict],
-    other: dict[str, dict],
+    common: Sequence[str],
+    first: dict[str, dict],
+    second: dict[str, dict],
     items: dict[str, Item],
     config: BehaviourConfig,
     key: tuple,
 ) -> Iterator[tuple[str, Interval]]:
-    a = np.array([one[i]["label"] for i in shared])
-    b = np.array([other[i]["label"] for i in shared])
-    groups = np.array([items[i].concept_id for i in shared])
+    a = np.array([first[i]["label"] for i in common])
+    b = np.array([second[i]["label"] for i in common])
+    groups = np.array([items[i].concept_id for i in common])
     seed = seed_of(config.seed, "kappa", *key)
     yield "kappa", bootstrap_columns(kappa, (a, b), seed, min(config.resamples, RESAMPLES), groups, CORRELATION)
 
@@ -175,10 +175,10 @@ def _middle_confidence(inputs: Inputs) -> dict[tuple[str, str], float]:
     """By lens and item, the logit of the surest top token of the layers before the last."""
     columns = ("lens", "item_id", "layer", "top_probs")
     rows = list(zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True))
-    last = max((layer for _, _, layer, _ in rows), default=0)
+    final = max((layer for _, _, layer, _ in rows), default=0)
     surest: dict[tuple[str, str], float] = {}
     for lens, item_id, layer, probs in rows:
-        if layer < last or last == 0:
+        if layer < final or final == 0:
             surest[lens, item_id] = max(surest.get((lens, item_id), 0.0), probs[0])
-    clipped = {key: min(max(value, 1e-6), 1 - 1e-6) for key, value in surest.items()}
-    return {key: math.log(value / (1 - value)) for key, value in clipped.items()}
+    bounded = {key: min(max(value, 1e-6), 1 - 1e-6) for key, value in surest.items()}
+    return {key: math.log(value / (1 - value)) for key, value in bounded.items()}

@@ -27,14 +27,14 @@ class PivotWord:
 
 
 def control_sets(
-    pivots: Sequence[PivotWord], pool: Iterable[PivotWord], barred: set[str], count: int, seed: int
+    pivots: Sequence[PivotWord], pool: Iterable[PivotWord], excluded: set[str], count: int, seed: int
 ) -> list[tuple[str, ...]]:
     """Sets of words that stand for the pivots one by one, each by one of the `count` nearest in frequency.
 
     Args:
         pivots: those of the item.
         pool: pivots of all pairs.
-        barred: words that no set may hold: the item's own, and those of its concept.
+        excluded: words that no set may hold: the item's own, and those of its concept.
         count: number of sets.
         seed: which of the near words stands in which set.
 
@@ -42,18 +42,18 @@ def control_sets(
         `count` sets of len(pivots) different words each; none where some pivot has fewer than `count` words of its
         kind and tokens within FACTOR of its documents.
     """
-    known = [word for word in pool if word.text not in barred]
+    candidates = [word for word in pool if word.text not in excluded]
     columns: list[list[str]] = []
     for number, pivot in enumerate(pivots):
-        near = sorted(
+        nearest = sorted(
             (abs(math.log(word.documents / pivot.documents)), seed_of(seed, number, word.text), word.text)
-            for word in known
+            for word in candidates
             if word.kind == pivot.kind and word.tokens == pivot.tokens
         )
-        near = [entry for entry in near if entry[0] <= math.log(FACTOR) + 1e-9]
-        if len(near) < count:
+        nearest = [entry for entry in nearest if entry[0] <= math.log(FACTOR) + 1e-9]
+        if len(nearest) < count:
             return []
-        columns.append([text for _, _, text in near])
+        columns.append([text for _, _, text in nearest])
     return _dealt(columns, count, seed)
 
 
@@ -63,12 +63,12 @@ def _dealt(columns: list[list[str]], count: int, seed: int) -> list[tuple[str, .
     order = [generator.sample(range(count), count) for _ in columns]
     sets = []
     for place in range(count):
-        chosen: list[str] = []
-        for column, mine in zip(columns, order, strict=True):
-            turn = [column[mine[(place + step) % count]] for step in range(count)] + column[count:]
-            free = next((text for text in turn if text not in chosen), None)
+        words: list[str] = []
+        for column, choices in zip(columns, order, strict=True):
+            turn = [column[choices[(place + step) % count]] for step in range(count)] + column[count:]
+            free = next((text for text in turn if text not in words), None)
             if free is None:
                 return []
-            chosen.append(free)
-        sets.append(tuple(chosen))
+            words.append(free)
+        sets.append(tuple(words))
     return sets

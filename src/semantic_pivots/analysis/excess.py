@@ -50,8 +50,8 @@ def beyond_frequencies(values: np.ndarray, first: np.ndarray, second: np.ndarray
     product, falling: a need that goes with frequency alone would then go with it (`tests/analysis/test_excess.py`).
     """
     logs = [np.log1p(documents) for documents in (first, second)]
-    one, other = ((x - x.mean()) / (x.std() or 1.0) for x in logs)
-    design = np.column_stack([one**i * other**j for i in range(4) for j in range(4 - i)])
+    a, b = ((x - x.mean()) / (x.std() or 1.0) for x in logs)
+    design = np.column_stack([a**i * b**j for i in range(4) for j in range(4 - i)])
     return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
 
 
@@ -75,9 +75,9 @@ def log_odds_in_strata(
     Strata with one label alone tell nothing and are left out. The error is the sandwich estimator's (Liang and Zeger
     1986), with k / (k - 1) for k groups. NaN where no stratum has both labels, or values separate them.
     """
-    kept = informative(positive, strata)
-    x, y = values[kept], positive[kept].astype(np.float64)
-    codes = np.unique(strata[kept], return_inverse=True)[1] if kept.any() else np.zeros(0, int)
+    rows = informative(positive, strata)
+    x, y = values[rows], positive[rows].astype(np.float64)
+    codes = np.unique(strata[rows], return_inverse=True)[1] if rows.any() else np.zeros(0, int)
     if not len(x) or np.ptp(x - _means(x, codes)[codes]) < 1e-12:
         return math.nan, math.nan
     design = np.column_stack([x - x.mean(), np.eye(int(codes.max()) + 1)[codes]])
@@ -91,7 +91,7 @@ def log_odds_in_strata(
             break
     else:
         return math.nan, math.nan
-    units = np.unique(groups[kept], return_inverse=True)[1]
+    units = np.unique(groups[rows], return_inverse=True)[1]
     k = int(units.max()) + 1
     scores = np.zeros((k, design.shape[1]))
     np.add.at(scores, units, design * (y - probs)[:, None])
@@ -138,21 +138,21 @@ def odds_of_need(
         return None
     rng = np.random.default_rng(seed)
     exchange = _Exchange(values, concepts, rarity)
-    own = abs(_score(values, positive, strata))
-    exchanged = [exchange.draw(rng) for _ in range(permutations)]
-    beyond = sum(abs(_score(x, positive, strata)) >= own * (1 - 1e-12) for x in exchanged)
-    wrong = np.array([log_odds_in_strata(x, positive, strata, concepts)[0] for x in exchanged[:99]])
+    observed = abs(_score(values, positive, strata))
+    null = [exchange.draw(rng) for _ in range(permutations)]
+    beyond = sum(abs(_score(x, positive, strata)) >= observed * (1 - 1e-12) for x in null)
+    wrong = np.array([log_odds_in_strata(x, positive, strata, concepts)[0] for x in null[:99]])
     wrong = wrong[~np.isnan(wrong)]
     low, high = np.quantile(wrong, [0.025, 0.975]) if len(wrong) else (math.nan, math.nan)
-    kept = informative(positive, strata)
-    n = len(set(concepts[kept]))
+    rows = informative(positive, strata)
+    n = len(set(concepts[rows]))
     half = float(t.ppf(0.975, n - 1)) * error
     return Odds(
         Interval(value, value - half, value + half, n),
         (beyond + 1) / (permutations + 1),
         Interval(float(wrong.mean()) if len(wrong) else math.nan, float(low), float(high), n),
         len(values),
-        int(kept.sum()),
+        int(rows.sum()),
     )
 
 
@@ -166,15 +166,15 @@ class _Exchange:
         bins = quantile_strata(_means(rarity, self.codes), _BINS)
         # concepts of equally many rows are exchanged, so that every value finds a place
         keys = [(int(b), len(rows)) for b, rows in zip(bins, self.rows, strict=True)]
-        self.members = [np.array([k for k, key in enumerate(keys) if key == wanted]) for wanted in sorted(set(keys))]
+        self.members = [np.array([k for k, key in enumerate(keys) if key == value]) for value in sorted(set(keys))]
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """(rows,) values after one exchange."""
-        found = self.values.copy()
+        values = self.values.copy()
         for members in self.members:
             for to, source in zip(members, rng.permutation(members), strict=True):
-                found[self.rows[to]] = self.values[self.rows[source]]
-        return found
+                values[self.rows[to]] = self.values[self.rows[source]]
+        return values
 
 
 def _score(values: np.ndarray, positive: np.ndarray, strata: np.ndarray) -> float:

@@ -57,7 +57,7 @@ class Documents:
 
 
 @dataclass(frozen=True)
-class Simulated:
+class Simulation:
     """One simulation: (items,) final and largest middle confidence in (0, 1), label "co-occurrence", and need."""
 
     final: np.ndarray
@@ -74,7 +74,7 @@ def drawn_documents(items: int, seed: int) -> Documents:
     return Documents(together.astype(float), np.round(first) + together, np.round(second) + together)
 
 
-def simulated(world: str, documents: Documents, slope: float, seed: int) -> Simulated:
+def simulate(world: str, documents: Documents, slope: float, seed: int) -> Simulation:
     """Items of a world.
 
     Args:
@@ -85,12 +85,12 @@ def simulated(world: str, documents: Documents, slope: float, seed: int) -> Simu
     """
     rng = np.random.default_rng(seed)
     n = len(documents.together)
-    count = _scaled(np.log1p(documents.together))
+    count = _zscore(np.log1p(documents.together))
     ease = slope * rng.normal(size=n) if world == EASE else np.zeros(n)
-    moved = {FREQUENCY: -_scaled(documents.frequencies().sum(1)), EASE: np.zeros(n), PATH: -_scaled(documents.excess())}
-    need = rng.random(n) < _logistic(slope * moved[world] - ease)
-    lifted = 2 * slope * ~need if world == PATH else slope * count
-    final = _logistic(lifted + ease + rng.normal(size=n))
+    shift = {FREQUENCY: -_zscore(documents.frequencies().sum(1)), EASE: np.zeros(n), PATH: -_zscore(documents.excess())}
+    need = rng.random(n) < _logistic(slope * shift[world] - ease)
+    gain = 2 * slope * ~need if world == PATH else slope * count
+    final = _logistic(gain + ease + rng.normal(size=n))
     unrelated = rng.beta(2, 5, (n, _LAYERS - 1))
     middle = _logistic(np.log(unrelated / (1 - unrelated)) + ease[:, None])
     source, target = frozenset({0}), frozenset({1})
@@ -98,7 +98,7 @@ def simulated(world: str, documents: Documents, slope: float, seed: int) -> Simu
         paper(Path([*range(2, _LAYERS + 1), 1], [*probs, end], source, target)) == CO_OCCURRENCE
         for probs, end in zip(middle.tolist(), final.tolist(), strict=True)
     ]
-    return Simulated(final, middle.max(1), np.array(labels), need)
+    return Simulation(final, middle.max(1), np.array(labels), need)
 
 
 def table(
@@ -112,8 +112,8 @@ def table(
 
     Args:
         documents: those of a study, or drawn.
-        worlds: of `simulated`.
-        slopes: of `simulated`.
+        worlds: of `simulate`.
+        slopes: of `simulate`.
         runs: simulations of each slope.
         seed: of all of them.
 
@@ -123,37 +123,37 @@ def table(
     rows = []
     for world in worlds:
         for slope in slopes:
-            made = (simulated(world, documents, slope, seed_of("null", world, seed, slope, run)) for run in range(runs))
-            measured = [_statistics(documents, one) for one in made]
+            draws = (simulate(world, documents, slope, seed_of("null", world, seed, slope, run)) for run in range(runs))
+            statistics = [_statistics(documents, sample) for sample in draws]
             for name, reference in REFERENCES.items():
-                interval = _of_runs([each[name] for each in measured])
+                interval = _of_runs([row[name] for row in statistics])
                 key = {"world": world, "slope": slope, "statistic": name}
                 rows.append({**key, "reference": reference, "interval": interval})
     return rows
 
 
-def _statistics(documents: Documents, made: Simulated) -> dict[str, float]:
-    counts, confidence = np.log1p(documents.together), _logit(made.final)[:, None]
-    each = np.arange(len(counts))
-    strata = likelihood_strata(made.label, confidence)
+def _statistics(documents: Documents, sample: Simulation) -> dict[str, float]:
+    counts, confidence = np.log1p(documents.together), _logit(sample.final)[:, None]
+    rows = np.arange(len(counts))
+    strata = likelihood_strata(sample.label, confidence)
     return {
-        RAW: auc(counts, made.label),
-        CONDITIONED: stratified_auc(counts, made.label, strata),
-        "log odds given confidence": log_odds(counts, made.label, confidence, each).value,
-        COLLIDED: partial_correlation(counts, _logit(made.middle), confidence),
-        NEED: log_odds(documents.excess(), made.need, documents.frequencies(), each).value,
+        RAW: auc(counts, sample.label),
+        CONDITIONED: stratified_auc(counts, sample.label, strata),
+        "log odds given confidence": log_odds(counts, sample.label, confidence, rows).value,
+        COLLIDED: partial_correlation(counts, _logit(sample.middle), confidence),
+        NEED: log_odds(documents.excess(), sample.need, documents.frequencies(), rows).value,
     }
 
 
 def _of_runs(values: Sequence[float]) -> Interval:
-    known = np.array([value for value in values if not math.isnan(value)])
-    if not len(known):
+    finite = np.array([value for value in values if not math.isnan(value)])
+    if not len(finite):
         return Interval(math.nan, math.nan, math.nan, 0)
-    low, high = np.quantile(known, [0.025, 0.975])
-    return Interval(float(known.mean()), float(low), float(high), len(known))
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return Interval(float(finite.mean()), float(low), float(high), len(finite))
 
 
-def _scaled(values: np.ndarray) -> np.ndarray:
+def _zscore(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()) / (values.std() or 1.0)
 
 

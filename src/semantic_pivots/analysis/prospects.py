@@ -25,14 +25,14 @@ ENOUGH = 10
 _POWER = 1.959964 + 0.841621
 
 
-def asked(rows: Sequence[Mapping[str, str]], codes: Sequence[str]) -> tuple[list[Word], list[Pair]]:
+def lexicon_pairs(rows: Sequence[Mapping[str, str]], codes: Sequence[str]) -> tuple[list[Word], list[Pair]]:
     """The words of a lexicon in some languages, and the pairs of each concept's words; both sorted."""
     words: set[Word] = set()
     pairs: set[Pair] = set()
     for row in rows:
-        own = [(row[code], code) for code in codes if row[code]]
-        words.update(own)
-        pairs.update((first, second) for first, second in combinations(sorted(own), 2))
+        words_of_row = [(row[code], code) for code in codes if row[code]]
+        words.update(words_of_row)
+        pairs.update((first, second) for first, second in combinations(sorted(words_of_row), 2))
     return sorted(words), sorted(pairs)
 
 
@@ -49,15 +49,15 @@ def prospects(
     Args:
         rows: the lexicon.
         codes: languages of the study.
-        words, pairs: what was counted (`asked`).
+        words, pairs: what was counted (`lexicon_pairs`).
         of_words: (words,) documents with each word.
         of_pairs: (pairs,) documents with both words of each pair.
     """
     documents = dict(zip(words, of_words.tolist(), strict=True))
-    least = [min(documents[row[code], code] for code in codes) for row in rows if all(row[code] for code in codes)]
+    rarest = [min(documents[row[code], code] for code in codes) for row in rows if all(row[code] for code in codes)]
     return {
         "words": [_reach(code, [n for (_, c), n in documents.items() if c == code]) for code in codes],
-        "concepts": _reach("all languages", least),
+        "concepts": _reach("all languages", rarest),
         "pairs": [
             _prospect(a, b, _between(a, b, pairs, documents, of_pairs.tolist())) for a, b in combinations(codes, 2)
         ],
@@ -79,19 +79,19 @@ def _between(
     ]
 
 
-def _prospect(a: str, b: str, found: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    meet = sum(both > 0 for _, both in found)
-    apart = sum(both == 0 and rarer >= ENOUGH for rarer, both in found)
-    auc = 0.5 + _POWER * math.sqrt((meet + apart + 1) / (12 * meet * apart)) if meet and apart else math.nan
-    choice = _POWER * math.sqrt((1 / meet + 1 / apart) / 4) if meet and apart else math.nan
+def _prospect(a: str, b: str, cells: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    meet = sum(together > 0 for _, together in cells)
+    never = sum(together == 0 and rarer >= ENOUGH for rarer, together in cells)
+    auc = 0.5 + _POWER * math.sqrt((meet + never + 1) / (12 * meet * never)) if meet and never else math.nan
+    choice = _POWER * math.sqrt((1 / meet + 1 / never) / 4) if meet and never else math.nan
     return {
         "languages": [a, b],
-        "pairs": len(found),
-        "both_words": sum(rarer > 0 for rarer, _ in found),
-        f"both_words_in_{ENOUGH}": sum(rarer >= ENOUGH for rarer, _ in found),
+        "pairs": len(cells),
+        "both_words": sum(rarer > 0 for rarer, _ in cells),
+        f"both_words_in_{ENOUGH}": sum(rarer >= ENOUGH for rarer, _ in cells),
         "meet": meet,
-        **{f"meet_in_{n}": sum(both >= n for _, both in found) for n in REACHED[1:]},
-        "never_meet": apart,
+        **{f"meet_in_{n}": sum(together >= n for _, together in cells) for n in REACHED[1:]},
+        "never_meet": never,
         "detectable_auc": round(auc, 3) if auc < 1 else None,
         "detectable_choice": round(choice, 3) if choice < 1 else None,
     }

@@ -75,7 +75,7 @@ def causal(evidence: Evidence | None) -> str:
         return UNDECIDED
     way = bool(_holds(evidence.link, evidence.link_p, LINK_LEVEL))
     way = way and evidence.link + evidence.need >= SHARE * evidence.told
-    need = needed(evidence)
+    need = is_needed(evidence)
     if need is None:
         return UNDECIDED
     if need:
@@ -83,7 +83,7 @@ def causal(evidence: Evidence | None) -> str:
     return REDUNDANT if way else DIRECT
 
 
-def needed(evidence: Evidence) -> bool | None:
+def is_needed(evidence: Evidence) -> bool | None:
     """Whether the pivots' part of the source word is used; None where controls' parts are as dear."""
     return _holds(evidence.need, evidence.need_p, NEED_LEVEL)
 

@@ -51,33 +51,33 @@ def intervene_stage(config: InterveneConfig, inputs: Inputs, work: Work) -> dict
     """
     from semantic_pivots.models.lens import load_lens
 
-    items = _chosen(items_of(inputs.table("items")), inputs, config)
-    loaded, lens = load_lens(config.model, config.dtype, config.cache, config.blocks)
+    items = _items(items_of(inputs.table("items")), inputs, config)
+    model, lens = load_lens(config.model, config.dtype, config.cache, config.blocks)
     band = [k for k in range(lens.layers) if config.first <= (k + 0.5) / lens.layers < config.last]
     if not 0 < len(band) < lens.layers:
         raise InputError(
             f"[intervene] first = {config.first}, last = {config.last}: {len(band)} of {lens.layers} layers; "
             "expected some of them, not all"
         )
-    asked = _Asked(lens, loaded.tokenizer, items, inputs, config, band)
+    asker = _Interventions(lens, model.tokenizer, items, inputs, config, band)
     parts = []
     with work.progress(len(items), "items", "intervene") as progress:
         for start in range(0, len(items), _BLOCK):
             block = items[start : start + _BLOCK]
-            parts.append(work.part(f"part-{start:06d}", lambda b=block: tables.from_rows("effects", asked.effects(b))))
+            parts.append(work.part(f"part-{start:06d}", lambda b=block: tables.from_rows("effects", asker.effects(b))))
             progress.advance(len(block))
     effects = pa.concat_tables(parts)
     signature = Signature.of(
         "intervene",
         layers=f"{band[0]}-{band[-1]} of {lens.layers}",
         **{name: getattr(config, name) for name in ("pivots", "shots", "seed", "dtype")},
-        model=f"{loaded.name}@{loaded.revision}",
+        model=f"{model.name}@{model.revision}",
     )
     rows = summary(effects, items, _labels(inputs), config.seed, signature)
     return {"effects": effects, "effect_summary": tables.from_rows("effect_summary", rows)}
 
 
-def _chosen(items: Sequence[Item], inputs: Inputs, config: InterveneConfig) -> list[Item]:
+def _items(items: Sequence[Item], inputs: Inputs, config: InterveneConfig) -> list[Item]:
     """Of each direction, the first items by hash among those with pivots, and among the others where these are few."""
     with_pivots = set(inputs.table("pivots")["item_id"].to_pylist())
     by_direction: dict[tuple[str, str], list[Item]] = {}
@@ -94,13 +94,13 @@ def _chosen(items: Sequence[Item], inputs: Inputs, config: InterveneConfig) -> l
 
 def _labels(inputs: Inputs) -> dict[tuple[str, str], str]:
     """The label of each item by each rule under the first lens."""
-    found: dict[tuple[str, str], str] = {}
+    labels: dict[tuple[str, str], str] = {}
     for row in inputs.table("behaviour").to_pylist():
-        found.setdefault((row["rule"], row["item_id"]), row["label"])
-    return found
+        labels.setdefault((row["rule"], row["item_id"]), row["label"])
+    return labels
 
 
-class _Asked:
+class _Interventions:
     """A model with the prompts of all items, and the words of their concepts in every language."""
 
     def __init__(
@@ -148,32 +148,32 @@ class _Asked:
         """The best pivots of each item that are no piece of its own words."""
         from semantic_pivots.models.trace import word_tokens
 
-        found = {}
+        tokens = {}
         for item in items:
-            own = word_tokens(self.tokenizer, [item.source, item.target]) if item.item_id in pivots else set()
-            kept = [token for token in pivots.get(item.item_id, []) if token not in own][: self.config.pivots]
-            if kept:
-                found[item.item_id] = kept
-        return found
+            word_ids = word_tokens(self.tokenizer, [item.source, item.target]) if item.item_id in pivots else set()
+            best = [token for token in pivots.get(item.item_id, []) if token not in word_ids][: self.config.pivots]
+            if best:
+                tokens[item.item_id] = best
+        return tokens
 
     def effects(self, items: Sequence[Item]) -> Iterator[dict[str, Any]]:
         """Rows of `effects`: change of log P(answer) of each item under each intervention that it allows."""
         from semantic_pivots.models.interventions import Suppression, random_basis, unembedding_basis
 
-        own = [item for item in items if item.item_id in self.partner]
-        seeds = {item.item_id: seed_of(self.config.seed, "random", item.item_id) % 2**31 for item in own}
+        members = [item for item in items if item.item_id in self.partner]
+        seeds = {item.item_id: seed_of(self.config.seed, "random", item.item_id) % 2**31 for item in members}
         bases = {
-            PIVOTS: [unembedding_basis(self.lens, self.pivots[i.item_id]) for i in own],
-            OTHERS: [unembedding_basis(self.lens, self.pivots[self.partner[i.item_id]]) for i in own],
+            PIVOTS: [unembedding_basis(self.lens, self.pivots[i.item_id]) for i in members],
+            OTHERS: [unembedding_basis(self.lens, self.pivots[self.partner[i.item_id]]) for i in members],
         }
         bases[RANDOM] = [
             random_basis(self.lens, basis.shape[1], seeds[i.item_id])
-            for i, basis in zip(own, bases[PIVOTS], strict=True)
+            for i, basis in zip(members, bases[PIVOTS], strict=True)
         ]
-        if own:
-            for name, given in bases.items():
+        if members:
+            for name, directions in bases.items():
                 yield from self._rows(
-                    name, own, [i.target for i in own], Suppression(given, self.band, self.centre, skip=1)
+                    name, members, [i.target for i in members], Suppression(directions, self.band, self.centre, skip=1)
                 )
         yield from self._patches(items)
 
@@ -202,33 +202,33 @@ class _Asked:
 
         from semantic_pivots.models.interventions import Patch
 
-        kept = []
+        triples = []
         for item in items:
-            other = self.patched.get(item.item_id)
-            if other is None:
+            partner = self.patched.get(item.item_id)
+            if partner is None:
                 continue
-            own_codes = [c for c in self._elsewhere(item) if c in self._elsewhere(self.by_id[other])]
+            own_codes = [c for c in self._elsewhere(item) if c in self._elsewhere(self.by_id[partner])]
             if own_codes:
-                kept.append((item, self.by_id[other], own_codes))
-        if not kept:
+                triples.append((item, self.by_id[partner], own_codes))
+        if not triples:
             return
-        chosen = [item for item, _, _ in kept]
-        places = [self._place(self.prompts[item.item_id], item.source) for item in chosen]
+        members = [item for item, _, _ in triples]
+        places = [self._place(self.prompts[item.item_id], item.source) for item in members]
         positions = [place for _, place in places]
-        own = [self._read(item, codes) for item, _, codes in kept]
-        others = [self._read(other, codes) for _, other, codes in kept]
+        own_residuals = [self._read(item, codes) for item, _, codes in triples]
+        partner_residuals = [self._read(partner, codes) for _, partner, codes in triples]
         layers = range(self.band[0], self.lens.layers)
-        means = torch.stack([rows.mean(1) for rows in own], 1)
-        ones = torch.stack([rows[:, 0] for rows in own], 1)
-        strange = torch.stack([rows.mean(1) for rows in others], 1)
-        targets = [item.target for item in chosen]
+        means = torch.stack([rows.mean(1) for rows in own_residuals], 1)
+        ones = torch.stack([rows[:, 0] for rows in own_residuals], 1)
+        strange = torch.stack([rows.mean(1) for rows in partner_residuals], 1)
+        targets = [item.target for item in members]
         for name, values, answers in (
             (CONCEPT, means, targets),
             (ONE, ones, targets),
             (OTHER, strange, targets),
-            (STEERED, strange, [other.target for _, other, _ in kept]),
+            (STEERED, strange, [partner.target for _, partner, _ in triples]),
         ):
-            yield from self._rows(name, chosen, answers, Patch(positions, values, layers))
+            yield from self._rows(name, members, answers, Patch(positions, values, layers))
 
     def _elsewhere(self, item: Item) -> list[str]:
         """Languages, neither of the item's own, that have a word of its concept; sorted."""
@@ -240,11 +240,11 @@ class _Asked:
 
         rows = []
         for code in codes:
-            asked = replace(item, source_language=code, source=self.of_concept[item.concept_id][code])
-            if asked.direction not in self.known:
-                self.known |= translation.shots_by_direction(self.words, [asked.direction], self.config.seed)
-            shots = self.known[asked.direction].draw(asked, 0, self.config.shots)
-            ids, place = self._place(translation.prompt(*asked.direction, shots, asked.source), asked.source)
+            question = replace(item, source_language=code, source=self.of_concept[item.concept_id][code])
+            if question.direction not in self.known:
+                self.known |= translation.shots_by_direction(self.words, [question.direction], self.config.seed)
+            shots = self.known[question.direction].draw(question, 0, self.config.shots)
+            ids, place = self._place(translation.prompt(*question.direction, shots, question.source), question.source)
             device = self.lens.body.device
             with torch.inference_mode():
                 read = self.lens.residuals(
@@ -278,20 +278,20 @@ def summary(
             groups.setdefault((POOLED, POOLED, f"{rule}: {label}"), set()).add(item_id)
     for (source, target, group), members in groups.items():
         for intervention, control in CONTRASTS:
-            own, other = changes.get(intervention, {}), changes.get(control, {})
-            ids = [i for i in own if i in members and (not control or i in other)]
+            change, control_effects = changes.get(intervention, {}), changes.get(control, {})
+            ids = [i for i in change if i in members and (not control or i in control_effects)]
             if not ids:
                 continue
-            values = np.array([own[i] - (other[i] if control else 0.0) for i in ids])
+            values = np.array([change[i] - (control_effects[i] if control else 0.0) for i in ids])
             concepts = np.array([by_id[i].concept_id for i in ids])
             interval = bootstrap_mean(
                 values, seed_of(seed, source, target, group, intervention, control), groups=concepts
             )
-            named = {"group": group, "intervention": intervention, "control": control}
-            own = signature.within(f"{source}-{target}").extended(**{**named, "control": control or "nothing"})
+            keys = {"group": group, "intervention": intervention, "control": control}
+            change = signature.within(f"{source}-{target}").extended(**{**keys, "control": control or "nothing"})
             yield {
                 "source_language": source,
                 "target_language": target,
-                **named,
-                **Figure(interval, own).columns(),
+                **keys,
+                **Figure(interval, change).columns(),
             }

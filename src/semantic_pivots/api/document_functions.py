@@ -57,14 +57,14 @@ def count_words(
         InputError: there is no document or no word, or a language is unknown.
     """
     of_items = benchmark_words(table_of("items", items, ("strata", "distractors"))) if items is not None else ([], [])
-    asked = sorted({*of_items[1], *((min(a, b), max(a, b)) for a, b in pairs)})
-    spellings = sorted({*words, *of_items[0], *(word for pair in asked for word in pair)})
+    word_pairs = sorted({*of_items[1], *((min(a, b), max(a, b)) for a, b in pairs)})
+    spellings = sorted({*words, *of_items[0], *(word for pair in word_pairs for word in pair)})
     if not spellings:
         raise InputError("count_words: no word; expected words, pairs or items")
     rule = rule_of(match, "", spellings)
-    counts = Task(spellings, asked, window_tokens, rule).count(documents_of(documents)["text"])
+    counts = Task(spellings, word_pairs, window_tokens, rule).count(documents_of(documents)["text"])
     values = in_documents(counts[0]), in_documents(counts[1], window_tokens)
-    tables = count_tables(spellings, asked, *values, CountConfig.provider, rule)
+    tables = count_tables(spellings, word_pairs, *values, CountConfig.provider, rule)
     return WordCounts(polars(tables["word_counts"]), polars(tables["pair_counts"]))
 
 
@@ -95,8 +95,8 @@ def discover_pivots(
     tables = {"items": table_of("items", items, ("strata", "distractors"))}
     tables |= {} if words is None else {"words": table_of("words", words, ("source", "licence"))}
     with corpus_of(documents, tokenizer, tables) as (inputs, work):
-        made = discover_stage(config, inputs, work)
-    return PairPivots(polars(made["pivots"]), polars(made["pivot_evidence"]))
+        results = discover_stage(config, inputs, work)
+    return PairPivots(polars(results["pivots"]), polars(results["pivot_evidence"]))
 
 
 def pivot_set(
@@ -146,8 +146,8 @@ def score_documents(
     Raises:
         InputError: a column is missing.
     """
-    further = [name for name in SCHEMAS["pivot_set"].names if name not in ("unit", "text")]
-    tables = {"pivot_set": table_of("pivot_set", pivots, further)}
+    optional = [name for name in SCHEMAS["pivot_set"].names if name not in ("unit", "text")]
+    tables = {"pivot_set": table_of("pivot_set", pivots, optional)}
     tables |= {} if words is None else {"words": table_of("words", words, ("source", "licence"))}
     tables |= {} if items is None else {"items": table_of("items", items, ("strata", "distractors"))}
     with corpus_of(documents, tokenizer, tables) as (inputs, work):
@@ -176,5 +176,5 @@ def select_documents(
     config = SelectConfig(budget_tokens=budget_tokens, selections=tuple(selections), **options)
     check(config)
     with scratch() as work:
-        made = polars(select(config, Scores(table_of("doc_scores", scores, ("dsir",))), work).read_all())
-    return made.filter(pl.col("selection") != HELD_OUT)
+        selection = polars(select(config, Scores(table_of("doc_scores", scores, ("dsir",))), work).read_all())
+    return selection.filter(pl.col("selection") != HELD_OUT)

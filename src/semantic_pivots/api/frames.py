@@ -59,21 +59,21 @@ def table_of(name: str, frame: Frame, optional: Sequence[str] = ()) -> pa.Table:
     Raises:
         InputError: a column is missing, or its values have another type.
     """
-    given, schema = arrow(frame), SCHEMAS[name]
+    table, schema = arrow(frame), SCHEMAS[name]
     columns = []
     for field in schema:
-        if field.name in given.column_names:
+        if field.name in table.column_names:
             try:
-                columns.append(given[field.name].cast(field.type))
+                columns.append(table[field.name].cast(field.type))
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                found = given.schema.field(field.name).type
-                raise InputError(f"{name}: column {field.name} is of type {found}; expected {field.type}") from error
+                kind = table.schema.field(field.name).type
+                raise InputError(f"{name}: column {field.name} is of type {kind}; expected {field.type}") from error
         elif field.name in optional:
-            empty = [[]] * given.num_rows if pa.types.is_list(field.type) else [None] * given.num_rows
+            empty = [[]] * table.num_rows if pa.types.is_list(field.type) else [None] * table.num_rows
             columns.append(pa.array(empty, field.type))
         else:
-            hint = nearest(field.name, given.column_names)
-            raise InputError(f"{name}: no column {field.name!r}; it has {', '.join(given.column_names)}{hint}")
+            hint = nearest(field.name, table.column_names)
+            raise InputError(f"{name}: no column {field.name!r}; it has {', '.join(table.column_names)}{hint}")
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -100,18 +100,18 @@ def documents_of(documents: Documents) -> pa.Table:
         InputError: there is none, a text is missing, or the frame has no column text.
     """
     if isinstance(documents, Sequence) and all(isinstance(text, str) for text in documents):
-        given = pa.table({"text": pa.array(documents, pa.string())})
+        table = pa.table({"text": pa.array(documents, pa.string())})
     else:
-        given = arrow(documents)  # type: ignore[arg-type]
-    if "text" not in given.column_names or not given.num_rows or given["text"].null_count:
-        found = f"{given.num_rows} rows with the columns {', '.join(given.column_names) or 'none'}"
-        raise InputError(f"documents: {found}; expected texts, or a frame with a text in each row of the column text")
-    count = given.num_rows
+        table = arrow(documents)  # type: ignore[arg-type]
+    if "text" not in table.column_names or not table.num_rows or table["text"].null_count:
+        shape = f"{table.num_rows} rows with the columns {', '.join(table.column_names) or 'none'}"
+        raise InputError(f"documents: {shape}; expected texts, or a frame with a text in each row of the column text")
+    count = table.num_rows
     default = {"id": [f"{row:09d}" for row in range(count)], "language": [""] * count, "source": [""] * count}
-    columns = {name: given[name] if name in given.column_names else values for name, values in default.items()}
-    made = {"text": given["text"], **columns}
+    columns = {name: table[name] if name in table.column_names else values for name, values in default.items()}
+    result = {"text": table["text"], **columns}
     nulls = {name: pa.nulls(count, SHARD_SCHEMA.field(name).type) for name in ("parts", "language_confidence")}
-    kinds = {name: pa.chunked_array([v]) if isinstance(v, pa.Array) else v for name, v in {**made, **nulls}.items()}
+    kinds = {name: pa.chunked_array([v]) if isinstance(v, pa.Array) else v for name, v in {**result, **nulls}.items()}
     return pa.table({name: kinds[name] for name in SHARD_SCHEMA.names}).cast(SHARD_SCHEMA)
 
 
@@ -142,18 +142,18 @@ def corpus_of(
         backend = Backend.from_str(fast.backend_tokenizer.to_str())
         as_text(backend)
         (folder / "tokenizer.json").write_text(backend.to_str(), "utf-8")
-        encode, whole = reference_encoder(backend), documents_of(documents)
+        encode, table = reference_encoder(backend), documents_of(documents)
         shards, token_shards = [], []
-        for number, start in enumerate(range(0, whole.num_rows, SHARD_DOCUMENTS)):
-            part, shard = whole.slice(start, SHARD_DOCUMENTS), f"memory-{number:05d}"
+        for number, start in enumerate(range(0, table.num_rows, SHARD_DOCUMENTS)):
+            part, shard = table.slice(start, SHARD_DOCUMENTS), f"memory-{number:05d}"
             paths = f"shards/{shard}.parquet", f"tokens/{shard}{SUFFIX}"
             write_table(folder / paths[0], part)
-            counted = tokenise_shard(encode, folder / paths[0], folder / paths[1]).to_pylist()[0]
+            counts = tokenise_shard(encode, folder / paths[0], folder / paths[1]).to_pylist()[0]
             size = {"language": "", "source": "", "documents": part.num_rows, "text_bytes": part["text"].nbytes}
             shards.append({"shard": shard, "path": paths[0], **size})
-            token_shards.append({"shard": shard, "path": paths[1], **counted})
-        own = {
+            token_shards.append({"shard": shard, "path": paths[1], **counts})
+        shard_row = {
             "shards": pa.Table.from_pylist(shards, SCHEMAS["shards"]),
             "token_shards": pa.Table.from_pylist(token_shards, SCHEMAS["token_shards"]),
         }
-        yield MemoryInputs({**own, **tables}, {"corpus": folder, "tokens": folder}), work
+        yield MemoryInputs({**shard_row, **tables}, {"corpus": folder, "tokens": folder}), work

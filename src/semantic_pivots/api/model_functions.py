@@ -56,9 +56,9 @@ def make_items(
         raise InputError(f"words: languages {', '.join(codes) or 'none'}; expected columns of two languages at least")
     spellings = {name: {code: row[code] for code in codes} for name, row in concepts.items()}
     config = BenchmarkConfig(languages=codes, seed=seed, distractors=distractors)
-    chosen = keep_concepts(list(concepts), items_per_direction, seed)
+    names = keep_concepts(list(concepts), items_per_direction, seed)
     parts_of_speech = {name: row["pos"] for name, row in concepts.items()}
-    items = items_of_words(spellings, parts_of_speech, chosen, config)
+    items = items_of_words(spellings, parts_of_speech, names, config)
     if not items:
         raise InputError(
             f"words: no item has {distractors} distractors among {len(concepts)} concepts of its part of speech with a "
@@ -69,19 +69,19 @@ def make_items(
 
 def _concepts(words: Frame, languages: Sequence[str]) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
     """Of each concept that has a word in every language, its words and its part of speech; and the languages."""
-    given = arrow(words)
-    if {"concept_id", "language", "word"} <= set(given.column_names):
+    table = arrow(words)
+    if {"concept_id", "language", "word"} <= set(table.column_names):
         rows: dict[str, dict[str, str]] = {}
-        for row in given.to_pylist():
+        for row in table.to_pylist():
             rows.setdefault(row["concept_id"], {}).setdefault(row["language"], row["word"])
-        codes = tuple(languages) or tuple(dict.fromkeys(given["language"].to_pylist()))
+        codes = tuple(languages) or tuple(dict.fromkeys(table["language"].to_pylist()))
     else:
-        rows = {str(row.get("concept_id") or n): row for n, row in enumerate(given.to_pylist())}
-        codes = tuple(languages) or tuple(name for name in given.column_names if name in language_codes())
+        rows = {str(row.get("concept_id") or n): row for n, row in enumerate(table.to_pylist())}
+        codes = tuple(languages) or tuple(name for name in table.column_names if name in language_codes())
     for code in codes:
         language(code)
-    whole = {name: row for name, row in rows.items() if all((row.get(code) or "").strip() for code in codes)}
-    return {name: {"pos": "word", **row} for name, row in whole.items()}, codes
+    complete = {name: row for name, row in rows.items() if all((row.get(code) or "").strip() for code in codes)}
+    return {name: {"pos": "word", **row} for name, row in complete.items()}, codes
 
 
 def lexicon_of(items: Sequence[Item]) -> pa.Table:
@@ -94,12 +94,12 @@ def lexicon_of(items: Sequence[Item]) -> pa.Table:
     return tables.from_rows("words", rows)
 
 
-def _asked(items: Frame, words: Frame | None) -> tuple[list[Item], pa.Table]:
+def _questions(items: Frame, words: Frame | None) -> tuple[list[Item], pa.Table]:
     """Items, and the words of which their shots are drawn."""
-    asked = items_of(table_of("items", items, ("strata",)))
-    if not asked:
+    item_rows = items_of(table_of("items", items, ("strata",)))
+    if not item_rows:
         raise InputError("items: none; expected at least one row")
-    return asked, lexicon_of(asked) if words is None else table_of("words", words, ("source", "licence"))
+    return item_rows, lexicon_of(item_rows) if words is None else table_of("words", words, ("source", "licence"))
 
 
 def score_items(
@@ -132,21 +132,21 @@ def score_items(
     from semantic_pivots.tasks.questions import signature_name
 
     check_draws(shots, draws)
-    asked, lexicon = _asked(items, words)
-    prompts = design.Design(shots, draws, pool, seed, signature_name(asked))
+    questions, lexicon = _questions(items, words)
+    prompts = design.Design(shots, draws, pool, seed, signature_name(questions))
     body = getattr(scorer, "body", None)
     dtype = str(body.dtype).removeprefix("torch.") if body is not None else "unknown"
     config = getattr(getattr(body, "model", None), "config", None)
     name = name or getattr(config, "name_or_path", "") or type(getattr(body, "model", scorer)).__name__
     with scratch() as work:
         job = model_runner.ScoreJob(prompts, name, dtype, "memory")
-        scores, answers, _ = model_runner.score_items(asked, lexicon, job, work, scorer)
+        scores, answers, _ = model_runner.score_items(questions, lexicon, job, work, scorer)
     tokenizer = getattr(scorer, "tokenizer", None)
-    told = asked if tokenizer is None else with_token_strata(asked, tokenizer)
-    directions = benchmark_scores.directions_of(told, scores, answers, prompts)
+    tagged = questions if tokenizer is None else with_token_strata(questions, tokenizer)
+    directions = benchmark_scores.directions_of(tagged, scores, answers, prompts)
     figures = benchmark_scores.summarise(directions, prompts, name, dtype)
-    own = benchmark_scores.rows_of(scores, control=False)
-    return ItemScores(polars(own), polars(answers), polars(tables.from_rows("score_summary", figures)))
+    rows = benchmark_scores.rows_of(scores, control=False)
+    return ItemScores(polars(rows), polars(answers), polars(tables.from_rows("score_summary", figures)))
 
 
 def trace_items(
@@ -172,10 +172,10 @@ def trace_items(
     """
     from semantic_pivots.models.trace import trace_parts
 
-    asked, lexicon = _asked(items, words)
+    questions, lexicon = _questions(items, words)
     optional = [name for name in tables.SCHEMAS["pivots"].names if name not in ("item_id", "text", "rank")]
-    found = tables.from_rows("pivots", []) if pivots is None else table_of("pivots", pivots, optional)
-    parts = trace_parts(asked, lexicon, found, lens, tokenizer, TraceConfig(**options))
+    pivot_rows = tables.from_rows("pivots", []) if pivots is None else table_of("pivots", pivots, optional)
+    parts = trace_parts(questions, lexicon, pivot_rows, lens, tokenizer, TraceConfig(**options))
     return polars(pa.concat_tables([read() for _, read in parts]))
 
 
@@ -197,8 +197,8 @@ def label_items(items: Frame, trace: Frame, tokenizer: Tokenizer, rules: Sequenc
     for rule in rules:
         if rule not in RULES:
             raise InputError(f"rules: unknown rule {rule!r}; expected one of {', '.join(RULES)}")
-    asked = items_of(table_of("items", items, ("strata", "distractors")))
+    questions = items_of(table_of("items", items, ("strata", "distractors")))
     read = ("item_id", "lens", "layer", "top_ids", "top_probs")
     optional = [name for name in tables.SCHEMAS["trace"].names if name not in read]
-    rows = behaviours.label_items(asked, table_of("trace", trace, optional), tokenizer, rules)
+    rows = behaviours.label_items(questions, table_of("trace", trace, optional), tokenizer, rules)
     return polars(tables.from_rows("behaviour", rows))

@@ -42,10 +42,10 @@ def build(
         work = Work(scratch, scratch)
         for key, table in lexicon_stage(lexicon, Inputs({}), work).items():
             write_table(scratch / f"{key}.parquet", table)
-        made = benchmark_stage(benchmark, Inputs({"lexicon": scratch}), work)["items"]
+        items = benchmark_stage(benchmark, Inputs({"lexicon": scratch}), work)["items"]
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".parquet":
-        write_table(out, made)
+        write_table(out, items)
     else:
-        write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made.to_pylist()))
-    typer.echo(f"{out}: {made.num_rows:,} items; distractors {work.notes['distractors']}")
+        write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in items.to_pylist()))
+    typer.echo(f"{out}: {items.num_rows:,} items; distractors {work.notes['distractors']}")

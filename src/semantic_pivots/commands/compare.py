@@ -61,20 +61,20 @@ def _differences(first: dict, other: dict, name: str, baseline: str, resamples: 
 
     from semantic_pivots.statistics import bootstrap_mean, holm, seed_of, sign_flip_p
 
-    shared = [
+    common = [
         item for key, (item, _) in first.items()
         if key in other and (other[key][0].source, other[key][0].target) == (item.source, item.target)
     ]  # fmt: skip
-    if not shared:
+    if not common:
         raise InputError(f"{name} and {baseline} were asked no item alike; score them on one benchmark")
-    gains = {item.item_id: other[item.item_id][1] - first[item.item_id][1] for item in shared}
-    parts = {"-".join(d): [i for i in shared if i.direction == d] for d in dict.fromkeys(i.direction for i in shared)}
+    gains = {item.item_id: other[item.item_id][1] - first[item.item_id][1] for item in common}
+    parts = {"-".join(d): [i for i in common if i.direction == d] for d in dict.fromkeys(i.direction for i in common)}
     figures, p_values = [], []
-    for direction, items in [*parts.items(), ("all", shared)]:
+    for direction, items in [*parts.items(), ("all", common)]:
         values, groups = np.array([gains[i.item_id] for i in items]), np.array([i.concept_id for i in items])
         figures.append((direction, bootstrap_mean(values, seed_of(seed, "compare", direction), resamples, groups)))
         p_values.append(sign_flip_p(values, seed_of(seed, "flip", direction), groups))
-    adjusted = [*holm(p_values[:-1]).tolist(), p_values[-1]]  # all together is one question of its own
+    holm_values = [*holm(p_values[:-1]).tolist(), p_values[-1]]  # all together is one question of its own
     return [
         {
             "model": name,
@@ -86,11 +86,11 @@ def _differences(first: dict, other: dict, name: str, baseline: str, resamples: 
             "p_holm": q,
             "verdict": _verdict(interval.value, q, interval.known),
         }
-        for (direction, interval), p, q in zip(figures, p_values, adjusted, strict=True)
+        for (direction, interval), p, q in zip(figures, p_values, holm_values, strict=True)
     ]
 
 
-def _verdict(value: float, p: float, known: bool) -> str:
-    if not known:
+def _verdict(value: float, p: float, has_bounds: bool) -> str:
+    if not has_bounds:
         return "too few concepts"
     return "no difference shown" if p > _LEVEL else "better" if value > 0 else "worse"

@@ -41,8 +41,8 @@ def make(
     for code in codes:
         language(code)
     manifest, anew = run_stage(STAGES["corpus"], replace(corpus, languages=codes), {}, out)
-    notes, done = manifest["notes"], "" if anew else " (up to date)"
-    typer.echo(f"{out}: {notes['documents']:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text{done}")
+    notes, suffix = manifest["notes"], "" if anew else " (up to date)"
+    typer.echo(f"{out}: {notes['documents']:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text{suffix}")
 
 
 @app.command()
@@ -64,8 +64,8 @@ def tokens(
         raise InputError(f"{corpus} has no shards.parquet: expected a folder made by `pivots corpus make`")
     config, identity = replace(tokens, model=model), tokenizer_identity(model)
     manifest, anew = run_stage(STAGES["tokens"], config, {"corpus": corpus}, out, tokenizer=identity)
-    done = "" if anew else " (up to date)"
-    typer.echo(f"{out}: {manifest['notes']['tokens']:,} tokens ({manifest['volatile']['encoder']}){done}")
+    suffix = "" if anew else " (up to date)"
+    typer.echo(f"{out}: {manifest['notes']['tokens']:,} tokens ({manifest['volatile']['encoder']}){suffix}")
 
 
 @app.command()

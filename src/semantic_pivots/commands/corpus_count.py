@@ -49,7 +49,7 @@ def count(
     from semantic_pivots.counting.providers import open_provider
     from semantic_pivots.wordforms import table
 
-    spellings, wanted = read_wanted(words, pairs)
+    spellings, both = read_pairs(words, pairs)
     local = count.provider == "local"
     grammar.keys("corpus")["max_bad_share"].checked(max_bad_share, "--max-bad-share")
     if local and not corpus:
@@ -63,18 +63,18 @@ def count(
     def stage(config: CountConfig, inputs: Inputs, work: Work) -> dict:
         if not local:
             source = open_provider(config.provider, config.provider_path)
-            return counting.count_tables(spellings, wanted, source.words(spellings), source.pairs(wanted), source.name)
+            return counting.count_tables(spellings, both, source.words(spellings), source.pairs(both), source.name)
         rows, rule = table.forms_and_rule(config.words, config.forms_path, spellings)
         shards = [(f"{i:06d}", run) for i, run in enumerate(readers.runs(sizes, TOGETHER_BYTES))]
         documents, by_word, by_pair = counting.count_shards(
-            shards, spellings, wanted, work, config.workers, config.engine, text_column, config.window_tokens,
+            shards, spellings, both, work, config.workers, config.engine, text_column, config.window_tokens,
             max_bad_share, rule,
         )  # fmt: skip
         if not documents:
             raise InputError(f"corpus {corpus}: no document with text was found")
         work.note("documents", documents)
         of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair, config.window_tokens)
-        tables = counting.count_tables(spellings, wanted, of_words, of_pairs, "local", rule)
+        tables = counting.count_tables(spellings, both, of_words, of_pairs, "local", rule)
         return {**tables, "forms": counting.forms_table(rows)}
 
     manifest, anew = run_stage(
@@ -84,20 +84,20 @@ def count(
         out,
         function=stage,
         read=[path for path, _ in sizes],
-        requested={"words": digest([list(w) for w in spellings]), "pairs": digest([[*a, *b] for a, b in wanted])},
+        requested={"words": digest([list(w) for w in spellings]), "pairs": digest([[*a, *b] for a, b in both])},
         documents=_identities([path for path, _ in sizes]) or sizes,
         text_column=text_column,
         max_bad_share=max_bad_share,
     )
     documents = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
-    done = "" if anew else " (up to date)"
-    typer.echo(f"{out}: {len(spellings):,} words, {len(wanted):,} pairs{documents}{done}")
+    suffix = "" if anew else " (up to date)"
+    typer.echo(f"{out}: {len(spellings):,} words, {len(both):,} pairs{documents}{suffix}")
 
 
 def _identities(files: list[str]) -> dict[str, str]:
     """The fingerprints of the files that lie on this machine."""
-    here = [path for path in files if Path(path).exists()]
-    return dict(zip(here, fingerprints(list(map(Path, here)), sampled=True), strict=True))
+    local = [path for path in files if Path(path).exists()]
+    return dict(zip(local, fingerprints(list(map(Path, local)), sampled=True), strict=True))
 
 
 TOGETHER_BYTES = 4 << 20
@@ -106,7 +106,7 @@ _PAIR = ("word_1", "language_1", "word_2", "language_2")
 ITEM = ("source", "source_language", "target", "target_language")
 
 
-def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
+def read_pairs(words: Path | None, pairs: Path | None) -> tuple[list, list]:
     """Words, those of the pairs included, and unordered pairs; sorted and distinct.
 
     Both come from TSV files with a header; pairs also from the items of a benchmark (.parquet or .jsonl).
@@ -119,21 +119,21 @@ def read_wanted(words: Path | None, pairs: Path | None) -> tuple[list, list]:
 
     if words is None and pairs is None:
         raise InputError("expected --words FILE or --pairs FILE")
-    asked, met = set(), set()
+    word_pairs, spellings = set(), set()
     if words is not None:
-        asked = {(word, code) for word, code in _columns(words, ("word", "language"))}
+        word_pairs = {(word, code) for word, code in _columns(words, ("word", "language"))}
     if pairs is not None:
         read = of_items if pairs.suffix in (".parquet", ".jsonl") else _columns
         for word_1, code_1, word_2, code_2 in read(pairs, _PAIR if read is _columns else ITEM):
             first, second = sorted([(word_1, code_1), (word_2, code_2)])
-            met.add((first, second))
-    asked |= {word for pair in met for word in pair}
-    for code in sorted({code for _, code in asked}):
+            spellings.add((first, second))
+    word_pairs |= {word for pair in spellings for word in pair}
+    for code in sorted({code for _, code in word_pairs}):
         language(code)
-    return sorted(asked), sorted(met)
+    return sorted(word_pairs), sorted(spellings)
 
 
-def _checked(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
+def _check(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
     """The rows without white space around their cells, which would be asked for in the text."""
     if not rows:
         raise InputError(f"{path}: no row below its first line; expected at least one")
@@ -159,13 +159,13 @@ def of_items(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
             rows = pq.read_table(path, columns=list(names)).to_pylist()
         else:
             rows = [json.loads(line) for line in path.read_text("utf-8-sig").split("\n") if line.strip()]
-        found = [tuple(row[name] for name in names) for row in rows]
+        values = [tuple(row[name] for name in names) for row in rows]
     except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: no items of a benchmark ({str(error).splitlines()[0]}); expected {', '.join(names)}, as "
             "`pivots benchmark build` writes them"
         ) from error
-    return _checked(path, found)
+    return _check(path, values)
 
 
 def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -180,8 +180,8 @@ def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     missing = [name for name in names if name not in header]
     if missing:
         commas = "; its columns are parted by commas, expected tabs" if "," in lines[0] and len(header) == 1 else ""
-        told = f"{path}: column {missing[0]!r} is missing from its first line; expected {', '.join(names)}"
-        raise InputError(told + commas)
+        message = f"{path}: column {missing[0]!r} is missing from its first line; expected {', '.join(names)}"
+        raise InputError(message + commas)
     places, rows = [header.index(name) for name in names], []
     for number, line in enumerate(lines[1:], 2):
         cells = line.rstrip("\r").split("\t")
@@ -189,4 +189,4 @@ def _columns(path: Path, names: tuple[str, ...]) -> list[tuple[str, ...]]:
             rows.append(tuple(cells[place] for place in places))
         elif line.strip():
             raise InputError(f"{path}: line {number} has {len(cells)} columns; its first line has {len(header)}")
-    return _checked(path, rows)
+    return _check(path, rows)

@@ -75,9 +75,9 @@ def discover(
     steps.documents(corpus, tokens, model, discover.engine, discover.workers)
 
     def stage(_: DiscoverConfig, inputs: Inputs, work: Work) -> dict:
-        found = [discover_stage(config, inputs, work) for config in configs]
-        pivots = pa.concat_tables([conform("pivots", tables["pivots"]) for tables in found])
-        return {"pivots": pivots, "pivot_evidence": found[0]["pivot_evidence"]}
+        results = [discover_stage(config, inputs, work) for config in configs]
+        pivots = pa.concat_tables([conform("pivots", tables["pivots"]) for tables in results])
+        return {"pivots": pivots, "pivot_evidence": results[0]["pivot_evidence"]}
 
     steps.run("discover", configs[0], stage, measures=[config.measure for config in configs])
     typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {count:,} pairs")
@@ -106,15 +106,15 @@ def graph(
 
     pivot_sets(graph)
     if len(lexicon.languages) < 2:
-        given = ",".join(lexicon.languages)
-        raise InputError(f"--languages {given!r}: expected at least two, a pivot joins words of several languages")
+        codes = ",".join(lexicon.languages)
+        raise InputError(f"--languages {codes!r}: expected at least two, a pivot joins words of several languages")
     steps = Steps(out)
     steps.lexicon(lexicon)
     steps.documents(corpus, tokens, model, graph.engine, graph.workers)
     manifest = steps.run("graph", graph)
-    found = pq.read_table(out / "graph" / "pivot_set.parquet", columns=["text"])["text"].to_pylist()
-    shown = ", ".join(text.strip() for text in found[:12])
-    typer.echo(f"{out / 'graph' / 'pivot_set.parquet'}: {len(found):,} pivots: {shown}{', ...' * (len(found) > 12)}")
+    texts = pq.read_table(out / "graph" / "pivot_set.parquet", columns=["text"])["text"].to_pylist()
+    examples = ", ".join(text.strip() for text in texts[:12])
+    typer.echo(f"{out / 'graph' / 'pivot_set.parquet'}: {len(texts):,} pivots: {examples}{', ...' * (len(texts) > 12)}")
     overlaps = {name: value for name, value in manifest["notes"].items() if name.startswith("overlap_")}
     if overlaps:
         shares = ", ".join(f"{name.removeprefix('overlap_')} {value:.2f}" for name, value in overlaps.items())
@@ -161,34 +161,34 @@ def select(
         steps.benchmark(pairs)
     steps.documents(corpus, tokens, model, select.engine, select.workers)
     # of the section the scores ask these keys alone: another budget asks for no new scores
-    asked = {name: getattr(select, name) for name in ("dsir_units", "words", "forms_path", "engine", "workers")}
+    settings = {name: getattr(select, name) for name in ("dsir_units", "words", "forms_path", "engine", "workers")}
     target = identity(select.dsir_target) if select.dsir_target else ""
 
     def scores(config: SelectConfig, inputs: Inputs, work: Work) -> dict:
         _check_pivots(pivot_set, inputs.folder("tokens") / "tokenizer.json")
         before = {name: inputs.folder(name) for name in inputs.stages()}
-        held = Inputs({**before, "graph": pivot_set.parent})
-        found = document_scores(
-            held, work, config.workers, select.dsir_target, config.engine,
+        stages = Inputs({**before, "graph": pivot_set.parent})
+        table = document_scores(
+            stages, work, config.workers, select.dsir_target, config.engine,
             dsir_units=config.dsir_units, words=config.words, forms_path=config.forms_path,
         )  # fmt: skip
-        return {"doc_scores": found.reader()}
+        return {"doc_scores": table.reader()}
 
-    scored = SelectConfig(**asked)
-    steps.run("scores", scored, scores, pivot_set=fingerprint(pivot_set), dsir_target=[select.dsir_target, target])
+    scoring = SelectConfig(**settings)
+    steps.run("scores", scoring, scores, pivot_set=fingerprint(pivot_set), dsir_target=[select.dsir_target, target])
 
-    def chosen(config: SelectConfig, inputs: Inputs, work: Work) -> dict:
+    def selection(config: SelectConfig, inputs: Inputs, work: Work) -> dict:
         return {"selection": room.select(config, Scores([inputs.path("doc_scores")]), work)}
 
-    manifest = steps.run("select", select, chosen)
+    manifest = steps.run("select", select, selection)
     documents = pq.ParquetFile(out / "scores" / "doc_scores.parquet").metadata.num_rows
     typer.echo(f"{out / 'select' / 'selection.parquet'}: of {documents:,} documents")
     for name in select.selections:
-        taken, held = (manifest["notes"][f"{name}_{unit}"] for unit in ("documents", "tokens"))
-        typer.echo(f"  {name}: {taken:,} documents, {held:,} tokens")
+        document_count, token_count = (manifest["notes"][f"{name}_{unit}"] for unit in ("documents", "tokens"))
+        typer.echo(f"  {name}: {document_count:,} documents, {token_count:,} tokens")
 
 
-def _pivot_set(given: Path) -> Path:
+def _pivot_set(place: Path) -> Path:
     """The file pivot_set.parquet of a folder or of `pivots graph`'s --out.
 
     Raises:
@@ -197,17 +197,17 @@ def _pivot_set(given: Path) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    places = [given / "pivot_set.parquet", given / "graph" / "pivot_set.parquet", given]
-    found = next((path for path in places if path.is_file()), None)
-    if found is None:
-        raise InputError(f"--pivots {given}: no pivot_set.parquet there; expected the --out of `pivots graph`")
+    places = [place / "pivot_set.parquet", place / "graph" / "pivot_set.parquet", place]
+    file = next((path for path in places if path.is_file()), None)
+    if file is None:
+        raise InputError(f"--pivots {place}: no pivot_set.parquet there; expected the --out of `pivots graph`")
     try:
-        names = pq.read_schema(found).names
+        names = pq.read_schema(file).names
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"--pivots {found}: not Parquet: {str(error).splitlines()[0]}") from error
-    if found.name != "pivot_set.parquet" or "token" not in names:
-        raise InputError(f"--pivots {found}: expected a file pivot_set.parquet with the column token")
-    return found
+        raise InputError(f"--pivots {file}: not Parquet: {str(error).splitlines()[0]}") from error
+    if file.name != "pivot_set.parquet" or "token" not in names:
+        raise InputError(f"--pivots {file}: expected a file pivot_set.parquet with the column token")
+    return file
 
 
 def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
@@ -228,11 +228,11 @@ def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
         raise InputError(f"--pivots {pivot_set}: column token is of type {table.schema.field('token').type}, with "
                          f"{table['token'].null_count} nulls; expected the ids of tokens")  # fmt: skip
     texts = token_texts(tokenizer)
-    given = table["text"].to_pylist() if "text" in table.column_names else [None] * len(table)
-    for token, text in zip(table["token"].to_pylist(), given, strict=True):
+    texts_given = table["text"].to_pylist() if "text" in table.column_names else [None] * len(table)
+    for token, text in zip(table["token"].to_pylist(), texts_given, strict=True):
         if not 0 <= token < len(texts) or text not in (None, texts[token]):
-            own = repr(texts[token]) if 0 <= token < len(texts) else "none"
+            own_text = repr(texts[token]) if 0 <= token < len(texts) else "none"
             raise InputError(
-                f"--pivots {pivot_set}: token {token}{f' ({text!r})' if text else ''} is {own} in the corpus's "
+                f"--pivots {pivot_set}: token {token}{f' ({text!r})' if text else ''} is {own_text} in the corpus's "
                 "tokenizer; expected a pivot set made from the same tokens"
             )

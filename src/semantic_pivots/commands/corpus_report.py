@@ -38,19 +38,19 @@ def report(
     shard_paths(corpus)
     with tempfile.TemporaryDirectory(dir=page.parent) as name:
         work = run.Work(Path(name), Path(name))
-        found = survey(corpus, work, workers, engine)
-        found["prospects"] = _prospects(corpus, found, lexicon, languages, work, workers, engine)
-        found["warnings"] = work.warnings
+        facts = survey(corpus, work, workers, engine)
+        facts["prospects"] = _prospects(corpus, facts, lexicon, languages, work, workers, engine)
+        facts["warnings"] = work.warnings
     versions = run.environment()
-    found["made_with"] = {"corpus": fingerprint(corpus / "shards.parquet"), "python": versions["python"]}
-    text = _json(found)
+    facts["made_with"] = {"corpus": fingerprint(corpus / "shards.parquet"), "python": versions["python"]}
+    text = _json(facts)
     write_bytes(page.with_suffix(".json"), text.encode())
-    write_bytes(page, corpus_page.page(found, corpus.resolve().name).encode())
-    typer.echo(text if json else "\n".join([*corpus_page.summary(found), f"{page}: the page; its JSON is beside it"]))
+    write_bytes(page, corpus_page.page(facts, corpus.resolve().name).encode())
+    typer.echo(text if json else "\n".join([*corpus_page.summary(facts), f"{page}: the page; its JSON is beside it"]))
 
 
 def _prospects(
-    corpus: Path, found: dict[str, Any], lexicon: str, given: str, work: Any, workers: int, engine: str
+    corpus: Path, facts: dict[str, Any], lexicon: str, codes_given: str, work: Any, workers: int, engine: str
 ) -> dict[str, Any] | None:
     """What is counted of the lexicon's words; None where it has fewer than two languages of the corpus."""
     from semantic_pivots.analysis import prospects
@@ -59,17 +59,17 @@ def _prospects(
     from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon, word_columns
 
     path = lexicon_path(lexicon)
-    codes = tuple(code for code in given.split(",") if code) or languages_of(found, 0.01, word_columns(path))[:8]
+    codes = tuple(code for code in codes_given.split(",") if code) or languages_of(facts, 0.01, word_columns(path))[:8]
     if len(codes) < 2:
         return None
     rows = read_lexicon(path, codes)
-    words, pairs = prospects.asked(rows, codes)
+    words, pairs = prospects.lexicon_pairs(rows, codes)
     _, of_words, of_pairs = count_shards(shard_paths(corpus), words, pairs, work, workers, engine)
-    told = prospects.prospects(rows, codes, words, pairs, of_words, of_pairs)
-    return {"lexicon": lexicon, "languages": list(codes), **told}
+    rows_of_prospects = prospects.prospects(rows, codes, words, pairs, of_words, of_pairs)
+    return {"lexicon": lexicon, "languages": list(codes), **rows_of_prospects}
 
 
-def _json(found: dict[str, Any]) -> str:
+def _json(facts: dict[str, Any]) -> str:
     import json
 
-    return json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

@@ -17,8 +17,8 @@ Check = tuple[bool, str, str]
 
 
 def _python() -> Check:
-    found = ".".join(map(str, sys.version_info[:3]))
-    return sys.version_info >= (3, 11), f"Python {found}", "install Python 3.11 or later"
+    version = ".".join(map(str, sys.version_info[:3]))
+    return sys.version_info >= (3, 11), f"Python {version}", "install Python 3.11 or later"
 
 
 def _torch() -> Check:
@@ -38,17 +38,17 @@ def _memory() -> Check:
 
 def _disk() -> Check:
     folder = cache_folder()
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free = shutil.disk_usage(there).free / _GIGABYTE
-    here = shutil.disk_usage(Path.cwd()).free / _GIGABYTE
-    found = f"{free:.0f} GB free in the cache's place ({folder}), {here:.0f} GB here"
-    return min(free, here) >= 5, found, "free 5 GB, or set PIVOTS_CACHE to a folder on a larger disk"
+    parent_folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(parent_folder).free / _GIGABYTE
+    local = shutil.disk_usage(Path.cwd()).free / _GIGABYTE
+    found = f"{free:.0f} GB free in the cache's place ({folder}), {local:.0f} GB here"
+    return min(free, local) >= 5, found, "free 5 GB, or set PIVOTS_CACHE to a folder on a larger disk"
 
 
 def _fetchers() -> Check:
     missing = [name for name in ("apt-get", "dpkg-deb", "npm") if shutil.which(name) is None]
-    found = f"{', '.join(missing)} missing" if missing else "apt-get, dpkg-deb and npm"
-    return not missing, found, "the recipes need them (npm: everyday alone); else set [corpus] path"
+    text = f"{', '.join(missing)} missing" if missing else "apt-get, dpkg-deb and npm"
+    return not missing, text, "the recipes need them (npm: everyday alone); else set [corpus] path"
 
 
 def _lens(model: str) -> Check:

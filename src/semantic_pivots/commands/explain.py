@@ -48,7 +48,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Explained:
+class WordPath:
     """The path of one word by one lens."""
 
     model: str
@@ -78,9 +78,9 @@ class Reader:
         from semantic_pivots.models.readouts import readouts
 
         self.name = model
-        loaded, self._lens = load_lens(model, dtype, cache, blocks)
-        self._tokenizer = loaded.tokenizer
-        self._readouts = readouts(self._lens, loaded.tokenizer, lenses)
+        model_and_tokenizer, self._lens = load_lens(model, dtype, cache, blocks)
+        self._tokenizer = model_and_tokenizer.tokenizer
+        self._readouts = readouts(self._lens, model_and_tokenizer.tokenizer, lenses)
 
     def rows(self, question: Question) -> list[dict]:
         """Rows as those of the table `trace`, by lens and layer: top_ids, top_probs, entropy."""
@@ -91,8 +91,8 @@ class Reader:
         from semantic_pivots.tasks.translation import answer
 
         # up to the answer's first content token, where the answer is known
-        given, tokenizer = [question.prompt], self._tokenizer
-        ids = read_ids(tokenizer, given, [answer(question.target)]) if question.target else prompt_ids(tokenizer, given)
+        texts, tokenizer = [question.prompt], self._tokenizer
+        ids = read_ids(tokenizer, texts, [answer(question.target)]) if question.target else prompt_ids(tokenizer, texts)
         device = self._lens.body.device
         place = torch.tensor([len(ids[0]) - 1], device=device)
         out = []
@@ -104,16 +104,16 @@ class Reader:
                     check_numbers(~probs.isnan().any()[None], "layer's reading", self._lens.body.dtype)
                     top = probs.topk(_TOP)
                     entropy = float(torch.special.entr(probs).sum())
-                    found = {"top_ids": top.indices.tolist(), "top_probs": top.values.tolist(), "entropy": entropy}
-                    out.append({"lens": readout.name, "layer": layer, **found})
+                    columns = {"top_ids": top.indices.tolist(), "top_probs": top.values.tolist(), "entropy": entropy}
+                    out.append({"lens": readout.name, "layer": layer, **columns})
         return out
 
     def marker(self, question: Question) -> Marker:
         """What shows the tokens of a question."""
-        own = dict(zip(question.direction, (question.source, question.target), strict=True))
-        return Marker(self._tokenizer, {**question.words, **own}, question.direction, question.pivots)
+        word_of = dict(zip(question.direction, (question.source, question.target), strict=True))
+        return Marker(self._tokenizer, {**question.words, **word_of}, question.direction, question.pivots)
 
-    def explained(self, question: Question) -> list[Explained]:
+    def paths(self, question: Question) -> list[WordPath]:
         """The path of a word, by lens."""
         marker, by_lens = self.marker(question), {}
         for row in self.rows(question):
@@ -122,7 +122,7 @@ class Reader:
             step = Step(row["layer"], texts, row["top_probs"][:_SHOWN], kinds, row["entropy"])
             by_lens.setdefault(row["lens"], []).append(step)
         return [
-            Explained(self.name, question.source, question.target, steps, question.prompt, lens)
+            WordPath(self.name, question.source, question.target, steps, question.prompt, lens)
             for lens, steps in by_lens.items()
         ]
 
@@ -156,11 +156,11 @@ def question_of(
     check_draws(shots)
     pairs = Shots(rows, *direction).known
     target = translation or next((shot.target for shot in pairs if shot.source == word), "")
-    allowed = [shot for shot in pairs if word not in (shot.source, shot.target) and shot.target != target]
-    drawn = Random(seed_of("explain", *direction, word)).sample(allowed, min(shots, len(allowed)))
-    concept = next((c for c, code, own in rows if (code, own) == (direction[0], word)), None)
-    words = {code: own for c, code, own in rows if c == concept} if concept is not None else {}
-    return Question(direction, word, target, prompt(*direction, drawn, word), words, tuple(pivots))
+    candidates = [shot for shot in pairs if word not in (shot.source, shot.target) and shot.target != target]
+    sample = Random(seed_of("explain", *direction, word)).sample(candidates, min(shots, len(candidates)))
+    concept = next((c for c, code, entry in rows if (code, entry) == (direction[0], word)), None)
+    words = {code: entry for c, code, entry in rows if c == concept} if concept is not None else {}
+    return Question(direction, word, target, prompt(*direction, sample, word), words, tuple(pivots))
 
 
 def lexicon_rows(direction: tuple[str, str], lexicon: str = "", run: Path | None = None) -> LexiconRows:
@@ -210,16 +210,16 @@ def questions_of(
     from semantic_pivots.languages import language
 
     direction = (language(source_language).code, language(target_language).code)
-    given = [tuple(part.strip() for part in pair.partition("=")[::2]) for pair in words.split(",") if pair.strip()]
-    if not given:
+    word_pairs = [tuple(part.strip() for part in pair.partition("=")[::2]) for pair in words.split(",") if pair.strip()]
+    if not word_pairs:
         raise InputError("no word: expected one, or several by commas, such as dog,cat=chat")
     rows = lexicon_rows(direction, lexicon, run)
     # where no lexicon has the languages, the words that were given with their translations show how it is done
-    for source, target in given:
-        if target and not any((code, own) == (direction[0], source) for _, code, own in rows):
+    for source, target in word_pairs:
+        if target and not any((code, entry) == (direction[0], source) for _, code, entry in rows):
             rows += [(f"given:{source}", direction[0], source), (f"given:{source}", direction[1], target)]
     pivots = _pivots(run, direction) if run else {}
-    return [question_of(rows, direction, s, t, shots, pivots.get(s, ())) for s, t in given]
+    return [question_of(rows, direction, s, t, shots, pivots.get(s, ())) for s, t in word_pairs]
 
 
 def _pivots(run: Path, direction: tuple[str, str]) -> dict[str, list[str]]:
@@ -233,11 +233,11 @@ def _pivots(run: Path, direction: tuple[str, str]) -> dict[str, list[str]]:
     source_of = {
         row["item_id"]: row["source"] for row in items if (row["source_language"], row["target_language"]) == direction
     }
-    found: dict[str, list[str]] = {}
+    pivots_of: dict[str, list[str]] = {}
     for row in pivots:
         if row["item_id"] in source_of:
-            found.setdefault(source_of[row["item_id"]], []).append(row["text"].strip())
-    return found
+            pivots_of.setdefault(source_of[row["item_id"]], []).append(row["text"].strip())
+    return pivots_of
 
 
 def explain(
@@ -264,48 +264,48 @@ def explain(
     questions = questions_of(source_language, word, target_language, shots, lexicon, run)
     reader = Reader(model, dtype, tuple(filter(None, map(str.strip, lens.split(",")))), blocks=blocks)
     console = Console()
-    paths = [reader.explained(question) for question in questions]
+    paths = [reader.paths(question) for question in questions]
     for question, by_lens in zip(questions, paths, strict=True):
         console.print(in_terminal(question.prompt), style="dim", markup=False, highlight=False)
-        for found in by_lens:
-            console.print(table(found, console.width))
+        for explanation in by_lens:
+            console.print(table(explanation, console.width))
     typer.echo(str(write_page(model, [path for by_lens in paths for path in by_lens], out)))
     if picture:
         typer.echo(str(write_picture(paths[0][0], out)))
 
 
-def table(found: Explained, width: int = 120) -> Any:
+def table(path: WordPath, width: int = 120) -> Any:
     """The path as a terminal table, the last layer first; fewer tokens where the terminal is narrow."""
     from rich import box
     from rich.table import Table
 
-    title = in_terminal(f"{found.source} → {found.target or '(not in the lexicon)'}, {found.model}, {found.lens} lens")
-    drawn = Table(title=title, box=box.SIMPLE, caption=f"{LEGEND}; nats: entropy")
-    shown = max(1, min(_SHOWN, (width - 16) // 20))
-    drawn.add_column("layer", justify="right", no_wrap=True, min_width=5)
-    drawn.add_column("nats", justify="right", no_wrap=True, min_width=5)
-    for rank in range(shown):
-        drawn.add_column(f"top {rank + 1}", no_wrap=True)
-    for step in reversed(found.steps):
-        marked = zip(step.tokens, step.probs, step.kinds, strict=True)
-        cells = [f"{MARKS[kind] or ' '} {in_terminal(text)} {prob:.2f}" for text, prob, kind in marked][:shown]
-        drawn.add_row(str(step.layer), f"{step.entropy:.2f}", *cells)
-    return drawn
+    title = in_terminal(f"{path.source} → {path.target or '(not in the lexicon)'}, {path.model}, {path.lens} lens")
+    grid = Table(title=title, box=box.SIMPLE, caption=f"{LEGEND}; nats: entropy")
+    top = max(1, min(_SHOWN, (width - 16) // 20))
+    grid.add_column("layer", justify="right", no_wrap=True, min_width=5)
+    grid.add_column("nats", justify="right", no_wrap=True, min_width=5)
+    for rank in range(top):
+        grid.add_column(f"top {rank + 1}", no_wrap=True)
+    for step in reversed(path.steps):
+        triples = zip(step.tokens, step.probs, step.kinds, strict=True)
+        cells = [f"{MARKS[kind] or ' '} {in_terminal(text)} {prob:.2f}" for text, prob, kind in triples][:top]
+        grid.add_row(str(step.layer), f"{step.entropy:.2f}", *cells)
+    return grid
 
 
-def write_picture(found: Explained, stem: Path) -> Path:
+def write_picture(path: WordPath, stem: Path) -> Path:
     """Draw the path as STEM.png; returns the file.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    probs = [step.probs for step in found.steps]
-    texts = [[f"{MARKS[k]} {t}".strip() for t, k in zip(step.tokens, step.kinds, strict=True)] for step in found.steps]
+    probs = [step.probs for step in path.steps]
+    texts = [[f"{MARKS[k]} {t}".strip() for t, k in zip(step.tokens, step.kinds, strict=True)] for step in path.steps]
     ranks = [f"top {rank + 1}" for rank in range(_SHOWN)]
     picture = stem.with_suffix(".png")
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        _draw(f"{found.source} → {found.target or '?'} ({found.model})", probs, texts, ranks, picture)
+        _draw(f"{path.source} → {path.target or '?'} ({path.model})", probs, texts, ranks, picture)
     except OSError as error:
         raise InputError(f"cannot write {error.filename or stem}: expected a writable folder; pass --out") from error
     return picture

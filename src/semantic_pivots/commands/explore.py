@@ -48,23 +48,23 @@ def serve(run: Path, live: str, dtype: str, port: int, browser: bool) -> None:
 
     import uvicorn
 
-    with socket.socket() as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            held.bind((HOST, port))
+            probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
             raise InputError(
                 f"--port {port}: cannot listen on {HOST}:{port}; name another, or 0 for a free one"
             ) from error
-        address = f"http://{HOST}:{held.getsockname()[1]}/"
-        made = application(run, live, dtype)
+        address = f"http://{HOST}:{probe.getsockname()[1]}/"
+        app = application(run, live, dtype)
         typer.echo(f"{address} (Ctrl-C ends it)")
         if browser:
             import webbrowser
 
             threading.Timer(0.5, webbrowser.open, (address,)).start()
-        config = uvicorn.Config(made, log_level="warning", lifespan="off")
-        uvicorn.Server(config).run(sockets=[held])
+        config = uvicorn.Config(app, log_level="warning", lifespan="off")
+        uvicorn.Server(config).run(sockets=[probe])
 
 
 def application(run: Path, live: str = "", dtype: str = "float32") -> Any:
@@ -150,20 +150,20 @@ class Pages:
 
         if self._reader is None:
             return JSONResponse({"error": "start the explorer with --live MODEL"}, status_code=404)
-        begun = time.monotonic()
+        start = time.monotonic()
         source, _, target = request.query_params.get("direction", "").partition("-")
         words = [word.strip() for word in request.query_params.get("words", "").split(",") if word.strip()]
         if not words:
             return JSONResponse({"error": "no word: type one, or several by commas"}, status_code=400)
-        found = []
+        answers = []
         try:
             for word in words:
                 if await request.is_disconnected():
                     break
-                found.append(await run_in_threadpool(self._read, source, word, target))
+                answers.append(await run_in_threadpool(self._read, source, word, target))
         except InputError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
-        return JSONResponse({"words": found, "model": self._reader.name, "seconds": time.monotonic() - begun})
+        return JSONResponse({"words": answers, "model": self._reader.name, "seconds": time.monotonic() - start})
 
     def _read(self, source: str, word: str, target: str) -> dict:
         from semantic_pivots.commands.explain import questions_of

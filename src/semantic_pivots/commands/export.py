@@ -49,7 +49,7 @@ def lm_eval(
         absent = [str(path) for path in paths if not path.exists()]
         if absent:
             raise InputError(f"{absent[0]} is missing: run the study's stages lexicon and benchmark first")
-        made, words = (pq.read_table(path) for path in paths)
+        items, words = (pq.read_table(path) for path in paths)
     else:
         with tempfile.TemporaryDirectory() as name:
             scratch = Path(name)
@@ -57,8 +57,8 @@ def lm_eval(
             tables = lexicon_stage(lexicon, Inputs({}), work)
             for key, table in tables.items():
                 write_table(scratch / f"{key}.parquet", table)
-            made = benchmark_stage(benchmark, Inputs({"lexicon": scratch}), work)["items"]
+            items = benchmark_stage(benchmark, Inputs({"lexicon": scratch}), work)["items"]
             words = tables["words"]
-    names = export_tasks(items_of(made), words, out, score.shots, score.draws, score.pool, score.seed)
-    typer.echo(f"{out}: {len(names)} tasks of {made.num_rows:,} items; run them with")
+    names = export_tasks(items_of(items), words, out, score.shots, score.draws, score.pool, score.seed)
+    typer.echo(f"{out}: {len(names)} tasks of {items.num_rows:,} items; run them with")
     typer.echo(f"  lm_eval --model hf --model_args pretrained=MODEL --include_path {out} --tasks clwtd_open")

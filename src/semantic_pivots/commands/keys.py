@@ -20,19 +20,19 @@ def manual(section: str = "") -> Iterator[str]:
     kinds = grammar.sections()
     if section and section not in kinds:
         raise InputError(f"unknown section {section!r}: expected one of {', '.join(kinds)}{nearest(section, kinds)}")
-    shared = set(grammar.keys("study"))
+    inherited = set(grammar.keys("study"))
     for name, kind in kinds.items():
         if section in ("", name):
-            yield from _section(name, kind, shared if name != "study" else set())
+            yield from _section(name, kind, inherited if name != "study" else set())
             yield ""
 
 
-def _section(name: str, kind: Any, shared: set[str]) -> Iterator[str]:
+def _section(name: str, kind: Any, inherited: set[str]) -> Iterator[str]:
     yield from _comment(inspect.getdoc(kind) or "")
     yield f"[{name}]"
     for key in grammar.keys(name).values():
         text = key.help
-        if key.name in shared:
+        if key.name in inherited:
             text += " (unset: as in [study])" if text else "unset: as in [study]"
         yield from _comment(text)
         yield f"{key.name} = {grammar.text(key.default)}"

@@ -64,23 +64,23 @@ def fit(
     if kind == "jacobian" and prompts < 1:
         raise InputError(f"--prompts {prompts}: expected at least 1")
     # more than needed, since a document may be empty or short
-    wanted = 2 * rows if kind == "tuned" else 4 * (prompts + rows)
-    texts = _texts(corpus, wanted, seed, columns, max_bad_share)
-    loaded, lens = load_lens(model, dtype, blocks=blocks)
-    loaded.model.requires_grad_(False)
+    number = 2 * rows if kind == "tuned" else 4 * (prompts + rows)
+    texts = _texts(corpus, number, seed, columns, max_bad_share)
+    model_and_tokenizer, lens = load_lens(model, dtype, blocks=blocks)
+    model_and_tokenizer.model.requires_grad_(False)
     facts = {
         "kind": kind,
-        "model": loaded.name,
-        "revision": loaded.revision,
+        "model": model_and_tokenizer.name,
+        "revision": model_and_tokenizer.revision,
         "rows": rows,
         "length": length,
         "seed": seed,
         "dtype": dtype,
     }
     if kind == "tuned":
-        _tuned(lens, loaded.tokenizer, texts, out, steps, rate, facts)
+        _fit_tuned(lens, model_and_tokenizer.tokenizer, texts, out, steps, rate, facts)
     else:
-        _jacobian(lens, loaded.tokenizer, texts, out, prompts, facts)
+        _fit_jacobian(lens, model_and_tokenizer.tokenizer, texts, out, prompts, facts)
     typer.echo(str(out))
 
 
@@ -110,11 +110,11 @@ def _texts(corpus: str, count: int, seed: int, columns: str, max_bad_share: floa
     from semantic_pivots.corpus import documents
 
     renames = documents.column_map(tuple(entry for entry in columns.split(",") if entry))
-    found = documents.documents(corpus, renames, max_bad_share)
-    return [d.text for d in heapq.nsmallest(count, found, key=lambda d: (seed_of(seed, d.id), d.text))]
+    texts = documents.documents(corpus, renames, max_bad_share)
+    return [d.text for d in heapq.nsmallest(count, texts, key=lambda d: (seed_of(seed, d.id), d.text))]
 
 
-def _tuned(
+def _fit_tuned(
     lens: Any, tokenizer: Any, texts: list[str], out: Path, steps: int, rate: float, facts: dict[str, Any]
 ) -> None:
     from semantic_pivots.models.readouts import fit_tuned, sampled_residuals
@@ -122,7 +122,7 @@ def _tuned(
     rows, seed = facts["rows"], facts["seed"]
     samples = sampled_residuals(lens, tokenizer, texts, rows, facts["length"], seed)
     typer.echo("layer  KL from the last layer in nats, on rows held out: logit lens, ridge map, tuned lens")
-    tuned, measured = fit_tuned(
+    lens_fit, distances = fit_tuned(
         lens,
         samples,
         steps,
@@ -132,10 +132,10 @@ def _tuned(
             f"{row['layer']:5.0f}  {row['logit']:8.3f}  {row['ridge']:8.3f}  {row['kept']:8.3f}"
         ),
     )
-    tuned.save(out, {**facts, "steps": steps, "rate": rate, "held_out_kl_nats": measured})
+    lens_fit.save(out, {**facts, "steps": steps, "rate": rate, "held_out_kl_nats": distances})
 
 
-def _jacobian(lens: Any, tokenizer: Any, texts: list[str], out: Path, prompts: int, facts: dict[str, Any]) -> None:
+def _fit_jacobian(lens: Any, tokenizer: Any, texts: list[str], out: Path, prompts: int, facts: dict[str, Any]) -> None:
     """Fit on the first documents that are long enough; compare on the documents behind them."""
     from semantic_pivots.models.jacobian import SKIPPED, fit_jacobian, nearness
     from semantic_pivots.models.readouts import sampled_residuals
@@ -143,30 +143,30 @@ def _jacobian(lens: Any, tokenizer: Any, texts: list[str], out: Path, prompts: i
     from semantic_pivots.run import Progress
 
     length, seed = facts["length"], facts["seed"]
-    chosen: list[list[int]] = []
-    used = 0
+    rows: list[list[int]] = []
+    count = 0
     for text in texts:
-        if len(chosen) == prompts:
+        if len(rows) == prompts:
             break
-        used += 1
+        count += 1
         ids = prompt_ids(tokenizer, [text[: 8 * length]])[0][:length]
         if len(ids) > SKIPPED + 1:
-            chosen.append(ids)
-    if len(chosen) < prompts:
+            rows.append(ids)
+    if len(rows) < prompts:
         raise InputError(
-            f"--prompts {prompts}: {len(chosen)} documents hold more than {SKIPPED + 1} tokens; give longer documents"
+            f"--prompts {prompts}: {len(rows)} documents hold more than {SKIPPED + 1} tokens; give longer documents"
         )
     progress = Progress(prompts, "prompts", "Jacobians")
     partial = out / "partial.sums"
-    fitted = fit_jacobian(lens, chosen, report=lambda done: progress.advance(done - progress.done), partial=partial)
+    lens_fit = fit_jacobian(lens, rows, report=lambda done: progress.advance(done - progress.done), partial=partial)
     progress.close()
-    samples = sampled_residuals(lens, tokenizer, texts[used:], facts["rows"], length, seed)
+    samples = sampled_residuals(lens, tokenizer, texts[count:], facts["rows"], length, seed)
     typer.echo(
         "layer  KL from the last layer in nats: logit lens, identity part, Jacobian lens, null; identity's share"
     )
-    measured = nearness(fitted, samples, seed)
-    for row in measured:
+    distances = nearness(lens_fit, samples, seed)
+    for row in distances:
         figures = "  ".join(f"{row[name]:8.3f}" for name in ("logit", "identity", "kept", "null", "identity_share"))
         typer.echo(f"{row['layer']:5.0f}  {figures}")
-    fitted.save(out, {**facts, "prompts": prompts, "skipped": SKIPPED, "held_out_kl_nats": measured})
+    lens_fit.save(out, {**facts, "prompts": prompts, "skipped": SKIPPED, "held_out_kl_nats": distances})
     partial.unlink(missing_ok=True)

@@ -32,9 +32,9 @@ def derive(
         cldr_wide.write(rows, out)
         typer.echo(f"{out}: {len(rows)} concepts, {len(rows[0]) - 2} languages")
         return
-    rows, rejected = cldr.derive(package, out.parent)
-    if rejected:
-        raise InputError(f"cldr_choices.txt: CLDR does not offer {'; '.join(rejected)}: choose one of its words")
+    rows, rejects = cldr.derive(package, out.parent)
+    if rejects:
+        raise InputError(f"cldr_choices.txt: CLDR does not offer {'; '.join(rejects)}: choose one of its words")
     cldr.write(rows, out)
     typer.echo(f"{out}: {len(rows)} concepts")
 
@@ -56,12 +56,12 @@ def build(
     path = out.parent / "clwtd_excluded.txt"
     if not path.exists():
         raise InputError(f"{path} is missing: write to a folder that has it (it may be empty)")
-    excluded = clwtd.read_excluded(path)
+    exclusions = clwtd.read_excluded(path)
     everyday = read_lexicon(lexicon_path("cldr"), clwtd.CORE)
     pictures = read_lexicon(lexicon_path("cldr-wide"), clwtd.LANGUAGES)
-    more = [dictionary(spec) for spec in further or ()]
-    rows, near = clwtd.build(packages, excluded, further=more, everyday=everyday, pictures=pictures)
+    dictionaries = [dictionary(spec) for spec in further or ()]
+    rows, neighbours = clwtd.build(packages, exclusions, further=dictionaries, everyday=everyday, pictures=pictures)
     clwtd.write(rows, out)
-    near_words.write(near, clwtd.LANGUAGES, near_words.beside(out))
+    near_words.write(neighbours, clwtd.LANGUAGES, near_words.beside(out))
     counts = {code: sum(bool(row[code]) for row in rows) for code in clwtd.LANGUAGES}
     typer.echo(f"{out}: {', '.join(f'{count} {code}' for code, count in counts.items())}")

@@ -49,8 +49,8 @@ def null(
     width = max(len(row["statistic"]) for row in rows)
     for row in rows:
         figure = row["interval"]
-        beside = f"   beside {row['reference']:g}" if figure.excludes(row["reference"]) else ""
-        typer.echo(f"{row['world']:9} slope {row['slope']:<4g} {row['statistic']:{width}}  {figure:7.3f}{beside}")
+        note = f"   beside {row['reference']:g}" if figure.excludes(row["reference"]) else ""
+        typer.echo(f"{row['world']:9} slope {row['slope']:<4g} {row['statistic']:{width}}  {figure:7.3f}{note}")
 
 
 def _documents(run: Path) -> Documents:

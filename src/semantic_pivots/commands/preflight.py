@@ -19,17 +19,17 @@ _PACKAGE = "package:"
 
 def problems(study: Study) -> list[str]:
     """One line for each thing that would stop a stage of the study; empty where nothing is seen."""
-    found: list[str] = []
+    lines: list[str] = []
     for stage in study.stages:
         config = stage_config(study, stage)
-        found += _absent_files(stage, config)
+        lines += _absent_files(stage, config)
         if hasattr(config, "model"):
-            found += _absent_model(stage, config.model)
+            lines += _absent_model(stage, config.model)
     if "lexicon" in study.stages:
-        found += _lexicon(study)
+        lines += _lexicon(study)
     if "corpus" in study.stages:
-        found += _corpus(study)
-    return list(dict.fromkeys(found))
+        lines += _corpus(study)
+    return list(dict.fromkeys(lines))
 
 
 def check(study: Study) -> None:
@@ -38,8 +38,8 @@ def check(study: Study) -> None:
     Raises:
         InputError: with a line for each reason.
     """
-    if found := problems(study):
-        raise InputError("\n       ".join([f"study {study.path} cannot finish:", *found]))
+    if lines := problems(study):
+        raise InputError("\n       ".join([f"study {study.path} cannot finish:", *lines]))
 
 
 def _absent_files(stage: str, config: object) -> Iterator[str]:

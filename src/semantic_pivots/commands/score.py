@@ -44,10 +44,10 @@ def score(
     from semantic_pivots.study import load_study, run_study
 
     bars = [_bar(text) for text in fail_under or ()]
-    named = _named_directions(directions, benchmark.languages)
+    names = _named_directions(directions, benchmark.languages)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "study.toml"
-    shared = {
+    common = {
         "name": out.name,
         "stages": ["lexicon", "benchmark", "score"],
         "languages": list(lexicon.languages),
@@ -56,39 +56,39 @@ def score(
     if Path(lexicon.source).is_file():
         lexicon = replace(lexicon, source=str(Path(lexicon.source).resolve()))
     configs = {"lexicon": lexicon, "benchmark": benchmark, "score": score}
-    sections = {"study": shared, **{name: _given(config, shared) for name, config in configs.items()}}
+    sections = {"study": common, **{name: _explicit(config, common) for name, config in configs.items()}}
     path.write_text("\n".join(_section(name, keys) for name, keys in sections.items()), "utf-8")
     run_study(load_study(path), out.parent, say=lambda line: typer.echo(line, err=True))
     rows = pq.read_table(out / "score" / "score_summary.parquet").to_pylist()
-    records = curve(rows) if score.revisions else directions_of(rows, named)
+    records = curve(rows) if score.revisions else directions_of(rows, names)
     target = out / ("learning_curve.tsv" if score.revisions else "directions.tsv")
     text = [[*records[0]], *([_text(cell) for cell in record.values()] for record in records)]
     target.write_text("\n".join("\t".join(line) for line in text) + "\n", "utf-8")
     show(records, format)
     signature = Signature.parse(rows[0]["signature"]).without("variant", "version")
     typer.echo(f"{target}; signature: {signature}", err=format != "table")
-    missed = [f"{variant} {figure.value:.4f} < {bar:g}" for variant, bar in bars
-              for figure in [_mean(rows, named, variant)] if not figure.value >= bar]  # fmt: skip
-    if missed:
-        typer.echo(f"below the bar: {', '.join(missed)}", err=True)
+    misses = [f"{variant} {figure.value:.4f} < {bar:g}" for variant, bar in bars
+              for figure in [_mean(rows, names, variant)] if not figure.value >= bar]  # fmt: skip
+    if misses:
+        typer.echo(f"below the bar: {', '.join(misses)}", err=True)
         raise typer.Exit(1)
 
 
-def directions_of(rows: list[dict], named: Sequence[str] = ()) -> list[dict[str, Any]]:
+def directions_of(rows: list[dict], names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """One record per direction, and their mean: each variant with its 95 % interval."""
-    found: dict[str, dict[str, dict]] = {}
+    by_direction: dict[str, dict[str, dict]] = {}
     for row in rows:
         if row["stratum"] == "all":
             key = (row["source_language"], row["target_language"])
-            found.setdefault("mean" if key[0] == "all" else "-".join(key), {})[row["variant"]] = row
-    shown = [name for name in found if name in named] if named else list(found)
+            by_direction.setdefault("mean" if key[0] == "all" else "-".join(key), {})[row["variant"]] = row
+    order = [name for name in by_direction if name in names] if names else list(by_direction)
     return [
         {
             "direction": name,
-            "concepts": found[name]["paper"]["n"],
-            **{variant: of_row(found[name][variant]) for variant in VARIANTS if variant in found[name]},
+            "concepts": by_direction[name]["paper"]["n"],
+            **{variant: of_row(by_direction[name][variant]) for variant in VARIANTS if variant in by_direction[name]},
         }
-        for name in shown
+        for name in order
     ]
 
 
@@ -107,22 +107,22 @@ def curve(rows: list[dict]) -> list[dict[str, Any]]:
     ]
 
 
-def _mean(rows: list[dict], named: Sequence[str], variant: str) -> Interval:
+def _mean(rows: list[dict], names: Sequence[str], variant: str) -> Interval:
     """The mean over all directions of the last model, or over the named ones (without interval)."""
-    whole = [r for r in rows if (r["stratum"], r["variant"]) == ("all", variant)]
-    if not named:
-        return of_row([r for r in whole if r["source_language"] == "all"][-1])
-    values = [r["value"] for r in whole if f"{r['source_language']}-{r['target_language']}" in named]
+    members = [r for r in rows if (r["stratum"], r["variant"]) == ("all", variant)]
+    if not names:
+        return of_row([r for r in members if r["source_language"] == "all"][-1])
+    values = [r["value"] for r in members if f"{r['source_language']}-{r['target_language']}" in names]
     return Interval(sum(values) / len(values), math.nan, math.nan, len(values))
 
 
 def _named_directions(text: str, languages: Sequence[str]) -> list[str]:
-    known = [f"{a}-{b}" for a in languages for b in languages if a != b]
-    named = [name.strip() for name in text.split(",") if name.strip()]
-    for name in named:
-        if name not in known:
-            raise InputError(f"--directions: {name!r} is no direction of {','.join(languages)}{nearest(name, known)}")
-    return named
+    choices = [f"{a}-{b}" for a in languages for b in languages if a != b]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in choices:
+            raise InputError(f"--directions: {name!r} is no direction of {','.join(languages)}{nearest(name, choices)}")
+    return names
 
 
 def _bar(text: str) -> tuple[str, float]:
@@ -140,11 +140,11 @@ def _text(cell: Any) -> str:
     return f"{cell:.4f}" if isinstance(cell, Interval) else str(cell)
 
 
-def _given(config: Any, shared: dict[str, Any]) -> dict[str, Any]:
+def _explicit(config: Any, common: dict[str, Any]) -> dict[str, Any]:
     """The keys of a section that are not the default's, nor those of [study]."""
     fields = dataclasses.fields(config)
     values = {f.name: getattr(config, f.name) for f in fields if getattr(config, f.name) != f.default}
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if name not in shared}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if name not in common}
 
 
 def _section(name: str, keys: dict[str, Any]) -> str:

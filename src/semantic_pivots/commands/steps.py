@@ -22,10 +22,10 @@ class Steps:
             raise InputError(f"--out {out} is a file: expected a folder")
         out.mkdir(parents=True, exist_ok=True)
 
-    def run(self, name: str, config: Any, function: StageFunction | None = None, **further: Any) -> dict[str, Any]:
+    def run(self, name: str, config: Any, function: StageFunction | None = None, **stages: Any) -> dict[str, Any]:
         """Run a step on the steps before it unless its folder was made of the same; its manifest."""
         stage = STAGES.get(name) or Stage(name, "")
-        manifest, _ = run_stage(stage, config, dict(self.folders), self.out / name, function=function, **further)
+        manifest, _ = run_stage(stage, config, dict(self.folders), self.out / name, function=function, **stages)
         self.folders[name] = self.out / name
         return manifest
 
@@ -66,15 +66,15 @@ class Steps:
 
     def benchmark(self, pairs: Path) -> int:
         """The step `benchmark`: the items of a benchmark as they are, or one per pair of a TSV file; their number."""
-        from semantic_pivots.commands.corpus_count import ITEM, of_items, read_wanted
+        from semantic_pivots.commands.corpus_count import ITEM, of_items, read_pairs
         from semantic_pivots.tables import from_rows
 
-        _, wanted = read_wanted(None, pairs)
+        _, word_pairs = read_pairs(None, pairs)
         names = "item_id", "concept_id", *ITEM
         if pairs.suffix in (".parquet", ".jsonl"):
             rows = of_items(pairs, names)
         else:
-            rows = [(f"{a[1]}-{b[1]}:{a[0]}:{b[0]}", f"{a[0]}:{b[0]}", *a, *b) for a, b in wanted]
+            rows = [(f"{a[1]}-{b[1]}:{a[0]}:{b[0]}", f"{a[0]}:{b[0]}", *a, *b) for a, b in word_pairs]
         items = [{**dict(zip(names, row, strict=True)), "distractors": [], "strata": []} for row in rows]
 
         def stage(config: Any, inputs: Inputs, work: Work) -> dict:
@@ -92,15 +92,15 @@ def check_tokens(inputs: Inputs, tokens: str) -> None:
     """
     from semantic_pivots.corpus.token_shards import check_corpus
 
-    held, counted = (
+    documents, counts = (
         dict(zip(table["shard"].to_pylist(), table["documents"].to_pylist(), strict=True))
         for table in (inputs.table("shards"), inputs.table("token_shards"))
     )
-    wrong = next((shard for shard in {**held, **counted} if held.get(shard) != counted.get(shard)), None)
+    wrong = next((shard for shard in {**documents, **counts} if documents.get(shard) != counts.get(shard)), None)
     if wrong is not None:
         raise InputError(
-            f"--tokens {tokens}: shard {wrong} has {counted.get(wrong, 'no')} documents there and "
-            f"{held.get(wrong, 'none')} in the corpus; tokenise this corpus with `pivots corpus tokens`"
+            f"--tokens {tokens}: shard {wrong} has {counts.get(wrong, 'no')} documents there and "
+            f"{documents.get(wrong, 'none')} in the corpus; tokenise this corpus with `pivots corpus tokens`"
         )
     check_corpus(Path(tokens), inputs.folder("corpus"))
 

@@ -82,10 +82,10 @@ def show(
         items = items_of(_translation(config))
     else:
         items = items_of(from_rows("items", questions.items(config, words)))
-    first = {item.direction: item for item in reversed(items)}
-    shown = [first[direction] for direction in dict.fromkeys(item.direction for item in items)][:count]
-    known = questions.shots_by_direction(items, words, 0)
-    for item in shown:
-        drawn = known[item.direction].draw(item, 0, shots) if shots else []
-        typer.echo(questions.prompt(item, drawn, item.source) + typer.style(f" {item.target}", bold=True))
+    first_item = {item.direction: item for item in reversed(items)}
+    examples = [first_item[direction] for direction in dict.fromkeys(item.direction for item in items)][:count]
+    shots_of = questions.shots_by_direction(items, words, 0)
+    for item in examples:
+        sample = shots_of[item.direction].draw(item, 0, shots) if shots else []
+        typer.echo(questions.prompt(item, sample, item.source) + typer.style(f" {item.target}", bold=True))
         typer.echo(typer.style(f"[{item.item_id}] wrong sources: {' · '.join(item.distractors)}\n", dim=True))
