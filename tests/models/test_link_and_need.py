@@ -108,7 +108,7 @@ def test_words_of_several_tokens_are_found_at_their_places(kind):
     tokenizer = tiny.tokenizer(kind)
     asker = Asker(Lens.from_model(tiny.model("llama")), tokenizer)
     for word, one in zip(
-        ("mountain", "太阳", "river"), asker._located(QUESTION, ["mountain", "太阳", "river"]), strict=True
+        ("mountain", "太阳", "river"), asker._locate(QUESTION, ["mountain", "太阳", "river"]), strict=True
     ):
         assert tokenizer.decode(one.tokens).strip() == word
         assert max(one.positions) < one.start

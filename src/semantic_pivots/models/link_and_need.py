@@ -15,7 +15,7 @@ much as a dozen prompts (`Asker.fed` counts tokens). A model whose cache cannot 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -79,8 +79,14 @@ class Effects:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Token ids of a prompt and its answer, positions of the word in the source's place, the answer's first."""
+class Place:
+    """A prompt with its answer, and where a word stands in the source's place.
+
+    Attributes:
+        ids: of the prompt and the answer.
+        positions: of the word.
+        start: position of the answer's first token.
+    """
 
     ids: list[int]
     positions: list[int]
@@ -128,6 +134,17 @@ class Asker:
         words = list(dict.fromkeys(word for group in sets for word in group))
         source, *places = self._locate(question, [question.source, *words])
         place_of = dict(zip(words, places, strict=True))
+        return self.effects_at(source, place_of, sets)
+
+    def effects_at(self, source: Place, place_of: Mapping[Any, Place], sets: Sequence[Sequence[Any]]) -> Effects:
+        """Link, need and its screen where the source stands at a place.
+
+        Args:
+            source: the item as it is asked.
+            place_of: the same prompt with each word of the sets in the source's place.
+            sets: words of the pivots first, then of each control set.
+        """
+        places = list(place_of.values())
         with torch.no_grad():
             bases = [self._basis([place_of[word] for word in group]) for group in sets]
             plain, correct = self._logprobs([source.ids], [source.start])
@@ -137,13 +154,13 @@ class Asker:
             apart = self._basis([source])
             edits = [self._without(place, apart) for place in places]
             logprobs, _ = self._logprobs([place.ids for place in places], [place.start for place in places], edits)
-        of = dict(zip(words, logprobs, strict=True))
+        of = dict(zip(place_of, logprobs, strict=True))
         link = np.array([np.logaddexp.reduce([of[word] for word in group]) - np.log(len(group)) for group in sets])
         screen = self._first_order(source, bases)
         self.whole += len(source.ids)
         return Effects(float(plain[0]), bool(correct[0]), link[0], link[1:], need[0], need[1:], screen[0], screen[1:])
 
-    def _locate(self, question: Question, words: Sequence[str]) -> list[_Place]:
+    def _locate(self, question: Question, words: Sequence[str]) -> list[Place]:
         """Each word in the source's place, with its tokens; a lone space before it is none of them."""
         prompts = [question.asking(word) for word in words]
         spans = answer_spans(self.tokenizer, prompts, [question.answer] * len(words))
@@ -153,7 +170,7 @@ class Asker:
             begin, end = question.place, question.place + len(word)
             token_places = [k for k, (low, high) in enumerate(places[: span.start]) if low < end and high > begin]
             solid = [k for k in token_places if self.tokenizer.decode([span.ids[k]]).strip()]
-            words_in_prompt.append(_Place(span.ids, solid or token_places, span.start))
+            words_in_prompt.append(Place(span.ids, solid or token_places, span.start))
         return words_in_prompt
 
     def _mean(self) -> torch.Tensor:
@@ -167,16 +184,16 @@ class Asker:
         """(tokens, width) float32 input embeddings as the model looks them up, from their mean."""
         return self.embedding(torch.tensor([list(tokens)], device=self.body.device))[0].float() - self.mean
 
-    def _basis(self, words: Sequence[_Place]) -> torch.Tensor:
+    def _basis(self, words: Sequence[Place]) -> torch.Tensor:
         """(width, k) orthonormal basis of the input embeddings of the words' tokens, as they stand in the question."""
         return orthonormal(self._embeddings([token for word in words for token in word.tokens]).T)
 
-    def _without(self, word: _Place, basis: torch.Tensor) -> Edit:
+    def _without(self, word: Place, basis: torch.Tensor) -> Edit:
         """The word's positions with its embeddings less their part in a span."""
         rows = self._embeddings(word.tokens)
         return word.positions, rows - rows @ basis @ basis.T + self.mean
 
-    def _parts(self, word: _Place, basis: torch.Tensor) -> tuple[Edit, Edit]:
+    def _parts(self, word: Place, basis: torch.Tensor) -> tuple[Edit, Edit]:
         """The word's positions with its embeddings less their part in a span, and less as much of their rest."""
         rows = self._embeddings(word.tokens)
         part = rows @ basis @ basis.T
@@ -250,7 +267,7 @@ class Asker:
         finally:
             handle.remove()
 
-    def _first_order(self, source: _Place, bases: Sequence[torch.Tensor]) -> np.ndarray:
+    def _first_order(self, source: Place, bases: Sequence[torch.Tensor]) -> np.ndarray:
         """(sets,) fall of log P(answer) to first order: the gradient times the part of each set."""
         gradients: list[torch.Tensor] = []
 

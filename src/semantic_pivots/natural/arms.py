@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from semantic_pivots.analysis.controls import PivotWord
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.corpus.document import HINGE, Document, join, split
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.natural.masking import CONDITIONS, Design, design
-from semantic_pivots.natural.models import BASE
+from semantic_pivots.natural.models import BASE, frequency
 from semantic_pivots.natural.texts import MIXED, Packed, Pieces, drawn, in_languages, packed, pieces_of, read_documents
 from semantic_pivots.natural.windows import contexts_of, pivots_of
 from semantic_pivots.natural.world import World, world
@@ -39,6 +40,7 @@ class Arm:
         labels: further columns of the table `natural_concepts`, by concept.
         figures: what the sequences are, for the table `natural_models`.
         start: name of the model whose weights it begins with; empty: fresh ones.
+        pivots: of the held-out concepts of which link and need are asked; their texts are ids.
     """
 
     part: str
@@ -48,6 +50,7 @@ class Arm:
     labels: dict[str, dict[str, Any]]
     figures: dict[str, float]
     start: str = ""
+    pivots: dict[str, list[PivotWord]] = field(default_factory=dict)
 
 
 def arms(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
@@ -94,9 +97,15 @@ def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
     fewer = max(1, int(len(made.pieces) * config.tokens / max(len(made.pieces.tokens), 1)))
     together = _packed(made, made.pieces.take(np.arange(min(fewer, len(made.pieces)))), config, seed)
     plan = design(together, made, config, seed)
+    counts = frequency(together.sequences, made.vocabulary)
+    pivots = {
+        concept.concept_id: [PivotWord(str(i), int(counts[i]), "token", 1) for i in ids if counts[i]]
+        for concept, ids in zip(made.held_out, plan.pivots, strict=True)
+    }
     for model in range(len(CONDITIONS)):
         figures = _figures(made, together) | _design_figures(plan, model)
-        yield Arm("masking", str(model), made, plan.sequences(together, model), _labels(plan, made, model), figures)
+        sequences, labels = plan.sequences(together, model), _labels(plan, made, model)
+        yield Arm("masking", str(model), made, sequences, labels, figures, pivots=pivots)
 
 
 def _labels(plan: Design, made: World, model: int) -> dict[str, dict[str, Any]]:

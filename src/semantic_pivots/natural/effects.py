@@ -44,6 +44,8 @@ SELECTION = {
     "pivot-rich less parallel": ("pivot-rich", "parallel"),
 }
 _OUTCOMES = ("specificity", "chosen")
+_CAUSAL = ("link", "need")
+"""Outcomes of masking that decide nothing: the rule `causal` asked of every held-out pair, answered or not."""
 _RESAMPLES = 4000
 
 Row = dict[str, Any]
@@ -121,12 +123,15 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     cluster = {(r["seed"], r["concept_id"]): f"{r['seed']}-{r['cluster']}" for r in held}
     found = _trained_level(part, rows)
     effects: dict[str, Row] = {}
-    for outcome in _OUTCOMES:
+    for outcome in (*_OUTCOMES, *_CAUSAL):
+        measured = [row for row in enough if row.get(outcome) is not None]
+        if not measured:
+            continue
         for condition in CONDITIONS:
-            means = _means([r for r in enough if r["condition"] == condition], outcome, "condition")
+            means = _means([r for r in measured if r["condition"] == condition], outcome, "condition")
             values, units = _columns(means, lambda own, c=condition: own[c], cluster)
             found.append(part.row(outcome, f"held-out, {condition}", values, units, test=outcome == "specificity"))
-        means = _means(_centred(enough, outcome), outcome, "condition")
+        means = _means(_centred(measured, outcome), outcome, "condition")
         for name, (one, other) in MASKING.items():
             values, units = _columns(means, lambda own, a=one, b=other: own[a] - own[b], cluster)
             row = part.row(f"effect on {outcome}", name, values, units, test=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
+from semantic_pivots.analysis.controls import PivotWord
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.held_out import HELD_OUT, SEEN
+from semantic_pivots.natural.causal_outcomes import link_and_need
 from semantic_pivots.natural.vocabulary import END, Vocabulary
 from semantic_pivots.natural.world import Concept
 from semantic_pivots.statistics import seed_of
@@ -35,6 +37,7 @@ def job(
     config: NaturalConfig,
     seed: int,
     start: str = "",
+    pivots: Mapping[str, Sequence[PivotWord]] | None = None,
 ) -> pa.Table:
     """Train one model and ask it: rows of `natural_concepts`, the last one with the final loss as its log-probability.
 
@@ -49,6 +52,7 @@ def job(
         config: sizes of the model.
         seed: of the weights; the order is that of the sequences.
         start: name of the model whose weights, beside `state`, it begins with; empty: fresh ones.
+        pivots: of the held-out concepts of which link and need are asked.
     """
     import torch
 
@@ -58,10 +62,15 @@ def job(
     blank = dict.fromkeys(("condition",), "") | dict.fromkeys(("cluster", "pivots"), 0)
     blank |= dict.fromkeys(("windows_source", "windows_target", "masked"), 0)
     keys = {"part": part, "seed": seed, "arm": arm}
-    rows = [
-        {**blank, **labels.get(row["concept_id"], {}), **keys, **row}
-        for row in answers(model, vocabulary, concepts, frequency(sequences, vocabulary))
-    ]
+    effects = {}
+    if pivots:
+        held_out = [concept for concept in concepts if concept.held_out]
+        effects = link_and_need(model, tokenizer_of(vocabulary), vocabulary, held_out, pivots, seed)
+    blank |= dict.fromkeys(("link", "need"))
+    rows = []
+    for row in answers(model, vocabulary, concepts, frequency(sequences, vocabulary)):
+        effect = effects.get((row["concept_id"], row["source_language"], row["target_language"]), {})
+        rows.append({**blank, **labels.get(row["concept_id"], {}), **keys, **row, **effect})
     ending = {"concept_id": "", "half": "", "source_language": "", "target_language": ""}
     rows.append({**blank, **keys, **ending, "logprob": -loss, "specificity": None, "chosen": None})
     if arm == BASE:
@@ -73,6 +82,13 @@ def job(
 def weights_of(state: Path, arm: str) -> Path:
     """The file of the finished weights of a model that others begin with, in the folder of a state of one seed."""
     return state.parent / f"{arm}.weights"
+
+
+def tokenizer_of(vocabulary: Vocabulary) -> Any:
+    """A vocabulary's tokenizer as transformers has it."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(tokenizer_object=vocabulary.tokenizer, eos_token=END, bos_token=END)
 
 
 def frequency(sequences: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
@@ -90,11 +106,10 @@ def trained(
 ) -> tuple[Any, float]:
     """A model trained on the sequences in order, from fresh weights or those of a file, and its last loss in nats."""
     import torch
-    from transformers import PreTrainedTokenizerFast
 
     from semantic_pivots.training.small_models import fresh_model, small_settings, train_small
 
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=vocabulary.tokenizer, eos_token=END, bos_token=END)
+    tokenizer = tokenizer_of(vocabulary)
     model = fresh_model("llama", tokenizer, config.width, config.layers, seed_of("natural init", seed) % 2**31)
     if begin is not None:
         model.load_state_dict(torch.load(begin, weights_only=True))

@@ -80,5 +80,6 @@ def natural_stage(config: NaturalConfig, inputs: Inputs, work: Work) -> dict[str
 def _task(arm: Arm, config: NaturalConfig, seed: int, work: Work) -> Task:
     """The task of one model; states of one part and seed lie in one folder."""
     state = work.folder / "states" / f"{arm.part}-{seed}" / f"{arm.name}.pt"
-    given = (arm.sequences, arm.world.vocabulary, arm.world.concepts, arm.labels, state, config, seed, arm.start)
-    return f"{arm.part}-{seed}-{arm.name.replace(', ', '-')}", job, (arm.part, arm.name, *given)
+    data = (arm.sequences, arm.world.vocabulary, arm.world.concepts, arm.labels, state)
+    name = f"{arm.part}-{seed}-{arm.name.replace(', ', '-')}"
+    return name, job, (arm.part, arm.name, *data, config, seed, arm.start, arm.pivots)

@@ -1,0 +1,68 @@
+"""Link and need of held-out concepts in a natural world's model: the rule `causal`, asked in the dictionary's form."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from semantic_pivots.analysis.causal_effects import effects_row
+from semantic_pivots.analysis.controls import PivotWord, control_sets
+from semantic_pivots.config import CausalConfig
+from semantic_pivots.natural.vocabulary import Vocabulary
+from semantic_pivots.natural.world import Concept
+from semantic_pivots.statistics import seed_of
+
+
+def link_and_need(
+    model: Any,
+    tokenizer: Any,
+    vocabulary: Vocabulary,
+    concepts: Sequence[Concept],
+    pivots: Mapping[str, Sequence[PivotWord]],
+    seed: int,
+) -> dict[tuple[str, str, str], dict[str, float]]:
+    """Link and need in nats by concept, source and target language, of concepts with pivots and enough control sets.
+
+    Effects are those of the stage `causal`, less their control sets. They are measured whether or not the model gives
+    the right answer, since few held-out concepts have one.
+
+    Args:
+        model: that is asked.
+        tokenizer: of transformers, with the ids of the vocabulary.
+        vocabulary: ids.
+        concepts: held out.
+        pivots: each concept's, best first, of which the best three are asked; their texts are ids.
+        seed: of the control sets.
+    """
+    from semantic_pivots.models.lens import Lens
+    from semantic_pivots.models.link_and_need import Asker
+
+    settings = CausalConfig()
+    asker = Asker(Lens.from_model(model), tokenizer)
+    pool = {pivot.text: pivot for words in pivots.values() for pivot in words}
+    effects = {}
+    for concept in concepts:
+        every = pivots.get(concept.concept_id, ())
+        own = every[: settings.pivots]
+        barred = {*(pivot.text for pivot in every), *map(str, concept.ids.values())}
+        chance = seed_of("natural controls", seed, concept.concept_id)
+        sets = control_sets(own, pool.values(), barred, settings.control_sets, chance) if own else []
+        if not sets:
+            continue
+        groups = [[int(text) for text in group] for group in ([pivot.text for pivot in own], *sets)]
+        words = dict.fromkeys(i for group in groups for i in group)
+        for source, target in itertools.permutations(concept.ids, 2):
+            places = {i: _place(vocabulary, concept, i, source, target) for i in words}
+            asked = asker.effects_at(_place(vocabulary, concept, concept.ids[source], source, target), places, groups)
+            row = effects_row({}, asked)
+            effects[concept.concept_id, source, target] = {name: row[name] for name in ("link", "need")}
+    return effects
+
+
+def _place(vocabulary: Vocabulary, concept: Concept, word: int, source: str, target: str) -> Any:
+    """The dictionary's form with a word in the source's place."""
+    from semantic_pivots.models.link_and_need import Place
+
+    ids = [vocabulary.end, vocabulary.marks[source], word, vocabulary.marks[target], concept.ids[target]]
+    return Place(ids, [2], len(ids) - 1)
