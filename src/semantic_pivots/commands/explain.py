@@ -154,7 +154,7 @@ def question_of(
     from semantic_pivots.tasks.translation import Shots, check_draws, prompt
 
     check_draws(shots)
-    pairs = Shots(rows, *direction).known
+    pairs = Shots(rows, *direction).pool
     target = translation or next((shot.target for shot in pairs if shot.source == word), "")
     candidates = [shot for shot in pairs if word not in (shot.source, shot.target) and shot.target != target]
     sample = Random(seed_of("explain", *direction, word)).sample(candidates, min(shots, len(candidates)))

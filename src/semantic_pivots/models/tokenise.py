@@ -170,7 +170,7 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     (work.out / "tokens").mkdir(exist_ok=True)
     shards = inputs.table("shards").to_pylist()
     folder = inputs.folder("corpus")
-    encode, reason = _encoder(backend, config, work, [str(folder / shard["path"]) for shard in shards])
+    encode, reason = _corpus_encoder(backend, config, work, [str(folder / shard["path"]) for shard in shards])
     work.note("encoder", reason, volatile=True)
     if reason.startswith("tokenizers"):
         work.warn(f"tokens: the slower reference encodes the corpus; {reason}")
@@ -196,7 +196,7 @@ def _tokenizer_file(work: Work) -> str:
     return str(work.out / "tokenizer.json")
 
 
-def _encoder(backend: Any, config: TokensConfig, work: Work, shards: list[str]) -> tuple[Encoder, str]:
+def _corpus_encoder(backend: Any, config: TokensConfig, work: Work, shards: list[str]) -> tuple[Encoder, str]:
     """`choose_encoder` for a corpus; each shard is compared once, also where a run goes on."""
     encode, reason = choose_encoder(backend, Path(_tokenizer_file(work)), (), config.workers)
     if reason.startswith("tokenizers"):
