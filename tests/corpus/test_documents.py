@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from semantic_pivots import tables
 from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.document import join, of_parts
 from semantic_pivots.corpus.documents import Document, Skipped
 from semantic_pivots.counting.counts import text_batches
 from semantic_pivots.errors import InputError
@@ -374,3 +375,16 @@ def test_samples_of_a_webdataset_are_documents(tmp_path: Path):
     (tmp_path / "cut.tar").write_bytes(b"no archive")
     with pytest.raises(InputError, match="truncated or damaged"):
         list(readers.read(str(tmp_path / "cut.tar"), {}, Skipped()))
+
+
+def test_only_documents_with_an_english_sentence_are_joined():
+    alone = [of_parts(str(n), [("fr", f"phrase {n}"), ("ja", "文")], "rows") for n in range(2)]
+    rows = [
+        of_parts(code, [("en", "A dog."), (code, text)], "rows") for code, text in (("fr", "Un chien."), ("ja", "犬"))
+    ]
+    joined = list(join([alone[0], rows[0], alone[1], rows[1]]))
+    assert [[text for _, text in document.parts] for document in joined] == [
+        ["phrase 0", "文"],
+        ["A dog.", "Un chien.", "犬"],
+        ["phrase 1", "文"],
+    ]

@@ -98,11 +98,15 @@ def hinge(document: Document) -> str:
 
 
 def join(documents: Iterable[Document]) -> Iterator[Document]:
-    """Documents with the same hinge as one, in the order of their first; each part once, the English first."""
-    groups: dict[str, list[Document]] = {}
-    for document in documents:
-        groups.setdefault(hinge(document), []).append(document)
-    for sentence, group in groups.items():
+    """Documents with the same hinge as one, in the order of their first; each part once, the English first.
+
+    A document without a hinge stays alone.
+    """
+    groups: dict[tuple[str, int], list[Document]] = {}
+    for number, document in enumerate(documents):
+        sentence = hinge(document)
+        groups.setdefault((sentence, 0 if sentence else number), []).append(document)
+    for (sentence, _), group in groups.items():
         if len(group) == 1:
             yield group[0]
             continue
