@@ -10,8 +10,8 @@ from pathlib import Path
 
 def cache_folder(cache: str = "") -> Path:
     """The folder as given, or $PIVOTS_CACHE, or ~/.cache/semantic-pivots."""
-    given = cache or os.environ.get("PIVOTS_CACHE", "")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "semantic-pivots"
+    folder = cache or os.environ.get("PIVOTS_CACHE", "")
+    return Path(folder).expanduser() if folder else Path.home() / ".cache" / "semantic-pivots"
 
 
 def prepare_process() -> None:
@@ -44,8 +44,8 @@ def compiled_cache() -> str | None:
     try:
         folder = Path(tempfile.gettempdir()) / f"pivots-numba-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
-        held = folder.lstat()
-        if stat.S_ISDIR(held.st_mode) and held.st_uid == os.getuid() and not held.st_mode & 0o022:
+        status = folder.lstat()
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022:
             return str(folder)
         return tempfile.mkdtemp(prefix="pivots-numba-")
     except OSError:

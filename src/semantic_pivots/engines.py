@@ -90,10 +90,10 @@ def shard_parts(
         raise InputError(f"workers = {workers}: expected 0 (one per core) or more")
     parts = {name: work.folder / f"{label}-{name}.parquet" for name, _, _ in tasks}
     share = ranks.current()
-    own = tasks if share is None else share.own(tasks)
-    with ranks.apart(work.folder), work.progress(len(own), "shards", label) as progress:
-        missing = [task for task in own if not is_whole(parts[task[0]])]
-        progress.advance(len(own) - len(missing))
+    tasks_of_rank = tasks if share is None else share.own(tasks)
+    with ranks.exclusive(work.folder), work.progress(len(tasks_of_rank), "shards", label) as progress:
+        missing = [task for task in tasks_of_rank if not is_whole(parts[task[0]])]
+        progress.advance(len(tasks_of_rank) - len(missing))
         if missing:
             engines[engine](missing, shared, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
         if share is not None:
@@ -122,15 +122,15 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _begun(path: Path) -> Path:
+def _begin_time(path: Path) -> Path:
     """The file that is there while a worker makes a part: it names the shards at work where a worker dies."""
     return path.with_name(f".{path.name}.begun")
 
 
 def _keep(path: Path, function: Callable[..., pa.Table], arguments: tuple[Any, ...]) -> None:
-    _begun(path).touch()
+    _begin_time(path).touch()
     write_table(path, function(*arguments, *_shared))
-    _begun(path).unlink()
+    _begin_time(path).unlink()
 
 
 def _pool(
@@ -141,16 +141,16 @@ def _pool(
             write_table(parts[name], function(*arguments, *shared))
             advance()
         return
-    left, killers, fruitless = list(tasks), [], 0
-    while left:
-        for task in left:
-            _begun(parts[task[0]]).unlink(missing_ok=True)  # of a killed run
-        if _attempt(left, shared, parts, min(workers, len(left)), advance):
+    open_tasks, killers, fruitless = list(tasks), [], 0
+    while open_tasks:
+        for task in open_tasks:
+            _begin_time(parts[task[0]]).unlink(missing_ok=True)  # of a killed run
+        if _attempt(open_tasks, shared, parts, min(workers, len(open_tasks)), advance):
             break
         # A worker that dies takes its pool along. The shards that were at work get a pool of their own each, as many at
         # a time as before, and those that die again are tried alone: a shard that kills is known by name, and the
         # others are done before it is reported.
-        suspects = [task for task in left if _begun(parts[task[0]]).exists() and not parts[task[0]].exists()]
+        suspects = [task for task in open_tasks if _begin_time(parts[task[0]]).exists() and not parts[task[0]].exists()]
         fruitless = 0 if suspects else fruitless + 1
         if fruitless > _RETRIES:
             raise InputError("worker processes end before they begin: give the machine more memory, or fewer workers")
@@ -158,10 +158,10 @@ def _pool(
             time.sleep(_FIRST_PAUSE * 4**fruitless)
         with ThreadPoolExecutor(workers) as threads:
             alone = list(threads.map(lambda task: _attempt([task], shared, parts, 1, advance), suspects))
-        again = [task for task, done in zip(suspects, alone, strict=True) if not done]
-        killers += [task[0] for task in again if not _attempt([task], shared, parts, 1, advance)]
-        tried = {task[0] for task in suspects}
-        left = [task for task in left if not parts[task[0]].exists() and task[0] not in tried]
+        retries = [task for task, done in zip(suspects, alone, strict=True) if not done]
+        killers += [task[0] for task in retries if not _attempt([task], shared, parts, 1, advance)]
+        names = {task[0] for task in suspects}
+        open_tasks = [task for task in open_tasks if not parts[task[0]].exists() and task[0] not in names]
     if killers:
         raise InputError(
             f"shard {', '.join(killers)} killed its worker three times: give it more memory, fewer workers, or "
@@ -201,8 +201,8 @@ def _interrupts_held() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    held = []
-    before = signal.signal(signal.SIGINT, lambda *received: held.append(received))
+    signals = []
+    before = signal.signal(signal.SIGINT, lambda *received: signals.append(received))
     try:
         resource_tracker.ensure_running()  # first: the server starts it, and to start it unblocks SIGINT
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -213,7 +213,7 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if held:
+    if signals:
         raise KeyboardInterrupt
 
 
@@ -230,8 +230,8 @@ def _ray(
         from ray.exceptions import RayTaskError, WorkerCrashedError
     except ImportError as error:
         raise InputError("engine 'ray' is not installed: pip install 'semantic-pivots[ray]'") from error
-    own = not ray.is_initialized()
-    if own:
+    is_owner = not ray.is_initialized()
+    if is_owner:
         # Without an address in $RAY_ADDRESS, a local cluster of our own; left to itself, Ray joins any it finds here.
         local = {"address": "local", "num_cpus": workers, "include_dashboard": False}
         local = {} if os.environ.get("RAY_ADDRESS") else local
@@ -239,8 +239,8 @@ def _ray(
         ray.init(log_to_driver=False, logging_level="warning", runtime_env=begin, **local)  # type: ignore[arg-type]
     try:
         remote = ray.remote(max_retries=_RETRIES)(_call)
-        stored = ray.put(shared)
-        waiting = {remote.remote(function, arguments, stored): name for name, function, arguments in tasks}
+        handle = ray.put(shared)
+        waiting = {remote.remote(function, arguments, handle): name for name, function, arguments in tasks}
         while waiting:
             ready, _ = ray.wait(list(itertools.islice(waiting, _WATCHED)))  # it looks at every one, at every result
             for reference in ready:
@@ -255,7 +255,7 @@ def _ray(
                     raise (error.cause if isinstance(error.cause, InputError) else error) from None
                 advance()
     finally:
-        if own:
+        if is_owner:
             ray.shutdown()
 
 

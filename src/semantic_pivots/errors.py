@@ -13,7 +13,7 @@ class InputError(Exception):
     """
 
 
-def nearest(given: str, known: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
     """A hint `; did you mean 'x'?` naming the known value nearest to the given one, or an empty string."""
-    matches = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f"; did you mean {matches[0]!r}?" if matches else ""

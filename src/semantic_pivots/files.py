@@ -60,35 +60,35 @@ def files_under(root: str) -> dict[str, int]:
     def refuse(error: OSError) -> None:
         raise error
 
-    found: dict[str, int] = {}
-    entered = {os.path.realpath(root)}
+    sizes: dict[str, int] = {}
+    folders = {os.path.realpath(root)}
     for folder, inner, files in os.walk(root, onerror=refuse if os.path.exists(root) else None, followlinks=True):
         places = {name: os.path.realpath(os.path.join(folder, name)) for name in inner if not name.startswith(".")}
         inner.clear()
         for name in sorted(places, key=lambda name: (os.path.islink(os.path.join(folder, name)), name)):
             above = os.path.join(os.path.realpath(folder), "").startswith(os.path.join(places[name], ""))
-            if places[name] not in entered and not above:  # a link back would give documents twice
-                entered.add(places[name])
+            if places[name] not in folders and not above:  # a link back would give documents twice
+                folders.add(places[name])
                 inner.append(name)
         for path in (os.path.join(folder, name) for name in files):
-            found[path] = os.path.getsize(path) if os.path.exists(path) else 0
-    return _each_once(found)
+            sizes[path] = os.path.getsize(path) if os.path.exists(path) else 0
+    return _each_once(sizes)
 
 
-def _each_once(found: dict[str, int]) -> dict[str, int]:
+def _each_once(sizes: dict[str, int]) -> dict[str, int]:
     """The regular files, each under the name that is no link, or the first; and links that lead nowhere."""
     names: dict[tuple[int, int], str] = {}
-    kept = []
-    for path in sorted(found, key=lambda path: (os.path.islink(path), path)):
+    paths = []
+    for path in sorted(sizes, key=lambda path: (os.path.islink(path), path)):
         try:
-            held = os.stat(path)
+            status = os.stat(path)
         except OSError:
-            kept.append(path)
+            paths.append(path)
             continue
-        if stat.S_ISREG(held.st_mode) and names.setdefault((held.st_dev, held.st_ino), path) == path:
-            kept.append(path)
-    chosen = set(kept)
-    return {path: size for path, size in found.items() if path in chosen}
+        if stat.S_ISREG(status.st_mode) and names.setdefault((status.st_dev, status.st_ino), path) == path:
+            paths.append(path)
+    unique = set(paths)
+    return {path: size for path, size in sizes.items() if path in unique}
 
 
 def fingerprint(path: Path, sampled: bool = False) -> str:
@@ -101,22 +101,22 @@ def fingerprint(path: Path, sampled: bool = False) -> str:
             middle at equal size goes unnoticed, and `--force` is there for it.
     """
     if sampled and ranks.current() is not None:  # each rank would read the whole corpus
-        return digest(sorted((name, held[:2]) for name, held in stamps([path]).items()))
+        return digest(sorted((name, stamp[:2]) for name, stamp in stamps([path]).items()))
     if path.is_dir():
         try:
-            found = files_under(str(path))
+            files = files_under(str(path))
         except OSError as error:
             raise InputError(f"{error.filename or path}: cannot be listed: {error.strerror or error}") from error
-        parts = sorted(p for p in map(Path, found) if p.is_file() and not p.name.startswith("."))
+        parts = sorted(p for p in map(Path, files) if p.is_file() and not p.name.startswith("."))
         return digest(
-            [[str(p.relative_to(path)), own] for p, own in zip(parts, fingerprints(parts, sampled), strict=True)]
+            [[str(p.relative_to(path)), hash_] for p, hash_ in zip(parts, fingerprints(parts, sampled), strict=True)]
         )
-    held = path.stat()
-    size = held.st_size
+    stamp = path.stat()
+    size = stamp.st_size
     if size <= _SAMPLED_ABOVE_BYTES:
         return file_hash(path)
     if not sampled:
-        return _large_hash(path, size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino)
+        return _large_hash(path, size, stamp.st_mtime_ns, stamp.st_ctime_ns, stamp.st_ino)
     with path.open("rb") as stream:
         head = stream.read(1 << 20)
         stream.seek(-(1 << 20), os.SEEK_END)
@@ -130,7 +130,7 @@ def fingerprints(paths: Sequence[Path], sampled: bool = False) -> list[str]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _large_hash(path: Path, *written: int) -> str:
+def _large_hash(path: Path, *seen_at: int) -> str:
     """`file_hash`, once in a process for as long as the file is not written: several stages ask for one model."""
     return file_hash(path)
 
@@ -201,16 +201,16 @@ def write_batches(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> 
 def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     import pyarrow as pa
 
-    held: list[pa.Table] = []
+    pending: list[pa.Table] = []
     for table in tables:
         while table.num_rows:
-            held.append(table.slice(0, _ROW_GROUP - sum(map(len, held))))
-            table = table.slice(len(held[-1]))
-            if sum(map(len, held)) == _ROW_GROUP:
-                yield pa.concat_tables(held).combine_chunks()
-                held = []
-    if held:
-        yield pa.concat_tables(held).combine_chunks()
+            pending.append(table.slice(0, _ROW_GROUP - sum(map(len, pending))))
+            table = table.slice(len(pending[-1]))
+            if sum(map(len, pending)) == _ROW_GROUP:
+                yield pa.concat_tables(pending).combine_chunks()
+                pending = []
+    if pending:
+        yield pa.concat_tables(pending).combine_chunks()
 
 
 def read_batches(path: Path | str, columns: Iterable[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -253,13 +253,13 @@ Stamps = dict[str, tuple[int, ...]]
 
 def stamps(paths: Iterable[Path | str]) -> Stamps:
     """The stamps of files, and of all files of folders; of what is not on this machine there are none."""
-    found: Stamps = {}
+    times: Stamps = {}
     for path in map(str, paths):
         for name in files_under(path) if os.path.isdir(path) else [path]:
             with contextlib.suppress(OSError):
-                held = os.stat(name)
-                found[name] = held.st_size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino
-    return found
+                status = os.stat(name)
+                times[name] = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    return times
 
 
 def check_unchanged(paths: Iterable[Path | str], before: Stamps, stage: str) -> None:
@@ -269,8 +269,8 @@ def check_unchanged(paths: Iterable[Path | str], before: Stamps, stage: str) -> 
         InputError: naming one.
     """
     after = stamps(paths)
-    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    if changed:
+    changes = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changes:
         raise InputError(
-            f"{changed[0]} was changed while `{stage}` read it ({len(changed)} files in all); run the command again"
+            f"{changes[0]} was changed while `{stage}` read it ({len(changes)} files in all); run the command again"
         )

@@ -29,5 +29,5 @@ def visible_words(inputs: Inputs) -> list[dict[str, Any]]:
     rows = inputs.table("words").to_pylist()
     if not inputs.has("concepts"):
         return rows
-    hidden = {row["concept_id"] for row in inputs.table("concepts").to_pylist() if HELD_OUT in row["strata"]}
-    return [row for row in rows if row["concept_id"] not in hidden]
+    concepts = {row["concept_id"] for row in inputs.table("concepts").to_pylist() if HELD_OUT in row["strata"]}
+    return [row for row in rows if row["concept_id"] not in concepts]

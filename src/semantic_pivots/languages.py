@@ -62,22 +62,22 @@ def language(code: str) -> Language:
     Raises:
         InputError: no language has the code; the message names the one that is called so.
     """
-    known = languages()
-    if code not in known:
-        meant = resolve(code) or _OF_COUNTRIES.get(code)
-        hint = f"; did you mean {meant!r}?" if meant else nearest(code, known)
+    table = languages()
+    if code not in table:
+        code_of = resolve(code) or _OF_COUNTRIES.get(code)
+        hint = f"; did you mean {code_of!r}?" if code_of else nearest(code, table)
         raise InputError(f"unknown language {code!r}: expected a code of BCP 47 such as en, fr, zh{hint}")
-    return known[code]
+    return table[code]
 
 
 @functools.cache
 def _labels() -> dict[str, str]:
     # A code goes before a name: `ga` is Irish, though a language of Ghana is called Ga.
-    found = {code: code for code in languages()}
-    for known in languages().values():
-        for label in (known.name.lower().replace(" ", "-"), *known.aliases):
-            found.setdefault(label, known.code)
-    return found
+    codes = {code: code for code in languages()}
+    for entry in languages().values():
+        for label in (entry.name.lower().replace(" ", "-"), *entry.aliases):
+            codes.setdefault(label, entry.code)
+    return codes
 
 
 @functools.lru_cache(4096)
@@ -95,8 +95,8 @@ def resolve(label: str) -> str | None:
     if text in _ABSENT:
         return ""
     labels = _labels()
-    found = (labels[spelling] for spelling in _spellings(text) if spelling in labels)
-    return next(found, None)
+    matches = (labels[spelling] for spelling in _spellings(text) if spelling in labels)
+    return next(matches, None)
 
 
 def _spellings(text: str) -> Iterator[str]:

@@ -60,12 +60,12 @@ class Share:
             time.sleep(_POLL_SECONDS)
         if not missing:
             return
-        lost = sorted({i % self.world for i, _ in missing})
-        named = ", ".join(map(str, lost[:20])) + (", ..." if len(lost) > 20 else "")
-        what = f"{len(missing)} of {len(names)} parts of `{phase}` are missing, the first {missing[0][1]}"
+        ranks = sorted({i % self.world for i, _ in missing})
+        text = ", ".join(map(str, ranks[:20])) + (", ..." if len(ranks) > 20 else "")
+        message = f"{len(missing)} of {len(names)} parts of `{phase}` are missing, the first {missing[0][1]}"
         if self.merging:
-            raise InputError(f"rank {named} of {self.world} has not finished: {what}; run it again, then merge")
-        raise Unfinished(f"rank {self.rank} of {self.world} is done; {what}, of rank {named}")
+            raise InputError(f"rank {text} of {self.world} has not finished: {message}; run it again, then merge")
+        raise Unfinished(f"rank {self.rank} of {self.world} is done; {message}, of rank {text}")
 
 
 _share: Share | None = None
@@ -113,25 +113,25 @@ def merging(out: Path) -> Iterator[list[str]]:
     note = _note(out)
     if not note.exists():
         raise InputError(f"{out}: no rank has written there; expected the --out of a command with --rank and --world")
-    noted = json.loads(note.read_text())
-    os.chdir(noted["folder"])
-    _share = Share(0, noted["world"], merging=True)
+    record = json.loads(note.read_text())
+    os.chdir(record["folder"])
+    _share = Share(0, record["world"], merging=True)
     try:
-        yield _without_rank(noted["arguments"])
+        yield _without_rank(record["arguments"])
         note.unlink()
     finally:
         _share = None
 
 
 def _without_rank(arguments: Sequence[str]) -> list[str]:
-    kept: list[str] = []
+    rest: list[str] = []
     skip = False
     for argument in arguments:
         name = argument.split("=")[0]
         if not skip and name not in ("--rank", "--world", "--wait"):
-            kept.append(argument)
+            rest.append(argument)
         skip = not skip and name in ("--rank", "--world", "--wait") and "=" not in argument
-    return kept
+    return rest
 
 
 @contextlib.contextmanager
@@ -152,7 +152,7 @@ def in_turn(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def apart(work: Path) -> Iterator[None]:
+def exclusive(work: Path) -> Iterator[None]:
     """Let other ranks have their turn while the block makes parts.
 
     Raises:

@@ -67,15 +67,15 @@ def check_unaltered(folder: Path) -> None:
         InputError: a file is missing or was written to.
     """
     manifest = read_manifest(folder) or {}
-    known = manifest.get("volatile", {}).get("stamps", {})
+    times = manifest.get("volatile", {}).get("stamps", {})
     for name, content in manifest.get("files", {}).items():
         path = folder / name
         if not path.exists():
             raise InputError(f"{path} is missing, which `{manifest['stage']}` wrote; make the folder again")
-        held = path.stat()
-        if known.get(name) != [held.st_size, held.st_mtime_ns] and file_hash(path) != content:
-            told = f"{path} was altered after `{manifest['stage']}` wrote it"
-            raise InputError(f"{told}; make the folder again")
+        status = path.stat()
+        if times.get(name) != [status.st_size, status.st_mtime_ns] and file_hash(path) != content:
+            message = f"{path} was altered after `{manifest['stage']}` wrote it"
+            raise InputError(f"{message}; make the folder again")
 
 
 class Inputs:
@@ -145,8 +145,8 @@ class Progress:
             self._bar.update(self._task, completed=self.done, count=self._count())
         elif now - self._said >= 60:
             self._said = now
-            left = (self.total - self.done) * (now - self._begun) / max(self.done, 1e-9)
-            print(f"  {self.label}: {self._count()}, about {left:,.0f} s left", file=sys.stderr, flush=True)
+            seconds = (self.total - self.done) * (now - self._begun) / max(self.done, 1e-9)
+            print(f"  {self.label}: {self._count()}, about {seconds:,.0f} s left", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -259,8 +259,8 @@ def _alone(partial: Path, final: Path) -> Iterator[None]:
     partial.mkdir(parents=True, exist_ok=True)
     folder = os.open(partial, os.O_RDONLY)
     try:
-        one = fcntl.LOCK_EX if ranks.current() is None else fcntl.LOCK_SH  # ranks of one command share it
-        fcntl.flock(folder, one | fcntl.LOCK_NB)
+        lock = fcntl.LOCK_EX if ranks.current() is None else fcntl.LOCK_SH  # ranks of one command share it
+        fcntl.flock(folder, lock | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(folder)
         raise InputError(f"{final} is being written by another run: wait for it, or name another folder") from error
@@ -333,8 +333,8 @@ def publish(
 
 def _of_other_rank(final: Path, key_hash: str) -> dict[str, Any] | None:
     """The manifest of a result that another rank of this command has published."""
-    published = read_manifest(final) if ranks.current() is not None else None
-    return published if published is not None and published["key"] == key_hash else None
+    manifest = read_manifest(final) if ranks.current() is not None else None
+    return manifest if manifest is not None and manifest["key"] == key_hash else None
 
 
 def _begin(partial: Path, final: Path, key_hash: str) -> None:
@@ -354,29 +354,29 @@ def _begin(partial: Path, final: Path, key_hash: str) -> None:
 def _run(
     stage: str, key: dict, key_hash: str, partial: Path, run: Callable, conform: Callable, check: Callable[[], None]
 ) -> dict[str, Any]:
-    begun = time.monotonic()
+    start = time.monotonic()
     work = Work(partial / "work", partial / "out")
-    made = run(work)
+    results = run(work)
     try:
         check()
     except InputError:
         (partial / "key").unlink()  # what was made of them is of no use to the next run
         raise
-    for name, table in made.items():
+    for name, table in results.items():
         path = work.out / f"{name}.parquet"
         if hasattr(table, "read_next_batch"):
             pieces = (conform(name, _table_of(batch)) for batch in table)
             write_batches(path, pieces, conform(name, table.schema.empty_table()).schema)
         else:
             write_table(path, conform(name, table))
-    files, written = {}, {}
+    files, hashes = {}, {}
     for path in sorted(p for p in work.out.rglob("*") if p.is_file()):
         name = str(path.relative_to(work.out))
         if path.name.endswith(".tmp"):  # a temporary file of a killed run
             path.unlink()
         elif name != "manifest.json":
             files[name] = file_hash(path)
-            written[name] = [path.stat().st_size, path.stat().st_mtime_ns]
+            hashes[name] = [path.stat().st_size, path.stat().st_mtime_ns]
     if clash := key.keys() & {"stage", "key", "files", "digest", "notes", "warnings", "volatile"}:
         raise ValueError(f"key of {stage}: {sorted(clash)} are names of the manifest's own")
     manifest = {
@@ -388,10 +388,10 @@ def _run(
         "notes": work.notes,
         "warnings": work.warnings,
         "volatile": {
-            "seconds": round(time.monotonic() - begun, 2),
+            "seconds": round(time.monotonic() - start, 2),
             "peak_memory_bytes": peak_memory_bytes(),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "stamps": written,
+            "stamps": hashes,
             **environment(),
             **work.volatile,
         },

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_pivots.corpus.token_shards import write_token_shard
-from semantic_pivots.counting.document_draws import ShardJobs, draw, hash_of, shuffled, survey
+from semantic_pivots.counting.document_draws import ShardJobs, draw, hash_of, shuffle, survey
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 
@@ -69,7 +69,7 @@ def test_draws_are_those_with_the_smallest_hashes(repeated, shards, size):
     for word, (held, seed) in enumerate(zip(HELD, SEEDS, strict=True)):
         holders = [i for i, (text, _, _) in enumerate(documents) if held in text]
         assert met.totals[word] == len(holders)
-        place_of = shuffled(keys, seed)
+        place_of = shuffle(keys, seed)
         drawn = sorted(sorted(holders, key=lambda i: (int(place_of[i]), i))[:size])
         assert found.documents[found.draws[word]].tolist() == drawn
     for i, document in enumerate(found.documents.tolist()):
@@ -89,5 +89,5 @@ def test_many_documents_of_one_id_are_read_again_until_there_are_enough():
         assert list(place.glob("draws-1-*.parquet"))  # it was
     for word, held_word in enumerate(HELD):
         assert len(found.draws[word]) == (100 if held_word == "a" else 0)
-    keys = shuffled(hash_of(pa.array(["0", "1", "2"], pa.string())), SEEDS[1])
+    keys = shuffle(hash_of(pa.array(["0", "1", "2"], pa.string())), SEEDS[1])
     assert found.documents[found.draws[1]].tolist() == list(range(int(np.argmin(keys)), 300, 3))

@@ -11,7 +11,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.languages import languages
 from semantic_pivots.lexicon import cldr, cldr_wide, near_words
 from semantic_pivots.lexicon.concepts import lexicon_path, lexicon_stage, read_lexicon
-from semantic_pivots.lexicon.distractors import Pool, choose, is_variant
+from semantic_pivots.lexicon.distractors import Pool, choose_distractors, is_variant
 from semantic_pivots.tables import conform
 from semantic_pivots.tasks.word_items import benchmark_stage, keep_concepts
 from semantic_pivots.words import normalise
@@ -90,7 +90,7 @@ def test_smaller_benchmarks_are_subsets():
 
 def test_similar_words_come_first_and_length_decides_otherwise():
     pool = Pool(["cat", "dog", "elephant", "hippopotamus", "cow"], seed=0)
-    chosen = choose("x", pool, {"cow"}.__contains__, "pig", 3, 0, near=["hippopotamus"])
+    chosen = choose_distractors("x", pool, {"cow"}.__contains__, "pig", 3, 0, near=["hippopotamus"])
     assert set(chosen) == {"hippopotamus", "cat", "dog"}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from semantic_pivots.lexicon.join import Translations
-from semantic_pivots.lexicon.near_words import beside, neighbours, read, translations_of, write
+from semantic_pivots.lexicon.near_words import neighbours, neighbours_path, read, translations_of, write
 from semantic_pivots.lexicon.sources.entry import Entry
 from semantic_pivots.tasks.word_items import frequency_band
 
@@ -62,4 +62,4 @@ def test_words_of_like_frequency_come_first():
 
 def test_frequency_bands():
     assert [frequency_band(z) for z in (5.0, 4.5, 4.0, 3.5, 2.0)] == ["high", "high", "middle", "middle", "low"]
-    assert isinstance(beside(Path("a/b.tsv")), Path)
+    assert isinstance(neighbours_path(Path("a/b.tsv")), Path)

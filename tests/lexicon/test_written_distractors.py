@@ -11,7 +11,7 @@ import pytest
 from semantic_pivots.cli import app
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.chat import KEY, Chat
-from semantic_pivots.lexicon.written_distractors import judge_question, words_of, write_question, written
+from semantic_pivots.lexicon.written_distractors import judge_question, words_of, write_item, write_question
 
 SECRET = "sk-loopback-secret"
 ITEM = {
@@ -113,7 +113,7 @@ def test_the_judge_drops_words_and_neighbours_fill_what_is_missing():
         asked.append(question)
         return next(answers)
 
-    made, filled = written(ITEM, "noun", lambda word: "sun" in word, ask, 0)
+    made, filled = write_item(ITEM, "noun", lambda word: "sun" in word, ask, 0)
     # the judge calls everything a translation the first time; the second round offers only refused words
     assert filled == 3
     assert sorted(made["distractors"]) == ["cloud", "lamp", "winter"]
@@ -128,9 +128,9 @@ def test_written_words_that_pass_the_judge_are_kept():
             return ", ".join(number for number, word in numbered.items() if word in ("sun", "daystar"))
         return "moon\ndaystar\nstar" if "daystar" not in question else "planet"
 
-    made, filled = written(ITEM, "noun", lambda word: False, ask, 0)
+    made, filled = write_item(ITEM, "noun", lambda word: False, ask, 0)
     assert (sorted(made["distractors"]), filled) == (["moon", "planet", "star"], 0)
-    blind, _ = written(
+    blind, _ = write_item(
         ITEM, "noun", lambda word: False, lambda q: "" if q.startswith("Which") else "moon\nstar\nsky", 0
     )
     assert blind["strata"][-1] == "judge:missed"

@@ -62,6 +62,6 @@ def build(
     dictionaries = [dictionary(spec) for spec in further or ()]
     rows, neighbours = clwtd.build(packages, exclusions, further=dictionaries, everyday=everyday, pictures=pictures)
     clwtd.write(rows, out)
-    near_words.write(neighbours, clwtd.LANGUAGES, near_words.beside(out))
+    near_words.write(neighbours, clwtd.LANGUAGES, near_words.neighbours_path(out))
     counts = {code: sum(bool(row[code]) for row in rows) for code in clwtd.LANGUAGES}
     typer.echo(f"{out}: {', '.join(f'{count} {code}' for code, count in counts.items())}")

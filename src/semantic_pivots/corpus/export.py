@@ -131,7 +131,7 @@ class _Documents:
         """Write every shard that a run before this one did not finish."""
         share, names = ranks.current(), {shard: work.out / _LAST[layout].format(shard) for shard in self.paths}
         shards = list(names) if share is None else share.own(list(names))
-        with ranks.apart(work.folder), work.progress(len(shards), "shards", "export") as progress:
+        with ranks.exclusive(work.folder), work.progress(len(shards), "shards", "export") as progress:
             for shard in shards:
                 if not names[shard].exists():
                     write(shard)

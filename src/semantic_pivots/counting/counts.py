@@ -65,49 +65,49 @@ class Task:
         """The kernel: documents with each word, (words,) int64, and with both words of each pair, (pairs,) int64."""
         data, offsets = buffers(texts)
         starts, hits = find(self.compiled, data, offsets)
-        by_pattern, sorted_pairs, shared = _tally(starts, hits, self.compiled.patterns, self.begins, self.partners)
+        by_pattern, sorted_pairs, joint = _count_hits(starts, hits, self.compiled.patterns, self.begins, self.partners)
         if self.window:
             sorted_pairs[:] = 0
             occurrences = Occurrences(self.compiled)
-            for document in np.flatnonzero(shared):
-                found, places = occurrences.of(data, int(offsets[document]), int(offsets[document + 1]))
-                order = np.lexsort((places, found))
-                _near(found[order], places[order], self.begins, self.partners, self.window, sorted_pairs)
+            for document in np.flatnonzero(joint):
+                patterns, places = occurrences.of(data, int(offsets[document]), int(offsets[document + 1]))
+                order = np.lexsort((places, patterns))
+                _count_windows(patterns[order], places[order], self.begins, self.partners, self.window, sorted_pairs)
         by_pair = np.zeros(len(self.pairs), np.int64)
         by_pair[self.order] = sorted_pairs
         return np.append(by_pattern, 0)[self.compiled.pattern_of], by_pair
 
 
 @numba.njit(cache=True, nogil=True)
-def _tally(starts, hits, patterns, begins, partners):  # pragma: no cover - compiled
+def _count_hits(starts, hits, patterns, begins, partners):  # pragma: no cover - compiled
     by_pattern = np.zeros(patterns, dtype=np.int64)
     by_pair = np.zeros(len(partners), dtype=np.int64)
-    seen = np.full(patterns, -1, dtype=np.int64)
-    shared = np.zeros(len(starts) - 1, dtype=np.bool_)
+    last_document = np.full(patterns, -1, dtype=np.int64)
+    joint = np.zeros(len(starts) - 1, dtype=np.bool_)
     for document in range(len(starts) - 1):
-        held = hits[starts[document] : starts[document + 1]]
-        for pattern in held:
-            seen[pattern] = document
+        hits_here = hits[starts[document] : starts[document + 1]]
+        for pattern in hits_here:
+            last_document[pattern] = document
             by_pattern[pattern] += 1
-        for pattern in held:
+        for pattern in hits_here:
             for pair in range(begins[pattern], begins[pattern + 1]):
-                if seen[partners[pair]] == document:
+                if last_document[partners[pair]] == document:
                     by_pair[pair] += 1
-                    shared[document] = True
-    return by_pattern, by_pair, shared
+                    joint[document] = True
+    return by_pattern, by_pair, joint
 
 
 @numba.njit(cache=True, nogil=True)
-def _near(found, places, begins, partners, window, by_pair):  # pragma: no cover - compiled
+def _count_windows(patterns, places, begins, partners, window, by_pair):  # pragma: no cover - compiled
     """Add one document's pairs that come within the window; occurrences in order of pattern and place."""
     at = 0
-    while at < len(found):
-        pattern, end = found[at], at
-        while end < len(found) and found[end] == pattern:
+    while at < len(patterns):
+        pattern, end = patterns[at], at
+        while end < len(patterns) and patterns[end] == pattern:
             end += 1
         for pair in range(begins[pattern], begins[pattern + 1]):
-            i, j = at, np.searchsorted(found, partners[pair])
-            while i < end and j < len(found) and found[j] == partners[pair]:
+            i, j = at, np.searchsorted(patterns, partners[pair])
+            while i < end and j < len(patterns) and patterns[j] == partners[pair]:
                 distance = places[i] - places[j]
                 if abs(distance) < window:
                     by_pair[pair] += 1
@@ -151,14 +151,14 @@ def text_batches(path: str, text_column: str = "", skipped: readers.Skipped | No
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
     else:
-        found = readers.read(path, renames, skipped)
-        for block in readers.blocks(found, readers.BATCH_BYTES, _BATCH_DOCUMENTS):
+        documents = readers.read(path, renames, skipped)
+        for block in readers.blocks(documents, readers.BATCH_BYTES, _BATCH_DOCUMENTS):
             yield pa.array([document.text for document in block], pa.large_string())
     # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
     if skipped.read >= _FEW_LINES and skipped.total > _WRONG_SHARE * skipped.read:
         raise InputError(
-            f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_most(skipped)}; expected "
-            f"texts in {_named(text_column)}"
+            f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_worst(skipped)}; expected "
+            f"texts in {_role(text_column)}"
         )
 
 
@@ -174,8 +174,8 @@ def _strings(path: str, renames: dict[str, str]) -> str:
         raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
     column = readers.column_of("text", renames, schema.names)
     if not column:
-        known, name = ", ".join(schema.names), renames.get("text", "text")
-        raise InputError(f"{path}: no column {name!r}; it has {known}{nearest(name, schema.names)}")
+        names, name = ", ".join(schema.names), renames.get("text", "text")
+        raise InputError(f"{path}: no column {name!r}; it has {names}{nearest(name, schema.names)}")
     single = len(column) == 1 and schema.names.count(column[0]) == 1
     return column[0] if single and schema.field(column[0]).type in (pa.string(), pa.large_string()) else ""
 
@@ -192,13 +192,13 @@ def _with_text(texts: pa.Array, skipped: readers.Skipped) -> pa.Array:
         texts = pc.call_function("if_else", [sound, _bytes(texts), pa.scalar(b"", _bytes(texts).type)]).cast(texts.type)
     lengths = pc.call_function("binary_length", [texts]).fill_null(0).to_numpy()
     blank = pc.call_function("utf8_is_space", [texts]).fill_null(True).to_numpy(zero_copy_only=False)
-    held = (lengths > 0) & ~blank
-    if held.all():
+    has_text = (lengths > 0) & ~blank
+    if has_text.all():
         return texts
-    for row in np.flatnonzero(~held).tolist():
+    for row in np.flatnonzero(~has_text).tolist():
         reason = "no text" if sound is None or sound[row].as_py() else "invalid UTF-8"
         skipped.add(reason, before + row + 1)
-    return texts.filter(pa.array(held))
+    return texts.filter(pa.array(has_text))
 
 
 def _bytes(texts: pa.Array) -> pa.Array:
@@ -213,13 +213,13 @@ def _is_utf8(value: pa.Scalar) -> bool:
     return True
 
 
-def _named(text_column: str) -> str:
+def _role(text_column: str) -> str:
     return f"column {text_column!r}" if text_column else "column text, content or raw_content, or --text-column NAME"
 
 
-def _most(skipped: readers.Skipped) -> str:
-    reason, (lines, first) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
-    return f"{reason}, {lines} times, first in line {first}"
+def _worst(skipped: readers.Skipped) -> str:
+    reason, (lines, line) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
+    return f"{reason}, {lines} times, first in line {line}"
 
 
 def count_shard(
@@ -247,7 +247,7 @@ def count_shard(
             documents += len(texts)
         lines += skipped.total
         if skipped.total > worst[0]:
-            worst = skipped.total, f"{file}: {_most(skipped)}"
+            worst = skipped.total, f"{file}: {_worst(skipped)}"
     columns = {"documents": [documents], "words": [by_word], "pairs": [by_pair]}
     return pa.table({**columns, "skipped": [lines], "most": [worst[1]]})
 
@@ -286,7 +286,7 @@ def count_shards(
     if skipped > max_bad_share * (documents + skipped):
         raise InputError(
             f"{skipped} of {documents + skipped} lines give no document, above max_bad_share = {max_bad_share}; most: "
-            f"{worst[1]}; expected a text in {_named(text_column)}"
+            f"{worst[1]}; expected a text in {_role(text_column)}"
         )
     if skipped:
         work.note("skipped", skipped)
@@ -318,7 +318,7 @@ def count_tables(
     tables = {}
     for name, columns, counts in (("word_counts", word_columns, of_words), ("pair_counts", pair_columns, of_pairs)):
         n = len(counts.values)
-        how = {
+        source = {
             "unit": [counts.unit] * n,
             "window": np.full(n, counts.window, np.int32),
             "exact": counts.exact,
@@ -326,11 +326,11 @@ def count_tables(
         }
         strings = {key: pa.array(values, pa.string()) for key, values in columns.items()}
         codes = zip(*(columns[key] for key in columns if key.startswith("language")), strict=True)
-        named = {
+        pair_names = {
             "provider": pa.array([provider] * n, pa.string()),
             "rule": pa.array(["provider" if rule is None else rule.signature(*of) for of in codes], pa.string()),
         }
-        tables[name] = pa.table({**strings, "value": counts.values, **how, **named})
+        tables[name] = pa.table({**strings, "value": counts.values, **source, **pair_names})
     return tables
 
 

@@ -47,38 +47,38 @@ def _hash_of(data, offsets):  # pragma: no cover - compiled; FNV-1a
     return keys
 
 
-def shuffled(keys: np.ndarray, seed: int) -> np.ndarray:
+def shuffle(keys: np.ndarray, seed: int) -> np.ndarray:
     """Keys in an order of their own for every seed (the finaliser of splitmix64)."""
-    return _shuffled(keys, np.uint64(seed % 2**64))
+    return _shuffle(keys, np.uint64(seed % 2**64))
 
 
 @numba.njit(cache=True)
-def _shuffled(keys, seed):  # pragma: no cover - compiled
+def _shuffle(keys, seed):  # pragma: no cover - compiled
     places = np.empty(len(keys), np.uint64)
     for i in range(len(keys)):
-        places[i] = _mixed(keys[i] ^ seed)
+        places[i] = _mix(keys[i] ^ seed)
     return places
 
 
 @numba.njit(cache=True)
-def _mixed(key):  # pragma: no cover - compiled
+def _mix(key):  # pragma: no cover - compiled
     key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return key ^ (key >> np.uint64(31))
 
 
 @functools.lru_cache(maxsize=1)
-def _compiled(spellings: tuple[Word, ...], rule: Rule) -> tuple[Words, np.ndarray, np.ndarray]:
+def _compile(spellings: tuple[Word, ...], rule: Rule) -> tuple[Words, np.ndarray, np.ndarray]:
     """The words of a worker's shards, compiled once, and those of each pattern as a chain.
 
     A chain is the first word of each pattern, and after each word the next one of its pattern; -1 ends it.
     """
-    made = Words.compile(spellings, rule)
-    first, following = np.full(made.patterns, -1, np.int32), np.full(len(spellings), -1, np.int32)
+    compiled = Words.compile(spellings, rule)
+    first, following = np.full(compiled.patterns, -1, np.int32), np.full(len(spellings), -1, np.int32)
     for word in reversed(range(len(spellings))):
-        if (pattern := made.pattern_of[word]) >= 0:
+        if (pattern := compiled.pattern_of[word]) >= 0:
             following[word], first[pattern] = first[pattern], word
-    return made, first, following
+    return compiled, first, following
 
 
 @dataclass
@@ -92,17 +92,17 @@ class ShardJobs:
     rule: Rule = SPELLING
 
     def parts(self, label: str, function: Callable[..., pa.Table], *shared: object) -> Iterator[dict[str, np.ndarray]]:
-        """The arrays that the function gives (`_packed`) of each shard of documents and tokens, in order."""
+        """The arrays that the function gives (`_pack`) of each shard of documents and tokens, in order."""
         folder = self.inputs.folder("tokens")
         paths = [folder / row["path"] for row in self.inputs.table("token_shards").to_pylist()]
         shards = zip(corpus_shards(self.inputs), paths, strict=True)
         tasks = [(name, function, (path, str(tokens))) for (name, path), tokens in shards]
         for part in run_shards(tasks, self.work, self.workers, label, self.engine, shared):
-            named = [(*name.split(), part[name][0]) for name in part.column_names]
-            yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in named}
+            labels = [(*name.split(), part[name][0]) for name in part.column_names]
+            yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
 
 
-def _packed(arrays: dict[str, np.ndarray]) -> pa.Table:
+def _pack(arrays: dict[str, np.ndarray]) -> pa.Table:
     """Arrays as one row of bytes, with their dtypes in the columns' names: lists would be stored value by value."""
     columns = {f"{name} {array.dtype.str}": array.tobytes() for name, array in arrays.items()}
     return pa.table({name: pa.array([value], pa.large_binary()) for name, value in columns.items()})
@@ -114,11 +114,11 @@ class _Growing:
     def __init__(self, kind: type | np.dtype):
         self._array, self._filled = np.empty(1 << 16, kind), 0
 
-    def add(self, more: np.ndarray) -> None:
-        end = self._filled + len(more)
+    def add(self, values: np.ndarray) -> None:
+        end = self._filled + len(values)
         if end > len(self._array):
             self._array.resize(end + end // 2, refcheck=False)
-        self._array[self._filled : end] = more
+        self._array[self._filled : end] = values
         self._filled = end
 
     def values(self) -> np.ndarray:
@@ -137,72 +137,72 @@ class Survey(NamedTuple):
 
 def survey(jobs: ShardJobs, spellings: tuple[Word, ...], size: int) -> Survey:
     """Count the documents that hold each word, and each token of a vocabulary of `size`; 0: no tokens."""
-    pattern_of = _compiled(spellings, jobs.rule)[0].pattern_of
-    held = np.zeros(int(pattern_of.max(initial=-1)) + 1, np.int64)
-    found = Survey(held, {}, {})
+    pattern_of = _compile(spellings, jobs.rule)[0].pattern_of
+    counts = np.zeros(int(pattern_of.max(initial=-1)) + 1, np.int64)
+    corpus = Survey(counts, {}, {})
     for part in jobs.parts("survey", _survey, spellings, jobs.rule, size):
-        held += part["held"]
+        counts += part["held"]
         for code, count in zip(part["languages"].tolist(), part["documents"].tolist(), strict=True):
-            found.documents[code] = found.documents.get(code, 0) + count
-        _add_frequencies(found.frequency, part, size)
-    return found._replace(totals=np.append(held, 0)[pattern_of])
+            corpus.documents[code] = corpus.documents.get(code, 0) + count
+        _add_frequencies(corpus.frequency, part, size)
+    return corpus._replace(totals=np.append(counts, 0)[pattern_of])
 
 
 def word_frequencies(jobs: ShardJobs, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:
     """By language of the document, the documents that hold each word, (words,) int64, given the words' hashes."""
     order = np.argsort(keys)
-    found: dict[str, np.ndarray] = {}
+    by_language: dict[str, np.ndarray] = {}
     for part in jobs.parts("words", _word_frequencies, splitter, keys[order]):
-        _add_frequencies(found, part, len(keys))
+        _add_frequencies(by_language, part, len(keys))
     place = np.empty(len(keys), np.int64)
     place[order] = np.arange(len(keys))
-    return {code: counts[place] for code, counts in found.items()}
+    return {code: counts[place] for code, counts in by_language.items()}
 
 
 def _word_frequencies(path: str, token_path: str, splitter: Splitter, keys: np.ndarray) -> pa.Table:
     table = read_table(path, columns=["text", "language"])
     units = splitter.split(*buffers(table["text"]))
     place = np.searchsorted(keys, units.keys) if len(keys) else np.zeros(len(units.keys), np.int64)
-    known = keys[np.minimum(place, len(keys) - 1)] == units.keys if len(keys) else np.zeros(len(place), bool)
-    number = np.where(known, place, len(keys))
+    in_vocabulary = keys[np.minimum(place, len(keys) - 1)] == units.keys if len(keys) else np.zeros(len(place), bool)
+    number = np.where(in_vocabulary, place, len(keys))
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
-    return _packed(_by_language(codes, language, units.starts, number[units.numbers], len(keys)))
+    return _pack(_by_language(codes, language, units.starts, number[units.numbers], len(keys)))
 
 
-def _add_frequencies(found: dict[str, np.ndarray], part: dict[str, np.ndarray], size: int) -> None:
+def _add_frequencies(by_language: dict[str, np.ndarray], part: dict[str, np.ndarray], size: int) -> None:
     for i, code in enumerate(part["languages"].tolist()):
-        own = slice(part["edges"][i], part["edges"][i + 1])
-        found.setdefault(code, np.zeros(size, np.int64))[part["tokens"][own]] += part["times"][own]
+        span = slice(part["edges"][i], part["edges"][i + 1])
+        by_language.setdefault(code, np.zeros(size, np.int64))[part["tokens"][span]] += part["times"][span]
 
 
 def _by_language(
-    codes: np.ndarray, language: np.ndarray, begins: np.ndarray, kept: np.ndarray, size: int
+    codes: np.ndarray, language: np.ndarray, begins: np.ndarray, units: np.ndarray, size: int
 ) -> dict[str, np.ndarray]:
     """Languages and, at `edges`, the numbers below `size` that documents of each hold (`tokens`), and in how many."""
     of_token = np.repeat(language, np.diff(begins))
-    counted = [frequencies(kept[of_token == i], size + 1)[:size] for i in range(len(codes))]
-    tokens = [np.flatnonzero(counts) for counts in counted]
+    columns = [frequencies(units[of_token == i], size + 1)[:size] for i in range(len(codes))]
+    tokens = [np.flatnonzero(counts) for counts in columns]
     return {
         "languages": codes,
         "edges": np.cumsum([0, *map(len, tokens)]),
         "tokens": np.concatenate([np.zeros(0, np.int64), *tokens]),
-        "times": np.concatenate([np.zeros(0, np.int64), *(c[t] for c, t in zip(counted, tokens, strict=True))]),
+        "times": np.concatenate([np.zeros(0, np.int64), *(c[t] for c, t in zip(columns, tokens, strict=True))]),
     }
 
 
 def _survey(path: str, token_path: str, spellings: tuple[Word, ...], rule: Rule, size: int) -> pa.Table:
     table = read_table(path, columns=["text", "language"])
-    compiled = _compiled(spellings, rule)[0]
+    compiled = _compile(spellings, rule)[0]
     _, hits = find(compiled, *buffers(table["text"]))
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
-    none = np.zeros(len(table) + 1, np.int64), np.zeros(0, np.int32)
-    begins, kept = distinct_in(token_path, size) if size else none
+    empty = np.zeros(len(table) + 1, np.int64), np.zeros(0, np.int32)
+    begins, tokens = distinct_in(token_path, size) if size else empty
     arrays = {
         "held": np.bincount(hits, minlength=compiled.patterns),
         "documents": np.bincount(language, minlength=len(codes)),
-        **_by_language(codes, language, begins, kept, size),
+        **_by_language(codes, language, begins, tokens, size),
     }
-    return _packed(arrays)
+    return _pack(arrays)
 
 
 def distinct_in(token_path: Path | str, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -210,7 +210,7 @@ def distinct_in(token_path: Path | str, size: int) -> tuple[np.ndarray, np.ndarr
     return distinct_tokens(*tokens_below(token_path, size), size)
 
 
-class Drawn(NamedTuple):
+class Sample(NamedTuple):
     """The n documents that are drawn of any word: numbers through all shards (n,) int64, ascending.
 
     `draws` are the documents of each word, as indices of these, ascending. Document i holds the distinct
@@ -232,9 +232,9 @@ def draw(
     spellings: tuple[Word, ...],
     seeds: Sequence[int],
     size: int,
-    held: np.ndarray,
+    totals: np.ndarray,
     units: np.ndarray | Splitter,
-) -> Drawn:
+) -> Sample:
     """Draw up to `size` documents of each word.
 
     Args:
@@ -242,40 +242,40 @@ def draw(
         spellings: the words.
         seeds: of each word.
         size: documents drawn of a word.
-        held: (words,) documents that hold each, as surveyed.
+        totals: (words,) documents that hold each, as surveyed.
         units: what documents consist of: tokens, given the (vocabulary,) int32 number of each, -1 for those that are
             left out; or the words of a splitter.
     """
     # Of a word in h documents `size` are drawn; six deviations more than that are read, to read once.
-    share = (size + 6 * np.sqrt(size) + 10) / np.maximum(held, 1)
-    bounds = np.full(len(held), _ALL)
+    share = (size + 6 * np.sqrt(size) + 10) / np.maximum(totals, 1)
+    bounds = np.full(len(totals), _ALL)
     bounds[share < 1] = (share[share < 1] * 2.0**64).astype(np.uint64)
-    mixed = np.array([seed % 2**64 for seed in seeds], np.uint64)
+    seed_array = np.array([seed % 2**64 for seed in seeds], np.uint64)
     for attempt in itertools.count():
         kinds = {"words": np.int32, "places": np.uint64, "documents": np.int64, "near": np.int64, "lengths": np.int64}
         kinds |= {"ids": np.uint64, "sources": np.uint64}
         read = {name: _Growing(kind) for name, kind in kinds.items()} | {"tokens": _Growing(_kind(units))}
         base, vocabulary = 0, Vocabulary()
-        for part in jobs.parts(f"draws-{attempt}", _near_of_shard, spellings, jobs.rule, mixed, bounds, units):
+        for part in jobs.parts(f"draws-{attempt}", _near_of_shard, spellings, jobs.rule, seed_array, bounds, units):
             if "keys" in part:
                 part["tokens"] = vocabulary.numbers(part["keys"], part["letters"], part["ends"])[part["tokens"]]
             for name, column in read.items():
                 column.add(part[name] + base if name in ("documents", "near") else part[name])
             base += int(part["size"][0])
         word, place, document, near, lengths, ids, sources, tokens = (column.values() for column in read.values())
-        short = np.bincount(word, minlength=len(held)) < np.minimum(held, size)
+        short = np.bincount(word, minlength=len(totals)) < np.minimum(totals, size)
         if not short.any():
             break
         # Documents of one id have one hash, and are drawn together or not at all.
         bounds[short] = np.where(bounds[short] > _ALL >> np.uint64(6), _ALL, bounds[short] << np.uint64(6))
-    keep = _smallest(word, place, size, len(held))
+    keep = _smallest(word, place, size, len(totals))
     word, document = word[keep], document[keep]
     is_drawn = np.isin(near, document)
-    kept = _moved_together(is_drawn, lengths, tokens)
+    moved = _compact(is_drawn, lengths, tokens)
     starts = np.concatenate([[0], np.cumsum(lengths[is_drawn])]).astype(np.int64)
     documents = near[is_drawn]
-    draws = np.split(np.searchsorted(documents, document), np.searchsorted(word, np.arange(1, len(held))))
-    return Drawn(documents, ids[is_drawn], sources[is_drawn], draws, starts, tokens[:kept], vocabulary)
+    draws = np.split(np.searchsorted(documents, document), np.searchsorted(word, np.arange(1, len(totals))))
+    return Sample(documents, ids[is_drawn], sources[is_drawn], draws, starts, tokens[:moved], vocabulary)
 
 
 def _kind(units: np.ndarray | Splitter) -> type:
@@ -293,28 +293,28 @@ def _near_of_shard(
 ) -> pa.Table:
     """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their units."""
     table = read_table(path, columns=["id", "text", "source"])
-    compiled, first, following = _compiled(spellings, rule)
+    compiled, first, following = _compile(spellings, rule)
     starts, hits = find(compiled, *buffers(table["text"]))
     rows, ids = np.repeat(np.arange(len(starts) - 1), np.diff(starts)), hash_of(table["id"])
-    words, places, documents = _near(rows, hits, ids[rows], first, following, seeds, bounds)
+    words, places, documents = _candidates(rows, hits, ids[rows], first, following, seeds, bounds)
     near = documents[np.diff(documents, prepend=-1) > 0]
     arrays = {"words": words, "places": places, "documents": documents, "near": near, "size": np.array([len(table)])}
     arrays |= {"ids": ids[near], "sources": hash_of(table["source"])[near]}
     if isinstance(units, Splitter):
         cut = units.split(*buffers(table["text"].take(pa.array(near))))
-        own = {"tokens": cut.numbers.astype(np.uint32), "keys": cut.keys, "letters": cut.letters, "ends": cut.ends}
-        return _packed({**arrays, **own, "lengths": np.diff(cut.starts)})
-    begins, kept = distinct_in(token_path, len(units))
-    lengths, tokens = _numbered(begins, kept, near, units)
-    return _packed({**arrays, "lengths": lengths, "tokens": tokens.astype(_kind(units))})
+        columns = {"tokens": cut.numbers.astype(np.uint32), "keys": cut.keys, "letters": cut.letters, "ends": cut.ends}
+        return _pack({**arrays, **columns, "lengths": np.diff(cut.starts)})
+    begins, units_of = distinct_in(token_path, len(units))
+    lengths, tokens = _numbers(begins, units_of, near, units)
+    return _pack({**arrays, "lengths": lengths, "tokens": tokens.astype(_kind(units))})
 
 
 @numba.njit(cache=True)
-def _moved_together(wanted, lengths, tokens):  # pragma: no cover - compiled
+def _compact(is_drawn, lengths, tokens):  # pragma: no cover - compiled
     """Move the tokens of the wanted documents together in place; how many they are."""
     at, n = 0, 0
-    for document in range(len(wanted)):
-        if wanted[document]:
+    for document in range(len(is_drawn)):
+        if is_drawn[document]:
             for i in range(at, at + lengths[document]):
                 tokens[n] = tokens[i]
                 n += 1
@@ -323,40 +323,40 @@ def _moved_together(wanted, lengths, tokens):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True)
-def _numbered(begins, tokens, documents, number):  # pragma: no cover - compiled
+def _numbers(begins, tokens, documents, number):  # pragma: no cover - compiled
     """Of the documents, how many tokens with a number each holds, and these numbers."""
     room = 0
     for document in documents:
         room += begins[document + 1] - begins[document]
-    lengths, kept, n = np.zeros(len(documents), np.int64), np.empty(room, np.uint32), 0
+    lengths, numbers, n = np.zeros(len(documents), np.int64), np.empty(room, np.uint32), 0
     for d in range(len(documents)):
         before = n
         for i in range(begins[documents[d]], begins[documents[d] + 1]):
             if number[tokens[i]] >= 0:
-                kept[n] = number[tokens[i]]
+                numbers[n] = number[tokens[i]]
                 n += 1
         lengths[d] = n - before
-    return lengths, kept[:n].copy()
+    return lengths, numbers[:n].copy()
 
 
 @numba.njit(cache=True)
-def _near(documents, patterns, keys, first, following, seeds, bounds):  # pragma: no cover - compiled
+def _candidates(documents, patterns, keys, first, following, seeds, bounds):  # pragma: no cover - compiled
     """Words, places and documents of the hits that are not beyond their word's bound."""
-    words, places, kept = np.empty(1024, np.int32), np.empty(1024, np.uint64), np.empty(1024, np.int64)
+    words, places, rows = np.empty(1024, np.int32), np.empty(1024, np.uint64), np.empty(1024, np.int64)
     n = 0
     for i in range(len(documents)):
         word = first[patterns[i]]
         while word >= 0:
-            place = _mixed(keys[i] ^ seeds[word])
+            place = _mix(keys[i] ^ seeds[word])
             if place <= bounds[word]:
                 if n == len(words):
                     words = np.concatenate((words, np.empty(n, np.int32)))
                     places = np.concatenate((places, np.empty(n, np.uint64)))
-                    kept = np.concatenate((kept, np.empty(n, np.int64)))
-                words[n], places[n], kept[n] = word, place, documents[i]
+                    rows = np.concatenate((rows, np.empty(n, np.int64)))
+                words[n], places[n], rows[n] = word, place, documents[i]
                 n += 1
             word = following[word]
-    return words[:n].copy(), places[:n].copy(), kept[:n].copy()
+    return words[:n].copy(), places[:n].copy(), rows[:n].copy()
 
 
 @numba.njit(cache=True)
@@ -367,20 +367,20 @@ def _smallest(words, places, size, count):  # pragma: no cover - compiled
         edges[word + 1] += 1
     for word in range(count):
         edges[word + 1] += edges[word]
-    filled, order = edges[:-1].copy(), np.empty(len(words), np.int64)
+    fill, order = edges[:-1].copy(), np.empty(len(words), np.int64)
     for i in range(len(words)):
-        order[filled[words[i]]] = i
-        filled[words[i]] += 1
+        order[fill[words[i]]] = i
+        fill[words[i]] += 1
     n = 0
     for word in range(count):
-        own = order[edges[word] : edges[word + 1]]
-        limit, equal = _ALL, len(own)
-        if len(own) > size:
-            limit = np.partition(places[own], size - 1)[size - 1]
+        members = order[edges[word] : edges[word + 1]]
+        limit, equal = _ALL, len(members)
+        if len(members) > size:
+            limit = np.partition(places[members], size - 1)[size - 1]
             equal = size
-            for i in own:
+            for i in members:
                 equal -= places[i] < limit
-        for i in own:
+        for i in members:
             tie = places[i] == limit and equal > 0
             if places[i] < limit or tie:
                 equal -= tie

@@ -50,18 +50,18 @@ def frequencies(tokens, size):  # pragma: no cover - compiled; np.bincount would
 def distinct_tokens(tokens, offsets, size):  # pragma: no cover - compiled
     """Each document's distinct tokens in order of appearance: (documents + 1,) int64 offsets, and tokens int32."""
     starts = np.zeros(len(offsets), dtype=np.int64)
-    kept = np.empty(len(tokens), dtype=np.int32)
-    seen = np.full(size, -1, dtype=np.int64)
+    distinct = np.empty(len(tokens), dtype=np.int32)
+    last_document = np.full(size, -1, dtype=np.int64)
     count = 0
     for document in range(len(offsets) - 1):
         for i in range(offsets[document], offsets[document + 1]):
             token = tokens[i]
-            if seen[token] != document:
-                seen[token] = document
-                kept[count] = token
+            if last_document[token] != document:
+                last_document[token] = document
+                distinct[count] = token
                 count += 1
         starts[document + 1] = count
-    return starts, kept[:count].copy()
+    return starts, distinct[:count].copy()
 
 
 @intrinsic
@@ -112,19 +112,19 @@ def count_units(documents, starts, tokens, counts, touched):  # pragma: no cover
             for i in range(begin, min(starts[ahead + 1], begin + _FETCHED_LINES * line), line):
                 _fetch(tokens, i)  # type: ignore[call-arg]
         document = documents[place]
-        held = tokens[starts[document] : starts[document + 1]]
-        whole = len(held) - len(held) % 8
-        for i in range(0, whole, 8):
-            counts[held[i]] += 1
-            counts[held[i + 1]] += 1
-            counts[held[i + 2]] += 1
-            counts[held[i + 3]] += 1
-            counts[held[i + 4]] += 1
-            counts[held[i + 5]] += 1
-            counts[held[i + 6]] += 1
-            counts[held[i + 7]] += 1
-        for i in range(whole, len(held)):
-            counts[held[i]] += 1
+        units = tokens[starts[document] : starts[document + 1]]
+        even = len(units) - len(units) % 8
+        for i in range(0, even, 8):
+            counts[units[i]] += 1
+            counts[units[i + 1]] += 1
+            counts[units[i + 2]] += 1
+            counts[units[i + 3]] += 1
+            counts[units[i + 4]] += 1
+            counts[units[i + 5]] += 1
+            counts[units[i + 6]] += 1
+            counts[units[i + 7]] += 1
+        for i in range(even, len(units)):
+            counts[units[i]] += 1
     for token in range(len(counts)):
         touched[n] = token  # overwritten by the next where this one is not held: no branch to foretell
         n += counts[token] > 0

@@ -41,8 +41,8 @@ def _table() -> np.ndarray:
     """(code points,) uint32: lower case << 5 | class of script, Hangul syllable, mark, may not be in NFC."""
     lower, bits = characters()
     table = lower.astype(np.uint32) << _BITS
-    unspaced = [point for low, high in words.UNSPACED_BLOCKS for point in range(low, high + 1)]
-    letters = [point for point in unspaced if unicodedata.category(chr(point))[0] in "LM"]
+    points = [point for low, high in words.UNSPACED_BLOCKS for point in range(low, high + 1)]
+    letters = [point for point in points if unicodedata.category(chr(point))[0] in "LM"]
     table[letters] |= _OTHER
     for low, high in _KATAKANA_BLOCKS:
         table[low : high + 1] = table[low : high + 1] & ~np.uint32(_CLASS) | _KATAKANA
@@ -62,12 +62,12 @@ def pieces_of(texts: Iterable[str]) -> set[str]:
     hiragana (but for お and ご before it), in which a Japanese particle ends what is not hiragana (人気の), which を or
     的 begin, or which 的 or 了 end.
     """
-    table, found = _table(), set()
+    table, pieces = _table(), set()
     for text in texts:
         text = words.normalise(text).strip()
         if 2 <= len(text) <= _MOST and all(table[ord(char)] & _CLASS == _OTHER for char in text) and _is_whole(text):
-            found.add(text)
-    return found
+            pieces.add(text)
+    return pieces
 
 
 def _is_whole(piece: str) -> bool:
@@ -94,8 +94,8 @@ class Units(NamedTuple):
 
     def texts(self) -> list[str]:
         """The words themselves, by number."""
-        whole = self.letters.astype("<u4").tobytes().decode("utf-32-le")
-        return [whole[a:b] for a, b in itertools.pairwise(self.ends.tolist())]
+        text = self.letters.astype("<u4").tobytes().decode("utf-32-le")
+        return [text[a:b] for a, b in itertools.pairwise(self.ends.tolist())]
 
 
 class Vocabulary:
@@ -110,14 +110,14 @@ class Vocabulary:
 
     def numbers(self, keys: np.ndarray, letters: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """(words,) uint32: the number of each word of `Units`; those that are new are taken in."""
-        found = np.empty(len(keys), np.uint32)
-        whole = letters.astype("<u4").tobytes().decode("utf-32-le")
+        numbers = np.empty(len(keys), np.uint32)
+        text = letters.astype("<u4").tobytes().decode("utf-32-le")
         places = ends.tolist()
         for i, key in enumerate(keys.tolist()):
-            found[i] = number = self._number.setdefault(key, len(self.texts))
+            numbers[i] = number = self._number.setdefault(key, len(self.texts))
             if number == len(self.texts):
-                self.texts.append(whole[places[i] : places[i + 1]])
-        return found
+                self.texts.append(text[places[i] : places[i + 1]])
+        return numbers
 
     def keys(self) -> np.ndarray:
         """(words,) uint64: the hash of each."""
@@ -158,7 +158,7 @@ class Splitter:
         """The distinct words of each document, given UTF-8 bytes and (documents + 1,) offsets (`match.buffers`)."""
         retry = _unsure(data, offsets, _table())
         if len(retry):
-            data, offsets = _replaced(data, offsets, retry)
+            data, offsets = _replace(data, offsets, retry)
         longest = int(np.diff(offsets).max(initial=0))
         scratch = np.zeros(longest + 1, np.uint32), np.zeros(longest + 1, np.uint32)
         return Units(*_split(data, offsets, _table(), self.edges, self.states, self.last, *scratch))
@@ -169,14 +169,14 @@ class Splitter:
         return self.split(data, np.array([0, len(data)])).texts()
 
 
-def _replaced(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _replace(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The documents with those of some rows brought to NFC."""
     parts, at = [], 0
     lengths = np.diff(offsets)
     for row in rows.tolist():
-        made = to_nfc(data, int(offsets[row]), int(offsets[row + 1]))
-        parts += [data[offsets[at] : offsets[row]], made]
-        lengths[row], at = len(made), row + 1
+        text = to_nfc(data, int(offsets[row]), int(offsets[row + 1]))
+        parts += [data[offsets[at] : offsets[row]], text]
+        lengths[row], at = len(text), row + 1
     parts.append(data[offsets[at] : offsets[-1]])
     return np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
@@ -184,24 +184,24 @@ def _replaced(data: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[
 @njit(cache=True, nogil=True)
 def _unsure(data, offsets, table):  # pragma: no cover - compiled
     """Documents that may not be in NFC: with a character that may compose, or with two marks in a row."""
-    found = np.empty(len(offsets) - 1, np.int64)
+    rows = np.empty(len(offsets) - 1, np.int64)
     n = 0
     for row in range(len(offsets) - 1):
-        at, last = offsets[row], False
+        at, is_letter = offsets[row], False
         while at < offsets[row + 1]:
             if data[at] < 0x80:
                 at += 1
-                last = False
+                is_letter = False
                 continue
             point, at = point_at(data, at)
             code = table[point]
             mark = (code & _MARK) != 0
-            if (code & _UNSURE) != 0 or (mark and last):
-                found[n] = row
+            if (code & _UNSURE) != 0 or (mark and is_letter):
+                rows[n] = row
                 n += 1
                 break
-            last = mark
-    return found[:n].copy()
+            is_letter = mark
+    return rows[:n].copy()
 
 
 @njit(cache=True, nogil=True)
@@ -242,23 +242,23 @@ def _piece_end(codes, at, n, edges, states, last):  # pragma: no cover - compile
 
 
 @njit(cache=True, nogil=True)
-def _grown(slots, keys):  # pragma: no cover - compiled
+def _grow(slots, keys):  # pragma: no cover - compiled
     """A hash table of twice the size over the same keys."""
-    made = np.full(2 * len(slots), -1, np.int32)
+    larger = np.full(2 * len(slots), -1, np.int32)
     for number in slots:
         if number >= 0:
-            slot = slot_of(keys[number], len(made) - 1)
-            while made[slot] >= 0:
-                slot = (slot + 1) & (len(made) - 1)
-            made[slot] = number
-    return made
+            slot = slot_of(keys[number], len(larger) - 1)
+            while larger[slot] >= 0:
+                slot = (slot + 1) & (len(larger) - 1)
+            larger[slot] = number
+    return larger
 
 
 @njit(cache=True, nogil=True)
-def _longer(array, least):  # pragma: no cover - compiled
-    made = np.empty(max(2 * len(array), least), array.dtype)
-    made[: len(array)] = array
-    return made
+def _enlarge(array, least):  # pragma: no cover - compiled
+    larger = np.empty(max(2 * len(array), least), array.dtype)
+    larger[: len(array)] = array
+    return larger
 
 
 @njit(cache=True, nogil=True)
@@ -290,7 +290,7 @@ def _split(data, offsets, table, edges, states, last, codes, cuts):  # pragma: n
     starts, numbers = np.zeros(len(offsets), np.int64), np.empty(1024, np.int32)
     keys, stamp, ends = np.empty(1024, np.uint64), np.empty(1024, np.int64), np.zeros(1025, np.int64)
     letters, slots = np.empty(8192, np.uint32), np.full(4096, -1, np.int32)
-    held, count = 0, 0
+    size, count = 0, 0
     for row in range(len(offsets) - 1):
         at, n = offsets[row], 0
         while at < offsets[row + 1]:
@@ -310,20 +310,20 @@ def _split(data, offsets, table, edges, states, last, codes, cuts):  # pragma: n
                 count += 1
                 slots[slot] = number
                 if count == len(keys):
-                    keys, stamp, ends = _longer(keys, 0), _longer(stamp, 0), _longer(ends, 0)
+                    keys, stamp, ends = _enlarge(keys, 0), _enlarge(stamp, 0), _enlarge(ends, 0)
                 end = ends[number] + cuts[c + 1] - cuts[c]
                 if end > len(letters):
-                    letters = _longer(letters, end)
+                    letters = _enlarge(letters, end)
                 for k in range(cuts[c], cuts[c + 1]):
                     letters[ends[number] + k - cuts[c]] = codes[k] >> _BITS
                 keys[number], stamp[number], ends[count] = key, -1, end
                 if 2 * count > len(slots):
-                    slots = _grown(slots, keys)
+                    slots = _grow(slots, keys)
             if stamp[number] != row:
                 stamp[number] = row
-                if held == len(numbers):
-                    numbers = _longer(numbers, 0)
-                numbers[held] = number
-                held += 1
-        starts[row + 1] = held
-    return starts, numbers[:held].copy(), keys[:count].copy(), letters[: ends[count]].copy(), ends[: count + 1].copy()
+                if size == len(numbers):
+                    numbers = _enlarge(numbers, 0)
+                numbers[size] = number
+                size += 1
+        starts[row + 1] = size
+    return starts, numbers[:size].copy(), keys[:count].copy(), letters[: ends[count]].copy(), ends[: count + 1].copy()

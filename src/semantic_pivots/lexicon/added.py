@@ -81,20 +81,20 @@ def add_words(
         wrong: whether a (language, word) of a row was found wrong by hand.
     """
     for code in LANGUAGES:
-        ranked = []
+        order = []
         for row in rows:
             for weight, word in _candidates(row, core, code, table, frequency, pictures.get(row["concept_id"], {})):
                 if not wrong(row, (code, word)):
-                    ranked.append((-weight, row["concept_id"], word))
+                    order.append((-weight, row["concept_id"], word))
                     break
-        taken: set[str] = set()
-        chosen: dict[str, str] = {}
-        for _, concept, word in sorted(ranked):
-            if normalise(word) not in taken:
-                taken.add(normalise(word))
-                chosen[concept] = word
+        words_in_use: set[str] = set()
+        additions: dict[str, str] = {}
+        for _, concept, word in sorted(order):
+            if normalise(word) not in words_in_use:
+                words_in_use.add(normalise(word))
+                additions[concept] = word
         for row in rows:
-            row[code] = chosen.get(row["concept_id"], "")
+            row[code] = additions.get(row["concept_id"], "")
             names = _sources(row, core, code, table, pictures.get(row["concept_id"], {})) if row[code] else set()
             free = sorted(name for name in names if not licences[name].startswith("GPL")) or sorted(names)
             row[f"{code}.source"] = "+".join(free)
@@ -114,21 +114,21 @@ def _candidates(
     votes: dict[str, list[float]] = defaultdict(list)
     for language in core:
         for word in table.of(language, code, pos, row[language]) if row[language] else ():
-            there = table.share(language, code, pos, row[language], word)
-            votes[word].append((there * table.share(code, language, pos, word, row[language])) ** 0.5)
+            back_share = table.share(language, code, pos, row[language], word)
+            votes[word].append((back_share * table.share(code, language, pos, word, row[language])) ** 0.5)
     if picture.get(code):
         votes[picture[code]].append(1.0)
         if row["en.source"] == "cldr":  # the concept itself is CLDR's picture
             votes[picture[code]].append(1.0)
-    found = []
-    for word, given in votes.items():
-        known = frequency(word, code) >= _FREQUENCY_FLOOR
-        known = known or (code in _SHORT_LISTS and len(given) >= _VOTES_WITHOUT_FREQUENCY)
+    candidates = []
+    for word, sums in votes.items():
+        is_frequent = frequency(word, code) >= _FREQUENCY_FLOOR
+        is_frequent = is_frequent or (code in _SHORT_LISTS and len(sums) >= _VOTES_WITHOUT_FREQUENCY)
         # rounded, so that the last bits of another machine's arithmetic do not reorder words
-        weight = round(sum(given), 3)
-        if len(given) >= _LEAST_VOTES and weight >= _LEAST_WEIGHT and (known or picture.get(code) == word):
-            found.append((weight, word))
-    return sorted(found, key=lambda entry: (-entry[0], entry[1]))
+        weight = round(sum(sums), 3)
+        if len(sums) >= _LEAST_VOTES and weight >= _LEAST_WEIGHT and (is_frequent or picture.get(code) == word):
+            candidates.append((weight, word))
+    return sorted(candidates, key=lambda entry: (-entry[0], entry[1]))
 
 
 def _sources(

@@ -32,8 +32,8 @@ def word_of(cell: str, language: str) -> str:
     text = _INVISIBLE.sub("", cell.replace("\u00a0", " ")).strip()
     bare = _NOTE.sub(" ", text).strip()
     text = bare or text
-    first = next((part for part in _SEPARATOR.split(text) if part.strip()), "").strip()
-    return _without_article(first, language)
+    head = next((part for part in _SEPARATOR.split(text) if part.strip()), "").strip()
+    return _without_article(head, language)
 
 
 def _without_article(text: str, language: str) -> str:

@@ -72,11 +72,11 @@ class Chat:
             "seed": self.seed,
         }
         text = json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
-        kept = self.folder / (text_hash(self.address, "\n", text) + ".json")
-        if kept.exists():
-            return json.loads(kept.read_text("utf-8"))["answer"]
+        cache_file = self.folder / (text_hash(self.address, "\n", text) + ".json")
+        if cache_file.exists():
+            return json.loads(cache_file.read_text("utf-8"))["answer"]
         answer = self._post(text)
-        with whole(kept, several=True) as temporary:
+        with whole(cache_file, several=True) as temporary:
             temporary.write_text(json.dumps({"model": self.model, "question": question, "answer": answer}), "utf-8")
         return answer
 

@@ -90,28 +90,28 @@ def derive(folder: Path, data: Path) -> tuple[list[dict[str, str]], list[str]]:
     pictures = _pictures(folder)
     left_out = excluded(data)
     choices: dict[str, dict[str, str]] = {}
-    rejected = []
+    rejects = []
     by_name = {entry["en"]["tts"][0]: entry for entry in pictures.values()}
     for name, *words in _lines(data / "cldr_choices.txt", "|"):
         for language, word in zip(LANGUAGES, words, strict=True):
             if word and (name not in by_name or not _is_offered(word, by_name[name][language], language)):
-                rejected.append(f"{name}: {language} {word}")
+                rejects.append(f"{name}: {language} {word}")
             elif word:
                 choices.setdefault(name, {})[language] = word
     rows: list[dict[str, str]] = []
-    taken: dict[str, set[str]] = {language: set() for language in LANGUAGES}
+    words_in_use: dict[str, set[str]] = {language: set() for language in LANGUAGES}
     # Names that are single words as they stand go first: a shortened one never displaces them.
     for entry in sorted(pictures.values(), key=lambda entry: len(choices.get(entry["en"]["tts"][0], {}))):
         name = entry["en"]["tts"][0]
         words = {code: choices.get(name, {}).get(code) or name_of(entry[code], code) for code in LANGUAGES}
         if name in left_out or not words["en"].islower() or not all(is_single_word(w, c) for c, w in words.items()):
             continue
-        if any(normalise(word) in taken[code] for code, word in words.items()):
+        if any(normalise(word) in words_in_use[code] for code, word in words.items()):
             continue
         for code, word in words.items():
-            taken[code].add(normalise(word))
+            words_in_use[code].add(normalise(word))
         rows.append({"concept_id": words["en"], "pos": "noun", **words})
-    return sorted(rows, key=lambda row: row["concept_id"]), rejected
+    return sorted(rows, key=lambda row: row["concept_id"]), rejects
 
 
 def write(rows: list[dict[str, str]], path: Path) -> None:

@@ -24,28 +24,28 @@ _INNER = "-'’ʼ·\u200c\u200d"
 _LONGEST_UNSPACED = 8
 
 
-def derive(folder: Path, everyday: list[dict[str, str]], excluded: set[str]) -> list[dict[str, str]]:
+def derive(folder: Path, everyday: list[dict[str, str]], exclusions: set[str]) -> list[dict[str, str]]:
     """Concepts with a word in each language that has one; every language has at least `LEAST_CONCEPTS`.
 
     Args:
         folder: the unpacked package cldr-annotations-full.
         everyday: rows of `cldr`, whose words are kept in its languages.
-        excluded: English names of pictures that languages name in different senses.
+        exclusions: English names of pictures that languages name in different senses.
 
     Returns:
         Rows with concept_id, pos and a word or an empty cell per language, sorted by concept.
     """
-    pictures = _pictures(folder, everyday, excluded)
-    kept = {row["concept_id"]: row for row in everyday}
-    rows = {concept: {"concept_id": concept, "pos": "noun"} for concept in {**pictures, **kept}}
+    pictures = _pictures(folder, everyday, exclusions)
+    rows_by_id = {row["concept_id"]: row for row in everyday}
+    rows = {concept: {"concept_id": concept, "pos": "noun"} for concept in {**pictures, **rows_by_id}}
     for code in _locales(folder):
-        found = _words(cldr.read_annotations(folder, code), code, pictures)
+        words = _words(cldr.read_annotations(folder, code), code, pictures)
         if code in cldr.LANGUAGES:
-            found = _not_taken(found, {concept: row[code] for concept, row in kept.items()})
-        borrowed = sum(normalise(concept) == normalise(word) for concept, word in found.items())
-        if len(found) >= LEAST_CONCEPTS and (code == "en" or borrowed < _MOST_ENGLISH * len(found)):
+            words = _not_taken(words, {concept: row[code] for concept, row in rows_by_id.items()})
+        loans = sum(normalise(concept) == normalise(word) for concept, word in words.items())
+        if len(words) >= LEAST_CONCEPTS and (code == "en" or loans < _MOST_ENGLISH * len(words)):
             for concept, row in rows.items():
-                row[code] = found.get(concept, "")
+                row[code] = words.get(concept, "")
     return [row for _, row in sorted(rows.items()) if row["en"]]
 
 
@@ -63,21 +63,21 @@ def _locales(folder: Path) -> list[str]:
     return [name for name in names if name in languages()]
 
 
-def _pictures(folder: Path, everyday: list[dict[str, str]], excluded: set[str]) -> dict[str, str]:
+def _pictures(folder: Path, everyday: list[dict[str, str]], exclusions: set[str]) -> dict[str, str]:
     """Concept to its emoji without variation selectors: those that CLDR names by a single English word.
 
     A concept of `cldr` whose English word was taken out of a phrase has phrases in other languages too: it has no
     picture here, and its words of `cldr` alone.
     """
-    own = {row["concept_id"] for row in everyday}
-    found = {}
+    concepts = {row["concept_id"] for row in everyday}
+    pictures = {}
     for emoji, entry in cldr.read_annotations(folder, "en").items():
         name, bare = entry["tts"][0], emoji.replace("\ufe0f", "")
         is_sign = len(bare) == 1 and unicodedata.category(bare) != "So"
-        is_plain = name.islower() and cldr.is_single_word(name, "en") and not is_sign and name not in excluded
-        if is_plain or name in own:
-            found.setdefault(name, bare)
-    return found
+        is_plain = name.islower() and cldr.is_single_word(name, "en") and not is_sign and name not in exclusions
+        if is_plain or name in concepts:
+            pictures.setdefault(name, bare)
+    return pictures
 
 
 def _words(entries: dict[str, dict[str, list[str]]], code: str, pictures: dict[str, str]) -> dict[str, str]:
@@ -85,13 +85,13 @@ def _words(entries: dict[str, dict[str, list[str]]], code: str, pictures: dict[s
     bare = {emoji.replace("\ufe0f", ""): cldr.name_of(entry, code) for emoji, entry in entries.items()}
     uses = Counter(normalise(name) for name in bare.values())
     scripts = Counter(_script(name) for name in bare.values() if _is_letters(name))
-    most = {script for script, _ in scripts.most_common(1)} if language(code).spaced else set(scripts)
-    found = {}
+    main = {script for script, _ in scripts.most_common(1)} if language(code).spaced else set(scripts)
+    words = {}
     for concept, emoji in pictures.items():
         name = bare.get(emoji, "")
-        if name and _is_word(name, code) and _script(name) in most and uses[normalise(name)] == 1:
-            found[concept] = name
-    return found
+        if name and _is_word(name, code) and _script(name) in main and uses[normalise(name)] == 1:
+            words[concept] = name
+    return words
 
 
 def _is_word(name: str, code: str) -> bool:
@@ -113,8 +113,8 @@ def _script(name: str) -> str:
     return "+".join(sorted({unicodedata.name(char, "?").split()[0] for char in name if char.isalpha()}))
 
 
-def _not_taken(found: dict[str, str], kept: dict[str, str]) -> dict[str, str]:
+def _not_taken(words: dict[str, str], rows_by_id: dict[str, str]) -> dict[str, str]:
     """The words of `cldr`, and of the further concepts those that are none of them."""
-    taken = {normalise(word) for word in kept.values()}
-    further = {c: word for c, word in found.items() if c not in kept and normalise(word) not in taken}
-    return {**kept, **further}
+    words_in_use = {normalise(word) for word in rows_by_id.values()}
+    new = {c: word for c, word in words.items() if c not in rows_by_id and normalise(word) not in words_in_use}
+    return {**rows_by_id, **new}

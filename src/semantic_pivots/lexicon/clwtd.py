@@ -64,23 +64,23 @@ _LEAST_EVIDENCE = 5.9
 
 def english_parts(wordnet: Path) -> dict[str, frozenset[str]]:
     """Parts of speech of English words, from WordNet's index files."""
-    found: dict[str, set[str]] = defaultdict(set)
+    parts_of: dict[str, set[str]] = defaultdict(set)
     for name, pos in (("noun", "noun"), ("verb", "verb"), ("adj", "adjective")):
         for line in (wordnet / f"index.{name}").read_text("utf-8").splitlines():
             if not line.startswith(" "):
-                found[line.split(" ", 1)[0]].add(pos)
-    return {word: frozenset(parts) for word, parts in found.items()}
+                parts_of[line.split(" ", 1)[0]].add(pos)
+    return {word: frozenset(parts) for word, parts in parts_of.items()}
 
 
 def english_senses(wordnet: Path) -> dict[str, int]:
     """Number of synsets of each English word, over its parts of speech, from WordNet's index files."""
-    found: dict[str, int] = defaultdict(int)
+    senses: dict[str, int] = defaultdict(int)
     for name in ("noun", "verb", "adj"):
         for line in (wordnet / f"index.{name}").read_text("utf-8").splitlines():
             if not line.startswith(" "):
                 word, _, synsets, _ = line.split(" ", 3)
-                found[word] += int(synsets)
-    return dict(found)
+                senses[word] += int(synsets)
+    return dict(senses)
 
 
 def zipf_frequencies() -> Callable[[str, str], float]:
@@ -112,13 +112,13 @@ def read_dictionaries(folder: Path) -> tuple[Translations, dict[str, str]]:
     table = Translations()
     table.add(cedict.read(lines), "cedict")
     table.add(jmdict.read_sqlite(_need(folder / "jamdict.db", "jamdict-data, unpacked with xz")), "jmdict")
-    known = {word for pos in ("noun", "verb", "adjective") for word in table.weights["en", "ja", pos]}
+    vocabulary = {word for pos in ("noun", "verb", "adjective") for word in table.weights["en", "ja", pos]}
     for name in (name for name in LICENCES if name.startswith("freedict-")):
         _, source, target = name.split("-")
         index = _need(folder / f"{name}.index", f"dict-{name}")
         # The English-German dictionary has half a million entries, mostly technical.
-        wanted = known if name == "freedict-eng-deu" else None
-        table.add(freedict.read_dictd(index, _CODES[source], _CODES[target], wanted), name)
+        filter_words = vocabulary if name == "freedict-eng-deu" else None
+        table.add(freedict.read_dictd(index, _CODES[source], _CODES[target], filter_words), name)
     added.add_dictionaries(folder, table, _need)
     return table, cedict.simplified_characters(lines)
 
@@ -132,16 +132,16 @@ def _need(path: Path, package: str) -> Path:
 Embed = Callable[[Sequence[str]], np.ndarray]
 
 
-def rank(found: list[Candidate], frequency: Callable[[str, str], float], embed: Embed) -> list[Candidate]:
+def rank(candidates_found: list[Candidate], frequency: Callable[[str, str], float], embed: Embed) -> list[Candidate]:
     """Candidates by evidence of dictionaries, embedding and frequency, the best first."""
     best: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
-    for candidate in sorted(found, key=lambda c: (-c.evidence, c.words)):
+    for candidate in sorted(candidates_found, key=lambda c: (-c.evidence, c.words)):
         best[candidate.pos, candidate.words[0][1]].append(candidate)
     short = [candidate for options in best.values() for candidate in options[:_PER_ENGLISH]]
     words = sorted({word for candidate in short for _, word in candidate.words[:4]})
     place = {word: k for k, word in enumerate(words)}
     vectors = embed(words)
-    ranked = []
+    order = []
     for candidate in short:
         core = dict(candidate.words[:4])
         cosines = [float(vectors[place[a]] @ vectors[place[b]]) for a, b in combinations(core.values(), 2)]
@@ -152,19 +152,19 @@ def rank(found: list[Candidate], frequency: Callable[[str, str], float], embed: 
             evidence = candidate.evidence + 2 * sum(cosines) / 6 + 2 * min(cosines)
             evidence += 0.3 * common["zh"] + 0.2 * common["ja"] + 0.1 * min(common.values())
             # Rounded, so that the last bits of another machine's arithmetic do not reorder the list.
-            ranked.append(Candidate(candidate.pos, candidate.words, round(evidence, 3)))
-    ranked = [candidate for candidate in ranked if candidate.evidence >= _LEAST_EVIDENCE]
-    return sorted(ranked, key=lambda c: (-c.evidence, c.words))
+            order.append(Candidate(candidate.pos, candidate.words, round(evidence, 3)))
+    order = [candidate for candidate in order if candidate.evidence >= _LEAST_EVIDENCE]
+    return sorted(order, key=lambda c: (-c.evidence, c.words))
 
 
 def read_excluded(path: Path) -> dict[str, set[str]]:
     """English words with what is wrong: `*` for the concept, or a word (`zh:朝` where languages share the string)."""
-    found: dict[str, set[str]] = defaultdict(set)
+    exclusions: dict[str, set[str]] = defaultdict(set)
     for line in path.read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             english, wrong = line.split("\t")
-            found[english].add(wrong)
-    return found
+            exclusions[english].add(wrong)
+    return exclusions
 
 
 def build(
@@ -192,38 +192,38 @@ def build(
     simplified.update(_KANJI)
     wordnet = _need(folder / "index.noun", "wordnet-base").parent
     parts, senses = english_parts(wordnet), english_senses(wordnet)
-    known = Knowledge(
+    knowledge = Knowledge(
         lambda word: parts.get(word, frozenset()),
         zipf_frequencies(),
         lambda word: "".join(simplified.get(char, char) for char in word),
         lambda word: senses.get(word, 3),
     )
-    ranked = rank(candidates(table, known, _FREQUENCY_FLOOR), known.frequency, embed)
-    kept = one_to_one(_corrected(candidate, excluded) for candidate in ranked if not _is_wrong(candidate, excluded))
-    rows = with_everyday([_row(candidate, table, licences) for candidate in kept], everyday, excluded)
-    named = {row["concept_id"]: row for row in pictures}
+    order = rank(candidates(table, knowledge, _FREQUENCY_FLOOR), knowledge.frequency, embed)
+    concepts = one_to_one(_correct(candidate, excluded) for candidate in order if not _is_wrong(candidate, excluded))
+    rows = with_everyday([_row(candidate, table, licences) for candidate in concepts], everyday, excluded)
+    names = {row["concept_id"]: row for row in pictures}
 
     def wrong(row: dict[str, str], pair: tuple[str, str]) -> bool:
         return _says(excluded.get(row["en"], set()), pair)
 
-    added.add_words(rows, CORE, table, licences, known.frequency, named, wrong)
-    return rows, neighbours(rows, LANGUAGES, table, known.frequency, embed)
+    added.add_words(rows, CORE, table, licences, knowledge.frequency, names, wrong)
+    return rows, neighbours(rows, LANGUAGES, table, knowledge.frequency, embed)
 
 
 def with_everyday(
     rows: list[dict[str, str]], everyday: Sequence[dict[str, str]], excluded: dict[str, set[str]]
 ) -> list[dict[str, str]]:
     """The rows, and those concepts of the everyday lexicon (CLDR) that share no word with them in any language."""
-    taken = {(code, normalise(row[code])) for row in rows for code in CORE}
-    added = []
+    words_in_use = {(code, normalise(row[code])) for row in rows for code in CORE}
+    additions = []
     for row in everyday:
         wrong = excluded.get(row["concept_id"], set())
         is_wrong = "*" in wrong or any(_says(wrong, (code, row[code])) for code in CORE)
-        if not is_wrong and not any((code, normalise(row[code])) in taken for code in CORE):
+        if not is_wrong and not any((code, normalise(row[code])) in words_in_use for code in CORE):
             origin = {f"{code}.source": "cldr" for code in CORE}
             origin |= {f"{code}.licence": "Unicode-3.0" for code in CORE}
-            added.append({**{c: row[c] for c in ("concept_id", "pos", *CORE)}, **origin})
-    return rows + added
+            additions.append({**{c: row[c] for c in ("concept_id", "pos", *CORE)}, **origin})
+    return rows + additions
 
 
 def _is_wrong(candidate: Candidate, excluded: dict[str, set[str]]) -> bool:
@@ -232,10 +232,10 @@ def _is_wrong(candidate: Candidate, excluded: dict[str, set[str]]) -> bool:
     return "*" in wrong or any(_says(wrong, pair) for pair in candidate.words[:4])
 
 
-def _corrected(candidate: Candidate, excluded: dict[str, set[str]]) -> Candidate:
+def _correct(candidate: Candidate, excluded: dict[str, set[str]]) -> Candidate:
     wrong = excluded.get(candidate.words[0][1], set())
-    further = tuple(pair for pair in candidate.words[4:] if not _says(wrong, pair))
-    return replace(candidate, words=candidate.words[:4] + further)
+    pairs = tuple(pair for pair in candidate.words[4:] if not _says(wrong, pair))
+    return replace(candidate, words=candidate.words[:4] + pairs)
 
 
 def _says(wrong: set[str], pair: tuple[str, str]) -> bool:
@@ -248,9 +248,9 @@ def _row(candidate: Candidate, table: Translations, licences: dict[str, str]) ->
     for code, word in words.items():
         sources = {
             name
-            for other, translation in words.items()
-            if other != code
-            for name in table.votes[code, other, candidate.pos].get(word, {}).get(translation, ())
+            for other_word, translation in words.items()
+            if other_word != code
+            for name in table.votes[code, other_word, candidate.pos].get(word, {}).get(translation, ())
         }
         free = sorted(name for name in sources if licences[name].startswith("CC")) or sorted(sources)
         row[f"{code}.source"] = "+".join(free)

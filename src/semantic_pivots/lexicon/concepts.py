@@ -36,9 +36,9 @@ def lexicon_path(source: str) -> Path:
     Raises:
         InputError: there is no such lexicon.
     """
-    shipped = Path(str(resources.files("semantic_pivots").joinpath(f"data/{source}.tsv")))
-    if source in SHIPPED and shipped.exists():
-        return shipped
+    data_file = Path(str(resources.files("semantic_pivots").joinpath(f"data/{source}.tsv")))
+    if source in SHIPPED and data_file.exists():
+        return data_file
     path = Path(source)
     if not path.is_file():
         hint = nearest(source, SHIPPED)
@@ -74,7 +74,7 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
             "name the languages it covers in `languages`, or add the columns"
         )
     rows: dict[str, dict[str, str]] = {}
-    changed: list[str] = []
+    changes: list[str] = []
     for number, line in enumerate(lines[1:], 2):
         cells = line.split("\t")
         if not line.strip():
@@ -85,13 +85,13 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
         for code in languages:
             word = word_of(row[code], code)
             if word != row[code].strip():
-                changed.append(f"line {number}, {code}: {row[code].strip()!r} as {word!r}")
+                changes.append(f"line {number}, {code}: {row[code].strip()!r} as {word!r}")
             row[code] = word
         if not row["concept_id"] or row["concept_id"] in rows:
             raise InputError(f"{path}, line {number}: concept_id {row['concept_id']!r} is empty or not unique")
         rows[row["concept_id"]] = row
-    if changed:
-        warn(f"{path}: {len(changed)} cells hold more than one plain word and are read so: {changed[0]}")
+    if changes:
+        warn(f"{path}: {len(changes)} cells hold more than one plain word and are read so: {changes[0]}")
     return list(rows.values())
 
 
@@ -126,10 +126,10 @@ def lexicon_tables(rows: list[dict[str, str]], languages: tuple[str, ...], sourc
 
 def words_by_concept(words: pa.Table) -> dict[str, dict[str, str]]:
     """The first word of each concept in each language, by concept and language code, of the table `words`."""
-    found: dict[str, dict[str, str]] = {}
+    by_concept: dict[str, dict[str, str]] = {}
     for concept, code, word in zip(*(words[c].to_pylist() for c in ("concept_id", "language", "word")), strict=True):
-        found.setdefault(concept, {}).setdefault(code, word)
-    return found
+        by_concept.setdefault(concept, {}).setdefault(code, word)
+    return by_concept
 
 
 def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -144,15 +144,15 @@ def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str
         raise InputError(f"languages = {', '.join(config.languages) or 'none'}: expected each once, and at least one")
     path = lexicon_path(config.source)
     rows = read_lexicon(path, config.languages)
-    if near_words.beside(path).exists():
+    if near_words.neighbours_path(path).exists():
         # the benchmark draws its distractors from these
-        shutil.copyfile(near_words.beside(path), work.out / near_words.FILE)
+        shutil.copyfile(near_words.neighbours_path(path), work.out / near_words.FILE)
     source, licence = SHIPPED.get(config.source, (Path(config.source).name, "as the file says"))
     tables = lexicon_tables(rows, config.languages, source, licence)
     if not 0 <= config.held_out_share < 1:
         raise InputError(f"[lexicon] held_out_share = {config.held_out_share}: expected a share of at least 0, below 1")
     if config.held_out_share:
-        tables["concepts"] = _halved(tables["concepts"], config)
+        tables["concepts"] = _with_halves(tables["concepts"], config)
     work.note("concepts", tables["concepts"].num_rows)
     if not tables["concepts"].num_rows:
         raise InputError(
@@ -162,7 +162,7 @@ def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str
     return tables
 
 
-def _halved(concepts: pa.Table, config: LexiconConfig) -> pa.Table:
+def _with_halves(concepts: pa.Table, config: LexiconConfig) -> pa.Table:
     rows = concepts.to_pylist()
     for row in rows:
         row["strata"].append(half(row["concept_id"], config.held_out_share, config.seed))

@@ -64,8 +64,8 @@ def _wordnet(path: Path) -> wordnet.WordNet:
 
 
 def _either(path: Path) -> Path:
-    packed = path.with_name(path.name + ".gz")
-    return path if path.exists() or not packed.exists() else packed
+    gzip_file = path.with_name(path.name + ".gz")
+    return path if path.exists() or not gzip_file.exists() else gzip_file
 
 
 def _xml(read: Callable[..., Iterable[Entry]], path: Path, *languages: str) -> Iterator[Entry]:
@@ -123,14 +123,14 @@ def dictionary(spec: str) -> Dictionary:
 
 def _entries(spec: str, kind: str, path: Path, first: str, second: str) -> Iterator[Entry]:
     """The entries of a dictionary, of which there must be one."""
-    found = False
+    any_entry = False
     try:
         for entry in KINDS[kind](path, first, second):
-            found = True
+            any_entry = True
             yield entry
     except (UnicodeDecodeError, ParseError, OSError, EOFError, zlib.error, sqlite3.Error) as error:
         raise InputError(f"dictionary {spec!r}: damaged, or not of this kind: {error}") from error
     except InputError as error:
         raise InputError(f"dictionary {spec!r}: {error}") from error
-    if not found:
+    if not any_entry:
         raise InputError(f"dictionary {spec!r}: no entry of {first} with a translation into {second} in it")

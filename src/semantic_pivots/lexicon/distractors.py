@@ -34,11 +34,11 @@ class Pool:
     def around(self, word: str, place: int) -> Iterator[str]:
         """Every word, those as long as `word` first (from `place` on, cyclically), then shorter and longer in turn."""
         low, high = bisect_left(self.lengths, len(word)), bisect_left(self.lengths, len(word) + 1)
-        same = self.words[low:high]
-        if same:
-            place %= len(same)
-            yield from same[place:]
-            yield from same[:place]
+        slice_ = self.words[low:high]
+        if slice_:
+            place %= len(slice_)
+            yield from slice_[place:]
+            yield from slice_[:place]
         while low > 0 or high < len(self.words):
             if low > 0:
                 low -= 1
@@ -48,7 +48,7 @@ class Pool:
                 high += 1
 
 
-def choose(
+def choose_distractors(
     item_id: str,
     pool: Pool,
     forbidden: Callable[[str], bool],
@@ -68,11 +68,11 @@ def choose(
         seed: of the study.
         near: words in order of similarity to the source, taken before all others.
     """
-    chosen: dict[str, str] = {}
+    choice: dict[str, str] = {}
     for words in (near, pool.around(source, draw(seed, item_id))):
         for word in words:
-            if len(chosen) == count:
+            if len(choice) == count:
                 break
-            if normalise(word) not in chosen and not forbidden(word):
-                chosen[normalise(word)] = word
-    return sorted(chosen.values(), key=lambda word: (draw(seed, item_id, word), word))
+            if normalise(word) not in choice and not forbidden(word):
+                choice[normalise(word)] = word
+    return sorted(choice.values(), key=lambda word: (draw(seed, item_id, word), word))

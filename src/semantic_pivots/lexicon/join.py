@@ -102,8 +102,8 @@ class Translations:
 
     def share(self, language: str, target: str, pos: str, word: str, other: str) -> float:
         """The pair's weight over that of the word's best translation: 1 for the main one."""
-        found = self.of(language, target, pos, word)
-        return found.get(other, 0.0) / max(found.values()) if found else 0.0
+        weights = self.of(language, target, pos, word)
+        return weights.get(other, 0.0) / max(weights.values()) if weights else 0.0
 
 
 def _parts(entry: Entry, text: str) -> tuple[str, ...]:
@@ -136,70 +136,70 @@ class Knowledge:
     """how many senses an English word has; one that a WordNet does not know counts as of several"""
 
 
-def candidates(table: Translations, known: Knowledge, floor: float = 3.0) -> list[Candidate]:
+def candidates(table: Translations, knowledge: Knowledge, floor: float = 3.0) -> list[Candidate]:
     """English-French-Chinese-Japanese candidates whose triangles close, with German and Spanish where they agree."""
-    found = []
+    rows = []
     for pos in ("noun", "verb", "adjective"):
         for english in sorted(table.weights["en", "ja", pos]):
-            if known.frequency(english, "en") >= floor + 0.2 and pos in known.english_pos(english):
-                found += _of_english(english, pos, table, known, floor)
-    return found
+            if knowledge.frequency(english, "en") >= floor + 0.2 and pos in knowledge.english_pos(english):
+                rows += _of_english(english, pos, table, knowledge, floor)
+    return rows
 
 
-def _of_english(english: str, pos: str, table: Translations, known: Knowledge, floor: float) -> list[Candidate]:
+def _of_english(english: str, pos: str, table: Translations, knowledge: Knowledge, floor: float) -> list[Candidate]:
     def mutual(a: str, x: str, b: str, y: str) -> float:
         return (table.share(a, b, pos, x, y) * table.share(b, a, pos, y, x)) ** 0.5
 
     # dictionaries that share a word of one sense share the sense: no third edge is needed to tell it
-    is_plain = pos == "noun" and known.senses(english) <= _FEW_SENSES
-    doubt = 0.8 * known.frequency(english, "en") + 0.2 * math.log2(max(1, known.senses(english)))
-    found = []
+    is_plain = pos == "noun" and knowledge.senses(english) <= _FEW_SENSES
+    doubt = 0.8 * knowledge.frequency(english, "en") + 0.2 * math.log2(max(1, knowledge.senses(english)))
+    rows = []
     for japanese in sorted(table.of("en", "ja", pos, english)):
         en_ja = mutual("en", english, "ja", japanese)
-        if en_ja < 0.3 or known.frequency(japanese, "ja") < floor - 0.3:
+        if en_ja < 0.3 or knowledge.frequency(japanese, "ja") < floor - 0.3:
             continue
         for french in sorted(table.of("en" if is_plain else "ja", "fr", pos, english if is_plain else japanese)):
             en_fr, ja_fr = mutual("en", english, "fr", french), mutual("ja", japanese, "fr", french)
             closes = min(en_fr, ja_fr) >= 0.25
-            if not (closes or (is_plain and min(en_ja, en_fr) >= _PLAIN)) or known.frequency(french, "fr") < floor:
+            if not (closes or (is_plain and min(en_ja, en_fr) >= _PLAIN)) or knowledge.frequency(french, "fr") < floor:
                 continue
             for chinese in sorted(table.of("en", "zh", pos, english)):
                 en_zh = mutual("en", english, "zh", chinese)
-                overlap = character_overlap(chinese, known.simplify(japanese))
+                overlap = character_overlap(chinese, knowledge.simplify(japanese))
                 pivot = _shared_glosses(chinese, japanese, english, pos, table)
                 agrees = overlap + pivot >= 0.3 or (is_plain and en_zh >= _PLAIN)
-                if en_zh < 0.2 or not agrees or known.frequency(chinese, "zh") < floor:
+                if en_zh < 0.2 or not agrees or knowledge.frequency(chinese, "zh") < floor:
                     continue
                 words = {"en": english, "fr": french, "zh": chinese, "ja": japanese}
                 evidence = en_ja + en_fr + ja_fr + en_zh + min(1.0, overlap + pivot)
                 # weights of these as a logistic regression on what was read by hand found them, in units of the rest
-                evidence += 0.6 * (chinese == known.simplify(japanese)) - doubt
+                evidence += 0.6 * (chinese == knowledge.simplify(japanese)) - doubt
                 evidence += 1.2 * table.share("zh", "en", pos, chinese, english)
                 for code in ("de", "es"):
-                    word, weight = _further(code, words, pos, table, known, floor)
+                    word, weight = _other_language(code, words, pos, table, knowledge, floor)
                     evidence += 0.3 * weight
                     if word:
                         words[code] = word
-                found.append(Candidate(pos, tuple(words.items()), evidence))
-    return found
+                rows.append(Candidate(pos, tuple(words.items()), evidence))
+    return rows
 
 
 def character_overlap(chinese: str, japanese: str) -> float:
     """Share of the characters of the longer word that both have; 0 for words in kana."""
-    shared = len(set(chinese) & set(japanese))
-    return shared / max(len(set(chinese)), len(set(japanese)))
+    common = len(set(chinese) & set(japanese))
+    return common / max(len(set(chinese)), len(set(japanese)))
 
 
 def _shared_glosses(chinese: str, japanese: str, english: str, pos: str, table: Translations) -> float:
     """Weight that both words give to the same English words other than the concept's own."""
     a, b = table.of("zh", "en", pos, chinese), table.of("ja", "en", pos, japanese)
-    both = [min(a[word], b[word]) for word in a if word in b]
-    own = min(a.get(english, 0), b.get(english, 0))
-    return sum(both) - own + (0.3 if own >= 0.9 else 0)
+    minima = [min(a[word], b[word]) for word in a if word in b]
+    own_weight = min(a.get(english, 0), b.get(english, 0))
+    return sum(minima) - own_weight + (0.3 if own_weight >= 0.9 else 0)
 
 
-def _further(
-    code: str, words: dict[str, str], pos: str, table: Translations, known: Knowledge, floor: float
+def _other_language(
+    code: str, words: dict[str, str], pos: str, table: Translations, knowledge: Knowledge, floor: float
 ) -> tuple[str, float]:
     """The word of a further language that at least two of the concept's languages translate to, and its weight."""
     votes: dict[str, list[float]] = defaultdict(list)
@@ -208,23 +208,23 @@ def _further(
             votes[other].append(
                 (table.share(language, code, pos, word, other) * table.share(code, language, pos, other, word)) ** 0.5
             )
-    ranked = sorted(((sum(v), word) for word, v in votes.items() if len(v) >= 2), reverse=True)
-    for weight, word in ranked:
-        if weight >= 0.8 and known.frequency(word, code) >= floor - 0.5:
+    order = sorted(((sum(v), word) for word, v in votes.items() if len(v) >= 2), reverse=True)
+    for weight, word in order:
+        if weight >= 0.8 and knowledge.frequency(word, code) >= floor - 0.5:
             return word, min(weight, 2.0)
     return "", 0.0
 
 
-def one_to_one(ranked: Iterable[Candidate]) -> list[Candidate]:
+def one_to_one(order: Iterable[Candidate]) -> list[Candidate]:
     """The best candidates, no word of a language used twice; a further language's word may be dropped instead."""
-    taken: set[tuple[str, str]] = set()
-    kept = []
-    for candidate in ranked:
+    words_in_use: set[tuple[str, str]] = set()
+    concepts = []
+    for candidate in order:
         # German Arm and arm are two words, but not to a model's scorer that compares normalised ones
         keys = {pair: (pair[0], normalise(pair[1])) for pair in candidate.words}
-        if any(keys[pair] in taken for pair in candidate.words[:4]):
+        if any(keys[pair] in words_in_use for pair in candidate.words[:4]):
             continue
-        words = candidate.words[:4] + tuple(pair for pair in candidate.words[4:] if keys[pair] not in taken)
-        taken.update(keys[pair] for pair in words)
-        kept.append(Candidate(candidate.pos, words, candidate.evidence))
-    return kept
+        words = candidate.words[:4] + tuple(pair for pair in candidate.words[4:] if keys[pair] not in words_in_use)
+        words_in_use.update(keys[pair] for pair in words)
+        concepts.append(Candidate(candidate.pos, words, candidate.evidence))
+    return concepts

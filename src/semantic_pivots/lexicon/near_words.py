@@ -30,16 +30,16 @@ _ZIPF_STEPS = (1.0, 1.5, 9.0)
 
 def translations_of(table: Translations, row: Row, languages: Sequence[str]) -> set[tuple[str, str]]:
     """(language, normalised word) of whatever a dictionary gives for any word of the concept, or shares one with it."""
-    found: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     for (first, second, pos), edges in table.weights.items():
         word = row.get(first, "")
         if not word or second not in languages or word not in edges:
             continue
         back = table.weights[second, first, pos]
         for other in edges[word]:
-            found.add((second, normalise(other)))
-            found.update((first, normalise(synonym)) for synonym in back.get(other, ()))
-    return found
+            pairs.add((second, normalise(other)))
+            pairs.update((first, normalise(synonym)) for synonym in back.get(other, ()))
+    return pairs
 
 
 def neighbours(
@@ -60,17 +60,17 @@ def neighbours(
         embed: (words, width) unit vectors.
         count: neighbours kept.
     """
-    barred = {row["concept_id"]: translations_of(table, row, languages) for row in rows}
+    translations = {row["concept_id"]: translations_of(table, row, languages) for row in rows}
     sharing: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         for code in languages:
             if row[code]:
                 sharing[normalise(row[code])].add(row["concept_id"])
-    made: dict[str, Row] = {row["concept_id"]: {"concept_id": row["concept_id"]} for row in rows}
+    table_rows: dict[str, Row] = {row["concept_id"]: {"concept_id": row["concept_id"]} for row in rows}
     for code in languages:
         for row in rows:
-            made[row["concept_id"]][f"{code}.zipf"] = f"{frequency(row[code], code):.2f}" if row[code] else ""
-            made[row["concept_id"]][f"{code}.near"] = ""
+            table_rows[row["concept_id"]][f"{code}.zipf"] = f"{frequency(row[code], code):.2f}" if row[code] else ""
+            table_rows[row["concept_id"]][f"{code}.near"] = ""
         for pos in sorted({row["pos"] for row in rows}):
             # in order of concept_id, which settles ties of cosine
             members = sorted((r for r in rows if r["pos"] == pos and r[code]), key=lambda r: r["concept_id"])
@@ -80,26 +80,26 @@ def neighbours(
             vectors = embed([row[code if code in embedding.LANGUAGES else "en"] for row in members])
             # rounded: the last bits of another machine's arithmetic must not reorder words
             cosines = np.round(vectors @ vectors.T, 3)
-            zipf = np.array([float(made[row["concept_id"]][f"{code}.zipf"]) for row in members])
+            zipf = np.array([float(table_rows[row["concept_id"]][f"{code}.zipf"]) for row in members])
             for place, row in enumerate(members):
                 words = [row[c] for c in languages if row[c]]
-                related = set().union(*(sharing[normalise(word)] for word in words))
-                allowed = _allowed(members, code, words, related, barred[row["concept_id"]])
-                near = _nearest(members, cosines[place], np.abs(zipf - zipf[place]), allowed, count)
-                made[row["concept_id"]][f"{code}.near"] = ",".join(near)
-    return list(made.values())
+                relatives = set().union(*(sharing[normalise(word)] for word in words))
+                is_candidate = _filter(members, code, words, relatives, translations[row["concept_id"]])
+                nearest = _nearest(members, cosines[place], np.abs(zipf - zipf[place]), is_candidate, count)
+                table_rows[row["concept_id"]][f"{code}.near"] = ",".join(nearest)
+    return list(table_rows.values())
 
 
-def _allowed(
-    members: Sequence[Row], code: str, words: Sequence[str], related: set[str], barred: set[tuple[str, str]]
+def _filter(
+    members: Sequence[Row], code: str, words: Sequence[str], relatives: set[str], translations: set[tuple[str, str]]
 ) -> Callable[[int], bool]:
     """Whether the word of members[k] is no translation, synonym or variant of a concept with these words."""
 
     def allowed(k: int) -> bool:
         word = members[k][code]
         return (
-            members[k]["concept_id"] not in related
-            and (code, normalise(word)) not in barred
+            members[k]["concept_id"] not in relatives
+            and (code, normalise(word)) not in translations
             and not any(is_variant(word, own) for own in words)
         )
 
@@ -107,31 +107,31 @@ def _allowed(
 
 
 def _nearest(
-    members: Sequence[Row], cosine: np.ndarray, gap: np.ndarray, allowed: Callable[[int], bool], count: int
+    members: Sequence[Row], cosine: np.ndarray, gap: np.ndarray, is_candidate: Callable[[int], bool], count: int
 ) -> list[str]:
     """The first `count` allowed concepts by cosine, of like frequency as far as there are enough."""
     order = np.argsort(-cosine, kind="stable")
     order = order[cosine[order] <= _NEAREST_COSINE]
-    kept: dict[int, str] = {}
+    words: dict[int, str] = {}
     for step in _ZIPF_STEPS:
         for k in order[gap[order] <= step].tolist():
-            if len(kept) == count:
-                return list(kept.values())
-            if k not in kept and allowed(k):
-                kept[k] = members[k]["concept_id"]
-    return list(kept.values())
+            if len(words) == count:
+                return list(words.values())
+            if k not in words and is_candidate(k):
+                words[k] = members[k]["concept_id"]
+    return list(words.values())
 
 
-def beside(lexicon: Path) -> Path:
+def neighbours_path(lexicon: Path) -> Path:
     """Where a lexicon's neighbours lie: `X.neighbours.tsv` beside `X.tsv`."""
     return lexicon.with_name(lexicon.stem + ".neighbours.tsv")
 
 
-def write(made: Iterable[Row], languages: Sequence[str], path: Path) -> None:
+def write(rows: Iterable[Row], languages: Sequence[str], path: Path) -> None:
     """Write the neighbours as TSV, sorted by concept."""
     columns = ["concept_id", *(f"{code}.{what}" for code in languages for what in ("zipf", "near"))]
     lines = ["\t".join(columns)]
-    lines += ["\t".join(row[c] for c in columns) for row in sorted(made, key=lambda row: row["concept_id"])]
+    lines += ["\t".join(row[c] for c in columns) for row in sorted(rows, key=lambda row: row["concept_id"])]
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 

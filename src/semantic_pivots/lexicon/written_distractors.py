@@ -23,10 +23,10 @@ _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)、:]?)\s*|[\"'“”「」]")
 _STRATUM = "judge:missed"
 
 
-def write_question(item: dict, pos: str, count: int, refused: Sequence[str]) -> str:
+def write_question(item: dict, pos: str, count: int, rejects: Sequence[str]) -> str:
     """What the writer is asked."""
     source, target = language(item["source_language"]).name, language(item["target_language"]).name
-    without = f" Do not use: {', '.join(sorted(refused))}." if refused else ""
+    without = f" Do not use: {', '.join(sorted(rejects))}." if rejects else ""
     return (
         f"The {source} word “{item['source']}” means “{item['target']}” in {target}. Write {count} other common "
         f"{source} words, each a single {pos} of a related topic and of similar frequency, none of which can be "
@@ -47,11 +47,11 @@ def judge_question(item: dict, words: Sequence[str]) -> str:
 
 def words_of(answer: str) -> list[str]:
     """The words of a writer's answer: one a line, without bullets, numbers and quotation marks."""
-    cleaned = (_BULLET.sub("", line).strip() for line in answer.splitlines())
-    return [word for word in cleaned if word and not re.search(r"[\s,;:]", word)]
+    lines = (_BULLET.sub("", line).strip() for line in answer.splitlines())
+    return [word for word in lines if word and not re.search(r"[\s,;:]", word)]
 
 
-def written(item: dict, pos: str, forbidden: Callable[[str], bool], ask: Ask, seed: int) -> tuple[dict, int]:
+def write_item(item: dict, pos: str, forbidden: Callable[[str], bool], ask: Ask, seed: int) -> tuple[dict, int]:
     """The item with distractors of the writer, and how many of them had to be filled from the ones it had.
 
     Args:
@@ -62,31 +62,31 @@ def written(item: dict, pos: str, forbidden: Callable[[str], bool], ask: Ask, se
         seed: of the order in which the judge sees the words.
     """
     count = len(item["distractors"])
-    kept: dict[str, str] = {}
-    refused: set[str] = set()
-    missed = False
+    accepts: dict[str, str] = {}
+    rejects: set[str] = set()
+    is_missed = False
     for turn in range(_ROUNDS):
-        offered = words_of(ask(write_question(item, pos, count - len(kept), [*refused, *kept.values()])))
-        fresh = {normalise(word): word for word in reversed(offered) if not forbidden(word)}
-        fresh = {key: word for key, word in reversed(fresh.items()) if key not in kept and word not in refused}
-        fresh = dict(list(fresh.items())[: count - len(kept)])
-        refused |= {word for word in offered if normalise(word) not in fresh and normalise(word) not in kept}
+        proposals = words_of(ask(write_question(item, pos, count - len(accepts), [*rejects, *accepts.values()])))
+        fresh = {normalise(word): word for word in reversed(proposals) if not forbidden(word)}
+        fresh = {key: word for key, word in reversed(fresh.items()) if key not in accepts and word not in rejects}
+        fresh = dict(list(fresh.items())[: count - len(accepts)])
+        rejects |= {word for word in proposals if normalise(word) not in fresh and normalise(word) not in accepts}
         if fresh:
-            shown = sorted([item["source"], *fresh.values()], key=lambda word: draw(seed, item["item_id"], turn, word))
-            numbers = {int(number) for number in re.findall(r"\d+", ask(judge_question(item, shown)))}
-            taken = {word for number, word in enumerate(shown, 1) if number in numbers}
-            missed = missed or item["source"] not in taken
-            refused |= taken - {item["source"]}
-            kept |= {key: word for key, word in fresh.items() if word not in taken}
-        if len(kept) == count:
+            menu = sorted([item["source"], *fresh.values()], key=lambda word: draw(seed, item["item_id"], turn, word))
+            numbers = {int(number) for number in re.findall(r"\d+", ask(judge_question(item, menu)))}
+            translations = {word for number, word in enumerate(menu, 1) if number in numbers}
+            is_missed = is_missed or item["source"] not in translations
+            rejects |= translations - {item["source"]}
+            accepts |= {key: word for key, word in fresh.items() if word not in translations}
+        if len(accepts) == count:
             break
-    filled = 0
+    fallbacks = 0
     for word in item["distractors"]:
-        if len(kept) < count and normalise(word) not in kept and word not in refused:
-            kept[normalise(word)] = word
-            filled += 1
-    order = sorted(kept.values(), key=lambda word: (draw(seed, item["item_id"], word), word))
-    return {**item, "distractors": order, "strata": [*item["strata"], *([_STRATUM] if missed else [])]}, filled
+        if len(accepts) < count and normalise(word) not in accepts and word not in rejects:
+            accepts[normalise(word)] = word
+            fallbacks += 1
+    order = sorted(accepts.values(), key=lambda word: (draw(seed, item["item_id"], word), word))
+    return {**item, "distractors": order, "strata": [*item["strata"], *([_STRATUM] if is_missed else [])]}, fallbacks
 
 
 def write_all(
@@ -100,8 +100,8 @@ def write_all(
     """Every item with written distractors, in the given order, and how many distractors were filled from neighbours."""
 
     def one(item: dict) -> tuple[dict, int]:
-        return written(item, pos[item["concept_id"]], lambda word: forbidden(item, word), ask, seed)
+        return write_item(item, pos[item["concept_id"]], lambda word: forbidden(item, word), ask, seed)
 
     with ThreadPoolExecutor(workers) as pool:
-        found = list(pool.map(one, items))
-    return [item for item, _ in found], sum(filled for _, filled in found)
+        results = list(pool.map(one, items))
+    return [item for item, _ in results], sum(fallbacks for _, fallbacks in results)

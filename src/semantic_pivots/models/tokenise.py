@@ -237,7 +237,7 @@ def _in_threads(encode: Encoder, work: Work, shards: list[dict], folder: Path, p
     every = list(zip(shards, paths, strict=True))
     share_of_names = every if share is None else share.own(every)
     size = sum(shard["text_bytes"] for shard, _ in share_of_names) / 1e6
-    with ranks.apart(work.folder), work.progress(size, "MB", "tokens") as progress:
+    with ranks.exclusive(work.folder), work.progress(size, "MB", "tokens") as progress:
         for shard, path in share_of_names:
             source, target = folder / shard["path"], work.out / path
             work.part(shard["shard"], lambda s=source, t=target: tokenise_shard(encode, s, t))

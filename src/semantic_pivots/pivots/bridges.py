@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.counting.counts import Word
-from semantic_pivots.counting.document_draws import shuffled
+from semantic_pivots.counting.document_draws import shuffle
 from semantic_pivots.counting.unit_counts import count_units
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import visible_words
@@ -155,7 +155,7 @@ def rarefied(
             documents = contexts.draws[word]
             seed = seed_of("graph", "bridges", config.seed, number, *word)
             size = int(min(share * contexts.totals[word], len(documents) / 2) + np.random.default_rng(seed).random())
-            draw[word] = np.sort(documents[np.argsort(shuffled(contexts.keys[documents], seed), kind="stable")[:size]])
+            draw[word] = np.sort(documents[np.argsort(shuffle(contexts.keys[documents], seed), kind="stable")[:size]])
         draws.append(draw)
     return draws
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_token_shard
-from semantic_pivots.counting.document_draws import hash_of, shuffled
+from semantic_pivots.counting.document_draws import hash_of, shuffle
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import read_table
 from semantic_pivots.run import Inputs, Work
@@ -32,7 +32,7 @@ SAMPLES = (("halves", 0.5), ("quarter", 0.25), ("tenth", 0.1))
 
 def places(ids: pa.ChunkedArray, seed: int) -> np.ndarray:
     """(documents,) float64 in [0, 1): a random number that depends on the seed and each id alone."""
-    return (shuffled(hash_of(ids), seed_of("graph", "sample", seed)) >> np.uint64(11)) / 2.0**53
+    return (shuffle(hash_of(ids), seed_of("graph", "sample", seed)) >> np.uint64(11)) / 2.0**53
 
 
 def sample(inputs: Inputs, folder: Path, low: float, high: float, seed: int) -> Inputs:

@@ -18,7 +18,7 @@ from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
 from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.document_draws import (
-    Drawn,
+    Sample,
     ShardJobs,
     Survey,
     distinct_in,
@@ -218,7 +218,7 @@ def _renumbered(starts, tokens, number):  # pragma: no cover - compiled
 def _contexts(
     spellings: tuple[Word, ...],
     counts: Survey,
-    sample: Drawn,
+    sample: Sample,
     documents: tuple[np.ndarray, np.ndarray, np.ndarray],
     texts: list[str],
 ) -> WordContexts:

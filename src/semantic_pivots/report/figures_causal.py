@@ -23,8 +23,8 @@ _WHY_RULES_DIFFER = (
 def pooled_figures(attribution: pa.Table | None) -> dict[str, Interval]:
     """The rule's figures over all directions, by statistic; those that are no number left out."""
     rows = attribution.to_pylist() if attribution is not None else []
-    found = {r["statistic"]: of_row(r) for r in rows if r["rule"] == "causal" and is_pooled(r)}
-    return {name: figure for name, figure in found.items() if not math.isnan(figure.value)}
+    figures = {r["statistic"]: of_row(r) for r in rows if r["rule"] == "causal" and is_pooled(r)}
+    return {name: figure for name, figure in figures.items() if not math.isnan(figure.value)}
 
 
 def key_figures(attribution: pa.Table | None) -> list[tuple[str, Interval]]:
@@ -38,13 +38,13 @@ def sentences(attribution: pa.Table | None) -> Iterator[str]:
     """What the rule says of the answers that are the model's own; none where it was not asked."""
     by = pooled_figures(attribution)
     shares = [by.get(f"share {label} of answered") for label in LABELS]
-    known = [share for share in shares if share is not None]
-    if len(known) == len(shares):
-        bridged, direct, redundant = (f"{100 * s.value:.0f}\u00a0% [{_ends(s)}]" for s in known)
+    intervals = [share for share in shares if share is not None]
+    if len(intervals) == len(shares):
+        bridged, direct, redundant = (f"{100 * s.value:.0f}\u00a0% [{_ends(s)}]" for s in intervals)
         yield (
             f"By the rule “causal”, {bridged} of the model's right answers need their pivots and are reached by them "
             f"(bridged), {direct} need none (direct), and {redundant} could be reached by them and are not lost "
-            f"without (redundant); {known[0].n:,} concepts, the rest is undecided."
+            f"without (redundant); {intervals[0].n:,} concepts, the rest is undecided."
         )
     odds, p = by.get(_ODDS), by.get(f"{_ODDS}, p by exchange")
     if odds is not None and p is not None:

@@ -76,20 +76,20 @@ _QUESTIONS = (
 def planted_panels(summary: pa.Table) -> list[Panel]:
     """One panel per question, with the figures whose measure begins with one of its names."""
     rows = [r for r in summary.to_pylist() if r["value"] is not None and not math.isnan(r["value"])]
-    panels, used = [], set()
+    panels, done = [], set()
     for title, reading, names, unit in _QUESTIONS:
         exact = [r for r in rows if r["measure"] in names]
         # "P(target) of held-out ..." begins like "P(target)", which is a name of its own
-        begun = [r for r in rows if any(r["measure"].startswith(n) for n in names if n != "P(target)")]
-        mine = [r for r in rows if (r in exact or r in begun) and id(r) not in used]
-        if not mine:
+        similar = [r for r in rows if any(r["measure"].startswith(n) for n in names if n != "P(target)")]
+        part = [r for r in rows if (r in exact or r in similar) and id(r) not in done]
+        if not part:
             continue
-        used |= {id(r) for r in mine}
+        done |= {id(r) for r in part}
         series = {
             measure: [
-                (f"{r['world']}, {r['architecture']}: {r['group']}", of_row(r)) for r in mine if r["measure"] == measure
+                (f"{r['world']}, {r['architecture']}: {r['group']}", of_row(r)) for r in part if r["measure"] == measure
             ]
-            for measure in unique(r["measure"] for r in mine)
+            for measure in unique(r["measure"] for r in part)
         }
         table = Numbers(
             ("world", "architecture", "measure", "group", "value [95 %]", "seeds", "note", "signature"),
@@ -104,7 +104,7 @@ def planted_panels(summary: pa.Table) -> list[Panel]:
                     r["note"],
                     r["signature"],
                 )
-                for r in mine
+                for r in part
             ),
         ).without_constant("note")
         reference = 0.5 if "AUC" in title else 0.0

@@ -56,13 +56,13 @@ _PATTERN = re.compile(
 
 def defined(text: str) -> Markup:
     """The text, escaped, with the first occurrence of each term marked with its definition."""
-    marked: set[str] = set()
+    terms_seen: set[str] = set()
 
     def mark(match: re.Match[str]) -> str:
         term = match[1]
-        if term in marked:
+        if term in terms_seen:
             return match[0]
-        marked.add(term)
+        terms_seen.add(term)
         return Markup('<dfn tabindex="0" data-tip="{}">{}</dfn>').format(TERMS[term], match[0])
 
     return Markup(_PATTERN.sub(mark, str(escape(text))))

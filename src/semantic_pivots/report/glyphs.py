@@ -23,15 +23,15 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
     missing = {char for text in texts for char in text if not char.isspace()}
     files = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
     names = sorted((n for n in files if n != _USUAL and not n.startswith(_UNFIT)), key=_order)
-    chosen = []
+    fonts = []
     for name in [_USUAL, *names]:
         if not missing:
             break
-        covered = missing & set(map(chr, font_manager.get_font(files[name]).get_charmap()))
-        if covered or name == _USUAL:
-            chosen.append(name)
-            missing -= covered
-    return chosen, frozenset(missing)
+        glyphs = missing & set(map(chr, font_manager.get_font(files[name]).get_charmap()))
+        if glyphs or name == _USUAL:
+            fonts.append(name)
+            missing -= glyphs
+    return fonts, frozenset(missing)
 
 
 def _order(name: str) -> tuple[bool, str]:
@@ -42,13 +42,13 @@ def drawable(text: str, missing: frozenset[str]) -> str:
     """The text, or in place of a run of characters without glyphs the first of their code points."""
     if not missing & set(text):
         return text
-    written, run = "", []
+    parts, run = "", []
     for char in [*text, ""]:
         if char and char in missing:
             run.append(f"U+{ord(char):04X}")
             continue
         if run:
-            written += " ".join(run[:_WRITTEN]) + ("…" if len(run) > _WRITTEN else "")
+            parts += " ".join(run[:_WRITTEN]) + ("…" if len(run) > _WRITTEN else "")
             run = []
-        written += char
-    return written
+        parts += char
+    return parts

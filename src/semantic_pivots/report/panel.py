@@ -111,20 +111,20 @@ def varies(figure: go.Figure) -> bool:
     traces: Any = figure.data
     for trace in traces:
         values = trace.x if trace.orientation == "h" or trace.error_x.array is not None else trace.y
-        known = {value for value in (values if values is not None else ()) if value is not None}
-        if len(known) > 1 or trace.type not in ("bar", "scatter"):
+        distinct = {value for value in (values if values is not None else ()) if value is not None}
+        if len(distinct) > 1 or trace.type not in ("bar", "scatter"):
             return True
     return len(traces) > 1 and any(trace.type == "scatter" for trace in traces)
 
 
-def layout(figure: go.Figure, height: int, x: str = "", y: str = "", **more) -> go.Figure:
+def layout(figure: go.Figure, height: int, x: str = "", y: str = "", **options) -> go.Figure:
     """Set what all figures share: margins, a legend above the plot, axis titles."""
     figure.update_layout(
         template="none",
         height=height,
         margin={"l": 60, "r": 16, "t": 36, "b": 48},
         legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
-        **more,
+        **options,
     )
     if x:
         figure.update_xaxes(title_text=x)

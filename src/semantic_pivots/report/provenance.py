@@ -30,16 +30,16 @@ def facts(config: ReportConfig, tables: Mapping[str, pa.Table], manifests: Manif
     )
     volatile = [m["volatile"] for m in manifests.values() if "finished" in m.get("volatile", {})]
     if volatile:
-        last = max(v["finished"] for v in volatile)
+        end = max(v["finished"] for v in volatile)
         seconds = sum(v["seconds"] for v in volatile)
-        out.append(Fact("Date", _day(last), last))
+        out.append(Fact("Date", _day(end), end))
         out.append(Fact("Time", _duration(seconds), f"PT{seconds:.0f}S"))
     command = f"pivots run {config.name}.toml"
     return (*out, Fact("Command", command, copied=command), Fact("Signature", *_signature(config, manifests)))
 
 
-def _day(finished: str) -> str:
-    year, month, day = finished[:10].split("-")
+def _day(time: str) -> str:
+    year, month, day = time[:10].split("-")
     return f"{int(day)} {_MONTHS[int(month) - 1]} {year}"
 
 
@@ -54,8 +54,8 @@ def _model(manifests: Manifests) -> str:
         if manifest is None:
             continue
         spec = str(manifest["config"].get("model", ""))
-        named = (manifest["notes"].get("models") or [spec])[-1]
-        name, _, revision = named.partition("@")
+        specs = (manifest["notes"].get("models") or [spec])[-1]
+        name, _, revision = specs.partition("@")
         size = manifest["notes"].get("parameters")
         parts = [name.rpartition(":")[2] or spec, f"revision {revision[:_SHOWN_DIGITS]}" if revision else ""]
         return ", ".join(filter(None, [*parts, f"{size / 1e6:,.0f} million parameters" if size else ""]))
@@ -102,9 +102,9 @@ def provenance(config: ReportConfig, tables: Mapping[str, pa.Table], manifests: 
     ]
     if "sources" in tables:
         panels.append(_sources(tables["sources"]))
-    first = next((m["volatile"] for m in manifests.values() if "packages" in m["volatile"]), None)
-    if first:
-        rows = (("python", first["python"]), ("platform", first["platform"]), *sorted(first["packages"].items()))
+    env = next((m["volatile"] for m in manifests.values() if "packages" in m["volatile"]), None)
+    if env:
+        rows = (("python", env["python"]), ("platform", env["platform"]), *sorted(env["packages"].items()))
         panels.append(Panel("Software", "What the first stage ran on.", Numbers(("package", "version"), rows)))
     columns = tuple((name, table.num_rows, ", ".join(table.column_names)) for name, table in tables.items())
     reading = "Each is STAGE/TABLE.parquet in the study's folder; this page's numbers are report/numbers/*.csv there."
@@ -121,12 +121,12 @@ def _sources(sources: pa.Table) -> Panel:
         (
             source,
             f"{package} {version}".strip(),
-            sum(r["documents"] for r in found),
+            sum(r["documents"] for r in totals),
             licence,
             attribution,
-            hashed[:_SHOWN_DIGITS],
+            sha256[:_SHOWN_DIGITS],
         )
-        for (source, package, version, licence, attribution, hashed), found in sorted(of.items())
+        for (source, package, version, licence, attribution, sha256), totals in sorted(of.items())
     )
     columns = ("source", "package", "documents", "licence", "attribution", "sha256")
     return Panel("Sources and licences", "What the corpus was read from.", Numbers(columns, rows))
@@ -140,7 +140,7 @@ def _toml(config: ReportConfig, manifests: Manifests) -> str:
     lines = ["[study]", f"name = {json.dumps(config.name)}", f"stages = {json.dumps([*manifests, 'report'])}"]
     for stage, manifest in manifests.items():
         usual = dataclasses.asdict(getattr(defaults, stage))
-        chosen = {k: v for k, v in manifest["config"].items() if k in usual and json.dumps(usual[k]) != json.dumps(v)}
-        if chosen:
-            lines += ["", f"[{stage}]", *(f"{key} = {json.dumps(v, ensure_ascii=False)}" for key, v in chosen.items())]
+        changes = {k: v for k, v in manifest["config"].items() if k in usual and json.dumps(usual[k]) != json.dumps(v)}
+        if changes:
+            lines += ["", f"[{stage}]", *(f"{key} = {json.dumps(v, ensure_ascii=False)}" for key, v in changes.items())]
     return "\n".join(lines) + "\n"

@@ -46,8 +46,8 @@ class Marker:
         order = [target, source, *(code for code in self._words if code not in direction)]
         self._owners: dict[int, str] = {}
         for code in (code for code in order if code in self._words):
-            own = self._pieces(self._words[code], whole=code in direction)
-            self._owners = {i: code for i in own if i not in self._owners} | self._owners
+            ids = self._pieces(self._words[code], whole=code in direction)
+            self._owners = {i: code for i in ids if i not in self._owners} | self._owners
         self._kinds = {source: "source", target: "target"}
 
     def _pieces(self, word: str, whole: bool) -> set[int]:
@@ -68,37 +68,37 @@ class Marker:
         note = ""
         if "\ufffd" in text:
             text, note = self._unfinished(token)
-        shown = text.strip() or "␣"
+        visible = text.strip() or "␣"
         if token in self._owners:
             code = self._owners[token]
-            return Mark(shown, self._kinds.get(code, "elsewhere"), ", ".join(filter(None, (code, note))))
-        if normalise(shown) in self._pivots:
-            return Mark(shown, "pivot", note)
+            return Mark(visible, self._kinds.get(code, "elsewhere"), ", ".join(filter(None, (code, note))))
+        if normalise(visible) in self._pivots:
+            return Mark(visible, "pivot", note)
         for code, word in self._words.items():
-            plain, own = normalise(shown), normalise(word)
-            if own.isalpha() and plain.startswith(own) and 0 <= len(plain) - len(own) <= _FORM_LETTERS:
-                note = code if plain == own else f"form of {word}, {code}"
-                return Mark(shown, self._kinds.get(code, "elsewhere"), note)
-        return Mark(shown, "", note)
+            plain, spelling = normalise(visible), normalise(word)
+            if spelling.isalpha() and plain.startswith(spelling) and 0 <= len(plain) - len(spelling) <= _FORM_LETTERS:
+                note = code if plain == spelling else f"form of {word}, {code}"
+                return Mark(visible, self._kinds.get(code, "elsewhere"), note)
+        return Mark(visible, "", note)
 
     def _unfinished(self, token: int) -> tuple[str, str]:
         """What bytes of an unfinished character begin: a word's character where one fits, else the range they open."""
         data = token_bytes(self._tokenizer, token)
         if not data:
             return "\ufffd", "bytes of a character"
-        said = "bytes " + " ".join(f"{byte:02X}" for byte in data)
+        name = "bytes " + " ".join(f"{byte:02X}" for byte in data)
         start = len(data.decode("utf-8", "ignore").encode())
         for code, word in self._words.items():
             if word.encode().startswith(data.lstrip(b" ")) and data.strip():
-                return f"{word[:1]}…", f"{said}, which may begin {word} ({code})"
+                return f"{word[:1]}…", f"{name}, which may begin {word} ({code})"
         ends = _range(data[start:]) if data[: start or None].decode("utf-8", "ignore") or not start else None
         if ends is None:
-            return f"…{data[-1]:02X}", f"{said}, inside a character"
+            return f"…{data[-1]:02X}", f"{name}, inside a character"
         first, last = ends
-        named = unicodedata.name(first, f"U+{ord(first):04X}").split()[0].title()
+        block = unicodedata.name(first, f"U+{ord(first):04X}").split()[0].title()
         return (
             f"{first}–{last}…",
-            f"{said}, which begin a character from U+{ord(first):04X} to U+{ord(last):04X} ({named})",
+            f"{name}, which begin a character from U+{ord(first):04X} to U+{ord(last):04X} ({block})",
         )
 
 

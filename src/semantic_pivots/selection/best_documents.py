@@ -25,7 +25,7 @@ from typing import NamedTuple, TypeVar
 import numba
 import numpy as np
 
-from semantic_pivots.counting.document_draws import shuffled
+from semantic_pivots.counting.document_draws import shuffle
 
 BLOCK = 1 << 19
 """Documents that a thread holds at once."""
@@ -479,6 +479,6 @@ def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np
     A document is drawn with a chance in proportion to exp(score / scale); a scale of 0 stands for equal scores. The
     noise depends on the seed and the document's hash alone.
     """
-    uniform = ((shuffled(hashes, seed) >> np.uint64(11)) + 0.5) / 2.0**53
+    uniform = ((shuffle(hashes, seed) >> np.uint64(11)) + 0.5) / 2.0**53
     logits = score / scale if scale else np.where(np.isfinite(score), 0.0, -np.inf)
     return logits - np.log(-np.log(uniform))

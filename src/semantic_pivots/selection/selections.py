@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
-from semantic_pivots.counting.document_draws import hash_of, shuffled
+from semantic_pivots.counting.document_draws import hash_of, shuffle
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.best_documents import (
@@ -47,7 +47,7 @@ HELD_OUT = "held-out"
 
 def id_hashes(ids: list[str], seed: int) -> np.ndarray:
     """(documents,) uint64: a random order of documents that depends on the seed and each id alone."""
-    return shuffled(hash_of(pa.array(ids, pa.string())), seed_of("select", seed))
+    return shuffle(hash_of(pa.array(ids, pa.string())), seed_of("select", seed))
 
 
 _OF_SELECTION = ("shard", "row", "doc_id", "language", "n_tokens")
@@ -166,7 +166,7 @@ class _Source:
             numbers = [number.setdefault(str(code), len(number)) for code in codes.dictionary.to_pylist()]
             language = np.array(numbers, np.int32)[codes.indices.to_numpy()]
             self.documents.append(
-                hashes=shuffled(hash_of(batch["doc_id"]), seed),
+                hashes=shuffle(hash_of(batch["doc_id"]), seed),
                 n_tokens=columns["n_tokens"],
                 cell=2 * language + columns["holds_pair"],
                 state=np.where(allowed, FREE, BARRED),

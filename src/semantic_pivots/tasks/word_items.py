@@ -17,7 +17,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import tag_of
 from semantic_pivots.lexicon import near_words
 from semantic_pivots.lexicon.chat import Chat
-from semantic_pivots.lexicon.distractors import Pool, choose, draw, is_variant
+from semantic_pivots.lexicon.distractors import Pool, choose_distractors, draw, is_variant
 from semantic_pivots.lexicon.written_distractors import write_all
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
@@ -105,7 +105,7 @@ def make_items(
             close = [
                 words[other][source_language] for other in near.get((concept, source_language), ()) if other in words
             ]
-            distractors = choose(item_id, pool, forbidden, source, config.distractors, config.seed, close)
+            distractors = choose_distractors(item_id, pool, forbidden, source, config.distractors, config.seed, close)
             zipfs = [zipf[concept, code] for code in (source_language, target_language) if (concept, code) in zipf]
             rarer = min(zipfs) if len(zipfs) == 2 else None
             if len(distractors) == config.distractors:

@@ -28,10 +28,10 @@ def adapted(model: Any, rank: int, seed: int) -> Iterator[None]:
     torch.manual_seed(seed)
     try:
         # The modules are replaced inside the model, which keeps its own class and forward.
-        wrapped = get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
+        peft_model = get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
     except ValueError as error:
         raise InputError(f"lora_rank: {type(model).__name__} cannot be adapted: {error}") from error
     yield
-    wrapped.merge_and_unload()  # type: ignore[operator]
+    peft_model.merge_and_unload()  # type: ignore[operator]
     for weight in model.parameters():
         weight.requires_grad_(True)

@@ -84,8 +84,8 @@ def dry_run(config: StudyConfig) -> Iterator[str]:
     yield f"compute   {flops:.3g} FLOPs, about {hours:,.0f} H200-hours at {_UTILISATION:.0%} of peak"
     memory = count * _BYTES_PER_PARAMETER
     yield f"memory    {memory / _GIGABYTE:,.1f} GB for weights and optimiser, and the activations of a micro-batch"
-    kept = (count * 4 + memory) * runs
-    yield f"disk      {kept / _GIGABYTE:,.1f} GB for models and their last checkpoints"
+    checkpoint_bytes = (count * 4 + memory) * runs
+    yield f"disk      {checkpoint_bytes / _GIGABYTE:,.1f} GB for models and their last checkpoints"
     pairs = len(config.lexicon.languages) * (len(config.lexicon.languages) - 1)
     items = config.compare.items_per_direction or "all"
     yield f"compare   {runs + 1} models on {pairs} directions, {items} items each, {config.compare.draws} draws"

@@ -54,9 +54,9 @@ class HeldOut:
         if sentences_per_direction:
             for a in languages:
                 for b in (code for code in languages if code != a):
-                    found = sentence_pairs(by_key, a, b, sentences_per_direction + _SHOTS, seed)
-                    if len(found) > _SHOTS:
-                        self.pairs[a, b] = found
+                    pairs = sentence_pairs(by_key, a, b, sentences_per_direction + _SHOTS, seed)
+                    if len(pairs) > _SHOTS:
+                        self.pairs[a, b] = pairs
 
 
 class Evaluator:
@@ -74,73 +74,74 @@ class Evaluator:
         from functools import cache
 
         @cache
-        def loaded() -> Any:
+        def model() -> Any:
             from semantic_pivots.models.load import load
 
             return load(spec, self.config.dtype, cache=self.config.cache)
 
-        found: dict[Key, Estimate] = {}
+        estimates: dict[Key, Estimate] = {}
         if self.held_out.texts:
-            found |= self._bits(self.work.part(f"{name}-bits", lambda: self._read(loaded())))
+            estimates |= self._bits(self.work.part(f"{name}-bits", lambda: self._read(model())))
         if self.held_out.pairs:
-            found |= self._translations(self.work.part(f"{name}-sentences", lambda: self._translate(loaded())))
-        return found
+            estimates |= self._translations(self.work.part(f"{name}-sentences", lambda: self._translate(model())))
+        return estimates
 
-    def _read(self, loaded: Any) -> pa.Table:
+    def _read(self, model: Any) -> pa.Table:
         from semantic_pivots.scoring.bits_per_byte import text_nats
 
         rows: dict[str, list] = {"language": [], "nats": [], "bytes": []}
         for language, texts in sorted(self.held_out.texts.items()):
-            for nats, size in text_nats(loaded.model, loaded.tokenizer, texts, self.config.text_tokens):
+            for nats, size in text_nats(model.model, model.tokenizer, texts, self.config.text_tokens):
                 for column, value in zip(rows, (language, nats, size), strict=True):
                     rows[column].append(value)
         return pa.table(rows)
 
-    def _bits(self, measured: pa.Table) -> dict[Key, Estimate]:
-        found: dict[Key, Estimate] = {}
-        languages = np.array(measured["language"].to_pylist())
-        nats, size = measured["nats"].to_numpy(), measured["bytes"].to_numpy().astype(float)
+    def _bits(self, table: pa.Table) -> dict[Key, Estimate]:
+        estimates: dict[Key, Estimate] = {}
+        languages = np.array(table["language"].to_pylist())
+        nats, size = table["nats"].to_numpy(), table["bytes"].to_numpy().astype(float)
         for code in sorted(set(languages.tolist())):
-            mine = (languages == code) & (size > 0)
-            weights = self._weights(int(mine.sum()), BITS, code)
-            value = nats[mine].sum() / size[mine].sum() / math.log(2)
-            sampled = (weights @ nats[mine]) / (weights @ size[mine]) / math.log(2)
-            documents = frozenset((code, index) for index in range(int(mine.sum())))
-            found[code, code, "all", BITS] = Estimate(float(value), sampled, documents)
-        return pooled(found)
+            rows = (languages == code) & (size > 0)
+            weights = self._weights(int(rows.sum()), BITS, code)
+            value = nats[rows].sum() / size[rows].sum() / math.log(2)
+            samples = (weights @ nats[rows]) / (weights @ size[rows]) / math.log(2)
+            documents = frozenset((code, index) for index in range(int(rows.sum())))
+            estimates[code, code, "all", BITS] = Estimate(float(value), samples, documents)
+        return pooled(estimates)
 
-    def _translate(self, loaded: Any) -> pa.Table:
+    def _translate(self, model: Any) -> pa.Table:
         from semantic_pivots.scoring.scorer import Scorer
 
-        scorer = Scorer(loaded.model, loaded.tokenizer, self.config.batch_tokens, notice=self.work.warn)
+        scorer = Scorer(model.model, model.tokenizer, self.config.batch_tokens, notice=self.work.warn)
         columns = ("source_language", "target_language", "sentence", "reference", "written")
         rows: dict[str, list] = {column: [] for column in columns}
         for (a, b), pairs in self.held_out.pairs.items():
             shots = [Shot(*pair) for pair in pairs[-_SHOTS:]]
-            asked = pairs[:-_SHOTS]
-            prompts = [sentences.PATTERN.prompt(a, b, shots, sentence) for _, sentence, _ in asked]
-            for (key, _, reference), text in zip(asked, scorer.greedy(prompts, _WRITTEN_TOKENS), strict=True):
+            questions = pairs[:-_SHOTS]
+            prompts = [sentences.PATTERN.prompt(a, b, shots, sentence) for _, sentence, _ in questions]
+            for (key, _, reference), text in zip(questions, scorer.greedy(prompts, _WRITTEN_TOKENS), strict=True):
                 for column, value in zip(rows, (a, b, key, reference, text), strict=True):
                     rows[column].append(value)
         return pa.table(rows)
 
-    def _translations(self, measured: pa.Table) -> dict[Key, Estimate]:
-        found: dict[Key, Estimate] = {}
-        rows = measured.to_pylist()
+    def _translations(self, table: pa.Table) -> dict[Key, Estimate]:
+        estimates: dict[Key, Estimate] = {}
+        rows = table.to_pylist()
         # a sentence is one unit in every direction, so that means over directions keep it together
-        known = {key: place for place, key in enumerate(sorted({r["sentence"] for r in rows}))}
-        drawn = self._weights(len(known), CHRF)
+        places = {key: place for place, key in enumerate(sorted({r["sentence"] for r in rows}))}
+        all_weights = self._weights(len(places), CHRF)
         for a, b in self.held_out.pairs:
-            mine = [r for r in rows if (r["source_language"], r["target_language"]) == (a, b)]
-            weights, units = drawn[:, [known[r["sentence"]] for r in mine]], frozenset(r["sentence"] for r in mine)
-            written, references = [r["written"] for r in mine], [r["reference"] for r in mine]
-            value, sampled = sentences.chrf_of_weights(written, references, weights)
-            found[a, b, "all", CHRF] = Estimate(value, sampled, units)
-            astray = np.array([float(identify(text) != b) for text in written])
+            part = [r for r in rows if (r["source_language"], r["target_language"]) == (a, b)]
+            weights = all_weights[:, [places[r["sentence"]] for r in part]]
+            units = frozenset(r["sentence"] for r in part)
+            outputs, references = [r["written"] for r in part], [r["reference"] for r in part]
+            value, samples = sentences.chrf_of_weights(outputs, references, weights)
+            estimates[a, b, "all", CHRF] = Estimate(value, samples, units)
+            astray = np.array([float(identify(text) != b) for text in outputs])
             with np.errstate(invalid="ignore"):
                 shares = weights @ astray / weights.sum(1)
-            found[a, b, "all", ASTRAY] = Estimate(float(astray.mean()), shares, units, bounds=SHARE)
-        return pooled(found)
+            estimates[a, b, "all", ASTRAY] = Estimate(float(astray.mean()), shares, units, bounds=SHARE)
+        return pooled(estimates)
 
     def _weights(self, n: int, *name: object) -> np.ndarray:
         """(resamples, n) how often each unit was drawn: the same for every model."""
@@ -162,19 +163,19 @@ class Evaluator:
         from semantic_pivots.models.load import load_tokenizer
         from semantic_pivots.models.trace import trace_stage
 
-        config, chosen = self.config, {item.item_id for item in self.items}
+        config, ids = self.config, {item.item_id for item in self.items}
         folder = self.work.folder / f"{name}-trace"
         folder.mkdir(exist_ok=True)
-        rows = [row for row in self.inputs.table("items").to_pylist() if row["item_id"] in chosen]
+        rows = [row for row in self.inputs.table("items").to_pylist() if row["item_id"] in ids]
         write_table(folder / "items.parquet", pa.Table.from_pylist(rows, self.inputs.table("items").schema))
         folders = {stage: self.inputs.folder(stage) for stage in ("lexicon", "discover")}
-        asked = TraceConfig(
+        trace_config = TraceConfig(
             model=spec, dtype=config.dtype, seed=config.seed, shots=config.shots, batch_tokens=config.batch_tokens
         )
-        trace = trace_stage(asked, Inputs({"benchmark": folder, **folders}), Work(folder, folder))["trace"]
+        trace = trace_stage(trace_config, Inputs({"benchmark": folder, **folders}), Work(folder, folder))["trace"]
         tokenizer = load_tokenizer(spec, config.cache)
-        found = label_items(items_of(pa.Table.from_pylist(rows)), trace, tokenizer, (config.behaviours,))
-        return pa.table({name: [row[name] for row in found] for name in ("item_id", "label")})
+        labels = label_items(items_of(pa.Table.from_pylist(rows)), trace, tokenizer, (config.behaviours,))
+        return pa.table({name: [row[name] for row in labels] for name in ("item_id", "label")})
 
     def _same_tokens(self, spec: str) -> None:
         from semantic_pivots.models.load import load_tokenizer
@@ -195,10 +196,10 @@ def _vocabulary(path: Path) -> dict[str, int]:
     return Tokenizer.from_file(str(path)).get_vocab()
 
 
-def pooled(found: Mapping[Key, Estimate]) -> dict[Key, Estimate]:
+def pooled(estimates: Mapping[Key, Estimate]) -> dict[Key, Estimate]:
     """The figures, and the mean over directions or languages of each (stratum, variant) that has any."""
     parts: dict[tuple[str, str], list[Estimate]] = {}
-    for (_, _, stratum, variant), figure in found.items():
+    for (_, _, stratum, variant), figure in estimates.items():
         if figure.n:
             parts.setdefault((stratum, variant), []).append(figure)
-    return {**found, **{("all", "all", *key): average(figures) for key, figures in parts.items()}}
+    return {**estimates, **{("all", "all", *key): average(figures) for key, figures in parts.items()}}

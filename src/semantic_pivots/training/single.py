@@ -41,22 +41,22 @@ def read_texts(corpus: str, columns: tuple[str, ...], seed: int, max_bad_share: 
     Raises:
         InputError: nothing is there, it holds no document, or too many lines give none.
     """
-    found = list(readers.documents(corpus, readers.column_map(columns), max_bad_share))
-    ordered = [found[i] for i in np.argsort(id_hashes([d.id for d in found], seed), kind="stable")]
+    documents = list(readers.documents(corpus, readers.column_map(columns), max_bad_share))
+    shuffled = [documents[i] for i in np.argsort(id_hashes([d.id for d in documents], seed), kind="stable")]
     sizes: dict[str, int] = {}
-    for document in ordered:
+    for document in shuffled:
         sizes[document.language] = sizes.get(document.language, 0) + 1
     texts, held_out = [], {}
     # Held-out documents are chosen without the seed, so that runs of different seeds are evaluated alike.
-    fixed = np.argsort(id_hashes([d.id for d in ordered], -1), kind="stable")
-    chosen: set[int] = set()
-    for index in fixed.tolist():
-        kept = held_out.setdefault(ordered[index].language, [])
-        if len(kept) < min(_HELD_OUT, int(_HELD_OUT_SHARE * sizes[ordered[index].language])):
-            kept.append(ordered[index].text)
-            chosen.add(index)
-    texts = [document.text for index, document in enumerate(ordered) if index not in chosen]
-    return Texts(texts, {language or "unknown": kept for language, kept in held_out.items() if kept})
+    order = np.argsort(id_hashes([d.id for d in shuffled], -1), kind="stable")
+    test_rows: set[int] = set()
+    for index in order.tolist():
+        test_texts = held_out.setdefault(shuffled[index].language, [])
+        if len(test_texts) < min(_HELD_OUT, int(_HELD_OUT_SHARE * sizes[shuffled[index].language])):
+            test_texts.append(shuffled[index].text)
+            test_rows.add(index)
+    texts = [document.text for index, document in enumerate(shuffled) if index not in test_rows]
+    return Texts(texts, {language or "unknown": test_texts for language, test_texts in held_out.items() if test_texts})
 
 
 def continue_model(
@@ -89,23 +89,23 @@ def continue_model(
 
     # Unless told, accelerate takes processes without an accelerator for single ones.
     processes = PartialState(cpu=default_device().type == "cpu")
-    first = processes.is_main_process
+    is_main = processes.is_main_process
     key = {"config": keyed(config), "corpus": _fingerprints(corpus), "columns": list(columns)}
     key_hash = digest(_listed(key))
-    done = _finished(out, key_hash)
-    if done is not None:
+    record = _finished(out, key_hash)
+    if record is not None:
         say(f"nothing to do: {out} holds this run")
-        return done
+        return record
     scratch = out.with_name(f".{out.name}.partial")
-    if first:
+    if is_main:
         _prepare(scratch, key_hash)
     processes.wait_for_everyone()
     texts = read_texts(corpus, columns, config.seed, max_bad_share)
     result = _run(config, texts, out, scratch, processes, say)
-    if first:
-        made = scratch / "out"
-        write_json(made / "training.json", {"key": key_hash, **_listed(key), **result})
-        made.rename(out)
+    if is_main:
+        new = scratch / "out"
+        write_json(new / "training.json", {"key": key_hash, **_listed(key), **result})
+        new.rename(out)
         shutil.rmtree(scratch)
     processes.wait_for_everyone()
     return result
@@ -120,25 +120,25 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
     from semantic_pivots.training.loop import train
     from semantic_pivots.training.pack import check_end, pack_texts
 
-    first = processes.is_main_process
+    is_main = processes.is_main_process
     base = load(config.model, dtype="float32", device=str(processes.device), cache=config.cache)
     sequences = pack_texts(_again(texts.train), base.tokenizer, config.tokens, config.sequence_tokens)
-    before = bits_per_byte(base.model, base.tokenizer, texts.held_out) if first else {}
+    before = bits_per_byte(base.model, base.tokenizer, texts.held_out) if is_main else {}
     end = check_end(base.tokenizer, config.document_boundaries, lambda text: say(f"warning: {text}"))
     name = out.name
 
     def keep(model: Any, tokens: int) -> None:
-        reached = replace(base, model=model)
-        export(reached, config, name, config.seed, float("nan"), out.with_name(f"{out.name}-at-{tokens}"), tokens)
+        snapshot = replace(base, model=model)
+        export(snapshot, config, name, config.seed, float("nan"), out.with_name(f"{out.name}-at-{tokens}"), tokens)
 
-    shown = runs.Progress(config.tokens, "tokens", "train")
-    with adapted(base.model, config.lora_rank, config.seed), closing(shown):
-        kept = None if config.lora_rank else keep
+    progress = runs.Progress(config.tokens, "tokens", "train")
+    with adapted(base.model, config.lora_rank, config.seed), closing(progress):
+        keeper = None if config.lora_rank else keep
         log = train(
-            base.model, sequences, config, config.seed, scratch / "state.pt", shown.advance, end, kept,
+            base.model, sequences, config, config.seed, scratch / "state.pt", progress.advance, end, keeper,
             lambda model: bits_per_byte(model, base.tokenizer, texts.held_out),
         )  # fmt: skip
-    if not first:
+    if not is_main:
         return {}
     if not config.lora_rank:  # adapters are merged into the base's own modules
         base = replace(base, model=log.model)
@@ -181,12 +181,12 @@ def _finished(out: Path, key_hash: str) -> dict[str, Any] | None:
     if not out.exists():
         return None
     try:
-        told = json.loads((out / "training.json").read_text("utf-8"))
+        record = json.loads((out / "training.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{out}: exists and holds no run of `pivots train`; choose another folder") from error
-    if told.get("key") != key_hash:
+    if record.get("key") != key_hash:
         raise InputError(f"{out}: holds a run of another configuration or other documents; choose another folder")
-    return told
+    return record
 
 
 def _prepare(scratch: Path, key_hash: str) -> None:

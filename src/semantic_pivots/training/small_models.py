@@ -146,11 +146,11 @@ def packed(tokenizer: Any, texts: Sequence[str], tokens: int, length: int, seed:
     rows = [np.array([*ids, tokenizer.eos_token_id], np.int32) for ids in tokenizer(list(texts))["input_ids"]]
     generator = np.random.default_rng(seed_of("packed", seed))
     stream: list[np.ndarray] = []
-    filled = 0
-    while filled < tokens:
+    size = 0
+    while size < tokens:
         for index in generator.permutation(len(rows)):
             stream.append(rows[index])
-            filled += len(rows[index])
+            size += len(rows[index])
     return np.concatenate(stream)[: tokens // length * length].reshape(-1, length)
 
 

@@ -82,11 +82,11 @@ def needed(interval: Interval, of_runs: float = 0.0) -> Needed:
     """
     if not interval.known:
         return Needed(math.nan, math.nan, math.nan)
-    whole = (detectable(interval) / (_POWER * _NORMAL)) ** 2
-    of_runs = min(of_runs, whole)
-    allowed = (abs(interval.value) / (_POWER * _NORMAL)) ** 2
-    parts = ((whole, allowed), (whole - of_runs, allowed - of_runs), (of_runs, allowed - (whole - of_runs)))
-    return Needed(*(max(1.0, part / left) if left > 0 else math.inf for part, left in parts))
+    variance = (detectable(interval) / (_POWER * _NORMAL)) ** 2
+    of_runs = min(of_runs, variance)
+    target = (abs(interval.value) / (_POWER * _NORMAL)) ** 2
+    parts = ((variance, target), (variance - of_runs, target - of_runs), (of_runs, target - (variance - of_runs)))
+    return Needed(*(max(1.0, part / rest) if rest > 0 else math.inf for part, rest in parts))
 
 
 def adjusted(gains: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:
@@ -120,11 +120,11 @@ def conclusion(
         fewest = min(gain.n for gain in gains.values())
         return f"{arm}: no interval, {fewest} concepts are too few ({FEWEST} needed)"
     over = " and ".join(gains)
-    said = f"p = {p:.2g} by Holm's method over {arms} arms" if arms > 1 else f"p = {p:.2g}"
+    holm_text = f"p = {p:.2g} by Holm's method over {arms} arms" if arms > 1 else f"p = {p:.2g}"
     if all(gain.low > 0 for gain in gains.values()):
         if p < _LEVEL:
-            return f"{arm} helps: better than {over} ({said})"
-        return f"{arm}: better than {over} by itself, but not among as many arms ({said})"
+            return f"{arm} helps: better than {over} ({holm_text})"
+        return f"{arm}: better than {over} by itself, but not among as many arms ({holm_text})"
     if all(gain.high < smallest for gain in gains.values()):
         return f"{arm} does not help: its gain over {over} is below {smallest:g}"
     weakest = max(gains.values(), key=detectable)
@@ -134,7 +134,7 @@ def conclusion(
     )
     if gains[least].value > 0:
         size = needed(gains[least], (of_runs or {}).get(least, 0.0))
-        more = f"{size.both:,.0f} times the concepts and runs"
+        factor = f"{size.both:,.0f} times the concepts and runs"
         alone = f"{size.concepts:,.0f} times the concepts" if size.concepts < math.inf else "never by concepts"
-        return f"{sentence}, the measured {gains[least].value:.3g} with {more} ({alone} alone)"
+        return f"{sentence}, the measured {gains[least].value:.3g} with {factor} ({alone} alone)"
     return sentence

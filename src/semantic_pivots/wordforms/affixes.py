@@ -40,7 +40,7 @@ def classes() -> dict[str, AffixClass]:
 def places(text: str, form: str, name: str) -> list[int]:
     """Where a form of a class begins in a folded text: the reference."""
     prefixes, suffixes = classes()[name]
-    found, begin = [], 0
+    starts, begin = [], 0
     while begin < len(text):
         if not words.is_joining(text[begin]):
             begin += 1
@@ -52,6 +52,6 @@ def places(text: str, form: str, name: str) -> list[int]:
         for k in range(len(run) - len(form) + 1):
             ends = ANY in suffixes or run[k + len(form) :] in suffixes
             if run.startswith(form, k) and run[:k] in prefixes and ends:
-                found.append(begin + k)
+                starts.append(begin + k)
         begin = end
-    return found
+    return starts

@@ -22,12 +22,12 @@ def _simplified() -> dict[int, str]:
 @functools.cache
 def _traditional() -> dict[str, list[str]]:
     """The words of the dictionary in traditional script by their simplified spelling."""
-    found: dict[str, list[str]] = {}
+    variants_of: dict[str, list[str]] = {}
     for word in cutting.words_of("zh"):
         simple = word.translate(_simplified())
         if simple != word:
-            found.setdefault(simple, []).append(word)
-    return found
+            variants_of.setdefault(simple, []).append(word)
+    return variants_of
 
 
 def variants(word: str) -> list[str]:

@@ -37,11 +37,11 @@ def forms(word: str, _: list[str]) -> list[tuple[str, str]]:
     if not word.endswith("다") or len(word) == 1:
         return [(word, "ko-word" if len(word) > 1 else "ko-noun")]
     stem, is_long = word[:-1], len(word) > 2
-    found = {(word, "letters"): None, (stem, "ko-word" if is_long else "ko-stem"): None}
+    edges_of = {(word, "letters"): None, (stem, "ko-word" if is_long else "ko-stem"): None}
     for variant, ending in _variants(stem):
         if variant != stem:  # a melted syllable alone may be any word: behind it the list of its endings decides
-            found[variant, "ko-word" if is_long or ending == "word" else f"ko-{ending}"] = None
-    return list(found)
+            edges_of[variant, "ko-word" if is_long or ending == "word" else f"ko-{ending}"] = None
+    return list(edges_of)
 
 
 def _closed(head: str, first: int, vowel: int) -> list[tuple[str, str]]:
@@ -78,9 +78,9 @@ def _opened(head: str, last: str) -> list[tuple[str, str]]:
     after = _MERGED.get(vowel)
     if vowel == _EU and head and _parts(head[-1])[1] in (_A, _O):
         after = _A
-    found = []
+    variants = []
     if after is not None:
-        found = [(head + _syllable(first, after, _NONE), "a"), (head + _syllable(first, after, _SS), "word")]
+        variants = [(head + _syllable(first, after, _NONE), "a"), (head + _syllable(first, after, _SS), "word")]
     if vowel in (_OE, _I, _O, _U):
-        found += [(head + last + "어", "word"), (head + last + "었", "word")]
-    return found
+        variants += [(head + last + "어", "word"), (head + last + "었", "word")]
+    return variants

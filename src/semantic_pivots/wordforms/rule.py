@@ -63,8 +63,8 @@ class Rule:
         Raises:
             InputError: the language is unknown.
         """
-        found = self.table.get(word)
-        return (own_form(word, self.folds),) if found is None else found
+        forms = self.table.get(word)
+        return (own_form(word, self.folds),) if forms is None else forms
 
 
 SPELLING = Rule()
@@ -95,13 +95,13 @@ def meet(text: str, first: Word, second: Word, window: int, rule: Rule) -> bool:
     single characters of the others, punctuation. So a window does not depend on the tokenizer of any model.
     """
     text = words.fold(text) if rule.folds else words.normalise(text)
-    numbers, joined = [0], False
+    numbers, is_open = [0], False
     for char in text:
         joining = words.is_joining(char)
-        numbers.append(numbers[-1] + (not char.isspace() and not (joining and joined)))
-        joined = joining
-    begun = [[numbers[at + 1] for form in rule.forms(word) for at in places(text, form)] for word in (first, second)]
-    return any(abs(a - b) < window for a in begun[0] for b in begun[1])
+        numbers.append(numbers[-1] + (not char.isspace() and not (joining and is_open)))
+        is_open = joining
+    starts = [[numbers[at + 1] for form in rule.forms(word) for at in places(text, form)] for word in (first, second)]
+    return any(abs(a - b) < window for a in starts[0] for b in starts[1])
 
 
 def places(text: str, form: Form) -> list[int]:
@@ -110,12 +110,12 @@ def places(text: str, form: Form) -> list[int]:
         return []
     if form.edges in affixes.classes():
         return affixes.places(text, form.text, form.edges)
-    found, start = [], text.find(form.text)
+    positions, start = [], text.find(form.text)
     while start >= 0:
         if _edges_hold(text, start, start + len(form.text), form.edges):
-            found.append(start)
+            positions.append(start)
         start = text.find(form.text, start + 1)
-    return found
+    return positions
 
 
 def _edges_hold(text: str, begin: int, end: int, edges: str) -> bool:

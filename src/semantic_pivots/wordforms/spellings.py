@@ -13,14 +13,14 @@ def _table() -> dict[tuple[str, str], list[tuple[str, str]]]:
     file = resources.files("semantic_pivots").joinpath("data/spellings.tsv")
     if not file.is_file():
         return {}
-    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    table: dict[tuple[str, str], list[tuple[str, str]]] = {}
     header, *lines = file.read_text("utf-8").splitlines()
     for line in lines:
         row = dict(zip(header.split("\t"), line.split("\t"), strict=True))
-        found.setdefault((row["language"], fold(row["word"])), []).append((row["form"], row["source"]))
-    return found
+        table.setdefault((row["language"], fold(row["word"])), []).append((row["form"], row["source"]))
+    return table
 
 
 def accepted(code: str) -> dict[str, list[tuple[str, str]]]:
     """Spellings with their sources of each folded word of a language (`data/spellings.tsv`)."""
-    return {word: found for (of, word), found in _table().items() if of == code}
+    return {word: entries for (of, word), entries in _table().items() if of == code}

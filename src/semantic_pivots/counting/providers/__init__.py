@@ -76,5 +76,5 @@ def open_provider(name: str, path: str, cache: str = "") -> Provider:
         from semantic_pivots.counting.providers.infini_gram_http import InfiniGramService
 
         return InfiniGramService(path, cache)
-    known = ("local", *REMOTE)
-    raise InputError(f"unknown provider {name!r}: expected one of {', '.join(known)}{nearest(name, known)}")
+    names = ("local", *REMOTE)
+    raise InputError(f"unknown provider {name!r}: expected one of {', '.join(names)}{nearest(name, names)}")

@@ -39,19 +39,19 @@ class CountsFile:
         """The count of each unordered pair."""
         return self._counts("pair_counts", _PAIR, [(*a, *b) for a, b in pairs], symmetric=True)
 
-    def _counts(self, name: str, keys: tuple[str, ...], wanted: Sequence[tuple], symmetric: bool) -> Counts:
+    def _counts(self, name: str, keys: tuple[str, ...], requests: Sequence[tuple], symmetric: bool) -> Counts:
         table, path = self._read(name, keys)
         rows = list(zip(*(table[key].to_pylist() for key in keys), strict=True))
         place = {row: i for i, row in enumerate(rows)}
         if symmetric:
             place |= {(*row[2:], *row[:2]): i for i, row in enumerate(rows)}
-        absent = [key for key in wanted if key not in place]
+        absent = [key for key in requests if key not in place]
         if absent:
             raise InputError(
-                f"{path}: no count of {' '.join(absent[0])} ({len(absent)} of {len(wanted)} are missing): "
+                f"{path}: no count of {' '.join(absent[0])} ({len(absent)} of {len(requests)} are missing): "
                 "a missing count is not a zero; add the rows, 0 where nothing was found"
             )
-        index = np.array([place[key] for key in wanted], np.int64)
+        index = np.array([place[key] for key in requests], np.int64)
         column = table.column_names
         units = set(table["unit"].to_pylist()) if "unit" in column else {"document"}
         windows = set(table["window"].to_pylist()) if "window" in column else {0}
@@ -59,8 +59,8 @@ class CountsFile:
             raise InputError(f"{path}: units {sorted(units)}, windows {sorted(windows)}: expected one of each")
         exact = np.array(table["exact"].to_pylist(), bool) if "exact" in column else np.ones(len(rows), bool)
         values = _whole(table["value"], path)
-        told = "approx" in column and table["approx"].null_count == 0
-        approx = np.array(table["approx"].to_pylist(), bool)[index] if told else None
+        has_approx = "approx" in column and table["approx"].null_count == 0
+        approx = np.array(table["approx"].to_pylist(), bool)[index] if has_approx else None
         return Counts(values[index], exact[index], units.pop(), int(windows.pop()), approx)
 
     def _read(self, name: str, keys: tuple[str, ...]) -> tuple[pa.Table, Path]:
@@ -95,8 +95,6 @@ def _whole(column: pa.ChunkedArray, path: Path) -> np.ndarray:
     values = column.to_pylist()
     for row, value in enumerate(values, 1):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
-            shown = "nothing" if value is None else repr(value)
-            raise InputError(
-                f"{path}: row {row} holds {shown} as value; expected a count in digits alone, such as 1000"
-            )
+            text = "nothing" if value is None else repr(value)
+            raise InputError(f"{path}: row {row} holds {text} as value; expected a count in digits alone, such as 1000")
     return np.array(values, np.int64)

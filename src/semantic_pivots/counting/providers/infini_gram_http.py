@@ -59,15 +59,15 @@ class InfiniGramService:
         if " AND " in query:
             body["max_diff_tokens"] = WINDOW_TOKENS
         text = json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
-        kept = self.folder / (text_hash(self.address, text) + ".json")
-        if kept.exists():
-            return json.loads(kept.read_text("utf-8"))
+        cache_file = self.folder / (text_hash(self.address, text) + ".json")
+        if cache_file.exists():
+            return json.loads(cache_file.read_text("utf-8"))
         answer = self._post(text, query)
         if "error" in answer or not isinstance(answer.get("count"), int):
             raise InputError(
                 f"{self.address}: {query!r} on {self.index}: {answer.get('error', 'an answer without count')}"
             )
-        with whole(kept, several=True) as temporary:
+        with whole(cache_file, several=True) as temporary:
             temporary.write_text(json.dumps({**body, **answer}, ensure_ascii=False), "utf-8")
         return answer
 

@@ -34,9 +34,9 @@ def read(lines: Iterable[str]) -> Iterator[Entry]:
         senses = []
         for sense in match[4].split("/"):
             glosses = (_NOTE.sub("", gloss).strip() for gloss in sense.split(";"))
-            kept = tuple(gloss for gloss in glosses if gloss and not gloss.startswith(_POINTERS))
-            if kept:
-                senses.append(kept)
+            plain = tuple(gloss for gloss in glosses if gloss and not gloss.startswith(_POINTERS))
+            if plain:
+                senses.append(plain)
         if senses:
             yield Entry(match[2], "zh", "en", "", tuple(senses))
 

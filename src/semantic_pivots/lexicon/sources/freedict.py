@@ -29,12 +29,12 @@ def _number(text: str) -> int:
 
 
 def read_dictd(
-    index: Path, language: str, target_language: str, wanted: Container[str] | None = None
+    index: Path, language: str, target_language: str, words: Container[str] | None = None
 ) -> Iterator[Entry]:
     """Entries of a dictd dictionary, given its `.index`; its `.dict.dz` lies beside it.
 
     A line of translations is the first line of the body or one that begins with a sense number; other lines are
-    definitions and examples. `wanted` restricts a large dictionary to these headwords.
+    definitions and examples. `words` restricts a large dictionary to these headwords.
 
     Raises:
         InputError: the data file is missing, or a line of the index is none.
@@ -43,16 +43,16 @@ def read_dictd(
     if not data_path.exists():
         raise InputError(f"{data_path} is missing: expected beside {index.name} (a dictd dictionary has both)")
     data = gzip.decompress(data_path.read_bytes())
-    seen = set()
+    offsets = set()
     for line in index.read_text("utf-8").splitlines():
         try:
             headword, offset, size = line.split("\t")[:3]
             place = (_number(offset), _number(size))
         except (ValueError, KeyError) as error:
             raise InputError(f"{index}: {line[:60]!r} is no line of an index: expected word, offset, size") from error
-        if place in seen or headword.startswith("00") or (wanted is not None and headword not in wanted):
+        if place in offsets or headword.startswith("00") or (words is not None and headword not in words):
             continue
-        seen.add(place)
+        offsets.add(place)
         yield from _dictd_entry(data[place[0] : place[0] + place[1]].decode("utf-8"), language, target_language)
 
 
@@ -68,13 +68,13 @@ def _dictd_entry(text: str, language: str, target_language: str) -> Iterator[Ent
         if grammar:  # (noun (common) (futsuumeishi)) on a line of its own
             pos = pos or part_of_speech(grammar[1].strip())
             continue
-        numbered = bool(_NUMBER.match(line))
+        has_number = bool(_NUMBER.match(line))
         inner = re.split(r"\(\d+\)", line)
         for part in inner if len(inner) > 1 else [line]:
             tags = _TAG.findall(part)
             content = _TAG.sub("", _NOTE.sub("", _NUMBER.sub("", part)))
             translations = tuple(t for t in (_TRAILING.sub("", t.strip()) for t in content.split(",")) if t)
-            if translations and (numbered or is_first or len(inner) > 1) and not line.startswith(("   ", " see:")):
+            if translations and (has_number or is_first or len(inner) > 1) and not line.startswith(("   ", " see:")):
                 pos = pos or (part_of_speech(tags[0]) if tags else "")
                 senses.append(translations)
                 is_first = False
@@ -93,8 +93,8 @@ def read_tei(stream: IO[bytes], language: str, target_language: str) -> Iterator
         label = element.findtext(f"{_TEI}gramGrp/{_TEI}pos", "")
         senses = []
         for sense in element.iter(f"{_TEI}sense"):  # inner senses too, each with its own translations
-            cited = (cit for cit in sense.findall(f"{_TEI}cit") if cit.get("type", "trans") in _TRANSLATIONS)
-            quotes = [quote.text.strip() for cit in cited for quote in cit.findall(f"{_TEI}quote") if quote.text]
+            citations = (cit for cit in sense.findall(f"{_TEI}cit") if cit.get("type", "trans") in _TRANSLATIONS)
+            quotes = [quote.text.strip() for cit in citations for quote in cit.findall(f"{_TEI}quote") if quote.text]
             if quotes:
                 senses.append(tuple(quotes))
         for word in words:

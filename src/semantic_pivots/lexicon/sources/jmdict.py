@@ -22,15 +22,15 @@ def _entry(kanji: list[str], kana: list[str], senses: list[tuple[list[str], list
     labels: list[str] = []
     by_pos: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     in_kana = not kanji or any(_USUALLY_KANA in misc for _, misc, _ in senses[:1])
-    for own, misc, glosses in senses:
-        labels = own or labels
-        cleaned = tuple(g for g in (_NOTE.sub("", gloss).strip() for gloss in glosses) if g)
-        if labels and cleaned and not any(rare in misc for rare in _RARE):
-            by_pos[part_of_speech(labels[0])].append(cleaned)
+    for parts, misc, glosses in senses:
+        labels = parts or labels
+        plain = tuple(g for g in (_NOTE.sub("", gloss).strip() for gloss in glosses) if g)
+        if labels and plain and not any(rare in misc for rare in _RARE):
+            by_pos[part_of_speech(labels[0])].append(plain)
     # The first form is the usual one; the others are variants of the same word.
     word = (kana if in_kana else kanji)[0]
-    for pos, found in by_pos.items():
-        yield Entry(word, "ja", "en", pos, tuple(found))
+    for pos, senses_of in by_pos.items():
+        yield Entry(word, "ja", "en", pos, tuple(senses_of))
 
 
 def read_sqlite(path: Path) -> Iterator[Entry]:
@@ -38,10 +38,10 @@ def read_sqlite(path: Path) -> Iterator[Entry]:
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
 
         def grouped(query: str) -> dict[int, list]:
-            found: dict[int, list] = defaultdict(list)
+            rows: dict[int, list] = defaultdict(list)
             for key, value in database.execute(query):
-                found[key].append(value)
-            return found
+                rows[key].append(value)
+            return rows
 
         kanji = grouped("SELECT idseq, text FROM Kanji ORDER BY ID")
         kana = grouped("SELECT idseq, text FROM Kana ORDER BY ID")

@@ -35,7 +35,7 @@ def read(lines: Iterable[str], language: str, target_language: str, gloss_langua
         InputError: a line is not a JSON object.
     """
     entries = _entries(lines, language, target_language, gloss_language)
-    return _simplified(entries) if language == "zh" else (entry for entry, _ in entries if entry)
+    return _simplify(entries) if language == "zh" else (entry for entry, _ in entries if entry)
 
 
 def _entries(
@@ -54,15 +54,15 @@ def _entries(
             yield Entry(row["word"], language, target, part_of_speech(row.get("pos") or ""), tuple(senses)), None
 
 
-def _simplified(entries: Iterable[tuple[Entry | None, tuple[str, str] | None]]) -> Iterator[Entry]:
+def _simplify(entries: Iterable[tuple[Entry | None, tuple[str, str] | None]]) -> Iterator[Entry]:
     # Redirects stand anywhere in a file, so the entries of the language are held.
-    held, redirects = [], {}
+    pending, redirects = [], {}
     for entry, redirect in entries:
         if entry:
-            held.append(entry)
+            pending.append(entry)
         if redirect:
             redirects[redirect[0]] = redirect[1]
-    for entry in held:
+    for entry in pending:
         yield replace(entry, word=redirects.get(entry.word, _one_script(entry.word)))
 
 
@@ -90,7 +90,7 @@ def _one_script(word: str) -> str:
 
 
 def _tables(row: dict[str, Any], target: str) -> Iterator[tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
+    by_sense: dict[str, list[str]] = {}
     senses = _objects(row, "senses")
     places = [(row, ""), *((sense, " ".join((sense.get("glosses") or [])[-1:])) for sense in senses)]
     for holder, name in places:
@@ -98,11 +98,11 @@ def _tables(row: dict[str, Any], target: str) -> Iterator[tuple[str, ...]]:
             code = translation.get("lang_code") or translation.get("code") or ""
             word = (translation.get("word") or "").strip()
             if _CODES.get(code, code) == target and word:
-                words = found.setdefault(translation.get("sense") or name, [])
+                words = by_sense.setdefault(translation.get("sense") or name, [])
                 word = _one_script(word) if target == "zh" else word
                 if word not in words:
                     words.append(word)
-    yield from map(tuple, found.values())
+    yield from map(tuple, by_sense.values())
 
 
 def _glosses(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -35,7 +35,7 @@ def read_muse(lines: Iterable[str], language: str, target_language: str) -> Iter
         )
     if wrong:
         warn(f"MUSE dictionary: {len(wrong)} of {len(rows) + len(wrong)} lines left out, {wrong[0]}, where two belong")
-    yield from _grouped(rows, language, target_language)
+    yield from _group(rows, language, target_language)
 
 
 def read_tsv(lines: Iterable[str], language: str, target_language: str) -> Iterator[Entry]:
@@ -56,7 +56,7 @@ def read_tsv(lines: Iterable[str], language: str, target_language: str) -> Itera
         if not (is_first and _is_header(cells, language, target_language)):
             rows.append((cells[0], part_of_speech(cells[2]) if len(cells) == 3 else "", cells[1]))
         is_first = False
-    yield from _grouped(rows, language, target_language)
+    yield from _group(rows, language, target_language)
 
 
 def _is_header(cells: list[str], language: str, target_language: str) -> bool:
@@ -66,11 +66,11 @@ def _is_header(cells: list[str], language: str, target_language: str) -> bool:
     return first != second and (resolve(cells[0]), resolve(cells[1])) == (language, target_language)
 
 
-def _grouped(rows: Iterable[tuple[str, str, str]], language: str, target_language: str) -> Iterator[Entry]:
-    found: dict[tuple[str, str], list[str]] = {}
+def _group(rows: Iterable[tuple[str, str, str]], language: str, target_language: str) -> Iterator[Entry]:
+    by_word: dict[tuple[str, str], list[str]] = {}
     for word, pos, translation in rows:
-        translations = found.setdefault((word, pos), [])
+        translations = by_word.setdefault((word, pos), [])
         if translation not in translations:
             translations.append(translation)
-    for (word, pos), translations in found.items():
+    for (word, pos), translations in by_word.items():
         yield Entry(word, language, target_language, pos, (tuple(translations),))
