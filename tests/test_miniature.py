@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from semantic_pivots.files import file_hash
+from semantic_pivots.files import file_hash, read_table
 from semantic_pivots.run import read_manifest
 from semantic_pivots.study import DEFAULT as STAGES
 from semantic_pivots.study import load_study, run_study, state
@@ -71,6 +71,18 @@ def test_a_run_killed_in_every_stage_gives_the_same_bytes(study_file: Path, fini
     first, second = (re.sub(r"<time.*?</time>", "", page) for page in pages)
     assert "<time" in pages[0]
     assert first == second
+
+
+def test_a_model_is_read_without_a_corpus(study_file: Path) -> None:
+    stages = '["lexicon", "benchmark", "trace", "behaviour", "report"]'
+    study = load_study(study_file, overrides=[f"study.stages={stages}", "study.name=alone"])
+    folder = run_study(study, study_file.parent / "runs", say=lambda line: None)
+    rows = read_table(folder / "behaviour" / "trace_summary.parquet").to_pylist()
+    known = {row["quantity"] for row in rows if row["value"] is not None}
+    assert {"mass_target", "entropy"} <= known
+    assert not {"mass_pivot", "pivot_ratio"} & known
+    labels = read_table(folder / "behaviour" / "behaviour.parquet").to_pylist()
+    assert {row["rule"] for row in labels} == {"paper"}
 
 
 def test_an_interrupted_run_says_how_to_go_on(study_file: Path) -> None:

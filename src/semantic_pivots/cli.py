@@ -80,23 +80,29 @@ def run(
     only: Annotated[str, typer.Option(help="run just this stage")] = "",
     force: Annotated[str, typer.Option(help="run this stage again although nothing changed")] = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="check every key, estimate the training's cost, take one random step")
+        bool,
+        typer.Option("--dry-run", help="check every key, tell what each stage takes, take one random step of training"),
     ] = False,
     overrides: Overrides = None,
 ) -> None:
     """Run the stages of a study that are not up to date; a run that was killed continues where it stopped."""
-    from semantic_pivots.commands.preflight import check
+    from semantic_pivots.commands import preflight
     from semantic_pivots.study import load_study, run_study
 
     loaded = load_study(study, profile, overrides or ())
     if not only:
-        check(loaded)
+        preflight.check(loaded)
+    costs = preflight.costs_of(loaded, runs, only)
     if dry_run:
-        from semantic_pivots.training.estimate import dry_run as lines
+        show(preflight.records(costs), "table")
+        if "train" in loaded.stages:
+            from semantic_pivots.training.estimate import dry_run as lines
 
-        for line in lines(loaded.config):
-            typer.echo(line)
+            for line in lines(loaded.config):
+                typer.echo(line)
         return
+    if costs:
+        typer.echo(preflight.sentence(costs), err=True)
     try:
         folder = run_study(loaded, runs, only, force, say=lambda line: typer.echo(line, err=True))
     except KeyboardInterrupt:

@@ -133,9 +133,9 @@ class BenchmarkConfig:
     seed: int = 0
     task: str = "translation"
     """translation (of words), repetition, cloze, antonyms, capital, language, currency (each also with -across),
-    sentences, or lm-eval:TASK"""
+    sentences, lm-eval:TASK, or file (questions and answers of your own)"""
     task_path: str = _input()
-    """folder of parallel files (sentences) or of task files (lm-eval)"""
+    """folder of parallel files (sentences) or of task files (lm-eval), or a TSV file (file; see docs/tasks.md)"""
     distractors: Count = 9
     """wrong source-language words per item"""
     items_per_direction: Count = 0

@@ -218,20 +218,52 @@ def bootstrap_means(
     """
     values = np.asarray(values, dtype=np.float64)
     present = (~np.isnan(values)).astype(np.float64)
-    known, codes = np.unique(np.asarray(groups), return_inverse=True)
-    # rows of a unit are resampled together: their sums are all that is needed
-    sums, counts = (np.zeros((len(known), values.shape[1])) for _ in range(2))
-    np.add.at(sums, codes, np.where(present > 0, values, 0.0))
-    np.add.at(counts, codes, present)
-    sampled, errors = (np.full((resamples, values.shape[1]), np.nan) for _ in range(2))
+    sums = _by_unit(np.where(present > 0, values, 0.0), groups)
+    return _bootstrapped(sums, _by_unit(present, groups), seed, resamples, bounds or [None] * values.shape[1])
+
+
+def bootstrap_ratio(
+    above: np.ndarray, below: np.ndarray, groups: np.ndarray, seed: int, resamples: int = 2000
+) -> Interval:
+    """The mean of (rows,) numbers over the mean of others of the same rows, all of them at least zero.
+
+    The ratio is the odds of the share that `above` has of both together, so its interval is made as that of a mass: by
+    the bootstrap-t on the logit scale, which is the ratio's logarithm.
+
+    Args:
+        above, below: (rows,) float; a row that is NaN in either is left out.
+        groups: (rows,) the independent unit that each row belongs to.
+        seed: seed of the resampling.
+        resamples: number of resamples.
+    """
+    whole = ~(np.isnan(above) | np.isnan(below))
+    part, both = (_by_unit(column[whole, None], groups[whole]) for column in (above, above + below))
+    (of_both,) = _bootstrapped(part, both, seed, resamples, [SHARE])
+    value, low, high = (math.inf if end >= 1 else end / (1 - end) for end in (of_both.value, of_both.low, of_both.high))
+    return Interval(value, low, high, of_both.n)
+
+
+def _by_unit(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(units, figures) sums of rows: those of a unit are resampled together, so their sums are all that is needed."""
+    units, codes = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.zeros((len(units), rows.shape[1]))
+    np.add.at(sums, codes, rows)
+    return sums
+
+
+def _bootstrapped(
+    sums: np.ndarray, counts: np.ndarray, seed: int, resamples: int, bounds: Sequence[Bounds]
+) -> list[Interval]:
+    """Sums over counts of (units, figures), each with its interval from resamples of the units."""
+    sampled, errors = (np.full((resamples, sums.shape[1]), np.nan) for _ in range(2))
     with np.errstate(invalid="ignore", divide="ignore"):
-        means, error = _ratios(np.ones((1, len(known))), sums, counts)
-        for start, weights in _resampled(len(known), resamples, seed):
+        means, error = _ratios(np.ones((1, len(sums))), sums, counts)
+        for start, weights in _resampled(len(sums), resamples, seed):
             part = slice(start, start + len(weights))
             sampled[part], errors[part] = _ratios(weights, sums, counts)
     found = []
-    for k in range(values.shape[1]):
-        units, limits = frozenset(np.flatnonzero(counts[:, k]).tolist()), bounds[k] if bounds else None
+    for k, limits in enumerate(bounds):
+        units = frozenset(np.flatnonzero(counts[:, k]).tolist())
         estimate = Estimate(float(means[0, k]), sampled[:, k], units, bounds=limits)
         studentised = None
         if limits is not None and len(units) >= FEWEST:

@@ -7,6 +7,7 @@ configuration, its inputs' content, its version) differs from that of its publis
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import shutil
 import tomllib
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semantic_pivots import grammar
+from semantic_pivots import costs, grammar
 from semantic_pivots import run as runs
 from semantic_pivots.config import StudyConfig, keyed
 from semantic_pivots.errors import InputError, nearest
@@ -38,6 +39,8 @@ class Stage:
     """what it does, in the words of the stage table"""
     version: int = 1
     """raised when the same configuration gives other results"""
+    optional: tuple[str, ...] = ()
+    """those of `after` that a study may leave out"""
 
 
 _ROOM = "semantic_pivots."
@@ -75,6 +78,7 @@ STAGES: dict[str, Stage] = {
             ("lexicon", "benchmark", "discover"),
             "the lens over all layers",
             version=3,
+            optional=("discover",),
         ),
         Stage(
             "causal",
@@ -87,7 +91,8 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.behaviours:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace", "causal"),
             "bridged by pivots or direct, and why",
-            version=10,
+            version=11,
+            optional=("score", "count", "discover", "causal"),
         ),
         Stage(
             "intervene",
@@ -128,7 +133,9 @@ STAGES: dict[str, Stage] = {
         ),
     )
 }
-STAGES["report"] = Stage("report", _ROOM + "report.page:report_stage", tuple(STAGES), "one self-contained HTML file")
+STAGES["report"] = Stage(
+    "report", _ROOM + "report.page:report_stage", tuple(STAGES), "one self-contained HTML file", 1, tuple(STAGES)
+)
 
 
 DEFAULT = tuple(name for name in STAGES if name not in ("planted", "natural", "intervene"))
@@ -251,7 +258,7 @@ def _known_stages(where: str, names: tuple[str, ...]) -> None:
     for name in names:
         if name not in STAGES:
             raise InputError(f"{where}: unknown stage {name!r}{nearest(name, STAGES)}")
-        absent = [before for before in STAGES[name].after if before not in names and name != "report"]
+        absent = [before for before in STAGES[name].after if before not in names + STAGES[name].optional]
         if absent:
             raise InputError(f"{where}: the stage {name} needs {', '.join(absent)}; add them to the list")
 
@@ -360,7 +367,7 @@ def run_study(
         if chosen not in study.stages:
             known = study.stages
             raise InputError(f"unknown stage {chosen!r}: expected one of {', '.join(known)}{nearest(chosen, known)}")
-    folder = Path(root) / study.name
+    folder, sizes = Path(root) / study.name, costs.Sizes(study.config)
     ran = False
     with runs.exclusive(folder):
         for stage in [study.stages[only]] if only else study.stages.values():
@@ -369,7 +376,9 @@ def run_study(
                 raise InputError(f"stage {stage.name} needs {', '.join(absent)}: run the study without --only first")
             folders = {name: folder / name for name in stage.after}
             config = stage_config(study, stage.name)
-            _, anew = run_stage(stage, config, folders, folder / stage.name, forced=force == stage.name, say=say)
+            work_of = functools.partial(costs.work, sizes, stage.name)
+            forced = force == stage.name
+            _, anew = run_stage(stage, config, folders, folder / stage.name, forced, say, work_of=work_of)
             ran = ran or anew
     if not ran:
         say(f"nothing to do: every stage of {study.name} is up to date in {folder}")
@@ -385,6 +394,7 @@ def run_stage(
     say: Callable[[str], None] | None = None,
     function: StageFunction | None = None,
     read: Iterable[str | Path] = (),
+    work_of: Callable[[], float | None] | None = None,
     **further: Any,
 ) -> tuple[dict[str, Any], bool]:
     """Run a stage unless its folder was made of the same: the one runner of studies and commands.
@@ -398,6 +408,7 @@ def run_stage(
         say: receives one line before and one after.
         function: runs in place of the stage's own.
         read: files and folders that it reads beside.
+        work_of: tells the stage's work (`costs.work`), which the manifest notes.
         further: what decides the result beside the section, JSON-able.
 
     Returns:
@@ -421,8 +432,13 @@ def run_stage(
     if forced:
         shutil.rmtree(final.with_name(f".{final.name}.partial"), ignore_errors=True)
     run, inputs = function or _function(stage), runs.Inputs(folders)
-    work = lambda work: run(config, inputs, work)  # noqa: E731
-    manifest = runs.publish(stage.name, key, final, work, tables.conform, read, before)
+
+    def tables_of(work: runs.Work) -> dict[str, Any]:
+        if work_of is not None:
+            work.note("work", work_of(), volatile=True)
+        return run(config, inputs, work)
+
+    manifest = runs.publish(stage.name, key, final, tables_of, tables.conform, read, before)
     if say is not None:
         say(f"{stage.name}: done in {manifest['volatile']['seconds']:,.1f} s")
     return manifest, True

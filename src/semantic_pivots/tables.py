@@ -59,7 +59,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     # (null: the item has no pivots); the null is the mass of another item's pivots; those of languages are over tokens that
     # may begin the concept's word in one language alone; off_target_correct: the top token begins it in a further language
     "trace": _schema(item_id=_text, lens=_text, layer=_i32, top_ids=_ints, top_probs=_floats, entropy=_f32, mass_source=_f32, mass_target=_f32, mass_pivot=_f32, mass_pivot_null=_f32, languages=_texts, mass_languages=_floats, top_language=_text, off_target_correct=_flag),
-    # quantities are means of the trace's columns; pivot_ratio: the geometric mean of own pivots' mass over another pair's
+    # quantities are means of the trace's columns; pivot_ratio: own pivots' mean mass over another pair's
     "trace_summary": _schema(source_language=_text, target_language=_text, lens=_text, layer=_i32, quantity=_text, **_figure),
     # behaviour: of the rule `causal` lens is "none" and the peak is null
     "behaviour": _schema(item_id=_text, rule=_text, lens=_text, label=_text, peak_layer=_i32, peak_token=_i32, peak_text=_text, final_prob=_f32),

@@ -39,11 +39,21 @@ def test_a_factor_is_found_and_one_is_none():
     assert found["all", 1].n == 59  # concepts; one has no other pair's pivots
 
 
+def test_masses_of_next_to_nothing_decide_nothing():
+    rows = trace(1.0).to_pylist()
+    for row in rows:  # of most items the own mass is next to nothing, and another pair's a million times less
+        if row["layer"] == 1 and int(row["item_id"].partition(":")[2]) % 4:
+            row |= {"mass_pivot": 1e-9, "mass_pivot_null": 1e-15}
+    found = {(key[0], layer): i for key, _, layer, i in pivot_ratios(pa.Table.from_pylist(rows), ITEMS, "all", 0, 500)}
+    assert found["all", 1].low < 1 < found["all", 1].high
+
+
 def test_layers_above_one_are_named_in_runs():
     lows = [0.9, 1.1, 1.2, 0.8, 1.3]
     rows = [{"layer": k, "value": low + 0.5, "low": low, "high": low + 1} for k, low in enumerate(lows)]
     assert above_one(rows) == (
-        "Own pivots stand above another pair's after layers 1–2, 4 of 0–4, most after layer 4: 1.8 times [1.3, 2.3]."
+        "Own pivots stand above another pair's after layers 1–2, 4 of 0–4, most clearly after layer 4: "
+        "1.8 times [1.3, 2.3]."
     )
     assert above_one(rows[:1]) == "In none of the layers 0–0 do own pivots stand above another pair's."
     assert above_one([]) == ""

@@ -59,6 +59,17 @@ def test_pairs_of_a_benchmark_file(folder: Path, name: str):
     }
 
 
+def test_counts_as_numbers_for_machines(folder: Path):
+    asked = {"words": folder / "words.tsv", "pairs": folder / "pairs.tsv", "text_column": "content", "workers": 1}
+    told = count(folder / "out", str(folder / "corpus"), format="json", **asked)
+    records = json.loads(told[told.index("[\n") :])
+    found = {(row["word_1"], row["word_2"]): row["value"] for row in records}
+    assert found["rien", None] == 1
+    assert found["chat", "猫"] == 2
+    told = count(folder / "out", str(folder / "corpus"), format="csv", **asked)
+    assert "rien,fr,,,1,document,True" in told.splitlines()
+
+
 def test_white_space_around_a_word_is_not_looked_for(folder: Path):
     (folder / "words.tsv").write_bytes(b"\xef\xbb\xbfword\tlanguage\r\n chat \tfr \r\n")
     count(folder / "out", str(folder / "corpus"), folder / "words.tsv", text_column="content", workers=1)

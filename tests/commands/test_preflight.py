@@ -1,10 +1,12 @@
 """What would stop a study is told before it runs, all of it at once."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
 from semantic_pivots.cli import app
-from semantic_pivots.commands.preflight import problems
+from semantic_pivots.commands.preflight import costs_of, problems, records, sentence
 from semantic_pivots.errors import InputError
 from semantic_pivots.study import load_study
 
@@ -45,6 +47,41 @@ def test_a_study_without_documents_does_not_begin(tmp_path, options):
     with pytest.raises(InputError, match="names no documents"):
         CliRunner().invoke(app, asked, catch_exceptions=False)
     assert not (tmp_path / "runs").exists()
+
+
+def test_languages_that_a_corpus_lacks_are_told_before_the_run(tmp_path, capsys):
+    study = tmp_path / "study.toml"
+    study.write_text(
+        '[study]\nlanguages = ["en", "sw"]\n[lexicon]\nsource = "cldr-wide"\n[corpus]\nrecipe = "everyday"\n'
+    )
+    assert problems(load_study(study)) == [
+        "[corpus] recipe = 'everyday' has no documents in sw: leave them out of languages, or set "
+        "allow_missing_languages = true"
+    ]
+    lines = [{"id": str(k), "text": "a dog", "language": "en"} for k in range(3)]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    study.write_text('[study]\nlanguages = ["en", "fr"]\n[corpus]\npath = "corpus.jsonl"\n')
+    assert problems(load_study(study)) == []
+    assert "none of its first 3 documents is in fr; they are in en" in capsys.readouterr().err
+
+
+def test_what_each_stage_takes_is_told_by_the_rates_of_an_earlier_run(tmp_path):
+    text = '[study]\nstages = ["lexicon", "corpus", "planted"]\n[corpus]\npath = "a.txt"\n[planted]\ntokens = 1000\n'
+    (tmp_path / "a.txt").write_text("a dog\n" * 100)
+    (tmp_path / "study.toml").write_text(text)
+    study, runs = load_study(tmp_path / "study.toml"), tmp_path / "runs"
+    shipped = {cost.stage: cost for cost in costs_of(study, runs)}
+    assert [*shipped] == ["lexicon", "corpus", "planted"]
+    assert "two cores" in shipped["corpus"].rate
+    volatile = {"work": 300.0, "seconds": 6.0, "peak_memory_bytes": 5e9, "finished": "2026", "stamps": {"a": [900, 1]}}
+    (runs / "other" / "corpus").mkdir(parents=True)
+    (runs / "other" / "corpus" / "manifest.json").write_text(json.dumps({"volatile": volatile}))
+    cost = costs_of(study, runs, "corpus")[0]
+    assert (cost.seconds, cost.memory_bytes, cost.disk_bytes) == (12.0, 5e9, 1800.0)
+    assert cost.rate == str(runs / "other")
+    told = sentence(costs_of(study, runs))
+    assert "5.0 GB of memory" in told
+    assert [row["stage"] for row in records(costs_of(study, runs))] == ["lexicon", "corpus", "planted", "all"]
 
 
 def test_a_stage_that_the_study_leaves_out_is_not_asked(tmp_path):

@@ -64,8 +64,8 @@ def test_the_page_is_complete_small_and_asks_the_network_for_nothing(page):
     style = page[page.index("<style>") : page.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
-    assert len(page.encode()) < 8_000_000
-    assert page.count("plotly.js v") == 1
+    assert len(page.encode()) < 3_000_000
+    assert page.count('id="plotly"') == 1
 
 
 def manifest(stage: str, **more) -> dict:
@@ -358,19 +358,23 @@ def test_the_stage_writes_the_page_from_the_folders_there_are(tables, page, tmp_
     assert "compare" not in work.notes["stages_missing"]
 
 
-def test_the_first_screen_names_pivots_of_the_pair_with_the_most_documents(tables):
-    text = " ".join(findings.answers(tables)[1].sentences)
+def test_the_first_screen_names_pivots_of_the_pair_with_the_most_documents(tables, page):
     evidence = {row["item_id"]: row for row in tables["pivot_evidence"].to_pylist()}
-    assert f"of {len(evidence):,} pairs" in text
-    item = next(item for item, row in evidence.items() if row["pivots"])
-    rows = [
-        {**row, "documents_source": 900, "documents_target": 900} if i == item else row for i, row in evidence.items()
-    ]
-    named = {**tables, "pivot_evidence": from_rows("pivot_evidence", rows)}
-    words = next(row for row in tables["items"].to_pylist() if row["item_id"] == item)
-    first = min((row for row in tables["pivots"].to_pylist() if row["item_id"] == item), key=lambda row: row["rank"])
-    text = " ".join(findings.answers(named)[1].sentences)
-    pair = " – ".join(f"{words[end]} ({words[f'{end}_language']})" for end in ("source", "target"))
-    assert f"{pair}: {first['text'].strip()}" in text
-    none = {**tables, "pivot_evidence": from_rows("pivot_evidence", [])}
-    assert "semantic pivots." not in " ".join(findings.answers(none)[1].sentences)
+    items = {row["item_id"]: row for row in tables["items"].to_pylist()}
+    with_pivots, without = (
+        next(i for i, row in evidence.items() if bool(row["pivots"]) == any_pivots and "en-" in i)
+        for any_pivots in (True, False)
+    )
+    first = min((row for row in tables["pivots"].to_pylist() if row["item_id"] == with_pivots), key=lambda r: r["rank"])
+    for item, text in ((with_pivots, first["text"].strip()), (without, f"none: {evidence[without]['reason']}")):
+        most = {"documents_source": 900, "documents_target": 900}
+        rows = [{**row, **most} if i == item else row for i, row in evidence.items()]
+        panel = figures_pivots.named_pairs({**tables, "pivot_evidence": from_rows("pivot_evidence", rows)})
+        row = next(row for row in panel.numbers.rows if row[3] == 900)
+        assert [word.text for word in row[:2]] == [items[item]["source"], items[item]["target"]]
+        assert row[2].startswith(text)
+        assert row[4] == "most documents"
+    assert page.index('id="pivots"') < page.index('class="sections"')
+    assert f"of {len(evidence):,} pairs" in page[: page.index('class="sections"')]
+    none = {name: table for name, table in tables.items() if name != "pivot_evidence"}
+    assert figures_pivots.named_pairs(none) is None

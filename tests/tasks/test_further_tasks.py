@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks import facts, lm_eval_choice, questions, sentences
 from semantic_pivots.tasks.committed import rows
-from semantic_pivots.tasks.pattern import task_of
+from semantic_pivots.tasks.pattern import groups, task_of
 from semantic_pivots.tasks.translation import Item, items_of
 from semantic_pivots.words import normalise
 
@@ -213,6 +214,55 @@ def test_a_task_of_the_harness_becomes_items(tmp_path, words, monkeypatch):
     assert questions.prompt(made[0], [], made[0].source).startswith("Please answer each question.\n\nQuestion: What is")
     with pytest.raises(InputError, match="no task"):
         lm_eval_choice.pairs("sums_of_theirs", "en", str(tmp_path))
+
+
+PLURALS = "source\ttarget\tquestion\tanswer\theader\n" + "".join(
+    f"{one}\t{many}\tsingular\tplural\tPlease give the plural.\n"
+    for one, many in (
+        ("foot", "feet"),
+        ("mouse", "mice"),
+        ("child", "children"),
+        ("ox", "oxen"),
+        ("man", "men"),
+        ("“x”", "y"),
+    )
+)
+
+
+def test_a_file_of_ones_own_is_a_task_and_is_not_needed_afterwards(tmp_path, words):
+    file = tmp_path / "plurals.tsv"
+    file.write_text(PLURALS, "utf-8")
+    made = items("file", words, task_path=str(file))
+    file.unlink()
+    assert {task_of(item.strata) for item in made} == {"file-plurals"}
+    assert groups(item.strata for item in made) == ["task:file-plurals"]
+    foot = next(item for item in made if item.source == "foot")
+    (shots,) = questions.shots_by_direction(made, words, 0).values()
+    prompt = questions.prompt(foot, shots.draw(foot, 0, 2), "foot")
+    assert prompt.startswith("Please give the plural.\n\nsingular: ")
+    assert prompt.endswith("singular: foot\nplural:")
+    assert prompt.count("plural: ") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("word\ttarget\na\tb\n", "expected a TSV file with the columns source and target; it has word, target"),
+        ("source\ttarget\tanswr\na\tb\tc\n", "unknown column 'answr'; did you mean 'answer'?"),
+        ("source\ttarget\na\t\n", "row 2: expected 2 cells"),
+        ("source\ttarget\na\tb\tc\n", "row 2: expected 2 cells"),
+        ("source\ttarget\tquestion\na\tb\tx\nc\td\ty\n", "row 3: another header, question, answer"),
+        ("source\ttarget\tconcept_id\na\tb\tx\nc\td\tx\n", "row 3: concept_id 'x' stands twice"),
+        ("source\ttarget\tsource_language\na\tb\tjp\n", "did you mean 'ja'"),
+    ],
+)
+def test_a_file_of_ones_own_that_cannot_be_used_is_one_line(tmp_path, words, text, says):
+    file = tmp_path / "own.tsv"
+    file.write_text(text, "utf-8")
+    with pytest.raises(InputError, match=re.escape(says)):
+        items("file", words, task_path=str(file))
+    with pytest.raises(InputError, match="no file"):
+        items("file", words, task_path=str(tmp_path / "nowhere.tsv"))
 
 
 def test_files_of_flores_plus_belong_to_their_languages(tmp_path):

@@ -46,6 +46,8 @@ def test_the_command_writes_a_folder_that_the_harness_runs_to_equal_log_likeliho
     arguments = ["export", "lm-eval", str(out), "--languages", "en,fr", "--lexicon", "cldr", "--items", "2"]
     told = CliRunner().invoke(app, [*arguments, "--shots", "2", "--draws", "2"])
     assert told.exit_code == 0, told.output
+    out = out.rename(tmp_path / "moved")
+    assert not [path for path in out.iterdir() if str(tmp_path) in path.read_text("utf-8")]
     model, tokenizer = tiny.model("llama"), tiny.tokenizer("byte-level")
     backend = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=4)
     manager = TaskManager(include_path=str(out), include_defaults=False)

@@ -38,7 +38,10 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
     items = items_of(inputs.table("items"))
     tokenizer = load_tokenizer(config.model, config.cache)
     labels = label_items(items, inputs.table("trace"), tokenizer, config.rules)
-    by_cause = causal_labels(inputs.table("causal_effects")) if "causal" in config.rules else []
+    # without a corpus there are no counts and no pivots: labels of the rules that read a trace, and nothing beside them
+    counted = inputs.has("pair_counts") and inputs.has("scores")
+    causal = counted and "causal" in config.rules and inputs.has("causal_effects")
+    by_cause = causal_labels(inputs.table("causal_effects")) if causal else []
     behaviour = tables.from_rows("behaviour", [*by_cause, *labels])
     settings = {"model": config.model, "seed": config.seed, "resamples": config.resamples}
     signature = Signature.of("behaviour", **settings)
@@ -47,7 +50,7 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
         "attribution": tables.from_rows(
             "attribution",
             [
-                *attribution(config, inputs, items, labels, signature),
+                *(attribution(config, inputs, items, labels, signature) if counted else ()),
                 *_barrier(inputs.table("trace"), items, tokenizer, signature),
                 *(causal_figures(config, inputs, items, [*by_cause, *labels], signature) if by_cause else ()),
             ],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from semantic_pivots import grammar
 from semantic_pivots.commands import ranks
 from semantic_pivots.commands.options import configured
+from semantic_pivots.commands.records import Format, show
 from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import digest, fingerprints
@@ -41,6 +42,7 @@ def count(
     rank: ranks.Rank = 0,
     world: ranks.World = 1,
     wait: ranks.Wait = 0,
+    format: Format = "table",
 ) -> None:
     """Count the documents that contain each word, and both words of each pair."""
     ranks.take_part(out, rank, world, wait)
@@ -91,7 +93,19 @@ def count(
     )
     documents = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
     suffix = "" if anew else " (up to date)"
-    typer.echo(f"{out}: {len(spellings):,} words, {len(both):,} pairs{documents}{suffix}")
+    typer.echo(f"{out}: {len(spellings):,} words, {len(both):,} pairs{documents}{suffix}", err=format != "table")
+    if format != "table":
+        show(_records(out), format)
+
+
+def _records(out: Path) -> list[dict[str, Any]]:
+    """A record per word and per pair; a word's has no second word."""
+    from semantic_pivots.files import read_table
+
+    words = read_table(out / "word_counts.parquet").rename_columns({"word": "word_1", "language": "language_1"})
+    pairs = read_table(out / "pair_counts.parquet")
+    names = [*_PAIR, "value", "unit", "exact"]
+    return [{name: row.get(name) for name in names} for table in (words, pairs) for row in table.to_pylist()]
 
 
 def _identities(files: list[str]) -> dict[str, str]:

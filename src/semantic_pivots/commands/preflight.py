@@ -1,20 +1,27 @@
-"""What would stop a study, found before anything runs: every path, column, language and model of every stage.
+"""What would stop a study, and what it takes, told before anything runs.
 
-Values were checked when the study was read. Here files are looked for and their first lines read; no model is loaded
-and nothing is fetched, so that the check takes a second.
+Values were checked when the study was read. Here files, columns, languages and models of every stage are looked for and
+the first documents read; no model is loaded and nothing is fetched, so that the check takes a second.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from semantic_pivots.config import CorpusConfig
+from semantic_pivots.costs import Cost, costs
 from semantic_pivots.errors import InputError
-from semantic_pivots.study import Study, stage_config
+from semantic_pivots.run import warn
+from semantic_pivots.study import Study, stage_config, state
 
 _PACKAGE = "package:"
+_LOOKED_AT = 2000
+"""first documents whose languages are looked at"""
 
 
 def problems(study: Study) -> list[str]:
@@ -40,6 +47,56 @@ def check(study: Study) -> None:
     """
     if lines := problems(study):
         raise InputError("\n       ".join([f"study {study.path} cannot finish:", *lines]))
+
+
+def costs_of(study: Study, runs: Path, only: str = "") -> list[Cost]:
+    """What each stage takes that is not up to date, or the one that is named."""
+    stages = [only] if only else [name for name, value in state(study, runs / study.name).items() if value != "done"]
+    return list(costs(study.config, stages, runs))
+
+
+def sentence(found: Sequence[Cost]) -> str:
+    """What all stages take together, in one line."""
+    told = [cost for cost in found if cost.seconds is not None]
+    unknown = [cost.stage for cost in found if cost.seconds is None]
+    row = _total(told)
+    parts = (
+        [f"{len(told)} stages: about {row['time']}, {row['memory']} of memory, {row['disk']} of disk"] if told else []
+    )
+    parts += [f"not known of {', '.join(unknown)}"] if unknown else []
+    rates = ", ".join(dict.fromkeys(cost.rate for cost in told))
+    return (
+        f"{'; '.join(parts)} (rates of {rates}; without downloads; by stage: --dry-run)" if told else "; ".join(parts)
+    )
+
+
+def records(found: Sequence[Cost]) -> list[dict[str, Any]]:
+    """A row per stage with its time, memory and disk, and the total."""
+    told = [cost for cost in found if cost.seconds is not None]
+    return [*map(_record, found), _total(told)] if found else []
+
+
+def _record(cost: Cost) -> dict[str, Any]:
+    known = cost.seconds is not None
+    return {
+        "stage": cost.stage,
+        "time": _duration(cost.seconds) if cost.seconds is not None else "",
+        "memory": f"{(cost.memory_bytes or 0) / 1e9:.1f} GB" if known else "",
+        "disk": f"{(cost.disk_bytes or 0) / 1e9:.2f} GB" if known else "",
+        "rate": cost.rate,
+    }
+
+
+def _total(told: Sequence[Cost]) -> dict[str, Any]:
+    """All stages together; they run one after another, so the largest memory is theirs."""
+    seconds, disk = (sum(getattr(cost, name) for cost in told) for name in ("seconds", "disk_bytes"))
+    return _record(Cost("all", seconds, max((cost.memory_bytes or 0 for cost in told), default=0), disk, ""))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _absent_files(stage: str, config: object) -> Iterator[str]:
@@ -86,13 +143,46 @@ def _lexicon(study: Study) -> Iterator[str]:
 
 
 def _corpus(study: Study) -> Iterator[str]:
-    from semantic_pivots.corpus import documents
+    from semantic_pivots.corpus import documents, recipes
 
     config = study.config.corpus
     if not config.path and not config.recipe:
-        yield '[corpus] names no documents: give path = "..." or recipe = "everyday", or leave the stage out'
-    elif config.path and "://" not in config.path and Path(config.path).exists():
+        yield (
+            '[corpus] names no documents: give path = "..." or recipe = "everyday", or ask the model alone with '
+            'stages = ["lexicon", "benchmark", "score", "trace", "behaviour", "report"] in [study]'
+        )
+    elif not config.path:
         try:
-            documents.check_columns(documents.list_files(config.path), documents.column_map(config.columns))
+            missing = recipes.missing_languages(config.recipe, config.languages)
+        except InputError as error:
+            yield str(error)
+            return
+        if missing and not config.allow_missing_languages:
+            yield (
+                f"[corpus] recipe = {config.recipe!r} has no documents in {', '.join(missing)}: leave them out of "
+                "languages, or set allow_missing_languages = true"
+            )
+    elif "://" not in config.path and Path(config.path).exists():
+        try:
+            columns = documents.column_map(config.columns)
+            documents.check_columns(documents.list_files(config.path), columns)
+            _tell_languages(config, columns)
         except InputError as error:
             yield f"[corpus] path: {error}"
+
+
+def _tell_languages(config: CorpusConfig, columns: dict[str, str]) -> None:
+    """Warn of languages that the first documents of a corpus lack, where all of these name theirs."""
+    from semantic_pivots.corpus import documents
+
+    if config.identify_language:
+        return
+    first = itertools.islice(documents.documents(config.path, columns, 1.0, _LOOKED_AT, lambda text: None), _LOOKED_AT)
+    labels = [{code for code, _ in document.parts} or {document.language} for document in first]
+    found = set().union(*labels)
+    missing = [code for code in config.languages if code not in found]
+    if missing and "" not in found:
+        warn(
+            f"[corpus] path = {config.path!r}: none of its first {len(labels):,} documents is in {', '.join(missing)}; "
+            f"they are in {', '.join(sorted(found))}"
+        )

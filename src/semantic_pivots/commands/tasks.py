@@ -58,6 +58,7 @@ def list_tasks(languages: Languages = "en,fr,zh,ja") -> None:
         typer.echo(f"{name:16} {len(rows):6,} items in {len(directions):2} directions")
     typer.echo("sentences        parallel files of yours: [benchmark] task_path = FOLDER (FLORES format)")
     typer.echo("lm-eval:TASK     a multiple-choice task of lm-evaluation-harness")
+    typer.echo("file             questions and answers of yours: [benchmark] task_path = FILE.tsv (docs/tasks.md)")
 
 
 @app.command()
@@ -66,7 +67,7 @@ def show(
     languages: Languages = "en,fr,zh,ja",
     shots: Annotated[int, typer.Option(help="examples before the question")] = 2,
     count: Annotated[int, typer.Option(help="prompts shown, one per direction at most")] = 3,
-    path: Annotated[str, typer.Option(help="task_path: parallel files, or task files of lm-eval")] = "",
+    path: Annotated[str, typer.Option(help="task_path: parallel files, task files of lm-eval, or a TSV file")] = "",
 ) -> None:
     """Show prompts of a task as the model reads them, with answer and wrong sources."""
     from semantic_pivots.config import BenchmarkConfig

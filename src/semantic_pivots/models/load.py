@@ -170,26 +170,39 @@ def model_signature(spec: str, cache: str = "") -> str:
 
 def parameters(spec: str, cache: str = "") -> int:
     """Number of parameters of a model, read off the heads of its weight files; tied ones count once."""
+    return _parameters(model_folder(spec, cache))
+
+
+def parameters_here(spec: str, cache: str = "") -> int:
+    """The same, or 0 where the model would first be fetched or converted."""
+    local = Path(spec).expanduser()
+    try:
+        return _parameters(local if local.is_dir() else _resolve(spec, cache, fetch=False)[0])
+    except InputError:
+        return 0
+
+
+def _parameters(folder: Path) -> int:
     from safetensors import safe_open
 
     count = 0
-    for path in sorted(model_folder(spec, cache).glob("*.safetensors")):
+    for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, "np") as file:
             count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     return count
 
 
-def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
-    """The folder, the name and the revision of a spec."""
+def _resolve(spec: str, cache: str, fetch: bool = True) -> tuple[Path, str, str]:
+    """The folder, the name and the revision of a spec; without `fetch` nothing is fetched or converted for it."""
     spec, _, pin = spec.partition(_PIN)
     if pin and not re.fullmatch("[0-9a-f]{64}", pin):
         raise InputError(f"model {spec}{_PIN}{pin}: expected the 64 hexadecimal digits of a file's SHA-256")
     if spec.startswith(PACKAGE):
-        return _from_package(spec.removeprefix(PACKAGE), cache, pin)
+        return _from_package(spec.removeprefix(PACKAGE), cache, pin, fetch)
     local = Path(spec).expanduser()
     if local.is_file() and local.suffix == ".gguf":
         revision = pin or fingerprint(local)
-        return _conversion([local], local.stem, revision, cache), local.stem, revision[:12]
+        return _conversion([local], local.stem, revision, cache, fetch), local.stem, revision[:12]
     if pin and (not local.is_dir() or (local / "config.json").exists()):
         raise InputError(
             f"model {spec!r}: only GGUF weights are pinned by their SHA-256; expected a .gguf or its folder"
@@ -202,11 +215,11 @@ def _resolve(spec: str, cache: str) -> tuple[Path, str, str]:
                     f"model folder {spec!r} has no config.json; expected a Hugging Face folder or one .gguf"
                 )
             revision = pin or fingerprint(ggufs[0])
-            return _conversion([ggufs[0]], local.name, revision, cache), local.name, revision[:12]
+            return _conversion([ggufs[0]], local.name, revision, cache, fetch), local.name, revision[:12]
         return local, local.name, _folder_revision(local)
     if spec.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)*(@[\w./-]+)?", spec):
         raise InputError(f"model {spec!r} not found: no such folder; expected hub id, local folder, or package:NAME")
-    return _from_hub(spec)
+    return _from_hub(spec, fetch)
 
 
 def _folder_revision(folder: Path) -> str:
@@ -215,7 +228,7 @@ def _folder_revision(folder: Path) -> str:
     return digest([[path.name, fingerprint(path)] for path in files])[:12]
 
 
-def _from_hub(spec: str) -> tuple[Path, str, str]:
+def _from_hub(spec: str, fetch: bool = True) -> tuple[Path, str, str]:
     import huggingface_hub
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -233,6 +246,8 @@ def _from_hub(spec: str) -> tuple[Path, str, str]:
         "allow_patterns": [*patterns, *_TEXTS],
         "ignore_patterns": None if subfolder else ["*/*"],
     }
+    if not fetch:
+        rules["local_files_only"] = True
     with quiet():
         try:
             folder = Path(huggingface_hub.snapshot_download(name, revision=revision or None, **rules))
@@ -276,7 +291,7 @@ def _tokenizer_folder(folder: Path, spec: str) -> Path:
     return folder.parents[depth - 1] if depth else folder
 
 
-def _from_package(name: str, cache: str, pin: str = "") -> tuple[Path, str, str]:
+def _from_package(name: str, cache: str, pin: str = "", fetch: bool = True) -> tuple[Path, str, str]:
     """A model whose weights lie inside installed distributions: NAME, or NAME and NAME-part1, NAME-part2, ...
 
     A package that gives no checksum of its weights is taken with the one that the user gives.
@@ -284,7 +299,7 @@ def _from_package(name: str, cache: str, pin: str = "") -> tuple[Path, str, str]
     from importlib import metadata
 
     if name in assembled.recipes():
-        return _from_parts(name, assembled.recipes()[name], cache)
+        return _from_parts(name, assembled.recipes()[name], cache, fetch)
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError as error:
@@ -311,14 +326,16 @@ def _from_package(name: str, cache: str, pin: str = "") -> tuple[Path, str, str]
         )
     digest = pin or _package_digest(name, distribution.version, weights, [path for path, _ in files])
     paths = [path for path, _ in weights]
-    return _conversion(paths, f"{name}-{distribution.version}", digest, cache), name, distribution.version
+    return _conversion(paths, f"{name}-{distribution.version}", digest, cache, fetch), name, distribution.version
 
 
-def _from_parts(name: str, recipe: assembled.Recipe, cache: str) -> tuple[Path, str, str]:
+def _from_parts(name: str, recipe: assembled.Recipe, cache: str, fetch: bool = True) -> tuple[Path, str, str]:
     """A model that is assembled from parts of packages (`models.assembled`)."""
     folder_name = f"{name}-{recipe.sha256[:12]}"
     folder = cache_folder(cache) / "models" / folder_name
     if not (folder / "config.json").exists():
+        if not fetch:
+            raise InputError(f"model package {name!r} is not in the cache")
         cache_folder(cache).mkdir(parents=True, exist_ok=True)
         with assembled.parts(recipe, cache_folder(cache)) as paths:
             folder = _conversion(paths, name, recipe.sha256, cache)
@@ -353,11 +370,13 @@ def _package_digest(name: str, version: str, weights: list[tuple[Path, str]], fi
     return base64.urlsafe_b64decode(digests + "=" * (-len(digests) % 4)).hex()
 
 
-def _conversion(parts: list[Path], name: str, digest: str, cache: str) -> Path:
+def _conversion(parts: list[Path], name: str, digest: str, cache: str, fetch: bool = True) -> Path:
     """The safetensors folder of GGUF weights, converted at first use under a lock."""
     folder = cache_folder(cache) / "models" / f"{name}-{digest[:12]}"
     if (folder / "config.json").exists():
         return folder
+    if not fetch:
+        raise InputError(f"model {name!r} is not converted yet")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -85,14 +85,15 @@ def _words_of(items: Sequence[Item], words: pa.Table, languages: Sequence[str]) 
 
 
 def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """Read every item's answer position through the lens (table `trace`).
+    """Read every item's answer position through the lens (table `trace`); a study without a corpus has no pivots.
 
     Raises:
         InputError: an unknown lens, or a model of which the lens cannot be made.
     """
     from semantic_pivots.models.lens import load_lens
 
-    items, words, pivots = items_of(inputs.table("items")), inputs.table("words"), inputs.table("pivots")
+    items, words = items_of(inputs.table("items")), inputs.table("words")
+    pivots = inputs.table("pivots") if inputs.has("pivots") else SCHEMAS["pivots"].empty_table()
     model, lens = load_lens(config.model, config.dtype, config.cache, config.blocks, readable=True)
     parts = []
     with work.progress(len(items), "items", "trace") as progress:

@@ -29,6 +29,7 @@ from semantic_pivots.report.panel import (
     unique,
 )
 from semantic_pivots.statistics import of_row, share
+from semantic_pivots.tasks.pattern import groups
 
 EXAMPLES = 10
 MASS_NAMES = {
@@ -102,7 +103,7 @@ def benchmark_panels(items: pa.Table, languages: Sequence[str], answers: pa.Tabl
     said = {row["item_id"]: row for row in (answers.to_pylist() if answers is not None else []) if row["draw"] == 0}
     rows = items.to_pylist()
     per_direction = Counter((r["source_language"], r["target_language"]) for r in rows)
-    strata = Counter((r["source_language"], r["target_language"], s) for r in rows for s in r["strata"] or ())
+    strata = Counter((r["source_language"], r["target_language"], s) for r in rows for s in groups([r["strata"] or ()]))
     names = sorted({s for *_, s in strata})
     order = direction_order(languages)
     keys = sorted(per_direction, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))

@@ -1,9 +1,7 @@
-"""Panels of the corpus, selection and training stages. Each is a function of their tables."""
+"""Panels of the corpus, graph, selection and training stages. Each is a function of their tables."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -25,10 +23,8 @@ from semantic_pivots.report.panel import (
     stacked_shares,
     unique,
 )
-from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import of_row
 
-COUNT_BINS = (0, 1, 2, 4, 16, 64, 256, 1024)
 TOP_TOKENS = 60
 SOURCES_SHOWN = 100
 _COMPARED = ("paper", "accuracy", "bits-per-byte", "chrf")
@@ -78,75 +74,6 @@ def corpus_panels(
             )
         )
     return panels
-
-
-def count_panels(pair_counts: pa.Table, word_counts: pa.Table, languages: Sequence[str]) -> list[Panel]:
-    """How many units (documents or windows) hold both words of a pair, per two languages."""
-    first = pair_counts.slice(0, 1).to_pylist()[0]
-    exact = "exact" if all(pair_counts["exact"].to_pylist()) else "approximate"
-    counted = {name: first[name] for name in ("provider", "unit", "window")}
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for a, b, value in zip(*(pair_counts[c].to_pylist() for c in ("language_1", "language_2", "value")), strict=True):
-        groups[tuple(ordered({a, b}, languages))].append(value)  # type: ignore[index]
-    place = {code: index for index, code in enumerate(ordered({c for pair in groups for c in pair}, languages))}
-    bins = [*COUNT_BINS, math.inf]
-    series: dict[str, list] = {_bin_name(low, high): [] for low, high in itertools.pairwise(bins)}
-    rows = []
-    for key in sorted(groups, key=lambda pair: [place[code] for code in pair]):
-        values, name = sorted(groups[key]), " – ".join(key)
-        for low, high in itertools.pairwise(bins):
-            series[_bin_name(low, high)].append((name, sum(low <= v < high for v in values) / len(values)))
-        met, n = sum(v > 0 for v in values), len(values)
-        rows.append(
-            (
-                name,
-                met / n,
-                n,
-                values[n // 2],
-                values[-1],
-                str(Signature.of("count", "-".join(key), **counted, exact=exact)),
-            )
-        )
-    series = {name: points for name, points in series.items() if any(part for _, part in points)}
-    unit_name = "documents" if first["unit"] == "document" else f"windows of {first['window']} tokens"
-    reading = (
-        f"Number of {unit_name} that hold both words of a pair ({exact} counts of the provider “{first['provider']}”). "
-        "A pair that never meets is its own class."
-    )
-    inks = [_ramp(index / max(len(series) - 1, 1)) for index in range(len(series))]
-    figure = stacked_shares(series, "share of pairs (%)", inks)
-    columns = ("languages", "share that meets", "n", "median", "largest", "signature")
-    panel = Panel(f"Pairs in one {first['unit']}", reading, Numbers(columns, tuple(rows)), figure)
-    return [panel, _word_panel(word_counts, languages)]
-
-
-def _word_panel(word_counts: pa.Table, languages: Sequence[str]) -> Panel:
-    values: dict[str, list[int]] = defaultdict(list)
-    for code, value in zip(word_counts["language"].to_pylist(), word_counts["value"].to_pylist(), strict=True):
-        values[code].append(value)
-    codes = ordered(set(values), languages)
-    columns = ("language", "share seen", "words", "median", "largest")
-    rows = tuple(
-        (code, sum(x > 0 for x in v) / len(v), len(v), v[len(v) // 2], v[-1])
-        for code in codes
-        for v in [sorted(values[code])]
-    )
-    points = [(row[0], round(100 * row[1], 1)) for row in rows]
-    figure = bars(points, "words seen (%)", "%{y}: %{x} %")
-    reading = "Share of the words that occur at least once."
-    return Panel("Words of the benchmark in the corpus", reading, Numbers(columns, rows), figure)
-
-
-def _bin_name(low: float, high: float) -> str:
-    if high - low == 1:
-        return f"{low:,}"
-    return f"{low:,} or more" if high == math.inf else f"{low:,}–{high - 1:,}"
-
-
-def _ramp(share: float) -> str:
-    """From grey-blue (few) to orange (many), readable on light and dark."""
-    start, end = (0x8F, 0x9B, 0xA8), (0xE0, 0x7B, 0x39)
-    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(start, end, strict=True))
 
 
 def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:

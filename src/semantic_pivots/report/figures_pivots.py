@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -25,7 +25,7 @@ from semantic_pivots.report.panel import (
 )
 from semantic_pivots.statistics import of_row, share
 
-PIVOTS_SHOWN = 10
+PIVOTS_SHOWN, PIVOTS_NAMED = 10, 5
 
 
 def discover_panels(
@@ -49,6 +49,54 @@ def discover_panels(
     labels = {row["item_id"]: row["label"] for row in labelled if row["rule"] == "causal"}
     examples = _examples(of_item, info, languages, evidence, labels)
     return [_coverage(of_item, info, languages, measure), examples, *reasons]
+
+
+def named_pairs(tables: Mapping[str, pa.Table]) -> Panel | None:
+    """Some pairs with their pivots by name, chosen by the text and by hash, not by how their pivots look.
+
+    Of each two languages, the pair whose rarer word stands in the most documents (no concept twice), and one that is
+    drawn by the hash of its identifier; a pair without pivots is shown with the reason.
+    """
+    if any(name not in tables for name in ("pivots", "pivot_evidence", "items")):
+        return None
+    evidence = {row["item_id"]: row for row in tables["pivot_evidence"].to_pylist()}
+    pivots: dict[str, list[dict]] = defaultdict(list)
+    for row in sorted(tables["pivots"].to_pylist(), key=lambda row: row["rank"]):
+        pivots[row["item_id"]].append(row)
+    of_languages: dict[frozenset[str], list[dict]] = defaultdict(list)
+    for row in tables["items"].to_pylist():
+        if row["item_id"] in evidence and row["source"] != row["target"]:
+            of_languages[frozenset((row["source_language"], row["target_language"]))].append(row)
+    rows, concepts = [], set()
+    for pairs in of_languages.values():
+        one_way = [row for row in pairs if row["source_language"] == pairs[0]["source_language"]]
+        rarer = {row["item_id"]: _rarer(evidence[row["item_id"]]) for row in one_way}
+        new = [row for row in one_way if row["concept_id"] not in concepts] or one_way
+        most = max(new, key=lambda row: (rarer[row["item_id"]], row["item_id"]))
+        concepts.add(most["concept_id"])
+        others = {row["item_id"]: row for row in one_way if row is not most}
+        drawn = [others[name] for name in sample(list(others), 1)]
+        for chosen, row in (("most documents", most), *(("by hash", row) for row in drawn)):
+            found = evidence[row["item_id"]]
+            text = " · ".join(map(_named, pivots[row["item_id"]][:PIVOTS_NAMED])) or f"none: {found['reason']}"
+            pair = (Word(row[end], row[f"{end}_language"]) for end in ("source", "target"))
+            rows.append((*pair, text, _rarer(found), chosen))
+    rows.sort(key=lambda row: row[-1] != "most documents")
+    columns = ("source", "target", "pivots, best first", "documents", "chosen")
+    reading = (
+        "They stand beside both words of a pair in the corpus. First, of each two languages, the pair whose rarer word "
+        "is in the most documents; then one of each that is drawn by the hash of its identifier."
+    )
+    return Panel("Pivots of some pairs", reading, Numbers(columns, tuple(rows)), wide=True) if rows else None
+
+
+def _rarer(evidence: dict) -> int:
+    return min(evidence["documents_source"], evidence["documents_target"])
+
+
+def _named(pivot: dict) -> str:
+    """A pivot; of which language, where it is the concept's own word there."""
+    return pivot["text"].strip() + (f" ({pivot['translation']})" if pivot["translation"] else "")
 
 
 def _coverage(of_item: Mapping[str, Any], info: Mapping[str, Any], languages: Sequence[str], measure: str) -> Panel:
@@ -106,9 +154,6 @@ def _examples(
     drawn = sorted((info[i] for i in sample(list(of_item), EXAMPLES)), key=direction_order(languages))
     told = {} if evidence is None else {row["item_id"]: row for row in evidence.to_pylist()}
 
-    def named(row: dict) -> str:
-        return row["text"].strip() + (f" ({row['translation']})" if row["translation"] else "")
-
     def documents(item: str) -> str:
         names = ("documents_source", "documents_target", "documents_both")
         return " / ".join(f"{told[item][name]:,}" for name in names) if item in told else ""
@@ -120,7 +165,7 @@ def _examples(
             direction(r),
             Word(r["source"], r["source_language"]),
             Word(r["target"], r["target_language"]),
-            " · ".join(named(pivot) for pivot in own[:PIVOTS_SHOWN]),
+            " · ".join(map(_named, own[:PIVOTS_SHOWN])),
             documents(r["item_id"]),
             own[0]["value"],
             own[0]["q_value"],
@@ -172,8 +217,8 @@ def ratio_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Pane
             tuple((direction(r), r["layer"], of_row(r), r["n"], r["signature"]) for r in own),
         )
         reading = (
-            "How many times as much probability a pair's own pivots have as another pair's under the same prompt: the "
-            "geometric mean over items, on a logarithmic scale; one means nothing of the pair's own. "
+            "How many times as much probability own pivots have as another pair's under the same prompts: the ratio of "
+            "the two mean masses, on a logarithmic scale; one means nothing of the pair's own. "
         )
         title = f"Own pivots over another pair's ({lens} lens)"
         panels.append(Panel(title, reading + above_one([r for r in own if is_pooled(r)]), numbers, figure))
@@ -195,11 +240,25 @@ def above_one(rows: Sequence[dict]) -> str:
         else:
             runs.append([layer])
     named = ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-    top = max((r for r in rows if r["layer"] in layers), key=lambda r: r["value"])
+    top = clearest(rows)
     return (
-        f"Own pivots stand above another pair's after layers {named} of 0–{last}, most after layer {top['layer']}: "
-        f"{times(top['value'])} times [{times(top['low'])}, {times(top['high'])}]."
+        f"Own pivots stand above another pair's after layers {named} of 0–{last}, most clearly after layer "
+        f"{top['layer']}: {times_text(top)}."
     )
+
+
+def clearest(rows: Iterable[dict]) -> dict:
+    """The layer's row in which own pivots stand most clearly above another pair's; empty where none is above one.
+
+    By the interval's low end: the largest of many noisy ratios is too large, and most often the noisiest.
+    """
+    above = [row for row in rows if row["low"] is not None and row["low"] > 1]
+    return max(above, key=lambda row: (row["low"], row["layer"]), default={})
+
+
+def times_text(row: dict) -> str:
+    """A ratio with its interval, in words."""
+    return f"{times(row['value'])} times [{times(row['low'])}, {times(row['high'])}]"
 
 
 def _curve(points: Sequence[dict], name: str, index: int) -> list[go.Scatter]:

@@ -24,7 +24,6 @@ Tables = Mapping[str, pa.Table]
 HOW_WELL = "How well does the model carry words across languages?"
 MECHANISM = "By which mechanism?"
 DOCUMENTS = "Which documents would teach it more?"
-_PIVOTS_NAMED = 5
 NATURAL = "Do pivots carry words across languages in natural text?"
 GROUND_TRUTH = "What do the measures say where the truth is known?"
 
@@ -107,42 +106,21 @@ def _mechanism(tables: Tables) -> Iterable[str]:
                     "show semantic-pivot behaviour."
                 )
         yield from figures_causal.why_rules_differ(attribution)
-    yield from _pivots(tables)
+    yield from with_pivots(tables)
     if summary is not None:
         yield from _pivot_mass(_finite(summary.to_pylist()))
     if attribution is not None:
         yield from _auc(_finite(attribution.to_pylist()))
 
 
-def _pivots(tables: Tables) -> Iterable[str]:
-    """How many pairs have pivots, and those of the pair with the most documents in each two languages.
-
-    The pair is the one whose rarer word is in most documents: chosen by the text, not by how its pivots look.
-    """
-    evidence, pivots, items = (tables.get(name) for name in ("pivot_evidence", "pivots", "items"))
-    if evidence is None or pivots is None or items is None or not evidence.num_rows:
+def with_pivots(tables: Tables) -> Iterable[str]:
+    """How many pairs have pivots; those of some pairs stand beside (`figures_pivots.named_pairs`)."""
+    evidence, items = tables.get("pivot_evidence"), tables.get("items")
+    if evidence is None or items is None or not evidence.num_rows:
         return
-    rows: dict[str, dict] = {row["item_id"]: row for row in evidence.to_pylist()}
-    known: dict[str, dict] = {row["item_id"]: row for row in items.to_pylist() if row["item_id"] in rows}
-    with_pivots = share([row["pivots"] > 0 for row in rows.values()], units_of(list(rows), items))
-    yield f"{percent(with_pivots)} of {len(rows):,} pairs of {with_pivots.n:,} concepts have semantic pivots."
-    best: dict[frozenset[str], str] = {}
-    for item in known:
-        languages = frozenset((known[item]["source_language"], known[item]["target_language"]))
-        if known[item]["source"] != known[item]["target"] and rows[item]["pivots"]:
-            best[languages] = max((best.get(languages, item), item), key=lambda i: (_rarer(rows[i]), i))
-    texts: dict[str, list[str]] = {item: [] for item in best.values()}
-    for item, text, rank in zip(*(pivots[c].to_pylist() for c in ("item_id", "text", "rank")), strict=True):
-        if item in texts and rank < _PIVOTS_NAMED:
-            texts[item].append(text.strip())
-    pairs = {i: [f"{known[i][end]} ({known[i][f'{end}_language']})" for end in ("source", "target")] for i in texts}
-    if texts:
-        yield "The first pivots of the pair with the most documents in each two languages:"
-    yield from (f"{' – '.join(pairs[i])}: {', '.join(texts[i])}." for i in sorted(texts))
-
-
-def _rarer(row: dict) -> int:
-    return min(row["documents_source"], row["documents_target"])
+    ids, pivots = (evidence[name].to_pylist() for name in ("item_id", "pivots"))
+    with_pivots = share([count > 0 for count in pivots], units_of(ids, items))
+    yield f"{percent(with_pivots)} of {len(ids):,} pairs of {with_pivots.n:,} concepts have semantic pivots."
 
 
 def pivot_share(labelled: list[dict], items: pa.Table | None) -> Interval:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.report.figures import MASS_NAMES, mass_band
 from semantic_pivots.report.figures_causal import LABELS, pooled_figures
-from semantic_pivots.report.figures_pivots import times
+from semantic_pivots.report.figures_pivots import clearest, times_text
 from semantic_pivots.report.findings import percent, pivot_share
 from semantic_pivots.report.html import interval_text
 from semantic_pivots.report.panel import colour, direction, interval_dots, is_pooled, layout, unique
@@ -96,17 +96,15 @@ def mechanism(tables: Tables) -> Headline:
 
 
 def _most(rows: Iterable[dict], lens: str) -> str:
-    """How many times another pair's pivots' mass the own ones have where the whole interval lies farthest above one."""
+    """How many times another pair's pivots' mass the own ones have where they stand most clearly above it."""
     ratios = [row for row in rows if row["lens"] == lens and row["quantity"] == "pivot_ratio"]
-    above = [row for row in ratios if row["low"] is not None and row["low"] > 1]
-    if not ratios:
-        return ""
-    if not above:
-        return f"no more probability than another pair's in any of {len(ratios)} layers"
-    top = max(above, key=lambda row: row["low"])
+    top = clearest(ratios)
+    if not top:
+        return f"no more probability than another pair's in any of {len(ratios)} layers" if ratios else ""
+    above = sum(row["low"] is not None and row["low"] > 1 for row in ratios)
     return (
-        f"{times(top['value'])} times [{times(top['low'])}, {times(top['high'])}] another pair's probability after "
-        f"layer {top['layer']}, and more than it in {len(above)} of {len(ratios)} layers"
+        f"{times_text(top)} another pair's probability after layer {top['layer']}, and more than it in {above} of "
+        f"{len(ratios)} layers"
     )
 
 

@@ -14,6 +14,7 @@ from semantic_pivots.config import ReportConfig
 from semantic_pivots.report import (
     figures,
     figures_corpus,
+    figures_counts,
     figures_natural,
     figures_pivots,
     figures_planted,
@@ -79,10 +80,12 @@ def build(
 ) -> str:
     """The page as one string, from the tables that exist; `stages` are those of the study, none: all."""
     manifests = manifests or {}
+    named = figures_pivots.named_pairs(tables)
     return render(
         f"Study “{config.name}”",
         provenance.facts(config, tables, manifests),
         answers(tables),
+        named and replace(named, reading=" ".join([*findings.with_pivots(tables), named.reading])),
         sections(config, tables, stages),
         provenance.provenance(config, tables, manifests),
     )
@@ -158,8 +161,7 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             "Counts",
             "How often words, and both words of a pair, occur in the corpus.",
             ("pair_counts", "word_counts"),
-            figures_corpus.count_panels,
-            order,
+            lambda pairs, words: figures_counts.count_panels(pairs, words, order, get("forms"), get("items")),
         ),
         section(
             "discover",

@@ -16,6 +16,7 @@ from rich.table import Table
 from semantic_pivots.markup import in_terminal
 from semantic_pivots.report import figures_causal
 from semantic_pivots.report.figures import is_control, is_main, unit
+from semantic_pivots.report.figures_pivots import clearest
 from semantic_pivots.report.findings import pivot_share, units_of
 from semantic_pivots.report.html import interval_text
 from semantic_pivots.report.panel import direction, is_pooled, unique
@@ -220,10 +221,11 @@ def _trace(summary: pa.Table | None) -> list[Line]:
             top = max(mine, key=lambda r: (r["value"], r["layer"]))
             out.append(Line("trace", f"largest mass of the {name}, layer {top['layer']}", of_row(top)))
     ratio = [r for r in rows if r["quantity"] == "pivot_ratio" and r["lens"] == "logit" and r["n"]]
-    if ratio:
-        top = max(ratio, key=lambda r: (r["value"], r["layer"]))
-        name = f"own pivots' mass over another pair's, layer {top['layer']}"
-        out.append(Line("trace", name, of_row(top)))
+    top = clearest(ratio)
+    if top:
+        out.append(Line("trace", f"own pivots' mass over another pair's, layer {top['layer']}", of_row(top)))
+    elif ratio:
+        out.append(Line("trace", "own pivots' mass over another pair's", "above one in no layer"))
     return out
 
 

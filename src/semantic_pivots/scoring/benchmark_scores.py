@@ -31,6 +31,7 @@ from semantic_pivots.scoring.variants import (
 )
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, Interval, average, of_row
+from semantic_pivots.tasks.pattern import groups
 from semantic_pivots.tasks.questions import signature_name
 from semantic_pivots.tasks.sentences import chrf_figures
 from semantic_pivots.tasks.translation import Item, check_draws, items_of
@@ -142,7 +143,7 @@ def summarise(
     concepts, weights = concept_weights(
         [item.concept_id for direction in directions.values() for item in direction.items], design.seed, resamples
     )
-    tags = sorted({tag for direction in directions.values() for item in direction.items for tag in item.strata})
+    tags = groups(item.strata for direction in directions.values() for item in direction.items)
     table = {
         key: {
             **estimates(direction, VARIANTS, ["all", *tags], concepts, weights),

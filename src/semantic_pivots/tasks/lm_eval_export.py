@@ -1,8 +1,9 @@
 """CLWTD as a task folder of lm-evaluation-harness, which runs it unchanged with `--include_path`.
 
-Prompts are written out in full, shots included, so that the harness needs none of our code: a document is one item and
-draw, its choices are the target after the source and after each distractor. The harness scores a choice by the sum of
-its log-probabilities; its `acc` is our variant `choice`, draw by draw.
+Prompts are written out in full, shots included, so that the harness needs none of our code, and no file names a place,
+so that the folder may be moved or published. A document is one item and draw, its choices are the target after the
+source and after each distractor. The harness scores a choice by the sum of its log-probabilities; its `acc` is our
+variant `choice`, draw by draw.
 """
 
 from __future__ import annotations
@@ -17,19 +18,15 @@ from semantic_pivots.files import write_text
 from semantic_pivots.tasks.questions import prompt, shots_by_direction
 from semantic_pivots.tasks.translation import Item, answer
 
-TASK = """task: {name}
-tag: clwtd_open
-dataset_path: json
-dataset_kwargs:
-  data_files:
-    test: {data}
+TEMPLATE = """tag: clwtd_open
+custom_dataset: !function utils.documents
 test_split: test
 output_type: multiple_choice
 num_fewshot: 0
 # one answer after several questions: the harness calls this a multiple input, and scores the answer after each
-doc_to_text: "{{{{label}}}}"
-doc_to_choice: "{{{{prompts}}}}"
-doc_to_target: "{{{{answer}}}}"
+doc_to_text: "{{label}}"
+doc_to_choice: "{{prompts}}"
+doc_to_target: "{{answer}}"
 target_delimiter: ""
 metric_list:
   - metric: acc
@@ -38,6 +35,24 @@ metric_list:
 metadata:
   version: 1.0
 """
+TASK = """include: _clwtd_open_yaml
+task: {name}
+dataset_kwargs:
+  file: {name}.jsonl
+"""
+UTILS = '''"""Documents from the file beside this one, so that the folder may stand anywhere."""
+
+import json
+from pathlib import Path
+
+from datasets import Dataset
+
+
+def documents(file, **further):
+    """The split `test` of a task."""
+    with open(Path(__file__).parent / file, encoding="utf-8") as lines:
+        return {"test": Dataset.from_list(list(map(json.loads, lines)))}
+'''
 GROUP = """group: clwtd_open
 task:
 {tasks}
@@ -69,7 +84,6 @@ def export_tasks(
     """
     if not items:
         raise InputError("the benchmark has no items to export")
-    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     shots_of = shots_by_direction(items, words, seed)
     names = []
@@ -81,10 +95,12 @@ def export_tasks(
             if item.direction == direction
             for document in documents_of(item, shots_of[direction].draws_of(item, draws, shots, pool))
         ]
-        data = folder / f"{name}.jsonl"
-        write_text(data, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents))
-        write_text(folder / f"{name}.yaml", TASK.format(name=name, data=json.dumps(str(data), ensure_ascii=False)))
+        text = "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
+        write_text(folder / f"{name}.jsonl", text)
+        write_text(folder / f"{name}.yaml", TASK.format(name=name))
         names.append(name)
+    write_text(folder / "_clwtd_open_yaml", TEMPLATE)
+    write_text(folder / "utils.py", UTILS)
     write_text(folder / "clwtd_open.yaml", GROUP.format(tasks="\n".join(f"  - {name}" for name in names)))
     return names
 

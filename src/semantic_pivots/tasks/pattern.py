@@ -18,7 +18,8 @@ from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import Shot
 from semantic_pivots.words import normalise
 
-TAG = "task:"
+TAG, LABELS = "task:", "asks:"
+"""Beginnings of the tags that name an item's task, and the header, question and answer of a task of the user's own."""
 WORD_TRANSLATION = "translation"
 
 
@@ -60,6 +61,17 @@ def source_name(source_language: str, target_language: str) -> str:
 def target_name(source_language: str, target_language: str) -> str:
     """The English name of the answer's language."""
     return language(target_language).name
+
+
+def of_labels(strata: Iterable[str] | None) -> Pattern | None:
+    """The pattern that an item carries in its strata, where its task is one of the user's own."""
+    labels = next((tag.removeprefix(LABELS) for tag in strata or () if tag.startswith(LABELS)), None)
+    return None if labels is None else Pattern(*map(fixed, labels.split("\t")))
+
+
+def groups(strata: Iterable[Iterable[str]]) -> list[str]:
+    """The tags of items by which figures are grouped, sorted."""
+    return sorted({tag for tags in strata for tag in tags if not tag.startswith(LABELS)})
 
 
 def task_of(strata: Iterable[str] | None) -> str:

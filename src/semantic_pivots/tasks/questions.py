@@ -6,13 +6,24 @@ A stage that asks a model calls `prompt`, `shots_by_direction` and `cases` here 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.tasks import antonyms, cloze, facts, lm_eval_choice, pattern, repetition, sentences, translation
+from semantic_pivots.tasks import (
+    antonyms,
+    cloze,
+    facts,
+    lm_eval_choice,
+    own,
+    pattern,
+    repetition,
+    sentences,
+    translation,
+)
 from semantic_pivots.tasks.case import Case
-from semantic_pivots.tasks.pattern import WORD_TRANSLATION, Pair, Pattern, task_of
+from semantic_pivots.tasks.pattern import LABELS, WORD_TRANSLATION, Pair, Pattern, of_labels, task_of
 from semantic_pivots.tasks.translation import Item, Shot, Shots
 
 LM_EVAL = "lm-eval:"
@@ -45,7 +56,7 @@ def pattern_of(task: str) -> Pattern:
     if task.startswith(LM_EVAL):
         return lm_eval_choice.PATTERN
     if task not in PATTERNS:
-        names = [WORD_TRANSLATION, *PATTERNS]
+        names = [WORD_TRANSLATION, *PATTERNS, own.NAME]
         hint = nearest(task, names)
         raise InputError(f"unknown task {task!r}: expected {', '.join(names)}, or {LM_EVAL}TASK{hint}")
     return PATTERNS[task]
@@ -61,6 +72,8 @@ def items(config: BenchmarkConfig, words: Any) -> list[dict]:
     Raises:
         InputError: an unknown task, a missing file, or no pairs at all.
     """
+    if config.task == own.NAME:
+        return _own_items(config)
     pattern_of(config.task)
     rows = zip(*(words[name].to_pylist() for name in ("concept_id", "language", "word")), strict=True)
     if config.task in COMMITTED:
@@ -76,12 +89,21 @@ def items(config: BenchmarkConfig, words: Any) -> list[dict]:
     return pattern.items(name, pairs, config.distractors, config.items_per_direction, config.seed)
 
 
+def _own_items(config: BenchmarkConfig) -> list[dict]:
+    pairs, labels = own.read(config.task_path, config.languages)
+    name = f"{own.NAME}-{Path(config.task_path).stem}"
+    rows = pattern.items(name, pairs, config.distractors, config.items_per_direction, config.seed)
+    for row in rows:
+        row["strata"].append(LABELS + "\t".join(labels[row["source_language"], row["target_language"]]))
+    return rows
+
+
 def prompt(item: Item, shots: Sequence[Shot], source: str) -> str:
     """The prompt of an item's task with a source (its own or a distractor) in the question."""
     task = task_of(item.strata)
     if task == WORD_TRANSLATION:
         return translation.prompt(*item.direction, shots, source)
-    return _pattern_of_tag(task).prompt(*item.direction, shots, source)
+    return (of_labels(item.strata) or _pattern_of_tag(task)).prompt(*item.direction, shots, source)
 
 
 def signature_name(items: Sequence[Item]) -> str:

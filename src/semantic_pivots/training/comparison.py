@@ -27,6 +27,7 @@ from semantic_pivots.scoring.model_runner import ScoreJob, score_items
 from semantic_pivots.scoring.variants import VARIANTS, Direction, concept_weights, estimates
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Estimate, Figure, Interval, of_row, seed_of
+from semantic_pivots.tasks.pattern import groups
 from semantic_pivots.tasks.questions import signature_name
 from semantic_pivots.tasks.translation import Item, items_of
 from semantic_pivots.training.evaluation import ASTRAY, BITS, Evaluator, Key, pooled
@@ -203,7 +204,7 @@ def _figures(
     directions: dict[tuple[str, str], Direction], config: CompareConfig, concepts: dict[str, int], weights: np.ndarray
 ) -> dict[Key, Estimate]:
     """Every variant and answer share of each direction and stratum, and the means over directions."""
-    tags = sorted({tag for direction in directions.values() for item in direction.items for tag in item.strata})
+    tags = groups(item.strata for direction in directions.values() for item in direction.items)
     found: dict[Key, Estimate] = {}
     for key, direction in directions.items():
         figures = estimates(direction, VARIANTS, ["all", *tags], concepts, weights)

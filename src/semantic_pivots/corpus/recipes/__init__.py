@@ -25,15 +25,29 @@ def units(recipe: str, languages: tuple[str, ...], cache: Path, note: Callable[[
     Raises:
         InputError: no recipe has the name, or a package cannot be had.
     """
-    if recipe.split("-")[0] == everyday.NAME:
+    if _is_everyday(recipe):
         return list(everyday.units(recipe, languages, cache))
-    if recipe not in debian.RECIPES:
-        names = ", ".join(NAMES)
-        raise InputError(
-            f"[corpus] recipe {recipe!r}: expected one of {names}, or path = FILE OR FOLDER{nearest(recipe, NAMES)}"
-        )
     recipe_units, absent = debian.units(recipe, languages, cache)
     if absent:
         note("absent_packages", absent)
     note("packages", {u.package: package_version(Path(u.path)) for u in recipe_units if u.path.endswith(".deb")})
     return list(recipe_units)
+
+
+def missing_languages(recipe: str, languages: tuple[str, ...]) -> list[str]:
+    """Those of the languages that no source of a recipe has; what Debian's packages hold is known with them alone.
+
+    Raises:
+        InputError: no recipe has the name.
+    """
+    covered = everyday.languages(recipe) if _is_everyday(recipe) else set(languages)
+    return [code for code in languages if code not in covered]
+
+
+def _is_everyday(recipe: str) -> bool:
+    if recipe.split("-")[0] != everyday.NAME and recipe not in debian.RECIPES:
+        names = ", ".join(NAMES)
+        raise InputError(
+            f"[corpus] recipe {recipe!r}: expected one of {names}, or path = FILE OR FOLDER{nearest(recipe, NAMES)}"
+        )
+    return recipe not in debian.RECIPES

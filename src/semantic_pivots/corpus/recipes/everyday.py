@@ -139,6 +139,15 @@ def units(recipe: str, languages: tuple[str, ...], cache: Path) -> list[Unit]:
     ]
 
 
+def languages(recipe: str) -> set[str]:
+    """Languages of the recipe's sources.
+
+    Raises:
+        InputError: an unknown source is named.
+    """
+    return {code for source in _sources(recipe) for code in source.languages}
+
+
 def _sources(recipe: str) -> list[Source]:
     left_out = recipe.split("-")[1:]
     names = [name for name in SOURCES if name != _DICTIONARY]

@@ -1,0 +1,165 @@
+"""What the stages of a study will take on this machine: time, memory and disk, before anything runs.
+
+A stage's time goes with its work (parameters times prompts, bytes of text, tokens of training), which the study's keys
+tell. What a unit of work takes is read off the last run of that stage below the runs folder, whose manifest notes its
+work; before there is one, off the demo's on two cores, and the line says so. Chosen against a measurement made on the
+spot: a second of it would tell little of a stage that reads a corpus, and would be paid before every run. Downloads
+and the conversion of a model at its first use are not in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from semantic_pivots.config import StudyConfig
+from semantic_pivots.errors import InputError
+
+_TEXT_BYTES = {"everyday": 79e6, "debian-demo": 100e6, "debian-full": 122e6, "debian-large": 315e6}
+_COMPRESSED = (".gz", ".zst", ".xz", ".bz2", ".parquet")
+_RATIO = 3
+"""Text bytes of a compressed one."""
+FLOAT32 = 10
+"""Time of float32 over bfloat16, where the processor multiplies the latter."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage takes; None where it cannot be told."""
+
+    stage: str
+    seconds: float | None
+    memory_bytes: float | None
+    disk_bytes: float | None
+    rate: str
+    """where the rate comes from"""
+
+
+class Sizes:
+    """What decides the work of a study's stages, read off its keys and the files that they name.
+
+    Raises:
+        InputError: of a property, where a file that it needs cannot be used.
+    """
+
+    def __init__(self, config: StudyConfig):
+        self.config = config
+
+    @cached_property
+    def directions(self) -> int:
+        """Ordered pairs of different languages."""
+        return len(self.config.benchmark.languages) * (len(self.config.benchmark.languages) - 1)
+
+    @cached_property
+    def concepts(self) -> int:
+        """Concepts that the benchmark asks, at most."""
+        from semantic_pivots.lexicon.concepts import lexicon_path
+
+        drawn = self.config.benchmark.items_per_direction
+        return drawn or lexicon_path(self.config.lexicon.source).read_bytes().count(b"\n")
+
+    @cached_property
+    def text_bytes(self) -> float:
+        """Bytes of the corpus's text; of compressed files a guess."""
+        corpus = self.config.corpus
+        if not corpus.path:
+            return _TEXT_BYTES.get(corpus.recipe.partition("-")[0], _TEXT_BYTES.get(corpus.recipe, 0.0))
+        from semantic_pivots.corpus.documents import list_files
+
+        files = list_files(corpus.path, lambda text: None)
+        return sum(size * (_RATIO if name.endswith(_COMPRESSED) else 1) for name, size in files)
+
+    def items(self, drawn: int = 0) -> int:
+        """Items of all directions, of which each draws so many; 0: all."""
+        return self.directions * min(drawn or self.concepts, self.concepts)
+
+    def parameters(self, stage: str) -> float:
+        """Parameters of a stage's model, times `FLOAT32` in float32; 0 where its weights are not on this machine."""
+        from semantic_pivots.models.load import parameters_here
+
+        section = getattr(self.config, stage)
+        return parameters_here(section.model, section.cache) * (FLOAT32 if section.dtype == "float32" else 1)
+
+    def runs(self) -> int:
+        """Training runs."""
+        return len(self.config.select.selections) * self.config.train.seeds
+
+
+def _prompts(sizes: Sizes, stage: str) -> float:
+    section = getattr(sizes.config, stage)
+    return sizes.items(getattr(section, "items_per_direction", 0)) * sizes.parameters(stage)
+
+
+_OF_STAGE: dict[str, Callable[[Sizes, StudyConfig], float]] = {
+    "corpus": lambda s, c: s.text_bytes,
+    "benchmark": lambda s, c: s.text_bytes if c.benchmark.min_documents else s.items(),
+    "score": lambda s, c: _prompts(s, "score") * c.score.draws * (1 + c.benchmark.distractors),
+    "tokens": lambda s, c: s.text_bytes,
+    "count": lambda s, c: s.text_bytes,
+    "discover": lambda s, c: s.concepts * len(c.benchmark.languages) * c.discover.documents,
+    "trace": lambda s, c: _prompts(s, "trace") * len(c.trace.lenses),
+    "causal": lambda s, c: _prompts(s, "causal") * c.causal.control_sets,
+    "behaviour": lambda s, c: s.items() * c.behaviour.resamples,
+    "intervene": lambda s, c: _prompts(s, "intervene"),
+    "graph": lambda s, c: s.text_bytes,
+    "select": lambda s, c: s.text_bytes,
+    "train": lambda s, c: s.runs() * c.train.tokens * s.parameters("train"),
+    "compare": lambda s, c: (
+        (s.runs() + 1) * s.items(c.compare.items_per_direction) * c.compare.draws * s.parameters("train")
+    ),
+    "planted": lambda s, c: len(c.planted.worlds) * c.planted.seeds * c.planted.tokens,
+    "natural": lambda s, c: len(c.natural.parts) * c.natural.seeds * c.natural.tokens,
+}
+"""The work of a stage, in its own unit; of the others it is 1."""
+
+
+def work(sizes: Sizes, stage: str) -> float | None:
+    """The work of a stage in a unit of its own; None where it cannot be told before the stage runs."""
+    try:
+        return _OF_STAGE[stage](sizes, sizes.config) or None if stage in _OF_STAGE else 1.0
+    except (InputError, OSError):  # what is absent is told elsewhere
+        return None
+
+
+def costs(config: StudyConfig, stages: Iterable[str], runs: Path) -> Iterator[Cost]:
+    """What each of the stages takes.
+
+    Args:
+        config: of the study.
+        stages: those that will run.
+        runs: folder of the results of studies, whose manifests tell the rates.
+    """
+    sizes = Sizes(config)
+    for stage in stages:
+        units, rate = work(sizes, stage), _last_run(runs, stage) or _shipped().get(stage)
+        if units is None or rate is None:
+            yield Cost(stage, None, None, None, "no rate" if rate is None else "its model or corpus is not here yet")
+            continue
+        times = units / rate["work"]
+        yield Cost(stage, rate["seconds"] * times, rate["memory_bytes"], rate["disk_bytes"] * times, rate["of"])
+
+
+def _last_run(runs: Path, stage: str) -> dict[str, Any] | None:
+    """Work, seconds, memory and disk of the stage's last run below a folder."""
+    found: list[dict[str, Any]] = []
+    for path in runs.glob(f"*/{stage}/manifest.json"):
+        try:
+            volatile = json.loads(path.read_text("utf-8"))["volatile"]
+            if volatile.get("work"):
+                disk = sum(size for size, _ in volatile["stamps"].values())
+                found.append({**volatile, "disk_bytes": disk, "of": str(path.parent.parent)})
+        except (OSError, ValueError, KeyError):  # a damaged manifest is told where its stage is asked for
+            continue
+    last = max(found, key=lambda run: run["finished"], default=None)
+    return last and {**last, "memory_bytes": last["peak_memory_bytes"]}
+
+
+@cache
+def _shipped() -> dict[str, dict[str, Any]]:
+    """The demo's figures on two cores, by stage (data/demo_costs.json)."""
+    return json.loads(resources.files("semantic_pivots").joinpath("data/demo_costs.json").read_text("utf-8"))
