@@ -6,10 +6,9 @@ look for pivots or score documents read `visible_words` only.
 
 from __future__ import annotations
 
-from typing import Any
-
 from semantic_pivots.run import Inputs
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import Record
 
 SEEN, HELD_OUT = "words:seen", "words:held-out"
 
@@ -24,7 +23,7 @@ def tag_of(strata: list[str] | tuple[str, ...]) -> list[str]:
     return [tag for tag in strata if tag in (SEEN, HELD_OUT)]
 
 
-def visible_words(inputs: Inputs) -> list[dict[str, Any]]:
+def visible_words(inputs: Inputs) -> list[Record]:
     """Rows of the table `words` whose concepts are not held out."""
     rows = inputs.table("words").to_pylist()
     if not inputs.has("concepts"):

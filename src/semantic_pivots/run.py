@@ -36,6 +36,7 @@ from semantic_pivots.files import (
     write_json,
     write_table,
 )
+from semantic_pivots.tables import Record
 
 if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
     import pyarrow as pa
@@ -107,7 +108,7 @@ class Inputs:
         """The folder an upstream stage published."""
         return self._folders[stage]
 
-    def manifest(self, stage: str) -> dict[str, Any]:
+    def manifest(self, stage: str) -> Record:
         """The manifest of an upstream stage."""
         return json.loads((self._folders[stage] / "manifest.json").read_text("utf-8"))
 
@@ -162,9 +163,9 @@ class Work:
     """scratch that survives a kill; gone once the stage is published or its key changes"""
     out: Path
     """files here become part of the published folder"""
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: Record = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    volatile: dict[str, Any] = field(default_factory=dict)
+    volatile: Record = field(default_factory=dict)
 
     def part(self, name: str, make: Callable[[], pa.Table]) -> pa.Table:
         """One resumable unit: the kept table if a run before this one finished it, else `make()`, kept.
@@ -206,7 +207,7 @@ def peak_memory_bytes() -> int:
     return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024
 
 
-def environment() -> dict[str, Any]:
+def environment() -> Record:
     """Versions of Python, of the platform and of the packages that decide figures."""
     versions = {}
     for package in _PACKAGES:
@@ -215,7 +216,7 @@ def environment() -> dict[str, Any]:
     return {"python": platform.python_version(), "platform": platform.platform(), "packages": versions}
 
 
-def read_manifest(folder: Path) -> dict[str, Any] | None:
+def read_manifest(folder: Path) -> Record | None:
     """The manifest of a published stage, or None."""
     path = folder / "manifest.json"
     try:
@@ -274,13 +275,13 @@ def _alone(partial: Path, final: Path) -> Iterator[None]:
 
 def publish(
     stage: str,
-    key: dict[str, Any],
+    key: Record,
     final: Path,
     run: Callable[[Work], Mapping[str, pa.Table | pa.RecordBatchReader]],
     conform: Callable[[str, pa.Table], pa.Table],
     read: Iterable[Path | str] = (),
     before: Stamps | None = None,
-) -> dict[str, Any]:
+) -> Record:
     """Run a stage, or continue it, and publish its folder atomically.
 
     Args:
@@ -331,7 +332,7 @@ def publish(
     return manifest
 
 
-def _of_other_rank(final: Path, key_hash: str) -> dict[str, Any] | None:
+def _of_other_rank(final: Path, key_hash: str) -> Record | None:
     """The manifest of a result that another rank of this command has published."""
     manifest = read_manifest(final) if ranks.current() is not None else None
     return manifest if manifest is not None and manifest["key"] == key_hash else None
@@ -353,7 +354,7 @@ def _begin(partial: Path, final: Path, key_hash: str) -> None:
 
 def _run(
     stage: str, key: dict, key_hash: str, partial: Path, run: Callable, conform: Callable, check: Callable[[], None]
-) -> dict[str, Any]:
+) -> Record:
     start = time.monotonic()
     work = Work(partial / "work", partial / "out")
     results = run(work)

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from semantic_pivots.signature import Signature
+from semantic_pivots.tables import Record
 
 FEWEST = 10
 """independent units below which a figure has no interval"""
@@ -179,7 +180,7 @@ class Figure:
         """The figure of a table's row: its columns value, low, high, n and signature."""
         return cls(of_row(row), Signature.parse(row["signature"]))
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> Record:
         """The columns of the figure in a table: null where there is no number; the signature says why."""
         interval, signature = self.interval, self.signature
         if not math.isnan(interval.value) and not interval.known:

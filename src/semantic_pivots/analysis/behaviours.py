@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +20,7 @@ from semantic_pivots.models.trace import first_tokens, word_tokens
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import SHARE, Figure, bootstrap_means, seed_of, share
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Item, items_of
 
 _QUANTITIES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null", "entropy")
@@ -61,9 +61,7 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
     }
 
 
-def label_items(
-    items: Iterable[Item], trace: pa.Table, tokenizer: Tokenizer, rules: Iterable[str]
-) -> list[dict[str, Any]]:
+def label_items(items: Iterable[Item], trace: pa.Table, tokenizer: Tokenizer, rules: Iterable[str]) -> list[Record]:
     """Rows of `behaviour`: every traced item by every one of the rules that reads a trace (table `trace`)."""
     layers: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
     for row in trace.select(["item_id", "lens", "layer", "top_ids", "top_probs"]).to_pylist():
@@ -99,9 +97,7 @@ def label_items(
     return labels
 
 
-def _summary(
-    config: BehaviourConfig, inputs: Inputs, items: list[Item], signature: Signature
-) -> Iterable[dict[str, Any]]:
+def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signature: Signature) -> Iterable[Record]:
     """Means over items of every layer's masses, entropy and languages, per direction and pooled."""
     trace = inputs.table("trace")
     by_id = {item.item_id: item for item in items}
@@ -143,9 +139,7 @@ def _summary(
     return rows
 
 
-def _barrier(
-    trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature: Signature
-) -> Iterable[dict[str, Any]]:
+def _barrier(trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature: Signature) -> Iterable[Record]:
     """Of items whose last layer does not begin the target, the share that some layer begins in a further language.
 
     The translation loss proportion of Translation Barrier (2506.22724), for words; further languages are those of the

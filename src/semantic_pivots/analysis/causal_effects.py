@@ -21,6 +21,7 @@ from semantic_pivots.config import CausalConfig
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks import questions
 from semantic_pivots.tasks.translation import Item, items_of
 from semantic_pivots.words import is_joining, is_readable
@@ -76,7 +77,7 @@ def chosen_items(items: Sequence[Item], with_pivots: Mapping[str, Any], config: 
     return sorted(chosen, key=order)
 
 
-def _rows(items: Sequence[Item], prompts: Mapping[str, Any], pivots: Pivots, asker: Any) -> Iterator[dict[str, Any]]:
+def _rows(items: Sequence[Item], prompts: Mapping[str, Any], pivots: Pivots, asker: Any) -> Iterator[Record]:
     from semantic_pivots.models.link_and_need import Question
 
     for item in items:
@@ -91,7 +92,7 @@ def _rows(items: Sequence[Item], prompts: Mapping[str, Any], pivots: Pivots, ask
         yield asked_row(row, Question(case.prompt, place, item.source, case.answer, words, tuple(sets)), asker)
 
 
-def asked_row(row: dict[str, Any], question: Any, asker: Any, always: bool = False) -> dict[str, Any]:
+def asked_row(row: Record, question: Any, asker: Any, always: bool = False) -> Record:
     """A row of `causal_effects`; effects are measured where the model gives the answer, or always."""
     logprob, answered = asker.answer(question)
     if answered or always:
@@ -99,14 +100,14 @@ def asked_row(row: dict[str, Any], question: Any, asker: Any, always: bool = Fal
     return {**effects_row(row), "logprob": logprob, "answered": False}
 
 
-def effects_row(row: dict[str, Any], effects: Any = None) -> dict[str, Any]:
+def effects_row(row: Record, effects: Any = None) -> Record:
     """A row of `causal_effects`: each effect less the mean of its controls, its interval and its p-value."""
     names = ("link", "need", "screen")
     if effects is None:
         empty = dict.fromkeys([f"{name}{end}" for name in names for end in ("", "_low", "_high", "_p")])
         return {**row, "logprob": None, "told": None, "answered": None, **empty}
     told = effects.logprob - effects.link_controls.mean()
-    found: dict[str, Any] = {"logprob": effects.logprob, "told": float(told), "answered": effects.answered}
+    found: Record = {"logprob": effects.logprob, "told": float(told), "answered": effects.answered}
     for name in names:
         value, controls = getattr(effects, name), getattr(effects, f"{name}_controls")
         low, high = np.quantile(controls, [0.975, 0.025])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,12 +32,13 @@ from semantic_pivots.statistics import (
     seed_of,
     share,
 )
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Item
 
 ENGLISH = "en"
 
 
-def causal_labels(effects: pa.Table) -> list[dict[str, Any]]:
+def causal_labels(effects: pa.Table) -> list[Record]:
     """Rows of `behaviour` by the rule `causal`."""
     blank = {"lens": "none", "peak_layer": None, "peak_token": None, "peak_text": None}
     return [
@@ -57,9 +57,9 @@ def causal_figures(
     config: BehaviourConfig,
     inputs: Inputs,
     items: Sequence[Item],
-    labels: Sequence[dict[str, Any]],
+    labels: Sequence[Record],
     signature: Signature,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Record]:
     """Rows of `attribution` by the rule `causal`; `labels` are all rows of `behaviour`."""
     by_id = {item.item_id: item for item in items}
     of_item = {row["item_id"]: row["label"] for row in labels if row["rule"] == "causal"}

@@ -13,7 +13,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -34,6 +33,7 @@ from semantic_pivots.run import Inputs
 from semantic_pivots.scoring.benchmark_scores import item_scores
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import CORRELATION, SHARE, Figure, Interval, bootstrap_columns, bootstrap_mean, seed_of
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Item
 
 POOLED = "all"
@@ -45,7 +45,7 @@ _FEWEST = 5
 
 def attribution(
     config: BehaviourConfig, inputs: Inputs, items: Sequence[Item], labels: Sequence[dict], signature: Signature
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Record]:
     """Rows of `attribution`: every rule and lens, each direction and all together; scores; agreement of lenses."""
     counts = Counts(inputs, items)
     directions = [(POOLED, POOLED), *dict.fromkeys(item.direction for item in items)]
@@ -57,7 +57,7 @@ def attribution(
         within = {i for i, item in by_id.items() if direction[0] == POOLED or item.direction == direction}
         key = {"source_language": direction[0], "target_language": direction[1]}
 
-        def rows(rule: str, lens: str, figures: Iterator[tuple[str, Interval]], key=key) -> Iterator[dict[str, Any]]:
+        def rows(rule: str, lens: str, figures: Iterator[tuple[str, Interval]], key=key) -> Iterator[Record]:
             pair = "-".join(key.values())
             version = {"version": VERSIONS[rule]} if rule in VERSIONS else {}
             for statistic, interval in figures:

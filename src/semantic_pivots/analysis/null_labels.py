@@ -20,13 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from semantic_pivots.analysis.attribution import auc, likelihood_strata, log_odds, partial_correlation, stratified_auc
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, Path, paper
 from semantic_pivots.statistics import Interval, seed_of
+from semantic_pivots.tables import Record
 
 SLOPES = (0.0, 0.3, 0.6, 1.0)
 FREQUENCY, EASE, PATH = "frequency", "ease", "path"
@@ -107,7 +107,7 @@ def table(
     slopes: Sequence[float] = SLOPES,
     runs: int = 20,
     seed: int = 0,
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Every statistic in every world at every slope: its mean over runs, and the interval that holds 95 % of the runs.
 
     Args:

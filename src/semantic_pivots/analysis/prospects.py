@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from semantic_pivots.counting.counts import Pair, Word
+from semantic_pivots.tables import Record
 
 REACHED = (1, 10, 50)
 """Numbers of documents at which words and pairs are reported."""
@@ -43,7 +43,7 @@ def prospects(
     pairs: Sequence[Pair],
     of_words: np.ndarray,
     of_pairs: np.ndarray,
-) -> dict[str, Any]:
+) -> Record:
     """Words reached, concepts with all their words, and one row for each two languages.
 
     Args:
@@ -64,7 +64,7 @@ def prospects(
     }
 
 
-def _reach(name: str, counts: Sequence[int]) -> dict[str, Any]:
+def _reach(name: str, counts: Sequence[int]) -> Record:
     return {"language": name, "asked": len(counts)} | {f"in_{n}": sum(c >= n for c in counts) for n in REACHED}
 
 
@@ -79,7 +79,7 @@ def _between(
     ]
 
 
-def _prospect(a: str, b: str, cells: Sequence[tuple[int, int]]) -> dict[str, Any]:
+def _prospect(a: str, b: str, cells: Sequence[tuple[int, int]]) -> Record:
     meet = sum(together > 0 for _, together in cells)
     never = sum(together == 0 and rarer >= ENOUGH for rarer, together in cells)
     auc = 0.5 + _POWER * math.sqrt((meet + never + 1) / (12 * meet * never)) if meet and never else math.nan

@@ -24,6 +24,7 @@ from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks import questions, translation
 from semantic_pivots.tasks.shuffled_pivots import partners
 from semantic_pivots.tasks.translation import Item, items_of
@@ -156,7 +157,7 @@ class _Interventions:
                 tokens[item.item_id] = best
         return tokens
 
-    def effects(self, items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+    def effects(self, items: Sequence[Item]) -> Iterator[Record]:
         """Rows of `effects`: change of log P(answer) of each item under each intervention that it allows."""
         from semantic_pivots.models.interventions import Suppression, random_basis, unembedding_basis
 
@@ -177,7 +178,7 @@ class _Interventions:
                 )
         yield from self._patches(items)
 
-    def _rows(self, name: str, items: Sequence[Item], answers: Sequence[str], edit: Any) -> Iterator[dict[str, Any]]:
+    def _rows(self, name: str, items: Sequence[Item], answers: Sequence[str], edit: Any) -> Iterator[Record]:
         from semantic_pivots.models.interventions import target_logprobs
         from semantic_pivots.models.tokens import answer_spans
         from semantic_pivots.tasks.translation import answer
@@ -196,7 +197,7 @@ class _Interventions:
             before = self.before[key]
             yield {"item_id": key[0], "intervention": name, "before": before, "change": now - before}
 
-    def _patches(self, items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+    def _patches(self, items: Sequence[Item]) -> Iterator[Record]:
         """The source word's residual from the band's first layer on, replaced by that of the concept elsewhere."""
         import torch
 
@@ -264,7 +265,7 @@ class _Interventions:
 
 def summary(
     effects: pa.Table, items: Sequence[Item], labels: Mapping[tuple[str, str], str], seed: int, signature: Signature
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Record]:
     """Rows of `effect_summary`: every contrast, over all items, those of a direction, and those of a label."""
     by_id = {item.item_id: item for item in items}
     changes: dict[str, dict[str, float]] = {}

@@ -10,6 +10,7 @@ import typer
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs
+from semantic_pivots.tables import Record
 
 _LEVEL = 0.05
 Variant = Literal["choice", "per-byte", "paper", "sum", "mean-token", "pmi"]
@@ -55,7 +56,7 @@ def _scores(run: Path, variant: str) -> dict[str, tuple[Any, float]]:
     return {item.item_id: (item, scores[item.item_id]) for item in items if item.item_id in scores}
 
 
-def _differences(first: dict, other: dict, name: str, baseline: str, resamples: int, seed: int) -> list[dict[str, Any]]:
+def _differences(first: dict, other: dict, name: str, baseline: str, resamples: int, seed: int) -> list[Record]:
     """A record for each direction and one for all: the other model's score less the first's, of shared items."""
     import numpy as np
 

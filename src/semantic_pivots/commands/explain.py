@@ -14,6 +14,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.markup import FIGURE_STYLE, in_terminal
 from semantic_pivots.report.token_marks import LEGEND, MARKS, Marker
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import Record
 
 _SHOWN, _TOP = 5, 10
 LexiconRows = list[tuple[str, str, str]]
@@ -126,7 +127,7 @@ class Reader:
             for lens, steps in by_lens.items()
         ]
 
-    def page(self, question: Question) -> dict[str, Any]:
+    def page(self, question: Question) -> Record:
         """The path of a word as the explorer draws it."""
         from semantic_pivots.report.explorer_data import path_of
 

@@ -9,6 +9,7 @@ import typer
 
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import Record
 
 app = typer.Typer(help="Lenses: fit a tuned lens or a Jacobian lens.", no_args_is_help=True)
 DEFAULTS = {"tuned": (2000, 128), "jacobian": (200, 40)}
@@ -114,9 +115,7 @@ def _texts(corpus: str, count: int, seed: int, columns: str, max_bad_share: floa
     return [d.text for d in heapq.nsmallest(count, texts, key=lambda d: (seed_of(seed, d.id), d.text))]
 
 
-def _fit_tuned(
-    lens: Any, tokenizer: Any, texts: list[str], out: Path, steps: int, rate: float, facts: dict[str, Any]
-) -> None:
+def _fit_tuned(lens: Any, tokenizer: Any, texts: list[str], out: Path, steps: int, rate: float, facts: Record) -> None:
     from semantic_pivots.models.readouts import fit_tuned, sampled_residuals
 
     rows, seed = facts["rows"], facts["seed"]
@@ -135,7 +134,7 @@ def _fit_tuned(
     lens_fit.save(out, {**facts, "steps": steps, "rate": rate, "held_out_kl_nats": distances})
 
 
-def _fit_jacobian(lens: Any, tokenizer: Any, texts: list[str], out: Path, prompts: int, facts: dict[str, Any]) -> None:
+def _fit_jacobian(lens: Any, tokenizer: Any, texts: list[str], out: Path, prompts: int, facts: Record) -> None:
     """Fit on the first documents that are long enough; compare on the documents behind them."""
     from semantic_pivots.models.jacobian import SKIPPED, fit_jacobian, nearness
     from semantic_pivots.models.readouts import sampled_residuals

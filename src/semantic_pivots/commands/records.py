@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from semantic_pivots.statistics import Interval
+from semantic_pivots.tables import Record
 
 Format = Annotated[
     Literal["table", "json", "csv"],
@@ -19,7 +20,7 @@ Format = Annotated[
 ]
 
 
-def show(records: Sequence[dict[str, Any]], format: str) -> None:
+def show(records: Sequence[Record], format: str) -> None:
     """Print records, one a line of the table; all have the same names.
 
     Args:
@@ -47,9 +48,9 @@ def _cell(value: Any) -> str:
     return "" if value is None else f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
+def _flat(record: Record) -> Record:
     """The record in plain numbers; null where there is none."""
-    flat: dict[str, Any] = {}
+    flat: Record = {}
     for name, value in record.items():
         if isinstance(value, Interval):
             ends = {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high, f"{name}_n": value.n}

@@ -17,6 +17,7 @@ from semantic_pivots.commands.records import Format, show
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig, ScoreConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.statistics import Interval, of_row
+from semantic_pivots.tables import Record
 
 VARIANTS = ("paper", "sum", "choice", "per-byte", "accuracy", "copy-rate")
 
@@ -74,7 +75,7 @@ def score(
         raise typer.Exit(1)
 
 
-def directions_of(rows: list[dict], names: Sequence[str] = ()) -> list[dict[str, Any]]:
+def directions_of(rows: list[dict], names: Sequence[str] = ()) -> list[Record]:
     """One record per direction, and their mean: each variant with its 95 % interval."""
     by_direction: dict[str, dict[str, dict]] = {}
     for row in rows:
@@ -92,7 +93,7 @@ def directions_of(rows: list[dict], names: Sequence[str] = ()) -> list[dict[str,
     ]
 
 
-def curve(rows: list[dict]) -> list[dict[str, Any]]:
+def curve(rows: list[dict]) -> list[Record]:
     """One record per checkpoint, in the order of the sweep: the mean over directions, with its interval."""
     from semantic_pivots.scoring.benchmark_scores import learning_curve
 
@@ -140,13 +141,13 @@ def _text(cell: Any) -> str:
     return f"{cell:.4f}" if isinstance(cell, Interval) else str(cell)
 
 
-def _explicit(config: Any, common: dict[str, Any]) -> dict[str, Any]:
+def _explicit(config: Any, common: Record) -> Record:
     """The keys of a section that are not the default's, nor those of [study]."""
     fields = dataclasses.fields(config)
     values = {f.name: getattr(config, f.name) for f in fields if getattr(config, f.name) != f.default}
     return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if name not in common}
 
 
-def _section(name: str, keys: dict[str, Any]) -> str:
+def _section(name: str, keys: Record) -> str:
     # JSON strings, numbers and lists are TOML too
     return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())

@@ -10,6 +10,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import digest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.study import STAGES, Stage, StageFunction, run_stage
+from semantic_pivots.tables import Record
 
 
 class Steps:
@@ -22,7 +23,7 @@ class Steps:
             raise InputError(f"--out {out} is a file: expected a folder")
         out.mkdir(parents=True, exist_ok=True)
 
-    def run(self, name: str, config: Any, function: StageFunction | None = None, **stages: Any) -> dict[str, Any]:
+    def run(self, name: str, config: Any, function: StageFunction | None = None, **stages: Any) -> Record:
         """Run a step on the steps before it unless its folder was made of the same; its manifest."""
         stage = STAGES.get(name) or Stage(name, "")
         manifest, _ = run_stage(stage, config, dict(self.folders), self.out / name, function=function, **stages)

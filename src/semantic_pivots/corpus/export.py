@@ -22,7 +22,7 @@ from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
 from semantic_pivots.corpus.writers import write_attributes, write_infini_gram, write_jsonl, write_tokens
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import digest, fingerprint, read_table, write_bytes, write_table
-from semantic_pivots.tables import conform
+from semantic_pivots.tables import Record, conform
 
 LAYOUTS = ("jsonl", "attributes", "hub", "olmo", "megatron", "nanotron", "infini-gram")
 _LAST = {"jsonl": "documents/{}.jsonl.zst", "attributes": "attributes/pivots/{}.jsonl.zst", "hub": "data/{}.parquet",
@@ -47,7 +47,7 @@ class Export:
     name: str = ""
     """the selection in it to write"""
 
-    def key(self) -> dict[str, Any]:
+    def key(self) -> Record:
         """What decides the files."""
         folders = {"corpus": self.corpus, "tokens": self.tokens}
         inputs = {name: _identity(folder) for name, folder in folders.items() if folder is not None}
@@ -60,7 +60,7 @@ def _identity(folder: Path) -> str:
     return manifest["digest"] if manifest else fingerprint(folder)
 
 
-def export(config: Export, out: Path) -> dict[str, Any]:
+def export(config: Export, out: Path) -> Record:
     """Write a corpus folder in another layout, shard by shard; returns the manifest.
 
     Raises:

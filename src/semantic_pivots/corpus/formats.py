@@ -22,6 +22,7 @@ from typing import Any
 
 from semantic_pivots.corpus.document import Document, content_id, given_parts, language_of, of_parts
 from semantic_pivots.errors import InputError
+from semantic_pivots.tables import Record
 
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 KINDS |= {".txt": "text", ".md": "text", ".tar": "tar", ".idx": "megatron", ".fragment": "lance"}
@@ -302,7 +303,7 @@ def _rows(
                 yield document
 
 
-def _row_or_none(block: Any, index: int) -> dict[str, Any] | None:
+def _row_or_none(block: Any, index: int) -> Record | None:
     try:
         return block.slice(index, 1).to_pylist()[0]
     except UnicodeDecodeError:
@@ -336,7 +337,7 @@ def read_tar(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[D
     with open_file(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         members = (member for member in archive if member.isfile())
         for name, group in itertools.groupby(members, _sample):
-            row: dict[str, Any] = {"id": name}
+            row: Record = {"id": name}
             skipped.read += 1
             try:
                 for member in group:
@@ -392,14 +393,14 @@ def column_of(role: str, renames: dict[str, str], names: Container[str]) -> Colu
     return ()
 
 
-def _value(row: dict[str, Any], column: Column) -> Any:
+def _value(row: Record, column: Column) -> Any:
     value: Any = row if column else None
     for part in column:
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
-def _has(row: dict[str, Any], column: Column) -> bool:
+def _has(row: Record, column: Column) -> bool:
     value: Any = row
     for part in column:
         if not isinstance(value, dict) or part not in value:
@@ -409,7 +410,7 @@ def _has(row: dict[str, Any], column: Column) -> bool:
 
 
 def _document_of(
-    row: dict[str, Any],
+    row: Record,
     columns: dict[frozenset[str], dict[str, Column]],
     path: str,
     renames: dict[str, str],
@@ -423,7 +424,7 @@ def _document_of(
     return _document(row, columns[names], path)
 
 
-def _document(row: dict[str, Any], columns: dict[str, Column], path: str) -> Document | str:
+def _document(row: Record, columns: dict[str, Column], path: str) -> Document | str:
     """The document of a row, or why it gives none."""
     text = _value(row, columns["text"])
     if isinstance(text, bytes):  # a column of strings that does not say so

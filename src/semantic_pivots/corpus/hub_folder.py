@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
 from semantic_pivots.corpus.writers import write_bytes
+from semantic_pivots.tables import Record
 
 _CARD = """---
 configs:
@@ -41,7 +41,7 @@ def describe(folder: Path, name: str, title: str, files: Sequence[str], signatur
     write_bytes(folder / "croissant.json", (json.dumps(_croissant(folder, name, files), indent=1) + "\n").encode())
 
 
-def _croissant(folder: Path, name: str, files: Sequence[str]) -> dict[str, Any]:
+def _croissant(folder: Path, name: str, files: Sequence[str]) -> Record:
     schema = pq.read_schema(folder / files[0])
     content = [
         {

@@ -12,7 +12,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import languages
 from semantic_pivots.run import Work
+from semantic_pivots.tables import Record
 
 _BATCH_DOCUMENTS = 1024
 _BUCKETS = 256
@@ -45,7 +46,7 @@ _PART = pa.schema([("counts", pa.list_(_COUNT)), ("confidence", pa.float64()), (
 _COLUMNS = ("id", "text", "language", "source", "parts", "language_confidence")
 
 
-def survey(corpus: Path, work: Work, workers: int = 0, engine: str = "pool") -> dict[str, Any]:
+def survey(corpus: Path, work: Work, workers: int = 0, engine: str = "pool") -> Record:
     """Documents, bytes, languages, mixtures, scripts, duplicates and sources of a corpus, as plain lists and numbers.
 
     Raises:
@@ -145,7 +146,7 @@ class _Counts:
             self._documents["identified", language or ""] += 1
             self.confidence += confidence
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Record]:
         """The counts, sorted."""
         documents = sorted(self._documents.items())
         return [{"kind": k, "key": key, "documents": n, "bytes": self._bytes[k, key]} for (k, key), n in documents]
@@ -197,11 +198,11 @@ def _write(stream: BinaryIO, values: np.ndarray) -> None:
     stream.write(values.astype(np.uint64).tobytes())
 
 
-def _rows(name: str, counts: Counter[str], sizes: Counter[str] | None, documents: int) -> list[dict[str, Any]]:
+def _rows(name: str, counts: Counter[str], sizes: Counter[str] | None, documents: int) -> list[Record]:
     """Rows in descending order of documents; a language that the table of languages lacks is said to be unknown."""
     rows = []
     for key, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
-        row: dict[str, Any] = {name: key, "documents": count, "share": round(count / documents, 6)}
+        row: Record = {name: key, "documents": count, "share": round(count / documents, 6)}
         if sizes is not None:
             row["text_bytes"] = sizes[key]
         if name == "language":
@@ -210,7 +211,7 @@ def _rows(name: str, counts: Counter[str], sizes: Counter[str] | None, documents
     return rows
 
 
-def _sources(corpus: Path, counts: Counter[str], sizes: Counter[str]) -> list[dict[str, Any]]:
+def _sources(corpus: Path, counts: Counter[str], sizes: Counter[str]) -> list[Record]:
     """Documents of each source with what the corpus's own table says of its package and licence."""
     path = corpus / "sources.parquet"
     origins: dict[str, dict[str, set[str]]] = {}
@@ -231,7 +232,7 @@ def _sources(corpus: Path, counts: Counter[str], sizes: Counter[str]) -> list[di
     return rows
 
 
-def languages_of(survey: dict[str, Any], least_share: float, candidates: Sequence[str]) -> tuple[str, ...]:
+def languages_of(survey: Record, least_share: float, candidates: Sequence[str]) -> tuple[str, ...]:
     """The languages of a survey that are among the given ones and in at least a share of the documents, most first."""
     rows = (row for row in survey["languages"] if row["share"] >= least_share)
     return tuple(row["language"] for row in rows if row["language"] in candidates)

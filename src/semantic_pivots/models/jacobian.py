@@ -24,6 +24,7 @@ from semantic_pivots.models.body import check_context
 from semantic_pivots.models.lens import Lens, LensError, hooks
 from semantic_pivots.models.readouts import JACOBIAN, Readout, held_out_divergence
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import Record
 
 SKIPPED = 16
 """first positions of a prompt, which are neither sources nor targets"""
@@ -54,7 +55,7 @@ class Jacobian(Readout):
             rows = (rows.float() @ self.maps[layer].to(rows.device).T).to(rows.dtype)
         return self.lens.final(rows)
 
-    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+    def save(self, folder: Path, facts: Record) -> None:
         """Write jacobian_lens.pt (J, n_prompts, source_layers, d_model) and lens.json (the facts) into a folder."""
         contents = {
             "J": {layer: map_.contiguous() for layer, map_ in sorted(self.maps.items())},

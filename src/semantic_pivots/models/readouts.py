@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,6 +22,7 @@ from semantic_pivots.models.interventions import Patch, edited
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
+from semantic_pivots.tables import Record
 
 LOGIT, PATCHSCOPE, TUNED, JACOBIAN = "logit", "patchscope", "tuned:", "jacobian:"
 _IDENTITY = "cat -> cat\n1135 -> 1135\nhello -> hello\n?"
@@ -82,7 +82,7 @@ class Tuned(Readout):
             rows = (rows.float() + rows.float() @ weight.T + bias).to(rows.dtype)
         return self.lens.final(rows)
 
-    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+    def save(self, folder: Path, facts: Record) -> None:
         """Write translators.safetensors and lens.json (the facts) into a folder, each whole or absent."""
         from safetensors.torch import save_file
 

@@ -21,6 +21,7 @@ from semantic_pivots.natural.arms import STARTS
 from semantic_pivots.natural.masking import CONDITIONS
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of, sign_flip_p
+from semantic_pivots.tables import Record
 from semantic_pivots.training.verdict import detectable
 
 LEVEL = 0.01
@@ -48,7 +49,7 @@ _CAUSAL = ("link", "need")
 """Outcomes of masking that decide nothing: the rule `causal` asked of every held-out pair, answered or not."""
 _RESAMPLES = 4000
 
-Row = dict[str, Any]
+Row = Record
 
 
 def summary(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:

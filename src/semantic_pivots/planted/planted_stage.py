@@ -9,7 +9,6 @@ Figures of a run are means over its concepts; the summary's intervals are Studen
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +23,10 @@ from semantic_pivots.planted.world_model import Figure, fit, new_trial, rate_of,
 from semantic_pivots.planted.worlds import World
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import Record
 from semantic_pivots.training.small_models import fresh_model
 
-WORLDS: dict[str, dict[str, Any]] = {
+WORLDS: dict[str, Record] = {
     "base": {},
     "long": {},
     "knock-out": {},
@@ -74,7 +74,7 @@ def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
         raise InputError(f"world {name!r}: expected one of {', '.join(WORLDS)}{nearest(name, WORLDS)}")
     keys = ("direct", "direct_linked_share", "bridged", "unrelated", "copied", "documents", "pivots")
     sizes = {key: getattr(config, key) for key in keys}
-    settings: dict[str, Any] = {}
+    settings: Record = {}
     if name == "null":
         settings["direct"] = config.null_direct
     elif name == "selection":

@@ -18,6 +18,7 @@ from semantic_pivots.config import PlantedConfig
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trial
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept, PlantedCorpus
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import Record
 
 _CONFIDENCE_STRATA = 10
 
@@ -28,7 +29,7 @@ class Traces:
 
     concepts: list[Concept]
     residuals: Any
-    logits: dict[str, Any]
+    logits: Record
     """(layers, concepts, vocabulary) by lens"""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
 
 import pyarrow as pa
 
@@ -14,6 +13,7 @@ from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, rat
 from semantic_pivots.planted.worlds import BRIDGED, UNRELATED
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, student
+from semantic_pivots.tables import Record
 
 Key = tuple[str, str, str, str]
 """world, architecture, measure, group"""
@@ -22,7 +22,7 @@ _SETTINGS += ("null_direct", "pool", "plain_share", "selected_share", "tokens", 
 _SETTINGS += ("batch_sequences", "learning_rate", "warmup_share", "weight_decay", "dtype")
 
 
-def summary(runs: pa.Table, config: PlantedConfig) -> list[dict[str, Any]]:
+def summary(runs: pa.Table, config: PlantedConfig) -> list[Record]:
     """Rows of `planted_summary`: means over seeds with Student's 95 % intervals, contrasts paired by seed.
 
     A seed whose figure is no number is not in the mean; the note says how many of how many, and why.

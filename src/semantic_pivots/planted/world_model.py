@@ -16,6 +16,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.planted import worlds
 from semantic_pivots.planted.worlds import CLASSES, DIRECT, Concept, PlantedCorpus, World
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Shot, answer, prompt
 from semantic_pivots.training.small_models import (
     ARCHITECTURES,
@@ -26,7 +27,7 @@ from semantic_pivots.training.small_models import (
     word_tokenizer,
 )
 
-Figure = dict[str, Any]
+Figure = Record
 """measure, group, value: one figure of one run; where it is NaN, note says why."""
 WITH_PIVOTS, WITHOUT_PIVOTS = "direct with pivots", "direct without pivots"
 

@@ -22,9 +22,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Shot, prompt
 
 DIRECT, BRIDGED, UNRELATED, COPIED = "direct", "bridged", "unrelated", "copied"
@@ -137,7 +137,7 @@ class PlantedCorpus:
         concepts = [concept for concept in self.concepts if concept.kind == kind]
         return concepts if linked is None else [concept for concept in concepts if bool(concept.pivots) is linked]
 
-    def truth(self) -> list[dict[str, Any]]:
+    def truth(self) -> list[Record]:
         """Rows of the table `planted_truth`, but for the name of the world."""
         source, target = self.world.languages[:2]
         return [

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 
@@ -15,8 +14,9 @@ from semantic_pivots.files import digest
 from semantic_pivots.languages import languages
 from semantic_pivots.report.html import Fact, Provenance
 from semantic_pivots.report.panel import Numbers, Panel
+from semantic_pivots.tables import Record
 
-Manifests = Mapping[str, dict[str, Any]]
+Manifests = Mapping[str, Record]
 _SHOWN_DIGITS = 12
 _MONTHS = "January February March April May June July August September October November December".split()
 

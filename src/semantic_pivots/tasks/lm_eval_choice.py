@@ -11,6 +11,7 @@ import importlib
 from typing import Any
 
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks.pattern import Pair, Pattern, fixed
 
 PATTERN = Pattern(fixed("Please answer each question."), fixed("Question"), fixed("Answer"))
@@ -36,7 +37,7 @@ def pairs(task: str, language: str, include_path: str = "") -> dict[tuple[str, s
     if task not in manager.all_tasks:
         raise InputError(f"lm-evaluation-harness has no task {task!r}{nearest(task, manager.all_tasks)}")
     try:
-        tasks: dict[str, Any] = manager.load([task])["tasks"]
+        tasks: Record = manager.load([task])["tasks"]
     except Exception as error:  # of the task's own template, of its data, or of the network
         message = f"task {task!r} does not load in lm-evaluation-harness: {type(error).__name__}: {error}"
         raise InputError(message) from error

@@ -23,6 +23,7 @@ from semantic_pivots.files import read_table, write_table
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.selections import HELD_OUT
 from semantic_pivots.statistics import SHARE, Estimate, average, seed_of
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks import sentences
 from semantic_pivots.tasks.translation import Item, Shot, items_of
 
@@ -43,7 +44,7 @@ class HeldOut:
             rows = [r for r in inputs.table("selection").to_pylist() if r["selection"] == HELD_OUT]
             paths = {r["shard"]: inputs.folder("corpus") / r["path"] for r in inputs.table("shards").to_pylist()}
             keys = alignment_keys([r["doc_id"] for r in rows], languages)
-            shards: dict[str, Any] = {}
+            shards: Record = {}
             for row, key in zip(rows, keys, strict=True):
                 if row["shard"] not in shards:
                     shards[row["shard"]] = read_table(paths[row["shard"]], columns=["text"])["text"]

@@ -22,6 +22,7 @@ from semantic_pivots.corpus import documents as readers
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import digest, fingerprint, write_json, write_table
 from semantic_pivots.selection.selections import id_hashes
+from semantic_pivots.tables import Record
 
 _HELD_OUT = 20  # documents of a language that are never trained on, at most
 _HELD_OUT_SHARE = 0.1
@@ -66,7 +67,7 @@ def continue_model(
     columns: tuple[str, ...] = (),
     say: Callable[[str], None] = print,
     max_bad_share: float = CorpusConfig.max_bad_share,
-) -> dict[str, Any]:
+) -> Record:
     """Train `config.model` on the documents of a corpus and write it to `out` with its log and `training.json`.
 
     Args:
@@ -111,7 +112,7 @@ def continue_model(
     return result
 
 
-def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes: Any, say: Any) -> dict[str, Any]:
+def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes: Any, say: Any) -> Record:
     from semantic_pivots.models.device import peak_memory
     from semantic_pivots.models.load import load
     from semantic_pivots.scoring.bits_per_byte import bits_per_byte
@@ -171,11 +172,11 @@ def _fingerprints(corpus: str) -> dict[str, str]:
     return {path: fingerprint(Path(path), sampled=True) if Path(path).exists() else "" for path in files}
 
 
-def _listed(key: dict[str, Any]) -> dict[str, Any]:
+def _listed(key: Record) -> Record:
     return {**key, "config": {k: list(v) if isinstance(v, tuple) else v for k, v in key["config"].items()}}
 
 
-def _finished(out: Path, key_hash: str) -> dict[str, Any] | None:
+def _finished(out: Path, key_hash: str) -> Record | None:
     import json
 
     if not out.exists():

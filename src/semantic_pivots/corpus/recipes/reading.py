@@ -12,7 +12,8 @@ import tarfile
 import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+
+from semantic_pivots.tables import Record
 
 Row = tuple[str, list[tuple[str, str]]]
 """Key of a row, unique in its package, and its parts: language and text."""
@@ -124,6 +125,6 @@ def map_names(archive: Path, languages: Collection[str]) -> Iterator[Row]:
         yield kind, _parts(kinds[kind], languages)
 
 
-def _names(names: dict[str, Any]) -> str:
+def _names(names: Record) -> str:
     strings = [names.get("name", ""), *names.get("aliases", "").split("\n"), *names.get("terms", "").split(",")]
     return "\n".join(dict.fromkeys(name.strip() for name in strings if name.strip()))

@@ -12,7 +12,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from semantic_pivots.counting.providers import Counts, Pair, Word
 from semantic_pivots.counting.providers.infini_gram_index import WINDOW_TOKENS
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import text_hash, whole
+from semantic_pivots.tables import Record
 
 ADDRESS = "https://api.infini-gram.io/"
 _ATTEMPTS, _FIRST_PAUSE_SECONDS, _TIMEOUT_SECONDS = 6, 1.0, 60.0
@@ -54,8 +54,8 @@ class InfiniGramService:
         approx = np.array([bool(answer.get("approx")) for answer in answers], bool)
         return Counts(values, np.zeros(len(queries), bool), "occurrence", window, approx)
 
-    def _ask(self, query: str) -> dict[str, Any]:
-        body: dict[str, Any] = {"index": self.index, "query_type": "count", "query": query}
+    def _ask(self, query: str) -> Record:
+        body: Record = {"index": self.index, "query_type": "count", "query": query}
         if " AND " in query:
             body["max_diff_tokens"] = WINDOW_TOKENS
         text = json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
@@ -71,7 +71,7 @@ class InfiniGramService:
             temporary.write_text(json.dumps({**body, **answer}, ensure_ascii=False), "utf-8")
         return answer
 
-    def _post(self, body: bytes, query: str) -> dict[str, Any]:
+    def _post(self, body: bytes, query: str) -> Record:
         reason: Exception | None = None
         for attempt in range(_ATTEMPTS):
             if attempt:

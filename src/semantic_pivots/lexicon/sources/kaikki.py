@@ -12,10 +12,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.sources.entry import Entry, part_of_speech
+from semantic_pivots.tables import Record
 
 _NOTE = re.compile(r"\([^()]*\)|\[[^]]*\]")
 _CODES = {"cmn": "zh"}  # English Wiktionary translates into Mandarin, not into Chinese
@@ -66,7 +66,7 @@ def _simplify(entries: Iterable[tuple[Entry | None, tuple[str, str] | None]]) ->
         yield replace(entry, word=redirects.get(entry.word, _one_script(entry.word)))
 
 
-def _rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _rows(lines: Iterable[str]) -> Iterator[Record]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -79,7 +79,7 @@ def _rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _objects(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def _objects(row: Record, name: str) -> list[Record]:
     """The objects of a list, which may be null or hold nulls."""
     return [item for item in row.get(name) or () if isinstance(item, dict)]
 
@@ -89,7 +89,7 @@ def _one_script(word: str) -> str:
     return re.split(r"\s*[/／]\s*", word)[-1]
 
 
-def _tables(row: dict[str, Any], target: str) -> Iterator[tuple[str, ...]]:
+def _tables(row: Record, target: str) -> Iterator[tuple[str, ...]]:
     by_sense: dict[str, list[str]] = {}
     senses = _objects(row, "senses")
     places = [(row, ""), *((sense, " ".join((sense.get("glosses") or [])[-1:])) for sense in senses)]
@@ -105,7 +105,7 @@ def _tables(row: dict[str, Any], target: str) -> Iterator[tuple[str, ...]]:
     yield from map(tuple, by_sense.values())
 
 
-def _glosses(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+def _glosses(row: Record) -> Iterator[tuple[str, ...]]:
     for sense in _objects(row, "senses"):
         if _POINTERS & set(sense.get("tags") or ()) or "form_of" in sense or "alt_of" in sense:
             continue
