@@ -8,7 +8,7 @@ ITEM = Item("en-fr-c03", "c03", "en", "fr", "en3", "fr3", ("en7", "en8", "en9"))
 
 
 def test_the_prompt_is_the_published_one():
-    shots = Shots(WORDS, "en", "fr").known[:2]
+    shots = Shots(WORDS, "en", "fr").pool[:2]
     assert prompt("en", "fr", shots, "dog") + answer("chien") == (
         "Please translate words from English to French.\n\nEnglish: en0\nFrench: fr0\n\nEnglish: en1\nFrench: fr1\n\n"
         "English: dog\nFrench: chien"

@@ -115,7 +115,7 @@ class _Interventions:
     ):
         self.lens, self.tokenizer, self.config, self.band = lens, tokenizer, config, band
         self.words = inputs.table("words")
-        self.known: dict[tuple[str, str], translation.Shots] = {}
+        self.shots_of: dict[tuple[str, str], translation.Shots] = {}
         self.of_concept = words_by_concept(self.words)
         from semantic_pivots.models.trace import pivot_tokens
 
@@ -242,9 +242,9 @@ class _Interventions:
         rows = []
         for code in codes:
             question = replace(item, source_language=code, source=self.of_concept[item.concept_id][code])
-            if question.direction not in self.known:
-                self.known |= translation.shots_by_direction(self.words, [question.direction], self.config.seed)
-            shots = self.known[question.direction].draw(question, 0, self.config.shots)
+            if question.direction not in self.shots_of:
+                self.shots_of |= translation.shots_by_direction(self.words, [question.direction], self.config.seed)
+            shots = self.shots_of[question.direction].draw(question, 0, self.config.shots)
             ids, place = self._place(translation.prompt(*question.direction, shots, question.source), question.source)
             device = self.lens.body.device
             with torch.inference_mode():

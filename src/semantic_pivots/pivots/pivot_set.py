@@ -91,32 +91,32 @@ def language_shares(documents: Documents) -> np.ndarray:
 
 
 class PivotSet:
-    """The tokens of a corpus that its criterion chooses; columns by candidate, `kept` are those chosen, best first.
+    """The tokens of a corpus that its criterion chooses; columns by candidate.
 
     Attributes:
-        chosen: (candidates,) int32 compact numbers of the tokens.
+        candidates: (candidates,) int32 compact numbers of the tokens.
         rows: rows of the graph of each.
         expected: (candidates,) float64 degree of the configuration model.
         ratio: (candidates,) float64 degree, whole or rarefied as the criterion has it, over the model's.
         q_values: (candidates,) float64 of the whole degree.
         joins: (candidates, languages) bool.
-        kept: indices of candidates.
+        best: indices of the pivots among them, best first.
     """
 
     def __init__(self, documents: Documents, readable: np.ndarray, config: GraphConfig, threads: int = 1):
         frequency = documents.frequency()
-        self.chosen = _candidates(documents, frequency, readable, config)
+        self.candidates = _candidates(documents, frequency, readable, config)
         fixed = config.criterion == "fixed-count"
         least = config.min_count if fixed else 1
         drawn = config.rarefied_documents
-        self.rows: Rows = token_graph.rows(documents, self.chosen, least, drawn, config.top_neighbours, threads)
-        if not len(self.chosen):
-            self.kept = np.zeros(0, np.int64)
+        self.rows: Rows = token_graph.rows(documents, self.candidates, least, drawn, config.top_neighbours, threads)
+        if not len(self.candidates):
+            self.best = np.zeros(0, np.int64)
             return
         total = float(frequency.sum())
         self.expected, variance = expected_degree(self.rows.slots, frequency, total)
         self.q_values = hub_q_values(self.rows.degree, self.expected, variance)
-        of_row = frequency[self.chosen]
+        of_row = frequency[self.candidates]
         if config.criterion == "rarefied":
             places = self.rows.slots * (np.minimum(drawn, of_row) / of_row)
             self.ratio = self.rows.rarefied / np.maximum(expected_degree(places, frequency, total)[0], 1e-9)
@@ -127,9 +127,9 @@ class PivotSet:
         if fixed:
             hub = self.rows.degree >= np.quantile(self.rows.degree, 0.95)
         self.hubs = int(hub.sum())
-        self.joins = language_shares(documents)[self.chosen] >= _JOINS
+        self.joins = language_shares(documents)[self.candidates] >= _JOINS
         keep = np.flatnonzero(hub & (self.joins.sum(axis=1) >= min(2, documents.groups)))
-        self.kept = keep[np.lexsort((documents.ids[self.chosen[keep]], -self.ratio[keep]))]
+        self.best = keep[np.lexsort((documents.ids[self.candidates[keep]], -self.ratio[keep]))]
 
 
 def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarray, config: GraphConfig) -> np.ndarray:
@@ -175,16 +175,16 @@ def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
         config,
         config.workers or len(os.sched_getaffinity(0)),
     )
-    if not len(pivots.chosen):
+    if not len(pivots.candidates):
         raise InputError("graph: too few documents hold any one token; the corpus is too small for a pivot set")
-    if not len(pivots.kept):
+    if not len(pivots.best):
         raise InputError(
             "graph: no token is a hub of two languages; lower the least ratio or share, or enlarge the corpus"
         )
-    work.note("tokens_considered", len(pivots.chosen))
+    work.note("tokens_considered", len(pivots.candidates))
     work.note("hubs", pivots.hubs)
-    work.note("pivots", len(pivots.kept))
-    rows, tokens = pivots.kept, pivots.chosen[pivots.kept]
+    work.note("pivots", len(pivots.best))
+    rows, tokens = pivots.best, pivots.candidates[pivots.best]
     ids = documents.ids[tokens]
     pivot_languages = [[languages[k] for k in np.flatnonzero(pivots.joins[i])] for i in rows]
     strongest = [[texts[documents.ids[n]] for n in pivots.rows.neighbours[i] if n >= 0] for i in rows]
