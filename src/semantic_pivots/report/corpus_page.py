@@ -23,7 +23,7 @@ def page(found: dict[str, Any], name: str) -> str:
         Fact("Text", f"{found['text_bytes'] / 1e6:,.1f} MB"),
     )
     provenance = Provenance("What this page was made from.", (Panel("Made with", "", made_with),))
-    return html.render(f"Corpus {name}", facts, _answers(found), sections, provenance)
+    return html.render(f"Corpus {name}", facts, _answers(found), None, sections, provenance)
 
 
 def summary(found: dict[str, Any]) -> list[str]:
