@@ -619,7 +619,7 @@ class NaturalConfig:
     """concepts at most, those with the most documents first"""
     fewest_documents: int = 10
     """pieces of text that hold each word of a concept, at least"""
-    dictionary_share: float = 0.15
+    dictionary_share: float = 0.04
     """share of the packed tokens that are dictionary documents of the trained concepts"""
     tokens: int = 2_000_000
     """tokens of one training run, one pass where the corpus has as many"""
