@@ -2,7 +2,7 @@
 
 import pytest
 
-from semantic_pivots.analysis.causal_figures import _area_of_mass, own_masses
+from semantic_pivots.analysis.causal_figures import _answers, _area_of_mass, own_masses
 from semantic_pivots.analysis.rules import BRIDGED
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.files import write_table
@@ -45,9 +45,9 @@ def test_the_area_tells_bridged_items_by_their_mass():
     rows = [{"item_id": item, "answered": True, "link": 1.0} for item in items]
     labels = {f"i{k}": BRIDGED if k < 12 else "direct" for k in range(24)}
     masses = {f"i{k}": 0.5 + k / 100 if k < 12 else 0.1 for k in range(24)} | {"i0": 0.0}
-    ((name, interval),) = _area_of_mass(rows, items, labels, masses, BehaviourConfig(), "logit")
+    ((name, interval),) = _area_of_mass(_answers(rows, items, labels, BehaviourConfig()), masses, "logit")
     assert name == "auc of own pivots' mass for bridged"
     assert (interval.value, interval.n) == (pytest.approx(11 / 12), 24)
     assert 0.5 < interval.low < interval.high <= 1
-    ((_, one_sided),) = _area_of_mass(rows[:12], items, labels, masses, BehaviourConfig(), "logit")
+    ((_, one_sided),) = _area_of_mass(_answers(rows[:12], items, labels, BehaviourConfig()), masses, "logit")
     assert not one_sided.known

@@ -1,15 +1,16 @@
-"""What the labels of the rule `causal` sum up to, and what they go with: rows of the table `attribution`.
+"""Attribution of the rule `causal`: rows of the table `attribution`.
 
-Shares of labels and mean effects stand for each direction, for all, and for pairs with and without English. For all
-together stand the odds of need per doubled excess of co-occurrence, how link and need go with the lens's mass of the
-English word where nobody asked for English, and how far each lens agrees: the published rule's labels under it, and the
-mass that it gives the item's own pivots.
+Shares of labels and mean effects for each direction, for all directions, and with and without English. For all
+directions also: the odds of need per doubled excess of co-occurrence, the correlation of link and need with the lens's
+mass of the English word in directions without English, and the agreement of each lens with the label (the published
+rule's labels under it, and the mass that it gives the item's own pivots).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -81,67 +82,95 @@ def causal_figures(
     for key, members in groups.items():
         yield from rows(key, "none", _sums(members, by_id, of_item, config, key))
     pooled = (POOLED, POOLED, "")
-    yield from rows(pooled, "none", _odds(effects, by_id, inputs, config))
+    answers = _answers(effects, by_id, of_item, config)
+    yield from rows(pooled, "none", _odds(answers, inputs))
     for lens, masses in english_masses(inputs, by_id).items():
-        yield from rows(pooled, lens, _with_english(effects, by_id, masses, config, lens))
+        yield from rows(pooled, lens, _with_english(answers.among(masses), masses, lens))
     for lens in dict.fromkeys(row["lens"] for row in labels if row["rule"] == "paper"):
         paper = {r["item_id"]: r["label"] for r in labels if r["rule"] == "paper" and r["lens"] == lens}
-        yield from rows(pooled, lens, _agreement(effects, by_id, of_item, paper, config, lens))
+        paper = {item_id: label for item_id, label in paper.items() if label != EXCLUDED}
+        yield from rows(pooled, lens, _agreement(answers.among(paper), paper, lens))
     for lens, masses in own_masses(inputs).items():
-        yield from rows(pooled, lens, _area_of_mass(effects, by_id, of_item, masses, config, lens))
+        yield from rows(pooled, lens, _area_of_mass(answers.among(masses), masses, lens))
 
 
-def _measured(rows: Sequence[dict]) -> list[dict]:
-    """Rows whose answer is the model's own and whose effects were measured."""
-    return [row for row in rows if row["answered"] and row["link"] is not None]
+@dataclass(frozen=True)
+class _Answers:
+    """Answered rows with measured effects; the bootstrap resamples the concepts of their items."""
+
+    rows: list[dict]
+    items: Mapping[str, Item]
+    labels: Mapping[str, str]
+    seed: int
+
+    @property
+    def concepts(self) -> np.ndarray:
+        return np.array(_concepts(self.rows, self.items))
+
+    def among(self, item_ids: Container[str]) -> _Answers:
+        return replace(self, rows=[row for row in self.rows if row["item_id"] in item_ids])
+
+    def are(self, label: str, labels: Mapping[str, str]) -> np.ndarray:
+        return np.array([labels[row["item_id"]] == label for row in self.rows], bool)
+
+    def effect(self, name: str) -> np.ndarray:
+        return np.array([row[name] for row in self.rows], np.float64)
+
+    def masses(self, by_item: Mapping[str, float]) -> np.ndarray:
+        return np.array([by_item[row["item_id"]] for row in self.rows])
+
+    def interval(self, statistic: Callable, columns: tuple, bounds: tuple[float, float], *key: str) -> Interval:
+        return bootstrap_columns(statistic, columns, seed_of(self.seed, *key), RESAMPLES, self.concepts, bounds)
+
+
+def _answers(
+    rows: Sequence[dict], items: Mapping[str, Item], labels: Mapping[str, str], config: BehaviourConfig
+) -> _Answers:
+    return _Answers([r for r in rows if r["answered"] and r["link"] is not None], items, labels, config.seed)
 
 
 def _sums(
     rows: Sequence[dict], items: Mapping[str, Item], labels: Mapping[str, str], config: BehaviourConfig, key: tuple
 ) -> Iterator[tuple[str, Interval]]:
     """Shares of labels among answered items with pivots and controls, and mean effects in nats."""
-    asked = [row for row in rows if row["answered"] is not None]
-    yield "share answered", share([row["answered"] for row in asked], _concepts(asked, items))
-    kept = _measured(rows)
-    concepts = np.array(_concepts(kept, items))
+    questions = [row for row in rows if row["answered"] is not None]
+    yield "share answered", share([row["answered"] for row in questions], _concepts(questions, items))
+    answers = _answers(rows, items, labels, config)
     for label in LABELS["causal"]:
-        yield f"share {label} of answered", share([labels[row["item_id"]] == label for row in kept], concepts)
+        yield f"share {label} of answered", share(answers.are(label, labels), answers.concepts)
     for name in ("link", "need", "told"):
-        values = np.array([row[name] for row in kept], np.float64)
         seed = seed_of(config.seed, "causal", name, *key)
-        yield f"{name} in nats", bootstrap_mean(values, seed, min(config.resamples, 1000), concepts)
+        mean = bootstrap_mean(answers.effect(name), seed, min(config.resamples, 1000), answers.concepts)
+        yield f"{name} in nats", mean
 
 
 def _concepts(rows: Sequence[dict], items: Mapping[str, Item]) -> list[str]:
     return [items[row["item_id"]].concept_id for row in rows]
 
 
-def _odds(
-    rows: Sequence[dict], items: Mapping[str, Item], inputs: Inputs, config: BehaviourConfig
-) -> Iterator[tuple[str, Interval]]:
-    """Log odds of need per doubled excess, their p-value, wrong partners, and what counts could tell at most."""
-    kept = _measured(rows)
-    if not kept:
+def _odds(answers: _Answers, inputs: Inputs) -> Iterator[tuple[str, Interval]]:
+    """Log odds of need per doubled excess, their p-value, wrong partners, and the largest AUC that counts allow."""
+    if not answers.rows:
         return
-    together, first, second = documents(inputs, [items[row["item_id"]] for row in kept])
-    positive = np.array([bool(is_needed(e)) for row in kept if (e := evidence_of(row)) is not None], bool)
-    concepts = np.array(_concepts(kept, items))
-    found = excess.odds_of_need(
+    together, first, second = documents(inputs, [answers.items[row["item_id"]] for row in answers.rows])
+    positive = np.array([bool(is_needed(e)) for row in answers.rows if (e := evidence_of(row)) is not None], bool)
+    concepts = answers.concepts
+    need = excess.odds_of_need(
         excess.beyond_frequencies(excess.excess(together, first, second), first, second),
         positive,
         excess.frequency_strata(first, second),
         concepts,
         np.log1p(first) + np.log1p(second),
-        seed_of(config.seed, "excess"),
+        seed_of(answers.seed, "excess"),
     )
     n = len(set(concepts))
     exact = lambda value: Interval(value, value, value, n)  # noqa: E731
     yield "share of pairs that meet", share(together > 0, concepts)
     yield "largest attainable AUC of counts for need", exact(excess.attainable_auc(together, positive))
-    if found is not None:
-        yield "log odds of need per doubled excess", found.odds
-        yield "log odds of need per doubled excess, p by exchange", exact(found.p)
-        yield "log odds of need per doubled excess, wrong partners", found.wrong_partners
+    if need is not None:
+        yield "log odds of need per doubled excess", need.odds
+        yield "log odds of need per doubled excess, p by exchange", exact(need.p)
+        yield "log odds of need per doubled excess, wrong partners", need.wrong_partners
 
 
 def english_masses(inputs: Inputs, items: Mapping[str, Item]) -> dict[str, dict[str, float]]:
@@ -149,47 +178,30 @@ def english_masses(inputs: Inputs, items: Mapping[str, Item]) -> dict[str, dict[
     columns = ("item_id", "lens", "layer", "languages", "mass_languages")
     rows = list(zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True))
     last = max((layer for _, _, layer, _, _ in rows), default=0)
-    found: dict[str, dict[str, float]] = {}
+    largest: dict[str, dict[str, float]] = {}
     for item_id, lens, layer, languages, masses in rows:
         item = items.get(item_id)
         if item is None or layer == last or ENGLISH in item.direction or ENGLISH not in languages:
             continue
-        of_lens = found.setdefault(lens, {})
+        of_lens = largest.setdefault(lens, {})
         of_lens[item_id] = max(of_lens.get(item_id, 0.0), masses[languages.index(ENGLISH)])
-    return found
+    return largest
 
 
-def _with_english(
-    rows: Sequence[dict], items: Mapping[str, Item], masses: Mapping[str, float], config: BehaviourConfig, lens: str
-) -> Iterator[tuple[str, Interval]]:
-    kept = [row for row in _measured(rows) if row["item_id"] in masses]
-    mass = np.array([masses[row["item_id"]] for row in kept])
-    concepts = np.array(_concepts(kept, items))
+def _with_english(answers: _Answers, masses: Mapping[str, float], lens: str) -> Iterator[tuple[str, Interval]]:
     for name in ("link", "need"):
-        values = np.array([row[name] for row in kept], np.float64)
-        seed = seed_of(config.seed, "english", lens, name)
-        correlation = bootstrap_columns(spearman, (values, mass), seed, RESAMPLES, concepts, CORRELATION)
+        columns = answers.effect(name), answers.masses(masses)
+        correlation = answers.interval(spearman, columns, CORRELATION, "english", lens, name)
         yield f"spearman of {name} and English mass", correlation
 
 
-def _agreement(
-    rows: Sequence[dict],
-    items: Mapping[str, Item],
-    labels: Mapping[str, str],
-    paper: Mapping[str, str],
-    config: BehaviourConfig,
-    lens: str,
-) -> Iterator[tuple[str, Interval]]:
-    """How far the published rule under a lens names the items that are bridged."""
-    kept = [r for r in _measured(rows) if paper.get(r["item_id"], EXCLUDED) != EXCLUDED]
-    bridged = np.array([labels[r["item_id"]] == BRIDGED for r in kept], bool)
-    said = np.array([paper[r["item_id"]] == PIVOT for r in kept], bool)
-    concepts = np.array(_concepts(kept, items))
-    seed = seed_of(config.seed, "agreement", lens)
-    agreement = bootstrap_columns(kappa, (bridged, said), seed, RESAMPLES, concepts, CORRELATION)
+def _agreement(answers: _Answers, paper: Mapping[str, str], lens: str) -> Iterator[tuple[str, Interval]]:
+    """Agreement of the published rule under a lens with the label bridged."""
+    bridged, is_pivot = answers.are(BRIDGED, answers.labels), answers.are(PIVOT, paper)
+    agreement = answers.interval(kappa, (bridged, is_pivot), CORRELATION, "agreement", lens)
     yield "kappa of bridged and semantic-pivot", agreement
     for name, part in (("bridged", bridged), ("not bridged", ~bridged)):
-        yield f"share semantic-pivot by paper of {name}", share(said[part], concepts[part])
+        yield f"share semantic-pivot by paper of {name}", share(is_pivot[part], answers.concepts[part])
 
 
 def own_masses(inputs: Inputs) -> dict[str, dict[str, float]]:
@@ -197,27 +209,15 @@ def own_masses(inputs: Inputs) -> dict[str, dict[str, float]]:
     columns = ("item_id", "lens", "layer", "mass_pivot", "mass_pivot_null")
     rows = list(zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True))
     last = max((layer for _, _, layer, _, _ in rows), default=0)
-    found: dict[str, dict[str, float]] = {}
+    largest: dict[str, dict[str, float]] = {}
     for item_id, lens, layer, own, other in rows:
         if layer < last and own is not None and other is not None:
-            of_lens = found.setdefault(lens, {})
+            of_lens = largest.setdefault(lens, {})
             of_lens[item_id] = max(of_lens.get(item_id, -1.0), own - other)
-    return found
+    return largest
 
 
-def _area_of_mass(
-    rows: Sequence[dict],
-    items: Mapping[str, Item],
-    labels: Mapping[str, str],
-    masses: Mapping[str, float],
-    config: BehaviourConfig,
-    lens: str,
-) -> Iterator[tuple[str, Interval]]:
-    """How far the mass that a lens gives an item's own pivots tells the bridged items."""
-    kept = [row for row in _measured(rows) if row["item_id"] in masses]
-    bridged = np.array([labels[row["item_id"]] == BRIDGED for row in kept], bool)
-    mass = np.array([masses[row["item_id"]] for row in kept])
-    concepts = np.array(_concepts(kept, items))
-    seed = seed_of(config.seed, "area of mass", lens)
-    area = bootstrap_columns(auc, (mass, bridged), seed, RESAMPLES, concepts, SHARE)
-    yield "auc of own pivots' mass for bridged", area
+def _area_of_mass(answers: _Answers, masses: Mapping[str, float], lens: str) -> Iterator[tuple[str, Interval]]:
+    """AUC of the mass that a lens gives an item's own pivots for the label bridged."""
+    columns = answers.masses(masses), answers.are(BRIDGED, answers.labels)
+    yield "auc of own pivots' mass for bridged", answers.interval(auc, columns, SHARE, "area of mass", lens)
