@@ -40,8 +40,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(show: bool) -> None:
+    if show:
         from importlib.metadata import version
 
         typer.echo(f"semantic-pivots {version('semantic-pivots')}")
@@ -89,22 +89,22 @@ def run(
     from semantic_pivots.commands import preflight
     from semantic_pivots.study import load_study, run_study
 
-    loaded = load_study(study, profile, overrides or ())
+    plan = load_study(study, profile, overrides or ())
     if not only:
-        preflight.check(loaded)
-    costs = preflight.costs_of(loaded, runs, only)
+        preflight.check(plan)
+    costs = preflight.costs_of(plan, runs, only)
     if dry_run:
         show(preflight.records(costs), "table")
-        if "train" in loaded.stages:
+        if "train" in plan.stages:
             from semantic_pivots.training.estimate import dry_run as lines
 
-            for line in lines(loaded.config):
+            for line in lines(plan.config):
                 typer.echo(line)
         return
     if costs:
         typer.echo(preflight.sentence(costs), err=True)
     try:
-        folder = run_study(loaded, runs, only, force, say=lambda line: typer.echo(line, err=True))
+        folder = run_study(plan, runs, only, force, say=lambda line: typer.echo(line, err=True))
     except KeyboardInterrupt:
         typer.echo(f"interrupted: `pivots run {study}` continues where it stopped", err=True)
         raise typer.Exit(130) from None
@@ -125,13 +125,13 @@ def status(study: StudyFile, runs: Runs = Path("runs"), profile: Profile = "", f
     from semantic_pivots.run import read_manifest
     from semantic_pivots.study import load_study, state
 
-    loaded = load_study(study, profile)
-    folder = runs / loaded.name
+    plan = load_study(study, profile)
+    folder = runs / plan.name
     records = []
-    for name, value in state(loaded, folder).items():
+    for name, value in state(plan, folder).items():
         manifest = read_manifest(folder / name) if value == "done" else None
         seconds = manifest["volatile"]["seconds"] if manifest else None
-        records.append({"stage": name, "state": value, "seconds": seconds, "what": loaded.stages[name].says})
+        records.append({"stage": name, "state": value, "seconds": seconds, "what": plan.stages[name].says})
     if format != "table":
         show(records, format)
         return
@@ -149,14 +149,14 @@ def doctor(
     from semantic_pivots.commands.doctor import checks
 
     records = []
-    for name, (holds, found, advice) in checks(model):
-        records.append({"check": name, "holds": holds, "found": found, "advice": "" if holds else advice})
+    for name, (holds, value, advice) in checks(model):
+        records.append({"check": name, "holds": holds, "found": value, "advice": "" if holds else advice})
         if format == "table":
-            typer.echo(f"{'ok  ' if holds else 'FAIL'} {name:9} {found}" + ("" if holds else f"; {advice}"))
+            typer.echo(f"{'ok  ' if holds else 'FAIL'} {name:9} {value}" + ("" if holds else f"; {advice}"))
     if format != "table":
         show(records, format)
-    failed = any(not record["holds"] for record in records)
-    raise typer.Exit(1 if failed else 0)
+    has_failure = any(not record["holds"] for record in records)
+    raise typer.Exit(1 if has_failure else 0)
 
 
 @app.command()
@@ -190,17 +190,17 @@ def planted(
     from semantic_pivots.report.summary import print_summary
     from semantic_pivots.study import load_study, run_study
 
-    loaded = load_study(study, profile)
+    plan = load_study(study, profile)
     if write:
         from semantic_pivots.planted import planted_stage as room
         from semantic_pivots.planted.worlds import generate
         from semantic_pivots.planted.worlds import write as write_world
 
-        config = loaded.config.planted
+        config = plan.config.planted
         write_world(generate(room.world_of(config, config.seed)), Path(write))
         typer.echo(f"{write}: documents.jsonl, words.tsv, truth.jsonl")
         return
-    print_summary(run_study(loaded, runs, "planted", say=lambda line: typer.echo(line, err=True)))
+    print_summary(run_study(plan, runs, "planted", say=lambda line: typer.echo(line, err=True)))
 
 
 @app.command()
@@ -236,8 +236,8 @@ def command() -> Any:
     commands = [root]
     for parent in commands:
         commands += getattr(parent, "commands", {}).values()
-        for described in (parent, *parent.params):
-            described.help = escape(described.help) if getattr(described, "help", None) else None  # type: ignore
+        for parameter in (parent, *parent.params):
+            parameter.help = escape(parameter.help) if getattr(parameter, "help", None) else None  # type: ignore
     return root
 
 
@@ -249,8 +249,8 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except Unfinished as told:
-        print(told)
+    except Unfinished as notice:
+        print(notice)
     except RuntimeError as error:
         if "cannot cache function" not in str(error):  # numba's
             raise

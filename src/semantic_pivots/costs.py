@@ -60,8 +60,8 @@ class Sizes:
         """Concepts that the benchmark asks, at most."""
         from semantic_pivots.lexicon.concepts import lexicon_path
 
-        drawn = self.config.benchmark.items_per_direction
-        return drawn or lexicon_path(self.config.lexicon.source).read_bytes().count(b"\n")
+        sample = self.config.benchmark.items_per_direction
+        return sample or lexicon_path(self.config.lexicon.source).read_bytes().count(b"\n")
 
     @cached_property
     def text_bytes(self) -> float:
@@ -74,9 +74,9 @@ class Sizes:
         files = list_files(corpus.path, lambda text: None)
         return sum(size * (_RATIO if name.endswith(_COMPRESSED) else 1) for name, size in files)
 
-    def items(self, drawn: int = 0) -> int:
+    def items(self, sample: int = 0) -> int:
         """Items of all directions, of which each draws so many; 0: all."""
-        return self.directions * min(drawn or self.concepts, self.concepts)
+        return self.directions * min(sample or self.concepts, self.concepts)
 
     def parameters(self, stage: str) -> float:
         """Parameters of a stage's model, times `FLOAT32` in float32; 0 where its weights are not on this machine."""
@@ -146,17 +146,17 @@ def costs(config: StudyConfig, stages: Iterable[str], runs: Path) -> Iterator[Co
 
 def _last_run(runs: Path, stage: str) -> dict[str, Any] | None:
     """Work, seconds, memory and disk of the stage's last run below a folder."""
-    found: list[dict[str, Any]] = []
+    costs: list[dict[str, Any]] = []
     for path in runs.glob(f"*/{stage}/manifest.json"):
         try:
             volatile = json.loads(path.read_text("utf-8"))["volatile"]
             if volatile.get("work"):
                 disk = sum(size for size, _ in volatile["stamps"].values())
-                found.append({**volatile, "disk_bytes": disk, "of": str(path.parent.parent)})
+                costs.append({**volatile, "disk_bytes": disk, "of": str(path.parent.parent)})
         except (OSError, ValueError, KeyError):  # a damaged manifest is told where its stage is asked for
             continue
-    last = max(found, key=lambda run: run["finished"], default=None)
-    return last and {**last, "memory_bytes": last["peak_memory_bytes"]}
+    latest = max(costs, key=lambda run: run["finished"], default=None)
+    return latest and {**latest, "memory_bytes": latest["peak_memory_bytes"]}
 
 
 @cache

@@ -237,8 +237,8 @@ def bootstrap_ratio(
         seed: seed of the resampling.
         resamples: number of resamples.
     """
-    whole = ~(np.isnan(above) | np.isnan(below))
-    part, both = (_by_unit(column[whole, None], groups[whole]) for column in (above, above + below))
+    rows = ~(np.isnan(above) | np.isnan(below))
+    part, both = (_by_unit(column[rows, None], groups[rows]) for column in (above, above + below))
     (of_both,) = _bootstrapped(part, both, seed, resamples, [SHARE])
     value, low, high = (math.inf if end >= 1 else end / (1 - end) for end in (of_both.value, of_both.low, of_both.high))
     return Interval(value, low, high, of_both.n)
@@ -256,21 +256,21 @@ def _bootstrapped(
     sums: np.ndarray, counts: np.ndarray, seed: int, resamples: int, bounds: Sequence[Bounds]
 ) -> list[Interval]:
     """Sums over counts of (units, figures), each with its interval from resamples of the units."""
-    sampled, errors = (np.full((resamples, sums.shape[1]), np.nan) for _ in range(2))
+    samples, errors = (np.full((resamples, sums.shape[1]), np.nan) for _ in range(2))
     with np.errstate(invalid="ignore", divide="ignore"):
         means, error = _ratios(np.ones((1, len(sums))), sums, counts)
         for start, weights in _resampled(len(sums), resamples, seed):
             part = slice(start, start + len(weights))
-            sampled[part], errors[part] = _ratios(weights, sums, counts)
-    found = []
+            samples[part], errors[part] = _ratios(weights, sums, counts)
+    intervals = []
     for k, limits in enumerate(bounds):
         units = frozenset(np.flatnonzero(counts[:, k]).tolist())
-        estimate = Estimate(float(means[0, k]), sampled[:, k], units, bounds=limits)
-        studentised = None
+        estimate = Estimate(float(means[0, k]), samples[:, k], units, bounds=limits)
+        interval_t = None
         if limits is not None and len(units) >= FEWEST:
-            studentised = _studentised(estimate, float(error[0, k]), errors[:, k], limits)
-        found.append(studentised or estimate.interval())
-    return found
+            interval_t = _studentised(estimate, float(error[0, k]), errors[:, k], limits)
+        intervals.append(interval_t or estimate.interval())
+    return intervals
 
 
 def _ratios(weights: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -285,19 +285,19 @@ def _studentised(estimate: Estimate, error: float, errors: np.ndarray, bounds: t
     """The bootstrap-t interval of a mean on the logit scale; None where too many resamples have no spread."""
     low, high = bounds
     at = (estimate.value - low) / (high - low)
-    sampled = (estimate.sampled - low) / (high - low)
+    samples = (estimate.sampled - low) / (high - low)
     if not 0 < at < 1 or error == 0:
         return None
     # resamples of hardly more than one value have next to no spread, but rounding
-    usable = (sampled > 0) & (sampled < 1) & (errors > 1e-6 * error)
+    usable = (samples > 0) & (samples < 1) & (errors > 1e-6 * error)
     if usable.mean() < _LEVEL:
         return None
     logit = math.log(at / (1 - at))
-    own = error / (high - low) / (at * (1 - at))
-    sampled, errors = sampled[usable], errors[usable] / (high - low)
-    ratios = (np.log(sampled / (1 - sampled)) - logit) / (errors / (sampled * (1 - sampled)))
+    pivot = error / (high - low) / (at * (1 - at))
+    samples, errors = samples[usable], errors[usable] / (high - low)
+    ratios = (np.log(samples / (1 - samples)) - logit) / (errors / (samples * (1 - samples)))
     tails = np.quantile(ratios, [(1 + _LEVEL) / 2, (1 - _LEVEL) / 2])
-    ends = [low + (high - low) / (1 + math.exp(min(-(logit - own * float(t)), 700.0))) for t in tails]
+    ends = [low + (high - low) / (1 + math.exp(min(-(logit - pivot * float(t)), 700.0))) for t in tails]
     return Interval(estimate.value, ends[0], ends[1], estimate.n)
 
 
@@ -344,9 +344,9 @@ def bootstrap(
     if units < FEWEST:
         return Interval(value, math.nan, math.nan, units)
     rng = np.random.default_rng(seed)
-    drawn = (rng.integers(0, units, units) for _ in range(resamples))
-    sampled = [statistic(np.concatenate([members[unit] for unit in chosen])) for chosen in drawn]
-    return Estimate(value, np.array(sampled, dtype=np.float64), frozenset(range(units)), bounds=bounds).interval()
+    draws = (rng.integers(0, units, units) for _ in range(resamples))
+    samples = [statistic(np.concatenate([members[unit] for unit in units_drawn])) for units_drawn in draws]
+    return Estimate(value, np.array(samples, dtype=np.float64), frozenset(range(units)), bounds=bounds).interval()
 
 
 def bootstrap_columns(
@@ -377,16 +377,16 @@ def share(flags: Sequence[bool] | np.ndarray, groups: Sequence[Hashable] | np.nd
         flags: (rows,) whether it holds.
         groups: (rows,) the independent unit of each row; each row its own by default.
     """
-    held = np.asarray(flags, dtype=np.float64)
-    if not len(held):
+    values = np.asarray(flags, dtype=np.float64)
+    if not len(values):
         return Interval(math.nan, math.nan, math.nan, 0)
-    labels = np.arange(len(held)) if groups is None else np.asarray(groups)
+    labels = np.arange(len(values)) if groups is None else np.asarray(groups)
     codes = np.unique(labels, return_inverse=True)[1]
-    n, value = int(codes.max()) + 1, float(held.mean())
+    n, value = int(codes.max()) + 1, float(values.mean())
     if n < FEWEST:
         return Interval(value, math.nan, math.nan, n)
-    beyond = np.bincount(codes, weights=held - value)
-    variance = n / (n - 1) * float((beyond**2).sum()) / len(held) ** 2
+    beyond = np.bincount(codes, weights=values - value)
+    variance = n / (n - 1) * float((beyond**2).sum()) / len(values) ** 2
     return _bounded(value, variance, n, student_quantile(n - 1), SHARE)
 
 
@@ -406,12 +406,12 @@ def student(values: Sequence[float]) -> Interval:
     For figures of whole runs (a planted world, a training): each is itself a mean of hundreds of items, so that their
     distribution is near enough to the normal one for Student's interval to hold with few of them. It needs two.
     """
-    known = np.array([value for value in values if not math.isnan(value)])
-    if len(known) < 2:
-        return Interval(float(known[0]) if len(known) else math.nan, math.nan, math.nan, len(known))
-    mean = float(known.mean())
-    half = student_quantile(len(known) - 1) * float(known.std(ddof=1)) / math.sqrt(len(known))
-    return Interval(mean, mean - half, mean + half, len(known))
+    finite = np.array([value for value in values if not math.isnan(value)])
+    if len(finite) < 2:
+        return Interval(float(finite[0]) if len(finite) else math.nan, math.nan, math.nan, len(finite))
+    mean = float(finite.mean())
+    half = student_quantile(len(finite) - 1) * float(finite.std(ddof=1)) / math.sqrt(len(finite))
+    return Interval(mean, mean - half, mean + half, len(finite))
 
 
 def p_of_zero(interval: Interval) -> float:
@@ -427,10 +427,10 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     """(tests,) p-values adjusted for their number (Holm 1979), in the given order."""
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
+    bounds = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    holm_values = np.empty_like(p)
+    holm_values[order] = np.minimum(bounds, 1.0)
+    return holm_values
 
 
 def sign_flip_p(differences: np.ndarray, seed: int, groups: np.ndarray | None = None, resamples: int = 10_000) -> float:

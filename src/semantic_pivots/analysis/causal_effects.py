@@ -41,15 +41,15 @@ def causal_stage(config: CausalConfig, inputs: Inputs, work: Work) -> dict[str, 
     from semantic_pivots.models.link_and_need import Asker
 
     items = items_of(inputs.table("items"))
-    loaded, lens = load_lens(config.model, config.dtype, config.cache, config.blocks)
-    asker = Asker(lens, loaded.tokenizer, config.batch)
-    pivots = Pivots(inputs, items, loaded.tokenizer, config, work)
-    chosen = chosen_items(items, pivots.of_item, config)
-    prompts = {c.case_id: c for c in questions.cases(chosen, inputs.table("words"), config.shots, config.seed)}
+    model, lens = load_lens(config.model, config.dtype, config.cache, config.blocks)
+    asker = Asker(lens, model.tokenizer, config.batch)
+    pivots = Pivots(inputs, items, model.tokenizer, config, work)
+    sample = chosen_items(items, pivots.of_item, config)
+    prompts = {c.case_id: c for c in questions.cases(sample, inputs.table("words"), config.shots, config.seed)}
     parts = []
-    with work.progress(len(chosen), "items", "causal") as progress:
-        for start in range(0, len(chosen), _BLOCK):
-            block = chosen[start : start + _BLOCK]
+    with work.progress(len(sample), "items", "causal") as progress:
+        for start in range(0, len(sample), _BLOCK):
+            block = sample[start : start + _BLOCK]
             make = lambda b=block: tables.from_rows("causal_effects", _rows(b, prompts, pivots, asker))  # noqa: E731
             parts.append(work.part(f"part-{start:06d}", make))
             progress.advance(len(block))
@@ -69,33 +69,33 @@ def chosen_items(items: Sequence[Item], with_pivots: Mapping[str, Any], config: 
     for item in items:
         if item.item_id in with_pivots:
             by_direction.setdefault(item.direction, []).append(item)
-    chosen = [
+    sample = [
         item
         for members in by_direction.values()
         for item in sorted(members, key=order)[: config.items_per_direction or None]
     ]
-    return sorted(chosen, key=order)
+    return sorted(sample, key=order)
 
 
 def _rows(items: Sequence[Item], prompts: Mapping[str, Any], pivots: Pivots, asker: Any) -> Iterator[Record]:
     from semantic_pivots.models.link_and_need import Question
 
     for item in items:
-        own, sets = pivots.of_item[item.item_id], pivots.controls(item)
-        row = {"item_id": item.item_id, "pivots": [word.text for word in own], "control_sets": len(sets)}
+        pivot_words, sets = pivots.of_item[item.item_id], pivots.controls(item)
+        row = {"item_id": item.item_id, "pivots": [word.text for word in pivot_words], "control_sets": len(sets)}
         if not sets:
             yield effects_row(row)
             continue
         case = prompts[item.item_id]
         place = case.prompt.rindex(item.source)
-        words = tuple(word.text for word in own)
+        words = tuple(word.text for word in pivot_words)
         yield asked_row(row, Question(case.prompt, place, item.source, case.answer, words, tuple(sets)), asker)
 
 
 def asked_row(row: Record, question: Any, asker: Any, always: bool = False) -> Record:
     """A row of `causal_effects`; effects are measured where the model gives the answer, or always."""
-    logprob, answered = asker.answer(question)
-    if answered or always:
+    logprob, correct = asker.answer(question)
+    if correct or always:
         return effects_row(row, asker.effects(question))
     return {**effects_row(row), "logprob": logprob, "answered": False}
 
@@ -106,18 +106,18 @@ def effects_row(row: Record, effects: Any = None) -> Record:
     if effects is None:
         empty = dict.fromkeys([f"{name}{end}" for name in names for end in ("", "_low", "_high", "_p")])
         return {**row, "logprob": None, "told": None, "answered": None, **empty}
-    told = effects.logprob - effects.link_controls.mean()
-    found: Record = {"logprob": effects.logprob, "told": float(told), "answered": effects.answered}
+    gain = effects.logprob - effects.link_controls.mean()
+    columns: Record = {"logprob": effects.logprob, "told": float(gain), "answered": effects.answered}
     for name in names:
         value, controls = getattr(effects, name), getattr(effects, f"{name}_controls")
         low, high = np.quantile(controls, [0.975, 0.025])
-        found |= {
+        columns |= {
             name: float(value - controls.mean()),
             f"{name}_low": float(value - low),
             f"{name}_high": float(value - high),
             f"{name}_p": permutation_p(value, controls),
         }
-    return {**row, **found}
+    return {**row, **columns}
 
 
 def evidence_of(row: Mapping[str, Any]) -> Evidence | None:
@@ -143,16 +143,16 @@ class Pivots:
         self.pool = {t: PivotWord(t, n, script_of(t), sizes[t]) for t, n in documents.items() if n > 0}
         self.of_item, self.own = {}, {}
         for item in items:
-            known = [t for t in texts.get(item.item_id, ()) if t in self.pool]
-            self.own.setdefault(item.concept_id, set()).update([item.source, item.target, *known])
-            if known:
-                self.of_item[item.item_id] = [self.pool[t] for t in known[: config.pivots]]
+            in_pool = [t for t in texts.get(item.item_id, ()) if t in self.pool]
+            self.own.setdefault(item.concept_id, set()).update([item.source, item.target, *in_pool])
+            if in_pool:
+                self.of_item[item.item_id] = [self.pool[t] for t in in_pool[: config.pivots]]
 
     def controls(self, item: Item) -> list[tuple[str, ...]]:
         """Control sets of an item; none where its pivots have too few words like them."""
         seed = seed_of(self.config.seed, "controls", item.item_id)
-        own, barred = self.of_item[item.item_id], self.own[item.concept_id]
-        return control_sets(own, self.pool.values(), barred, self.config.control_sets, seed)
+        words, excluded = self.of_item[item.item_id], self.own[item.concept_id]
+        return control_sets(words, self.pool.values(), excluded, self.config.control_sets, seed)
 
 
 def script_of(word: str) -> str:
@@ -165,34 +165,34 @@ def best_pivots(pivots: pa.Table, items: Sequence[Item], tokenizer: Tokenizer, c
     """The best pivots of each item, as words with a letter that share no token with the item's own words."""
     from semantic_pivots.models.trace import word_tokens
 
-    ranked: dict[str, list[str]] = {}
+    ranking: dict[str, list[str]] = {}
     rows = pivots.select(["item_id", "rank", "text"]).sort_by("rank")
     for item_id, text in zip(rows["item_id"].to_pylist(), rows["text"].to_pylist(), strict=True):
         word = text.strip()
-        if is_readable(word) and word not in ranked.setdefault(item_id, []):
-            ranked[item_id].append(word)
+        if is_readable(word) and word not in ranking.setdefault(item_id, []):
+            ranking[item_id].append(word)
     tokens: dict[str, set[int]] = {}
-    found = {}
+    words = {}
     for item in items:
-        own = word_tokens(tokenizer, [item.source, item.target]) if item.item_id in ranked else set()
+        own_tokens = word_tokens(tokenizer, [item.source, item.target]) if item.item_id in ranking else set()
         best: list[str] = []
-        for word in ranked.get(item.item_id, ()):
-            if len(best) < count and not tokens.setdefault(word, word_tokens(tokenizer, [word])) & own:
+        for word in ranking.get(item.item_id, ()):
+            if len(best) < count and not tokens.setdefault(word, word_tokens(tokenizer, [word])) & own_tokens:
                 best.append(word)
         if best:
-            found[item.item_id] = best
-    return found
+            words[item.item_id] = best
+    return words
 
 
 def _documents(inputs: Inputs, texts: Iterable[str], work: Work, workers: int) -> dict[str, int]:
     """Documents that hold each word."""
     from semantic_pivots.counting.counts import corpus_shards, count_shards
 
-    ordered = sorted(texts)
+    order = sorted(texts)
     # the boundary rule is the script's: a pivot has no language of its own
-    spellings = [(word, "en" if all(map(is_joining, word)) else "zh") for word in ordered]
+    spellings = [(word, "en" if all(map(is_joining, word)) else "zh") for word in order]
     _, by_word, _ = count_shards(corpus_shards(inputs), spellings, [], work, workers)
-    return dict(zip(ordered, by_word.tolist(), strict=True))
+    return dict(zip(order, by_word.tolist(), strict=True))
 
 
 def _tokens(tokenizer: Tokenizer, word: str) -> int:

@@ -1,4 +1,4 @@
-"""The stage that changes the residual stream and reads what becomes of the answer: causes, where a trace shows company.
+"""The stage `intervene`: changes of the residual stream and their effect on the answer; a trace shows correlation only.
 
 Suppression (of a pair's pivots in the middle layers, to their mean over prompts) asks whether the pivots carry the
 answer; it counts against as many random directions and against another pair's pivots. Patching (the source word's

@@ -1,4 +1,4 @@
-"""Causes: what becomes of an answer when the residual stream of some layers is changed.
+"""Interventions on the residual stream of some layers, and their effect on log P(answer).
 
 Suppression projects the span of given directions out of every position's residual after each layer of a band. For a
 pair's pivots the directions are their rows of the unembedding, which is where a lens reads them. An effect counts only

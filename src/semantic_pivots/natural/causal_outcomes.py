@@ -44,18 +44,20 @@ def link_and_need(
     effects = {}
     for concept in concepts:
         every = pivots.get(concept.concept_id, ())
-        own = every[: settings.pivots]
-        barred = {*(pivot.text for pivot in every), *map(str, concept.ids.values())}
+        best = every[: settings.pivots]
+        excluded = {*(pivot.text for pivot in every), *map(str, concept.ids.values())}
         chance = seed_of("natural controls", seed, concept.concept_id)
-        sets = control_sets(own, pool.values(), barred, settings.control_sets, chance) if own else []
+        sets = control_sets(best, pool.values(), excluded, settings.control_sets, chance) if best else []
         if not sets:
             continue
-        groups = [[int(text) for text in group] for group in ([pivot.text for pivot in own], *sets)]
+        groups = [[int(text) for text in group] for group in ([pivot.text for pivot in best], *sets)]
         words = dict.fromkeys(i for group in groups for i in group)
         for source, target in itertools.permutations(concept.ids, 2):
             places = {i: _place(vocabulary, concept, i, source, target) for i in words}
-            asked = asker.effects_at(_place(vocabulary, concept, concept.ids[source], source, target), places, groups)
-            row = effects_row({}, asked)
+            measures = asker.effects_at(
+                _place(vocabulary, concept, concept.ids[source], source, target), places, groups
+            )
+            row = effects_row({}, measures)
             effects[concept.concept_id, source, target] = {name: row[name] for name in ("link", "need")}
     return effects
 

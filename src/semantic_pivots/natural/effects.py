@@ -55,12 +55,12 @@ Row = Record
 def summary(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     """Rows of the table `natural_summary`: levels, effects and decisions of the parts that were run."""
     makers = {"masking": _masking, "arrangement": _arrangement, "selection": _selection}
-    found: list[Row] = []
+    figures: list[Row] = []
     for part in config.parts:
-        mine = [row for row in rows if row["part"] == part]
-        if mine:
-            found += makers[part](mine, config)
-    return found
+        members = [row for row in rows if row["part"] == part]
+        if members:
+            figures += makers[part](members, config)
+    return figures
 
 
 class _Part:
@@ -103,9 +103,9 @@ def _means(rows: Iterable[Row], outcome: str, key: str) -> dict[tuple[int, str],
     """Mean over directions by (seed, concept) and by the row's `key`."""
     sums: dict[tuple[int, str], dict[str, list[float]]] = {}
     for row in rows:
-        own = sums.setdefault((row["seed"], row["concept_id"]), {})
-        own.setdefault(row[key], []).append(row[outcome])
-    return {unit: {name: float(np.mean(v)) for name, v in own.items()} for unit, own in sums.items()}
+        by_condition = sums.setdefault((row["seed"], row["concept_id"]), {})
+        by_condition.setdefault(row[key], []).append(row[outcome])
+    return {unit: {name: float(np.mean(v)) for name, v in by_condition.items()} for unit, by_condition in sums.items()}
 
 
 def _centred(rows: Sequence[Row], outcome: str) -> list[Row]:
@@ -118,34 +118,34 @@ def _centred(rows: Sequence[Row], outcome: str) -> list[Row]:
 
 def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     part = _Part("masking", config)
-    held = [row for row in rows if row["half"] == HELD_OUT]
-    least = max(1, config.fewest_documents // 2)
-    enough = [r for r in held if r["pivots"] and min(r["windows_source"], r["windows_target"]) >= least]
-    cluster = {(r["seed"], r["concept_id"]): f"{r['seed']}-{r['cluster']}" for r in held}
-    found = _trained_level(part, rows)
+    held_out = [row for row in rows if row["half"] == HELD_OUT]
+    minimum = max(1, config.fewest_documents // 2)
+    eligible = [r for r in held_out if r["pivots"] and min(r["windows_source"], r["windows_target"]) >= minimum]
+    cluster = {(r["seed"], r["concept_id"]): f"{r['seed']}-{r['cluster']}" for r in held_out}
+    figures = _trained_level(part, rows)
     effects: dict[str, Row] = {}
     for outcome in (*_OUTCOMES, *_CAUSAL):
-        measured = [row for row in enough if row.get(outcome) is not None]
+        measured = [row for row in eligible if row.get(outcome) is not None]
         if not measured:
             continue
         for condition in CONDITIONS:
             means = _means([r for r in measured if r["condition"] == condition], outcome, "condition")
             values, units = _columns(means, lambda own, c=condition: own[c], cluster)
-            found.append(part.row(outcome, f"held-out, {condition}", values, units, test=outcome == "specificity"))
+            figures.append(part.row(outcome, f"held-out, {condition}", values, units, test=outcome == "specificity"))
         means = _means(_centred(measured, outcome), outcome, "condition")
-        for name, (one, other) in MASKING.items():
-            values, units = _columns(means, lambda own, a=one, b=other: own[a] - own[b], cluster)
+        for name, (first, second) in MASKING.items():
+            values, units = _columns(means, lambda own, a=first, b=second: own[a] - own[b], cluster)
             row = part.row(f"effect on {outcome}", name, values, units, test=True)
             effects[f"{outcome}, {name}"] = row
-            found.append(row)
-    level = next(r for r in found if (r["measure"], r["group"]) == ("specificity", "held-out, placebo"))
-    found.append(part.conclusion(masking_decision(effects, level)))
-    return found
+            figures.append(row)
+    level = next(r for r in figures if (r["measure"], r["group"]) == ("specificity", "held-out, placebo"))
+    figures.append(part.conclusion(masking_decision(effects, level)))
+    return figures
 
 
 def _columns(means: dict, value: Any, unit: dict) -> tuple[np.ndarray, np.ndarray]:
-    kept = sorted(means)
-    return np.array([value(means[k]) for k in kept], np.float64), np.array([unit[k] for k in kept])
+    keys = sorted(means)
+    return np.array([value(means[k]) for k in keys], np.float64), np.array([unit[k] for k in keys])
 
 
 def masking_decision(effects: dict[str, Row], placebo: Row) -> str:
@@ -155,23 +155,23 @@ def masking_decision(effects: dict[str, Row], placebo: Row) -> str:
         effects: rows by "specificity, CONTRAST".
         placebo: the row of the placebo's specificity.
     """
-    masked, spike = (effects[f"specificity, {name}"] for name in ("placebo less masked", "spiked less placebo"))
-    if masked["low"] is None:
+    cost, spike = (effects[f"specificity, {name}"] for name in ("placebo less masked", "spiked less placebo"))
+    if cost["low"] is None:
         return "cannot be told: no interval, too few clusters of concepts"
     bar = QUARTER * placebo["value"]
-    carried = f"{masked['value']:.3f} of {placebo['value']:.3f} nats"
-    if masked["value"] > 0 and masked["p_value"] < LEVEL:
-        return f"pivots matter: masking them costs {carried} of specificity (p = {masked['p_value']:.2g})"
-    seen = spike["value"] > 0 and spike["p_value"] < LEVEL
-    told = placebo["value"] > 0 and placebo["p_value"] < LEVEL
-    if seen and told and masked["high"] < bar:
-        return f"pivots carry less than a quarter: {carried}, at most {masked['high']:.3f}, and the spike is found"
+    share_text = f"{cost['value']:.3f} of {placebo['value']:.3f} nats"
+    if cost["value"] > 0 and cost["p_value"] < LEVEL:
+        return f"pivots matter: masking them costs {share_text} of specificity (p = {cost['p_value']:.2g})"
+    spike_holds = spike["value"] > 0 and spike["p_value"] < LEVEL
+    is_learned = placebo["value"] > 0 and placebo["p_value"] < LEVEL
+    if spike_holds and is_learned and cost["high"] < bar:
+        return f"pivots carry less than a quarter: {share_text}, at most {cost['high']:.3f}, and the spike is found"
     why = [
-        *([] if told else ["held-out pairs are not translated at all"]),
-        *([] if seen else [f"the spike is not found (p = {spike['p_value']:.2g})"]),
-        *([] if masked["high"] < bar else [f"up to {masked['high']:.3f} nats are possible and a quarter is {bar:.3f}"]),
+        *([] if is_learned else ["held-out pairs are not translated at all"]),
+        *([] if spike_holds else [f"the spike is not found (p = {spike['p_value']:.2g})"]),
+        *([] if cost["high"] < bar else [f"up to {cost['high']:.3f} nats are possible and a quarter is {bar:.3f}"]),
     ]
-    return f"cannot be told: {'; '.join(why)}{_size(masked, bar)}"
+    return f"cannot be told: {'; '.join(why)}{_size(cost, bar)}"
 
 
 def _size(effect: Row, bar: float) -> str:
@@ -179,52 +179,52 @@ def _size(effect: Row, bar: float) -> str:
     if not bar > 0:
         return ""
     # the width at which no effect is told from a quarter, in four of five studies
-    needed = (effect["detectable"] / bar) ** 2
-    return f"; an effect of a quarter would be seen with {max(needed, 1.0):.1f} times the concepts"
+    factor = (effect["detectable"] / bar) ** 2
+    return f"; an effect of a quarter would be seen with {max(factor, 1.0):.1f} times the concepts"
 
 
 def _trained_level(part: _Part, rows: Sequence[Row]) -> list[Row]:
     """Specificity and choice of the trained half, as a check that the question was learned."""
-    seen = [row for row in rows if row["half"] != HELD_OUT]
-    found = []
+    trained = [row for row in rows if row["half"] != HELD_OUT]
+    figures = []
     for outcome in _OUTCOMES:
-        means = {key: float(np.mean(list(own.values()))) for key, own in _means(seen, outcome, "arm").items()}
+        means = {key: float(np.mean(list(row.values()))) for key, row in _means(trained, outcome, "arm").items()}
         if means:
             values = np.array([means[key] for key in sorted(means)])
             units = np.array([f"{seed}-{concept}" for seed, concept in sorted(means)])
-            found.append(part.row(outcome, "trained", values, units))
-    return found
+            figures.append(part.row(outcome, "trained", values, units))
+    return figures
 
 
 def _arms(part: _Part, rows: Sequence[Row], kinds: dict[str, list[Row]], contrasts: dict) -> tuple[list[Row], dict]:
     """Levels of each arm and paired effects, by kind of pair."""
-    found, effects = _trained_level(part, rows), {}
+    figures, effects = _trained_level(part, rows), {}
     names = list(dict.fromkeys(row["arm"] for row in rows))
-    for kind, mine in kinds.items():
+    for kind, members in kinds.items():
         for outcome in _OUTCOMES:
-            means = _means(mine, outcome, "arm")
+            means = _means(members, outcome, "arm")
             unit = {key: f"{key[0]}-{key[1]}" for key in means}
             for arm in names:
                 values, units = _columns(means, lambda own, a=arm: own[a], unit)
-                found.append(part.row(outcome, f"{kind}, {arm}", values, units))
-            for name, (one, other) in contrasts.items():
-                values, units = _columns(means, lambda own, a=one, b=other: own[a] - own[b], unit)
+                figures.append(part.row(outcome, f"{kind}, {arm}", values, units))
+            for name, (first, second) in contrasts.items():
+                values, units = _columns(means, lambda own, a=first, b=second: own[a] - own[b], unit)
                 row = part.row(f"effect on {outcome}", f"{kind}, {name}", values, units, test=True)
                 effects[f"{outcome}, {kind}, {name}"] = row
-                found.append(row)
-    return found, effects
+                figures.append(row)
+    return figures, effects
 
 
 def _arrangement(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     part = _Part("arrangement", config)
-    held = [row for row in rows if row["half"] == HELD_OUT]
-    without = [r for r in held if HINGE not in (r["source_language"], r["target_language"])]
-    kinds = {"without English": without, "with English": [r for r in held if r not in without]}
-    found, effects = _arms(part, rows, {k: v for k, v in kinds.items() if v}, ARRANGEMENT)
+    held_out = [row for row in rows if row["half"] == HELD_OUT]
+    without = [r for r in held_out if HINGE not in (r["source_language"], r["target_language"])]
+    kinds = {"without English": without, "with English": [r for r in held_out if r not in without]}
+    figures, effects = _arms(part, rows, {k: v for k, v in kinds.items() if v}, ARRANGEMENT)
     row = effects.get("specificity, without English, rows less split")
     if row is not None:
-        found.append(part.conclusion(arrangement_decision(row)))
-    return found
+        figures.append(part.conclusion(arrangement_decision(row)))
+    return figures
 
 
 def arrangement_decision(row: Row) -> str:
@@ -241,30 +241,30 @@ def arrangement_decision(row: Row) -> str:
 
 def _selection(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     part = _Part("selection", config)
-    held = [row for row in rows if row["half"] == HELD_OUT]
+    held_out = [row for row in rows if row["half"] == HELD_OUT]
     contrasts = {
-        name + suffix: (one + suffix, other + suffix)
+        name + suffix: (first + suffix, second + suffix)
         for suffix in STARTS.values()
-        for name, (one, other) in SELECTION.items()
+        for name, (first, second) in SELECTION.items()
     }
-    found, effects = _arms(part, rows, {"held-out": held}, contrasts)
+    figures, effects = _arms(part, rows, {"held-out": held_out}, contrasts)
     for suffix in STARTS.values():
-        level = next(r for r in found if (r["measure"], r["group"]) == ("specificity", f"held-out, random{suffix}"))
+        level = next(r for r in figures if (r["measure"], r["group"]) == ("specificity", f"held-out, random{suffix}"))
         names = [f"pivot-rich less {name}{suffix}" for name in ("random", "language-matched")]
         gains = [effects[f"specificity, held-out, {name}"] for name in names]
         start = "continued from a base of other documents" if suffix else "from scratch"
-        found.append(part.conclusion(f"{start}: {selection_decision(gains, level)}"))
-    return found
+        figures.append(part.conclusion(f"{start}: {selection_decision(gains, level)}"))
+    return figures
 
 
 def selection_decision(gains: Sequence[Row], random: Row) -> str:
     """The decision on pivot-rich documents: better than both controls, than neither by a quarter, or not known."""
     if any(row["low"] is None for row in gains):
         return "cannot be told: no interval, too few concepts"
-    told = " and ".join(f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for row in gains)
+    gains_text = " and ".join(f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for row in gains)
     if all(row["value"] > 0 and row["p_value"] < LEVEL for row in gains):
-        return f"pivot-rich documents help: {told} nats over random and language-matched ones"
+        return f"pivot-rich documents help: {gains_text} nats over random and language-matched ones"
     bar = QUARTER * random["value"]
     if all(row["high"] < bar for row in gains) and not math.isnan(bar):
-        return f"pivot-rich documents do not help by a quarter of {random['value']:.3f} nats: {told}"
-    return f"cannot be told whether pivot-rich documents help: {told} nats over random and language-matched ones"
+        return f"pivot-rich documents do not help by a quarter of {random['value']:.3f} nats: {gains_text}"
+    return f"cannot be told whether pivot-rich documents help: {gains_text} nats over random and language-matched ones"

@@ -73,35 +73,35 @@ def groups_of(clusters: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
     names, members = np.unique(clusters, return_counts=True)
     frequency = np.array([np.log(sizes[clusters == name] + 1).mean() for name in names])
     order = np.lexsort((names, -frequency, -members))
-    filled = np.zeros(len(CONDITIONS), np.int64)
+    totals = np.zeros(len(CONDITIONS), np.int64)
     group = np.zeros(len(names), np.int64)
     for begin in range(0, len(order), len(CONDITIONS)):
         four = order[begin : begin + len(CONDITIONS)]
-        places = np.argsort(filled + generator.random(len(CONDITIONS)), kind="stable")[: len(four)]
+        places = np.argsort(totals + generator.random(len(CONDITIONS)), kind="stable")[: len(four)]
         if members[four].min() == members[four].max():
             places = generator.permutation(places)
         group[four] = places
-        np.add.at(filled, places, members[four])
+        np.add.at(totals, places, members[four])
     return group[np.searchsorted(names, clusters)]
 
 
 def design(packed: Packed, world: World, config: NaturalConfig, seed: int) -> Design:
     """The groups, pivots and edits of a packed corpus."""
-    held = world.held_out
+    concepts = world.held_out
     pair = (config.pair[0], config.pair[1])
-    contexts = contexts_of(packed.pieces, world, held, pair)
-    pivots = pivots_of(contexts, held, pair, config.false_discovery_rate, config.pivots)
-    found = windows_of(packed, held, pair, config.window_tokens)
-    together = clusters(contexts, held, pair)
-    words = np.array([[len(places) for places in one.words] for one in found]).reshape(-1, 2)
+    contexts = contexts_of(packed.pieces, world, concepts, pair)
+    pivots = pivots_of(contexts, concepts, pair, config.false_discovery_rate, config.pivots)
+    windows = windows_of(packed, concepts, pair, config.window_tokens)
+    together = clusters(contexts, concepts, pair)
+    words = np.array([[len(places) for places in window.words] for window in windows]).reshape(-1, 2)
     groups = groups_of(together, words.min(axis=1), seed)
     maker = _Edits(packed, world, pair, config, seed)
-    rank = np.zeros(len(held), np.int64)
+    rank = np.zeros(len(concepts), np.int64)
     for group in range(len(CONDITIONS)):
         rank[groups == group] = np.arange(int((groups == group).sum()))
-    edits = [maker.of(held[k].concept_id, found[k], pivots[k], int(rank[k])) for k in range(len(held))]
-    sizes = np.array([sum(len(side) for side in one.around) for one in found])
-    return Design(groups, together, pivots, edits, words, sizes, _shared(found, together))
+    edits = [maker.of(concepts[k].concept_id, windows[k], pivots[k], int(rank[k])) for k in range(len(concepts))]
+    sizes = np.array([sum(len(side) for side in window.around) for window in windows])
+    return Design(groups, together, pivots, edits, words, sizes, _shared(windows, together))
 
 
 def _shared(windows: Sequence[Windows], clusters: np.ndarray) -> float:
@@ -121,10 +121,10 @@ class _Edits:
         self.vocabulary, self.config, self.seed = world.vocabulary, config, seed
         count = np.bincount(self.tokens, minlength=world.vocabulary.size)
         self.log_frequency = np.log(np.maximum(count, 1))
-        barred = [world.vocabulary.end, *world.vocabulary.marks.values()]
-        barred += [i for c in world.held_out for i in c.ids.values()]
+        excluded = [world.vocabulary.end, *world.vocabulary.marks.values()]
+        excluded += [i for c in world.held_out for i in c.ids.values()]
         self.barred = np.zeros(world.vocabulary.size, bool)
-        self.barred[barred] = True
+        self.barred[excluded] = True
         self.partner = np.full((2, world.vocabulary.size), -1, np.int64)
         for number, concept in enumerate(world.trained):
             for side, code in enumerate(pair):
@@ -136,12 +136,12 @@ class _Edits:
         """Places and ids of each condition; `rank` is the concept's place in its group."""
         generator = np.random.default_rng(seed_of("natural edits", self.seed, name))
         free = [side[~self.barred[self.tokens[side]]] for side in windows.around]
-        masked = [side[np.isin(self.tokens[side], pivots)] for side in free]
-        rest = [np.setdiff1d(side, one) for side, one in zip(free, masked, strict=True)]
-        placebo = [self._nearest(one, others, generator) for one, others in zip(masked, rest, strict=True)]
-        bridges = self._bridges(free, [len(one) for one in masked], generator)
+        spots = [side[np.isin(self.tokens[side], pivots)] for side in free]
+        candidates = [np.setdiff1d(side, one) for side, one in zip(free, spots, strict=True)]
+        placebo = [self._nearest(one, rest, generator) for one, rest in zip(spots, candidates, strict=True)]
+        bridges = self._bridges(free, [len(one) for one in spots], generator)
         edits = {}
-        for condition, sides in (("masked", masked), ("placebo", placebo), ("bridges", bridges)):
+        for condition, sides in (("masked", spots), ("placebo", placebo), ("bridges", bridges)):
             places = np.union1d(*sides)
             edits[condition] = places, np.full(len(places), self.vocabulary.mask, np.uint16)
         places, ids = edits["placebo"]
@@ -149,35 +149,35 @@ class _Edits:
         edits["spiked"] = np.concatenate([places, spikes[0]]), np.concatenate([ids, spikes[1]])
         return edits
 
-    def _nearest(self, places: np.ndarray, others: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def _nearest(self, places: np.ndarray, candidates: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """As many of the other places, whose tokens are of the nearest frequencies; each is taken once."""
-        others = generator.permutation(others)
-        of_others, chosen = self.log_frequency[self.tokens[others]].copy(), []
-        for place in generator.permutation(places)[: len(others)]:
+        candidates = generator.permutation(candidates)
+        of_others, choice = self.log_frequency[self.tokens[candidates]].copy(), []
+        for place in generator.permutation(places)[: len(candidates)]:
             best = int(np.argmin(np.abs(of_others - self.log_frequency[self.tokens[place]])))
             of_others[best] = np.inf
-            chosen.append(others[best])
-        return np.array(sorted(chosen), np.int64)
+            choice.append(candidates[best])
+        return np.array(sorted(choice), np.int64)
 
     def _bridges(self, free: Sequence[np.ndarray], counts: Sequence[int], generator: np.random.Generator) -> list:
         """At most so many places of each side whose tokens are words of trained concepts that bridge the sides."""
         near = [[np.unique(self.partner[code][self.tokens[side]]) for code in (0, 1)] for side in free]
         joint = np.union1d(np.intersect1d(near[0][0], near[1][1]), np.intersect1d(near[0][1], near[1][0]))
         joint = joint[joint >= 0]
-        chosen = []
+        choice = []
         for side, count in zip(free, counts, strict=True):
             number = self.partner[:, self.tokens[side]].max(axis=0, initial=-1)
-            chosen.append(np.sort(generator.permutation(side[np.isin(number, joint)])[:count]))
-        return chosen
+            choice.append(np.sort(generator.permutation(side[np.isin(number, joint)])[:count]))
+        return choice
 
     def _spikes(self, windows: Windows, rank: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Places beside a share of the word's occurrences, and the two private tokens."""
-        first = 2 * rank % len(self.vocabulary.spikes)  # groups are of about a quarter, for which there are enough
-        private = self.vocabulary.spikes[first : first + 2]
+        start = 2 * rank % len(self.vocabulary.spikes)  # groups are of about a quarter, for which there are enough
+        private = self.vocabulary.spikes[start : start + 2]
         places, ids = [], []
         for words in windows.words:
-            chosen = generator.random(len(words)) < self.config.spiked_share
-            for word in words[chosen]:
+            is_spiked = generator.random(len(words)) < self.config.spiked_share
+            for word in words[is_spiked]:
                 begin = word // self.length * self.length
                 near = np.array([k for k in range(word - 4, word + 5) if begin <= k < begin + self.length])
                 near = near[(self.piece[near] == self.piece[word]) & ~self.barred[self.tokens[near]]]

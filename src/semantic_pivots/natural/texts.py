@@ -43,12 +43,12 @@ class Pieces:
         """(tokens,) int32 number of the piece of each token."""
         return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.starts))
 
-    def take(self, chosen: np.ndarray) -> Pieces:
+    def take(self, rows: np.ndarray) -> Pieces:
         """Some of the pieces, in the given order."""
-        lengths = np.diff(self.starts)[chosen]
+        lengths = np.diff(self.starts)[rows]
         begins = np.concatenate([[0], np.cumsum(lengths)])
-        places = np.arange(begins[-1]) - np.repeat(begins[:-1], lengths) + np.repeat(self.starts[:-1][chosen], lengths)
-        return Pieces(self.tokens[places], begins, self.language[chosen])
+        places = np.arange(begins[-1]) - np.repeat(begins[:-1], lengths) + np.repeat(self.starts[:-1][rows], lengths)
+        return Pieces(self.tokens[places], begins, self.language[rows])
 
     @classmethod
     def of(cls, rows: Sequence[tuple[np.ndarray, int]]) -> Pieces:
@@ -60,12 +60,12 @@ class Pieces:
     @classmethod
     def joined(cls, several: Sequence[Pieces]) -> Pieces:
         """Pieces of several, one after another."""
-        begins = np.cumsum([0, *(len(one.tokens) for one in several)])
-        starts = [one.starts[:-1] + begin for one, begin in zip(several, begins, strict=False)]
+        begins = np.cumsum([0, *(len(piece_set.tokens) for piece_set in several)])
+        starts = [piece_set.starts[:-1] + begin for piece_set, begin in zip(several, begins, strict=False)]
         return cls(
-            np.concatenate([one.tokens for one in several]),
+            np.concatenate([piece_set.tokens for piece_set in several]),
             np.concatenate([*starts, begins[-1:]]),
-            np.concatenate([one.language for one in several]),
+            np.concatenate([piece_set.language for piece_set in several]),
         )
 
 
@@ -147,13 +147,13 @@ def drawn(documents: Iterable[Document], languages: Sequence[str], budget_bytes:
             rows.append((seed_of("natural", seed, hinge(document) or document.id), document.id, size, document))
     if not rows:
         raise InputError(f"natural: the corpus has no document in {', '.join(languages)}; name another [corpus]")
-    chosen, total = [], 0
+    sample, total = [], 0
     for _, _, size, document in sorted(rows, key=lambda row: row[:2]):
-        chosen.append(document)
+        sample.append(document)
         total += size
         if total >= budget_bytes:
             break
-    return chosen
+    return sample
 
 
 def pieces_of(
@@ -161,22 +161,22 @@ def pieces_of(
 ) -> Pieces:
     """Documents, each as its parts, in pieces of at most `length` tokens, an end token last."""
     places = {code: place for place, code in enumerate(languages)}
-    encoded = iter(
+    encodings = iter(
         vocabulary.encode(["\n" * (k > 0) + text for parts in documents for k, (_, text) in enumerate(parts)])
     )
     rows: list[tuple[np.ndarray, int]] = []
     for parts in documents:
-        ids = [next(encoded) for _ in parts]
+        ids = [next(encodings) for _ in parts]
         code = np.concatenate(
-            [np.full(len(one), places[name], np.int8) for one, (name, _) in zip(ids, parts, strict=True)]
+            [np.full(len(ids_), places[name], np.int8) for ids_, (name, _) in zip(ids, parts, strict=True)]
         )
-        whole = np.concatenate(ids)
-        for begin in range(0, len(whole), length - 1):
-            held = np.unique(code[begin : begin + length - 1])
+        stream = np.concatenate(ids)
+        for begin in range(0, len(stream), length - 1):
+            present = np.unique(code[begin : begin + length - 1])
             rows.append(
                 (
-                    np.append(whole[begin : begin + length - 1], np.uint16(vocabulary.end)),
-                    int(held[0]) if len(held) == 1 else MIXED,
+                    np.append(stream[begin : begin + length - 1], np.uint16(vocabulary.end)),
+                    int(present[0]) if len(present) == 1 else MIXED,
                 )
             )
     return Pieces.of(rows)
@@ -191,11 +191,11 @@ def packed(pieces: Pieces, tokens: int, length: int, seed: int, meetings: Meetin
     passes = max(1, -(-tokens * 11 // 10 // max(len(pieces.tokens), 1)))
     order = np.concatenate([generator.permutation(len(pieces)) for _ in range(passes)])
     lengths = np.diff(pieces.starts)[order]
-    enough = int(np.searchsorted(np.cumsum(lengths), tokens * 11 // 10)) + 1
-    stream = pieces.take(order[:enough])
-    number = np.repeat(order[:enough].astype(np.int32), np.diff(stream.starts))
-    whole = len(stream.tokens) // length * length
-    sequences, piece = (flat[:whole].reshape(-1, length) for flat in (stream.tokens, number))
+    count = int(np.searchsorted(np.cumsum(lengths), tokens * 11 // 10)) + 1
+    stream = pieces.take(order[:count])
+    number = np.repeat(order[:count].astype(np.int32), np.diff(stream.starts))
+    size = len(stream.tokens) // length * length
+    sequences, piece = (flat[:size].reshape(-1, length) for flat in (stream.tokens, number))
     bad = meetings.meet(sequences, np.repeat(np.arange(len(sequences)), length))
     keep = np.setdiff1d(np.arange(len(sequences)), bad)[: tokens // length]
     return Packed(sequences[keep], piece[keep], pieces, len(bad) / max(len(sequences), 1))

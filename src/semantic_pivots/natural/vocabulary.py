@@ -48,13 +48,13 @@ class Vocabulary:
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """uint16 ids of texts, which write no mark: names of marks in a text are letters."""
-        return [np.array(one.ids, np.uint16) for one in self.tokenizer.encode_batch_fast(list(texts))]
+        return [np.array(encoding.ids, np.uint16) for encoding in self.tokenizer.encode_batch_fast(list(texts))]
 
     def texts(self) -> list[str]:
         """The text of every id; one that is not whole characters holds U+FFFD, and a mark is U+FFFD."""
         special = {self.end, self.mask, *self.marks.values(), *self.spikes.tolist()}
-        decoded = self.tokenizer.decode_batch([[i] for i in range(self.size)], skip_special_tokens=False)
-        return ["\ufffd" if i in special else text for i, text in enumerate(decoded)]
+        strings = self.tokenizer.decode_batch([[i] for i in range(self.size)], skip_special_tokens=False)
+        return ["\ufffd" if i in special else text for i, text in enumerate(strings)]
 
 
 def vocabulary(
@@ -119,8 +119,8 @@ def forms(texts: Sequence[str], words: Iterable[str]) -> dict[str, list[int]]:
         bare = plain(text)
         if len(bare) >= 3 and "\ufffd" not in bare and (text.startswith(" ") or len(bare) == len(text)):
             by_head.setdefault(bare[:2], []).append((i, bare))
-    found = {}
+    forms_of = {}
     for word in words:
         name = normalise(word)
-        found[word] = [i for i, bare in by_head.get(name[:2], ()) if bare == name or is_form(bare, name)]
-    return found
+        forms_of[word] = [i for i, bare in by_head.get(name[:2], ()) if bare == name or is_form(bare, name)]
+    return forms_of

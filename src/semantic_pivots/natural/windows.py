@@ -48,12 +48,12 @@ def windows_of(packed: Packed, concepts: Sequence[Concept], pair: tuple[str, str
         inside &= (piece[every] == piece[places][:, None]) & (row[every] == row[places][:, None])
         return np.setdiff1d(np.unique(every[inside]), places)
 
-    found = []
+    windows = []
     for concept in concepts:
         ids = [concept.ids[code] for code in pair]
         words = [np.sort(order[by_token[i] : by_token[i + 1]]) if i + 1 < len(by_token) else order[:0] for i in ids]
-        found.append(Windows((words[0], words[1]), (near(words[0]), near(words[1]))))
-    return found
+        windows.append(Windows((words[0], words[1]), (near(words[0]), near(words[1]))))
+    return windows
 
 
 def contexts_of(pieces: Pieces, world: World, concepts: Sequence[Concept], pair: tuple[str, str]) -> WordContexts:
@@ -73,8 +73,8 @@ def contexts_of(pieces: Pieces, world: World, concepts: Sequence[Concept], pair:
     ids = ids[can[ids]]
     number = np.full(size, -1, np.int64)
     number[ids] = np.arange(len(ids))
-    kept = number[token] >= 0
-    starts = np.concatenate([[0], np.cumsum(np.bincount(piece[kept], minlength=len(pieces)))]).astype(np.int64)
+    in_vocabulary = number[token] >= 0
+    starts = np.concatenate([[0], np.cumsum(np.bincount(piece[in_vocabulary], minlength=len(pieces)))]).astype(np.int64)
     by_token = np.argsort(token, kind="stable")
     begins = np.searchsorted(token[by_token], np.arange(size + 1))
     draws = {
@@ -82,9 +82,9 @@ def contexts_of(pieces: Pieces, world: World, concepts: Sequence[Concept], pair:
         for c in concepts
         for code in pair
     }
-    held = {word: len(rows) for word, rows in draws.items()}
-    flat = number[token[kept]].astype(np.uint16)
-    return WordContexts(starts, ids, flat, draws, total, len(pieces), held, texts)
+    totals = {word: len(rows) for word, rows in draws.items()}
+    flat = number[token[in_vocabulary]].astype(np.uint16)
+    return WordContexts(starts, ids, flat, draws, total, len(pieces), totals, texts)
 
 
 def pivots_of(
@@ -93,11 +93,11 @@ def pivots_of(
     """Ids of the pivots of each concept, best first, by the rule of the stage `discover`; empty where there is none."""
     config = DiscoverConfig(unit="token", false_discovery_rate=rate, top=top, least_share=0.0)
     pairs = [tuple((c.words[code], code) for code in pair) for c in concepts]
-    searched = [search(contexts, one, config) for one in pairs]  # type: ignore[arg-type]
-    correct(searched, len(contexts.ids), rate)
+    searches = [search(contexts, one, config) for one in pairs]  # type: ignore[arg-type]
+    correct(searches, len(contexts.ids), rate)
     return [
-        ranked(own, [contexts.totals[word] for word in one], config).units
-        for own, one in zip(searched, pairs, strict=True)
+        ranked(outcome, [contexts.totals[word] for word in one], config).units
+        for outcome, one in zip(searches, pairs, strict=True)
     ]
 
 
@@ -106,19 +106,19 @@ def clusters(contexts: WordContexts, concepts: Sequence[Concept], pair: tuple[st
 
     Those that share most come first, and no cluster grows beyond eight: chains of weak ties would join everything.
     """
-    held = [np.unique(np.concatenate([contexts.draws[c.words[code], code] for code in pair])) for c in concepts]
-    flat = np.concatenate([np.zeros(0, np.int64), *held])
-    of = np.repeat(np.arange(len(concepts)), [len(rows) for rows in held])
+    documents = [np.unique(np.concatenate([contexts.draws[c.words[code], code] for code in pair])) for c in concepts]
+    flat = np.concatenate([np.zeros(0, np.int64), *documents])
+    of = np.repeat(np.arange(len(concepts)), [len(rows) for rows in documents])
     order = np.argsort(flat, kind="stable")
-    shared = np.zeros((len(concepts), len(concepts)), np.int64)
+    overlap = np.zeros((len(concepts), len(concepts)), np.int64)
     for together in np.split(of[order], np.flatnonzero(np.diff(flat[order])) + 1):
-        shared[np.ix_(together, together)] += 1
-    sizes = np.diag(shared)
-    share = np.triu(shared / np.maximum(np.minimum.outer(sizes, sizes), 1), 1)
+        overlap[np.ix_(together, together)] += 1
+    sizes = np.diag(overlap)
+    share = np.triu(overlap / np.maximum(np.minimum.outer(sizes, sizes), 1), 1)
     cluster = np.arange(len(concepts))
-    one, other = np.nonzero(share >= _SHARED)
-    for i in np.argsort(-share[one, other], kind="stable").tolist():
-        merged = (cluster == cluster[one[i]]) | (cluster == cluster[other[i]])
-        if merged.sum() <= _LARGEST:
-            cluster[merged] = cluster[merged].min()
+    first, second = np.nonzero(share >= _SHARED)
+    for i in np.argsort(-share[first, second], kind="stable").tolist():
+        is_same = (cluster == cluster[first[i]]) | (cluster == cluster[second[i]])
+        if is_same.sum() <= _LARGEST:
+            cluster[is_same] = cluster[is_same].min()
     return cluster

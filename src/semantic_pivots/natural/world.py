@@ -80,28 +80,28 @@ def candidates(inputs: Inputs, languages: Sequence[str]) -> dict[str, tuple[dict
     for row in inputs.table("words").to_pylist():
         if row["language"] in languages:
             words.setdefault(row["concept_id"], {}).setdefault(row["language"], normalise(row["word"]))
-    uses = Counter(word for own in words.values() for word in set(own.values()))
+    uses = Counter(word for by_code in words.values() for word in set(by_code.values()))
     return {
-        concept: (own, concept in held_out)
-        for concept, own in sorted(words.items())
-        if len(set(own.values())) == len(languages)
-        and all(uses[word] == 1 for word in own.values())
-        and all(word.isalpha() and (language(code).spaced or len(word) >= _LETTERS) for code, word in own.items())
+        concept: (by_code, concept in held_out)
+        for concept, by_code in sorted(words.items())
+        if len(set(by_code.values())) == len(languages)
+        and all(uses[word] == 1 for word in by_code.values())
+        and all(word.isalpha() and (language(code).spaced or len(word) >= _LETTERS) for code, word in by_code.items())
     }
 
 
 def counted(documents: Sequence[Parts], words: dict[str, str], languages: Sequence[str]) -> dict[str, int]:
     """Parts that hold each word, of words that stand in their own language in nine tenths of their parts."""
     vocab = vocabulary([], words, languages, 0, 0)
-    own, other = Counter(), Counter()
+    hits, misses = Counter(), Counter()
     name_of = {i: word for word, i in vocab.word_ids.items()}
     least = min(name_of)
     flat = [part for parts in documents for part in parts]
     for (code, _), ids in zip(flat, vocab.encode([text for _, text in flat]), strict=True):
         for i in np.unique(ids[ids >= least]).tolist():
             if i in name_of:
-                (own if words[name_of[i]] == code else other)[name_of[i]] += 1
-    return {word: n for word, n in own.items() if n >= _OWN_SHARE * (n + other[word])}
+                (hits if words[name_of[i]] == code else misses)[name_of[i]] += 1
+    return {word: n for word, n in hits.items() if n >= _OWN_SHARE * (n + misses[word])}
 
 
 def world(
@@ -109,7 +109,7 @@ def world(
     inputs: Inputs,
     languages: tuple[str, ...],
     documents: Sequence[Parts],
-    barred: tuple[str, ...],
+    excluded: tuple[str, ...],
 ) -> World:
     """The world of some documents.
 
@@ -118,38 +118,38 @@ def world(
         inputs: tables of the lexicon.
         languages: of the concepts.
         documents: what concepts are chosen by, each as its parts.
-        barred: languages of which no two words of a held-out concept may meet.
+        excluded: languages of which no two words of a held-out concept may meet.
 
     Raises:
         InputError: too few concepts have enough documents.
     """
     of_concept = candidates(inputs, languages)
-    spelled = {word: code for own, _ in of_concept.values() for code, word in own.items()}
-    held = counted(documents, spelled, languages) if spelled else {}
-    least = {concept: min(held.get(word, 0) for word in own.values()) for concept, (own, _) in of_concept.items()}
-    chosen = sorted((c for c in least if least[c] >= config.fewest_documents), key=lambda c: (-least[c], c))
-    chosen = chosen[: config.concepts]
-    n_held = sum(of_concept[concept][1] for concept in chosen)
-    if min(n_held, len(chosen) - n_held) < _FEWEST_CONCEPTS:
+    spellings = {word: code for own, _ in of_concept.values() for code, word in own.items()}
+    counts = counted(documents, spellings, languages) if spellings else {}
+    least = {concept: min(counts.get(word, 0) for word in own.values()) for concept, (own, _) in of_concept.items()}
+    order = sorted((c for c in least if least[c] >= config.fewest_documents), key=lambda c: (-least[c], c))
+    order = order[: config.concepts]
+    n_held = sum(of_concept[concept][1] for concept in order)
+    if min(n_held, len(order) - n_held) < _FEWEST_CONCEPTS:
         raise InputError(
-            f"natural: {n_held} held-out and {len(chosen) - n_held} other concepts have {config.fewest_documents} "
+            f"natural: {n_held} held-out and {len(order) - n_held} other concepts have {config.fewest_documents} "
             f"documents in each of {', '.join(languages)}; expected {_FEWEST_CONCEPTS} of each: lower [natural] "
             "fewest_documents, take a larger corpus or lexicon, or set [lexicon] held_out_share"
         )
-    words = {word: code for c in chosen for code, word in of_concept[c][0].items()}
+    words = {word: code for c in order for code, word in of_concept[c][0].items()}
     texts = (text for parts in documents for _, text in parts)
     spikes = 2 * -(-n_held // 3)  # private tokens of one group of four, which clusters make a little larger
     vocab = vocabulary(texts, words, languages, config.vocabulary, spikes)
     concepts = [
-        Concept(c, own, hidden, {code: vocab.word_ids[word] for code, word in own.items()})
-        for c, (own, hidden) in ((c, of_concept[c]) for c in sorted(chosen))
+        Concept(c, own, is_held_out, {code: vocab.word_ids[word] for code, word in own.items()})
+        for c, (own, is_held_out) in ((c, of_concept[c]) for c in sorted(order))
     ]
-    meetings = Meetings(_members(concepts, vocab, barred), vocab.size)
+    meetings = Meetings(_members(concepts, vocab, excluded), vocab.size)
     pieces = pieces_of(documents, vocab, languages, config.sequence_tokens)
-    kept = without_meetings(pieces, meetings)
-    share = 1 - len(kept.tokens) / max(len(pieces.tokens), 1)
+    clean = without_meetings(pieces, meetings)
+    share = 1 - len(clean.tokens) / max(len(pieces.tokens), 1)
     dictionary = _dictionary(concepts, vocab, languages)
-    return World(languages, vocab, concepts, kept, dictionary, meetings, share)
+    return World(languages, vocab, concepts, clean, dictionary, meetings, share)
 
 
 def without_meetings(pieces: Pieces, meetings: Meetings) -> Pieces:
@@ -158,14 +158,14 @@ def without_meetings(pieces: Pieces, meetings: Meetings) -> Pieces:
     return pieces.take(np.setdiff1d(np.arange(len(pieces)), bad))
 
 
-def _members(concepts: Sequence[Concept], vocab: Vocabulary, barred: Sequence[str]) -> list[tuple[int, int, int]]:
-    hidden = [concept for concept in concepts if concept.held_out]
-    of = forms(vocab.texts(), {c.words[code] for c in hidden for code in barred})
+def _members(concepts: Sequence[Concept], vocab: Vocabulary, excluded: Sequence[str]) -> list[tuple[int, int, int]]:
+    held_out = [concept for concept in concepts if concept.held_out]
+    of = forms(vocab.texts(), {c.words[code] for c in held_out for code in excluded})
     rows = []
-    for number, concept in enumerate(hidden):
-        own = set(concept.ids.values())
-        for side, code in enumerate(barred):
-            tokens = {i for i in of[concept.words[code]] if i not in own} | {concept.ids[code]}
+    for number, concept in enumerate(held_out):
+        ids = set(concept.ids.values())
+        for side, code in enumerate(excluded):
+            tokens = {i for i in of[concept.words[code]] if i not in ids} | {concept.ids[code]}
             rows += [(token, number, side) for token in tokens]
     return rows
 

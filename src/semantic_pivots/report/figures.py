@@ -68,22 +68,22 @@ def lexicon_panels(concepts: pa.Table, words: pa.Table, languages: Sequence[str]
     """Words per language, and examples of concepts."""
     rows = words.to_pylist()
     per_language = Counter(row["language"] for row in rows)
-    known = [code for code in languages if code in per_language] + sorted(set(per_language) - set(languages))
+    codes = [code for code in languages if code in per_language] + sorted(set(per_language) - set(languages))
     sources: dict[str, list[str]] = {
-        code: unique(f"{r['source']} ({r['licence']})" for r in rows if r["language"] == code) for code in known
+        code: unique(f"{r['source']} ({r['licence']})" for r in rows if r["language"] == code) for code in codes
     }
     counts = Numbers(
         ("language", "words", "source (licence)"),
-        tuple((code, per_language[code], ", ".join(sources[code])) for code in known),
+        tuple((code, per_language[code], ", ".join(sources[code])) for code in codes),
     )
     table: dict[str, dict[str, str]] = defaultdict(dict)
     for row in rows:
         table[row["concept_id"]][row["language"]] = row["word"]
     pos = dict(zip(concepts["concept_id"].to_pylist(), concepts["pos"].to_pylist(), strict=True))
     examples = Numbers(
-        ("concept", "part of speech", *known),
+        ("concept", "part of speech", *codes),
         tuple(
-            (c, pos.get(c, ""), *(Word(table[c].get(code, "—"), code) for code in known))
+            (c, pos.get(c, ""), *(Word(table[c].get(code, "—"), code) for code in codes))
             for c in sample(list(table), EXAMPLES)
         ),
     )
@@ -92,7 +92,7 @@ def lexicon_panels(concepts: pa.Table, words: pa.Table, languages: Sequence[str]
             "Words per language",
             f"{concepts.num_rows:,} concepts, each one word in every language that has it.",
             counts,
-            bars([(code, per_language[code]) for code in known], "words"),
+            bars([(code, per_language[code]) for code in codes], "words"),
         ),
         Panel("Examples of concepts", "Drawn by the hash of their identifiers.", examples),
     ]
@@ -100,7 +100,7 @@ def lexicon_panels(concepts: pa.Table, words: pa.Table, languages: Sequence[str]
 
 def benchmark_panels(items: pa.Table, languages: Sequence[str], answers: pa.Table | None = None) -> list[Panel]:
     """Items per direction with their strata, and example questions with the model's answers where it was asked."""
-    said = {row["item_id"]: row for row in (answers.to_pylist() if answers is not None else []) if row["draw"] == 0}
+    answer = {row["item_id"]: row for row in (answers.to_pylist() if answers is not None else []) if row["draw"] == 0}
     rows = items.to_pylist()
     per_direction = Counter((r["source_language"], r["target_language"]) for r in rows)
     strata = Counter((r["source_language"], r["target_language"], s) for r in rows for s in groups([r["strata"] or ()]))
@@ -113,7 +113,7 @@ def benchmark_panels(items: pa.Table, languages: Sequence[str], answers: pa.Tabl
         tuple((labels[k], per_direction[k], *(strata[*k, s] for s in names)) for k in keys),
     )
     by_id = {r["item_id"]: r for r in rows}
-    shown = [by_id[i] for i in sample(list(by_id), EXAMPLES)]
+    picks = [by_id[i] for i in sample(list(by_id), EXAMPLES)]
     examples = Numbers(
         ("direction", "source", "target", "the model's answer", "right", "distractors (wrong source words)"),
         tuple(
@@ -121,13 +121,13 @@ def benchmark_panels(items: pa.Table, languages: Sequence[str], answers: pa.Tabl
                 direction(r),
                 Word(r["source"], r["source_language"]),
                 Word(r["target"], r["target_language"]),
-                Word(said.get(r["item_id"], {}).get("greedy", "").strip(), r["target_language"]),
-                {True: "yes", False: "no"}.get(said.get(r["item_id"], {}).get("correct"), ""),
+                Word(answer.get(r["item_id"], {}).get("greedy", "").strip(), r["target_language"]),
+                {True: "yes", False: "no"}.get(answer.get(r["item_id"], {}).get("correct"), ""),
                 Word(" · ".join(r["distractors"]), r["source_language"]),
             )
-            for r in shown
+            for r in picks
         ),
-    ).without_constant(*(() if said else ("the model's answer", "right")))
+    ).without_constant(*(() if answer else ("the model's answer", "right")))
     return [
         Panel(
             "Items per direction",
@@ -170,9 +170,9 @@ def score_panels(score_summary: pa.Table, languages: Sequence[str]) -> list[Pane
     main = [r for r in rows if is_main(r["stratum"]) and not is_control(r)]
     panels = []
     for kind, reading in _READINGS.items():
-        mine = [r for r in main if unit(r["variant"]) == kind]
-        if mine:
-            panels.append(_score_dots(f"Score per direction, {kind}", reading, mine, "variant", kind))
+        members = [r for r in main if unit(r["variant"]) == kind]
+        if members:
+            panels.append(_score_dots(f"Score per direction, {kind}", reading, members, "variant", kind))
     strata = [r for r in rows if not is_main(r["stratum"]) and r["variant"] == "paper"]
     if strata:
         reading = "The published score within groups of items. What lives on identical spellings is not translation."
@@ -201,31 +201,31 @@ def trace_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Pane
     rows = sorted(trace_summary.to_pylist(), key=direction_order(languages))
     panels = []
     for lens in unique(r["lens"] for r in rows):
-        own = [r for r in rows if r["lens"] == lens]
-        spoken = unique(r["quantity"] for r in own if r["quantity"].startswith(_LANGUAGE))
-        in_languages = {q: f"{q.removeprefix(_LANGUAGE)} word" for q in spoken} | {"off_target_correct": _ASTRAY}
+        members = [r for r in rows if r["lens"] == lens]
+        masses = unique(r["quantity"] for r in members if r["quantity"].startswith(_LANGUAGE))
+        in_languages = {q: f"{q.removeprefix(_LANGUAGE)} word" for q in masses} | {"off_target_correct": _ASTRAY}
         for names, title, reading in (
             (MASS_NAMES, "Probability mass by layer", _MASSES_READ),
             (in_languages, "Languages by layer", _LANGUAGES_READ),
         ):
-            for pooled in (True, False):
-                part = [r for r in own if r["quantity"] in names and is_pooled(r) == pooled]
+            for is_pooled_ in (True, False):
+                part = [r for r in members if r["quantity"] in names and is_pooled(r) == is_pooled_]
                 if part:
-                    where = "all directions" if pooled else "per direction"
-                    panels.append(_mass_curves(part, names, f"{title}, {where} ({lens} lens)", reading, pooled))
+                    scope = "all directions" if is_pooled_ else "per direction"
+                    panels.append(_mass_curves(part, names, f"{title}, {scope} ({lens} lens)", reading, is_pooled_))
     return panels
 
 
-def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, reading: str, pooled: bool) -> Panel:
+def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, reading: str, is_pooled_: bool) -> Panel:
     names = unique(direction(r) for r in rows)
-    columns = 1 if pooled else min(3, len(names))
+    columns = 1 if is_pooled_ else min(3, len(names))
     lines = math.ceil(len(names) / columns)
     figure = make_subplots(
         rows=lines,
         cols=columns,
         shared_xaxes=True,
         shared_yaxes=True,
-        subplot_titles=None if pooled else names,
+        subplot_titles=None if is_pooled_ else names,
         horizontal_spacing=0.03,
         vertical_spacing=min(0.09, 0.3 / lines),
     )
@@ -238,14 +238,14 @@ def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, readi
                 continue
             for trace in mass_band(points, quantity, quantities[quantity], index, place == 0):
                 figure.add_trace(trace, row=place // columns + 1, col=place % columns + 1)
-    height = 430 if pooled else 90 + 190 * lines
+    height = 430 if is_pooled_ else 90 + 190 * lines
     top = 84
     inside = height - top - 48
-    layout(figure, height, updatemenus=[_scale_buttons(lines * columns, 1 + (44 if pooled else 32) / inside)])
+    layout(figure, height, updatemenus=[_scale_buttons(lines * columns, 1 + (44 if is_pooled_ else 32) / inside)])
     figure.update_xaxes(title_text="layer (0: after the first block)", row=lines)
     figure.update_yaxes(title_text="probability", col=1, rangemode="tozero")
-    figure.update_layout(margin={"t": top}, legend={"y": 1 + (2 if pooled else 36) / inside})
-    if not pooled:
+    figure.update_layout(margin={"t": top}, legend={"y": 1 + (2 if is_pooled_ else 36) / inside})
+    if not is_pooled_:
         figure.update_annotations(font={"size": 13})
     order = list(quantities)
     table = Numbers(
@@ -255,7 +255,7 @@ def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, readi
             for r in sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], order.index(r["quantity"])))
         ),
     )
-    return Panel(title, reading, table, figure, wide=not pooled)
+    return Panel(title, reading, table, figure, wide=not is_pooled_)
 
 
 def interval_band(
@@ -327,8 +327,8 @@ def behaviour_panels(
     rows = [r for r in behaviour.to_pylist() if r["item_id"] in of_item]
     panels = []
     for rule, lens in sorted({(r["rule"], r["lens"]) for r in rows}, key=lambda k: (k[0] != "causal", k)):
-        mine = [(*of_item[r["item_id"]], r["label"]) for r in rows if (r["rule"], r["lens"]) == (rule, lens)]
-        panels.append(_label_shares(mine, rule, lens, languages))
+        triples = [(*of_item[r["item_id"]], r["label"]) for r in rows if (r["rule"], r["lens"]) == (rule, lens)]
+        panels.append(_label_shares(triples, rule, lens, languages))
     if attribution is not None and attribution.num_rows:
         causal = np.array([rule == "causal" for rule in attribution["rule"].to_pylist()])
         panels[1:1] = causal_panels(attribution.filter(pa.array(causal)), languages)
@@ -336,21 +336,21 @@ def behaviour_panels(
     return panels
 
 
-def _label_shares(labelled: list[tuple[dict, str, str]], rule: str, lens: str, languages: Sequence[str]) -> Panel:
-    pooled = {"source_language": "all", "target_language": "all"}
+def _label_shares(triples: list[tuple[dict, str, str]], rule: str, lens: str, languages: Sequence[str]) -> Panel:
+    all_key = {"source_language": "all", "target_language": "all"}
     groups = sorted(
-        [pooled, *{(d["source_language"], d["target_language"]): d for d, _, _ in labelled}.values()],
+        [all_key, *{(d["source_language"], d["target_language"]): d for d, _, _ in triples}.values()],
         key=direction_order(languages),
     )
     labels = [
-        label for label, _ in sorted(Counter(label for _, _, label in labelled).items(), key=lambda c: (-c[1], c[0]))
+        label for label, _ in sorted(Counter(label for _, _, label in triples).items(), key=lambda c: (-c[1], c[0]))
     ]
     series: dict[str, list] = {label: [] for label in labels}
     rows = []
     for group in groups:
-        mine = [(concept, label) for d, concept, label in labelled if is_pooled(group) or d == group]
+        members = [(concept, label) for d, concept, label in triples if is_pooled(group) or d == group]
         for label in labels:
-            part = share([own == label for _, own in mine], [concept for concept, _ in mine])
+            part = share([value == label for _, value in members], [concept for concept, _ in members])
             series[label].append((direction(group), part.value))
             rows.append((direction(group), label, part, part.n, f"behaviour|{rule}|{lens}"))
     return Panel(
@@ -392,18 +392,18 @@ def intervene_panels(summary: pa.Table, languages: Sequence[str]) -> list[Panel]
     """Effects over all items and by label, and over all items of each direction."""
     rows = [r for r in sorted(summary.to_pylist(), key=direction_order(languages)) if not math.isnan(of_row(r).value)]
 
-    def said(row: dict) -> str:
+    def text(row: dict) -> str:
         return row["intervention"] + (f", less {row['control']}" if row["control"] else "")
 
     panels = []
-    for title, mine, name in (
+    for title, members, name in (
         ("By behaviour", [r for r in rows if is_pooled(r)], lambda r: r["group"]),
         ("By direction", [r for r in rows if r["group"] == "all"], direction),
     ):
-        series = {said(r): [(name(o), of_row(o)) for o in mine if said(o) == said(r)] for r in mine}
+        series = {text(r): [(name(o), of_row(o)) for o in members if text(o) == text(r)] for r in members}
         table = Numbers(
             (title.lower().removeprefix("by "), "intervention", "change [95 %]", "n", "signature"),
-            tuple((name(r), said(r), of_row(r), r["n"], r["signature"]) for r in mine),
+            tuple((name(r), text(r), of_row(r), r["n"], r["signature"]) for r in members),
         )
         reading = (
             "Change of log P(answer) by an intervention, and by it less its control; below zero (dotted) the answer "

@@ -14,9 +14,9 @@ from semantic_pivots.statistics import Interval, of_row
 LABELS = ("bridged", "direct", "redundant")
 _ODDS = "log odds of need per doubled excess"
 _WHY_RULES_DIFFER = (
-    "The two differ because “causal” changes what the model is given and reads what becomes of the answer, while "
-    "“paper” reads where a lens is surest: it says semantic pivot wherever an earlier layer is surer than the last, "
-    "whether or not any pivot is used."
+    "The two differ because “causal” changes the model's input and measures the effect on the answer, while "
+    "“paper” compares the confidence of layers under a lens: it says semantic pivot wherever an earlier layer is more "
+    "confident than the last, whether or not any pivot is used."
 )
 
 

@@ -140,10 +140,10 @@ def select_panels(selection: pa.Table, doc_scores: pa.Table | None, languages: S
     groups: dict[str, dict[str, tuple[int, int]]] = {}
     if doc_scores is not None and doc_scores.num_rows:
         groups["whole corpus"] = _tokens_by(doc_scores)
-    chosen = selection["selection"].to_pylist()
-    names = unique(chosen)
+    labels = selection["selection"].to_pylist()
+    names = unique(labels)
     for name in names:
-        groups[name] = _tokens_by(selection.filter(pa.array([n == name for n in chosen])))
+        groups[name] = _tokens_by(selection.filter(pa.array([n == name for n in labels])))
     codes = ordered({c for g in groups.values() for c in g}, languages)
     series: dict[str, list] = {c: [] for c in codes}
     rows = []
@@ -166,8 +166,8 @@ def select_panels(selection: pa.Table, doc_scores: pa.Table | None, languages: S
 
 
 def _tokens_by(table: pa.Table) -> dict[str, tuple[int, int]]:
-    grouped = table.group_by("language").aggregate([("n_tokens", "sum"), ("n_tokens", "count")])
-    columns = (grouped[c].to_pylist() for c in ("language", "n_tokens_sum", "n_tokens_count"))
+    sums = table.group_by("language").aggregate([("n_tokens", "sum"), ("n_tokens", "count")])
+    columns = (sums[c].to_pylist() for c in ("language", "n_tokens_sum", "n_tokens_count"))
     return {code: (tokens, documents) for code, tokens, documents in zip(*columns, strict=True)}
 
 
@@ -228,19 +228,19 @@ def compare_panels(comparison: pa.Table, languages: Sequence[str], verdicts: pa.
     gains = verdicts.to_pylist() if verdicts is not None else []
     main = unique([*(r["variant"] for r in gains), *(v for v in _COMPARED if any(r["variant"] == v for r in rows))])
     panels = [_verdicts(gains)] if gains else []
-    whole = [r for r in rows if r["stratum"] == "all"]
+    all_items = [r for r in rows if r["stratum"] == "all"]
     for variant in main:
-        mine = [r for r in whole if r["variant"] == variant and r["baseline"]]
-        if mine:
-            panels.append(_forest(mine, variant))
+        differences = [r for r in all_items if r["variant"] == variant and r["baseline"]]
+        if differences:
+            panels.append(_forest(differences, variant))
     means = [r for r in rows if r["source_language"] == "all" and r["baseline"]]
     if means:
         panels.append(_all_measures(means))
-    own = [r for r in whole if not r["baseline"]]
+    values = [r for r in all_items if not r["baseline"]]
     for variant in main:
-        mine = [r for r in own if r["variant"] == variant]
-        if mine:
-            panels.append(_own_scores(mine, variant))
+        differences = [r for r in values if r["variant"] == variant]
+        if differences:
+            panels.append(_own_scores(differences, variant))
     return panels
 
 

@@ -25,9 +25,9 @@ def count_panels(
     items: pa.Table | None = None,
 ) -> list[Panel]:
     """How many units (documents or windows) hold both words of a pair, per two languages, and how words are matched."""
-    first = pair_counts.slice(0, 1).to_pylist()[0]
+    row = pair_counts.slice(0, 1).to_pylist()[0]
     exact = "exact" if all(pair_counts["exact"].to_pylist()) else "approximate"
-    counted = {name: first[name] for name in ("provider", "unit", "window")}
+    settings = {name: row[name] for name in ("provider", "unit", "window")}
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for a, b, value in zip(*(pair_counts[c].to_pylist() for c in ("language_1", "language_2", "value")), strict=True):
         groups[tuple(ordered({a, b}, languages))].append(value)  # type: ignore[index]
@@ -39,42 +39,42 @@ def count_panels(
         values, name = sorted(groups[key]), " – ".join(key)
         for low, high in itertools.pairwise(bins):
             series[_bin_name(low, high)].append((name, sum(low <= v < high for v in values) / len(values)))
-        met, n = sum(v > 0 for v in values), len(values)
+        positive, n = sum(v > 0 for v in values), len(values)
         rows.append(
             (
                 name,
-                met / n,
+                positive / n,
                 n,
                 values[n // 2],
                 values[-1],
-                str(Signature.of("count", "-".join(key), **counted, exact=exact)),
+                str(Signature.of("count", "-".join(key), **settings, exact=exact)),
             )
         )
     series = {name: points for name, points in series.items() if any(part for _, part in points)}
-    unit_name = "documents" if first["unit"] == "document" else f"windows of {first['window']} tokens"
+    unit_name = "documents" if row["unit"] == "document" else f"windows of {row['window']} tokens"
     reading = (
-        f"Number of {unit_name} that hold both words of a pair ({exact} counts of the provider “{first['provider']}”). "
+        f"Number of {unit_name} that hold both words of a pair ({exact} counts of the provider “{row['provider']}”). "
         "A pair that never meets is its own class."
     )
     inks = [_ramp(index / max(len(series) - 1, 1)) for index in range(len(series))]
     figure = stacked_shares(series, "share of pairs (%)", inks)
     columns = ("languages", "share that meets", "n", "median", "largest", "signature")
-    panel = Panel(f"Pairs in one {first['unit']}", reading, Numbers(columns, tuple(rows)), figure)
+    panel = Panel(f"Pairs in one {row['unit']}", reading, Numbers(columns, tuple(rows)), figure)
     return [panel, _word_panel(word_counts, languages, _further_forms(forms), items)]
 
 
 def _further_forms(forms: pa.Table | None) -> dict[tuple[str, str], int]:
     """Of each word that is counted by more than its spelling, the number of its other forms."""
     columns = () if forms is None else (forms[name].to_pylist() for name in ("word", "language", "form"))
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    spellings: dict[tuple[str, str], set[str]] = defaultdict(set)
     for word, code, form in zip(*columns, strict=True):
         if form != fold(word):
-            found[word, code].add(form)
-    return {word: len(others) for word, others in found.items()}
+            spellings[word, code].add(form)
+    return {word: len(texts) for word, texts in spellings.items()}
 
 
 def _word_panel(
-    word_counts: pa.Table, languages: Sequence[str], further: dict[tuple[str, str], int], items: pa.Table | None
+    word_counts: pa.Table, languages: Sequence[str], extra: dict[tuple[str, str], int], items: pa.Table | None
 ) -> Panel:
     values: dict[str, dict[str, int]] = defaultdict(dict)
     for word, code, value in zip(*(word_counts[c].to_pylist() for c in ("word", "language", "value")), strict=True):
@@ -82,18 +82,18 @@ def _word_panel(
     codes = ordered(set(values), languages)
     columns = ("language", "share seen", "words", "median", "largest", "words with further forms", "further forms")
     rows = tuple(
-        (code, sum(x > 0 for x in v) / len(v), len(v), v[len(v) // 2], v[-1], len(others), sum(others))
+        (code, sum(x > 0 for x in v) / len(v), len(v), v[len(v) // 2], v[-1], len(counts), sum(counts))
         for code in codes
         for v in [sorted(values[code].values())]
-        for others in [[further[word, code] for word in values[code] if (word, code) in further]]
+        for counts in [[extra[word, code] for word in values[code] if (word, code) in extra]]
     )
     points = [(row[0], round(100 * row[1], 1)) for row in rows]
     figure = bars(points, "words seen (%)", "%{y}: %{x} %")
-    reading = f"Share of the words that occur at least once. {_matched(further, items)}"
+    reading = f"Share of the words that occur at least once. {_matched(extra, items)}"
     return Panel("Words of the benchmark in the corpus", reading, Numbers(columns, rows), figure)
 
 
-def _matched(further: dict[tuple[str, str], int], items: pa.Table | None) -> str:
+def _matched(extra: dict[tuple[str, str], int], items: pa.Table | None) -> str:
     """How many concepts are counted by the spellings of their words alone, and how many by further forms."""
     if items is None:
         return ""
@@ -101,11 +101,11 @@ def _matched(further: dict[tuple[str, str], int], items: pa.Table | None) -> str
     for end in ("source", "target"):
         names = ("concept_id", end, f"{end}_language")
         for concept, word, code in zip(*(items[name].to_pylist() for name in names), strict=True):
-            by_forms[concept] |= (word, code) in further
-    formed = sum(by_forms.values())
+            by_forms[concept] |= (word, code) in extra
+    total = sum(by_forms.values())
     return (
-        f"Of {len(by_forms):,} concepts {len(by_forms) - formed:,} are counted by the spellings of their words alone, "
-        f"{formed:,} by further forms of a word too (accepted spellings, inflection)."
+        f"Of {len(by_forms):,} concepts {len(by_forms) - total:,} are counted by the spellings of their words alone, "
+        f"{total:,} by further forms of a word too (accepted spellings, inflection)."
     )
 
 

@@ -45,8 +45,8 @@ def discover_panels(
         return []
     measure = ", ".join(unique(row["measure"] for rows in of_item.values() for row in rows))
     reasons = [] if evidence is None else _reasons(evidence)
-    labelled = behaviour.to_pylist() if behaviour is not None else []
-    labels = {row["item_id"]: row["label"] for row in labelled if row["rule"] == "causal"}
+    label_rows = behaviour.to_pylist() if behaviour is not None else []
+    labels = {row["item_id"]: row["label"] for row in label_rows if row["rule"] == "causal"}
     examples = _examples(of_item, info, languages, evidence, labels)
     return [_coverage(of_item, info, languages, measure), examples, *reasons]
 
@@ -72,15 +72,15 @@ def named_pairs(tables: Mapping[str, pa.Table]) -> Panel | None:
         one_way = [row for row in pairs if row["source_language"] == pairs[0]["source_language"]]
         rarer = {row["item_id"]: _rarer(evidence[row["item_id"]]) for row in one_way}
         new = [row for row in one_way if row["concept_id"] not in concepts] or one_way
-        most = max(new, key=lambda row: (rarer[row["item_id"]], row["item_id"]))
-        concepts.add(most["concept_id"])
-        others = {row["item_id"]: row for row in one_way if row is not most}
-        drawn = [others[name] for name in sample(list(others), 1)]
-        for chosen, row in (("most documents", most), *(("by hash", row) for row in drawn)):
-            found = evidence[row["item_id"]]
-            text = " · ".join(map(_named, pivots[row["item_id"]][:PIVOTS_NAMED])) or f"none: {found['reason']}"
+        top = max(new, key=lambda row: (rarer[row["item_id"]], row["item_id"]))
+        concepts.add(top["concept_id"])
+        rest = {row["item_id"]: row for row in one_way if row is not top}
+        examples = [rest[name] for name in sample(list(rest), 1)]
+        for choice, row in (("most documents", top), *(("by hash", row) for row in examples)):
+            counts = evidence[row["item_id"]]
+            text = " · ".join(map(_named, pivots[row["item_id"]][:PIVOTS_NAMED])) or f"none: {counts['reason']}"
             pair = (Word(row[end], row[f"{end}_language"]) for end in ("source", "target"))
-            rows.append((*pair, text, _rarer(found), chosen))
+            rows.append((*pair, text, _rarer(counts), choice))
     rows.sort(key=lambda row: row[-1] != "most documents")
     columns = ("source", "target", "pivots, best first", "documents", "chosen")
     reading = (
@@ -100,12 +100,12 @@ def _named(pivot: dict) -> str:
 
 
 def _coverage(of_item: Mapping[str, Any], info: Mapping[str, Any], languages: Sequence[str], measure: str) -> Panel:
-    asked: dict[tuple[str, str], list[tuple[bool, str]]] = defaultdict(list)
+    by_direction: dict[tuple[str, str], list[tuple[bool, str]]] = defaultdict(list)
     for i, row in info.items():
-        asked[row["source_language"], row["target_language"]].append((i in of_item, row["concept_id"]))
+        by_direction[row["source_language"], row["target_language"]].append((i in of_item, row["concept_id"]))
     order = direction_order(languages)
-    keys = sorted(asked, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))
-    shares = {k: share([has for has, _ in asked[k]], [concept for _, concept in asked[k]]) for k in keys}
+    keys = sorted(by_direction, key=lambda k: order({"source_language": k[0], "target_language": k[1]}))
+    shares = {k: share([has for has, _ in by_direction[k]], [concept for _, concept in by_direction[k]]) for k in keys}
     numbers = Numbers(
         ("direction", "share with pivots [95 %]", "n", "signature"),
         tuple((f"{k[0]} → {k[1]}", shares[k], shares[k].n, f"discover|measure={measure}") for k in keys),
@@ -132,9 +132,9 @@ def _reasons(evidence: pa.Table) -> list[Panel]:
         return sorted(row[name] for row in of)[len(of) // 2]
 
     columns = ("reason", "items", "documents of the source, median", "of the target", "candidates, median")
-    ordered = sorted(by_reason.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+    ranking = sorted(by_reason.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     names = ("documents_source", "documents_target", "candidates")
-    numbers = tuple((reason, len(of), *(middle(of, name) for name in names)) for reason, of in ordered)
+    numbers = tuple((reason, len(of), *(middle(of, name) for name in names)) for reason, of in ranking)
     return [
         Panel(
             "Why the others have none",
@@ -151,24 +151,24 @@ def _examples(
     evidence: pa.Table | None,
     labels: dict,
 ) -> Panel:
-    drawn = sorted((info[i] for i in sample(list(of_item), EXAMPLES)), key=direction_order(languages))
-    told = {} if evidence is None else {row["item_id"]: row for row in evidence.to_pylist()}
+    rest = sorted((info[i] for i in sample(list(of_item), EXAMPLES)), key=direction_order(languages))
+    evidence_of = {} if evidence is None else {row["item_id"]: row for row in evidence.to_pylist()}
 
     def documents(item: str) -> str:
         names = ("documents_source", "documents_target", "documents_both")
-        return " / ".join(f"{told[item][name]:,}" for name in names) if item in told else ""
+        return " / ".join(f"{evidence_of[item][name]:,}" for name in names) if item in evidence_of else ""
 
-    def row(chosen: str, r: dict) -> tuple:
-        own = of_item[r["item_id"]]
+    def row(choice: str, r: dict) -> tuple:
+        pivots = of_item[r["item_id"]]
         return (
-            chosen,
+            choice,
             direction(r),
             Word(r["source"], r["source_language"]),
             Word(r["target"], r["target_language"]),
-            " · ".join(map(_named, own[:PIVOTS_SHOWN])),
+            " · ".join(map(_named, pivots[:PIVOTS_SHOWN])),
             documents(r["item_id"]),
-            own[0]["value"],
-            own[0]["q_value"],
+            pivots[0]["value"],
+            pivots[0]["q_value"],
             labels.get(r["item_id"], ""),
         )
 
@@ -176,11 +176,11 @@ def _examples(
     columns = ("chosen", "direction", "source", "target", "pivots, best first", "documents", "value", "q", "causal")
     return Panel(
         "Examples of pivots",
-        f"The {len(best)} pairs of different concepts with the strongest evidence, and {len(drawn)} drawn by the hash "
+        f"The {len(best)} pairs of different concepts with the strongest evidence, and {len(rest)} drawn by the hash "
         "of their identifiers. Documents hold the source / the target / both; value and q are the first pivot's; the "
         "last column is the pair's label by the rule “causal”. A language in parentheses marks the concept's own "
         "word in it.",
-        Numbers(columns, (*best, *(row("by hash", r) for r in drawn))).without_constant("causal", "documents"),
+        Numbers(columns, (*best, *(row("by hash", r) for r in rest))).without_constant("causal", "documents"),
         wide=True,
     )
 
@@ -189,8 +189,8 @@ def _best(of_item: Mapping[str, Any], info: Mapping[str, Any]) -> list[str]:
     """The items whose first pivot has the smallest q and then the largest value, one of each concept."""
 
     def strength(item: str) -> tuple:
-        first = of_item[item][0]
-        return (1.0 if first["q_value"] is None else first["q_value"], -first["value"], item)
+        pivot = of_item[item][0]
+        return (1.0 if pivot["q_value"] is None else pivot["q_value"], -pivot["value"], item)
 
     of_concept: dict[str, str] = {}
     for item in sorted(of_item, key=strength):
@@ -204,24 +204,25 @@ def ratio_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Pane
     rows = sorted((r for r in rows if math.isfinite(r["value"])), key=direction_order(languages))
     panels = []
     for lens in unique(r["lens"] for r in rows):
-        own = [r for r in rows if r["lens"] == lens]
+        group = [r for r in rows if r["lens"] == lens]
         figure = go.Figure()
-        for index, name in enumerate(unique(direction(r) for r in own)):
-            for part in _curve(sorted((r for r in own if direction(r) == name), key=lambda r: r["layer"]), name, index):
+        for index, name in enumerate(unique(direction(r) for r in group)):
+            layers = sorted((r for r in group if direction(r) == name), key=lambda r: r["layer"])
+            for part in _curve(layers, name, index):
                 figure.add_trace(part)
         figure.add_hline(y=1, line={"dash": "dot", "width": 1})
         layout(figure, 430, "layer (0: after the first block)", "own mass / another pair's")
         figure.update_yaxes(type="log")
         numbers = Numbers(
             ("direction", "layer", "ratio [95 %]", "n", "signature"),
-            tuple((direction(r), r["layer"], of_row(r), r["n"], r["signature"]) for r in own),
+            tuple((direction(r), r["layer"], of_row(r), r["n"], r["signature"]) for r in group),
         )
         reading = (
             "How many times as much probability own pivots have as another pair's under the same prompts: the ratio of "
             "the two mean masses, on a logarithmic scale; one means nothing of the pair's own. "
         )
         title = f"Own pivots over another pair's ({lens} lens)"
-        panels.append(Panel(title, reading + above_one([r for r in own if is_pooled(r)]), numbers, figure))
+        panels.append(Panel(title, reading + above_one([r for r in group if is_pooled(r)]), numbers, figure))
     return panels
 
 
@@ -230,19 +231,19 @@ def above_one(rows: Sequence[dict]) -> str:
     if not rows:
         return ""
     layers = sorted(r["layer"] for r in rows if r["low"] is not None and r["low"] > 1)
-    last = max(r["layer"] for r in rows)
+    final = max(r["layer"] for r in rows)
     if not layers:
-        return f"In none of the layers 0–{last} do own pivots stand above another pair's."
+        return f"In none of the layers 0–{final} do own pivots stand above another pair's."
     runs: list[list[int]] = []
     for layer in layers:
         if runs and runs[-1][-1] == layer - 1:
             runs[-1].append(layer)
         else:
             runs.append([layer])
-    named = ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    ranges = ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
     top = clearest(rows)
     return (
-        f"Own pivots stand above another pair's after layers {named} of 0–{last}, most clearly after layer "
+        f"Own pivots stand above another pair's after layers {ranges} of 0–{final}, most clearly after layer "
         f"{top['layer']}: {times_text(top)}."
     )
 

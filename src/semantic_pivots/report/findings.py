@@ -73,23 +73,23 @@ def _how_well(tables: Tables) -> Iterable[str]:
         if "copy-rate" in rates:
             text += f", and repeats the source in {percent(of_row(rates['copy-rate']))}"
         yield f"{text} (n = {rates['accuracy']['n']:,} concepts)."
-    published = [r for r in rows if r["variant"] == "paper" and is_main(r["stratum"]) and not is_control(r)]
-    pooled = [r for r in published if is_pooled(r)]
-    single = sorted((r for r in published if not is_pooled(r)), key=lambda r: r["value"])
-    if pooled:
-        yield f"The published score (right minus wrong sources, in probability) is {_said(pooled[0])}, all directions."
+    scores = [r for r in rows if r["variant"] == "paper" and is_main(r["stratum"]) and not is_control(r)]
+    totals = [r for r in scores if is_pooled(r)]
+    single = sorted((r for r in scores if not is_pooled(r)), key=lambda r: r["value"])
+    if totals:
+        yield f"The published score (right minus wrong sources, in probability) is {_said(totals[0])}, all directions."
     if len(single) > 1:
         low, high = single[0], single[-1]
         yield f"It is highest for {direction(high)} ({_said(high)}) and lowest for {direction(low)} ({_said(low)})."
     controls = [r for r in rows if is_control(r) and is_pooled(r)] or [r for r in rows if is_control(r)]
     if controls:
-        judged = [of_row(r) for r in controls if of_row(r).known]
-        adjusted = holm([p_of_zero(control) for control in judged])
-        off = int((adjusted < 0.05).sum())
+        intervals = [of_row(r) for r in controls if of_row(r).known]
+        p_values = holm([p_of_zero(control) for control in intervals])
+        off = int((p_values < 0.05).sum())
         if off:
-            yield f"{off} of {len(judged)} controls do not come out at zero (Holm): such differences mean nothing."
-        elif judged:
-            yield f"All {len(judged)} controls (where nothing can be known) come out at zero (Holm, 5 %)."
+            yield f"{off} of {len(intervals)} controls do not come out at zero (Holm): such differences mean nothing."
+        elif intervals:
+            yield f"All {len(intervals)} controls (where nothing can be known) come out at zero (Holm, 5 %)."
 
 
 def _mechanism(tables: Tables) -> Iterable[str]:
@@ -98,11 +98,11 @@ def _mechanism(tables: Tables) -> Iterable[str]:
     if behaviour is not None and behaviour.num_rows:
         rows = [r for r in behaviour.to_pylist() if r["lens"] == "logit"]
         for rule in sorted({r["rule"] for r in rows}, key=lambda r: (r != "paper", r)):
-            mine = [r for r in rows if r["rule"] == rule and "exclud" not in r["label"]]
-            if mine:
-                part = pivot_share(mine, tables.get("items"))
+            members = [r for r in rows if r["rule"] == rule and "exclud" not in r["label"]]
+            if members:
+                part = pivot_share(members, tables.get("items"))
                 yield (
-                    f"By the rule “{rule}”, {percent(part)} of {len(mine):,} labelled items of {part.n:,} concepts "
+                    f"By the rule “{rule}”, {percent(part)} of {len(members):,} labelled items of {part.n:,} concepts "
                     "show semantic-pivot behaviour."
                 )
         yield from figures_causal.why_rules_differ(attribution)
@@ -123,9 +123,9 @@ def with_pivots(tables: Tables) -> Iterable[str]:
     yield f"{percent(with_pivots)} of {len(ids):,} pairs of {with_pivots.n:,} concepts have semantic pivots."
 
 
-def pivot_share(labelled: list[dict], items: pa.Table | None) -> Interval:
+def pivot_share(rows: list[dict], items: pa.Table | None) -> Interval:
     """The share of rows of `behaviour` that are labelled a pivot's, over the concepts of the table `items`."""
-    return share(["pivot" in r["label"] for r in labelled], units_of([r["item_id"] for r in labelled], items))
+    return share(["pivot" in r["label"] for r in rows], units_of([r["item_id"] for r in rows], items))
 
 
 def units_of(item_ids: list[str], items: pa.Table | None) -> list[str]:
@@ -139,12 +139,12 @@ def _pivot_mass(rows: list[dict]) -> Iterable[str]:
     ratio = [r for r in rows if r["quantity"] == "pivot_ratio" and r["lens"] == "logit" and is_pooled(r)]
     if ratio:
         yield above_one(ratio)
-    mine = [r for r in rows if r["quantity"] == "mass_pivot" and r["lens"] == "logit" and is_pooled(r)]
+    members = [r for r in rows if r["quantity"] == "mass_pivot" and r["lens"] == "logit" and is_pooled(r)]
     target = [r for r in rows if r["quantity"] == "mass_target" and r["lens"] == "logit" and is_pooled(r)]
-    if mine:
-        top = max(mine, key=lambda r: (r["value"], r["layer"]))
-        last = max(r["layer"] for r in mine)
-        yield f"The pivots' probability is largest after layer {top['layer']} of 0–{last}: {_said(top)}."
+    if members:
+        top = max(members, key=lambda r: (r["value"], r["layer"]))
+        final = max(r["layer"] for r in members)
+        yield f"The pivots' probability is largest after layer {top['layer']} of 0–{final}: {_said(top)}."
     if target:
         top = max(target, key=lambda r: (r["value"], r["layer"]))
         yield f"The target word's is largest after layer {top['layer']}: {_said(top)}."
@@ -153,8 +153,8 @@ def _pivot_mass(rows: list[dict]) -> Iterable[str]:
 def _auc(rows: list[dict]) -> Iterable[str]:
     aucs = [r for r in rows if "auc" in r["statistic"].lower() and r["lens"] == "logit" and is_pooled(r)]
     for rule in sorted({r["rule"] for r in aucs}, key=lambda r: (r != "paper", r)):
-        mine = sorted((r for r in aucs if r["rule"] == rule), key=lambda r: r["statistic"])
-        parts = [f"{r['statistic']} {_said(r)}, {_beside_half(r)}" for r in mine]
+        members = sorted((r for r in aucs if r["rule"] == rule), key=lambda r: r["statistic"])
+        parts = [f"{r['statistic']} {_said(r)}, {_beside_half(r)}" for r in members]
         yield f"How far co-occurrence counts tell the labels of “{rule}” apart: {'; '.join(parts)}."
 
 
@@ -177,10 +177,10 @@ def _documents(tables: Tables) -> Iterable[str]:
         yield from _verdict_sentences(verdicts.to_pylist())
         return
     rows = [r for r in _finite(comparison.to_pylist()) if r["baseline"] and r["variant"] == "paper"]
-    pooled = [r for r in rows if is_pooled(r) and is_main(r["stratum"])]
-    for row in pooled:
+    totals = [r for r in rows if is_pooled(r) and is_main(r["stratum"])]
+    for row in totals:
         yield f"Trained on {row['arm']}, against {row['baseline']}: {_said(row)}. {_sentence(row)}"
-    if rows and not pooled:
+    if rows and not totals:
         clear = int((holm([p_of_zero(of_row(r)) for r in rows]) < 0.05).sum())
         yield f"{clear} of {len(rows)} paired differences are distinguishable from zero (Holm, 5 %)."
 
@@ -188,10 +188,10 @@ def _documents(tables: Tables) -> Iterable[str]:
 def _verdict_sentences(rows: list[dict]) -> Iterable[str]:
     """The conclusion on each arm: on held-out words where there are any, with the gain over each control."""
     strata = {r["stratum"] for r in rows}
-    shown = next(s for s in (HELD_OUT, "all", *sorted(strata)) if s in strata)
-    on = " on held-out words" if shown == HELD_OUT else ""
-    for row in (r for r in rows if r["stratum"] == shown and not r["baseline"]):
-        gains = [r for r in rows if (r["arm"], r["stratum"]) == (row["arm"], shown) and r["baseline"]]
+    stratum = next(s for s in (HELD_OUT, "all", *sorted(strata)) if s in strata)
+    on = " on held-out words" if stratum == HELD_OUT else ""
+    for row in (r for r in rows if r["stratum"] == stratum and not r["baseline"]):
+        gains = [r for r in rows if (r["arm"], r["stratum"]) == (row["arm"], stratum) and r["baseline"]]
         parts = ", ".join(f"{interval_text(of_row(r))} over {r['baseline']}" for r in gains)
         yield (
             f"{row['verdict'][0].upper()}{row['verdict'][1:]}. Gain{on} ({row['variant']}): {parts}; "
@@ -212,7 +212,7 @@ def _sentence(row: dict) -> str:
 def _planted(summary: pa.Table) -> Iterable[str]:
     rows = {(r["world"], r["measure"], r["group"]): r for r in reversed(_finite(summary.to_pylist()))}
 
-    def said(world: str, measure: str, group: str) -> str | None:
+    def value(world: str, measure: str, group: str) -> str | None:
         row = rows.get((world, measure, group))
         return _said(row) if row else None
 
@@ -232,6 +232,6 @@ def _planted(summary: pa.Table) -> Iterable[str]:
             ("selection", "gain of pivot-rich", "over random"),
         ),
     ):
-        found = said(*key)
-        if found:
-            yield text.format(found)
+        figure = value(*key)
+        if figure:
+            yield text.format(figure)

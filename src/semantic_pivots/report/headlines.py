@@ -34,20 +34,20 @@ def score(tables: Tables) -> Headline:
     """How well: the share of right choices (or the published score), and its directions, the best first."""
     rows = [row for row in _rows(tables, "score_summary") if row["stratum"] in ("all", "")]
     variant = next((v for v in _MAIN_SCORES if any(row["variant"] == v for row in rows)), "")
-    own = [row for row in rows if row["variant"] == variant]
-    single = sorted((row for row in own if not is_pooled(row)), key=lambda row: -row["value"])
-    if not own:
+    group = [row for row in rows if row["variant"] == variant]
+    single = sorted((row for row in group if not is_pooled(row)), key=lambda row: -row["value"])
+    if not group:
         return "", None
-    pooled = next((row for row in own if is_pooled(row)), single[0])
-    figure = of_row(pooled)
+    total = next((row for row in group if is_pooled(row)), single[0])
+    figure = of_row(total)
     if variant == "choice":
         chance = _chance(tables)
-        beside = f", where chance gives {100 * chance:.0f}\u00a0%" if chance else ""
-        text = f"The model prefers the right source to every wrong one in {percent(figure)} of the items{beside}"
+        chance_text = f", where chance gives {100 * chance:.0f}\u00a0%" if chance else ""
+        text = f"The model prefers the right source to every wrong one in {percent(figure)} of the items{chance_text}"
     else:
         chance = 0.0
-        said = percent(figure) if variant == "accuracy" else interval_text(figure)
-        text = f"The model's score by “{variant}” is {said}"
+        figure_text = percent(figure) if variant == "accuracy" else interval_text(figure)
+        text = f"The model's score by “{variant}” is {figure_text}"
     if len(single) > 1:
         text += f"; best from {_named(single[0], variant)}, least from {_named(single[-1], variant)}"
     text += f" ({figure.n:,} concepts)."
@@ -63,7 +63,7 @@ def _named(row: dict, variant: str) -> str:
 def _chance(tables: Tables) -> float:
     if "items" not in tables or not tables["items"].num_rows:
         return 0.0
-    sizes = {len(found) for found in tables["items"]["distractors"].to_pylist()}
+    sizes = {len(distractors) for distractors in tables["items"]["distractors"].to_pylist()}
     return 1 / (1 + sizes.pop()) if len(sizes) == 1 else 0.0
 
 
@@ -81,16 +81,16 @@ def mechanism(tables: Tables) -> Headline:
     rows = [row for row in _rows(tables, "trace_summary") if is_pooled(row)]
     lenses = unique(row["lens"] for row in rows)
     lens = "logit" if "logit" in lenses else next(iter(lenses), "")
-    told = {name: _most(rows, name) for name in lenses}
-    if lens and told[lens]:
-        parts.append(f"by the {lens} lens own pivots have {told[lens]}")
-    further = [f"by the {name} lens {told[name]}" for name in lenses if name != lens and told[name]]
-    apart = len({"no more" in told[name] for name in lenses if told[name]}) > 1
+    sentences = {name: _most(rows, name) for name in lenses}
+    if lens and sentences[lens]:
+        parts.append(f"by the {lens} lens own pivots have {sentences[lens]}")
+    others = [f"by the {name} lens {sentences[name]}" for name in lenses if name != lens and sentences[name]]
+    differ = len({"no more" in sentences[name] for name in lenses if sentences[name]}) > 1
     text = "; ".join(parts)
     if not text:
         return "", None
     text = f"{text[0].upper()}{text[1:]}." + (
-        f" {'The lenses disagree: ' if apart else 'And '}{'; '.join(further)}." if further else ""
+        f" {'The lenses disagree: ' if differ else 'And '}{'; '.join(others)}." if others else ""
     )
     return text, _masses([row for row in rows if row["lens"] == lens])
 
@@ -125,22 +125,22 @@ def caution(tables: Tables) -> str:
     """Which of two rules to believe where their shares of pivots' items contradict each other; else empty."""
     bridged = pooled_figures(tables.get("attribution")).get("share bridged of answered")
     rows = tables["behaviour"].to_pylist() if "behaviour" in tables else []
-    published = [r for r in rows if (r["rule"], r["lens"]) == ("paper", "logit") and "exclud" not in r["label"]]
-    if bridged is None or not published:
+    labels = [r for r in rows if (r["rule"], r["lens"]) == ("paper", "logit") and "exclud" not in r["label"]]
+    if bridged is None or not labels:
         return ""
-    paper = pivot_share(published, tables.get("items"))
+    paper = pivot_share(labels, tables.get("items"))
     if abs(paper.value - bridged.value) < _APART:
         return ""
     if not bridged.known:
         return (
             f"The rule “paper” says {100 * paper.value:.0f}\u00a0%. Do not build on it: it asks whether an earlier "
-            f"layer is surer than the last, and the rule “causal”, which is to be believed, was asked of too few "
+            f"layer is more confident than the last, and the rule “causal”, the one to believe, was applied to too few "
             f"concepts to say (n = {bridged.n:,})."
         )
     return (
         f"The rule “paper” says {100 * paper.value:.0f}\u00a0%, the rule “causal” {100 * bridged.value:.0f}\u00a0%: "
-        "believe “causal”, which changes what the model is given and reads what becomes of the answer; “paper” only "
-        "asks whether an earlier layer is surer than the last."
+        "believe “causal”, which changes the model's input and measures the effect on the answer; “paper” only "
+        "compares the confidence of an earlier layer with that of the last."
     )
 
 
@@ -149,19 +149,19 @@ def documents(tables: Tables) -> Headline:
     gains = tables["verdict"].to_pylist() if "verdict" in tables else []
     strata = {row["stratum"] for row in gains}
     if gains:
-        shown = next(s for s in (HELD_OUT, "all", *sorted(strata)) if s in strata)
-        mine = [row for row in gains if row["stratum"] == shown]
-        said = unique(row["verdict"] for row in mine if not row["baseline"]) or unique(r["verdict"] for r in mine)
-        text = "; ".join(said)
-        on = " on held-out words" if shown == HELD_OUT else ""
-        first = next((row for row in mine if row["baseline"]), mine[0])
-        text = f"{text[0].upper()}{text[1:]}{on} ({first['n']:,} concepts, {first['runs']} runs)."
+        stratum = next(s for s in (HELD_OUT, "all", *sorted(strata)) if s in strata)
+        group = [row for row in gains if row["stratum"] == stratum]
+        verdicts = unique(row["verdict"] for row in group if not row["baseline"]) or unique(r["verdict"] for r in group)
+        text = "; ".join(verdicts)
+        on = " on held-out words" if stratum == HELD_OUT else ""
+        gain = next((row for row in group if row["baseline"]), group[0])
+        text = f"{text[0].upper()}{text[1:]}{on} ({gain['n']:,} concepts, {gain['runs']} runs)."
     else:
-        mine = [row for row in _rows(tables, "comparison") if row["variant"] == "paper" and is_pooled(row)]
-        mine = [row for row in mine if row["baseline"] and row["stratum"] == "all"]
-        clear = [f"{r['arm']} against {r['baseline']}" for r in mine if of_row(r).excludes_zero]
-        text = f"Distinguishable from zero: {', '.join(clear) or 'none'}, of {len(mine)} differences." if mine else ""
-    return text, _gains([row for row in mine if row["baseline"]])
+        group = [row for row in _rows(tables, "comparison") if row["variant"] == "paper" and is_pooled(row)]
+        group = [row for row in group if row["baseline"] and row["stratum"] == "all"]
+        clear = [f"{r['arm']} against {r['baseline']}" for r in group if of_row(r).excludes_zero]
+        text = f"Distinguishable from zero: {', '.join(clear) or 'none'}, of {len(group)} differences." if group else ""
+    return text, _gains([row for row in group if row["baseline"]])
 
 
 def _gains(rows: list[dict]) -> go.Figure | None:

@@ -55,17 +55,17 @@ def report_stage(config: ReportConfig, inputs: Inputs, work: Work) -> dict[str, 
     What differs between equal runs (dates, durations) stands in elements <time>.
     """
     tables = existing_tables(inputs)
-    found = {stage: read_manifest(inputs.folder(stage)) for stage in inputs.stages()}
-    manifests = {stage: manifest for stage, manifest in found.items() if manifest is not None}
+    manifest_of = {stage: read_manifest(inputs.folder(stage)) for stage in inputs.stages()}
+    manifests = {stage: manifest for stage, manifest in manifest_of.items() if manifest is not None}
     page = build(config, tables, inputs.stages(), manifests)
-    shown = sections(config, tables, inputs.stages())
+    all_sections = sections(config, tables, inputs.stages())
     _write(work.out / FILE, page)
     (work.out / NUMBERS).mkdir(exist_ok=True)
-    for section in shown:
+    for section in all_sections:
         for number, panel in enumerate(section.panels, 1):
             _write(work.out / NUMBERS / f"{section.stage}-{number}.csv", table_csv(panel.numbers))
     work.note("report_bytes", len(page.encode()))
-    work.note("stages_missing", [section.stage for section in shown if not section.panels])
+    work.note("stages_missing", [section.stage for section in all_sections if not section.panels])
     return {}
 
 
@@ -80,12 +80,12 @@ def build(
 ) -> str:
     """The page as one string, from the tables that exist; `stages` are those of the study, none: all."""
     manifests = manifests or {}
-    named = figures_pivots.named_pairs(tables)
+    pairs = figures_pivots.named_pairs(tables)
     return render(
         f"Study “{config.name}”",
         provenance.facts(config, tables, manifests),
         answers(tables),
-        named and replace(named, reading=" ".join([*findings.with_pivots(tables), named.reading])),
+        pairs and replace(pairs, reading=" ".join([*findings.with_pivots(tables), pairs.reading])),
         sections(config, tables, stages),
         provenance.provenance(config, tables, manifests),
     )
@@ -98,10 +98,10 @@ def answers(tables: Tables) -> list[Answer]:
         (findings.MECHANISM, headlines_of.mechanism, "behaviour", headlines_of.caution(tables)),
         (findings.DOCUMENTS, headlines_of.documents, "compare", ""),
     )
-    argued = {question: (*make(tables), section, caution) for question, make, section, caution in headlines}
+    texts = {question: (*make(tables), section, caution) for question, make, section, caution in headlines}
     out = []
     for answer in findings.answers(tables):
-        text, figure, section, caution = argued.get(answer.question, ("", None, "", ""))
+        text, figure, section, caution = texts.get(answer.question, ("", None, "", ""))
         out.append(replace(answer, headline=text, figure=figure, caution=caution, section=section))
     return out
 
@@ -111,19 +111,19 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
     order, get = config.languages, tables.get
 
     def section(
-        stage: str, title: str, lede: str, needs: tuple[str, ...], panels: Callable[..., list[Panel]], *more
+        stage: str, title: str, lede: str, needs: tuple[str, ...], panels: Callable[..., list[Panel]], *extra
     ) -> Section:
         absent = [name for name in needs if name not in tables]
         if absent:
             text = f"This stage is missing: no table {', '.join(absent)}."
             return Section(stage, title, lede, missing=f"{text} Run it with: pivots run STUDY.toml --only {stage}")
         empty = any(tables[name].num_rows == 0 for name in needs)
-        made = () if empty else tuple(panels(*(tables[name] for name in needs), *more))
+        body = () if empty else tuple(panels(*(tables[name] for name in needs), *extra))
         return Section(
-            stage, title, lede, made, "" if made else "This stage ran and found nothing to show: a table is empty."
+            stage, title, lede, body, "" if body else "This stage ran and found nothing to show: a table is empty."
         )
 
-    made = [
+    all_sections = [
         section(
             "lexicon",
             "Lexicon",
@@ -241,9 +241,9 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
             figures.intervene_panels,
             order,
         )
-        made.append(causes)
-    made.sort(key=lambda section: place[section.stage])
+        all_sections.append(causes)
+    all_sections.sort(key=lambda section: place[section.stage])
     # A study of worlds has no stage but those it names; any other study has all of them, present or missing.
     if WORLDS & set(stages):
-        return [one for one in made if one.stage in stages]
-    return [one for one in made if one.stage not in WORLDS]
+        return [item for item in all_sections if item.stage in stages]
+    return [item for item in all_sections if item.stage not in WORLDS]

@@ -64,9 +64,9 @@ def read_tables(study_folder: Path) -> dict[str, pa.Table]:
     tables = {}
     for names in TABLES.values():
         for name in names:
-            found = sorted(Path(study_folder).glob(f"*/{name}.parquet"))
-            if found:
-                tables[name] = pq.read_table(found[0])
+            paths = sorted(Path(study_folder).glob(f"*/{name}.parquet"))
+            if paths:
+                tables[name] = pq.read_table(paths[0])
     return tables
 
 
@@ -111,8 +111,8 @@ def _shown(tables: Tables, stages: list[str]) -> list[str]:
 
 def print_summary(study_folder: Path | str, console: Console | None = None) -> None:
     """Print the summary of a study's folder as a table: stage, key figure, value with its 95 % interval, n."""
-    found = lines(read_tables(Path(study_folder)))
-    missing = [line.stage for line in found if line.value == MISSING]
+    rows = lines(read_tables(Path(study_folder)))
+    missing = [line.stage for line in rows if line.value == MISSING]
     table = Table(
         title=in_terminal(f"Study {Path(study_folder).name}"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
@@ -120,13 +120,13 @@ def print_summary(study_folder: Path | str, console: Console | None = None) -> N
     table.add_column("figure")
     table.add_column("value [95 % interval]", justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
-    last = ""
-    for line in (line for line in found if line.value != MISSING):
+    previous = ""
+    for line in (line for line in rows if line.value != MISSING):
         value = interval_text(line.value) if isinstance(line.value, Interval) else line.value
         n = line.value.n if isinstance(line.value, Interval) else line.n
-        stage = line.stage if line.stage != last else ""
+        stage = line.stage if line.stage != previous else ""
         table.add_row(stage, in_terminal(line.figure), in_terminal(value), "" if n is None else f"{n:,}")
-        last = line.stage
+        previous = line.stage
     console = console or Console()
     console.print(table)
     if missing:
@@ -200,25 +200,25 @@ def _tokens(token_shards: pa.Table) -> list[Line]:
 
 def _count(pair_counts: pa.Table) -> list[Line]:
     values = pair_counts["value"].to_pylist()
-    met = sum(v > 0 for v in values)
-    return [Line("count", "pairs that meet in the corpus", f"{100 * met / max(len(values), 1):.1f} %", len(values))]
+    hits = sum(v > 0 for v in values)
+    return [Line("count", "pairs that meet in the corpus", f"{100 * hits / max(len(values), 1):.1f} %", len(values))]
 
 
 def _discover(pivots: pa.Table | None, evidence: pa.Table | None, items: pa.Table | None) -> list[Line]:
-    found = set() if pivots is None else set(pivots["item_id"].to_pylist())
+    some = set() if pivots is None else set(pivots["item_id"].to_pylist())
     if evidence is None or not evidence.num_rows:
-        return [Line("discover", "items with pivots", f"{len(found):,}")]
-    asked = evidence["item_id"].to_pylist()
-    return [Line("discover", "items with pivots", share([i in found for i in asked], units_of(asked, items)))]
+        return [Line("discover", "items with pivots", f"{len(some):,}")]
+    ids = evidence["item_id"].to_pylist()
+    return [Line("discover", "items with pivots", share([i in some for i in ids], units_of(ids, items)))]
 
 
 def _trace(summary: pa.Table | None) -> list[Line]:
     rows = [r for r in (summary.to_pylist() if summary is not None else []) if is_pooled(r) and r["value"] is not None]
     out = []
     for quantity, name in (("mass_pivot", "pivots"), ("mass_target", "target word")):
-        mine = [r for r in rows if r["quantity"] == quantity and r["lens"] == "logit"]
-        if mine:
-            top = max(mine, key=lambda r: (r["value"], r["layer"]))
+        members = [r for r in rows if r["quantity"] == quantity and r["lens"] == "logit"]
+        if members:
+            top = max(members, key=lambda r: (r["value"], r["layer"]))
             out.append(Line("trace", f"largest mass of the {name}, layer {top['layer']}", of_row(top)))
     ratio = [r for r in rows if r["quantity"] == "pivot_ratio" and r["lens"] == "logit" and r["n"]]
     top = clearest(ratio)
@@ -233,9 +233,9 @@ def _behaviour(behaviour: pa.Table | None, attribution: pa.Table | None, items: 
     out = [Line("behaviour", name, figure) for name, figure in figures_causal.key_figures(attribution)]
     rows = behaviour.to_pylist() if behaviour is not None else []
     for rule in sorted({r["rule"] for r in rows}, key=lambda r: (r != "paper", r)):
-        mine = [r for r in rows if r["rule"] == rule and r["lens"] == "logit" and "exclud" not in r["label"]]
-        if mine:
-            out.append(Line("behaviour", f"semantic-pivot share, rule {rule}", pivot_share(mine, items)))
+        members = [r for r in rows if r["rule"] == rule and r["lens"] == "logit" and "exclud" not in r["label"]]
+        if members:
+            out.append(Line("behaviour", f"semantic-pivot share, rule {rule}", pivot_share(members, items)))
     for row in attribution.to_pylist() if attribution is not None else []:
         if (
             is_pooled(row)
@@ -260,35 +260,35 @@ def _graph(pivot_set: pa.Table) -> list[Line]:
 
 
 def _select(selection: pa.Table) -> list[Line]:
-    grouped = selection.group_by("selection", use_threads=False).aggregate([("n_tokens", "sum"), ("n_tokens", "count")])
+    sums = selection.group_by("selection", use_threads=False).aggregate([("n_tokens", "sum"), ("n_tokens", "count")])
     return [
         Line("select", f"tokens of {row['selection']}", f"{row['n_tokens_sum']:,}", row["n_tokens_count"])
-        for row in grouped.to_pylist()
+        for row in sums.to_pylist()
     ]
 
 
 def _train(log: pa.Table) -> list[Line]:
-    last: dict[tuple[str, int], dict] = {}
+    final: dict[tuple[str, int], dict] = {}
     for row in log.to_pylist():
         key = (row["arm"], row["seed"])
-        if key not in last or row["step"] > last[key]["step"]:
-            last[key] = row
+        if key not in final or row["step"] > final[key]["step"]:
+            final[key] = row
     return [
         Line("train", f"last loss of {arm}, seed {seed} (nats)", f"{row['loss']:.3f}", row["tokens"])
-        for (arm, seed), row in sorted(last.items())
+        for (arm, seed), row in sorted(final.items())
     ]
 
 
 def _compare(comparison: pa.Table | None, verdicts: pa.Table | None) -> list[Line]:
     gains = verdicts.to_pylist() if verdicts is not None else []
-    wanted = unique([*(r["variant"] for r in gains), "paper", "accuracy"])[:2]
+    variants = unique([*(r["variant"] for r in gains), "paper", "accuracy"])[:2]
     rows = [r for r in (comparison.to_pylist() if comparison is not None else []) if r["baseline"]]
-    shown = [r for r in rows if is_main(r["stratum"]) and r["variant"] in wanted]
-    shown = [r for r in shown if is_pooled(r)] or shown
+    members = [r for r in rows if is_main(r["stratum"]) and r["variant"] in variants]
+    members = [r for r in members if is_pooled(r)] or members
     return [
         *(
             Line("compare", f"{r['arm']} minus {r['baseline']}, {r['variant']}: {_plain(of_row(r))}", of_row(r))
-            for r in shown
+            for r in members
         ),
         *(Line("compare", f"{r['verdict']} ({r['stratum']})", of_row(r)) for r in gains if not r["baseline"]),
     ]

@@ -41,8 +41,8 @@ def read(path: str, languages: Sequence[str]) -> tuple[dict[Direction, list[Pair
         direction = (row.get("source_language") or languages[0], row.get("target_language") or languages[0])
         for code in direction:
             language(code)
-        own = tuple(row.get(name) or usual for name, usual in zip(LABELS, _DEFAULT, strict=True))
-        if labels.setdefault(direction, own) != own:
+        texts = tuple(row.get(name) or usual for name, usual in zip(LABELS, _DEFAULT, strict=True))
+        if labels.setdefault(direction, texts) != texts:
             raise InputError(
                 f"{path}: row {number}: another {', '.join(LABELS)} than in the rows before it; expected one"
             )
