@@ -1,4 +1,4 @@
-"""Where fetched models and packages, and compiled functions, are kept between runs."""
+"""Cache folders of models, packages and compiled functions."""
 
 from __future__ import annotations
 

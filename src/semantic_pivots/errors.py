@@ -1,4 +1,4 @@
-"""The one exception that is meant for people."""
+"""The exception for errors that the user can correct."""
 
 from __future__ import annotations
 

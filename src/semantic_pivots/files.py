@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and known by their content.
+"""Files: atomic writes, and hashes of their content.
 
 Every file of the package goes through `whole`, so that one that is there is complete; equal tables give equal bytes.
 """

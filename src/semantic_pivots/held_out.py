@@ -1,4 +1,4 @@
-"""Concepts held out: hidden from whatever chooses documents, so that a gain on their words is not of its making.
+"""Held-out concepts. Stages that choose documents never see their words, so a gain on them cannot come from the choice.
 
 The lexicon tags each concept with its half, the benchmark carries the tag into its items' strata, and the stages that
 look for pivots or score documents read `visible_words` only.

@@ -1,4 +1,4 @@
-"""Languages: one table from CLDR, and the one function that finds a language by what a corpus calls it.
+"""Languages: one table from CLDR, and one function that maps the labels of corpora to its codes.
 
 A study names a language by its BCP 47 code (en, zh, fil). Corpora write more: `cmn_Hans`, `iw`, `ekk`, `eng_Latn`,
 `zh-CN`, `Chinese (Simplified)`. All of these resolve here; what does not resolve is told to the user, never taken for a

@@ -1,4 +1,4 @@
-"""Words and tokens as they are drawn: the terminal, plotly and matplotlib each read a markup of their own in a text.
+"""Escapes of words and tokens for the terminal, plotly and matplotlib, each of which has a markup of its own.
 
 Tokens hold whatever texts hold: `[/INST]` closes a style that rich never opened, `<b>` is bold to plotly, `$$` is an
 empty formula to matplotlib. Whoever draws a text that is not this package's own draws it through here.

@@ -157,7 +157,7 @@ class Progress:
 
 @dataclass
 class Work:
-    """Where a running stage keeps what it has done so far."""
+    """Resumable work of a running stage: parts, notes and warnings."""
 
     folder: Path
     """scratch that survives a kill; gone once the stage is published or its key changes"""

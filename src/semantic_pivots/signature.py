@@ -1,4 +1,4 @@
-"""What a figure was measured with, in one line of one grammar: `subject|scope|key=value|...|note`.
+"""Signatures of figures: one line of one grammar, `subject|scope|key=value|...|note`.
 
 The subject says what was done (the task's name, behaviour, trace, intervene, planted, count), the scope between which
 languages or in which world; settings follow in the order of `ORDER`, so that two signatures can be compared from left

@@ -1,4 +1,4 @@
-"""What a behaviour goes with: areas under the ROC curve and odds, raw and conditioned; correlations; agreement."""
+"""Statistics of attribution: area under the ROC curve and log odds, raw and conditioned; correlations; agreement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage that asks of every item whether its pivots lead to the answer (link) and whether they are used (need).
+"""The stage `causal`: do an item's pivots lead to the answer (link), and does the answer need them (need)?
 
 The rule `causal` (`rules.causal`) turns the effects into labels, in the stage `behaviour`. A pivot is read by its text,
 so a word of several tokens is one pivot; pivots that share a token with a word of the item are left out, and so are

@@ -1,4 +1,4 @@
-"""Labels and scores held against how often both words of an item stand in one document (METHOD §3).
+"""Association of labels and scores with the number of documents that contain both words of an item (METHOD §3).
 
 The published statistics are the AUC of the log count for the label and Pearson's r of the log count and the score. Each
 is kept, and stands beside forms that a confident model cannot fake: within strata of equal likelihood, and as odds,

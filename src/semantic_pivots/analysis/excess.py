@@ -1,4 +1,4 @@
-"""Does need go with co-occurrence beyond what two frequencies give? Odds per doubled excess, held within strata.
+"""Association of need with co-occurrence beyond both frequencies: odds per doubled excess, within strata.
 
 The excess of a pair is log2(n12 · N / (n1 · n2)): documents with both words, times all documents, over the product of
 those with each; half a document is added to n12, so that pairs that never meet have a value, and N, which is the same
@@ -26,7 +26,7 @@ _FEWEST = 10
 
 @dataclass(frozen=True)
 class Odds:
-    """Log odds of need per doubled excess, and what they are held against."""
+    """Log odds of need per doubled excess, and their controls."""
 
     odds: Interval
     p: float

@@ -1,4 +1,4 @@
-"""Worlds in which it is known what attribution should say: what labels and conditioning on confidence say there (§3).
+"""Simulated items with a known mechanism: labels, and what conditioning on confidence does to attribution (METHOD §3).
 
 Every simulated item has documents with both words and with each; a final confidence; middle layers that are sure of
 some unrelated token; and a need of pivots, as an intervention would measure it. The labels are those of the package's

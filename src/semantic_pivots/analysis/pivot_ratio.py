@@ -1,4 +1,4 @@
-"""Do a pair's own pivots weigh more in the layers than another pair's do? The ratio of their mean masses, by layer.
+"""Ratio of the mean mass of a pair's own pivots to that of another pair's, by layer.
 
 Frequent tokens gather probability whatever the question, so a mass says nothing alone. Every set of pivots is once the
 own and once another pair's, under prompts of one direction; what a set has by its size and its tokens is therefore on

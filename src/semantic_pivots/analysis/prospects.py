@@ -1,4 +1,4 @@
-"""What a study on a corpus can tell: concepts with enough documents, pairs that meet, the least effect to be seen.
+"""Power of a study on a corpus: concepts with enough documents, pairs that co-occur, the smallest detectable effect.
 
 Two questions of the package depend on the corpus. *Attribution* asks whether items whose words meet in a document are
 told apart from those whose words never do: by ranks (AUC; its standard error where nothing is told apart is that of

@@ -1,4 +1,4 @@
-"""Rules that tell how an answer came about, as pure functions of what was measured of one item (METHOD §3).
+"""Rules that label how an answer came about, as pure functions of the measurements of one item (METHOD §3).
 
 `paper` is the published rule. It reads a trace, asks neither whether the answer is right nor whether the peak token
 means anything, and fires wherever an earlier layer is more confident than the last. `causal` reads what became of the
@@ -47,7 +47,7 @@ def paper(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the stage `causal` found of one item: effects in nats, less the mean of the control sets."""
+    """Effects of one item by the stage `causal`, in nats, less the mean of the control sets."""
 
     answered: bool
     """whether the model's own answer is the target"""

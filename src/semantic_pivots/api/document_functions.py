@@ -29,7 +29,7 @@ class WordCounts(NamedTuple):
 
 
 class PairPivots(NamedTuple):
-    """Pivots of items, best first, and what they could be found by: the tables `pivots` and `pivot_evidence`."""
+    """Pivots of items, best first, and their evidence: the tables `pivots` and `pivot_evidence`."""
 
     pivots: pl.DataFrame
     evidence: pl.DataFrame

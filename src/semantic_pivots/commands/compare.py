@@ -1,4 +1,4 @@
-"""`pivots compare`: scored models against the first of them, paired over the items that all were asked."""
+"""`pivots compare`: scored models compared with the first of them, paired over common items."""
 
 from __future__ import annotations
 

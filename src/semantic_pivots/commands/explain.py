@@ -23,7 +23,7 @@ LexiconRows = list[tuple[str, str, str]]
 
 @dataclass(frozen=True)
 class Step:
-    """What the model would answer after one layer."""
+    """Top tokens of one layer."""
 
     layer: int
     tokens: list[str]

@@ -1,4 +1,4 @@
-"""`pivots null`: what attribution says in worlds where it is known what it should say."""
+"""`pivots null`: attribution in simulations with a known mechanism."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of a command, made of the sections that it fills: one for each key, with the key's help and default.
+"""Options of a command, generated from its configuration sections: one for each key, with the key's help and default.
 
 A command takes a section as a parameter: `def discover(out: Path, discover: DiscoverConfig)`. Around it stands
 `@configured()`, which gives the command an option for each key of the section and hands over the section, checked as

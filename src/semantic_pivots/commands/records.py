@@ -1,4 +1,4 @@
-"""Records of a command for people and for machines: a table on the terminal, JSON, or CSV with numbers in its cells."""
+"""Output of records by a command: a table on the terminal, JSON, or CSV with numbers in its cells."""
 
 from __future__ import annotations
 

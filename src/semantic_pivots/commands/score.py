@@ -1,4 +1,4 @@
-"""`pivots score`: how well a model, or each of its checkpoints, translates words; no study file needed."""
+"""`pivots score`: word translation by a model, or by each of its checkpoints, without a study file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pivots tasks`: what there is to ask beyond word translation, and how a prompt of it looks."""
+"""`pivots tasks`: the tasks beside word translation, and their prompts."""
 
 from __future__ import annotations
 

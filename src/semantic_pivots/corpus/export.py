@@ -1,4 +1,4 @@
-"""A corpus, or a selection of its documents, as a folder for other tools: whole, or not there.
+"""Export of a corpus, or of a selection of its documents, as a folder for other tools; complete or absent.
 
 The files are made beside the folder and take its place together, `manifest.json` among them, as results of a stage do
 (`run.publish`): a killed export leaves no folder that looks whole, continues when it is given again, and two never mix.
@@ -32,7 +32,7 @@ _LAST = {"jsonl": "documents/{}.jsonl.zst", "attributes": "attributes/pivots/{}.
 
 @dataclass(frozen=True)
 class Export:
-    """What is written: a corpus in a layout."""
+    """An export: a corpus in a layout."""
 
     corpus: Path
     """folder with shards.parquet, of the corpus stage or of `pivots corpus make`"""

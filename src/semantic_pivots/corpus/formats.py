@@ -1,4 +1,4 @@
-"""The files that documents come in: Parquet, Arrow, JSONL, texts; plain or compressed, here or at an address.
+"""Readers of document files: Parquet, Arrow, JSONL, texts; plain or compressed, local or at an address.
 
 Each reader gives the documents of one file in order, and counts in `Skipped` what gave none. What is cut off is an
 error, never a shorter corpus: an end that a format marks must be there, and checksums are compared where a file has

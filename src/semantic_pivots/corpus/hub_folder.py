@@ -1,4 +1,4 @@
-"""What stands beside the Parquet files of a data set for the hub: its card and its Croissant description."""
+"""Card and Croissant description beside the Parquet files of a data set for the hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage that makes a corpus: documents of any origin to Parquet shards of one form.
+"""The stage `corpus`: documents of any origin as Parquet shards of one form.
 
 A shard holds the columns id, text, language, source, parts and language_confidence (the model's probability of a
 language that was identified, null where the corpus gives it), some 16 MB of text, zstd. A unit (a package's files in

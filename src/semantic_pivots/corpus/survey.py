@@ -1,4 +1,4 @@
-"""What a corpus holds, before anything is measured on it: languages, mixed documents, duplicates, sources.
+"""Contents of a corpus before anything is measured on it: languages, mixed documents, duplicates, sources.
 
 One pure kernel reads each shard once and leaves counts and 64-bit hashes behind. Counts are summed, and hashes are put
 into buckets by their first bits, so memory does not grow with the corpus: a bucket of a billion documents holds 32 MB.

@@ -1,4 +1,4 @@
-"""The tokenizer of a corpus: which ids there are, and how the text of others becomes ids."""
+"""The tokenizer of a corpus: its ids, and the token ids of texts."""
 
 from __future__ import annotations
 

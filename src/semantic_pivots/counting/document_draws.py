@@ -1,4 +1,4 @@
-"""Which documents stand for a word: of those that contain it, those with the smallest hash of seed, word and document.
+"""Documents drawn for a word: of those that contain it, those with the smallest hash of seed, word and document.
 
 So a draw depends neither on the shards nor on their order. The corpus is read twice, shard by shard, on any engine: how
 many documents hold each word and each token; then, as the hashes of a word's documents are spread evenly, only those
@@ -126,7 +126,7 @@ class _Growing:
 
 
 class Survey(NamedTuple):
-    """What a corpus holds: `held` (words,) documents with each word; by language the number of documents, and those
+    """Counts of a corpus: `totals` (words,) documents with each word; by language the number of documents, and of those
     with each token (size,), or none; all int64.
     """
 

@@ -1,4 +1,4 @@
-"""How many of some documents hold each token: the kernel of discovery and of the graph.
+"""Number of documents with each token: the kernel of discovery and of the graph.
 
 An add costs one cycle where its counter and its token are at hand, so all effort goes into that. Tokens are numbered by
 frequency, so that the counters that are often touched lie together; numbers are unsigned, or every index would be

@@ -1,4 +1,4 @@
-"""Words as the units of a document: what a pivot is, where a token is only a piece.
+"""Words as the units of a document; tokens can be mere pieces of words.
 
 Script decides how a text is cut, so no language need be told and every document, mixed ones too, is cut in one way:
 

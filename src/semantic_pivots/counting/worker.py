@@ -1,4 +1,4 @@
-"""What a worker of the pool finds loaded: the server that workers are forked from imports this module once.
+"""Imports of the server that workers are forked from, so that each worker starts with them.
 
 Numba's first call of a compiled function takes half a second, and the tables of all characters a fifth of one; without
 this, every worker of every stage would spend both.

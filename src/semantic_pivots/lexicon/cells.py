@@ -1,4 +1,4 @@
-"""What people write into the cells of a word list, and the one word that is meant.
+"""The one word of a cell of a word list, which may hold alternatives, articles and remarks.
 
 A cell is the word a model should produce. Lists made for people hold more: `chien; toutou`, `le chat (m)`, a
 zero-width space from a web page. The first of several alternatives is taken, notes in brackets, an article before a

@@ -1,4 +1,4 @@
-"""Near words that are no translations: what CLWTD-open's distractors are drawn from, and how frequent its words are.
+"""Near words that are no translations, from which CLWTD-open's distractors are drawn, and word frequencies.
 
 Computed once, when the lexicon is joined, because a study has neither the dictionaries nor the embedding. A neighbour
 of a concept in a language is another concept's word of the same part of speech and of like frequency, in order of

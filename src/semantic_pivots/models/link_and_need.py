@@ -61,7 +61,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Effects:
-    """What became of an item's answer, in nats; the last axis of controls is the control sets."""
+    """Effects on an item's answer, in nats; the last axis of controls is the control sets."""
 
     logprob: float
     """log P(answer) as the item is asked"""

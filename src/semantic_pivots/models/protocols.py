@@ -1,4 +1,4 @@
-"""What this package needs of a tokenizer and of a language model; those of transformers have it."""
+"""Interfaces of a tokenizer and of a language model; those of transformers have them."""
 
 from __future__ import annotations
 

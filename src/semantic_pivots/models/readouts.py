@@ -1,4 +1,4 @@
-"""Ways to read a residual as a distribution over words: the logit lens, a tuned or a Jacobian lens, an identity prompt.
+"""Readouts of a residual as a distribution over tokens: logit lens, tuned lens, Jacobian lens, identity prompt.
 
 Every readout takes the rows of one layer that a `Lens` gathered and gives logits; the last layer reads the same under
 all of them. A tuned lens (Belrose et al. 2303.08112) maps a layer's residual to the last layer's by an affine map of
@@ -31,7 +31,7 @@ _FILES = ("translators.safetensors", "lens.json")
 
 
 class Readout:
-    """One way to read: what it makes of a residual, the model's head turns into logits."""
+    """A readout: it maps a residual to a vector that the model's head turns into logits."""
 
     def __init__(self, lens: Lens, name: str):
         self.lens, self.name = lens, name
@@ -97,7 +97,7 @@ class Tuned(Readout):
 
 
 class Patchscope(Readout):
-    """The residual, put behind the same layer at the last token of an identity prompt, as the model goes on with it."""
+    """The residual replaces that of an identity prompt's last token at the same layer, and the model continues."""
 
     def __init__(self, lens: Lens, tokenizer: Tokenizer):
         super().__init__(lens, PATCHSCOPE)

@@ -1,4 +1,4 @@
-"""What the models of a natural world amount to: effects by concept, their tests, and decisions by rules fixed before.
+"""Results of a natural world: effects by concept, their tests, and decisions by rules fixed before the run.
 
 Masking is randomised, so its test is one of randomisation: under the hypothesis that masking pivots does what masking
 other tokens does, the two labels of a cluster of concepts could as well be exchanged. Every model has every condition,

@@ -31,7 +31,7 @@ CONDITIONS = ("masked", "placebo", "bridges", "spiked")
 
 @dataclass(frozen=True)
 class Design:
-    """What becomes of each concept in each model.
+    """Condition and edits of each concept in each model.
 
     Attributes:
         groups: (concepts,) group of each held-out concept, 0 to 3.

@@ -1,4 +1,4 @@
-"""Documents of a corpus to packed sequences, without those in which a held-out pair meets.
+"""Packed sequences of a corpus without the pieces in which a held-out pair co-occurs.
 
 Documents are cut into pieces that fit a sequence, pieces follow one another in an order that depends on the seed, and
 every sequence keeps the number of the piece behind each token, so that a window never leaves its piece.

@@ -1,4 +1,4 @@
-"""Concepts that each unit bridges, and how many it would bridge by chance.
+"""Number of concepts that each unit bridges, observed and expected by chance.
 
 Chance is degree-corrected: words join from a few to thousands of units, and the words of one concept are frequent
 together, so a unit meets two well-joined words of one concept more often than two words drawn evenly. Here a unit that
@@ -24,7 +24,7 @@ _DECIMALS = 9
 
 
 class BridgeCounts(NamedTuple):
-    """What each unit bridges: arrays by unit, (size,)."""
+    """Bridges of each unit: arrays by unit, (size,)."""
 
     bridged: np.ndarray
     """float64 concepts that the unit is joined to in two languages, summed over pairs of languages"""

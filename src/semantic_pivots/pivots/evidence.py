@@ -1,4 +1,4 @@
-"""Evidence that a unit stands with both words of a pair, in documents, with its error rate stated.
+"""Evidence that a unit co-occurs with both words of a pair, tested at a stated error rate.
 
 A unit in k of a word's n documents could be there by chance: thrown among all documents at random, it would come into
 so many with a binomial probability (at least the exact hypergeometric one). A document catches it by its length: one of

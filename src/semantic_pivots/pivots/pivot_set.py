@@ -1,4 +1,4 @@
-"""The pivot set of a corpus: tokens that many tokens are beside, in more than one language (METHOD §6).
+"""The pivot set of a corpus by degree: tokens that co-occur with many others, in at least two languages (METHOD §6).
 
 The published manner counts neighbours met a fixed number of times. Degree grows with the corpus, so such a set is not
 that of a sample of the same corpus. `rarefied` is made of rates, which do not grow:

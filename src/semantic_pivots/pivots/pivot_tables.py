@@ -1,4 +1,4 @@
-"""The tables of discovery: the pivots of each item, and what there was to find them by."""
+"""The tables of discovery: the pivots of each item, and their evidence."""
 
 from __future__ import annotations
 

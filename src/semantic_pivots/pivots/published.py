@@ -1,4 +1,4 @@
-"""The published way to semantic pivots (METHOD §5): the form `paper` of discovery.
+"""The published form of pivot discovery (METHOD §5), `paper`.
 
 Documents that hold any one sub-token of the word, drawn with replacement (so that a rare word's documents repeat), less
 as many random documents; the smaller surplus ranks, and no token is left out. What the authors dropped by judged

@@ -1,4 +1,4 @@
-"""How near in meaning a unit is to a pair of words: columns beside the pivots; the paper has a judge (METHOD §5).
+"""Semantic relatedness of a unit and a pair of words: columns beside the pivots (METHOD §5).
 
 The cosine of a unit with a pair is that of its embedding with the pair's mean embedding. What a cosine means is told by
 units and pairs that do not belong together: its quantile is the share of them that lie below. It needs no scale, and

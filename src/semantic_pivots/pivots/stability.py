@@ -1,4 +1,4 @@
-"""How stable a pivot set is: the overlap of the sets of two halves of the corpus, and of samples with the whole.
+"""Stability of a pivot set: overlap of the sets of two halves of the corpus, and of samples with the whole.
 
 A sample is a corpus of its own, written to the stage's scratch folder and put through the same function, so every
 criterion is measured alike. Documents are drawn by a hash of their id: samples of one size are disjoint, and the

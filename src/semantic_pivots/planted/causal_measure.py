@@ -1,4 +1,4 @@
-"""Measure 9: link, need and the rule `causal` held against the truth, in worlds where frequency says nothing.
+"""Measure 9: validation of link, need and the rule `causal` in worlds with matched frequencies.
 
 Every pair is asked with the context words of its source word, which are its pivots where there are any: the measure is
 not told the truth. Control sets are context words of other concepts. Counts alone are a row of their own: documents of

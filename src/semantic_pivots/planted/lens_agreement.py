@@ -1,4 +1,4 @@
-"""Which lens agrees with the causal label: the mass that each gives a pair's contexts, and the published rule under it.
+"""Agreement of each lens with the causal label: the mass of a pair's contexts, and the published rule under the lens.
 
 Three lenses read the position that answers: logit, tuned (a ridge map) and Jacobian. Neither the truth nor the classes
 of the world are asked: the label of the rule `causal` is what a lens is held against, among answered pairs.

@@ -1,4 +1,4 @@
-"""Planted worlds: this project's own measures, held against a ground truth that no real corpus has.
+"""The stage `planted`: validation of this project's measures on worlds with known ground truth.
 
 A run is one world, one architecture and one seed: the world is generated, a small model is trained on it from scratch,
 and everything that is asked of a real model is asked of this one. A run is a pure function of its arguments with one

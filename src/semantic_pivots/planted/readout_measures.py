@@ -1,4 +1,4 @@
-"""What can be read of a small model's residuals: lenses, labels of the rules, a probe, the latent-language census."""
+"""Readouts of a small model's residuals: lenses, labels of the rules, a probe, the latent-language census."""
 
 from __future__ import annotations
 

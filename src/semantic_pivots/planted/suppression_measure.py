@@ -1,4 +1,4 @@
-"""Causes in planted worlds: what is lost without pivots' directions, and without or with their documents."""
+"""Interventions in planted worlds: the effect of removing pivots' directions, or their documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says of the rule `causal`: sentences, key figures and a panel, functions of the table `attribution`."""
+"""Sentences, key figures and a panel of the rule `causal`, from the table `attribution`."""
 
 from __future__ import annotations
 

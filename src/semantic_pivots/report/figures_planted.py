@@ -1,4 +1,4 @@
-"""Panels of the planted worlds: what the measures say where the truth is known."""
+"""Panels of the planted worlds: the measures beside the known truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study's page was made from: its head, its stages with versions and hashes, its sources and its study file."""
+"""Provenance of a study's page: its head, its stages with versions and hashes, its sources and its study file."""
 
 from __future__ import annotations
 

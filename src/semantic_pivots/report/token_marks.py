@@ -1,4 +1,4 @@
-"""How tokens are shown: readable where they are bytes of a character, and marked by whose word they are."""
+"""Display of tokens: readable text for bytes of a character, and a mark for the word that a token belongs to."""
 
 from __future__ import annotations
 

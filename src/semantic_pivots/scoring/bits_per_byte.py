@@ -1,4 +1,4 @@
-"""Bits per byte of text: a loss that compares across tokenizers and tells, by language, what training cost."""
+"""Bits per byte of text: a loss that is comparable across tokenizers and shows the cost of training by language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which token sequences share which beginnings: the plan by which a prefix is computed once for all that continue it.
+"""Shared prefixes of token sequences: a plan by which each prefix is computed once for all sequences that continue it.
 
 Three levels: few-shot prompts of one draw share everything up to the question's word (prefix), items that ask for one
 source share the rest of their prompt (row), and only the answers' own tokens differ (branches, or a tree's; see

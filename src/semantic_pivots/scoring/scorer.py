@@ -1,4 +1,4 @@
-"""Log-probabilities of answers after prompts: exact, and at the cost of what differs between the prompts.
+"""Exact log-probabilities of answers after prompts; shared prefixes of the prompts are computed once.
 
 Each shared prefix is computed once, and the prompts and answers that continue it are fed as trees, each token once
 (`trees`). A model that takes no positions or no such mask is fed rows behind the prefix, padded on the right and

@@ -1,4 +1,4 @@
-"""Strata that only a tokenizer can tell: is the target one token, do source and target share a sub-token.
+"""Strata that depend on the tokenizer: is the target one token, do source and target share a sub-token.
 
 Items carry the strata that hold for every model; these two are added when a model's figures are summarised.
 """

@@ -1,4 +1,4 @@
-"""The best documents that fill token budgets, of any number of documents, in a memory that does not grow with it.
+"""The best documents that fill token budgets, out of any number of documents, in constant memory.
 
 Documents stand in groups of a budget each. The order in a group is by score, largest first, ties by a hash of the
 document's id, then by place; in this order each document is taken that fits into what is left of the budget (`fill`).
@@ -131,7 +131,7 @@ class Budgets:
 
 
 class Totals(NamedTuple):
-    """What was taken: tokens and documents of each cell, int64, and the documents at -inf."""
+    """Tokens and documents taken of each cell, int64, and the number of documents at -inf."""
 
     tokens: np.ndarray
     documents: np.ndarray

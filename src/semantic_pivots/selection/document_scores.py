@@ -67,7 +67,7 @@ class Scores:
 
 
 class Vocabulary(NamedTuple):
-    """What is looked for in the texts: lexicon words (word, language, concept number) and benchmark pairs."""
+    """Lexicon words (word, language, concept number) and benchmark pairs to find in the texts."""
 
     words: tuple[tuple[str, str, int], ...]
     pairs: tuple[Pair, ...]

@@ -1,4 +1,4 @@
-"""Importance weights of documents: how much more a target is like them than the corpus is (DSIR, Xie et al. 2023).
+"""Importance weights of documents by their n-grams in a target and in the corpus (DSIR, Xie et al. 2023).
 
 The features, the estimator and the weight are those of the authors' package `data-selection` 1.0.3 (HashedNgramDSIR):
 words and pairs of words in 10,000 buckets, the logarithm of the target's share of a bucket over the corpus's, summed

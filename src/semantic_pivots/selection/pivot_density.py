@@ -1,4 +1,4 @@
-"""How many units of each document are in a pivot set: words, each counted once in a document, or tokens."""
+"""Number of units of each document that are in a pivot set: words, each counted once in a document, or tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Selectors: one number of each document, made of its scores; the larger it is, the sooner the document is taken."""
+"""Selectors: a score of each document, computed from its counts; documents with larger scores are taken first."""
 
 from __future__ import annotations
 

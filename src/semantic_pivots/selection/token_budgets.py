@@ -1,4 +1,4 @@
-"""Equal tokens: which documents a selection takes, so that each holds its budget by language, stratum and dose."""
+"""Token budgets: selections with equal tokens by language, stratum and dose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every task behind one door: its items, its prompts, the draws of its shots, its cases.
+"""All tasks behind one interface: items, prompts, draws of shots, cases.
 
 A stage that asks a model calls `prompt`, `shots_by_direction` and `cases` here and never looks at the task.
 """

@@ -1,4 +1,4 @@
-"""Repetition: the word that was shown, again, in the same language. What copying looks like without any translation."""
+"""Repetition: the word that was shown, again, in the same language; a baseline of copying without translation."""
 
 from __future__ import annotations
 

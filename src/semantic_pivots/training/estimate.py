@@ -1,4 +1,4 @@
-"""What a study's training would cost, and whether it runs: estimates, and one step on a random model of its shape."""
+"""Estimated cost of a study's training, and one step on a random model of its shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training changed beside the benchmark's scores, for one model at a time and paired between models.
+"""Further effects of training beside the benchmark's scores, for one model at a time and paired between models.
 
 Bits per byte of held-out documents by language (that of English is what a gain elsewhere costs), chrF and language of
 translated held-out sentences, and the share of each behaviour. Every model is asked the same documents, sentences and

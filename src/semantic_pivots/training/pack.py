@@ -1,4 +1,4 @@
-"""Documents to packed sequences: tokens of all documents in one stream, an end token after each, cut at equal lengths.
+"""Packed sequences of documents: tokens of all documents in one stream, an end token after each, cut at equal lengths.
 
 Documents follow one another in a random order that depends on the seed and each document's id alone, and their
 sequences are shuffled: a run shorter than its selection reads a sample of sixteen times as much, where its first

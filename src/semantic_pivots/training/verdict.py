@@ -1,4 +1,4 @@
-"""Whether a selection of documents helps: the gain over the controls, and what a study of this size could have seen.
+"""Whether a selection of documents helps: its gain over the controls, and the gain that this study can detect.
 
 An arm helps where its gain over random *and* over language-matched random documents lies above zero (METHOD §6); it
 does not help where the intervals of both gains lie below the smallest gain of interest. Everything between is not known

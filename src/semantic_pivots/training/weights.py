@@ -1,4 +1,4 @@
-"""Where the weights of a training run live: whole on every process, or shared out among them (FSDP).
+"""Weights of a training run: whole on every process, or sharded over the processes (FSDP).
 
 Both hold what the optimiser steps on, in float32, and give the loop the same few verbs. Steps of continued pre-training
 are smaller than bfloat16 resolves, so a bfloat16 run steps on float32 masters: copies where the weights are whole, the
@@ -23,7 +23,7 @@ Loss = Callable[[Any, torch.Tensor, int | None], torch.Tensor]
 
 
 class Weights(Protocol):
-    """What the loop asks of the weights."""
+    """Interface of the weights to the training loop."""
 
     optimiser: torch.optim.Optimizer
     model: Any

@@ -1,4 +1,4 @@
-"""Inflected forms out of the tables of simplemma, which give a form its lemma: here they are read backwards.
+"""Inflected forms from the tables of simplemma, which map a form to its lemma and are inverted here.
 
 simplemma's tables join several lists of forms (its README names them); a form that several lemmas share stands with the
 most usual one alone. A table is read once for all words of a language and not kept: Finnish's holds 3.5 million forms.

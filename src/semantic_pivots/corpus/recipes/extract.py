@@ -1,4 +1,4 @@
-"""Text out of one file: a help page, a manual page, a handbook chapter."""
+"""Text of one file: a help page, a manual page, a handbook chapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts that somebody else made: a Parquet or TSV file of pairs, or a folder with word_counts and pair_counts."""
+"""Counts from a file: a Parquet or TSV file of pairs, or a folder with word_counts and pair_counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every dictionary reader yields."""
+"""Entries of dictionaries, as every reader yields them."""
 
 from __future__ import annotations
 
