@@ -20,8 +20,8 @@ from semantic_pivots.commands import (
     corpus_pivots,
     explain,
     explore,
-    export,
-    lens,
+    harness_export,
+    lens_fit,
     lexicon,
     null,
     score,
@@ -223,11 +223,11 @@ app.command()(score.score)
 app.command()(compare.compare)
 app.command()(null.null)
 app.add_typer(lexicon.app, name="lexicon")
-app.add_typer(lens.app, name="lens")
+app.add_typer(lens_fit.app, name="lens")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(corpus.app, name="corpus")
-app.add_typer(export.app, name="export")
+app.add_typer(harness_export.app, name="export")
 
 
 def command() -> Any:

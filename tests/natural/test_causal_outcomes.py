@@ -7,8 +7,8 @@ import torch
 from semantic_pivots.analysis.controls import PivotWord
 from semantic_pivots.natural.causal_outcomes import link_and_need
 from semantic_pivots.natural.models import tokenizer_of
-from semantic_pivots.natural.vocabulary import vocabulary
 from semantic_pivots.natural.world import Concept
+from semantic_pivots.natural.world_vocabulary import vocabulary
 from semantic_pivots.training.small_models import fresh_model
 
 WORDS = {f"word{i}": "en" for i in range(60)} | {"chien": "fr"}

@@ -12,7 +12,7 @@ import pytest
 from semantic_pivots.errors import InputError
 from semantic_pivots.natural import arms, effects, masking, models, texts
 from semantic_pivots.natural.natural_stage import check
-from semantic_pivots.natural.vocabulary import forms
+from semantic_pivots.natural.world_vocabulary import forms
 from semantic_pivots.run import Inputs
 from semantic_pivots.study import load_study, run_study
 from tests.natural.miniature import write

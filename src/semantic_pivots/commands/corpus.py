@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands import ranks
+from semantic_pivots.commands import rank_options
 from semantic_pivots.commands.corpus_report import report
 from semantic_pivots.commands.options import configured
 from semantic_pivots.config import CorpusConfig, Shared, TokensConfig
@@ -29,12 +29,12 @@ def make(
     languages: Annotated[
         str, typer.Option(help="languages it must have, separated by commas; empty: en,fr,zh,ja of a recipe")
     ] = "",
-    rank: ranks.Rank = 0,
-    world: ranks.World = 1,
-    wait: ranks.Wait = 0,
+    rank: rank_options.Rank = 0,
+    world: rank_options.World = 1,
+    wait: rank_options.Wait = 0,
 ) -> None:
     """Read documents of any format, or fetch a recipe's, into Parquet shards; a killed run continues."""
-    ranks.take_part(out, rank, world, wait)
+    rank_options.take_part(out, rank, world, wait)
     if corpus.path and corpus.recipe:
         raise InputError(f"--path {corpus.path} and --recipe {corpus.recipe} are both given: expected one of them")
     codes = tuple(code for code in languages.split(",") if code) or (() if corpus.path else Shared.languages)
@@ -52,12 +52,12 @@ def tokens(
     out: Annotated[Path, typer.Argument(help="folder to write: tokens/, token_shards.parquet, tokenizer.json")],
     model: Annotated[str, typer.Option(help=grammar.keys("tokens")["model"].help, show_default=False)],
     tokens: TokensConfig,
-    rank: ranks.Rank = 0,
-    world: ranks.World = 1,
-    wait: ranks.Wait = 0,
+    rank: rank_options.Rank = 0,
+    world: rank_options.World = 1,
+    wait: rank_options.Wait = 0,
 ) -> None:
     """Tokenise a corpus with a model's tokenizer."""
-    ranks.take_part(out, rank, world, wait)
+    rank_options.take_part(out, rank, world, wait)
     from semantic_pivots.models.load import tokenizer_identity
 
     if not (corpus / "shards.parquet").exists():
@@ -84,12 +84,12 @@ def export(
         Path | None, typer.Option(help="selection.parquet of `pivots select` or of a study's select stage")
     ] = None,
     name: Annotated[str, typer.Option(help="the selection in it to write")] = "pivot-rich",
-    rank: ranks.Rank = 0,
-    world: ranks.World = 1,
-    wait: ranks.Wait = 0,
+    rank: rank_options.Rank = 0,
+    world: rank_options.World = 1,
+    wait: rank_options.Wait = 0,
 ) -> None:
     """Write a corpus, or a selection of its documents, for other tools: JSONL.zst, or flat token files to train on."""
-    ranks.take_part(out, rank, world, wait)
+    rank_options.take_part(out, rank, world, wait)
     from semantic_pivots.corpus.export import Export
     from semantic_pivots.corpus.export import export as write
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands import ranks
+from semantic_pivots.commands import rank_options
 from semantic_pivots.commands.options import configured
 from semantic_pivots.commands.steps import Steps
 from semantic_pivots.config import DiscoverConfig, GraphConfig, LexiconConfig, SelectConfig
@@ -50,12 +50,12 @@ def discover(
     measure: Annotated[
         list[str] | None, typer.Option(help=f"{grammar.keys('discover')['measure'].help}; repeat for several")
     ] = None,
-    rank: ranks.Rank = 0,
-    world: ranks.World = 1,
-    wait: ranks.Wait = 0,
+    rank: rank_options.Rank = 0,
+    world: rank_options.World = 1,
+    wait: rank_options.Wait = 0,
 ) -> None:
     """Find the words that stand beside both words of each pair; writes OUT/discover/pivots.parquet."""
-    ranks.take_part(out, rank, world, wait)
+    rank_options.take_part(out, rank, world, wait)
     import pyarrow as pa
 
     from semantic_pivots.pivots.discovery import check, discover_stage
@@ -91,15 +91,15 @@ def graph(
     lexicon: LexiconConfig,
     tokens: Tokens = "",
     model: Model = "",
-    rank: ranks.Rank = 0,
-    world: ranks.World = 1,
-    wait: ranks.Wait = 0,
+    rank: rank_options.Rank = 0,
+    world: rank_options.World = 1,
+    wait: rank_options.Wait = 0,
 ) -> None:
     """Make the pivot set: units that join words of several languages beyond chance, and how stable it is.
 
     Writes OUT/graph/pivot_set.parquet and pivot_stability.parquet.
     """
-    ranks.take_part(out, rank, world, wait)
+    rank_options.take_part(out, rank, world, wait)
     import pyarrow.parquet as pq
 
     from semantic_pivots.pivots.pivot_set import pivot_sets
@@ -136,15 +136,15 @@ def select(
         Path | None,
         typer.Option(help="benchmark pairs to guard against: a TSV file, or a file of `pivots benchmark build`"),
     ] = None,
-    rank: ranks.Rank = 0,
-    world: ranks.World = 1,
-    wait: ranks.Wait = 0,
+    rank: rank_options.Rank = 0,
+    world: rank_options.World = 1,
+    wait: rank_options.Wait = 0,
 ) -> None:
     """Score every document once, then select under a token budget; change the selection and only that is repeated.
 
     Writes OUT/scores/doc_scores.parquet and OUT/select/selection.parquet (selection, shard, row, doc_id, ...).
     """
-    ranks.take_part(out, rank, world, wait)
+    rank_options.take_part(out, rank, world, wait)
     import pyarrow.parquet as pq
 
     from semantic_pivots.corpus.documents import identity

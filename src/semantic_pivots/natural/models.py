@@ -15,8 +15,8 @@ from semantic_pivots.analysis.controls import PivotWord
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.natural.causal_outcomes import link_and_need
-from semantic_pivots.natural.vocabulary import END, Vocabulary
 from semantic_pivots.natural.world import Concept
+from semantic_pivots.natural.world_vocabulary import END, Vocabulary
 from semantic_pivots.statistics import seed_of
 
 BASE = "base"

@@ -14,7 +14,7 @@ import numpy as np
 from semantic_pivots.corpus.document import Document, hinge
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import read_table
-from semantic_pivots.natural.vocabulary import Vocabulary
+from semantic_pivots.natural.world_vocabulary import Vocabulary
 from semantic_pivots.run import Inputs
 from semantic_pivots.statistics import seed_of
 

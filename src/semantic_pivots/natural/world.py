@@ -18,7 +18,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.languages import language
 from semantic_pivots.natural.texts import MIXED, Meetings, Pieces, pieces_of
-from semantic_pivots.natural.vocabulary import Vocabulary, forms, vocabulary
+from semantic_pivots.natural.world_vocabulary import Vocabulary, forms, vocabulary
 from semantic_pivots.run import Inputs
 from semantic_pivots.words import normalise
 
