@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.natural import arms, effects, masking, models, texts
+from semantic_pivots.natural import effects, masking, models, part_arms, texts
 from semantic_pivots.natural.natural_stage import check
 from semantic_pivots.natural.world_vocabulary import forms
 from semantic_pivots.run import Inputs
@@ -37,7 +37,7 @@ def inputs(study):
 @pytest.fixture(scope="module")
 def masked(study, inputs):
     config = dataclasses.replace(study[0].config.natural, tokens=40_000)
-    return config, list(arms.arms("masking", config, inputs, 11))
+    return config, list(part_arms.arms("masking", config, inputs, 11))
 
 
 def test_no_held_out_pair_meets_in_a_sequence(masked):
@@ -100,7 +100,7 @@ def test_the_placebo_masks_as_many_tokens_of_the_same_frequency(masked):
 def packed_of(masked):
     config, made = masked
     world = made[0].world
-    return arms._packed(world, world.pieces, config, 11), world
+    return part_arms._packed(world, world.pieces, config, 11), world
 
 
 def test_a_spiked_pair_keeps_company_that_a_placebo_pair_does_not(masked):
@@ -124,7 +124,7 @@ def test_the_study_runs_whole_and_continues(study, inputs):
     folder = run_study(it, runs, say=lambda line: None)
     rows = pq.read_table(folder / "natural" / "natural_concepts.parquet").to_pylist()
     assert {row["part"] for row in rows} == {"masking", "selection"}
-    starts = [name + suffix for name in arms.SELECTIONS for suffix in arms.STARTS.values()]
+    starts = [name + suffix for name in part_arms.SELECTIONS for suffix in part_arms.STARTS.values()]
     assert {row["arm"] for row in rows if row["part"] == "selection"} == {"base", *starts}
     assert all(np.isfinite(row["specificity"]) and 0 <= row["chosen"] <= 1 for row in rows)
     summary = pq.read_table(folder / "natural" / "natural_summary.parquet").to_pylist()
@@ -138,7 +138,9 @@ def test_the_study_runs_whole_and_continues(study, inputs):
 
 def test_selections_take_as_many_pieces_of_each_stratum(study, inputs):
     config = study[0].config.natural
-    made = {arm.name: arm for arm in arms.arms("selection", config, inputs, 11) if arm.name in arms.SELECTIONS}
+    made = {
+        arm.name: arm for arm in part_arms.arms("selection", config, inputs, 11) if arm.name in part_arms.SELECTIONS
+    }
     shares = {name: arm.figures["share of tokens in the pivot set"] for name, arm in made.items()}
     assert shares["pivot-rich"] > 1.5 * shares["random"]
     pieces = {name: arm.figures["pieces"] for name, arm in made.items()}
@@ -209,7 +211,7 @@ def test_bad_keys_are_named(study):
 def test_too_few_concepts_say_what_to_do(study, inputs):
     config = dataclasses.replace(study[0].config.natural, fewest_documents=10_000)
     with pytest.raises(InputError, match="lower \\[natural\\] fewest_documents"):
-        next(iter(arms.arms("masking", config, inputs, 11)))
+        next(iter(part_arms.arms("masking", config, inputs, 11)))
 
 
 def test_the_right_source_is_chosen_by_itself_and_ties_share(monkeypatch: pytest.MonkeyPatch, masked):
@@ -230,8 +232,8 @@ def test_arrangements_hold_the_same_sentences(tmp_path: Path):
     for stage in ("lexicon", "corpus"):
         folder = run_study(it, tmp_path / "runs", stage, say=lambda line: None)
     inputs = Inputs({stage: folder / stage for stage in ("lexicon", "corpus")})
-    made = {arm.name: arm for arm in arms.arms("arrangement", it.config.natural, inputs, 11)}
-    assert list(made) == list(arms.ARRANGEMENTS)
+    made = {arm.name: arm for arm in part_arms.arms("arrangement", it.config.natural, inputs, 11)}
+    assert list(made) == list(part_arms.ARRANGEMENTS)
     pieces = {name: arm.figures["pieces"] for name, arm in made.items()}
     assert pieces["split"] > 1.3 * pieces["rows"] > 1.5 * pieces["joined"]
     for arm in made.values():

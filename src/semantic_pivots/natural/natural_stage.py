@@ -13,9 +13,9 @@ from semantic_pivots import tables
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.natural.arms import PARTS, Arm, arms
 from semantic_pivots.natural.effects import summary
 from semantic_pivots.natural.models import job
+from semantic_pivots.natural.part_arms import PARTS, Arm, arms
 from semantic_pivots.run import Inputs, Work
 
 
