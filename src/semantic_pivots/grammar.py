@@ -82,18 +82,20 @@ def sections() -> dict[str, type]:
 
 @functools.cache
 def keys(section: str) -> dict[str, Key]:
-    """The keys of a section, in their order."""
+    """The keys of a section, in their order; what it shares with others (a base class) comes last."""
     kind = sections()[section]
-    hints, texts = get_type_hints(kind, include_extras=True), _texts(kind)
-    shared = _texts(config.Shared)
+    hints, own = get_type_hints(kind, include_extras=True), inspect.get_annotations(kind)
+    bases = config.Shared, *reversed(kind.__mro__[:-1])
+    texts = {name: told for base in bases for name, told in _texts(base).items()}
     found = {}
-    for field in dataclasses.fields(kind):
+    for field in sorted(dataclasses.fields(kind), key=lambda field: field.name not in own):
         hint, several = hints[field.name], False
         if get_origin(hint) is tuple:
             hint, several = get_args(hint)[0], True
         base, choices, rules = _parts(hint)
-        text = texts.get(field.name) or shared.get(field.name, "")
-        found[field.name] = Key(section, field.name, base, several, choices, rules, field.default, text)
+        found[field.name] = Key(
+            section, field.name, base, several, choices, rules, field.default, texts.get(field.name, "")
+        )
     return found
 
 

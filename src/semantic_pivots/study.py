@@ -49,7 +49,7 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage("lexicon", _ROOM + "lexicon.concepts:lexicon_stage", (), "concepts as words of each language", version=5),
         Stage("corpus", _ROOM + "corpus.shards:corpus_stage", (), "documents, fetched or read, as shards", 5),
-        Stage("benchmark", _ROOM + "tasks.items:benchmark_stage", ("lexicon",), "items of the task", version=2),
+        Stage("benchmark", _ROOM + "tasks.items:benchmark_stage", ("lexicon",), "items of the task", version=3),
         Stage(
             "score",
             _ROOM + "scoring.benchmark_scores:score_stage",
@@ -63,14 +63,14 @@ STAGES: dict[str, Stage] = {
             _ROOM + "counting.counts:count_stage",
             ("benchmark", "corpus", "tokens"),
             "documents with word, pair",
-            version=4,
+            version=5,
         ),
         Stage(
             "discover",
             _ROOM + "pivots.discovery:discover_stage",
             ("lexicon", "benchmark", "corpus", "tokens"),
             "semantic pivots of each pair",
-            version=4,
+            version=5,
         ),
         Stage(
             "trace",
@@ -101,13 +101,13 @@ STAGES: dict[str, Stage] = {
             "what becomes of answers without their pivots",
             version=4,
         ),
-        Stage("graph", _ROOM + "pivots.pivot_set:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 4),
+        Stage("graph", _ROOM + "pivots.pivot_set:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 5),
         Stage(
             "select",
             _ROOM + "selection.selections:select_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "graph"),
             "documents chosen at equal tokens",
-            version=3,
+            version=4,
         ),
         Stage(
             "train",

@@ -88,6 +88,18 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", shaped)
 
 
+def folded_places(text: str) -> tuple[str, list[int]]:
+    """A composed text folded, and of each of its characters the place in that text."""
+    chars: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(normalise(text)):
+        char = folded(char)
+        if char and not (char == " " and chars[-1:] == [" "]):
+            chars.append(char)
+            places.append(place)
+    return "".join(chars), places
+
+
 def fold(text: str) -> str:
     """A text as words are looked for in it: composed, in lower case, equivalent characters as one, one space a gap.
 

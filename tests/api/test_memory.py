@@ -58,7 +58,8 @@ def test_items_of_wide_and_long_words_and_of_any_frame_are_the_same(items):
 def test_counts_of_strings_are_exact(items):
     texts = ["A dog and a chien.", "dogs", "a dog", "le chien"]
     found = sp.count_words(texts, [("cat", "en")], [(("dog", "en"), ("chien", "fr"))])
-    assert dict(zip(found.words["word"], found.words["value"], strict=True)) == {"cat": 0, "dog": 2, "chien": 2}
+    assert dict(zip(found.words["word"], found.words["value"], strict=True)) == {"cat": 0, "dog": 3, "chien": 2}
+    assert sp.count_words(texts, [("dog", "en")], match="spelling").words["value"].to_list() == [2]
     assert found.pairs["value"].to_list() == [1]
     assert len(sp.count_words(texts, items=items).pairs) == len(WORDS)
     with pytest.raises(InputError, match="no word"):

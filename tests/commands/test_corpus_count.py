@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_counts_of_files(folder: Path):
     asked = {"words": folder / "words.tsv", "pairs": folder / "pairs.tsv", "text_column": "content", "workers": 1}
-    count(folder / "out", str(folder / "corpus"), words_as="forms", **asked)
+    count(folder / "out", str(folder / "corpus"), **asked)
     counts = {row["word"]: row["value"] for row in pq.read_table(folder / "out/word_counts.parquet").to_pylist()}
     assert counts == {"chat": 4, "猫": 2, "rien": 1, '"chat"': 1, "absent": 0}  # chats is a form of chat
     forms = pq.read_table(folder / "out/forms.parquet").to_pylist()
@@ -72,7 +72,8 @@ def test_counts_as_numbers_for_machines(folder: Path):
 
 def test_white_space_around_a_word_is_not_looked_for(folder: Path):
     (folder / "words.tsv").write_bytes(b"\xef\xbb\xbfword\tlanguage\r\n chat \tfr \r\n")
-    count(folder / "out", str(folder / "corpus"), folder / "words.tsv", text_column="content", workers=1)
+    asked = {"text_column": "content", "workers": 1, "words_as": "spelling"}
+    count(folder / "out", str(folder / "corpus"), folder / "words.tsv", **asked)
     (row,) = pq.read_table(folder / "out/word_counts.parquet").to_pylist()
     assert (row["word"], row["language"], row["value"]) == ("chat", "fr", 3)
 
@@ -82,8 +83,9 @@ def test_words_as_they_are_spelled_and_by_a_table_of_ones_own(folder: Path):
     (folder / "forms.tsv").write_text("word\tlanguage\tform\nchat\tfr\tRien\n", "utf-8")
     asked = {"words": folder / "words.tsv", "text_column": "content", "workers": 1}
     for name, further, value, rule in (
-        ("spelling", {}, 3, "spelling"),
-        ("own", {"words_as": "forms", "forms": str(folder / "forms.tsv")}, 1, "forms-2 simplemma"),
+        ("forms", {}, 4, "forms-2 simplemma"),
+        ("spelling", {"words_as": "spelling"}, 3, "spelling"),
+        ("own", {"forms": str(folder / "forms.tsv")}, 1, "forms-2 simplemma"),
     ):
         count(folder / name, str(folder / "corpus"), **asked, **further)
         (row,) = pq.read_table(folder / name / "word_counts.parquet").to_pylist()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from semantic_pivots.counting.units import Splitter, Vocabulary, pieces_of
-from semantic_pivots.pivots.own_words import is_form
+from semantic_pivots.pivots.own_words import is_form, units_that_hold
+from semantic_pivots.wordforms.table import rule_of
 from semantic_pivots.words import normalise
 
 PIECES = ["東京", "東京都", "天気", "食べる", "ご飯", "大学", "北京", "สวัสดี", "ครับ"]
@@ -95,3 +96,16 @@ def test_many_documents_and_their_vocabulary(splitter: Splitter):
 )
 def test_forms_of_a_word_are_told_by_spelling(unit: str, word: str, own: bool):
     assert is_form(normalise(unit), normalise(word)) is own
+
+
+def test_forms_of_a_word_are_told_by_the_rule():
+    asked = [("go", "en"), ("œil", "fr"), ("كتاب", "ar"), ("go", "fr"), ("", "en")]
+    units = ["went", " Yeux", "كتب", "كتابهم", "goat", "go", "x"]
+    found = units_that_hold(asked, units, rule_of("forms", "", asked))
+    assert {word: [units[k] for k in places] for word, places in found.items()} == {
+        ("go", "en"): ["went", "go"],
+        ("œil", "fr"): [" Yeux"],
+        ("كتاب", "ar"): ["كتب", "كتابهم"],
+        ("go", "fr"): ["go"],
+        ("", "en"): [],
+    }

@@ -12,6 +12,7 @@ from semantic_pivots.report.explorer import write_static
 from semantic_pivots.report.explorer_data import Explorer, path_of
 from semantic_pivots.report.keyword_in_context import line, passages
 from semantic_pivots.report.token_marks import Mark, Marker
+from semantic_pivots.wordforms.table import rule_of
 from tests.report import made_run
 
 
@@ -65,12 +66,26 @@ def test_tokens_that_were_ever_first_are_one_row_each():
 
 
 def test_a_line_shows_the_word_where_it_stands_alone():
-    assert line("A dogma. The dog ran.", "dog") == ("A dogma. The ", "dog", " ran.")
-    assert line("no such word", "dog") is None
-    cut = line("x" * 60 + " 犬 " + "y" * 60, "犬")
+    assert line("A dogma. The dog ran.", ("dog", "en")) == ("A dogma. The ", "dog", " ran.")
+    assert line("no such word", ("dog", "en")) is None
+    cut = line("x" * 60 + " 犬 " + "y" * 60, ("犬", "ja"))
     assert cut is not None
     assert cut.before.startswith("…")
     assert cut.after.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "shown"),
+    [
+        ("They  went\u00a0home.", ("go", "en"), ("They  ", "went", "\u00a0home.")),
+        ("고양이가 잔다", ("고양이", "ko"), ("", "고양이", "가 잔다")),
+        ("قرأ وبكِتابهم", ("كتاب", "ar"), ("قرأ وب", "كِتاب", "هم")),
+        ("月曜日の月", ("月", "ja"), ("月曜日の", "月", "")),
+        ("eine Schiff\u00adfahrt, ﬁn", ("fin", "fr"), ("eine Schiff\u00adfahrt, ", "fin", "")),
+    ],
+)
+def test_a_line_shows_the_form_by_the_rule(text: str, word: tuple[str, str], shown: tuple[str, str, str]):
+    assert line(text, word, rule_of("forms", "", [word])) == shown
 
 
 def test_passages_hold_both_words_and_name_their_source(run: Path):

@@ -41,7 +41,7 @@ def count_words(
     pairs: Sequence[Pair] = (),
     items: Frame | None = None,
     window_tokens: int = 0,
-    match: str = "spelling",
+    match: str = "forms",
 ) -> WordCounts:
     """Count the documents that contain each word, and both words of each pair; exactly, zeros included.
 
@@ -51,7 +51,7 @@ def count_words(
         pairs: two such words each; they are counted as words too.
         items: a benchmark whose words and pairs are counted as well (table `items`).
         window_tokens: the words of a pair begin fewer than so many tokens apart; 0: anywhere in the document.
-        match: spelling, or forms (inflected, joined, cut out; docs/words.md).
+        match: forms (inflected, joined, cut out; docs/words.md), or spelling.
 
     Raises:
         InputError: there is no document or no word, or a language is unknown.

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from semantic_pivots import grammar
+from semantic_pivots.config import CountConfig
 from semantic_pivots.files import fingerprint
 
 
@@ -22,6 +24,7 @@ def report(
         str,
         typer.Option(help="languages of these words; default: up to eight, each in 1 % of the documents"),
     ] = "",
+    words_as: Annotated[str, typer.Option(help=grammar.keys("count")["words"].help)] = CountConfig.words,
     json: Annotated[bool, typer.Option("--json", help="print the JSON instead of a summary")] = False,
     engine: Annotated[str, typer.Option(help="pool, ray or datatrove")] = "pool",
     workers: Annotated[int, typer.Option(help="processes; 0: one per core")] = 0,
@@ -39,7 +42,7 @@ def report(
     with tempfile.TemporaryDirectory(dir=page.parent) as name:
         work = run.Work(Path(name), Path(name))
         facts = survey(corpus, work, workers, engine)
-        facts["prospects"] = _prospects(corpus, facts, lexicon, languages, work, workers, engine)
+        facts["prospects"] = _prospects(corpus, facts, lexicon, languages, words_as, work, workers, engine)
         facts["warnings"] = work.warnings
     versions = run.environment()
     facts["made_with"] = {"corpus": fingerprint(corpus / "shards.parquet"), "python": versions["python"]}
@@ -50,13 +53,21 @@ def report(
 
 
 def _prospects(
-    corpus: Path, facts: dict[str, Any], lexicon: str, codes_given: str, work: Any, workers: int, engine: str
+    corpus: Path,
+    facts: dict[str, Any],
+    lexicon: str,
+    codes_given: str,
+    words_as: str,
+    work: Any,
+    workers: int,
+    engine: str,
 ) -> dict[str, Any] | None:
     """What is counted of the lexicon's words; None where it has fewer than two languages of the corpus."""
     from semantic_pivots.analysis import prospects
     from semantic_pivots.corpus.survey import languages_of, shard_paths
     from semantic_pivots.counting.counts import count_shards
     from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon, word_columns
+    from semantic_pivots.wordforms.table import rule_of
 
     path = lexicon_path(lexicon)
     codes = tuple(code for code in codes_given.split(",") if code) or languages_of(facts, 0.01, word_columns(path))[:8]
@@ -64,9 +75,10 @@ def _prospects(
         return None
     rows = read_lexicon(path, codes)
     words, pairs = prospects.lexicon_pairs(rows, codes)
-    _, of_words, of_pairs = count_shards(shard_paths(corpus), words, pairs, work, workers, engine)
+    rule = rule_of(words_as, "", words)
+    _, of_words, of_pairs = count_shards(shard_paths(corpus), words, pairs, work, workers, engine, rule=rule)
     rows_of_prospects = prospects.prospects(rows, codes, words, pairs, of_words, of_pairs)
-    return {"lexicon": lexicon, "languages": list(codes), **rows_of_prospects}
+    return {"lexicon": lexicon, "languages": list(codes), "rule": rule.signature(*codes), **rows_of_prospects}
 
 
 def _json(facts: dict[str, Any]) -> str:

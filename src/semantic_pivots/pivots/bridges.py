@@ -229,6 +229,7 @@ def find_evidence(config: GraphConfig, inputs: Inputs, work: Work) -> Evidence:
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, unit=config.unit, **how)
     contexts = word_contexts_of(inputs, spellings, work, discover)
     pieces = own_pieces(contexts.texts, contexts.ids, spellings)
+    pieces = {word: np.concatenate([own, contexts.own[word]]) for word, own in pieces.items()}
     tokens = sum(inputs.table("token_shards")["tokens"].to_pylist())
     draws, joins = rarefied(contexts, spellings, tokens, config), []
     with work.progress(len(draws), "draws", "graph") as progress:

@@ -134,6 +134,7 @@ def search(contexts: WordContexts, pair: Pair, config: DiscoverConfig) -> Search
     texts = [plain(contexts.texts[unit]) for unit in beside.units.tolist()]
     strong = np.flatnonzero(p_values <= config.false_discovery_rate).tolist()
     rows = np.array([k for k in strong if not any(is_own(texts[k], word) for word in spellings)], np.int64)
+    rows = rows[~np.isin(beside.units[rows], np.concatenate([contexts.own[word] for word in pair]))]
     return Search(beside.take(rows), p_values[rows], np.ones(len(rows)), candidates)
 
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
 
 from semantic_pivots import words
+from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.wordforms.rule import Rule, Word
 
 _ENDING, _STEM = 3, 3
 """Letters that an ending has at most, and that a stem has at least."""
@@ -15,6 +21,16 @@ _CLITIC = 2
 def plain(token: str) -> str:
     """A unit's text as `is_piece` compares it: normalised, without the space before."""
     return words.normalise(token).strip()
+
+
+def units_that_hold(spellings: Sequence[Word], texts: Sequence[str], rule: Rule) -> dict[Word, np.ndarray]:
+    """Of each word, the places (int64) of those texts of units that hold it by the rule: `went` holds `go`."""
+    compiled = Words.compile(spellings, rule)
+    starts, hits = find(compiled, *buffers(pa.array(texts, pa.large_string())))
+    places = np.repeat(np.arange(len(texts)), np.diff(starts))
+    order = np.argsort(hits, kind="stable")
+    of_pattern = np.split(places[order], np.searchsorted(hits[order], np.arange(1, compiled.patterns + 1)))
+    return {word: of_pattern[p] for word, p in zip(spellings, compiled.pattern_of.tolist(), strict=True)}
 
 
 def is_piece(token: str, word: str) -> bool:

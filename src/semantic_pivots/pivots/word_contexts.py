@@ -7,6 +7,7 @@ whole characters or have no letter.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,8 +29,10 @@ from semantic_pivots.counting.document_draws import (
 )
 from semantic_pivots.counting.unit_counts import count_units
 from semantic_pivots.counting.units import Splitter, pieces_of
+from semantic_pivots.pivots.own_words import units_that_hold
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.wordforms.rule import SPELLING, Rule
 from semantic_pivots.wordforms.table import rule_of
 from semantic_pivots.words import is_readable
 
@@ -95,6 +98,7 @@ class WordContexts:
         texts: list[str],
         keys: np.ndarray | None = None,
         sources: np.ndarray | None = None,
+        rule: Rule = SPELLING,
     ):
         """Store the counts and allocate the scratch buffers.
 
@@ -109,7 +113,9 @@ class WordContexts:
             texts: (size,) the text of each vocabulary id.
             keys: (n,) uint64 hash of each document's id; none: its place.
             sources: (n,) hash of each document's source; none: all are of one.
+            rule: by which the words were matched.
         """
+        self.rule = rule
         self.keys = np.arange(len(starts) - 1, dtype=np.uint64) if keys is None else keys
         self.sources = np.zeros(len(starts) - 1, np.uint64) if sources is None else sources
         self.draws, self.frequency, self.documents, self.totals = draws, frequency, documents, totals
@@ -118,6 +124,11 @@ class WordContexts:
         # as small as they can be: their cost is cache misses
         self._counts = np.zeros(len(self.ids), np.uint16 if most < 2**16 else np.uint32)
         self._touched = np.empty(len(self.ids), np.uint32)
+
+    @functools.cached_property
+    def own(self) -> dict[Word, np.ndarray]:
+        """Of each word, vocabulary ids of the units that are forms of it, by the rule."""
+        return units_that_hold(list(self.draws), self.texts, self.rule)
 
     def near(self, word: Word, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Vocabulary ids (int32) that at least `fewest` of a word's documents hold, and how many do (int64)."""
@@ -170,7 +181,7 @@ def _token_contexts(
     can = readable & eligible(counts.frequency, counts.documents, len(texts))
     ids, number = _numbered(counts, can, np.arange(len(texts)))
     sample = draw(jobs, spellings, seeds, config.documents, counts.totals, number)
-    return _contexts(spellings, counts, sample, (sample.starts, ids, sample.tokens), texts)
+    return _contexts(jobs.rule, spellings, counts, sample, (sample.starts, ids, sample.tokens), texts)
 
 
 def _word_contexts(
@@ -185,7 +196,7 @@ def _word_contexts(
     starts, tokens = _renumbered(sample.starts, sample.tokens, number)
     if len(ids) <= 2**16:
         tokens = tokens.astype(np.uint16)
-    return _contexts(spellings, counts, sample, (starts, ids, tokens), texts)
+    return _contexts(jobs.rule, spellings, counts, sample, (starts, ids, tokens), texts)
 
 
 def _numbered(counts: Survey, eligible_units: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -216,6 +227,7 @@ def _renumbered(starts, tokens, number):  # pragma: no cover - compiled
 
 
 def _contexts(
+    rule: Rule,
     spellings: tuple[Word, ...],
     counts: Survey,
     sample: Sample,
@@ -228,4 +240,4 @@ def _contexts(
         dict(zip(spellings, counts.totals.tolist(), strict=True)),
     )
     draws = dict(zip(spellings, sample.draws, strict=True))
-    return WordContexts(*documents, draws, frequency, total, totals, texts, sample.keys, sample.sources)
+    return WordContexts(*documents, draws, frequency, total, totals, texts, sample.keys, sample.sources, rule)

@@ -118,7 +118,7 @@ class Pipeline:
         """Ids of the documents of each selection at equal tokens."""
         from semantic_pivots.selection.selections import select_stage
 
-        config = SelectConfig(budget_tokens=budget, selections=tuple(names), min_tokens=1, workers=1)
+        config = SelectConfig(words="spelling", budget_tokens=budget, selections=tuple(names), min_tokens=1, workers=1)
         needs = ("lexicon", "benchmark", "corpus", "tokens", "graph")
         self._publish("select", lambda work: select_stage(config, self._inputs(*needs), work), needs)
         ids_of: dict[str, set[str]] = {name: set() for name in names}

@@ -135,8 +135,8 @@ def _words(found: dict[str, Any]) -> Section:
     rows = [*found["prospects"]["words"], found["prospects"]["concepts"]]
     reading = (
         f"Words of the lexicon {found['prospects']['lexicon']} in at least 1, 10 and 50 documents; in the last row "
+        f"concepts whose words in all of these languages are. Matched by the rule {found['prospects']['rule']}."
     )
-    reading += "concepts whose words in all of these languages are."
     return Section("words", "Words", lede, (Panel("Words reached", reading, _numbers(rows, columns)),))
 
 

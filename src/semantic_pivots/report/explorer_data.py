@@ -21,6 +21,9 @@ from semantic_pivots.languages import languages
 from semantic_pivots.report.keyword_in_context import READ_BYTES, Passage, passages
 from semantic_pivots.report.token_marks import Mark, Marker
 from semantic_pivots.run import read_manifest
+from semantic_pivots.wordforms.rule import SPELLING, Rule, own_form
+from semantic_pivots.wordforms.table import Row, rule_of_rows
+from semantic_pivots.words import fold
 
 _PIVOTS_SHOWN, _PIVOTS_IN_CONTEXT, _NEIGHBOURS, _TOKENS = 12, 3, 8, 5
 _CAUSES = ("told", "link", "link_low", "link_high", "link_p", "need", "need_low", "need_high", "need_p", "control_sets")
@@ -286,7 +289,14 @@ class Explorer:
         pairs = {pair for item in self.run.items.values() for _, pair in self._pairs(item)}
         if not shards or not pairs or not all(path.exists() for path in shards):
             return {}
-        return passages(shards, sorted(pairs))[0]
+        return passages(shards, sorted(pairs), self._rule({word for pair in pairs for word in pair}))[0]
+
+    def _rule(self, asked: Iterable[tuple[str, str]]) -> Rule:
+        """The rule by which the stage count matched its words; a pivot is a unit and stands as it is."""
+        counted = [Row(**row) for row in self.run.rows("count", "forms")]
+        of_words = {(row.word, row.language) for row in counted}
+        units = [Row(*word, fold(word[0]), own_form(word, False).edges, "unit") for word in set(asked) - of_words]
+        return rule_of_rows([*counted, *units]) if counted else SPELLING
 
 
 def _written_in(text: str, language: str) -> str:

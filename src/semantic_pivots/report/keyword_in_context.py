@@ -6,7 +6,6 @@ amount of text, which the explorer says: a corpus of terabytes is not read to sh
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from semantic_pivots.counting.match import Words, buffers, find
-from semantic_pivots.words import normalise
+from semantic_pivots.wordforms.rule import SPELLING, Rule, places
+from semantic_pivots.words import composed, folded_places, normalise
 
 READ_BYTES = 256_000_000
 _AROUND = 48
@@ -43,21 +43,22 @@ class Passage(NamedTuple):
     lines: tuple[Line, ...]
 
 
-def passages(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]]) -> tuple[dict, int]:
+def passages(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], rule: Rule = SPELLING) -> tuple[dict, int]:
     """Up to two passages of each pair of words, the shortest documents first, and the bytes that were read.
 
     Args:
         shards: Parquet files of documents.
         pairs: words with their languages.
+        rule: by which the words are matched.
 
     Returns:
         {pair: [Passage]}, pairs without any left out, and a number of bytes.
     """
     spellings = sorted({word for pair in pairs for word in pair})
-    compiled = Words.compile(spellings)
-    places = dict(zip(spellings, compiled.pattern_of.tolist(), strict=True))
+    compiled = Words.compile(spellings, rule)
+    entry_of = dict(zip(spellings, compiled.pattern_of.tolist(), strict=True))
     partners: dict[int, list[int]] = {}
-    entries = [(places[a], places[b]) for a, b in pairs]
+    entries = [(entry_of[a], entry_of[b]) for a, b in pairs]
     for number, (a, _) in enumerate(entries):
         partners.setdefault(a, []).append(number)
     best: dict[int, list[tuple[int, int, int]]] = {}
@@ -81,10 +82,10 @@ def passages(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]]) -> tupl
         if read > READ_BYTES:
             break
     chosen = {number: sorted(kept)[:_OF_PAIR] for number, kept in best.items()}
-    return _read(shards, pairs, chosen), read
+    return _read(shards, pairs, chosen, rule), read
 
 
-def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], chosen: dict) -> dict:
+def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], chosen: dict, rule: Rule) -> dict:
     by_shard: dict[int, dict[int, dict]] = {}
     for kept in chosen.values():
         for _, shard, row in kept:
@@ -97,7 +98,7 @@ def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], chosen: di
     for number, kept in chosen.items():
         for _, shard, row in kept:
             record = by_shard[shard][row]
-            lines = tuple(filter(None, (line(record["text"], word) for word, _ in pairs[number])))
+            lines = tuple(filter(None, (line(record["text"], word, rule) for word in pairs[number])))
             if len(lines) == len(pairs[number]):
                 out.setdefault(pairs[number], []).append(
                     Passage(record["source"], record["id"], record["language"], lines)
@@ -105,15 +106,16 @@ def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], chosen: di
     return out
 
 
-def line(text: str, word: str) -> Line | None:
-    """The first place of a word in a text with some letters around it; none where it stands there in another form."""
-    pattern = re.escape(normalise(word))
-    edges = rf"(?<!\w){pattern}(?!\w)" if word.isascii() else pattern
-    text = unicodedata.normalize("NFC", text)  # of which `normalise` keeps the length
-    found = re.search(edges, normalise(text)) or re.search(pattern, normalise(text))
-    if found is None:
+def line(text: str, word: Word, rule: Rule = SPELLING) -> Line | None:
+    """The first place of a word in a text, by the rule, with some letters around it; none where it is not there."""
+    text = composed(text) if rule.folds else unicodedata.normalize("NFC", text)  # of which `normalise` keeps the length
+    folded, at = folded_places(text) if rule.folds else (normalise(text), range(len(text)))
+    spans = [
+        (at[begin], at[begin + len(form.text) - 1] + 1) for form in rule.forms(word) for begin in places(folded, form)
+    ]
+    if not spans:
         return None
-    begin, end = found.span()
+    begin, end = min(spans)
     before, after = text[max(0, begin - _AROUND) : begin], text[end : end + _AROUND]
     before, after = ("…" * (begin > _AROUND) + before, after + "…" * (end + _AROUND < len(text)))
-    return Line(before.replace("\n", " "), text[begin:end], after.replace("\n", " "))
+    return Line(*(part.replace("\n", " ") for part in (before, text[begin:end], after)))

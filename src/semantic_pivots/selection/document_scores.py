@@ -225,7 +225,7 @@ def score_shard(
     return pa.table(columns)
 
 
-def vocabulary(inputs: Inputs, words: str = "spelling", forms_path: str = "") -> Vocabulary:
+def vocabulary(inputs: Inputs, words: str = "forms", forms_path: str = "") -> Vocabulary:
     """The lexicon's words and the benchmark's pairs, each where a stage before this one has them."""
     pairs = benchmark_words(inputs.table("items"))[1] if inputs.has("items") else []
     rows = visible_words(inputs) if inputs.has("words") else []
@@ -243,7 +243,7 @@ def document_scores(
     engine: str = "pool",
     dsir_languages: tuple[str, ...] = (),
     dsir_units: str = "words",
-    words: str = "spelling",
+    words: str = "forms",
     forms_path: str = "",
 ) -> Scores:
     """Score every document of the corpus (table `doc_scores`), a shard at a time.

@@ -47,12 +47,18 @@ class Inflected(NamedTuple):
     made: tuple[str, ...]
 
 
+_memory: dict[str, dict[str, Inflected]] = {}
+
+
 def forms(code: str, lemmas: Iterable[str]) -> dict[str, Inflected]:
-    """The forms of each folded lemma of a language with a table."""
-    return _forms(code, frozenset(lemmas))
+    """The forms of each folded lemma of a language with a table; what stages ask again is remembered."""
+    lemmas = frozenset(lemmas)
+    memory = _memory.setdefault(code, {})
+    if unknown := lemmas - memory.keys():
+        memory |= _forms(code, unknown)
+    return {lemma: memory[lemma] for lemma in lemmas}
 
 
-@functools.lru_cache(maxsize=32)
 def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
     from simplemma.strategies.dictionaries import DefaultDictionaryFactory
 
@@ -69,9 +75,8 @@ def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
     for lemma in sorted(lemmas):
         listed = held.get(lemma, set())
         made = {form for form in _by_analogy(lemma, models.get(lemma, []), held) if form not in table} - listed
-        if listed or made:
-            needed = _needed(listed | made | {lemma})
-            found[lemma] = Inflected(tuple(sorted(listed & needed)), tuple(sorted((made & needed) - {lemma})))
+        needed = _needed(listed | made | {lemma})
+        found[lemma] = Inflected(tuple(sorted(listed & needed)), tuple(sorted((made & needed) - {lemma})))
     return found
 
 

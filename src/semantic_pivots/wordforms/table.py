@@ -73,10 +73,11 @@ def forms_and_rule(name: str, path: str, asked: Iterable[Word]) -> tuple[list[Ro
             raise InputError(f"forms_path = {path!r}: expected no path with words = 'spelling', which has no forms")
         return [], SPELLING
     rows = forms_of(asked, path)
-    return rows, _rule(rows, path)
+    return rows, rule_of_rows(rows, path)
 
 
-def _rule(rows: Sequence[Row], path: str) -> Rule:
+def rule_of_rows(rows: Sequence[Row], path: str = "") -> Rule:
+    """The rule of a table of forms, given the user's file if there was one."""
     table: dict[Word, list[Form]] = {}
     for row in rows:
         table.setdefault((row.word, row.language), []).append(Form(row.form, row.edges))
