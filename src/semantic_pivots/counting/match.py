@@ -149,7 +149,7 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
     ]
     only = np.array([held[0] if len(held) == 1 else -1 for held in of_form.values()], np.int32)
     groups = _flat([np.array(held, np.int32) for held in of_form.values()], np.int32)
-    trie = _trie([s.tolist() for s in spelled], is_run, len(alphabet) + 1)
+    trie = _trie([s.tolist() for s in spelled], is_run, kinds, len(alphabet) + 1)
 
     lower, bits = _folded_characters() if folds else characters()
     ids = np.zeros(_POINTS, np.uint32)
@@ -210,12 +210,15 @@ def _hashed(edges: dict[tuple[int, int], int]) -> tuple[np.ndarray, np.ndarray]:
     return keys, states
 
 
-def _trie(spelled: list[list[int]], is_run: np.ndarray, width: int) -> tuple[np.ndarray, ...]:
+def _trie(spelled: list[list[int]], is_run: np.ndarray, kinds: np.ndarray, width: int) -> tuple[np.ndarray, ...]:
     edges: dict[tuple[int, int], int] = {}
     ends: list[list[int]] = [[]]
+    begun = np.zeros(width, np.uint8)
     for form, ids in enumerate(spelled):
         if is_run[form]:
             continue
+        is_cut = kinds[form] >= kernel.FIRST_CUTTER
+        begun[ids[0]] |= 1 << (kinds[form] - kernel.FIRST_CUTTER) if is_cut else kernel.OTHER_KINDS
         state = 0
         for i in ids:
             following = edges.setdefault((state, i), len(ends))
@@ -230,7 +233,7 @@ def _trie(spelled: list[list[int]], is_run: np.ndarray, width: int) -> tuple[np.
             root[i] = following
         else:
             deeper[state, i] = following
-    return root, *_hashed(deeper), *_flat([np.array(forms, np.int32) for forms in ends], np.int32)
+    return root, begun, *_hashed(deeper), *_flat([np.array(forms, np.int32) for forms in ends], np.int32)
 
 
 def _affix_tables(joined: list[tuple[str, affixes.AffixClass]], alphabet: dict[str, int]) -> tuple[np.ndarray, ...]:

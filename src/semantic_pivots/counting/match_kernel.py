@@ -12,13 +12,16 @@ JOINING, UNSURE, MARK, BEGINS, SPACE, SKIP, CLAUSE, AFFIX, BITS = 1, 2, 4, 8, 16
 # What may stand at a form's edges: no letter (its kind is LETTERS), anything, no letter of a spaced script beside one;
 # from FIRST_CUTTER on a cut of that dictionary; from FIRST_CLASS on the affixes of that class.
 LETTERS, ANY, SCRIPT, FIRST_CUTTER, FIRST_CLASS = 0, 1, 2, 3, 16
+OTHER_KINDS = 128
+"""Bit of a first character with which forms of other kinds than cutters begin, beside a bit for each cutter."""
 UNKNOWN, UNKNOWN_RUN = 22_000, 26_000
 """Costs of a character, and of a run of katakana, that is in no dictionary (1,000 times a negative log probability)."""
 _FAR = 2**30
 ROOTS = 0x30000
 """Code points that may begin a word of a dictionary."""
 COST_BITS = 17
-NO_WORD = 2**COST_BITS - 1
+NO_WORD, LEAF = 2**16 - 1, 2**16
+"""Cost of a node at which no word ends; bit of one that no word goes on from."""
 HASH_START, HASH_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -77,17 +80,17 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
 
     Args:
         data, begins: uint8; dictionary c is data[begins[c]:begins[c + 1]].
-        roots: int32 (dictionaries, ROOTS), -1 everywhere: gets the cost of each first code point.
-        edges: uint64 (slots,), 0 everywhere: gets the node before << 35 | code point << 17 | cost.
+        roots: int32 (dictionaries, ROOTS), -1 everywhere: gets leaf and cost of each first code point.
+        edges: uint64 (slots,), 0 everywhere: gets the node before << 35 | code point << 17 | leaf << 16 | cost.
 
-    A node is the slot of the edge that leads to it, or `_root` of a first code point; its cost is NO_WORD where no word
-    ends. Eight bytes an edge: the cuts' time is that of fetching them.
+    A node is the slot of the edge that leads to it, or `_root` of a first code point. Eight bytes an edge: the cuts'
+    time is that of fetching them, which is why leaves are told: no edge is looked for behind them.
     """
     mask = len(edges) - 1
     for cutter in range(len(begins) - 1):
         at = begins[cutter]
         while at < begins[cutter + 1]:
-            state, slot, point, length = np.int64(0), np.int64(0), np.int64(0), 0
+            state, slot, point, first, length = np.int64(0), np.int64(0), np.int64(0), np.int64(0), 0
             key = np.uint64(0)
             while data[at] != 9:
                 byte = np.int64(data[at])
@@ -98,8 +101,9 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
                 at += size
                 length += 1
                 if length == 1:
-                    if roots[cutter, point] < 0:
-                        roots[cutter, point] = NO_WORD
+                    first = point
+                    if roots[cutter, first] < 0:
+                        roots[cutter, first] = NO_WORD | LEAF
                     state = _root(cutter, point, mask)
                     continue
                 key = (np.uint64(state) << np.uint64(18)) | np.uint64(point)
@@ -107,7 +111,11 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
                 while edges[slot] != 0 and edges[slot] >> np.uint64(COST_BITS) != key:
                     slot = (slot + 1) & mask
                 if edges[slot] == 0:
-                    edges[slot] = (key << np.uint64(COST_BITS)) | np.uint64(NO_WORD)
+                    edges[slot] = (key << np.uint64(COST_BITS)) | np.uint64(NO_WORD | LEAF)
+                    if length == 2:
+                        roots[cutter, first] &= ~LEAF
+                    else:
+                        edges[state] &= ~np.uint64(LEAF)
                 state = slot
             at += 1
             cost = 0
@@ -116,9 +124,9 @@ def fill_cutters(data, begins, roots, edges):  # pragma: no cover - compiled
                 at += 1
             at += 1
             if length == 1:
-                roots[cutter, point] = cost
+                roots[cutter, first] = (roots[cutter, first] & LEAF) | cost
             else:
-                edges[slot] = (key << np.uint64(COST_BITS)) | np.uint64(cost)
+                edges[slot] = (edges[slot] & ~np.uint64(NO_WORD)) | np.uint64(cost)
 
 
 @njit(cache=True)
@@ -168,9 +176,10 @@ def _cut(place, n, cutter, codes, cutting, scratch):  # pragma: no cover - compi
         node = _root(cutter, np.int64(points[k]), mask)
         at = k + 1
         while ends >= 0:
-            if ends != NO_WORD and best[k] + ends < best[at]:
-                best[at], back[at] = best[k] + ends, k
-            if at == end:
+            cost = ends & NO_WORD
+            if cost != NO_WORD and best[k] + cost < best[at]:
+                best[at], back[at] = best[k] + cost, k
+            if at == end or ends & LEAF:
                 break
             wanted = (np.uint64(node) << np.uint64(18)) | np.uint64(points[at])
             at += 1
@@ -178,7 +187,7 @@ def _cut(place, n, cutter, codes, cutting, scratch):  # pragma: no cover - compi
             ends = np.int64(-1)
             while edges[slot] != 0:
                 if edges[slot] >> np.uint64(COST_BITS) == wanted:
-                    ends, node = np.int64(edges[slot] & np.uint64(NO_WORD)), slot
+                    ends, node = np.int64(edges[slot] & np.uint64(NO_WORD | LEAF)), slot
                     break
                 slot = (slot + 1) & mask
     bit, done = np.uint8(1 << cutter), np.uint8(16 << cutter)
@@ -407,14 +416,16 @@ def _follow(
     n, n_starts, n_found, doc, codes, starts, cut_scratch, hits, words, trie, cutting
 ):  # pragma: no cover - compiled
     """Follow the trie from each place where a form that is no run may begin."""
-    root, edge_keys, edge_states, end_begins, end_forms = trie
+    root, root_kinds, edge_keys, edge_states, end_begins, end_forms = trie
     kinds, only, group_begins, groups = words[4], words[5], words[6], words[7]
     stamp, found, places = hits
     every, mask, cuts = len(places) > 0, len(edge_keys) - 1, cut_scratch[1]
     for s in range(n_starts):
         begin = at = starts[s]
         first, before = codes[at], codes[at - 1] if at > 0 else np.uint32(0)
-        state = root[codes[at] >> BITS]
+        state, cutters = root[codes[at] >> BITS], root_kinds[codes[at] >> BITS]
+        if cutters < OTHER_KINDS and first & CLAUSE and cuts[begin] & (cutters << 4 | cutters) == cutters << 4:
+            continue  # the clause is cut by all of them, and not here
         while state >= 0:
             at += 1
             for k in range(end_begins[state], end_begins[state + 1]):

@@ -27,6 +27,7 @@ _CHANGED, _STEM = 4, 2
 """Most letters of a lemma that a form may change, fewest that it keeps."""
 
 
+@functools.cache
 def source() -> str:
     """The package and its version."""
     return f"simplemma-{metadata.version('simplemma')}"
