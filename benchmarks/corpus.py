@@ -26,6 +26,8 @@ from semantic_pivots.counting.counts import Pair, Word, corpus_shards, count_sha
 from semantic_pivots.models.tokenise import tokens_stage
 from semantic_pivots.run import Inputs, Work, publish
 from semantic_pivots.tables import conform
+from semantic_pivots.wordforms.rule import SPELLING, Rule
+from semantic_pivots.wordforms.table import rule_of
 from semantic_pivots.words import is_joining
 
 WORDS, PAIRS = 10_000, 30_000
@@ -47,12 +49,12 @@ def corpus(folder: Path | None, tokens: Path | None, model: str = TokensConfig()
 
 
 def chain(
-    paths: list[Path], words: list[Word], pairs: list[Pair], workers: int = 1
+    paths: list[Path], words: list[Word], pairs: list[Pair], workers: int = 1, rule: Rule = SPELLING
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """The counting chain as a study runs it."""
     with tempfile.TemporaryDirectory() as folder:
         shards = [(f"{i:05d}", str(path)) for i, path in enumerate(paths)]
-        return count_shards(shards, words, pairs, Work(Path(folder), Path(folder)), workers)
+        return count_shards(shards, words, pairs, Work(Path(folder), Path(folder)), workers, rule=rule)
 
 
 def chain_ahocorasick(paths: list[Path], words: list[Word], pairs: list[Pair]) -> tuple[np.ndarray, np.ndarray]:
@@ -86,6 +88,13 @@ def chain_ahocorasick(paths: list[Path], words: list[Word], pairs: list[Pair]) -
     return of_word, of_pair
 
 
+def forms_seconds(paths: list[Path], words: list[Word], pairs: list[Pair]) -> float:
+    """Least seconds of three chains that match words by their forms."""
+    rule = rule_of("forms", "", words)
+    chain(paths[:1], words, pairs, rule=rule)
+    return timed(lambda: chain(paths, words, pairs, rule=rule), 3)[0]
+
+
 def counting(inputs: Inputs) -> None:
     """Figures of the counting chain."""
     paths = [Path(path) for _, path in corpus_shards(inputs)]
@@ -106,6 +115,8 @@ def counting(inputs: Inputs) -> None:
     emit("count.limit", round(read / 1e6 / decode, 1), "MB/s, Parquet to Arrow alone")
     emit("count.share_of_limit", round(decode / own, 3), "of the limit's rate")
     emit("count.over_ahocorasick_rs", round(other / own, 2), "times", 3, other / own >= 3)
+    by_forms = own / forms_seconds(several, words, pairs)
+    emit("count.forms_over_spelling", round(by_forms, 2), "of the rate by spelling", 0.7, by_forms >= 0.7)
     emit("count.words_that_differ", int((of_word != times * their_word).sum()), "of the words (lower-casing differs)")
     emit("count.pairs_that_differ", int((of_pair != times * their_pair).sum()), "of the pairs (lower-casing differs)")
     emit("count.per_terabyte", round(TERABYTE / (read / own) / 3600, 2), "core-hours")
