@@ -22,7 +22,7 @@ from semantic_pivots.report.html import interval_text, number, script_json, tabl
 from semantic_pivots.report.page import answers, build, report_stage, sections
 from semantic_pivots.report.panel import Numbers, Word, bars, interval_dots, varies
 from semantic_pivots.report.provenance import facts, provenance
-from semantic_pivots.report.summary import TABLES, lines, print_summary
+from semantic_pivots.report.summary import STAGES, lines, print_summary
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import Interval
 from semantic_pivots.study import load_study
@@ -184,9 +184,9 @@ def test_every_stage_has_a_table_and_a_figure(tables):
         assert all(p.numbers.rows for p in section.panels), section.stage
 
 
-@pytest.mark.parametrize("stage", sorted(set(TABLES) - {"tokens", "planted", "natural", "intervene"}))
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"tokens", "planted", "natural", "intervene"}))
 def test_a_missing_stage_says_so(tables, stage):
-    rest = {name: table for name, table in tables.items() if name not in TABLES[stage]}
+    rest = {name: table for name, table in tables.items() if name not in STAGES[stage][1]}
     section = next(s for s in sections(CONFIG, rest) if s.stage == stage)
     assert not section.panels
     assert "missing" in section.missing
@@ -320,14 +320,14 @@ def test_undefined_intervals_can_be_drawn():
 
 
 def test_the_terminal_summary_has_a_line_per_stage(tables, tmp_path: Path):
-    for stage, names in list(TABLES.items())[:-2]:  # worlds are studies of their own
+    for stage, (_, names, _) in list(STAGES.items())[:-2]:  # worlds are studies of their own
         for name in names:
             (tmp_path / stage).mkdir(exist_ok=True)
             pq.write_table(tables[name], tmp_path / stage / f"{name}.parquet")
     console = Console(width=120, file=io.StringIO())
     print_summary(tmp_path, console)
     text = console.file.getvalue()
-    for stage in list(TABLES)[:-2]:
+    for stage in list(STAGES)[:-2]:
         assert stage in text
     assert "not run" not in text
     assert "[-" in text
@@ -337,14 +337,14 @@ def test_the_terminal_summary_of_nothing(tmp_path: Path):
     console = Console(width=100, file=io.StringIO())
     print_summary(tmp_path, console)
     every = [
-        stage for stage in TABLES if stage not in ("planted", "natural", "intervene")
+        stage for stage in STAGES if stage not in ("planted", "natural", "intervene")
     ]  # in no study but those that name them
     assert f"not run: {', '.join(every)}" in " ".join(console.file.getvalue().split())
 
 
 def test_the_stage_writes_the_page_from_the_folders_there_are(tables, page, tmp_path: Path):
     for stage in ("lexicon", "compare"):
-        for name in TABLES[stage]:
+        for name in STAGES[stage][1]:
             (tmp_path / stage).mkdir(exist_ok=True)
             pq.write_table(tables[name], tmp_path / stage / f"{name}.parquet")
     work = Work(tmp_path / "scratch", tmp_path / "out")

@@ -22,28 +22,6 @@ from semantic_pivots.report.html import interval_text
 from semantic_pivots.report.panel import direction, is_pooled, unique
 from semantic_pivots.statistics import Interval, of_row, share
 
-TABLES = {
-    "lexicon": ("concepts", "words"),
-    "benchmark": ("items",),
-    "score": ("score_summary",),
-    "corpus": ("shards", "sources", "skipped"),
-    "tokens": ("token_shards",),
-    "count": ("pair_counts",),
-    "discover": ("pivots", "pivot_evidence"),
-    "trace": ("trace_summary",),
-    "behaviour": ("behaviour", "attribution"),
-    "intervene": ("effect_summary",),
-    "graph": ("pivot_set",),
-    "select": ("selection",),
-    "train": ("training_log",),
-    "compare": ("comparison", "verdict"),
-    "natural": ("natural_summary",),
-    "planted": ("planted_summary",),
-}
-"""The tables behind the lines of each stage."""
-_BESIDE = {"behaviour": ("items",), "discover": ("items",)}
-"""Tables of other stages that a stage's lines need too."""
-
 MISSING = "—"
 
 Tables = Mapping[str, pa.Table]
@@ -62,7 +40,7 @@ class Line:
 def read_tables(study_folder: Path) -> dict[str, pa.Table]:
     """The tables behind the summary that a study's folder holds (STAGE/TABLE.parquet), by name."""
     tables = {}
-    for names in TABLES.values():
+    for _, names, _ in STAGES.values():
         for name in names:
             paths = sorted(Path(study_folder).glob(f"*/{name}.parquet"))
             if paths:
@@ -72,41 +50,24 @@ def read_tables(study_folder: Path) -> dict[str, pa.Table]:
 
 def lines(tables: Tables) -> list[Line]:
     """The key figures of every stage whose tables exist, in the order of the study."""
-    makers: dict[str, Callable[..., list[Line]]] = {
-        "lexicon": _lexicon,
-        "benchmark": _benchmark,
-        "score": _score,
-        "corpus": _corpus,
-        "tokens": _tokens,
-        "count": _count,
-        "discover": _discover,
-        "trace": _trace,
-        "behaviour": _behaviour,
-        "intervene": _intervene,
-        "graph": _graph,
-        "select": _select,
-        "train": _train,
-        "compare": _compare,
-        "natural": _natural,
-        "planted": _planted,
-    }
     out: list[Line] = []
-    for stage, make in ((s, makers[s]) for s in _shown(tables, list(makers))):
-        if not any(name in tables for name in TABLES[stage]):
+    for stage in _shown(tables):
+        make, own, others = STAGES[stage]
+        if not any(name in tables for name in own):
             if stage != "intervene":  # in no study but those that name it
                 out.append(Line(stage, "has not run", MISSING))
             continue
-        out += make(*(tables.get(name) for name in (*TABLES[stage], *_BESIDE.get(stage, ()))))
+        out += make(*(tables.get(name) for name in (*own, *others)))
     return out
 
 
-def _shown(tables: Tables, stages: list[str]) -> list[str]:
+def _shown(tables: Tables) -> list[str]:
     """Worlds are studies of their own, in which no other stage is missing, and missing in no other."""
     if "planted_summary" in tables and "concepts" not in tables:
         return ["planted"]
     if "natural_summary" in tables and "items" not in tables:
         return ["lexicon", "corpus", "natural"]
-    return [stage for stage in stages if stage not in ("planted", "natural")]
+    return [stage for stage in STAGES if stage not in ("planted", "natural")]
 
 
 def print_summary(study_folder: Path | str, console: Console | None = None) -> None:
@@ -314,3 +275,24 @@ def _natural(summary: pa.Table) -> list[Line]:
         Line("natural", f"{r['part']}: {r['conclusion'] or r['measure'] + ', ' + r['group']}", of_row(r))
         for r in sorted(summary.to_pylist(), key=lambda row: not row["conclusion"])
     ]
+
+
+STAGES: dict[str, tuple[Callable[..., list[Line]], tuple[str, ...], tuple[str, ...]]] = {
+    "lexicon": (_lexicon, ("concepts", "words"), ()),
+    "benchmark": (_benchmark, ("items",), ()),
+    "score": (_score, ("score_summary",), ()),
+    "corpus": (_corpus, ("shards", "sources", "skipped"), ()),
+    "tokens": (_tokens, ("token_shards",), ()),
+    "count": (_count, ("pair_counts",), ()),
+    "discover": (_discover, ("pivots", "pivot_evidence"), ("items",)),
+    "trace": (_trace, ("trace_summary",), ()),
+    "behaviour": (_behaviour, ("behaviour", "attribution"), ("items",)),
+    "intervene": (_intervene, ("effect_summary",), ()),
+    "graph": (_graph, ("pivot_set",), ()),
+    "select": (_select, ("selection",), ()),
+    "train": (_train, ("training_log",), ()),
+    "compare": (_compare, ("comparison", "verdict"), ()),
+    "natural": (_natural, ("natural_summary",), ()),
+    "planted": (_planted, ("planted_summary",), ()),
+}
+"""By stage: the function of its lines, its tables that the function takes, and those of other stages."""
