@@ -1,4 +1,6 @@
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +152,34 @@ def test_doctor_says_one_line_for_each_check(small):
     missing = pivots("doctor", "--model", "nobody/nothing", HF_HUB_OFFLINE="1")
     assert missing.returncode == 1
     assert missing.stdout.splitlines()[-1].startswith("FAIL lens")
+
+
+def test_doctor_checks_what_a_study_needs(tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text('[study]\nstages = ["lexicon", "benchmark"]\nlanguages = ["en", "fr"]\n')
+    ended = pivots("doctor", study)
+    assert [line.split()[1] for line in ended.stdout.splitlines()] == ["python", "study", "memory", "disk"]
+    assert ended.returncode == 0
+    study.write_text('[study]\nlanguages = ["en", "sw"]\nstages = ["lexicon", "corpus"]\n[corpus]\npath = "nowhere"\n')
+    ended = pivots("doctor", study, "--format", "json")
+    found = {row["check"]: row for row in json.loads(ended.stdout)}
+    assert ended.returncode == 1
+    assert "no words in sw" in found["study"]["advice"]
+    assert "'nowhere': no such file" in found["study"]["advice"]
+
+
+def test_an_interruption_is_one_line_even_of_the_imports():
+    command = [sys.executable, "-X", "importtime", "-m", "semantic_pivots", "keys"]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    for line in child.stderr:
+        if line.endswith(" semantic_pivots.errors\n"):  # of many modules that are still to come
+            child.send_signal(signal.SIGINT)
+            break
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130
+    lines = [line for line in said.splitlines() if not line.startswith("import time:")]
+    assert lines == ["interrupted: `pivots keys` goes on from what is done"]
 
 
 def test_help_shows_every_help_text_whole():

@@ -87,7 +87,7 @@ def test_a_model_is_read_without_a_corpus(study_file: Path) -> None:
 
 def test_an_interrupted_run_says_how_to_go_on(study_file: Path) -> None:
     runs = study_file.parent / "interrupted"
-    command = [sys.executable, "-m", "semantic_pivots.cli", "run", str(study_file), "--runs", str(runs)]
+    command = [sys.executable, "-m", "semantic_pivots", "run", str(study_file), "--runs", str(runs)]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
     while child.poll() is None and not (runs / "miniature" / ".corpus.partial").exists():
         time.sleep(0.005)

@@ -1,5 +1,29 @@
-"""`python -m semantic_pivots`: the command `pivots`."""
+"""The command `pivots`, also as `python -m semantic_pivots`; an interruption is one line, even of the imports."""
 
-from semantic_pivots.cli import main
+import shlex
+import sys
 
-main()
+INTERRUPTED = 130
+"""exit code of a command that Ctrl-C ended, as shells have it"""
+
+
+def main() -> None:
+    """Run the command."""
+    try:
+        from semantic_pivots import cli
+
+        cli.main()
+    except SystemExit as ended:
+        if ended.code != INTERRUPTED:
+            raise
+    except KeyboardInterrupt:
+        pass
+    else:
+        return
+    told = shlex.join(["pivots", *sys.argv[1:]])
+    print(f"interrupted: `{told}` goes on from what is done", file=sys.stderr)
+    raise SystemExit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

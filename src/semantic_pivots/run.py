@@ -131,7 +131,7 @@ class Progress:
 
             columns = ("{task.description}", BarColumn(), TextColumn("{task.fields[count]}"), TimeRemainingColumn())
             self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(label, total=total, count="")
+            self._task = self._bar.add_task(label, total=total, count=self._count())
             self._bar.start()
 
     def _count(self) -> str:

