@@ -218,3 +218,18 @@ def test_a_table_with_a_flipped_bit_is_refused(tmp_path):
     path.write_bytes(bytes(data))
     with pytest.raises(InputError, match=r"a\.parquet: missing or damaged"):
         read_table(path)
+
+
+def test_progress_counts_from_its_first_second(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    bar = run.Progress(480, "items", "score")
+    assert bar._bar.tasks[0].fields["count"].startswith("0/480 items, 0.0/s")
+    bar.close()
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    line = run.Progress(480, "items", "score")
+    line.advance(120)
+    assert capsys.readouterr().err == ""
+    line._said -= 60  # a minute later
+    line.advance(120)
+    assert capsys.readouterr().err.startswith("  score: 240/480 items, ")

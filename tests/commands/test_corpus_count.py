@@ -61,6 +61,7 @@ def test_pairs_of_a_benchmark_file(folder: Path, name: str):
 
 def test_counts_as_numbers_for_machines(folder: Path):
     asked = {"words": folder / "words.tsv", "pairs": folder / "pairs.tsv", "text_column": "content", "workers": 1}
+    asked["columns"] = f"text={asked.pop('text_column')}"
     told = count(folder / "out", str(folder / "corpus"), format="json", **asked)
     records = json.loads(told[told.index("[\n") :])
     found = {(row["word_1"], row["word_2"]): row["value"] for row in records}

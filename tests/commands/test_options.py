@@ -8,8 +8,12 @@ import typer
 from semantic_pivots import grammar
 from semantic_pivots.cli import app
 from semantic_pivots.commands.options import flags
+from semantic_pivots.commands.steps import check_model
 from semantic_pivots.errors import InputError
 from semantic_pivots.study import load_study
+from tests import miniature
+from tests.commands.invoke import invoke
+from tests.models import tiny
 
 KEYS = [key for section in grammar.sections() for key in grammar.keys(section).values()]
 
@@ -73,3 +77,24 @@ def test_a_study_is_refused_when_it_is_read(tmp_path, text: str, says: str):
     study.write_text(text)
     with pytest.raises(InputError, match=says):
         load_study(study)
+
+
+def test_an_unknown_language_is_told_by_its_option(tmp_path):
+    with pytest.raises(InputError, match=r"^--languages: unknown language 'jp'.*did you mean 'ja'"):
+        invoke("benchmark", "build", tmp_path / "items.jsonl", languages="en,jp")
+    with pytest.raises(InputError, match=r"^--languages"):
+        invoke("score", "nobody/nothing", tmp_path / "out", languages="en,jp")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_whose_tokenizer_did_not_make_the_tokens_is_refused(tmp_path):
+    miniature.write(tmp_path)
+    model = str(tmp_path / "model")
+    for name, file in (("own", tmp_path / "model" / "tokenizer.json"), ("other", tmp_path / "other.json")):
+        if name == "other":
+            tiny.tokenizer("byte-level").backend_tokenizer.save(str(file))
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tokenizer.json").write_bytes(file.read_bytes())
+    check_model(tmp_path / "own", "own", model)
+    with pytest.raises(InputError, match="its tokenizer is not the one that made --tokens other"):
+        check_model(tmp_path / "other", "other", model)

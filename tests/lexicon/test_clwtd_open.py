@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,8 @@ from semantic_pivots.lexicon.clwtd import read_excluded
 from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 from semantic_pivots.lexicon.distractors import is_variant
 from semantic_pivots.words import normalise
+
+ROOT = Path(__file__).parents[2]
 
 ALL = (*LANGUAGES, *added.LANGUAGES)
 
@@ -80,3 +84,15 @@ def test_distractors_are_nine_distinct_neighbours_and_no_variants(rows):
             is_variant(word, answer) for word in item["distractors"] for answer in (item["source"], item["target"])
         )
         assert any(tag.startswith("frequency:") for tag in item["strata"])
+
+
+def test_the_licence_of_the_wheel_covers_the_word_tables():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = set(project["license"].split(" AND "))
+    header, *lines = lexicon_path("clwtd-open").read_text("utf-8").splitlines()
+    columns = [place for place, name in enumerate(header.split("\t")) if name.endswith(".licence")]
+    rows = [line.split("\t") for line in lines]
+    used = {part for row in rows for place in columns for part in row[place].split(" AND ") if part}
+    assert used <= named
+    shipped = {path for pattern in project["license-files"] for path in ROOT.glob(pattern)}
+    assert {path.name for path in shipped} >= {"LICENSE", "clwtd-open.origin.md", "clwtd-open.LICENSE.GPL-2.0.txt"}

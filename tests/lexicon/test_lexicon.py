@@ -103,6 +103,7 @@ def write(path: Path, text: str) -> str:
     ("text", "message"),
     [
         ("concept_id\tpos\ten\n", "no column fr"),
+        ("concept_id,pos,en,fr\na,noun,dog,chien\n", "separated by commas; expected tabs"),
         ("concept_id\tpos\ten\tfr\na\tnoun\tdog\n", "line 2: 3 cells, expected 4"),
         ("concept_id\tpos\ten\tfr\na\tnoun\tdog\tchien\na\tnoun\tcat\tchat\n", "line 3: concept_id 'a'"),
         ("concept_id\tpos\ten\tfr\tfr\na\tnoun\tdog\tchien\tx\n", "two columns fr"),

@@ -33,9 +33,11 @@ def count(
     corpus: Corpus = "",
     words: Annotated[Path | None, typer.Option(help="TSV file with the columns word and language")] = None,
     pairs: Pairs = None,
-    text_column: Annotated[
-        str, typer.Option(help="column that holds the text; none: text, content or raw_content")
-    ] = "",
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(help="text=COLUMN: the column that holds the text; none: text, content or raw_content"),
+    ] = None,
+    text_column: Annotated[str, typer.Option(hidden=True, help="the same as --columns text=COLUMN")] = "",
     max_bad_share: Annotated[
         float, typer.Option(help=grammar.keys("corpus")["max_bad_share"].help)
     ] = CorpusConfig.max_bad_share,
@@ -52,6 +54,7 @@ def count(
     from semantic_pivots.wordforms import table
 
     spellings, both = read_pairs(words, pairs)
+    text_column = readers.column_map(tuple(columns or ())).get("text", text_column)
     local = count.provider == "local"
     grammar.keys("corpus")["max_bad_share"].checked(max_bad_share, "--max-bad-share")
     if local and not corpus:

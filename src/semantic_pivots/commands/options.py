@@ -18,6 +18,7 @@ import typer
 from semantic_pivots import grammar
 from semantic_pivots.errors import InputError
 from semantic_pivots.grammar import Key
+from semantic_pivots.languages import language
 
 _FLAGS = {
     "words": ("--words-as",),
@@ -108,6 +109,12 @@ def _value(key: Key, given: Any) -> Any:
             members = [key.kind(member) for member in members]
         except ValueError:
             raise InputError(f"{flags(key)[0]}: expected whole numbers separated by commas, found {given}") from None
+    if key.name == "languages":
+        for member in members:
+            try:
+                language(member)
+            except InputError as error:
+                raise InputError(f"{flags(key)[0]}: {error}") from None
     return key.checked(members, flags(key)[0])
 
 

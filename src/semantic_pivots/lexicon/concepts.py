@@ -68,6 +68,8 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     if twice:
         raise InputError(f"{path}: two columns {min(twice)}; expected each once")
     missing = [column for column in ("concept_id", "pos", *languages) if column not in columns]
+    if len(columns) == 1 and "," in lines[0]:
+        raise InputError(f"{path}: its columns are separated by commas; expected tabs: save it as TSV")
     if missing:
         raise InputError(
             f"{path}: no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}: "
