@@ -199,7 +199,7 @@ def _qalsadi(*_: object) -> Analyser:
     from qalsadi.lemmatizer import Lemmatizer
 
     lemmer = Lemmatizer()
-    return _by_token(lambda token: lemmer.lemmatize(token, all=True))
+    return _by_token(lambda token: {lemma} if (lemma := lemmer.lemmatize(token)) else ())
 
 
 def _sudachi(*_: object) -> Analyser:
