@@ -62,9 +62,9 @@ class Key:
             expected = "a list of strings" if self.several and self.kind is str else _NAMES[self.kind.__name__]
             raise InputError(f"{where}: expected {expected}, found {value!r}")
         if self.choices and value not in self.choices:
-            known = [str(choice) for choice in self.choices if choice != ""]
-            hint = nearest(value, known)
-            raise InputError(f"{where}: {value!r} is not known; expected one of {', '.join(known)}{hint}")
+            choices = [str(choice) for choice in self.choices if choice != ""]
+            hint = nearest(value, choices)
+            raise InputError(f"{where}: {value!r} is not known; expected one of {', '.join(choices)}{hint}")
         for rule in self.rules:
             if isinstance(rule, config.Range) and value not in rule:
                 raise InputError(f"{where}: {value:g} is out of range; expected {_NAMES[self.kind.__name__]} {rule}")
@@ -87,16 +87,16 @@ def keys(section: str) -> dict[str, Key]:
     hints, own = get_type_hints(kind, include_extras=True), inspect.get_annotations(kind)
     bases = config.Shared, *reversed(kind.__mro__[:-1])
     texts = {name: told for base in bases for name, told in _texts(base).items()}
-    found = {}
+    by_name = {}
     for field in sorted(dataclasses.fields(kind), key=lambda field: field.name not in own):
         hint, several = hints[field.name], False
         if get_origin(hint) is tuple:
             hint, several = get_args(hint)[0], True
         base, choices, rules = _parts(hint)
-        found[field.name] = Key(
+        by_name[field.name] = Key(
             section, field.name, base, several, choices, rules, field.default, texts.get(field.name, "")
         )
-    return found
+    return by_name
 
 
 def _parts(hint: Any) -> tuple[type, tuple[Any, ...], tuple[Any, ...]]:

@@ -69,15 +69,15 @@ def _letter_bits(char: str) -> int:
 def _folded_characters() -> tuple[np.ndarray, np.ndarray]:
     """The same of folded characters, with the bit SKIP of those that count as nothing."""
     lower, bits = (array.copy() for array in characters())
-    kept = kernel.UNSURE | kernel.MARK
+    stops = kernel.UNSURE | kernel.MARK
     for points in _RANGES:
         for point in points:
             char = chr(lower[point])
-            folded = words.folded(char)
-            if folded != char:
-                lower[point] = ord(folded) if folded else 0
-                letter = _letter_bits(folded) | kernel.SPACE * folded.isspace() if folded else kernel.SKIP
-                bits[point] = bits[point] & kept | letter
+            target = words.folded(char)
+            if target != char:
+                lower[point] = ord(target) if target else 0
+                letter = _letter_bits(target) | kernel.SPACE * target.isspace() if target else kernel.SKIP
+                bits[point] = bits[point] & stops | letter
     for points in _SHAPES:
         bits[points.start : points.stop] |= kernel.UNSURE
     return lower, bits
@@ -113,43 +113,43 @@ class Words:
         groups: dict[frozenset[Form], int] = {}
         pattern_of = np.full(len(entries), -1, np.int32)
         for i, forms in enumerate(entries):
-            if held := frozenset(form for form in forms if form.text):
-                pattern_of[i] = groups.setdefault(held, len(groups))
+            if texts := frozenset(form for form in forms if form.text):
+                pattern_of[i] = groups.setdefault(texts, len(groups))
         of_form: dict[Form, list[int]] = {}
-        for held, group in groups.items():
-            for form in sorted(held):
+        for texts, group in groups.items():
+            for form in sorted(texts):
                 of_form.setdefault(form, []).append(group)
         return cls(pattern_of, len(groups), _tables(of_form, folds), folds)
 
 
 def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
     forms = list(of_form)
-    named = sorted({form.edges for form in forms})
-    cutters = [edges for edges in named if edges in cutting.LANGUAGES]
-    classes = [edges for edges in named if edges in affixes.classes()]
+    edge_names = sorted({form.edges for form in forms})
+    cutters = [edges for edges in edge_names if edges in cutting.LANGUAGES]
+    classes = [edges for edges in edge_names if edges in affixes.classes()]
     kind_of = {"letters": kernel.LETTERS, "any": kernel.ANY, "script": kernel.SCRIPT}
     kind_of |= {edges: kernel.FIRST_CUTTER + i for i, edges in enumerate(cutters)}
     kind_of |= {edges: kernel.FIRST_CLASS + i for i, edges in enumerate(classes)}
 
-    joined = [(name, affixes.classes()[name]) for name in classes]
+    affix_classes = [(name, affixes.classes()[name]) for name in classes]
     chars = {c for form in forms for c in form.text}
-    chars |= {c for _, both in joined for side in both for affix in side - {affixes.ANY} for c in affix}
+    chars |= {c for _, sides in affix_classes for side in sides for affix in side - {affixes.ANY} for c in affix}
     alphabet = {char: i + 1 for i, char in enumerate(sorted(chars))}
-    spelled = [np.array([alphabet[c] for c in form.text], np.uint32) for form in forms]
+    codes = [np.array([alphabet[c] for c in form.text], np.uint32) for form in forms]
     kinds = np.array([kind_of[form.edges] for form in forms], np.int32)
     joins = np.array([all(map(words.is_joining, form.text)) for form in forms], bool)
     is_run = (kinds == kernel.LETTERS) & joins | (kinds >= kernel.FIRST_CLASS)
     is_joined = kinds >= kernel.FIRST_CLASS
     heads = _heads(forms, is_run)
-    offsets, spell_ids = _flat([*spelled, *(np.array([alphabet[c] for c in h], np.uint32) for h in heads)], np.uint32)
+    offsets, spell_ids = _flat([*codes, *(np.array([alphabet[c] for c in h], np.uint32) for h in heads)], np.uint32)
     padding = np.zeros(len(heads), bool)
     runs = [
-        _runs(offsets, spell_ids, np.concatenate(own))
-        for own in ((is_run & ~is_joined, ~padding), (is_joined, padding))
+        _runs(offsets, spell_ids, np.concatenate(mask))
+        for mask in ((is_run & ~is_joined, ~padding), (is_joined, padding))
     ]
     only = np.array([held[0] if len(held) == 1 else -1 for held in of_form.values()], np.int32)
     groups = _flat([np.array(held, np.int32) for held in of_form.values()], np.int32)
-    trie = _trie([s.tolist() for s in spelled], is_run, kinds, len(alphabet) + 1)
+    trie = _trie([s.tolist() for s in codes], is_run, kinds, len(alphabet) + 1)
 
     lower, bits = _folded_characters() if folds else characters()
     ids = np.zeros(_POINTS, np.uint32)
@@ -162,15 +162,15 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
             begins[alphabet[form.text[0]]] = kernel.BEGINS
         if kind >= kernel.FIRST_CLASS:
             begins[alphabet[form.text[0]]] |= kernel.AFFIX
-    for _, both in joined:
-        for prefix in both.prefixes - {""}:
+    for _, sides in affix_classes:
+        for prefix in sides.prefixes - {""}:
             begins[alphabet[prefix[0]]] |= kernel.AFFIX
     table |= begins[table >> kernel.BITS]
     table[bits & kernel.SKIP > 0] &= 255  # the character that stands for nothing has no id
     entries = (*runs, offsets, spell_ids, kinds, only, *groups)
     # Where no form may begin inside a run of letters, most places are passed over.
     inside = any(form.edges == "any" and words.is_joining(form.text[0]) for form in forms)
-    return table, folds, inside, entries, trie, _affix_tables(joined, alphabet), _cut_tables(cutters, lower)
+    return table, folds, inside, entries, trie, _affix_tables(affix_classes, alphabet), _cut_tables(cutters, lower)
 
 
 def _head(form: Form) -> str:
@@ -185,10 +185,10 @@ def _heads(forms: Sequence[Form], is_run: np.ndarray) -> list[str]:
     return sorted({head for form, run in zip(forms, is_run, strict=True) if not run and (head := _head(form))})
 
 
-def _runs(offsets: np.ndarray, spell_ids: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    size = _room(int(own.sum()))
+def _runs(offsets: np.ndarray, spell_ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    size = _room(int(mask.sum()))
     keys, forms = np.zeros(size, np.uint64), np.full(size, -1, np.int32)
-    kernel.fill_runs(offsets, spell_ids, own, keys, forms)
+    kernel.fill_runs(offsets, spell_ids, mask, keys, forms)
     return keys, forms
 
 
@@ -210,11 +210,11 @@ def _hashed(edges: dict[tuple[int, int], int]) -> tuple[np.ndarray, np.ndarray]:
     return keys, states
 
 
-def _trie(spelled: list[list[int]], is_run: np.ndarray, kinds: np.ndarray, width: int) -> tuple[np.ndarray, ...]:
+def _trie(codes: list[list[int]], is_run: np.ndarray, kinds: np.ndarray, width: int) -> tuple[np.ndarray, ...]:
     edges: dict[tuple[int, int], int] = {}
     ends: list[list[int]] = [[]]
     begun = np.zeros(width, np.uint8)
-    for form, ids in enumerate(spelled):
+    for form, ids in enumerate(codes):
         if is_run[form]:
             continue
         is_cut = kinds[form] >= kernel.FIRST_CUTTER
@@ -236,17 +236,17 @@ def _trie(spelled: list[list[int]], is_run: np.ndarray, kinds: np.ndarray, width
     return root, begun, *_hashed(deeper), *_flat([np.array(forms, np.int32) for forms in ends], np.int32)
 
 
-def _affix_tables(joined: list[tuple[str, affixes.AffixClass]], alphabet: dict[str, int]) -> tuple[np.ndarray, ...]:
+def _affix_tables(classes_of: list[tuple[str, affixes.AffixClass]], alphabet: dict[str, int]) -> tuple[np.ndarray, ...]:
     """Keys and states of the tries of prefixes (root 0) and of suffixes read backwards (root 1); classes by state.
 
     And, (1,) uint64, the classes behind whose forms any letters may stand.
     """
-    if not joined:
+    if not classes_of:
         return np.zeros(1, np.uint64), np.full(1, -1, np.int32), np.zeros(2, np.uint64), np.zeros(1, np.uint64)
     edges: dict[tuple[int, int], int] = {}
     masks, free = [0, 0], 0
-    for number, (_, both) in enumerate(joined):
-        for root, side in enumerate(both):
+    for number, (_, sides) in enumerate(classes_of):
+        for root, side in enumerate(sides):
             free |= (affixes.ANY in side) << number
             for affix in sorted(side - {affixes.ANY}):
                 state = root
@@ -298,9 +298,9 @@ def find(compiled: Words, data: np.ndarray, offsets: np.ndarray) -> tuple[np.nda
     """
     rows, hits, retry = _run(compiled, data, offsets, sure=False)
     if len(retry):
-        again = [to_nfc(data, int(offsets[row]), int(offsets[row + 1]), compiled.folds) for row in retry]
-        ends, joined = _flat(again, np.uint8)
-        late_rows, late_hits, _ = _run(compiled, joined, ends, sure=True)
+        folded_texts = [to_nfc(data, int(offsets[row]), int(offsets[row + 1]), compiled.folds) for row in retry]
+        ends, flat = _flat(folded_texts, np.uint8)
+        late_rows, late_hits, _ = _run(compiled, flat, ends, sure=True)
         rows, hits = np.concatenate([rows, retry[late_rows]]), np.concatenate([hits, late_hits])
         order = np.argsort(rows, kind="stable")
         rows, hits = rows[order], hits[order]

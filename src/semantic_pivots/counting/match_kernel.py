@@ -50,25 +50,25 @@ def fill_runs(offsets, spell_ids, is_run, keys, forms):  # pragma: no cover - co
 
 
 @njit(cache=True)
-def fill_edges(wanted, following, keys, states):  # pragma: no cover - compiled
+def fill_edges(edges, following, keys, states):  # pragma: no cover - compiled
     """Enter the edges of a trie into a hash table."""
     mask = len(keys) - 1
-    for i in range(len(wanted)):
-        slot = slot_of(wanted[i], mask)
+    for i in range(len(edges)):
+        slot = slot_of(edges[i], mask)
         while states[slot] >= 0:
             slot = (slot + 1) & mask
-        keys[slot] = wanted[i]
+        keys[slot] = edges[i]
         states[slot] = following[i]
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
 def next_state(state, char, keys, states):  # pragma: no cover - compiled
     """The state that a character leads to in a trie of `fill_edges`; -1 where none does."""
-    wanted = (np.uint64(state) << np.uint64(32)) | np.uint64(char)
+    edge = (np.uint64(state) << np.uint64(32)) | np.uint64(char)
     mask = len(keys) - 1
-    slot = slot_of(wanted, mask)
+    slot = slot_of(edge, mask)
     while states[slot] >= 0:
-        if keys[slot] == wanted:
+        if keys[slot] == edge:
             return states[slot]
         slot = (slot + 1) & mask
     return -1
@@ -181,18 +181,18 @@ def _cut(place, n, cutter, codes, cutting, scratch):  # pragma: no cover - compi
                 best[at], back[at] = best[k] + cost, k
             if at == end or ends & LEAF:
                 break
-            wanted = (np.uint64(node) << np.uint64(18)) | np.uint64(points[at])
+            edge = (np.uint64(node) << np.uint64(18)) | np.uint64(points[at])
             at += 1
-            slot = slot_of(wanted, mask)
+            slot = slot_of(edge, mask)
             ends = np.int64(-1)
             while edges[slot] != 0:
-                if edges[slot] >> np.uint64(COST_BITS) == wanted:
+                if edges[slot] >> np.uint64(COST_BITS) == edge:
                     ends, node = np.int64(edges[slot] & np.uint64(NO_WORD | LEAF)), slot
                     break
                 slot = (slot + 1) & mask
-    bit, done = np.uint8(1 << cutter), np.uint8(16 << cutter)
+    bit, end_bit = np.uint8(1 << cutter), np.uint8(16 << cutter)
     for k in range(begin, end):
-        cuts[k] |= done
+        cuts[k] |= end_bit
     at = end
     while at > begin:
         at = back[at]
@@ -200,7 +200,7 @@ def _cut(place, n, cutter, codes, cutting, scratch):  # pragma: no cover - compi
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _emit(form, place, doc, stamp, found, places, n_found, group_begins, groups):  # pragma: no cover - compiled
+def _emit(form, place, doc, stamp, forms, places, n_found, group_begins, groups):  # pragma: no cover - compiled
     """Note the form's words; the number of hits, or -2 where the room for places does not suffice."""
     every = len(places) > 0
     for k in range(group_begins[form], group_begins[form + 1]):
@@ -212,18 +212,18 @@ def _emit(form, place, doc, stamp, found, places, n_found, group_begins, groups)
         elif stamp[group] == doc:
             continue
         stamp[group] = doc
-        found[n_found] = group
+        forms[n_found] = group
         n_found += 1
     return n_found
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
 def _same(form, begin, end, codes, offsets, spell_ids):  # pragma: no cover - compiled
-    first = offsets[form]
-    if offsets[form + 1] - first != end - begin:
+    begin_form = offsets[form]
+    if offsets[form + 1] - begin_form != end - begin:
         return False
     for k in range(end - begin):  # noqa: SIM110 (numba)
-        if spell_ids[first + k] != codes[begin + k] >> BITS:
+        if spell_ids[begin_form + k] != codes[begin + k] >> BITS:
             return False
     return True
 
@@ -235,7 +235,7 @@ def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_found):
     `ends` is scratch, uint64 with room for the run: classes that have as a suffix what stands from each place on.
     """
     _, (run_keys, run_forms), offsets, spell_ids, kinds, _, group_begins, groups = words
-    stamp, found, places = hits
+    stamp, forms, places = hits
     keys, states, masks, any_suffix = affixes
     run_mask = len(run_keys) - 1
     for k in range(begin, end + 1):
@@ -247,32 +247,32 @@ def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_found):
             break
         at -= 1
         state = next_state(state, codes[at] >> BITS, keys, states)
-    state, first = 0, begin
-    while state >= 0 and first < end:
-        allowed = masks[state]
-        if allowed:
+    state, begin_run = 0, begin
+    while state >= 0 and begin_run < end:
+        classes = masks[state]
+        if classes:
             key = HASH_START
-            for last in range(first, end):
-                if codes[last] >> BITS == 0:
+            for at_end in range(begin_run, end):
+                if codes[at_end] >> BITS == 0:
                     break
-                key = (key ^ np.uint64(codes[last] >> BITS)) * HASH_PRIME
-                both = allowed & (ends[last + 1] | any_suffix[0])
-                if not both:
+                key = (key ^ np.uint64(codes[at_end] >> BITS)) * HASH_PRIME
+                classes_here = classes & (ends[at_end + 1] | any_suffix[0])
+                if not classes_here:
                     continue
                 slot = slot_of(key, run_mask)
                 while run_forms[slot] >= 0:
                     form = run_forms[slot]
                     if (
                         run_keys[slot] == key
-                        and (both >> np.uint64(kinds[form] - FIRST_CLASS)) & np.uint64(1)
-                        and _same(form, first, last + 1, codes, offsets, spell_ids)
+                        and (classes_here >> np.uint64(kinds[form] - FIRST_CLASS)) & np.uint64(1)
+                        and _same(form, begin_run, at_end + 1, codes, offsets, spell_ids)
                     ):
-                        n_found = _emit(form, first, doc, stamp, found, places, n_found, group_begins, groups)
+                        n_found = _emit(form, begin_run, doc, stamp, forms, places, n_found, group_begins, groups)
                         if n_found < 0:
                             return n_found
                     slot = (slot + 1) & run_mask
-        state = next_state(state, codes[first] >> BITS, keys, states)
-        first += 1
+        state = next_state(state, codes[begin_run] >> BITS, keys, states)
+        begin_run += 1
     return n_found
 
 
@@ -313,11 +313,11 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
     folded_points = cutting[0]
     has_cutters, has_affixes = len(folded_points) > 0, len(affixes[0]) > 1
     (run_keys, run_forms), _, offsets, spell_ids, _, only, group_begins, groups = words
-    stamp, found, places = hits
+    stamp, forms, places = hits
     every, run_mask, n_forms = len(places) > 0, len(run_keys) - 1, len(only)
     inner = np.uint32(BEGINS if inside else 0)
     n, n_starts, n_found, run_begin = 0, 0, 0, -1
-    last_mark, known = False, True
+    last_mark, is_clean = False, True
     key = HASH_START
     at = begin
     while at <= end:
@@ -345,9 +345,9 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
             if run_begin < 0:
                 run_begin = n
                 key = HASH_START
-                known = True
+                is_clean = True
             char = code >> BITS
-            known = known and char != 0
+            is_clean = is_clean and char != 0
             key = (key ^ np.uint64(char)) * HASH_PRIME
             while at < end and data[at] < 0x80:  # most letters of most texts: nothing else can be true of them
                 code = table[data[at]]
@@ -357,27 +357,27 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
                 n += 1
                 codes[n] = code
                 char = code >> BITS
-                known = known and char != 0
+                is_clean = is_clean and char != 0
                 key = (key ^ np.uint64(char)) * HASH_PRIME
         elif run_begin >= 0:
             slot, is_head = slot_of(key, run_mask), False
-            while known and run_forms[slot] >= 0:
+            while is_clean and run_forms[slot] >= 0:
                 form = run_forms[slot]
                 if form >= n_forms:
                     is_head = is_head or run_keys[slot] == key
                 elif run_keys[slot] == key and (every or only[form] < 0 or stamp[only[form]] != doc):
-                    first = offsets[form]
-                    same = offsets[form + 1] - first == n - run_begin
+                    begin_form = offsets[form]
+                    is_whole = offsets[form + 1] - begin_form == n - run_begin
                     k = 0
-                    while same and k < n - run_begin:
-                        same = spell_ids[first + k] == codes[run_begin + k] >> BITS
+                    while is_whole and k < n - run_begin:
+                        is_whole = spell_ids[begin_form + k] == codes[run_begin + k] >> BITS
                         k += 1
-                    if same and not every and only[form] >= 0:
+                    if is_whole and not every and only[form] >= 0:
                         stamp[only[form]] = doc
-                        found[n_found] = only[form]
+                        forms[n_found] = only[form]
                         n_found += 1
-                    elif same:
-                        n_found = _emit(form, run_begin, doc, stamp, found, places, n_found, group_begins, groups)
+                    elif is_whole:
+                        n_found = _emit(form, run_begin, doc, stamp, forms, places, n_found, group_begins, groups)
                         if n_found < 0:
                             return n_found
                 slot = (slot + 1) & run_mask
@@ -400,12 +400,12 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
 @njit(cache=True, nogil=True, boundscheck=False)
 def _number(n, n_found, codes, numbers, places):  # pragma: no cover - compiled
     """Bring places from code points to tokens (`words.meet`); `numbers` is scratch, int64 (n,)."""
-    token, joined = np.int64(0), False
+    token, is_open = np.int64(0), False
     for k in range(n):
         joining = (codes[k] & JOINING) != 0
-        if not (codes[k] & SPACE) and not (joining and joined):
+        if not (codes[k] & SPACE) and not (joining and is_open):
             token += 1
-        joined = joining
+        is_open = joining
         numbers[k] = token
     for k in range(n_found):
         places[k] = numbers[places[k]]
@@ -418,13 +418,13 @@ def _follow(
     """Follow the trie from each place where a form that is no run may begin."""
     root, root_kinds, edge_keys, edge_states, end_begins, end_forms = trie
     kinds, only, group_begins, groups = words[4], words[5], words[6], words[7]
-    stamp, found, places = hits
+    stamp, forms, places = hits
     every, mask, cuts = len(places) > 0, len(edge_keys) - 1, cut_scratch[1]
     for s in range(n_starts):
         begin = at = starts[s]
-        first, before = codes[at], codes[at - 1] if at > 0 else np.uint32(0)
+        first_code, before = codes[at], codes[at - 1] if at > 0 else np.uint32(0)
         state, cutters = root[codes[at] >> BITS], root_kinds[codes[at] >> BITS]
-        if cutters < OTHER_KINDS and first & CLAUSE and cuts[begin] & (cutters << 4 | cutters) == cutters << 4:
+        if cutters < OTHER_KINDS and first_code & CLAUSE and cuts[begin] & (cutters << 4 | cutters) == cutters << 4:
             continue  # the clause is cut by all of them, and not here
         while state >= 0:
             at += 1
@@ -436,26 +436,26 @@ def _follow(
                 after = codes[at] if at < n else np.uint32(0)
                 if kind == LETTERS and (before & JOINING or after & JOINING):
                     continue
-                if kind >= SCRIPT and (first & before & JOINING or codes[at - 1] & after & JOINING):
+                if kind >= SCRIPT and (first_code & before & JOINING or codes[at - 1] & after & JOINING):
                     continue
                 if kind >= FIRST_CUTTER:
-                    bit, done = np.uint8(1 << (kind - FIRST_CUTTER)), np.uint8(16 << (kind - FIRST_CUTTER))
-                    if first & before & CLAUSE:
-                        if not cuts[begin] & done:
+                    bit, end_bit = np.uint8(1 << (kind - FIRST_CUTTER)), np.uint8(16 << (kind - FIRST_CUTTER))
+                    if first_code & before & CLAUSE:
+                        if not cuts[begin] & end_bit:
                             _cut(begin, n, kind - FIRST_CUTTER, codes, cutting, cut_scratch)
                         if not cuts[begin] & bit:
                             continue
                     if codes[at - 1] & after & CLAUSE:
-                        if not cuts[at] & done:
+                        if not cuts[at] & end_bit:
                             _cut(at, n, kind - FIRST_CUTTER, codes, cutting, cut_scratch)
                         if not cuts[at] & bit:
                             continue
                 if group >= 0 and not every:
                     stamp[group] = doc
-                    found[n_found] = group
+                    forms[n_found] = group
                     n_found += 1
                 else:
-                    n_found = _emit(form, begin, doc, stamp, found, places, n_found, group_begins, groups)
+                    n_found = _emit(form, begin, doc, stamp, forms, places, n_found, group_begins, groups)
                     if n_found < 0:
                         return n_found
             if at == n:
@@ -463,11 +463,11 @@ def _follow(
             char = codes[at] >> BITS
             if char == 0:
                 break
-            wanted = (np.uint64(state) << np.uint64(32)) | np.uint64(char)
-            slot = slot_of(wanted, mask)
+            edge = (np.uint64(state) << np.uint64(32)) | np.uint64(char)
+            slot = slot_of(edge, mask)
             state = -1
             while edge_states[slot] >= 0:
-                if edge_keys[slot] == wanted:
+                if edge_keys[slot] == edge:
                     state = edge_states[slot]
                     break
                 slot = (slot + 1) & mask
@@ -479,7 +479,7 @@ def find_in_documents(data, offsets, sure, tables, scratch, hits, out_rows, out_
     """Rows and words of all occurrences, and the rows that must first be composed."""
     n, unsure = 0, 0
     retry = np.empty(len(offsets) - 1, np.int64)
-    found = hits[1]
+    forms = hits[1]
     for row in range(len(offsets) - 1):
         n_found = find_in_document(data, offsets[row], offsets[row + 1], sure, row, tables, scratch, hits)
         if n_found < 0:
@@ -487,13 +487,13 @@ def find_in_documents(data, offsets, sure, tables, scratch, hits, out_rows, out_
             unsure += 1
             continue
         if n + n_found > len(out_rows):
-            grown = max(2 * len(out_rows), n + n_found)
-            more_rows, more_words = np.empty(grown, np.int64), np.empty(grown, np.int32)
+            size = max(2 * len(out_rows), n + n_found)
+            more_rows, more_words = np.empty(size, np.int64), np.empty(size, np.int32)
             more_rows[:n] = out_rows[:n]
             more_words[:n] = out_words[:n]
             out_rows, out_words = more_rows, more_words
         for k in range(n_found):
             out_rows[n] = row
-            out_words[n] = found[k]
+            out_words[n] = forms[k]
             n += 1
     return out_rows[:n].copy(), out_words[:n].copy(), retry[:unsure].copy()

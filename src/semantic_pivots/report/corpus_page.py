@@ -26,93 +26,93 @@ def page(found: dict[str, Any], name: str) -> str:
     return html.render(f"Corpus {name}", facts, _answers(found), None, sections, provenance)
 
 
-def summary(found: dict[str, Any]) -> list[str]:
+def summary(facts: dict[str, Any]) -> list[str]:
     """The page's answers as lines for a terminal."""
-    return [sentence for answer in _answers(found) for sentence in answer.sentences]
+    return [sentence for answer in _answers(facts) for sentence in answer.sentences]
 
 
-def _answers(found: dict[str, Any]) -> list[Answer]:
-    most = ", ".join(f"{row['language'] or 'none'} {row['share']:.1%}" for row in found["languages"][:6])
-    mixed = sum(row["documents"] for row in found["mixed_documents"])
-    languages = [f"Documents by language: {most}.", f"{mixed:,} documents have parts in several languages."]
-    if unknown := [row for row in found["languages"] if row["name"] == "unknown label"]:
+def _answers(facts: dict[str, Any]) -> list[Answer]:
+    ranking = ", ".join(f"{row['language'] or 'none'} {row['share']:.1%}" for row in facts["languages"][:6])
+    mixed_count = sum(row["documents"] for row in facts["mixed_documents"])
+    languages = [f"Documents by language: {ranking}.", f"{mixed_count:,} documents have parts in several languages."]
+    if unknown := [row for row in facts["languages"] if row["name"] == "unknown label"]:
         share = sum(row["share"] for row in unknown)
         languages.append(f"{share:.2%} of the documents have a language label that is not known.")
-    twice = found["duplicates"]
-    licences = sorted({row["licence"] for row in found["sources"] if row["licence"]})
-    untold = sum(row["documents"] for row in found["sources"] if not row["licence"])
-    sources = [f"{len(found['sources'])} sources; licences: {', '.join(licences) or 'none stated'}."]
+    twice = facts["duplicates"]
+    licences = sorted({row["licence"] for row in facts["sources"] if row["licence"]})
+    untold = sum(row["documents"] for row in facts["sources"] if not row["licence"])
+    sources = [f"{len(facts['sources'])} sources; licences: {', '.join(licences) or 'none stated'}."]
     if untold and licences:
         sources.append(f"{untold:,} documents are of sources whose licence the corpus does not state.")
     return [
         Answer("What is in it?", tuple(languages)),
-        Answer("How much of it is there twice?", tuple(_twice(twice, found["documents"]))),
+        Answer("How much of it is there twice?", tuple(_twice(twice, facts["documents"]))),
         Answer("Where is it from?", tuple(sources)),
-        Answer("What can a study on it tell?", tuple(_tell(found))),
+        Answer("What can a study on it tell?", tuple(_tell(facts))),
     ]
 
 
 def _twice(duplicates: dict[str, dict], documents: int) -> list[str]:
     names = {"text": "by text (white space aside)", "id": "by id"}
-    told = []
+    sentences = []
     for key, name in names.items():
-        repeated, groups = duplicates[key]["documents"], duplicates[key]["groups"]
-        told.append(
-            f"{repeated:,} documents ({repeated / documents:.2%}) repeat an earlier one {name}, in {groups:,} groups."
+        copies, groups = duplicates[key]["documents"], duplicates[key]["groups"]
+        sentences.append(
+            f"{copies:,} documents ({copies / documents:.2%}) repeat an earlier one {name}, in {groups:,} groups."
         )
-    return told
+    return sentences
 
 
-def _tell(found: dict[str, Any]) -> list[str]:
-    prospects = found["prospects"]
+def _tell(facts: dict[str, Any]) -> list[str]:
+    prospects = facts["prospects"]
     if prospects is None:
         return ["The lexicon has no two languages of this corpus, so words were not counted."]
     concepts = prospects["concepts"]
-    among = ", ".join(prospects["languages"])
+    names = ", ".join(prospects["languages"])
     lines = [
-        f"Of {concepts['asked']:,} concepts with a word in each of {among}, {concepts['in_10']:,} have all their words "
+        f"Of {concepts['asked']:,} concepts with a word in each of {names}, {concepts['in_10']:,} have all their words "
         "in at least 10 documents."
     ]
     for row in prospects["pairs"][:3]:
-        seen = "too few meet, or too few never do, for any attribution to be seen."
+        limit = "too few meet, or too few never do, for any attribution to be seen."
         if row["detectable_auc"]:
-            seen = f"attribution would see an AUC from {row['detectable_auc']:.2f} on."
+            limit = f"attribution would see an AUC from {row['detectable_auc']:.2f} on."
         pair = "–".join(row["languages"])
-        lines.append(f"{pair}: {row['meet']:,} of {row['pairs']:,} pairs meet in a document; {seen}")
+        lines.append(f"{pair}: {row['meet']:,} of {row['pairs']:,} pairs meet in a document; {limit}")
     return lines
 
 
-def _languages(found: dict[str, Any]) -> Section:
-    rows = found["languages"]
-    confidence = found["mean_confidence"]
-    identified = sum(row["documents"] for row in found["identified"])
-    given = "All languages are the corpus's own labels."
-    if identified:
-        given = f"{identified:,} languages were identified, with a mean confidence of {confidence:.2f}."
+def _languages(facts: dict[str, Any]) -> Section:
+    rows = facts["languages"]
+    confidence = facts["mean_confidence"]
+    count = sum(row["documents"] for row in facts["identified"])
+    note = "All languages are the corpus's own labels."
+    if count:
+        note = f"{count:,} languages were identified, with a mean confidence of {confidence:.2f}."
     parts = "Documents in a language, or with a part in it: shares of mixed documents add up to more than one. "
     scripts = "Documents by the scripts of which two letters stand together; Latin letters beside another script are "
     panels = [
         Panel(
             "Language mix",
-            parts + given,
+            parts + note,
             _numbers(rows, ("language", "name", "documents", "share", "text_bytes")),
             bars([(row["language"] or "none", row["documents"]) for row in rows[:_SHOWN]], "documents"),
         ),
         Panel(
             "Scripts",
             scripts + "where one language can be a hub for another.",
-            _numbers(found["scripts"], ("scripts", "documents", "share")),
+            _numbers(facts["scripts"], ("scripts", "documents", "share")),
         ),
     ]
-    if found["mixed_documents"]:
+    if facts["mixed_documents"]:
         reading = "Documents with parts in several languages, as the corpus's rows say."
         columns = ("languages", "documents", "share")
-        panels.insert(1, Panel("Mixed documents", reading, _numbers(found["mixed_documents"], columns)))
+        panels.insert(1, Panel("Mixed documents", reading, _numbers(facts["mixed_documents"], columns)))
     return Section("languages", "Languages", "Which languages and scripts the documents are in.", tuple(panels))
 
 
-def _duplicates(found: dict[str, Any]) -> Section:
-    rows = [{"by": key, **value} for key, value in found["duplicates"].items()]
+def _duplicates(facts: dict[str, Any]) -> Section:
+    rows = [{"by": key, **value} for key, value in facts["duplicates"].items()]
     reading = "Documents beyond the first of each group. Documents that are nearly the same are not looked for."
     numbers = _numbers(rows, ("by", "documents", "groups", "largest_group"))
     return Section(
@@ -120,33 +120,33 @@ def _duplicates(found: dict[str, Any]) -> Section:
     )
 
 
-def _sources(found: dict[str, Any]) -> Section:
+def _sources(facts: dict[str, Any]) -> Section:
     columns = ("source", "documents", "text_bytes", "licence", "package", "attribution")
     reading = "As the column `source` says; licences where a recipe states them."
-    panel = Panel("Sources and licences", reading, _numbers(found["sources"], columns))
+    panel = Panel("Sources and licences", reading, _numbers(facts["sources"], columns))
     return Section("sources", "Sources", "Where the documents come from, and under which licence.", (panel,))
 
 
-def _words(found: dict[str, Any]) -> Section:
+def _words(facts: dict[str, Any]) -> Section:
     lede = "How much of a lexicon the documents reach. Counts are exact numbers of documents."
-    if found["prospects"] is None:
+    if facts["prospects"] is None:
         return Section("words", "Words", lede, missing="The lexicon has no two languages of this corpus.")
     columns = ("language", "asked", "in_1", "in_10", "in_50")
-    rows = [*found["prospects"]["words"], found["prospects"]["concepts"]]
+    rows = [*facts["prospects"]["words"], facts["prospects"]["concepts"]]
     reading = (
-        f"Words of the lexicon {found['prospects']['lexicon']} in at least 1, 10 and 50 documents; in the last row "
-        f"concepts whose words in all of these languages are. Matched by the rule {found['prospects']['rule']}."
+        f"Words of the lexicon {facts['prospects']['lexicon']} in at least 1, 10 and 50 documents; in the last row "
+        f"concepts whose words in all of these languages are. Matched by the rule {facts['prospects']['rule']}."
     )
     return Section("words", "Words", lede, (Panel("Words reached", reading, _numbers(rows, columns)),))
 
 
-def _prospects(found: dict[str, Any]) -> Section:
+def _prospects(facts: dict[str, Any]) -> Section:
     lede = (
         "Which pairs meet in a document, and the least effect that a study would see at the 5 % level in 4 of 5 cases."
     )
-    if found["prospects"] is None:
+    if facts["prospects"] is None:
         return Section("pairs", "Prospects", lede, missing="Words were not counted.")
-    rows = found["prospects"]["pairs"]
+    rows = facts["prospects"]["pairs"]
     reading = (
         "A pair that never meets counts only where each of its words is in at least 10 documents. Detectable: the "
         "least AUC of a figure that tells pairs that meet from pairs that never do, and the least difference of their "

@@ -66,18 +66,18 @@ class RunTables:
 
     def by_item(self, stage: str, name: str, order: Callable[[dict], Any] | None = None) -> Rows:
         """The rows of each item, in an order."""
-        found: Rows = defaultdict(list)
+        rows: Rows = defaultdict(list)
         for row in self.rows(stage, name):
-            found[row["item_id"]].append(row)
-        return {item: sorted(own, key=order) for item, own in found.items()} if order else found
+            rows[row["item_id"]].append(row)
+        return {item: sorted(members, key=order) for item, members in rows.items()} if order else rows
 
     @cached_property
     def concepts(self) -> dict[str, list[dict]]:
         """Items of each concept that the benchmark asks, in its order."""
-        found: Rows = defaultdict(list)
+        rows: Rows = defaultdict(list)
         for item in self.items.values():
-            found[item["concept_id"]].append(item)
-        return found
+            rows[item["concept_id"]].append(item)
+        return rows
 
     @cached_property
     def pivots(self) -> Rows:
@@ -143,7 +143,7 @@ class Explorer:
             "study": run.folder.resolve().name,
             "model": model,
             "languages": {code: languages()[code].name if code in languages() else code for code in codes},
-            "lenses": list(dict.fromkeys(row["lens"] for own in self._by_item["trace"].values() for row in own)),
+            "lenses": list(dict.fromkeys(row["lens"] for part in self._by_item["trace"].values() for row in part)),
             "concepts": concepts,
             "limit": READ_BYTES,
         }
@@ -201,11 +201,11 @@ class Explorer:
 
     def _candidates(self, key: str) -> list[list]:
         """Each candidate source with the mean over draws of the probability of the mean token; the best first."""
-        found: dict[tuple[str, bool], list[float]] = defaultdict(list)
+        probs: dict[tuple[str, bool], list[float]] = defaultdict(list)
         for row in self._by_item["scores"].get(key, ()):
             tokens = row["token_logprobs"]
-            found[row["candidate"], row["is_source"]].append(math.exp(sum(tokens) / max(len(tokens), 1)))
-        rows = [[word, own, _figure(sum(p) / len(p))] for (word, own), p in found.items()]
+            probs[row["candidate"], row["is_source"]].append(math.exp(sum(tokens) / max(len(tokens), 1)))
+        rows = [[word, is_own, _figure(sum(p) / len(p))] for (word, is_own), p in probs.items()]
         return sorted(rows, key=lambda row: (-(row[2] or 0), row[0]))
 
     def _paths(self, item: dict, pivots: list[str]) -> dict[str, Any]:
@@ -220,23 +220,23 @@ class Explorer:
 
     def _neighbours(self, concept: str) -> list[list]:
         """Concepts with most pivots in common, then those whose words were its distractors."""
-        mine = self._pivot_texts[concept]
-        shared = sorted(
-            ((len(mine & own), other) for other, own in self._pivot_texts.items() if other != concept and mine & own),
+        texts = self._pivot_texts[concept]
+        ranking = sorted(
+            ((len(texts & own), other) for other, own in self._pivot_texts.items() if other != concept and texts & own),
             key=lambda pair: (-pair[0], pair[1]),
         )
-        near = [[other, f"{count} pivots in common"] for count, other in shared[:_NEIGHBOURS]]
+        nearest = [[other, f"{count} pivots in common"] for count, other in ranking[:_NEIGHBOURS]]
         owners = self._concept_of
         words = [(w, item["source_language"]) for item in self.run.concepts[concept] for w in item["distractors"]]
         others = dict.fromkeys(owners[word] for word in words if word in owners)
-        known = {other for other, _ in near} | {concept}
+        names = {other for other, _ in nearest} | {concept}
         every = list(self.run.concepts)
         place = every.index(concept)
-        beside = [
-            other for other in (every[place - 1], every[(place + 1) % len(every)]) if other not in known | {*others}
+        rest = [
+            other for other in (every[place - 1], every[(place + 1) % len(every)]) if other not in names | {*others}
         ]
-        near += [[other, "beside it in the benchmark"] for other in dict.fromkeys(beside)]
-        return near + [[other, "its word was a distractor"] for other in others if other not in known][:_NEIGHBOURS]
+        nearest += [[other, "beside it in the benchmark"] for other in dict.fromkeys(rest)]
+        return nearest + [[other, "its word was a distractor"] for other in others if other not in names][:_NEIGHBOURS]
 
     @cached_property
     def _pivot_texts(self) -> dict[str, set[str]]:
@@ -255,10 +255,10 @@ class Explorer:
 
     def _context(self, item: dict) -> list[dict]:
         """Passages with both words, and with each of the first pivots beside each word."""
-        found = []
+        lines = []
         for name, pair in self._pairs(item):
-            passed: Iterable[Passage] = self._passages.get(pair, ())
-            found += [
+            passages: Iterable[Passage] = self._passages.get(pair, ())
+            lines += [
                 {
                     "of": name,
                     "source": p.source,
@@ -266,9 +266,9 @@ class Explorer:
                     "language": p.language,
                     "lines": [list(x) for x in p.lines],
                 }
-                for p in passed
+                for p in passages
             ]
-        return found
+        return lines
 
     def _pairs(self, item: dict) -> list[tuple[str, tuple]]:
         first, second = self._direction(item)
@@ -320,7 +320,7 @@ def path_of(rows: Iterable[dict], marker: Marker) -> dict[str, Any]:
     by_lens: Rows = defaultdict(list)
     for row in rows:
         by_lens[row["lens"]].append(row)
-    return {lens: _path(own, marker) for lens, own in by_lens.items()}
+    return {lens: _path(steps, marker) for lens, steps in by_lens.items()}
 
 
 def _path(rows: list[dict], marker: Marker) -> dict[str, Any]:
@@ -330,9 +330,9 @@ def _path(rows: list[dict], marker: Marker) -> dict[str, Any]:
     of_mark: dict[tuple[str, str, str], list[float | None]] = {}
     for token in firsts:  # tokens of one text (with and without a space before it) are one row
         m, probs = marks[token], [top.get(token) for top in tops]
-        known = of_mark.setdefault((m.text, m.kind, m.note), [None] * len(tops))
+        row = of_mark.setdefault((m.text, m.kind, m.note), [None] * len(tops))
         of_mark[m.text, m.kind, m.note] = [
-            None if p is None and q is None else _figure((p or 0) + (q or 0)) for p, q in zip(known, probs, strict=True)
+            None if p is None and q is None else _figure((p or 0) + (q or 0)) for p, q in zip(row, probs, strict=True)
         ]
     return {
         "entropy": [_figure(row["entropy"]) for row in rows],

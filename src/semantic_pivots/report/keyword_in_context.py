@@ -55,8 +55,8 @@ def passages(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], rule: R
         {pair: [Passage]}, pairs without any left out, and a number of bytes.
     """
     spellings = sorted({word for pair in pairs for word in pair})
-    compiled = Words.compile(spellings, rule)
-    entry_of = dict(zip(spellings, compiled.pattern_of.tolist(), strict=True))
+    words = Words.compile(spellings, rule)
+    entry_of = dict(zip(spellings, words.pattern_of.tolist(), strict=True))
     partners: dict[int, list[int]] = {}
     entries = [(entry_of[a], entry_of[b]) for a, b in pairs]
     for number, (a, _) in enumerate(entries):
@@ -67,36 +67,36 @@ def passages(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], rule: R
         texts = pq.read_table(path, columns=["text"])["text"]
         data, offsets = buffers(texts)
         read += len(data)
-        starts, hits = find(compiled, data, offsets)
+        starts, hits = find(words, data, offsets)
         sizes = np.diff(offsets)
         for row in np.flatnonzero(np.diff(starts) > 1).tolist():
-            held = set(hits[starts[row] : starts[row + 1]].tolist())
+            numbers = set(hits[starts[row] : starts[row + 1]].tolist())
             if sizes[row] > _LONGEST:
                 continue
-            for number in (n for entry in held & partners.keys() for n in partners[entry]):
-                if entries[number][1] in held:
-                    kept = best.setdefault(number, [])
-                    kept.append((int(sizes[row]), shard, row))
-                    if len(kept) > 4 * _OF_PAIR:
-                        best[number] = sorted(kept)[:_OF_PAIR]
+            for number in (n for entry in numbers & partners.keys() for n in partners[entry]):
+                if entries[number][1] in numbers:
+                    best_of = best.setdefault(number, [])
+                    best_of.append((int(sizes[row]), shard, row))
+                    if len(best_of) > 4 * _OF_PAIR:
+                        best[number] = sorted(best_of)[:_OF_PAIR]
         if read > READ_BYTES:
             break
-    chosen = {number: sorted(kept)[:_OF_PAIR] for number, kept in best.items()}
-    return _read(shards, pairs, chosen, rule), read
+    choice = {number: sorted(best_of)[:_OF_PAIR] for number, best_of in best.items()}
+    return _read(shards, pairs, choice, rule), read
 
 
-def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], chosen: dict, rule: Rule) -> dict:
+def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], choice: dict, rule: Rule) -> dict:
     by_shard: dict[int, dict[int, dict]] = {}
-    for kept in chosen.values():
-        for _, shard, row in kept:
+    for entries in choice.values():
+        for _, shard, row in entries:
             by_shard.setdefault(shard, {})[row] = {}
     for shard, rows in by_shard.items():
         table = pq.read_table(shards[shard], columns=["id", "text", "language", "source"])
         for row, record in zip(sorted(rows), table.take(sorted(rows)).to_pylist(), strict=True):
             rows[row] = record
     out: dict = {}
-    for number, kept in chosen.items():
-        for _, shard, row in kept:
+    for number, entries in choice.items():
+        for _, shard, row in entries:
             record = by_shard[shard][row]
             lines = tuple(filter(None, (line(record["text"], word, rule) for word in pairs[number])))
             if len(lines) == len(pairs[number]):

@@ -65,61 +65,63 @@ def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
 
     table = DefaultDictionaryFactory(cache_max_size=0).get_dictionary(code)
     sizes = collections.Counter(table.values())
-    folded = {lemma: fold(lemma) for lemma in sizes}  # folding costs more than counting, and many forms share a lemma
-    models = _models(lemmas, sizes, folded)
-    asked = lemmas.union(*models.values())
-    held: dict[str, set[str]] = {}
+    texts = {lemma: fold(lemma) for lemma in sizes}  # folding costs more than counting, and many forms share a lemma
+    models = _models(lemmas, sizes, texts)
+    lemmas_needed = lemmas.union(*models.values())
+    table_forms: dict[str, set[str]] = {}
     for form, lemma in table.items():
-        if folded[lemma] in asked:
-            held.setdefault(folded[lemma], set()).add(fold(form))
-    found = {}
+        if texts[lemma] in lemmas_needed:
+            table_forms.setdefault(texts[lemma], set()).add(fold(form))
+    inflections = {}
     for lemma in sorted(lemmas):
-        listed = held.get(lemma, set())
-        made = {form for form in _by_analogy(lemma, models.get(lemma, []), held) if form not in table} - listed
-        needed = _needed(listed | made | {lemma})
-        found[lemma] = Inflected(tuple(sorted(listed & needed)), tuple(sorted((made & needed) - {lemma})))
-    return found
+        in_table = table_forms.get(lemma, set())
+        extra = {
+            form for form in _by_analogy(lemma, models.get(lemma, []), table_forms) if form not in table
+        } - in_table
+        minimal = _minimal(in_table | extra | {lemma})
+        inflections[lemma] = Inflected(tuple(sorted(in_table & minimal)), tuple(sorted((extra & minimal) - {lemma})))
+    return inflections
 
 
-def _models(lemmas: Iterable[str], sizes: Mapping[str, int], folded: dict[str, str]) -> dict[str, list[str]]:
+def _models(lemmas: Iterable[str], sizes: Mapping[str, int], texts: dict[str, str]) -> dict[str, list[str]]:
     """For each lemma, those with the longest shared ending that several have; of these, those with the most forms."""
     endings = {lemma[-n:] for lemma in lemmas for n in _ENDINGS if len(lemma) > n}
     ending_with: dict[str, list[tuple[int, str]]] = {}
     for lemma, size in sizes.items():
-        word = folded[lemma]
+        word = texts[lemma]
         for n in _ENDINGS:
             if len(word) > n and word[-n:] in endings:
                 ending_with.setdefault(word[-n:], []).append((-size, word))
-    found = {}
+    models = {}
     for lemma in lemmas:
         for n in _ENDINGS:
             like = [pair for pair in ending_with.get(lemma[-n:], ()) if len(lemma) > n and pair[1] != lemma]
             if len(like) >= _MODELS:
-                found[lemma] = [word for _, word in heapq.nsmallest(_MODELS, like)]
+                models[lemma] = [word for _, word in heapq.nsmallest(_MODELS, like)]
                 break
-    return found
+    return models
 
 
-def _by_analogy(lemma: str, models: Sequence[str], held: dict[str, set[str]]) -> Iterator[str]:
+def _by_analogy(lemma: str, models: Sequence[str], table_forms: dict[str, set[str]]) -> Iterator[str]:
     """Forms made by the changes of ending that most models have."""
     changes: collections.Counter[tuple[int, str]] = collections.Counter()
     for model in models:
-        own = set()
-        for form in held.get(model, ()):
+        endings = set()
+        for form in table_forms.get(model, ()):
             stem = next(
                 (i for i, (a, b) in enumerate(zip(form, model, strict=False)) if a != b), min(len(form), len(model))
             )
             if len(model) - stem <= _CHANGED:
-                own.add((len(model) - stem, form[stem:]))
-        changes.update(own)
-    for (removed, ending), count in changes.items():
-        if count >= _SHARE * len(models) and len(lemma) - removed >= _STEM:
-            yield lemma[: len(lemma) - removed] + ending
+                endings.add((len(model) - stem, form[stem:]))
+        changes.update(endings)
+    for (cut, ending), count in changes.items():
+        if count >= _SHARE * len(models) and len(lemma) - cut >= _STEM:
+            yield lemma[: len(lemma) - cut] + ending
 
 
-def _needed(held: set[str]) -> set[str]:
+def _minimal(forms: set[str]) -> set[str]:
     """Forms without those that hold another one between boundaries: `child's` is met wherever `child` is."""
-    return {form for form in held if all(map(is_joining, form)) or held.isdisjoint(_runs(form))}
+    return {form for form in forms if all(map(is_joining, form)) or forms.isdisjoint(_runs(form))}
 
 
 def _runs(form: str) -> list[str]:

@@ -37,13 +37,13 @@ class Row(NamedTuple):
     source: str
 
 
-def rule_of(name: str, path: str, asked: Iterable[Word]) -> Rule:
+def rule_of(name: str, path: str, spellings: Iterable[Word]) -> Rule:
     """The rule of a configuration (`words`, `forms_path`) for the words asked for: `forms_and_rule` without the forms.
 
     Raises:
         InputError: as there.
     """
-    return forms_and_rule(name, path, asked)[1]
+    return forms_and_rule(name, path, spellings)[1]
 
 
 def _absent(path: str | Path) -> str:
@@ -60,7 +60,7 @@ def rule_key(name: str, path: str) -> list[str]:
     return [f"{name}-{VERSION}", *sources, file_hash(Path(path)) if path else ""]
 
 
-def forms_and_rule(name: str, path: str, asked: Iterable[Word]) -> tuple[list[Row], Rule]:
+def forms_and_rule(name: str, path: str, spellings: Iterable[Word]) -> tuple[list[Row], Rule]:
     """The table of forms of the words asked for, and the rule under which these are matched.
 
     Raises:
@@ -72,7 +72,7 @@ def forms_and_rule(name: str, path: str, asked: Iterable[Word]) -> tuple[list[Ro
         if path:
             raise InputError(f"forms_path = {path!r}: expected no path with words = 'spelling', which has no forms")
         return [], SPELLING
-    rows = forms_of(asked, path)
+    rows = forms_of(spellings, path)
     return rows, rule_of_rows(rows, path)
 
 
@@ -97,56 +97,56 @@ def signature(code: str) -> str:
     return " ".join(parts)
 
 
-def forms_of(asked: Iterable[Word], path: str = "") -> list[Row]:
+def forms_of(spellings: Iterable[Word], path: str = "") -> list[Row]:
     """The forms of words, sorted by language and word; the words of the user's table have its forms alone."""
-    given = read(path) if path else []
-    known = {(row.word, row.language) for row in given}
+    user_rows = read(path) if path else []
+    user_words = {(row.word, row.language) for row in user_rows}
     by_language: dict[str, list[str]] = {}
-    for word, code in sorted(set(asked) - known):
+    for word, code in sorted(set(spellings) - user_words):
         by_language.setdefault(code, []).append(word)
-    made = [row for code, spelled in by_language.items() for row in _made(code, spelled)]
-    wanted = set(asked)
-    rows = dict.fromkeys([*made, *(row for row in given if (row.word, row.language) in wanted)])
+    rows_made = [row for code, texts in by_language.items() for row in _made(code, texts)]
+    requests = set(spellings)
+    rows = dict.fromkeys([*rows_made, *(row for row in user_rows if (row.word, row.language) in requests)])
     return sorted(rows, key=lambda row: (row.language, row.word, row.form, row.edges))
 
 
-def _made(code: str, spelled: list[str]) -> Iterator[Row]:
+def _made(code: str, texts: list[str]) -> Iterator[Row]:
     """The forms that this package makes; of two sources of a form the first is named."""
-    accepted = spellings.accepted(code)
-    lemmas = {word: [(word, "word"), *accepted.get(words.fold(word), ())] for word in spelled}
-    folded = {words.fold(text) for found in lemmas.values() for text, _ in found}
-    inflected = inflection.forms(code, folded) if code in inflection.languages() else {}
-    for word, found in lemmas.items():
-        seen: set[tuple[str, str]] = set()
-        for text, source in found:
-            for form, edges, origin in _forms(code, text, source, inflected.get(words.fold(text), _NONE)):
-                if form and (form, edges) not in seen:
-                    seen.add((form, edges))
+    variants = spellings.accepted(code)
+    lemmas = {word: [(word, "word"), *variants.get(words.fold(word), ())] for word in texts}
+    texts_folded = {words.fold(text) for entries in lemmas.values() for text, _ in entries}
+    inflections = inflection.forms(code, texts_folded) if code in inflection.languages() else {}
+    for word, entries in lemmas.items():
+        pairs: set[tuple[str, str]] = set()
+        for text, source in entries:
+            for form, edges, origin in _forms(code, text, source, inflections.get(words.fold(text), _NONE)):
+                if form and (form, edges) not in pairs:
+                    pairs.add((form, edges))
                     yield Row(word, code, form, edges, origin)
 
 
 _NONE = inflection.Inflected((), ())
 
 
-def _forms(code: str, text: str, source: str, inflected: inflection.Inflected) -> Iterator[tuple[str, str, str]]:
-    own = own_form((text, code), True)
-    joins = all(map(words.is_joining, own.text))
+def _forms(code: str, text: str, source: str, inflections: inflection.Inflected) -> Iterator[tuple[str, str, str]]:
+    word_form = own_form((text, code), True)
+    joins = all(map(words.is_joining, word_form.text))
     if code in _JOINED and joins:
-        listed = [form for form in inflected.listed if all(map(words.is_joining, form))]
-        for form, edges in _JOINED[code](own.text, listed):
-            yield form, edges, source if form == own.text else inflection.source() if form in listed else "joined"
+        plain = [form for form in inflections.listed if all(map(words.is_joining, form))]
+        for form, edges in _JOINED[code](word_form.text, plain):
+            yield form, edges, source if form == word_form.text else inflection.source() if form in plain else "joined"
         return
-    yield own.text, own.edges, source
-    for form in inflected.listed:
+    yield word_form.text, word_form.edges, source
+    for form in inflections.listed:
         yield form, "letters", inflection.source()
-    for form in inflected.made:
+    for form in inflections.made:
         yield form, "letters", "analogy"
     if code == "ja":
-        for stem in japanese.stems(own.text):
-            yield stem, own.edges, "conjugation"
+        for stem in japanese.stems(word_form.text):
+            yield stem, word_form.edges, "conjugation"
     if code == "zh":
-        for variant in chinese.variants(own.text):
-            yield variant, own.edges, chinese.source()
+        for variant in chinese.variants(word_form.text):
+            yield variant, word_form.edges, chinese.source()
 
 
 def read(path: str) -> list[Row]:
@@ -157,15 +157,15 @@ def read(path: str) -> list[Row]:
     """
     rows = []
     for number, row in enumerate(_cells(Path(path)), 1):
-        where = f"{path}: row {number}"
+        place = f"{path}: row {number}"
         missing = [name for name in ("word", "language", "form") if not row.get(name)]
         if missing:
-            raise InputError(f"{where}: no {missing[0]}; expected the columns word, language, form, edges, source")
+            raise InputError(f"{place}: no {missing[0]}; expected the columns word, language, form, edges, source")
         language(row["language"])
         edges = row.get("edges") or own_form((row["form"], row["language"]), True).edges
-        allowed = ("letters", "any", "script", *cutting.LANGUAGES, *affixes.classes())
-        if edges not in allowed:
-            raise InputError(f"{where}: edges {edges!r}: expected one of {', '.join(allowed)}{nearest(edges, allowed)}")
+        names = ("letters", "any", "script", *cutting.LANGUAGES, *affixes.classes())
+        if edges not in names:
+            raise InputError(f"{place}: edges {edges!r}: expected one of {', '.join(names)}{nearest(edges, names)}")
         rows.append(Row(row["word"], row["language"], words.fold(row["form"]), edges, row.get("source") or "given"))
     return rows
 
