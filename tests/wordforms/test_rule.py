@@ -91,3 +91,10 @@ def test_a_form_that_the_table_lacks_is_made_as_it_has_those_of_like_words():
     beside = {row.form for row in forms_of([("слайд", "uk"), ("завод", "uk")]) if row.word == "слайд"}
     assert "слайдом" in alone
     assert alone == beside
+
+
+def test_a_language_without_sources_has_the_word_itself_and_says_so():
+    rule = rule_of("forms", "", [("ajá", "yo")])
+    assert contains("Ajá kan", ("ajá", "yo"), rule)
+    assert not contains("ajáwo", ("ajá", "yo"), rule)
+    assert rule.signature("yo") == "forms-2"
