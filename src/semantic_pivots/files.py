@@ -23,6 +23,9 @@ from semantic_pivots.errors import InputError
 if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
     import pyarrow as pa
 
+Record = dict[str, Any]
+"""A row of a table, or an object of a JSON file: values by name."""
+
 _SAMPLED_ABOVE_BYTES = 64 << 20
 _ROW_GROUP, _BATCH = 1 << 20, 1 << 17
 """Rows of a row group, as pyarrow has them too, and of a batch"""

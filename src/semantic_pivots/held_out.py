@@ -6,9 +6,9 @@ look for pivots or score documents read `visible_words` only.
 
 from __future__ import annotations
 
+from semantic_pivots.files import Record
 from semantic_pivots.run import Inputs
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tables import Record
 
 SEEN, HELD_OUT = "words:seen", "words:held-out"
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from semantic_pivots import ranks
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import (
+    Record,
     Stamps,
     check_unchanged,
     digest,
@@ -36,7 +37,6 @@ from semantic_pivots.files import (
     write_json,
     write_table,
 )
-from semantic_pivots.tables import Record
 
 if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
     import pyarrow as pa

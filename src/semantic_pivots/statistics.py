@@ -30,14 +30,12 @@ import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from semantic_pivots.files import Record
 from semantic_pivots.signature import Signature
-
-if TYPE_CHECKING:  # tables brings pyarrow, and every command imports this module
-    from semantic_pivots.tables import Record
 
 FEWEST = 10
 """independent units below which a figure has no interval"""

@@ -7,12 +7,8 @@ and lengths are in tokens or UTF-8 bytes as the name says. Layer 0 is the output
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import pyarrow as pa
-
-Record = dict[str, Any]
-"""A row of a table, or an object of a JSON file: values by name."""
 
 _text, _i32, _i64, _f32, _f64, _flag = pa.string(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.bool_()
 _texts, _ints, _floats = pa.list_(pa.string()), pa.list_(pa.int32()), pa.list_(pa.float32())

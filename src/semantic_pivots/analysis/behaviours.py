@@ -14,13 +14,13 @@ from semantic_pivots.analysis.pivot_ratio import PIVOT_RATIO, pivot_ratios
 from semantic_pivots.analysis.rules import LABELS, RULES, Path
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import Record
 from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.trace import first_tokens, word_tokens
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import SHARE, Figure, bootstrap_means, seed_of, share
-from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Item, items_of
 
 _QUANTITIES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null", "entropy")

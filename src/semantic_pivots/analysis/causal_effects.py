@@ -18,10 +18,10 @@ from semantic_pivots import tables
 from semantic_pivots.analysis.controls import PivotWord, control_sets
 from semantic_pivots.analysis.rules import Evidence
 from semantic_pivots.config import CausalConfig
+from semantic_pivots.files import Record
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tables import Record
 from semantic_pivots.tasks import questions
 from semantic_pivots.tasks.translation import Item, items_of
 from semantic_pivots.words import is_joining, is_readable

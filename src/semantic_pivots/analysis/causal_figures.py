@@ -21,6 +21,7 @@ from semantic_pivots.analysis.causal_effects import evidence_of
 from semantic_pivots.analysis.co_occurrence import POOLED, RESAMPLES, documents
 from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, is_needed
 from semantic_pivots.config import BehaviourConfig
+from semantic_pivots.files import Record
 from semantic_pivots.run import Inputs
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import (
@@ -33,7 +34,6 @@ from semantic_pivots.statistics import (
     seed_of,
     share,
 )
-from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Item
 
 ENGLISH = "en"

@@ -29,11 +29,11 @@ from semantic_pivots.analysis.attribution import (
 from semantic_pivots.analysis.null_labels import COLLIDED
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, VERSIONS
 from semantic_pivots.config import BehaviourConfig
+from semantic_pivots.files import Record
 from semantic_pivots.run import Inputs
 from semantic_pivots.scoring.benchmark_scores import item_scores
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import CORRELATION, SHARE, Figure, Interval, bootstrap_columns, bootstrap_mean, seed_of
-from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Item
 
 POOLED = "all"

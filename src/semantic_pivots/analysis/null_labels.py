@@ -25,8 +25,8 @@ import numpy as np
 
 from semantic_pivots.analysis.attribution import auc, likelihood_strata, log_odds, partial_correlation, stratified_auc
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, Path, paper
+from semantic_pivots.files import Record
 from semantic_pivots.statistics import Interval, seed_of
-from semantic_pivots.tables import Record
 
 SLOPES = (0.0, 0.3, 0.6, 1.0)
 FREQUENCY, EASE, PATH = "frequency", "ease", "path"

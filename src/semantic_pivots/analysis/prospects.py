@@ -16,7 +16,7 @@ from itertools import combinations
 import numpy as np
 
 from semantic_pivots.counting.counts import Pair, Word
-from semantic_pivots.tables import Record
+from semantic_pivots.files import Record
 
 REACHED = (1, 10, 50)
 """Numbers of documents at which words and pairs are reported."""

@@ -19,12 +19,12 @@ from semantic_pivots import tables
 from semantic_pivots.analysis.co_occurrence import POOLED
 from semantic_pivots.config import InterveneConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import Record
 from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of
-from semantic_pivots.tables import Record
 from semantic_pivots.tasks import questions, translation
 from semantic_pivots.tasks.shuffled_pivots import partners
 from semantic_pivots.tasks.translation import Item, items_of

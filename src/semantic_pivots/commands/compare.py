@@ -9,8 +9,8 @@ import typer
 
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import Record
 from semantic_pivots.run import Inputs
-from semantic_pivots.tables import Record
 
 _LEVEL = 0.05
 Variant = Literal["choice", "per-byte", "paper", "sum", "mean-token", "pmi"]

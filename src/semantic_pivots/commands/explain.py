@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import Record
 from semantic_pivots.markup import FIGURE_STYLE, in_terminal
 from semantic_pivots.report.token_marks import LEGEND, MARKS, Marker
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tables import Record
 
 _SHOWN, _TOP = 5, 10
 LexiconRows = list[tuple[str, str, str]]

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import Record
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tables import Record
 
 app = typer.Typer(help="Lenses: fit a tuned lens or a Jacobian lens.", no_args_is_help=True)
 DEFAULTS = {"tuned": (2000, 128), "jacobian": (200, 40)}

@@ -7,14 +7,12 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from semantic_pivots.files import Record
 from semantic_pivots.statistics import Interval
-
-if TYPE_CHECKING:  # tables brings pyarrow, and every command imports this module
-    from semantic_pivots.tables import Record
 
 Format = Annotated[
     Literal["table", "json", "csv"],

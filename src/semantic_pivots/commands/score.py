@@ -16,8 +16,8 @@ from semantic_pivots.commands.options import configured
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig, ScoreConfig
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import Record
 from semantic_pivots.statistics import Interval, of_row
-from semantic_pivots.tables import Record
 
 VARIANTS = ("paper", "sum", "choice", "per-byte", "accuracy", "copy-rate")
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from semantic_pivots.config import BenchmarkConfig, CorpusConfig, LexiconConfig, TokensConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import digest
+from semantic_pivots.files import Record, digest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.study import STAGES, Stage, StageFunction, run_stage
-from semantic_pivots.tables import Record
 
 
 class Steps:

@@ -21,8 +21,8 @@ from semantic_pivots.corpus.token_shards import check_corpus, read_token_shard
 from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
 from semantic_pivots.corpus.writers import write_attributes, write_infini_gram, write_jsonl, write_tokens
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import digest, fingerprint, read_table, write_bytes, write_table
-from semantic_pivots.tables import Record, conform
+from semantic_pivots.files import Record, digest, fingerprint, read_table, write_bytes, write_table
+from semantic_pivots.tables import conform
 
 LAYOUTS = ("jsonl", "attributes", "hub", "olmo", "megatron", "nanotron", "infini-gram")
 _LAST = {"jsonl": "documents/{}.jsonl.zst", "attributes": "attributes/pivots/{}.jsonl.zst", "hub": "data/{}.parquet",

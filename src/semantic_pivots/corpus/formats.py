@@ -22,7 +22,7 @@ from typing import Any
 
 from semantic_pivots.corpus.document import Document, content_id, given_parts, language_of, of_parts
 from semantic_pivots.errors import InputError
-from semantic_pivots.tables import Record
+from semantic_pivots.files import Record
 
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 KINDS |= {".txt": "text", ".md": "text", ".tar": "tar", ".idx": "megatron", ".fragment": "lance"}

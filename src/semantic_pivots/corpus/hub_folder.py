@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from semantic_pivots.corpus.writers import write_bytes
-from semantic_pivots.tables import Record
+from semantic_pivots.files import Record
 
 _CARD = """---
 configs:

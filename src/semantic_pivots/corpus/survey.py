@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import Record
 from semantic_pivots.languages import languages
 from semantic_pivots.run import Work
-from semantic_pivots.tables import Record
 
 _BATCH_DOCUMENTS = 1024
 _BUCKETS = 256

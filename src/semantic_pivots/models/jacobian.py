@@ -19,12 +19,11 @@ from typing import Any
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import whole, write_text
+from semantic_pivots.files import Record, whole, write_text
 from semantic_pivots.models.body import check_context
 from semantic_pivots.models.lens import Lens, LensError, hooks
 from semantic_pivots.models.readouts import JACOBIAN, Readout, held_out_divergence
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tables import Record
 
 SKIPPED = 16
 """first positions of a prompt, which are neither sources nor targets"""

@@ -15,14 +15,13 @@ from pathlib import Path
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import whole
+from semantic_pivots.files import Record, whole
 from semantic_pivots.models.body import check_context
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.interventions import Patch, edited
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
-from semantic_pivots.tables import Record
 
 LOGIT, PATCHSCOPE, TUNED, JACOBIAN = "logit", "patchscope", "tuned:", "jacobian:"
 _IDENTITY = "cat -> cat\n1135 -> 1135\nhello -> hello\n?"

@@ -16,12 +16,12 @@ import numpy as np
 
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.corpus.document import HINGE
+from semantic_pivots.files import Record
 from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.natural.masking import CONDITIONS
 from semantic_pivots.natural.part_arms import STARTS
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of, sign_flip_p
-from semantic_pivots.tables import Record
 from semantic_pivots.training.verdict import detectable
 
 LEVEL = 0.01

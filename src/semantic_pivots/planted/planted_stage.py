@@ -17,13 +17,13 @@ from semantic_pivots import tables
 from semantic_pivots.config import PlantedConfig
 from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import Record
 from semantic_pivots.planted import causal_measure, corpus_measures, readout_measures, suppression_measure, worlds
 from semantic_pivots.planted.seed_summary import summary
 from semantic_pivots.planted.world_model import Figure, fit, new_trial, rate_of, train, translation
 from semantic_pivots.planted.worlds import World
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tables import Record
 from semantic_pivots.training.small_models import fresh_model
 
 WORLDS: dict[str, Record] = {

@@ -15,10 +15,10 @@ from semantic_pivots.analysis.attribution import auc, quantile_strata, stratifie
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, paper
 from semantic_pivots.analysis.rules import Path as TracePath
 from semantic_pivots.config import PlantedConfig
+from semantic_pivots.files import Record
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trial
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept, PlantedCorpus
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tables import Record
 
 _CONFIDENCE_STRATA = 10
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
+from semantic_pivots.files import Record
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Shot, prompt
 
 DIRECT, BRIDGED, UNRELATED, COPIED = "direct", "bridged", "unrelated", "copied"

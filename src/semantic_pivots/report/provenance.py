@@ -10,11 +10,10 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from semantic_pivots.config import ReportConfig, StudyConfig
-from semantic_pivots.files import digest
+from semantic_pivots.files import Record, digest
 from semantic_pivots.languages import languages
 from semantic_pivots.report.html import Fact, Provenance
 from semantic_pivots.report.panel import Numbers, Panel
-from semantic_pivots.tables import Record
 
 Manifests = Mapping[str, Record]
 _SHOWN_DIGITS = 12

@@ -11,7 +11,7 @@ import importlib
 from typing import Any
 
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.tables import Record
+from semantic_pivots.files import Record
 from semantic_pivots.tasks.pattern import Pair, Pattern, fixed
 
 PATTERN = Pattern(fixed("Please answer each question."), fixed("Question"), fixed("Answer"))

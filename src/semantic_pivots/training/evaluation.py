@@ -19,11 +19,10 @@ from semantic_pivots.config import CompareConfig, TraceConfig
 from semantic_pivots.corpus.aligned import alignment_keys, sentence_pairs
 from semantic_pivots.corpus.identify import identify
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import read_table, write_table
+from semantic_pivots.files import Record, read_table, write_table
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.selections import HELD_OUT
 from semantic_pivots.statistics import SHARE, Estimate, average, seed_of
-from semantic_pivots.tables import Record
 from semantic_pivots.tasks import sentences
 from semantic_pivots.tasks.translation import Item, Shot, items_of
 

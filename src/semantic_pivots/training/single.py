@@ -20,9 +20,8 @@ from semantic_pivots import tables
 from semantic_pivots.config import CorpusConfig, TrainConfig, keyed
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import digest, fingerprint, write_json, write_table
+from semantic_pivots.files import Record, digest, fingerprint, write_json, write_table
 from semantic_pivots.selection.selections import id_hashes
-from semantic_pivots.tables import Record
 
 _HELD_OUT = 20  # documents of a language that are never trained on, at most
 _HELD_OUT_SHARE = 0.1

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from semantic_pivots.tables import Record
+from semantic_pivots.files import Record
 
 Row = tuple[str, list[tuple[str, str]]]
 """Key of a row, unique in its package, and its parts: language and text."""

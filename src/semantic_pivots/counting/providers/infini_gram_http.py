@@ -19,8 +19,7 @@ from semantic_pivots.caching import cache_folder
 from semantic_pivots.counting.providers import Counts, Pair, Word
 from semantic_pivots.counting.providers.infini_gram_index import WINDOW_TOKENS
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import text_hash, whole
-from semantic_pivots.tables import Record
+from semantic_pivots.files import Record, text_hash, whole
 
 ADDRESS = "https://api.infini-gram.io/"
 _ATTEMPTS, _FIRST_PAUSE_SECONDS, _TIMEOUT_SECONDS = 6, 1.0, 60.0

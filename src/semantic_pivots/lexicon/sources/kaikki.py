@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import Record
 from semantic_pivots.lexicon.sources.entry import Entry, part_of_speech
-from semantic_pivots.tables import Record
 
 _NOTE = re.compile(r"\([^()]*\)|\[[^]]*\]")
 _CODES = {"cmn": "zh"}  # English Wiktionary translates into Mandarin, not into Chinese
