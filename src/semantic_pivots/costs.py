@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from semantic_pivots.config import StudyConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.tables import Record
 
 _TEXT_BYTES = {"everyday": 79e6, "debian-demo": 100e6, "debian-full": 122e6, "debian-large": 315e6}
 _COMPRESSED = (".gz", ".zst", ".xz", ".bz2", ".parquet")
@@ -144,9 +144,9 @@ def costs(config: StudyConfig, stages: Iterable[str], runs: Path) -> Iterator[Co
         yield Cost(stage, rate["seconds"] * times, rate["memory_bytes"], rate["disk_bytes"] * times, rate["of"])
 
 
-def _last_run(runs: Path, stage: str) -> dict[str, Any] | None:
+def _last_run(runs: Path, stage: str) -> Record | None:
     """Work, seconds, memory and disk of the stage's last run below a folder."""
-    costs: list[dict[str, Any]] = []
+    costs: list[Record] = []
     for path in runs.glob(f"*/{stage}/manifest.json"):
         try:
             volatile = json.loads(path.read_text("utf-8"))["volatile"]
@@ -160,6 +160,6 @@ def _last_run(runs: Path, stage: str) -> dict[str, Any] | None:
 
 
 @cache
-def _shipped() -> dict[str, dict[str, Any]]:
+def _shipped() -> dict[str, Record]:
     """The demo's figures on two cores, by stage (data/demo_costs.json)."""
     return json.loads(resources.files("semantic_pivots").joinpath("data/demo_costs.json").read_text("utf-8"))

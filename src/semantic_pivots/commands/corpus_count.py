@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import digest, fingerprints
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.study import STAGES, run_stage
+from semantic_pivots.tables import Record
 
 Corpus = Annotated[str, typer.Option(help="file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text)")]
 Out = Annotated[Path, typer.Option(help="folder to write; a stopped command continues in it")]
@@ -101,7 +102,7 @@ def count(
         show(_records(out), format)
 
 
-def _records(out: Path) -> list[dict[str, Any]]:
+def _records(out: Path) -> list[Record]:
     """A record per word and per pair; a word's has no second word."""
     from semantic_pivots.files import read_table
 

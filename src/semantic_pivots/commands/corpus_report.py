@@ -10,6 +10,7 @@ import typer
 from semantic_pivots import grammar
 from semantic_pivots.config import CountConfig
 from semantic_pivots.files import fingerprint
+from semantic_pivots.tables import Record
 
 
 def report(
@@ -54,14 +55,14 @@ def report(
 
 def _prospects(
     corpus: Path,
-    facts: dict[str, Any],
+    facts: Record,
     lexicon: str,
     codes_given: str,
     words_as: str,
     work: Any,
     workers: int,
     engine: str,
-) -> dict[str, Any] | None:
+) -> Record | None:
     """What is counted of the lexicon's words; None where it has fewer than two languages of the corpus."""
     from semantic_pivots.analysis import prospects
     from semantic_pivots.corpus.survey import languages_of, shard_paths
@@ -81,7 +82,7 @@ def _prospects(
     return {"lexicon": lexicon, "languages": list(codes), "rule": rule.signature(*codes), **rows_of_prospects}
 
 
-def _json(facts: dict[str, Any]) -> str:
+def _json(facts: Record) -> str:
     import json
 
     return json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

@@ -28,6 +28,7 @@ from semantic_pivots.config import (
 from semantic_pivots.planted.world_model import Figure, Trial
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Item
 
 _FORMS: tuple[tuple[DiscoveryForm, Association], ...] = (
@@ -73,7 +74,7 @@ class Pipeline:
         ]
         return tables.from_rows("words", rows)
 
-    def _items(self, concepts: Sequence[Concept]) -> list[dict[str, Any]]:
+    def _items(self, concepts: Sequence[Concept]) -> list[Record]:
         source, target = self.trial.planted.world.languages[:2]
         return [
             dataclasses.asdict(

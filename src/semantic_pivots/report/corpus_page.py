@@ -8,11 +8,12 @@ from typing import Any
 from semantic_pivots.report import html
 from semantic_pivots.report.html import Answer, Fact, Provenance, Section
 from semantic_pivots.report.panel import Numbers, Panel, bars
+from semantic_pivots.tables import Record
 
 _SHOWN = 40
 
 
-def page(found: dict[str, Any], name: str) -> str:
+def page(found: Record, name: str) -> str:
     """The page as one string; `found` is what the command writes as JSON."""
     sections = [_languages(found), _duplicates(found), _sources(found), _words(found), _prospects(found)]
     made_with = Numbers(
@@ -26,12 +27,12 @@ def page(found: dict[str, Any], name: str) -> str:
     return html.render(f"Corpus {name}", facts, _answers(found), None, sections, provenance)
 
 
-def summary(facts: dict[str, Any]) -> list[str]:
+def summary(facts: Record) -> list[str]:
     """The page's answers as lines for a terminal."""
     return [sentence for answer in _answers(facts) for sentence in answer.sentences]
 
 
-def _answers(facts: dict[str, Any]) -> list[Answer]:
+def _answers(facts: Record) -> list[Answer]:
     ranking = ", ".join(f"{row['language'] or 'none'} {row['share']:.1%}" for row in facts["languages"][:6])
     mixed_count = sum(row["documents"] for row in facts["mixed_documents"])
     languages = [f"Documents by language: {ranking}.", f"{mixed_count:,} documents have parts in several languages."]
@@ -63,7 +64,7 @@ def _twice(duplicates: dict[str, dict], documents: int) -> list[str]:
     return sentences
 
 
-def _tell(facts: dict[str, Any]) -> list[str]:
+def _tell(facts: Record) -> list[str]:
     prospects = facts["prospects"]
     if prospects is None:
         return ["The lexicon has no two languages of this corpus, so words were not counted."]
@@ -82,7 +83,7 @@ def _tell(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _languages(facts: dict[str, Any]) -> Section:
+def _languages(facts: Record) -> Section:
     rows = facts["languages"]
     confidence = facts["mean_confidence"]
     count = sum(row["documents"] for row in facts["identified"])
@@ -111,7 +112,7 @@ def _languages(facts: dict[str, Any]) -> Section:
     return Section("languages", "Languages", "Which languages and scripts the documents are in.", tuple(panels))
 
 
-def _duplicates(facts: dict[str, Any]) -> Section:
+def _duplicates(facts: Record) -> Section:
     rows = [{"by": key, **value} for key, value in facts["duplicates"].items()]
     reading = "Documents beyond the first of each group. Documents that are nearly the same are not looked for."
     numbers = _numbers(rows, ("by", "documents", "groups", "largest_group"))
@@ -120,14 +121,14 @@ def _duplicates(facts: dict[str, Any]) -> Section:
     )
 
 
-def _sources(facts: dict[str, Any]) -> Section:
+def _sources(facts: Record) -> Section:
     columns = ("source", "documents", "text_bytes", "licence", "package", "attribution")
     reading = "As the column `source` says; licences where a recipe states them."
     panel = Panel("Sources and licences", reading, _numbers(facts["sources"], columns))
     return Section("sources", "Sources", "Where the documents come from, and under which licence.", (panel,))
 
 
-def _words(facts: dict[str, Any]) -> Section:
+def _words(facts: Record) -> Section:
     lede = "How much of a lexicon the documents reach. Counts are exact numbers of documents."
     if facts["prospects"] is None:
         return Section("words", "Words", lede, missing="The lexicon has no two languages of this corpus.")
@@ -140,7 +141,7 @@ def _words(facts: dict[str, Any]) -> Section:
     return Section("words", "Words", lede, (Panel("Words reached", reading, _numbers(rows, columns)),))
 
 
-def _prospects(facts: dict[str, Any]) -> Section:
+def _prospects(facts: Record) -> Section:
     lede = (
         "Which pairs meet in a document, and the least effect that a study would see at the 5 % level in 4 of 5 cases."
     )
@@ -156,7 +157,7 @@ def _prospects(facts: dict[str, Any]) -> Section:
     return Section("pairs", "Prospects", lede, (Panel("Pairs that meet", reading, _numbers(rows, columns), wide=True),))
 
 
-def _numbers(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Numbers:
+def _numbers(rows: Sequence[Record], columns: Sequence[str]) -> Numbers:
     def cell(value: Any) -> Any:
         return "–".join(value) if isinstance(value, list) else value
 

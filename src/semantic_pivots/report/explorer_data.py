@@ -21,6 +21,7 @@ from semantic_pivots.languages import languages
 from semantic_pivots.report.keyword_in_context import READ_BYTES, Passage, passages
 from semantic_pivots.report.token_marks import Mark, Marker
 from semantic_pivots.run import read_manifest
+from semantic_pivots.tables import Record
 from semantic_pivots.wordforms.rule import SPELLING, Rule, own_form
 from semantic_pivots.wordforms.table import Row, rule_of_rows
 from semantic_pivots.words import fold
@@ -129,7 +130,7 @@ class Explorer:
             "evidence": self.run.by_item("discover", "pivot_evidence"),
         }
 
-    def index(self) -> dict[str, Any]:
+    def index(self) -> Record:
         """The study's name and head, and each concept with its words, by which it is searched."""
         run = self.run
         codes = list(dict.fromkeys(code for item in run.items.values() for code in self._direction(item)))
@@ -152,7 +153,7 @@ class Explorer:
     def _direction(item: dict) -> tuple[str, str]:
         return item["source_language"], item["target_language"]
 
-    def concept(self, concept: str) -> dict[str, Any]:
+    def concept(self, concept: str) -> Record:
         """All that the tables say of a concept.
 
         Raises:
@@ -171,7 +172,7 @@ class Explorer:
             "neighbours": self._neighbours(concept),
         }
 
-    def _item(self, item: dict) -> dict[str, Any]:
+    def _item(self, item: dict) -> Record:
         key, direction = item["item_id"], self._direction(item)
         ends = frozenset(((item["source"], direction[0]), (item["target"], direction[1])))
         pivots = self.run.pivots.get(key, [])
@@ -208,7 +209,7 @@ class Explorer:
         rows = [[word, is_own, _figure(sum(p) / len(p))] for (word, is_own), p in probs.items()]
         return sorted(rows, key=lambda row: (-(row[2] or 0), row[0]))
 
-    def _paths(self, item: dict, pivots: list[str]) -> dict[str, Any]:
+    def _paths(self, item: dict, pivots: list[str]) -> Record:
         """Of each lens: entropy, masses, and the marked tokens of each layer."""
         rows = self._by_item["trace"].get(item["item_id"], ())
         if not rows or self.run.tokenizer is None:
@@ -306,7 +307,7 @@ def _written_in(text: str, language: str) -> str:
     return "zh" if any("\u4e00" <= char <= "\u9fff" for char in text) else language
 
 
-def path_of(rows: Iterable[dict], marker: Marker) -> dict[str, Any]:
+def path_of(rows: Iterable[dict], marker: Marker) -> Record:
     """The layers of each lens as the page draws them.
 
     Args:
@@ -323,7 +324,7 @@ def path_of(rows: Iterable[dict], marker: Marker) -> dict[str, Any]:
     return {lens: _path(steps, marker) for lens, steps in by_lens.items()}
 
 
-def _path(rows: list[dict], marker: Marker) -> dict[str, Any]:
+def _path(rows: list[dict], marker: Marker) -> Record:
     tops = [dict(zip(row["top_ids"], map(_figure, row["top_probs"]), strict=True)) for row in rows]
     firsts = dict.fromkeys(next(iter(top)) for top in tops)
     marks = {token: marker.mark(token) for top in tops for token in (*list(top)[:_TOKENS], *firsts)}
