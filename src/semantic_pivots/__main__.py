@@ -20,8 +20,8 @@ def main() -> None:
         pass
     else:
         return
-    told = shlex.join(["pivots", *sys.argv[1:]])
-    print(f"interrupted: `{told}` goes on from what is done", file=sys.stderr)
+    command = shlex.join(["pivots", *sys.argv[1:]])
+    print(f"interrupted: `{command}` goes on from what is done", file=sys.stderr)
     raise SystemExit(INTERRUPTED)
 
 

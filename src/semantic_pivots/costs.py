@@ -18,7 +18,7 @@ from pathlib import Path
 
 from semantic_pivots.config import StudyConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.tables import Record
+from semantic_pivots.files import Record
 
 _TEXT_BYTES = {"everyday": 79e6, "debian-demo": 100e6, "debian-full": 122e6, "debian-large": 315e6}
 _COMPRESSED = (".gz", ".zst", ".xz", ".bz2", ".parquet")

@@ -14,10 +14,9 @@ from semantic_pivots.commands.options import configured
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import digest, fingerprints
+from semantic_pivots.files import Record, digest, fingerprints
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.study import STAGES, run_stage
-from semantic_pivots.tables import Record
 
 Corpus = Annotated[str, typer.Option(help="file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text)")]
 Out = Annotated[Path, typer.Option(help="folder to write; a stopped command continues in it")]

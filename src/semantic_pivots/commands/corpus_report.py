@@ -9,8 +9,7 @@ import typer
 
 from semantic_pivots import grammar
 from semantic_pivots.config import CountConfig
-from semantic_pivots.files import fingerprint
-from semantic_pivots.tables import Record
+from semantic_pivots.files import Record, fingerprint
 
 
 def report(

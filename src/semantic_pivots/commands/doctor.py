@@ -44,9 +44,9 @@ def _disk(gigabytes: float = 5) -> Check:
     parent_folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(parent_folder).free / _GIGABYTE
     local = shutil.disk_usage(Path.cwd()).free / _GIGABYTE
-    found = f"{free:.0f} GB free in the cache's place ({folder}), {local:.0f} GB here"
+    text = f"{free:.0f} GB free in the cache's place ({folder}), {local:.0f} GB here"
     advice = f"free {gigabytes:.1f} GB, or set PIVOTS_CACHE to a folder on a larger disk"
-    return min(free, local) >= gigabytes, found, advice
+    return min(free, local) >= gigabytes, text, advice
 
 
 def _fetchers(tools: tuple[str, ...] = ("apt-get", "dpkg-deb", "npm")) -> Check:

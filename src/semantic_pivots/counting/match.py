@@ -147,8 +147,8 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
         _runs(offsets, spell_ids, np.concatenate(mask))
         for mask in ((is_run & ~is_joined, ~padding), (is_joined, padding))
     ]
-    only = np.array([held[0] if len(held) == 1 else -1 for held in of_form.values()], np.int32)
-    groups = _flat([np.array(held, np.int32) for held in of_form.values()], np.int32)
+    only = np.array([group[0] if len(group) == 1 else -1 for group in of_form.values()], np.int32)
+    groups = _flat([np.array(group, np.int32) for group in of_form.values()], np.int32)
     trie = _trie([s.tolist() for s in codes], is_run, kinds, len(alphabet) + 1)
 
     lower, bits = _folded_characters() if folds else characters()
@@ -205,8 +205,8 @@ def _room(entries: int) -> int:
 def _hashed(edges: dict[tuple[int, int], int]) -> tuple[np.ndarray, np.ndarray]:
     size = _room(len(edges))
     keys, states = np.zeros(size, np.uint64), np.full(size, -1, np.int32)
-    wanted = np.array([(state << 32) | char for state, char in edges], np.uint64)
-    kernel.fill_edges(wanted, np.array(list(edges.values()), np.int32), keys, states)
+    pairs = np.array([(state << 32) | char for state, char in edges], np.uint64)
+    kernel.fill_edges(pairs, np.array(list(edges.values()), np.int32), keys, states)
     return keys, states
 
 

@@ -25,10 +25,10 @@ from semantic_pivots.config import (
     SelectConfig,
     TokensConfig,
 )
+from semantic_pivots.files import Record
 from semantic_pivots.planted.world_model import Figure, Trial
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.tables import Record
 from semantic_pivots.tasks.translation import Item
 
 _FORMS: tuple[tuple[DiscoveryForm, Association], ...] = (

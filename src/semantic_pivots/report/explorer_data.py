@@ -16,12 +16,11 @@ import pyarrow as pa
 
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import read_table
+from semantic_pivots.files import Record, read_table
 from semantic_pivots.languages import languages
 from semantic_pivots.report.keyword_in_context import READ_BYTES, Passage, passages
 from semantic_pivots.report.token_marks import Mark, Marker
 from semantic_pivots.run import read_manifest
-from semantic_pivots.tables import Record
 from semantic_pivots.wordforms.rule import SPELLING, Rule, own_form
 from semantic_pivots.wordforms.table import Row, rule_of_rows
 from semantic_pivots.words import fold

@@ -76,15 +76,15 @@ _QUESTIONS = (
 def planted_panels(summary: pa.Table) -> list[Panel]:
     """One panel per question, with the figures whose measure begins with one of its names."""
     rows = [r for r in summary.to_pylist() if r["value"] is not None and not math.isnan(r["value"])]
-    panels, done = [], set()
+    panels, row_ids = [], set()
     for title, reading, names, unit in _QUESTIONS:
         exact = [r for r in rows if r["measure"] in names]
         # "P(target) of held-out ..." begins like "P(target)", which is a name of its own
         similar = [r for r in rows if any(r["measure"].startswith(n) for n in names if n != "P(target)")]
-        part = [r for r in rows if (r in exact or r in similar) and id(r) not in done]
+        part = [r for r in rows if (r in exact or r in similar) and id(r) not in row_ids]
         if not part:
             continue
-        done |= {id(r) for r in part}
+        row_ids |= {id(r) for r in part}
         series = {
             measure: [
                 (f"{r['world']}, {r['architecture']}: {r['group']}", of_row(r)) for r in part if r["measure"] == measure

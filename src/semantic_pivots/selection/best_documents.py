@@ -364,8 +364,8 @@ class _Fill:
         budgets = self._only(sorted(several))
 
         def task(blocks: Iterator[Block]) -> _Rows:
-            found = [_rows_of(b, _ties(b, *budgets, self._prefix, self._fixed), budgets[0]) for b in blocks]
-            return _rows([_NO_ROWS, *found])
+            parts = [_rows_of(b, _ties(b, *budgets, self._prefix, self._fixed), budgets[0]) for b in blocks]
+            return _rows([_NO_ROWS, *parts])
 
         ties = _rows(self.documents.map(task)) if several else None
         for group in several:

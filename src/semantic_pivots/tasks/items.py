@@ -45,14 +45,14 @@ def frequent(words: dict[str, dict[str, str]], config: BenchmarkConfig, inputs: 
     from semantic_pivots.counting.counts import corpus_shards, count_shards
     from semantic_pivots.wordforms.table import rule_of
 
-    spellings = sorted({(word, code) for found in words.values() for code, word in found.items()})
+    spellings = sorted({(word, code) for by_code in words.values() for code, word in by_code.items()})
     rule = rule_of(config.words, config.forms_path, spellings)
     _, counts, _ = count_shards(corpus_shards(inputs), spellings, (), work, rule=rule)
     documents = dict(zip(spellings, counts.tolist(), strict=True))
     concepts = [
         concept
-        for concept, found in words.items()
-        if all(documents[word, code] >= least for code, word in found.items())
+        for concept, by_code in words.items()
+        if all(documents[word, code] >= least for code, word in by_code.items())
     ]
     work.note("frequent_concepts", len(concepts))
     if not concepts:

@@ -88,7 +88,7 @@ def make_items(
     for concept, by_language in words.items():
         for code, word in by_language.items():
             members[code, pos[concept]].append(word)
-    pools = {key: Pool(found, config.seed) for key, found in members.items()}
+    pools = {key: Pool(texts, config.seed) for key, texts in members.items()}
     items = []
     for source_language, target_language in permutations(config.languages, 2):
         targets = sorted(len(words[concept][target_language]) for concept in words)
@@ -183,7 +183,7 @@ def benchmark_stage(
     for row in inputs.table("words").to_pylist():
         if row["language"] in config.languages:
             words[row["concept_id"]][row["language"]] = row["word"]
-    words = {concept: found for concept, found in words.items() if len(found) == len(set(config.languages))}
+    words = {concept: by_code for concept, by_code in words.items() if len(by_code) == len(set(config.languages))}
     chosen_concepts = keep_concepts(choose_concepts(words), config.items_per_direction, config.seed)
     near, zipf = near_words.read(inputs.path("concepts").with_name(near_words.FILE))
     items = make_items(words, pos, chosen_concepts, config, near, zipf)
