@@ -125,7 +125,7 @@ def edited(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[None]:
         raise ValueError(f"layers {list(edit.layers)} of a model with {lens.layers}")
 
     def hook(layer: int) -> Any:
-        def change(module: Any, arguments: Any, output: Any) -> Any:
+        def change(module: object, arguments: object, output: Any) -> Any:
             several = isinstance(output, (tuple, list))
             new = edit.apply(layer, rows, output[0] if several else output)
             return type(output)([new, *output[1:]]) if several else new

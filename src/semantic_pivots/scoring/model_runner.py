@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,9 @@ from semantic_pivots.scoring.design import Design, Part, parts_of
 from semantic_pivots.tasks.questions import prompt
 from semantic_pivots.tasks.translation import Item, answer
 from semantic_pivots.words import normalise
+
+if TYPE_CHECKING:
+    from semantic_pivots.models.protocols import AnswerScorer
 
 _SCORED = tables.SCHEMAS["scores"].append(pa.field("control", pa.bool_()))
 """Rows of `scores` and of the control, whose target is another item's; those stay inside the stage."""
@@ -38,7 +41,7 @@ class ScoreJob:
 
 
 def score_items(
-    items: Sequence[Item], words: pa.Table, job: ScoreJob, work: Work, scorer: Any = None
+    items: Sequence[Item], words: pa.Table, job: ScoreJob, work: Work, scorer: AnswerScorer | None = None
 ) -> tuple[pa.Table, pa.Table, str]:
     """The tables `scores` (the control among them, by a column `control`) and `answers` of one model, and its name.
 
@@ -67,7 +70,9 @@ def _in_order(scores: pa.Table, items: Sequence[Item]) -> pa.Table:
 class ModelRunner:
     """Computes parts with one model, which is loaded when the first part asks for it."""
 
-    def __init__(self, job: ScoreJob, notice: Callable[[str], None], scorer: Any = None, device: str = "auto"):
+    def __init__(
+        self, job: ScoreJob, notice: Callable[[str], None], scorer: AnswerScorer | None = None, device: str = "auto"
+    ):
         self._job, self._notice, self._scorer, self._device = job, notice, scorer, device
         self._in_memory = scorer is not None
 
@@ -83,7 +88,7 @@ class ModelRunner:
 
         return work.part(f"{self._job.name}-model", make)["model"][0].as_py()
 
-    def scorer(self) -> Any:
+    def scorer(self) -> AnswerScorer:
         """The loaded model's scorer."""
         if self._scorer is None:
             from semantic_pivots.models.load import load
