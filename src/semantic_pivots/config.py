@@ -461,6 +461,8 @@ class TrainConfig:
     """tokens between checkpoints that a killed run continues from"""
     checkpoint_seconds: Ratio = _volatile(60.0)
     """least seconds between them: on an accelerator the tokens are soon over, and a checkpoint is gigabytes"""
+    compile_blocks: bool = False
+    """compile the model's blocks (torch.compile): a minute at the start, faster steps on an accelerator"""
     deterministic: bool = False
     """kernels whose sums have one order: a continued run on an accelerator then equals one that was not stopped"""
     keep_at_tokens: tuple[Number, ...] = ()
@@ -473,6 +475,8 @@ class TrainConfig:
     """share weights, gradients and optimiser out among processes (FSDP); of one process it changes nothing"""
     lora_rank: Count = 0
     """rank of low-rank adapters, merged at the end (needs the extra `lora`); 0: all weights are trained"""
+    processes: Number = _volatile(1)
+    """arms and seeds of a study that are trained side by side, each by a process of its own: one per accelerator"""
     cache: str = _volatile("")
 
 
@@ -505,6 +509,8 @@ class CompareConfig:
     """bootstrap resamples of each interval"""
     batch_tokens: Number = _volatile(4096)
     """tokens of one forward pass"""
+    processes: Number = _volatile(1)
+    """models that are asked side by side, each by a process of its own: one per accelerator"""
     cache: str = _volatile("")
 
 
@@ -635,7 +641,7 @@ class NaturalConfig:
     checkpoint_tokens: int = 200_000
     """tokens between checkpoints that a killed run continues from"""
     device: str = _volatile("cpu")
-    """where models are trained: cpu or cuda"""
+    """where models are trained: cpu, auto (the accelerator where there is one) or a device of torch"""
     workers: int = _volatile(0)
     """processes, one model and one core each; 0: one per core"""
 

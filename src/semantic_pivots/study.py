@@ -112,7 +112,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "train",
             _ROOM + "training.arms:train_stage",
-            ("corpus", "select"),
+            ("corpus", "tokens", "select"),
             "continued pre-training on each",
             version=4,
         ),

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from semantic_pivots.cli import app
 from semantic_pivots.commands.preflight import costs_of, problems, records, sentence
 from semantic_pivots.errors import InputError
+from semantic_pivots.models import device
 from semantic_pivots.study import load_study
 
 
@@ -88,3 +89,14 @@ def test_a_stage_that_the_study_leaves_out_is_not_asked(tmp_path):
     study = tmp_path / "study.toml"
     study.write_text('[study]\nstages = ["lexicon", "benchmark"]\n')
     assert problems(load_study(study)) == []
+
+
+def test_more_processes_than_accelerators_are_told_before_anything_runs(tmp_path, monkeypatch):
+    study = tmp_path / "study.toml"
+    study.write_text(
+        '[study]\nstages = ["lexicon", "benchmark", "score"]\n[score]\nprocesses = 3\n[train]\nprocesses = 9\n'
+    )
+    assert problems(load_study(study)) == []  # a CPU takes any number
+    monkeypatch.setattr(device, "device_count", lambda: 2)
+    (told,) = problems(load_study(study))
+    assert told == "[score] processes = 3: expected at most the 2 accelerators there are"

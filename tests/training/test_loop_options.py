@@ -147,3 +147,28 @@ def test_adapters_leave_a_plain_model_and_change_only_what_they_adapt(tmp_path):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
     assert all("proj" in name for name in changed)
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+def test_one_pass_over_the_logits_gives_what_the_passes_give(dtype, close):
+    generator = torch.Generator().manual_seed(1)
+    logits = (3 * torch.randn(40, 777, generator=generator)).to(dtype)
+    targets = torch.randint(0, 777, (40,), generator=generator)
+    targets[::7] = losses.IGNORED
+    first, second = logits.clone(), logits
+    torch.testing.assert_close(losses.one_pass_(first, targets), losses._passes_(second, targets))
+    torch.testing.assert_close(first, second, atol=close, rtol=0)
+    assert not first[::7].any()
+
+
+def test_a_compiled_loss_that_fails_or_differs_is_not_used(monkeypatch):
+    def broken(graph, inputs):
+        raise RuntimeError("no such instruction")
+
+    cpu = torch.device("cpu")
+    assert losses._fused.__wrapped__(cpu, torch.float32, "eager") is not None
+    with pytest.warns(UserWarning, match="the fused loss is not used on cpu"):
+        assert losses._fused.__wrapped__(cpu, torch.float32, broken) is None
+    monkeypatch.setattr(losses, "one_pass_", lambda logits, targets: logits.sum())
+    with pytest.warns(UserWarning, match="it differs by"):
+        assert losses._fused.__wrapped__(cpu, torch.float32, "eager") is None

@@ -32,6 +32,8 @@ def problems(study: Study) -> list[str]:
         lines += _absent_files(stage, config)
         if hasattr(config, "model"):
             lines += _absent_model(stage, config.model)
+        if getattr(config, "processes", 1) > 1:
+            lines += _processes(stage, config.processes)
     if "lexicon" in study.stages:
         lines += _lexicon(study)
     if "corpus" in study.stages:
@@ -124,6 +126,15 @@ def _absent_model(stage: str, model: str) -> Iterator[str]:
             yield f"[{stage}] model = {model!r}: the package is not installed here"
     elif model.startswith(("/", "./", "../", "~")) and not Path(model).expanduser().exists():
         yield f"[{stage}] model = {model!r}: no such folder"
+
+
+def _processes(stage: str, processes: int) -> Iterator[str]:
+    from semantic_pivots.models.device import device_processes
+
+    try:
+        device_processes(processes, stage)
+    except InputError as error:
+        yield str(error)
 
 
 def _lexicon(study: Study) -> Iterator[str]:

@@ -13,7 +13,7 @@ from semantic_pivots.commands.options import configured
 from semantic_pivots.config import CorpusConfig, TrainConfig
 
 
-@configured(omit=("model", "tokens", "shape", "seeds"))
+@configured(omit=("model", "tokens", "shape", "seeds", "processes"))
 def train(
     model: Annotated[str, typer.Argument(help="model to continue: hub id, folder, or package:NAME")],
     corpus: Annotated[

@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import os
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import torch
+
+from semantic_pivots.errors import InputError
 
 
 def default_device() -> torch.device:
@@ -21,6 +26,44 @@ def default_device() -> torch.device:
 def device_count() -> int:
     """Number of accelerators of this machine; 0: only the CPU."""
     return torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+
+
+def device_processes(processes: int, section: str) -> int:
+    """The processes that a stage may take, each with a device of its own.
+
+    Raises:
+        InputError: there are fewer accelerators.
+    """
+    accelerators = device_count()
+    if 0 < accelerators < processes:
+        raise InputError(
+            f"[{section}] processes = {processes}: expected at most the {accelerators} accelerators there are"
+        )
+    return processes
+
+
+@functools.cache
+def take_device(folder: Path) -> None:
+    """Make an accelerator the current one that no other process has which asks with this folder, until it ends.
+
+    With fewer than two accelerators nothing changes.
+    """
+    if device_count() < 2:
+        return
+    for number in range(device_count()):
+        lock = (folder / f".device-{number}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        _held.append(lock)
+        torch.accelerator.set_device_index(number)
+        return
+    raise RuntimeError(f"{folder}: every one of {device_count()} accelerators is taken")
+
+
+_held: list[IO[str]] = []
 
 
 def device_name() -> str:
@@ -72,6 +115,11 @@ def synchronise(device: torch.device) -> None:
     """Wait until an accelerator has finished its work, as a clock needs; nothing on a CPU."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
+
+
+def sent(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A copy of a CPU's tensor on a device; from pinned memory on CUDA, where it would else wait for the queue."""
+    return (batch.pin_memory() if device.type == "cuda" else batch).to(device, non_blocking=True)
 
 
 def random_states(device: torch.device) -> list[torch.Tensor]:

@@ -39,11 +39,9 @@ def launch(processes: int, items: Path, words: Path, job: ScoreJob, work: Work) 
     Raises:
         InputError: there are fewer accelerators than processes, or a process failed; its error is quoted.
     """
-    from semantic_pivots.models.device import device_count
+    from semantic_pivots.models.device import device_count, device_processes
 
-    accelerators = device_count()
-    if 0 < accelerators < processes:
-        raise InputError(f"[score] processes = {processes}: expected at most the {accelerators} accelerators there are")
+    accelerators, processes = device_count(), device_processes(processes, "score")
     path = work.folder / JOB
     places = {"items": str(items), "words": str(words), "folder": str(work.folder), "out": str(work.out)}
     write_json(path, {**asdict(job), **places})

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ import pyarrow.compute as pc
 
 from semantic_pivots import tables
 from semantic_pivots.config import TrainConfig
+from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.files import read_table, write_json
+from semantic_pivots.models.device import device_processes, take_device
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.selections import HELD_OUT
+from semantic_pivots.training.stored_tokens import StoredTokens
 
 _READ_DOCUMENTS, _READ_TOKENS = 8, 128
 _CARD = """---
@@ -41,62 +45,84 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
         InputError: the base cannot be loaded or trained, or a selection holds no text.
     """
     selection = inputs.table("selection")
-    held_out = _held_out_texts(inputs, selection)
     arms = [arm for arm in dict.fromkeys(selection["selection"].to_pylist()) if arm != HELD_OUT]
-    shards = {row["shard"]: inputs.folder("corpus") / row["path"] for row in inputs.table("shards").to_pylist()}
-    runs = [(arm, seed) for arm in arms for seed in range(config.seed, config.seed + config.seeds)]
-    logs, speeds = [], {}
-    with work.progress(len(runs) * config.tokens, "tokens", "train") as progress:
-        for arm, seed in runs:
-            name = f"{arm}-seed{seed}"
-
-            def make(arm: str = arm, seed: int = seed, name: str = name) -> pa.Table:
-                documents = selection.filter(pc.equal(selection["selection"], arm))  # type: ignore[attr-defined]
-                rows, speeds[name] = _train_arm(config, documents, shards, arm, seed, work, progress.advance, held_out)
-                return tables.from_rows("training_log", rows)
-
-            logs.append(work.part(name, make))
+    chosen = selection.filter(pc.not_equal(selection["selection"], HELD_OUT))  # type: ignore[attr-defined]
+    stored = _stored(config, inputs, chosen, work)
+    common = (config, stored, _held_out_texts(inputs, selection), work.folder, work.out)
+    names = {f"{arm}-seed{n}": (arm, n) for arm in arms for n in range(config.seed, config.seed + config.seeds)}
+    tasks: list[Task] = [
+        (name, _train_arm, (chosen.filter(pc.equal(chosen["selection"], arm)), arm, seed))  # type: ignore[attr-defined]
+        for name, (arm, seed) in names.items()
+    ]
+    if device_processes(config.processes, "train") > 1:
+        logs = list(run_shards(tasks, work, config.processes, "train", shared=common))
+    else:
+        with work.progress(len(tasks) * config.tokens, "tokens", "train") as progress:
+            logs = [
+                work.part(f"train-{name}", lambda run=run, own=own: run(*own, *common, progress.advance))
+                for name, run, own in tasks
+            ]
     write_json(work.out / "base.json", {"model": config.model})
-    work.note("tokens_per_second", speeds, volatile=True)
+    speeds = [json.loads((work.folder / f"{name}.speed").read_text("utf-8")) for name in names]
+    work.note("tokens_per_second", dict(zip(names, speeds, strict=True)), volatile=True)
     return {"training_log": pa.concat_tables(logs)}
 
 
+def _stored(config: TrainConfig, inputs: Inputs, selection: pa.Table, work: Work) -> StoredTokens:
+    """The tokens of all selected documents: of the study's token shards where they are of the base's tokenizer."""
+    from semantic_pivots.models.load import load_tokenizer
+    from semantic_pivots.training.pack import check_end
+    from semantic_pivots.training.stored_tokens import same_tokenizer, store_tokens
+
+    def paths(table: str, stage: str) -> dict[str, Path]:
+        return {row["shard"]: inputs.folder(stage) / row["path"] for row in inputs.table(table).to_pylist()}
+
+    tokenizer, tokens = load_tokenizer(config.model, config.cache), None
+    check_end(tokenizer, config.document_boundaries, work.warn)
+    if inputs.has("token_shards") and same_tokenizer(tokenizer, inputs.folder("tokens") / "tokenizer.json"):
+        tokens = paths("token_shards", "tokens")
+    return store_tokens(selection, paths("shards", "corpus"), tokenizer, work.folder, tokens)
+
+
 def _train_arm(
-    config: TrainConfig,
     documents: pa.Table,
-    shards: dict[str, Path],
     arm: str,
     seed: int,
-    work: Work,
-    advance: Any,
+    config: TrainConfig,
+    stored: StoredTokens,
     held_out: dict[str, list[str]],
-) -> tuple[list[dict], float]:
+    folder: Path,
+    out: Path,
+    advance: Callable[[float], None] = lambda tokens: None,
+) -> pa.Table:
+    """Train one run, on an accelerator of its own where there are several; its rows of the table `training_log`."""
     from semantic_pivots.models.load import load
     from semantic_pivots.scoring.bits_per_byte import bits_per_byte
     from semantic_pivots.training.adapters import adapted
     from semantic_pivots.training.loop import train
     from semantic_pivots.training.pack import check_end, pack
 
+    take_device(folder)
     base = load(config.model, dtype="float32", cache=config.cache)
-    sequences = pack(documents, shards, base.tokenizer, config.tokens, config.sequence_tokens, seed)
-    state = work.folder / f"{arm}-seed{seed}.pt"
-    folder = work.out / f"{arm}-seed{seed}"
+    sequences = pack(documents, stored, config.tokens, config.sequence_tokens, seed)
+    name = f"{arm}-seed{seed}"
 
     def keep(model: Any, tokens: int) -> None:
         reached = replace(base, model=model)
-        export(reached, config, arm, seed, float("nan"), folder.with_name(f"{folder.name}-at-{tokens}"), tokens)
+        export(reached, config, arm, seed, float("nan"), out / f"{name}-at-{tokens}", tokens)
 
     def measure(model: Any) -> dict[str, float]:
         return bits_per_byte(model, base.tokenizer, held_out, _READ_TOKENS)
 
     with adapted(base.model, config.lora_rank, seed):
-        end = check_end(base.tokenizer, config.document_boundaries, work.warn)
+        end = check_end(base.tokenizer, config.document_boundaries, lambda text: None)  # the stage has told it
         kept = None if config.lora_rank else keep
-        run = train(base.model, sequences, config, seed, state, advance, end, kept, measure if held_out else None)
-    export(base, config, arm, seed, run.rows[-1]["loss"], folder, int(run.rows[-1]["tokens"]))
-    state.unlink(missing_ok=True)
-    rows = [{"arm": arm, "seed": seed, **row} for row in run.rows]
-    return rows, run.rows[-1]["tokens"] / max(run.seconds, 1e-9)
+        given = (sequences, config, seed, folder / f"{name}.pt", advance, end, kept)
+        run = train(base.model, *given, measure if held_out else None)
+    export(base, config, arm, seed, run.rows[-1]["loss"], out / name, int(run.rows[-1]["tokens"]))
+    write_json(folder / f"{name}.speed", run.rows[-1]["tokens"] / max(run.seconds, 1e-9))
+    (folder / f"{name}.pt").unlink(missing_ok=True)
+    return tables.from_rows("training_log", [{"arm": arm, "seed": seed, **row} for row in run.rows])
 
 
 def _held_out_texts(inputs: Inputs, selection: pa.Table) -> dict[str, list[str]]:

@@ -18,8 +18,10 @@ import pyarrow as pa
 from semantic_pivots import tables
 from semantic_pivots.analysis.rules import LABELS, RULES
 from semantic_pivots.config import CompareConfig
+from semantic_pivots.engines import Task, shard_parts
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.held_out import HELD_OUT, SEEN
+from semantic_pivots.models.device import device_processes, take_device
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.scoring.benchmark_scores import directions_of
 from semantic_pivots.scoring.design import Design
@@ -71,19 +73,28 @@ def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str
     design = Design(config.shots, config.draws, config.pool, config.seed, signature_name(items))
     concepts, weights = concept_weights([item.concept_id for item in items], config.seed, config.resamples)
     evaluator = Evaluator(config, inputs, items, work)
+    jobs = {
+        arm: [
+            ScoreJob(design, spec, config.dtype, f"{arm}-{number}", config.batch_tokens, config.cache)
+            for number, spec in enumerate(specs)
+        ]
+        for arm, specs in arms.items()
+    }
+    if device_processes(config.processes, "compare") > 1:
+        tasks: list[Task] = [(job.name, _evaluate, (job,)) for own in jobs.values() for job in own]
+        common = (config, inputs, items, words, work.folder, work.out)
+        shard_parts(tasks, work, config.processes, "evaluated", shared=common)
     found: dict[str, Runs] = {}
     models: dict[str, list[str]] = {}
-    for arm, specs in arms.items():
-        for number, spec in enumerate(specs):
-            name = f"{arm}-{number}"
-            job = ScoreJob(design, spec, config.dtype, name, config.batch_tokens, config.cache)
+    for arm, own in jobs.items():
+        for job in own:
             scores, answers, model = score_items(items, words, job, work)
             directions = directions_of(items, scores, answers, design)
             shares = [_off_target(answers, others)]
             if config.behaviours:
-                shares += _label_shares(evaluator.labels(spec, name), config.behaviours, config.draws)
+                shares += _label_shares(evaluator.labels(job.spec, job.name), config.behaviours, config.draws)
             directions = {key: _with(direction, shares) for key, direction in directions.items()}
-            figures = _figures(directions, config, concepts, weights) | evaluator.figures(spec, name)
+            figures = _figures(directions, config, concepts, weights) | evaluator.figures(job.spec, job.name)
             found.setdefault(arm, []).append(figures)
             models.setdefault(arm, []).append(model)
     work.note("models", models)
@@ -92,6 +103,26 @@ def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str
         "comparison": tables.from_rows("comparison", rows),
         "verdict": tables.from_rows("verdict", _verdicts(found, rows, config)),
     }
+
+
+def _evaluate(
+    job: ScoreJob,
+    config: CompareConfig,
+    inputs: Inputs,
+    items: Sequence[Item],
+    words: pa.Table,
+    folder: Path,
+    out: Path,
+) -> pa.Table:
+    """Leave the parts of one model in the folder, where the stage finds them, by an accelerator of its own."""
+    take_device(folder)
+    work = Work(folder, out)
+    evaluator = Evaluator(config, inputs, items, work)
+    score_items(items, words, job, work)
+    evaluator.figures(job.spec, job.name)
+    if config.behaviours:
+        evaluator.labels(job.spec, job.name)
+    return pa.table({"model": [job.name]})
 
 
 def _check(config: CompareConfig) -> None:

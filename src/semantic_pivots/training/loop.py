@@ -21,10 +21,10 @@ import torch.distributed as dist
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import check_context
-from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, set_random_states
+from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, sent, set_random_states
 from semantic_pivots.training.loss import IGNORED, check_boundaries, choose_loss, targets_of
 from semantic_pivots.training.schedule import learning_rate
-from semantic_pivots.training.weights import Sharded, Weights, Whole
+from semantic_pivots.training.weights import Sharded, Weights, Whole, set_compiled
 
 _LATE_STEPS = 16
 
@@ -88,6 +88,8 @@ def train(
     if config.dtype == "bfloat16" and not shard:
         narrow(model, torch.bfloat16)
     loss_of = choose_loss(model, torch.from_numpy(sequences[:1].astype(np.int64)).to(device))
+    if config.compile_blocks:
+        set_compiled(model, True)
     weights: Weights = (Sharded if shard else Whole)(model, config, loss_of, rank, world)
     torch.manual_seed(seed + rank)
     run = _restore(weights, state, rank, device)
@@ -126,6 +128,8 @@ def train(
     run.seconds += clock.seconds()
     if config.gradient_checkpointing:
         model.gradient_checkpointing_disable()
+    if config.compile_blocks:
+        set_compiled(model, False)
     model.eval()
     return run
 
@@ -222,7 +226,7 @@ def _accumulate(
     device = next(weights.model.parameters()).device
     targets = max(1, int((targets_of(batch, end) != IGNORED).sum()))
     total = torch.zeros((), device=device)
-    for part in batch[rank::world].to(device, non_blocking=True).split(config.micro_batch_sequences):
+    for part in sent(batch[rank::world], device).split(config.micro_batch_sequences):
         loss = weights.loss(part, end) / targets
         loss.backward()
         weights.collect()

@@ -8,7 +8,6 @@ documents might be one long one. A selection that is too small is read again in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,22 +15,19 @@ import pyarrow as pa
 
 from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import read_table
 from semantic_pivots.scoring.bits_per_byte import end_token
 from semantic_pivots.selection.selections import id_hashes
+from semantic_pivots.training.stored_tokens import StoredTokens
 
 _SPREAD = 16
 
 
-def pack(
-    selection: pa.Table, shards: dict[str, Path], tokenizer: Any, tokens: int, length: int, seed: int
-) -> np.ndarray:
+def pack(selection: pa.Table, stored: StoredTokens, tokens: int, length: int, seed: int) -> np.ndarray:
     """Sequences for one training run.
 
     Args:
         selection: rows of one selection (columns shard, row, doc_id).
-        shards: files of the document shards by name.
-        tokenizer: tokenizer of the model that is trained.
+        stored: tokens of its documents.
         tokens: tokens of the run; rounded down to whole sequences.
         length: tokens of a sequence.
         seed: order of the documents.
@@ -47,13 +43,36 @@ def pack(
     wanted, epoch = tokens // length, 0
     rest, made = np.zeros(0, np.int32), [np.zeros((0, length), np.int32)]
     rng = np.random.default_rng(seed)
-    while sum(map(len, made)) < wanted:
-        texts = _texts(selection, shards, seed + 1_000_003 * epoch)
-        stream = np.concatenate([rest, *_up_to(_SPREAD * wanted * length, _ids(texts, tokenizer))])
-        whole, rest = np.split(stream, [len(stream) // length * length])
-        made.append(rng.permutation(whole.reshape(-1, length)))
+    places, names = stored.places(selection), selection["doc_id"].to_pylist()
+    while (left := wanted - sum(map(len, made))) > 0:
+        order = places[np.argsort(id_hashes(names, seed + 1_000_003 * epoch), kind="stable")]
+        enough = np.searchsorted(np.cumsum(stored.lengths(order)), _SPREAD * wanted * length) + 1
+        stream = _Stream(rest, stored, order[:enough])
+        begins = rng.permutation(stream.size // length)[:left] * length
+        made.append(np.stack([stream.cut(begin, length) for begin in begins.tolist()] or [made[0]]).reshape(-1, length))
+        rest = stream.cut(stream.size // length * length, stream.size % length)
         epoch += 1
-    return np.concatenate(made)[:wanted]
+    return np.concatenate(made)
+
+
+class _Stream:
+    """Documents one behind the other, after the rest of those before, of which only what is asked for is read."""
+
+    def __init__(self, rest: np.ndarray, stored: StoredTokens, order: np.ndarray):
+        self._rest, self._stored, self._order = rest, stored, order
+        self._begins = np.cumsum([0, len(rest), *stored.lengths(order)])
+        self.size = int(self._begins[-1])
+
+    def cut(self, begin: int, length: int) -> np.ndarray:
+        """(length,) int32 ids from a place of the stream."""
+        found = np.empty(length, np.int32)
+        filled, part = 0, int(np.searchsorted(self._begins, begin, "right")) - 1
+        while filled < length:
+            ids = self._stored.document(self._order[part - 1]) if part else self._rest
+            ids = ids[begin + filled - self._begins[part] :][: length - filled]
+            found[filled : filled + len(ids)] = ids
+            filled, part = filled + len(ids), part + 1
+        return found
 
 
 def pack_texts(texts: Iterable[str], tokenizer: Any, tokens: int, length: int) -> np.ndarray:
@@ -71,15 +90,6 @@ def pack_texts(texts: Iterable[str], tokenizer: Any, tokens: int, length: int) -
         if filled >= wanted:
             return np.concatenate(stream)[:wanted].reshape(-1, length)
     raise InputError(f"train: a selection holds no text to train on, or less than the {wanted:,} tokens asked for")
-
-
-def _up_to(tokens: int, documents: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Documents until they hold so many tokens."""
-    for ids in documents:
-        yield ids
-        tokens -= len(ids)
-        if tokens <= 0:
-            return
 
 
 def _ids(texts: Iterable[str], tokenizer: Any) -> Iterator[np.ndarray]:
@@ -102,13 +112,3 @@ def check_end(tokenizer: Any, boundaries: bool, warn: Callable[[str], None]) -> 
     if end is None:
         warn("train: the tokenizer names no end token, so that documents follow one another without one")
     return end if boundaries else None
-
-
-def _texts(selection: pa.Table, shards: dict[str, Path], seed: int) -> Iterator[str]:
-    names, rows = selection["shard"].to_pylist(), selection["row"].to_numpy()
-    columns: dict[str, pa.ChunkedArray] = {}
-    for index in np.argsort(id_hashes(selection["doc_id"].to_pylist(), seed), kind="stable"):
-        name = names[index]
-        if name not in columns:
-            columns[name] = read_table(shards[name], columns=["text"])["text"]
-        yield columns[name][int(rows[index])].as_py()

@@ -71,6 +71,31 @@ def _write(content: dict[str, Any], state: Path) -> None:
         torch.save(content, temporary)
 
 
+def blocks_of(model: Any, key: str) -> list[Any]:
+    """The blocks that a model's class names.
+
+    Raises:
+        InputError: it names none; says the key of [train] that asks for them.
+    """
+    blocks = [m for m in model.modules() if type(m).__name__ in (model._no_split_modules or ())]
+    if not blocks:
+        raise InputError(f"[train] {key}: {type(model).__name__} names no blocks; set it to false")
+    return blocks
+
+
+def set_compiled(model: Any, compiled: bool) -> None:
+    """Let a model's blocks run compiled from now on, each by itself (equal blocks share one program), or plain again.
+
+    Raises:
+        InputError: the model's class names no blocks.
+    """
+    for block in blocks_of(model, "compile_blocks"):
+        if compiled:
+            block.compile()
+        else:
+            block._compiled_call_impl = None
+
+
 class Whole:
     """Every process holds all weights; gradients are summed over processes."""
 
@@ -171,9 +196,7 @@ class Sharded:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-        blocks = [m for m in model.modules() if type(m).__name__ in (model._no_split_modules or ())]
-        if not blocks:
-            raise InputError(f"[train] shard: {type(model).__name__} names no blocks to share out; set it to false")
+        blocks = blocks_of(model, "shard")
         self.rank, self.world, self.dtype = rank, world, model.dtype
         self._skeleton = copy.deepcopy(model).to("meta")
         self._buffers = {name: value.clone().cpu() for name, value in model.named_buffers()}
