@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ import torch
 import transformers
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.models import device
 from semantic_pivots.models import load as room
 from semantic_pivots.models.lens import load_lens
 from semantic_pivots.models.load import load
-from semantic_pivots.scoring.scorer import answer_logprobs
+from semantic_pivots.scoring.scorer import Scorer, answer_logprobs
 from tests.models import tiny
 
 TEXT = {
@@ -167,3 +170,36 @@ def test_gguf_weights_are_those_that_were_pinned_or_refused(tmp_path, monkeypatc
         room.model_folder(f"{path}@sha256:12", str(tmp_path / "cache"))
     with pytest.raises(InputError, match="only GGUF weights are pinned"):
         room.model_folder(f"owner/name@sha256:{digest}", str(tmp_path / "cache"))
+
+
+def test_a_model_that_no_device_holds_is_spread_and_scores_the_same(tmp_path, monkeypatch):
+    from accelerate import dispatch_model
+
+    folder = tmp_path / "model"
+    tiny.model("llama").save_pretrained(folder)
+    tiny.tokenizer("byte-level").save_pretrained(folder)
+    maps, auto = [], transformers.AutoModelForCausalLM
+    plain = auto.from_pretrained
+
+    def noted(*given, **named):
+        maps.append(named.get("device_map"))
+        return plain(*given, **named)
+
+    monkeypatch.setattr(auto, "from_pretrained", noted)
+    monkeypatch.setattr(device, "device_count", lambda: 2)
+    monkeypatch.setattr(device, "free_memory", lambda place: 10_000)
+    load(str(folder))
+    monkeypatch.setattr(device, "free_memory", lambda place: 1_000_000)
+    whole = load(str(folder))
+    assert maps == ["auto", None]
+    # two devices are not at hand: layers on disk are at least read, moved and called as on another device
+    places = dict.fromkeys(("model.embed_tokens", "model.layers.0", "model.norm", "model.rotary_emb"), "cpu")
+    apart: Any = copy.deepcopy(whole.model)
+    dispatch_model(
+        apart, {**places, "model.layers.1": "disk", "lm_head": "disk"}, "cpu", offload_dir=tmp_path, force_hooks=True
+    )
+    prompts, answers = ["the sun and the", "the sun and", "le soleil"], [" moon", " stars and", " et la lune"]
+    scored = [Scorer(model, whole.tokenizer).score(prompts, answers) for model in (whole.model, apart)]
+    for one, other in zip(*scored, strict=True):
+        np.testing.assert_allclose(one.logprobs, other.logprobs, atol=1e-6)
+    assert Scorer(apart, whole.tokenizer).greedy(prompts, 3) == Scorer(whole.model, whole.tokenizer).greedy(prompts, 3)

@@ -92,8 +92,10 @@ def test_the_largest_are_those_of_a_plain_search(size):
     assert all(len(set(row)) == 10 for row in ids.tolist())
 
 
-def test_tokens_that_are_ruled_out_add_no_entropy():
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_tokens_that_are_ruled_out_add_no_entropy(on_cpu):
     block = trace._Block.__new__(trace._Block)
+    block.slice_rows, block.on_cpu = 1, on_cpu
     block.names, block.index = ["a"], torch.zeros(1, 1, 1, dtype=torch.long)
     block.counted = torch.ones(1, 1, 1, dtype=torch.bool)
     logits = torch.tensor([[0.0, 0.0, -torch.inf, -torch.inf]])

@@ -111,7 +111,8 @@ class Body:
         if positions is not None and self.takes_positions:
             extra["position_ids"] = positions
         with attention_of_any_shape(self.device):
-            return self.decoder(input_ids=ids, **extra).last_hidden_state
+            # of a model over several devices the last has it
+            return self.decoder(input_ids=ids, **extra).last_hidden_state.to(self.device)
 
     def following(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
         """(rows, tokens, width) final hidden states of (rows, tokens) ids, after what a cache holds if there is one.
@@ -135,14 +136,16 @@ class Body:
             self._linear = self._is_linear(hidden[:2])
         if not self._linear:
             return self._own_logits(hidden)
-        return torch.mm(hidden, self.model.get_output_embeddings().weight.T, out_dtype=torch.float32)
+        weight = self.model.get_output_embeddings().weight
+        return torch.mm(hidden.to(weight.device), weight.T, out_dtype=torch.float32).to(self.device)
 
     def _is_linear(self, hidden: torch.Tensor) -> bool:
         """Whether the logits are the product with one matrix and nothing else: no bias, scale or soft cap."""
         head = self.model.get_output_embeddings()
         if type(head) is not torch.nn.Linear or head.bias is not None:
             return False
-        return torch.equal(self._own_logits(hidden), torch.nn.functional.linear(hidden, head.weight))
+        plain = torch.nn.functional.linear(hidden.to(head.weight.device), head.weight)
+        return torch.equal(self._own_logits(hidden), plain.to(self.device))
 
     def _own_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         rows = hidden.unsqueeze(0)
@@ -273,4 +276,4 @@ def _reading(layer: Any, rows: torch.Tensor) -> Any:
 def _rows_of(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     if states.shape[0] == 1:
         return states.expand(len(rows), -1, -1, -1)
-    return states.index_select(0, rows)
+    return states.index_select(0, rows.to(states.device))

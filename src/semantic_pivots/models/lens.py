@@ -166,7 +166,8 @@ class Lens:
         def keep(layer: int) -> Any:
             def hook(module: Any, arguments: Any, output: Any) -> None:
                 hidden = output[0] if isinstance(output, (tuple, list)) else output
-                states[layer] = hidden[rows, places].clone()
+                # on the device of its layer, where a model is on several
+                states[layer] = hidden[rows.to(hidden.device), places.to(hidden.device)].clone().to(ids.device)
 
             return hook
 

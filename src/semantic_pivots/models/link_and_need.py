@@ -238,9 +238,9 @@ class Asker:
         states = torch.cat([hidden[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(ends)])
         logits = torch.log_softmax(self.body.logits(states).float(), -1)
         answers = torch.tensor([token for row, start in ends for token in row[start:]], device=device)
-        logprobs, is_best = logits.gather(1, answers[:, None])[:, 0].double(), logits.argmax(-1) == answers
+        logprobs, is_best = logits.gather(1, answers[:, None])[:, 0], logits.argmax(-1) == answers
         sizes = [len(row) - start for row, start in ends]
-        totals = [float(part.sum()) for part in logprobs.detach().split(sizes)]
+        totals = [float(part.sum()) for part in logprobs.detach().cpu().double().split(sizes)]
         return totals, [bool(part.all()) for part in is_best.split(sizes)]
 
     @contextmanager

@@ -61,7 +61,8 @@ def load(
     Args:
         spec: hub id with optional subfolder and @revision (owner/name/steps/1000@main), local folder, or package:NAME.
         dtype: float32, bfloat16 or float16.
-        device: a torch device, or auto (the accelerator where there is one).
+        device: a torch device, or auto (the accelerator where there is one; all of them for a model that one of them
+            does not hold, layer by layer).
         cache: folder of converted models.
         trust_remote_code: run the code that a hub repository ships.
         readable: take encoder-decoders and masked models too, which a lens can read and nothing else here can use.
@@ -80,10 +81,15 @@ def load(
     folder, name, revision = _resolve(spec, cache)
     kind = _check_kind(folder, spec, trust_remote_code, readable)
     _check_weights(folder, spec)
+    place = default_device() if device == "auto" else torch.device(device)
+    spread = (
+        {"device_map": "auto"} if device == "auto" and _exceeds_device(folder, getattr(torch, dtype), place) else {}
+    )
     with quiet():
         try:
             pretrained: Any = getattr(transformers, kind).from_pretrained(
                 folder,
+                **spread,
                 dtype=getattr(torch, dtype),
                 use_safetensors=True,
                 trust_remote_code=trust_remote_code,
@@ -108,12 +114,19 @@ def load(
         )
     tokenizer = _tokenizer(folder, spec, trust_remote_code)
     _check_tokens(model, tokenizer, spec)
-    place = default_device() if device == "auto" else torch.device(device)
     if place.type != "cpu" and dtype == "float32":
         warnings.warn(
             f"model {spec!r} in float32 on {place.type}: dtype = 'bfloat16' is several times faster", stacklevel=2
         )
-    return Loaded(model.to(place).eval(), tokenizer, name, revision)
+    return Loaded((model if spread else model.to(place)).eval(), tokenizer, name, revision)
+
+
+def _exceeds_device(folder: Path, dtype: Any, place: Any) -> bool:
+    """Whether a model's weights are larger than one of several accelerators, so that they are spread over all."""
+    from semantic_pivots.models.device import device_count, free_memory
+
+    free = free_memory(place)
+    return device_count() > 1 and free is not None and _parameters(folder) * dtype.itemsize > free
 
 
 def _check_weights(folder: Path, spec: str) -> None:

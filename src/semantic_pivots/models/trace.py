@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 _PART_ITEMS = 64
 _GRID = 512
-_HEAD_ROWS = 64  # of one product with the head
-_SLICE_NUMBERS = 1 << 22  # of logits whose probabilities exist together: 16 MB of float32
+_HEAD_ROWS = 64  # of one product with the head, on a CPU
+_SLICE_NUMBERS = 1 << 22  # of logits whose probabilities exist together on a CPU: 16 MB of float32
+_ACCELERATOR_NUMBERS = 1 << 28  # the same, and of one product with the head, elsewhere: 1 GB of float32
 
 
 def word_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> set[int]:
@@ -196,7 +197,7 @@ class Reader:
             else:
                 question = self.lens.question(self.tokenizer, [case.prompt for case in cases[block]])
                 residuals = self.lens.residuals(*question)
-            sets = _Block(self.sets, cases[block], device)
+            sets = _Block(self.sets, cases[block], device, self.lens.body.vocabulary)
             for way in self.ways:
                 finals = torch.cat([way.final(layer, rows) for layer, rows in enumerate(residuals)])
                 tables.append(sets.rows(finals, self.lens.body.logits, self.config.top, way.name))
@@ -211,9 +212,13 @@ class Reader:
 class _Block:
     """The token sets of the cases of one forward pass, laid out once so that every layer gathers them together."""
 
-    def __init__(self, sets: Sets, cases: Sequence[Case], device: Any):
+    def __init__(self, sets: Sets, cases: Sequence[Case], device: Any, vocabulary: int):
         import torch
 
+        self.on_cpu = device.type == "cpu"
+        numbers = _SLICE_NUMBERS if self.on_cpu else _ACCELERATOR_NUMBERS
+        self.slice_rows = max(1, numbers // vocabulary)
+        self.head_rows = _HEAD_ROWS if self.on_cpu else max(_HEAD_ROWS, self.slice_rows)
         self.names = [case.case_id for case in cases]
         self.codes = sets.languages
         sets_of_case = [
@@ -239,7 +244,7 @@ class _Block:
         The head reads rows of many layers at once, a slice at a time: its weights are streamed from memory for each
         product, and few rows a product leave the cores waiting for them.
         """
-        parts = [self._read(head(part), start, top) for start, part in _slices(finals, _HEAD_ROWS)]
+        parts = [self._read(head(part), start, top) for start, part in _slices(finals, self.head_rows)]
         ids, values, entropy, masses = (np.concatenate(column) for column in zip(*parts, strict=True))
         count, width = ids.shape
         layers = count // len(self.names)
@@ -274,7 +279,7 @@ class _Block:
         from semantic_pivots.models.distribution import check_numbers
 
         parts = []
-        for begin, part in _slices(logits, max(1, _SLICE_NUMBERS // logits.shape[1])):
+        for begin, part in _slices(logits, self.slice_rows):
             part = part.float()
             probs = torch.softmax(part, dim=-1)
             ids, best = _largest(part, top)
@@ -282,7 +287,7 @@ class _Block:
             check_numbers(~top_probs[:, 0].isnan(), "layer's reading", logits.dtype)
             # the logarithm of the sum, read off the best token; then -sum p log p without another pass
             total = best[:, 0] - top_probs[:, 0].log()
-            entropy = total - torch.stack([torch.dot(p, x) for p, x in zip(probs, part, strict=True)])
+            entropy = total - self._products(probs, part)
             if bool(entropy.isnan().any()):  # tokens that a model rules out: 0 times -inf
                 entropy = torch.special.entr(probs).sum(dim=-1)
             cases = (torch.arange(len(part), device=part.device) + start + begin) % len(self.names)
@@ -290,6 +295,14 @@ class _Block:
             masses = (probs.gather(1, index.flatten(1)).view(index.shape) * self.counted[cases]).sum(dim=-1)
             parts.append(tuple(p.cpu().numpy() for p in (ids, top_probs, entropy, masses)))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    def _products(self, probs: Any, logits: Any) -> Any:
+        """(rows,) sums of probability times logit: on a CPU row by row, which takes no memory; elsewhere at once."""
+        import torch
+
+        if not self.on_cpu:
+            return torch.linalg.vecdot(probs, logits)
+        return torch.stack([torch.dot(p, x) for p, x in zip(probs, logits, strict=True)])
 
 
 def _largest(values: Any, count: int) -> tuple[Any, Any]:

@@ -107,6 +107,7 @@ def trained(
     """A model trained on the sequences in order, from fresh weights or those of a file, and its last loss in nats."""
     import torch
 
+    from semantic_pivots.models.device import default_device
     from semantic_pivots.training.small_models import fresh_model, small_settings, train_small
 
     tokenizer = tokenizer_of(vocabulary)
@@ -115,7 +116,7 @@ def trained(
         model.load_state_dict(torch.load(begin, weights_only=True))
     settings = small_settings(config, sequences.size, config.checkpoint_tokens)
     state.parent.mkdir(parents=True, exist_ok=True)
-    model = model.to(config.device)
+    model = model.to(default_device() if config.device == "auto" else config.device)
     loss = train_small(model, sequences, settings, seed, state)
     return model.float().eval(), loss
 
@@ -167,6 +168,7 @@ def logprobs(model: Any, vocabulary: Vocabulary, concepts: Sequence[Concept], so
     found = []
     with torch.no_grad():
         for part in prompts.split(_ROWS):
-            logits = model(input_ids=part.to(device), use_cache=False).logits[:, -1].double()
-            found.append(torch.log_softmax(logits, dim=-1)[:, targets.to(device)].cpu().numpy())
+            # float64 on the CPU: not every accelerator has it
+            logits = model(input_ids=part.to(device), use_cache=False).logits[:, -1].cpu().double()
+            found.append(torch.log_softmax(logits, dim=-1)[:, targets].numpy())
     return np.concatenate(found)

@@ -63,7 +63,7 @@ def natural_stage(config: NaturalConfig, inputs: Inputs, work: Work) -> dict[str
                 figures += [{**keys, "figure": name, "value": value} for name, value in arm.figures.items()]
             # those that begin with another's weights come after it
             for later in (False, True):
-                tasks = [_task(arm, config, seed, work) for arm in made if bool(arm.start) == later]
+                tasks = [task_of(arm, config, seed, work) for arm in made if bool(arm.start) == later]
                 for table in run_shards(tasks, work, config.workers, "natural"):
                     rows = table.to_pylist()
                     last = rows.pop()  # the loss
@@ -77,7 +77,7 @@ def natural_stage(config: NaturalConfig, inputs: Inputs, work: Work) -> dict[str
     }
 
 
-def _task(arm: Arm, config: NaturalConfig, seed: int, work: Work) -> Task:
+def task_of(arm: Arm, config: NaturalConfig, seed: int, work: Work) -> Task:
     """The task of one model; states of one part and seed lie in one folder."""
     state = work.folder / "states" / f"{arm.part}-{seed}" / f"{arm.name}.pt"
     data = (arm.sequences, arm.world.vocabulary, arm.world.concepts, arm.labels, state)

@@ -64,8 +64,22 @@ def arms(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> Iterato
     yield from PARTS[part](config, inputs, seed)
 
 
-def _pair_world(config: NaturalConfig, inputs: Inputs, seed: int, tokens: float) -> World:
-    documents = drawn(read_documents(inputs), config.pair, int(tokens * _BYTES), seed)
+def documents_of(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> list[Document]:
+    """The documents that the models of a part are made of; no other document of the corpus changes them.
+
+    Raises:
+        InputError: the corpus has none in the languages.
+    """
+    if part == "arrangement":
+        every = [d for d in read_documents(inputs, config.sources) if d.parts]
+        return drawn(every, config.languages, int(config.tokens * _BYTES), seed)
+    # of the selection also those of the base, which no selection is offered
+    tokens = config.tokens / config.selected_share + config.tokens if part == "selection" else config.tokens
+    return drawn(read_documents(inputs), config.pair, int(tokens * _BYTES), seed)
+
+
+def _pair_world(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> World:
+    documents = documents_of(part, config, inputs, seed)
     parts = [in_languages(document, config.pair) for document in documents]
     return world(config, inputs, config.pair, parts, config.pair)
 
@@ -92,7 +106,7 @@ def _figures(world: World, packed: Packed) -> dict[str, float]:
 
 
 def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
-    made = _pair_world(config, inputs, seed, config.tokens)
+    made = _pair_world("masking", config, inputs, seed)
     # one pass over what is packed, so that no document is cut from the corpus that pivots are discovered in
     fewer = max(1, int(len(made.pieces) * config.tokens / max(len(made.pieces.tokens), 1)))
     together = _packed(made, made.pieces.take(np.arange(min(fewer, len(made.pieces)))), config, seed)
@@ -146,8 +160,7 @@ def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[A
 
     A sentence in whose joined document a held-out pair without English meets is in none of the three.
     """
-    every = [d for d in read_documents(inputs, config.sources) if d.parts]
-    documents = drawn(every, config.languages, int(config.tokens * _BYTES), seed)
+    documents = documents_of("arrangement", config, inputs, seed)
     parted = [Document(d.id, d.text, d.language, d.source, tuple(in_languages(d, config.languages))) for d in documents]
     whole = list(join(parted))
     barred = tuple(code for code in config.languages if code != HINGE)
@@ -184,7 +197,7 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
     The pivot set is of tokens that are pivots of several trained concepts; held-out words have no part in it. Models
     begin with fresh weights, and with those of BASE, which was trained on documents that no selection is offered.
     """
-    whole = _pair_world(config, inputs, seed, config.tokens / config.selected_share + config.tokens)
+    whole = _pair_world("selection", config, inputs, seed)
     offered = round(len(whole.pieces) / (1 + config.selected_share))
     made = replace(whole, pieces=whole.pieces.take(np.arange(offered)))
     pair = (config.pair[0], config.pair[1])
