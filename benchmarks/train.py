@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,37 +111,56 @@ def trainer(data: np.ndarray, mixed: bool) -> float:
     return STEPS * BATCH * LENGTH / (times[-1] - times[-1 - STEPS])
 
 
-SHAPES = {"135M": None, "1B": Path("studies/shapes/olmo-1b.json")}
+SHAPES = {"135M": Path("studies/shapes/smollm2-135m.json"), "1B": Path("studies/shapes/olmo-1b.json")}
 _PEAK = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 """Dense bfloat16 operations a second that the makers state, by a part of the device's name."""
 
 
-def utilisation(shape: Path | None, length: int = 2048, batch: int = 32, micro: int = 8) -> tuple[float, float]:
-    """Tokens a second of the loop on a random model, and the share of the device's peak that 6 N a token comes to."""
-    import transformers
+@dataclass(frozen=True)
+class Load:
+    """Steps of training on a random model, the first of which are not timed."""
 
-    config = transformers.AutoConfig.from_pretrained(shape) if shape else load(MODEL).model.config
-    model = transformers.AutoModelForCausalLM.from_config(config).to(default_device())
-    data = np.random.default_rng(0).integers(5, config.vocab_size, (6 * batch, length)).astype(np.int32)
+    length: int = 2048
+    batch: int = 32
+    micro: int = 8
+    steps: int = 6
+    timed: int = 4
+
+
+def random_model(config: Any) -> Any:
+    """A model of a configuration with random weights on the device, float32."""
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    with default_device():
+        return AutoModelForCausalLM.from_config(config)
+
+
+def utilisation(model: Any, load: Load, compile_blocks: bool = False) -> tuple[float, float]:
+    """Tokens a second of the loop on a model, and the share of the device's peak that 6 N a token comes to."""
+    rows = load.steps * load.batch
+    data = np.random.default_rng(0).integers(5, model.config.vocab_size, (rows, load.length)).astype(np.int32)
     asked = TrainConfig(
         tokens=data.size,
-        sequence_tokens=length,
-        batch_sequences=batch,
-        micro_batch_sequences=micro,
+        sequence_tokens=load.length,
+        batch_sequences=load.batch,
+        micro_batch_sequences=load.micro,
         dtype="bfloat16",
         checkpoint_tokens=10 * data.size,
+        compile_blocks=compile_blocks,
     )
     times: list[float] = []
-
     with tempfile.TemporaryDirectory() as scratch:
         train(model, data, asked, 0, Path(scratch) / "state.pt", lambda tokens: clock(times))
-    speed = 4 * batch * length / (times[-1] - times[-5])
+    speed = load.timed * load.batch * load.length / (times[-1] - times[-1 - load.timed])
     weights = sum(p.numel() for p in model.parameters())
     peak = next((value for part, value in _PEAK.items() if part in device_name()), float("nan"))
     return speed, 6 * weights * speed / peak
 
 
 def main() -> None:
+    from transformers import AutoConfig
+
     vocabulary = load(MODEL).model.config.vocab_size
     data = sequences(vocabulary, STEPS + WARM)
     loop = ours(data)
@@ -153,7 +173,7 @@ def main() -> None:
         emit(f"Hugging Face Trainer, {name}", peer, "tokens/s")
         emit(f"loop / Trainer, {name}", loop / peer, "ratio", bar, None if bar is None else loop / peer >= bar)
     for name, shape in SHAPES.items() if device_count() else ():
-        speed, share = utilisation(shape)
+        speed, share = utilisation(random_model(AutoConfig.from_pretrained(shape)), Load())
         emit(f"loop, {name} shape on {device_name()}", speed, "tokens/s")
         emit(f"model FLOP utilisation, {name} shape", share, "share of peak")
 
