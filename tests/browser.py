@@ -31,7 +31,7 @@ class Watched:
 
     def __init__(self, browser: Any, width: int = 0):
         self.page = browser.new_page(**({"viewport": {"width": width, "height": 800}} if width else {}))
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(120_000)  # of a busy machine
         self.errors: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
