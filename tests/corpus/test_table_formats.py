@@ -71,3 +71,10 @@ def test_an_iceberg_table_that_holds_no_row_is_one_line(tmp_path):
     catalog.create_table("texts.old", schema=ROWS.schema)
     with pytest.raises(InputError, match="holds documents"):
         ids(tmp_path / "tables")
+
+
+def test_a_file_beside_documents_makes_no_iceberg_table(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "rows.jsonl").write_text('{"text": "a dog", "id": "1"}\n')
+    (tmp_path / "own" / "rows.metadata.json").write_text('{"text": "a cat", "id": "2"}\n')
+    assert sorted(ids(tmp_path / "own")) == ["1", "2"]

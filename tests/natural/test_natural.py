@@ -206,6 +206,9 @@ def test_bad_keys_are_named(study):
         check(dataclasses.replace(config, parts=("maskin",)))
     with pytest.raises(InputError, match="spiked_share"):
         check(dataclasses.replace(config, spiked_share=1.5))
+    for share in (0.0, 1.0):
+        with pytest.raises(InputError, match="dictionary_share"):
+            check(dataclasses.replace(config, dictionary_share=share))
 
 
 def test_too_few_concepts_say_what_to_do(study, inputs):

@@ -7,8 +7,8 @@ one file of documents a fragment, ROOT/NUMBER.fragment; an Iceberg table becomes
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
 from typing import Any
 
 from semantic_pivots.corpus.formats import filesystem_of, first_line
@@ -29,9 +29,9 @@ def current_files(sizes: Sizes, prefix: str) -> Sizes:
     Raises:
         InputError: the package that reads a table is missing, or the table is damaged or has files of deletions.
     """
-    for root in _roots(sizes, lambda path: path.parent.parent if path.parent.name == _LANCE else None):
+    for root in _roots(sizes, lambda path: path.parent.name == _LANCE):
         sizes = _outside(root, sizes) | _fragments(root, prefix)
-    for root in _roots(sizes, lambda path: path.parent.parent if path.name.endswith(_ICEBERG) else None):
+    for root in _roots(sizes, lambda path: path.parent.name == "metadata" and path.name.endswith(_ICEBERG)):
         sizes = _outside(root, sizes) | _snapshot(root, sizes, prefix)
     return sizes
 
@@ -46,8 +46,9 @@ def fragment_batches(path: str) -> tuple[list[str], Any]:
     return data.schema.names, lambda columns: fragment.to_batches(columns=columns, batch_size=1024)
 
 
-def _roots(sizes: Iterable[str], root_of: Any) -> list[str]:
-    return sorted({str(root) for root in map(root_of, map(PurePosixPath, sizes)) if root is not None})
+def _roots(names: Iterable[str], is_version: Callable[[PurePosixPath], bool]) -> list[str]:
+    """The folders of tables, two above their files of versions."""
+    return sorted({str(path.parent.parent) for path in map(PurePosixPath, names) if is_version(path)})
 
 
 def _outside(root: str, sizes: Sizes) -> Sizes:
@@ -101,6 +102,6 @@ def _version(path: str) -> tuple[int, str]:
     """When a file of metadata was written, in milliseconds, and its name."""
     filesystem, place, _ = filesystem_of(path)
     try:
-        return int(json.loads(filesystem.cat_file(place))["last-updated-ms"]), Path(path).name
+        return int(json.loads(filesystem.cat_file(place))["last-updated-ms"]), PurePosixPath(path).name
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"corpus {path}: no metadata of an Iceberg table: {first_line(error)}") from error
