@@ -1,40 +1,46 @@
 """Whether time and memory stay in proportion: every corpus command on 1, 2, 4 and 8 times a corpus.
 
-`python -m benchmarks.scale [--scores N] [--repeats 1,2,4,8]` prints of each command the exponent of its CPU time (1:
-linear), its peak memory on the largest corpus and its growth, and what 1 and 10 TB of text would take: core-hours,
-bytes on disk beside the corpus, and requests where shards of 16 MB lie in an object store. The corpus is made here:
-words of a Zipf distribution in two languages, 12 MB once. A selection from `--scores` synthetic scores on disk comes
-first.
+`python -m benchmarks.scale [PART ...] [--work FOLDER] [--scores N] [--repeats 1,2,4,8]` prints of each command the
+exponent of its CPU time (1: linear), its peak memory on the largest corpus and its growth, and what 1 and 10 TB of text
+would take: core-hours, bytes on disk beside the corpus, and requests where shards of 16 MB lie in an object store. The
+corpus is made here: words of a Zipf distribution in two languages, 36 MB once. The part `scores` is a selection from
+`--scores` synthetic scores on disk; `report` looks for duplicates too. With `--work` each measurement is kept there,
+and a run that was stopped continues.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks import emit
-from benchmarks.measure import TERABYTE
-from semantic_pivots.training.small_models import word_tokenizer
-from tests.models import tiny
+from benchmarks.measure import TERABYTE, own_peak
 
-DOCUMENTS, WORDS, BLOCK = 20_000, 5_000, 1 << 20
-PAIRS = "word_1\tlanguage_1\tword_2\tlanguage_2\n" + "".join(f"en{i}w\ten\tfr{i}w\tfr\n" for i in range(200))
-LEXICON = "concept_id\tpos\ten\tfr\n" + "".join(f"c{i}\tnoun\ten{i}w\tfr{i}w\n" for i in range(200))
+CODES = ("en", "fr")
+DOCUMENTS, WORDS, CONCEPTS, OF_PIVOT, BLOCK = 60_000, 5_000, 200, 10, 1 << 20
+"""Documents of a file; words of each language; concepts, and those that one pivot stands beside; rows of a group."""
+START, STARTS, OF_START = 0, 3, 30
+"""The number of the corpus that shows what starting takes, how often it is measured, and the part of a file in it."""
 ONE = ["--workers", "1"]
 COMMANDS = {
     "make": ["corpus", "make", "made", "--path", "documents", *ONE],
     "tokens": ["corpus", "tokens", "made", "tokens", "--model", "model", *ONE],
+    "report": ["corpus", "report", "made", "--out", "report/page.html", "--lexicon", "lexicon.tsv", "--languages",
+               "en,fr", *ONE],
     "count": ["count", "--corpus", "documents", "--pairs", "pairs.tsv", "--out", "count", *ONE],
     "discover": ["discover", "--corpus", "made", "--tokens", "tokens", "--pairs", "pairs.tsv", "--out", "discover",
                  *ONE],
@@ -44,40 +50,116 @@ COMMANDS = {
                "--languages", "en,fr", "--budget-tokens", "200000", "--out", "select", *ONE],
     "export": ["corpus", "export", "made", "export"],
 }  # fmt: skip
-BESIDE = {"make": "made"}
+FOLDERS = {"make": "made"}
+READS = {"discover": 3, "graph": 2, "report": 2}
+"""Times that a command reads each shard, where more than once."""
 
 
-def documents(folder: Path, files: int, count: int) -> int:
-    """Write files of so many documents, and what the commands are given; returns bytes of text."""
-    (folder / "documents").mkdir()
-    size = 0
-    for part in range(files):
-        draw = np.random.default_rng(part)
-        codes, numbers = draw.integers(0, 2, count), np.minimum(draw.zipf(1.3, (count, 100)), WORDS) - 1
-        texts = [" ".join(f"{('en', 'fr')[c]}{n}w" for n in row) for c, row in zip(codes, numbers, strict=True)]
-        ids = [f"{part}-{i}" for i in range(count)]
-        table = pa.table({"id": ids, "text": texts, "language": [("en", "fr")[c] for c in codes]})
-        pq.write_table(table, folder / "documents" / f"{part:03d}.parquet")
-        size += sum(map(len, texts))
-    (folder / "pairs.tsv").write_text(PAIRS)
-    (folder / "lexicon.tsv").write_text(LEXICON)
-    tiny.model("llama").config.save_pretrained(folder / "model")
-    word_tokenizer([f"{code}{n}w" for code in ("en", "fr") for n in range(WORDS)]).save_pretrained(folder / "model")
-    return size
+def vocabulary(first: str, count: int) -> np.ndarray:
+    """(count,) words of five letters that begin with the same one."""
+    letters = [[chr(97 + n // 26**k % 26) for k in range(4)] for n in range(count)]
+    return np.array([first + "".join(row) for row in letters])
 
 
-def measured(arguments: list[str], folder: Path) -> tuple[float, float]:
+def concept_words(code: int) -> list[str]:
+    """Words of the concepts in a language: none of the most frequent, which stand beside everything."""
+    return vocabulary("qz"[code], WORDS)[-CONCEPTS:].tolist()
+
+
+def write_documents(folder: Path, part: int, count: int) -> None:
+    """Write one file of documents: words of one language, of one concept, and the pivot of the concept."""
+    draw, ids = np.random.default_rng(part), [f"{part}-{i}" for i in range(count)]
+    languages, concepts = draw.integers(0, 2, count), draw.integers(0, CONCEPTS, count)
+    numbers = np.minimum(draw.zipf(1.3, (count, 100)), WORDS) - 1
+    words = np.stack([vocabulary(first, WORDS) for first in "qz"])[languages[:, None], numbers]
+    words[:, 0] = np.array([concept_words(0), concept_words(1)])[languages, concepts]
+    words[:, 1] = vocabulary("x", CONCEPTS // OF_PIVOT)[concepts // OF_PIVOT]
+    codes = np.array(CODES)[languages]
+    table = pa.table({"id": ids, "text": [" ".join(row) for row in words.tolist()], "language": codes})
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / f"{part:03d}.parquet")
+
+
+def prepare(root: Path, repeats: Sequence[int]) -> dict[int, int]:
+    """Make the corpora, and what the commands are given beside them; returns bytes of text by multiple."""
+    from semantic_pivots.training.small_models import word_tokenizer
+    from tests.models import tiny
+
+    files = root / "files"
+    for part in range(max(repeats)):
+        if not (files / f"{part:03d}.parquet").exists():
+            write_documents(files, part, DOCUMENTS)
+    for times in (START, *repeats):
+        folder = root / str(times)
+        if not (folder / "model" / "tokenizer.json").exists():
+            (folder / "documents").mkdir(parents=True, exist_ok=True)
+            if times == START:
+                write_documents(folder / "documents", 0, DOCUMENTS // OF_START)
+            for part in range(times):
+                shutil.copyfile(files / f"{part:03d}.parquet", folder / "documents" / f"{part:03d}.parquet")
+            pairs = list(zip(concept_words(0), concept_words(1), strict=True))
+            rows = [f"{english}\ten\t{french}\tfr" for english, french in pairs]
+            (folder / "pairs.tsv").write_text("\n".join(["word_1\tlanguage_1\tword_2\tlanguage_2", *rows, ""]))
+            rows = [f"{english}\tnoun\t{english}\t{french}" for english, french in pairs]
+            (folder / "lexicon.tsv").write_text("\n".join(["concept_id\tpos\ten\tfr", *rows, ""]))
+            (folder / "report").mkdir(exist_ok=True)
+            tiny.model("llama").config.save_pretrained(folder / "model")
+            word_tokenizer([word for first in "qzx" for word in vocabulary(first, WORDS)]).save_pretrained(
+                folder / "model"
+            )
+    return {times: _text_bytes(root / str(times) / "documents") for times in (START, *repeats)}
+
+
+def _text_bytes(folder: Path) -> int:
+    lengths = (pc.call_function("binary_length", [pq.read_table(path)["text"]]) for path in folder.iterdir())
+    return sum(pc.call_function("sum", [length]).as_py() for length in lengths)
+
+
+def measured(arguments: Sequence[str], folder: Path) -> tuple[float, float]:
     """CPU seconds and peak MB of a command in a process of its own."""
-    pid = os.posix_spawn(
-        sys.executable, [sys.executable, "-c", _RUN.format(folder=str(folder)), *arguments], os.environ
+    # the peak that the system tells of a child holds what its parent had when it began
+    code = (
+        "import atexit, sys\n"
+        "peak = lambda: next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM'))\n"
+        "atexit.register(lambda: open(sys.argv[-1], 'w').write(str(peak())))\n"
+        "from semantic_pivots.cli import main\n"
+        "place = sys.argv.pop(); sys.argv[0] = 'pivots'\n"
+        "try: main()\n"
+        "finally: sys.argv.append(place)\n"
     )
-    _, status, used = os.wait4(pid, 0)
-    if status:
-        raise RuntimeError(f"pivots {' '.join(arguments)}: status {status}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1e3
+    with tempfile.NamedTemporaryFile("r") as peak:
+        command = [sys.executable, "-c", code, *arguments, peak.name]
+        child = subprocess.Popen(command, cwd=folder, stdout=sys.stderr)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            raise RuntimeError(f"pivots {' '.join(arguments)}: status {child.returncode}")
+        return used.ru_utime + used.ru_stime, int(peak.read()) * 1024 / 1e6
 
 
-_RUN = "import os, sys; os.chdir({folder!r}); from semantic_pivots.cli import main; sys.argv[0] = 'pivots'; main()"
+class Measurements:
+    """CPU seconds, peak MB and bytes written per byte of text, by command and multiple; kept in a file of lines."""
+
+    def __init__(self, root: Path):
+        self.root, self._path = root, root / "measurements.jsonl"
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        self._rows: dict[tuple[str, int], list[float]] = {(n, t): row for n, t, *row in map(json.loads, lines)}
+
+    def of(self, name: str, times: int, text_bytes: int) -> list[float]:
+        """The measurement of a command on a multiple of the corpus, made where it is not kept yet."""
+        folder, out = self.root / str(times), FOLDERS.get(name, name)
+        if (name, times) not in self._rows:
+            runs = []
+            for _ in range(STARTS if times == START else 1):
+                shutil.rmtree(folder / out, ignore_errors=True)
+                (folder / "report").mkdir(exist_ok=True)
+                runs.append(measured(COMMANDS[name], folder))
+            files = [path.stat().st_size for path in (folder / out).rglob("*") if path.is_file()]
+            row = [min(seconds for seconds, _ in runs), max(peak for _, peak in runs), sum(files) / text_bytes]
+            with self._path.open("a") as stream:
+                stream.write(json.dumps([name, times, *row]) + "\n")
+            self._rows[name, times] = row
+        return self._rows[name, times]
 
 
 def exponent(sizes: Iterable[float], values: Iterable[float]) -> float:
@@ -85,35 +167,26 @@ def exponent(sizes: Iterable[float], values: Iterable[float]) -> float:
     return float(np.polyfit(np.log(list(sizes)), np.log(list(values)), 1)[0])
 
 
-def commands(repeats: list[int]) -> None:
-    """Every command on each multiple of the corpus; what a start takes is measured on one and subtracted."""
-    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    peaks: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    sizes, written = [], {}
-    with tempfile.TemporaryDirectory() as root:
-        for times in [0, *repeats]:  # 0: a hundredth of the corpus, which shows what starting takes
-            folder = Path(root) / str(times)
-            folder.mkdir()
-            sizes.append(documents(folder, max(times, 1), DOCUMENTS if times else DOCUMENTS // 100))
-            for name, arguments in COMMANDS.items():
-                spent, peak = measured(arguments, folder)
-                seconds[name].append(spent)
-                peaks[name].append(peak)
-                out = folder / BESIDE.get(name, name)
-                written[name] = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / sizes[-1]
-    for name in COMMANDS:
-        own = [spent - seconds[name][0] for spent in seconds[name][1:]]
-        slope = exponent(sizes[1:], [max(value, 1e-3) for value in own])
+def commands(names: Sequence[str], repeats: Sequence[int], root: Path) -> None:
+    """Each command on each multiple of the corpus; what a start takes is measured and subtracted."""
+    sizes, measurements = prepare(root, repeats), Measurements(root)
+    for name in names:
+        start, *rows = (measurements.of(name, times, size) for times, size in sizes.items())
+        seconds, peaks, written = zip(*rows, strict=True)
+        own = [spent - start[0] for spent in seconds]
+        slope = exponent(list(sizes.values())[1:], [max(value, 1e-3) for value in own])
+        text = sizes[repeats[-1]]
+        emit(f"{name}.seconds", round(own[-1], 2), f"s of CPU at {text / 1e6:.0f} MB, without {start[0]:.1f} to start")
         emit(f"{name}.exponent", round(slope, 3), "of CPU time over text", 1.05, slope <= 1.05)
-        emit(f"{name}.peak_memory", round(peaks[name][-1]), f"MB at {sizes[-1] / 1e6:.0f} MB of text")
-        growth = peaks[name][-1] / peaks[name][1]
-        emit(f"{name}.memory_growth", round(growth, 3), f"times from {repeats[0]} to {repeats[-1]} times the corpus")
+        emit(f"{name}.peak_memory", round(peaks[-1]), f"MB at {text / 1e6:.0f} MB of text")
+        growth = f"times from {repeats[0]} to {repeats[-1]} times the corpus"
+        emit(f"{name}.memory_growth", round(peaks[-1] / peaks[0], 3), growth)
         for terabytes in (1, 10):
-            hours = own[-1] / (sizes[-1] - sizes[0]) * terabytes * TERABYTE / 3600
+            hours = own[-1] / (text - sizes[START]) * terabytes * TERABYTE / 3600
             emit(f"{name}.core_hours_{terabytes}_tb", round(hours, 2), "core-hours")
-            emit(f"{name}.disk_{terabytes}_tb", round(written[name] * terabytes, 3), "TB written")
-            requests = math.ceil(terabytes * TERABYTE / 16e6) * (2 if name in ("make", "tokens", "export") else 3)
-            emit(f"{name}.requests_{terabytes}_tb", requests, "of an object store: a read and the parts of each shard")
+            emit(f"{name}.disk_{terabytes}_tb", round(written[-1] * terabytes, 3), "TB written")
+            requests = math.ceil(terabytes * TERABYTE / 16e6) * (READS.get(name, 1) + 1)
+            emit(f"{name}.requests_{terabytes}_tb", requests, "of an object store: reads and the part of each shard")
 
 
 def synthetic(path: Path, count: int) -> None:
@@ -127,8 +200,8 @@ def synthetic(path: Path, count: int) -> None:
         )
         numbers = np.arange(begin, begin + n)
         table = pa.table({
-            "shard": pa.array(np.char.mod("files-%05d", numbers // 20_000)), "row": numbers % 20_000,
-            "doc_id": pa.array(np.char.mod("crawl-2026-%010d-0123456789abcdef", numbers)),
+            "shard": _named("files-", numbers // 20_000), "row": numbers % 20_000,
+            "doc_id": _named("crawl-2026-0123456789abcdef-", numbers),
             "language": pa.array(np.array(["en", "fr", "zh", "ja"])[draw.integers(0, 4, n)]), "n_tokens": tokens,
             "units": tokens, "pivot_units": draw.binomial(tokens, draw.beta(2, 12, n)).astype(np.int32), **none,
             "holds_pair": zeros.astype(bool), "dsir": pa.nulls(n, pa.float64()),
@@ -139,8 +212,12 @@ def synthetic(path: Path, count: int) -> None:
         writer.close()
 
 
+def _named(prefix: str, numbers: np.ndarray) -> pa.Array:
+    return pc.call_function("binary_join_element_wise", [prefix, pa.array(numbers).cast(pa.string()), ""])
+
+
 def select_synthetic(path: str, folder: str, count: int) -> None:
-    """Make a pivot-rich selection of a tenth of the tokens; prints seconds of CPU."""
+    """Make a pivot-rich selection of a tenth of the tokens; prints seconds of CPU and peak MB."""
     from semantic_pivots import run, tables
     from semantic_pivots.config import SelectConfig
     from semantic_pivots.selection.document_scores import Scores
@@ -150,20 +227,20 @@ def select_synthetic(path: str, folder: str, count: int) -> None:
     scores = Scores([Path(path)])
     run.publish("select", {}, Path(folder) / "out", lambda w: {"selection": select(config, scores, w)}, tables.conform)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    print(used.ru_utime + used.ru_stime)
+    print(used.ru_utime + used.ru_stime, own_peak())
 
 
 def selecting(count: int) -> None:
     """A selection from scores on disk at a quarter of the count and at all of it."""
-    found = []
+    figures = []
     for n in (count // 4, count):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "doc_scores.parquet"
             synthetic(path, n)
             code = f"from benchmarks.scale import select_synthetic; select_synthetic({str(path)!r}, {folder!r}, {n})"
-            done = subprocess.run([sys.executable, "-c", code + _PEAK], check=True, capture_output=True, text=True)
-            found.append(tuple(map(float, done.stdout.split())))
-    (one, small), (four, large) = found
+            done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+            figures.append(tuple(map(float, done.stdout.split())))
+    (one, small), (four, large) = figures
     growth = large / small
     emit("select.scores", count, "synthetic scores on disk")
     emit("select.scores_memory", round(large), "MB", 2000, large <= 2000)
@@ -173,17 +250,21 @@ def selecting(count: int) -> None:
     emit("select.scores_billion_disk", 24, "GB beside the scores and the selection")
 
 
-_PEAK = "; from benchmarks.measure import own_peak; print(own_peak())"
-
-
 def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[[], "scores", *COMMANDS], help="scores, or commands; all")
+    parser.add_argument("--work", type=Path, help="folder that keeps corpora and measurements")
     parser.add_argument("--repeats", default="1,2,4,8", help="multiples of the corpus")
-    parser.add_argument("--scores", type=float, default=8e7, help="synthetic scores of the selection")
-    asked = parser.parse_args()
-    selecting(int(asked.scores))
-    commands([int(times) for times in asked.repeats.split(",")])
+    parser.add_argument("--scores", type=float, default=3.2e7, help="synthetic scores of the selection")
+    options = parser.parse_args()
+    if not options.parts or "scores" in options.parts:
+        selecting(int(options.scores))
+    names = [name for name in COMMANDS if name in (options.parts or COMMANDS)]
+    repeats = [int(times) for times in options.repeats.split(",")]
+    with tempfile.TemporaryDirectory() as temporary:
+        if names:
+            commands(names, repeats, options.work or Path(temporary))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import sparse
 
+from semantic_pivots import ranks
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus.token_shards import read_token_shard, write_token_shard
 from semantic_pivots.errors import InputError
@@ -140,11 +142,24 @@ def test_the_rarefied_set_is_that_of_a_sample_too(tmp_path: Path):
     assert all(again[name].equals(made[name]) for name in made)
 
 
+def test_ranks_share_the_samples(tmp_path: Path, monkeypatch):
+    inputs = published(tmp_path / "corpus", n=600)
+    config = GraphConfig(criterion="rarefied", min_rarefied_ratio=0.5, stability_draws=1, workers=1)
+    alone = pivot_set.graph_stage(config, inputs, work(tmp_path / "alone"))
+    together = work(tmp_path / "together")
+    for turn in range(2 * 4 + 1):  # two halves, a quarter and a tenth
+        monkeypatch.setattr(ranks, "_share", ranks.Share(turn % 2, 2))
+        with contextlib.suppress(ranks.Unfinished):
+            tables = pivot_set.graph_stage(config, inputs, together)
+    assert all(tables[name].equals(alone[name]) for name in alone)
+    assert not list(together.folder.glob("sample-*/shards"))
+
+
 def test_samples_are_disjoint_and_of_their_share(tmp_path: Path):
     inputs = published(tmp_path / "corpus")
     found = []
     for k in range(4):
-        part = sample(inputs, tmp_path / f"quarter-{k}", k / 4, (k + 1) / 4, seed=1)
+        part = sample(inputs, tmp_path / f"quarter-{k}", k / 4, (k + 1) / 4, GraphConfig(seed=1, workers=1))
         for row in part.table("shards").to_pylist():
             table = pq.read_table(part.folder("corpus") / row["path"])
             assert table.num_rows == row["documents"]

@@ -18,11 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from semantic_pivots import ranks
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_token_shard
 from semantic_pivots.counting.document_draws import hash_of, shuffle
+from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import read_table
+from semantic_pivots.files import read_table, whole, write_table
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import SCHEMAS
@@ -35,30 +37,27 @@ def places(ids: pa.ChunkedArray, seed: int) -> np.ndarray:
     return (shuffle(hash_of(ids), seed_of("graph", "sample", seed)) >> np.uint64(11)) / 2.0**53
 
 
-def sample(inputs: Inputs, folder: Path, low: float, high: float, seed: int) -> Inputs:
+def sample(inputs: Inputs, folder: Path, low: float, high: float, config: GraphConfig) -> Inputs:
     """A corpus, with its tokens, of the documents whose place lies in [low, high); other stages stay as they are."""
-    (folder / "shards").mkdir(parents=True, exist_ok=True)
-    (folder / "tokens").mkdir(exist_ok=True)
-    shards, token_shards = [], []
+    scratch = Work(folder / "work", folder)
+    rows = inputs.table("shards").to_pylist()
     token_rows = {row["shard"]: row for row in inputs.table("token_shards").to_pylist()}
-    for row in inputs.table("shards").to_pylist():
-        table = read_table(inputs.folder("corpus") / row["path"])
-        place = places(table["id"], seed)
-        in_sample = pa.array((place >= low) & (place < high))
-        table = table.filter(in_sample)
-        if not table.num_rows:
-            continue
-        tokens = read_token_shard(inputs.folder("tokens") / token_rows[row["shard"]]["path"]).filter(in_sample)
-        paths = f"shards/{row['shard']}.parquet", f"tokens/{row['shard']}{SUFFIX}"
-        pq.write_table(table, folder / paths[0], compression="lz4")
-        write_token_shard(folder / paths[1], tokens)
-        shards.append({**row, "path": paths[0], "documents": table.num_rows})
-        token_count = pc.sum(pc.list_value_length(tokens)).as_py()  # type: ignore[attr-defined]
-        token_shards.append(
-            {**token_rows[row["shard"]], "path": paths[1], "documents": table.num_rows, "tokens": token_count or 0}
-        )
-    pq.write_table(pa.Table.from_pylist(shards, schema=SCHEMAS["shards"]), folder / "shards.parquet")
-    pq.write_table(pa.Table.from_pylist(token_shards, schema=SCHEMAS["token_shards"]), folder / "token_shards.parquet")
+    corpus, tokens = inputs.folder("corpus"), inputs.folder("tokens")
+    tasks: list[Task] = [
+        (row["shard"], _sample_shard, (row["shard"], *map(str, (corpus / row["path"], tokens / token_row["path"]))))
+        for row, token_row in ((row, token_rows[row["shard"]]) for row in rows)
+    ]
+    (folder / "work").mkdir(parents=True, exist_ok=True)
+    shared = str(folder), low, high, config.seed
+    counts = list(run_shards(tasks, scratch, config.workers, "sample", config.engine, shared))
+    shards, token_shards = [], []
+    for row, count in zip(rows, (part.to_pylist()[0] for part in counts), strict=True):
+        if count["documents"]:
+            paths = _places_of(row["shard"])
+            shards.append({**row, "path": paths[0], "documents": count["documents"]})
+            token_shards.append({**token_rows[row["shard"]], "path": paths[1], **count})
+    write_table(folder / "shards.parquet", pa.Table.from_pylist(shards, schema=SCHEMAS["shards"]))
+    write_table(folder / "token_shards.parquet", pa.Table.from_pylist(token_shards, schema=SCHEMAS["token_shards"]))
     if not (folder / "tokenizer.json").exists():
         os.symlink((inputs.folder("tokens") / "tokenizer.json").resolve(), folder / "tokenizer.json")
     # First, so that its tables come before those of the whole corpus.
@@ -66,10 +65,29 @@ def sample(inputs: Inputs, folder: Path, low: float, high: float, seed: int) -> 
     return Inputs({"corpus": folder, "tokens": folder, **others})
 
 
+def _places_of(shard: str) -> tuple[str, str]:
+    return f"shards/{shard}.parquet", f"tokens/{shard}{SUFFIX}"
+
+
+def _sample_shard(shard: str, path: str, token_path: str, folder: str, low: float, high: float, seed: int) -> pa.Table:
+    """Write the documents and tokens of one shard's sample, where it has any; how many of each."""
+    table = read_table(path)
+    place = places(table["id"], seed)
+    in_sample = pa.array((place >= low) & (place < high))
+    table, tokens = table.filter(in_sample), read_token_shard(token_path).filter(in_sample)
+    if table.num_rows:
+        document_file, token_file = (Path(folder) / name for name in _places_of(shard))
+        with whole(document_file) as temporary:
+            pq.write_table(table, temporary, compression="lz4")
+        write_token_shard(token_file, tokens)
+    token_count = pc.sum(pc.list_value_length(tokens)).as_py()  # type: ignore[attr-defined]
+    return pa.table({"documents": [table.num_rows], "tokens": [token_count or 0]})
+
+
 def stability(
     make: Callable[[GraphConfig, Inputs, Work], dict[str, pa.Table]],
     config: GraphConfig,
-    whole: pa.Table,
+    pivot_set: pa.Table,
     inputs: Inputs,
     work: Work,
 ) -> pa.Table:
@@ -79,7 +97,7 @@ def stability(
     """
     rows: list[dict[str, object]] = []
     config = dataclasses.replace(config, top_neighbours=0)  # of samples the tokens alone are compared
-    full = set(names(whole))
+    full = set(names(pivot_set))
     if not config.stability_draws:
         return pa.Table.from_pylist(rows, schema=SCHEMAS["pivot_stability"])
     with work.progress(len(SAMPLES), "sizes of sample", "stability") as progress:
@@ -120,17 +138,14 @@ def _set_of_sample(
     folder = work.folder / f"sample-{name}"
 
     def sample_set() -> pa.Table:
-        shutil.rmtree(folder, ignore_errors=True)  # of a killed run
-        scratch = folder / "work"
-        scratch.mkdir(parents=True)
         try:
-            pivot_set = make(config, sample(inputs, folder, low, high, config.seed), Work(scratch, scratch))[
-                "pivot_set"
-            ]
-            units = names(pivot_set)
+            own = sample(inputs, folder, low, high, config)
+            units = names(make(config, own, Work(folder / "work", folder))["pivot_set"])
         except InputError:
             units = []
-        shutil.rmtree(folder, ignore_errors=True)
+        # other ranks may wait for its parts still
+        for path in (folder,) if ranks.current() is None else (folder / "shards", folder / "tokens"):
+            shutil.rmtree(path, ignore_errors=True)
         return pa.table({"unit": pa.array(units, pa.string())})
 
     return set(work.part(f"set-{name}", sample_set)["unit"].to_pylist())
