@@ -58,6 +58,7 @@ def files_under(root: str) -> dict[str, int]:
 
     Raises:
         OSError: a folder cannot be listed.
+        InputError: a name is no text.
     """
 
     def refuse(error: OSError) -> None:
@@ -74,6 +75,8 @@ def files_under(root: str) -> dict[str, int]:
                 folders.add(places[name])
                 inner.append(name)
         for path in (os.path.join(folder, name) for name in files):
+            if not path.isprintable() and any("\ud800" <= char <= "\udfff" for char in path):
+                raise InputError(f"{path!a}: its name is not UTF-8; rename it")
             sizes[path] = os.path.getsize(path) if os.path.exists(path) else 0
     return _each_once(sizes)
 
@@ -99,9 +102,8 @@ def fingerprint(path: Path, sampled: bool = False) -> str:
 
     Args:
         path: file or folder.
-        sampled: of files above 64 MiB, size with the first and last MiB. For documents alone: reading terabytes to
-            learn that nothing changed would cost more than the stage. A large file of them that is edited only in its
-            middle at equal size goes unnoticed, and `--force` is there for it.
+        sampled: of files above 64 MiB, size and time of the last change with the first and last MiB. For documents
+            alone: reading terabytes to learn that nothing changed would cost more than the stage.
     """
     if sampled and ranks.current() is not None:  # each rank would read the whole corpus
         return digest(sorted((name, stamp[:2]) for name, stamp in stamps([path]).items()))
@@ -123,7 +125,7 @@ def fingerprint(path: Path, sampled: bool = False) -> str:
     with path.open("rb") as stream:
         head = stream.read(1 << 20)
         stream.seek(-(1 << 20), os.SEEK_END)
-        return text_hash(str(size), head, stream.read())
+        return text_hash(f"{size} {stamp.st_mtime_ns}", head, stream.read())
 
 
 def fingerprints(paths: Sequence[Path], sampled: bool = False) -> list[str]:

@@ -79,6 +79,16 @@ def check_unaltered(folder: Path) -> None:
             raise InputError(f"{message}; make the folder again")
 
 
+def check_outside(final: Path, place: str | Path) -> None:
+    """Refuse a folder to write within one of documents: the next run would read its tables as documents.
+
+    Raises:
+        InputError: it lies there.
+    """
+    if os.path.isdir(place) and Path(os.path.realpath(final)).is_relative_to(os.path.realpath(place)):
+        raise InputError(f"{final} lies in {place}, which is read as documents; expected a folder outside of it")
+
+
 class Inputs:
     """The published folders of the stages before this one."""
 

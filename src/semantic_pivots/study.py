@@ -417,6 +417,7 @@ def run_stage(
     from semantic_pivots import tables
 
     read = [*inputs_read(config), *read]
+    runs.check_outside(final, getattr(config, "path", ""))
     before = stamps(read)
     digests = {}
     for name, folder in folders.items():

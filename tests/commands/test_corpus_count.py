@@ -71,6 +71,23 @@ def test_counts_as_numbers_for_machines(folder: Path):
     assert "rien,fr,,,1,document,True" in told.splitlines()
 
 
+def test_what_would_be_counted_by_mistake_is_told(folder: Path):
+    asked = {"words": folder / "words.tsv", "text_column": "content", "workers": 1}
+    (folder / "corpus/b.jsonl.gz").write_bytes((folder / "corpus/a.jsonl.gz").read_bytes())
+    (folder / "corpus/b.jsonl").write_text('{"content": "un chat"}\n')
+    for name in ("1.jsonl", "2.jsonl"):
+        (folder / "corpus" / name).write_bytes(b"")
+    told = count(folder / "out", str(folder / "corpus"), **asked)
+    assert "1 files have the content of another one, and their documents count twice" in told
+    assert "1 files have the name of another one but for its kind, such as" in told
+    assert '1 words have quotation marks around them, which are counted too, such as "chat"' in told
+    with pytest.raises(InputError, match=r"which is read as documents; expected a folder outside of it"):
+        count(folder / "corpus/out", str(folder / "corpus"), **asked)
+    (folder / "words.tsv").write_text("language\tword\nfr\t\u200b\n", "utf-8")
+    with pytest.raises(InputError, match="expected words and language codes"):
+        count(folder / "other", str(folder / "corpus"), **asked)
+
+
 def test_white_space_around_a_word_is_not_looked_for(folder: Path):
     (folder / "words.tsv").write_bytes(b"\xef\xbb\xbfword\tlanguage\r\n chat \tfr \r\n")
     asked = {"text_column": "content", "workers": 1, "words_as": "spelling"}

@@ -255,6 +255,34 @@ def test_a_language_is_a_code_a_name_or_not_known(tmp_path):
     assert [document.language for document in read(tmp_path / "x.jsonl")[0]] == ["fr"] * 3 + [""] * 6 + ["tlh"]
 
 
+def test_columns_of_bytes_are_read_as_strings(tmp_path):
+    row = {"text": b"un texte", "id": b"a", "language": b"fr", "source": b"web"}
+    _parquet(tmp_path / "x.parquet", [row, {**row, "id": b"\xff"}])
+    found, skipped = read(tmp_path / "x.parquet")
+    assert found == [Document("a", "un texte", "fr", "web")]
+    assert skipped.reasons == {"invalid UTF-8": (1, 2)}
+
+
+def test_a_file_whose_name_is_no_text_is_told(tmp_path):
+    with open(os.fsencode(tmp_path) + b"/\xff.jsonl", "wb") as stream:
+        stream.write(_lines([{"text": "a"}]))
+    for reader in (readers.list_files, readers.identity):
+        with pytest.raises(InputError, match="its name is not UTF-8"):
+            reader(str(tmp_path))
+
+
+def test_a_large_file_that_changes_in_its_middle_is_another(tmp_path, monkeypatch):
+    monkeypatch.setattr("semantic_pivots.files._SAMPLED_ABOVE_BYTES", 2 << 20)
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(bytes(3 << 20))
+    before = readers.identity(str(path))
+    with path.open("r+b") as stream:
+        stream.seek(3 << 19)
+        stream.write(b"x")
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    assert readers.identity(str(path)) != before
+
+
 def test_a_readme_is_a_document_where_it_describes_none(tmp_path):
     for name in ("code/a/README.md", "code/b/x.md", "hub/README.md", "hub/data/0.parquet", "hub/data/notes/README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -225,6 +225,9 @@ def test_documents_without_a_score_are_told(made, capfd):
     pq.write_table(added.set_column(0, "doc_id", pa.array(["x", "y", "z"])), folder / "none.parquet")
     with pytest.raises(InputError, match="none of its doc_ids"):
         select(dataclasses.replace(config, columns=str(folder / "none.parquet")), scores, Work(folder, folder))
+    pq.write_table(added.set_column(0, "doc_id", pa.array(["x", None, "z"])), folder / "null.parquet")
+    with pytest.raises(InputError, match="1 rows have no doc_id"):
+        select(dataclasses.replace(config, columns=str(folder / "null.parquet")), scores, Work(folder, folder))
     pq.write_table(added.set_column(0, "doc_id", pa.array([[1], [2], [3]])), folder / "list.parquet")
     with pytest.raises(InputError, match="doc_id is of type list"):
         select(dataclasses.replace(config, columns=str(folder / "list.parquet")), scores, Work(folder, folder))

@@ -15,7 +15,8 @@ from semantic_pivots.commands.records import Format, show
 from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest, fingerprints
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.lexicon.cells import is_quoted, plain_cell
+from semantic_pivots.run import Inputs, Work, check_outside, warn
 from semantic_pivots.study import STAGES, run_stage
 
 Corpus = Annotated[str, typer.Option(help="file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text)")]
@@ -63,6 +64,8 @@ def count(
         raise InputError(f"pivots count: --window {count.window_tokens}: expected --provider local")
     # without a study `--window` alone says that pairs are counted within one
     count = replace(count, unit="window" if count.window_tokens else "document")
+    if local and not readers.is_made(corpus):
+        check_outside(out, corpus)
     sizes = readers.list_files(corpus) if local else []
 
     def stage(config: CountConfig, inputs: Inputs, work: Work) -> dict:
@@ -114,7 +117,13 @@ def _records(out: Path) -> list[Record]:
 def _identities(files: list[str]) -> dict[str, str]:
     """The fingerprints of the files that lie on this machine."""
     local = [path for path in files if Path(path).exists()]
-    return dict(zip(local, fingerprints(list(map(Path, local)), sampled=True), strict=True))
+    identities = dict(zip(local, fingerprints(list(map(Path, local)), sampled=True), strict=True))
+    first = {identity: path for path, identity in reversed(identities.items())}
+    copies = [(path, first[of]) for path, of in identities.items() if first[of] != path and Path(path).stat().st_size]
+    if copies:
+        path, other = copies[0]
+        warn(f"{len(copies)} files have the content of another one, and their documents count twice: {path} is {other}")
+    return identities
 
 
 TOGETHER_BYTES = 4 << 20
@@ -155,8 +164,13 @@ def _check(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
     if not rows:
         raise InputError(f"{path}: no row below its first line; expected at least one")
     for row in rows:
-        if not all(isinstance(cell, str) and cell.strip() for cell in row):
+        if not all(isinstance(cell, str) and plain_cell(cell) for cell in row):
             raise InputError(f"{path}: a row holds {', '.join(map(repr, row))}; expected words and language codes")
+    cells = [cell.strip() for row in rows for cell in row]
+    if quoted := [cell for cell in cells if is_quoted(cell)]:
+        warn(
+            f"{path}: {len(quoted)} words have quotation marks around them, which are counted too, such as {quoted[0]}"
+        )
     return [tuple(cell.strip() for cell in row) for row in rows]
 
 

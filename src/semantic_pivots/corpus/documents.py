@@ -139,6 +139,12 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
             f"corpus {path}: {len(ignored)} of {len(names)} files are left out, of a kind without documents, such "
             f"as {inner[ignored[0]][-1]}"
         )
+    stems = {name.removesuffix(kind(name)[1]).rpartition(".")[0]: name for name in files}
+    if twins := [name for name in files if name not in stems.values()]:
+        tell(
+            f"corpus {path}: {len(twins)} files have the name of another one but for its kind, such as {twins[0]}: "
+            "documents of both are read; remove one where they are the same"
+        )
     return [(prefix + name, sizes[name]) for name in files]
 
 

@@ -397,7 +397,7 @@ def _value(row: Record, column: Column) -> Any:
     value: Any = row if column else None
     for part in column:
         value = value.get(part) if isinstance(value, dict) else None
-    return value
+    return value.decode("utf-8") if isinstance(value, bytes) else value  # a column of strings that does not say so
 
 
 def _has(row: Record, column: Column) -> bool:
@@ -427,8 +427,6 @@ def _document_of(
 def _document(row: Record, columns: dict[str, Column], path: str) -> Document | str:
     """The document of a row, or why it gives none."""
     text = _value(row, columns["text"])
-    if isinstance(text, bytes):  # a column of strings that does not say so
-        text = text.decode("utf-8")
     parts = given_parts(_value(row, columns["parts"]))
     if not isinstance(text, str) or not text.strip():
         text = ""

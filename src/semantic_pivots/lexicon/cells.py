@@ -1,8 +1,9 @@
 """The one word of a cell of a word list, which may hold alternatives, articles and remarks.
 
 A cell is the word a model should produce. Lists made for people hold more: `chien; toutou`, `le chat (m)`, a
-zero-width space from a web page. The first of several alternatives is taken, notes in brackets, an article before a
-single word and invisible characters are left out; whoever reads the list tells the user which cells were changed.
+zero-width space from a web page, the quotation marks of a spreadsheet. The first of several alternatives is taken;
+notes in brackets, an article before a single word, quotation marks around the cell and invisible characters are left
+out. Whoever reads the list tells the user which cells were changed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import re
 
 # Characters without a glyph that spell nothing: zero-width space, soft hyphen, byte order mark, word joiner, direction
 # marks, variation selectors. The joiners U+200C and U+200D do spell something in Persian and Indic scripts.
-_INVISIBLE = re.compile("[\u200b\ufeff\u00ad\u2060\u200e\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]")
+_INVISIBLE = re.compile("[\u200b\ufeff\u00ad\u2060-\u2064\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]")
+_QUOTED = re.compile('[“”„«»「『‹›](?P<inner>[^“”„«»「『‹›」』]*)[“”«»」』‹›]|"(?P<cell>([^"]|"")*)"')
 _NOTE = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）|【[^【】]*】|<[^<>]*>)\s*")
 # A comma or slash inside a number or an abbreviation (1,000; km/h) separates nothing.
 _SEPARATOR = re.compile(r"\s*[;；、，،؛|]\s*|,\s+|\s+/\s+|(?<=[^\W\d_]{2})/(?=[^\W\d_]{2})")
@@ -29,11 +31,28 @@ _ARTICLES = {
 
 def word_of(cell: str, language: str) -> str:
     """The word that a cell of the language means; empty where nothing is left."""
-    text = _INVISIBLE.sub("", cell.replace("\u00a0", " ")).strip()
-    bare = _NOTE.sub(" ", text).strip()
-    text = bare or text
-    head = next((part for part in _SEPARATOR.split(text) if part.strip()), "").strip()
-    return _without_article(head, language)
+    text = plain_cell(cell)
+    text = _unquoted(_NOTE.sub(" ", text).strip()) or text
+    head = next((part for part in map(str.strip, _SEPARATOR.split(text)) if part), "")
+    return _without_article(_unquoted(head), language)
+
+
+def plain_cell(cell: str) -> str:
+    """A cell without invisible characters and quotation marks around it, with single spaces for all white space."""
+    return _unquoted(" ".join(_INVISIBLE.sub("", cell).split()))
+
+
+def is_quoted(text: str) -> bool:
+    """Whether quotation marks stand around a text."""
+    return _QUOTED.fullmatch(text) is not None
+
+
+def _unquoted(text: str) -> str:
+    """A text without the quotation marks around it; inside those of a spreadsheet each mark is doubled."""
+    if not (quoted := _QUOTED.fullmatch(text)):
+        return text
+    inner = quoted["inner"]
+    return (quoted["cell"].replace('""', '"') if inner is None else inner).strip()
 
 
 def _without_article(text: str, language: str) -> str:

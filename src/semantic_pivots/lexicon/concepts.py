@@ -84,6 +84,7 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
         if len(cells) != len(columns):
             raise InputError(f"{path}, line {number}: {len(cells)} cells, expected {len(columns)} (tab-separated)")
         row = dict(zip(columns, cells, strict=True))
+        row |= {name: row[name].strip() for name in ("concept_id", "pos")}
         for code in languages:
             word = word_of(row[code], code)
             if word != row[code].strip():

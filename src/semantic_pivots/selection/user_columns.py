@@ -74,6 +74,8 @@ class UserColumns:
             self._ids = table[key].cast(pa.large_string()).combine_chunks()  # ids beyond 2 GiB
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise self._error(f"{key} is of type {kind}; expected texts") from error
+        if self._ids.null_count:
+            raise self._error(f"{self._ids.null_count} rows have no {key}; expected one of each document")
         if len(self._ids.unique()) < len(self._ids):
             raise self._error(f"a {key} stands twice; expected one row per document")
         hashes = hash_of(self._ids)
