@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.pivots.discovery import discover_stage
 from semantic_pivots.pivots.evidence import Beside, measures, q_values, tversky
+from semantic_pivots.pivots.published import published_contexts
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.statistics import seed_of
 
 FILLERS = {code: [f"{code}{chr(97 + i // 8)}{chr(97 + i % 8)}x" for i in range(160)] for code in ("fr", "en")}
 STOPS = {"fr": "le", "en": "the"}
@@ -145,6 +148,24 @@ def test_the_papers_form_repeats_documents_and_removes_nothing(tmp_path: Path):
     found = pivots(tmp_path, **PAPER)
     assert {"felin", "12"} <= {row["text"].strip() for row in found[:3]}
     assert max(row["surplus_source"] for row in found) <= 1
+
+
+def test_the_papers_draws_are_those_of_the_corpus_in_memory(tmp_path: Path):
+    inputs = study(tmp_path, n_shards=5)
+    config = DiscoverConfig(documents=50, workers=1, **PAPER)  # type: ignore[arg-type]
+    spellings = [("chat", "fr"), ("absent", "en"), ("felin milk", "fr"), ("cat", "en")]
+    contexts = published_contexts(inputs, spellings, Work(tmp_path, tmp_path), config)
+    texts, rows = [text.strip() for text in contexts.texts], [set(text.split()) for _, text, _ in documents()]
+    for word in spellings:
+        holders = [row for row, units in enumerate(rows) if units & set(word[0].split())]
+        generator = np.random.default_rng(seed_of("discover", config.seed, *word))
+        draw = generator.choice(holders, 50).tolist() if holders else []
+        units, times = contexts.near(word)
+        found = dict(zip([texts[unit] for unit in units], times.tolist(), strict=True))
+        assert found == Counter(unit for row in draw for unit in rows[row])
+    generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
+    background = Counter(unit for row in generator.integers(0, len(rows), 50).tolist() for unit in rows[row])
+    assert {texts[unit]: contexts.frequency[unit] for unit in np.flatnonzero(contexts.frequency)} == background
 
 
 @pytest.mark.parametrize(

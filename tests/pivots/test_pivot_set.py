@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -192,6 +193,13 @@ def test_the_other_degree_criteria_run(tmp_path: Path, criterion: str):
     made = pivot_set.graph_stage(config, published(tmp_path / "corpus", 600), work(tmp_path / "w"))
     assert set(made["pivot_set"]["token"].to_pylist()) <= set(range(80, 90))
     assert made["pivot_stability"].num_rows == 0
+
+
+def test_a_corpus_that_does_not_fit_into_memory_is_refused(tmp_path: Path, monkeypatch):
+    free = psutil.virtual_memory()._replace(available=40_000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    with pytest.raises(InputError, match=r"the 1,000 that fit into memory end in .*; expected criterion = 'bridge-"):
+        pivot_set.graph_stage(GraphConfig(criterion="rarefied"), published(tmp_path / "c", 600), work(tmp_path / "w"))
 
 
 def test_errors_for_people(tmp_path: Path):

@@ -91,18 +91,30 @@ class ShardJobs:
     engine: str
     rule: Rule = SPELLING
 
-    def parts(self, label: str, function: Callable[..., pa.Table], *shared: object) -> Iterator[dict[str, np.ndarray]]:
-        """The arrays that the function gives (`_pack`) of each shard of documents and tokens, in order."""
+    def parts(
+        self,
+        label: str,
+        function: Callable[..., pa.Table],
+        *shared: object,
+        of_shards: Sequence[tuple[object, ...]] = (),
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """The arrays that the function gives (`pack`) of each shard of documents and tokens, in order.
+
+        It is given the shard's two files, then what is of the shard alone, then what all share.
+        """
         folder = self.inputs.folder("tokens")
         paths = [folder / row["path"] for row in self.inputs.table("token_shards").to_pylist()]
         shards = zip(corpus_shards(self.inputs), paths, strict=True)
-        tasks = [(name, function, (path, str(tokens))) for (name, path), tokens in shards]
+        tasks = [
+            (name, function, (path, str(tokens), *further))
+            for ((name, path), tokens), further in itertools.zip_longest(shards, of_shards, fillvalue=())
+        ]
         for part in run_shards(tasks, self.work, self.workers, label, self.engine, shared):
             labels = [(*name.split(), part[name][0]) for name in part.column_names]
             yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
 
 
-def _pack(arrays: dict[str, np.ndarray]) -> pa.Table:
+def pack(arrays: dict[str, np.ndarray]) -> pa.Table:
     """Arrays as one row of bytes, with their dtypes in the columns' names: lists would be stored value by value."""
     columns = {f"{name} {array.dtype.str}": array.tobytes() for name, array in arrays.items()}
     return pa.table({name: pa.array([value], pa.large_binary()) for name, value in columns.items()})
@@ -166,7 +178,7 @@ def _word_frequencies(path: str, token_path: str, splitter: Splitter, keys: np.n
     in_vocabulary = keys[np.minimum(place, len(keys) - 1)] == units.keys if len(keys) else np.zeros(len(place), bool)
     number = np.where(in_vocabulary, place, len(keys))
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
-    return _pack(_by_language(codes, language, units.starts, number[units.numbers], len(keys)))
+    return pack(_by_language(codes, language, units.starts, number[units.numbers], len(keys)))
 
 
 def _add_frequencies(by_language: dict[str, np.ndarray], part: dict[str, np.ndarray], size: int) -> None:
@@ -202,7 +214,7 @@ def _survey(path: str, token_path: str, spellings: tuple[Word, ...], rule: Rule,
         "documents": np.bincount(language, minlength=len(codes)),
         **_by_language(codes, language, begins, tokens, size),
     }
-    return _pack(arrays)
+    return pack(arrays)
 
 
 def distinct_in(token_path: Path | str, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -303,10 +315,10 @@ def _near_of_shard(
     if isinstance(units, Splitter):
         cut = units.split(*buffers(table["text"].take(pa.array(near))))
         columns = {"tokens": cut.numbers.astype(np.uint32), "keys": cut.keys, "letters": cut.letters, "ends": cut.ends}
-        return _pack({**arrays, **columns, "lengths": np.diff(cut.starts)})
+        return pack({**arrays, **columns, "lengths": np.diff(cut.starts)})
     begins, units_of = distinct_in(token_path, len(units))
     lengths, tokens = _numbers(begins, units_of, near, units)
-    return _pack({**arrays, "lengths": lengths, "tokens": tokens.astype(_kind(units))})
+    return pack({**arrays, "lengths": lengths, "tokens": tokens.astype(_kind(units))})
 
 
 @numba.njit(cache=True)

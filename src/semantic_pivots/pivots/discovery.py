@@ -75,7 +75,7 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     spellings, pairs = benchmark_words(inputs.table("items"))
     published = config.form == "paper"
     contexts = (
-        published_contexts(inputs, spellings, config)
+        published_contexts(inputs, spellings, work, config)
         if published
         else word_contexts_of(inputs, spellings, work, config)
     )

@@ -19,6 +19,7 @@ import os
 from collections.abc import Callable
 
 import numpy as np
+import psutil
 import pyarrow as pa
 
 from semantic_pivots.config import GraphConfig
@@ -33,6 +34,8 @@ from semantic_pivots.words import is_readable
 
 CRITERIA = ("bridge-fdr", "bridge-stable", "rarefied", "degree-fdr", "fixed-count")
 _STOP_SHARE = 0.1
+_BYTES_OF_TOKEN = 40
+"""Memory for each distinct token of each document, at its highest (`language_shares`)."""
 _FEWEST_OF_LANGUAGE = 20
 _FEWEST_DOCUMENTS = 5
 _BELONGS = 0.9
@@ -147,10 +150,21 @@ def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarra
 
 
 def load_documents(inputs: Inputs, size: int) -> tuple[Documents, list[str]]:
-    """The corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more."""
+    """The corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more.
+
+    Raises:
+        InputError: they would not fit into memory.
+    """
     starts, tokens, codes = [np.zeros(1, np.int64)], [], []
+    most = psutil.virtual_memory().available // _BYTES_OF_TOKEN
     for (_, path), (begins, distinct) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
         starts.append(begins[1:] + starts[-1][-1])
+        if starts[-1][-1] > most:
+            raise InputError(
+                f"graph: the criteria of degree hold the distinct tokens of all documents, {_BYTES_OF_TOKEN} bytes "
+                f"each, and the {most:,} that fit into memory end in {path}; expected criterion = 'bridge-stable' or "
+                "'bridge-fdr', whose memory does not grow with the corpus, or fewer documents"
+            )
         tokens.append(distinct)
         codes.extend(read_table(path, columns=["language"])["language"].to_pylist())
     languages, group = np.unique(np.array([code or "" for code in codes]), return_inverse=True)

@@ -3,69 +3,144 @@
 Documents that hold any one sub-token of the word, drawn with replacement (so that a rare word's documents repeat), less
 as many random documents; the smaller surplus ranks, and no token is left out. What the authors dropped by judged
 relation to the pair is not published; the columns of `related` are offered in its place.
+
+The corpus is read twice, shard by shard: to count each word's documents, and to read those that are drawn, whose places
+among the word's documents are known by then. Memory grows with words and draws, not with the corpus.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import numba
 import numpy as np
+import pyarrow as pa
 
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.counting.counts import Word
-from semantic_pivots.counting.unit_counts import renumber
-from semantic_pivots.pivots.word_contexts import WordContexts, distinct_shards, token_texts
-from semantic_pivots.run import Inputs
+from semantic_pivots.counting.document_draws import ShardJobs, distinct_in, pack
+from semantic_pivots.counting.unit_counts import frequencies, renumber
+from semantic_pivots.pivots.word_contexts import WordContexts, token_texts
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 
-
-def load_distinct(inputs: Inputs, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct tokens of every document of the corpus, in the order of its shards: starts, tokens."""
-    starts, tokens = [np.zeros(1, dtype=np.int64)], []
-    for document_starts, distinct in distinct_shards(inputs, size):
-        starts.append(document_starts[1:] + starts[-1][-1])
-        tokens.append(distinct)
-    return np.concatenate(starts), np.concatenate(tokens)
+_WORD = 1 << 40
+"""Above the number of any document: word x _WORD + place orders the draws of all words."""
 
 
-def published_contexts(inputs: Inputs, spellings: list[Word], config: DiscoverConfig) -> WordContexts:
+class _Spellings(NamedTuple):
+    """The words of each token: words[begins[t]:begins[t + 1]] have token t among their own; `count` words."""
+
+    begins: np.ndarray
+    words: np.ndarray
+    count: int
+
+
+def published_contexts(inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig) -> WordContexts:
     """Documents that hold any sub-token of the word, drawn with replacement, against as many random documents."""
-    texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
-    starts, tokens = load_distinct(inputs, len(texts))
-    word_tokens = _own_tokens(inputs.folder("tokens") / "tokenizer.json", spellings)
-    draws = _draws(word_tokens, starts, tokens, config)
+    tokenizer = inputs.folder("tokens") / "tokenizer.json"
+    texts = token_texts(tokenizer)
+    own = _own_tokens(tokenizer, spellings, len(texts))
+    jobs = ShardJobs(inputs, work, config.workers, config.engine)
+    totals, documents = np.zeros(len(spellings), np.int64), 0
+    for part in jobs.parts("holders", _count_holders, own):
+        totals += part["held"]
+        documents += int(part["documents"][0])
+    places = _places(spellings, totals, config)
     generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
-    documents = generator.integers(0, len(starts) - 1, config.documents)
-    background = np.concatenate([tokens[starts[d] : starts[d + 1]] for d in documents])
-    frequency, totals = (
-        np.bincount(background, minlength=len(texts)),
-        {w: len(documents) for w, documents in draws.items()},
-    )
-    return WordContexts(starts, *renumber(tokens, len(texts)), draws, frequency, config.documents, totals, texts)
+    background = np.sort(generator.integers(0, documents, config.documents))
+    picks = list(_picks(places, background, jobs.parts("holders", _count_holders, own)))
+    columns: dict[str, list[np.ndarray]] = {"words": [], "rows": [], "background": [], "lengths": [], "tokens": []}
+    read = 0
+    for part in jobs.parts("published", _read_drawn, own, of_shards=picks):
+        for name, values in columns.items():
+            values.append(part[name] + read if name in ("rows", "background") else part[name])
+        read += len(part["lengths"])
+    words, rows, random_rows, lengths, tokens = (np.concatenate(values) for values in columns.values())
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    random_tokens = np.concatenate([tokens[starts[row] : starts[row + 1]] for row in random_rows])
+    by_word = np.split(rows[np.argsort(words, kind="stable")], np.cumsum(np.bincount(words, minlength=len(spellings))))
+    draws = dict(zip(spellings, by_word[:-1], strict=True))
+    drawn = {word: len(draw) for word, draw in draws.items()}
+    frequency = frequencies(random_tokens, len(texts))
+    return WordContexts(starts, *renumber(tokens, len(texts)), draws, frequency, config.documents, drawn, texts)
 
 
-def _own_tokens(tokenizer_file: Path, spellings: list[Word]) -> dict[Word, np.ndarray]:
-    """Token ids of each word after a space, the lone space left out."""
+def _own_tokens(tokenizer_file: Path, spellings: list[Word], size: int) -> _Spellings:
+    """Token ids of each word after a space, the lone space left out, as the words of each id."""
     tokenizer = read_tokenizer(tokenizer_file)
     space = set(tokenizer.encode(" ", add_special_tokens=False).ids)
     encoded = tokenizer.encode_batch([f" {word}" for word, _ in spellings], add_special_tokens=False)
-    return {w: np.array(sorted(set(e.ids) - space), np.int32) for w, e in zip(spellings, encoded, strict=True)}
+    pairs = sorted((token, word) for word, e in enumerate(encoded) for token in set(e.ids) - space)
+    tokens, words = np.array(pairs, np.int64).reshape(-1, 2).T
+    return _Spellings(np.searchsorted(tokens, np.arange(size + 1)), words.astype(np.int32), len(spellings))
 
 
-def _draws(
-    word_tokens: dict[Word, np.ndarray], starts: np.ndarray, tokens: np.ndarray, config: DiscoverConfig
-) -> dict[Word, np.ndarray]:
-    """`documents` draws with replacement among the documents that hold any sub-token of each word."""
-    is_own = np.isin(tokens, np.unique(np.concatenate(list(word_tokens.values()))))
-    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[is_own]
-    of_token = tokens[is_own]
-    order = np.argsort(of_token, kind="stable")
-    rows, of_token = rows[order], of_token[order]
-    draws = {}
-    for word, ids in word_tokens.items():
-        low, high = np.searchsorted(of_token, ids), np.searchsorted(of_token, ids, "right")
-        holders = np.unique(np.concatenate([rows[a:b] for a, b in zip(low, high, strict=True)] or [rows[:0]]))
+def _places(spellings: list[Word], totals: np.ndarray, config: DiscoverConfig) -> np.ndarray:
+    """`documents` draws with replacement of each word that has any: word x `_WORD` + place among its own, ascending."""
+    draws = [np.zeros(0, np.int64)]
+    for number, (word, held) in enumerate(zip(spellings, totals.tolist(), strict=True)):
         generator = np.random.default_rng(seed_of("discover", config.seed, *word))
-        draws[word] = generator.choice(holders, config.documents) if len(holders) else holders
-    return draws
+        if held:
+            draws.append(number * _WORD + generator.integers(0, held, config.documents))
+    return np.sort(np.concatenate(draws))
+
+
+def _picks(
+    places: np.ndarray, background: np.ndarray, parts: Iterable[dict[str, np.ndarray]]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each shard the draws that are in it: words, places among its own documents of the word, random rows."""
+    base, first = np.int64(0), 0
+    for part in parts:
+        edges = np.arange(len(part["held"])) * _WORD + base
+        begins, ends = np.searchsorted(places, edges), np.searchsorted(places, edges + part["held"])
+        words = np.repeat(np.arange(len(edges)), ends - begins)
+        within = np.arange(len(words)) - np.repeat(np.cumsum(ends - begins) - (ends - begins), ends - begins)
+        last = first + int(part["documents"][0])
+        low, high = np.searchsorted(background, [first, last])
+        yield words, places[begins[words] + within] - edges[words], background[low:high] - first
+        base, first = base + part["held"], last
+
+
+def _count_holders(path: str, token_path: str, own: _Spellings) -> pa.Table:
+    """Of one shard, the documents that hold a token of each word (`held`), and all."""
+    starts, tokens = distinct_in(token_path, len(own.begins) - 1)
+    words, _ = _holders(starts, tokens, *own)
+    return pack({"held": np.bincount(words, minlength=own.count), "documents": np.array([len(starts) - 1])})
+
+
+def _read_drawn(
+    path: str, token_path: str, words: np.ndarray, places: np.ndarray, background: np.ndarray, own: _Spellings
+) -> pa.Table:
+    """Of one shard, the documents that are drawn: `rows` of each draw's word, of the `background`, and their tokens."""
+    starts, tokens = distinct_in(token_path, len(own.begins) - 1)
+    of_word, rows = _holders(starts, tokens, *own)
+    rows = rows[np.argsort(of_word, kind="stable")]
+    held = np.bincount(of_word, minlength=own.count)
+    drawn = rows[(np.cumsum(held) - held)[words] + places]
+    near, number = np.unique(np.concatenate([drawn, background]), return_inverse=True)
+    read = [tokens[starts[row] : starts[row + 1]] for row in near]
+    lengths = np.array([len(part) for part in read], np.int64)
+    arrays = {"words": words, "rows": number[: len(words)], "background": number[len(words) :], "lengths": lengths}
+    return pack({**arrays, "tokens": np.concatenate([np.zeros(0, np.int32), *read])})
+
+
+@numba.njit(cache=True)
+def _holders(starts, tokens, begins, words, count):  # pragma: no cover - compiled
+    """Each word and row of a document that holds a token of the word, by rows."""
+    room = 0
+    for token in tokens:
+        room += begins[token + 1] - begins[token]
+    of_word, rows, n = np.empty(room, np.int32), np.empty(room, np.int64), 0
+    last = np.full(count, -1, np.int64)
+    for row in range(len(starts) - 1):
+        for i in range(starts[row], starts[row + 1]):
+            for k in range(begins[tokens[i]], begins[tokens[i] + 1]):
+                if last[words[k]] != row:
+                    last[words[k]] = row
+                    of_word[n], rows[n] = words[k], row
+                    n += 1
+    return of_word[:n].copy(), rows[:n].copy()
