@@ -27,8 +27,8 @@ Record = dict[str, Any]
 """A row of a table, or an object of a JSON file: values by name."""
 
 _SAMPLED_ABOVE_BYTES = 64 << 20
-_ROW_GROUP, _BATCH = 1 << 20, 1 << 17
-"""Rows of a row group, as pyarrow has them too, and of a batch"""
+_ROWS = 1 << 17
+"""Rows of a row group, and of a batch: what a reader or writer of a large table holds."""
 
 
 def digest(value: Any) -> str:
@@ -187,7 +187,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     # The pandas or study metadata of a schema is not part of the public table.
     plain = table.combine_chunks().replace_schema_metadata(None)
     with whole(path) as temporary:
-        pq.write_table(plain, temporary, compression="zstd", write_page_checksum=True)
+        pq.write_table(plain, temporary, _ROWS, compression="zstd", write_page_checksum=True)
 
 
 def write_batches(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
@@ -200,7 +200,7 @@ def write_batches(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> 
         pq.ParquetWriter(temporary, plain, compression="zstd", write_page_checksum=True) as writer,
     ):
         for group in _row_groups(tables):
-            writer.write_table(group.replace_schema_metadata(None), _ROW_GROUP)
+            writer.write_table(group.replace_schema_metadata(None), _ROWS)
 
 
 def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -209,9 +209,9 @@ def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     pending: list[pa.Table] = []
     for table in tables:
         while table.num_rows:
-            pending.append(table.slice(0, _ROW_GROUP - sum(map(len, pending))))
+            pending.append(table.slice(0, _ROWS - sum(map(len, pending))))
             table = table.slice(len(pending[-1]))
-            if sum(map(len, pending)) == _ROW_GROUP:
+            if sum(map(len, pending)) == _ROWS:
                 yield pa.concat_tables(pending).combine_chunks()
                 pending = []
     if pending:
@@ -230,7 +230,7 @@ def read_batches(path: Path | str, columns: Iterable[str] | None = None) -> Iter
     names = None if columns is None else list(columns)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(_BATCH, columns=names)
+            yield from file.iter_batches(_ROWS, columns=names)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: missing or damaged ({str(error).splitlines()[0]}); make it again") from error
 

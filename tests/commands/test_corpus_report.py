@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,13 @@ def test_a_folder_that_is_no_corpus_is_refused(tmp_path):
     result = CliRunner().invoke(app, ["corpus", "report", str(tmp_path)])
     assert result.exit_code != 0
     assert "shards.parquet" in str(result.exception)
+
+
+def test_a_corpus_that_was_altered_is_not_reported_on(corpus, tmp_path):
+    altered = tmp_path / "altered"
+    shutil.copytree(corpus / "corpus", altered)
+    command = ["corpus", "report", str(altered), "--out", str(tmp_path / "new/page.html"), "--workers", "1"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    with next((altered / "shards").iterdir()).open("ab") as stream:
+        stream.write(b"x")
+    assert "was altered after `corpus` wrote it" in str(CliRunner().invoke(app, command).exception)

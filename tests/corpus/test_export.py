@@ -21,6 +21,7 @@ from semantic_pivots.corpus.export import Export, export
 from semantic_pivots.corpus.megatron import index_bytes, read_megatron
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import file_hash, write_json
 from semantic_pivots.selection.user_columns import UserColumns
 
 
@@ -72,6 +73,19 @@ def test_a_corpus_is_exported_in_each_layout(folders, tmp_path, layout):
     for other in set(FILES) - {layout}:
         with pytest.raises(InputError, match=f"holds another export, of layout {layout}"):
             export(Export(corpus, other, tokens, "<eos>"), out)
+
+
+def test_a_corpus_that_was_altered_is_not_exported(folders, tmp_path):
+    corpus, tokens = folders
+    for folder, name in ((corpus, "s0.parquet"), (tokens, "t0.arrow")):
+        manifest = {"stage": "x", "digest": "0", "files": {name: file_hash(folder / name)}}
+        write_json(folder / "manifest.json", manifest)
+        export(Export(corpus, "olmo", tokens, "<eos>"), tmp_path / f"before-{name}")
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole + b"x")
+        with pytest.raises(InputError, match=f"{name} was altered after `x` wrote it"):
+            export(Export(corpus, "olmo", tokens, "<eos>"), tmp_path / f"after-{name}")
+        (folder / name).write_bytes(whole)
 
 
 class Killed(BaseException):

@@ -39,6 +39,8 @@ def report(
 
     page = out or corpus / "report.html"
     shard_paths(corpus)
+    run.check_unaltered(corpus)
+    page.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=page.parent) as name:
         work = run.Work(Path(name), Path(name))
         facts = survey(corpus, work, workers, engine)

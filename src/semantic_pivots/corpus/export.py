@@ -64,11 +64,14 @@ def export(config: Export, out: Path) -> Record:
     """Write a corpus folder in another layout, shard by shard; returns the manifest.
 
     Raises:
-        InputError: a folder is no corpus, the layout or selection is unknown, tokens or selection are those of another
-            corpus, the folder to write to holds anything else, or the end token is not in the vocabulary.
+        InputError: a folder is no corpus or was altered, the layout or selection is unknown, tokens or selection are
+            those of another corpus, the folder to write to holds anything else, or the end token is not in the
+            vocabulary.
     """
     if config.layout not in LAYOUTS:
         raise InputError(f"layout {config.layout!r}: expected one of {', '.join(LAYOUTS)}")
+    for folder in filter(None, (config.corpus, config.tokens)):
+        run.check_unaltered(folder)
     shards = _table(config.corpus, "shards", "pivots corpus make")
     selection = None if config.selection is None else SelectionFile(config.selection, config.name)
     if selection is not None:

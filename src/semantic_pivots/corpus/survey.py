@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import Record
+from semantic_pivots.files import Record, read_batches
 from semantic_pivots.languages import languages
 from semantic_pivots.run import Work
 
@@ -43,7 +43,6 @@ _SCRIPTS = {
 _COUNT = pa.struct([("kind", pa.string()), ("key", pa.string()), ("documents", pa.int64()), ("bytes", pa.int64())])
 _HASHES = pa.list_(pa.uint64())
 _PART = pa.schema([("counts", pa.list_(_COUNT)), ("confidence", pa.float64()), ("ids", _HASHES), ("texts", _HASHES)])
-_COLUMNS = ("id", "text", "language", "source", "parts", "language_confidence")
 
 
 def survey(corpus: Path, work: Work, workers: int = 0, engine: str = "pool") -> Record:
@@ -99,9 +98,9 @@ def survey_shard(path: str) -> pa.Table:
     counts = _Counts()
     ids: list[int] = []
     texts: list[int] = []
-    with pq.ParquetFile(path) as file:
-        columns = [name for name in _COLUMNS if name in file.schema_arrow.names]
-        for batch in file.iter_batches(_BATCH_DOCUMENTS, columns=columns):
+    for rows in read_batches(path):
+        for begin in range(0, len(rows), _BATCH_DOCUMENTS):
+            batch = rows.slice(begin, _BATCH_DOCUMENTS)
             table = batch.to_pydict()
             absent = [None] * batch.num_rows
             lengths = pc.call_function("binary_length", [batch["text"]]).to_pylist()

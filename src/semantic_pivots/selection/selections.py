@@ -157,7 +157,8 @@ class _Source:
     def _prepare(self) -> None:
         """Write each document's hash, tokens, cell and state."""
         seed, number = seed_of("select", self.config.seed), {}
-        for batch in self.scores.batches():
+        plain = not self.config.thresholds and self.added is None
+        for batch in self.scores.batches(("doc_id", "language", "n_tokens", "holds_pair") if plain else None):
             columns, begin = self._columns(batch), self.documents.size
             allowed = _eligible(self.config, columns)
             low, high = np.searchsorted(self.aside, [begin, begin + len(batch)])
