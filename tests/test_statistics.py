@@ -102,6 +102,33 @@ def test_a_bounded_figure_s_interval_stays_inside_its_bounds():
     assert 0.8 < agreement.low < 0.99 < agreement.high <= 1
 
 
+def test_a_share_of_all_units_is_wilson_s_though_its_draws_differ():
+    """By hand: two draws of .975 and 1 add .00016 to the .0021 of Wilson's far end, .907 at 40 units."""
+    units = frozenset(range(40))
+    alike = st.Estimate(1.0, np.ones(200), units, bounds=st.SHARE).interval()
+    one_apart = st.Estimate(1.0, np.ones(200), units, (np.array([-0.0125, 0.0125]),), st.SHARE).interval()
+    assert alike.low == pytest.approx(st.share(np.ones(40)).low) == pytest.approx(0.907, abs=1e-3)
+    assert 0.89 < one_apart.low < alike.low
+    none = st.Estimate(-1.0, -np.ones(200), units, (np.array([-0.025, 0.025]),), st.CORRELATION).interval()
+    assert none.high + 1 == pytest.approx(2 * (1 - one_apart.low))
+
+
+def test_a_mean_in_bounds_is_no_less_certain_than_a_share_of_as_many_units():
+    masses = np.full(40, 0.9999)
+    masses[:3] = 0.5, 0.745, 0.99
+    found = st.bootstrap_mean(masses, seed=1, bounds=st.SHARE)
+    mean = float(masses.mean())
+    wilson = st._bounded(mean, mean * (1 - mean) / 40, 40, st.student_quantile(39), st.SHARE)
+    assert found.low == pytest.approx(wilson.low)
+    assert mean < found.high <= wilson.high
+    # four rows of one unit for one of each other: Kish's 43 ** 2 / (39 + 16) units
+    rows, groups = np.append(masses, [0.5] * 3), np.append(np.arange(40), [0, 0, 0])
+    unequal = st.bootstrap_mean(rows, seed=1, bounds=st.SHARE, groups=groups)
+    mean = float(rows.mean())
+    wilson = st._bounded(mean, mean * (1 - mean) * 55 / 43**2, 40, st.student_quantile(39), st.SHARE)
+    assert wilson.low == pytest.approx(unequal.low)
+
+
 def test_units_of_unequal_size_give_the_ratio_s_linearised_error_by_hand():
     # two units, sums 1 and 3 over 2 rows each: mean 1; residuals 1 - 2 and 3 - 2; root of their squares over 4 rows
     means, error = st._ratios(np.ones((1, 2)), np.array([[1.0], [3.0]]), np.array([[2.0], [2.0]]))

@@ -55,7 +55,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "scoring.benchmark_scores:score_stage",
             ("lexicon", "benchmark"),
             "how well the model translates",
-            version=7,
+            version=8,
         ),
         Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 3),
         Stage(
@@ -91,7 +91,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "analysis.behaviours:behaviour_stage",
             ("benchmark", "score", "count", "discover", "trace", "causal"),
             "bridged by pivots or direct, and why",
-            version=11,
+            version=12,
             optional=("score", "count", "discover", "causal"),
         ),
         Stage(
@@ -121,7 +121,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "training.comparison:compare_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
             "does it help",
-            version=4,
+            version=5,
         ),
         Stage("planted", _ROOM + "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 5),
         Stage(

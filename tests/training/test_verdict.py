@@ -82,6 +82,19 @@ def test_the_sentence(random, matched, said):
     assert said in conclusion("x", gains, 0.01, adjusted({"x": gains})["x"])
 
 
+@pytest.mark.parametrize(
+    ("ends", "sentence"),
+    [
+        ((0.02, 0.06), "x is better than random (p = 8.9e-05); whether it helps cannot be told without language-matched"),
+        ((-0.06, 0.005), "x gains less than 0.01 over random; whether it helps cannot be told without language-matched"),
+        ((-0.06, 0.02), "x: cannot be told at this size"),
+    ],
+)
+def test_over_one_control_alone_an_arm_neither_helps_nor_fails_to(ends, sentence):
+    gains = {"random": Interval(sum(ends) / 2, *ends, 50)}
+    assert conclusion("x", gains, 0.01, adjusted({"x": gains})["x"]).startswith(sentence)
+
+
 def test_of_several_arms_one_must_hold_among_them_all():
     """By hand: an interval of 0.01 to 0.21 has p = 0.031; among four arms without any effect Holm makes it 0.12."""
     one = {"random": Interval(0.11, 0.01, 0.21, 50), "language-matched": Interval(0.31, 0.21, 0.41, 50)}

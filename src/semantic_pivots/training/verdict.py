@@ -1,9 +1,9 @@
 """Whether a selection of documents helps: its gain over the controls, and the gain that this study can detect.
 
 An arm helps where its gain over random *and* over language-matched random documents lies above zero (METHOD §6); it
-does not help where the intervals of both gains lie below the smallest gain of interest. Everything between is not known
-at this size, and the size that would tell it is estimated from the interval: the part of its variance that falls with
-concepts apart from the part that falls with runs.
+does not help where the intervals of both gains lie below the smallest gain of interest. Where only one control was
+trained, neither can be said. Everything between is not known at this size, and the size that would tell it is estimated
+from the interval: the part of its variance that falls with concepts apart from the part that falls with runs.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def conclusion(
 
     Args:
         arm: the arm.
-        gains: its gain over each control, in the unit of the score, larger being better.
+        gains: its gain over each control that was trained, in the unit of the score, larger being better.
         smallest: smallest gain of interest.
         p: that the arm is no better than one of its controls, adjusted for the number of arms (`adjusted`).
         arms: the number of arms that are judged together.
@@ -121,11 +121,17 @@ def conclusion(
         return f"{arm}: no interval, {fewest} concepts are too few ({FEWEST} needed)"
     over = " and ".join(gains)
     holm_text = f"p = {p:.2g} by Holm's method over {arms} arms" if arms > 1 else f"p = {p:.2g}"
+    missing = " and ".join(control for control in CONTROLS if control not in gains)
+    untold = f"whether it helps cannot be told without {missing}"
     if all(gain.low > 0 for gain in gains.values()):
         if p < _LEVEL:
+            if missing:
+                return f"{arm} is better than {over} ({holm_text}); {untold}"
             return f"{arm} helps: better than {over} ({holm_text})"
         return f"{arm}: better than {over} by itself, but not among as many arms ({holm_text})"
     if all(gain.high < smallest for gain in gains.values()):
+        if missing:
+            return f"{arm} gains less than {smallest:g} over {over}; {untold}"
         return f"{arm} does not help: its gain over {over} is below {smallest:g}"
     weakest = max(gains.values(), key=detectable)
     least = min(gains, key=lambda name: gains[name].value)
