@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import gc
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -22,6 +26,23 @@ def prepare_process() -> None:
     # Arrow's own pool keeps what earlier shards needed, some 80 MB in every worker, and is no faster here.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     use_compiled_cache()
+    # The interpreter looks through all objects once more at its end, a second where torch and a model are loaded.
+    atexit.register(gc.freeze)
+
+
+@contextlib.contextmanager
+def without_collection() -> Iterator[None]:
+    """Pause Python's garbage collector while libraries are imported and a model's files are read.
+
+    They allocate a million objects that all stay. Looking through them again and again takes a quarter of the time.
+    """
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
 
 
 def use_compiled_cache() -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from semantic_pivots.caching import without_collection
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.markup import FIGURE_STYLE, in_terminal
@@ -67,6 +68,7 @@ class Reader:
         InputError: the model cannot be loaded or read, or a lens of it is not there.
     """
 
+    @without_collection()
     def __init__(
         self,
         model: str,
@@ -96,18 +98,19 @@ class Reader:
         ids = read_ids(tokenizer, texts, [answer(question.target)]) if question.target else prompt_ids(tokenizer, texts)
         device = self._lens.body.device
         place = torch.tensor([len(ids[0]) - 1], device=device)
-        out = []
         with torch.inference_mode():
             residuals = self._lens.residuals(torch.tensor(ids, device=device), place)
-            for readout in self._readouts:
-                for layer, row in enumerate(residuals):
-                    probs = torch.softmax(readout.read(layer, row)[0].float(), -1)
-                    check_numbers(~probs.isnan().any()[None], "layer's reading", self._lens.body.dtype)
-                    top = probs.topk(_TOP)
-                    entropy = float(torch.special.entr(probs).sum())
-                    columns = {"top_ids": top.indices.tolist(), "top_probs": top.values.tolist(), "entropy": entropy}
-                    out.append({"lens": readout.name, "layer": layer, **columns})
-        return out
+            # one product with the head, whose weights are the larger part of a small model, for all lenses and layers
+            final = [readout.final(layer, row) for readout in self._readouts for layer, row in enumerate(residuals)]
+            probs = torch.softmax(self._lens.body.logits(torch.cat(final)).float(), -1)
+            check_numbers(~probs.isnan().any(-1), "layer's reading", self._lens.body.dtype)
+            top, entropy = probs.topk(_TOP), torch.special.entr(probs).sum(-1).tolist()
+        names = [(readout.name, layer) for readout in self._readouts for layer in range(self._lens.layers)]
+        rows = zip(names, top.indices.tolist(), top.values.tolist(), entropy, strict=True)
+        return [
+            {"lens": lens, "layer": layer, "top_ids": ids, "top_probs": values, "entropy": nats}
+            for (lens, layer), ids, values, nats in rows
+        ]
 
     def marker(self, question: Question) -> Marker:
         """What shows the tokens of a question."""

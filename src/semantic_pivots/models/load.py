@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semantic_pivots.caching import cache_folder
+from semantic_pivots.caching import cache_folder, without_collection
 from semantic_pivots.corpus.vocabulary import special_tokens
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import digest, file_hash, fingerprint
@@ -48,6 +48,7 @@ class Loaded:
     revision: str
 
 
+@without_collection()
 def load(
     spec: str,
     dtype: str = "float32",
@@ -145,7 +146,10 @@ def _check_tokens(model: Any, tokenizer: Any, spec: str) -> None:
 
     Special tokens beyond it are no fault where no text writes them: padding, or the pictures of Gemma 3.
     """
-    rows = model.get_input_embeddings().weight.shape[0]
+    rows, count = model.get_input_embeddings().weight.shape[0], len(tokenizer)
+    # the vocabulary itself takes longer to copy than its ids to look up
+    if count <= rows and None not in map(tokenizer.backend_tokenizer.id_to_token, range(count)):
+        return
     special = set(tokenizer.all_special_tokens) | set(special_tokens(tokenizer.backend_tokenizer).values())
     special -= {tokenizer.bos_token, tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(tokenizer("a")["input_ids"])}
     beyond = sorted((i, token) for token, i in tokenizer.get_vocab().items() if i >= rows and token not in special)
@@ -156,6 +160,7 @@ def _check_tokens(model: Any, tokenizer: Any, spec: str) -> None:
         )
 
 
+@without_collection()
 def load_tokenizer(spec: str, cache: str = "", trust_remote_code: bool = False) -> Any:
     """The tokenizer of a model, as transformers' fast tokenizer. Raises InputError like `load`."""
     return _tokenizer(model_folder(spec, cache), spec, trust_remote_code)
