@@ -79,9 +79,9 @@ def run(
     profile: Profile = "",
     only: Annotated[str, typer.Option(help="run just this stage")] = "",
     force: Annotated[str, typer.Option(help="run this stage again although nothing changed")] = "",
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="check every key, tell what each stage takes, take one random step of training"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check all of it and tell what each stage takes")] = False,
+    one_step: Annotated[
+        bool, typer.Option("--one-step", help="the same, and one step of training on a random model of its shape")
     ] = False,
     overrides: Overrides = None,
 ) -> None:
@@ -93,13 +93,15 @@ def run(
     if not only:
         preflight.check(plan)
     costs = preflight.costs_of(plan, runs, only)
-    if dry_run:
+    if dry_run or one_step:
         show(preflight.records(costs), "table")
         if "train" in plan.stages:
-            from semantic_pivots.training.estimate import dry_run as lines
+            from semantic_pivots.training import estimate
 
-            for line in lines(plan.config):
+            for line in estimate.lines(plan.config):
                 typer.echo(line)
+            if one_step:
+                typer.echo(estimate.one_step(plan.config.train))
         return
     if costs:
         typer.echo(preflight.sentence(costs), err=True)

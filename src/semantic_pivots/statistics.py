@@ -310,8 +310,8 @@ def _studentised(estimate: Estimate, error: float, errors: np.ndarray, bounds: t
 def _within_wilson(interval: Interval, rows: np.ndarray, bounds: Bounds) -> Interval:
     """The part of an interval of a bounded mean that lies in Wilson's of as many answers of yes or no.
 
-    No numbers in bounds vary more about their mean than the bounds themselves do (Hoeffding 1963), while the
-    bootstrap-t interval has no limit: of 40 masses of which 37 are alike, one resample in twenty shows next to no spread.
+    No numbers in bounds vary more about their mean than the bounds themselves do (Hoeffding 1963). The bootstrap-t
+    interval has no such limit: of 40 masses of which 37 are alike, one resample in twenty has next to no spread.
 
     Args:
         interval: of the mean.

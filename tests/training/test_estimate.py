@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from semantic_pivots.config import SelectConfig, StudyConfig, TrainConfig
-from semantic_pivots.errors import InputError
 from semantic_pivots.study import load_study
-from semantic_pivots.training.estimate import dry_run, parameters, shape_of
+from semantic_pivots.training.estimate import lines, one_step, parameters, problems, shape_of
 from semantic_pivots.training.small_models import fresh_model, word_tokenizer
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -21,29 +20,43 @@ def study(tmp_path) -> StudyConfig:
     return StudyConfig(train=train, select=SelectConfig(budget_tokens=100_000))
 
 
-def test_parameters_are_those_of_the_model(study):
+@pytest.mark.parametrize("tied", [True, False])
+def test_parameters_are_those_of_the_model(study, tied):
     model = fresh_model("llama", word_tokenizer(["a", "b"]), 32, 2, 0)
-    assert parameters(shape_of(study.train)) == sum(p.numel() for p in model.parameters())
+    size = sum(p.numel() for p in model.parameters())
+    head = model.config.vocab_size * model.config.hidden_size
+    shape = shape_of(study.train)
+    size += head * (shape["tie_word_embeddings"] - tied)
+    assert parameters(shape | {"tie_word_embeddings": tied}) == size
+    assert parameters({"model_type": "rwkv"}) == 0
 
 
-def test_a_dry_run_says_what_it_takes_and_takes_a_step(study):
-    lines = {line[:10].strip(): line[10:] for line in dry_run(study)}
-    assert lines["runs"].startswith("4 = 2 arms x 2 seeds, 65,536 tokens each")
-    assert lines["steps"].startswith("128 of 512 tokens")
+def test_training_tells_what_it_takes_and_takes_a_step(study):
+    told = {line[:10].strip(): line[10:] for line in lines(study)}
+    assert told["runs"].startswith("4 = 2 arms x 2 seeds, 65,536 tokens each")
+    assert told["steps"].startswith("128 of 512 tokens")
     count = parameters(shape_of(study.train))
-    assert lines["compute"].startswith(f"{6 * count * 65_536 * 4:.3g} FLOPs")
-    assert "(whole)" in lines["one step"]
+    assert told["compute"].startswith(f"{6 * count * 65_536 * 4:.3g} FLOPs")
+    assert "(whole)" in one_step(study.train)
+
+
+def test_a_model_that_is_not_here_is_not_fetched_to_tell_its_size(study):
+    train = dataclasses.replace(study.train, shape="", model="package:no-such-package")
+    absent = dataclasses.replace(study, train=train)
+    assert "model     not on this machine yet, so that its size is not known" in list(lines(absent))
+    assert list(problems(absent)) == []
 
 
 def test_what_cannot_work_is_told_before_anything_runs(study):
-    for changes, message in (
-        ({"tokens": 100}, "less than one step"),
-        ({"sequence_tokens": 4096, "tokens": 10**6}, "reads at most 256"),
-        ({"shape": "nowhere.json"}, "no such file"),
+    for changes, messages in (
+        ({"tokens": 100}, ["less than one step"]),
+        ({"sequence_tokens": 4096}, ["reads at most 256"]),
+        ({"tokens": 100, "sequence_tokens": 4096}, ["less than one step", "reads at most 256"]),
+        ({"shape": "nowhere.json"}, ["no such file"]),
     ):
         wrong = dataclasses.replace(study, train=dataclasses.replace(study.train, **changes))
-        with pytest.raises(InputError, match=message):
-            list(dry_run(wrong))
+        for line, message in zip(problems(wrong), messages, strict=True):
+            assert message in line
 
 
 def test_the_papers_setting_is_of_the_size_that_it_names():

@@ -85,8 +85,14 @@ def test_the_sentence(random, matched, said):
 @pytest.mark.parametrize(
     ("ends", "sentence"),
     [
-        ((0.02, 0.06), "x is better than random (p = 8.9e-05); whether it helps cannot be told without language-matched"),
-        ((-0.06, 0.005), "x gains less than 0.01 over random; whether it helps cannot be told without language-matched"),
+        (
+            (0.02, 0.06),
+            "x is better than random (p = 8.9e-05); whether it helps cannot be told without language-matched",
+        ),
+        (
+            (-0.06, 0.005),
+            "x gains less than 0.01 over random; whether it helps cannot be told without language-matched",
+        ),
         ((-0.06, 0.02), "x: cannot be told at this size"),
     ],
 )

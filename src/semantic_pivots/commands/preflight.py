@@ -38,6 +38,10 @@ def problems(study: Study) -> list[str]:
         lines += _lexicon(study)
     if "corpus" in study.stages:
         lines += _corpus(study)
+    if "train" in study.stages:
+        from semantic_pivots.training import estimate
+
+        lines += estimate.problems(study.config)
     return list(dict.fromkeys(lines))
 
 

@@ -28,7 +28,7 @@ from typing import Any
 from semantic_pivots.caching import cache_folder, without_collection
 from semantic_pivots.corpus.vocabulary import special_tokens
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import digest, file_hash, fingerprint
+from semantic_pivots.files import Record, digest, file_hash, fingerprint
 from semantic_pivots.models import assembled
 
 PACKAGE = "package:"
@@ -198,6 +198,14 @@ def parameters_here(spec: str, cache: str = "") -> int:
         return _parameters(local if local.is_dir() else _resolve(spec, cache, fetch=False)[0])
     except InputError:
         return 0
+
+
+def config_here(spec: str, cache: str = "") -> Record:
+    """The config.json of a model; empty where the model would first be fetched or converted."""
+    try:
+        return json.loads((_resolve(spec, cache, fetch=False)[0] / "config.json").read_text("utf-8"))
+    except (InputError, OSError, ValueError):
+        return {}
 
 
 def _parameters(folder: Path) -> int:
