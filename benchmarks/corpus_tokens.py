@@ -19,10 +19,12 @@ from benchmarks import emit
 from benchmarks.measure import TERABYTE, cached_adds, frequent_words, peak_of, text_bytes, timed
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.counting.counts import corpus_shards
-from semantic_pivots.counting.document_draws import ShardJobs, draw, survey
+from semantic_pivots.counting.document_draws import draw, survey
+from semantic_pivots.counting.shard_passes import StoredCorpus
 from semantic_pivots.pivots import token_graph, word_contexts
-from semantic_pivots.pivots.pivot_set import load_documents
+from semantic_pivots.pivots.pivot_set import documents_of
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.best_documents import CHOSEN, Budgets, Documents, fill
 from semantic_pivots.selection.pivot_density import PivotTokens
@@ -43,10 +45,10 @@ def published_counting(documents: list[list[int]]) -> dict[int, int]:
 
 def published_on(inputs: Inputs, words: list, config: DiscoverConfig) -> tuple[float, dict[int, int]]:
     """Seconds of the published logic on the documents drawn of some words, and the counts of the last."""
-    size = len(word_contexts.token_texts(inputs.folder("tokens") / "tokenizer.json"))
+    size = len(word_contexts.token_texts(read_tokenizer(inputs.folder("tokens") / "tokenizer.json")))
     seeds = [seed_of("discover", config.seed, *word) for word in words]
     with tempfile.TemporaryDirectory() as folder:
-        how = ShardJobs(inputs, Work(Path(folder), Path(folder)), config.workers, config.engine)
+        how = StoredCorpus(inputs, Work(Path(folder), Path(folder)), config.workers, config.engine)
         held = survey(how, tuple(words), size).totals
         drawn = draw(how, tuple(words), seeds, config.documents, held, np.full(size, -1, np.int32))
     wanted = drawn.documents
@@ -74,7 +76,9 @@ def discovery(inputs: Inputs) -> None:
 
     def gather(how: DiscoverConfig = config) -> word_contexts.WordContexts:
         with tempfile.TemporaryDirectory() as folder:
-            return word_contexts.word_contexts_of(inputs, words, Work(Path(folder), Path(folder)), how)
+            return word_contexts.word_contexts_of(
+                StoredCorpus(inputs, Work(Path(folder), Path(folder)), how.workers), words, how
+            )
 
     def count() -> None:
         for word in words:
@@ -133,8 +137,8 @@ def _below(starts, tokens, size):  # pragma: no cover - compiled
 
 def frequent_documents(inputs: Inputs) -> token_graph.Documents:
     """The corpus as documents of its 50,000 most frequent tokens."""
-    texts = word_contexts.token_texts(inputs.folder("tokens") / "tokenizer.json")
-    documents, _ = load_documents(inputs, len(texts))
+    texts = word_contexts.token_texts(read_tokenizer(inputs.folder("tokens") / "tokenizer.json"))
+    documents, _ = documents_of(StoredCorpus(inputs, Work(Path(), Path())), len(texts))
     size = min(VOCABULARY, len(documents.ids))
     starts, tokens = _below(documents.starts, documents.tokens, VOCABULARY)
     tokens = tokens.astype(np.uint16)  # as they are where the vocabulary is of this size

@@ -18,15 +18,18 @@ import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from benchmarks import corpus, emit
 from semantic_pivots.config import Criterion, GraphConfig, LexiconConfig, PlantedConfig
+from semantic_pivots.counting.shard_passes import StoredCorpus
 from semantic_pivots.errors import InputError
+from semantic_pivots.held_out import visible_words
 from semantic_pivots.lexicon.concepts import lexicon_stage
 from semantic_pivots.pivots.bridges import find_evidence, stable_units
-from semantic_pivots.pivots.pivot_set import CRITERIA, graph_stage
+from semantic_pivots.pivots.pivot_set import graph_stage
 from semantic_pivots.planted.corpus_measures import Pipeline, pivot_set_figures
 from semantic_pivots.planted.planted_stage import world_of
 from semantic_pivots.planted.world_model import new_trial
@@ -90,7 +93,8 @@ def exchanged(words: np.ndarray, languages: np.ndarray, held: np.ndarray, seed: 
 
 def error(name: str, asked: GraphConfig, inputs: Inputs, place: Path) -> None:
     """Share of the set that is found with exchanged words."""
-    held = find_evidence(asked, inputs, Work(place, place))
+    corpus = StoredCorpus(inputs, Work(place, place), asked.workers, asked.engine)
+    held = find_evidence(asked, visible_words(inputs), corpus)
     true = len(stable_units(held.passes(asked), asked))
     if not true:
         return
@@ -137,9 +141,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, help="folder made by `pivots corpus make`")
     parser.add_argument("--tokens", type=Path, help="folder made by `pivots corpus tokens` from it")
-    parser.add_argument("criteria", nargs="*", choices=[[], *CRITERIA], metavar="CRITERION", help="none: all")
+    parser.add_argument(
+        "criteria", nargs="*", choices=[[], *get_args(Criterion)], metavar="CRITERION", help="none: all"
+    )
     asked = parser.parse_args()
-    criteria = asked.criteria or CRITERIA
+    criteria = asked.criteria or get_args(Criterion)
     planted(criteria)
     stability(corpus.corpus(asked.corpus, asked.tokens), criteria)
 

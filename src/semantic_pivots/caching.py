@@ -52,7 +52,7 @@ def use_compiled_cache() -> None:
 
 
 def compiled_cache() -> str | None:
-    """A folder for numba's compiled functions where it would find none; None where it has its own.
+    """A folder for numba's compiled functions, if numba has no writable folder of its own; else None.
 
     numba writes beside the source or into the user's cache, and ends in an error where it can do neither: in a
     container, or for another user than the one who installed the package. Then it is a folder of this user's under the

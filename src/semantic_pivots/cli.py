@@ -189,7 +189,7 @@ def planted(
     profile: Profile = "",
     write: Annotated[str, typer.Option(help="folder: write the base world's documents, words and truth, and end")] = "",
 ) -> None:
-    """Run a study of planted worlds and print what each measure says where the truth is known."""
+    """Run a study of planted worlds and print the figures of each measure against the known truth."""
     from semantic_pivots.report.summary import print_summary
     from semantic_pivots.study import load_study, run_study
 

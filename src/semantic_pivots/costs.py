@@ -30,7 +30,7 @@ FLOAT32 = 10
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage takes; None where it cannot be told."""
+    """Expected cost of a stage; None if it cannot be estimated."""
 
     stage: str
     seconds: float | None
@@ -57,7 +57,7 @@ class Sizes:
 
     @cached_property
     def concepts(self) -> int:
-        """Concepts that the benchmark asks, at most."""
+        """Upper bound of the number of concepts in the benchmark."""
         from semantic_pivots.lexicon.concepts import lexicon_path
 
         sample = self.config.benchmark.items_per_direction
@@ -119,7 +119,7 @@ _OF_STAGE: dict[str, Callable[[Sizes, StudyConfig], float]] = {
 
 
 def work(sizes: Sizes, stage: str) -> float | None:
-    """The work of a stage in a unit of its own; None where it cannot be told before the stage runs."""
+    """The amount of work of a stage in its unit; None if it cannot be estimated before the stage runs."""
     try:
         return _OF_STAGE[stage](sizes, sizes.config) or None if stage in _OF_STAGE else 1.0
     except (InputError, OSError):  # what is absent is told elsewhere
@@ -136,7 +136,7 @@ def costs(config: StudyConfig, stages: Iterable[str], runs: Path) -> Iterator[Co
     """
     sizes = Sizes(config)
     for stage in stages:
-        units, rate = work(sizes, stage), _last_run(runs, stage) or _shipped().get(stage)
+        units, rate = work(sizes, stage), _last_run(runs, stage) or _default_rates().get(stage)
         if units is None or rate is None:
             yield Cost(stage, None, None, None, "no rate" if rate is None else "its model or corpus is not here yet")
             continue
@@ -160,6 +160,6 @@ def _last_run(runs: Path, stage: str) -> Record | None:
 
 
 @cache
-def _shipped() -> dict[str, Record]:
+def _default_rates() -> dict[str, Record]:
     """The demo's figures on two cores, by stage (data/demo_costs.json)."""
     return json.loads(resources.files("semantic_pivots").joinpath("data/demo_costs.json").read_text("utf-8"))

@@ -31,7 +31,7 @@ from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import read_table, write_table
 from semantic_pivots.run import Work, is_whole
 
-Task = tuple[str, Callable[..., pa.Table], tuple[Any, ...]]
+Task = tuple[str, Callable[..., pa.Table], tuple[object, ...]]
 """Name of the shard, function, arguments; what all shards are given alike goes into `shared`, sent once a worker."""
 Parts = dict[str, Path]
 """The file of each task's result."""
@@ -50,7 +50,7 @@ def run_shards(
     workers: int,
     label: str,
     engine: str = "pool",
-    shared: tuple[Any, ...] = (),
+    shared: tuple[object, ...] = (),
 ) -> Iterator[pa.Table]:
     """Run every task that has no part yet, then yield the parts in order; arguments as those of `shard_parts`."""
     for path in shard_parts(tasks, work, workers, label, engine, shared):
@@ -67,7 +67,7 @@ def shard_parts(
     workers: int,
     label: str,
     engine: str = "pool",
-    shared: tuple[Any, ...] = (),
+    shared: tuple[object, ...] = (),
 ) -> list[Path]:
     """Run every task that has no part yet; the files of the parts in order.
 
@@ -101,10 +101,10 @@ def shard_parts(
     return list(parts.values())
 
 
-_shared: tuple[Any, ...] = ()
+_shared: tuple[object, ...] = ()
 
 
-def _begin(shared: tuple[Any, ...]) -> None:
+def _begin(shared: tuple[object, ...]) -> None:
     """Make a worker of the pool ready."""
     global _shared
     _shared = shared
@@ -127,14 +127,14 @@ def _begin_time(path: Path) -> Path:
     return path.with_name(f".{path.name}.begun")
 
 
-def _keep(path: Path, function: Callable[..., pa.Table], arguments: tuple[Any, ...]) -> None:
+def _keep(path: Path, function: Callable[..., pa.Table], arguments: tuple[object, ...]) -> None:
     _begin_time(path).touch()
     write_table(path, function(*arguments, *_shared))
     _begin_time(path).unlink()
 
 
 def _pool(
-    tasks: Sequence[Task], shared: tuple[Any, ...], parts: Parts, workers: int, advance: Callable[[], None]
+    tasks: Sequence[Task], shared: tuple[object, ...], parts: Parts, workers: int, advance: Callable[[], None]
 ) -> None:
     if workers == 1:
         for name, function, arguments in tasks:
@@ -170,7 +170,7 @@ def _pool(
 
 
 def _attempt(
-    tasks: Sequence[Task], shared: tuple[Any, ...], parts: Parts, width: int, advance: Callable[[], None]
+    tasks: Sequence[Task], shared: tuple[object, ...], parts: Parts, width: int, advance: Callable[[], None]
 ) -> bool:
     """Whether every task ended in its part; False when a worker died."""
     context = multiprocessing.get_context("forkserver")
@@ -218,7 +218,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _ray(
-    tasks: Sequence[Task], shared: tuple[Any, ...], parts: Parts, workers: int, advance: Callable[[], None]
+    tasks: Sequence[Task], shared: tuple[object, ...], parts: Parts, workers: int, advance: Callable[[], None]
 ) -> None:
     """Ray retries what a killed worker or a lost node took along; results come back to the driver, which writes them.
 
@@ -259,12 +259,12 @@ def _ray(
             ray.shutdown()
 
 
-def _call(function: Callable[..., pa.Table], arguments: tuple[Any, ...], shared: tuple[Any, ...]) -> pa.Table:
+def _call(function: Callable[..., pa.Table], arguments: tuple[object, ...], shared: tuple[object, ...]) -> pa.Table:
     return function(*arguments, *shared)
 
 
 def _datatrove(
-    tasks: Sequence[Task], shared: tuple[Any, ...], parts: Parts, workers: int, advance: Callable[[], None]
+    tasks: Sequence[Task], shared: tuple[object, ...], parts: Parts, workers: int, advance: Callable[[], None]
 ) -> None:
     try:
         from datatrove.executor import LocalPipelineExecutor
@@ -283,7 +283,7 @@ def _datatrove(
         advance()
 
 
-def shard_step(tasks: Sequence[Task], parts: Parts, shared: tuple[Any, ...] = ()) -> Any:
+def shard_step(tasks: Sequence[Task], parts: Parts, shared: tuple[object, ...] = ()) -> Any:
     """A datatrove pipeline step for its local and Slurm executors: rank r of n makes the parts r, r + n, ..."""
     from datatrove.pipeline.base import PipelineStep
 

@@ -31,7 +31,7 @@ _ROWS = 1 << 17
 """Rows of a row group, and of a batch: what a reader or writer of a large table holds."""
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """sha256 of a JSON-able value, independent of the order of its keys."""
     return text_hash(json.dumps(value, sort_keys=True, ensure_ascii=False))
 
@@ -142,7 +142,7 @@ def _large_hash(path: Path, *seen_at: int) -> str:
 
 @contextlib.contextmanager
 def whole(path: Path, several: bool = False) -> Iterator[Path]:
-    """A temporary name beside `path` to write to, which becomes `path` at the end of the block: whole or absent.
+    """A temporary path that replaces `path` when the block ends, so that the file is complete or absent.
 
     The bytes are on the disk before the name is given, so this holds after a power loss too. After an error nothing of
     the file stays.
@@ -175,7 +175,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write a JSON file that is either complete or absent."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 

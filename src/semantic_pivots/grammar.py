@@ -15,10 +15,13 @@ import re
 import textwrap
 import types
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from semantic_pivots import config
 from semantic_pivots.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _NAMES = {"float": "a number", "int": "a whole number", "str": "a string", "bool": "true or false"}
 
@@ -33,12 +36,12 @@ class Key:
     """str, int, float or bool; of a list that of its members"""
     several: bool
     """a list"""
-    choices: tuple[Any, ...]
+    choices: tuple[object, ...]
     rules: tuple[config.Range | config.Form, ...]
     default: Any
     help: str
 
-    def checked(self, value: Any, where: str) -> Any:
+    def checked(self, value: object, where: str) -> Any:
         """The value in the type of the field.
 
         Args:
@@ -86,7 +89,7 @@ def keys(section: str) -> dict[str, Key]:
     kind = sections()[section]
     hints, own = get_type_hints(kind, include_extras=True), inspect.get_annotations(kind)
     bases = config.Shared, *reversed(kind.__mro__[:-1])
-    texts = {name: told for base in bases for name, told in _texts(base).items()}
+    texts = {name: help_text for base in bases for name, help_text in _texts(base).items()}
     by_name = {}
     for field in sorted(dataclasses.fields(kind), key=lambda field: field.name not in own):
         hint, several = hints[field.name], False
@@ -99,7 +102,7 @@ def keys(section: str) -> dict[str, Key]:
     return by_name
 
 
-def _parts(hint: Any) -> tuple[type, tuple[Any, ...], tuple[Any, ...]]:
+def _parts(hint: Any) -> tuple[type, tuple[object, ...], tuple[config.Range | config.Form, ...]]:
     if get_origin(hint) is Annotated:
         base, *rules = get_args(hint)
         return base, (), tuple(rules)
@@ -125,7 +128,18 @@ def section_of(kind: type) -> str:
     return next(name for name, own in sections().items() if own is kind)
 
 
-def text(value: Any) -> str:
+def check(settings: DataclassInstance) -> None:
+    """Refuse a section with a value that its field cannot have; studies and options are checked when they are read.
+
+    Raises:
+        InputError: naming the key.
+    """
+    section = section_of(type(settings))
+    for name, key in keys(section).items():
+        key.checked(getattr(settings, name), f"[{section}] {name}")
+
+
+def text(value: object) -> str:
     """A value as TOML."""
     if isinstance(value, bool):
         return str(value).lower()

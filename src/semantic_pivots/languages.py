@@ -23,7 +23,7 @@ _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*")
 
 @dataclass(frozen=True)
 class Language:
-    """A language as CLDR knows it."""
+    """A language with its CLDR data."""
 
     code: str
     """BCP 47 code: two letters where there are such, else three"""
@@ -43,13 +43,13 @@ class Language:
 def languages() -> dict[str, Language]:
     """Every known language by code."""
     lines = resources.files("semantic_pivots").joinpath("data/languages.tsv").read_text("utf-8").splitlines()[1:]
-    found = {}
+    by_code = {}
     for line in lines:
         code, name, scripts, direction, spaced, aliases = line.split("\t")
-        found[code] = Language(
+        by_code[code] = Language(
             code, name, spaced == "yes", tuple(scripts.split()), direction == "rtl", tuple(aliases.split())
         )
-    return found
+    return by_code
 
 
 _OF_COUNTRIES = {"jp": "ja", "cn": "zh", "kr": "ko", "ua": "uk", "cz": "cs", "gr": "el", "dk": "da"}

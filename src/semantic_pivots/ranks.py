@@ -73,7 +73,7 @@ _lock: int | None = None
 
 
 def current() -> Share | None:
-    """The share of this process; None where it does all."""
+    """The share of this process; None if it processes everything."""
     return _share
 
 

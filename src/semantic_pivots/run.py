@@ -165,6 +165,16 @@ class Progress:
             self._bar.stop()
 
 
+@contextlib.contextmanager
+def progress(total: float, unit: str, label: str) -> Iterator[Progress]:
+    """Show progress while the block runs."""
+    bar = Progress(total, unit, label)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
 @dataclass
 class Work:
     """Resumable work of a running stage: parts, notes and warnings."""
@@ -188,16 +198,11 @@ class Work:
             write_table(path, make())
         return read_table(path)
 
-    @contextlib.contextmanager
-    def progress(self, total: float, unit: str, label: str) -> Iterator[Progress]:
+    def progress(self, total: float, unit: str, label: str) -> contextlib.AbstractContextManager[Progress]:
         """Show progress while the block runs."""
-        progress = Progress(total, unit, label)
-        try:
-            yield progress
-        finally:
-            progress.close()
+        return progress(total, unit, label)
 
-    def note(self, key: str, value: Any, volatile: bool = False) -> None:
+    def note(self, key: str, value: object, volatile: bool = False) -> None:
         """Put a JSON-able figure into the manifest; volatile ones (times, memory) do not count as results."""
         (self.volatile if volatile else self.notes)[key] = value
 

@@ -96,16 +96,16 @@ class Signature:
         return cls(subject, scope, tuple(settings), note)
 
     def extended(self, **settings: object) -> Signature:
-        """The same with further settings, or others in the place of its own."""
-        named = {**dict(self.settings), **{key: str(value) for key, value in settings.items()}}
-        return replace(self, settings=tuple(sorted(named.items(), key=lambda pair: _PLACE.get(pair[0], -1))))
+        """The signature with further or replaced settings."""
+        by_name = {**dict(self.settings), **{key: str(value) for key, value in settings.items()}}
+        return replace(self, settings=tuple(sorted(by_name.items(), key=lambda pair: _PLACE.get(pair[0], -1))))
 
     def within(self, scope: str) -> Signature:
-        """The same for another scope."""
+        """The signature with another scope."""
         return replace(self, scope=scope)
 
     def without(self, *keys: str) -> Signature:
-        """The same without some settings."""
+        """The signature without some settings."""
         return replace(self, settings=tuple(pair for pair in self.settings if pair[0] not in keys))
 
     def __getitem__(self, key: str) -> str:

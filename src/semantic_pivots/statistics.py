@@ -50,7 +50,7 @@ _NORMAL = NormalDist().inv_cdf((1 + _LEVEL) / 2)
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, its 95 % interval, and the number of independent units behind it (NaN where there is none)."""
+    """A figure, its 95 % interval, and the number of independent units behind it (NaN if there is none)."""
 
     value: float
     low: float
@@ -73,12 +73,12 @@ class Interval:
         return not (math.isnan(self.low) or math.isnan(self.high))
 
     def excludes(self, value: float) -> bool:
-        """Whether a value lies outside the interval; never where there is none."""
+        """Whether the interval excludes a value; false if there is no interval."""
         return self.low > value or self.high < value
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies outside the interval."""
+        """Whether the interval excludes zero."""
         return self.excludes(0.0)
 
 
@@ -155,7 +155,7 @@ def average(parts: Sequence[Estimate]) -> Estimate:
 
 
 def seed_of(*identifiers: object) -> int:
-    """A 63-bit seed from identifiers: the same on every machine, whatever the order of the work."""
+    """A 63-bit seed from identifiers, equal on every machine and in any order of work."""
     text = "\x1f".join(str(identifier) for identifier in identifiers)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
@@ -442,7 +442,7 @@ def student(values: Sequence[float]) -> Interval:
 
 
 def p_of_zero(interval: Interval) -> float:
-    """The two-sided p-value of zero that goes with an interval: below 0.05 where the interval excludes zero."""
+    """The two-sided p-value of zero that corresponds to an interval: below 0.05 if the interval excludes zero."""
     if not interval.known or interval.value == 0:
         return 1.0
     half = interval.value - interval.low if interval.value > 0 else interval.high - interval.value

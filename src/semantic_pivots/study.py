@@ -14,16 +14,21 @@ import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semantic_pivots import costs, grammar
 from semantic_pivots import run as runs
 from semantic_pivots.config import StudyConfig, keyed
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.files import digest, fingerprint, stamps
+from semantic_pivots.files import Record, digest, fingerprint, stamps
 from semantic_pivots.languages import language
 
-StageFunction = Callable[[Any, runs.Inputs, runs.Work], dict[str, Any]]
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from _typeshed import DataclassInstance
+
+Tables = dict[str, "pa.Table | pa.RecordBatchReader"]
+StageFunction = Callable[[Any, runs.Inputs, runs.Work], Tables]
 """A section, what stages before published, and where to work; returns tables by name."""
 
 
@@ -62,7 +67,7 @@ STAGES: dict[str, Stage] = {
             "count",
             _ROOM + "counting.counts:count_stage",
             ("benchmark", "corpus", "tokens"),
-            "documents with word, pair",
+            "documents that contain each word and pair",
             version=5,
         ),
         Stage(
@@ -76,7 +81,7 @@ STAGES: dict[str, Stage] = {
             "trace",
             _ROOM + "models.trace:trace_stage",
             ("lexicon", "benchmark", "discover"),
-            "the lens over all layers",
+            "predictions after every layer",
             version=3,
             optional=("discover",),
         ),
@@ -84,7 +89,7 @@ STAGES: dict[str, Stage] = {
             "causal",
             _ROOM + "analysis.causal_effects:causal_stage",
             ("lexicon", "benchmark", "corpus", "discover"),
-            "do pivots lead to answers, are they used",
+            "link and need of pivots",
         ),
         Stage(
             "behaviour",
@@ -98,7 +103,7 @@ STAGES: dict[str, Stage] = {
             "intervene",
             _ROOM + "analysis.suppression:intervene_stage",
             ("lexicon", "benchmark", "discover", "behaviour"),
-            "what becomes of answers without their pivots",
+            "effect of suppressing pivots on answers",
             version=4,
         ),
         Stage("graph", _ROOM + "pivots.pivot_set:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 5),
@@ -106,7 +111,7 @@ STAGES: dict[str, Stage] = {
             "select",
             _ROOM + "selection.selections:select_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "graph"),
-            "documents chosen at equal tokens",
+            "selections of documents at equal tokens",
             version=4,
         ),
         Stage(
@@ -120,7 +125,7 @@ STAGES: dict[str, Stage] = {
             "compare",
             _ROOM + "training.comparison:compare_stage",
             ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
-            "does it help",
+            "the trained models against the base",
             version=5,
         ),
         Stage("planted", _ROOM + "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 5),
@@ -153,20 +158,20 @@ class Study:
     @property
     def stages(self) -> dict[str, Stage]:
         """The study's stages in the pipeline's order, each with those of its inputs that the study has."""
-        chosen = self.config.study.stages or DEFAULT
-        by_corpus = {"benchmark"} if self.config.benchmark.min_documents and "corpus" in chosen else set()
+        names = self.config.study.stages or DEFAULT
+        by_corpus = {"benchmark"} if self.config.benchmark.min_documents and "corpus" in names else set()
         return {
             name: dataclasses.replace(
                 stage,
-                after=(*filter(chosen.__contains__, stage.after), *(("corpus",) if name in by_corpus else ())),
+                after=(*filter(names.__contains__, stage.after), *(("corpus",) if name in by_corpus else ())),
             )
             for name, stage in STAGES.items()
-            if name in chosen
+            if name in names
         }
 
     @property
     def name(self) -> str:
-        """Name of the study; a profile's results lie beside the whole study's."""
+        """Name of the study; the results of a profile are in a folder beside it."""
         return self.config.study.name + (f"-{self.profile}" if self.profile else "")
 
 
@@ -214,7 +219,7 @@ def _override(text: str) -> tuple[str, str, Any]:
         return section, key, value.strip()
 
 
-def _study_config(path: Path, data: dict[str, Any]) -> StudyConfig:
+def _study_config(path: Path, data: Record) -> StudyConfig:
     sections = grammar.sections()
     for name, values in data.items():
         if name not in sections and not isinstance(values, dict):
@@ -224,15 +229,15 @@ def _study_config(path: Path, data: dict[str, Any]) -> StudyConfig:
         if not isinstance(values, dict):
             raise InputError(f"study {path}: {name} must be a section, [{name}] with keys below it")
     shared = {"name": path.stem, **_checked(path, "study", sections["study"], data.get("study", {}))}
-    built = {}
+    configs = {}
     for name, kind in sections.items():
         own = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
         inherited = {key: value for key, value in shared.items() if key in own}
-        built[name] = kind(**{**inherited, **_checked(path, name, kind, data.get(name, {}))})  # type: ignore[misc,call-arg]
-    return StudyConfig(**built)
+        configs[name] = kind(**{**inherited, **_checked(path, name, kind, data.get(name, {}))})  # type: ignore[misc,call-arg]
+    return StudyConfig(**configs)
 
 
-def _checked(path: Path, section: str, kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+def _checked(path: Path, section: str, kind: type[DataclassInstance], values: Record) -> Record:
     fields, keys = {f.name: f for f in dataclasses.fields(kind)}, grammar.keys(section)
     checked = {}
     for key, value in values.items():
@@ -275,7 +280,7 @@ def stage_config(study: Study, stage: str) -> Any:
     return getattr(study.config, stage)
 
 
-def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None:
+def stage_key(study: Study, stage: Stage, folder: Path) -> Record | None:
     """Everything that decides a stage's result, or None while an upstream stage is missing."""
     upstream = {name: runs.read_manifest(folder / name) for name in stage.after}
     if None in upstream.values():
@@ -285,7 +290,7 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> dict[str, Any] | None
     return key_of(stage.version, stage_config(study, stage.name), digests)
 
 
-def key_of(version: int, config: Any, inputs: dict[str, str], **further: Any) -> dict[str, Any]:
+def key_of(version: int, config: Any, inputs: dict[str, str], **further: object) -> Record:
     """Everything that decides a result: the one rule of whether it is up to date, for studies and commands.
 
     Args:
@@ -315,11 +320,11 @@ def key_of(version: int, config: Any, inputs: dict[str, str], **further: Any) ->
     return key
 
 
-def inputs_read(config: Any) -> list[Path]:
+def inputs_read(config: DataclassInstance) -> list[Path]:
     """The files and folders of this machine that a section names."""
     fields = [f for f in dataclasses.fields(config) if f.metadata.get("input") or f.name == "model"]
-    named = (getattr(config, field.name) for field in fields)
-    return [Path(value) for value in named if value and Path(value).exists()]
+    paths = (getattr(config, field.name) for field in fields)
+    return [Path(value) for value in paths if value and Path(value).exists()]
 
 
 def state(study: Study, folder: Path) -> dict[str, str]:
@@ -340,7 +345,7 @@ def state(study: Study, folder: Path) -> dict[str, str]:
     return states
 
 
-def _jsonable(key: dict[str, Any]) -> dict[str, Any]:
+def _jsonable(key: Record) -> Record:
     return {**key, "config": {k: list(v) if isinstance(v, tuple) else v for k, v in key["config"].items()}}
 
 
@@ -365,8 +370,8 @@ def run_study(
     """
     for chosen in filter(None, (only, force)):
         if chosen not in study.stages:
-            known = study.stages
-            raise InputError(f"unknown stage {chosen!r}: expected one of {', '.join(known)}{nearest(chosen, known)}")
+            stages = study.stages
+            raise InputError(f"unknown stage {chosen!r}: expected one of {', '.join(stages)}{nearest(chosen, stages)}")
     folder, sizes = Path(root) / study.name, costs.Sizes(study.config)
     ran = False
     with runs.exclusive(folder):
@@ -387,7 +392,7 @@ def run_study(
 
 def run_stage(
     stage: Stage,
-    config: Any,
+    config: DataclassInstance,
     folders: dict[str, Path],
     final: Path,
     forced: bool = False,
@@ -395,9 +400,9 @@ def run_stage(
     function: StageFunction | None = None,
     read: Iterable[str | Path] = (),
     work_of: Callable[[], float | None] | None = None,
-    **further: Any,
-) -> tuple[dict[str, Any], bool]:
-    """Run a stage unless its folder was made of the same: the one runner of studies and commands.
+    **further: object,
+) -> tuple[Record, bool]:
+    """Run a stage unless its folder is up to date; studies and commands both run stages through it.
 
     Args:
         stage: the stage.
@@ -434,7 +439,7 @@ def run_stage(
         shutil.rmtree(final.with_name(f".{final.name}.partial"), ignore_errors=True)
     run, inputs = function or _function(stage), runs.Inputs(folders)
 
-    def tables_of(work: runs.Work) -> dict[str, Any]:
+    def tables_of(work: runs.Work) -> Tables:
         if work_of is not None:
             work.note("work", work_of(), volatile=True)
         return run(config, inputs, work)

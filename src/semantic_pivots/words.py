@@ -67,7 +67,7 @@ _DROPPED_RANGES = (
 
 @functools.cache
 def folded(char: str) -> str:
-    """What one normalised character counts as: itself, an equivalent one, a space, or nothing.
+    """The text that replaces a normalised character: itself, an equivalent, a space, or nothing.
 
     Nothing are characters without a width (soft hyphen, joiners, marks of direction), selectors of shape, enclosing
     marks (the keycap), and the vowel signs that Arabic and Hebrew may leave out.
@@ -84,7 +84,7 @@ def composed(text: str) -> str:
     """NFC, with characters that are shapes of others (half-width katakana, ligatures) replaced by these."""
     if text.isascii():
         return text
-    shaped = _SHAPES.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    shaped = _SHAPES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     return unicodedata.normalize("NFC", shaped)
 
 
@@ -111,7 +111,7 @@ def fold(text: str) -> str:
 
 @functools.cache
 def is_joining(char: str) -> bool:
-    """Whether the character, standing beside a word of a spaced language, makes it part of a longer word."""
+    """Whether the character next to a word of a spaced language makes it part of a longer word."""
     if unicodedata.category(char)[0] not in "LM":
         return False
     return bisect.bisect_right(_UNSPACED_EDGES, ord(char)) % 2 == 0

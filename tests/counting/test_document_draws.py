@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_pivots.corpus.token_shards import write_token_shard
-from semantic_pivots.counting.document_draws import ShardJobs, draw, hash_of, shuffle, survey
+from semantic_pivots.counting.document_draws import draw, hash_of, shuffle, survey
+from semantic_pivots.counting.shard_passes import StoredCorpus
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 
@@ -58,7 +59,7 @@ def test_draws_are_those_with_the_smallest_hashes(repeated, shards, size):
     number = np.array([-1, 0, 2, -1, 1, 70_000, 3], np.int32)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        how = ShardJobs(corpus(place, shards, ids), Work(place, place), 1, "pool")
+        how = StoredCorpus(corpus(place, shards, ids), Work(place, place))
         met = survey(how, WORDS, 7)
         found = draw(how, WORDS, SEEDS, size, met.totals, number)
     for code in ("en", "fr"):
@@ -83,7 +84,7 @@ def test_many_documents_of_one_id_are_read_again_until_there_are_enough():
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         inputs = corpus(place, shards, [str(i % 3) for i in range(5000)])
-        how = ShardJobs(inputs, Work(place, place), 1, "pool")
+        how = StoredCorpus(inputs, Work(place, place))
         held = survey(how, WORDS, 7).totals
         found = draw(how, WORDS, SEEDS, 100, held, np.zeros(7, np.int32))
         assert list(place.glob("draws-1-*.parquet"))  # it was

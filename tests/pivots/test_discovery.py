@@ -16,8 +16,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from semantic_pivots import tables
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.token_shards import write_token_shard
+from semantic_pivots.corpus.vocabulary import read_tokenizer
+from semantic_pivots.counting import shard_passes
 from semantic_pivots.errors import InputError
-from semantic_pivots.pivots.discovery import discover_stage
+from semantic_pivots.pivots.discovery import discover, discover_stage
 from semantic_pivots.pivots.evidence import Beside, measures, q_values, tversky
 from semantic_pivots.pivots.published import published_contexts
 from semantic_pivots.run import Inputs, Work
@@ -129,6 +131,22 @@ def test_draws_do_not_depend_on_the_shards(tmp_path: Path):
     assert pivots(tmp_path / "again", 1, **how) != pivots(tmp_path / "seed", 1, seed=1, **how)
 
 
+@pytest.mark.parametrize("how", [{}, {"unit": "token"}, PAPER], ids=["words", "tokens", "paper"])
+def test_documents_in_memory_have_the_pivots_of_files(tmp_path: Path, how: dict, monkeypatch: pytest.MonkeyPatch):
+    inputs = study(tmp_path, 3)
+    (tmp_path / "work").mkdir()
+    stored = discover_stage(DiscoverConfig(workers=1, **how), inputs, Work(tmp_path / "work", tmp_path / "work"))
+    monkeypatch.setattr(shard_passes, "SHARD_DOCUMENTS", 500)
+    columns = dict(zip(("id", "text", "language"), zip(*documents(), strict=True), strict=True))
+    table = pa.table({**columns, "source": ["test"] * 1200})
+    corpus = shard_passes.MemoryCorpus(table, read_tokenizer(tmp_path / "tokens" / "tokenizer.json"))
+    result = discover(inputs.table("items"), corpus, DiscoverConfig(**how))
+    assert result.pivots.num_rows >= 2
+    assert result.pivots.equals(stored["pivots"])
+    assert result.evidence.equals(stored["pivot_evidence"])
+    assert result.words_without_documents == 1
+
+
 @pytest.mark.parametrize("form", ["default", "paper"])
 def test_words_that_are_nowhere_have_no_pivots(tmp_path: Path, form: str):
     inputs = study(tmp_path, 2)
@@ -154,7 +172,7 @@ def test_the_papers_draws_are_those_of_the_corpus_in_memory(tmp_path: Path):
     inputs = study(tmp_path, n_shards=5)
     config = DiscoverConfig(documents=50, workers=1, **PAPER)  # type: ignore[arg-type]
     spellings = [("chat", "fr"), ("absent", "en"), ("felin milk", "fr"), ("cat", "en")]
-    contexts = published_contexts(inputs, spellings, Work(tmp_path, tmp_path), config)
+    contexts = published_contexts(shard_passes.StoredCorpus(inputs, Work(tmp_path, tmp_path)), spellings, config)
     texts, rows = [text.strip() for text in contexts.texts], [set(text.split()) for _, text, _ in documents()]
     for word in spellings:
         holders = [row for row, units in enumerate(rows) if units & set(word[0].split())]
@@ -174,8 +192,8 @@ def test_the_papers_draws_are_those_of_the_corpus_in_memory(tmp_path: Path):
         ({"form": "papre"}, "paper"),
         ({"form": "paper", "measure": "llr"}, "expected unit = 'token' and measure = 'min'"),
         ({"unit": "words"}, "expected one of word, token"),
-        ({"false_discovery_rate": 0.0}, "expected a rate above 0"),
-        ({"least_share": 1.5}, "expected a share from 0"),
+        ({"false_discovery_rate": 0.0}, "expected a number above 0"),
+        ({"least_share": 1.5}, "least_share: 1.5 is out of range"),
     ],
 )
 def test_wrong_forms_are_named(tmp_path: Path, how: dict, says: str):

@@ -178,9 +178,9 @@ def test_an_unstable_set_is_told(tmp_path: Path):
     """A criterion that looks at the sample's documents alone has no overlap."""
     inputs = published(tmp_path / "corpus", n=300)
 
-    def fickle(config: GraphConfig, some: Inputs, scratch: Work) -> dict[str, pa.Table]:
+    def fickle(config: GraphConfig, some: Inputs, scratch: Work) -> tuple[pa.Table, dict[str, int]]:
         first = some.table("shards")["documents"][0].as_py()
-        return {"pivot_set": pa.table({"token": pa.array([first], pa.int32()), "text": ["a"]})}
+        return pa.table({"token": pa.array([first], pa.int32()), "text": ["a"]}), {}
 
     whole = pa.table({"token": pa.array([100], pa.int32()), "text": ["b"]})
     rows = stability(fickle, GraphConfig(), whole, inputs, work(tmp_path / "w")).to_pylist()
@@ -209,5 +209,5 @@ def test_errors_for_people(tmp_path: Path):
     with pytest.raises(InputError, match="no token is a hub of two languages"):
         pivot_set.graph_stage(GraphConfig(criterion="rarefied", min_rarefied_ratio=99.0), inputs, work(tmp_path / "b"))
     for key in ("sample_tokens", "samples", "least_share"):
-        with pytest.raises(InputError, match=f"{key} = 0"):
+        with pytest.raises(InputError, match=f"{key}: 0 is out of range"):
             pivot_set.graph_stage(GraphConfig(**{key: 0}), inputs, work(tmp_path / key))

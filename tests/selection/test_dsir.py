@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.errors import InputError
 from semantic_pivots.selection import dsir
 from semantic_pivots.selection.document_scores import document_scores
@@ -45,13 +46,13 @@ def test_tokens_and_their_pairs_are_counted_within_documents():
 
 
 def test_the_target_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    inputs = published(tmp_path / "corpus")
+    tokenizer = read_tokenizer(published(tmp_path / "corpus").folder("tokens") / "tokenizer.json")
     monkeypatch.setattr(dsir, "_TARGET_DOCUMENTS", 2)
     (tmp_path / "target").mkdir()
     for number in range(3):
         (tmp_path / "target" / f"{number}.txt").write_text("garden light")
     for units in dsir.UNITS:
-        assert dsir.target_ngrams(str(tmp_path / "target"), inputs, units).sum() == 2 * 3  # two words and their pair
+        assert dsir.target_ngrams(str(tmp_path / "target"), tokenizer, units).sum() == 2 * 3  # two words and their pair
 
 
 @pytest.mark.parametrize("units", dsir.UNITS)

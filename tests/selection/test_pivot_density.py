@@ -12,9 +12,13 @@ import pytest
 
 from semantic_pivots.config import GraphConfig, SelectConfig
 from semantic_pivots.corpus.token_shards import write_token_shard
+from semantic_pivots.corpus.vocabulary import read_tokenizer
+from semantic_pivots.counting.counts import benchmark_words
+from semantic_pivots.counting.shard_passes import MemoryCorpus, StoredCorpus
 from semantic_pivots.errors import InputError
 from semantic_pivots.pivots.bridges import bridge_set
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.selection.document_scores import document_scores, score_documents, vocabulary
 from semantic_pivots.selection.pivot_density import PivotWords, pivots_of
 from tests.selection.test_selections import everything, published, select_stage, work
 
@@ -44,7 +48,8 @@ def test_pivots_are_cut_as_they_were_found_without_their_lexicon(tmp_path: Path)
     inputs = published(tmp_path / "corpus")
     (tmp_path / "corpus" / "words.parquet").unlink()
     as_words(inputs, ["garden", "水族館"])
-    pivots = pivots_of(inputs)
+    tokenizer = read_tokenizer(tmp_path / "corpus" / "tokenizer.json")
+    pivots = pivots_of(inputs.table("pivot_set"), (), tokenizer)
     assert isinstance(pivots, PivotWords)
     texts = pa.chunked_array([["The GARDEN garden", "水族館へ", "gardens"]])
     assert pivots.counts(texts, np.zeros(0, np.int32), np.zeros(4, np.int64))[1].tolist() == [1, 1, 0]
@@ -52,7 +57,19 @@ def test_pivots_are_cut_as_they_were_found_without_their_lexicon(tmp_path: Path)
     table = pa.table({"unit": ["word", "sentence"], "token": pa.nulls(2, pa.int32()), "text": ["a", "b"]})
     pq.write_table(table, tmp_path / "corpus" / "pivot_set.parquet")
     with pytest.raises(InputError, match="units sentence, word; expected word or token"):
-        pivots_of(inputs)
+        pivots_of(inputs.table("pivot_set"), (), tokenizer)
+
+
+def test_documents_in_memory_have_the_scores_of_files(tmp_path: Path):
+    inputs = published(tmp_path / "corpus")
+    as_words(inputs, ["garden", "light", "水槽"])
+    stored = document_scores(inputs, work(tmp_path / "w"), 1).reader().read_all()
+    shards = [pq.read_table(tmp_path / "corpus" / f"d{k}.parquet") for k in range(2)]
+    corpus = MemoryCorpus(pa.concat_tables(shards), read_tokenizer(tmp_path / "corpus" / "tokenizer.json"))
+    lookup = vocabulary(inputs.table("words").to_pylist(), benchmark_words(inputs.table("items"))[1])
+    scores = score_documents(corpus, inputs.table("pivot_set"), lookup).reader().read_all()
+    names = [name for name in stored.column_names if name not in ("shard", "row")]
+    assert scores.select(names).to_pylist() == stored.select(names).to_pylist()
 
 
 def documents(concepts: int) -> list[dict[str, str]]:
@@ -97,8 +114,11 @@ def test_the_same_documents_in_other_files_have_the_same_pivot_set(tmp_path: Pat
     turned = rows.copy()
     random.Random(8).shuffle(turned)
     made = [
-        bridge_set(config, corpus(tmp_path / name, held, shards), Work(tmp_path / name, tmp_path / name))["pivot_set"]
-        for name, held, shards in (("one", rows, 1), ("three", turned, 3))
+        bridge_set(
+            config, inputs.table("words").to_pylist(), StoredCorpus(inputs, Work(tmp_path / name, tmp_path / name))
+        )[0]
+        for name, documents, shards in (("one", rows, 1), ("three", turned, 3))
+        for inputs in [corpus(tmp_path / name, documents, shards)]
     ]
     assert "pont" in made[0]["text"].to_pylist()
     assert made[0].equals(made[1])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from semantic_pivots.api.frames import corpus_of, table_of
+from semantic_pivots.api.frames import corpus_of, documents_of, table_of
 from semantic_pivots.config import BenchmarkConfig, CountConfig, DiscoverConfig, GraphConfig, SelectConfig
-from semantic_pivots.counting.counts import count_stage
+from semantic_pivots.counting.counts import benchmark_words, count_stage
 from semantic_pivots.pivots.word_contexts import word_contexts_of
 from semantic_pivots.report.keyword_in_context import passages
-from semantic_pivots.run import Work
-from semantic_pivots.selection.document_scores import document_scores
+from semantic_pivots.run import Inputs, Work
+from semantic_pivots.selection.document_scores import score_documents, vocabulary
 from semantic_pivots.tables import SCHEMAS
 from semantic_pivots.tasks.items import frequent
 from semantic_pivots.wordforms.rule import contains
@@ -63,34 +65,46 @@ def test_the_definition_is_what_people_mean(spellings: list[tuple[str, str]]):
     assert found == DOCUMENTS_OF
 
 
+def stored(folder: Path) -> Inputs:
+    """The documents and the items as stages publish them."""
+    pq.write_table(documents_of(DOCUMENTS), folder / "documents.parquet")
+    rows = [{"shard": "a", "path": "documents.parquet", "documents": len(DOCUMENTS)}]
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMAS["shards"]), folder / "shards.parquet")
+    pq.write_table(table_of("items", ITEMS), folder / "items.parquet")
+    return Inputs({"corpus": folder})
+
+
 def test_every_stage_has_it(spellings: list[tuple[str, str]], tmp_path: Path):
     numbers = {word: len(rows) for word, rows in DOCUMENTS_OF.items()}
-    tables = {"items": table_of("items", ITEMS), "words": table_of("words", WORDS, ("source", "licence"))}
+    inputs, work = stored(tmp_path), Work(tmp_path / "work", tmp_path)
+    work.folder.mkdir()
+    counted = count_stage(CountConfig(workers=1), inputs, work)
+    values = {(r["word"], r["language"]): r["value"] for r in counted["word_counts"].to_pylist()}
+    assert values == numbers
+    pairs = {(r["word_1"], r["word_2"]): r["value"] for r in counted["pair_counts"].to_pylist()}
+    assert all(pairs[tuple(sorted((row["source"], row["target"])))] == 1 for row in ITEMS)
+
+    corpus = corpus_of(DOCUMENTS, tiny.tokenizer("byte-level"))
+    for config in (DiscoverConfig(), DiscoverConfig(unit="token")):
+        assert word_contexts_of(corpus, spellings, config).totals == numbers
+
     optional = [name for name in SCHEMAS["pivot_set"].names if name not in ("unit", "text")]
-    tables["pivot_set"] = table_of("pivot_set", {"unit": ["word"], "text": ["evde"]}, optional)
-    with corpus_of(DOCUMENTS, tiny.tokenizer("byte-level"), tables) as (inputs, work):
-        counted = count_stage(CountConfig(workers=1), inputs, work)
-        values = {(r["word"], r["language"]): r["value"] for r in counted["word_counts"].to_pylist()}
-        assert values == numbers
-        pairs = {(r["word_1"], r["word_2"]): r["value"] for r in counted["pair_counts"].to_pylist()}
-        assert all(pairs[tuple(sorted((row["source"], row["target"])))] == 1 for row in ITEMS)
+    pivots = table_of("pivot_set", {"unit": ["word"], "text": ["evde"]}, optional)
+    lookup = vocabulary(WORDS, benchmark_words(inputs.table("items"))[1])
+    scores = score_documents(corpus, pivots, lookup).reader().read_all().to_pylist()
+    assert {row["row"] for row in scores if row["holds_pair"]} == {0, 2, 4, 6, 7}
+    # `cat` is too short to tell its language, `cats` does
+    assert {row["row"] for row in scores if row["parallel_concepts"]} == {0, 2, 7}
 
-        for config in (DiscoverConfig(workers=1), DiscoverConfig(workers=1, unit="token")):
-            assert word_contexts_of(inputs, spellings, work, config).totals == numbers
+    two = {name: {code: word for code, word in own.items() if code != "zh"} for name, own in CONCEPTS.items()}
+    scratch = Work(tmp_path / "two", tmp_path)
+    scratch.folder.mkdir()
+    assert frequent(two, BenchmarkConfig(min_documents=2), inputs, scratch) == ["cat"]
 
-        scores = document_scores(inputs, work, 1).reader().read_all().to_pylist()
-        both = {0, 2, 4, 6, 7}
-        assert {row["row"] for row in scores if row["holds_pair"]} == both
-        # `cat` is too short to tell its language, `cats` does
-        assert {row["row"] for row in scores if row["parallel_concepts"]} == {0, 2, 7}
-
-        two = {name: {code: word for code, word in own.items() if code != "zh"} for name, own in CONCEPTS.items()}
-        assert frequent(two, BenchmarkConfig(min_documents=2), inputs, Work(tmp_path, tmp_path)) == ["cat"]
-
-        shard = inputs.folder("corpus") / inputs.table("shards")["path"][0].as_py()
-        pair = ("book", "en"), ("كتاب", "ar")
-        (passage,) = passages([Path(shard)], [pair], rule_of("forms", "", pair))[0][pair]
-        assert [part.word for part in passage.lines] == ["books", "كِتاب"]
+    shard = inputs.folder("corpus") / inputs.table("shards")["path"][0].as_py()
+    pair = ("book", "en"), ("كتاب", "ar")
+    (passage,) = passages([Path(shard)], [pair], rule_of("forms", "", pair))[0][pair]
+    assert [part.word for part in passage.lines] == ["books", "كِتاب"]
 
 
 def test_no_section_has_another_default():

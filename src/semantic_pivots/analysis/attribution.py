@@ -30,7 +30,7 @@ def auc(values: np.ndarray, positive: np.ndarray) -> float:
 
 
 def stratified_auc(values: np.ndarray, positive: np.ndarray, strata: np.ndarray) -> float:
-    """The same over pairs of rows of one stratum only, every such pair weighing alike."""
+    """AUC within strata: the share of concordant pairs among pairs of rows of one stratum, equally weighted."""
     total = weight = 0.0
     for stratum in np.unique(strata):
         rows = strata == stratum
@@ -61,7 +61,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def partial_correlation(x: np.ndarray, y: np.ndarray, covariates: np.ndarray) -> float:
-    """Correlation of the normal scores of x and y, less what cubics of the covariates' normal scores tell of each.
+    """Correlation of the normal scores of x and y after regression on cubics of the covariates' normal scores.
 
     Where it is not zero, a label that compares y with the covariate goes with x given the covariate, whatever the model
     does: the figure says how far an area "given confidence" may depart from 0.5 by itself.
@@ -79,7 +79,7 @@ def partial_correlation(x: np.ndarray, y: np.ndarray, covariates: np.ndarray) ->
 
 
 def likelihood_strata(positive: np.ndarray, covariates: np.ndarray) -> np.ndarray:
-    """(rows,) int: groups of rows that are about as likely to be positive, as far as the covariates tell.
+    """(rows,) int: strata of rows with similar predicted probability of the positive label, given the covariates.
 
     The likelihood is that of a logistic regression on cubics of the covariates' normal scores. Where the label owes
     nothing to a value but through the covariates, it owes it nothing within these strata, and the stratified AUC is 0.5
@@ -132,7 +132,7 @@ def log_odds(values: np.ndarray, positive: np.ndarray, covariates: np.ndarray, g
 
 
 def kappa(first: Sequence[str] | np.ndarray, second: Sequence[str] | np.ndarray) -> float:
-    """Cohen's kappa of two labellings of the same rows (1960); NaN where chance alone makes them agree."""
+    """Cohen's kappa (1960) of two labellings of the same rows; NaN if the expected agreement is 1."""
     a, b = np.asarray(first), np.asarray(second)
     if not len(a):
         return float("nan")

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots import tables
+from semantic_pivots import grammar, tables
 from semantic_pivots.analysis.causal_figures import causal_figures, causal_labels
 from semantic_pivots.analysis.co_occurrence import POOLED, attribution
 from semantic_pivots.analysis.pivot_ratio import PIVOT_RATIO, pivot_ratios
-from semantic_pivots.analysis.rules import LABELS, RULES, Path
+from semantic_pivots.analysis.rules import RULES, Path
 from semantic_pivots.config import BehaviourConfig
-from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.models.protocols import Tokenizer
@@ -27,20 +26,20 @@ _QUANTITIES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null", "e
 
 
 def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """Label every item, and say what labels go with (tables `behaviour`, `attribution`, `trace_summary`).
+    """Label every item, and report the association of labels with counts and scores.
+
+    Tables `behaviour`, `attribution` and `trace_summary`.
 
     Raises:
         InputError: an unknown rule.
     """
-    for rule in config.rules:
-        if rule not in LABELS:
-            raise InputError(f"[behaviour] rules: unknown rule {rule!r}{nearest(rule, LABELS)}")
+    grammar.check(config)
     items = items_of(inputs.table("items"))
     tokenizer = load_tokenizer(config.model, config.cache)
     labels = label_items(items, inputs.table("trace"), tokenizer, config.rules)
     # without a corpus there are no counts and no pivots: labels of the rules that read a trace, and nothing beside them
-    counted = inputs.has("pair_counts") and inputs.has("scores")
-    causal = counted and "causal" in config.rules and inputs.has("causal_effects")
+    has_counts = inputs.has("pair_counts") and inputs.has("scores")
+    causal = has_counts and "causal" in config.rules and inputs.has("causal_effects")
     by_cause = causal_labels(inputs.table("causal_effects")) if causal else []
     behaviour = tables.from_rows("behaviour", [*by_cause, *labels])
     settings = {"model": config.model, "seed": config.seed, "resamples": config.resamples}
@@ -50,7 +49,7 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
         "attribution": tables.from_rows(
             "attribution",
             [
-                *(attribution(config, inputs, items, labels, signature) if counted else ()),
+                *(attribution(config, inputs, items, labels, signature) if has_counts else ()),
                 *_barrier(inputs.table("trace"), items, tokenizer, signature),
                 *(causal_figures(config, inputs, items, [*by_cause, *labels], signature) if by_cause else ()),
             ],

@@ -8,8 +8,8 @@ items whose pivots have too few control words.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,12 @@ from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks import questions
+from semantic_pivots.tasks.case import Case
 from semantic_pivots.tasks.translation import Item, items_of
 from semantic_pivots.words import is_joining, is_readable
+
+if TYPE_CHECKING:
+    from semantic_pivots.models.link_and_need import Asker, Effects, Question
 
 _BLOCK = 16
 _POOL = 10
@@ -59,8 +63,8 @@ def causal_stage(config: CausalConfig, inputs: Inputs, work: Work) -> dict[str, 
     return {"causal_effects": pa.concat_tables(parts) if parts else tables.from_rows("causal_effects", [])}
 
 
-def chosen_items(items: Sequence[Item], with_pivots: Mapping[str, Any], config: CausalConfig) -> list[Item]:
-    """Of each direction, items with pivots: the same concepts in all directions as far as they go, drawn by hash.
+def chosen_items(items: Sequence[Item], with_pivots: Container[str], config: CausalConfig) -> list[Item]:
+    """Items with pivots of each direction, drawn by hash; directions share the same concepts as far as possible.
 
     Concept by concept, so that a run that is cut short has asked all directions.
     """
@@ -77,7 +81,7 @@ def chosen_items(items: Sequence[Item], with_pivots: Mapping[str, Any], config: 
     return sorted(sample, key=order)
 
 
-def _rows(items: Sequence[Item], prompts: Mapping[str, Any], pivots: Pivots, asker: Any) -> Iterator[Record]:
+def _rows(items: Sequence[Item], prompts: Mapping[str, Case], pivots: Pivots, asker: Asker) -> Iterator[Record]:
     from semantic_pivots.models.link_and_need import Question
 
     for item in items:
@@ -92,7 +96,7 @@ def _rows(items: Sequence[Item], prompts: Mapping[str, Any], pivots: Pivots, ask
         yield asked_row(row, Question(case.prompt, place, item.source, case.answer, words, tuple(sets)), asker)
 
 
-def asked_row(row: Record, question: Any, asker: Any, always: bool = False) -> Record:
+def asked_row(row: Record, question: Question, asker: Asker, always: bool = False) -> Record:
     """A row of `causal_effects`; effects are measured where the model gives the answer, or always."""
     logprob, correct = asker.answer(question)
     if correct or always:
@@ -100,7 +104,7 @@ def asked_row(row: Record, question: Any, asker: Any, always: bool = False) -> R
     return {**effects_row(row), "logprob": logprob, "answered": False}
 
 
-def effects_row(row: Record, effects: Any = None) -> Record:
+def effects_row(row: Record, effects: Effects | None = None) -> Record:
     """A row of `causal_effects`: each effect less the mean of its controls, its interval and its p-value."""
     names = ("link", "need", "screen")
     if effects is None:
@@ -120,8 +124,8 @@ def effects_row(row: Record, effects: Any = None) -> Record:
     return {**row, **columns}
 
 
-def evidence_of(row: Mapping[str, Any]) -> Evidence | None:
-    """What the rule `causal` reads of a row of `causal_effects`; none where nothing was measured."""
+def evidence_of(row: Record) -> Evidence | None:
+    """The evidence that the rule `causal` needs, from a row of `causal_effects`; None if nothing was measured."""
     if row["link"] is None:
         return None
     return Evidence(row["answered"], row["told"], row["link"], row["link_p"], row["need"], row["need_p"])
@@ -133,7 +137,7 @@ def permutation_p(value: float, controls: np.ndarray) -> float:
 
 
 class Pivots:
-    """The pivots of every item as words, with their documents, and the control sets that stand for them."""
+    """The pivots of every item as words with their document counts, and their control sets."""
 
     def __init__(self, inputs: Inputs, items: Sequence[Item], tokenizer: Tokenizer, config: CausalConfig, work: Work):
         self.config = config
@@ -156,7 +160,7 @@ class Pivots:
 
 
 def script_of(word: str) -> str:
-    """The script of a word's first letter: as near as a word alone tells the language of the documents that hold it."""
+    """The script of a word's first letter, as a proxy for the language of the documents that contain it."""
     name = unicodedata.name(next(c for c in word if c.isalpha()), "UNKNOWN").split()[0]
     return "KANA" if name in ("HIRAGANA", "KATAKANA") else name
 

@@ -75,9 +75,9 @@ def causal_figures(
     def rows(key: tuple[str, str, str], lens: str, figures: Iterator[tuple[str, Interval]]) -> Iterator[dict]:
         for name, interval in figures:
             pair = {"source_language": key[0], "target_language": key[1]}
-            named = {"rule": "causal", "lens": lens, "statistic": name + key[2]}
-            own = signature.within(f"{key[0]}-{key[1]}").extended(**named, version=VERSIONS["causal"])
-            yield {**pair, **named, **Figure(interval, own).columns()}
+            labels = {"rule": "causal", "lens": lens, "statistic": name + key[2]}
+            own = signature.within(f"{key[0]}-{key[1]}").extended(**labels, version=VERSIONS["causal"])
+            yield {**pair, **labels, **Figure(interval, own).columns()}
 
     for key, members in groups.items():
         yield from rows(key, "none", _sums(members, by_id, of_item, config, key))
@@ -205,7 +205,7 @@ def _agreement(answers: _Answers, paper: Mapping[str, str], lens: str) -> Iterat
 
 
 def own_masses(inputs: Inputs) -> dict[str, dict[str, float]]:
-    """By lens and item: the largest mass of its own pivots before the last layer, beyond another pair's there."""
+    """Largest mass of an item's pivots before the last layer, minus that of another pair's pivots, by lens and item."""
     columns = ("item_id", "lens", "layer", "mass_pivot", "mass_pivot_null")
     rows = list(zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True))
     last = max((layer for _, _, layer, _, _ in rows), default=0)

@@ -80,7 +80,7 @@ def attribution(
 
 
 class Counts:
-    """Of each item: documents with both words, with each word, and its published score where it was scored."""
+    """Counts of each item: documents with both words and with each word, and its published score if it has one."""
 
     def __init__(self, inputs: Inputs, items: Sequence[Item]):
         self.together, self.single = {}, {}

@@ -29,7 +29,7 @@ class PivotWord:
 def control_sets(
     pivots: Sequence[PivotWord], pool: Iterable[PivotWord], excluded: set[str], count: int, seed: int
 ) -> list[tuple[str, ...]]:
-    """Sets of words that stand for the pivots one by one, each by one of the `count` nearest in frequency.
+    """Control sets: each pivot is replaced by one of the `count` words nearest in frequency.
 
     Args:
         pivots: those of the item.

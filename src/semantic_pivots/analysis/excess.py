@@ -26,25 +26,28 @@ _FEWEST = 10
 
 @dataclass(frozen=True)
 class Odds:
-    """Log odds of need per doubled excess, and their controls."""
+    """How the log odds that an item needs its pivots change when the excess co-occurrence of its words doubles.
+
+    Two controls stand beside it: a permutation test and the excess of other concepts.
+    """
 
     odds: Interval
     p: float
-    """two-sided, by exchanging concepts inside bins of frequency"""
+    """two-sided p-value of the permutation of concepts within bins of frequency"""
     wrong_partners: Interval
     """the same odds with the excess of other concepts of a pair's bin: mean, and the range of 95 %"""
     rows: int
     informative: int
-    """rows of strata that have both labels"""
+    """rows in strata that contain both labels; the others do not change the estimate"""
 
 
 def excess(together: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(rows,) doublings of co-occurrence beyond the product of frequencies, up to a constant; counts are documents."""
+    """(rows,) log2 of the documents with both words over the product of each word's documents, up to a constant."""
     return np.log2((together + 0.5) / (np.maximum(first, 1) * np.maximum(second, 1)))
 
 
 def beyond_frequencies(values: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(rows,) excess less what a cubic surface of both words' log documents tells of it.
+    """(rows,) residuals of the excess after regression on a cubic surface of both words' log document counts.
 
     Within a stratum frequencies still vary, and where most pairs never meet the excess is little else than their
     product, falling: a need that goes with frequency alone would then go with it (`tests/analysis/test_excess.py`).
@@ -72,8 +75,8 @@ def log_odds_in_strata(
 ) -> tuple[float, float]:
     """Log odds of the label per unit of value, constants of strata held, and its standard error over groups.
 
-    Strata with one label alone tell nothing and are left out. The error is the sandwich estimator's (Liang and Zeger
-    1986), with k / (k - 1) for k groups. NaN where no stratum has both labels, or values separate them.
+    Strata with one label alone carry no information and are left out. The error is the sandwich estimator's (Liang
+    and Zeger 1986), with k / (k - 1) for k groups. NaN where no stratum has both labels, or values separate them.
     """
     rows = informative(positive, strata)
     x, y = values[rows], positive[rows].astype(np.float64)
@@ -115,7 +118,7 @@ def odds_of_need(
     seed: int,
     permutations: int = 499,
 ) -> Odds | None:
-    """Log odds of need per unit of excess, their p-value, and the same with wrong partners.
+    """Log odds of need per unit of excess, with a permutation p-value and the same odds for wrong partners.
 
     Args:
         values: (rows,) excess.

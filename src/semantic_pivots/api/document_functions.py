@@ -14,10 +14,11 @@ from semantic_pivots.config import CountConfig, DiscoverConfig, GraphConfig, Sel
 from semantic_pivots.counting.counts import Task, benchmark_words, count_tables, in_documents
 from semantic_pivots.counting.providers import Pair, Word
 from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
-from semantic_pivots.selection.document_scores import Scores, document_scores
+from semantic_pivots.selection import document_scores
 from semantic_pivots.selection.selections import HELD_OUT, check, select
-from semantic_pivots.tables import SCHEMAS
+from semantic_pivots.tables import SCHEMAS, conform
 from semantic_pivots.wordforms.table import rule_of
 
 
@@ -69,57 +70,48 @@ def count_words(
 
 
 def discover_pivots(
-    items: Frame,
-    documents: Documents,
-    tokenizer: Tokenizer | str,
-    words: Frame | None = None,
-    workers: int = 1,
-    **options: Any,
+    items: Frame, documents: Documents, tokenizer: Tokenizer | str, words: Frame | None = None, **options: Any
 ) -> PairPivots:
-    """Find the words that stand beside both words of each item more than chance would have them.
+    """Find the words that co-occur with both words of each item more often than by chance.
 
     Args:
         items: the table `items`, of `make_items` or a benchmark's file.
         documents: texts, or a frame with the columns text and language (of the document; it tells stop words).
         tokenizer: a fast tokenizer, or a model's spec; its pieces cut scripts without spaces into words.
         words: the table `words`, in which pivots that are further translations are marked.
-        workers: processes; 0: one per core.
         options: fields of `DiscoverConfig`, such as top, false_discovery_rate, measure and seed.
 
     Raises:
         InputError: a column is missing, or an option cannot be meant.
     """
-    from semantic_pivots.pivots.discovery import discover_stage
+    from semantic_pivots.pivots.discovery import discover
 
-    config = DiscoverConfig(**{"workers": workers, **options})
-    tables = {"items": table_of("items", items, ("strata", "distractors"))}
-    tables |= {} if words is None else {"words": table_of("words", words, ("source", "licence"))}
-    with corpus_of(documents, tokenizer, tables) as (inputs, work):
-        results = discover_stage(config, inputs, work)
-    return PairPivots(polars(results["pivots"]), polars(results["pivot_evidence"]))
+    config, table = DiscoverConfig(**options), table_of("items", items, ("strata", "distractors"))
+    lexicon = None if words is None else words_by_concept(_words(words))
+    result = discover(table, corpus_of(documents, tokenizer), config, lexicon)
+    return PairPivots(polars(conform("pivots", result.pivots)), polars(conform("pivot_evidence", result.evidence)))
 
 
-def pivot_set(
-    documents: Documents, words: Frame, tokenizer: Tokenizer | str, workers: int = 1, **options: Any
-) -> pl.DataFrame:
+def _words(frame: Frame) -> pa.Table:
+    return table_of("words", frame, ("source", "licence"))
+
+
+def pivot_set(documents: Documents, words: Frame, tokenizer: Tokenizer | str, **options: Any) -> pl.DataFrame:
     """Find the words that join words of several languages beyond chance, strongest evidence first (`pivot_set`).
 
     Args:
         documents: texts, or a frame with the columns text, language and source.
         words: the table `words`: the concepts that pivots join, in two languages at least.
         tokenizer: a fast tokenizer, or a model's spec; its pieces cut scripts without spaces into words.
-        workers: processes; 0: one per core.
         options: fields of `GraphConfig`, such as criterion, unit, false_discovery_rate and seed.
 
     Raises:
         InputError: no unit is a pivot under the criterion, or an option cannot be meant.
     """
-    from semantic_pivots.pivots.pivot_set import graph_stage
+    from semantic_pivots.pivots import pivot_set as pivot_sets
 
-    config = GraphConfig(**{"workers": workers, "stability_draws": 0, **options})
-    tables = {"words": table_of("words", words, ("source", "licence"))}
-    with corpus_of(documents, tokenizer, tables) as (inputs, work):
-        return polars(graph_stage(config, inputs, work)["pivot_set"])
+    table, _ = pivot_sets.pivot_set(GraphConfig(**options), _words(words).to_pylist(), corpus_of(documents, tokenizer))
+    return polars(conform("pivot_set", table))
 
 
 def score_documents(
@@ -128,7 +120,6 @@ def score_documents(
     tokenizer: Tokenizer | str,
     words: Frame | None = None,
     items: Frame | None = None,
-    workers: int = 1,
 ) -> pl.DataFrame:
     """Score every document for selection: tokens, units, those of the pivot set, lexicon words (table `doc_scores`).
 
@@ -138,7 +129,6 @@ def score_documents(
         tokenizer: a fast tokenizer, or the spec of a model; its tokens are those of the budget.
         words: the table `words`, whose languages are counted in each document.
         items: a benchmark; documents with both words of an item are marked in the column holds_pair.
-        workers: processes; 0: one per core.
 
     Returns:
         One row per document, in their order; `row` is its place among the documents.
@@ -147,11 +137,10 @@ def score_documents(
         InputError: a column is missing.
     """
     optional = [name for name in SCHEMAS["pivot_set"].names if name not in ("unit", "text")]
-    tables = {"pivot_set": table_of("pivot_set", pivots, optional)}
-    tables |= {} if words is None else {"words": table_of("words", words, ("source", "licence"))}
-    tables |= {} if items is None else {"items": table_of("items", items, ("strata", "distractors"))}
-    with corpus_of(documents, tokenizer, tables) as (inputs, work):
-        scores = document_scores(inputs, work, workers).reader().read_all()
+    pairs = [] if items is None else benchmark_words(table_of("items", items, ("strata", "distractors")))[1]
+    lookup = document_scores.vocabulary([] if words is None else _words(words).to_pylist(), pairs)
+    corpus, pivot_table = corpus_of(documents, tokenizer), table_of("pivot_set", pivots, optional)
+    scores = document_scores.score_documents(corpus, pivot_table, lookup).reader().read_all()
     rows = pa.array(np.arange(scores.num_rows), pa.int64())
     return polars(scores.set_column(scores.column_names.index("row"), "row", rows))
 
@@ -175,6 +164,7 @@ def select_documents(
     """
     config = SelectConfig(budget_tokens=budget_tokens, selections=tuple(selections), **options)
     check(config)
+    table = document_scores.Scores(table_of("doc_scores", scores, ("dsir",)))
     with scratch() as work:
-        selection = polars(select(config, Scores(table_of("doc_scores", scores, ("dsir",))), work).read_all())
+        selection = polars(select(config, table, work).read_all())
     return selection.filter(pl.col("selection") != HELD_OUT)

@@ -1,9 +1,4 @@
-"""Frames of any library in, frames of polars out; and documents in memory as the corpus of one call.
-
-The stages read documents by path, since their workers do. Documents in memory are therefore written to a temporary
-folder in the form of a corpus, which is gone when the call returns: that costs one writing, and spares a second way of
-counting.
-"""
+"""Frames of any library in, frames of polars out; and documents in memory as a corpus."""
 
 from __future__ import annotations
 
@@ -11,22 +6,18 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import polars as pl
 import pyarrow as pa
 
 from semantic_pivots.corpus.shards import SHARD_SCHEMA
-from semantic_pivots.corpus.token_shards import SUFFIX
 from semantic_pivots.corpus.vocabulary import as_text
+from semantic_pivots.counting.shard_passes import MemoryCorpus
 from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.files import write_table
 from semantic_pivots.models.protocols import Tokenizer
-from semantic_pivots.models.tokenise import reference_encoder, tokenise_shard
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.run import Work
 from semantic_pivots.tables import SCHEMAS
-
-SHARD_DOCUMENTS = 50_000
 
 
 class ArrowStream(Protocol):
@@ -37,7 +28,7 @@ class ArrowStream(Protocol):
         ...
 
 
-Frame = ArrowStream | Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
+Frame = ArrowStream | Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]
 """A frame, a list of one dictionary per row, or a dictionary of columns."""
 Documents = Sequence[str] | Frame
 """Texts, or a frame with the column text and, where they are there, id, language and source."""
@@ -77,22 +68,6 @@ def table_of(name: str, frame: Frame, optional: Sequence[str] = ()) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-class MemoryInputs(Inputs):
-    """Tables in memory, and folders, in the place of the stages that come before one."""
-
-    def __init__(self, tables: Mapping[str, pa.Table], folders: Mapping[str, Path] | None = None):
-        super().__init__(dict(folders or {}))
-        self._tables = dict(tables)
-
-    def has(self, table: str) -> bool:
-        """Whether there is a table."""
-        return table in self._tables or super().has(table)
-
-    def table(self, table: str) -> pa.Table:
-        """A table in memory or of a folder."""
-        return self._tables[table] if table in self._tables else super().table(table)
-
-
 def documents_of(documents: Documents) -> pa.Table:
     """Documents in the columns of a document shard; an id that is not given is the number of the row.
 
@@ -125,35 +100,12 @@ def scratch() -> Iterator[Work]:
         yield work
 
 
-@contextlib.contextmanager
-def corpus_of(
-    documents: Documents, tokenizer: Tokenizer | str, tables: Mapping[str, pa.Table]
-) -> Iterator[tuple[MemoryInputs, Work]]:
-    """The inputs and the work of a stage that reads documents, for as long as the block runs."""
+def corpus_of(documents: Documents, tokenizer: Tokenizer | str) -> MemoryCorpus:
+    """Documents as a corpus in memory, in the tokens of a tokenizer or of the model of a spec."""
     from tokenizers import Tokenizer as Backend
 
     from semantic_pivots.models.load import load_tokenizer
 
     fast: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
-    with scratch() as work:
-        folder = work.out
-        for inner in ("shards", "tokens"):
-            (folder / inner).mkdir()
-        backend = Backend.from_str(fast.backend_tokenizer.to_str())
-        as_text(backend)
-        (folder / "tokenizer.json").write_text(backend.to_str(), "utf-8")
-        encode, table = reference_encoder(backend), documents_of(documents)
-        shards, token_shards = [], []
-        for number, start in enumerate(range(0, table.num_rows, SHARD_DOCUMENTS)):
-            part, shard = table.slice(start, SHARD_DOCUMENTS), f"memory-{number:05d}"
-            paths = f"shards/{shard}.parquet", f"tokens/{shard}{SUFFIX}"
-            write_table(folder / paths[0], part)
-            counts = tokenise_shard(encode, folder / paths[0], folder / paths[1]).to_pylist()[0]
-            size = {"language": "", "source": "", "documents": part.num_rows, "text_bytes": part["text"].nbytes}
-            shards.append({"shard": shard, "path": paths[0], **size})
-            token_shards.append({"shard": shard, "path": paths[1], **counts})
-        shard_row = {
-            "shards": pa.Table.from_pylist(shards, SCHEMAS["shards"]),
-            "token_shards": pa.Table.from_pylist(token_shards, SCHEMAS["token_shards"]),
-        }
-        yield MemoryInputs({**shard_row, **tables}, {"corpus": folder, "tokens": folder}), work
+    backend = as_text(Backend.from_str(fast.backend_tokenizer.to_str()))
+    return MemoryCorpus(documents_of(documents), backend)

@@ -54,7 +54,7 @@ def discover(
     world: rank_options.World = 1,
     wait: rank_options.Wait = 0,
 ) -> None:
-    """Find the words that stand beside both words of each pair; writes OUT/discover/pivots.parquet."""
+    """Find the words that co-occur with both words of each pair; writes OUT/discover/pivots.parquet."""
     rank_options.take_part(out, rank, world, wait)
     import pyarrow as pa
 
@@ -102,9 +102,7 @@ def graph(
     rank_options.take_part(out, rank, world, wait)
     import pyarrow.parquet as pq
 
-    from semantic_pivots.pivots.pivot_set import pivot_sets
-
-    pivot_sets(graph)
+    grammar.check(graph)
     if len(lexicon.languages) < 2:
         codes = ",".join(lexicon.languages)
         raise InputError(f"--languages {codes!r}: expected at least two, a pivot joins words of several languages")
@@ -219,6 +217,7 @@ def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from semantic_pivots.corpus.vocabulary import read_tokenizer
     from semantic_pivots.pivots.word_contexts import token_texts
 
     table = pq.read_table(pivot_set)
@@ -227,7 +226,7 @@ def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
     if not pa.types.is_integer(table.schema.field("token").type) or table["token"].null_count:
         raise InputError(f"--pivots {pivot_set}: column token is of type {table.schema.field('token').type}, with "
                          f"{table['token'].null_count} nulls; expected the ids of tokens")  # fmt: skip
-    texts = token_texts(tokenizer)
+    texts = token_texts(read_tokenizer(tokenizer))
     texts_given = table["text"].to_pylist() if "text" in table.column_names else [None] * len(table)
     for token, text in zip(table["token"].to_pylist(), texts_given, strict=True):
         if not 0 <= token < len(texts) or text not in (None, texts[token]):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from semantic_pivots import grammar
 from semantic_pivots.config import CountConfig
 from semantic_pivots.files import Record, fingerprint
+
+if TYPE_CHECKING:
+    from semantic_pivots.run import Work
 
 
 def report(
@@ -60,7 +63,7 @@ def _prospects(
     lexicon: str,
     codes_given: str,
     words_as: str,
-    work: Any,
+    work: Work,
     workers: int,
     engine: str,
 ) -> Record | None:

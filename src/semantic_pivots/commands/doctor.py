@@ -69,7 +69,7 @@ def _lens(model: str) -> Check:
 
 
 def of_study(study: Study, runs: Path, model: str = "") -> Iterator[tuple[str, Check]]:
-    """What the unfinished stages of a study need, by name, checked as it is asked for."""
+    """Check what the unfinished stages of a study need, one named check at a time."""
     yield "python", _python()
     missing = preflight.problems(study)
     yield "study", (not missing, f"{len(missing)} problems" if missing else str(study.path), "; ".join(missing))
@@ -91,7 +91,7 @@ def of_study(study: Study, runs: Path, model: str = "") -> Iterator[tuple[str, C
 
 
 def checks(model: str) -> Iterator[tuple[str, Check]]:
-    """What the demo needs, by name, checked as it is asked for."""
+    """Check what the demo needs, one named check at a time."""
     simple: dict[str, Callable[[], Check]] = {
         "python": _python,
         "torch": _torch,

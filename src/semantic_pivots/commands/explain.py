@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,10 @@ from semantic_pivots.markup import FIGURE_STYLE, in_terminal
 from semantic_pivots.report.token_marks import LEGEND, MARKS, Marker
 from semantic_pivots.statistics import seed_of
 
-_SHOWN, _TOP = 5, 10
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_LINES, _TOP = 5, 10
 LexiconRows = list[tuple[str, str, str]]
 """(concept, language, word)"""
 
@@ -121,9 +124,9 @@ class Reader:
         """The path of a word, by lens."""
         marker, by_lens = self.marker(question), {}
         for row in self.rows(question):
-            marks = [marker.mark(token) for token in row["top_ids"][:_SHOWN]]
+            marks = [marker.mark(token) for token in row["top_ids"][:_LINES]]
             texts, kinds = [mark.text for mark in marks], [mark.kind for mark in marks]
-            step = Step(row["layer"], texts, row["top_probs"][:_SHOWN], kinds, row["entropy"])
+            step = Step(row["layer"], texts, row["top_probs"][:_LINES], kinds, row["entropy"])
             by_lens.setdefault(row["lens"], []).append(step)
         return [
             WordPath(self.name, question.source, question.target, steps, question.prompt, lens)
@@ -278,14 +281,14 @@ def explain(
         typer.echo(str(write_picture(paths[0][0], out)))
 
 
-def table(path: WordPath, width: int = 120) -> Any:
+def table(path: WordPath, width: int = 120) -> Table:
     """The path as a terminal table, the last layer first; fewer tokens where the terminal is narrow."""
     from rich import box
     from rich.table import Table
 
     title = in_terminal(f"{path.source} → {path.target or '(not in the lexicon)'}, {path.model}, {path.lens} lens")
     grid = Table(title=title, box=box.SIMPLE, caption=f"{LEGEND}; nats: entropy")
-    top = max(1, min(_SHOWN, (width - 16) // 20))
+    top = max(1, min(_LINES, (width - 16) // 20))
     grid.add_column("layer", justify="right", no_wrap=True, min_width=5)
     grid.add_column("nats", justify="right", no_wrap=True, min_width=5)
     for rank in range(top):
@@ -305,7 +308,7 @@ def write_picture(path: WordPath, stem: Path) -> Path:
     """
     probs = [step.probs for step in path.steps]
     texts = [[f"{MARKS[k]} {t}".strip() for t, k in zip(step.tokens, step.kinds, strict=True)] for step in path.steps]
-    ranks = [f"top {rank + 1}" for rank in range(_SHOWN)]
+    ranks = [f"top {rank + 1}" for rank in range(_LINES)]
     picture = stem.with_suffix(".png")
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from semantic_pivots.errors import InputError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from semantic_pivots.report.explorer_data import Explorer
 
 HOST = "127.0.0.1"
 
@@ -67,7 +74,7 @@ def serve(run: Path, live: str, dtype: str, port: int, browser: bool) -> None:
         uvicorn.Server(config).run(sockets=[probe])
 
 
-def application(run: Path, live: str = "", dtype: str = "float32") -> Any:
+def application(run: Path, live: str = "", dtype: str = "float32") -> Starlette:
     """The server as an ASGI application: the page, its data, and the live model where there is one.
 
     Raises:
@@ -96,7 +103,7 @@ def application(run: Path, live: str = "", dtype: str = "float32") -> Any:
 class Pages:
     """The server's answers."""
 
-    def __init__(self, explorer: Any, live: str, dtype: str):
+    def __init__(self, explorer: Explorer, live: str, dtype: str):
         self._explorer, self._lock = explorer, threading.Lock()
         self._concepts = list(explorer.run.concepts)
         self._reader = None
@@ -105,14 +112,14 @@ class Pages:
 
             self._reader = Reader(live, dtype)
 
-    def _script(self, name: str, value: Any) -> Any:
+    def _script(self, name: str, value: object) -> Response:
         from starlette.responses import Response
 
         from semantic_pivots.report.explorer import data_script
 
         return Response(data_script(name, value), media_type="text/javascript; charset=utf-8")
 
-    async def file(self, request: Any) -> Any:
+    async def file(self, request: Request) -> Response:
         """The page, its script, or plotly.js."""
         from starlette.responses import Response
 
@@ -124,11 +131,11 @@ class Pages:
         kind = "text/html" if name.endswith(".html") else "text/javascript"
         return Response(asset(name), media_type=f"{kind}; charset=utf-8")
 
-    async def index(self, request: Any) -> Any:
+    async def index(self, request: Request) -> Response:
         """The concepts, and whether any word can be read."""
         return self._script("index", {**self._explorer.index(), "live": self._reader is not None})
 
-    async def concept(self, request: Any) -> Any:
+    async def concept(self, request: Request) -> Response:
         """One concept."""
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import Response
@@ -143,7 +150,7 @@ class Pages:
 
         return self._script(f"concept-{number}", await run_in_threadpool(make))
 
-    async def live(self, request: Any) -> Any:
+    async def live(self, request: Request) -> Response:
         """Paths of any words; ends between two words where the user has moved on."""
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import JSONResponse

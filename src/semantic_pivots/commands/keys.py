@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from semantic_pivots import grammar
 from semantic_pivots.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def manual(section: str = "") -> Iterator[str]:
@@ -27,7 +30,7 @@ def manual(section: str = "") -> Iterator[str]:
             yield ""
 
 
-def _section(name: str, kind: Any, inherited: set[str]) -> Iterator[str]:
+def _section(name: str, kind: type[DataclassInstance], inherited: set[str]) -> Iterator[str]:
     yield from _comment(inspect.getdoc(kind) or "")
     yield f"[{name}]"
     for key in grammar.keys(name).values():

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.statistics import seed_of
+
+if TYPE_CHECKING:
+    from semantic_pivots.models.lens import Lens
+    from semantic_pivots.models.protocols import Tokenizer
 
 app = typer.Typer(help="Lenses: fit a tuned lens or a Jacobian lens.", no_args_is_help=True)
 DEFAULTS = {"tuned": (2000, 128), "jacobian": (200, 40)}
@@ -115,7 +119,9 @@ def _texts(corpus: str, count: int, seed: int, columns: str, max_bad_share: floa
     return [d.text for d in heapq.nsmallest(count, texts, key=lambda d: (seed_of(seed, d.id), d.text))]
 
 
-def _fit_tuned(lens: Any, tokenizer: Any, texts: list[str], out: Path, steps: int, rate: float, facts: Record) -> None:
+def _fit_tuned(
+    lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path, steps: int, rate: float, facts: Record
+) -> None:
     from semantic_pivots.models.readouts import fit_tuned, sampled_residuals
 
     rows, seed = facts["rows"], facts["seed"]
@@ -134,7 +140,7 @@ def _fit_tuned(lens: Any, tokenizer: Any, texts: list[str], out: Path, steps: in
     lens_fit.save(out, {**facts, "steps": steps, "rate": rate, "held_out_kl_nats": distances})
 
 
-def _fit_jacobian(lens: Any, tokenizer: Any, texts: list[str], out: Path, prompts: int, facts: Record) -> None:
+def _fit_jacobian(lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path, prompts: int, facts: Record) -> None:
     """Fit on the first documents that are long enough; compare on the documents behind them."""
     from semantic_pivots.models.jacobian import SKIPPED, fit_jacobian, nearness
     from semantic_pivots.models.readouts import sampled_residuals

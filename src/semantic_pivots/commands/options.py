@@ -52,35 +52,37 @@ def configured(omit: Iterable[str] = ()) -> Callable:
     def around(body: Callable) -> Callable:
         hints = get_type_hints(body, include_extras=True)
         kinds = set(grammar.sections().values())
-        filled = {name: grammar.section_of(hint) for name, hint in hints.items() if hint in kinds}
+        section_names = {name: grammar.section_of(hint) for name, hint in hints.items() if hint in kinds}
         keys: dict[str, Key] = {}
-        for section in filled.values():
+        for section in section_names.values():
             keys |= {name: key for name, key in grammar.keys(section).items() if name not in omit and name not in keys}
-        own = [p for p in inspect.signature(body).parameters.values() if p.name not in filled]
-        named = {key.name: f"key_{key.name}" for key in keys.values()}  # a command may have a parameter of that name
+        own = [p for p in inspect.signature(body).parameters.values() if p.name not in section_names]
+        parameter_names = {
+            key.name: f"key_{key.name}" for key in keys.values()
+        }  # a command may have a parameter of that name
 
         @functools.wraps(body)
-        def command(**given: Any) -> Any:
-            values = {name: given.pop(parameter) for name, parameter in named.items()}
+        def command(**options: Any) -> Any:
+            values = {name: options.pop(parameter) for name, parameter in parameter_names.items()}
             where = {(key.section, key.name): flags(key)[0] for key in keys.values()}
-            where |= {(section, name): flags(keys[name])[0] for section in filled.values() for name in keys}
+            where |= {(section, name): flags(keys[name])[0] for section in section_names.values() for name in keys}
             try:
-                told = {name: _value(keys[name], value) for name, value in values.items()}
+                checked_values = {name: _value(keys[name], value) for name, value in values.items()}
                 configs = {
                     parameter: grammar.sections()[section](
-                        **{name: told[name] for name in grammar.keys(section) if name in told}
+                        **{name: checked_values[name] for name in grammar.keys(section) if name in checked_values}
                     )
-                    for parameter, section in filled.items()
+                    for parameter, section in section_names.items()
                 }
-                return body(**given, **configs)
+                return body(**options, **configs)
             except InputError as error:
                 raise InputError(_in_flags(str(error), where)) from error
 
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name]) for p in own]
-        parameters += [_parameter(key, named[key.name]) for key in keys.values()]
+        parameters += [_parameter(key, parameter_names[key.name]) for key in keys.values()]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
-        command.keys = {named[name]: key for name, key in keys.items()}  # type: ignore[attr-defined]
+        command.keys = {parameter_names[name]: key for name, key in keys.items()}  # type: ignore[attr-defined]
         return command
 
     return around
@@ -98,17 +100,17 @@ def _parameter(key: Key, name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
-def _value(key: Key, given: Any) -> Any:
+def _value(key: Key, value: Any) -> Any:
     if not key.several:
-        return key.checked(given, flags(key)[0])
-    if given is None or given == []:
+        return key.checked(value, flags(key)[0])
+    if value is None or value == []:
         return key.default
-    members: list[Any] = [part.strip() for text in given for part in text.split(",") if part.strip()]
+    members: list[Any] = [part.strip() for text in value for part in text.split(",") if part.strip()]
     if key.kind is not str:
         try:
             members = [key.kind(member) for member in members]
         except ValueError:
-            raise InputError(f"{flags(key)[0]}: expected whole numbers separated by commas, found {given}") from None
+            raise InputError(f"{flags(key)[0]}: expected whole numbers separated by commas, found {value}") from None
     if key.name == "languages":
         for member in members:
             try:
@@ -120,7 +122,7 @@ def _value(key: Key, given: Any) -> Any:
 
 def _in_flags(text: str, where: dict[tuple[str, str], str]) -> str:
     def flag(match: re.Match) -> str:
-        given = where.get((match[1], match[2]))
-        return match[0] if given is None else given + (" " if match[3] else "")
+        option = where.get((match[1], match[2]))
+        return match[0] if option is None else option + (" " if match[3] else "")
 
     return re.sub(r"\[(\w+)\] (\w+)( = )?", flag, text)

@@ -11,11 +11,11 @@ import itertools
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from semantic_pivots.config import CorpusConfig
 from semantic_pivots.costs import Cost, costs
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import Record
 from semantic_pivots.run import warn
 from semantic_pivots.study import Study, stage_config, state
 
@@ -25,7 +25,7 @@ _LOOKED_AT = 2000
 
 
 def problems(study: Study) -> list[str]:
-    """One line for each thing that would stop a stage of the study; empty where nothing is seen."""
+    """One line for each problem that would stop a stage of the study; empty if there is none."""
     lines: list[str] = []
     for stage in study.stages:
         config = stage_config(study, stage)
@@ -61,42 +61,46 @@ def costs_of(study: Study, runs: Path, only: str = "") -> list[Cost]:
     return list(costs(study.config, stages, runs))
 
 
-def sentence(found: Sequence[Cost]) -> str:
+def sentence(costs: Sequence[Cost]) -> str:
     """What all stages take together, in one line."""
-    told = [cost for cost in found if cost.seconds is not None]
-    unknown = [cost.stage for cost in found if cost.seconds is None]
-    row = _total(told)
+    estimates = [cost for cost in costs if cost.seconds is not None]
+    unknown = [cost.stage for cost in costs if cost.seconds is None]
+    row = _total(estimates)
     parts = (
-        [f"{len(told)} stages: about {row['time']}, {row['memory']} of memory, {row['disk']} of disk"] if told else []
+        [f"{len(estimates)} stages: about {row['time']}, {row['memory']} of memory, {row['disk']} of disk"]
+        if estimates
+        else []
     )
     parts += [f"not known of {', '.join(unknown)}"] if unknown else []
-    rates = ", ".join(dict.fromkeys(cost.rate for cost in told))
+    rates = ", ".join(dict.fromkeys(cost.rate for cost in estimates))
     return (
-        f"{'; '.join(parts)} (rates of {rates}; without downloads; by stage: --dry-run)" if told else "; ".join(parts)
+        f"{'; '.join(parts)} (rates of {rates}; without downloads; by stage: --dry-run)"
+        if estimates
+        else "; ".join(parts)
     )
 
 
-def records(found: Sequence[Cost]) -> list[dict[str, Any]]:
+def records(costs: Sequence[Cost]) -> list[Record]:
     """A row per stage with its time, memory and disk, and the total."""
-    told = [cost for cost in found if cost.seconds is not None]
-    return [*map(_record, found), _total(told)] if found else []
+    estimates = [cost for cost in costs if cost.seconds is not None]
+    return [*map(_record, costs), _total(estimates)] if costs else []
 
 
-def _record(cost: Cost) -> dict[str, Any]:
-    known = cost.seconds is not None
+def _record(cost: Cost) -> Record:
+    has_estimate = cost.seconds is not None
     return {
         "stage": cost.stage,
         "time": _duration(cost.seconds) if cost.seconds is not None else "",
-        "memory": f"{(cost.memory_bytes or 0) / 1e9:.1f} GB" if known else "",
-        "disk": f"{(cost.disk_bytes or 0) / 1e9:.2f} GB" if known else "",
+        "memory": f"{(cost.memory_bytes or 0) / 1e9:.1f} GB" if has_estimate else "",
+        "disk": f"{(cost.disk_bytes or 0) / 1e9:.2f} GB" if has_estimate else "",
         "rate": cost.rate,
     }
 
 
-def _total(told: Sequence[Cost]) -> dict[str, Any]:
+def _total(costs: Sequence[Cost]) -> Record:
     """All stages together; they run one after another, so the largest memory is theirs."""
-    seconds, disk = (sum(getattr(cost, name) for cost in told) for name in ("seconds", "disk_bytes"))
-    return _record(Cost("all", seconds, max((cost.memory_bytes or 0 for cost in told), default=0), disk, ""))
+    seconds, disk = (sum(getattr(cost, name) for cost in costs) for name in ("seconds", "disk_bytes"))
+    return _record(Cost("all", seconds, max((cost.memory_bytes or 0 for cost in costs), default=0), disk, ""))
 
 
 def _duration(seconds: float) -> str:
@@ -194,10 +198,10 @@ def _tell_languages(config: CorpusConfig, columns: dict[str, str]) -> None:
         return
     first = itertools.islice(documents.documents(config.path, columns, 1.0, _LOOKED_AT, lambda text: None), _LOOKED_AT)
     labels = [{code for code, _ in document.parts} or {document.language} for document in first]
-    found = set().union(*labels)
-    missing = [code for code in config.languages if code not in found]
-    if missing and "" not in found:
+    codes = set().union(*labels)
+    missing = [code for code in config.languages if code not in codes]
+    if missing and "" not in codes:
         warn(
             f"[corpus] path = {config.path!r}: none of its first {len(labels):,} documents is in {', '.join(missing)}; "
-            f"they are in {', '.join(sorted(found))}"
+            f"they are in {', '.join(sorted(codes))}"
         )

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,7 +21,7 @@ Format = Annotated[
 
 
 def show(records: Sequence[Record], format: str) -> None:
-    """Print records, one a line of the table; all have the same names.
+    """Print records with the same fields, one per line of a table, as JSON, or as CSV.
 
     Args:
         records: values are texts, numbers, intervals or None.
@@ -42,7 +42,7 @@ def show(records: Sequence[Record], format: str) -> None:
     writer.writerows(flat)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if isinstance(value, Interval):
         return f"{value:.4f}"
     return "" if value is None else f"{value:,.4g}" if isinstance(value, float) else str(value)

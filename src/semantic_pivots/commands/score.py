@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from semantic_pivots.config import BenchmarkConfig, LexiconConfig, ScoreConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.statistics import Interval, of_row
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 VARIANTS = ("paper", "sum", "choice", "per-byte", "accuracy", "copy-rate")
 
@@ -137,11 +140,11 @@ def _bar(text: str) -> tuple[str, float]:
         raise InputError(f"--fail-under {text!r}: {value!r} is no number; expected VARIANT=VALUE") from None
 
 
-def _text(cell: Any) -> str:
+def _text(cell: object) -> str:
     return f"{cell:.4f}" if isinstance(cell, Interval) else str(cell)
 
 
-def _explicit(config: Any, common: Record) -> Record:
+def _explicit(config: DataclassInstance, common: Record) -> Record:
     """The keys of a section that are not the default's, nor those of [study]."""
     fields = dataclasses.fields(config)
     values = {f.name: getattr(config, f.name) for f in fields if getattr(config, f.name) != f.default}

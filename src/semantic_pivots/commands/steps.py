@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semantic_pivots.config import BenchmarkConfig, CorpusConfig, LexiconConfig, TokensConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.study import STAGES, Stage, StageFunction, run_stage
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class Steps:
@@ -22,8 +25,8 @@ class Steps:
             raise InputError(f"--out {out} is a file: expected a folder")
         out.mkdir(parents=True, exist_ok=True)
 
-    def run(self, name: str, config: Any, function: StageFunction | None = None, **stages: Any) -> Record:
-        """Run a step on the steps before it unless its folder was made of the same; its manifest."""
+    def run(self, name: str, config: DataclassInstance, function: StageFunction | None = None, **stages: Any) -> Record:
+        """Run a step on the steps before it unless its folder is up to date; returns its manifest."""
         stage = STAGES.get(name) or Stage(name, "")
         manifest, _ = run_stage(stage, config, dict(self.folders), self.out / name, function=function, **stages)
         self.folders[name] = self.out / name
@@ -65,7 +68,7 @@ class Steps:
         self.run("lexicon", config, lexicon_file=file)
 
     def benchmark(self, pairs: Path) -> int:
-        """The step `benchmark`: the items of a benchmark as they are, or one per pair of a TSV file; their number."""
+        """The step `benchmark`: items of a benchmark file, or one item per pair of a TSV file; returns their number."""
         from semantic_pivots.commands.corpus_count import ITEM, of_items, read_pairs
         from semantic_pivots.tables import from_rows
 
@@ -77,7 +80,7 @@ class Steps:
             rows = [(f"{a[1]}-{b[1]}:{a[0]}:{b[0]}", f"{a[0]}:{b[0]}", *a, *b) for a, b in word_pairs]
         items = [{**dict(zip(names, row, strict=True)), "distractors": [], "strata": []} for row in rows]
 
-        def stage(config: Any, inputs: Inputs, work: Work) -> dict:
+        def stage(config: DataclassInstance, inputs: Inputs, work: Work) -> dict:
             return {"items": from_rows("items", items)}
 
         self.run("benchmark", BenchmarkConfig(), stage, pairs=digest(items))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.languages import resolve
 
 MIXED = "mul"
@@ -35,18 +34,18 @@ class Document(NamedTuple):
 
 
 def language_of(label: str) -> str:
-    """The code of a language label, empty for one that says nothing, or the label itself where it is not known."""
+    """The code of a language label; the label itself if it is unknown, empty if it names no language."""
     code = resolve(label)
     return label.strip().lower() if code is None else code
 
 
 def content_id(text: str) -> str:
-    """The id of a document without one: a hash of its text, the same on every machine."""
+    """The id of a document that has none: a hash of its text, equal on every machine."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def of_parts(key: str, parts: Iterable[tuple[str, str]], source: str, text: str = "") -> Document:
-    """A document of parts; its text is the given one, or the parts' texts, each on lines of its own."""
+    """A document of parts; its text is given, or is the parts' texts on separate lines."""
     texts = tuple((code, part) for code, part in parts if part.strip())
     codes = {code for code, _ in texts}
     full = text or "\n".join(part for _, part in texts)
@@ -55,7 +54,7 @@ def of_parts(key: str, parts: Iterable[tuple[str, str]], source: str, text: str 
     return Document(key, full, MIXED, source, texts)
 
 
-def given_parts(value: Any) -> Parts:
+def given_parts(value: object) -> Parts:
     """The parts in a column's value: a list of structures with language (or lang) and text, or texts by language.
 
     What has another form, or no language or text, is no part.
@@ -71,20 +70,8 @@ def given_parts(value: Any) -> Parts:
     return tuple(parts)
 
 
-def check_arrangement(arrangement: str) -> None:
-    """Refuse an unknown arrangement.
-
-    Raises:
-        InputError: it is none of `ARRANGEMENTS`.
-    """
-    if arrangement not in ARRANGEMENTS:
-        expected = ", ".join(ARRANGEMENTS)
-        hint = nearest(arrangement, ARRANGEMENTS)
-        raise InputError(f"[corpus] arrangement = {arrangement!r}: expected one of {expected}{hint}")
-
-
 def split(document: Document) -> Iterator[Document]:
-    """One document for each language of a document's parts; a document without parts as it is."""
+    """Split a document into one document per language of its parts; a document without parts is returned unchanged."""
     if not document.parts:
         yield document
     for code in dict.fromkeys(code for code, _ in document.parts):
@@ -93,12 +80,12 @@ def split(document: Document) -> Iterator[Document]:
 
 
 def hinge(document: Document) -> str:
-    """The sentence that joins a document with others: its English, with single spaces; empty where it has no parts."""
+    """The text by which documents are joined: the English part with single spaces; empty without parts."""
     return " ".join(" ".join(part for code, part in document.parts if code == HINGE).split())
 
 
 def join(documents: Iterable[Document]) -> Iterator[Document]:
-    """Documents with the same hinge as one, in the order of their first; each part once, the English first.
+    """Join documents with the same hinge, in the order of their first document; equal parts once, English first.
 
     A document without a hinge stays alone.
     """

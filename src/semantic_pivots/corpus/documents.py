@@ -168,7 +168,7 @@ def is_made(folder: str | Path) -> bool:
 
 
 def identity(path: str) -> str:
-    """What tells whether a corpus has changed: the content of its files, or the names and sizes at an address."""
+    """A value that changes when a corpus changes: hashes of local files, or names and sizes at an address."""
     if os.path.exists(path):
         return fingerprint(Path(path), sampled=True)
     return digest(list_files(path, lambda text: None))
@@ -232,7 +232,7 @@ def check_share(
     place: str,
     tell: Callable[[str], None] = warn,
 ) -> None:
-    """Refuse documents of which too many lines gave none, and none at all; tell of fewer.
+    """Refuse a corpus with too many unreadable lines or without documents; warn about fewer unreadable lines.
 
     Args:
         count: documents that were read.

@@ -6,10 +6,10 @@ The files are made beside the folder and take its place together, `manifest.json
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +23,9 @@ from semantic_pivots.corpus.writers import write_attributes, write_infini_gram, 
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest, fingerprint, read_table, write_bytes, write_table
 from semantic_pivots.tables import conform
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
 LAYOUTS = ("jsonl", "attributes", "hub", "olmo", "megatron", "nanotron", "infini-gram")
 _LAST = {"jsonl": "documents/{}.jsonl.zst", "attributes": "attributes/pivots/{}.jsonl.zst", "hub": "data/{}.parquet",
@@ -107,7 +110,7 @@ class _Documents:
     paths: dict[str, str]
     selection: SelectionFile | None
 
-    def select(self, rows: Any, shard: str) -> Any:
+    def select(self, rows: pa.Table, shard: str) -> pa.Table:
         """Of the rows of a shard those that are to be written."""
         return rows if self.selection is None else rows.take(self.selection.rows(shard)["row"].combine_chunks())
 
@@ -196,8 +199,8 @@ def _tokens(config: Export, documents: _Documents) -> Callable[[run.Work], None]
     if config.layout == "infini-gram":
         if ranks.current() is not None:
             raise InputError("layout infini-gram is one file, which ranks cannot share: give it without --world")
-        ordered = [shard for shard in paths if shard in documents.paths]
-        return lambda work: _whole(map(column, ordered), work, folder, vocabulary)
+        shards = [shard for shard in paths if shard in documents.paths]
+        return lambda work: _whole(map(column, shards), work, folder, vocabulary)
     end = _end_token(tokenizer, config.end_token, folder)
 
     def make(work: run.Work) -> None:
@@ -212,11 +215,11 @@ def _tokens(config: Export, documents: _Documents) -> Callable[[run.Work], None]
     return make
 
 
-def _whole(columns: Any, work: run.Work, tokens: Path, vocabulary: int) -> None:
+def _whole(columns: Iterable[pa.ListArray], work: run.Work, tokens: Path, vocabulary: int) -> None:
     write_infini_gram(columns, work.out, tokens / "tokenizer.json", vocabulary)
 
 
-def _end_token(tokenizer: Any, end_token: str, tokens: Path) -> int:
+def _end_token(tokenizer: Backend, end_token: str, tokens: Path) -> int:
     """The id of the token after every document.
 
     Raises:

@@ -18,11 +18,15 @@ import tarfile
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from semantic_pivots.corpus.document import Document, content_id, given_parts, language_of, of_parts
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 KINDS |= {".txt": "text", ".md": "text", ".tar": "tar", ".idx": "megatron", ".fragment": "lance"}
@@ -65,7 +69,7 @@ class Skipped:
 
 
 def kind(path: str) -> tuple[str, str]:
-    """What a file's name says, in capitals or not: parquet, arrow, jsonl, text or nothing; and its compression."""
+    """Format and compression of a file by the ending of its name: parquet, arrow, jsonl, text or empty."""
     stem, suffix = os.path.splitext(path.lower())
     if suffix not in COMPRESSIONS:
         return KINDS.get(suffix, ""), ""
@@ -107,7 +111,7 @@ def open_file(path: str) -> Any:
 class _WholeFrames(io.RawIOBase):
     """A zstd stream that raises EOFError where its last frame is cut; zstandard's own reader ends there silently."""
 
-    def __init__(self, stream: Any, path: str):
+    def __init__(self, stream: BinaryIO, path: str):
         import zstandard
 
         self._stream, self._path, self._pending = stream, path, b""
@@ -118,7 +122,7 @@ class _WholeFrames(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: memoryview) -> int:
         while not self._pending:
             block = (self._frame.unused_data if self._frame and self._frame.eof else b"") or self._stream.read(1 << 17)
             if self._frame is None or self._frame.eof:
@@ -179,7 +183,7 @@ def read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator
 _UNREADABLE = ("invalid UTF-8", "invalid JSON")
 
 
-def _python_json(line: bytes) -> Any:
+def _python_json(line: bytes) -> object:
     """A line that orjson refuses: with NaN, or half of a surrogate pair; or why it is none."""
     try:
         text = line.decode("utf-8")
@@ -201,14 +205,14 @@ def read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Iterat
         try:
             file = pq.ParquetFile(stream, page_checksum_verification=True)
             columns = _table_columns(path, renames, file.schema_arrow.names)
-            needed = sorted({column[0] for column in columns.values() if column})
-            for batch in parquet_batches(file, ".".join(columns["text"] or columns["parts"]), needed, 1024):
+            names = sorted({column[0] for column in columns.values() if column})
+            for batch in parquet_batches(file, ".".join(columns["text"] or columns["parts"]), names, 1024):
                 yield from _rows(batch, columns, renames, path, skipped)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {first_line(error)}") from error
 
 
-def parquet_batches(file: Any, text: str, columns: list[str], most: int) -> Iterator[Any]:
+def parquet_batches(file: pq.ParquetFile, text: str, columns: list[str], most: int) -> Iterator[pa.RecordBatch]:
     """The columns of a Parquet file in batches of `most` rows, of fewer where the texts are long (`BATCH_BYTES`).
 
     Args:
@@ -279,10 +283,10 @@ def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict
 
 
 def _rows(
-    batch: Any, columns: dict[str, Column], renames: dict[str, str], path: str, skipped: Skipped
+    batch: pa.RecordBatch, columns: dict[str, Column], renames: dict[str, str], path: str, skipped: Skipped
 ) -> Iterator[Document]:
-    needed = {column[0] for column in columns.values() if column}
-    batch = batch.select([name for name in batch.schema.names if name in needed])
+    names = {column[0] for column in columns.values() if column}
+    batch = batch.select([name for name in batch.schema.names if name in names])
     for start in range(0, batch.num_rows, 1024):
         block = batch.slice(start, 1024)
         try:
@@ -303,7 +307,7 @@ def _rows(
                 yield document
 
 
-def _row_or_none(block: Any, index: int) -> Record | None:
+def _row_or_none(block: pa.Table, index: int) -> Record | None:
     try:
         return block.slice(index, 1).to_pylist()[0]
     except UnicodeDecodeError:
@@ -362,7 +366,7 @@ def _sample(member: tarfile.TarInfo) -> str:
 
 
 def read_ids(path: str, skipped: Skipped) -> Iterator[Document]:
-    """The documents of a Megatron data set, their ids as texts again by the tokenizer.json beside it."""
+    """The documents of a Megatron data set, decoded by the tokenizer.json beside it."""
     from semantic_pivots.corpus.megatron import read_megatron
     from semantic_pivots.corpus.vocabulary import read_tokenizer
 
@@ -393,7 +397,7 @@ def column_of(role: str, renames: dict[str, str], names: Container[str]) -> Colu
     return ()
 
 
-def _value(row: Record, column: Column) -> Any:
+def _value(row: Record, column: Column) -> object:
     value: Any = row if column else None
     for part in column:
         value = value.get(part) if isinstance(value, dict) else None
@@ -446,5 +450,5 @@ def _document(row: Record, columns: dict[str, Column], path: str) -> Document | 
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its kind where it says nothing."""
+    """The first line of an error's message, or its type if it has none."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

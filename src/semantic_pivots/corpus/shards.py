@@ -22,10 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from semantic_pivots import grammar
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus import documents as readers
-from semantic_pivots.corpus.document import MIXED, Document, check_arrangement, content_id, hinge, join, split
+from semantic_pivots.corpus.document import MIXED, Document, content_id, hinge, join, split
 from semantic_pivots.corpus.identify import identify_with_confidence
 from semantic_pivots.corpus.recipes import units
 from semantic_pivots.corpus.repeats import KEPT_OF_CORPUS, LEAST_OF_SHARD, repeats, smallest_hashes
@@ -80,9 +81,7 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
         InputError: neither a recipe nor a path is given, the documents cannot be read, too many lines are bad, the
             corpus is empty, or it lacks a language that it should have.
     """
-    if not 0 <= config.max_bad_share <= 1:
-        raise InputError(f"[corpus] max_bad_share = {config.max_bad_share}: expected a share from 0 to 1")
-    check_arrangement(config.arrangement)
+    grammar.check(config)
     jobs = list(_jobs(config, work))
     hashes = max(LEAST_OF_SHARD, KEPT_OF_CORPUS // max(len(jobs), 1))
     jobs = [dataclasses.replace(job, hashes=hashes) for job in jobs]

@@ -71,7 +71,7 @@ def largest_id(tokens: np.ndarray) -> int:
 
 
 def check_corpus(tokens: Path, corpus: Path) -> None:
-    """Make sure that a folder of tokens was made from this corpus, as far as its manifest says from which it was.
+    """Make sure that a folder of tokens was made from this corpus, as far as its manifest records its source.
 
     Shards of the same names with as many documents may hold other texts: a corpus that was made anew.
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from semantic_pivots.errors import InputError
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
-def read_tokenizer(file: Path | str) -> Any:
+
+def read_tokenizer(file: Path | str) -> Backend:
     """The `tokenizers.Tokenizer` of a tokenizer.json, made ready for users' texts (`as_text`).
 
     Raises:
@@ -26,20 +29,20 @@ def read_tokenizer(file: Path | str) -> Any:
         raise InputError(f"{file}: not a tokenizer ({str(error).splitlines()[0]})") from error
 
 
-def as_text(tokenizer: Any) -> Any:
-    """The same tokenizer, set to encode whole texts as text: uncut, unpadded, and `</s>` in a text is four letters."""
+def as_text(tokenizer: Backend) -> Backend:
+    """Set a tokenizer to encode texts without truncation and padding, and `</s>` in a text as ordinary characters."""
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
     return tokenizer
 
 
-def special_tokens(tokenizer: Any) -> dict[int, str]:
+def special_tokens(tokenizer: Backend) -> dict[int, str]:
     """The special tokens of a `tokenizers.Tokenizer` by id: its marks, which no text writes."""
     return {i: token.content for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
 
 
-def text_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+def text_ids(tokenizer: Backend, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of users' texts by a `tokenizers.Tokenizer`, without special tokens.
 
     The name of a special token in a document is text about tokenizers, never the end of the document. Models of words
@@ -57,7 +60,7 @@ def text_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return id_lists
 
 
-def id_count(tokenizer: Any) -> int:
+def id_count(tokenizer: Backend) -> int:
     """The largest id of a `tokenizers.Tokenizer` and one: the size of an array that ids index.
 
     Ids may have gaps (tokens removed, or added at fixed places), so the number of entries can be smaller.

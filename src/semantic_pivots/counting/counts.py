@@ -130,7 +130,7 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: 
 
 
 def text_batches(path: str, text_column: str = "", skipped: readers.Skipped | None = None) -> Iterator[pa.Array]:
-    """The texts of one file of documents, some thousands at a time, fewer where they are long.
+    """The texts of one file of documents in batches of some thousands, smaller where texts are long.
 
     Without a name the column is the one that `pivots corpus make` takes: text, content or raw_content.
 

@@ -10,22 +10,17 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numba
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.corpus.token_shards import tokens_below
-from semantic_pivots.counting.counts import Word, corpus_shards
+from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.counting.shard_passes import Corpus, Shard
 from semantic_pivots.counting.unit_counts import distinct_tokens, frequencies
 from semantic_pivots.counting.units import Splitter, Vocabulary
-from semantic_pivots.engines import run_shards
-from semantic_pivots.files import read_table
-from semantic_pivots.run import Inputs, Work
 from semantic_pivots.wordforms.rule import SPELLING, Rule
 
 _ALL = np.uint64(np.iinfo(np.uint64).max)
@@ -48,7 +43,7 @@ def _hash_of(data, offsets):  # pragma: no cover - compiled; FNV-1a
 
 
 def shuffle(keys: np.ndarray, seed: int) -> np.ndarray:
-    """Keys in an order of their own for every seed (the finaliser of splitmix64)."""
+    """Hash keys with a seed, so that each seed gives another order (the finaliser of splitmix64)."""
     return _shuffle(keys, np.uint64(seed % 2**64))
 
 
@@ -81,37 +76,17 @@ def _compile(spellings: tuple[Word, ...], rule: Rule) -> tuple[Words, np.ndarray
     return compiled, first, following
 
 
-@dataclass
-class ShardJobs:
-    """Runs one function per shard on the chosen engine and yields its arrays."""
-
-    inputs: Inputs
-    work: Work
-    workers: int
-    engine: str
-    rule: Rule = SPELLING
-
-    def parts(
-        self,
-        label: str,
-        function: Callable[..., pa.Table],
-        *shared: object,
-        of_shards: Sequence[tuple[object, ...]] = (),
-    ) -> Iterator[dict[str, np.ndarray]]:
-        """The arrays that the function gives (`pack`) of each shard of documents and tokens, in order.
-
-        It is given the shard's two files, then what is of the shard alone, then what all share.
-        """
-        folder = self.inputs.folder("tokens")
-        paths = [folder / row["path"] for row in self.inputs.table("token_shards").to_pylist()]
-        shards = zip(corpus_shards(self.inputs), paths, strict=True)
-        tasks = [
-            (name, function, (path, str(tokens), *further))
-            for ((name, path), tokens), further in itertools.zip_longest(shards, of_shards, fillvalue=())
-        ]
-        for part in run_shards(tasks, self.work, self.workers, label, self.engine, shared):
-            labels = [(*name.split(), part[name][0]) for name in part.column_names]
-            yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
+def parts(
+    corpus: Corpus,
+    label: str,
+    function: Callable[..., pa.Table],
+    *shared: object,
+    of_shards: Sequence[tuple[object, ...]] = (),
+) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays that the function gives (`pack`) of each shard, in order; arguments as those of `Corpus.each`."""
+    for part in corpus.each(label, function, *shared, of_shards=of_shards):
+        labels = [(*name.split(), part[name][0]) for name in part.column_names]
+        yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
 
 
 def pack(arrays: dict[str, np.ndarray]) -> pa.Table:
@@ -147,32 +122,32 @@ class Survey(NamedTuple):
     frequency: dict[str, np.ndarray]
 
 
-def survey(jobs: ShardJobs, spellings: tuple[Word, ...], size: int) -> Survey:
+def survey(corpus: Corpus, spellings: tuple[Word, ...], size: int, rule: Rule = SPELLING) -> Survey:
     """Count the documents that hold each word, and each token of a vocabulary of `size`; 0: no tokens."""
-    pattern_of = _compile(spellings, jobs.rule)[0].pattern_of
+    pattern_of = _compile(spellings, rule)[0].pattern_of
     counts = np.zeros(int(pattern_of.max(initial=-1)) + 1, np.int64)
-    corpus = Survey(counts, {}, {})
-    for part in jobs.parts("survey", _survey, spellings, jobs.rule, size):
+    result = Survey(counts, {}, {})
+    for part in parts(corpus, "survey", _survey, spellings, rule, size):
         counts += part["held"]
         for code, count in zip(part["languages"].tolist(), part["documents"].tolist(), strict=True):
-            corpus.documents[code] = corpus.documents.get(code, 0) + count
-        _add_frequencies(corpus.frequency, part, size)
-    return corpus._replace(totals=np.append(counts, 0)[pattern_of])
+            result.documents[code] = result.documents.get(code, 0) + count
+        _add_frequencies(result.frequency, part, size)
+    return result._replace(totals=np.append(counts, 0)[pattern_of])
 
 
-def word_frequencies(jobs: ShardJobs, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:
+def word_frequencies(corpus: Corpus, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:
     """By language of the document, the documents that hold each word, (words,) int64, given the words' hashes."""
     order = np.argsort(keys)
     by_language: dict[str, np.ndarray] = {}
-    for part in jobs.parts("words", _word_frequencies, splitter, keys[order]):
+    for part in parts(corpus, "words", _word_frequencies, splitter, keys[order]):
         _add_frequencies(by_language, part, len(keys))
     place = np.empty(len(keys), np.int64)
     place[order] = np.arange(len(keys))
     return {code: counts[place] for code, counts in by_language.items()}
 
 
-def _word_frequencies(path: str, token_path: str, splitter: Splitter, keys: np.ndarray) -> pa.Table:
-    table = read_table(path, columns=["text", "language"])
+def _word_frequencies(shard: Shard, splitter: Splitter, keys: np.ndarray) -> pa.Table:
+    table = shard.documents(["text", "language"])
     units = splitter.split(*buffers(table["text"]))
     place = np.searchsorted(keys, units.keys) if len(keys) else np.zeros(len(units.keys), np.int64)
     in_vocabulary = keys[np.minimum(place, len(keys) - 1)] == units.keys if len(keys) else np.zeros(len(place), bool)
@@ -202,13 +177,13 @@ def _by_language(
     }
 
 
-def _survey(path: str, token_path: str, spellings: tuple[Word, ...], rule: Rule, size: int) -> pa.Table:
-    table = read_table(path, columns=["text", "language"])
+def _survey(shard: Shard, spellings: tuple[Word, ...], rule: Rule, size: int) -> pa.Table:
+    table = shard.documents(["text", "language"])
     compiled = _compile(spellings, rule)[0]
     _, hits = find(compiled, *buffers(table["text"]))
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
     empty = np.zeros(len(table) + 1, np.int64), np.zeros(0, np.int32)
-    begins, tokens = distinct_in(token_path, size) if size else empty
+    begins, tokens = distinct_in(shard, size) if size else empty
     arrays = {
         "held": np.bincount(hits, minlength=compiled.patterns),
         "documents": np.bincount(language, minlength=len(codes)),
@@ -217,9 +192,9 @@ def _survey(path: str, token_path: str, spellings: tuple[Word, ...], rule: Rule,
     return pack(arrays)
 
 
-def distinct_in(token_path: Path | str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct tokens of a token shard's documents (`distinct_tokens`), ids below `size`."""
-    return distinct_tokens(*tokens_below(token_path, size), size)
+def distinct_in(shard: Shard, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct tokens of a shard's documents (`distinct_tokens`), ids below `size`."""
+    return distinct_tokens(*shard.tokens(size), size)
 
 
 class Sample(NamedTuple):
@@ -240,23 +215,25 @@ class Sample(NamedTuple):
 
 
 def draw(
-    jobs: ShardJobs,
+    corpus: Corpus,
     spellings: tuple[Word, ...],
     seeds: Sequence[int],
     size: int,
     totals: np.ndarray,
     units: np.ndarray | Splitter,
+    rule: Rule = SPELLING,
 ) -> Sample:
     """Draw up to `size` documents of each word.
 
     Args:
-        jobs: where the documents are.
+        corpus: the documents.
         spellings: the words.
         seeds: of each word.
         size: documents drawn of a word.
         totals: (words,) documents that hold each, as surveyed.
         units: what documents consist of: tokens, given the (vocabulary,) int32 number of each, -1 for those that are
             left out; or the words of a splitter.
+        rule: by which the words are matched.
     """
     # Of a word in h documents `size` are drawn; six deviations more than that are read, to read once.
     share = (size + 6 * np.sqrt(size) + 10) / np.maximum(totals, 1)
@@ -268,7 +245,7 @@ def draw(
         kinds |= {"ids": np.uint64, "sources": np.uint64}
         read = {name: _Growing(kind) for name, kind in kinds.items()} | {"tokens": _Growing(_kind(units))}
         base, vocabulary = 0, Vocabulary()
-        for part in jobs.parts(f"draws-{attempt}", _near_of_shard, spellings, jobs.rule, seed_array, bounds, units):
+        for part in parts(corpus, f"draws-{attempt}", _near_of_shard, spellings, rule, seed_array, bounds, units):
             if "keys" in part:
                 part["tokens"] = vocabulary.numbers(part["keys"], part["letters"], part["ends"])[part["tokens"]]
             for name, column in read.items():
@@ -295,8 +272,7 @@ def _kind(units: np.ndarray | Splitter) -> type:
 
 
 def _near_of_shard(
-    path: str,
-    token_path: str,
+    shard: Shard,
     spellings: tuple[Word, ...],
     rule: Rule,
     seeds: np.ndarray,
@@ -304,7 +280,7 @@ def _near_of_shard(
     units: np.ndarray | Splitter,
 ) -> pa.Table:
     """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their units."""
-    table = read_table(path, columns=["id", "text", "source"])
+    table = shard.documents(["id", "text", "source"])
     compiled, first, following = _compile(spellings, rule)
     starts, hits = find(compiled, *buffers(table["text"]))
     rows, ids = np.repeat(np.arange(len(starts) - 1), np.diff(starts)), hash_of(table["id"])
@@ -316,7 +292,7 @@ def _near_of_shard(
         cut = units.split(*buffers(table["text"].take(pa.array(near))))
         columns = {"tokens": cut.numbers.astype(np.uint32), "keys": cut.keys, "letters": cut.letters, "ends": cut.ends}
         return pack({**arrays, **columns, "lengths": np.diff(cut.starts)})
-    begins, units_of = distinct_in(token_path, len(units))
+    begins, units_of = distinct_in(shard, len(units))
     lengths, tokens = _numbers(begins, units_of, near, units)
     return pack({**arrays, "lengths": lengths, "tokens": tokens.astype(_kind(units))})
 

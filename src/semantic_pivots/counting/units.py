@@ -126,7 +126,7 @@ class Vocabulary:
 
 @dataclass(frozen=True, eq=False)
 class Splitter:
-    """Cuts documents into words; made of the pieces of scripts without spaces.
+    """Segments documents into words, scripts without spaces by a vocabulary of pieces.
 
     `edges` and `states` are a hash table of the pieces' trie: (state << 32 | code point) and the state that follows,
     or -1; `last` tells the states in which a piece ends.

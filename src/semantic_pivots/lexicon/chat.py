@@ -12,7 +12,6 @@ import os
 import time
 import urllib.error
 import urllib.request
-from typing import Any
 from urllib.parse import urlsplit
 
 from semantic_pivots.caching import cache_folder
@@ -26,12 +25,12 @@ _TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504}
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
+    def redirect_request(self, *_: object, **__: object) -> None:
         return None
 
 
 class Chat:
-    """Asks one model of one endpoint, at temperature 0.
+    """Sends prompts to one model of an endpoint, at temperature 0.
 
     Args:
         base_url: address up to and without `/chat/completions`, such as http://localhost:8000/v1.

@@ -14,7 +14,7 @@ from semantic_pivots.words import normalise
 
 
 def draw(*parts: object) -> int:
-    """A number drawn from identifiers: the same on every machine and in every order of work."""
+    """A pseudo-random number from identifiers, equal on every machine and in any order of work."""
     return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "big")
 
 

@@ -125,7 +125,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What the join asks besides the dictionaries."""
+    """Resources of the join besides the dictionaries."""
 
     english_pos: Callable[[str], frozenset[str]]
     frequency: Callable[[str, str], float]

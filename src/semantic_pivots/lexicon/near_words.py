@@ -29,7 +29,7 @@ _ZIPF_STEPS = (1.0, 1.5, 9.0)
 
 
 def translations_of(table: Translations, row: Row, languages: Sequence[str]) -> set[tuple[str, str]]:
-    """(language, normalised word) of whatever a dictionary gives for any word of the concept, or shares one with it."""
+    """(language, normalised word) of every dictionary translation of a concept's words, and of words sharing one."""
     pairs: set[tuple[str, str]] = set()
     for (first, second, pos), edges in table.weights.items():
         word = row.get(first, "")
@@ -123,7 +123,7 @@ def _nearest(
 
 
 def neighbours_path(lexicon: Path) -> Path:
-    """Where a lexicon's neighbours lie: `X.neighbours.tsv` beside `X.tsv`."""
+    """The file of a lexicon's neighbours: `X.neighbours.tsv` beside `X.tsv`."""
     return lexicon.with_name(lexicon.stem + ".neighbours.tsv")
 
 

@@ -24,7 +24,7 @@ _STRATUM = "judge:missed"
 
 
 def write_question(item: dict, pos: str, count: int, rejects: Sequence[str]) -> str:
-    """What the writer is asked."""
+    """The prompt for the model that writes distractors."""
     source, target = language(item["source_language"]).name, language(item["target_language"]).name
     without = f" Do not use: {', '.join(sorted(rejects))}." if rejects else ""
     return (
@@ -36,7 +36,7 @@ def write_question(item: dict, pos: str, count: int, rejects: Sequence[str]) -> 
 
 
 def judge_question(item: dict, words: Sequence[str]) -> str:
-    """What the judge is asked about words of the source language, numbered from 1."""
+    """The prompt for the model that judges words of the source language, which are numbered from 1."""
     source, target = language(item["source_language"]).name, language(item["target_language"]).name
     lines = "\n".join(f"{number}. {word}" for number, word in enumerate(words, 1))
     return (

@@ -18,9 +18,10 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.device import attention_of_any_shape
+from semantic_pivots.models.protocols import CausalLM
 
 
-def padded(rows: Sequence[Sequence[int]], device: Any = None) -> torch.Tensor:
+def padded(rows: Sequence[Sequence[int]], device: torch.device | str | None = None) -> torch.Tensor:
     """(rows, longest) int64 ids, each row filled on the right with its own last token, which the vocabulary has."""
     longest = max(map(len, rows))
     matrix = [[*row, *list(row[-1:]) * (longest - len(row))] for row in rows]
@@ -51,18 +52,18 @@ def _holds(module: torch.nn.Module, part: torch.nn.Module) -> bool:
     return any(inner is part for inner in module.modules())
 
 
-def is_masked(model: Any) -> bool:
-    """Whether a model fills masks: its class says so, as every one of transformers does."""
+def is_masked(model: object) -> bool:
+    """Whether a model is a masked language model, by the name of its class in transformers."""
     return "ForMaskedLM" in type(model).__name__
 
 
-def context_of(model: Any) -> int:
-    """Tokens that a model can read at once, as its configuration tells; 0: it tells of no limit."""
+def context_of(model: CausalLM) -> int:
+    """Maximum number of tokens of a model's context by its configuration; 0 if it states no limit."""
     config = model.config.get_text_config(decoder=True)
     return max(0, _number(config, "max_position_embeddings"))  # XLNet: -1
 
 
-def check_context(model: Any, tokens: int, subject: str, advice: str) -> None:
+def check_context(model: CausalLM, tokens: int, subject: str, advice: str) -> None:
     """Refuse what is longer than the model's context: models of rotary positions run on and give wrong figures.
 
     Raises:
@@ -74,7 +75,7 @@ def check_context(model: Any, tokens: int, subject: str, advice: str) -> None:
 
 
 class Body:
-    """The decoder and the head of one model, called apart."""
+    """The decoder and the head of one model, as two functions."""
 
     def __init__(self, model: Any):
         self.model = model
@@ -83,7 +84,7 @@ class Body:
         self.dtype = next(model.parameters()).dtype
         self._linear: bool | None = None
         """whether the head is one matrix; None: not looked at"""
-        self._plain: dict[str, Any] = {} if is_masked(model) else {"use_cache": False}
+        self._plain: dict[str, object] = {} if is_masked(model) else {"use_cache": False}
         parameters = inspect.signature(self.decoder.forward).parameters
         self.takes_positions = "position_ids" in parameters
         self._cache = "cache" if "cache" in parameters else "past_key_values"  # its name before transformers 5.24
@@ -100,12 +101,12 @@ class Body:
     def hidden(
         self,
         ids: torch.Tensor,
-        cache: Any = None,
+        cache: DynamicCache | None = None,
         mask: torch.Tensor | None = None,
         positions: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(rows, tokens, width) final hidden states of (rows, tokens) ids; padding on the right needs no mask."""
-        extra: dict[str, Any] = {self._cache: cache, "use_cache": cache is not None}
+        extra: dict[str, object] = {self._cache: cache, "use_cache": cache is not None}
         if mask is not None:
             extra["attention_mask"] = mask
         if positions is not None and self.takes_positions:
@@ -114,7 +115,7 @@ class Body:
             # of a model over several devices the last has it
             return self.decoder(input_ids=ids, **extra).last_hidden_state.to(self.device)
 
-    def following(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
+    def following(self, ids: torch.Tensor, cache: DynamicCache | None) -> torch.Tensor:
         """(rows, tokens, width) final hidden states of (rows, tokens) ids, after what a cache holds if there is one.
 
         States of a recurrence are taken up one token at a time, as in generation: given several tokens, Mamba's family
@@ -219,7 +220,7 @@ def window_of(cache: DynamicCache) -> int:
 
 
 def repeated(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
-    """A cache of len(rows) rows copied from `cache`, which grows as it is used."""
+    """A cache of len(rows) rows copied from `cache`; it may grow."""
     return _with_layers(cache, [_select_rows(layer, rows) for layer in cache.layers])
 
 
@@ -254,7 +255,9 @@ def _reading(layer: Any, rows: torch.Tensor) -> Any:
         before = getattr(layer, "levels", None) or [((layer.keys, layer.values), None)]
         levels = [(pair, rows if owners is None else owners[rows]) for pair, owners in before]
 
-    def update(self: Any, keys: torch.Tensor, values: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    def update(
+        self: Any, keys: torch.Tensor, values: torch.Tensor, *args: object, **kwargs: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.is_initialized:
             return keys, values
         self.levels = [*levels, ((keys, values), None)]

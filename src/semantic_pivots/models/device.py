@@ -11,7 +11,7 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import torch
 
@@ -19,7 +19,7 @@ from semantic_pivots.errors import InputError
 
 
 def default_device() -> torch.device:
-    """The machine's accelerator, or the CPU where there is none."""
+    """The machine's accelerator, or the CPU if there is none."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
@@ -29,7 +29,7 @@ def device_count() -> int:
 
 
 def device_processes(processes: int, section: str) -> int:
-    """The processes that a stage may take, each with a device of its own.
+    """Number of processes of a stage, each with its own device.
 
     Raises:
         InputError: there are fewer accelerators.
@@ -76,7 +76,7 @@ def device_name() -> str:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Free bytes of an accelerator; None on a CPU, and where the accelerator does not tell."""
+    """Free bytes of an accelerator; None on a CPU or if the accelerator does not report them."""
     if device.type == "cpu":
         return None
     try:
@@ -87,7 +87,7 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Most bytes allocated on an accelerator so far; None on a CPU, and where the accelerator does not tell."""
+    """Peak bytes allocated on an accelerator; None on a CPU or if the accelerator does not report them."""
     if device.type == "cpu":
         return None
     vendor = getattr(torch, device.type)
@@ -112,7 +112,7 @@ def release_memory(device: torch.device) -> None:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until an accelerator has finished its work, as a clock needs; nothing on a CPU."""
+    """Wait until the accelerator is idle, before reading a clock; no effect on a CPU."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
@@ -165,7 +165,7 @@ def attention_of_any_shape(device: torch.device) -> Iterator[None]:
         yield
 
 
-def narrow(model: Any, dtype: torch.dtype) -> Any:
+def narrow(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     """Cast a model's weights in place, and leave the buffers that its checkpoint does not hold as they are.
 
     A model loaded in bfloat16 has such buffers in float32; `model.to(bfloat16)` would round them too. Of a rotary

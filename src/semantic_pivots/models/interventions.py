@@ -8,7 +8,7 @@ position, such as the source word's last token, by one that was read elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -124,8 +124,8 @@ def edited(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[None]:
     if not all(0 <= layer < lens.layers for layer in edit.layers):
         raise ValueError(f"layers {list(edit.layers)} of a model with {lens.layers}")
 
-    def hook(layer: int) -> Any:
-        def change(module: object, arguments: object, output: Any) -> Any:
+    def hook(layer: int) -> Callable[..., object]:
+        def change(module: object, arguments: object, output: Any) -> object:
             several = isinstance(output, (tuple, list))
             new = edit.apply(layer, rows, output[0] if several else output)
             return type(output)([new, *output[1:]]) if several else new

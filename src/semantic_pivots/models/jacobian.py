@@ -207,7 +207,7 @@ def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, before: int) 
     """
     streams: list[torch.Tensor] = []
 
-    def keep(module: object, arguments: object, output: Any) -> Any:
+    def keep(module: object, arguments: object, output: Any) -> object:
         hidden = output[0] if isinstance(output, (tuple, list)) else output
         if not streams:  # the graph begins here: nothing before the first block needs a gradient
             hidden = hidden.detach().requires_grad_(True)

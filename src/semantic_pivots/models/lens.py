@@ -12,9 +12,9 @@ token of the answer. Masked: a mask stands behind what is asked, and is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,6 +23,9 @@ from semantic_pivots.models.body import Body, check_context, decoder_of, is_mask
 from semantic_pivots.models.load import Loaded, load
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
 
 _PROBE = (5, 11, 7, 3)
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15, torch.float16: 0.05}
@@ -163,8 +166,8 @@ class Lens:
         rows = torch.arange(len(ids), device=ids.device)
         places = torch.zeros_like(positions) if self.kind == "encoder-decoder" else positions
 
-        def keep(layer: int) -> Any:
-            def hook(module: Any, arguments: Any, output: Any) -> None:
+        def keep(layer: int) -> Callable[..., None]:
+            def hook(module: object, arguments: object, output: Any) -> None:
                 hidden = output[0] if isinstance(output, (tuple, list)) else output
                 # on the device of its layer, where a model is on several
                 states[layer] = hidden[rows.to(hidden.device), places.to(hidden.device)].clone().to(ids.device)
@@ -246,19 +249,19 @@ def _kind(model: CausalLM) -> str:
     return "encoder-decoder" if getattr(model.config, "is_encoder_decoder", False) else "causal"
 
 
-def _tail(model: CausalLM, decoder: Any, blocks: torch.nn.ModuleList) -> list[torch.nn.Module]:
+def _tail(model: CausalLM, decoder: torch.nn.Module, blocks: torch.nn.ModuleList) -> list[torch.nn.Module]:
     """The modules that the decoder runs after its last block, outermost ones only, in order."""
     inside = {id(module) for block in blocks for module in block.modules()} | {id(blocks)}
     around = {id(m) for m in decoder.modules() if any(child is blocks for child in m.modules())}
     ran: list[torch.nn.Module] = []
     after = [False]
 
-    def note(module: Any, arguments: Any, output: Any) -> None:
+    def note(module: torch.nn.Module, arguments: object, output: object) -> None:
         # a pooler, which some stacks run too, gives one row of all tokens
         if after[0] and isinstance(output, torch.Tensor) and output.shape[:2] == ids.shape:
             ran.append(module)
 
-    def last(module: Any, arguments: Any, output: Any) -> None:
+    def last(module: object, arguments: object, output: object) -> None:
         after[0] = True
 
     outside = [m for m in decoder.modules() if id(m) not in inside and id(m) not in around]
@@ -272,7 +275,7 @@ def _tail(model: CausalLM, decoder: Any, blocks: torch.nn.ModuleList) -> list[to
 
 
 @contextmanager
-def hooks(handles: list[Any]) -> Iterator[None]:
+def hooks(handles: Sequence[RemovableHandle]) -> Iterator[None]:
     """Remove hooks that were registered when the block ends."""
     try:
         yield

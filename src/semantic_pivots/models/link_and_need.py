@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import answer_spans
 
+if TYPE_CHECKING:
+    from transformers.cache_utils import DynamicCache
+
 Edit = tuple[list[int], torch.Tensor]
 """positions of a row, and the (positions, width) input embeddings that are given there"""
 _ROWS = 8192  # of the vocabulary whose embeddings exist together
@@ -38,7 +41,7 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
 
 @dataclass(frozen=True)
 class Question:
-    """An item as it is asked: its prompt, where the source word stands there, its answer, its pivots and controls."""
+    """A prompt with an item's question: the position of the source word, the answer, the pivots and control sets."""
 
     prompt: str
     place: int
@@ -80,7 +83,7 @@ class Effects:
 
 @dataclass(frozen=True)
 class Place:
-    """A prompt with its answer, and where a word stands in the source's place.
+    """A prompt with its answer, and the position of the word in the source's place.
 
     Attributes:
         ids: of the prompt and the answer.
@@ -99,7 +102,7 @@ class Place:
 
 
 class Asker:
-    """Asks one causal model; prompts with a common beginning share its computation.
+    """Measures answers of one causal model; prompts with a common beginning share its computation.
 
     Attributes:
         fed: tokens that went through the model for effects, and `whole`: those of one prompt for each question.
@@ -226,7 +229,7 @@ class Asker:
         return np.array(totals), np.array(best)
 
     def _read(
-        self, rows: list[list[int]], starts: list[int], cache: Any, edits: Sequence[Edit]
+        self, rows: list[list[int]], starts: list[int], cache: DynamicCache | None, edits: Sequence[Edit]
     ) -> tuple[list[float], list[bool]]:
         longest, device = max(map(len, rows)), self.body.device
         ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=device)
@@ -251,7 +254,7 @@ class Asker:
         values = torch.cat([part for _, part in edits]) if edits else None
         position = 0
 
-        def change(module: Any, arguments: Any, output: torch.Tensor) -> torch.Tensor:
+        def change(module: object, arguments: object, output: torch.Tensor) -> torch.Tensor:
             nonlocal position
             inside = (places >= position) & (places < position + output.shape[1])
             if values is not None and bool(inside.any()):
@@ -271,7 +274,7 @@ class Asker:
         """(sets,) fall of log P(answer) to first order: the gradient times the part of each set."""
         gradients: list[torch.Tensor] = []
 
-        def keep(module: Any, arguments: Any, output: torch.Tensor) -> torch.Tensor:
+        def keep(module: object, arguments: object, output: torch.Tensor) -> torch.Tensor:
             gradients.append(output.detach().requires_grad_(True))
             return gradients[0]
 

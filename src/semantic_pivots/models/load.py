@@ -23,13 +23,18 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semantic_pivots.caching import cache_folder, without_collection
 from semantic_pivots.corpus.vocabulary import special_tokens
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest, file_hash, fingerprint
 from semantic_pivots.models import assembled
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+    import torch
 
 PACKAGE = "package:"
 _PIN = "@sha256:"
@@ -122,7 +127,7 @@ def load(
     return Loaded((model if spread else model.to(place)).eval(), tokenizer, name, revision)
 
 
-def _exceeds_device(folder: Path, dtype: Any, place: Any) -> bool:
+def _exceeds_device(folder: Path, dtype: torch.dtype, place: torch.device) -> bool:
     """Whether a model's weights are larger than one of several accelerators, so that they are spread over all."""
     from semantic_pivots.models.device import device_count, free_memory
 
@@ -167,7 +172,7 @@ def load_tokenizer(spec: str, cache: str = "", trust_remote_code: bool = False) 
 
 
 def tokenizer_identity(spec: str) -> str:
-    """What tells whether the tokenizer of a local folder has changed: its files' content; empty of other specs."""
+    """A hash that changes when the tokenizer files of a local folder change; empty for other specs."""
     folder = Path(spec).expanduser()
     if not folder.is_dir():
         return ""
@@ -192,7 +197,7 @@ def parameters(spec: str, cache: str = "") -> int:
 
 
 def parameters_here(spec: str, cache: str = "") -> int:
-    """The same, or 0 where the model would first be fetched or converted."""
+    """Number of parameters of a model whose files are on this machine; 0 if it would first be fetched or converted."""
     local = Path(spec).expanduser()
     try:
         return _parameters(local if local.is_dir() else _resolve(spec, cache, fetch=False)[0])
@@ -368,7 +373,7 @@ def _from_parts(name: str, recipe: assembled.Recipe, cache: str, fetch: bool = T
     return folder, name, recipe.sha256[:12]
 
 
-def _package_files(distribution: Any) -> list[tuple[Path, str]]:
+def _package_files(distribution: Distribution) -> list[tuple[Path, str]]:
     """Files of a distribution with the SHA-256 that its RECORD gives (base64, empty where it gives none)."""
     return [
         (Path(str(file.locate())), file.hash.value if file.hash is not None and file.hash.mode == "sha256" else "")

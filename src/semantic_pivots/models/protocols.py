@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import torch
+    from tokenizers import Tokenizer as Backend
 
 
 class Tokenizer(Protocol):
@@ -14,11 +15,11 @@ class Tokenizer(Protocol):
 
     @property
     def is_fast(self) -> bool:
-        """Whether it is backed by the library tokenizers, which tells offsets."""
+        """Whether the tokenizer is backed by the library tokenizers, which returns character offsets."""
         ...
 
     @property
-    def backend_tokenizer(self) -> Any:
+    def backend_tokenizer(self) -> Backend:
         """The `tokenizers.Tokenizer` below it."""
         ...
 
@@ -28,22 +29,22 @@ class Tokenizer(Protocol):
         ...
 
     @property
-    def bos_token_id(self) -> Any:
-        """Id of the token that begins a text; none where there is no such token."""
+    def bos_token_id(self) -> int | None:
+        """Id of the token at the beginning of a text; None if there is no such token."""
         ...
 
     @property
-    def eos_token_id(self) -> Any:
-        """Id of the token that ends a document; none where there is no such token."""
+    def eos_token_id(self) -> int | None:
+        """Id of the token at the end of a document; None if there is no such token."""
         ...
 
     @property
-    def mask_token(self) -> Any:
+    def mask_token(self) -> str | None:
         """The token that a masked model fills; none of a causal one."""
         ...
 
     @property
-    def mask_token_id(self) -> Any:
+    def mask_token_id(self) -> int | None:
         """Its id."""
         ...
 
@@ -51,11 +52,11 @@ class Tokenizer(Protocol):
         """Number of tokens, added ones too."""
         ...
 
-    def __call__(self, text: Any, **options: Any) -> Mapping[str, Any]:
+    def __call__(self, text: str | Sequence[str], **options: object) -> Mapping[str, Any]:
         """Token ids (`input_ids`) of a text, or of each of several."""
         ...
 
-    def decode(self, token_ids: Any, **options: Any) -> Any:
+    def decode(self, token_ids: int | Sequence[int], **options: object) -> str:
         """The text of token ids."""
         ...
 
@@ -65,11 +66,11 @@ class CausalLM(Protocol):
 
     config: Any
 
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
+    def __call__(self, *arguments: object, **options: object) -> Any:
         """Logits, (rows, tokens, vocabulary), of token ids, (rows, tokens)."""
         ...
 
-    def eval(self) -> Any:
+    def eval(self) -> CausalLM:
         """Turn dropout off."""
         ...
 

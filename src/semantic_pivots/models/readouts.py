@@ -48,7 +48,7 @@ class Readout:
 
 
 class Logit(Readout):
-    """The model's own final norm and head on the residual as it is."""
+    """Logit lens: the model's own final norm and head applied to the residual stream."""
 
     def __init__(self, lens: Lens):
         super().__init__(lens, LOGIT)
@@ -96,7 +96,7 @@ class Tuned(Readout):
 
 
 class Patchscope(Readout):
-    """The residual replaces that of an identity prompt's last token at the same layer, and the model continues."""
+    """Patchscope: the residual replaces that of the last token of an identity prompt at the same layer."""
 
     def __init__(self, lens: Lens, tokenizer: Tokenizer):
         super().__init__(lens, PATCHSCOPE)

@@ -12,7 +12,7 @@ import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,9 @@ from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import read_table
 from semantic_pivots.run import Inputs, Work
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
 _BATCH_BYTES = 4_000_000
 _SHARDS_OF_A_POOL = 256
@@ -64,7 +67,7 @@ class Encoder(Protocol):
         ...
 
 
-def reference_encoder(backend: Any) -> Encoder:
+def reference_encoder(backend: Backend) -> Encoder:
     """Encoder by a `tokenizers.Tokenizer`, without special tokens (`text_ids`)."""
 
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +129,7 @@ def first_difference(texts: Sequence[str], first: Encoder, second: Encoder) -> s
 
 
 def choose_encoder(
-    backend: Any, tokenizer_json: Path, samples: Iterable[Sequence[str]], workers: int
+    backend: Backend, tokenizer_json: Path, samples: Iterable[Sequence[str]], workers: int
 ) -> tuple[Encoder, str]:
     """The fast encoder where its ids equal the reference's on the hard texts and the samples, else the reference.
 
@@ -196,7 +199,7 @@ def _tokenizer_file(work: Work) -> str:
     return str(work.out / "tokenizer.json")
 
 
-def _corpus_encoder(backend: Any, config: TokensConfig, work: Work, shards: list[str]) -> tuple[Encoder, str]:
+def _corpus_encoder(backend: Backend, config: TokensConfig, work: Work, shards: list[str]) -> tuple[Encoder, str]:
     """`choose_encoder` for a corpus; each shard is compared once, also where a run goes on."""
     encode, reason = choose_encoder(backend, Path(_tokenizer_file(work)), (), config.workers)
     if reason.startswith("tokenizers"):

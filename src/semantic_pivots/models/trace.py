@@ -26,6 +26,8 @@ from semantic_pivots.tasks.shuffled_pivots import shuffled_pivots
 from semantic_pivots.tasks.translation import Item, items_of
 
 if TYPE_CHECKING:
+    import torch
+
     from semantic_pivots.models.lens import Lens
 
 _PART_ITEMS = 64
@@ -212,7 +214,7 @@ class Reader:
 class _Block:
     """The token sets of the cases of one forward pass, laid out once so that every layer gathers them together."""
 
-    def __init__(self, sets: Sets, cases: Sequence[Case], device: Any, vocabulary: int):
+    def __init__(self, sets: Sets, cases: Sequence[Case], device: torch.device, vocabulary: int):
         import torch
 
         self.on_cpu = device.type == "cpu"
@@ -238,7 +240,7 @@ class _Block:
         self.spoken = [{t: code for code, tokens in sets.language[n].items() for t in tokens} for n in self.names]
         self.elsewhere = [sets.elsewhere[name] for name in self.names]
 
-    def rows(self, finals: Any, head: Callable[[Any], Any], top: int, lens: str) -> pa.Table:
+    def rows(self, finals: torch.Tensor, head: Callable[[torch.Tensor], torch.Tensor], top: int, lens: str) -> pa.Table:
         """Trace rows of all layers from (layers x cases, width) rows for the head, layer by layer.
 
         The head reads rows of many layers at once, a slice at a time: its weights are streamed from memory for each
@@ -272,7 +274,7 @@ class _Block:
         }
         return pa.table(columns, schema=SCHEMAS["trace"])
 
-    def _read(self, logits: Any, start: int, top: int) -> tuple[np.ndarray, ...]:
+    def _read(self, logits: torch.Tensor, start: int, top: int) -> tuple[np.ndarray, ...]:
         """Top ids and probabilities, entropy in nats, masses of the sets, of the rows from `start` on."""
         import torch
 
@@ -296,7 +298,7 @@ class _Block:
             parts.append(tuple(p.cpu().numpy() for p in (ids, top_probs, entropy, masses)))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
-    def _products(self, probs: Any, logits: Any) -> Any:
+    def _products(self, probs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """(rows,) sums of probability times logit: on a CPU row by row, which takes no memory; elsewhere at once."""
         import torch
 
@@ -305,7 +307,7 @@ class _Block:
         return torch.stack([torch.dot(p, x) for p, x in zip(probs, logits, strict=True)])
 
 
-def _largest(values: Any, count: int) -> tuple[Any, Any]:
+def _largest(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids and values of the largest numbers of each row, (rows, count), the largest first.
 
     The columns of a grid that hold the largest numbers are among the `count` columns with the largest maxima; looking
@@ -328,7 +330,7 @@ def _largest(values: Any, count: int) -> tuple[Any, Any]:
     return ids.gather(1, best.indices), best.values
 
 
-def _slices(rows: Any, width: int) -> Iterator[tuple[int, Any]]:
+def _slices(rows: torch.Tensor, width: int) -> Iterator[tuple[int, torch.Tensor]]:
     """A few rows at a time, with the number of the first."""
     for start in range(0, len(rows), width):
         yield start, rows[start : start + width]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semantic_pivots.analysis.causal_effects import effects_row
 from semantic_pivots.analysis.controls import PivotWord, control_sets
@@ -13,10 +13,14 @@ from semantic_pivots.natural.world import Concept
 from semantic_pivots.natural.world_vocabulary import Vocabulary
 from semantic_pivots.statistics import seed_of
 
+if TYPE_CHECKING:
+    from semantic_pivots.models.link_and_need import Place
+    from semantic_pivots.models.protocols import Tokenizer
+
 
 def link_and_need(
     model: Any,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     vocabulary: Vocabulary,
     concepts: Sequence[Concept],
     pivots: Mapping[str, Sequence[PivotWord]],
@@ -62,7 +66,7 @@ def link_and_need(
     return effects
 
 
-def _place(vocabulary: Vocabulary, concept: Concept, word: int, source: str, target: str) -> Any:
+def _place(vocabulary: Vocabulary, concept: Concept, word: int, source: str, target: str) -> Place:
     """The dictionary's form with a word in the source's place."""
     from semantic_pivots.models.link_and_need import Place
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,15 @@ import pyarrow as pa
 from semantic_pivots import tables
 from semantic_pivots.analysis.controls import PivotWord
 from semantic_pivots.config import NaturalConfig
+from semantic_pivots.files import Record
 from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.natural.causal_outcomes import link_and_need
 from semantic_pivots.natural.world import Concept
 from semantic_pivots.natural.world_vocabulary import END, Vocabulary
 from semantic_pivots.statistics import seed_of
+
+if TYPE_CHECKING:
+    import torch
 
 BASE = "base"
 """The model that others begin with."""
@@ -32,7 +36,7 @@ def job(
     sequences: np.ndarray,
     vocabulary: Vocabulary,
     concepts: Sequence[Concept],
-    labels: dict[str, dict[str, Any]],
+    labels: dict[str, Record],
     state: Path,
     config: NaturalConfig,
     seed: int,
@@ -103,7 +107,7 @@ def trained(
     config: NaturalConfig,
     seed: int,
     begin: Path | None = None,
-) -> tuple[Any, float]:
+) -> tuple[torch.nn.Module, float]:
     """A model trained on the sequences in order, from fresh weights or those of a file, and its last loss in nats."""
     import torch
 
@@ -122,8 +126,8 @@ def trained(
 
 
 def answers(
-    model: Any, vocabulary: Vocabulary, concepts: Sequence[Concept], counts: np.ndarray
-) -> list[dict[str, Any]]:
+    model: torch.nn.Module, vocabulary: Vocabulary, concepts: Sequence[Concept], counts: np.ndarray
+) -> list[Record]:
     """What the model says of each concept in each direction, among the concepts of its half.
 
     Specificity is log P(t|s) less its mean over the other sources. The choice is among the own source and those nearest
@@ -157,7 +161,9 @@ def answers(
     return rows
 
 
-def logprobs(model: Any, vocabulary: Vocabulary, concepts: Sequence[Concept], source: str, target: str) -> np.ndarray:
+def logprobs(
+    model: torch.nn.Module, vocabulary: Vocabulary, concepts: Sequence[Concept], source: str, target: str
+) -> np.ndarray:
     """(sources, targets) float64 log P(target|source) in nats, in the form of the dictionary documents."""
     import torch
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from semantic_pivots.analysis.controls import PivotWord
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.corpus.document import HINGE, Document, join, split
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import Record
 from semantic_pivots.natural.masking import CONDITIONS, Design, design
 from semantic_pivots.natural.models import BASE, frequency
 from semantic_pivots.natural.texts import MIXED, Packed, Pieces, drawn, in_languages, packed, pieces_of, read_documents
@@ -47,7 +47,7 @@ class Arm:
     name: str
     world: World
     sequences: np.ndarray
-    labels: dict[str, dict[str, Any]]
+    labels: dict[str, Record]
     figures: dict[str, float]
     start: str = ""
     pivots: dict[str, list[PivotWord]] = field(default_factory=dict)
@@ -122,7 +122,7 @@ def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
         yield Arm("masking", str(model), made, sequences, labels, figures, pivots=pivots)
 
 
-def _labels(plan: Design, made: World, model: int) -> dict[str, dict[str, Any]]:
+def _labels(plan: Design, made: World, model: int) -> dict[str, Record]:
     found = {}
     for k, concept in enumerate(made.held_out):
         condition = plan.condition(k, model)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
 from semantic_pivots.pivots.own_words import is_form, plain
 from semantic_pivots.words import normalise
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
 END, MASK = "</s>", "<mask>"
 _READ_FOR_PIECES = 50_000
@@ -34,7 +37,7 @@ class Vocabulary:
         spikes: ids of the private tokens of the positive control; their number is that of a quarter of the concepts.
     """
 
-    tokenizer: Any
+    tokenizer: Backend
     word_ids: dict[str, int]
     marks: dict[str, int]
     end: int

@@ -1,4 +1,4 @@
-"""The pivot set as bridges: words or tokens that join both words of more concepts than chance would have them join.
+"""The pivot set as bridges: words or tokens that join both words of more concepts than by chance.
 
 A degree in the token graph says that a token meets many others. In planted worlds the planted pivots have *fewer*
 neighbours than a random graph gives them, since text keeps to its topic (docs/findings.md). Here a unit (a word, or a
@@ -22,14 +22,15 @@ import pyarrow as pa
 from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.document_draws import shuffle
+from semantic_pivots.counting.shard_passes import Corpus
 from semantic_pivots.counting.unit_counts import count_units
 from semantic_pivots.errors import InputError
-from semantic_pivots.held_out import visible_words
+from semantic_pivots.files import Record
 from semantic_pivots.pivots import token_graph
 from semantic_pivots.pivots.bridge_counts import bridge_counts
 from semantic_pivots.pivots.own_words import plain
 from semantic_pivots.pivots.word_contexts import WordContexts, word_contexts_of
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.run import progress
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.words import normalise
 
@@ -221,22 +222,21 @@ def _judge(
     return _Pass(bridged, expected, strength, q_value, bridges, is_pivot)
 
 
-def find_evidence(config: GraphConfig, inputs: Inputs, work: Work) -> Evidence:
-    """Join units to the words of the lexicon, in each draw of their documents."""
-    rows = sorted({(r["word"], r["language"], r["concept_id"]) for r in visible_words(inputs)})
+def find_evidence(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> Evidence:
+    """Join units to words, which are rows of the table `words`, in each draw of their documents."""
+    rows = sorted({(row["word"], row["language"], row["concept_id"]) for row in words})
     spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
     how = {"engine": config.engine, "workers": config.workers, "words": config.words, "forms_path": config.forms_path}
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, unit=config.unit, **how)
-    contexts = word_contexts_of(inputs, spellings, work, discover)
+    contexts = word_contexts_of(corpus, spellings, discover)
     pieces = own_pieces(contexts.texts, contexts.ids, spellings)
     pieces = {word: np.concatenate([own, contexts.own[word]]) for word, own in pieces.items()}
-    tokens = sum(inputs.table("token_shards")["tokens"].to_pylist())
-    draws, joins = rarefied(contexts, spellings, tokens, config), []
-    with work.progress(len(draws), "draws", "graph") as progress:
+    draws, joins = rarefied(contexts, spellings, corpus.token_count(), config), []
+    with progress(len(draws), "draws", "graph") as bar:
         for draw in draws:
             own = [draw[word] for word in spellings], [pieces[word] for word in spellings]
             joins.append(joins_of(contexts, *own))
-            progress.advance()
+            bar.advance()
     index = {word: i for i, word in enumerate(spellings)}
     return Evidence(rows, [index[word, code] for word, code, _ in rows], contexts, joins)
 
@@ -246,8 +246,10 @@ def stable_units(passes: Sequence[_Pass], config: GraphConfig) -> np.ndarray:
     return np.flatnonzero(np.mean([each.is_pivot for each in passes], axis=0) >= config.least_share)
 
 
-def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
+def bridge_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> tuple[pa.Table, dict[str, int]]:
     """The pivot set (table `pivot_set`): degree is the number of concepts bridged, expected_degree what chance gives.
+
+    The counts beside it are those of the units considered and of the pivots.
 
     Of several draws a unit must be found in `least_share`, and its columns are medians over the draws (stability
     selection, Meinshausen and Buehlmann 2010).
@@ -255,12 +257,12 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
     Raises:
         InputError: no unit bridges more concepts than chance.
     """
-    evidence = find_evidence(config, inputs, work)
+    evidence = find_evidence(config, words, corpus)
     passes = evidence.passes(config)
     tests = int(np.any([each.expected > 0 for each in passes], axis=0).sum())
     if not tests:
         raise InputError(
-            f"graph: no {config.unit} stands beside words of two languages; the corpus or the lexicon is too small"
+            f"graph: no {config.unit} co-occurs with words of two languages; the corpus or the lexicon is too small"
         )
     units = stable_units(passes, config)
     if not len(units):
@@ -268,9 +270,7 @@ def bridge_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
             f"graph: no {config.unit} bridges concepts beyond chance; raise [graph] false_discovery_rate"
             + (", or set criterion = 'bridge-fdr': half of a small corpus shows little" if len(passes) > 1 else "")
         )
-    work.note("tokens_considered", tests)
-    work.note("pivots", len(units))
-    return {"pivot_set": _table(evidence, passes, units, config)}
+    return _table(evidence, passes, units, config), {"tokens_considered": tests, "pivots": len(units)}
 
 
 def _table(evidence: Evidence, passes: Sequence[_Pass], units: np.ndarray, config: GraphConfig) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Semantic pivots of a pair: units that stand beside both of its words more than chance would have them (METHOD §5).
+"""Semantic pivots of a pair: units that co-occur with both of its words more often than by chance (METHOD §5).
 
 `default`: the units are words (`units`), or tokens, of distinct documents that hold each word itself (`draws`). A unit
 needs evidence of both sides at a false-discovery rate (`evidence`), and is ranked by its association with both words.
@@ -13,50 +13,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots import words
+from semantic_pivots import grammar, words
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.counting.counts import Pair, benchmark_words
-from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.counting.shard_passes import Corpus, StoredCorpus
+from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.pivots.evidence import Beside, measures, q_values, tversky
 from semantic_pivots.pivots.own_words import is_form, is_piece, plain
 from semantic_pivots.pivots.pivot_tables import Item, Pivots, evidence_table, pair_of, pivot_table, words_of
 from semantic_pivots.pivots.published import published_contexts
 from semantic_pivots.pivots.relatedness import relatedness
-from semantic_pivots.pivots.word_contexts import UNITS, WordContexts, word_contexts_of
-from semantic_pivots.run import Inputs, Work
-
-FORMS = ("default", "paper")
-MEASURES = ("tversky", "min", "pmi", "npmi", "llr")
+from semantic_pivots.pivots.word_contexts import WordContexts, word_contexts_of
+from semantic_pivots.run import Inputs, Work, progress
 
 
 def check(config: DiscoverConfig) -> None:
-    """Refuse a form, measure or unit that there is not, and numbers that cannot be meant.
+    """Refuse keys that cannot be meant, and units and measures that the paper's form does not have.
 
     Raises:
         InputError: naming the key.
     """
-    for key, value, names in (
-        ("measure", config.measure, MEASURES),
-        ("form", config.form, FORMS),
-        ("unit", config.unit, UNITS),
-    ):
-        if value not in names:
-            raise InputError(f"[discover] {key} = {value!r}: expected one of {', '.join(names)}{nearest(value, names)}")
-    if min(config.documents, config.top) < 1:
-        raise InputError(f"[discover] documents = {config.documents}, top = {config.top}: expected at least 1 of each")
-    if not 0 < config.false_discovery_rate <= 1:
-        raise InputError(
-            f"[discover] false_discovery_rate = {config.false_discovery_rate}: expected a rate above 0 and of at most 1"
-        )
-    if not 0 <= config.least_share <= 1:
-        raise InputError(
-            f"[discover] least_share = {config.least_share}: expected a share from 0 (all) to 1 (the best)"
-        )
+    grammar.check(config)
     if config.form == "paper" and (config.unit, config.measure) != ("token", "min"):
         raise InputError(
             f"[discover] unit = {config.unit!r}, measure = {config.measure!r}: the paper's form ranks tokens by their "
@@ -64,44 +47,69 @@ def check(config: DiscoverConfig) -> None:
         )
 
 
+class Discovery(NamedTuple):
+    """The tables `pivots` (best first) and `pivot_evidence`, and the number of words that no document holds."""
+
+    pivots: pa.Table
+    evidence: pa.Table
+    words_without_documents: int
+
+
 def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """The pivots of every item, best first (table `pivots`), and what they could be found by (`pivot_evidence`).
+    """Discover the pivots of every item (tables `pivots` and `pivot_evidence`).
+
+    Raises:
+        InputError: the configuration names a form, measure or unit that there is not.
+    """
+    corpus = StoredCorpus(inputs, work, config.workers, config.engine)
+    lexicon = words_by_concept(inputs.table("words")) if inputs.has("words") else None
+    result = discover(inputs.table("items"), corpus, config, lexicon)
+    work.note("words_without_documents", result.words_without_documents)
+    return {"pivots": result.pivots, "pivot_evidence": result.evidence}
+
+
+def discover(
+    item_table: pa.Table, corpus: Corpus, config: DiscoverConfig, lexicon: dict[str, dict[str, str]] | None = None
+) -> Discovery:
+    """Discover the pivots of every item in a corpus on disk or in memory.
+
+    Args:
+        item_table: the table `items`.
+        corpus: the documents.
+        config: form, unit, measure and thresholds.
+        lexicon: the word of each concept in each language, by which pivots that are translations are marked; none:
+            the words of the items.
 
     Raises:
         InputError: the configuration names a form, measure or unit that there is not.
     """
     check(config)
-    items = inputs.table("items").to_pylist()
-    spellings, pairs = benchmark_words(inputs.table("items"))
-    published = config.form == "paper"
-    contexts = (
-        published_contexts(inputs, spellings, work, config)
-        if published
-        else word_contexts_of(inputs, spellings, work, config)
-    )
-    work.note("words_without_documents", sum(len(drawn) == 0 for drawn in contexts.draws.values()))
+    items = item_table.to_pylist()
+    spellings, pairs = benchmark_words(item_table)
+    is_published = config.form == "paper"
+    contexts = (published_contexts if is_published else word_contexts_of)(corpus, spellings, config)
     searches: dict[Pair, Search] = {}
-    with work.progress(len(pairs), "pairs", "discover") as progress:
+    with progress(len(pairs), "pairs", "discover") as bar:
         for pair in pairs:
             searches[pair] = search(contexts, pair, config)
-            progress.advance()
-    if not published:
+            bar.advance()
+    if not is_published:
         correct(list(searches.values()), len(contexts.ids), config.false_discovery_rate)
     best = {pair: ranked(searches[pair], [contexts.totals[word] for word in pair], config) for pair in pairs}
     item_pivots = [best[pair].towards(item) for item in items for pair in [pair_of(item)]]
     texts = [[contexts.texts[unit] for unit in pivots.units.tolist()] for pivots in item_pivots]
     cosines = relatedness([(item["source"], item["target"]) for item in items], texts) if config.relatedness else None
     counts = {pair: (one.candidates, len(one.beside.units), one.beside.together) for pair, one in searches.items()}
-    return {
-        "pivots": pivot_table(items, item_pivots, texts, cosines, _lexicon(inputs, items), config),
-        "pivot_evidence": evidence_table(items, item_pivots, counts, contexts),
-    }
+    lexicon = _words_of_items(items) if lexicon is None else lexicon
+    return Discovery(
+        pivot_table(items, item_pivots, texts, cosines, lexicon, config),
+        evidence_table(items, item_pivots, counts, contexts),
+        sum(len(draw) == 0 for draw in contexts.draws.values()),
+    )
 
 
-def _lexicon(inputs: Inputs, items: Sequence[Item]) -> dict[str, dict[str, str]]:
-    """The word of each concept in each language: the lexicon's, or where there is none that of the items."""
-    if inputs.has("words"):
-        return words_by_concept(inputs.table("words"))
+def _words_of_items(items: Sequence[Item]) -> dict[str, dict[str, str]]:
+    """The word of each concept in each language that items have."""
     of_concept: dict[str, dict[str, str]] = {}
     for item in items:
         for word, code in words_of(item):
@@ -117,11 +125,11 @@ class Search:
     p_values: np.ndarray
     q_values: np.ndarray
     candidates: int
-    """units that stood beside both words at all"""
+    """units that co-occur with both words"""
 
 
 def search(contexts: WordContexts, pair: Pair, config: DiscoverConfig) -> Search:
-    """The units beside both words of a pair that the error rate might let pass; under `paper` all of them."""
+    """The units that co-occur with both words of a pair and may pass the error rate; under `paper` all of them."""
     beside = _beside(contexts, pair)
     candidates = len(beside.units)
     if config.form == "paper":
@@ -145,13 +153,13 @@ def _beside(contexts: WordContexts, pair: Pair) -> Beside:
     together = np.intersect1d(first, second)
     shared_units, shared_times = contexts.within(together)
     shared = np.zeros(len(units), np.int64)
-    rows = np.searchsorted(units, shared_units)  # what stands beside both words at once stands beside each
+    rows = np.searchsorted(units, shared_units)  # a unit of a document with both words is a unit of each
     shared[rows] = shared_times
-    counts, drawn = np.stack([times[i], other_times[j]]), (len(first), len(second))
+    counts, draw_sizes = np.stack([times[i], other_times[j]]), (len(first), len(second))
     apart = (contexts.length(np.setdiff1d(own, together)) for own in (first, second))
     lengths = next(apart), next(apart), contexts.length(together)
     frequency = contexts.frequency[units]
-    return Beside(units, counts, shared, drawn, len(together), frequency, contexts.documents, lengths)
+    return Beside(units, counts, shared, draw_sizes, len(together), frequency, contexts.documents, lengths)
 
 
 def correct(searches: Sequence[Search], units: int, rate: float) -> None:
@@ -168,8 +176,8 @@ def ranked(outcome: Search, totals: Sequence[int], config: DiscoverConfig) -> Pi
     """The pivots of a pair, best first, given the documents that hold each of its words."""
     beside = outcome.beside
     sides = [
-        measures(beside.times[k].astype(np.float64), max(drawn, 1), beside.frequency, beside.documents, totals[k])
-        for k, drawn in enumerate(beside.drawn)
+        measures(beside.times[k].astype(np.float64), max(draw_size, 1), beside.frequency, beside.documents, totals[k])
+        for k, draw_size in enumerate(beside.drawn)
     ]
     measure = config.measure
     value = tversky(beside, totals) if measure == "tversky" else np.minimum(sides[0][measure], sides[1][measure])

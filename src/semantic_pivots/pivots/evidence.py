@@ -24,7 +24,7 @@ _OF_WORD = 1 / 3
 
 @dataclass(frozen=True)
 class Beside:
-    """Units that stand beside both words of a pair, and in how many of the documents drawn of each."""
+    """Units that co-occur with both words of a pair, and how many drawn documents of each word have them."""
 
     units: np.ndarray
     """(n,) int32 vocabulary ids"""
@@ -103,9 +103,9 @@ def q_values(p_values: np.ndarray, tests: int) -> np.ndarray:
     """Benjamini and Hochberg's adjusted p-values, where tests beyond those given have a p-value of one."""
     order = np.argsort(p_values, kind="stable")
     steps = p_values[order] * tests / np.arange(1, len(order) + 1)
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
-    return adjusted
+    corrected_values = np.empty(len(order))
+    corrected_values[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+    return corrected_values
 
 
 def tversky(beside: Beside, totals: Sequence[int]) -> np.ndarray:
@@ -118,35 +118,35 @@ def tversky(beside: Beside, totals: Sequence[int]) -> np.ndarray:
     a half for each. The value is the geometric mean of the two words' indices.
     """
     total = np.array(totals, np.float64)[:, None]
-    drawn = np.maximum(np.array(beside.drawn, np.float64)[:, None], 1)
-    common = (beside.times - beside.shared / 2) * total / drawn
-    size = total - beside.together / 2 * total / drawn
+    draw_sizes = np.maximum(np.array(beside.drawn, np.float64)[:, None], 1)
+    common = (beside.times - beside.shared / 2) * total / draw_sizes
+    size = total - beside.together / 2 * total / draw_sizes
     index = common / (_OF_WORD * size + (1 - _OF_WORD) * np.maximum(beside.frequency, 1))
     return np.sqrt(np.prod(np.minimum(index, 1.0), axis=0))
 
 
 def measures(
-    count: np.ndarray, drawn: int, frequency: np.ndarray, documents: int, totals: int = 0
+    count: np.ndarray, draw_size: int, frequency: np.ndarray, documents: int, totals: int = 0
 ) -> dict[str, np.ndarray]:
     """Association of units with one word, from counts: all arrays (units,) float64.
 
     Args:
         count: drawn documents that hold each unit.
-        drawn: documents drawn of those that contain the word.
+        draw_size: documents drawn of those that contain the word.
         frequency: documents of the whole corpus that hold each unit.
         documents: documents of the whole corpus.
         totals: documents that contain the word, where only some were drawn; 0: those drawn.
     """
-    inside, outside = count / drawn, frequency / documents
+    inside, outside = count / draw_size, frequency / documents
     rest = np.maximum(frequency - count, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         pmi = np.log(inside / outside)
-        joint = inside * (totals or drawn) / documents
+        joint = inside * (totals or draw_size) / documents
         npmi = np.where(count > 0, pmi / -np.log(np.minimum(joint, 1 - 1e-12)), -1.0)
         # Dunning's log-likelihood ratio of the unit inside and outside the drawn documents, signed by direction.
         pooled = (count + rest) / documents
         ratio = np.zeros(len(count))
-        for observed, total in ((count, drawn), (rest, documents - drawn)):
+        for observed, total in ((count, draw_size), (rest, documents - draw_size)):
             for part, share in ((observed, pooled), (total - observed, 1 - pooled)):
                 ratio += np.where(part > 0, 2 * part * np.log(part / np.maximum(total * share, 1e-300)), 0.0)
     return {"min": inside - outside, "pmi": pmi, "npmi": npmi, "llr": np.sign(inside - outside) * ratio}

@@ -10,29 +10,31 @@ that of a sample of the same corpus. `rarefied` is made of rates, which do not g
   their rate), each language's share, over its share in the whole corpus, is at least a tenth of the sum.
 
 `degree-fdr` (whole degree above the configuration model at a false-discovery rate) and `fixed-count` stand beside it;
-the default is `corpus.bridges`. How stable a set is, is part of the result: `corpus.stability`.
+the default is `pivots.bridges`. How stable a set is, is part of the result: `pivots.stability`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import psutil
 import pyarrow as pa
 
+from semantic_pivots import grammar
 from semantic_pivots.config import GraphConfig
-from semantic_pivots.counting.counts import corpus_shards
-from semantic_pivots.errors import InputError, nearest
-from semantic_pivots.files import read_table
+from semantic_pivots.counting.document_draws import distinct_in
+from semantic_pivots.counting.shard_passes import Corpus, StoredCorpus
+from semantic_pivots.errors import InputError
+from semantic_pivots.files import Record
+from semantic_pivots.held_out import visible_words
 from semantic_pivots.pivots import token_graph
 from semantic_pivots.pivots.token_graph import Documents, Rows
-from semantic_pivots.pivots.word_contexts import UNITS, distinct_shards, token_texts
+from semantic_pivots.pivots.word_contexts import token_texts
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.words import is_readable
 
-CRITERIA = ("bridge-fdr", "bridge-stable", "rarefied", "degree-fdr", "fixed-count")
 _STOP_SHARE = 0.1
 _BYTES_OF_TOKEN = 40
 """Memory for each distinct token of each document, at its highest (`language_shares`)."""
@@ -45,7 +47,7 @@ _JOINS = 0.1
 
 
 def expected_degree(slots: np.ndarray, frequency: np.ndarray, total: float) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours that the configuration model gives a token beside which there are `slots` places.
+    """Degree of a token in the configuration model, given the number of token places in its documents.
 
     Args:
         slots: (tokens,) places beside each token in its documents.
@@ -109,10 +111,12 @@ class PivotSet:
     def __init__(self, documents: Documents, readable: np.ndarray, config: GraphConfig, threads: int = 1):
         frequency = documents.frequency()
         self.candidates = _candidates(documents, frequency, readable, config)
-        fixed = config.criterion == "fixed-count"
-        least = config.min_count if fixed else 1
-        drawn = config.rarefied_documents
-        self.rows: Rows = token_graph.rows(documents, self.candidates, least, drawn, config.top_neighbours, threads)
+        is_fixed_count = config.criterion == "fixed-count"
+        least = config.min_count if is_fixed_count else 1
+        sample_size = config.rarefied_documents
+        self.rows: Rows = token_graph.rows(
+            documents, self.candidates, least, sample_size, config.top_neighbours, threads
+        )
         if not len(self.candidates):
             self.best = np.zeros(0, np.int64)
             return
@@ -121,13 +125,13 @@ class PivotSet:
         self.q_values = hub_q_values(self.rows.degree, self.expected, variance)
         of_row = frequency[self.candidates]
         if config.criterion == "rarefied":
-            places = self.rows.slots * (np.minimum(drawn, of_row) / of_row)
+            places = self.rows.slots * (np.minimum(sample_size, of_row) / of_row)
             self.ratio = self.rows.rarefied / np.maximum(expected_degree(places, frequency, total)[0], 1e-9)
             hub = self.ratio >= config.min_rarefied_ratio
         else:
             self.ratio = self.rows.degree / np.maximum(self.expected, 1e-9)
             hub = (self.q_values <= config.false_discovery_rate) & (self.ratio >= config.min_ratio)
-        if fixed:
+        if is_fixed_count:
             hub = self.rows.degree >= np.quantile(self.rows.degree, 0.95)
         self.hubs = int(hub.sum())
         self.joins = language_shares(documents)[self.candidates] >= _JOINS
@@ -149,24 +153,25 @@ def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarra
     return np.flatnonzero(candidates).astype(np.int32)
 
 
-def load_documents(inputs: Inputs, size: int) -> tuple[Documents, list[str]]:
-    """The corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more.
+def documents_of(corpus: Corpus, size: int) -> tuple[Documents, list[str]]:
+    """A corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more.
 
     Raises:
         InputError: they would not fit into memory.
     """
     starts, tokens, codes = [np.zeros(1, np.int64)], [], []
     most = psutil.virtual_memory().available // _BYTES_OF_TOKEN
-    for (_, path), (begins, distinct) in zip(corpus_shards(inputs), distinct_shards(inputs, size), strict=True):
+    for shard in corpus.shards():
+        begins, distinct = distinct_in(shard, size)
         starts.append(begins[1:] + starts[-1][-1])
         if starts[-1][-1] > most:
             raise InputError(
                 f"graph: the criteria of degree hold the distinct tokens of all documents, {_BYTES_OF_TOKEN} bytes "
-                f"each, and the {most:,} that fit into memory end in {path}; expected criterion = 'bridge-stable' or "
-                "'bridge-fdr', whose memory does not grow with the corpus, or fewer documents"
+                f"each, and the {most:,} that fit into memory end in shard {shard.name}; expected criterion = "
+                "'bridge-stable' or 'bridge-fdr', whose memory does not grow with the corpus, or fewer documents"
             )
         tokens.append(distinct)
-        codes.extend(read_table(path, columns=["language"])["language"].to_pylist())
+        codes.extend(shard.documents(["language"])["language"].to_pylist())
     languages, group = np.unique(np.array([code or "" for code in codes]), return_inverse=True)
     large = np.flatnonzero((np.bincount(group) >= _FEWEST_OF_LANGUAGE) & (languages != ""))
     numbers = np.full(len(languages), -1, np.int32)
@@ -175,14 +180,14 @@ def load_documents(inputs: Inputs, size: int) -> tuple[Documents, list[str]]:
     return documents, languages[large].tolist()
 
 
-def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """The pivot set by degree (table `pivot_set`), most neighbours beyond the model first.
+def degree_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> tuple[pa.Table, dict[str, int]]:
+    """The pivot set by degree (table `pivot_set`), most neighbours beyond the model first, and counts; needs no words.
 
     Raises:
         InputError: no token is a pivot under the criterion.
     """
-    texts = token_texts(inputs.folder("tokens") / "tokenizer.json")
-    documents, languages = load_documents(inputs, len(texts))
+    texts = token_texts(corpus.tokenizer)
+    documents, languages = documents_of(corpus, len(texts))
     pivots = PivotSet(
         documents,
         np.array([is_readable(text) for text in texts]),
@@ -195,9 +200,7 @@ def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
         raise InputError(
             "graph: no token is a hub of two languages; lower the least ratio or share, or enlarge the corpus"
         )
-    work.note("tokens_considered", len(pivots.candidates))
-    work.note("hubs", pivots.hubs)
-    work.note("pivots", len(pivots.best))
+    counts = {"tokens_considered": len(pivots.candidates), "hubs": pivots.hubs, "pivots": len(pivots.best)}
     rows, tokens = pivots.best, pivots.candidates[pivots.best]
     ids = documents.ids[tokens]
     pivot_languages = [[languages[k] for k in np.flatnonzero(pivots.joins[i])] for i in rows]
@@ -214,42 +217,24 @@ def degree_set(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.
         "languages": pa.array(pivot_languages, pa.list_(pa.string())),
         "neighbours": pa.array(strongest, pa.list_(pa.string())),
     }
-    return {"pivot_set": pa.table(table)}
+    return pa.table(table), counts
 
 
-def pivot_sets(config: GraphConfig) -> Callable[[GraphConfig, Inputs, Work], dict[str, pa.Table]]:
-    """The function that makes the pivot set by the configuration's criterion.
+def pivot_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> tuple[pa.Table, dict[str, int]]:
+    """The pivot set of a corpus by the configuration's criterion (table `pivot_set`), and counts for the record.
+
+    Args:
+        config: criterion, unit and thresholds.
+        words: rows of the table `words`: the concepts that pivots join.
+        corpus: the documents, on disk or in memory.
 
     Raises:
-        InputError: the criterion is unknown, or a number cannot be meant.
+        InputError: an unknown criterion, or no unit is a pivot under it.
     """
     from semantic_pivots.pivots.bridges import bridge_set
 
-    if config.criterion not in CRITERIA:
-        choices = ", ".join(CRITERIA)
-        raise InputError(
-            f"[graph] criterion = {config.criterion!r}: expected one of {choices}{nearest(config.criterion, CRITERIA)}"
-        )
-    if not 0 <= config.max_deviation <= 1:
-        raise InputError(f"[graph] max_deviation = {config.max_deviation}: expected a number from 0 to 1")
-    if config.unit not in UNITS:
-        raise InputError(f"[graph] unit = {config.unit!r}: expected one of {', '.join(UNITS)}")
-    if config.documents < 1 or not 0 < config.false_discovery_rate <= 1:
-        raise InputError(
-            f"[graph] documents = {config.documents}, false_discovery_rate = {config.false_discovery_rate}: expected "
-            "at least 1 document, and a rate above 0 and of at most 1"
-        )
-    if config.sample_tokens < 1 or config.samples < 1 or not 0 < config.least_share <= 1:
-        raise InputError(
-            f"[graph] sample_tokens = {config.sample_tokens}, samples = {config.samples}, least_share = "
-            f"{config.least_share}: expected at least 1 token and 1 draw, and a share above 0 and of at most 1"
-        )
-    if min(config.min_ratio, config.stability_draws, config.top_neighbours) < 0:
-        raise InputError(
-            f"[graph] min_ratio = {config.min_ratio}, stability_draws = {config.stability_draws}, top_neighbours = "
-            f"{config.top_neighbours}: expected at least 0"
-        )
-    return bridge_set if config.criterion.startswith("bridge-") else degree_set
+    grammar.check(config)
+    return (bridge_set if config.criterion.startswith("bridge-") else degree_set)(config, words, corpus)
 
 
 def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -262,6 +247,12 @@ def graph_stage(config: GraphConfig, inputs: Inputs, work: Work) -> dict[str, pa
     """
     from semantic_pivots.pivots.stability import stability
 
-    make = pivot_sets(config)
-    tables = make(config, inputs, work)
-    return {**tables, "pivot_stability": stability(make, config, tables["pivot_set"], inputs, work)}
+    words = visible_words(inputs) if inputs.has("words") else []
+
+    def make(config: GraphConfig, inputs: Inputs, work: Work) -> tuple[pa.Table, dict[str, int]]:
+        return pivot_set(config, words, StoredCorpus(inputs, work, config.workers, config.engine))
+
+    table, counts = make(config, inputs, work)
+    for name, value in counts.items():
+        work.note(name, value)
+    return {"pivot_set": table, "pivot_stability": stability(make, config, table, inputs, work)}

@@ -19,7 +19,7 @@ Item = Mapping[str, Any]
 
 
 class Pivots(NamedTuple):
-    """The pivots of a pair of words, best first: (n,) arrays; of each word apart, (2, n)."""
+    """The pivots of a pair of words, best first: (n,) arrays; arrays with one row per word are (2, n)."""
 
     units: np.ndarray
     times: np.ndarray
@@ -29,7 +29,7 @@ class Pivots(NamedTuple):
     q_value: np.ndarray
 
     def towards(self, item: Item) -> Pivots:
-        """The same with the item's source first."""
+        """The same pivots, ordered so that the item's source comes first."""
         source, target = words_of(item)
         return self if source <= target else self._replace(times=self.times[::-1], surplus=self.surplus[::-1])
 
@@ -53,7 +53,7 @@ def pivot_table(
     lexicon: Mapping[str, Mapping[str, str]],
     config: DiscoverConfig,
 ) -> pa.Table:
-    """The table `pivots`, of every item's pivots and their texts, with cosines and quantiles where they are known.
+    """The table `pivots`: every item's pivots with their texts, and cosines and quantiles if given.
 
     `lexicon` holds the word of each concept in each language.
     """

@@ -11,21 +11,22 @@ among the word's documents are known by then. Memory grows with words and draws,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba
 import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.config import DiscoverConfig
-from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.counting.counts import Word
-from semantic_pivots.counting.document_draws import ShardJobs, distinct_in, pack
+from semantic_pivots.counting.document_draws import distinct_in, pack, parts
+from semantic_pivots.counting.shard_passes import Corpus, Shard
 from semantic_pivots.counting.unit_counts import frequencies, renumber
 from semantic_pivots.pivots.word_contexts import WordContexts, token_texts
-from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
 _WORD = 1 << 40
 """Above the number of any document: word x _WORD + place orders the draws of all words."""
@@ -39,23 +40,21 @@ class _Spellings(NamedTuple):
     count: int
 
 
-def published_contexts(inputs: Inputs, spellings: list[Word], work: Work, config: DiscoverConfig) -> WordContexts:
+def published_contexts(corpus: Corpus, spellings: list[Word], config: DiscoverConfig) -> WordContexts:
     """Documents that hold any sub-token of the word, drawn with replacement, against as many random documents."""
-    tokenizer = inputs.folder("tokens") / "tokenizer.json"
-    texts = token_texts(tokenizer)
-    own = _own_tokens(tokenizer, spellings, len(texts))
-    jobs = ShardJobs(inputs, work, config.workers, config.engine)
+    texts = token_texts(corpus.tokenizer)
+    own = _own_tokens(corpus.tokenizer, spellings, len(texts))
     totals, documents = np.zeros(len(spellings), np.int64), 0
-    for part in jobs.parts("holders", _count_holders, own):
+    for part in parts(corpus, "holders", _count_holders, own):
         totals += part["held"]
         documents += int(part["documents"][0])
     places = _places(spellings, totals, config)
     generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
     background = np.sort(generator.integers(0, documents, config.documents))
-    picks = list(_picks(places, background, jobs.parts("holders", _count_holders, own)))
+    picks = list(_picks(places, background, parts(corpus, "holders", _count_holders, own)))
     columns: dict[str, list[np.ndarray]] = {"words": [], "rows": [], "background": [], "lengths": [], "tokens": []}
     read = 0
-    for part in jobs.parts("published", _read_drawn, own, of_shards=picks):
+    for part in parts(corpus, "published", _read_drawn, own, of_shards=picks):
         for name, values in columns.items():
             values.append(part[name] + read if name in ("rows", "background") else part[name])
         read += len(part["lengths"])
@@ -69,9 +68,8 @@ def published_contexts(inputs: Inputs, spellings: list[Word], work: Work, config
     return WordContexts(starts, *renumber(tokens, len(texts)), draws, frequency, config.documents, drawn, texts)
 
 
-def _own_tokens(tokenizer_file: Path, spellings: list[Word], size: int) -> _Spellings:
+def _own_tokens(tokenizer: Backend, spellings: list[Word], size: int) -> _Spellings:
     """Token ids of each word after a space, the lone space left out, as the words of each id."""
-    tokenizer = read_tokenizer(tokenizer_file)
     space = set(tokenizer.encode(" ", add_special_tokens=False).ids)
     encoded = tokenizer.encode_batch([f" {word}" for word, _ in spellings], add_special_tokens=False)
     pairs = sorted((token, word) for word, e in enumerate(encoded) for token in set(e.ids) - space)
@@ -90,11 +88,11 @@ def _places(spellings: list[Word], totals: np.ndarray, config: DiscoverConfig) -
 
 
 def _picks(
-    places: np.ndarray, background: np.ndarray, parts: Iterable[dict[str, np.ndarray]]
+    places: np.ndarray, background: np.ndarray, shards: Iterable[dict[str, np.ndarray]]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Of each shard the draws that are in it: words, places among its own documents of the word, random rows."""
     base, first = np.int64(0), 0
-    for part in parts:
+    for part in shards:
         edges = np.arange(len(part["held"])) * _WORD + base
         begins, ends = np.searchsorted(places, edges), np.searchsorted(places, edges + part["held"])
         words = np.repeat(np.arange(len(edges)), ends - begins)
@@ -105,18 +103,18 @@ def _picks(
         base, first = base + part["held"], last
 
 
-def _count_holders(path: str, token_path: str, own: _Spellings) -> pa.Table:
+def _count_holders(shard: Shard, own: _Spellings) -> pa.Table:
     """Of one shard, the documents that hold a token of each word (`held`), and all."""
-    starts, tokens = distinct_in(token_path, len(own.begins) - 1)
+    starts, tokens = distinct_in(shard, len(own.begins) - 1)
     words, _ = _holders(starts, tokens, *own)
     return pack({"held": np.bincount(words, minlength=own.count), "documents": np.array([len(starts) - 1])})
 
 
 def _read_drawn(
-    path: str, token_path: str, words: np.ndarray, places: np.ndarray, background: np.ndarray, own: _Spellings
+    shard: Shard, words: np.ndarray, places: np.ndarray, background: np.ndarray, own: _Spellings
 ) -> pa.Table:
     """Of one shard, the documents that are drawn: `rows` of each draw's word, of the `background`, and their tokens."""
-    starts, tokens = distinct_in(token_path, len(own.begins) - 1)
+    starts, tokens = distinct_in(shard, len(own.begins) - 1)
     of_word, rows = _holders(starts, tokens, *own)
     rows = rows[np.argsort(of_word, kind="stable")]
     held = np.bincount(of_word, minlength=own.count)

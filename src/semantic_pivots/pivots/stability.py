@@ -29,6 +29,8 @@ from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import SCHEMAS
 
+Maker = Callable[[GraphConfig, Inputs, Work], tuple[pa.Table, dict[str, int]]]
+"""Makes the pivot set of a corpus, and counts of it."""
 SAMPLES = (("halves", 0.5), ("quarter", 0.25), ("tenth", 0.1))
 
 
@@ -38,7 +40,7 @@ def places(ids: pa.ChunkedArray, seed: int) -> np.ndarray:
 
 
 def sample(inputs: Inputs, folder: Path, low: float, high: float, config: GraphConfig) -> Inputs:
-    """A corpus, with its tokens, of the documents whose place lies in [low, high); other stages stay as they are."""
+    """A sample of a corpus and its tokens: documents whose place is in [low, high). Other stages are unchanged."""
     scratch = Work(folder / "work", folder)
     rows = inputs.table("shards").to_pylist()
     token_rows = {row["shard"]: row for row in inputs.table("token_shards").to_pylist()}
@@ -85,13 +87,13 @@ def _sample_shard(shard: str, path: str, token_path: str, folder: str, low: floa
 
 
 def stability(
-    make: Callable[[GraphConfig, Inputs, Work], dict[str, pa.Table]],
+    make: Maker,
     config: GraphConfig,
     pivot_set: pa.Table,
     inputs: Inputs,
     work: Work,
 ) -> pa.Table:
-    """Overlaps of pivot sets (table `pivot_stability`): two disjoint halves, and disjoint samples with the whole.
+    """Overlap of the pivot sets of two disjoint halves, and of disjoint samples with the whole (`pivot_stability`).
 
     A sample too small for any pivot counts as an empty set, with overlap 0.
     """
@@ -130,7 +132,7 @@ def _set_of_sample(
     name: str,
     low: float,
     high: float,
-    make: Callable[[GraphConfig, Inputs, Work], dict[str, pa.Table]],
+    make: Maker,
     config: GraphConfig,
     inputs: Inputs,
     work: Work,
@@ -140,7 +142,7 @@ def _set_of_sample(
     def sample_set() -> pa.Table:
         try:
             own = sample(inputs, folder, low, high, config)
-            units = names(make(config, own, Work(folder / "work", folder))["pivot_set"])
+            units = names(make(config, own, Work(folder / "work", folder))[0])
         except InputError:
             units = []
         # other ranks may wait for its parts still
@@ -152,7 +154,7 @@ def _set_of_sample(
 
 
 def names(pivot_set: pa.Table) -> list[str]:
-    """What tells the pivots of a set apart: their texts, or the ids of tokens, of which two may have one text."""
+    """Identifiers of the pivots of a set: their texts, or token ids, since two tokens may have one text."""
     texts = pivot_set["text"].to_pylist()
     return [
         text if token is None else str(token) for token, text in zip(pivot_set["token"].to_pylist(), texts, strict=True)

@@ -74,7 +74,9 @@ def postings(starts, tokens, size):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows(tokens_of_rows, offsets, documents, starts, tokens, row, least, drawn, out):  # pragma: no cover - compiled
+def _rows(
+    tokens_of_rows, offsets, documents, starts, tokens, row, least, sample_size, out
+):  # pragma: no cover - compiled
     degree, strength, rarefied, slots, neighbours = out
     top, least = neighbours.shape[1], max(least, 1)
     best = np.zeros(top, dtype=np.int64)
@@ -92,7 +94,7 @@ def _rows(tokens_of_rows, offsets, documents, starts, tokens, row, least, drawn,
         absent = 1.0
         for c in range(1, frequency + 1):
             rest = frequency - c + 1
-            absent = absent * (rest - drawn) / rest if rest > drawn else 0.0
+            absent = absent * (rest - sample_size) / rest if rest > sample_size else 0.0
             if c >= least:
                 presence[c] = 1.0 - absent
         even = odd = 0.0  # two sums: each add waits for the one before it
@@ -144,14 +146,14 @@ class Rows(NamedTuple):
     neighbours: np.ndarray
 
 
-def rows(documents: Documents, tokens: np.ndarray, least: int, drawn: int, top: int, threads: int = 1) -> Rows:
+def rows(documents: Documents, tokens: np.ndarray, least: int, sample_size: int, top: int, threads: int = 1) -> Rows:
     """Count rows of the graph.
 
     Args:
         documents: whose tokens.
         tokens: (rows,) int32 compact numbers of the tokens whose rows are wanted.
         least: documents that make an edge.
-        drawn: documents of the rarefied degree.
+        sample_size: documents of the rarefied degree.
         top: neighbours kept.
         threads: 200 kB to some MB of accumulator each.
     """
@@ -167,7 +169,9 @@ def rows(documents: Documents, tokens: np.ndarray, least: int, drawn: int, top: 
         begin, end = int(part[0]), int(part[-1]) + 1
         views = tuple(column[begin:end] for column in out)
         scratch = np.zeros(size, kind)
-        _rows(tokens[begin:end], offsets, inverse, documents.starts, documents.tokens, scratch, least, drawn, views)
+        _rows(
+            tokens[begin:end], offsets, inverse, documents.starts, documents.tokens, scratch, least, sample_size, views
+        )
 
     parts = [p for p in np.array_split(np.arange(n), max(1, min(n // 256, 64))) if len(p)]
     with ThreadPoolExecutor(max(threads, 1)) as pool:

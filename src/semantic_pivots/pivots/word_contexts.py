@@ -8,64 +8,56 @@ whole characters or have no letter.
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
 
 from semantic_pivots.config import DiscoverConfig
-from semantic_pivots.corpus.vocabulary import id_count, read_tokenizer
+from semantic_pivots.corpus.vocabulary import id_count, special_tokens
 from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.document_draws import (
     Sample,
-    ShardJobs,
     Survey,
-    distinct_in,
     draw,
     survey,
     word_frequencies,
 )
+from semantic_pivots.counting.shard_passes import Corpus
 from semantic_pivots.counting.unit_counts import count_units
 from semantic_pivots.counting.units import Splitter, pieces_of
 from semantic_pivots.pivots.own_words import units_that_hold
-from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.wordforms.rule import SPELLING, Rule
 from semantic_pivots.wordforms.table import rule_of
 from semantic_pivots.words import is_readable
 
-UNITS = ("word", "token")
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
+
 _STOP_SHARE = 0.1
 _FEWEST_OF_LANGUAGE = 20
 """Documents of a language below which no share of it tells a stop word."""
 
 
-def token_texts(tokenizer_file: Path) -> list[str]:
+def token_texts(tokenizer: Backend) -> list[str]:
     """The text of every id below `id_count`, leading space kept; one that is not whole characters holds U+FFFD.
 
     An id that no token has is no text: an empty one.
     """
-    tokenizer = read_tokenizer(tokenizer_file)
-    size = id_count(tokenizer)
-    special = {int(t["id"]) for t in json.loads(tokenizer_file.read_text("utf-8"))["added_tokens"] if t["special"]}
+    special = special_tokens(tokenizer)
     # A decoder strips the leading space of a text; after an ordinary token it is kept.
     anchor = tokenizer.encode("a", add_special_tokens=False).ids
     alone = tokenizer.decode(anchor, skip_special_tokens=False)
-    texts = tokenizer.decode_batch([[*anchor, token] for token in range(size)], skip_special_tokens=False)
+    ids = [[*anchor, token] for token in range(id_count(tokenizer))]
+    texts = tokenizer.decode_batch(ids, skip_special_tokens=False)
     return ["\ufffd" if i in special else text.removeprefix(alone) for i, text in enumerate(texts)]
 
 
-def distinct_shards(inputs: Inputs, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of each token shard: starts, and the distinct tokens of its documents."""
-    for row in inputs.table("token_shards").to_pylist():
-        yield distinct_in(inputs.folder("tokens") / row["path"], size)
-
-
-def splitter_of(inputs: Inputs, further: Iterable[str] = ()) -> Splitter:
-    """What cuts this study's documents into words, by the pieces of its tokenizer and of further words."""
-    return Splitter.compile(pieces_of([*token_texts(inputs.folder("tokens") / "tokenizer.json"), *further]))
+def splitter_of(tokenizer: Backend, words: Iterable[str] = ()) -> Splitter:
+    """What cuts documents into words, by the pieces of their tokenizer and of further words."""
+    return Splitter.compile(pieces_of([*token_texts(tokenizer), *words]))
 
 
 @numba.njit(cache=True)
@@ -120,7 +112,7 @@ class WordContexts:
         self.sources = np.zeros(len(starts) - 1, np.uint64) if sources is None else sources
         self.draws, self.frequency, self.documents, self.totals = draws, frequency, documents, totals
         self.starts, self.ids, self.tokens, self.texts = starts, ids, tokens, texts
-        most = max((len(drawn) for drawn in draws.values()), default=0)
+        most = max((len(draw) for draw in draws.values()), default=0)
         # as small as they can be: their cost is cache misses
         self._counts = np.zeros(len(self.ids), np.uint16 if most < 2**16 else np.uint32)
         self._touched = np.empty(len(self.ids), np.uint32)
@@ -164,42 +156,43 @@ def eligible(frequency: dict[str, np.ndarray], documents: dict[str, int], size: 
     return is_eligible
 
 
-def word_contexts_of(inputs: Inputs, spellings: Sequence[Word], work: Work, config: DiscoverConfig) -> WordContexts:
+def word_contexts_of(corpus: Corpus, spellings: Sequence[Word], config: DiscoverConfig) -> WordContexts:
     """Distinct documents that hold each word, drawn from the whole corpus, in the configuration's units."""
     rule = rule_of(config.words, config.forms_path, spellings)
-    jobs = ShardJobs(inputs, work, config.workers, config.engine, rule)
     make = _word_contexts if config.unit == "word" else _token_contexts
-    return make(jobs, tuple(spellings), [seed_of("discover", config.seed, *word) for word in spellings], config)
+    return make(corpus, rule, tuple(spellings), [seed_of("discover", config.seed, *word) for word in spellings], config)
 
 
 def _token_contexts(
-    jobs: ShardJobs, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig
+    corpus: Corpus, rule: Rule, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig
 ) -> WordContexts:
-    texts = token_texts(jobs.inputs.folder("tokens") / "tokenizer.json")
-    counts = survey(jobs, spellings, len(texts))
+    texts = token_texts(corpus.tokenizer)
+    counts = survey(corpus, spellings, len(texts), rule)
     readable = np.array([is_readable(text) for text in texts])
     can = readable & eligible(counts.frequency, counts.documents, len(texts))
-    ids, number = _numbered(counts, can, np.arange(len(texts)))
-    sample = draw(jobs, spellings, seeds, config.documents, counts.totals, number)
-    return _contexts(jobs.rule, spellings, counts, sample, (sample.starts, ids, sample.tokens), texts)
+    ids, number = _vocabulary_numbers(counts, can, np.arange(len(texts)))
+    sample = draw(corpus, spellings, seeds, config.documents, counts.totals, number, rule)
+    return _contexts(rule, spellings, counts, sample, (sample.starts, ids, sample.tokens), texts)
 
 
 def _word_contexts(
-    jobs: ShardJobs, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig
+    corpus: Corpus, rule: Rule, spellings: tuple[Word, ...], seeds: list[int], config: DiscoverConfig
 ) -> WordContexts:
-    splitter = splitter_of(jobs.inputs, (word for word, _ in spellings))
-    counts = survey(jobs, spellings, 0)
-    sample = draw(jobs, spellings, seeds, config.documents, counts.totals, splitter)
-    counts = counts._replace(frequency=word_frequencies(jobs, splitter, sample.vocabulary.keys()))
+    splitter = splitter_of(corpus.tokenizer, (word for word, _ in spellings))
+    counts = survey(corpus, spellings, 0, rule)
+    sample = draw(corpus, spellings, seeds, config.documents, counts.totals, splitter, rule)
+    counts = counts._replace(frequency=word_frequencies(corpus, splitter, sample.vocabulary.keys()))
     texts = sample.vocabulary.texts
-    ids, number = _numbered(counts, eligible(counts.frequency, counts.documents, len(texts)), np.argsort(texts))
-    starts, tokens = _renumbered(sample.starts, sample.tokens, number)
+    ids, number = _vocabulary_numbers(
+        counts, eligible(counts.frequency, counts.documents, len(texts)), np.argsort(texts)
+    )
+    starts, tokens = _replace_numbers(sample.starts, sample.tokens, number)
     if len(ids) <= 2**16:
         tokens = tokens.astype(np.uint16)
-    return _contexts(jobs.rule, spellings, counts, sample, (starts, ids, tokens), texts)
+    return _contexts(rule, spellings, counts, sample, (starts, ids, tokens), texts)
 
 
-def _numbered(counts: Survey, eligible_units: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _vocabulary_numbers(counts: Survey, eligible_units: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vocabulary ids that can be pivots, the most frequent first, and (size,) int32 the number of each, or -1.
 
     Of equal frequency the first in `order`, which must not depend on the order of the shards.
@@ -213,7 +206,7 @@ def _numbered(counts: Survey, eligible_units: np.ndarray, order: np.ndarray) -> 
 
 
 @numba.njit(cache=True)
-def _renumbered(starts, tokens, number):  # pragma: no cover - compiled
+def _replace_numbers(starts, tokens, number):  # pragma: no cover - compiled
     """Documents in other numbers, moved together in place; units numbered -1 are left out."""
     begins, n = np.zeros(len(starts), np.int64), 0
     for document in range(len(starts) - 1):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from semantic_pivots.planted.readout_measures import labels_of, traces
 from semantic_pivots.planted.world_model import Figure, Trial
 from semantic_pivots.planted.worlds import Concept
 from semantic_pivots.statistics import seed_of
+
+if TYPE_CHECKING:
+    import torch
+
 
 _PROMPTS, _LENGTH = 60, 64
 """of the Jacobian lens, as for real models; texts are packed as the model learned them"""
@@ -59,12 +63,12 @@ def agreement(
     return figures
 
 
-def _largest(probs: Any, ids: Sequence[list[int]]) -> np.ndarray:
+def _largest(probs: torch.Tensor, ids: Sequence[list[int]]) -> np.ndarray:
     """(concepts,) largest summed probability of some tokens before the last layer."""
     return np.array([float(probs[:-1, row, tokens].sum(-1).max()) for row, tokens in enumerate(ids)])
 
 
-def _by_jacobian(trial: Trial, residuals: Any) -> Any:
+def _by_jacobian(trial: Trial, residuals: torch.Tensor) -> torch.Tensor:
     """(layers, concepts, vocabulary) logits of residuals under a Jacobian lens that is fitted to the world's text."""
     import torch
 

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,11 @@ from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Fig
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept, PlantedCorpus
 from semantic_pivots.statistics import seed_of
 
+if TYPE_CHECKING:
+    import torch
+
+    from semantic_pivots.models.lens import Lens
+
 _CONFIDENCE_STRATA = 10
 
 
@@ -28,7 +33,7 @@ class Traces:
     """Residuals at the answer position, (layers, concepts, width), and logits of every layer under each lens."""
 
     concepts: list[Concept]
-    residuals: Any
+    residuals: torch.Tensor
     logits: Record
     """(layers, concepts, vocabulary) by lens"""
 
@@ -55,7 +60,7 @@ def read(trial: Trial, concepts: list[Concept], texts: Sequence[str]) -> Traces:
     return Traces(concepts, residuals, {"logit": logit.float(), "tuned": layers.float()})
 
 
-def _pad(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+def _pad(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
     from semantic_pivots.models.body import padded
@@ -63,7 +68,7 @@ def _pad(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
     return padded(rows), torch.tensor([len(row) - 1 for row in rows])
 
 
-def _tuned_maps(trial: Trial, lens: Any) -> list[Any]:
+def _tuned_maps(trial: Trial, lens: Lens) -> list[torch.Tensor]:
     """A tuned lens in closed form: per layer, the ridge regression of the last layer's residual on this one's.
 
     Fitted at random positions of the world's documents; (width + 1, width) each, the last row a bias.
@@ -85,12 +90,12 @@ def _tuned_maps(trial: Trial, lens: Any) -> list[Any]:
     return [ridge(layer, target).float() for layer in samples]
 
 
-def _apply(x: Any, weights: Any) -> Any:
+def _apply(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return x @ weights[:-1].to(x.dtype) + weights[-1].to(x.dtype)
 
 
 def log_documents(trial: Trial, concepts: Sequence[Concept]) -> np.ndarray:
-    """(concepts,) mean log number of documents of the source word's context words: what counts alone can tell."""
+    """(concepts,) mean log document count of the source word's context words: the baseline of counts alone."""
     source = trial.planted.world.languages[0]
     counts = Counter(word for document in trial.planted.documents for word in set(document["text"].split()))
     return np.array([np.mean([math.log(counts[word]) for word in c.contexts[source]]) for c in concepts])
@@ -156,7 +161,7 @@ def behaviours(trial: Trial, config: PlantedConfig) -> list[Figure]:
     return figures + _probe(trial)
 
 
-def labels_of(trial: Trial, residuals: Traces, probs: Any, pair: tuple[str, str] | None = None) -> list[str]:
+def labels_of(trial: Trial, residuals: Traces, probs: torch.Tensor, pair: tuple[str, str] | None = None) -> list[str]:
     """Labels by the published rule."""
     source, target = pair or trial.planted.world.languages[:2]
     top = probs.max(-1)
@@ -194,7 +199,7 @@ def _probe(trial: Trial) -> list[Figure]:
     half, quarter = len(order) // 2, len(order) // 4
     train, validation, test = order[:half], order[half : half + quarter], order[half + quarter :]
 
-    def right(layer: Any, rows: Any) -> np.ndarray:
+    def right(layer: torch.Tensor, rows: torch.Tensor) -> np.ndarray:
         guess = _apply(layer[rows], ridge(layer[train], targets[train]))
         nearest = torch.nn.functional.cosine_similarity(guess[:, None], targets[None], dim=-1).argmax(1)
         return (nearest == rows).numpy()

@@ -52,7 +52,7 @@ def suppression(trial: Trial, config: PlantedConfig) -> list[Figure]:
 
 
 def without(world: World) -> World:
-    """The world in which linked words, direct and bridged, stand in as many documents, none of them with pivots."""
+    """The world without pivots: linked words occur in as many documents, none of which contains a pivot."""
     return dataclasses.replace(world, drop_pivots=True)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from semantic_pivots.config import PlantedConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.planted import worlds
 from semantic_pivots.planted.worlds import CLASSES, DIRECT, Concept, PlantedCorpus, World
 from semantic_pivots.statistics import seed_of
@@ -61,7 +62,7 @@ class Trial:
         return np.array([row.sum() for row in arrays], np.float64)
 
     def probed(self, kind: str, count: int, linked: bool | None = None) -> list[Concept]:
-        """Up to `count` concepts of a class, with or without pivots where asked, drawn by the world's seed."""
+        """Up to `count` concepts of a class, optionally only those with (or without) pivots, by the world's seed."""
         concepts = self.planted.of(kind, linked)
         return Random(seed_of(self.planted.world.seed, "probed", kind)).sample(concepts, min(count, len(concepts)))
 
@@ -70,7 +71,7 @@ class Trial:
         return self.tokenizer.convert_tokens_to_ids(list(words))
 
 
-def fit(model: Any, tokenizer: Any, texts: Sequence[str], config: PlantedConfig, tokens: int, seed: int) -> Any:
+def fit(model: Any, tokenizer: Tokenizer, texts: Sequence[str], config: PlantedConfig, tokens: int, seed: int) -> Any:
     """Train a model in place on texts for a number of tokens, by the project's own loop."""
     settings = small_settings(config, tokens, max(tokens, 1) * 10)  # a run is short and is repeated whole
     with tempfile.TemporaryDirectory() as scratch:

@@ -155,7 +155,7 @@ class PlantedCorpus:
 
 
 def pseudo_word(initial: str, number: int) -> str:
-    """A pronounceable word: an initial that tells its kind and three syllables that tell its number."""
+    """A pronounceable artificial word: the initial encodes its kind and three syllables its number."""
     text = initial
     for place in range(3):
         number, digit = divmod(number, len(_CONSONANTS) * len(_VOWELS))

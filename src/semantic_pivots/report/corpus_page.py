@@ -10,21 +10,21 @@ from semantic_pivots.report import html
 from semantic_pivots.report.html import Answer, Fact, Provenance, Section
 from semantic_pivots.report.panel import Numbers, Panel, bars
 
-_SHOWN = 40
+_ROWS = 40
 
 
-def page(found: Record, name: str) -> str:
-    """The page as one string; `found` is what the command writes as JSON."""
-    sections = [_languages(found), _duplicates(found), _sources(found), _words(found), _prospects(found)]
+def page(record: Record, name: str) -> str:
+    """The page as one string; `record` is what the command writes as JSON."""
+    sections = [_languages(record), _duplicates(record), _sources(record), _words(record), _prospects(record)]
     made_with = Numbers(
-        ("what", "value"), tuple((key.replace("_", " "), str(value)) for key, value in found["made_with"].items())
+        ("what", "value"), tuple((key.replace("_", " "), str(value)) for key, value in record["made_with"].items())
     )
     facts = (
-        Fact("Documents", f"{found['documents']:,} in {found['shards']} shards"),
-        Fact("Text", f"{found['text_bytes'] / 1e6:,.1f} MB"),
+        Fact("Documents", f"{record['documents']:,} in {record['shards']} shards"),
+        Fact("Text", f"{record['text_bytes'] / 1e6:,.1f} MB"),
     )
     provenance = Provenance("What this page was made from.", (Panel("Made with", "", made_with),))
-    return html.render(f"Corpus {name}", facts, _answers(found), None, sections, provenance)
+    return html.render(f"Corpus {name}", facts, _answers(record), None, sections, provenance)
 
 
 def summary(facts: Record) -> list[str]:
@@ -97,7 +97,7 @@ def _languages(facts: Record) -> Section:
             "Language mix",
             parts + note,
             _numbers(rows, ("language", "name", "documents", "share", "text_bytes")),
-            bars([(row["language"] or "none", row["documents"]) for row in rows[:_SHOWN]], "documents"),
+            bars([(row["language"] or "none", row["documents"]) for row in rows[:_ROWS]], "documents"),
         ),
         Panel(
             "Scripts",
@@ -158,7 +158,7 @@ def _prospects(facts: Record) -> Section:
 
 
 def _numbers(rows: Sequence[Record], columns: Sequence[str]) -> Numbers:
-    def cell(value: Any) -> Any:
+    def cell(value: object) -> Any:
         return "–".join(value) if isinstance(value, list) else value
 
     names = tuple(column.replace("_", " ") for column in columns)

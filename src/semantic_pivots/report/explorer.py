@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.report.explorer_data import Explorer
@@ -25,7 +24,7 @@ def asset(name: str) -> bytes:
     return resources.files("semantic_pivots.report").joinpath("templates", ASSETS[name]).read_bytes()
 
 
-def data_script(name: str, value: Any) -> str:
+def data_script(name: str, value: object) -> str:
     """A script that hands a value to the page."""
     return f"received({json.dumps(name)}, {json.dumps(value, ensure_ascii=False, allow_nan=False)});\n"
 

@@ -55,7 +55,7 @@ class RunTables:
             self.words[row["concept_id"]][row["language"]] = row
 
     def table(self, stage: str, name: str) -> pa.Table | None:
-        """A table of a stage, none where it has not run."""
+        """A table of a stage; None if the stage has not run."""
         path = self.folder / stage / f"{name}.parquet"
         return read_table(path) if path.exists() else None
 
@@ -64,7 +64,7 @@ class RunTables:
         table = self.table(stage, name)
         return [] if table is None else table.to_pylist()
 
-    def by_item(self, stage: str, name: str, order: Callable[[dict], Any] | None = None) -> Rows:
+    def by_item(self, stage: str, name: str, order: Callable[[Record], Any] | None = None) -> Rows:
         """The rows of each item, in an order."""
         rows: Rows = defaultdict(list)
         for row in self.rows(stage, name):
@@ -73,7 +73,7 @@ class RunTables:
 
     @cached_property
     def concepts(self) -> dict[str, list[dict]]:
-        """Items of each concept that the benchmark asks, in its order."""
+        """Items of each concept of the benchmark, in its order."""
         rows: Rows = defaultdict(list)
         for item in self.items.values():
             rows[item["concept_id"]].append(item)
@@ -291,12 +291,12 @@ class Explorer:
             return {}
         return passages(shards, sorted(pairs), self._rule({word for pair in pairs for word in pair}))[0]
 
-    def _rule(self, asked: Iterable[tuple[str, str]]) -> Rule:
+    def _rule(self, words: Iterable[tuple[str, str]]) -> Rule:
         """The rule by which the stage count matched its words; a pivot is a unit and stands as it is."""
-        counted = [Row(**row) for row in self.run.rows("count", "forms")]
-        of_words = {(row.word, row.language) for row in counted}
-        units = [Row(*word, fold(word[0]), own_form(word, False).edges, "unit") for word in set(asked) - of_words]
-        return rule_of_rows([*counted, *units]) if counted else SPELLING
+        form_rows = [Row(**row) for row in self.run.rows("count", "forms")]
+        of_words = {(row.word, row.language) for row in form_rows}
+        units = [Row(*word, fold(word[0]), own_form(word, False).edges, "unit") for word in set(words) - of_words]
+        return rule_of_rows([*form_rows, *units]) if form_rows else SPELLING
 
 
 def _written_in(text: str, language: str) -> str:
@@ -337,10 +337,10 @@ def _path(rows: list[dict], marker: Marker) -> Record:
     return {
         "entropy": [_figure(row["entropy"]) for row in rows],
         "masses": {name: [_figure(row.get(f"mass_{name}")) for row in rows] for name in _MASSES},
-        "layers": [[[*_shown(marks[t]), p] for t, p in list(top.items())[:_TOKENS]] for top in tops],
+        "layers": [[[*_mark_text(marks[t]), p] for t, p in list(top.items())[:_TOKENS]] for top in tops],
         "first": [[*mark, probs] for mark, probs in of_mark.items()],
     }
 
 
-def _shown(mark: Mark) -> tuple[str, str, str]:
+def _mark_text(mark: Mark) -> tuple[str, str, str]:
     return mark.text, mark.kind, mark.note

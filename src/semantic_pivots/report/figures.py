@@ -50,7 +50,7 @@ _LANGUAGES_READ = (
 
 
 def sample(identifiers: Sequence[str], count: int) -> list[str]:
-    """`count` identifiers in the order of their hashes: examples that nobody chose for their results."""
+    """`count` identifiers in the order of their hashes, so that examples are not selected by their results."""
     return sorted(set(identifiers), key=lambda i: hashlib.sha256(i.encode()).digest())[:count]
 
 

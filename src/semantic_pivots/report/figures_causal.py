@@ -35,7 +35,7 @@ def key_figures(attribution: pa.Table | None) -> list[tuple[str, Interval]]:
 
 
 def sentences(attribution: pa.Table | None) -> Iterator[str]:
-    """What the rule says of the answers that are the model's own; none where it was not asked."""
+    """Sentences on the labels of the model's own right answers; none without the rule `causal`."""
     by = pooled_figures(attribution)
     shares = [by.get(f"share {label} of answered") for label in LABELS]
     intervals = [share for share in shares if share is not None]
@@ -55,7 +55,7 @@ def sentences(attribution: pa.Table | None) -> Iterator[str]:
 
 
 def why_rules_differ(attribution: pa.Table | None) -> Iterator[str]:
-    """The sentence that stands behind the published rule's share, where both rules were asked."""
+    """Why the shares of the two rules differ: one sentence if the table has figures of the rule `causal`, else none."""
     if pooled_figures(attribution):
         yield _WHY_RULES_DIFFER
 
@@ -65,7 +65,7 @@ def _ends(share: Interval) -> str:
 
 
 def causal_panels(attribution: pa.Table, languages: Sequence[str]) -> list[Panel]:
-    """Link and need by direction, and everything that the rule `causal` sums up to; none where it was not asked."""
+    """Link and need by direction, and all figures of the rule `causal`; none if the stage did not run."""
     rows = sorted(attribution.to_pylist(), key=direction_order(languages))
     if not rows:
         return []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 import pyarrow as pa
 
+from semantic_pivots.files import Record
 from semantic_pivots.report.figures import EXAMPLES, interval_band, sample
 from semantic_pivots.report.panel import (
     PALETTE,
@@ -78,14 +78,14 @@ def named_pairs(tables: Mapping[str, pa.Table]) -> Panel | None:
         examples = [rest[name] for name in sample(list(rest), 1)]
         for choice, row in (("most documents", top), *(("by hash", row) for row in examples)):
             counts = evidence[row["item_id"]]
-            text = " · ".join(map(_named, pivots[row["item_id"]][:PIVOTS_NAMED])) or f"none: {counts['reason']}"
+            text = " · ".join(map(_pivot_name, pivots[row["item_id"]][:PIVOTS_NAMED])) or f"none: {counts['reason']}"
             pair = (Word(row[end], row[f"{end}_language"]) for end in ("source", "target"))
             rows.append((*pair, text, _rarer(counts), choice))
     rows.sort(key=lambda row: row[-1] != "most documents")
     columns = ("source", "target", "pivots, best first", "documents", "chosen")
     reading = (
-        "They stand beside both words of a pair in the corpus. First, of each two languages, the pair whose rarer word "
-        "is in the most documents; then one of each that is drawn by the hash of its identifier."
+        "They co-occur with both words of a pair in the corpus. For each pair of languages: first the pair whose rarer "
+        "word is in the most documents, then one that is drawn by the hash of its identifier."
     )
     return Panel("Pivots of some pairs", reading, Numbers(columns, tuple(rows)), wide=True) if rows else None
 
@@ -94,12 +94,14 @@ def _rarer(evidence: dict) -> int:
     return min(evidence["documents_source"], evidence["documents_target"])
 
 
-def _named(pivot: dict) -> str:
+def _pivot_name(pivot: dict) -> str:
     """A pivot; of which language, where it is the concept's own word there."""
     return pivot["text"].strip() + (f" ({pivot['translation']})" if pivot["translation"] else "")
 
 
-def _coverage(of_item: Mapping[str, Any], info: Mapping[str, Any], languages: Sequence[str], measure: str) -> Panel:
+def _coverage(
+    of_item: Mapping[str, list[Record]], info: Mapping[str, Record], languages: Sequence[str], measure: str
+) -> Panel:
     by_direction: dict[tuple[str, str], list[tuple[bool, str]]] = defaultdict(list)
     for i, row in info.items():
         by_direction[row["source_language"], row["target_language"]].append((i in of_item, row["concept_id"]))
@@ -113,7 +115,7 @@ def _coverage(of_item: Mapping[str, Any], info: Mapping[str, Any], languages: Se
     points = [(f"{k[0]} → {k[1]}", round(100 * shares[k].value, 1)) for k in keys]
     return Panel(
         "Items that have pivots",
-        "An item has pivots when some words stand beside both of its words more often than chance would have them, "
+        "An item has pivots when some words co-occur with both of its words more often than by chance, "
         "at the stated false-discovery rate.",
         numbers,
         bars(points, "items with pivots (%)", "%{y}: %{x} %"),
@@ -138,15 +140,15 @@ def _reasons(evidence: pa.Table) -> list[Panel]:
     return [
         Panel(
             "Why the others have none",
-            "A candidate stands beside both words; none passes where so few documents cannot tell it from chance.",
+            "A candidate co-occurs with both words; none passes if the documents are too few.",
             Numbers(columns, numbers),
         )
     ]
 
 
 def _examples(
-    of_item: Mapping[str, Any],
-    info: Mapping[str, Any],
+    of_item: Mapping[str, list[Record]],
+    info: Mapping[str, Record],
     languages: Sequence[str],
     evidence: pa.Table | None,
     labels: dict,
@@ -165,7 +167,7 @@ def _examples(
             direction(r),
             Word(r["source"], r["source_language"]),
             Word(r["target"], r["target_language"]),
-            " · ".join(map(_named, pivots[:PIVOTS_SHOWN])),
+            " · ".join(map(_pivot_name, pivots[:PIVOTS_SHOWN])),
             documents(r["item_id"]),
             pivots[0]["value"],
             pivots[0]["q_value"],
@@ -185,7 +187,7 @@ def _examples(
     )
 
 
-def _best(of_item: Mapping[str, Any], info: Mapping[str, Any]) -> list[str]:
+def _best(of_item: Mapping[str, list[Record]], info: Mapping[str, Record]) -> list[str]:
     """The items whose first pivot has the smallest q and then the largest value, one of each concept."""
 
     def strength(item: str) -> tuple:
@@ -227,7 +229,7 @@ def ratio_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Pane
 
 
 def above_one(rows: Sequence[dict]) -> str:
-    """In a sentence, the layers in which the ratio's whole interval lies above one; empty without rows."""
+    """A sentence with the layers whose interval of the ratio lies above one; empty without rows."""
     if not rows:
         return ""
     layers = sorted(r["layer"] for r in rows if r["low"] is not None and r["low"] > 1)
@@ -249,7 +251,7 @@ def above_one(rows: Sequence[dict]) -> str:
 
 
 def clearest(rows: Iterable[dict]) -> dict:
-    """The layer's row in which own pivots stand most clearly above another pair's; empty where none is above one.
+    """The row of the layer in which the ratio is most clearly above one; empty if there is none.
 
     By the interval's low end: the largest of many noisy ratios is too large, and most often the noisiest.
     """

@@ -38,7 +38,7 @@ TERMS = {
     "pivot set": "Words or tokens that co-occur with more others than their frequency explains.",
     "pmi": "Log-probability of the answer against its mean over all candidate sources, in nats.",
     "redundant": "The answer could be reached by the pivots and is not lost without them.",
-    "semantic pivot": "A word that stands beside both words of a pair more often than chance would have it.",
+    "semantic pivot": "A word that co-occurs with both words of a pair more often than by chance.",
     "sum": "The score with the probability of the whole answer.",
     "told": "What the source word itself tells of the answer, in nats.",
     "tuned": "Lens with an affine map per layer, fitted to the model's last layer.",

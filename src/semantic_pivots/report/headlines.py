@@ -49,13 +49,13 @@ def score(tables: Tables) -> Headline:
         figure_text = percent(figure) if variant == "accuracy" else interval_text(figure)
         text = f"The model's score by “{variant}” is {figure_text}"
     if len(single) > 1:
-        text += f"; best from {_named(single[0], variant)}, least from {_named(single[-1], variant)}"
+        text += f"; best from {_variant_name(single[0], variant)}, least from {_variant_name(single[-1], variant)}"
     text += f" ({figure.n:,} concepts)."
     dots = interval_dots({variant: [(direction(row), of_row(row)) for row in single]}, variant, chance)
     return text, dots if single else None
 
 
-def _named(row: dict, variant: str) -> str:
+def _variant_name(row: dict, variant: str) -> str:
     value = f"{100 * row['value']:.0f}\u00a0%" if variant in ("choice", "accuracy") else interval_text(of_row(row))
     return f"{row['source_language']} to {row['target_language']} ({value})"
 

@@ -107,7 +107,7 @@ def answers(tables: Tables) -> list[Answer]:
 
 
 def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -> list[Section]:
-    """One section per stage of the study, in its order; a stage that is missing says so."""
+    """One section per stage of the study, in its order; the section of a missing stage states that it is missing."""
     order, get = config.languages, tables.get
 
     def section(
@@ -127,7 +127,7 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
         section(
             "lexicon",
             "Lexicon",
-            "The concepts and their words: what everything else is about.",
+            "The concepts of the study, and their words in each language.",
             ("concepts", "words"),
             figures.lexicon_panels,
             order,
@@ -166,7 +166,7 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
         section(
             "discover",
             "Semantic pivots",
-            "Words that stand beside both words of a pair more than chance would have them.",
+            "Words that co-occur with both words of a pair more often than by chance.",
             ("pivots", "items"),
             lambda pivots, items: figures_pivots.discover_panels(
                 pivots, items, order, get("pivot_evidence"), get("behaviour")
@@ -236,7 +236,7 @@ def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -
         causes = section(
             "intervene",
             "Interventions",
-            "What becomes of the answer when pivots are suppressed, or the concept is patched in.",
+            "Effect on the answer of suppressing pivots, or of patching in the concept.",
             ("effect_summary",),
             figures.intervene_panels,
             order,

@@ -45,7 +45,7 @@ Cell = str | int | float | bool | None | Interval | Word
 
 @dataclass(frozen=True)
 class Numbers:
-    """A table as it is shown: one tuple of cells per row, in the order of `columns`."""
+    """The numbers of a panel: one tuple of cells per row, in the order of `columns`."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -107,7 +107,7 @@ def unique(values: Iterable[str]) -> list[str]:
 
 
 def varies(figure: go.Figure) -> bool:
-    """Whether a figure shows any difference: one of constants argues nothing, and the table says it as well."""
+    """Whether the values of a figure differ; a figure of constants is replaced by its table."""
     traces: Any = figure.data
     for trace in traces:
         values = trace.x if trace.orientation == "h" or trace.error_x.array is not None else trace.y

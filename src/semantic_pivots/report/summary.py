@@ -51,7 +51,7 @@ def read_tables(study_folder: Path) -> dict[str, pa.Table]:
 def lines(tables: Tables) -> list[Line]:
     """The key figures of every stage whose tables exist, in the order of the study."""
     out: list[Line] = []
-    for stage in _shown(tables):
+    for stage in _stages_with_lines(tables):
         make, own, others = STAGES[stage]
         if not any(name in tables for name in own):
             if stage != "intervene":  # in no study but those that name it
@@ -61,7 +61,7 @@ def lines(tables: Tables) -> list[Line]:
     return out
 
 
-def _shown(tables: Tables) -> list[str]:
+def _stages_with_lines(tables: Tables) -> list[str]:
     """Worlds are studies of their own, in which no other stage is missing, and missing in no other."""
     if "planted_summary" in tables and "concepts" not in tables:
         return ["planted"]
@@ -117,7 +117,7 @@ def _score(summary: pa.Table) -> list[Line]:
         if is_pooled(row) and is_control(row):
             out.append(Line("score", f"{row['variant']} (0: none)", of_row(row)))
         elif is_pooled(row) and is_main(row["stratum"]):
-            out.append(Line("score", _named(row["variant"]), of_row(row)))
+            out.append(Line("score", _variant_name(row["variant"]), of_row(row)))
     if not out:
         out = [
             Line("score", f"{row['variant']}, {direction(row)}", of_row(row))
@@ -127,7 +127,7 @@ def _score(summary: pa.Table) -> list[Line]:
     return out
 
 
-def _named(variant: str) -> str:
+def _variant_name(variant: str) -> str:
     kind = unit(variant)
     return f"{variant} ({kind})" if kind != "difference of probabilities" else variant
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from semantic_pivots.words import normalise
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
 MARKS = {"source": "◀", "target": "●", "elsewhere": "○", "pivot": "◆", "": ""}
 LEGEND = "● target  ◀ source  ○ the word in a further language  ◆ semantic pivot"
@@ -36,7 +39,7 @@ class Marker:
     """
 
     def __init__(
-        self, tokenizer: Any, words: Mapping[str, str], direction: tuple[str, str], pivots: Iterable[str] = ()
+        self, tokenizer: Backend, words: Mapping[str, str], direction: tuple[str, str], pivots: Iterable[str] = ()
     ):
         self._tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)
         self._words = {code: word for code, word in words.items() if word}
@@ -123,7 +126,7 @@ def _range(data: bytes) -> tuple[str, str] | None:
     return ends[0], ends[1]
 
 
-def token_bytes(tokenizer: Any, token: int) -> bytes:
+def token_bytes(tokenizer: Backend, token: int) -> bytes:
     """The bytes of a token whose text is no whole character; empty where the tokenizer has no such tokens."""
     text = tokenizer.id_to_token(token) or ""
     if text.startswith("<0x") and text.endswith(">") and len(text) == 6:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -14,12 +13,12 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.report.token_marks import LEGEND, MARKS
 
 
-def page(model: str, paths: Sequence[Any]) -> str:
+def page(model: str, paths: Sequence[object]) -> str:
     """The page of some paths (`commands.explain.Explained`), as one string."""
     return _template().render(model=model, paths=paths, legend=LEGEND, marks=MARKS)
 
 
-def write_page(model: str, paths: Sequence[Any], stem: Path) -> Path:
+def write_page(model: str, paths: Sequence[object], stem: Path) -> Path:
     """Write the page as STEM.html; returns the file.
 
     Raises:

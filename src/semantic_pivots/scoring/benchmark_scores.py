@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 from semantic_pivots import tables
 from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.scoring import score_worker
 from semantic_pivots.scoring.design import Design
@@ -74,7 +74,7 @@ def revision_of(model: str, revision: str) -> str:
     return str(inside) if inside.is_dir() else f"{model.partition('@')[0]}@{revision}"
 
 
-def _tokenizer(spec: str, cache: str) -> Any:
+def _tokenizer(spec: str, cache: str) -> Tokenizer:
     from semantic_pivots.models.load import load_tokenizer
 
     return load_tokenizer(spec, cache)

@@ -26,7 +26,7 @@ SLICE_ITEMS = 200
 
 @dataclass(frozen=True)
 class Design:
-    """The prompts of a benchmark: shots, draws and their pool; the same for every model that is compared."""
+    """The prompts of a benchmark: shots, draws and their pool, equal for all models of a comparison."""
 
     shots: int
     draws: int

@@ -8,7 +8,7 @@ and prompts of unequal length need no padding between them and what is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,11 +16,14 @@ import torch
 from semantic_pivots.models.body import Body, shared
 from semantic_pivots.scoring.trees import Tree, tensors
 
+if TYPE_CHECKING:
+    from transformers.cache_utils import DynamicCache
+
 
 def continue_trees(
     body: Body,
     batch: Sequence[Tree],
-    prefix: Any,
+    prefix: DynamicCache,
     owners: torch.Tensor,
     best: Callable[[torch.Tensor], torch.Tensor],
     is_end: Callable[[list[int]], bool],

@@ -51,7 +51,7 @@ class HarnessScorer:
         ]
 
     def greedy(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
-        """The backend's greedy continuation of each prompt up to a line's end; empty where it does not generate."""
+        """The backend's greedy continuation of each prompt up to a line's end; empty if it cannot generate."""
         if not callable(getattr(self.backend, "generate_until", None)):
             return [""] * len(prompts)
         options = {"until": ["\n"], "max_gen_toks": max_new_tokens, "do_sample": False}

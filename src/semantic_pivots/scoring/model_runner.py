@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
+from semantic_pivots.models.protocols import AnswerScorer
 from semantic_pivots.run import Work
 from semantic_pivots.scoring.design import Design, Part, parts_of
 from semantic_pivots.tasks.questions import prompt
 from semantic_pivots.tasks.translation import Item, answer
 from semantic_pivots.words import normalise
-
-if TYPE_CHECKING:
-    from semantic_pivots.models.protocols import AnswerScorer
 
 _SCORED = tables.SCHEMAS["scores"].append(pa.field("control", pa.bool_()))
 """Rows of `scores` and of the control, whose target is another item's; those stay inside the stage."""

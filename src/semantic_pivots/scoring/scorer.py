@@ -343,7 +343,7 @@ class Scorer:
         scratch = 2 * rows * (prefix + longest) * (body.key_heads + body.heads) * body.head_width * item
         return tokens <= self.batch_tokens and activations + keys + scratch + extra <= self.memory_bytes
 
-    def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: Any) -> list:
+    def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: object) -> list:
         """Run a pack; when memory runs out, halve the budget, say so, and run its halves."""
         try:
             return run(pack, *arguments)

@@ -13,7 +13,7 @@ from semantic_pivots.tasks.translation import Item, answer
 
 
 def with_token_strata(items: Sequence[Item], tokenizer: Tokenizer) -> list[Item]:
-    """The items with `target:one-token` or `target:more-tokens`, and `shared-subtoken` where there is one.
+    """The items with the strata `target:one-token` or `target:more-tokens`, and `shared-subtoken`.
 
     Words are tokenised as they follow a colon, with a space before; a token that is nothing but space is not shared.
     """

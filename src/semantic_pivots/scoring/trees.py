@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -89,7 +88,9 @@ def _grow(tree: Tree, path: list[int], common: int, tokens: list[int]) -> None:
         tree.ends[place] = len(tree.tokens)
 
 
-def tensors(batch: Sequence[Tree], dtype: torch.dtype, device: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def tensors(
+    batch: Sequence[Tree], dtype: torch.dtype, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What a decoder is fed of trees with one number of tokens before.
 
     Returns:

@@ -70,7 +70,7 @@ class Documents:
         self.threads, self.size = threads, 0
 
     def clear(self, *names: str) -> None:
-        """Empty columns, to be appended anew."""
+        """Empty columns, which are filled again."""
         for name in names:
             self._paths[name].write_bytes(b"")
 
@@ -94,7 +94,7 @@ class Documents:
             values.tofile(stream)
 
     def keep_states(self, name: str) -> Path:
-        """A file with the states as they are now."""
+        """Copy the present states to a file; returns its path."""
         path = self._paths["state"].with_name(f"state-{name}")
         shutil.copyfile(self._paths["state"], path)
         return path
@@ -455,14 +455,14 @@ def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN
         return Totals(zeros, zeros, 0)
     whole = _Fill(documents, budgets, few)
     tokens, rest = budgets.tokens.copy(), total
-    for group, spent in enumerate((budgets.tokens - whole.rest).tolist()):
+    for group, tokens_taken in enumerate((budgets.tokens - whole.rest).tolist()):
         tokens[group] = min(rest, tokens[group])
-        if spent > tokens[group]:  # a smaller budget takes the same as long as that fits into it
+        if tokens_taken > tokens[group]:  # a smaller budget takes the same as long as that fits into it
             alone = np.where(budgets.group_of == group, 0, -1).astype(np.int32)
             part = _Fill(documents, Budgets(alone, tokens[group : group + 1], budgets.scored), few)
-            spent = int(tokens[group] - part.rest[0])
+            tokens_taken = int(tokens[group] - part.rest[0])
             _replace(whole, group, part)
-        rest -= spent
+        rest -= tokens_taken
     return whole.mark(state)
 
 

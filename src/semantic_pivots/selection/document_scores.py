@@ -14,19 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
+from semantic_pivots.corpus.vocabulary import id_count
 from semantic_pivots.counting.counts import Pair, Word, benchmark_words
 from semantic_pivots.counting.match import Words, buffers, find
-from semantic_pivots.engines import run_shards, shard_parts
+from semantic_pivots.counting.shard_passes import Corpus, Shard, StoredCorpus
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import read_batches, read_table
+from semantic_pivots.files import Record, read_batches
 from semantic_pivots.held_out import visible_words
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection import dsir
@@ -42,7 +42,7 @@ class Scores:
 
     def __init__(self, source: pa.Table | Sequence[Path]):
         in_memory = isinstance(source, pa.Table)
-        self._table: Any = source if in_memory else None
+        self._table: pa.Table | None = source if in_memory else None
         self._paths: list[Path] = [] if in_memory else list(source)
 
     @property
@@ -194,25 +194,26 @@ def _lookup(vocabulary: Vocabulary) -> _Lookup:
 
 
 def score_shard(
-    shard: str,
-    texts: str,
-    tokens: str,
+    shard: Shard,
     pivots: PivotTokens | PivotWords,
     vocabulary: Vocabulary,
     log_ratio: np.ndarray | None,
     dsir_units: str,
+    size: int,
 ) -> pa.Table:
-    """The scores of one shard's documents (columns of `doc_scores`)."""
-    table = read_table(texts, columns=["id", "language", "text"])
-    flat, offsets = flat_tokens(read_token_shard(tokens))
+    """The scores of one shard's documents (columns of `doc_scores`), whose tokens are ids below `size`."""
+    table = shard.documents(["id", "language", "text"])
+    flat, offsets = shard.tokens(size)
     if len(offsets) - 1 != table.num_rows:
-        raise InputError(f"{tokens}: {len(offsets) - 1} documents, {texts} has {table.num_rows}: tokenise again")
+        raise InputError(
+            f"shard {shard.name}: {table.num_rows} documents, tokens of {len(offsets) - 1}: tokenise again"
+        )
     weights = None
     if log_ratio is not None:
         weights = dsir.importance(dsir.ngrams(table["text"], flat, offsets, dsir_units), log_ratio)
     units, pivot_units = pivots.counts(table["text"], flat, offsets)
     columns = {
-        "shard": [shard] * table.num_rows,
+        "shard": [shard.name] * table.num_rows,
         "row": np.arange(table.num_rows, dtype=np.int64),
         "doc_id": table["id"],
         "language": table["language"],
@@ -225,10 +226,8 @@ def score_shard(
     return pa.table(columns)
 
 
-def vocabulary(inputs: Inputs, words: str = "forms", forms_path: str = "") -> Vocabulary:
-    """The lexicon's words and the benchmark's pairs, each where a stage before this one has them."""
-    pairs = benchmark_words(inputs.table("items"))[1] if inputs.has("items") else []
-    rows = visible_words(inputs) if inputs.has("words") else []
+def vocabulary(rows: Sequence[Record], pairs: Sequence[Pair], words: str = "forms", forms_path: str = "") -> Vocabulary:
+    """Rows of the table `words` and a benchmark's pairs as what is looked up in documents, by a rule of words."""
     number = {concept: i for i, concept in enumerate(sorted({row["concept_id"] for row in rows}))}
     entries = sorted({(row["word"], row["language"], number[row["concept_id"]]) for row in rows})
     rule = rule_of(words, forms_path, {(w, c) for w, c, _ in entries} | {word for pair in pairs for word in pair})
@@ -246,33 +245,54 @@ def document_scores(
     words: str = "forms",
     forms_path: str = "",
 ) -> Scores:
-    """Score every document of the corpus (table `doc_scores`), a shard at a time.
+    """Score every document of a study's corpus (table `doc_scores`), a shard at a time.
 
     Args:
         inputs: stages with the tables shards, token_shards, pivot_set, and words and items where there are.
         work: keeps the parts of finished shards.
         workers: processes; 0: one per core.
-        dsir_target: file or folder of documents that DSIR takes as its target.
+        dsir_target, dsir_languages, dsir_units: of `score_documents`.
         engine: pool, ray or datatrove.
-        dsir_languages: languages whose documents it takes where there is no file; neither: no DSIR weights.
-        dsir_units: words or tokens, of which its n-grams are made.
         words, forms_path: the rule by which words are matched.
 
     Raises:
         InputError: the target holds no text, or documents and tokens do not belong together.
     """
-    token_rows = inputs.table("token_shards").to_pylist()
-    paths = {row["shard"]: str(inputs.folder("corpus") / row["path"]) for row in inputs.table("shards").to_pylist()}
-    token_paths = {row["shard"]: str(inputs.folder("tokens") / row["path"]) for row in token_rows}
-    ratio = None
+    pairs = benchmark_words(inputs.table("items"))[1] if inputs.has("items") else []
+    rows = visible_words(inputs) if inputs.has("words") else []
+    corpus = StoredCorpus(inputs, work, workers, engine)
+    lookup = vocabulary(rows, pairs, words, forms_path)
+    return score_documents(corpus, inputs.table("pivot_set"), lookup, dsir_target, dsir_languages, dsir_units)
+
+
+def score_documents(
+    corpus: Corpus,
+    pivot_set: pa.Table,
+    vocabulary: Vocabulary,
+    dsir_target: str = "",
+    dsir_languages: tuple[str, ...] = (),
+    dsir_units: str = "words",
+) -> Scores:
+    """Score every document of a corpus on disk or in memory (table `doc_scores`).
+
+    Args:
+        corpus: the documents.
+        pivot_set: the table `pivot_set`.
+        vocabulary: lexicon words and benchmark pairs that are looked up.
+        dsir_target: file or folder of documents that DSIR takes as its target.
+        dsir_languages: languages whose documents it takes where there is no file; neither: no DSIR weights.
+        dsir_units: words or tokens, of which its n-grams are made.
+
+    Raises:
+        InputError: the target holds no text, or documents and tokens do not belong together.
+    """
+    size, ratio = id_count(corpus.tokenizer), None
     if dsir_target or dsir_languages:
-        jobs = [(shard, dsir.count_ngrams, (path, paths[shard], dsir_languages)) for shard, path in token_paths.items()]
-        counts = list(run_shards(jobs, work, workers, "ngrams", engine, shared=(dsir_units,)))
-        corpus, target = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "wanted"))
-        target = dsir.target_ngrams(dsir_target, inputs, dsir_units) if dsir_target else target
+        counts = list(corpus.each("ngrams", dsir.count_ngrams, dsir_languages, dsir_units, size))
+        total, target = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "wanted"))
+        target = dsir.target_ngrams(dsir_target, corpus.tokenizer, dsir_units) if dsir_target else target
         if not target.any():
             raise InputError(f"[select] dsir_languages = {list(dsir_languages)}: the corpus has no document of them")
-        ratio = dsir.log_ratio(target, corpus)
-    tasks = [(shard, score_shard, (shard, paths[shard], path)) for shard, path in token_paths.items()]
-    shared = pivots_of(inputs), vocabulary(inputs, words, forms_path), ratio, dsir_units
-    return Scores(shard_parts(tasks, work, workers, "scores", engine, shared))
+        ratio = dsir.log_ratio(target, total)
+    pivots = pivots_of(pivot_set, [word for word, _, _ in vocabulary.words], corpus.tokenizer)
+    return Scores(corpus.stored("scores", score_shard, pivots, vocabulary, ratio, dsir_units, size))

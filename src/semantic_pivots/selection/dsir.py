@@ -14,6 +14,7 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
@@ -21,10 +22,11 @@ import pyarrow as pa
 import regex
 
 from semantic_pivots.corpus import documents as readers
-from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
-from semantic_pivots.corpus.vocabulary import read_tokenizer, text_ids
-from semantic_pivots.files import read_table
-from semantic_pivots.run import Inputs
+from semantic_pivots.corpus.vocabulary import text_ids
+from semantic_pivots.counting.shard_passes import Shard
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
 UNITS = ("words", "tokens")
 BUCKETS = 10_000
@@ -82,18 +84,18 @@ def ngrams(texts: pa.ChunkedArray, flat: np.ndarray, offsets: np.ndarray, units:
     return word_ngrams(texts.to_pylist()) if units == "words" else token_ngrams(flat, offsets)
 
 
-def count_ngrams(tokens: str, texts: str, languages: tuple[str, ...], units: str) -> pa.Table:
-    """Hashed n-grams of one token shard: of all documents, and of those in the languages."""
-    table = read_table(texts, columns=["language", "text"])
+def count_ngrams(shard: Shard, languages: tuple[str, ...], units: str, size: int) -> pa.Table:
+    """Hashed n-grams of one shard: of all documents, and of those in the languages."""
+    table = shard.documents(["language", "text"])
     of = np.isin(np.asarray(table["language"].to_pylist(), dtype=str), languages)
-    buckets, begins = ngrams(table["text"], *flat_tokens(read_token_shard(tokens)), units)
+    buckets, begins = ngrams(table["text"], *shard.tokens(size), units)
     inside = buckets[np.repeat(of, np.diff(begins))]
     return pa.table(
         {name: np.bincount(part, minlength=BUCKETS) for name, part in (("count", buckets), ("wanted", inside))}
     )
 
 
-def target_ngrams(target: str, inputs: Inputs, units: str) -> np.ndarray:
+def target_ngrams(target: str, tokenizer: Backend, units: str) -> np.ndarray:
     """(buckets,) int64 hashed n-grams of the first 50,000 documents of a file or folder.
 
     Raises:
@@ -102,7 +104,7 @@ def target_ngrams(target: str, inputs: Inputs, units: str) -> np.ndarray:
     texts = [document.text for document in readers.documents(target, {}, most=_TARGET_DOCUMENTS)]
     if units == "words":
         return np.bincount(word_ngrams(texts)[0], minlength=BUCKETS)
-    ids = text_ids(read_tokenizer(inputs.folder("tokens") / "tokenizer.json"), texts)
+    ids = text_ids(tokenizer, texts)
     offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
     flat = np.array([token for own in ids for token in own], np.int32)
     return np.bincount(token_ngrams(flat, offsets)[0], minlength=BUCKETS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
@@ -11,9 +13,10 @@ import pyarrow as pa
 from semantic_pivots.counting.match import buffers
 from semantic_pivots.counting.units import Splitter
 from semantic_pivots.errors import InputError
-from semantic_pivots.held_out import visible_words
 from semantic_pivots.pivots.word_contexts import splitter_of
-from semantic_pivots.run import Inputs
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
 Counts = tuple[np.ndarray, np.ndarray]
 """Units of each document, and those of them that are pivots: (documents,) int32."""
@@ -38,7 +41,7 @@ class PivotTokens:
     is_pivot: np.ndarray
 
     def counts(self, texts: pa.ChunkedArray, tokens: np.ndarray, offsets: np.ndarray) -> Counts:
-        """All tokens of each document, and those of the set, each as often as it is there."""
+        """Number of tokens of each document, and of its tokens in the set, repetitions included."""
         return np.diff(offsets).astype(np.int32), _count(tokens, offsets, self.is_pivot)
 
 
@@ -56,13 +59,17 @@ class PivotWords:
         return np.diff(units.starts).astype(np.int32), _count(units.numbers, units.starts, is_pivot)
 
 
-def pivots_of(inputs: Inputs) -> PivotTokens | PivotWords:
-    """The pivot set of a study, as it is counted in documents; a set without a column `unit` is one of tokens.
+def pivots_of(table: pa.Table, words: Iterable[str], tokenizer: Backend) -> PivotTokens | PivotWords:
+    """A pivot set as it is counted in documents; a set without a column `unit` is one of tokens.
+
+    Args:
+        table: the table `pivot_set`.
+        words: the lexicon beside which documents are cut into words.
+        tokenizer: the corpus's.
 
     Raises:
         InputError: the set is of units that there are not.
     """
-    table = inputs.table("pivot_set")
     units = set(table["unit"].to_pylist()) if "unit" in table.column_names else {"token"}
     if units <= {"token"}:
         tokens = table["token"].to_numpy()
@@ -72,9 +79,8 @@ def pivots_of(inputs: Inputs) -> PivotTokens | PivotWords:
     if units != {"word"}:
         raise InputError(f"pivot_set.parquet: units {', '.join(sorted(map(str, units)))}; expected word or token")
     texts = table["text"].to_pylist()
-    # The pivots beside the lexicon that they were found with, which `pivots select` may be given another of.
-    lexicon = {row["word"] for row in visible_words(inputs)} if inputs.has("words") else set()
-    splitter = splitter_of(inputs, [*texts, *sorted(lexicon)])
+    # The pivots are given beside the lexicon that they were discovered with: `pivots select` may have another one.
+    splitter = splitter_of(tokenizer, [*texts, *sorted(set(words))])
     split = splitter.split(*buffers(pa.array(texts)))
     pivot_texts = set(texts)
     return PivotWords(splitter, split.keys[[text in pivot_texts for text in split.texts()]])

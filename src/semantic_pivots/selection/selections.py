@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from semantic_pivots import grammar
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
 from semantic_pivots.counting.document_draws import hash_of, shuffle
-from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.best_documents import (
     BARRED,
@@ -34,8 +35,7 @@ from semantic_pivots.selection.best_documents import (
     gumbel,
 )
 from semantic_pivots.selection.document_scores import Scores, document_scores
-from semantic_pivots.selection.dsir import UNITS as DSIR_UNITS
-from semantic_pivots.selection.selectors import NEEDED, SELECTORS, UNSCORED, Columns, column_of, score_of
+from semantic_pivots.selection.selectors import NEEDED, UNSCORED, Columns, column_of, score_of
 from semantic_pivots.selection.token_budgets import Pool, dose, quotas_of, tolerance
 from semantic_pivots.selection.user_columns import UserColumns
 from semantic_pivots.statistics import seed_of
@@ -71,27 +71,11 @@ def check(config: SelectConfig) -> None:
     Raises:
         InputError: naming the key.
     """
-    for name in (dose(name)[0] for name in config.selections):
-        if name not in SELECTORS and not name.startswith("column:"):
-            raise InputError(f"[select] selections: unknown {name!r}{nearest(name, SELECTORS)}")
-        if name == "dsir" and not config.dsir_target and not config.dsir_languages:
-            raise InputError(
-                "[select] selections: dsir needs dsir_target, a file or folder of documents like those wanted, or "
-                "dsir_languages"
-            )
+    grammar.check(config)
+    if "dsir" in {dose(name)[0] for name in config.selections} and not config.dsir_target and not config.dsir_languages:
+        raise InputError("[select] selections: dsir needs dsir_target, documents like those to find, or dsir_languages")
     if len(set(config.selections)) < len(config.selections):
         raise InputError(f"[select] selections = {list(config.selections)}: one of them stands twice")
-    if config.dsir_units not in DSIR_UNITS:
-        raise InputError(f"[select] dsir_units = {config.dsir_units!r}: expected {' or '.join(DSIR_UNITS)}")
-    if config.sampling not in ("top", "gumbel"):
-        raise InputError(f"[select] sampling = {config.sampling!r}: expected top or gumbel")
-    if config.budget_tokens < 1 or config.min_tokens < 0 or config.held_out_documents < 0:
-        raise InputError(
-            f"[select] budget_tokens = {config.budget_tokens}, min_tokens = {config.min_tokens}, held_out_documents = "
-            f"{config.held_out_documents}: expected a budget of at least 1, and no number below 0"
-        )
-    if not 0 < config.temperature < np.inf:
-        raise InputError(f"[select] temperature = {config.temperature}: expected a finite number above 0")
     if config.exclude_pairs and config.stratify_pairs:
         raise InputError("[select] exclude_pairs and stratify_pairs are both set: expected one of them")
     _thresholds(config.thresholds)
@@ -160,9 +144,9 @@ class _Source:
         plain = not self.config.thresholds and self.added is None
         for batch in self.scores.batches(("doc_id", "language", "n_tokens", "holds_pair") if plain else None):
             columns, begin = self._columns(batch), self.documents.size
-            allowed = _eligible(self.config, columns)
+            is_eligible = _eligible(self.config, columns)
             low, high = np.searchsorted(self.aside, [begin, begin + len(batch)])
-            allowed[self.aside[low:high] - begin] = False
+            is_eligible[self.aside[low:high] - begin] = False
             codes = batch["language"].dictionary_encode()
             numbers = [number.setdefault(str(code), len(number)) for code in codes.dictionary.to_pylist()]
             language = np.array(numbers, np.int32)[codes.indices.to_numpy()]
@@ -170,7 +154,7 @@ class _Source:
                 hashes=shuffle(hash_of(batch["doc_id"]), seed),
                 n_tokens=columns["n_tokens"],
                 cell=2 * language + columns["holds_pair"],
-                state=np.where(allowed, FREE, BARRED),
+                state=np.where(is_eligible, FREE, BARRED),
             )
         self.languages = list(number)
 
@@ -204,8 +188,8 @@ class _Source:
         """The table `selection`: of each selection, given by the file of its states, and the held-out documents."""
         for name, states in selections:
             selector, begin = dose(name)[0], 0
-            needed = {*_OF_SELECTION, "units", "pivot_units", *NEEDED.get(selector, self.names)}
-            for batch in self.scores.batches([name for name in self.scores.schema.names if name in needed]):
+            columns = {*_OF_SELECTION, "units", "pivot_units", *NEEDED.get(selector, self.names)}
+            for batch in self.scores.batches([name for name in self.scores.schema.names if name in columns]):
                 state = np.fromfile(states, np.uint8, len(batch), offset=begin)
                 begin += len(batch)
                 yield from self._rows(batch, name, selector, np.flatnonzero((state == CHOSEN) | (state == FILLED)))

@@ -122,8 +122,8 @@ class Pool:
             numbers = np.cumsum(targets > 0) - 1
             group_of = np.where(targets > 0, numbers, -1)[group].astype(np.int32)
             parts.append(fill(self.documents, Budgets(group_of, targets[targets > 0], scored), budget, state))
-            spent = _sums(group, parts[-1].tokens, len(targets))
-            targets, budget = targets - spent, budget - int(spent.sum())
+            tokens_taken = _sums(group, parts[-1].tokens, len(targets))
+            targets, budget = targets - tokens_taken, budget - int(tokens_taken.sum())
             any_group = np.where(open_groups, 0, -1)[group].astype(np.int32)
             parts.append(fill(self.documents, Budgets(any_group, np.array([budget]), scored), budget, state))
             budget -= int(parts[-1].tokens.sum())

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Case:
-    """A prompt, the answer that should follow it, and the words whose trace the answer may show.
+    """A prompt, its right answer, and the words that a trace looks for in the layers.
 
-    `answer` carries its leading space. `sources` and `targets` are the words, in the language of the question and of
-    the answer, whose tokens count as source and target in a trace.
+    `answer` begins with its space. A trace counts the tokens of `sources` (words in the language of the question) as
+    source, and those of `targets` (words in the language of the answer) as target.
     """
 
     case_id: str

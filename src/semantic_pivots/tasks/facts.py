@@ -28,7 +28,7 @@ LABELS = {
 
 
 def pattern(relation: str) -> Pattern:
-    """How one relation is asked: an English header, labels in the language of what follows them."""
+    """The prompt pattern of one relation: an English header, and labels in the languages of question and answer."""
     return Pattern(
         lambda first, second: f"Please name the {relation} of each country.",
         lambda first, second: COUNTRY[first],

@@ -11,13 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import write_text
 from semantic_pivots.tasks.questions import prompt, shots_by_direction
-from semantic_pivots.tasks.translation import Item, answer
+from semantic_pivots.tasks.translation import Item, Shot, answer
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 TEMPLATE = """tag: clwtd_open
 custom_dataset: !function utils.documents
 test_split: test
@@ -47,6 +49,12 @@ from pathlib import Path
 
 from datasets import Dataset
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from semantic_pivots.tasks.translation import Case
+    import pyarrow as pa
+    import pyarrow as pa
+
 
 def documents(file, **further):
     """The split `test` of a task."""
@@ -66,7 +74,7 @@ metadata:
 
 
 def export_tasks(
-    items: Sequence[Item], words: Any, folder: Path, shots: int = 5, draws: int = 5, pool: int = 0, seed: int = 0
+    items: Sequence[Item], words: pa.Table, folder: Path, shots: int = 5, draws: int = 5, pool: int = 0, seed: int = 0
 ) -> list[str]:
     """Write one task per direction and a group of all.
 
@@ -105,7 +113,7 @@ def export_tasks(
     return names
 
 
-def documents_of(item: Item, draws: Sequence[tuple[int, Any]]) -> list[dict]:
+def documents_of(item: Item, draws: Sequence[tuple[int, Sequence[Shot]]]) -> list[dict]:
     """One document per draw: ten prompts, the one answer, and the place of the right prompt."""
     return [
         {

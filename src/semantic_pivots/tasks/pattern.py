@@ -25,7 +25,7 @@ WORD_TRANSLATION = "translation"
 
 @dataclass(frozen=True)
 class Pattern:
-    """How a task asks: header of the prompt, label of the question, label of the answer, given the two languages."""
+    """The prompt pattern of a task: header, label of the question and label of the answer, given the two languages."""
 
     header: Callable[[str, str], str]
     question: Callable[[str, str], str]
@@ -41,7 +41,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Pair:
-    """A question and its answer, before distractors are drawn; pairs of one concept are about the same thing."""
+    """A question and its answer before distractors are drawn; pairs of one concept share their subject."""
 
     concept_id: str
     source: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError, nearest
@@ -25,6 +25,9 @@ from semantic_pivots.tasks import (
 from semantic_pivots.tasks.case import Case
 from semantic_pivots.tasks.pattern import LABELS, WORD_TRANSLATION, Pair, Pattern, of_labels, task_of
 from semantic_pivots.tasks.translation import Item, Shot, Shots
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LM_EVAL = "lm-eval:"
 Words = Iterable[tuple[str, str, str]]
@@ -48,7 +51,7 @@ COMMITTED: dict[str, Make] = {
 
 
 def pattern_of(task: str) -> Pattern:
-    """How a task asks.
+    """The prompt pattern of a task.
 
     Raises:
         InputError: there is no such task.
@@ -62,7 +65,7 @@ def pattern_of(task: str) -> Pattern:
     return PATTERNS[task]
 
 
-def items(config: BenchmarkConfig, words: Any) -> list[dict]:
+def items(config: BenchmarkConfig, words: pa.Table) -> list[dict]:
     """Rows of the table `items` of a task other than word translation.
 
     Args:
@@ -116,7 +119,7 @@ def _pattern_of_tag(task: str) -> Pattern:
     return lm_eval_choice.PATTERN if task.startswith(LM_EVAL.replace(":", "-")) else pattern_of(task)
 
 
-def shots_by_direction(items: Sequence[Item], words: Any, seed: int) -> dict[tuple[str, str], Shots]:
+def shots_by_direction(items: Sequence[Item], words: pa.Table, seed: int) -> dict[tuple[str, str], Shots]:
     """The draws of each direction: from the lexicon for word translation, else from the task's own items."""
     others = [item for item in items if task_of(item.strata) != WORD_TRANSLATION]
     plain = {item.direction: None for item in items if task_of(item.strata) == WORD_TRANSLATION}
@@ -134,7 +137,7 @@ def shots_by_direction(items: Sequence[Item], words: Any, seed: int) -> dict[tup
 
 
 class PairShots(Shots):
-    """Draws of shots from pairs as they are, where question and answer may be of one language."""
+    """Draws of shots from question-answer pairs, whose two languages may be the same."""
 
     def __init__(self, shots: Iterable[Shot], direction: tuple[str, str], seed: int = 0):
         self.pool = sorted(shots, key=lambda shot: (shot.concept_id, shot.source))
@@ -142,8 +145,8 @@ class PairShots(Shots):
         self.seed = seed
 
 
-def cases(items: Sequence[Item], words: Any, shots: int, seed: int, draw: int = 0) -> list[Case]:
-    """One case per item, whatever its task, after its draw number `draw`."""
+def cases(items: Sequence[Item], words: pa.Table, shots: int, seed: int, draw: int = 0) -> list[Case]:
+    """One case per item of any task, with the shots of draw number `draw`."""
     shots_of = shots_by_direction(items, words, seed)
     return [
         Case(

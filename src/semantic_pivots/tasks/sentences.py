@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from semantic_pivots.languages import language, resolve
 from semantic_pivots.statistics import Interval, bootstrap, seed_of
 from semantic_pivots.tasks.pattern import Pair, Pattern, source_name, target_name, task_of
 from semantic_pivots.tasks.translation import Item
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sacrebleu.metrics.chrf import CHRF
 
 NAME = "sentences"
 
@@ -137,7 +141,7 @@ def chrf_of_weights(outputs: Sequence[str], references: Sequence[str], weights: 
     return score(statistics.sum(axis=0)), np.array([score(row) for row in weights @ statistics])
 
 
-def _metric() -> Any:
+def _metric() -> CHRF:
     try:
         from sacrebleu.metrics.chrf import CHRF
     except ImportError as error:
@@ -145,7 +149,7 @@ def _metric() -> Any:
     return CHRF()
 
 
-def chrf_figures(items: Sequence[Item], answers: Any, seed: int) -> dict[tuple[str, str], tuple[Interval, str]]:
+def chrf_figures(items: Sequence[Item], answers: pa.Table, seed: int) -> dict[tuple[str, str], tuple[Interval, str]]:
     """chrF of each direction from the stored answers, with sacrebleu's signature; nothing where the task is another.
 
     Args:

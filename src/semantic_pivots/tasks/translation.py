@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.case import Case
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Shot:
     target: str
 
 
-def items_of(table: Any) -> list[Item]:
+def items_of(table: pa.Table) -> list[Item]:
     """The items of an Arrow table, by direction in the table's order and by id within it."""
     items = [
         Item(**{**row, "distractors": tuple(row["distractors"]), "strata": tuple(row["strata"] or ())})
@@ -157,7 +160,9 @@ class Shots:
         ]
 
 
-def shots_by_direction(words: Any, directions: Iterable[tuple[str, str]], seed: int) -> dict[tuple[str, str], Shots]:
+def shots_by_direction(
+    words: pa.Table, directions: Iterable[tuple[str, str]], seed: int
+) -> dict[tuple[str, str], Shots]:
     """The draws of each direction, from the Arrow table `words`."""
     rows = list(
         zip(words["concept_id"].to_pylist(), words["language"].to_pylist(), words["word"].to_pylist(), strict=True)
@@ -165,7 +170,7 @@ def shots_by_direction(words: Any, directions: Iterable[tuple[str, str]], seed: 
     return {direction: Shots(rows, *direction, seed=seed) for direction in dict.fromkeys(directions)}
 
 
-def cases(items: Sequence[Item], words: Any, shots: int, seed: int, draw: int = 0) -> list[Case]:
+def cases(items: Sequence[Item], words: pa.Table, shots: int, seed: int, draw: int = 0) -> list[Case]:
     """One case per item, after its draw number `draw`."""
     shots_of = shots_by_direction(words, (item.direction for item in items), seed)
     return [

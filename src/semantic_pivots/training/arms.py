@@ -39,7 +39,7 @@ Made by semantic-pivots to compare selections at equal tokens; it is not a model
 
 
 def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """Train every arm and seed (table `training_log`; folders ARM-seedN in HF form, and base.json).
+    """Train every arm and seed (table `training_log`; folders ARM-seedN in the format of transformers, and base.json).
 
     Raises:
         InputError: the base cannot be loaded or trained, or a selection holds no text.

@@ -20,6 +20,7 @@ import torch.distributed as dist
 
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import Record
 from semantic_pivots.models.body import check_context
 from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, sent, set_random_states
 from semantic_pivots.training.loss import IGNORED, check_boundaries, choose_loss, targets_of
@@ -34,7 +35,7 @@ class Run:
     """One training run: where it stands, its log (one row per step), and at its end the model on the first process."""
 
     step: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Record] = field(default_factory=list)
     seconds: float = 0.0
     model: Any = None
 
@@ -45,7 +46,7 @@ def train(
     config: TrainConfig,
     seed: int,
     state: Path,
-    advance: Any,
+    advance: Callable[[int], object],
     end: int | None = None,
     keep: Callable[[Any, int], None] | None = None,
     measure: Callable[[Any], dict[str, float]] | None = None,

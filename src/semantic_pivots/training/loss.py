@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -131,7 +132,7 @@ def one_pass_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 @functools.cache
-def _fused(device: torch.device, dtype: torch.dtype, backend: str = "inductor") -> Any:
+def _fused(device: torch.device, dtype: torch.dtype, backend: str = "inductor") -> Callable | None:
     """`one_pass_`, compiled for a device and found equal to `_passes_` there; None, with a warning, where it is not."""
     generator = torch.Generator().manual_seed(0)
     logits = (4 * torch.randn(70, 1003, generator=generator)).to(device, dtype)
@@ -162,7 +163,7 @@ def places(input_ids: torch.Tensor, end: int | None) -> dict[str, torch.Tensor]:
     return {} if positions is None else {"position_ids": positions}
 
 
-def choose_loss(model: Any, input_ids: torch.Tensor) -> Any:
+def choose_loss(model: Any, input_ids: torch.Tensor) -> Callable[..., torch.Tensor]:
     """`sliced_loss` where it equals the model's own loss on a few tokens, else `own_loss`."""
     probe = input_ids[:1, :32]
     with torch.no_grad():

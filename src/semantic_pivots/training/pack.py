@@ -8,13 +8,13 @@ documents might be one long one. A selection that is too small is read again in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.scoring.bits_per_byte import end_token
 from semantic_pivots.selection.selections import id_hashes
 from semantic_pivots.training.stored_tokens import StoredTokens
@@ -75,7 +75,7 @@ class _Stream:
         return found
 
 
-def pack_texts(texts: Iterable[str], tokenizer: Any, tokens: int, length: int) -> np.ndarray:
+def pack_texts(texts: Iterable[str], tokenizer: Tokenizer, tokens: int, length: int) -> np.ndarray:
     """Texts in their order as (tokens // length, length) int32, read only until they are full.
 
     Raises:
@@ -92,7 +92,7 @@ def pack_texts(texts: Iterable[str], tokenizer: Any, tokens: int, length: int) -
     raise InputError(f"train: a selection holds no text to train on, or less than the {wanted:,} tokens asked for")
 
 
-def _ids(texts: Iterable[str], tokenizer: Any) -> Iterator[np.ndarray]:
+def _ids(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[np.ndarray]:
     """Each text's ids and an end token; without one, where the tokenizer names none (`check_end`)."""
     end = end_token(tokenizer)
     for text in texts:
@@ -100,7 +100,7 @@ def _ids(texts: Iterable[str], tokenizer: Any) -> Iterator[np.ndarray]:
         yield np.array(ids if end is None else [*ids, end], np.int32)
 
 
-def check_end(tokenizer: Any, boundaries: bool, warn: Callable[[str], None]) -> int | None:
+def check_end(tokenizer: Tokenizer, boundaries: bool, warn: Callable[[str], None]) -> int | None:
     """The end token where documents are to be kept apart, else None; warns where the tokenizer names none.
 
     Raises:

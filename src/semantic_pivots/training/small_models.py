@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from semantic_pivots.config import NaturalConfig, PlantedConfig, TrainConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.statistics import seed_of
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig
+
+    from semantic_pivots.models.protocols import Tokenizer
 
 END = "</s>"
 
@@ -27,7 +33,7 @@ def word_tokenizer(words: Sequence[str]) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, bos_token=END, unk_token="<unk>")
 
 
-def _llama(vocabulary: int, width: int, layers: int) -> Any:
+def _llama(vocabulary: int, width: int, layers: int) -> PreTrainedConfig:
     from transformers import LlamaConfig
 
     return LlamaConfig(
@@ -41,7 +47,7 @@ def _llama(vocabulary: int, width: int, layers: int) -> Any:
     )
 
 
-def _gpt2(vocabulary: int, width: int, layers: int) -> Any:
+def _gpt2(vocabulary: int, width: int, layers: int) -> PreTrainedConfig:
     from transformers import GPT2Config
 
     return GPT2Config(
@@ -56,7 +62,7 @@ def _gpt2(vocabulary: int, width: int, layers: int) -> Any:
     )
 
 
-def _mamba(vocabulary: int, width: int, layers: int) -> Any:
+def _mamba(vocabulary: int, width: int, layers: int) -> PreTrainedConfig:
     from transformers import MambaConfig
 
     # transformers runs Mamba step by step on a CPU: this shape trains as fast as the others (7,500 tokens a second on
@@ -71,7 +77,7 @@ def _mamba(vocabulary: int, width: int, layers: int) -> Any:
     )
 
 
-def _moe(vocabulary: int, width: int, layers: int) -> Any:
+def _moe(vocabulary: int, width: int, layers: int) -> PreTrainedConfig:
     from transformers import MixtralConfig
 
     return MixtralConfig(
@@ -89,7 +95,7 @@ def _moe(vocabulary: int, width: int, layers: int) -> Any:
     )
 
 
-ARCHITECTURES: dict[str, Callable[[int, int, int], Any]] = {
+ARCHITECTURES: dict[str, Callable[[int, int, int], PreTrainedConfig]] = {
     "llama": _llama,
     "gpt2": _gpt2,
     "mamba": _mamba,
@@ -97,16 +103,18 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], Any]] = {
 }
 
 
-def fresh_model(architecture: str, tokenizer: Any, width: int, layers: int, seed: int, sinusoids: bool = False) -> Any:
+def fresh_model(
+    architecture: str, tokenizer: Tokenizer, width: int, layers: int, seed: int, sinusoids: bool = False
+) -> Any:
     """A randomly initialised causal language model with tied embeddings, float32.
 
     Args:
         architecture: one of ARCHITECTURES.
-        tokenizer: its vocabulary and end.
-        width: of the residual stream.
-        layers: blocks.
-        seed: of the weights.
-        sinusoids: whether learned position embeddings begin as sinusoids; without such embeddings nothing changes.
+        tokenizer: gives the size of the vocabulary and the id of the end token.
+        width: width of the residual stream.
+        layers: number of blocks.
+        seed: seed of the initial weights.
+        sinusoids: initialise learned position embeddings as sinusoids; no effect on a model without such embeddings.
 
     Raises:
         InputError: the architecture is not one of ARCHITECTURES.
@@ -126,7 +134,7 @@ def fresh_model(architecture: str, tokenizer: Any, width: int, layers: int, seed
     return model
 
 
-def _start_at_sinusoids(positions: Any) -> None:
+def _start_at_sinusoids(positions: torch.Tensor) -> None:
     """Let learned position embeddings, (places, width), begin as sinusoids (Vaswani et al. 2017) of their own size.
 
     From random ones "the word before" is learned for each place apart.
@@ -141,7 +149,7 @@ def _start_at_sinusoids(positions: Any) -> None:
         positions.copy_(torch.cat([angles.sin(), angles.cos()], 1)[:, :width] * size * 2**0.5)
 
 
-def packed(tokenizer: Any, texts: Sequence[str], tokens: int, length: int, seed: int) -> np.ndarray:
+def packed(tokenizer: Tokenizer, texts: Sequence[str], tokens: int, length: int, seed: int) -> np.ndarray:
     """(sequences, length) int32 of END-separated texts, reshuffled for every pass over them, up to `tokens` tokens."""
     rows = [np.array([*ids, tokenizer.eos_token_id], np.int32) for ids in tokenizer(list(texts))["input_ids"]]
     generator = np.random.default_rng(seed_of("packed", seed))
@@ -169,7 +177,7 @@ def small_settings(config: PlantedConfig | NaturalConfig, tokens: int, checkpoin
     )
 
 
-def train_small(model: Any, sequences: np.ndarray, config: TrainConfig, seed: int, state: Path) -> float:
+def train_small(model: torch.nn.Module, sequences: np.ndarray, config: TrainConfig, seed: int, state: Path) -> float:
     """Train a model in place with the project's loop; returns the last loss in nats."""
     from semantic_pivots.training.loop import train
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow as pa
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.files import read_table, whole
+from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.scoring.bits_per_byte import end_token
 
 _TEXTS = 1000
@@ -40,7 +40,7 @@ class StoredTokens:
         self._places = {row: place for place, row in enumerate(rows)}
         self._ids: np.ndarray | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_ids": None}
 
     def places(self, selection: pa.Table) -> np.ndarray:
@@ -64,7 +64,7 @@ class StoredTokens:
 def store_tokens(
     selection: pa.Table,
     shards: Mapping[str, Path],
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     folder: Path,
     token_shards: Mapping[str, Path] | None = None,
 ) -> StoredTokens:
@@ -93,7 +93,7 @@ def store_tokens(
     return StoredTokens(tokens, np.load(starts), rows)
 
 
-def same_tokenizer(tokenizer: Any, path: Path) -> bool:
+def same_tokenizer(tokenizer: Tokenizer, path: Path) -> bool:
     """Whether a tokenizer.json is that of a model: ids of one vocabulary may still be cut by other rules."""
     first, second = json.loads(tokenizer.backend_tokenizer.to_str()), json.loads(path.read_text("utf-8"))
     return all(first.get(key) == second.get(key) for key in {*first, *second} - {*_STATES})
@@ -106,7 +106,7 @@ def _rows(selection: pa.Table) -> list[tuple[str, int]]:
 def _documents(
     rows: Sequence[tuple[str, int]],
     shards: Mapping[str, Path],
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     token_shards: Mapping[str, Path] | None,
 ) -> Iterator[Sequence[int] | np.ndarray]:
     """The ids of documents in the order of (shard, row), which is ascending."""

@@ -17,7 +17,7 @@ import torch.distributed as dist
 
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import whole
+from semantic_pivots.files import Record, whole
 
 Loss = Callable[[Any, torch.Tensor, int | None], torch.Tensor]
 
@@ -44,11 +44,11 @@ class Weights(Protocol):
         """The optimiser has stepped: pass its result on and drop the gradients."""
         ...
 
-    def save(self, state: Path, progress: dict[str, Any]) -> None:
+    def save(self, state: Path, progress: Record) -> None:
         """Write a checkpoint, whole or not at all; called by every process, written by the first."""
         ...
 
-    def restore(self, state: Path) -> dict[str, Any] | None:
+    def restore(self, state: Path) -> Record | None:
         """Take up a checkpoint and return its progress; None where there is none."""
         ...
 
@@ -66,7 +66,7 @@ def adamw(weights: list[torch.Tensor], config: TrainConfig, fused: bool) -> torc
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=fused)
 
 
-def _write(content: dict[str, Any], state: Path) -> None:
+def _write(content: Record, state: Path) -> None:
     with whole(state) as temporary:
         torch.save(content, temporary)
 
@@ -154,12 +154,12 @@ class Whole:
         if apart[0]:
             torch._foreach_copy_(apart[0], apart[1])
 
-    def save(self, state: Path, progress: dict[str, Any]) -> None:
+    def save(self, state: Path, progress: Record) -> None:
         if self.rank == 0:
             masters = [m.detach() for m in self.masters]
             _write({"masters": masters, "optimiser": self.optimiser.state_dict(), **progress}, state)
 
-    def restore(self, state: Path) -> dict[str, Any] | None:
+    def restore(self, state: Path) -> Record | None:
         if not state.exists():
             return None
         kept = torch.load(state, map_location="cpu", weights_only=True)
@@ -202,7 +202,7 @@ class Sharded:
         self._buffers = {name: value.clone().cpu() for name, value in model.named_buffers()}
         mesh = init_device_mesh(next(model.parameters()).device.type, (world,))
         narrow = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-        policy: dict[str, Any] = {"mp_policy": narrow} if config.dtype == "bfloat16" else {}
+        policy: Record = {"mp_policy": narrow} if config.dtype == "bfloat16" else {}
         root = _Root(model, loss)
         for block in blocks:
             fully_shard(block, mesh=mesh, **policy)
@@ -223,7 +223,7 @@ class Sharded:
     def stepped(self) -> None:
         self.optimiser.zero_grad(set_to_none=True)
 
-    def save(self, state: Path, progress: dict[str, Any]) -> None:
+    def save(self, state: Path, progress: Record) -> None:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
 
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -231,7 +231,7 @@ class Sharded:
         if self.rank == 0:
             _write({"weights": weights, "optimiser": optimiser, **progress}, state)
 
-    def restore(self, state: Path) -> dict[str, Any] | None:
+    def restore(self, state: Path) -> Record | None:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
 
         if not state.exists():

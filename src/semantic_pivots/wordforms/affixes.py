@@ -18,7 +18,7 @@ ANY = "*"
 
 
 class AffixClass(NamedTuple):
-    """What may stand before and behind a form."""
+    """The prefixes and suffixes that may be attached to a form."""
 
     prefixes: frozenset[str]
     suffixes: frozenset[str]

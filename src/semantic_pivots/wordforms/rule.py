@@ -25,7 +25,7 @@ Word = tuple[str, str]
 
 
 class Form(NamedTuple):
-    """A text as which a word occurs, and what may stand at its edges."""
+    """A text by which a word is matched, and the condition on its edges."""
 
     text: str
     edges: str
@@ -89,7 +89,7 @@ def contains(text: str, word: Word, rule: Rule) -> bool:
 
 
 def meet(text: str, first: Word, second: Word, window: int, rule: Rule) -> bool:
-    """Whether two words occur so that they begin fewer than `window` tokens apart: the reference.
+    """Whether two words occur fewer than `window` tokens apart: the reference definition.
 
     A token is a run of joining characters, or one other character that is no white space: words of spaced scripts,
     single characters of the others, punctuation. So a window does not depend on the tokenizer of any model.

@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 def rule_of(name: str, path: str, spellings: Iterable[Word]) -> Rule:
-    """The rule of a configuration (`words`, `forms_path`) for the words asked for: `forms_and_rule` without the forms.
+    """The rule of a configuration (`words`, `forms_path`) for some words; `forms_and_rule` also returns their forms.
 
     Raises:
         InputError: as there.
@@ -61,7 +61,7 @@ def rule_key(name: str, path: str) -> list[str]:
 
 
 def forms_and_rule(name: str, path: str, spellings: Iterable[Word]) -> tuple[list[Row], Rule]:
-    """The table of forms of the words asked for, and the rule under which these are matched.
+    """The table of forms of some words, and the rule by which they are matched.
 
     Raises:
         InputError: there is no such rule, a language is unknown, or the user's table cannot be used.
@@ -104,13 +104,13 @@ def forms_of(spellings: Iterable[Word], path: str = "") -> list[Row]:
     by_language: dict[str, list[str]] = {}
     for word, code in sorted(set(spellings) - user_words):
         by_language.setdefault(code, []).append(word)
-    rows_made = [row for code, texts in by_language.items() for row in _made(code, texts)]
+    rows_made = [row for code, texts in by_language.items() for row in _form_rows(code, texts)]
     requests = set(spellings)
     rows = dict.fromkeys([*rows_made, *(row for row in user_rows if (row.word, row.language) in requests)])
     return sorted(rows, key=lambda row: (row.language, row.word, row.form, row.edges))
 
 
-def _made(code: str, texts: list[str]) -> Iterator[Row]:
+def _form_rows(code: str, texts: list[str]) -> Iterator[Row]:
     """The forms that this package makes; of two sources of a form the first is named."""
     variants = spellings.accepted(code)
     lemmas = {word: [(word, "word"), *variants.get(words.fold(word), ())] for word in texts}
@@ -150,7 +150,9 @@ def _forms(code: str, text: str, source: str, inflections: inflection.Inflected)
 
 
 def read(path: str) -> list[Row]:
-    """The user's table of forms: folded, with `letters` or the language's dictionary where it gives no edges.
+    """Read a user's table of forms and fold the forms.
+
+    A row without edges gets the default of its language: `letters`, or the dictionary of a script without spaces.
 
     Raises:
         InputError: the file is missing, lacks a column, or holds an unknown language or unknown edges.

@@ -13,7 +13,7 @@ from semantic_pivots.errors import InputError, nearest
 NAMES = (everyday.NAME, *debian.RECIPES)
 
 
-def units(recipe: str, languages: tuple[str, ...], cache: Path, note: Callable[[str, Any], None]) -> list[Any]:
+def units(recipe: str, languages: tuple[str, ...], cache: Path, note: Callable[[str, object], None]) -> list[Any]:
     """Fetch a recipe's packages; its units in order, each with a name, `read(cache)` and `origin()`.
 
     Args:

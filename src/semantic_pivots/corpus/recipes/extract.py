@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import re
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 # Elements that begin and end a line; the words of two of them never touch.
 _HTML_BLOCKS = """
@@ -47,7 +50,7 @@ def xml_text(data: bytes) -> str:
     return _lines(tree, _XML_BLOCKS)
 
 
-def _lines(tree: Any, block_names: str) -> str:
+def _lines(tree: Element, block_names: str) -> str:
     pieces: list[str] = []
     blocks = frozenset(block_names.split())
 
@@ -55,7 +58,7 @@ def _lines(tree: Any, block_names: str) -> str:
         # A line end of the source only parts words, save in code.
         pieces.append((text or "") if keep else (text or "").replace("\n", " "))
 
-    def walk(element: Any, keep: bool) -> None:
+    def walk(element: Element, keep: bool) -> None:
         # A comment's or an instruction's tag is a function; its text is not the page's, its tail is.
         if isinstance(element.tag, str):
             name = element.tag.rpartition("}")[2]

