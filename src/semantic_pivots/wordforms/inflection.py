@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import NamedTuple
 
+from semantic_pivots.wordforms import plurals
 from semantic_pivots.words import fold, is_joining
 
 _ENDINGS = (6, 5, 4, 3, 2, 1)
@@ -60,12 +61,24 @@ def forms(code: str, lemmas: Iterable[str]) -> dict[str, Inflected]:
     return {lemma: memory[lemma] for lemma in lemmas}
 
 
-def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
+def unlisted(code: str, texts: Iterable[str]) -> set[str]:
+    """Those of the texts that the table of a language does not have."""
+    table = _table(code)
+    return {text for text in texts if text not in table}
+
+
+def _table(code: str) -> Mapping[str, str]:
     from simplemma.strategies.dictionaries import DefaultDictionaryFactory
 
-    table = DefaultDictionaryFactory(cache_max_size=0).get_dictionary(code)
+    return DefaultDictionaryFactory(cache_max_size=0).get_dictionary(code)
+
+
+def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
+    table = _table(code)
     sizes = collections.Counter(table.values())
     texts = {lemma: fold(lemma) for lemma in sizes}  # folding costs more than counting, and many forms share a lemma
+    singulars = {word: lemma for word in lemmas if (lemma := plurals.singular(code, word, table, sizes))}
+    lemmas = (lemmas - singulars.keys()).union(singulars.values())
     models = _models(lemmas, sizes, texts)
     lemmas_needed = lemmas.union(*models.values())
     table_forms: dict[str, set[str]] = {}
@@ -80,7 +93,7 @@ def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
         } - in_table
         minimal = _minimal(in_table | extra | {lemma})
         inflections[lemma] = Inflected(tuple(sorted(in_table & minimal)), tuple(sorted((extra & minimal) - {lemma})))
-    return inflections
+    return inflections | {word: inflections[lemma] for word, lemma in singulars.items()}
 
 
 def _models(lemmas: Iterable[str], sizes: Mapping[str, int], texts: dict[str, str]) -> dict[str, list[str]]:

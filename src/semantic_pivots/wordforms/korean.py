@@ -9,6 +9,8 @@ Nouns made of verbs (크기, 모음) are words of their own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _FIRST, _VOWELS, _FINALS = 0xAC00, 21, 28
 _NONE, _N, _D, _L, _B, _S, _SS, _H = 0, 4, 7, 8, 17, 19, 20, 27
 _A, _AE, _YA, _EO, _E, _YEO, _O, _WA, _WAE, _OE, _U, _WO, _EU, _I = 0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 13, 14, 18, 20
@@ -30,7 +32,7 @@ def is_hangul(text: str) -> bool:
     return bool(text) and all(_FIRST <= ord(char) < 0xD7A4 for char in text)
 
 
-def forms(word: str, _: list[str]) -> list[tuple[str, str]]:
+def forms(word: str, *_: Iterable[str]) -> list[tuple[str, str]]:
     """Texts with the classes of affixes that may stand at them."""
     if not is_hangul(word):
         return [(word, "letters")]

@@ -1,9 +1,10 @@
 """Arabic and Hebrew words with what is written together with them.
 
-Arabic's classes are `ar-noun` (conjunction and preposition before, pronoun behind) and `ar-the` (with the article). To
-the word and its forms of the table come the regular endings of dual and plural, ة as ت before a pronoun, and the
-accusative's alef (K. Ryding, A Reference Grammar of Modern Standard Arabic, 2005, ch. 7). Hebrew's is `he-noun`, with
-the plurals ים and ות and the construct's ת and י (L. Glinert, The Grammar of Modern Hebrew, 1989, ch. 4).
+Arabic's classes are `ar-noun` (conjunction and preposition before, pronoun behind), `ar-the` (with the article; not
+behind the construct's ي, which has none) and `ar-particle` (conjunction alone). To the word and its forms of the table
+come the regular endings of dual and plural, ة as ت before a pronoun, and the accusative's alef, where the table has no
+other word of that text (K. Ryding, A Reference Grammar of Modern Standard Arabic, 2005, ch. 7). Hebrew's is `he-noun`,
+with the plurals ים and ות and the construct's ת and י (L. Glinert, The Grammar of Modern Hebrew, 1989, ch. 4).
 """
 
 from __future__ import annotations
@@ -11,22 +12,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 _LEAST = 3  # letters of a stem to which endings are joined
+_PARTICLES = frozenset(
+    (
+        "هو هي هم هن هما ها انا نحن انت انتم ذا ذي ذو تي الذي التي الذين لو لا لم لن ما قد او ام ثم بل هل كي اذ اذا ان"
+    ).split()
+)
+"""Pronouns and particles: with an article or a pronoun they would be other words (التي is not ال and تي)."""
 
 
-def arabic(word: str, inflected: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Texts with their classes; the word and its forms are folded."""
-    stems = dict.fromkeys(form.removeprefix("ال") if len(form) > 4 else form for form in (word, *inflected))
-    bare = word.removeprefix("ال") if len(word) > 4 else word
+def endings(word: str) -> set[str]:
+    """An Arabic word, folded, with its regular endings; some of these texts are other words (حالة beside حال)."""
+    bare = _bare(word)
     if bare.endswith("ة"):
-        stems |= dict.fromkeys(bare[:-1] + ending for ending in ("ت", "ات", "تان", "تين"))
-    elif len(bare) >= _LEAST:
-        stems |= dict.fromkeys(bare + ending for ending in ("ا", "ات", "ان", "ين", "ون", "ة"))
-    for stem in stems:
-        yield stem, "ar-noun"
-        yield stem, "ar-the"
+        return {bare[:-1] + ending for ending in ("ت", "ات", "تان", "تين")}
+    return {bare + ending for ending in ("ا", "ات", "ان", "ين", "ون", "ة")} if len(bare) >= _LEAST else set()
 
 
-def hebrew(word: str, inflected: Iterable[str]) -> Iterator[tuple[str, str]]:
+def arabic(word: str, inflected: Iterable[str], joined: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Texts with their classes; the word, its forms of the table and those by `endings` are folded."""
+    if word in _PARTICLES:
+        yield word, "ar-particle"
+        return
+    bare = _bare(word)
+    stem = bare[:-1] + "ت" if bare.endswith("ة") else bare
+    indefinite = {stem + ending for ending in ("ي", "ا", "و")}
+    listed = [form for form in map(_bare, inflected) if len(form) > 1 and not _is_derived(form, bare)]
+    for text in dict.fromkeys((bare, *listed, *sorted(joined))):
+        yield text, "ar-noun"
+        if text not in indefinite:
+            yield text, "ar-the"
+
+
+def _bare(word: str) -> str:
+    return word.removeprefix("ال") if len(word) > 4 else word
+
+
+def _is_derived(form: str, word: str) -> bool:
+    """Whether a form is a participle, or the verbal noun of the second stem: words of their own (مميز, تمييز)."""
+    is_verbal = len(word) == _LEAST and form == f"ت{word[:2]}ي{word[2]}"
+    return is_verbal or (form[0] == "م" and word[0] != "م")
+
+
+def hebrew(word: str, inflected: Iterable[str], _: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Texts with their class."""
     stems = dict.fromkeys((word, *inflected))
     if len(word) >= _LEAST:

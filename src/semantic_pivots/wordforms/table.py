@@ -15,12 +15,13 @@ from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import file_hash, text_hash
 from semantic_pivots.languages import language
 from semantic_pivots.wordforms import affixes, chinese, cutting, inflection, japanese, korean, semitic, spellings
+from semantic_pivots.wordforms.inflection import Inflected
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, Word, own_form
 
-VERSION = 2
+VERSION = 3
 """Raised when the same words get other forms from the same sources."""
 NAMES = ("forms", "spelling")
-_JOINED: dict[str, Callable[[str, list[str]], Iterable[tuple[str, str]]]] = {
+_JOINED: dict[str, Callable[[str, list[str], list[str]], Iterable[tuple[str, str]]]] = {
     "ko": korean.forms,
     "ar": semitic.arabic,
     "he": semitic.hebrew,
@@ -116,6 +117,12 @@ def _form_rows(code: str, texts: list[str]) -> Iterator[Row]:
     lemmas = {word: [(word, "word"), *variants.get(words.fold(word), ())] for word in texts}
     texts_folded = {words.fold(text) for entries in lemmas.values() for text, _ in entries}
     inflections = inflection.forms(code, texts_folded) if code in inflection.languages() else {}
+    if code == "ar":
+        free = inflection.unlisted(code, set().union(*map(semitic.endings, texts_folded)))
+        inflections = {
+            word: Inflected(forms.listed, tuple(sorted(semitic.endings(word) & free)))
+            for word, forms in inflections.items()
+        }
     for word, entries in lemmas.items():
         pairs: set[tuple[str, str]] = set()
         for text, source in entries:
@@ -125,15 +132,15 @@ def _form_rows(code: str, texts: list[str]) -> Iterator[Row]:
                     yield Row(word, code, form, edges, origin)
 
 
-_NONE = inflection.Inflected((), ())
+_NONE = Inflected((), ())
 
 
-def _forms(code: str, text: str, source: str, inflections: inflection.Inflected) -> Iterator[tuple[str, str, str]]:
+def _forms(code: str, text: str, source: str, inflections: Inflected) -> Iterator[tuple[str, str, str]]:
     word_form = own_form((text, code), True)
     joins = all(map(words.is_joining, word_form.text))
     if code in _JOINED and joins:
         plain = [form for form in inflections.listed if all(map(words.is_joining, form))]
-        for form, edges in _JOINED[code](word_form.text, plain):
+        for form, edges in _JOINED[code](word_form.text, plain, list(inflections.made)):
             yield form, edges, source if form == word_form.text else inflection.source() if form in plain else "joined"
         return
     yield word_form.text, word_form.edges, source
