@@ -112,7 +112,8 @@ def test_bad_lines_are_counted_by_reason_with_their_first_line(tmp_path):
         "invalid JSON": (2, 2),
         "invalid UTF-8": (1, 4),
         "no JSON object": (1, 5),
-        "no text": (2, 6),
+        "int in place of a text": (1, 6),
+        "no text": (1, 7),
     }
     assert skipped.read == 7
     assert skipped.total == 6
@@ -207,8 +208,9 @@ def test_a_flipped_bit_in_a_parquet_file_with_checksums_is_told(tmp_path):
 def test_a_document_without_id_has_the_hash_of_its_text(tmp_path):
     (tmp_path / "x.txt").write_text("un texte\n", "utf-8")
     (tmp_path / "x.jsonl").write_text('{"text": "un texte"}\n', "utf-8")
+    (tmp_path / "y.jsonl").write_text('{"text": "un texte", "id": NaN}\n', "utf-8")
     expected = readers.content_id("un texte")
-    assert [read(tmp_path / name)[0][0].id for name in ("x.txt", "x.jsonl")] == [expected, expected]
+    assert [read(tmp_path / name)[0][0].id for name in ("x.txt", "x.jsonl", "y.jsonl")] == [expected] * 3
     assert expected == "b6dbd3cc1ff190f43ccd441390eeba60"  # the same on every machine and in every version
 
 

@@ -192,15 +192,16 @@ def test_attributes_of_a_selection_are_dolma_s_and_read_as_columns(folders, tmp_
         "shard": ["s0"] * 2,
         "row": [0, 2],
         "doc_id": ["d0", "d2"],
-        "score": [0.5, 2.0],
+        "score": [-np.inf, 2.0],  # of a document without a score
     }
     pq.write_table(pa.table(chosen), tmp_path / "selection.parquet")
     out = tmp_path / "out"
     export(Export(corpus, "attributes", None, "", tmp_path / "selection.parquet", "rich"), out)
     lines = zstandard.decompress((out / "attributes/pivots/s0.jsonl.zst").read_bytes()).splitlines()
-    assert [orjson.loads(line)["attributes"]["rich__score"] for line in lines] == [[[0, 3, 0.5]], [], [[0, 3, 2.0]]]
+    least = np.finfo(np.float64).min
+    assert [orjson.loads(line)["attributes"]["rich__score"] for line in lines] == [[[0, 3, least]], [], [[0, 3, 2.0]]]
     columns = UserColumns(str(out / "attributes" / "pivots"), ()).of(pa.array(["d2", "d1", "d0"]))
-    assert np.array_equal(columns["rich__score"], [2.0, np.nan, 0.5], equal_nan=True)
+    assert np.array_equal(columns["rich__score"], [2.0, np.nan, -np.inf], equal_nan=True)
     with pytest.raises(InputError, match="give --selection"):
         export(Export(corpus, "attributes"), tmp_path / "none")
 

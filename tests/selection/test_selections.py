@@ -225,6 +225,13 @@ def test_documents_without_a_score_are_told(made, capfd):
     pq.write_table(added.set_column(0, "doc_id", pa.array(["x", "y", "z"])), folder / "none.parquet")
     with pytest.raises(InputError, match="none of its doc_ids"):
         select(dataclasses.replace(config, columns=str(folder / "none.parquet")), scores, Work(folder, folder))
+    infinite = added.set_column(1, "quality", pa.array([np.inf, -np.inf, 1.0]))
+    pq.write_table(infinite, folder / "infinite.parquet")
+    rows = chosen(
+        scores, dataclasses.replace(config, columns=str(folder / "infinite.parquet")), folder, *config.selections
+    )
+    assert names[0] in {r["doc_id"] for r in rows}
+    assert "2 values of 'quality' are infinite" in capfd.readouterr().err
     pq.write_table(added.set_column(0, "doc_id", pa.array(["x", None, "z"])), folder / "null.parquet")
     with pytest.raises(InputError, match="1 rows have no doc_id"):
         select(dataclasses.replace(config, columns=str(folder / "null.parquet")), scores, Work(folder, folder))

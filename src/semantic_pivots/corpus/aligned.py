@@ -20,7 +20,7 @@ _SHORTEST, _SHORTEST_UNSPACED, _LONGEST = 20, 8, 160
 
 def alignment_keys(ids: Sequence[str], languages: Iterable[str]) -> list[str]:
     """Each document's id without the codes of these languages (fr, zh-CN, pt_BR, and /C/ of software manuals)."""
-    codes = "|".join(re.escape(code) for code in sorted(set(languages)))
+    codes = "|".join(re.escape(code) for code in sorted(set(languages) - {""}))
     code = re.compile(rf"(?<![A-Za-z0-9])(?:{codes})(?:[-_](?:[A-Za-z]{{2}}|Hans|Hant))?(?![A-Za-z0-9])")
     return [re.sub(r"[-_./:]+", "/", code.sub("", name).replace("/C/", "//")) for name in ids]
 

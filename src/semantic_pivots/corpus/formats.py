@@ -432,17 +432,18 @@ def _document(row: Record, columns: dict[str, Column], path: str) -> Document | 
     """The document of a row, or why it gives none."""
     text = _value(row, columns["text"])
     parts = given_parts(_value(row, columns["parts"]))
-    if not isinstance(text, str) or not text.strip():
+    kind_of_text = "" if text is None or isinstance(text, str) else type(text).__name__
+    if kind_of_text or not text or not text.strip():
         text = ""
     if not text and not parts:
-        return "no text"
+        return f"{kind_of_text} in place of a text" if kind_of_text else "no text"
     source = str(_value(row, columns["source"]) or PurePosixPath(path).name)
-    value = _value(row, columns["id"])  # it may be the number 0
+    value = _value(row, columns["id"])  # it may be the number 0; NaN is how pandas writes none
     language = _value(row, columns["language"])
     code = language_of(language) if isinstance(language, str) else ""  # a list or a structure names none
     try:
         document = of_parts("", parts, source, text)
-        key = content_id(document.text) if value is None or value == "" else str(value)
+        key = content_id(document.text) if value is None or value == "" or value != value else str(value)
         (document.text + key + code + source).encode()
     except UnicodeEncodeError:
         return "half of a surrogate pair, which is no character"

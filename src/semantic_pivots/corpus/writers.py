@@ -55,7 +55,8 @@ def write_attributes(documents: pa.Table, selection: pa.Table, name: str, path: 
     import orjson
     import zstandard
 
-    scores = selection["score"].to_pylist() if "score" in selection.column_names else [1.0] * len(selection)
+    scores = selection["score"].to_numpy() if "score" in selection.column_names else np.ones(len(selection))
+    scores = np.nan_to_num(scores.astype(np.float64)).tolist()  # JSON has no infinity: that of no score stays the least
     of_row = dict(zip(selection["row"].to_pylist(), scores, strict=True))
     lines = []
     for row, (key, text) in enumerate(zip(documents["id"].to_pylist(), documents["text"].to_pylist(), strict=True)):

@@ -16,6 +16,7 @@ from semantic_pivots.corpus.documents import list_files
 from semantic_pivots.corpus.formats import kind, open_file
 from semantic_pivots.counting.document_draws import hash_of
 from semantic_pivots.errors import InputError
+from semantic_pivots.run import warn
 from semantic_pivots.selection.selectors import Columns
 
 KEYS = ("doc_id", "id")
@@ -98,7 +99,11 @@ class UserColumns:
         values = table[name].combine_chunks()
         values = values.cast(pa.int8()) if pa.types.is_boolean(kind) else values
         # Integers beyond 2^53 lose their last digits; as scores they keep their order, but for ties.
-        return values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        if infinite := int(np.isinf(numbers).sum()):
+            warn(f"[select] columns = {self.path!r}: {infinite:,} values of {name!r} are infinite: the largest and the "
+                 "smallest scores")  # fmt: skip
+        return numbers
 
     def of(self, ids: pa.Array) -> Columns:
         """(documents,) float64 of each column."""
