@@ -40,6 +40,9 @@ def test_bytes_of_an_unfinished_character_are_shown_as_what_they_begin():
     assert "U+4F40 to U+4F7F" in plain.note
     inside = Marker(tokenizer, {}, ("en", "zh")).mark(tokenizer.token_to_id("½"))
     assert inside == Mark("…BD", "", "bytes BD, inside a character")
+    # no font has the private characters from U+F000 on
+    private = Marker(tokenizer, {}, ("en", "zh")).mark(tokenizer.token_to_id("ï"))
+    assert private == Mark("EF…", "", "bytes EF, which begin a character from U+F000 to U+FFFF")
 
 
 def test_words_of_further_languages_pivots_and_plurals_are_marked():

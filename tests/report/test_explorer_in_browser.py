@@ -39,6 +39,17 @@ def address(run: Path):
         thread.join()
 
 
+OVERLAPS = """() => {
+    const legend = document.querySelector('.legend').getBoundingClientRect(), rows = document.querySelectorAll('.passage');
+    const alike = [...rows].filter(row => {
+        const lines = [...row.querySelectorAll('p[dir]')].map(line => line.textContent);
+        return new Set(lines).size < lines.length;
+    });
+    return [legend.bottom > document.querySelector('.nsewdrag').getBoundingClientRect().top + 1, alike.length];
+}"""
+"""Whether the legend covers the curves; passages that show the same letters twice."""
+
+
 def test_search_keyboard_lens_and_a_link_that_holds_the_state(browser, files: str):
     watched = Watched(browser, WIDE)
     page = watched.page
@@ -61,6 +72,9 @@ def test_search_keyboard_lens_and_a_link_that_holds_the_state(browser, files: st
     assert again.page.get_by_label("lens", exact=True).input_value() == "tuned"
     assert again.page.locator("h2").inner_text() == "neige → 雪"
     assert again.too_wide() == []
+    again.page.wait_for_selector(".legend")
+    assert again.page.evaluate(OVERLAPS) == [False, 0]
+    assert again.page.locator(".passage p:has(mark ~ mark)").count() > 0
     for one in (watched, again):
         assert one.errors == []
         assert one.outside(files.removesuffix("index.html")) == []

@@ -98,11 +98,12 @@ class Marker:
         if ends is None:
             return f"…{data[-1]:02X}", f"{name}, inside a character"
         first, last = ends
-        block = unicodedata.name(first, f"U+{ord(first):04X}").split()[0].title()
-        return (
-            f"{first}–{last}…",
-            f"{name}, which begin a character from U+{ord(first):04X} to U+{ord(last):04X} ({block})",
-        )
+        bounds = f"U+{ord(first):04X} to U+{ord(last):04X}"
+        # neither a private character nor one that Unicode has not given yet has a glyph
+        is_shown = all(unicodedata.category(character)[0] != "C" for character in ends)
+        block = f" ({unicodedata.name(first).split()[0].title()})" if is_shown else ""
+        shown = f"{first}–{last}…" if is_shown else f"{data[start:].hex(' ').upper()}…"
+        return shown, f"{name}, which begin a character from {bounds}{block}"
 
 
 def _range(data: bytes) -> tuple[str, str] | None:

@@ -57,9 +57,10 @@ function strip(path) {
   const box = make("div", {class: "strip", id: "path"});
   for (const [text, kind, note, probs] of path.first) {
     const best = probs.reduce((top, p, i) => p !== null && p > (probs[top] || 0) ? i : top, 0);
+    const beside = note.split(/,? ?bytes /)[0]; // what the bytes of an unfinished character begin is told by the title alone
     const told = `${text}${kind ? ", " + NAMES[kind] : ""}${note ? ", " + note : ""}: most after layer ${best}, ${percent(probs[best])}`;
     box.append(
-      make("div", {class: kindOf(kind), title: note || NAMES[kind] || ""}, make("span", {class: "mark", "aria-hidden": "true"}, (MARKS[kind] || "") + " "), word(text), note ? make("small", {class: "soft"}, " " + note) : null),
+      make("div", {class: kindOf(kind), title: note || NAMES[kind] || ""}, make("span", {class: "mark", "aria-hidden": "true"}, (MARKS[kind] || "") + " "), word(text), beside ? make("small", {class: "soft"}, " " + beside) : null),
       make("div", {class: "cells " + kindOf(kind), role: "img", "aria-label": told}, ...probs.map((p, i) => make("span", {style: `--p:${Math.sqrt(p || 0).toFixed(3)}`, title: `layer ${i}: ${p === null ? "not among the first ten" : percent(p)}`}))));
   }
   box.append(make("div", {class: "soft"}, "layer"), make("div", {class: "cells axis", "aria-hidden": "true"}, ...path.entropy.map((_, i) => make("span", {}, i % every ? "" : String(i)))));
@@ -83,8 +84,8 @@ function masses(path) {
     x: path.entropy.map((_, i) => i), y: path.masses[name].map(p => p === null ? null : Math.max(p, 1e-7)), name: title, mode: "lines",
     line: {dash, width: 2, color: `rgb(${css(name === "pivot_null" ? "--other" : "--" + name)})`}, hovertemplate: "layer %{x}: %{y:.3g}<extra>" + title + "</extra>",
   })), {
-    height: 260, margin: {l: 60, r: 10, t: 10, b: 40}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: css("--ink"), family: css("--sans")},
-    legend: {orientation: "h", y: 1.15}, xaxis: {title: {text: "layer"}, gridcolor: css("--grid")}, yaxis: {type: "log", dtick: 1, exponentformat: "power", gridcolor: css("--grid"), title: {text: "probability"}},
+    height: box.clientWidth < 500 ? 340 : 270, margin: {l: 60, r: 10, t: 10, b: 40}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: css("--ink"), family: css("--sans")},
+    legend: {orientation: "h", y: 1.02, yanchor: "bottom"}, xaxis: {title: {text: "layer"}, gridcolor: css("--grid")}, yaxis: {type: "log", dtick: 1, exponentformat: "power", gridcolor: css("--grid"), automargin: true, title: {text: "probability", standoff: 8}},
   }, {displayModeBar: false, responsive: true});
   requestAnimationFrame(draw);
   matchMedia("(prefers-color-scheme: dark)").onchange = draw;
@@ -104,10 +105,24 @@ function pivots(item) {
   const rows = item.pivots.map(([text, code, value, q]) => make("tr", {}, make("th", {class: "pivot"}, word(text, code), code ? make("small", {class: "soft"}, " the concept's word, " + code) : null), make("td", {class: "num"}, number(value)), make("td", {class: "num"}, q === null ? "" : "q " + number(q))));
   return [heading("Semantic pivots"), rows.length ? make("table", {}, ...rows) : make("p", {class: "soft"}, item.why_none ? "None: " + item.why_none + "." : "None.")];
 }
+// One line with both words marked where both are around the same letters; else a line around each.
+function marked(lines) {
+  const text = lines[0].join("");
+  if (lines.some(line => line.join("") !== text)) return lines.map(([before, middle, after]) => [before, make("mark", {}, middle), after]);
+  const parts = [];
+  let end = 0;
+  for (const [before, middle] of [...lines].sort((a, b) => a[0].length - b[0].length)) {
+    if (before.length < end) continue;
+    parts.push(text.slice(end, before.length), make("mark", {}, middle));
+    end = before.length + middle.length;
+  }
+  return [[...parts, text.slice(end)]];
+}
+
 function context(item) {
   if (!item.context.length) return [];
   return [heading("In documents"), make("p", {class: "soft"}, `Words beside each other in the corpus; the shortest documents among its first ${index.limit / 1e6} MB.`), ...item.context.map(passage =>
-    make("div", {class: "passage pivot"}, ...passage.lines.map(([before, middle, after]) => make("p", {dir: "auto"}, before, make("mark", {}, middle), after)), make("p", {class: "soft"}, `${passage.of}: ${passage.source}, ${passage.id}`)))];
+    make("div", {class: "passage pivot"}, ...marked(passage.lines).map(parts => make("p", {dir: "auto"}, ...parts)), make("p", {class: "soft"}, `${passage.of}: ${passage.source}, ${passage.id}`)))];
 }
 function counts(data, item, from, to) {
   const rows = data.words.map(([code, text, count, source]) => make("tr", {}, make("td", {}, code), make("th", {}, word(text, code)), make("td", {class: "num"}, count === null ? "—" : count.toLocaleString("en")), make("td", {class: "soft"}, source)));
