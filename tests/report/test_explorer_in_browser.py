@@ -40,9 +40,9 @@ def address(run: Path):
 
 
 OVERLAPS = """() => {
-    const legend = document.querySelector('.legend').getBoundingClientRect(), rows = document.querySelectorAll('.passage');
-    const alike = [...rows].filter(row => {
-        const lines = [...row.querySelectorAll('p[dir]')].map(line => line.textContent);
+    const legend = document.querySelector('.legend').getBoundingClientRect();
+    const alike = [...document.querySelectorAll('.passage')].filter(passage => {
+        const lines = [...passage.querySelectorAll('p[dir]')].map(line => line.textContent);
         return new Set(lines).size < lines.length;
     });
     return [legend.bottom > document.querySelector('.nsewdrag').getBoundingClientRect().top + 1, alike.length];
