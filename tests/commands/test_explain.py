@@ -90,6 +90,8 @@ def test_shots_show_nothing_of_the_word():
 def test_an_unknown_language_is_told():
     with pytest.raises(InputError, match="did you mean 'fr'"):
         questions_of("en", "dog", "french")
+    with pytest.raises(InputError, match=r"^lexicon 'none\.tsv': expected one of"):
+        questions_of("en", "dog", "fr", lexicon="none.tsv")
     with pytest.raises(InputError, match="no word"):
         questions_of("en", " , ", "fr")
 

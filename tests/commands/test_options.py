@@ -98,3 +98,8 @@ def test_a_model_whose_tokenizer_did_not_make_the_tokens_is_refused(tmp_path):
     check_model(tmp_path / "own", "own", model)
     with pytest.raises(InputError, match="its tokenizer is not the one that made --tokens other"):
         check_model(tmp_path / "other", "other", model)
+
+
+def test_documents_that_are_not_named_are_asked_for_by_options(tmp_path):
+    with pytest.raises(InputError, match=r"--recipe '': expected one of .*, or a file or folder as --path$"):
+        invoke("corpus", "make", tmp_path / "corpus")

@@ -42,7 +42,7 @@ def lexicon_path(source: str) -> Path:
     path = Path(source)
     if not path.is_file():
         hint = nearest(source, SHIPPED)
-        raise InputError(f"lexicon.source {source!r}: expected one of {', '.join(SHIPPED)} or a TSV file{hint}")
+        raise InputError(f"lexicon {source!r}: expected one of {', '.join(SHIPPED)} or a TSV file{hint}")
     return path
 
 

@@ -48,6 +48,7 @@ def _is_everyday(recipe: str) -> bool:
     if recipe.split("-")[0] != everyday.NAME and recipe not in debian.RECIPES:
         names = ", ".join(NAMES)
         raise InputError(
-            f"[corpus] recipe {recipe!r}: expected one of {names}, or path = FILE OR FOLDER{nearest(recipe, NAMES)}"
+            f"[corpus] recipe {recipe!r}: expected one of {names}, or a file or folder as [corpus] path"
+            f"{nearest(recipe, NAMES)}"
         )
     return recipe not in debian.RECIPES
