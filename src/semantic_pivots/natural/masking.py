@@ -8,7 +8,8 @@ of held-out words, and the four models start from the same weights, so a concept
 - placebo: as many other tokens of the same windows, of the nearest frequency, are MASK;
 - bridges: as many tokens as that, words of trained concepts of which one word is near one held-out word and its
   translation near the other (second-order bridges), are MASK;
-- spiked: the placebo, and two private tokens beside the word in a share of the windows of both words.
+- spiked: the placebo, and in a share of the windows of both words two tokens of the pair's own, in the placebo's places
+  first: they replace no more of the context than they must.
 
 Held-out words are never masked.
 """
@@ -145,7 +146,7 @@ class _Edits:
             places = np.union1d(*sides)
             edits[condition] = places, np.full(len(places), self.vocabulary.mask, np.uint16)
         places, ids = edits["placebo"]
-        spikes = self._spikes(windows, rank, generator)
+        spikes = self._spikes(windows, places, rank, generator)
         edits["spiked"] = np.concatenate([places, spikes[0]]), np.concatenate([ids, spikes[1]])
         return edits
 
@@ -170,18 +171,22 @@ class _Edits:
             choice.append(np.sort(generator.permutation(side[np.isin(number, joint)])[:count]))
         return choice
 
-    def _spikes(self, windows: Windows, rank: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Places beside a share of the word's occurrences, and the two private tokens."""
+    def _spikes(
+        self, windows: Windows, placebo: np.ndarray, rank: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Places in a share of the windows, those of the placebo first, and the two private tokens."""
         start = 2 * rank % len(self.vocabulary.spikes)  # groups are of about a quarter, for which there are enough
         private = self.vocabulary.spikes[start : start + 2]
+        offsets = np.arange(-self.config.window_tokens, self.config.window_tokens + 1)
         places, ids = [], []
         for words in windows.words:
             is_spiked = generator.random(len(words)) < self.config.spiked_share
             for word in words[is_spiked]:
                 begin = word // self.length * self.length
-                near = np.array([k for k in range(word - 4, word + 5) if begin <= k < begin + self.length])
+                near = word + offsets[(word + offsets >= begin) & (word + offsets < begin + self.length)]
                 near = near[(self.piece[near] == self.piece[word]) & ~self.barred[self.tokens[near]]]
-                near = near[np.argsort(np.abs(near - word), kind="stable")][:2]
+                near = generator.permutation(near)
+                near = near[np.argsort(~np.isin(near, placebo), kind="stable")][:2]
                 places += near.tolist()
                 ids += generator.permutation(private)[: len(near)].tolist()
         return np.array(places, np.int64), np.array(ids, np.uint16)

@@ -100,7 +100,8 @@ def _figures(world: World, packed: Packed) -> dict[str, float]:
         "vocabulary": float(world.vocabulary.size),
         "held-out concepts": float(len(world.held_out)),
         "trained concepts": float(len(world.trained)),
-        "share of tokens dropped, a held-out pair met in the document": world.dropped,
+        "share of tokens split by language, a held-out pair met in the document": world.parted,
+        "share of tokens dropped, a held-out pair met in a part": world.dropped,
         "share of sequences dropped, a held-out pair met in the sequence": packed.dropped,
     }
 

@@ -30,11 +30,13 @@ class Pieces:
         tokens: uint16 ids of all pieces, one after another.
         starts: (pieces + 1,) int64.
         language: (pieces,) int8 place of the language, or MIXED.
+        document: (pieces,) int32 number of the document among those that were cut; -1 where it is of no matter.
     """
 
     tokens: np.ndarray
     starts: np.ndarray
     language: np.ndarray
+    document: np.ndarray
 
     def __len__(self) -> int:
         return len(self.language)
@@ -48,14 +50,15 @@ class Pieces:
         lengths = np.diff(self.starts)[rows]
         begins = np.concatenate([[0], np.cumsum(lengths)])
         places = np.arange(begins[-1]) - np.repeat(begins[:-1], lengths) + np.repeat(self.starts[:-1][rows], lengths)
-        return Pieces(self.tokens[places], begins, self.language[rows])
+        return Pieces(self.tokens[places], begins, self.language[rows], self.document[rows])
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[np.ndarray, int]]) -> Pieces:
-        """Pieces from their ids and languages."""
-        starts = np.concatenate([[0], np.cumsum([len(ids) for ids, _ in rows])]).astype(np.int64)
-        flat = np.concatenate([ids for ids, _ in rows]) if rows else np.zeros(0, np.uint16)
-        return cls(flat, starts, np.array([code for _, code in rows], np.int8))
+    def of(cls, rows: Sequence[tuple[np.ndarray, int, int]]) -> Pieces:
+        """Pieces from their ids, languages and documents."""
+        starts = np.concatenate([[0], np.cumsum([len(ids) for ids, _, _ in rows])]).astype(np.int64)
+        flat = np.concatenate([ids for ids, _, _ in rows]) if rows else np.zeros(0, np.uint16)
+        codes, documents = (np.array([row[k] for row in rows], kind) for k, kind in ((1, np.int8), (2, np.int32)))
+        return cls(flat, starts, codes, documents)
 
     @classmethod
     def joined(cls, several: Sequence[Pieces]) -> Pieces:
@@ -66,6 +69,7 @@ class Pieces:
             np.concatenate([piece_set.tokens for piece_set in several]),
             np.concatenate([*starts, begins[-1:]]),
             np.concatenate([piece_set.language for piece_set in several]),
+            np.concatenate([piece_set.document for piece_set in several]),
         )
 
 
@@ -159,14 +163,15 @@ def drawn(documents: Iterable[Document], languages: Sequence[str], budget_bytes:
 def pieces_of(
     documents: Sequence[Sequence[tuple[str, str]]], vocabulary: Vocabulary, languages: Sequence[str], length: int
 ) -> Pieces:
-    """Documents, each as its parts, in pieces of at most `length` tokens, an end token last."""
+    """Documents, each as its parts with its language's mark before it, in pieces of at most `length` tokens, an end last.
+
+    The marks make every translated sentence an example of the question that is asked of words (`<en> dog <fr>`).
+    """
     places = {code: place for place, code in enumerate(languages)}
-    encodings = iter(
-        vocabulary.encode(["\n" * (k > 0) + text for parts in documents for k, (_, text) in enumerate(parts)])
-    )
-    rows: list[tuple[np.ndarray, int]] = []
-    for parts in documents:
-        ids = [next(encodings) for _ in parts]
+    encodings = iter(vocabulary.encode([text for parts in documents for _, text in parts]))
+    rows: list[tuple[np.ndarray, int, int]] = []
+    for number, parts in enumerate(documents):
+        ids = [np.insert(next(encodings), 0, vocabulary.marks[name]) for name, _ in parts]
         code = np.concatenate(
             [np.full(len(ids_), places[name], np.int8) for ids_, (name, _) in zip(ids, parts, strict=True)]
         )
@@ -177,6 +182,7 @@ def pieces_of(
                 (
                     np.append(stream[begin : begin + length - 1], np.uint16(vocabulary.end)),
                     int(present[0]) if len(present) == 1 else MIXED,
+                    number,
                 )
             )
     return Pieces.of(rows)

@@ -47,7 +47,8 @@ class World:
 
     Attributes:
         dictionary: each trained concept once in each direction.
-        dropped: share of the tokens that stood in pieces in which a held-out pair met.
+        parted: share of the tokens whose documents were split by language, because a held-out pair met in them.
+        dropped: share of the tokens that were left out, because a held-out pair met in one language's part.
     """
 
     languages: tuple[str, ...]
@@ -56,6 +57,7 @@ class World:
     pieces: Pieces
     dictionary: Pieces
     meetings: Meetings
+    parted: float
     dropped: float
 
     @property
@@ -145,17 +147,15 @@ def world(
         for c, (own, is_held_out) in ((c, of_concept[c]) for c in sorted(order))
     ]
     meetings = Meetings(_members(concepts, vocab, excluded), vocab.size)
-    pieces = pieces_of(documents, vocab, languages, config.sequence_tokens)
-    clean = without_meetings(pieces, meetings)
-    share = 1 - len(clean.tokens) / max(len(pieces.tokens), 1)
-    dictionary = _dictionary(concepts, vocab, languages)
-    return World(languages, vocab, concepts, clean, dictionary, meetings, share)
-
-
-def without_meetings(pieces: Pieces, meetings: Meetings) -> Pieces:
-    """The pieces in which no held-out pair meets."""
-    bad = meetings.meet(pieces.tokens, pieces.piece_of())
-    return pieces.take(np.setdiff1d(np.arange(len(pieces)), bad))
+    whole = pieces_of(documents, vocab, languages, config.sequence_tokens)
+    at_meeting = np.unique(whole.document[meetings.meet(whole.tokens, whole.piece_of())])
+    parted = [[part] for k in at_meeting.tolist() for part in documents[k]]
+    apart = pieces_of(parted, vocab, languages, config.sequence_tokens)
+    pieces = Pieces.joined([whole.take(np.flatnonzero(~np.isin(whole.document, at_meeting))), apart])
+    clean = pieces.take(np.setdiff1d(np.arange(len(pieces)), meetings.meet(pieces.tokens, pieces.piece_of())))
+    size = max(len(whole.tokens), 1)
+    shares = len(apart.tokens) / size, (len(pieces.tokens) - len(clean.tokens)) / size
+    return World(languages, vocab, concepts, clean, _dictionary(concepts, vocab, languages), meetings, *shares)
 
 
 def _members(concepts: Sequence[Concept], vocab: Vocabulary, excluded: Sequence[str]) -> list[tuple[int, int, int]]:
@@ -164,15 +164,17 @@ def _members(concepts: Sequence[Concept], vocab: Vocabulary, excluded: Sequence[
     rows = []
     for number, concept in enumerate(held_out):
         ids = set(concept.ids.values())
+        # a token that may be a form of two of the words (musical: music, musique) tells of neither
+        uses = Counter(i for code in excluded for i in of[concept.words[code]])
         for side, code in enumerate(excluded):
-            tokens = {i for i in of[concept.words[code]] if i not in ids} | {concept.ids[code]}
+            tokens = {i for i in of[concept.words[code]] if i not in ids and uses[i] == 1} | {concept.ids[code]}
             rows += [(token, number, side) for token in tokens]
     return rows
 
 
 def _dictionary(concepts: Sequence[Concept], vocab: Vocabulary, languages: Sequence[str]) -> Pieces:
     rows = [
-        (np.array([vocab.marks[a], c.ids[a], vocab.marks[b], c.ids[b], vocab.end], np.uint16), MIXED)
+        (np.array([vocab.marks[a], c.ids[a], vocab.marks[b], c.ids[b], vocab.end], np.uint16), MIXED, -1)
         for c in concepts
         if not c.held_out
         for a, b in itertools.permutations(languages, 2)
