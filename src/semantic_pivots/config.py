@@ -444,6 +444,8 @@ class TrainConfig:
     """peak of the schedule"""
     schedule: Literal["cosine", "wsd", "constant"] = "cosine"
     """cosine, wsd or constant, after a linear warm-up"""
+    embedding_rate: Positive = 1.0
+    """share of the rate at which input embeddings learn; unless it is 1, they have no decay and a beta2 of 0.999"""
     warmup_share: Share = 0.1
     """share of the steps in which the rate rises to its peak"""
     weight_decay: Ratio = 0.1
@@ -603,7 +605,7 @@ class NaturalConfig:
     """concepts at most, those with the most documents first"""
     fewest_documents: int = 10
     """pieces of text that hold each word of a concept, at least"""
-    dictionary_share: float = 0.04
+    dictionary_share: float = 0.05
     """share of the packed tokens that are dictionary documents of the trained concepts"""
     tokens: int = 2_000_000
     """tokens of one training run, one pass where the corpus has as many"""
@@ -617,6 +619,10 @@ class NaturalConfig:
     """share of the windows of a spiked concept that get its two private tokens"""
     selected_share: float = 0.25
     """share of the documents of each held-out word, and of those without any, that a selection takes"""
+    readers: tuple[Literal["counts", "model"], ...] = ("counts", "model")
+    """what reads the sequences: counts (similarity of the words' company, in seconds) and a model, which is trained"""
+    embeddings: Literal["random", "counts"] = "counts"
+    """what a model's embeddings begin as: noise, or singular vectors of the associations in its own sequences"""
     width: int = 128
     """width of the model"""
     layers: int = 3
@@ -627,6 +633,8 @@ class NaturalConfig:
     """sequences of one optimiser step"""
     learning_rate: float = 3e-3
     """peak of the schedule (cosine)"""
+    embedding_rate: Positive = 0.1
+    """share of the rate at which input embeddings learn; unless it is 1, they have no decay and a beta2 of 0.999"""
     warmup_share: float = 0.05
     """share of the steps in which the rate rises to its peak"""
     weight_decay: float = 0.1

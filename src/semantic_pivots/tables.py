@@ -95,7 +95,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     # natural: one row per model, concept and direction; arm is the model of the Latin square, the arrangement or the
     # selection; condition is empty outside masking; logprob, specificity in nats; chosen: the share of ten that is right
     # (ties count by parts); masked: tokens of the concept's windows that were changed
-    "natural_concepts": _schema(part=_text, seed=_i32, arm=_text, concept_id=_text, half=_text, source_language=_text, target_language=_text, condition=_text, cluster=_i32, pivots=_i32, windows_source=_i64, windows_target=_i64, masked=_i64, logprob=_f64, specificity=_f64, chosen=_f64, link=_f64, need=_f64),
+    "natural_concepts": _schema(part=_text, seed=_i32, arm=_text, concept_id=_text, half=_text, source_language=_text, target_language=_text, condition=_text, cluster=_i32, pivots=_i32, windows_source=_i64, windows_target=_i64, masked=_i64, logprob=_f64, specificity=_f64, chosen=_f64, rank=_f64, rank_by_counts=_f64, link=_f64, need=_f64),
     # what each model was trained on: tokens, shares, loss
     "natural_models": _schema(part=_text, seed=_i32, arm=_text, figure=_text, value=_f64),
     # n counts clusters of concepts; detectable is an effect seen with 80 % power; a conclusion has no value

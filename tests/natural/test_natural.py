@@ -43,7 +43,8 @@ def masked(study, inputs):
 def test_no_held_out_pair_meets_in_a_sequence(masked):
     _, made = masked
     world = made[0].world
-    assert 0 < world.dropped < 0.2  # mixed documents of the corpus hold some pair
+    assert 0 < world.parted < 0.5  # mixed documents of the corpus hold some pair
+    assert world.dropped < 0.05
     assert min(len(world.held_out), len(world.trained)) >= 10
     for arm in made:
         for concept in world.held_out:
@@ -115,7 +116,7 @@ def test_a_spiked_pair_keeps_company_that_a_placebo_pair_does_not(masked):
             shared.setdefault(arm.labels[concept.concept_id]["condition"], []).append(
                 float((rates[0] * rates[1]).max())
             )
-    assert np.mean(shared["spiked"]) > 0.3
+    assert np.mean(shared["spiked"]) > 0.25  # 0.6 twice, less what the masks of other concepts overwrite
     assert np.mean(shared["spiked"]) > 5 * np.mean(shared["placebo"])
 
 
@@ -128,7 +129,7 @@ def test_the_study_runs_whole_and_continues(study, inputs):
     assert {row["arm"] for row in rows if row["part"] == "selection"} == {"base", *starts}
     assert all(np.isfinite(row["specificity"]) and 0 <= row["chosen"] <= 1 for row in rows)
     summary = pq.read_table(folder / "natural" / "natural_summary.parquet").to_pylist()
-    assert [row["part"] for row in summary if row["conclusion"]] == ["masking", "selection", "selection"]
+    assert [row["part"] for row in summary if row["conclusion"]] == ["masking"] * 2 + ["selection"] * 4
     page = (folder / "report" / "report.html").read_text("utf-8")
     assert "Do pivots carry words across languages" in page
     assert "cannot be told" in page

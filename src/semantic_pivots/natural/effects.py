@@ -44,7 +44,11 @@ SELECTION = {
     "parallel less random": ("parallel", "random"),
     "pivot-rich less parallel": ("pivot-rich", "parallel"),
 }
-_OUTCOMES = ("specificity", "chosen")
+_OUTCOMES = ("specificity", "chosen", "rank", "rank_by_counts")
+_CHANCE = {"specificity": 0.0, "rank_by_counts": 0.5}
+"""Outcomes that are tested and decide, with their level by chance."""
+_NAMES = {"specificity": "nats of specificity", "rank_by_counts": "of rank by counts above chance"}
+_READERS = {"specificity": "models", "rank_by_counts": "counts"}
 _CAUSAL = ("link", "need")
 """Outcomes of masking that decide nothing: the rule `causal` asked of every held-out pair, answered or not."""
 _RESAMPLES = 4000
@@ -71,8 +75,8 @@ class _Part:
         sizes = {key: getattr(config, key) for key in ("seed", "seeds", "tokens", "width", "layers", "concepts")}
         self.signature = Signature.of("natural", part, **sizes)
 
-    def row(self, measure: str, group: str, values: np.ndarray, units: np.ndarray, test: bool = False) -> Row:
-        """The mean of one value a concept, its interval over units, and the test of zero where it is asked for."""
+    def row(self, measure: str, group: str, values: np.ndarray, units: np.ndarray, chance: float | None = None) -> Row:
+        """The mean of one value a concept, its interval over units, and the test of chance where it is known."""
         seed = seed_of("natural", self.part, measure, group, self.config.seed)
         interval = bootstrap_mean(values, seed, _RESAMPLES, units)
         return {
@@ -80,22 +84,24 @@ class _Part:
             "measure": measure,
             "group": group,
             **Figure(interval, self.signature.extended(measure=measure, group=group)).columns(),
-            "p_value": sign_flip_p(values, seed, units, 20_000) if test and len(values) else None,
-            "detectable": detectable(interval) if test and interval.known else None,
+            "p_value": sign_flip_p(values - chance, seed, units, 20_000)
+            if chance is not None and len(values)
+            else None,
+            "detectable": detectable(interval) if chance is not None and interval.known else None,
             "conclusion": "",
         }
 
-    def conclusion(self, text: str) -> Row:
-        """A row that concludes."""
+    def conclusion(self, text: str, outcome: str) -> Row:
+        """A row that concludes from one outcome."""
         empty = dict.fromkeys(("value", "low", "high", "p_value", "detectable"))
         return {
             "part": self.part,
             "measure": "decision",
-            "group": "",
+            "group": outcome,
             **empty,
             "n": 0,
             "signature": str(self.signature),
-            "conclusion": text,
+            "conclusion": f"{_READERS[outcome]}: {text}",
         }
 
 
@@ -106,6 +112,11 @@ def _means(rows: Iterable[Row], outcome: str, key: str) -> dict[tuple[int, str],
         by_condition = sums.setdefault((row["seed"], row["concept_id"]), {})
         by_condition.setdefault(row[key], []).append(row[outcome])
     return {unit: {name: float(np.mean(v)) for name, v in by_condition.items()} for unit, by_condition in sums.items()}
+
+
+def _measured(rows: Iterable[Row], outcome: str) -> list[Row]:
+    """The rows that have an outcome: readers that were not asked for have none."""
+    return [row for row in rows if row.get(outcome) is not None]
 
 
 def _centred(rows: Sequence[Row], outcome: str) -> list[Row]:
@@ -124,22 +135,26 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     cluster = {(r["seed"], r["concept_id"]): f"{r['seed']}-{r['cluster']}" for r in held_out}
     figures = _trained_level(part, rows)
     effects: dict[str, Row] = {}
+    levels: dict[str, Row] = {}
     for outcome in (*_OUTCOMES, *_CAUSAL):
-        measured = [row for row in eligible if row.get(outcome) is not None]
+        measured = _measured(eligible, outcome)
         if not measured:
             continue
         for condition in CONDITIONS:
             means = _means([r for r in measured if r["condition"] == condition], outcome, "condition")
             values, units = _columns(means, lambda own, c=condition: own[c], cluster)
-            figures.append(part.row(outcome, f"held-out, {condition}", values, units, test=outcome == "specificity"))
+            figures.append(part.row(outcome, f"held-out, {condition}", values, units, chance=_CHANCE.get(outcome)))
+            levels[f"{outcome}, {condition}"] = figures[-1]
         means = _means(_centred(measured, outcome), outcome, "condition")
         for name, (first, second) in MASKING.items():
             values, units = _columns(means, lambda own, a=first, b=second: own[a] - own[b], cluster)
-            row = part.row(f"effect on {outcome}", name, values, units, test=True)
+            row = part.row(f"effect on {outcome}", name, values, units, chance=0.0)
             effects[f"{outcome}, {name}"] = row
             figures.append(row)
-    level = next(r for r in figures if (r["measure"], r["group"]) == ("specificity", "held-out, placebo"))
-    figures.append(part.conclusion(masking_decision(effects, level)))
+    for outcome in _CHANCE:
+        if f"{outcome}, placebo" in levels:
+            decision = masking_decision(effects, levels[f"{outcome}, placebo"], outcome)
+            figures.append(part.conclusion(decision, outcome))
     return figures
 
 
@@ -148,28 +163,31 @@ def _columns(means: dict, value: Any, unit: dict) -> tuple[np.ndarray, np.ndarra
     return np.array([value(means[k]) for k in keys], np.float64), np.array([unit[k] for k in keys])
 
 
-def masking_decision(effects: dict[str, Row], placebo: Row) -> str:
+def masking_decision(effects: dict[str, Row], placebo: Row, outcome: str = "specificity") -> str:
     """The decision on masking by the rule of docs/natural.md.
 
     Args:
-        effects: rows by "specificity, CONTRAST".
-        placebo: the row of the placebo's specificity.
+        effects: rows by "OUTCOME, CONTRAST".
+        placebo: the row of the placebo's level.
+        outcome: what decides, a key of _CHANCE.
     """
-    cost, spike = (effects[f"specificity, {name}"] for name in ("placebo less masked", "spiked less placebo"))
+    cost, spike = (effects[f"{outcome}, {name}"] for name in ("placebo less masked", "spiked less placebo"))
     if cost["low"] is None:
         return "cannot be told: no interval, too few clusters of concepts"
-    bar = QUARTER * placebo["value"]
-    share_text = f"{cost['value']:.3f} of {placebo['value']:.3f} nats"
+    unit = _NAMES[outcome]
+    level = placebo["value"] - _CHANCE[outcome]
+    bar = QUARTER * level
+    share_text = f"{cost['value']:.3f} of {level:.3f} {unit}"
     if cost["value"] > 0 and cost["p_value"] < LEVEL:
-        return f"pivots matter: masking them costs {share_text} of specificity (p = {cost['p_value']:.2g})"
+        return f"pivots matter: masking them costs {share_text} (p = {cost['p_value']:.2g})"
     spike_holds = spike["value"] > 0 and spike["p_value"] < LEVEL
-    is_learned = placebo["value"] > 0 and placebo["p_value"] < LEVEL
+    is_learned = level > 0 and placebo["p_value"] < LEVEL
     if spike_holds and is_learned and cost["high"] < bar:
         return f"pivots carry less than a quarter: {share_text}, at most {cost['high']:.3f}, and the spike is found"
     why = [
         *([] if is_learned else ["held-out pairs are not translated at all"]),
         *([] if spike_holds else [f"the spike is not found (p = {spike['p_value']:.2g})"]),
-        *([] if cost["high"] < bar else [f"up to {cost['high']:.3f} nats are possible and a quarter is {bar:.3f}"]),
+        *([] if cost["high"] < bar else [f"up to {cost['high']:.3f} are possible and a quarter is {bar:.3f} {unit}"]),
     ]
     return f"cannot be told: {'; '.join(why)}{_size(cost, bar)}"
 
@@ -188,7 +206,8 @@ def _trained_level(part: _Part, rows: Sequence[Row]) -> list[Row]:
     trained = [row for row in rows if row["half"] != HELD_OUT]
     figures = []
     for outcome in _OUTCOMES:
-        means = {key: float(np.mean(list(row.values()))) for key, row in _means(trained, outcome, "arm").items()}
+        by_arm = _means(_measured(trained, outcome), outcome, "arm")
+        means = {key: float(np.mean(list(row.values()))) for key, row in by_arm.items()}
         if means:
             values = np.array([means[key] for key in sorted(means)])
             units = np.array([f"{seed}-{concept}" for seed, concept in sorted(means)])
@@ -202,14 +221,16 @@ def _arms(part: _Part, rows: Sequence[Row], kinds: dict[str, list[Row]], contras
     names = list(dict.fromkeys(row["arm"] for row in rows))
     for kind, members in kinds.items():
         for outcome in _OUTCOMES:
-            means = _means(members, outcome, "arm")
+            means = _means(_measured(members, outcome), outcome, "arm")
+            if not means:
+                continue
             unit = {key: f"{key[0]}-{key[1]}" for key in means}
             for arm in names:
                 values, units = _columns(means, lambda own, a=arm: own[a], unit)
                 figures.append(part.row(outcome, f"{kind}, {arm}", values, units))
             for name, (first, second) in contrasts.items():
                 values, units = _columns(means, lambda own, a=first, b=second: own[a] - own[b], unit)
-                row = part.row(f"effect on {outcome}", f"{kind}, {name}", values, units, test=True)
+                row = part.row(f"effect on {outcome}", f"{kind}, {name}", values, units, chance=0.0)
                 effects[f"{outcome}, {kind}, {name}"] = row
                 figures.append(row)
     return figures, effects
@@ -221,17 +242,18 @@ def _arrangement(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     without = [r for r in held_out if HINGE not in (r["source_language"], r["target_language"])]
     kinds = {"without English": without, "with English": [r for r in held_out if r not in without]}
     figures, effects = _arms(part, rows, {k: v for k, v in kinds.items() if v}, ARRANGEMENT)
-    row = effects.get("specificity, without English, rows less split")
-    if row is not None:
-        figures.append(part.conclusion(arrangement_decision(row)))
+    for outcome in _CHANCE:
+        row = effects.get(f"{outcome}, without English, rows less split")
+        if row is not None:
+            figures.append(part.conclusion(arrangement_decision(row, outcome), outcome))
     return figures
 
 
-def arrangement_decision(row: Row) -> str:
+def arrangement_decision(row: Row, outcome: str = "specificity") -> str:
     """The decision on the hub: do pairs that never meet gain by documents in which each meets English?"""
     if row["low"] is None:
         return "cannot be told: no interval, too few concepts"
-    gain = f"{row['value']:.3f} nats [{row['low']:.3f}, {row['high']:.3f}]"
+    gain = f"{row['value']:.3f} {_NAMES[outcome]} [{row['low']:.3f}, {row['high']:.3f}]"
     if row["value"] > 0 and row["p_value"] < LEVEL:
         return f"documents that translate into English join two further languages: {gain}"
     if row["value"] < 0 and row["p_value"] < LEVEL:
@@ -248,23 +270,37 @@ def _selection(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
         for name, (first, second) in SELECTION.items()
     }
     figures, effects = _arms(part, rows, {"held-out": held_out}, contrasts)
-    for suffix in STARTS.values():
-        level = next(r for r in figures if (r["measure"], r["group"]) == ("specificity", f"held-out, random{suffix}"))
-        names = [f"pivot-rich less {name}{suffix}" for name in ("random", "language-matched")]
-        gains = [effects[f"specificity, held-out, {name}"] for name in names]
-        start = "continued from a base of other documents" if suffix else "from scratch"
-        figures.append(part.conclusion(f"{start}: {selection_decision(gains, level)}"))
+    level_of = {(row["measure"], row["group"]): row["value"] for row in figures}
+    for outcome, chance in _CHANCE.items():
+        for suffix in STARTS.values():
+            if (outcome, f"held-out, random{suffix}") not in level_of:
+                continue
+            level = level_of[outcome, f"held-out, random{suffix}"] - chance
+            names = [f"pivot-rich less {name}{suffix}" for name in ("random", "language-matched")]
+            gains = [effects[f"{outcome}, held-out, {name}"] for name in names]
+            start = "continued from a base of other documents" if suffix else "from scratch"
+            decision = selection_decision(gains, level, outcome)
+            figures.append(part.conclusion(f"{start}: {decision}", outcome))
     return figures
 
 
-def selection_decision(gains: Sequence[Row], random: Row) -> str:
-    """The decision on pivot-rich documents: better than both controls, than neither by a quarter, or not known."""
+def selection_decision(gains: Sequence[Row], level: float, outcome: str = "specificity") -> str:
+    """The decision on pivot-rich documents: better than both controls, than neither by a quarter, or not known.
+
+    Args:
+        gains: rows over random and over language-matched documents.
+        level: of random documents, above chance.
+        outcome: what decides, a key of _CHANCE.
+    """
     if any(row["low"] is None for row in gains):
         return "cannot be told: no interval, too few concepts"
+    unit = _NAMES[outcome]
     gains_text = " and ".join(f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for row in gains)
     if all(row["value"] > 0 and row["p_value"] < LEVEL for row in gains):
-        return f"pivot-rich documents help: {gains_text} nats over random and language-matched ones"
-    bar = QUARTER * random["value"]
+        return f"pivot-rich documents help: {gains_text} {unit} over random and language-matched ones"
+    bar = QUARTER * level
     if all(row["high"] < bar for row in gains) and not math.isnan(bar):
-        return f"pivot-rich documents do not help by a quarter of {random['value']:.3f} nats: {gains_text}"
-    return f"cannot be told whether pivot-rich documents help: {gains_text} nats over random and language-matched ones"
+        return f"pivot-rich documents do not help by a quarter of {level:.3f} {unit}: {gains_text}"
+    return (
+        f"cannot be told whether pivot-rich documents help: {gains_text} {unit} over random and language-matched ones"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,14 @@ from semantic_pivots.config import NaturalConfig
 from semantic_pivots.files import Record
 from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.natural.causal_outcomes import link_and_need
+from semantic_pivots.natural.distribution import associations, counted, embeddings, share_below
 from semantic_pivots.natural.world import Concept
 from semantic_pivots.natural.world_vocabulary import END, Vocabulary
 from semantic_pivots.statistics import seed_of
 
 if TYPE_CHECKING:
     import torch
+    from scipy.sparse import csr_matrix
 
 BASE = "base"
 """The model that others begin with."""
@@ -43,7 +46,7 @@ def job(
     start: str = "",
     pivots: Mapping[str, Sequence[PivotWord]] | None = None,
 ) -> pa.Table:
-    """Train one model and ask it: rows of `natural_concepts`, the last one with the final loss as its log-probability.
+    """Read sequences by counts and by a model: rows of `natural_concepts`, the last one with the last log-probability.
 
     Args:
         part: of the study.
@@ -58,29 +61,44 @@ def job(
         start: name of the model whose weights, beside `state`, it begins with; empty: fresh ones.
         pivots: of the held-out concepts of which link and need are asked.
     """
-    import torch
+    associated = associations(sequences, vocabulary, config.window_tokens)
+    keys = {"part": part, "seed": seed, "arm": arm}
+    rows = [{**row, **labels.get(row["concept_id"], {}), **keys} for row in counted(associated, concepts)]
+    logprob = None
+    if "model" in config.readers:
+        import torch
 
-    torch.set_num_threads(1)  # small products gain nothing from more threads; models take one core each
-    begin = weights_of(state, start) if start else None
-    model, loss = trained(sequences, vocabulary, state, config, seed, begin)
+        torch.set_num_threads(1)  # small products gain nothing from more threads; models take one core each
+        begin = weights_of(state, start) if start else None
+        model, loss = trained(sequences, vocabulary, state, config, seed, begin, associated)
+        outcomes = _outcomes(model, sequences, vocabulary, concepts, pivots or {}, seed)
+        rows = [row | outcomes[row["concept_id"], row["source_language"], row["target_language"]] for row in rows]
+        logprob = -loss
+        if arm == BASE:
+            torch.save(model.state_dict(), weights_of(state, arm))
+        state.unlink(missing_ok=True)
+    rows.append(
+        {**keys, **dict.fromkeys(("concept_id", "half", "source_language", "target_language"), ""), "logprob": logprob}
+    )
     blank = dict.fromkeys(("condition",), "") | dict.fromkeys(("cluster", "pivots"), 0)
     blank |= dict.fromkeys(("windows_source", "windows_target", "masked"), 0)
-    keys = {"part": part, "seed": seed, "arm": arm}
-    effects = {}
-    if pivots:
-        held_out = [concept for concept in concepts if concept.held_out]
-        effects = link_and_need(model, tokenizer_of(vocabulary), vocabulary, held_out, pivots, seed)
-    blank |= dict.fromkeys(("link", "need"))
-    rows = []
-    for row in answers(model, vocabulary, concepts, frequency(sequences, vocabulary)):
-        effect = effects.get((row["concept_id"], row["source_language"], row["target_language"]), {})
-        rows.append({**blank, **labels.get(row["concept_id"], {}), **keys, **row, **effect})
-    ending = {"concept_id": "", "half": "", "source_language": "", "target_language": ""}
-    rows.append({**blank, **keys, **ending, "logprob": -loss, "specificity": None, "chosen": None})
-    if arm == BASE:
-        torch.save(model.state_dict(), weights_of(state, arm))
-    state.unlink(missing_ok=True)
-    return tables.from_rows("natural_concepts", rows)
+    return tables.from_rows("natural_concepts", [{**blank, **row} for row in rows])
+
+
+def _outcomes(
+    model: torch.nn.Module,
+    sequences: np.ndarray,
+    vocabulary: Vocabulary,
+    concepts: Sequence[Concept],
+    pivots: Mapping[str, Sequence[PivotWord]],
+    seed: int,
+) -> dict[tuple[str, str, str], Record]:
+    """What a model says of each concept, source and target language, and where pivots are given their link and need."""
+    held_out = [concept for concept in concepts if concept.held_out]
+    effects = link_and_need(model, tokenizer_of(vocabulary), vocabulary, held_out, pivots, seed) if pivots else {}
+    rows = answers(model, vocabulary, concepts, frequency(sequences, vocabulary))
+    by_asked = {(row["concept_id"], row["source_language"], row["target_language"]): row for row in rows}
+    return {asked: {**row, **effects.get(asked, {})} for asked, row in by_asked.items()}
 
 
 def weights_of(state: Path, arm: str) -> Path:
@@ -107,8 +125,12 @@ def trained(
     config: NaturalConfig,
     seed: int,
     begin: Path | None = None,
+    associated: csr_matrix | None = None,
 ) -> tuple[torch.nn.Module, float]:
-    """A model trained on the sequences in order, from fresh weights or those of a file, and its last loss in nats."""
+    """A model trained on the sequences in order, and its last loss in nats.
+
+    It begins with the weights of a file (`begin`), or else with fresh ones, whose embeddings may come from counts.
+    """
     import torch
 
     from semantic_pivots.models.device import default_device
@@ -116,9 +138,14 @@ def trained(
 
     tokenizer = tokenizer_of(vocabulary)
     model = fresh_model("llama", tokenizer, config.width, config.layers, seed_of("natural init", seed) % 2**31)
+    if config.embeddings == "counts":
+        rows = embeddings(associated, config.width, seed)
+        with torch.no_grad():
+            model.get_input_embeddings().weight.copy_(torch.from_numpy(rows))
     if begin is not None:
         model.load_state_dict(torch.load(begin, weights_only=True))
     settings = small_settings(config, sequences.size, config.checkpoint_tokens)
+    settings = replace(settings, embedding_rate=config.embedding_rate)
     state.parent.mkdir(parents=True, exist_ok=True)
     model = model.to(default_device() if config.device == "auto" else config.device)
     loss = train_small(model, sequences, settings, seed, state)
@@ -130,8 +157,9 @@ def answers(
 ) -> list[Record]:
     """What the model says of each concept in each direction, among the concepts of its half.
 
-    Specificity is log P(t|s) less its mean over the other sources. The choice is among the own source and those nearest
-    in frequency: the share of the first place that the own source has (its ties share it).
+    Specificity is log P(t|s) less its mean over the other sources. The rank is the share of the other sources from
+    which the target is less probable. The choice is among the own source and those nearest in frequency: the share of
+    the first place that the own source has (its ties share it).
     """
     rows = []
     for name, hidden in ((HELD_OUT, True), (SEEN, False)):
@@ -142,6 +170,7 @@ def answers(
             found = logprobs(model, vocabulary, mine, source, target)
             own = np.diag(found)
             specificity = own - (found.sum(axis=0) - own) / (len(mine) - 1)
+            ranks = share_below(found)
             often = np.log(counts[[c.ids[source] for c in mine]] + 1)
             for k, concept in enumerate(mine):
                 near = np.argsort(np.abs(often - often[k]), kind="stable")
@@ -156,6 +185,7 @@ def answers(
                         "logprob": float(own[k]),
                         "specificity": float(specificity[k]),
                         "chosen": chosen,
+                        "rank": float(ranks[k]),
                     }
                 )
     return rows

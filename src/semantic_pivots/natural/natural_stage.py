@@ -29,6 +29,8 @@ def check(config: NaturalConfig) -> None:
         if part not in PARTS:
             hint = nearest(part, PARTS)
             raise InputError(f"[natural] parts: unknown part {part!r}{hint}; expected {', '.join(PARTS)}")
+    if not config.readers:
+        raise InputError("[natural] readers: expected counts, model or both")
     if not 0 < config.dictionary_share < 1:
         raise InputError(f"[natural] dictionary_share = {config.dictionary_share}: expected a number between 0 and 1")
     if len(config.pair) != 2:
@@ -68,7 +70,8 @@ def natural_stage(config: NaturalConfig, inputs: Inputs, work: Work) -> dict[str
                     rows = table.to_pylist()
                     last = rows.pop()  # the loss
                     keys = {key: last[key] for key in ("part", "seed", "arm")}
-                    figures.append({**keys, "figure": "loss in nats a token", "value": -last["logprob"]})
+                    if last["logprob"] is not None:
+                        figures.append({**keys, "figure": "loss in nats a token", "value": -last["logprob"]})
                     found += rows
     return {
         "natural_concepts": tables.from_rows("natural_concepts", found),

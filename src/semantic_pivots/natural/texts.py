@@ -163,7 +163,7 @@ def drawn(documents: Iterable[Document], languages: Sequence[str], budget_bytes:
 def pieces_of(
     documents: Sequence[Sequence[tuple[str, str]]], vocabulary: Vocabulary, languages: Sequence[str], length: int
 ) -> Pieces:
-    """Documents, each as its parts with its language's mark before it, in pieces of at most `length` tokens, an end last.
+    """Documents, each as its parts behind their languages' marks, in pieces of at most `length` tokens, an end last.
 
     The marks make every translated sentence an example of the question that is asked of words (`<en> dog <fr>`).
     """

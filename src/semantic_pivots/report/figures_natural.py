@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from semantic_pivots.report.panel import Numbers, Panel, interval_dots, unique
@@ -9,10 +11,15 @@ from semantic_pivots.statistics import of_row
 
 _READINGS = {
     "masking": "Held-out pairs, each under every condition in another of four models. Placebo: as many other tokens "
-    "masked. Spiked: two private tokens beside both words, the control that must be seen.",
+    "masked. Spiked: two tokens of the pair's own in both words' windows, the control that must be seen.",
     "arrangement": "The same sentences, split by language, as they come, and joined over equal English sentences.",
     "selection": "A share of the documents by four rules, with as many documents of each held-out word.",
 }
+
+
+def _outcome(measures: Iterable[str]) -> tuple[str, str]:
+    """What the figure shows, and its unit: models' specificity, or ranks where only counts read the text."""
+    return ("specificity", "nats") if "specificity" in measures else ("rank_by_counts", "share of other sources")
 
 
 def natural_panels(summary: pa.Table, models: pa.Table | None) -> list[Panel]:
@@ -23,15 +30,16 @@ def natural_panels(summary: pa.Table, models: pa.Table | None) -> list[Panel]:
         members = [row for row in rows if row["part"] == part]
         decisions = [row["conclusion"] for row in members if row["conclusion"]]
         values = [row for row in members if row["value"] is not None]
+        outcome, unit = _outcome(row["measure"] for row in values)
         series = {
             measure: [(row["group"], of_row(row)) for row in values if row["measure"] == measure]
-            for measure in unique(row["measure"] for row in values if "specificity" in row["measure"])
+            for measure in (outcome, f"effect on {outcome}")
         }
         columns = ("measure", "group", "value [95 %]", "clusters", "p", "seen in 4 of 5", "signature")
         cells = tuple(
             (r["measure"], r["group"], of_row(r), r["n"], r["p_value"], r["detectable"], r["signature"]) for r in values
         )
-        figure = interval_dots(series, "nats", 0.0) if series else None
+        figure = interval_dots(series, unit, 0.0)
         reading = " ".join([*(f"Decision: {text}." for text in decisions), _READINGS.get(part, "")])
         panels.append(Panel(part.capitalize(), reading, Numbers(columns, cells), figure, wide=True))
     if models is not None and models.num_rows:

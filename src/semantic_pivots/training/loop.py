@@ -25,7 +25,7 @@ from semantic_pivots.models.body import check_context
 from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, sent, set_random_states
 from semantic_pivots.training.loss import IGNORED, check_boundaries, choose_loss, targets_of
 from semantic_pivots.training.schedule import learning_rate
-from semantic_pivots.training.weights import Sharded, Weights, Whole, set_compiled
+from semantic_pivots.training.weights import RATE_SHARE, Sharded, Weights, Whole, set_compiled
 
 _LATE_STEPS = 16
 
@@ -106,7 +106,7 @@ def train(
     while run.step < steps:
         rate = learning_rate(run.step, steps, config.learning_rate, config.schedule, config.warmup_share)
         for group in weights.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(RATE_SHARE, 1.0)
         batch = torch.from_numpy(sequences[run.step * size : (run.step + 1) * size].astype(np.int64))
         tokens = (run.step + 1) * size * config.sequence_tokens
         run.rows.append({"step": run.step + 1, "tokens": tokens, "learning_rate": rate})

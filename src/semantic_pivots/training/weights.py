@@ -57,12 +57,31 @@ class Weights(Protocol):
         ...
 
 
-def adamw(weights: list[torch.Tensor], config: TrainConfig, fused: bool) -> torch.optim.Optimizer:
-    """AdamW with decay on matrices only."""
-    groups = [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+RATE_SHARE = "rate_share"
+"""Key of a group of weights: what share of the rate it learns at."""
+
+
+def adamw(model: Any, weights: list[torch.Tensor], config: TrainConfig, fused: bool) -> torch.optim.Optimizer:
+    """AdamW with decay on matrices only; input embeddings with another rate have no decay and a long memory.
+
+    Args:
+        model: whose trainable parameters, in their order, the weights stand for.
+        weights: what is stepped.
+        config: rates and decay.
+        fused: one kernel for all weights.
+    """
+    table = model.get_input_embeddings().weight if config.embedding_rate != 1 else None
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    embeddings = [w for w, p in zip(weights, trainable, strict=True) if p is table]
+    others = [w for w, p in zip(weights, trainable, strict=True) if p is not table]
+    groups: list[dict[str, Any]] = [
+        {"params": [w for w in others if w.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [w for w in others if w.ndim <= 1], "weight_decay": 0.0},
     ]
+    if embeddings:
+        # a rare word's gradient comes seldom: with a short memory of its size each one would be a full step
+        own = {"weight_decay": 0.0, "betas": (0.9, 0.999), RATE_SHARE: config.embedding_rate}
+        groups.append({"params": embeddings, **own})
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=fused)
 
 
@@ -107,7 +126,7 @@ class Whole:
         ]
         self._begun: set[torch.Tensor] = set()
         """masters that hold a gradient of the present step"""
-        self.optimiser = adamw(self.masters, config, fused=True)
+        self.optimiser = adamw(model, self.masters, config, fused=True)
 
     def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
         return self._loss(self.model, input_ids, end)
@@ -208,7 +227,7 @@ class Sharded:
             fully_shard(block, mesh=mesh, **policy)
         self.root: Any = fully_shard(root, mesh=mesh, **policy)
         self.model = model
-        self.optimiser = adamw(list(model.parameters()), config, fused=False)
+        self.optimiser = adamw(model, [p for p in model.parameters() if p.requires_grad], config, fused=False)
 
     def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
         return self.root(input_ids, end) * self.world  # gradients are averaged over processes, wanted is their sum

@@ -1,0 +1,122 @@
+"""What sequences tell of words by counts alone: association with every token in reach, similarity, embeddings.
+
+Two uses. A reader that only counts is the row beside every small model: what masking takes from its similarity is taken
+from the text, whatever a model learns of it. And a model may begin with embeddings of the same counts (`[natural]
+embeddings`), which a run of a few million tokens cannot learn of a word that it reads a hundred times.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from semantic_pivots.files import Record
+from semantic_pivots.held_out import HELD_OUT, SEEN
+from semantic_pivots.natural.world import Concept
+from semantic_pivots.natural.world_vocabulary import Vocabulary
+from semantic_pivots.statistics import seed_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+_SMOOTHING = 0.75
+"""Power of a context token's frequency, which lifts rare ones (Levy, Goldberg and Dagan 2015)."""
+_STD = 0.05
+"""Standard deviation of embeddings that come from counts; a tied head then begins with logits of about one half."""
+
+
+def associations(sequences: np.ndarray, vocabulary: Vocabulary, reach: int) -> csr_matrix:
+    """(size, size) sparse float32 positive pointwise mutual information of tokens within reach in one document's piece.
+
+    Marks, ends and masked places are no contexts: what is masked tells nothing, wherever it stands.
+
+    Args:
+        sequences: (sequences, length) ids.
+        vocabulary: of the ids.
+        reach: tokens on either side.
+    """
+    from scipy.sparse import csr_matrix
+
+    counts = _together(sequences, vocabulary, reach).tocoo()
+    silent = [vocabulary.end, vocabulary.mask, *vocabulary.marks.values()]
+    heard = ~(np.isin(counts.row, silent) | np.isin(counts.col, silent))
+    rows, columns, values = counts.row[heard], counts.col[heard], counts.data[heard].astype(np.float64)
+    of_rows, of_columns = (np.bincount(places, values, vocabulary.size) for places in (rows, columns))
+    expected = of_columns**_SMOOTHING
+    information = np.log(values / (of_rows[rows] * (expected / max(expected.sum(), 1.0))[columns]))
+    positive = information > 0
+    entries = information[positive].astype(np.float32), (rows[positive], columns[positive])
+    return csr_matrix(entries, shape=(vocabulary.size, vocabulary.size))
+
+
+def _together(sequences: np.ndarray, vocabulary: Vocabulary, reach: int) -> csr_matrix:
+    """(size, size) sparse counts of two tokens within reach, in one sequence and between its ends, in both orders."""
+    from scipy.sparse import csr_matrix
+
+    flat = sequences.ravel().astype(np.int32)
+    piece = np.concatenate([[0], np.cumsum(flat == vocabulary.end)[:-1]])
+    row = np.arange(len(flat)) // sequences.shape[1]
+    total = csr_matrix((vocabulary.size, vocabulary.size), dtype=np.float32)
+    for distance in range(1, min(reach, sequences.shape[1] - 1) + 1):
+        near = (piece[distance:] == piece[:-distance]) & (row[distance:] == row[:-distance])
+        pairs = flat[:-distance][near], flat[distance:][near]
+        total = total + csr_matrix((np.ones(len(pairs[0]), np.float32), pairs), shape=total.shape)
+    return total + total.T
+
+
+def similarities(associated: csr_matrix, concepts: Sequence[Concept], source: str, target: str) -> np.ndarray:
+    """(sources, targets) float64 cosine of the words' associations."""
+    sides = []
+    for code in (source, target):
+        rows = associated[[concept.ids[code] for concept in concepts]].astype(np.float64)
+        lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+        sides.append(rows.multiply(1 / np.maximum(lengths, 1e-12)[:, None]).tocsr())
+    return np.asarray((sides[0] @ sides[1].T).todense())
+
+
+def counted(associated: csr_matrix, concepts: Sequence[Concept]) -> list[Record]:
+    """Rows of `natural_concepts` with `rank_by_counts`, among the concepts of each half and in each direction.
+
+    The rank is the share of the other sources that are less similar to the target; 0.5 is chance.
+    """
+    rows = []
+    for name in (HELD_OUT, SEEN):
+        mine = [concept for concept in concepts if concept.held_out == (name == HELD_OUT)]
+        if len(mine) < 2:
+            continue
+        for source, target in itertools.permutations(mine[0].ids, 2):
+            shares = share_below(similarities(associated, mine, source, target))
+            keys = {"half": name, "source_language": source, "target_language": target}
+            rows += [
+                {"concept_id": concept.concept_id, **keys, "rank_by_counts": float(share)}
+                for concept, share in zip(mine, shares, strict=True)
+            ]
+    return rows
+
+
+def share_below(values: np.ndarray) -> np.ndarray:
+    """(targets,) share of the other sources below each target's own one on the diagonal; equal ones count half."""
+    own = np.diag(values)
+    below = (values < own).sum(axis=0) + ((values == own).sum(axis=0) - 1) / 2
+    return below / max(len(values) - 1, 1)
+
+
+def embeddings(associated: csr_matrix, width: int, seed: int) -> np.ndarray:
+    """(size, width) float32 embeddings: first singular vectors, each times the root of its value, rotated at random.
+
+    The rotation gives every coordinate a like share of the variance, as optimisers with a rate per coordinate expect.
+    Tokens without associations get noise of the same size.
+    """
+    from scipy.sparse.linalg import svds
+
+    generator = np.random.default_rng(seed_of("natural embeddings", seed))
+    left, values, _ = svds(associated.astype(np.float64), width, v0=generator.standard_normal(associated.shape[0]))
+    left = left * np.sign(left[np.abs(left).argmax(axis=0), np.arange(width)])  # singular vectors have no sign
+    rotation, _ = np.linalg.qr(generator.standard_normal((width, width)))
+    rows = left * np.sqrt(values) @ rotation
+    silent = np.diff(associated.indptr) == 0
+    rows[silent] = generator.normal(0, rows[~silent].std(), (int(silent.sum()), width))
+    return (rows * (_STD / rows.std())).astype(np.float32)
