@@ -113,7 +113,9 @@ def embeddings(associated: csr_matrix, width: int, seed: int) -> np.ndarray:
     from scipy.sparse.linalg import svds
 
     generator = np.random.default_rng(seed_of("natural embeddings", seed))
-    left, values, _ = svds(associated.astype(np.float64), width, v0=generator.standard_normal(associated.shape[0]))
+    start = generator.standard_normal(associated.indptr.size - 1)
+    vectors, values, _ = svds(associated.astype(np.float64), width, v0=start)
+    left = np.asarray(vectors)
     left = left * np.sign(left[np.abs(left).argmax(axis=0), np.arange(width)])  # singular vectors have no sign
     rotation, _ = np.linalg.qr(generator.standard_normal((width, width)))
     rows = left * np.sqrt(values) @ rotation

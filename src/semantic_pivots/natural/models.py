@@ -70,7 +70,8 @@ def job(
 
         torch.set_num_threads(1)  # small products gain nothing from more threads; models take one core each
         begin = weights_of(state, start) if start else None
-        model, loss = trained(sequences, vocabulary, state, config, seed, begin, associated)
+        of_counts = associated if config.embeddings == "counts" else None
+        model, loss = trained(sequences, vocabulary, state, config, seed, begin, of_counts)
         outcomes = _outcomes(model, sequences, vocabulary, concepts, pivots or {}, seed)
         rows = [row | outcomes[row["concept_id"], row["source_language"], row["target_language"]] for row in rows]
         logprob = -loss
@@ -138,7 +139,7 @@ def trained(
 
     tokenizer = tokenizer_of(vocabulary)
     model = fresh_model("llama", tokenizer, config.width, config.layers, seed_of("natural init", seed) % 2**31)
-    if config.embeddings == "counts":
+    if associated is not None:
         rows = embeddings(associated, config.width, seed)
         with torch.no_grad():
             model.get_input_embeddings().weight.copy_(torch.from_numpy(rows))
