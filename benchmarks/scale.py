@@ -190,7 +190,7 @@ def commands(names: Sequence[str], repeats: Sequence[int], root: Path) -> None:
 
 
 def synthetic(path: Path, count: int) -> None:
-    """Write `doc_scores` of documents, a row group at a time."""
+    """Write `doc_scores` of documents, a block at a time."""
     draw, writer = np.random.default_rng(0), None
     for begin in range(0, count, BLOCK):
         n = min(BLOCK, count - begin)
@@ -207,7 +207,7 @@ def synthetic(path: Path, count: int) -> None:
             "holds_pair": zeros.astype(bool), "dsir": pa.nulls(n, pa.float64()),
         })  # fmt: skip
         writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-        writer.write_table(table)
+        writer.write_table(table, 1 << 17)  # as the package's own tables
     if writer is not None:
         writer.close()
 
