@@ -430,13 +430,12 @@ def _document_of(
 
 def _document(row: Record, columns: dict[str, Column], path: str) -> Document | str:
     """The document of a row, or why it gives none."""
-    text = _value(row, columns["text"])
+    content = _value(row, columns["text"])
+    text = content if isinstance(content, str) and content.strip() else ""
     parts = given_parts(_value(row, columns["parts"]))
-    kind_of_text = "" if text is None or isinstance(text, str) else type(text).__name__
-    if kind_of_text or not text or not text.strip():
-        text = ""
     if not text and not parts:
-        return f"{kind_of_text} in place of a text" if kind_of_text else "no text"
+        is_text = content is None or isinstance(content, str)
+        return "no text" if is_text else f"{type(content).__name__} in place of a text"
     source = str(_value(row, columns["source"]) or PurePosixPath(path).name)
     value = _value(row, columns["id"])  # it may be the number 0; NaN is how pandas writes none
     language = _value(row, columns["language"])
