@@ -268,10 +268,11 @@ def test_pivots_of_another_tokenizer_are_refused(made: Path, tmp_path: Path, col
 
 
 def test_tokens_of_a_corpus_that_was_made_anew_are_refused(folder: Path, tmp_path: Path):
+    (tmp_path / "documents").mkdir()
     for name in ("0.jsonl", "1.jsonl"):
         text = (folder / "documents" / name).read_text("utf-8").replace("houseabq", "houseacq ctxac")
-        (tmp_path / name).write_text(text, "utf-8")
-    run("corpus", "make", tmp_path / "corpus", "--path", tmp_path, "--workers", 1)
+        (tmp_path / "documents" / name).write_text(text, "utf-8")
+    run("corpus", "make", tmp_path / "corpus", "--path", tmp_path / "documents", "--workers", 1)
     asked = ["--corpus", tmp_path / "corpus", "--tokens", folder / "tokens", "--pairs", folder / "pairs.tsv"]
     with pytest.raises(InputError, match="made from another corpus"):
         run("discover", "--out", tmp_path / "x", *asked)
