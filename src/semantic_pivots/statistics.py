@@ -224,9 +224,9 @@ def bootstrap_means(
     values = np.asarray(values, dtype=np.float64)
     present = (~np.isnan(values)).astype(np.float64)
     sums, counts = _by_unit(np.where(present > 0, values, 0.0), groups), _by_unit(present, groups)
-    bounds = bounds or [None] * values.shape[1]
-    intervals = _bootstrapped(sums, counts, seed, resamples, bounds)
-    return [_within_wilson(*of_figure) for of_figure in zip(intervals, counts.T, bounds, strict=True)]
+    limits: Sequence[Bounds] = bounds or [None] * values.shape[1]
+    intervals = _bootstrapped(sums, counts, seed, resamples, limits)
+    return [_within_wilson(*of_figure) for of_figure in zip(intervals, counts.T, limits, strict=True)]
 
 
 def bootstrap_ratio(
