@@ -613,6 +613,8 @@ class NaturalConfig:
     """tokens before and after a held-out word that are its window"""
     pivots: int = 50
     """pivots of a held-out pair, at most"""
+    pivot_text: Literal["own", "other"] = "own"
+    """text in which the masked pivots are searched: the packed text, or as much text of the same sources beside it"""
     false_discovery_rate: float = 1.0
     """expected share of pivots that chance put beside both words; 1: no demand, few documents hide no pivot then"""
     spiked_share: float = 0.6

@@ -53,6 +53,23 @@ def test_no_held_out_pair_meets_in_a_sequence(masked):
             assert not (holds[0] & holds[1]).any()
 
 
+def test_documents_that_were_split_stand_where_they_stood(masked):
+    """A part of the pieces, as a base or other text takes it, is a sample of split and whole documents alike."""
+    _, made = masked
+    numbers = made[0].world.pieces.document
+    assert (np.diff(numbers) >= 0).all()
+
+
+def test_pivots_of_other_text_are_masked_in_the_packed_one(masked, inputs):
+    config, made = masked
+    other = next(part_arms.arms("masking", dataclasses.replace(config, pivot_text="other"), inputs, 11))
+    assert np.array_equal(other.sequences.shape, made[0].sequences.shape)
+    assert not np.array_equal(other.sequences, made[0].sequences)
+    assert [arm["windows_source"] for arm in other.labels.values()] == [
+        arm["windows_source"] for arm in made[0].labels.values()
+    ]
+
+
 def test_forms_of_a_word_meet_like_the_word():
     pieces = [" dog", " dogs", " dogma", " chien", " chiens", "s", " do", "\ufffd"]
     assert forms(pieces, ["dog", "chien"]) == {"dog": [0, 1, 2], "chien": [3, 4]}

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from semantic_pivots.config import NaturalConfig
-from semantic_pivots.natural.texts import Packed
+from semantic_pivots.natural.texts import Packed, Pieces
 from semantic_pivots.natural.windows import Windows, clusters, contexts_of, pivots_of, windows_of
 from semantic_pivots.natural.world import World
 from semantic_pivots.statistics import seed_of
@@ -86,12 +86,13 @@ def groups_of(clusters: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
     return group[np.searchsorted(names, clusters)]
 
 
-def design(packed: Packed, world: World, config: NaturalConfig, seed: int) -> Design:
-    """The groups, pivots and edits of a packed corpus."""
+def design(packed: Packed, world: World, config: NaturalConfig, seed: int, other: Pieces | None = None) -> Design:
+    """The groups, pivots and edits of a packed corpus; `other`: the text that pivots are searched in, if not it."""
     concepts = world.held_out
     pair = (config.pair[0], config.pair[1])
     contexts = contexts_of(packed.pieces, world, concepts, pair)
-    pivots = pivots_of(contexts, concepts, pair, config.false_discovery_rate, config.pivots)
+    searched = contexts if other is None else contexts_of(other, world, concepts, pair)
+    pivots = pivots_of(searched, concepts, pair, config.false_discovery_rate, config.pivots)
     windows = windows_of(packed, concepts, pair, config.window_tokens)
     together = clusters(contexts, concepts, pair)
     words = np.array([[len(places) for places in window.words] for window in windows]).reshape(-1, 2)

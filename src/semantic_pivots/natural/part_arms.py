@@ -109,9 +109,10 @@ def _figures(world: World, packed: Packed) -> dict[str, float]:
 def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
     made = _pair_world("masking", config, inputs, seed)
     # one pass over what is packed, so that no document is cut from the corpus that pivots are discovered in
-    fewer = max(1, int(len(made.pieces) * config.tokens / max(len(made.pieces.tokens), 1)))
-    together = _packed(made, made.pieces.take(np.arange(min(fewer, len(made.pieces)))), config, seed)
-    plan = design(together, made, config, seed)
+    count = max(1, int(len(made.pieces) * config.tokens / max(len(made.pieces.tokens), 1)))
+    own, other = np.split(np.arange(len(made.pieces)), [count])
+    together = _packed(made, made.pieces.take(own), config, seed)
+    plan = design(together, made, config, seed, made.pieces.take(other) if config.pivot_text == "other" else None)
     counts = frequency(together.sequences, made.vocabulary)
     pivots = {
         concept.concept_id: [PivotWord(str(i), int(counts[i]), "token", 1) for i in ids if counts[i]]

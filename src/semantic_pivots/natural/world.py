@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -149,9 +149,11 @@ def world(
     meetings = Meetings(_members(concepts, vocab, excluded), vocab.size)
     whole = pieces_of(documents, vocab, languages, config.sequence_tokens)
     at_meeting = np.unique(whole.document[meetings.meet(whole.tokens, whole.piece_of())])
-    parted = [[part] for k in at_meeting.tolist() for part in documents[k]]
-    apart = pieces_of(parted, vocab, languages, config.sequence_tokens)
+    parted = [(k, [part]) for k in at_meeting.tolist() for part in documents[k]]
+    apart = pieces_of([part for _, part in parted], vocab, languages, config.sequence_tokens)
+    apart = replace(apart, document=np.array([k for k, _ in parted], np.int32)[apart.document])
     pieces = Pieces.joined([whole.take(np.flatnonzero(~np.isin(whole.document, at_meeting))), apart])
+    pieces = pieces.take(np.argsort(pieces.document, kind="stable"))  # a part of the pieces is a sample of both kinds
     clean = pieces.take(np.setdiff1d(np.arange(len(pieces)), meetings.meet(pieces.tokens, pieces.piece_of())))
     size = max(len(whole.tokens), 1)
     shares = len(apart.tokens) / size, (len(pieces.tokens) - len(clean.tokens)) / size
