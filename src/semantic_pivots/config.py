@@ -656,6 +656,7 @@ class ReportConfig:
     """One self-contained HTML file."""
 
     name: str = "study"
+    profile: str = ""
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
 
 

@@ -35,6 +35,9 @@ _WORLD = (
 )
 _TRAINED = (
     "selected_share",
+    "dictionary_share",
+    "pivot_text",
+    "embeddings",
     "probed",
     "tokens",
     "width",

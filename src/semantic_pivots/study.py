@@ -203,7 +203,8 @@ def load_study(path: str | Path, profile: str = "", overrides: Iterable[str] = (
     for text in overrides:
         section, key, value = _override(text)
         data[section] = {**data.get(section, {}), key: value}
-    return Study(path, _study_config(path, data), profile)
+    config = _study_config(path, data)
+    return Study(path, dataclasses.replace(config, report=dataclasses.replace(config.report, profile=profile)), profile)
 
 
 def _override(text: str) -> tuple[str, str, Any]:

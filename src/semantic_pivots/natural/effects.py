@@ -52,6 +52,7 @@ _READERS = {"specificity": "models", "rank_by_counts": "counts"}
 _CAUSAL = ("link", "need")
 """Outcomes of masking that decide nothing: the rule `causal` asked of every held-out pair, answered or not."""
 _RESAMPLES = 4000
+_SETTINGS = "seed seeds concepts dictionary_share pivot_text embeddings tokens width layers".split()
 
 Row = Record
 
@@ -72,7 +73,7 @@ class _Part:
 
     def __init__(self, part: str, config: NaturalConfig):
         self.part, self.config = part, config
-        sizes = {key: getattr(config, key) for key in ("seed", "seeds", "tokens", "width", "layers", "concepts")}
+        sizes = {key: getattr(config, key) for key in _SETTINGS}
         self.signature = Signature.of("natural", part, **sizes)
 
     def row(self, measure: str, group: str, values: np.ndarray, units: np.ndarray, chance: float | None = None) -> Row:

@@ -33,7 +33,7 @@ def facts(config: ReportConfig, tables: Mapping[str, pa.Table], manifests: Manif
         seconds = sum(v["seconds"] for v in volatile)
         out.append(Fact("Date", _day(end), end))
         out.append(Fact("Time", _duration(seconds), f"PT{seconds:.0f}S"))
-    command = f"pivots run {config.name}.toml"
+    command = f"pivots run {config.name}.toml" + (f" --profile {config.profile}" if config.profile else "")
     return (*out, Fact("Command", command, copied=command), Fact("Signature", *_signature(config, manifests)))
 
 
