@@ -178,6 +178,7 @@ class Interruption:
 from semantic_pivots.__main__ import main
 
 assert "semantic_pivots.errors" not in sys.modules
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 sys.meta_path.insert(0, Interruption())
 sys.argv = ["pivots", "keys"]
 main()

@@ -20,6 +20,7 @@ from semantic_pivots.tasks.translation import Item, Shot, answer
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
 TEMPLATE = """tag: clwtd_open
 custom_dataset: !function utils.documents
 test_split: test
@@ -48,12 +49,6 @@ import json
 from pathlib import Path
 
 from datasets import Dataset
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from semantic_pivots.tasks.translation import Case
-    import pyarrow as pa
-    import pyarrow as pa
 
 
 def documents(file, **further):
