@@ -134,7 +134,7 @@ STAGES: dict[str, Stage] = {
             _ROOM + "natural.natural_stage:natural_stage",
             ("lexicon", "corpus"),
             "do pivots carry words across languages in natural text",
-            version=3,
+            version=4,
         ),
     )
 }

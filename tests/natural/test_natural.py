@@ -154,6 +154,24 @@ def test_the_study_runs_whole_and_continues(study, inputs):
     assert {row["figure"] for row in figures} >= {"tokens", "loss in nats a token", "largest cluster"}
 
 
+def test_counts_read_alone(study, inputs):
+    """No model is trained: no losses, ranks by counts alone, and the selections from one start."""
+    it, _ = study
+    config = dataclasses.replace(it.config.natural, readers=("counts",))
+    (arm,) = [one for one in part_arms.arms("masking", config, inputs, 11) if one.name == "0"]
+    table = models.job(
+        "masking", "0", arm.sequences, arm.world.vocabulary, arm.world.concepts, arm.labels, Path(), config, 11
+    )
+    rows = table.to_pylist()
+    assert rows.pop()["logprob"] is None
+    assert all(row["specificity"] is None and 0 <= row["rank_by_counts"] <= 1 for row in rows)
+    names = [one.name for one in part_arms.arms("selection", config, inputs, 11)]
+    assert names == ["base", *part_arms.SELECTIONS]
+    made = [{**row, "arm": name, "part": "selection"} for name in names for row in rows]
+    found = effects.summary(made, dataclasses.replace(config, parts=("selection",)))
+    assert [row["conclusion"][:20] for row in found if row["conclusion"]] == ["counts: from scratch"]
+
+
 def test_selections_take_as_many_pieces_of_each_stratum(study, inputs):
     config = study[0].config.natural
     made = {

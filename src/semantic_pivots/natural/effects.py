@@ -265,10 +265,12 @@ def arrangement_decision(row: Row, outcome: str = "specificity") -> str:
 def _selection(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     part = _Part("selection", config)
     held_out = [row for row in rows if row["half"] == HELD_OUT]
+    names = {row["arm"] for row in rows}
     contrasts = {
         name + suffix: (first + suffix, second + suffix)
         for suffix in STARTS.values()
         for name, (first, second) in SELECTION.items()
+        if {first + suffix, second + suffix} <= names
     }
     figures, effects = _arms(part, rows, {"held-out": held_out}, contrasts)
     level_of = {(row["measure"], row["group"]): row["value"] for row in figures}

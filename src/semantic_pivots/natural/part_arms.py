@@ -218,7 +218,8 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
         figures["tokens in the pivot set"] = float(is_pivot.sum())
         figures["share of tokens in the pivot set"] = float(is_pivot[chosen.tokens].mean())
         figures["share of pieces in both languages"] = float((chosen.language == MIXED).mean())
-        for start, suffix in STARTS.items():
+        starts = STARTS if "model" in config.readers else {"": ""}  # counts begin with nothing
+        for start, suffix in starts.items():
             yield Arm("selection", name + suffix, made, together.sequences, {}, figures, start)
 
 
