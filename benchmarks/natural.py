@@ -1,7 +1,8 @@
 """Natural worlds: tokens a second of training a small model on a CPU, and what the models of a finished run were told.
 
 `python -m benchmarks.natural` takes half a minute; `python -m benchmarks.natural runs/natural-small` reads a run of
-studies/natural.toml (or one of its parts) and prints its effects: the spike must be found, the rest are findings.
+studies/natural.toml (or one of its parts) and prints its effects: the spike must be found, the rest are findings;
+so does a CSV of docs/results such as docs/results/natural_masking_2603_summary.csv.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+import polars as pl
 
 from benchmarks import emit
 from semantic_pivots.config import TrainedDtype
 from semantic_pivots.natural.effects import LEVEL
+
+UNITS = {"effect on specificity": "nats", "effect on rank_by_counts": "of rank by counts"}
+"""Effects that decide."""
 
 _VOCABULARY, _SEQUENCES, _LENGTH, _BATCH = 10_000, 256, 64, 16
 
@@ -91,17 +95,19 @@ def speed() -> None:
     emit("two processes, bfloat16", apart, "tokens/s", both, apart > both)
 
 
-def effects(folder: Path) -> None:
-    """The effects of a finished run."""
-    for row in pq.read_table(folder / "natural" / "natural_summary.parquet").to_pylist():
+def effects(place: Path) -> None:
+    """The effects of a finished run, or of a table `natural_summary` as CSV."""
+    table = place if place.suffix == ".csv" else place / "natural" / "natural_summary.parquet"
+    rows = pl.read_csv(table) if table.suffix == ".csv" else pl.read_parquet(table)
+    for row in rows.to_dicts():
         if row["conclusion"]:
             print(f"{row['part']}: {row['conclusion']}", file=sys.stderr)
-        elif row["measure"] == "effect on specificity":
+        elif row["measure"] in UNITS:
             control = row["group"] == "spiked less placebo"
             holds = row["value"] > 0 and row["p_value"] < LEVEL if control else None
             ends = "" if row["low"] is None else f" [{row['low']:.3f}, {row['high']:.3f}]"
             name = f"{row['part']}, {row['group']}{ends}, p = {row['p_value']:.2g}, n = {row['n']}"
-            emit(name, row["value"], "nats", 0.0 if control else None, holds)
+            emit(name, row["value"], UNITS[row["measure"]], 0.0 if control else None, holds)
 
 
 if __name__ == "__main__":
