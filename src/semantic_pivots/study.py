@@ -204,7 +204,9 @@ def load_study(path: str | Path, profile: str = "", overrides: Iterable[str] = (
         section, key, value = _override(text)
         data[section] = {**data.get(section, {}), key: value}
     config = _study_config(path, data)
-    return Study(path, dataclasses.replace(config, report=dataclasses.replace(config.report, profile=profile)), profile)
+    if profile:
+        config = dataclasses.replace(config, report=dataclasses.replace(config.report, profile=profile))
+    return Study(path, config, profile)
 
 
 def _override(text: str) -> tuple[str, str, Any]:
