@@ -657,6 +657,7 @@ class ReportConfig:
 
     name: str = "study"
     profile: str = ""
+    """profile of the study, which the page's command names"""
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
 
 
