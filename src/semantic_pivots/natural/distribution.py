@@ -7,15 +7,13 @@ embeddings`), which a run of a few million tokens cannot learn of a word that it
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from semantic_pivots.files import Record
-from semantic_pivots.held_out import HELD_OUT, SEEN
-from semantic_pivots.natural.world import Concept
+from semantic_pivots.natural.world import Concept, directions
 from semantic_pivots.natural.world_vocabulary import Vocabulary
 from semantic_pivots.statistics import seed_of
 
@@ -83,17 +81,13 @@ def counted(associated: csr_matrix, concepts: Sequence[Concept]) -> list[Record]
     The rank is the share of the other sources that are less similar to the target; 0.5 is chance.
     """
     rows = []
-    for name in (HELD_OUT, SEEN):
-        mine = [concept for concept in concepts if concept.held_out == (name == HELD_OUT)]
-        if len(mine) < 2:
-            continue
-        for source, target in itertools.permutations(mine[0].ids, 2):
-            shares = share_below(similarities(associated, mine, source, target))
-            keys = {"half": name, "source_language": source, "target_language": target}
-            rows += [
-                {"concept_id": concept.concept_id, **keys, "rank_by_counts": float(share)}
-                for concept, share in zip(mine, shares, strict=True)
-            ]
+    for stratum, half, source, target in directions(concepts):
+        shares = share_below(similarities(associated, half, source, target))
+        keys = {"half": stratum, "source_language": source, "target_language": target}
+        rows += [
+            {"concept_id": concept.concept_id, **keys, "rank_by_counts": float(share)}
+            for concept, share in zip(half, shares, strict=True)
+        ]
     return rows
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +14,9 @@ from semantic_pivots import tables
 from semantic_pivots.analysis.controls import PivotWord
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.files import Record
-from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.natural.causal_outcomes import link_and_need
 from semantic_pivots.natural.distribution import associations, counted, embeddings, share_below
-from semantic_pivots.natural.world import Concept
+from semantic_pivots.natural.world import Concept, directions
 from semantic_pivots.natural.world_vocabulary import END, Vocabulary
 from semantic_pivots.statistics import seed_of
 
@@ -163,32 +161,28 @@ def answers(
     the first place that the own source has (its ties share it).
     """
     rows = []
-    for name, hidden in ((HELD_OUT, True), (SEEN, False)):
-        mine = [concept for concept in concepts if concept.held_out == hidden]
-        if len(mine) < 2:
-            continue
-        for source, target in itertools.permutations(mine[0].ids, 2):
-            found = logprobs(model, vocabulary, mine, source, target)
-            own = np.diag(found)
-            specificity = own - (found.sum(axis=0) - own) / (len(mine) - 1)
-            ranks = share_below(found)
-            often = np.log(counts[[c.ids[source] for c in mine]] + 1)
-            for k, concept in enumerate(mine):
-                near = np.argsort(np.abs(often - often[k]), kind="stable")
-                rivals = found[near[near != k][: CHOICES - 1], k]
-                chosen = 0.0 if rivals.max() > own[k] else 1 / (1 + int((rivals == own[k]).sum()))
-                rows.append(
-                    {
-                        "concept_id": concept.concept_id,
-                        "half": name,
-                        "source_language": source,
-                        "target_language": target,
-                        "logprob": float(own[k]),
-                        "specificity": float(specificity[k]),
-                        "chosen": chosen,
-                        "rank": float(ranks[k]),
-                    }
-                )
+    for stratum, half, source, target in directions(concepts):
+        found = logprobs(model, vocabulary, half, source, target)
+        own = np.diag(found)
+        specificity = own - (found.sum(axis=0) - own) / (len(half) - 1)
+        ranks = share_below(found)
+        often = np.log(counts[[c.ids[source] for c in half]] + 1)
+        for k, concept in enumerate(half):
+            near = np.argsort(np.abs(often - often[k]), kind="stable")
+            rivals = found[near[near != k][: CHOICES - 1], k]
+            chosen = 0.0 if rivals.max() > own[k] else 1 / (1 + int((rivals == own[k]).sum()))
+            rows.append(
+                {
+                    "concept_id": concept.concept_id,
+                    "half": stratum,
+                    "source_language": source,
+                    "target_language": target,
+                    "logprob": float(own[k]),
+                    "specificity": float(specificity[k]),
+                    "chosen": chosen,
+                    "rank": float(ranks[k]),
+                }
+            )
     return rows
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.held_out import HELD_OUT
+from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.languages import language
 from semantic_pivots.natural.texts import MIXED, Meetings, Pieces, pieces_of
 from semantic_pivots.natural.world_vocabulary import Vocabulary, forms, vocabulary
@@ -69,6 +69,15 @@ class World:
     def trained(self) -> list[Concept]:
         """The trained concepts."""
         return [concept for concept in self.concepts if not concept.held_out]
+
+
+def directions(concepts: Sequence[Concept]) -> Iterator[tuple[str, list[Concept], str, str]]:
+    """Stratum and concepts of each half, with each source and target language; a half of one concept has none."""
+    for stratum in (HELD_OUT, SEEN):
+        half = [concept for concept in concepts if concept.held_out == (stratum == HELD_OUT)]
+        if len(half) > 1:
+            for source, target in itertools.permutations(half[0].ids, 2):
+                yield stratum, half, source, target
 
 
 def candidates(inputs: Inputs, languages: Sequence[str]) -> dict[str, tuple[dict[str, str], bool]]:
