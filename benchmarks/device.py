@@ -2,7 +2,7 @@
 
 `one` needs nothing but this repository: versions and ceilings, the CPU against the device, attention at new shapes, the
 scorer on a slice of the benchmark, the training loop. `two` trains the arms of a pack (scripts/pack_device.py) and asks
-each for held-out words and text. `natural` runs the models of docs/natural.md from a pack of their documents. Each step
+each for held-out words and text. `natural` runs the models of docs/natural.md from a pack of their sequences. Each step
 is its own try and one JSON line, printed and written to `FOLDER`/NAME.jsonl as it ends: a step that fails or that the
 seconds leave no room for says so, and the next one follows. `--tiny` is the same on a CPU with models and sizes of
 seconds. docs/accelerator.md says what each line means.
@@ -21,6 +21,7 @@ from typing import Any
 import benchmarks  # noqa: F401 - prepares the process before numba and pyarrow are imported
 
 Line = dict[str, Any]
+_MODELS_AT_ONCE = 8
 
 
 class Steps:
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/device"), help="folder of the lines and of tables")
     parser.add_argument("--pack", type=Path, help="folder of a pack; `one` takes its tokenizer alone")
     parser.add_argument("--tokens", type=int, help="tokens of each run of `two`; as many as its samples hold")
+    parser.add_argument("--workers", type=int, help="models of `natural` at once; 8, and 1 on a CPU")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each arm of `two`")
     parser.add_argument("--tiny", action="store_true", help="models and sizes of seconds, for a CPU")
     options = parser.parse_args()
@@ -96,8 +98,10 @@ def main() -> None:
             two(steps, options.pack, options.tokens, options.seeds, options.tiny)
     else:
         from benchmarks.device_natural import natural
+        from semantic_pivots.models.device import default_device
 
-        natural(steps, options.pack, options.out)
+        side_by_side = 1 if default_device().type == "cpu" else _MODELS_AT_ONCE
+        natural(steps, options.pack, options.out, options.workers or side_by_side)
 
 
 if __name__ == "__main__":

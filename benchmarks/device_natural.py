@@ -1,81 +1,113 @@
-"""The steps of `python -m benchmarks.device natural`: the models of docs/natural.md, from packed documents.
+"""The steps of `python -m benchmarks.device natural`: the models of docs/natural.md, from packed sequences.
 
-Models of one part come one after the other, those that begin with another's weights after it. The summary is of the
-parts whose models are all there, so that a cut leaves whole parts; its rules are those of the stage.
+Models are trained side by side, one process each: a small model leaves most of an accelerator idle. Those that begin
+with another's weights come after it. Rows are written as they come. The summary is of the parts whose models are all
+there, for every seed; its rules are those of the stage.
 """
 
 from __future__ import annotations
 
+import pickle
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from benchmarks.device import Line, Steps
 from benchmarks.device_pack import Pack
 from semantic_pivots import tables
 from semantic_pivots.config import NaturalConfig
+from semantic_pivots.engines import Task
 from semantic_pivots.files import write_table
 from semantic_pivots.natural.effects import summary
 from semantic_pivots.natural.natural_stage import task_of
-from semantic_pivots.natural.part_arms import Arm, arms
-from semantic_pivots.run import Inputs, Work
+from semantic_pivots.natural.part_arms import Arm
+from semantic_pivots.run import Work
+
+Result = tuple[pa.Table, float]
+"""Rows of one model, and its seconds"""
 
 
-def natural(steps: Steps, folder: Path, out: Path) -> None:
-    """Train every model of every part of the first seed, and say what the whole parts amount to."""
+def natural(steps: Steps, folder: Path, out: Path, workers: int) -> None:
+    """Train every model of every part and seed, and say what the whole parts amount to."""
     pack = Pack(folder)
-    noted: dict[str, Any] = pack.manifest["natural"]
-    told: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in noted.items()}
-    config = replace(NaturalConfig(**told), device="auto", workers=1, seeds=1)
-    rows: list[dict[str, Any]] = []
+    settings: dict[str, Any] = pack.manifest["natural"]
+    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    config = replace(NaturalConfig(**settings), device="auto")
+    rows: dict[str, list[dict[str, Any]]] = {part: [] for part in config.parts}
+    missing: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
-        inputs = Inputs({stage: pack.unpack(stage, Path(scratch) / stage) for stage in ("lexicon", "corpus")})
-        for part in config.parts:
-            own = _part(steps, part, config, inputs, Work(Path(scratch) / "work", out))
-            if own:
-                rows += own
-                write_table(out / "natural_concepts.parquet", tables.from_rows("natural_concepts", rows))
-                steps.run(f"{part}, summary", lambda part=part, own=own: _summary(part, own, config, out))
+        models = [
+            (seed, arm)
+            for seed in range(config.seed, config.seed + config.seeds)
+            for part in config.parts
+            for arm in pickle.loads(pack.read(f"models/{part}-{seed}.pickle"))
+        ]
+        work = Work(Path(scratch), out)
+        for later in (False, True):
+            wave = [(arm, task_of(arm, config, seed, work)) for seed, arm in models if bool(arm.start) == later]
+            finished = set()
+            for number, result in _results([task for _, task in wave], workers, steps):
+                arm, task = wave[number]
+                line = steps.run(task[0], lambda arm=arm, result=result: _line(arm, result, rows[arm.part]))
+                finished |= {number} if line else set()
+                every = [row for own in rows.values() for row in own]
+                write_table(out / "natural_concepts.parquet", tables.from_rows("natural_concepts", every))
+            missing += [arm.part for number, (arm, _) in enumerate(wave) if number not in finished]
+    for part in config.parts:
+        if part in missing:
+            steps.say({"step": f"{part}, summary", "skipped": f"{missing.count(part)} models are missing"})
+        else:
+            steps.run(f"{part}, summary", lambda part=part: _summary(part, rows[part], config, out))
 
 
-def _part(steps: Steps, part: str, config: NaturalConfig, inputs: Inputs, work: Work) -> list[dict[str, Any]]:
-    """Rows of `natural_concepts` of a part; none where one of its models is missing."""
-    made: list[Arm] = []
-    rows: list[dict[str, Any]] = []
+def _results(tasks: Sequence[Task], workers: int, steps: Steps) -> Iterator[tuple[int, Callable[[], Result]]]:
+    """Number and result of each task as it ends, until the seconds are over; a failure is raised by the result."""
+    if workers == 1:
+        for number, task in enumerate(tasks):
+            if steps.left() > 0:
+                yield number, partial(_timed, task)
+        return
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    numbers = {pool.submit(_timed, task): number for number, task in enumerate(tasks)}
+    try:
+        for future in as_completed(numbers, timeout=max(steps.left(), 0)):
+            yield numbers[future], future.result
+    except TimeoutError:
+        for process in list(pool._processes.values()):  # what they do would come too late
+            process.kill()
+    pool.shutdown(cancel_futures=True)
 
-    def sequences() -> Line:
-        made.extend(arms(part, config, inputs, config.seed))
-        return {"models": [arm.name for arm in made], **made[0].figures}
 
-    if steps.run(f"{part}, sequences", sequences) is None:
-        return []
-    longest, missing = 0.0, 0
-    for arm in sorted(made, key=lambda arm: bool(arm.start)):
-        begun = time.monotonic()
-        step = steps.run(f"{part}, {arm.name}", lambda arm=arm: _model(arm, config, work, rows), longest)
-        longest, missing = max(longest, time.monotonic() - begun), missing + (step is None)
-    return [] if missing else rows
-
-
-def _model(arm: Arm, config: NaturalConfig, work: Work, rows: list[dict[str, Any]]) -> Line:
-    """Train one model and ask it; adds its rows."""
+def _timed(task: Task) -> Result:
+    _, train_and_ask, given = task
     begun = time.monotonic()
-    _, train_and_ask, given = task_of(arm, config, config.seed, work)
-    made = train_and_ask(*given).to_pylist()
-    ending = made.pop()
-    rows += made
-    halves = {half: [row for row in made if row["half"] == half] for half in sorted({row["half"] for row in made})}
+    return train_and_ask(*given), time.monotonic() - begun
+
+
+def _line(arm: Arm, result: Callable[[], Result], rows: list[dict[str, Any]]) -> Line:
+    """What one model amounts to; adds its rows."""
+    table, seconds = result()
+    own = table.to_pylist()
+    ending = own.pop()
+    rows += own
+    halves = {half: [row for row in own if row["half"] == half] for half in sorted({row["half"] for row in own})}
     return {
         "tokens": int(arm.sequences.size),
-        "tokens_per_second": round(arm.sequences.size / (time.monotonic() - begun), 1),
+        "model_seconds": round(seconds, 1),
         "loss_nats": round(-ending["logprob"], 4),
-        **{f"chosen, {half}": round(sum(row["chosen"] for row in own) / len(own), 4) for half, own in halves.items()},
+        **{f"chosen, {half}": round(sum(row["chosen"] for row in each) / len(each), 4) for half, each in halves.items()},
     }
 
 
 def _summary(part: str, rows: list[dict[str, Any]], config: NaturalConfig, out: Path) -> Line:
-    found = summary(rows, replace(config, parts=(part,)))
-    write_table(out / f"natural_summary_{part}.parquet", tables.from_rows("natural_summary", found))
-    return {"conclusion": [row["conclusion"] for row in found if row["conclusion"]]}
+    figures = summary(rows, replace(config, parts=(part,)))
+    write_table(out / f"natural_summary_{part}.parquet", tables.from_rows("natural_summary", figures))
+    return {"conclusion": [row["conclusion"] for row in figures if row["conclusion"]]}

@@ -26,7 +26,7 @@ _SUFFIX = ".xz"
 
 def packed(content: bytes) -> bytes:
     """The content as it travels."""
-    return lzma.compress(content, preset=6)
+    return lzma.compress(content, preset=9)
 
 
 def write_pack(files: Iterable[tuple[str, bytes]], folder: Path, part_bytes: int, notes: dict[str, Any]) -> dict:

@@ -3,8 +3,8 @@
 `two` packs of a run of studies/pivot-aware.toml up to the stage `select`: the base's weights as they are stored (the
 quantised blocks of a package's GGUF, or a folder's safetensors), held-out items and documents, a token sample of each
 arm, and what the base answers here in float32. `natural` packs of a run of studies/natural.toml up to the stage
-`corpus` the lexicon and those documents that the models of its first seed are made of. Parts are of bounded size and go
-one after the other; the manifest has sizes and hashes. A pack holds text of the corpus: it is not for publication.
+`corpus` the token sequences of every model of every part and seed. Parts are of bounded size and go one after the
+other; the manifest has sizes and hashes. A pack holds text of the corpus: it is not for publication.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import read_table
 from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.models.load import PACKAGE, load
-from semantic_pivots.natural.part_arms import documents_of
+from semantic_pivots.natural.part_arms import Arm, arms
 from semantic_pivots.run import Inputs
 from semantic_pivots.scoring.scorer import Scorer
 from semantic_pivots.selection.selections import HELD_OUT as NOT_SELECTED
@@ -154,17 +155,23 @@ class Arms:
 
 
 def natural_files(run: Path, config: NaturalConfig) -> Files:
-    """The lexicon, and the corpus of the documents that the models of the first seed are made of."""
+    """The models to train of each part and seed: sequences, concepts and labels, without the text they are made of.
+
+    Models of one part share most of their tokens, which a compressor of their sequences side by side sees.
+    """
     inputs = Inputs({"lexicon": run / "lexicon", "corpus": run / "corpus"})
-    for name in ("concepts", "words"):
-        yield f"lexicon/{name}.parquet", table_bytes(inputs.table(name))
-    chosen = {document.id for part in config.parts for document in documents_of(part, config, inputs, config.seed)}
-    rows = inputs.table("shards").to_pylist()
-    yield "corpus/shards.parquet", table_bytes(inputs.table("shards"))
-    for row in rows:
-        table = read_table(inputs.folder("corpus") / row["path"])
-        keep = pc.is_in(table["id"], value_set=pa.array(sorted(chosen), pa.string()))  # type: ignore[attr-defined]
-        yield f"corpus/{row['path']}", table_bytes(table.filter(keep))
+    for seed in range(config.seed, config.seed + config.seeds):
+        for part in config.parts:
+            models = [without_text(arm) for arm in arms(part, config, inputs, seed)]
+            yield f"models/{part}-{seed}.pickle.xz", packed(pickle.dumps(models))
+            print(f"{part}, seed {seed}: {len(models)} models", flush=True)
+
+
+def without_text(arm: Arm) -> Arm:
+    """A model whose world has no pieces of text: training needs its vocabulary and concepts only."""
+    none = np.arange(0)
+    world = replace(arm.world, pieces=arm.world.pieces.take(none), dictionary=arm.world.dictionary.take(none))
+    return replace(arm, world=world)
 
 
 def main() -> None:

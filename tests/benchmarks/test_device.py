@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.device import Steps
+from benchmarks.device_natural import natural
 from benchmarks.device_pack import Pack, packed, write_pack
 from scripts import pack_device
 from semantic_pivots.errors import InputError
@@ -38,6 +40,7 @@ for arguments in {commands!r}:
     runpy.run_module("benchmarks.device", run_name="__main__")
 """
 SHARD = {"shard": "one", "path": "one.parquet", "language": "", "source": "", "documents": 90, "text_bytes": 0}
+KEYS = [(key, "ascending") for key in ("seed", "arm", "concept_id", "source_language", "target_language")]
 Lines = dict[str, dict]
 
 
@@ -187,18 +190,32 @@ def test_a_step_that_fails_or_has_no_time_says_so_and_the_next_runs(tmp_path):
     assert third["value"] == 2
 
 
-def test_packed_documents_give_the_sequences_of_the_whole_corpus(tmp_path, natural_run, lines):
+def test_packed_models_have_the_sequences_of_the_run_and_none_of_its_text(natural_run, lines):
     study, run, made = natural_run
     config = load_study(study).config.natural
-    packed_run = {stage: made.unpack(stage, tmp_path / stage) for stage in ("lexicon", "corpus")}
-    whole = {stage: run / stage for stage in packed_run}
-    counts = [
-        sum(pq.read_metadata(path).num_rows for path in (folders["corpus"] / "shards").iterdir())
-        for folders in (packed_run, whole)
-    ]
-    assert counts[0] < counts[1]
+    inputs = Inputs({stage: run / stage for stage in ("lexicon", "corpus")})
     for part in config.parts:
-        found = [list(arms(part, config, Inputs(folders), config.seed)) for folders in (packed_run, whole)]
-        for one, other in zip(*found, strict=True):
+        models = pickle.loads(made.read(f"models/{part}-{config.seed}.pickle"))
+        for one, other in zip(models, arms(part, config, inputs, config.seed), strict=True):
             np.testing.assert_array_equal(one.sequences, other.sequences)
-    assert {"masking, sequences", "masking, 0", "masking, 3", "masking, summary"} <= lines[1][2].keys()
+            assert (one.name, one.labels, one.pivots) == (other.name, other.labels, other.pivots)
+            assert len(other.world.pieces)
+            assert not len(one.world.pieces)
+    steps = lines[1][2]
+    assert {f"masking-{config.seed}-0", f"masking-{config.seed}-3"} <= steps.keys()
+    assert steps["masking, summary"]["conclusion"]
+
+
+def test_models_side_by_side_are_those_one_after_the_other(tmp_path, natural_run, lines):
+    steps = Steps(tmp_path / "natural.jsonl", 600)
+    natural(steps, natural_run[2].folder, tmp_path, workers=2)
+    tables = [pq.read_table(out / "natural_concepts.parquet").sort_by(KEYS) for out in (tmp_path, lines[0])]
+    assert tables[0].equals(tables[1])
+    assert steps.path.read_text("utf-8").count("model_seconds") == 4
+
+
+def test_a_part_whose_models_are_missing_has_no_summary(tmp_path, natural_run, lines):
+    steps = Steps(tmp_path / "natural.jsonl", 0)
+    natural(steps, natural_run[2].folder, tmp_path, workers=2)
+    (line,) = [json.loads(line) for line in steps.path.read_text("utf-8").splitlines()]
+    assert line == {"step": "masking, summary", "skipped": "4 models are missing"}

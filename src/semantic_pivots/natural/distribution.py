@@ -18,10 +18,13 @@ from semantic_pivots.natural.world_vocabulary import Vocabulary
 from semantic_pivots.statistics import seed_of
 
 if TYPE_CHECKING:
+    import torch
     from scipy.sparse import csr_matrix
 
 _SMOOTHING = 0.75
 """Power of a context token's frequency, which lifts rare ones (Levy, Goldberg and Dagan 2015)."""
+_SPARE_VECTORS, _ITERATIONS = 64, 20
+"""Of the subspace iteration: the last wanted value then differs from the exact one by less than a thousandth."""
 _STD = 0.05
 """Standard deviation of embeddings that come from counts; a tied head then begins with logits of about one half."""
 
@@ -98,21 +101,38 @@ def share_below(values: np.ndarray) -> np.ndarray:
     return below / max(len(values) - 1, 1)
 
 
-def embeddings(associated: csr_matrix, width: int, seed: int) -> np.ndarray:
+def embeddings(associated: csr_matrix, width: int, seed: int, device: torch.device | None = None) -> np.ndarray:
     """(size, width) float32 embeddings: first singular vectors, each times the root of its value, rotated at random.
 
     The rotation gives every coordinate a like share of the variance, as optimisers with a rate per coordinate expect.
-    Tokens without associations get noise of the same size.
+    Tokens without associations get noise of the same size. An accelerator finds the vectors by subspace iteration in
+    float32, which takes it less than a second where the CPU's exact ones take a minute at a width of 384.
     """
-    from scipy.sparse.linalg import svds
-
     generator = np.random.default_rng(seed_of("natural embeddings", seed))
     start = generator.standard_normal(associated.indptr.size - 1)
-    vectors, values, _ = svds(associated.astype(np.float64), width, v0=start)
-    left = np.asarray(vectors)
+    if device is None or device.type == "cpu":
+        from scipy.sparse.linalg import svds
+
+        vectors, values, _ = svds(associated.astype(np.float64), width, v0=start)
+        left = np.asarray(vectors)
+    else:
+        left, values = _iterated_vectors(associated, width, seed, device)
     left = left * np.sign(left[np.abs(left).argmax(axis=0), np.arange(width)])  # singular vectors have no sign
     rotation, _ = np.linalg.qr(generator.standard_normal((width, width)))
     rows = left * np.sqrt(values) @ rotation
     silent = np.diff(associated.indptr) == 0
     rows[silent] = generator.normal(0, rows[~silent].std(), (int(silent.sum()), width))
     return (rows * (_STD / rows.std())).astype(np.float32)
+
+
+def _iterated_vectors(
+    associated: csr_matrix, width: int, seed: int, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """First left singular vectors (size, width) and their values, by randomised subspace iteration on a device."""
+    import torch
+
+    matrix = torch.from_numpy(associated.toarray()).to(device)
+    with torch.random.fork_rng(device_type=device.type):
+        torch.manual_seed(seed_of("natural subspace", seed) % 2**31)
+        vectors, values, _ = torch.svd_lowrank(matrix, width + _SPARE_VECTORS, niter=_ITERATIONS)
+    return vectors[:, :width].cpu().double().numpy(), values[:width].cpu().double().numpy()

@@ -136,9 +136,10 @@ def trained(
     from semantic_pivots.training.small_models import fresh_model, small_settings, train_small
 
     tokenizer = tokenizer_of(vocabulary)
+    device = default_device() if config.device == "auto" else torch.device(config.device)
     model = fresh_model("llama", tokenizer, config.width, config.layers, seed_of("natural init", seed) % 2**31)
     if associated is not None:
-        rows = embeddings(associated, config.width, seed)
+        rows = embeddings(associated, config.width, seed, device)
         with torch.no_grad():
             model.get_input_embeddings().weight.copy_(torch.from_numpy(rows))
     if begin is not None:
@@ -146,8 +147,7 @@ def trained(
     settings = small_settings(config, sequences.size, config.checkpoint_tokens)
     settings = replace(settings, embedding_rate=config.embedding_rate)
     state.parent.mkdir(parents=True, exist_ok=True)
-    model = model.to(default_device() if config.device == "auto" else config.device)
-    loss = train_small(model, sequences, settings, seed, state)
+    loss = train_small(model.to(device), sequences, settings, seed, state)
     return model.float().eval(), loss
 
 
