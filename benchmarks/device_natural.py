@@ -103,7 +103,9 @@ def _line(arm: Arm, result: Callable[[], Result], rows: list[dict[str, Any]]) ->
         "tokens": int(arm.sequences.size),
         "model_seconds": round(seconds, 1),
         "loss_nats": round(-ending["logprob"], 4),
-        **{f"chosen, {half}": round(sum(row["chosen"] for row in each) / len(each), 4) for half, each in halves.items()},
+        **{
+            f"chosen, {half}": round(sum(row["chosen"] for row in each) / len(each), 4) for half, each in halves.items()
+        },
     }
 
 

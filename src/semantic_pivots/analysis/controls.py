@@ -45,14 +45,17 @@ def control_sets(
     candidates = [word for word in pool if word.text not in excluded]
     columns: list[list[str]] = []
     for number, pivot in enumerate(pivots):
-        nearest = sorted(
-            (abs(math.log(word.documents / pivot.documents)), seed_of(seed, number, word.text), word.text)
+        apart = [
+            (abs(math.log(word.documents / pivot.documents)), word.text)
             for word in candidates
             if word.kind == pivot.kind and word.tokens == pivot.tokens
-        )
-        nearest = [entry for entry in nearest if entry[0] <= math.log(FACTOR) + 1e-9]
-        if len(nearest) < count:
+        ]
+        apart = [entry for entry in apart if entry[0] <= math.log(FACTOR) + 1e-9]
+        if len(apart) < count:
             return []
+        # no set takes a word beyond these, and a hash for each word of the pool would cost more than all else
+        limit = sorted(distance for distance, _ in apart)[: count + len(pivots)][-1]
+        nearest = sorted((distance, seed_of(seed, number, text), text) for distance, text in apart if distance <= limit)
         columns.append([text for _, _, text in nearest])
     return _dealt(columns, count, seed)
 

@@ -15,7 +15,7 @@ much as a dozen prompts (`Asker.fed` counts tokens). A model whose cache cannot 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from transformers.cache_utils import DynamicCache
 
 Edit = tuple[list[int], torch.Tensor]
-"""positions of a row, and the (positions, width) input embeddings that are given there"""
+"""positions of a row, and the (positions, width) input embeddings that are given there, on the CPU"""
 _ROWS = 8192  # of the vocabulary whose embeddings exist together
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
 
@@ -119,6 +119,7 @@ class Asker:
         self.body, self.tokenizer, self.batch = lens.body, tokenizer, batch
         self.embedding = lens.body.model.get_input_embeddings()
         self.mean = self._mean()
+        self._rows_of: dict[int, torch.Tensor] = {}
         self.sharing: bool | None = None
         self.fed = self.whole = 0
 
@@ -148,6 +149,7 @@ class Asker:
             sets: words of the pivots first, then of each control set.
         """
         places = list(place_of.values())
+        self._look_up(token for place in (source, *places) for token in place.tokens)
         with torch.no_grad():
             bases = [self._basis([place_of[word] for word in group]) for group in sets]
             plain, correct = self._logprobs([source.ids], [source.start])
@@ -177,15 +179,26 @@ class Asker:
         return words_in_prompt
 
     def _mean(self) -> torch.Tensor:
-        """(width,) float32 mean input embedding of the vocabulary."""
+        """(width,) float32 mean input embedding of the vocabulary, on the CPU."""
         with torch.no_grad():
             every = torch.arange(self.embedding.weight.shape[0], device=self.body.device)
             totals = [self.embedding(part[None])[0].float().sum(0) for part in every.split(_ROWS)]
-        return torch.stack(totals).sum(0) / len(every)
+        return (torch.stack(totals).sum(0) / len(every)).cpu()
 
     def _embeddings(self, tokens: Sequence[int]) -> torch.Tensor:
-        """(tokens, width) float32 input embeddings as the model looks them up, from their mean."""
-        return self.embedding(torch.tensor([list(tokens)], device=self.body.device))[0].float() - self.mean
+        """(tokens, width) float32 input embeddings as the model looks them up, from their mean, on the CPU.
+
+        Bases of a few words are small: an accelerator would spend its time on starting their kernels.
+        """
+        self._look_up(tokens)
+        return torch.stack([self._rows_of[token] for token in tokens])
+
+    def _look_up(self, tokens: Iterable[int]) -> None:
+        """Take the embeddings of all tokens that were not looked up before in one call of the model."""
+        missing = [token for token in dict.fromkeys(tokens) if token not in self._rows_of]
+        if missing:
+            rows = self.embedding(torch.tensor([missing], device=self.body.device))[0].detach().float().cpu()
+            self._rows_of |= dict(zip(missing, rows - self.mean, strict=True))
 
     def _basis(self, words: Sequence[Place]) -> torch.Tensor:
         """(width, k) orthonormal basis of the input embeddings of the words' tokens, as they stand in the question."""
@@ -241,7 +254,7 @@ class Asker:
         states = torch.cat([hidden[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(ends)])
         logits = torch.log_softmax(self.body.logits(states).float(), -1)
         answers = torch.tensor([token for row, start in ends for token in row[start:]], device=device)
-        logprobs, is_best = logits.gather(1, answers[:, None])[:, 0], logits.argmax(-1) == answers
+        logprobs, is_best = logits.gather(1, answers[:, None])[:, 0], (logits.argmax(-1) == answers).cpu()
         sizes = [len(row) - start for row, start in ends]
         totals = [float(part.sum()) for part in logprobs.detach().cpu().double().split(sizes)]
         return totals, [bool(part.all()) for part in is_best.split(sizes)]
@@ -260,7 +273,7 @@ class Asker:
             if values is not None and bool(inside.any()):
                 output = output.clone()
                 at = (rows[inside].to(output.device), (places[inside] - position).to(output.device))
-                output[at] = values[inside.to(values.device)].to(output.dtype)
+                output[at] = values[inside].to(output.device, output.dtype)
             position += output.shape[1]
             return output
 
@@ -288,7 +301,7 @@ class Asker:
             (gradient,) = torch.autograd.grad(total, gradients[0])
         finally:
             handle.remove()
-        slope, rows = gradient[0, source.positions].float(), self._embeddings(source.tokens)
+        slope, rows = gradient[0, source.positions].float().cpu(), self._embeddings(source.tokens)
         falls = []
         for basis in bases:
             part = rows @ basis @ basis.T

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from semantic_pivots.models.link_and_need import Place
     from semantic_pivots.models.protocols import Tokenizer
 
+_ROWS, _ROWS_OF_ACCELERATOR = 64, 512
+"""prompts that go through the model together"""
+
 
 def link_and_need(
     model: Any,
@@ -43,7 +46,8 @@ def link_and_need(
     from semantic_pivots.models.link_and_need import Asker
 
     settings = CausalConfig()
-    asker = Asker(Lens.from_model(model), tokenizer)
+    lens = Lens.from_model(model)
+    asker = Asker(lens, tokenizer, _ROWS if lens.body.device.type == "cpu" else _ROWS_OF_ACCELERATOR)
     pool = {pivot.text: pivot for words in pivots.values() for pivot in words}
     effects = {}
     for concept in concepts:
