@@ -98,7 +98,7 @@ def _line(arm: Arm, result: Callable[[], Result], rows: list[dict[str, Any]]) ->
     own = table.to_pylist()
     ending = own.pop()
     rows += own
-    halves = {half: [row for row in own if row["half"] == half] for half in sorted({row["half"] for row in own})}
+    halves = {half: [row["chosen"] for row in own if row["half"] == half] for half in {row["half"] for row in own}}
     return {
         "tokens": int(arm.sequences.size),
         "model_seconds": round(seconds, 1),
