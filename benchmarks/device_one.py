@@ -193,8 +193,9 @@ def _losses(model: Any) -> list[float]:
     data = np.random.default_rng(0).integers(3, 600, (24, 32)).astype(np.int32)
     own = copy.deepcopy(model)
     for module in own.modules():  # random numbers of a device are not those of a CPU
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
+        for rate in ("p", "dropout", "activation_dropout", "attention_dropout", "layerdrop"):
+            if isinstance(getattr(module, rate, None), float):
+                setattr(module, rate, 0.0)
     with tempfile.TemporaryDirectory() as scratch:
         run = train(own, data, config, 0, Path(scratch) / "state.pt", lambda tokens: None)
     return [row["loss"] for row in run.rows]

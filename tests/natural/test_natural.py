@@ -234,6 +234,11 @@ def test_effects_are_paired_within_concepts_and_less_the_models_mean(study):
     without = [r | {"pivots": 0} if r["concept_id"] == "c0" else r for r in rows]
     left = {r["group"]: r for r in effects.summary(without, config) if r["measure"] == "effect on specificity"}
     assert (found["placebo less masked"]["n"], left["placebo less masked"]["n"]) == (48, 47)
+    again = [row | {"seed": 2, "specificity": row["specificity"] + (row["condition"] == "placebo")} for row in rows]
+    both = {r["group"]: r for r in effects.summary(rows + again, config) if r["measure"] == "effect on specificity"}
+    assert (both["placebo less masked"]["n"], both["placebo less masked, seed 2"]["n"]) == (48, 48)
+    values = [both[f"placebo less masked{seed}"]["value"] for seed in ("", ", seed 1", ", seed 2")]
+    assert values == pytest.approx([1.5, 1.0, 2.0])
 
 
 def test_bad_keys_are_named(study):

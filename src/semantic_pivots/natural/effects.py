@@ -133,7 +133,7 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     held_out = [row for row in rows if row["half"] == HELD_OUT]
     minimum = max(1, config.fewest_documents // 2)
     eligible = [r for r in held_out if r["pivots"] and min(r["windows_source"], r["windows_target"]) >= minimum]
-    cluster = {(r["seed"], r["concept_id"]): f"{r['seed']}-{r['cluster']}" for r in held_out}
+    cluster = _clusters(held_out)
     figures = _trained_level(part, rows)
     effects: dict[str, Row] = {}
     levels: dict[str, Row] = {}
@@ -151,12 +151,30 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
             values, units = _columns(means, lambda own, a=first, b=second: own[a] - own[b], cluster)
             row = part.row(f"effect on {outcome}", name, values, units, chance=0.0)
             effects[f"{outcome}, {name}"] = row
-            figures.append(row)
+            figures += [row, *_by_seed(part, row, means, values, units)]
     for outcome in _CHANCE:
         if f"{outcome}, placebo" in levels:
             decision = masking_decision(effects, levels[f"{outcome}, placebo"], outcome)
             figures.append(part.conclusion(decision, outcome))
     return figures
+
+
+def _clusters(rows: Iterable[Row]) -> dict[tuple[int, str], str]:
+    """By (seed, concept) the cluster of the concept in its first seed: what a concept does in two seeds is one unit."""
+    first: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: row["seed"]):
+        first.setdefault(row["concept_id"], f"{row['seed']}-{row['cluster']}")
+    return {(row["seed"], row["concept_id"]): first[row["concept_id"]] for row in rows}
+
+
+def _by_seed(part: _Part, effect: Row, means: dict, values: np.ndarray, units: np.ndarray) -> list[Row]:
+    """An effect in each seed alone, where there are several: the interval over concepts does not hold their spread."""
+    of = np.array([seed for seed, _ in sorted(means)])
+    seeds = np.unique(of)
+    return [
+        part.row(effect["measure"], f"{effect['group']}, seed {seed}", values[of == seed], units[of == seed], chance=0.0)
+        for seed in (seeds if len(seeds) > 1 else ())
+    ]
 
 
 def _columns(means: dict, value: Any, unit: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -211,7 +229,7 @@ def _trained_level(part: _Part, rows: Sequence[Row]) -> list[Row]:
         means = {key: float(np.mean(list(row.values()))) for key, row in by_arm.items()}
         if means:
             values = np.array([means[key] for key in sorted(means)])
-            units = np.array([f"{seed}-{concept}" for seed, concept in sorted(means)])
+            units = np.array([concept for _, concept in sorted(means)])
             figures.append(part.row(outcome, "trained", values, units))
     return figures
 
@@ -225,7 +243,7 @@ def _arms(part: _Part, rows: Sequence[Row], kinds: dict[str, list[Row]], contras
             means = _means(_measured(members, outcome), outcome, "arm")
             if not means:
                 continue
-            unit = {key: f"{key[0]}-{key[1]}" for key in means}
+            unit = {key: key[1] for key in means}
             for arm in names:
                 values, units = _columns(means, lambda own, a=arm: own[a], unit)
                 figures.append(part.row(outcome, f"{kind}, {arm}", values, units))
@@ -233,7 +251,7 @@ def _arms(part: _Part, rows: Sequence[Row], kinds: dict[str, list[Row]], contras
                 values, units = _columns(means, lambda own, a=first, b=second: own[a] - own[b], unit)
                 row = part.row(f"effect on {outcome}", f"{kind}, {name}", values, units, chance=0.0)
                 effects[f"{outcome}, {kind}, {name}"] = row
-                figures.append(row)
+                figures += [row, *_by_seed(part, row, means, values, units)]
     return figures, effects
 
 
