@@ -169,12 +169,12 @@ def _clusters(rows: Iterable[Row]) -> dict[tuple[int, str], str]:
 
 def _by_seed(part: _Part, effect: Row, means: dict, values: np.ndarray, units: np.ndarray) -> list[Row]:
     """An effect in each seed alone, where there are several: the interval over concepts does not hold their spread."""
-    of = np.array([seed for seed, _ in sorted(means)])
-    seeds = np.unique(of)
-    return [
-        part.row(effect["measure"], f"{effect['group']}, seed {seed}", values[of == seed], units[of == seed], chance=0.0)
-        for seed in (seeds if len(seeds) > 1 else ())
-    ]
+    seeds = np.array([seed for seed, _ in sorted(means)])
+    rows = []
+    for seed in np.unique(seeds) if len(set(seeds)) > 1 else ():
+        own, group = seeds == seed, f"{effect['group']}, seed {seed}"
+        rows.append(part.row(effect["measure"], group, values[own], units[own], chance=0.0))
+    return rows
 
 
 def _columns(means: dict, value: Any, unit: dict) -> tuple[np.ndarray, np.ndarray]:
