@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, help="folder of a pack; `one` takes its tokenizer alone")
     parser.add_argument("--tokens", type=int, help="tokens of each run of `two`; as many as its samples hold")
     parser.add_argument("--workers", type=int, help="models of `natural` at once; 8, and 1 on a CPU")
+    parser.add_argument("--causal-concepts", type=int, help="concepts whose link and need `natural` measures; all")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each arm of `two`")
     parser.add_argument("--tiny", action="store_true", help="models and sizes of seconds, for a CPU")
     options = parser.parse_args()
@@ -101,7 +102,7 @@ def main() -> None:
         from semantic_pivots.models.device import default_device
 
         side_by_side = 1 if default_device().type == "cpu" else _MODELS_AT_ONCE
-        natural(steps, options.pack, options.out, options.workers or side_by_side)
+        natural(steps, options.pack, options.out, options.workers or side_by_side, options.causal_concepts)
 
 
 if __name__ == "__main__":

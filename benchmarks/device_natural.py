@@ -1,8 +1,8 @@
 """The steps of `python -m benchmarks.device natural`: the models of docs/natural.md, from packed sequences.
 
 Models are trained side by side, one process each: a small model leaves most of an accelerator idle. Those that begin
-with another's weights come after it. Rows are written as they come. The summary is of the parts whose models are all
-there, for every seed; its rules are those of the stage.
+with another's weights come after it. Rows are written as they come. The summary of a part is of the seeds whose models
+are all there; its rules are those of the stage.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ Result = tuple[pa.Table, float]
 """Rows of one model, and its seconds"""
 
 
-def natural(steps: Steps, folder: Path, out: Path, workers: int) -> None:
-    """Train every model of every part and seed, and say what the whole parts amount to."""
+def natural(steps: Steps, folder: Path, out: Path, workers: int, causal_concepts: int | None = None) -> None:
+    """Train every model of every part and seed, and say what the parts amount to over the seeds that are whole."""
     pack = Pack(folder)
     settings: dict[str, Any] = pack.manifest["natural"]
     settings = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
     config = replace(NaturalConfig(**settings), device="auto")
     rows: dict[str, list[dict[str, Any]]] = {part: [] for part in config.parts}
-    missing: list[str] = []
+    missing: set[tuple[str, int]] = set()
     with tempfile.TemporaryDirectory() as scratch:
         models = [
             (seed, arm)
             for seed in range(config.seed, config.seed + config.seeds)
             for part in config.parts
-            for arm in pickle.loads(pack.read(f"models/{part}-{seed}.pickle"))
+            for arm in map(partial(_asked, causal_concepts), pickle.loads(pack.read(f"models/{part}-{seed}.pickle")))
         ]
         work = Work(Path(scratch), out)
         for later in (False, True):
@@ -60,12 +60,19 @@ def natural(steps: Steps, folder: Path, out: Path, workers: int) -> None:
                 finished |= {number} if line else set()
                 every = [row for own in rows.values() for row in own]
                 write_table(out / "natural_concepts.parquet", tables.from_rows("natural_concepts", every))
-            missing += [arm.part for number, (arm, _) in enumerate(wave) if number not in finished]
+            seeds = [seed for seed, arm in models if bool(arm.start) == later]
+            missing |= {(wave[k][0].part, seed) for k, seed in enumerate(seeds) if k not in finished}
     for part in config.parts:
-        if part in missing:
-            steps.say({"step": f"{part}, summary", "skipped": f"{missing.count(part)} models are missing"})
+        own = [row for row in rows[part] if (part, row["seed"]) not in missing]
+        if own:
+            steps.run(f"{part}, summary", lambda part=part, own=own: _summary(part, own, config, out))
         else:
-            steps.run(f"{part}, summary", lambda part=part: _summary(part, rows[part], config, out))
+            steps.say({"step": f"{part}, summary", "skipped": "no seed has all of its models"})
+
+
+def _asked(concepts: int | None, arm: Arm) -> Arm:
+    """A model of which link and need are asked for so many concepts, the first by id; None: for all."""
+    return arm if concepts is None else replace(arm, pivots=dict(sorted(arm.pivots.items())[:concepts]))
 
 
 def _results(tasks: Sequence[Task], workers: int, steps: Steps) -> Iterator[tuple[int, Callable[[], Result]]]:
@@ -103,13 +110,12 @@ def _line(arm: Arm, result: Callable[[], Result], rows: list[dict[str, Any]]) ->
         "tokens": int(arm.sequences.size),
         "model_seconds": round(seconds, 1),
         "loss_nats": round(-ending["logprob"], 4),
-        **{
-            f"chosen, {half}": round(sum(row["chosen"] for row in each) / len(each), 4) for half, each in halves.items()
-        },
+        **{f"chosen, {half}": round(sum(each) / len(each), 4) for half, each in sorted(halves.items())},
     }
 
 
 def _summary(part: str, rows: list[dict[str, Any]], config: NaturalConfig, out: Path) -> Line:
     figures = summary(rows, replace(config, parts=(part,)))
     write_table(out / f"natural_summary_{part}.parquet", tables.from_rows("natural_summary", figures))
-    return {"conclusion": [row["conclusion"] for row in figures if row["conclusion"]]}
+    seeds = sorted({row["seed"] for row in rows})
+    return {"seeds": seeds, "conclusion": [row["conclusion"] for row in figures if row["conclusion"]]}

@@ -218,4 +218,4 @@ def test_a_part_whose_models_are_missing_has_no_summary(tmp_path, natural_run, l
     steps = Steps(tmp_path / "natural.jsonl", 0)
     natural(steps, natural_run[2].folder, tmp_path, workers=2)
     (line,) = [json.loads(line) for line in steps.path.read_text("utf-8").splitlines()]
-    assert line == {"step": "masking, summary", "skipped": "4 models are missing"}
+    assert line == {"step": "masking, summary", "skipped": "no seed has all of its models"}
