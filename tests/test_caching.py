@@ -46,11 +46,11 @@ def test_a_user_with_a_cache_or_a_choice_keeps_it(unwritable: Path, monkeypatch:
 
 
 def test_a_process_of_ours_sets_what_an_import_leaves_alone(unwritable: Path, monkeypatch: pytest.MonkeyPatch):
-    for name in ("ARROW_DEFAULT_MEMORY_POOL", "NUMBA_CACHE_DIR"):
+    for name in ("ARROW_DEFAULT_MEMORY_POOL", "NUMBA_CACHE_DIR", "OMP_WAIT_POLICY"):
         monkeypatch.setenv(name, "restored at the end")
         monkeypatch.delenv(name)
     caching.prepare_process()
-    assert os.environ["ARROW_DEFAULT_MEMORY_POOL"] == "system"
+    assert (os.environ["ARROW_DEFAULT_MEMORY_POOL"], os.environ["OMP_WAIT_POLICY"]) == ("system", "passive")
     assert Path(os.environ["NUMBA_CACHE_DIR"]).parent == unwritable
     monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     caching.prepare_process()

@@ -25,6 +25,9 @@ def prepare_process() -> None:
     """
     # Arrow's own pool keeps what earlier shards needed, some 80 MB in every worker, and is no faster here.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # torch's threads wait for one another by spinning. Where other processes share the cores, a step then takes ten
+    # times as long, since those who spin keep the core from the one who is waited for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     use_compiled_cache()
     # The interpreter looks through all objects once more at its end, a second where torch and a model are loaded.
     atexit.register(gc.freeze)
