@@ -14,7 +14,7 @@ import pytest
 
 from semantic_pivots.files import file_hash, read_table
 from semantic_pivots.run import read_manifest
-from semantic_pivots.study import DEFAULT as STAGES
+from semantic_pivots.stages import DEFAULT as STAGES
 from semantic_pivots.study import load_study, run_study, state
 from tests import miniature
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from semantic_pivots import cli
-from semantic_pivots.study import DEFAULT, load_study
+from semantic_pivots.stages import DEFAULT
+from semantic_pivots.study import load_study
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

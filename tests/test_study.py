@@ -10,7 +10,8 @@ from semantic_pivots import grammar
 from semantic_pivots.commands.keys import manual
 from semantic_pivots.config import StudyConfig, keyed
 from semantic_pivots.errors import InputError
-from semantic_pivots.study import STAGES, load_study, stage_key
+from semantic_pivots.stages import STAGES
+from semantic_pivots.study import load_study, stage_key
 
 ROOT = Path(__file__).parents[1]
 KINDS = {field.name: field.default_factory for field in dataclasses.fields(StudyConfig)}

@@ -10,7 +10,7 @@ and the conversion of a model at its first use are not in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -19,6 +19,7 @@ from pathlib import Path
 from semantic_pivots.config import StudyConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
+from semantic_pivots.stages import STAGES
 
 _TEXT_BYTES = {"everyday": 79e6, "debian-demo": 100e6, "debian-full": 122e6, "debian-large": 315e6}
 _COMPRESSED = (".gz", ".zst", ".xz", ".bz2", ".parquet")
@@ -85,43 +86,19 @@ class Sizes:
         section = getattr(self.config, stage)
         return parameters_here(section.model, section.cache) * (FLOAT32 if section.dtype == "float32" else 1)
 
+    def prompts(self, stage: str) -> float:
+        """Prompts of a stage that asks about items, times the parameters of its model."""
+        return self.items(getattr(self.config, stage).items_per_direction) * self.parameters(stage)
+
     def runs(self) -> int:
         """Training runs."""
         return len(self.config.select.selections) * self.config.train.seeds
 
 
-def _prompts(sizes: Sizes, stage: str) -> float:
-    section = getattr(sizes.config, stage)
-    return sizes.items(getattr(section, "items_per_direction", 0)) * sizes.parameters(stage)
-
-
-_OF_STAGE: dict[str, Callable[[Sizes, StudyConfig], float]] = {
-    "corpus": lambda s, c: s.text_bytes,
-    "benchmark": lambda s, c: s.text_bytes if c.benchmark.min_documents else s.items(),
-    "score": lambda s, c: _prompts(s, "score") * c.score.draws * (1 + c.benchmark.distractors),
-    "tokens": lambda s, c: s.text_bytes,
-    "count": lambda s, c: s.text_bytes,
-    "discover": lambda s, c: s.concepts * len(c.benchmark.languages) * c.discover.documents,
-    "trace": lambda s, c: _prompts(s, "trace") * len(c.trace.lenses),
-    "causal": lambda s, c: _prompts(s, "causal") * c.causal.control_sets,
-    "behaviour": lambda s, c: s.items() * c.behaviour.resamples,
-    "intervene": lambda s, c: _prompts(s, "intervene"),
-    "graph": lambda s, c: s.text_bytes,
-    "select": lambda s, c: s.text_bytes,
-    "train": lambda s, c: s.runs() * c.train.tokens * s.parameters("train"),
-    "compare": lambda s, c: (
-        (s.runs() + 1) * s.items(c.compare.items_per_direction) * c.compare.draws * s.parameters("train")
-    ),
-    "planted": lambda s, c: len(c.planted.worlds) * c.planted.seeds * c.planted.tokens,
-    "natural": lambda s, c: len(c.natural.parts) * c.natural.seeds * c.natural.tokens,
-}
-"""The work of a stage, in its own unit; of the others it is 1."""
-
-
 def work(sizes: Sizes, stage: str) -> float | None:
     """The amount of work of a stage in its unit; None if it cannot be estimated before the stage runs."""
     try:
-        return _OF_STAGE[stage](sizes, sizes.config) or None if stage in _OF_STAGE else 1.0
+        return STAGES[stage].work(sizes, sizes.config) or None
     except (InputError, OSError):  # what is absent is told elsewhere
         return None
 

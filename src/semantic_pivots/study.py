@@ -1,7 +1,7 @@
 """A study: one TOML file, checked strictly, run as a graph of stages.
 
-The stages and what each one needs stand in `STAGES`, the whole pipeline on one screen. A stage runs when its key (its
-configuration, its inputs' content, its version) differs from that of its published folder; nothing else decides.
+A stage of `stages` runs when its key (its configuration, its inputs' content, its version) differs from that of its
+published folder; nothing else decides.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from semantic_pivots.config import StudyConfig, keyed
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record, digest, fingerprint, stamps
 from semantic_pivots.languages import language
+from semantic_pivots.stages import DEFAULT, STAGES, Stage
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,121 +31,6 @@ if TYPE_CHECKING:
 Tables = dict[str, "pa.Table | pa.RecordBatchReader"]
 StageFunction = Callable[[Any, runs.Inputs, runs.Work], Tables]
 """A section, what stages before published, and where to work; returns tables by name."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A step of a study: its function, the stages whose folders it reads, and the version of its results."""
-
-    name: str
-    function: str
-    """module:function, imported when the stage runs"""
-    after: tuple[str, ...] = ()
-    says: str = ""
-    """what it does, in the words of the stage table"""
-    version: int = 1
-    """raised when the same configuration gives other results"""
-    optional: tuple[str, ...] = ()
-    """those of `after` that a study may leave out"""
-
-
-_ROOM = "semantic_pivots."
-STAGES: dict[str, Stage] = {
-    stage.name: stage
-    for stage in (
-        Stage("lexicon", _ROOM + "lexicon.concepts:lexicon_stage", (), "concepts as words of each language", version=5),
-        Stage("corpus", _ROOM + "corpus.shards:corpus_stage", (), "documents, fetched or read, as shards", 5),
-        Stage("benchmark", _ROOM + "tasks.items:benchmark_stage", ("lexicon",), "items of the task", version=3),
-        Stage(
-            "score",
-            _ROOM + "scoring.benchmark_scores:score_stage",
-            ("lexicon", "benchmark"),
-            "how well the model translates",
-            version=8,
-        ),
-        Stage("tokens", _ROOM + "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 3),
-        Stage(
-            "count",
-            _ROOM + "counting.counts:count_stage",
-            ("benchmark", "corpus", "tokens"),
-            "documents that contain each word and pair",
-            version=5,
-        ),
-        Stage(
-            "discover",
-            _ROOM + "pivots.discovery:discover_stage",
-            ("lexicon", "benchmark", "corpus", "tokens"),
-            "semantic pivots of each pair",
-            version=5,
-        ),
-        Stage(
-            "trace",
-            _ROOM + "models.trace:trace_stage",
-            ("lexicon", "benchmark", "discover"),
-            "predictions after every layer",
-            version=3,
-            optional=("discover",),
-        ),
-        Stage(
-            "causal",
-            _ROOM + "analysis.causal_effects:causal_stage",
-            ("lexicon", "benchmark", "corpus", "discover"),
-            "link and need of pivots",
-        ),
-        Stage(
-            "behaviour",
-            _ROOM + "analysis.behaviours:behaviour_stage",
-            ("benchmark", "score", "count", "discover", "trace", "causal"),
-            "bridged by pivots or direct, and why",
-            version=12,
-            optional=("score", "count", "discover", "causal"),
-        ),
-        Stage(
-            "intervene",
-            _ROOM + "analysis.suppression:intervene_stage",
-            ("lexicon", "benchmark", "discover", "behaviour"),
-            "effect of suppressing pivots on answers",
-            version=4,
-        ),
-        Stage("graph", _ROOM + "pivots.pivot_set:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 5),
-        Stage(
-            "select",
-            _ROOM + "selection.selections:select_stage",
-            ("lexicon", "benchmark", "corpus", "tokens", "graph"),
-            "selections of documents at equal tokens",
-            version=4,
-        ),
-        Stage(
-            "train",
-            _ROOM + "training.arms:train_stage",
-            ("corpus", "tokens", "select"),
-            "continued pre-training on each",
-            version=4,
-        ),
-        Stage(
-            "compare",
-            _ROOM + "training.comparison:compare_stage",
-            ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
-            "the trained models against the base",
-            version=5,
-        ),
-        Stage("planted", _ROOM + "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 5),
-        Stage(
-            "natural",
-            _ROOM + "natural.natural_stage:natural_stage",
-            ("lexicon", "corpus"),
-            "do pivots carry words across languages in natural text",
-            version=4,
-        ),
-    )
-}
-STAGES["report"] = Stage(
-    "report", _ROOM + "report.page:report_stage", tuple(STAGES), "one self-contained HTML file", 1, tuple(STAGES)
-)
-
-
-DEFAULT = tuple(name for name in STAGES if name not in ("planted", "natural", "intervene"))
-"""The stages of a study that names none."""
 
 
 @dataclass(frozen=True)
@@ -455,4 +341,4 @@ def run_stage(
 
 def _function(stage: Stage) -> StageFunction:
     module, function = stage.function.split(":")
-    return getattr(importlib.import_module(module), function)
+    return getattr(importlib.import_module(f"semantic_pivots.{module}"), function)

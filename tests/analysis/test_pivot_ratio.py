@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from semantic_pivots.analysis.pivot_ratio import pivot_ratios
-from semantic_pivots.report.figures_pivots import above_one
+from semantic_pivots.report.figures_trace import above_one
 from semantic_pivots.tasks.translation import Item
 
 ITEMS = {

@@ -17,14 +17,15 @@ from markupsafe import escape
 from rich.console import Console
 
 from semantic_pivots.config import ReportConfig
-from semantic_pivots.report import figures, figures_corpus, figures_pivots, findings
+from semantic_pivots.report import figures_corpus, figures_pivots, figures_trace, findings
 from semantic_pivots.report.glossary import TERMS, defined
 from semantic_pivots.report.html import interval_text, number, script_json, table_csv, table_html
 from semantic_pivots.report.page import answers, build, report_stage, sections
-from semantic_pivots.report.panel import Numbers, Word, bars, interval_dots, varies
+from semantic_pivots.report.panel import Numbers, Word, bars, interval_dots, varies, views
 from semantic_pivots.report.provenance import facts, provenance
-from semantic_pivots.report.summary import STAGES, lines, print_summary
+from semantic_pivots.report.summary import lines, print_summary
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.stages import DEFAULT
 from semantic_pivots.statistics import Interval
 from semantic_pivots.study import load_study
 from semantic_pivots.tables import from_rows
@@ -187,9 +188,9 @@ def test_every_stage_has_a_table_and_a_figure(tables):
         assert all(p.numbers.rows for p in section.panels), section.stage
 
 
-@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"tokens", "planted", "natural", "intervene"}))
+@pytest.mark.parametrize("stage", sorted(name for name, view in views().items() if name in DEFAULT and view.title))
 def test_a_missing_stage_says_so(tables, stage):
-    rest = {name: table for name, table in tables.items() if name not in STAGES[stage][1]}
+    rest = {name: table for name, table in tables.items() if name not in views()[stage].needs[:1]}
     section = next(s for s in sections(CONFIG, rest) if s.stage == stage)
     assert not section.panels
     assert "missing" in section.missing
@@ -239,7 +240,7 @@ def test_figures_carry_the_numbers_of_their_tables(page, tables):
 
 
 def test_the_trace_table_holds_every_point_of_its_curves(tables):
-    pooled, single = figures.trace_panels(tables["trace_summary"], CONFIG.languages)
+    pooled, single = figures_trace.trace_panels(tables["trace_summary"], CONFIG.languages)
     assert len(pooled.numbers.rows) == 4 * synthetic.LAYERS
     assert len(single.numbers.rows) == 12 * 4 * synthetic.LAYERS
     lines_drawn = [t for t in pooled.figure.data if t.name == "target word"]
@@ -248,7 +249,7 @@ def test_the_trace_table_holds_every_point_of_its_curves(tables):
 
 
 def test_own_pivots_are_held_against_another_pairs_on_a_logarithmic_scale(tables):
-    (panel,) = figures_pivots.ratio_panels(tables["trace_summary"], CONFIG.languages)
+    (panel,) = figures_trace.ratio_panels(tables["trace_summary"], CONFIG.languages)
     assert len(panel.numbers.rows) == 13 * synthetic.LAYERS
     assert panel.figure.layout.yaxis.type == "log"
     assert "Own pivots stand above another pair's after layers" in panel.reading
@@ -323,14 +324,15 @@ def test_undefined_intervals_can_be_drawn():
 
 
 def test_the_terminal_summary_has_a_line_per_stage(tables, tmp_path: Path):
-    for stage, (_, names, _) in list(STAGES.items())[:-2]:  # worlds are studies of their own
-        for name in names:
+    in_study = {stage: view for stage, view in views().items() if stage not in ("planted", "natural")}
+    for stage, view in in_study.items():
+        for name in view.needs + view.further:
             (tmp_path / stage).mkdir(exist_ok=True)
             pq.write_table(tables[name], tmp_path / stage / f"{name}.parquet")
     console = Console(width=120, file=io.StringIO())
     print_summary(tmp_path, console)
     text = console.file.getvalue()
-    for stage in list(STAGES)[:-2]:
+    for stage in in_study:
         assert stage in text
     assert "not run" not in text
     assert "[-" in text
@@ -339,15 +341,13 @@ def test_the_terminal_summary_has_a_line_per_stage(tables, tmp_path: Path):
 def test_the_terminal_summary_of_nothing(tmp_path: Path):
     console = Console(width=100, file=io.StringIO())
     print_summary(tmp_path, console)
-    every = [
-        stage for stage in STAGES if stage not in ("planted", "natural", "intervene")
-    ]  # in no study but those that name them
+    every = [stage for stage in views() if stage in DEFAULT]
     assert f"not run: {', '.join(every)}" in " ".join(console.file.getvalue().split())
 
 
 def test_the_stage_writes_the_page_from_the_folders_there_are(tables, page, tmp_path: Path):
     for stage in ("lexicon", "compare"):
-        for name in STAGES[stage][1]:
+        for name in views()[stage].needs:
             (tmp_path / stage).mkdir(exist_ok=True)
             pq.write_table(tables[name], tmp_path / stage / f"{name}.parquet")
     work = Work(tmp_path / "scratch", tmp_path / "out")

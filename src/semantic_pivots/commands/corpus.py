@@ -15,7 +15,8 @@ from semantic_pivots.commands.options import configured
 from semantic_pivots.config import CorpusConfig, Shared, TokensConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
-from semantic_pivots.study import STAGES, run_stage
+from semantic_pivots.stages import STAGES
+from semantic_pivots.study import run_stage
 
 app = typer.Typer(help="Fetch, convert, tokenise and export a corpus.", no_args_is_help=True)
 app.command()(report)

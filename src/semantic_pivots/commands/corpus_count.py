@@ -17,7 +17,8 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest, fingerprints
 from semantic_pivots.lexicon.cells import is_quoted, plain_cell
 from semantic_pivots.run import Inputs, Work, check_outside, warn
-from semantic_pivots.study import STAGES, run_stage
+from semantic_pivots.stages import STAGES
+from semantic_pivots.study import run_stage
 
 Corpus = Annotated[str, typer.Option(help="file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text)")]
 Out = Annotated[Path, typer.Option(help="folder to write; a stopped command continues in it")]

@@ -9,7 +9,8 @@ from semantic_pivots.config import BenchmarkConfig, CorpusConfig, LexiconConfig,
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.study import STAGES, Stage, StageFunction, run_stage
+from semantic_pivots.stages import STAGES, Stage
+from semantic_pivots.study import StageFunction, run_stage
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

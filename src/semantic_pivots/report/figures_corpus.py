@@ -1,4 +1,4 @@
-"""Panels of the corpus, graph, selection and training stages. Each is a function of their tables."""
+"""What is shown of the corpus, its tokens, the pivot set and selections."""
 
 from __future__ import annotations
 
@@ -9,26 +9,21 @@ import plotly.graph_objects as go
 import pyarrow as pa
 
 from semantic_pivots.markup import in_page
-from semantic_pivots.report.figures import unit
 from semantic_pivots.report.panel import (
     PALETTE,
+    Line,
     Numbers,
     Panel,
+    StageView,
+    Tables,
     bars,
-    colour,
-    direction,
-    direction_order,
-    interval_dots,
     layout,
     stacked_shares,
     unique,
 )
-from semantic_pivots.statistics import of_row
 
 TOP_TOKENS = 60
 SOURCES_SHOWN = 100
-_COMPARED = ("paper", "accuracy", "bits-per-byte", "chrf")
-"""Measures of the comparison that are drawn; the others stand in a table."""
 
 
 def ordered(codes: set[str] | Sequence[str], languages: Sequence[str]) -> list[str]:
@@ -171,162 +166,68 @@ def _tokens_by(table: pa.Table) -> dict[str, tuple[int, int]]:
     return {code: (tokens, documents) for code, tokens, documents in zip(*columns, strict=True)}
 
 
-def train_panels(training_log: pa.Table) -> list[Panel]:
-    """Loss by tokens of every arm and seed; speed and memory, which differ between equal runs, stay in the table."""
-    runs: dict[tuple[str, int], list[dict]] = defaultdict(list)
-    for row in training_log.select(["arm", "seed", "step", "tokens", "loss", "learning_rate"]).to_pylist():
-        runs[row["arm"], row["seed"]].append(row)
-    arms = sorted({arm for arm, _ in runs})
-    figure, rows = go.Figure(), []
-    for (arm, seed), points in sorted(runs.items()):
-        points.sort(key=lambda r: r["step"])
-        figure.add_trace(
-            go.Scatter(
-                x=[p["tokens"] for p in points],
-                y=[p["loss"] for p in points],
-                mode="lines+markers",
-                marker={"size": 4},
-                line={"color": colour(arm, arms.index(arm)), "width": 2},
-                opacity=0.55 if seed != runs_first(runs, arm) else 1,
-                name=f"{arm}, seed {seed}",
-                hovertemplate="%{x:,} tokens: %{y:.4f} nats<extra>" + f"{arm}, seed {seed}</extra>",
-            )
-        )
-        tail = points[-max(1, len(points) // 5) :]
-        rows.append(
-            (
-                arm,
-                seed,
-                len(points),
-                points[-1]["tokens"],
-                points[0]["loss"],
-                points[-1]["loss"],
-                sum(p["loss"] for p in tail) / len(tail),
-            )
-        )
-    layout(figure, 380, x="training tokens", y="loss (nats per token)", showlegend=True)
-    columns = ("arm", "seed", "logged steps", "tokens", "first loss", "last loss", "mean of the last fifth")
+def _corpus_lines(tables: Tables) -> list[Line]:
+    shards, skipped = tables["shards"], tables.get("skipped")
+    size, documents = sum(shards["text_bytes"].to_pylist()), sum(shards["documents"].to_pylist())
+    codes = set(tables["sources"]["language"].to_pylist()) if "sources" in tables else set()
+    out = [Line("corpus", f"text in {len(codes)} languages", f"{size / 1e6:,.1f} MB", documents)]
+    bad = sum(skipped["lines"].to_pylist()) if skipped is not None else 0
+    return [*out, Line("corpus", "unreadable lines left out", f"{bad:,}")] if bad else out
+
+
+def _tokens_lines(tables: Tables) -> list[Line]:
+    shards = tables["token_shards"]
+    return [Line("tokens", "tokens", f"{sum(shards['tokens'].to_pylist()):,}", sum(shards["documents"].to_pylist()))]
+
+
+def _graph_lines(tables: Tables) -> list[Line]:
+    return [Line("graph", "words or tokens in the pivot set", f"{tables['pivot_set'].num_rows:,}")]
+
+
+def _select_lines(tables: Tables) -> list[Line]:
+    selection = tables["selection"]
+    sums = selection.group_by("selection", use_threads=False).aggregate([("n_tokens", "sum"), ("n_tokens", "count")])
     return [
-        Panel(
-            "Training loss",
-            "Loss on each arm's own documents: arms read different text, so their losses are not "
-            "comparable with one another.",
-            Numbers(columns, tuple(rows)),
-            figure,
-        )
+        Line("select", f"tokens of {row['selection']}", f"{row['n_tokens_sum']:,}", row["n_tokens_count"])
+        for row in sums.to_pylist()
     ]
 
 
-def runs_first(runs: dict[tuple[str, int], list[dict]], arm: str) -> int:
-    """The lowest seed of an arm, drawn at full strength."""
-    return min(seed for name, seed in runs if name == arm)
+def _corpus_panels(tables: Tables, languages: Sequence[str]) -> list[Panel]:
+    further = (tables.get("skipped"), tables.get("token_shards"))
+    return corpus_panels(tables["shards"], tables["sources"], *further, languages)
 
 
-def compare_panels(comparison: pa.Table, languages: Sequence[str], verdicts: pa.Table | None = None) -> list[Panel]:
-    """The verdict, forest plots of paired differences in the main figures, every measure as numbers, and own scores."""
-    rows = sorted(comparison.to_pylist(), key=direction_order(languages))
-    gains = verdicts.to_pylist() if verdicts is not None else []
-    main = unique([*(r["variant"] for r in gains), *(v for v in _COMPARED if any(r["variant"] == v for r in rows))])
-    panels = [_verdicts(gains)] if gains else []
-    all_items = [r for r in rows if r["stratum"] == "all"]
-    for variant in main:
-        differences = [r for r in all_items if r["variant"] == variant and r["baseline"]]
-        if differences:
-            panels.append(_forest(differences, variant))
-    means = [r for r in rows if r["source_language"] == "all" and r["baseline"]]
-    if means:
-        panels.append(_all_measures(means))
-    values = [r for r in all_items if not r["baseline"]]
-    for variant in main:
-        differences = [r for r in values if r["variant"] == variant]
-        if differences:
-            panels.append(_own_scores(differences, variant))
-    return panels
-
-
-def _verdicts(rows: list[dict]) -> Panel:
-    series: dict[str, list] = {}
-    for row in rows:
-        if row["baseline"]:
-            place = row["arm"] if row["stratum"] == "all" else f"{row['arm']}, {row['stratum'].removeprefix('words:')}"
-            series.setdefault(f"gain over {row['baseline']}", []).append((place, of_row(row)))
-    table = Numbers(
-        ("arm", "words", "against", "gain [95 %]", "n", "runs", "seen with 80 % power", "verdict", "signature"),
-        tuple(
-            (
-                r["arm"],
-                r["stratum"].removeprefix("words:"),
-                r["baseline"] or "all controls",
-                of_row(r),
-                r["n"],
-                r["runs"],
-                r["detectable"],
-                r["verdict"],
-                r["signature"],
-            )
-            for r in rows
-        ),
-    )
-    reading = (
-        "What each selection gains over documents chosen at random, and at random in the same languages, as the mean "
-        "of directions; the intervals are over concepts and training runs. A selection helps where both gains lie "
-        "above zero, and still do after Holm's correction for the number of selections. Held-out words are those that "
-        "nothing saw which chose documents."
-    )
-    variant = rows[0]["variant"]
-    figure = interval_dots(series, f"gain ({unit(variant)})", reference=0.0)
-    return Panel("Does it help?", reading, table, figure, wide=True)
-
-
-def _all_measures(rows: list[dict]) -> Panel:
-    table = Numbers(
-        ("measure", "unit", "items", "arm", "against", "difference [95 %]", "n", "verdict", "signature"),
-        tuple(
-            (
-                r["variant"],
-                unit(r["variant"]),
-                r["stratum"],
-                r["arm"],
-                r["baseline"],
-                of_row(r),
-                r["n"],
-                r["verdict"],
-                r["signature"],
-            )
-            for r in sorted(rows, key=lambda r: (r["variant"], r["stratum"] != "all", r["stratum"]))
-        ),
-    )
-    reading = (
-        "The mean of directions, or of languages, of every measure and group of items: scores, answers in another "
-        "language (off-target), bits per byte of held-out text, translated sentences, shares of behaviours. Each "
-        "interval is that of one figure: of twenty without any effect, one excludes zero."
-    )
-    return Panel("Every measure", reading, table, wide=True)
-
-
-def _forest(rows: list[dict], variant: str) -> Panel:
-    series: dict[str, list] = {}
-    for row in rows:
-        series.setdefault(f"{row['arm']} − {row['baseline']}", []).append((direction(row), of_row(row)))
-    table = Numbers(
-        ("direction", "arm", "against", "difference [95 %]", "n", "verdict", "signature"),
-        tuple((direction(r), r["arm"], r["baseline"], of_row(r), r["n"], r["verdict"], r["signature"]) for r in rows),
-    )
-    reading = (
-        "One model minus another on the same items and the same shots. An interval that contains zero (dotted) is not "
-        "distinguishable from no effect; the table's verdict says so in words, of each figure by itself."
-    )
-    figure = interval_dots(series, f"difference ({unit(variant)})", reference=0.0)
-    return Panel(f"Paired differences: {variant}", reading, table, figure)
-
-
-def _own_scores(rows: list[dict], variant: str) -> Panel:
-    series: dict[str, list] = {}
-    for row in rows:
-        series.setdefault(row["arm"], []).append((direction(row), of_row(row)))
-    table = Numbers(
-        ("direction", "arm", "value [95 %]", "n", "signature"),
-        tuple((direction(r), r["arm"], of_row(r), r["n"], r["signature"]) for r in rows),
-    )
-    reading = "What each model reaches by itself, before differences are taken."
-    return Panel(f"Each model's own {variant}", reading, table, interval_dots(series, unit(variant)))
+CORPUS = StageView(
+    150,
+    "Corpus",
+    "The pre-training documents that counts, pivots and selections come from.",
+    ("shards", "sources"),
+    _corpus_panels,
+    _corpus_lines,
+    ("skipped",),
+)
+TOKENS = StageView(
+    0,
+    "",
+    "",
+    ("token_shards",),
+    lambda tables, order: (),
+    _tokens_lines,
+)
+GRAPH = StageView(
+    100,
+    "Pivot set",
+    "Tokens that co-occur with more tokens than their frequency explains.",
+    ("pivot_set",),
+    lambda tables, order: graph_panels(tables["pivot_set"], order),
+    _graph_lines,
+)
+SELECT = StageView(
+    110,
+    "Selection",
+    "Documents chosen at equal tokens.",
+    ("selection",),
+    lambda tables, order: select_panels(tables["selection"], tables.get("doc_scores"), order),
+    _select_lines,
+)

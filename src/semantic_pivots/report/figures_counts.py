@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from semantic_pivots.report.figures_corpus import ordered
-from semantic_pivots.report.panel import Numbers, Panel, bars, stacked_shares
+from semantic_pivots.report.panel import Line, Numbers, Panel, StageView, Tables, bars, stacked_shares
 from semantic_pivots.signature import Signature
 from semantic_pivots.words import fold
 
@@ -119,3 +119,24 @@ def _ramp(share: float) -> str:
     """From grey-blue (few) to orange (many), readable on light and dark."""
     start, end = (0x8F, 0x9B, 0xA8), (0xE0, 0x7B, 0x39)
     return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(start, end, strict=True))
+
+
+def _lines(tables: Tables) -> list[Line]:
+    values = tables["pair_counts"]["value"].to_pylist()
+    hits = sum(v > 0 for v in values)
+    return [Line("count", "pairs that meet in the corpus", f"{100 * hits / max(len(values), 1):.1f} %", len(values))]
+
+
+def _panels(tables: Tables, languages: Sequence[str]) -> list[Panel]:
+    further = (tables.get("forms"), tables.get("items"))
+    return count_panels(tables["pair_counts"], tables["word_counts"], languages, *further)
+
+
+COUNT = StageView(
+    80,
+    "Counts",
+    "How often words, and both words of a pair, occur in the corpus.",
+    ("pair_counts", "word_counts"),
+    _panels,
+    _lines,
+)

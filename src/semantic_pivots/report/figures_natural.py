@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from semantic_pivots.report.panel import Numbers, Panel, interval_dots, unique
+from semantic_pivots.report.panel import Line, Numbers, Panel, StageView, Tables, interval_dots, unique
 from semantic_pivots.statistics import of_row
 
 _READINGS = {
@@ -48,3 +48,20 @@ def natural_panels(summary: pa.Table, models: pa.Table | None) -> list[Panel]:
         columns = ("part", "seed", "model", "figure", "value")
         panels.append(Panel("Models", "What each model was trained on.", Numbers(columns, cells)))
     return panels
+
+
+def _lines(tables: Tables) -> list[Line]:
+    return [
+        Line("natural", f"{r['part']}: {r['conclusion'] or r['measure'] + ', ' + r['group']}", of_row(r))
+        for r in sorted(tables["natural_summary"].to_pylist(), key=lambda row: not row["conclusion"])
+    ]
+
+
+NATURAL = StageView(
+    10,
+    "Natural worlds",
+    "Small models trained from scratch on natural text, in which pivots are masked, parted or selected.",
+    ("natural_summary",),
+    lambda tables, order: natural_panels(tables["natural_summary"], tables.get("natural_models")),
+    _lines,
+)

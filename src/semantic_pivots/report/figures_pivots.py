@@ -1,29 +1,29 @@
-"""Panels of pivots: those of some pairs, how many items have any and why others have none, and their mass by layer."""
+"""What is shown of pivots: those of some pairs, how many items have any and why others have none."""
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
 import pyarrow as pa
 
 from semantic_pivots.files import Record
-from semantic_pivots.report.figures import EXAMPLES, interval_band, sample
+from semantic_pivots.report.findings import units_of
 from semantic_pivots.report.panel import (
-    PALETTE,
+    EXAMPLES,
+    Line,
     Numbers,
     Panel,
+    StageView,
+    Tables,
     Word,
     bars,
     direction,
     direction_order,
-    is_pooled,
-    layout,
+    sample,
     unique,
 )
-from semantic_pivots.statistics import of_row, share
+from semantic_pivots.statistics import share
 
 PIVOTS_SHOWN, PIVOTS_NAMED = 10, 5
 
@@ -200,88 +200,25 @@ def _best(of_item: Mapping[str, list[Record]], info: Mapping[str, Record]) -> li
     return list(of_concept.values())[:EXAMPLES]
 
 
-def ratio_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Panel]:
-    """Own pivots' mass over another pair's, by layer: one panel per lens, and its sentence on where it is above one."""
-    rows = [r for r in trace_summary.to_pylist() if r["quantity"] == "pivot_ratio" and r["value"] is not None]
-    rows = sorted((r for r in rows if math.isfinite(r["value"])), key=direction_order(languages))
-    panels = []
-    for lens in unique(r["lens"] for r in rows):
-        group = [r for r in rows if r["lens"] == lens]
-        figure = go.Figure()
-        for index, name in enumerate(unique(direction(r) for r in group)):
-            layers = sorted((r for r in group if direction(r) == name), key=lambda r: r["layer"])
-            for part in _curve(layers, name, index):
-                figure.add_trace(part)
-        figure.add_hline(y=1, line={"dash": "dot", "width": 1})
-        layout(figure, 430, "layer (0: after the first block)", "own mass / another pair's")
-        figure.update_yaxes(type="log")
-        numbers = Numbers(
-            ("direction", "layer", "ratio [95 %]", "n", "signature"),
-            tuple((direction(r), r["layer"], of_row(r), r["n"], r["signature"]) for r in group),
-        )
-        reading = (
-            "How many times as much probability own pivots have as another pair's under the same prompts: the ratio of "
-            "the two mean masses, on a logarithmic scale; one means nothing of the pair's own. "
-        )
-        title = f"Own pivots over another pair's ({lens} lens)"
-        panels.append(Panel(title, reading + above_one([r for r in group if is_pooled(r)]), numbers, figure))
-    return panels
+def _lines(tables: Tables) -> list[Line]:
+    some, evidence = set(tables["pivots"]["item_id"].to_pylist()), tables.get("pivot_evidence")
+    if evidence is None or not evidence.num_rows:
+        return [Line("discover", "items with pivots", f"{len(some):,}")]
+    ids = evidence["item_id"].to_pylist()
+    return [Line("discover", "items with pivots", share([i in some for i in ids], units_of(ids, tables.get("items"))))]
 
 
-def above_one(rows: Sequence[dict]) -> str:
-    """A sentence with the layers whose interval of the ratio lies above one; empty without rows."""
-    if not rows:
-        return ""
-    layers = sorted(r["layer"] for r in rows if r["low"] is not None and r["low"] > 1)
-    final = max(r["layer"] for r in rows)
-    if not layers:
-        return f"In none of the layers 0–{final} do own pivots stand above another pair's."
-    runs: list[list[int]] = []
-    for layer in layers:
-        if runs and runs[-1][-1] == layer - 1:
-            runs[-1].append(layer)
-        else:
-            runs.append([layer])
-    ranges = ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-    top = clearest(rows)
-    return (
-        f"Own pivots stand above another pair's after layers {ranges} of 0–{final}, most clearly after layer "
-        f"{top['layer']}: {times_text(top)}."
-    )
+def _panels(tables: Tables, languages: Sequence[str]) -> list[Panel]:
+    further = (tables.get("pivot_evidence"), tables.get("behaviour"))
+    return discover_panels(tables["pivots"], tables["items"], languages, *further)
 
 
-def clearest(rows: Iterable[dict]) -> dict:
-    """The row of the layer in which the ratio is most clearly above one; empty if there is none.
-
-    By the interval's low end: the largest of many noisy ratios is too large, and most often the noisiest.
-    """
-    above = [row for row in rows if row["low"] is not None and row["low"] > 1]
-    return max(above, key=lambda row: (row["low"], row["layer"]), default={})
-
-
-def times_text(row: dict) -> str:
-    """A ratio with its interval, in words."""
-    return f"{times(row['value'])} times [{times(row['low'])}, {times(row['high'])}]"
-
-
-def _curve(points: Sequence[dict], name: str, index: int) -> list[go.Scatter]:
-    """A line of ratios, and its interval where all directions are taken together."""
-    ink, layers = PALETTE[index % len(PALETTE)], [p["layer"] for p in points]
-    line = go.Scatter(
-        x=layers,
-        y=[p["value"] for p in points],
-        mode="lines",
-        line={"color": ink, "width": 3 if is_pooled(points[0]) else 1.5},
-        name=name,
-        customdata=[[p["low"], p["high"], p["n"]] for p in points],
-        hovertemplate="layer %{x}: %{y:.3g} [%{customdata[0]:.3g}, %{customdata[1]:.3g}], n = %{customdata[2]}"
-        "<extra>" + name + "</extra>",
-    )
-    if not is_pooled(points[0]) or any(p["low"] is None for p in points):
-        return [line]
-    return [interval_band(layers, [p["low"] for p in points], [p["high"] for p in points], ink), line]
-
-
-def times(ratio: float) -> str:
-    """A ratio by three digits: masses of unrelated words are near nothing, so that ratios run to millions."""
-    return f"{ratio:.3g}" if ratio < 999.5 else f"{float(f'{ratio:.3g}'):,.0f}"
+DISCOVER = StageView(
+    70,
+    "Semantic pivots",
+    "Words that co-occur with both words of a pair more often than by chance.",
+    ("pivots", "items"),
+    _panels,
+    _lines,
+    ("pivot_evidence",),
+)

@@ -6,7 +6,7 @@ import math
 
 import pyarrow as pa
 
-from semantic_pivots.report.panel import Numbers, Panel, interval_dots, unique
+from semantic_pivots.report.panel import Line, Numbers, Panel, StageView, Tables, interval_dots, unique
 from semantic_pivots.statistics import of_row
 
 _QUESTIONS = (
@@ -110,3 +110,20 @@ def planted_panels(summary: pa.Table) -> list[Panel]:
         reference = 0.5 if "AUC" in title else 0.0
         panels.append(Panel(title, reading, table, interval_dots(series, unit, reference), wide=True))
     return panels
+
+
+def _lines(tables: Tables) -> list[Line]:
+    return [
+        Line("planted", f"{r['world']}, {r['architecture']}: {r['measure']}, {r['group']}", of_row(r))
+        for r in tables["planted_summary"].to_pylist()
+    ]
+
+
+PLANTED = StageView(
+    20,
+    "Planted worlds",
+    "Small models trained on corpora in which it is known how each pair of words is linked.",
+    ("planted_summary",),
+    lambda tables, order: planted_panels(tables["planted_summary"]),
+    _lines,
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +11,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from semantic_pivots.config import ReportConfig
-from semantic_pivots.report import (
-    figures,
-    figures_corpus,
-    figures_counts,
-    figures_natural,
-    figures_pivots,
-    figures_planted,
-    findings,
-    provenance,
-)
+from semantic_pivots.report import figures_pivots, findings, provenance
 from semantic_pivots.report import headlines as headlines_of
 from semantic_pivots.report.html import Answer, Section, render, table_csv
-from semantic_pivots.report.panel import Panel
+from semantic_pivots.report.panel import StageView, Tables, views
 from semantic_pivots.run import read_manifest
+from semantic_pivots.stages import STAGES
 from semantic_pivots.tables import SCHEMAS
 
 if TYPE_CHECKING:
@@ -32,15 +24,8 @@ if TYPE_CHECKING:
 
 FILE = "report.html"
 NUMBERS = "numbers"
-_RESULTS = "natural planted score behaviour intervene trace discover count compare graph select train"
-READING_ORDER = (*_RESULTS.split(), "benchmark", "lexicon", "corpus")
 UNREAD = ("scores", "trace")
 """Tables whose summaries are shown instead of their rows."""
-
-Tables = Mapping[str, pa.Table]
-
-WORLDS = {"planted", "natural"}
-"""Stages of studies of their own."""
 
 
 def existing_tables(inputs: Inputs) -> dict[str, pa.Table]:
@@ -107,143 +92,28 @@ def answers(tables: Tables) -> list[Answer]:
 
 
 def sections(config: ReportConfig, tables: Tables, stages: Sequence[str] = ()) -> list[Section]:
-    """One section per stage of the study, in its order; the section of a missing stage states that it is missing."""
-    order, get = config.languages, tables.get
-
-    def section(
-        stage: str, title: str, lede: str, needs: tuple[str, ...], panels: Callable[..., list[Panel]], *extra
-    ) -> Section:
-        absent = [name for name in needs if name not in tables]
-        if absent:
-            text = f"This stage is missing: no table {', '.join(absent)}."
-            return Section(stage, title, lede, missing=f"{text} Run it with: pivots run STUDY.toml --only {stage}")
-        empty = any(tables[name].num_rows == 0 for name in needs)
-        body = () if empty else tuple(panels(*(tables[name] for name in needs), *extra))
-        return Section(
-            stage, title, lede, body, "" if body else "This stage ran and found nothing to show: a table is empty."
-        )
-
-    all_sections = [
-        section(
-            "lexicon",
-            "Lexicon",
-            "The concepts of the study, and their words in each language.",
-            ("concepts", "words"),
-            figures.lexicon_panels,
-            order,
-        ),
-        section(
-            "benchmark",
-            "Benchmark",
-            "Word translation items: a target, its source, and wrong sources.",
-            ("items",),
-            lambda items: figures.benchmark_panels(items, order, get("answers")),
-        ),
-        section(
-            "score",
-            "Score",
-            "Does the right source make the target more probable than wrong sources do?",
-            ("score_summary",),
-            figures.score_panels,
-            order,
-        ),
-        section(
-            "corpus",
-            "Corpus",
-            "The pre-training documents that counts, pivots and selections come from.",
-            ("shards", "sources"),
-            lambda shards, sources: figures_corpus.corpus_panels(
-                shards, sources, get("skipped"), get("token_shards"), order
-            ),
-        ),
-        section(
-            "count",
-            "Counts",
-            "How often words, and both words of a pair, occur in the corpus.",
-            ("pair_counts", "word_counts"),
-            lambda pairs, words: figures_counts.count_panels(pairs, words, order, get("forms"), get("items")),
-        ),
-        section(
-            "discover",
-            "Semantic pivots",
-            "Words that co-occur with both words of a pair more often than by chance.",
-            ("pivots", "items"),
-            lambda pivots, items: figures_pivots.discover_panels(
-                pivots, items, order, get("pivot_evidence"), get("behaviour")
-            ),
-        ),
-        section(
-            "trace",
-            "Trace",
-            "Layer by layer, what the model would answer.",
-            ("trace_summary",),
-            lambda summary: [*figures_pivots.ratio_panels(summary, order), *figures.trace_panels(summary, order)],
-        ),
-        section(
-            "behaviour",
-            "Behaviour",
-            "How each answer came about, and whether co-occurrence in the corpus explains it.",
-            ("behaviour", "items"),
-            lambda behaviour, items: figures.behaviour_panels(behaviour, get("attribution"), items, order),
-        ),
-        section(
-            "graph",
-            "Pivot set",
-            "Tokens that co-occur with more tokens than their frequency explains.",
-            ("pivot_set",),
-            figures_corpus.graph_panels,
-            order,
-        ),
-        section(
-            "select",
-            "Selection",
-            "Documents chosen at equal tokens.",
-            ("selection",),
-            lambda selection: figures_corpus.select_panels(selection, get("doc_scores"), order),
-        ),
-        section(
-            "train",
-            "Training",
-            "Continued pre-training of one base on each selection, at equal tokens.",
-            ("training_log",),
-            figures_corpus.train_panels,
-        ),
-        section(
-            "compare",
-            "Comparison",
-            "The benchmark again on the base and on every trained arm, on the same items and shots.",
-            ("comparison",),
-            lambda comparison: figures_corpus.compare_panels(comparison, order, get("verdict")),
-        ),
-        section(
-            "planted",
-            "Planted worlds",
-            "Small models trained on corpora in which it is known how each pair of words is linked.",
-            ("planted_summary",),
-            figures_planted.planted_panels,
-        ),
-        section(
-            "natural",
-            "Natural worlds",
-            "Small models trained from scratch on natural text, in which pivots are masked, parted or selected.",
-            ("natural_summary",),
-            lambda summary: figures_natural.natural_panels(summary, get("natural_models")),
-        ),
+    """One section per stage of the study, in reading order; that of a missing stage states that it is missing."""
+    of_stage = views()
+    worlds = any(STAGES[name].studies == "own" for name in stages if name in of_stage)
+    return [
+        _section(name, view, tables, config.languages)
+        for name, view in sorted(of_stage.items(), key=lambda item: item[1].place)
+        if view.title and (name in stages if worlds else _is_shown(name, view, tables, stages))
     ]
-    # In the order in which a reader asks: results, what explains them, then what they were made from.
-    place = {stage: number for number, stage in enumerate(READING_ORDER)}
-    if "effect_summary" in tables or "intervene" in stages:
-        causes = section(
-            "intervene",
-            "Interventions",
-            "Effect on the answer of suppressing pivots, or of patching in the concept.",
-            ("effect_summary",),
-            figures.intervene_panels,
-            order,
-        )
-        all_sections.append(causes)
-    all_sections.sort(key=lambda section: place[section.stage])
-    # A study of worlds has no stage but those it names; any other study has all of them, present or missing.
-    if WORLDS & set(stages):
-        return [item for item in all_sections if item.stage in stages]
-    return [item for item in all_sections if item.stage not in WORLDS]
+
+
+def _is_shown(stage: str, view: StageView, tables: Tables, stages: Sequence[str]) -> bool:
+    """Whether a study without stages of its own has a section of a stage, be it present or missing."""
+    studies = STAGES[stage].studies
+    return studies == "all" or (studies == "some" and (stage in stages or view.needs[0] in tables))
+
+
+def _section(stage: str, view: StageView, tables: Tables, languages: Sequence[str]) -> Section:
+    absent, panels = [name for name in view.needs if name not in tables], ()
+    if absent:
+        text = f"This stage is missing: no table {', '.join(absent)}. Run it with: pivots run STUDY.toml --only {stage}"
+    else:
+        text = "This stage ran and found nothing to show: a table is empty."
+        if all(tables[name].num_rows for name in view.needs):
+            panels = tuple(view.panels(tables, languages))
+    return Section(stage, view.title, view.lede, panels, "" if panels else text)

@@ -6,13 +6,21 @@ one file serves a light and a dark screen. Every figure and every table is a pur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import plotly.graph_objects as go
+import pyarrow as pa
 
+from semantic_pivots.stages import STAGES
 from semantic_pivots.statistics import Interval
+
+Tables = Mapping[str, pa.Table]
+"""The tables of a study that exist, by name."""
+EXAMPLES = 10
 
 ALL = ("all", "*", "")
 """What a summary table writes in place of a language when a row pools all directions."""
@@ -72,6 +80,44 @@ class Panel:
     figure: go.Figure | None = None
     wide: bool = False
     """the figure takes the full width and its table stands below it, not beside it"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the summary: a key figure as an interval, or as text where it has none."""
+
+    stage: str
+    figure: str
+    value: Interval | str
+    n: int | None = None
+
+
+@dataclass(frozen=True)
+class StageView:
+    """What the page and the summary show of a stage; `stages.Stage` names it."""
+
+    place: int
+    """of its section on the page: results first, then what explains them, then what they were made from"""
+    title: str
+    lede: str
+    needs: tuple[str, ...]
+    """tables without which there is no section; the first exists once the stage has run"""
+    panels: Callable[[Tables, Sequence[str]], Sequence[Panel]]
+    """of the tables and the study's languages"""
+    lines: Callable[[Tables], Sequence[Line]]
+    further: tuple[str, ...] = ()
+    """tables that its lines use where they exist"""
+
+
+def views() -> dict[str, StageView]:
+    """What is shown of each stage, in the pipeline's order."""
+    places = {name: stage.view.split(":") for name, stage in STAGES.items() if stage.view}
+    return {name: getattr(import_module(f"semantic_pivots.{module}"), view) for name, (module, view) in places.items()}
+
+
+def sample(identifiers: Sequence[str], count: int) -> list[str]:
+    """`count` identifiers in the order of their hashes, so that examples are not selected by their results."""
+    return sorted(set(identifiers), key=lambda i: hashlib.sha256(i.encode()).digest())[:count]
 
 
 def colour(name: str, index: int) -> str:
