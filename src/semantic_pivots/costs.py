@@ -88,7 +88,7 @@ class Sizes:
 
     def prompts(self, stage: str) -> float:
         """Prompts of a stage that asks about items, times the parameters of its model."""
-        return self.items(getattr(self.config, stage).items_per_direction) * self.parameters(stage)
+        return self.items(getattr(getattr(self.config, stage), "items_per_direction", 0)) * self.parameters(stage)
 
     def runs(self) -> int:
         """Training runs."""

@@ -5,10 +5,13 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from semantic_pivots import costs
 from semantic_pivots.cli import app
 from semantic_pivots.commands.preflight import costs_of, problems, records, sentence
+from semantic_pivots.config import StudyConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.models import device
+from semantic_pivots.stages import STAGES
 from semantic_pivots.study import load_study
 
 
@@ -83,6 +86,11 @@ def test_what_each_stage_takes_is_told_by_the_rates_of_an_earlier_run(tmp_path):
     told = sentence(costs_of(study, runs))
     assert "5.0 GB of memory" in told
     assert [row["stage"] for row in records(costs_of(study, runs))] == ["lexicon", "corpus", "planted", "all"]
+
+
+def test_the_work_of_every_stage_is_told_from_its_section():
+    sizes = costs.Sizes(StudyConfig())
+    assert all(costs.work(sizes, stage) is None or costs.work(sizes, stage) > 0 for stage in STAGES)
 
 
 def test_a_stage_that_the_study_leaves_out_is_not_asked(tmp_path):
