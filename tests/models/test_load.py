@@ -172,6 +172,25 @@ def test_gguf_weights_are_those_that_were_pinned_or_refused(tmp_path, monkeypatc
         room.model_folder(f"owner/name@sha256:{digest}", str(tmp_path / "cache"))
 
 
+def test_a_converted_tokenizer_is_made_of_its_file_alone_where_that_gives_the_same(tmp_path, monkeypatch):
+    tiny.tokenizer("byte-level").save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    usual = room.load_tokenizer(str(tmp_path))
+    room._note_tokenizer(tmp_path)
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", None)
+    alone = room.load_tokenizer(str(tmp_path))
+    assert alone("Hello, 狗 <s>")["input_ids"] == usual("Hello, 狗 <s>")["input_ids"]
+    assert (alone.all_special_tokens, alone.padding_side) == (usual.all_special_tokens, usual.padding_side)
+
+
+def test_a_tokenizer_that_its_class_changes_is_made_the_usual_way(tmp_path):
+    tiny.tokenizer("byte-level").save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "GemmaTokenizer"}))
+    room._note_tokenizer(tmp_path)
+    assert not (tmp_path / room._TOKENIZER).exists()
+
+
 def test_a_model_that_no_device_holds_is_spread_and_scores_the_same(tmp_path, monkeypatch):
     from accelerate import dispatch_model
 
