@@ -12,7 +12,6 @@ import functools
 import inspect
 import itertools
 import re
-import textwrap
 import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -113,11 +112,16 @@ def _parts(hint: Any) -> tuple[type, tuple[object, ...], tuple[config.Range | co
 
 
 @functools.cache
+def _classes() -> dict[str, ast.ClassDef]:
+    tree = ast.parse(inspect.getsource(config))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+@functools.cache
 def _texts(kind: type) -> types.MappingProxyType[str, str]:
     """The string that stands under each field of a dataclass, by the field's name."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
     texts = {}
-    for statement, following in itertools.pairwise(body):
+    for statement, following in itertools.pairwise(_classes()[kind.__name__].body):
         if isinstance(statement, ast.AnnAssign) and isinstance(following, ast.Expr):
             texts[statement.target.id] = " ".join(ast.literal_eval(following.value).split())  # type: ignore[union-attr]
     return types.MappingProxyType(texts)
