@@ -239,6 +239,9 @@ def test_effects_are_paired_within_concepts_and_less_the_models_mean(study):
     assert (both["placebo less masked"]["n"], both["placebo less masked, seed 2"]["n"]) == (48, 48)
     values = [both[f"placebo less masked{seed}"]["value"] for seed in ("", ", seed 1", ", seed 2")]
     assert values == pytest.approx([1.5, 1.0, 2.0])
+    sure = [row | {"chosen": 1.0 - (row["concept_id"] == "c0")} for row in rows]
+    levels = [r for r in effects.summary(sure, config) if r["measure"] == "chosen"]
+    assert all(0 <= r["low"] <= r["value"] <= r["high"] <= 1 for r in levels)
 
 
 def test_bad_keys_are_named(study):

@@ -21,7 +21,7 @@ from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.natural.masking import CONDITIONS
 from semantic_pivots.natural.part_arms import STARTS
 from semantic_pivots.signature import Signature
-from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of, sign_flip_p
+from semantic_pivots.statistics import SHARE, Figure, bootstrap_mean, seed_of, sign_flip_p
 from semantic_pivots.training.verdict import detectable
 
 LEVEL = 0.01
@@ -45,6 +45,7 @@ SELECTION = {
     "pivot-rich less parallel": ("pivot-rich", "parallel"),
 }
 _OUTCOMES = ("specificity", "chosen", "rank", "rank_by_counts")
+_SHARES = ("chosen", "rank", "rank_by_counts")
 _CHANCE = {"specificity": 0.0, "rank_by_counts": 0.5}
 """Outcomes that are tested and decide, with their level by chance."""
 _NAMES = {"specificity": "nats of specificity", "rank_by_counts": "of rank by counts above chance"}
@@ -52,7 +53,9 @@ _READERS = {"specificity": "models", "rank_by_counts": "counts"}
 _CAUSAL = ("link", "need")
 """Outcomes of masking that decide nothing: the rule `causal` asked of every held-out pair, answered or not."""
 _RESAMPLES = 4000
-_SETTINGS = "seed seeds concepts dictionary_share pivot_text embeddings tokens width layers".split()
+_SETTINGS = (
+    "seed seeds concepts dictionary_share pivot_text embeddings tokens width layers learning_rate batch_sequences"
+).split()
 
 Row = Record
 
@@ -79,7 +82,7 @@ class _Part:
     def row(self, measure: str, group: str, values: np.ndarray, units: np.ndarray, chance: float | None = None) -> Row:
         """The mean of one value a concept, its interval over units, and the test of chance where it is known."""
         seed = seed_of("natural", self.part, measure, group, self.config.seed)
-        interval = bootstrap_mean(values, seed, _RESAMPLES, units)
+        interval = bootstrap_mean(values, seed, _RESAMPLES, units, SHARE if measure in _SHARES else None)
         return {
             "part": self.part,
             "measure": measure,
