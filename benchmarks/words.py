@@ -6,8 +6,8 @@ LibreOffice's help or messages are analysed, and 200 lemmas drawn among those th
 at most four in ten, and once as they are. Recall is the share of (word, document) that the analyser has which the rule
 has too, precision the reverse; where a token may be a form of several lemmas, its document counts for none of them,
 unless another token decides. Where a language has two analysers, both bars are asked against the first;
-`second` is what the other one reaches against it, `agreed` the rule's where both say the same. Seeds 0, 1 and 2 were
-used to build the rules, seed 3 is the one to report.
+`second` is what the other one reaches against it, `other` what the rule reaches against the other one, `agreed` the
+rule's where both say the same. docs/words.md names the seeds on which the rule of each language was built.
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ def report(code: str, seed: int, cache: Path) -> None:
     for second, other in others:
         by_second = [sure | unsure for sure, unsure in zip(other.sure, other.unsure, strict=True)]
         show(f"{code}.second", compare(gold, words, by_second), f"{second} against {unit}")
+        show(f"{code}.other", compare(other, words, by_forms), f"{second}, the same documents and words")
         show(f"{code}.agreed", compare(gold.agreed(other), words, by_forms), f"{second} and {unit}")
 
 

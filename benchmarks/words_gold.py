@@ -251,6 +251,25 @@ def _zeyrek(*_: object) -> Analyser:
     return _by_token(lambda token: {parse.dict_item.lemma for parse in analyser._parse(token)})
 
 
+def _starlang(*_: object) -> Analyser:
+    from MorphologicalAnalysis.FsmMorphologicalAnalyzer import FsmMorphologicalAnalyzer
+
+    analyser = FsmMorphologicalAnalyzer()
+
+    def lemma(name: str, tags: str) -> str:
+        if not tags.split("+")[1].startswith("VERB"):
+            return name
+        last_vowel = [char for char in name if char in "aeıioöuü"][-1:]
+        return name + ("mak" if last_vowel and last_vowel[0] in "aıou" else "mek")
+
+    def lemmas(token: str) -> set[str]:
+        parses = analyser.morphologicalAnalysis(token)
+        found = [parses.getFsmParse(i) for i in range(parses.size())]
+        return {lemma(parse.getWord().getName(), parse.transitionList()) for parse in found}
+
+    return _by_token(lemmas)
+
+
 def _kiwi(*_: object) -> Analyser:
     from kiwipiepy import Kiwi
 
@@ -351,6 +370,11 @@ _ONE: dict[str, tuple[str, Callable[[str, Path], Analyser]]] = {
     "zh": ("THULAC", _thulac),
     "th": ("AttaCut", _attacut),
 }
-_TWO = {"cs": ("spaCy cs_core_news_sm", _spacy), "zh": ("ICU", _icu), "th": ("ICU", _icu)}
+_TWO = {
+    "cs": ("spaCy cs_core_news_sm", _spacy),
+    "tr": ("Starlang", _starlang),
+    "zh": ("ICU", _icu),
+    "th": ("ICU", _icu),
+}
 ANALYSERS = {code: [one, _TWO[code]] if code in _TWO else [one] for code, one in _ONE.items()}
 """Names and makers of each language's analysers; a second one tells how far analysers agree."""

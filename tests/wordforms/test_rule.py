@@ -76,6 +76,18 @@ def test_a_word_set_apart_by_spaces_occurs(before, word, after):
         ("un chat", "chats", "fr", True),
         ("a glass", "glasses", "en", False),
         ("a new one", "news", "en", False),
+        ("bir hücre seçtiğinizde", "seçmek", "tr", True),
+        ("kapıya gidiyor", "gitmek", "tr", True),
+        ("bunu değiştirdi", "değiştirmek", "tr", True),
+        ("hava değişti", "değiştirmek", "tr", False),
+        ("atlar ve atlarım", "atmak", "tr", False),  # horses
+        ("taşı attı", "atmak", "tr", True),
+        ("sen de", "demek", "tr", False),  # the particle
+        ("yemeği yapar", "yemek", "tr", True),  # the noun has its own forms
+        ("elma yiyor", "yemek", "tr", False),
+        ("vidjeli smo kuće", "kuća", "hr", True),
+        ("у великој кући", "кућа", "sr", True),
+        ("to bøker", "bok", "no", True),
     ],
 )
 def test_an_occurrence_of_a_form(text: str, word: str, code: str, expected: bool):
@@ -108,4 +120,4 @@ def test_a_language_without_sources_has_the_word_itself_and_says_so():
     rule = rule_of("forms", "", [("ajá", "yo")])
     assert contains("Ajá kan", ("ajá", "yo"), rule)
     assert not contains("ajáwo", ("ajá", "yo"), rule)
-    assert rule.signature("yo") == "forms-3"
+    assert rule.signature("yo") == "forms-4"

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import NamedTuple
 
-from semantic_pivots.wordforms import plurals
+from semantic_pivots.wordforms import headwords
 from semantic_pivots.words import fold, is_joining
 
 _ENDINGS = (6, 5, 4, 3, 2, 1)
@@ -34,12 +34,16 @@ def source() -> str:
     return f"simplemma-{metadata.version('simplemma')}"
 
 
+_NAMES = {"bs": "hbs", "hr": "hbs", "no": "nb", "sr": "hbs"}
+"""Languages whose table has another name; that of Serbo-Croatian has both scripts."""
+
+
 @functools.cache
 def languages() -> frozenset[str]:
     """Codes of the languages that have a table."""
     from simplemma.strategies.dictionaries.dictionary_factory import SUPPORTED_LANGUAGES
 
-    return frozenset(SUPPORTED_LANGUAGES)
+    return frozenset(SUPPORTED_LANGUAGES).union(_NAMES)
 
 
 class Inflected(NamedTuple):
@@ -70,15 +74,15 @@ def unlisted(code: str, texts: Iterable[str]) -> set[str]:
 def _table(code: str) -> Mapping[str, str]:
     from simplemma.strategies.dictionaries import DefaultDictionaryFactory
 
-    return DefaultDictionaryFactory(cache_max_size=0).get_dictionary(code)
+    return DefaultDictionaryFactory(cache_max_size=0).get_dictionary(_NAMES.get(code, code))
 
 
 def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
     table = _table(code)
     sizes = collections.Counter(table.values())
     texts = {lemma: fold(lemma) for lemma in sizes}  # folding costs more than counting, and many forms share a lemma
-    singulars = {word: lemma for word in lemmas if (lemma := plurals.singular(code, word, table, sizes))}
-    lemmas = (lemmas - singulars.keys()).union(singulars.values())
+    below = {word: lemma for word in lemmas if (lemma := headwords.lemma(code, word, table, sizes))}
+    lemmas = (lemmas - below.keys()).union(below.values())
     models = _models(lemmas, sizes, texts)
     lemmas_needed = lemmas.union(*models.values())
     table_forms: dict[str, set[str]] = {}
@@ -93,7 +97,12 @@ def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
         } - in_table
         minimal = _minimal(in_table | extra | {lemma})
         inflections[lemma] = Inflected(tuple(sorted(in_table & minimal)), tuple(sorted((extra & minimal) - {lemma})))
-    return inflections | {word: inflections[lemma] for word, lemma in singulars.items()}
+    for word, lemma in below.items():
+        listed, made = inflections[lemma]
+        if headwords.is_infinitive(code, word):
+            listed, made = (tuple(headwords.verbal(word, lemma, forms)) for forms in (listed, made))
+        inflections[word] = Inflected(listed, made)
+    return inflections
 
 
 def _models(lemmas: Iterable[str], sizes: Mapping[str, int], texts: dict[str, str]) -> dict[str, list[str]]:
