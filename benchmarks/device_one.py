@@ -7,7 +7,7 @@ import copy
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrain
 from benchmarks.device import Line, Steps
 from benchmarks.device_pack import Pack
 from benchmarks.score import DRAWS, LARGE_SHAPE, POOL, SEED, SHOTS, TWO_DIRECTIONS, items_and_words
-from benchmarks.train import SHAPES, Load, random_model, utilisation
+from benchmarks.train import LOADS, SHAPES, Load, random_model, utilisation
 from semantic_pivots import run as runs
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.models.device import (
@@ -59,7 +59,6 @@ class Sizes:
     copied: int = 1 << 30
     lengths: int = 12
     width: int = 2048
-    load: Load = field(default_factory=Load)
     tiny: bool = False
 
     def config(self, shape: Path | str, vocabulary: int) -> Any:
@@ -76,7 +75,8 @@ class Sizes:
         )
 
 
-TINY = Sizes(6, TWO_DIRECTIONS[:1], 0.5, 64, 1 << 16, 3, 32, Load(32, 2, 1, 3, 1), True)
+TINY = Sizes(6, TWO_DIRECTIONS[:1], 0.5, 64, 1 << 16, 3, 32, True)
+_TINY_LOAD = Load(32, 2, 1, 3, 1)
 
 
 def one(steps: Steps, pack: Path | None, is_tiny: bool) -> None:
@@ -94,10 +94,10 @@ def one(steps: Steps, pack: Path | None, is_tiny: bool) -> None:
     asked.model = None
     device = default_device()
     release_memory(device)
-    for name, shape in SHAPES.items():
+    for name in SHAPES:
         for compiled in (False, True):
             step = f"loop, {name}, {'compiled' if compiled else 'eager'}"
-            steps.run(step, lambda s=shape, c=compiled: loop_speed(sizes, s, c), 0 if is_tiny else 40 + 40 * compiled)
+            steps.run(step, lambda n=name, c=compiled: loop_speed(sizes, n, c), 0 if is_tiny else 40 + 40 * compiled)
             release_memory(device)
 
 
@@ -308,20 +308,22 @@ def _tokenizer(sizes: Sizes, pack: Path | None) -> Any:
         return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
-def loop_speed(sizes: Sizes, shape: Path, compiled: bool) -> Line:
+def loop_speed(sizes: Sizes, name: str, compiled: bool) -> Line:
     """Tokens a second of the training loop, and the share of the device's peak."""
     device = default_device()
-    model = random_model(sizes.config(shape, 640))
+    model = random_model(sizes.config(SHAPES[name], 640))
+    load = _TINY_LOAD if sizes.tiny else LOADS[name]
     start_peak(device) if device.type != "cpu" else None
     if compiled and sizes.tiny and device.type == "cpu":
         # a compiler of C++ takes longer than the tests may: the model's own code is traced, and run as it is
         torch.compiler.set_stance("force_eager")
     try:
-        speed, share = utilisation(model, sizes.load, compiled)
+        speed, share = utilisation(model, load, compiled)
     finally:
         torch.compiler.set_stance("default")
-    bar = 0.2 if shape == SHAPES["135M"] else 0.45
+    bar = 0.2 if name == "135M" else 0.45
     return {
+        "micro_batch_sequences": load.micro,
         "tokens_per_second": round(speed, 1),
         "utilisation": None if np.isnan(share) else round(share, 4),
         "bar": bar,

@@ -127,6 +127,10 @@ class Load:
     timed: int = 4
 
 
+LOADS = {"135M": Load(micro=32), "1B": Load()}
+"""For an accelerator of 80 GB: a small model's kernels are short, so its micro-batches are large."""
+
+
 def random_model(config: Any) -> Any:
     """A model of a configuration with random weights on the device, float32."""
     from transformers import AutoModelForCausalLM
@@ -173,7 +177,7 @@ def main() -> None:
         emit(f"Hugging Face Trainer, {name}", peer, "tokens/s")
         emit(f"loop / Trainer, {name}", loop / peer, "ratio", bar, None if bar is None else loop / peer >= bar)
     for name, shape in SHAPES.items() if device_count() else ():
-        speed, share = utilisation(random_model(AutoConfig.from_pretrained(shape)), Load())
+        speed, share = utilisation(random_model(AutoConfig.from_pretrained(shape)), LOADS[name])
         emit(f"loop, {name} shape on {device_name()}", speed, "tokens/s")
         emit(f"model FLOP utilisation, {name} shape", share, "share of peak")
 
