@@ -74,8 +74,7 @@ def export(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
     out: Annotated[Path, typer.Argument(help="folder to write, new or empty; a killed export continues")],
     layout: Annotated[
-        str,
-        typer.Option(help="jsonl, attributes (Dolma's), hub (a data set), olmo, megatron, nanotron, infini-gram"),
+        str, typer.Option(help="jsonl, attributes (Dolma's), hub (a data set), olmo, megatron, nanotron, infini-gram")
     ] = "jsonl",
     tokens: Annotated[
         Path | None, typer.Option(help="folder made by `pivots corpus tokens`, for token layouts")

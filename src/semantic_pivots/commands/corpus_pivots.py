@@ -28,8 +28,7 @@ Corpus = Annotated[
 Out = Annotated[Path, typer.Option(help="folder to write; a stopped command continues in it", show_default=False)]
 Tokens = Annotated[str, typer.Option(help="folder made by `pivots corpus tokens` from this corpus", show_default=False)]
 Model = Annotated[
-    str,
-    typer.Option(help="without --tokens: model whose tokens are counted (hub id, folder, package:NAME)"),
+    str, typer.Option(help="without --tokens: model whose tokens are counted (hub id, folder, package:NAME)")
 ]
 
 

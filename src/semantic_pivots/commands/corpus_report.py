@@ -24,8 +24,7 @@ def report(
         "clwtd-open"
     ),
     languages: Annotated[
-        str,
-        typer.Option(help="languages of these words; default: up to eight, each in 1 % of the documents"),
+        str, typer.Option(help="languages of these words; default: up to eight, each in 1 % of the documents")
     ] = "",
     words_as: Annotated[str, typer.Option(help=grammar.keys("count")["words"].help)] = CountConfig.words,
     json: Annotated[bool, typer.Option("--json", help="print the JSON instead of a summary")] = False,
@@ -58,14 +57,7 @@ def report(
 
 
 def _prospects(
-    corpus: Path,
-    facts: Record,
-    lexicon: str,
-    codes_given: str,
-    words_as: str,
-    work: Work,
-    workers: int,
-    engine: str,
+    corpus: Path, facts: Record, lexicon: str, codes_given: str, words_as: str, work: Work, workers: int, engine: str
 ) -> Record | None:
     """What is counted of the lexicon's words; None where it has fewer than two languages of the corpus."""
     from semantic_pivots.analysis import prospects

@@ -73,12 +73,7 @@ class Reader:
 
     @without_collection()
     def __init__(
-        self,
-        model: str,
-        dtype: str = "float32",
-        lenses: Sequence[str] = ("logit",),
-        cache: str = "",
-        blocks: str = "",
+        self, model: str, dtype: str = "float32", lenses: Sequence[str] = ("logit",), cache: str = "", blocks: str = ""
     ):
         from semantic_pivots.models.lens import load_lens
         from semantic_pivots.models.readouts import readouts
@@ -197,12 +192,7 @@ def lexicon_rows(direction: tuple[str, str], lexicon: str = "", run: Path | None
 
 
 def questions_of(
-    source_language: str,
-    words: str,
-    target_language: str,
-    shots: int = 5,
-    lexicon: str = "",
-    run: Path | None = None,
+    source_language: str, words: str, target_language: str, shots: int = 5, lexicon: str = "", run: Path | None = None
 ) -> list[Question]:
     """The questions of `pivots explain`.
 

@@ -15,8 +15,7 @@ from semantic_pivots.files import Record
 from semantic_pivots.statistics import Interval
 
 Format = Annotated[
-    Literal["table", "json", "csv"],
-    typer.Option("--format", help="table, or numbers for machines: json or csv"),
+    Literal["table", "json", "csv"], typer.Option("--format", help="table, or numbers for machines: json or csv")
 ]
 
 

@@ -275,10 +275,7 @@ def _from_hub(spec: str, fetch: bool = True) -> tuple[Path, str, str]:
     name, subfolder, revision = _hub_parts(spec)
     # without a subfolder, none: research repositories keep a model for each step in one
     patterns = [f"{subfolder}/{pattern}" for pattern in (*_WEIGHTS, *_TEXTS)] if subfolder else [*_WEIGHTS, *_TEXTS]
-    rules: dict[str, Any] = {
-        "allow_patterns": [*patterns, *_TEXTS],
-        "ignore_patterns": None if subfolder else ["*/*"],
-    }
+    rules: dict[str, Any] = {"allow_patterns": [*patterns, *_TEXTS], "ignore_patterns": None if subfolder else ["*/*"]}
     if not fetch:
         rules["local_files_only"] = True
     with quiet():

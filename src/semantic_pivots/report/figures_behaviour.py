@@ -19,6 +19,7 @@ from semantic_pivots.report.panel import (
     Tables,
     direction,
     direction_order,
+    figures_of,
     interval_dots,
     is_pooled,
     stacked_shares,
@@ -74,10 +75,8 @@ def _label_shares(triples: list[tuple[dict, str, str]], rule: str, lens: str, la
 
 def _attribution_panels(attribution: pa.Table, languages: Sequence[str]) -> list[Panel]:
     rows = sorted(attribution.to_pylist(), key=direction_order(languages))
-    table = Numbers(
-        ("direction", "rule", "lens", "statistic", "value [95 %]", "n", "signature"),
-        tuple((direction(r), r["rule"], r["lens"], r["statistic"], of_row(r), r["n"], r["signature"]) for r in rows),
-    ).without_constant("lens")
+    columns = {"direction": direction, "rule": "rule", "lens": "lens", "statistic": "statistic"}
+    table = figures_of(rows, columns).without_constant("lens")
     series: dict[str, list] = {}
     for row in rows:
         if "auc" in row["statistic"].lower() and not math.isnan(of_row(row).value):
@@ -95,7 +94,7 @@ def _attribution_panels(attribution: pa.Table, languages: Sequence[str]) -> list
             "one figure, not corrected for their number.",
             table,
             figure,
-        ),
+        )
     ]
 
 
@@ -112,15 +111,14 @@ def intervene_panels(summary: pa.Table, languages: Sequence[str]) -> list[Panel]
         ("By direction", [r for r in rows if r["group"] == "all"], direction),
     ):
         series = {text(r): [(name(o), of_row(o)) for o in members if text(o) == text(r)] for r in members}
-        table = Numbers(
-            (title.lower().removeprefix("by "), "intervention", "change [95 %]", "n", "signature"),
-            tuple((name(r), text(r), of_row(r), r["n"], r["signature"]) for r in members),
-        )
+        columns = {title.lower().removeprefix("by "): name, "intervention": text}
         reading = (
             "Change of log P(answer) by an intervention, and by it less its control; below zero (dotted) the answer "
             "lost. Intervals resample concepts."
         )
-        panels.append(Panel(title, reading, table, interval_dots(series, "nats", 0.0), wide=True))
+        panels.append(
+            Panel(title, reading, figures_of(members, columns, "change"), interval_dots(series, "nats", 0.0), wide=True)
+        )
     return panels
 
 

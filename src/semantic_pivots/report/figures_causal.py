@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from semantic_pivots.report.html import interval_text
-from semantic_pivots.report.panel import Numbers, Panel, direction, direction_order, interval_dots, is_pooled
+from semantic_pivots.report.panel import Panel, direction, direction_order, figures_of, interval_dots, is_pooled
 from semantic_pivots.statistics import Interval, of_row
 
 LABELS = ("bridged", "direct", "redundant")
@@ -69,10 +69,7 @@ def causal_panels(attribution: pa.Table, languages: Sequence[str]) -> list[Panel
     rows = sorted(attribution.to_pylist(), key=direction_order(languages))
     if not rows:
         return []
-    table = Numbers(
-        ("direction", "lens", "statistic", "value [95 %]", "n", "signature"),
-        tuple((direction(r), r["lens"], r["statistic"], of_row(r), r["n"], r["signature"]) for r in rows),
-    )
+    table = figures_of(rows, {"direction": direction, "lens": "lens", "statistic": "statistic"})
     series = {
         name: [
             (direction(r), of_row(r))

@@ -126,7 +126,7 @@ def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:
             f"{min(len(rows), TOP_TOKENS)} strongest are listed. Dotted: what frequency alone would give.",
             table,
             figure,
-        ),
+        )
     ]
 
 
@@ -156,7 +156,7 @@ def select_panels(selection: pa.Table, doc_scores: pa.Table | None, languages: S
             "composition may be a difference of languages.",
             Numbers(("selection", "language", "documents", "tokens", "share of tokens"), tuple(rows)),
             figure,
-        ),
+        )
     ]
 
 
@@ -207,14 +207,7 @@ CORPUS = StageView(
     _corpus_lines,
     ("skipped",),
 )
-TOKENS = StageView(
-    0,
-    "",
-    "",
-    ("token_shards",),
-    lambda tables, order: (),
-    _tokens_lines,
-)
+TOKENS = StageView(0, "", "", ("token_shards",), lambda tables, order: (), _tokens_lines)
 GRAPH = StageView(
     100,
     "Pivot set",

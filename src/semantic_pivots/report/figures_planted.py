@@ -94,16 +94,7 @@ def planted_panels(summary: pa.Table) -> list[Panel]:
         table = Numbers(
             ("world", "architecture", "measure", "group", "value [95 %]", "seeds", "note", "signature"),
             tuple(
-                (
-                    r["world"],
-                    r["architecture"],
-                    r["measure"],
-                    r["group"],
-                    of_row(r),
-                    r["n"],
-                    r["note"],
-                    r["signature"],
-                )
+                (r["world"], r["architecture"], r["measure"], r["group"], of_row(r), r["n"], r["note"], r["signature"])
                 for r in part
             ),
         ).without_constant("note")

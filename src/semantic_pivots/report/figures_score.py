@@ -8,12 +8,12 @@ import pyarrow as pa
 
 from semantic_pivots.report.panel import (
     Line,
-    Numbers,
     Panel,
     StageView,
     Tables,
     direction,
     direction_order,
+    figures_of,
     interval_dots,
     is_pooled,
 )
@@ -79,11 +79,8 @@ def _score_dots(title: str, reading: str, rows: list[dict], by: str, x: str) -> 
     for row in rows:
         series.setdefault(row[by], []).append((direction(row), of_row(row)))
     figure = interval_dots(series, x, reference=None if x == "share of items" else 0.0)
-    table = Numbers(
-        ("direction", "stratum", "variant", "value [95 %]", "n", "signature"),
-        tuple((direction(r), r["stratum"], r["variant"], of_row(r), r["n"], r["signature"]) for r in rows),
-    ).without_constant("variant" if by == "stratum" else "stratum")
-    return Panel(title, reading, table, figure)
+    table = figures_of(rows, {"direction": direction, "stratum": "stratum", "variant": "variant"})
+    return Panel(title, reading, table.without_constant("variant" if by == "stratum" else "stratum"), figure)
 
 
 def _lines(tables: Tables) -> list[Line]:

@@ -13,13 +13,13 @@ from plotly.subplots import make_subplots
 from semantic_pivots.report.panel import (
     PALETTE,
     Line,
-    Numbers,
     Panel,
     StageView,
     Tables,
     colour,
     direction,
     direction_order,
+    figures_of,
     is_pooled,
     layout,
     unique,
@@ -95,14 +95,9 @@ def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, readi
     if not is_pooled_:
         figure.update_annotations(font={"size": 13})
     order = list(quantities)
-    table = Numbers(
-        ("direction", "layer", "mass of", "value [95 %]", "n", "signature"),
-        tuple(
-            (direction(r), r["layer"], quantities[r["quantity"]], of_row(r), r["n"], r["signature"])
-            for r in sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], order.index(r["quantity"])))
-        ),
-    )
-    return Panel(title, reading, table, figure, wide=not is_pooled_)
+    rows = sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], order.index(r["quantity"])))
+    identity = {"direction": direction, "layer": "layer", "mass of": lambda r: quantities[r["quantity"]]}
+    return Panel(title, reading, figures_of(rows, identity), figure, wide=not is_pooled_)
 
 
 def interval_band(
@@ -177,10 +172,7 @@ def ratio_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Pane
         figure.add_hline(y=1, line={"dash": "dot", "width": 1})
         layout(figure, 430, "layer (0: after the first block)", "own mass / another pair's")
         figure.update_yaxes(type="log")
-        numbers = Numbers(
-            ("direction", "layer", "ratio [95 %]", "n", "signature"),
-            tuple((direction(r), r["layer"], of_row(r), r["n"], r["signature"]) for r in group),
-        )
+        numbers = figures_of(group, {"direction": direction, "layer": "layer"}, "ratio")
         reading = (
             "How many times as much probability own pivots have as another pair's under the same prompts: the ratio of "
             "the two mean masses, on a logarithmic scale; one means nothing of the pair's own. "
@@ -271,11 +263,4 @@ def _panels(tables: Tables, languages: Sequence[str]) -> list[Panel]:
     return [*ratio_panels(summary, languages), *trace_panels(summary, languages)]
 
 
-TRACE = StageView(
-    60,
-    "Trace",
-    "Layer by layer, what the model would answer.",
-    ("trace_summary",),
-    _panels,
-    _lines,
-)
+TRACE = StageView(60, "Trace", "Layer by layer, what the model would answer.", ("trace_summary",), _panels, _lines)

@@ -18,6 +18,7 @@ from semantic_pivots.report.panel import (
     colour,
     direction,
     direction_order,
+    figures_of,
     interval_dots,
     is_pooled,
     layout,
@@ -27,6 +28,7 @@ from semantic_pivots.statistics import Interval, of_row
 
 _COMPARED = ("paper", "accuracy", "bits-per-byte", "chrf")
 """Measures of the comparison that are drawn; the others stand in a table."""
+_ARMS = {"arm": "arm", "against": "baseline"}
 
 
 def train_panels(training_log: pa.Table) -> list[Panel]:
@@ -108,23 +110,13 @@ def _verdicts(rows: list[dict]) -> Panel:
         if row["baseline"]:
             place = row["arm"] if row["stratum"] == "all" else f"{row['arm']}, {row['stratum'].removeprefix('words:')}"
             series.setdefault(f"gain over {row['baseline']}", []).append((place, of_row(row)))
-    table = Numbers(
-        ("arm", "words", "against", "gain [95 %]", "n", "runs", "seen with 80 % power", "verdict", "signature"),
-        tuple(
-            (
-                r["arm"],
-                r["stratum"].removeprefix("words:"),
-                r["baseline"] or "all controls",
-                of_row(r),
-                r["n"],
-                r["runs"],
-                r["detectable"],
-                r["verdict"],
-                r["signature"],
-            )
-            for r in rows
-        ),
-    )
+    columns = {
+        "arm": "arm",
+        "words": lambda r: r["stratum"].removeprefix("words:"),
+        "against": lambda r: r["baseline"] or "all controls",
+    }
+    further = {"runs": "runs", "seen with 80 % power": "detectable", "verdict": "verdict"}
+    table = figures_of(rows, columns, "gain", further)
     reading = (
         "What each selection gains over documents chosen at random, and at random in the same languages, as the mean "
         "of directions; the intervals are over concepts and training runs. A selection helps where both gains lie "
@@ -137,23 +129,9 @@ def _verdicts(rows: list[dict]) -> Panel:
 
 
 def _all_measures(rows: list[dict]) -> Panel:
-    table = Numbers(
-        ("measure", "unit", "items", "arm", "against", "difference [95 %]", "n", "verdict", "signature"),
-        tuple(
-            (
-                r["variant"],
-                unit(r["variant"]),
-                r["stratum"],
-                r["arm"],
-                r["baseline"],
-                of_row(r),
-                r["n"],
-                r["verdict"],
-                r["signature"],
-            )
-            for r in sorted(rows, key=lambda r: (r["variant"], r["stratum"] != "all", r["stratum"]))
-        ),
-    )
+    rows = sorted(rows, key=lambda r: (r["variant"], r["stratum"] != "all", r["stratum"]))
+    columns = {"measure": "variant", "unit": lambda r: unit(r["variant"]), "items": "stratum", **_ARMS}
+    table = figures_of(rows, columns, "difference", {"verdict": "verdict"})
     reading = (
         "The mean of directions, or of languages, of every measure and group of items: scores, answers in another "
         "language (off-target), bits per byte of held-out text, translated sentences, shares of behaviours. Each "
@@ -166,10 +144,7 @@ def _forest(rows: list[dict], variant: str) -> Panel:
     series: dict[str, list] = {}
     for row in rows:
         series.setdefault(f"{row['arm']} − {row['baseline']}", []).append((direction(row), of_row(row)))
-    table = Numbers(
-        ("direction", "arm", "against", "difference [95 %]", "n", "verdict", "signature"),
-        tuple((direction(r), r["arm"], r["baseline"], of_row(r), r["n"], r["verdict"], r["signature"]) for r in rows),
-    )
+    table = figures_of(rows, {"direction": direction, **_ARMS}, "difference", {"verdict": "verdict"})
     reading = (
         "One model minus another on the same items and the same shots. An interval that contains zero (dotted) is not "
         "distinguishable from no effect; the table's verdict says so in words, of each figure by itself."
@@ -182,10 +157,7 @@ def _own_scores(rows: list[dict], variant: str) -> Panel:
     series: dict[str, list] = {}
     for row in rows:
         series.setdefault(row["arm"], []).append((direction(row), of_row(row)))
-    table = Numbers(
-        ("direction", "arm", "value [95 %]", "n", "signature"),
-        tuple((direction(r), r["arm"], of_row(r), r["n"], r["signature"]) for r in rows),
-    )
+    table = figures_of(rows, {"direction": direction, "arm": "arm"})
     reading = "What each model reaches by itself, before differences are taken."
     return Panel(f"Each model's own {variant}", reading, table, interval_dots(series, unit(variant)))
 
