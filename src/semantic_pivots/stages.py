@@ -80,7 +80,7 @@ STAGES: dict[str, Stage] = {
               "the trained models against the base", 5, view="report.figures_training:COMPARE",
               work=lambda s, c: ((s.runs() + 1) * s.items(c.compare.items_per_direction) * c.compare.draws
                                   * s.parameters("train"))),
-        Stage("planted", "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 5, studies="own",
+        Stage("planted", "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 6, studies="own",
               view="report.figures_planted:PLANTED",
               work=lambda s, c: len(c.planted.worlds) * c.planted.seeds * c.planted.tokens),
         Stage("natural", "natural.natural_stage:natural_stage", ("lexicon", "corpus"),

@@ -427,8 +427,8 @@ def wilson(successes: int, n: int) -> Interval:
     return _bounded(value, value * (1 - value) / n, n, _NORMAL, SHARE)
 
 
-def student(values: Sequence[float]) -> Interval:
-    """The mean of independent runs with Student's interval; NaN values are left out.
+def student(values: Sequence[float], bounds: Bounds = None) -> Interval:
+    """The mean of independent runs with Student's interval inside of bounds; NaN values are left out.
 
     For figures of whole runs (a planted world, a training): each is itself a mean of hundreds of items, so that their
     distribution is near enough to the normal one for Student's interval to hold with few of them. It needs two.
@@ -438,7 +438,8 @@ def student(values: Sequence[float]) -> Interval:
         return Interval(float(finite[0]) if len(finite) else math.nan, math.nan, math.nan, len(finite))
     mean = float(finite.mean())
     half = student_quantile(len(finite) - 1) * float(finite.std(ddof=1)) / math.sqrt(len(finite))
-    return Interval(mean, mean - half, mean + half, len(finite))
+    low, high = bounds or (-math.inf, math.inf)
+    return Interval(mean, max(mean - half, low), min(mean + half, high), len(finite))
 
 
 def p_of_zero(interval: Interval) -> float:

@@ -184,6 +184,19 @@ def test_a_seed_without_a_figure_is_counted_and_not_dropped_silently():
     assert row["note"] == "1 of 3 seeds have no figure: all 880 labels are alike (1)"
 
 
+def test_intervals_of_shares_stay_between_0_and_1_and_those_of_their_differences_do_not():
+    keys = {"world": "base", "architecture": "llama", "measure": "AUC without pivots", "note": ""}
+    groups = {"raw": (1.0, 0.98, 0.9), "raw less conditioned": (-0.9, -0.1, -1.0)}
+    rows = [
+        {**keys, "seed": seed, "group": group, "value": value}
+        for group, values in groups.items()
+        for seed, value in enumerate(values)
+    ]
+    raw, less = summary(from_rows("planted_runs", rows), CONFIG)
+    assert (raw["high"], 0 < raw["low"] < raw["value"]) == (1.0, True)
+    assert less["low"] < -1
+
+
 def test_the_truth_names_every_concept_of_every_world():
     config = dataclasses.replace(QUICK, seeds=2)
     table = planted_stage.truth_table(config)

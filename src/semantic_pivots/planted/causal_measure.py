@@ -23,7 +23,7 @@ from semantic_pivots.planted.lens_agreement import agreement
 from semantic_pivots.planted.readout_measures import log_documents
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trial
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED, Concept
-from semantic_pivots.statistics import seed_of
+from semantic_pivots.statistics import FEWEST, seed_of
 
 _SETS = CausalConfig().control_sets
 _CONTRASTS = ((WITHOUT_PIVOTS, "bridged against direct without pivots"), (UNRELATED, "bridged against unrelated"))
@@ -129,15 +129,19 @@ def _areas(rows: list[ConceptEffects]) -> list[Figure]:
             "gradient × part": [r.row["screen"] for r in answers],
             "counts alone, answered": [r.log_documents for r in answers],
         }
-        values = {f"AUC of {name}": auc(np.array(score), truth) for name, score in scores.items()}
+        fewest = min(int(truth.sum()), int((~truth).sum()))
+        values = {
+            f"AUC of {name}": auc(np.array(score), truth) if fewest >= FEWEST else math.nan
+            for name, score in scores.items()
+        }
         values["AUC of counts alone"] = auc(np.array([r.log_documents for r in every]), all_truth)
         labels = np.array([r.label == LABELLED for r in answers], bool)
         hits = int((labels & truth).sum())
         values["F1 of bridged, rule causal"] = (
-            2 * hits / (int(labels.sum()) + int(truth.sum())) if truth.any() else math.nan
+            2 * hits / (int(labels.sum()) + int(truth.sum())) if fewest >= FEWEST else math.nan
         )
         for measure, value in values.items():
-            note = "" if value == value else "one class is empty"
+            note = "" if value == value else f"fewer than {FEWEST} pairs of a class are answered"
             figures.append({"measure": measure, "group": contrast, "value": value, "note": note})
     return figures
 

@@ -13,13 +13,17 @@ from semantic_pivots.planted.corpus_measures import ARMS
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, rate_of
 from semantic_pivots.planted.worlds import BRIDGED, UNRELATED
 from semantic_pivots.signature import Signature
-from semantic_pivots.statistics import Figure, student
+from semantic_pivots.statistics import SHARE, Figure, student
 
 Key = tuple[str, str, str, str]
 """world, architecture, measure, group"""
 _SETTINGS = ("seed", "direct", "direct_linked_share", "bridged", "unrelated", "copied", "pivots", "documents")
 _SETTINGS += ("null_direct", "pool", "plain_share", "selected_share", "tokens", "width", "layers", "sequence_tokens")
 _SETTINGS += ("batch_sequences", "learning_rate", "warmup_share", "weight_decay", "dtype")
+
+_SHARES = ("AUC", "F1", "P(target)", "answered", "context words", "discovery", "labelled", "largest mass", "pivot set")
+_SHARES += ("share of",)
+"""Beginnings of measures that lie between 0 and 1; differences of them do not."""
 
 
 def summary(runs: pa.Table, config: PlantedConfig) -> list[Record]:
@@ -43,7 +47,8 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[Record]:
         if config.sinusoids and architecture == "gpt2":
             arguments["sinusoids"] = True
         signature = Signature.of("planted", world, **keys, **arguments)
-        interval = student(list(values.values()))
+        is_share = measure.startswith(_SHARES) and " less " not in f"{measure} {group}"
+        interval = student(list(values.values()), SHARE if is_share else None)
         why = "; ".join(f"{reason} ({count})" for reason, count in sorted(Counter(notes.get(key, [])).items()))
         missing = len(values) - interval.n
         rows.append(
