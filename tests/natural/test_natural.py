@@ -181,8 +181,21 @@ def test_selections_take_as_many_pieces_of_each_stratum(study, inputs):
     assert shares["pivot-rich"] > 1.5 * shares["random"]
     pieces = {name: arm.figures["pieces"] for name, arm in made.items()}
     assert max(pieces.values()) - min(pieces.values()) <= 0.02 * pieces["random"]
+    passes = {name: arm.figures["passes"] for name, arm in made.items()}  # fewer where pieces are longer
+    assert abs(passes["length-matched"] - passes["pivot-rich"]) < 0.5 * abs(passes["random"] - passes["pivot-rich"])
     mixed = {name: arm.figures["share of pieces in both languages"] for name, arm in made.items()}
     assert mixed["parallel"] >= max(mixed.values())
+    own = made["length-matched"].figures["share of pieces that pivot-rich has, too"]
+    assert own < made["pivot-rich"].figures["share of pieces that pivot-rich has, too"] == 1
+
+
+def test_the_decision_on_selection_asks_for_every_control():
+    over = {"random": row(0.9, 0.2, 0.001), "language-matched": row(0.8, 0.2, 0.001)}
+    assert "documents help: 0.900 [0.700, 1.100] over random, 0.800" in effects.selection_decision(over, 3.0)
+    over["length-matched"] = row(0.1, 0.2, 0.3)
+    assert effects.selection_decision(over, 3.0).startswith("cannot be told whether pivot-rich documents help")
+    over |= {"random": row(0.2, 0.2, 0.1), "language-matched": row(0.2, 0.2, 0.1)}
+    assert "do not help by a quarter of 3.000" in effects.selection_decision(over, 3.0)
 
 
 def test_groups_are_of_equal_size_and_keep_clusters_together():

@@ -41,9 +41,11 @@ ARRANGEMENT = {
 SELECTION = {
     "pivot-rich less random": ("pivot-rich", "random"),
     "pivot-rich less language-matched": ("pivot-rich", "language-matched"),
+    "pivot-rich less length-matched": ("pivot-rich", "length-matched"),
     "parallel less random": ("parallel", "random"),
     "pivot-rich less parallel": ("pivot-rich", "parallel"),
 }
+_CONTROLS = ("random", "language-matched", "length-matched")
 _OUTCOMES = ("specificity", "chosen", "rank", "rank_by_counts")
 _SHARES = ("chosen", "rank", "rank_by_counts")
 _CHANCE = {"specificity": 0.0, "rank_by_counts": 0.5}
@@ -300,31 +302,35 @@ def _selection(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
             if (outcome, f"held-out, random{suffix}") not in level_of:
                 continue
             level = level_of[outcome, f"held-out, random{suffix}"] - chance
-            names = [f"pivot-rich less {name}{suffix}" for name in ("random", "language-matched")]
-            gains = [effects[f"{outcome}, held-out, {name}"] for name in names]
+            gains = {
+                name: effects[f"{outcome}, held-out, pivot-rich less {name}{suffix}"]
+                for name in _CONTROLS
+                if f"{outcome}, held-out, pivot-rich less {name}{suffix}" in effects
+            }
             start = "continued from a base of other documents" if suffix else "from scratch"
             decision = selection_decision(gains, level, outcome)
             figures.append(part.conclusion(f"{start}: {decision}", outcome))
     return figures
 
 
-def selection_decision(gains: Sequence[Row], level: float, outcome: str = "specificity") -> str:
-    """The decision on pivot-rich documents: better than both controls, than neither by a quarter, or not known.
+def selection_decision(gains: dict[str, Row], level: float, outcome: str = "specificity") -> str:
+    """The decision on pivot-rich documents: better than every control, than none by a quarter, or not known.
 
     Args:
-        gains: rows over random and over language-matched documents.
+        gains: rows by the control that they are over.
         level: of random documents, above chance.
         outcome: what decides, a key of _CHANCE.
     """
-    if any(row["low"] is None for row in gains):
+    rows = gains.values()
+    if any(row["low"] is None for row in rows):
         return "cannot be told: no interval, too few concepts"
     unit = _NAMES[outcome]
-    gains_text = " and ".join(f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for row in gains)
-    if all(row["value"] > 0 and row["p_value"] < LEVEL for row in gains):
-        return f"pivot-rich documents help: {gains_text} {unit} over random and language-matched ones"
-    bar = QUARTER * level
-    if all(row["high"] < bar for row in gains) and not math.isnan(bar):
-        return f"pivot-rich documents do not help by a quarter of {level:.3f} {unit}: {gains_text}"
-    return (
-        f"cannot be told whether pivot-rich documents help: {gains_text} {unit} over random and language-matched ones"
+    gains_text = ", ".join(
+        f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] over {name}" for name, row in gains.items()
     )
+    if all(row["value"] > 0 and row["p_value"] < LEVEL for row in rows):
+        return f"pivot-rich documents help: {gains_text} documents, {unit}"
+    bar = QUARTER * level
+    if all(row["high"] < bar for row in rows) and not math.isnan(bar):
+        return f"pivot-rich documents do not help by a quarter of {level:.3f} {unit}: {gains_text} documents"
+    return f"cannot be told whether pivot-rich documents help: {gains_text} documents, {unit}"

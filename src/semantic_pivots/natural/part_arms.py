@@ -21,7 +21,7 @@ from semantic_pivots.run import Inputs
 from semantic_pivots.statistics import seed_of
 
 ARRANGEMENTS = ("split", "rows", "joined")
-SELECTIONS = ("pivot-rich", "random", "language-matched", "parallel")
+SELECTIONS = ("pivot-rich", "random", "language-matched", "length-matched", "parallel")
 STARTS = {"": "", BASE: ", continued"}
 """What a selection's model begins with, and what its name ends with."""
 _BYTES = 9.0
@@ -211,12 +211,14 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
     is_pivot = joined >= _FEWEST_JOINED
     rest = _packed(made, whole.pieces.take(np.arange(offered, len(whole.pieces))), config, seed)
     yield Arm("selection", BASE, made, rest.sequences, {}, _figures(made, rest))
-    for name, rows in _selections(made, is_pivot, config.selected_share, seed).items():
+    selections = _selections(made, is_pivot, config.selected_share, seed)
+    for name, rows in selections.items():
         chosen = made.pieces.take(rows)
         together = _packed(made, chosen, config, seed)
         figures = _figures(made, together)
         figures["tokens in the pivot set"] = float(is_pivot.sum())
         figures["share of tokens in the pivot set"] = float(is_pivot[chosen.tokens].mean())
+        figures["share of pieces that pivot-rich has, too"] = float(np.isin(rows, selections["pivot-rich"]).mean())
         figures["share of pieces in both languages"] = float((chosen.language == MIXED).mean())
         starts = STARTS if "model" in config.readers else {"": ""}  # counts begin with nothing
         for start, suffix in starts.items():
@@ -231,15 +233,19 @@ def _selections(made: World, is_pivot: np.ndarray, share: float, seed: int) -> d
     length = np.maximum(np.diff(pieces.starts), 1)
     rich = np.add.reduceat(is_pivot[pieces.tokens].astype(np.int64), pieces.starts[:-1]) / length
     scores = {"pivot-rich": rich, "random": chance, "parallel": (pieces.language == MIXED) + chance / 2}
+    # pivot-rich pieces are longer: at equal pieces they hold more tokens, and at equal tokens they are read less often
+    quarter = np.searchsorted(np.quantile(length, [0.25, 0.5, 0.75]), length)
+    kinds = {"language-matched": pieces.language, "length-matched": pieces.language.astype(np.int64) * 4 + quarter}
     taken: dict[str, list[np.ndarray]] = {name: [] for name in SELECTIONS}
     for mine in np.split(np.argsort(stratum, kind="stable"), np.flatnonzero(np.diff(np.sort(stratum))) + 1):
         count = round(share * len(mine))
         for name, score in scores.items():
             taken[name].append(mine[np.lexsort((chance[mine], -score[mine]))][:count])
-        quota = pieces.language[taken["pivot-rich"][-1]]
-        for code in np.unique(quota):
-            own = mine[pieces.language[mine] == code]
-            taken["language-matched"].append(own[np.argsort(chance[own])][: int((quota == code).sum())])
+        for name, kind in kinds.items():
+            quota = kind[taken["pivot-rich"][-1]]
+            for one in np.unique(quota):
+                own = mine[kind[mine] == one]
+                taken[name].append(own[np.argsort(chance[own])][: int((quota == one).sum())])
     return {name: np.sort(np.concatenate(rows)) for name, rows in taken.items()}
 
 
