@@ -84,7 +84,7 @@ STAGES: dict[str, Stage] = {
               view="report.figures_planted:PLANTED",
               work=lambda s, c: len(c.planted.worlds) * c.planted.seeds * c.planted.tokens),
         Stage("natural", "natural.natural_stage:natural_stage", ("lexicon", "corpus"),
-              "do pivots carry words across languages in natural text", 5, studies="own",
+              "do pivots carry words across languages in natural text", 6, studies="own",
               view="report.figures_natural:NATURAL",
               work=lambda s, c: len(c.natural.parts) * c.natural.seeds * c.natural.tokens),
     )
