@@ -241,7 +241,8 @@ def _filled(score: np.ndarray, hashes: np.ndarray, n_tokens: np.ndarray, budget:
 def _documents(folder: Path, score: np.ndarray, hashes: np.ndarray, n_tokens: np.ndarray) -> Documents:
     documents = Documents(folder)
     zeros = np.zeros(len(score), np.int32)
-    documents.append(score=score, hashes=hashes, n_tokens=n_tokens, cell=zeros, state=zeros)
+    documents.append(score=score, hashes=hashes, n_tokens=n_tokens, cell=zeros)
+    documents.release("state")
     return documents
 
 

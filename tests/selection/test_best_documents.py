@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_pivots.selection import best_documents
-from semantic_pivots.selection.best_documents import BARRED, CHOSEN, FREE, Budgets, Documents, fill, gumbel
+from semantic_pivots.selection.best_documents import BARRED, CHOSEN, Budgets, Documents, fill, gumbel
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,9 @@ def places(tmp_path_factory) -> Iterator:
 def documents(places, score, hashes, tokens, cell=None, allowed=None, threads: int = 1) -> Documents:
     made = Documents(next(places), threads)
     cell = np.zeros(len(score), np.int32) if cell is None else cell
-    state = np.zeros(len(score), np.uint8) if allowed is None else np.where(allowed, FREE, BARRED)
-    made.append(score=score, hashes=hashes, n_tokens=tokens, cell=cell, state=state)
+    tokens = tokens if allowed is None else np.where(allowed, tokens, BARRED)
+    made.append(score=score, hashes=hashes, n_tokens=tokens, cell=cell)
+    made.release("state")
     return made
 
 

@@ -15,7 +15,6 @@ So the result is that of a whole sort, to the document, at a few passes over the
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,8 +35,10 @@ _LENGTHS = 1 << 14
 """Longer documents are so rare that all of them are looked at behind the boundary."""
 _SIGN = np.uint64(1 << 63)
 _ALL = np.uint64(2**64 - 1)
-FREE, CHOSEN, FILLED, BARRED = 0, 1, 2, 3
-"""States of a document: may be taken, taken by its selector, taken at random beside those, may not be taken."""
+FREE, CHOSEN, FILLED = 0, 1, 2
+"""States of a document: not taken, taken by its selector, taken at random beside those."""
+BARRED = -1
+"""Number of tokens of a document that may not be taken."""
 Result = TypeVar("Result")
 
 
@@ -66,13 +67,13 @@ class Documents:
     def __init__(self, folder: Path, threads: int = 1):
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = {name: folder / name for name in _TYPES}
-        self.clear(*_TYPES)
+        for name in _TYPES:
+            self.clear(name)
         self.threads, self.size = threads, 0
 
-    def clear(self, *names: str) -> None:
-        """Empty columns, which are filled again."""
-        for name in names:
-            self._paths[name].write_bytes(b"")
+    def clear(self, name: str) -> None:
+        """Empty a column, which is filled again."""
+        self._paths[name].write_bytes(b"")
 
     def append(self, **columns: np.ndarray) -> None:
         """Add the next documents' values to columns."""
@@ -93,11 +94,16 @@ class Documents:
             stream.seek(begin * values.itemsize)
             values.tofile(stream)
 
-    def keep_states(self, name: str) -> Path:
-        """Copy the present states to a file; returns its path."""
-        path = self._paths["state"].with_name(f"state-{name}")
-        shutil.copyfile(self._paths["state"], path)
-        return path
+    @property
+    def states(self) -> Path:
+        """The file of the documents' states."""
+        return self._paths["state"]
+
+    def release(self, name: str) -> None:
+        """Make all documents free, in a new file of states."""
+        self._paths["state"] = self.states.with_name(name)
+        self.clear("state")
+        os.truncate(self.states, self.size)  # zeros, which take no place on the disk
 
     def block(self, begin: int) -> Block:
         """The block that begins at a place."""
@@ -145,13 +151,12 @@ def _key(score):  # pragma: no cover - compiled; ascending keys are descending s
 
 
 @numba.njit(cache=True, nogil=True)
-def _group(i, block, group_of, tokens, scored):  # pragma: no cover - compiled
-    """The group that a document may be taken for, or -1."""
-    _, score, _, n_tokens, cell, state = block
-    group = group_of[cell[i]]
-    if group < 0 or state[i] != FREE or n_tokens[i] <= 0 or n_tokens[i] > tokens[group]:
+def _group(score, n_tokens, cell, state, group_of, tokens, scored):  # pragma: no cover - compiled
+    """The group that a document may be taken for, or -1; given its numbers: a block's arrays would be counted anew."""
+    group = group_of[cell]
+    if group < 0 or state != FREE or n_tokens <= 0 or n_tokens > tokens[group]:
         return -1
-    return -1 if scored and score[i] == -np.inf else group
+    return -1 if scored and score == -np.inf else group
 
 
 @numba.njit(cache=True, nogil=True)
@@ -162,11 +167,11 @@ def _before(high, low, place, bounds, places, group):  # pragma: no cover - comp
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(block, group_of, tokens, scored, prefix, fixed, digits, counters, first, varies):  # pragma: no cover
-    """Add tokens and documents of each value of each group's digit; see which bits of the key differ at all."""
-    _, score, hashes, n_tokens, _, _ = block
+def _count(block, group_of, tokens, scored, prefix, fixed, digits, counters):  # pragma: no cover - compiled
+    """Add tokens and documents of each value of each group's digit."""
+    _, score, hashes, n_tokens, cell, state = block
     for i in range(len(score)):
-        group = _group(i, block, group_of, tokens, scored)
+        group = _group(score[i], n_tokens[i], cell[i], state[i], group_of, tokens, scored)
         if group < 0:
             continue
         high, low = _key(score[i]), hashes[i]
@@ -175,21 +180,17 @@ def _count(block, group_of, tokens, scored, prefix, fixed, digits, counters, fir
         word = low if digits[group, 0] else high
         value = (word >> np.uint64(digits[group, 1])) & np.uint64((1 << digits[group, 2]) - 1)
         counters[group, value, 0] += n_tokens[i]
-        if first[group, 2] == 0:
-            first[group, 0], first[group, 1], first[group, 2] = high, low, 1
         counters[group, value, 1] += 1
-        varies[group, 0] |= high ^ first[group, 0]
-        varies[group, 1] |= low ^ first[group, 1]
 
 
 @numba.njit(cache=True, nogil=True)
 def _ties(block, group_of, tokens, scored, prefix, fixed):  # pragma: no cover - compiled
     """(tied,) numbers of the documents that have their group's prefix."""
-    _, score, hashes, _, _, _ = block
+    _, score, hashes, n_tokens, cell, state = block
     ties = np.empty(len(score), np.int64)
     n = 0
     for i in range(len(score)):
-        group = _group(i, block, group_of, tokens, scored)
+        group = _group(score[i], n_tokens[i], cell[i], state[i], group_of, tokens, scored)
         if group >= 0:
             differs = (_key(score[i]) ^ prefix[group, 0]) & fixed[group, 0]
             ties[n] = i
@@ -200,11 +201,11 @@ def _ties(block, group_of, tokens, scored, prefix, fixed):  # pragma: no cover -
 @numba.njit(cache=True, nogil=True)
 def _behind(block, group_of, tokens, scored, bounds, places, budget, limits):  # pragma: no cover - compiled
     """(candidates,) numbers of the documents behind the boundary that may fit into what is left."""
-    begin, score, hashes, n_tokens, _, _ = block
+    begin, score, hashes, n_tokens, cell, state = block
     rows = np.empty(len(score), np.int64)
     n = 0
     for i in range(len(score)):
-        group = _group(i, block, group_of, tokens, scored)
+        group = _group(score[i], n_tokens[i], cell[i], state[i], group_of, tokens, scored)
         if group < 0 or n_tokens[i] > budget[group]:
             continue
         high, low = _key(score[i]), hashes[i]
@@ -220,17 +221,17 @@ def _behind(block, group_of, tokens, scored, bounds, places, budget, limits):  #
 
 
 @numba.njit(cache=True, nogil=True)
-def _mark(block, group_of, tokens, scored, bounds, places, extra, state, by_cell):  # pragma: no cover - compiled
+def _mark(block, group_of, tokens, scored, bounds, places, extra, new_state, by_cell):  # pragma: no cover - compiled
     """Give the documents before their boundary, and further ones, a state; returns those without a score."""
-    begin, score, hashes, n_tokens, cell, states = block
+    begin, score, hashes, n_tokens, cell, state = block
     unscored, at = 0, 0
     for i in range(len(score)):
-        group = _group(i, block, group_of, tokens, scored)
+        group = _group(score[i], n_tokens[i], cell[i], state[i], group_of, tokens, scored)
         is_selected = group >= 0 and _before(_key(score[i]), hashes[i], begin + i, bounds, places, group)
         if at < len(extra) and extra[at] == begin + i:
             is_selected, at = True, at + 1
         if is_selected:
-            states[i] = state
+            state[i] = new_state
             by_cell[cell[i], 0] += n_tokens[i]
             by_cell[cell[i], 1] += 1
             unscored += score[i] == -np.inf
@@ -304,7 +305,7 @@ class _Fill:
         steps = [(word, max(top - width, 0), min(width, top)) for word in (0, 1) for top in range(64, 0, -width)]
         at = dict.fromkeys(np.flatnonzero(self.rest > 0).tolist(), 0)
         while at:
-            counters, first, varies = self._count_digits([steps[at.get(g, 0)] for g in range(len(self.rest))], list(at))
+            counters = self._count_digits([steps[at.get(g, 0)] for g in range(len(self.rest))], list(at))
             for group in list(at):
                 tokens, documents = counters[group].T
                 if not at[group] and tokens.sum() <= self.rest[group]:  # all fit: the boundary stays behind the last
@@ -314,46 +315,28 @@ class _Fill:
                 value = int(np.searchsorted(np.cumsum(tokens), self.rest[group]))
                 self.rest[group] -= tokens[:value].sum()
                 self._fix(group, steps[at[group]], value)
-                if documents[value] > self.few and (step := self._next(group, steps, at[group], first, varies)):
-                    at[group] = step
-                else:
+                at[group] += 1
+                if documents[value] <= self.few or at[group] == len(steps):
                     self._ties.add(group)
                     del at[group]
 
-    def _count_digits(self, digits: list, groups: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tokens and documents by group and value of its digit; a document's key, and the bits in which keys differ."""
-        n, values = len(self.rest), 1 << max(width for _, _, width in digits)
+    def _count_digits(self, digits: list, groups: list[int]) -> np.ndarray:
+        """(groups, values, 2) int64 tokens and documents by group and value of its digit."""
+        shape = len(self.rest), 1 << max(width for _, _, width in digits), 2
         budgets, digit_array = self._only(groups), np.array(digits, np.int64)
 
-        def task(blocks: Iterator[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            sums = np.zeros((n, values, 2), np.int64), np.zeros((n, 3), np.uint64), np.zeros((n, 2), np.uint64)
+        def task(blocks: Iterator[Block]) -> np.ndarray:
+            counters = np.zeros(shape, np.int64)
             for block in blocks:
-                _count(block, *budgets, self._prefix, self._fixed, digit_array, *sums)
-            return sums
+                _count(block, *budgets, self._prefix, self._fixed, digit_array, counters)
+            return counters
 
-        parts = self.documents.map(task)
-        first, varies = parts[0][1].copy(), parts[0][2].copy()
-        for _, other, differs in parts[1:]:
-            present = (first[:, 2] & other[:, 2]).astype(bool)
-            varies |= differs
-            varies[present] |= first[present, :2] ^ other[present, :2]
-            first = np.where(first[:, 2:] > 0, first, other)
-        return np.sum([sums for sums, _, _ in parts], axis=0), first, varies
+        return np.sum(self.documents.map(task), axis=0)
 
     def _fix(self, group: int, step: tuple[int, int, int], value: int) -> None:
         word, shift, width = step
         self._prefix[group, word] |= np.uint64(value << shift)
         self._fixed[group, word] |= np.uint64(((1 << width) - 1) << shift)
-
-    def _next(self, group: int, steps: list, at: int, first: np.ndarray, varies: np.ndarray) -> int:
-        """The next digit in which any keys differ; those between, equal in all, are fixed. 0: there is none."""
-        for number in range(at + 1, len(steps)):
-            word, shift, width = steps[number]
-            mask = ((1 << width) - 1) << shift
-            if int(varies[group, word]) & mask:
-                return number
-            self._fix(group, steps[number], (int(first[group, word]) & mask) >> shift)
-        return 0
 
     def _settle_ties(self) -> None:
         """Sort the documents that tie with a boundary; of one key throughout, their places decide."""

@@ -28,7 +28,6 @@ from semantic_pivots.selection.best_documents import (
     BLOCK,
     CHOSEN,
     FILLED,
-    FREE,
     Block,
     Documents,
     Totals,
@@ -103,7 +102,7 @@ def select(config: SelectConfig, scores: Scores, work: Work) -> pa.RecordBatchRe
                 "score, or are shorter than min_tokens: they come last, in the order of their hashes, and the budget "
                 "reached them"
             )
-        selections.append((name, source.documents.keep_states(str(len(selections)))))
+        selections.append((name, source.documents.states))
     if len(source.aside):
         work.note("held_out_documents", len(source.aside))
     return pa.RecordBatchReader.from_batches(SCHEMAS["selection"], source.rows(selections))
@@ -152,9 +151,8 @@ class _Source:
             language = np.array(numbers, np.int32)[codes.indices.to_numpy()]
             self.documents.append(
                 hashes=shuffle(hash_of(batch["doc_id"]), seed),
-                n_tokens=columns["n_tokens"],
+                n_tokens=np.where(is_eligible, columns["n_tokens"], BARRED),
                 cell=2 * language + columns["holds_pair"],
-                state=np.where(is_eligible, FREE, BARRED),
             )
         self.languages = list(number)
 
@@ -215,7 +213,7 @@ def _deviation(documents: Documents) -> float:
 
     def total(values: Callable[[np.ndarray], np.ndarray]) -> float:
         def task(blocks: Iterator[Block]) -> list[float]:
-            scores = (block.score[(block.state != BARRED) & np.isfinite(block.score)] for block in blocks)
+            scores = (block.score[(block.n_tokens != BARRED) & np.isfinite(block.score)] for block in blocks)
             return [float(values(score).sum()) for score in scores]
 
         return math.fsum(part for parts in documents.map(task) for part in parts)  # exact: threads change nothing

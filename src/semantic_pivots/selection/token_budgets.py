@@ -9,11 +9,10 @@ import numpy as np
 
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import text_hash
 from semantic_pivots.selection.best_documents import (
-    BARRED,
     CHOSEN,
     FILLED,
-    FREE,
     Block,
     Budgets,
     Documents,
@@ -68,7 +67,7 @@ class Pool:
             )
 
     def selection(self, name: str) -> tuple[Totals, Totals]:
-        """Take a selection's documents, those of the one before being free again: all, and those its selector chose.
+        """Take a selection's documents, in a new file of states: totals of all, and of those its selector chose.
 
         Raises:
             InputError: a language holds fewer tokens than its quota, or every document is longer than the budget.
@@ -76,7 +75,7 @@ class Pool:
         selector, share = dose(name)
         budget, group, targets = self.config.budget_tokens, *self._targets(selector)
         first = np.floor(targets * share + 0.5).astype(np.int64)
-        _release(self.documents)
+        self.documents.release(f"state-{text_hash(name)}")
         totals = self._fill(selector, group, first, int(budget * share + 0.5), CHOSEN)
         tokens, documents = totals.tokens, totals.documents
         if share < 1:
@@ -119,14 +118,16 @@ class Pool:
         for scored in (True, False):
             if budget <= tolerance(self.config):
                 break
+            is_one_group = open_groups.sum() == 1 and targets.max() >= budget  # nothing that is left will fit
             numbers = np.cumsum(targets > 0) - 1
             group_of = np.where(targets > 0, numbers, -1)[group].astype(np.int32)
             parts.append(fill(self.documents, Budgets(group_of, targets[targets > 0], scored), budget, state))
             tokens_taken = _sums(group, parts[-1].tokens, len(targets))
             targets, budget = targets - tokens_taken, budget - int(tokens_taken.sum())
-            any_group = np.where(open_groups, 0, -1)[group].astype(np.int32)
-            parts.append(fill(self.documents, Budgets(any_group, np.array([budget]), scored), budget, state))
-            budget -= int(parts[-1].tokens.sum())
+            if not is_one_group:
+                any_group = np.where(open_groups, 0, -1)[group].astype(np.int32)
+                parts.append(fill(self.documents, Budgets(any_group, np.array([budget]), scored), budget, state))
+                budget -= int(parts[-1].tokens.sum())
         zeros = np.zeros(len(group), np.int64)
         tokens, documents = (np.sum([zeros, *(part[k] for part in parts)], axis=0) for k in (0, 1))
         return Totals(tokens, documents, sum(part.unscored for part in parts))
@@ -145,22 +146,12 @@ def _free(documents: Documents, cells: int) -> tuple[np.ndarray, np.ndarray]:
     def task(blocks: Iterator[Block]) -> np.ndarray:
         sums = np.zeros((2, cells), np.int64)
         for block in blocks:
-            cell, free = block.cell[block.state == FREE], block.n_tokens[block.state == FREE]
+            cell, free = block.cell[block.n_tokens >= 0], block.n_tokens[block.n_tokens >= 0]
             sums += np.bincount(cell, free, cells).astype(np.int64), np.bincount(cell, minlength=cells)
         return sums
 
     tokens, count = np.sum(documents.map(task), axis=0)
     return tokens, count
-
-
-def _release(documents: Documents) -> None:
-    """Make documents that were taken free again."""
-
-    def task(blocks: Iterator[Block]) -> None:
-        for block in blocks:
-            documents.put("state", block.begin, np.where(block.state == BARRED, BARRED, FREE).astype(np.uint8))
-
-    documents.map(task)
 
 
 def by_stratum(targets: np.ndarray, available: np.ndarray) -> np.ndarray:
