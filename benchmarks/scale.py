@@ -29,6 +29,8 @@ import pyarrow.parquet as pq
 
 from benchmarks import emit
 from benchmarks.measure import TERABYTE, own_peak
+from semantic_pivots.files import table_files, write_table
+from semantic_pivots.tables import conform
 
 CODES = ("en", "fr")
 DOCUMENTS, WORDS, CONCEPTS, OF_PIVOT, BLOCK = 60_000, 5_000, 200, 10, 1 << 20
@@ -189,9 +191,10 @@ def commands(names: Sequence[str], repeats: Sequence[int], root: Path) -> None:
             emit(f"{name}.requests_{terabytes}_tb", requests, "of an object store: reads and the part of each shard")
 
 
-def synthetic(path: Path, count: int) -> None:
-    """Write `doc_scores` of documents, a block at a time."""
-    draw, writer = np.random.default_rng(0), None
+def synthetic(folder: Path, count: int) -> None:
+    """Write `doc_scores` of documents, in shards of a block each."""
+    draw = np.random.default_rng(0)
+    folder.mkdir()
     for begin in range(0, count, BLOCK):
         n = min(BLOCK, count - begin)
         tokens, zeros = draw.lognormal(6, 0.8, n).astype(np.int32) + 5, np.zeros(n, np.int32)
@@ -200,23 +203,20 @@ def synthetic(path: Path, count: int) -> None:
         )
         numbers = np.arange(begin, begin + n)
         table = pa.table({
-            "shard": _named("files-", numbers // 20_000), "row": numbers % 20_000,
+            "shard": [f"files-{begin // BLOCK:05d}"] * n, "row": numbers - begin,
             "doc_id": _named("crawl-2026-0123456789abcdef-", numbers),
             "language": pa.array(np.array(["en", "fr", "zh", "ja"])[draw.integers(0, 4, n)]), "n_tokens": tokens,
             "units": tokens, "pivot_units": draw.binomial(tokens, draw.beta(2, 12, n)).astype(np.int32), **none,
             "holds_pair": zeros.astype(bool), "dsir": pa.nulls(n, pa.float64()),
         })  # fmt: skip
-        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-        writer.write_table(table, 1 << 17)  # as the package's own tables
-    if writer is not None:
-        writer.close()
+        write_table(folder / f"files-{begin // BLOCK:05d}.parquet", conform("doc_scores", table))
 
 
 def _named(prefix: str, numbers: np.ndarray) -> pa.Array:
     return pc.call_function("binary_join_element_wise", [prefix, pa.array(numbers).cast(pa.string()), ""])
 
 
-def select_synthetic(path: str, folder: str, count: int) -> None:
+def select_synthetic(place: str, folder: str, count: int) -> None:
     """Make a pivot-rich selection of a tenth of the tokens; prints seconds of CPU and peak MB."""
     from semantic_pivots import run, tables
     from semantic_pivots.config import SelectConfig
@@ -224,7 +224,7 @@ def select_synthetic(path: str, folder: str, count: int) -> None:
     from semantic_pivots.selection.selections import select
 
     config = SelectConfig(selections=("pivot-rich",), budget_tokens=count * 55, workers=1)
-    scores = Scores([Path(path)])
+    scores = Scores({part.stem: part for part in table_files(Path(place))})
     run.publish("select", {}, Path(folder) / "out", lambda w: {"selection": select(config, scores, w)}, tables.conform)
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(used.ru_utime + used.ru_stime, own_peak())

@@ -44,13 +44,17 @@ def test_whole_groups_are_held_out_and_no_language_more_than_asked():
     rng = np.random.default_rng(0)
     keys = [f"k{k}" for k in rng.integers(0, 60, 200)]
     languages = np.array(["en", "fr", "ja"])[rng.integers(0, 3, 200)]
-    kept = held_out(keys, languages, np.ones(200, bool), 10, 1)
+    number = {key: n for n, key in enumerate(rng.permutation(sorted(set(keys))).tolist())}
+    rows = sorted(
+        (number[key], code, place) for place, (key, code) in enumerate(zip(keys, languages.tolist(), strict=True))
+    )
+    kept = held_out(rows, 10)
     chosen = {keys[i] for i in kept}
     assert sorted(kept) == [i for i in range(200) if keys[i] in chosen]
     counts = [int((languages[kept] == code).sum()) for code in ("en", "fr", "ja")]
     assert max(counts) <= 10
     assert min(counts) >= 5
-    assert held_out(keys, languages, np.zeros(200, bool), 10, 1).size == 0
+    assert held_out([], 10).size == 0
 
 
 def test_sentences_come_from_lines_that_are_in_their_languages():
@@ -104,8 +108,8 @@ def test_what_is_hidden_changes_no_score_of_a_document(tmp_path: Path):
 
     inputs = published(tmp_path / "corpus")
     concepts = [{"concept_id": c, "strata": [HIDDEN if c == "garden" else SEEN]} for c in ("house", "water", "garden")]
-    plain = document_scores(inputs, work(tmp_path / "plain"), 1, "").reader().read_all()
+    plain = document_scores(inputs, work(tmp_path / "plain"), 1, "").read()
     pq.write_table(pa.Table.from_pylist(concepts), tmp_path / "corpus" / "concepts.parquet")
-    hidden = document_scores(inputs, work(tmp_path / "hidden"), 1, "").reader().read_all()
+    hidden = document_scores(inputs, work(tmp_path / "hidden"), 1, "").read()
     assert sum(hidden["lexicon_words"].to_pylist()) < sum(plain["lexicon_words"].to_pylist())
     assert hidden["pivot_units"].equals(plain["pivot_units"])

@@ -22,13 +22,14 @@ from semantic_pivots.errors import InputError
 
 if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Record = dict[str, Any]
 """A row of a table, or an object of a JSON file: values by name."""
 
 _SAMPLED_ABOVE_BYTES = 64 << 20
 _ROWS = 1 << 17
-"""Rows of a row group, and of a batch: what a reader or writer of a large table holds."""
+"""Rows of a row group, and of a batch: what a reader of a large table holds."""
 
 
 def digest(value: object) -> str:
@@ -190,63 +191,46 @@ def write_table(path: Path, table: pa.Table) -> None:
         pq.write_table(plain, temporary, _ROWS, compression="zstd", write_page_checksum=True)
 
 
-def write_batches(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """`write_table` of a table that comes in pieces, in the memory of a row group; equal rows give equal bytes."""
-    import pyarrow.parquet as pq
-
-    plain = schema.remove_metadata()
-    with (
-        whole(path) as temporary,
-        pq.ParquetWriter(temporary, plain, compression="zstd", write_page_checksum=True) as writer,
-    ):
-        for group in _row_groups(tables):
-            writer.write_table(group.replace_schema_metadata(None), _ROWS)
+def table_files(path: Path) -> list[Path]:
+    """The files of a table: one, or in a folder of its name one of each shard, by name."""
+    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
 
 
-def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    import pyarrow as pa
-
-    pending: list[pa.Table] = []
-    for table in tables:
-        while table.num_rows:
-            pending.append(table.slice(0, _ROWS - sum(map(len, pending))))
-            table = table.slice(len(pending[-1]))
-            if sum(map(len, pending)) == _ROWS:
-                yield pa.concat_tables(pending).combine_chunks()
-                pending = []
-    if pending:
-        yield pa.concat_tables(pending).combine_chunks()
-
-
-def read_batches(path: Path | str, columns: Iterable[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """A Parquet file's rows in batches, its checksums compared.
+def read_batches(
+    path: Path | str, columns: list[str] | None = None, dictionaries: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """A Parquet file's rows in batches, its checksums compared; some columns of texts as dictionaries.
 
     Raises:
         InputError: it is missing or damaged.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    names = None if columns is None else list(columns)
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(_ROWS, columns=names)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: missing or damaged ({str(error).splitlines()[0]}); make it again") from error
+    with _opened(path, read_dictionary=dictionaries) as file:
+        yield from file.iter_batches(_ROWS, columns=columns)
 
 
 def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:
-    """A Parquet file, its checksums compared.
+    """A Parquet file, or a folder of them as one table, checksums compared.
 
     Raises:
         InputError: it is missing or damaged.
     """
     import pyarrow as pa
+
+    tables = []
+    for part in table_files(Path(path)):
+        with _opened(part) as file:
+            tables.append(file.read(columns))
+    return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str, **options: Any) -> Iterator[pq.ParquetFile]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read(columns)
+        with pq.ParquetFile(path, page_checksum_verification=True, **options) as file:
+            yield file
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: missing or damaged ({reason}); make it again") from error

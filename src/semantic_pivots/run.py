@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from semantic_pivots import ranks
 from semantic_pivots.errors import InputError
@@ -33,7 +33,6 @@ from semantic_pivots.files import (
     file_hash,
     read_table,
     stamps,
-    write_batches,
     write_json,
     write_table,
 )
@@ -41,6 +40,8 @@ from semantic_pivots.files import (
 if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
     import pyarrow as pa
 
+Result = Union["pa.Table", dict[str, Path]]
+"""A table, or the files of its shards by their names."""
 _PACKAGES = ("semantic-pivots", "torch", "transformers", "tokenizers", "numpy", "numba", "pyarrow", "polars", "scipy")
 
 
@@ -292,7 +293,7 @@ def publish(
     stage: str,
     key: Record,
     final: Path,
-    run: Callable[[Work], Mapping[str, pa.Table | pa.RecordBatchReader]],
+    run: Callable[[Work], Mapping[str, Result]],
     conform: Callable[[str, pa.Table], pa.Table],
     read: Iterable[Path | str] = (),
     before: Stamps | None = None,
@@ -303,8 +304,8 @@ def publish(
         stage: name of the stage.
         key: everything that decides the result (configuration, input digests, version); JSON-able.
         final: folder to publish; a result of the same stage there is replaced as a whole.
-        run: the stage, given its work; returns its tables by name, those that may not fit into memory as readers of
-            batches.
+        run: the stage, given its work; returns its tables by name. One that may not fit into memory is given as the
+            files of its shards in the work's folder, and becomes a folder NAME.parquet of them.
         conform: brings a table to its public schema.
         read: files and folders of this machine that the stage reads beside its upstream stages.
         before: their stamps from before the key was made; none: they are taken now.
@@ -380,9 +381,10 @@ def _run(
         raise
     for name, table in results.items():
         path = work.out / f"{name}.parquet"
-        if hasattr(table, "read_next_batch"):
-            pieces = (conform(name, _table_of(batch)) for batch in table)
-            write_batches(path, pieces, conform(name, table.schema.empty_table()).schema)
+        if isinstance(table, dict):
+            path.mkdir(exist_ok=True)
+            for shard, part in table.items():
+                os.replace(part, path / f"{shard}.parquet")
         else:
             write_table(path, conform(name, table))
     files, hashes = {}, {}
@@ -414,12 +416,6 @@ def _run(
     }
     write_json(work.out / "manifest.json", manifest)
     return manifest
-
-
-def _table_of(batch: pa.RecordBatch) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_batches([batch])
 
 
 @contextlib.contextmanager

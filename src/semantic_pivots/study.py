@@ -25,10 +25,9 @@ from semantic_pivots.languages import language
 from semantic_pivots.stages import DEFAULT, STAGES, Stage
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from _typeshed import DataclassInstance
 
-Tables = dict[str, "pa.Table | pa.RecordBatchReader"]
+Tables = dict[str, runs.Result]
 StageFunction = Callable[[Any, runs.Inputs, runs.Work], Tables]
 """A section, what stages before published, and where to work; returns tables by name."""
 

@@ -22,7 +22,8 @@ from semantic_pivots.corpus.megatron import index_bytes, read_megatron
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import file_hash, write_json
-from semantic_pivots.selection.user_columns import UserColumns
+from semantic_pivots.selection.document_scores import Scores
+from semantic_pivots.selection.user_columns import join
 
 
 @pytest.fixture
@@ -200,7 +201,8 @@ def test_attributes_of_a_selection_are_dolma_s_and_read_as_columns(folders, tmp_
     lines = zstandard.decompress((out / "attributes/pivots/s0.jsonl.zst").read_bytes()).splitlines()
     least = np.finfo(np.float64).min
     assert [orjson.loads(line)["attributes"]["rich__score"] for line in lines] == [[[0, 3, least]], [], [[0, 3, 2.0]]]
-    columns = UserColumns(str(out / "attributes" / "pivots"), ()).of(pa.array(["d2", "d1", "d0"]))
+    scores = Scores(pa.table({"doc_id": ["d2", "d1", "d0"]}))
+    columns = join(str(out / "attributes" / "pivots"), (), scores, tmp_path).of(slice(None))
     assert np.array_equal(columns["rich__score"], [2.0, np.nan, -np.inf], equal_nan=True)
     with pytest.raises(InputError, match="give --selection"):
         export(Export(corpus, "attributes"), tmp_path / "none")

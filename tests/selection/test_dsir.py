@@ -58,14 +58,10 @@ def test_the_target_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("units", dsir.UNITS)
 def test_towards_languages_of_the_corpus_their_documents_weigh_more(tmp_path: Path, units: str):
     inputs = published(tmp_path / "corpus")
-    scores = (
-        document_scores(inputs, work(tmp_path / "fr"), 1, dsir_languages=("fr",), dsir_units=units).reader().read_all()
-    )
-    all_three = (
-        document_scores(inputs, work(tmp_path / "all"), 1, dsir_languages=("en", "fr", "ja"), dsir_units=units)
-        .reader()
-        .read_all()
-    )
+    scores = document_scores(inputs, work(tmp_path / "fr"), 1, dsir_languages=("fr",), dsir_units=units).read()
+    all_three = document_scores(
+        inputs, work(tmp_path / "all"), 1, dsir_languages=("en", "fr", "ja"), dsir_units=units
+    ).read()
     weight, french = np.array(scores["dsir"].to_pylist()), np.array(scores["language"].to_pylist()) == "fr"
     weight = weight / np.maximum(scores["n_tokens"].to_numpy(), 1)
     long = np.array(scores["n_tokens"].to_pylist()) >= 10

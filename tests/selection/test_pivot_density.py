@@ -63,11 +63,11 @@ def test_pivots_are_cut_as_they_were_found_without_their_lexicon(tmp_path: Path)
 def test_documents_in_memory_have_the_scores_of_files(tmp_path: Path):
     inputs = published(tmp_path / "corpus")
     as_words(inputs, ["garden", "light", "水槽"])
-    stored = document_scores(inputs, work(tmp_path / "w"), 1).reader().read_all()
+    stored = document_scores(inputs, work(tmp_path / "w"), 1).read()
     shards = [pq.read_table(tmp_path / "corpus" / f"d{k}.parquet") for k in range(2)]
     corpus = MemoryCorpus(pa.concat_tables(shards), read_tokenizer(tmp_path / "corpus" / "tokenizer.json"))
     lookup = vocabulary(inputs.table("words").to_pylist(), benchmark_words(inputs.table("items"))[1])
-    scores = score_documents(corpus, inputs.table("pivot_set"), lookup).reader().read_all()
+    scores = score_documents(corpus, inputs.table("pivot_set"), lookup).read()
     names = [name for name in stored.column_names if name not in ("shard", "row")]
     assert scores.select(names).to_pylist() == stored.select(names).to_pylist()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -73,11 +74,14 @@ def published(folder: Path, n: int = 400) -> Inputs:
 
 
 def select(config: SelectConfig, scores: pa.Table, where: Work) -> pa.Table:
-    return selections.select(config, Scores(scores), where).read_all()
+    folder = Path(tempfile.mkdtemp(dir=where.folder))
+    return selections.select(config, Scores(scores), Work(folder, folder))  # type: ignore[return-value]
 
 
 def select_stage(config: SelectConfig, inputs: Inputs, where: Work) -> dict[str, pa.Table]:
-    return {name: reader.read_all() for name, reader in selections.select_stage(config, inputs, where).items()}
+    """The tables, of shards one behind the other."""
+    results = selections.select_stage(config, inputs, where)
+    return {name: pa.concat_tables(map(pq.read_table, parts.values())) for name, parts in results.items()}  # type: ignore[union-attr]
 
 
 def work(folder: Path) -> Work:
@@ -305,7 +309,7 @@ def test_ids_are_never_put_together_into_one_array(tmp_path: Path):
     """One Arrow array of texts holds 2 GiB: the ids of 46 million documents are more."""
     parts = pa.concat_tables([scored([("en", 30, i) for i in range(20)], seed) for seed in range(4)])
     table = select(SelectConfig(budget_tokens=1200, selections=("random",)), parts, Work(tmp_path, tmp_path))
-    assert table["doc_id"].num_chunks == 4
+    assert table["doc_id"].num_chunks >= 4
     assert table.num_rows == 40
 
 

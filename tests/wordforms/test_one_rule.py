@@ -91,7 +91,7 @@ def test_every_stage_has_it(spellings: list[tuple[str, str]], tmp_path: Path):
     optional = [name for name in SCHEMAS["pivot_set"].names if name not in ("unit", "text")]
     pivots = table_of("pivot_set", {"unit": ["word"], "text": ["evde"]}, optional)
     lookup = vocabulary(WORDS, benchmark_words(inputs.table("items"))[1])
-    scores = score_documents(corpus, pivots, lookup).reader().read_all().to_pylist()
+    scores = score_documents(corpus, pivots, lookup).read().to_pylist()
     assert {row["row"] for row in scores if row["holds_pair"]} == {0, 2, 4, 6, 7}
     # `cat` is too short to tell its language, `cats` does
     assert {row["row"] for row in scores if row["parallel_concepts"]} == {0, 2, 7}

@@ -140,7 +140,7 @@ def score_documents(
     pairs = [] if items is None else benchmark_words(table_of("items", items, ("strata", "distractors")))[1]
     lookup = document_scores.vocabulary([] if words is None else _words(words).to_pylist(), pairs)
     corpus, pivot_table = corpus_of(documents, tokenizer), table_of("pivot_set", pivots, optional)
-    scores = document_scores.score_documents(corpus, pivot_table, lookup).reader().read_all()
+    scores = document_scores.score_documents(corpus, pivot_table, lookup).read()
     rows = pa.array(np.arange(scores.num_rows), pa.int64())
     return polars(scores.set_column(scores.column_names.index("row"), "row", rows))
 
@@ -166,5 +166,5 @@ def select_documents(
     check(config)
     table = document_scores.Scores(table_of("doc_scores", scores, ("dsir",)))
     with scratch() as work:
-        selection = polars(select(config, table, work).read_all())
+        selection = polars(select(config, table, work))
     return selection.filter(pl.col("selection") != HELD_OUT)

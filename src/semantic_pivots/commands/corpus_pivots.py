@@ -19,7 +19,7 @@ from semantic_pivots.commands.options import configured
 from semantic_pivots.commands.steps import Steps
 from semantic_pivots.config import DiscoverConfig, GraphConfig, LexiconConfig, SelectConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import fingerprint
+from semantic_pivots.files import fingerprint, table_files
 from semantic_pivots.run import Inputs, Work
 
 Corpus = Annotated[
@@ -139,7 +139,8 @@ def select(
 ) -> None:
     """Score every document once, then select under a token budget; change the selection and only that is repeated.
 
-    Writes OUT/scores/doc_scores.parquet and OUT/select/selection.parquet (selection, shard, row, doc_id, ...).
+    Writes OUT/scores/doc_scores.parquet and OUT/select/selection.parquet (selection, shard, row, doc_id, ...), each a
+    folder with a file of each shard.
     """
     rank_options.take_part(out, rank, world, wait)
     import pyarrow.parquet as pq
@@ -169,16 +170,21 @@ def select(
             stages, work, config.workers, select.dsir_target, config.engine,
             dsir_units=config.dsir_units, words=config.words, forms_path=config.forms_path,
         )  # fmt: skip
-        return {"doc_scores": table.reader()}
+        return {"doc_scores": table.source}
 
     scoring = SelectConfig(**settings)
     steps.run("scores", scoring, scores, pivot_set=fingerprint(pivot_set), dsir_target=[select.dsir_target, target])
 
     def selection(config: SelectConfig, inputs: Inputs, work: Work) -> dict:
-        return {"selection": room.select(config, Scores([inputs.path("doc_scores")]), work)}
+        return {
+            "selection": room.select(
+                config, Scores({part.stem: part for part in table_files(inputs.path("doc_scores"))}), work
+            )
+        }
 
     manifest = steps.run("select", select, selection)
-    documents = pq.ParquetFile(out / "scores" / "doc_scores.parquet").metadata.num_rows
+    scored = table_files(out / "scores" / "doc_scores.parquet")
+    documents = sum(pq.read_metadata(part).num_rows for part in scored)
     typer.echo(f"{out / 'select' / 'selection.parquet'}: of {documents:,} documents")
     for name in select.selections:
         document_count, token_count = (manifest["notes"][f"{name}_{unit}"] for unit in ("documents", "tokens"))

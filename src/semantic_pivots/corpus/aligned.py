@@ -7,6 +7,7 @@ sites, not for a crawl, in which nothing is aligned and nothing is found here.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -25,35 +26,37 @@ def alignment_keys(ids: Sequence[str], languages: Iterable[str]) -> list[str]:
     return [re.sub(r"[-_./:]+", "/", code.sub("", name).replace("/C/", "//")) for name in ids]
 
 
-def held_out(
-    keys: Sequence[str], languages: np.ndarray, eligible: np.ndarray, per_language: int, seed: int
-) -> np.ndarray:
-    """Documents of some keys, ascending: whole groups of translations, those of the most languages first.
+def held_out(documents: Iterable[tuple[int, str, int]], per_language: int) -> np.ndarray:
+    """Places of documents that are kept aside, ascending: whole groups of translations, of the most languages first.
+
+    Of groups with the same languages only the first `per_language` are stored, since no more can be taken: memory does
+    not grow with the documents.
 
     Args:
-        keys: alignment key of each document.
-        languages: (documents,) languages.
-        eligible: (documents,) bool, documents long enough to evaluate on.
+        documents: number of the alignment key (a random one, the same for one key), language and place, in the order of
+            the numbers, which is that of groups of equally many languages.
         per_language: documents of each language, as far as there are; groups that a full language is part of stay out.
-        seed: seed of the order among groups of equally many languages.
     """
-    groups: dict[str, list[int]] = {}
-    for index in np.flatnonzero(eligible).tolist():
-        groups.setdefault(keys[index], []).append(index)
-    order = sorted(groups, key=lambda k: (-len({languages[i] for i in groups[k]}), seed_of(seed, "held-out", k)))
-    room = dict.fromkeys(languages.tolist(), per_language)
-    documents: list[int] = []
-    for key in order:
-        if not any(room.values()):
-            break
-        missing: dict[str, int] = {}
-        for index in groups[key]:
-            missing[languages[index]] = missing.get(languages[index], 0) + 1
-        if all(room[code] >= n for code, n in missing.items()):
-            documents += groups[key]
-            for code, n in missing.items():
+    groups: dict[tuple[tuple[str, int], ...], list[tuple[int, int, dict[str, int], list[int]]]] = {}
+    room: dict[str, int] = {}
+    for number, rows in itertools.groupby(documents, lambda row: row[0]):
+        counts: dict[str, int] = {}
+        places: list[int] = []
+        for _, code, place in rows:
+            counts[code] = counts.get(code, 0) + 1
+            if counts[code] <= per_language:
+                places.append(place)
+        room |= dict.fromkeys(counts, per_language)
+        same = groups.setdefault(tuple(sorted(counts.items())), []) if max(counts.values()) <= per_language else []
+        if len(same) < per_language:
+            same.append((-len(counts), number, counts, places))
+    chosen: list[int] = []
+    for _, _, counts, places in sorted(itertools.chain.from_iterable(groups.values()), key=lambda row: row[:2]):
+        if all(room[code] >= n for code, n in counts.items()):
+            chosen += places
+            for code, n in counts.items():
                 room[code] -= n
-    return np.array(sorted(documents), dtype=np.int64)
+    return np.array(sorted(chosen), dtype=np.int64)
 
 
 def sentence_pairs(

@@ -46,7 +46,7 @@ class Export:
     end_token: str = ""
     """text of the token after every document, such as <eos>"""
     selection: Path | None = None
-    """selection.parquet of the stage select or of `pivots select`; None: every document"""
+    """selection.parquet, folder or file, of the stage select or of `pivots select`; None: every document"""
     name: str = ""
     """the selection in it to write"""
 

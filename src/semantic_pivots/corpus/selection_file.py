@@ -1,8 +1,7 @@
-"""The rows of one selection, shard by shard, in the memory of a row group of the selection's file."""
+"""The rows of one selection, shard by shard: from a file of each shard, or from one file of all."""
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,51 +9,45 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots.errors import InputError, nearest
-
-_COLUMNS = ("selection", "shard", "row", "doc_id", "score")
+from semantic_pivots.files import table_files
 
 
 class SelectionFile:
-    """A selection in a file of `pivots select`.
+    """A selection of `pivots select`, in a folder with a file of each shard, or in a file.
 
     Raises:
-        InputError: the file is no table of selections, or holds none of this name.
+        InputError: it is no table of selections, or holds none of this name.
     """
 
     def __init__(self, path: Path, name: str):
         self.path, self.name = path, name
-        try:
-            self._file = pq.ParquetFile(path)
-            absent = {"selection", "shard", "row"} - set(self._file.schema_arrow.names)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise InputError(f"{path}: no table of selections, as `pivots select` writes it") from error
-        if absent:
-            raise InputError(f"{path}: no table of selections, as `pivots select` writes it")
-        self._columns = [column for column in _COLUMNS if column in self._file.schema_arrow.names]
-        self._groups: dict[str, list[int]] = {}
-        shards: set[str] = set()
-        for number in range(self._file.num_row_groups):
-            table = self._file.read_row_group(number, ["selection", "shard"])
-            shards |= set(table["selection"].unique().to_pylist())
+        self._files: dict[str, list[Path]] = {}
+        names: set[str] = set()
+        for file in table_files(path):
+            table = self._read(file, ["selection", "shard", "row"])
+            names |= set(table["selection"].unique().to_pylist())
             for shard in _of(table, "selection", name)["shard"].unique().to_pylist():
-                self._groups.setdefault(shard, []).append(number)
-        if not self._groups:
-            names = sorted(shards)
-            raise InputError(f"{path}: no selection {name!r}{nearest(name, names)}; it holds {', '.join(names)}")
-        self._group = functools.lru_cache(maxsize=1)(self._read)
+                self._files.setdefault(shard, []).append(file)
+        if not self._files:
+            held = ", ".join(sorted(names))
+            raise InputError(f"{path}: no selection {name!r}{nearest(name, sorted(names))}; it holds {held}")
 
-    def _read(self, number: int) -> pa.Table:
-        return _of(self._file.read_row_group(number, self._columns), "selection", self.name)
+    def _read(self, file: Path, columns: list[str] | None = None, shard: str = "") -> pa.Table:
+        conditions = [("selection", "==", self.name), ("shard", "==", shard)] if shard else None
+        try:
+            return pq.read_table(file, columns=columns, filters=conditions, read_dictionary=["selection", "shard"])
+        except (OSError, pa.ArrowInvalid) as error:
+            raise InputError(f"{self.path}: no table of selections, as `pivots select` writes it") from error
 
     @property
     def shards(self) -> list[str]:
         """The shards that hold a document of the selection."""
-        return list(self._groups)
+        return list(self._files)
 
     def rows(self, shard: str) -> pa.Table:
         """Of a shard `row`, ascending, and where the file has them `doc_id` and `score`."""
-        parts = [_of(self._group(number), "shard", shard) for number in self._groups[shard]]
-        return pa.concat_tables(parts).sort_by("row")
+        tables = [self._read(file, shard=shard) for file in self._files[shard]]
+        return pa.concat_tables(tables).sort_by("row")
 
     def check(self, shard: str, ids: list[str], corpus: Path) -> None:
         """Make sure that the rows of a shard are the documents that were selected.

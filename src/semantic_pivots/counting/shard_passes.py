@@ -78,8 +78,8 @@ class Corpus(Protocol):
         """
         ...
 
-    def stored(self, label: str, function: Callable[..., pa.Table], *shared: object) -> pa.Table | list[Path]:
-        """The tables of all shards as one table in memory, or as files where they may be larger than memory."""
+    def stored(self, label: str, function: Callable[..., pa.Table], *shared: object) -> pa.Table | dict[str, Path]:
+        """The tables of all shards as one table in memory, or as files by shard where they may be larger than that."""
         ...
 
 
@@ -135,8 +135,10 @@ class StoredCorpus:
     ) -> Iterator[pa.Table]:
         return run_shards(self._tasks(function, of_shards), self.work, self.workers, label, self.engine, shared)
 
-    def stored(self, label: str, function: Callable[..., pa.Table], *shared: object) -> list[Path]:
-        return shard_parts(self._tasks(function), self.work, self.workers, label, self.engine, shared)
+    def stored(self, label: str, function: Callable[..., pa.Table], *shared: object) -> dict[str, Path]:
+        tasks = self._tasks(function)
+        parts = shard_parts(tasks, self.work, self.workers, label, self.engine, shared)
+        return {name: part for (name, _, _), part in zip(tasks, parts, strict=True)}
 
     def _tasks(self, function: Callable[..., pa.Table], of_shards: Sequence[tuple[object, ...]] = ()) -> list[Task]:
         shards = self.shards()

@@ -12,7 +12,7 @@ The columns are counts, of which every selector makes its own score:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +26,12 @@ from semantic_pivots.counting.counts import Pair, Word, benchmark_words
 from semantic_pivots.counting.match import Words, buffers, find
 from semantic_pivots.counting.shard_passes import Corpus, Shard, StoredCorpus
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import Record, read_batches
+from semantic_pivots.files import Record, read_batches, read_table
 from semantic_pivots.held_out import visible_words
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection import dsir
 from semantic_pivots.selection.pivot_density import PivotTokens, PivotWords, pivots_of
+from semantic_pivots.tables import conform
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule
 from semantic_pivots.wordforms.table import rule_of
 
@@ -38,32 +39,41 @@ _SHORT = 3
 
 
 class Scores:
-    """The table `doc_scores`, in memory or in Parquet files one after the other, read in batches."""
+    """The table `doc_scores`, in memory or as a Parquet file of each shard; documents are in order of shards' names."""
 
-    def __init__(self, source: pa.Table | Sequence[Path]):
-        in_memory = isinstance(source, pa.Table)
-        self._table: pa.Table | None = source if in_memory else None
-        self._paths: list[Path] = [] if in_memory else list(source)
+    def __init__(self, source: pa.Table | dict[str, Path]):
+        self.source = dict(sorted(source.items())) if isinstance(source, dict) else source
 
     @property
-    def schema(self) -> pa.Schema:
-        """Names and types of the columns."""
-        return pq.read_schema(self._paths[0]) if self._table is None else self._table.schema
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        if isinstance(self.source, dict):
+            return pq.read_schema(next(iter(self.source.values()))).names
+        return self.source.column_names
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(self, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The documents, in order.
 
         Raises:
             InputError: a file is missing or damaged.
         """
-        if self._table is not None:
-            yield from (self._table if columns is None else self._table.select(list(columns))).to_batches()
-        for path in self._paths:
-            yield from read_batches(path, columns)
+        for part in self.source.values() if isinstance(self.source, dict) else [self.source]:
+            yield from part_batches(part, columns)
 
-    def reader(self) -> pa.RecordBatchReader:
-        """The documents as a stage returns a table that may be larger than memory."""
-        return pa.RecordBatchReader.from_batches(self.schema, self.batches())
+    def read(self) -> pa.Table:
+        """All documents in memory."""
+        if isinstance(self.source, dict):
+            return pa.concat_tables(map(read_table, self.source.values()))
+        return self.source
+
+
+def part_batches(part: pa.Table | Path, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Columns of some documents' scores, in batches."""
+    names = None if columns is None else list(columns)
+    if isinstance(part, Path):
+        yield from read_batches(part, names, ("shard", "language"))
+    else:
+        yield from (part if names is None else part.select(names)).to_batches()
 
 
 class Vocabulary(NamedTuple):
@@ -223,7 +233,7 @@ def score_shard(
         **_lookup(vocabulary).meetings(table["text"]),
         "dsir": pa.array(weights, pa.float64()) if weights is not None else pa.nulls(table.num_rows, pa.float64()),
     }
-    return pa.table(columns)
+    return conform("doc_scores", pa.table(columns))
 
 
 def vocabulary(rows: Sequence[Record], pairs: Sequence[Pair], words: str = "forms", forms_path: str = "") -> Vocabulary:

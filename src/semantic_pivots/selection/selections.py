@@ -8,6 +8,8 @@ of workers or the order in which shards were scored.
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 import os
 import re
@@ -16,32 +18,29 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from semantic_pivots import grammar
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
 from semantic_pivots.counting.document_draws import hash_of, shuffle
+from semantic_pivots.engines import shard_parts
 from semantic_pivots.errors import InputError
-from semantic_pivots.run import Inputs, Work
-from semantic_pivots.selection.best_documents import (
-    BARRED,
-    BLOCK,
-    CHOSEN,
-    FILLED,
-    Block,
-    Documents,
-    Totals,
-    gumbel,
-)
-from semantic_pivots.selection.document_scores import Scores, document_scores
+from semantic_pivots.files import Record, write_json
+from semantic_pivots.run import Inputs, Result, Work
+from semantic_pivots.selection.best_documents import BARRED, BLOCK, CHOSEN, Block, Documents, Totals, gumbel
+from semantic_pivots.selection.document_scores import Scores, document_scores, part_batches
 from semantic_pivots.selection.selectors import NEEDED, UNSCORED, Columns, column_of, score_of
+from semantic_pivots.selection.spilling import ROWS, database
 from semantic_pivots.selection.token_budgets import Pool, dose, quotas_of, tolerance
-from semantic_pivots.selection.user_columns import UserColumns
+from semantic_pivots.selection.user_columns import UserColumns, join
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import SCHEMAS
 
 HELD_OUT = "held-out"
 """Name under which the table `selection` holds the documents that no selection takes."""
+_OF_SELECTION = ("shard", "row", "doc_id", "language", "n_tokens")
+_NOT_NUMBERS = ("shard", "row", "doc_id", "language")
 
 
 def id_hashes(ids: list[str], seed: int) -> np.ndarray:
@@ -49,11 +48,8 @@ def id_hashes(ids: list[str], seed: int) -> np.ndarray:
     return shuffle(hash_of(pa.array(ids, pa.string())), seed_of("select", seed))
 
 
-_OF_SELECTION = ("shard", "row", "doc_id", "language", "n_tokens")
-
-
-def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table | pa.RecordBatchReader]:
-    """Score every document and make the selections (tables `doc_scores` and `selection`).
+def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, Result]:
+    """Score every document and make the selections (tables `doc_scores` and `selection`, a file of each shard).
 
     Raises:
         InputError: an unknown selector, column or threshold, or a budget that the corpus does not hold.
@@ -61,7 +57,7 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
     check(config)
     towards = config.dsir_target, config.engine, config.dsir_languages, config.dsir_units
     scores = document_scores(inputs, work, config.workers, *towards, words=config.words, forms_path=config.forms_path)
-    return {"doc_scores": scores.reader(), "selection": select(config, scores, work)}
+    return {"doc_scores": scores.source, "selection": select(config, scores, work)}
 
 
 def check(config: SelectConfig) -> None:
@@ -81,42 +77,113 @@ def check(config: SelectConfig) -> None:
     quotas_of(config.quotas)
 
 
-def select(config: SelectConfig, scores: Scores, work: Work) -> pa.RecordBatchReader:
+def select(config: SelectConfig, scores: Scores, work: Work) -> Result:
     """The selections (table `selection`) from `doc_scores`, in the order of the configuration.
 
-    What decides lies in files of 24 bytes a document in the work's folder, and is read in blocks: memory does not grow
-    with the corpus. Held-out documents and a user's columns are looked up in memory.
+    What decides lies in files of 24 bytes a document in the work's folder, 8 more for each column of the user's, and is
+    read in blocks: memory does not grow with the corpus. Files of scores give files of selections, a shard each.
 
     Raises:
         InputError: a threshold or selector names no column, or the documents left hold fewer tokens than the budget.
     """
-    source = _Source(config, scores, work)
+    place = work.folder / "selections.json"
+    if not place.exists():  # else a killed run, or another rank of this command, has chosen the documents
+        write_json(place, _choice(config, scores, work.folder))
+    choice = json.loads(place.read_text("utf-8"))
+    for key, value in choice["notes"].items():
+        work.note(key, value)
+    for text in choice["warnings"]:
+        work.warn(text)
+    states = {name: work.folder / file for name, file in choice["states"].items()}
+    shared = config, states, UserColumns(work.folder, choice["columns"])
+    if not isinstance(scores.source, dict):
+        return selection_rows(scores.source, 0, *shared)
+    tasks, begin = [], 0
+    for shard, path in scores.source.items():
+        tasks.append((shard, selection_rows, (path, begin)))
+        begin += pq.read_metadata(path).num_rows
+    parts = shard_parts(tasks, work, config.workers, "selection", config.engine, shared)
+    return dict(zip(scores.source, parts, strict=True))
+
+
+def selection_rows(
+    part: pa.Table | Path, begin: int, config: SelectConfig, states: dict[str, Path], added: UserColumns
+) -> pa.Table:
+    """The rows of the table `selection` for the documents of some scores, the first of which is at place `begin`.
+
+    Args:
+        part: scores of a shard, or of all documents.
+        begin: documents before them.
+        config: the selections' configuration.
+        states: the file of the documents' states of each selection.
+        added: the user's columns.
+    """
+    selectors = {name: UNSCORED[0] if name == HELD_OUT else dose(name)[0] for name in states}
+    columns = {*_OF_SELECTION, "units", "pivot_units"}.union(*(NEEDED.get(s, ()) for s in selectors.values()))
+    is_any = any(s not in NEEDED and s not in UNSCORED for s in selectors.values())
+    rows = {name: [SCHEMAS["selection"].empty_table()] for name in states}
+    for batch in part_batches(part, None if is_any else columns):
+        for name, path in states.items():
+            chosen = np.flatnonzero(np.fromfile(path, np.uint8, len(batch), offset=begin))
+            documents = batch.take(pa.array(chosen))
+            numbers = _columns(documents) | added.of(begin + chosen)
+            selector = selectors[name]
+            score = numbers["pivot_share"] if selector in UNSCORED else score_of(selector, numbers, config)
+            own = {column: documents[column] for column in _OF_SELECTION}
+            table = pa.table({"selection": [name] * len(chosen), **own, "score": pa.array(score, pa.float64())})
+            rows[name].append(table.cast(SCHEMAS["selection"]))
+        begin += len(batch)
+    return pa.concat_tables(itertools.chain.from_iterable(rows.values()))
+
+
+def _columns(documents: pa.RecordBatch) -> Columns:
+    """The numbers among the columns of `doc_scores`, and the share of pivots."""
+    names = [name for name in documents.schema.names if name not in _NOT_NUMBERS]
+    columns: Columns = {name: documents[name].to_numpy(zero_copy_only=False) for name in names}
+    if "units" in columns:
+        columns["pivot_share"] = columns["pivot_units"] / np.maximum(columns["units"], 1)
+    return columns
+
+
+def _choice(config: SelectConfig, scores: Scores, folder: Path) -> Record:
+    """Choose the documents of every selection: notes and warnings, and the files of states and of columns, by name."""
+    source = _Source(config, scores, folder)
+    notes: Record = {}
+    warnings: list[str] = []
     pool = Pool(config, source.documents, source.languages, source.score)
-    selections = []
+    states: dict[str, Path] = {}
     for name in config.selections:
         totals, path = pool.selection(name)
-        _note(work, config, name, totals)
+        _note(notes, warnings, config, name, totals)
         if path.unscored:
-            work.warn(
+            warnings.append(
                 f"select: {path.unscored:,} of {int(path.documents.sum()):,} documents taken by {name} have no "
                 "score, or are shorter than min_tokens: they come last, in the order of their hashes, and the budget "
                 "reached them"
             )
-        selections.append((name, source.documents.states))
+        states[name] = source.documents.states
     if len(source.aside):
-        work.note("held_out_documents", len(source.aside))
-    return pa.RecordBatchReader.from_batches(SCHEMAS["selection"], source.rows(selections))
+        notes["held_out_documents"] = len(source.aside)
+        source.documents.release("held-out")
+        for place in source.aside.tolist():
+            source.documents.put("state", place, np.array([CHOSEN], np.uint8))
+        states[HELD_OUT] = source.documents.states
+    for path in (*states.values(), *(folder / file for file in source.added.files.values())):
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())  # the record that names them must not outlive them
+    names = {name: str(path.relative_to(folder)) for name, path in states.items()}
+    return {"notes": notes, "warnings": warnings, "states": names, "columns": source.added.files}
 
 
-def _note(work: Work, config: SelectConfig, name: str, totals: Totals) -> None:
-    """Put a selection's size into the manifest, and tell what a reader would not expect of it."""
+def _note(notes: Record, warnings: list[str], config: SelectConfig, name: str, totals: Totals) -> None:
+    """Note a selection's size, and what a reader would not expect of it."""
     tokens = int(totals.tokens.sum())
-    work.note(f"{name}_tokens", tokens)
-    work.note(f"{name}_documents", int(totals.documents.sum()))
+    notes[f"{name}_tokens"] = tokens
+    notes[f"{name}_documents"] = int(totals.documents.sum())
     if config.stratify_pairs or config.exclude_pairs:
-        work.note(f"{name}_documents_with_a_pair", int(totals.documents[1::2].sum()))
+        notes[f"{name}_documents_with_a_pair"] = int(totals.documents[1::2].sum())
     if config.budget_tokens - tokens > tolerance(config):
-        work.warn(
+        warnings.append(
             f"select: {name} holds {tokens:,} tokens of {config.budget_tokens:,}, beyond the tolerance of "
             f"{tolerance(config):,.0f}: every document that is left is longer than what is missing; expected a larger "
             "budget_tokens, or shorter documents"
@@ -126,53 +193,51 @@ def _note(work: Work, config: SelectConfig, name: str, totals: Totals) -> None:
 class _Source:
     """Document scores as selections need them: what is constant in files, a selector's scores made when asked for."""
 
-    def __init__(self, config: SelectConfig, scores: Scores, work: Work):
-        self.config, self.scores = config, scores
-        self.names = [name for name in scores.schema.names if name not in ("shard", "row", "doc_id", "language")]
-        self.added = UserColumns(config.columns, (*self.names, "pivot_share")) if config.columns else None
-        self.aside = _held_out(config, scores)
-        self.documents = Documents(work.folder / "documents", config.workers or len(os.sched_getaffinity(0)))
-        self.languages: list[str] = []
-        self._prepare()
-        if self.added is not None and not self.added.matches:
-            raise InputError(f"[select] columns = {config.columns!r}: none of its doc_ids is a document of the corpus")
+    def __init__(self, config: SelectConfig, scores: Scores, folder: Path):
+        self.config, self.scores, self.folder = config, scores, folder
+        reserved = [name for name in scores.names if name not in _NOT_NUMBERS]
+        self.documents = Documents(folder / "documents", config.workers or len(os.sched_getaffinity(0)))
+        self.added = (
+            join(config.columns, (*reserved, "pivot_share"), scores, folder)
+            if config.columns
+            else UserColumns(folder, {})
+        )
+        self.languages = self._prepare()
+        self.aside = self._held_out() if config.held_out_documents else np.zeros(0, np.int64)
+        for place in self.aside.tolist():
+            self.documents.put("n_tokens", place, np.array([BARRED], np.int32))
 
-    def _prepare(self) -> None:
-        """Write each document's hash, tokens, cell and state."""
-        seed, number = seed_of("select", self.config.seed), {}
-        plain = not self.config.thresholds and self.added is None
-        for batch in self.scores.batches(("doc_id", "language", "n_tokens", "holds_pair") if plain else None):
-            columns, begin = self._columns(batch), self.documents.size
-            is_eligible = _eligible(self.config, columns)
-            low, high = np.searchsorted(self.aside, [begin, begin + len(batch)])
-            is_eligible[self.aside[low:high] - begin] = False
+    def _prepare(self) -> list[str]:
+        """Write each document's hash, tokens and cell; returns the languages by their numbers in the cells."""
+        seed = seed_of("select", self.config.seed)
+        number: dict[str, int] = {}
+        names = None if self.config.thresholds else ("doc_id", "language", "n_tokens", "holds_pair")
+        for batch in self.scores.batches(names):
+            columns = self._columns(batch, self.documents.size)
             codes = batch["language"].dictionary_encode()
             numbers = [number.setdefault(str(code), len(number)) for code in codes.dictionary.to_pylist()]
             language = np.array(numbers, np.int32)[codes.indices.to_numpy()]
             self.documents.append(
                 hashes=shuffle(hash_of(batch["doc_id"]), seed),
-                n_tokens=np.where(is_eligible, columns["n_tokens"], BARRED),
+                n_tokens=np.where(_eligible(self.config, columns), columns["n_tokens"], BARRED),
                 cell=2 * language + columns["holds_pair"],
             )
-        self.languages = list(number)
+        return list(number)
 
-    def _columns(self, batch: pa.RecordBatch) -> Columns:
-        columns: Columns = {name: batch[name].to_numpy(zero_copy_only=False) for name in self.names
-                            if name in batch.schema.names}  # fmt: skip
-        if "units" in columns:
-            columns["pivot_share"] = columns["pivot_units"] / np.maximum(columns["units"], 1)
-        return columns if self.added is None else columns | self.added.of(batch["doc_id"])
+    def _columns(self, batch: pa.RecordBatch, begin: int) -> Columns:
+        return _columns(batch) | self.added.of(slice(begin, begin + len(batch)))
 
     def score(self, name: str) -> None:
         """Write a selector's scores, with noise where a sample is drawn."""
         self.documents.clear("score")
+        begin = 0
         if name in UNSCORED:
             for begin in range(0, self.documents.size, BLOCK):
                 self.documents.append(score=np.zeros(min(BLOCK, self.documents.size - begin)))
         else:
-            columns = (*NEEDED[name], "n_tokens") if name in NEEDED and self.added is None else None
-            for batch in self.scores.batches(columns):
-                self.documents.append(score=score_of(name, self._columns(batch), self.config))
+            for batch in self.scores.batches((*NEEDED[name], "n_tokens") if name in NEEDED else None):
+                self.documents.append(score=score_of(name, self._columns(batch, begin), self.config))
+                begin += len(batch)
         if self.config.sampling == "gumbel":
             self._add_noise(seed_of("select", self.config.seed, "gumbel", name))
 
@@ -182,30 +247,26 @@ class _Source:
             score, hashes = (self.documents.column(name, begin, BLOCK) for name in ("score", "hashes"))
             self.documents.put("score", begin, gumbel(score, hashes, scale, seed))
 
-    def rows(self, selections: list[tuple[str, Path]]) -> Iterator[pa.RecordBatch]:
-        """The table `selection`: of each selection, given by the file of its states, and the held-out documents."""
-        for name, states in selections:
-            selector, begin = dose(name)[0], 0
-            columns = {*_OF_SELECTION, "units", "pivot_units", *NEEDED.get(selector, self.names)}
-            for batch in self.scores.batches([name for name in self.scores.schema.names if name in columns]):
-                state = np.fromfile(states, np.uint8, len(batch), offset=begin)
-                begin += len(batch)
-                yield from self._rows(batch, name, selector, np.flatnonzero((state == CHOSEN) | (state == FILLED)))
-        begin = 0
-        for batch in self.scores.batches() if len(self.aside) else ():
-            low, high = np.searchsorted(self.aside, [begin, begin + len(batch)])
-            yield from self._rows(batch, HELD_OUT, UNSCORED[0], self.aside[low:high] - begin)
-            begin += len(batch)
+    def _held_out(self) -> np.ndarray:
+        """(documents kept aside,) int64 places, ascending; the documents are sorted by their alignment keys on disk."""
+        schema = pa.schema([("key", pa.int64()), ("language", pa.string()), ("place", pa.int64())])
+        with database(self.folder / "held-out") as connection:
+            connection.register("rows", pa.RecordBatchReader.from_batches(schema, self._alignment(schema)))
+            batches = connection.sql("select * from rows order by key, place").to_arrow_reader(ROWS)
+            documents = (zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in batches)
+            return held_out(itertools.chain.from_iterable(documents), self.config.held_out_documents)
 
-    def _rows(self, batch: pa.RecordBatch, name: str, selector: str, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
-        if not len(rows):
-            return
-        documents = batch.take(pa.array(rows))
-        columns = self._columns(documents)
-        score = columns["pivot_share"] if selector in UNSCORED else score_of(selector, columns, self.config)
-        own = {name: documents[name] for name in _OF_SELECTION}
-        table = pa.table({"selection": [name] * len(rows), **own, "score": pa.array(score, pa.float64())})
-        yield from table.cast(SCHEMAS["selection"]).to_batches()
+    def _alignment(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Number of the alignment key, language and place of each document that is long enough to evaluate on."""
+        begin = 0
+        for batch in self.scores.batches(("doc_id", "language", "n_tokens")):
+            long = np.flatnonzero(batch["n_tokens"].to_numpy() >= self.config.min_tokens)
+            documents = batch.take(pa.array(long))
+            keys = alignment_keys(documents["doc_id"].to_pylist(), self.languages)
+            numbers = [seed_of(self.config.seed, "held-out", key) for key in keys]
+            columns = pa.array(numbers, pa.int64()), documents["language"].cast(pa.string()), pa.array(begin + long)
+            yield pa.record_batch(list(columns), schema)
+            begin += len(batch)
 
 
 def _deviation(documents: Documents) -> float:
@@ -221,17 +282,6 @@ def _deviation(documents: Documents) -> float:
     count = total(np.ones_like)
     mean = total(lambda score: score) / max(count, 1)
     return math.sqrt(total(lambda score: (score - mean) ** 2) / max(count, 1))
-
-
-def _held_out(config: SelectConfig, scores: Scores) -> np.ndarray:
-    """(documents kept aside,) int64 places in `scores`, ascending."""
-    if not config.held_out_documents:
-        return np.zeros(0, np.int64)
-    table = pa.Table.from_batches(list(scores.batches(["doc_id", "language", "n_tokens"])))
-    languages = np.asarray(table["language"].to_pylist(), dtype=str)
-    keys = alignment_keys(table["doc_id"].to_pylist(), languages.tolist())
-    long = table["n_tokens"].to_numpy() >= config.min_tokens
-    return held_out(keys, languages, long, config.held_out_documents, config.seed)
 
 
 def _eligible(config: SelectConfig, columns: Columns) -> np.ndarray:
