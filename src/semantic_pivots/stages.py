@@ -70,7 +70,7 @@ STAGES: dict[str, Stage] = {
         Stage("graph", "pivots.pivot_set:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 5,
               view="report.figures_corpus:GRAPH", work=lambda s, c: s.text_bytes),
         Stage("select", "selection.selections:select_stage", ("lexicon", "benchmark", "corpus", "tokens", "graph"),
-              "selections of documents at equal tokens", 4, view="report.figures_corpus:SELECT",
+              "selections of documents at equal tokens", 5, view="report.figures_corpus:SELECT",
               work=lambda s, c: s.text_bytes),
         Stage("train", "training.arms:train_stage", ("corpus", "tokens", "select"), "continued pre-training on each", 4,
               view="report.figures_training:TRAIN",

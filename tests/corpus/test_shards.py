@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -126,6 +127,22 @@ def test_an_identified_language_has_its_confidence_and_a_given_one_has_none(tmp_
     assert given is None
     assert identified == pytest.approx(identify_with_confidence(SENTENCES["fr"])[1])
     assert 0.5 < identified <= 1
+
+
+def test_values_that_name_no_language_are_told(tmp_path, capsys):
+    rows = [{"text": f"The dog sleeps under the table number {i}.", "language": i % 2} for i in range(6)]
+    rows += [{"text": "The cat sleeps.", "lang": ["en"]}, {"text": "The bird sleeps.", "translation": "Der Vogel."}]
+    rows += [{"text": "The cow sleeps.", "language": None}, {"text": "The pig sleeps.", "language": float("nan")}]
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows[:6]), folder / "a.parquet")
+    (folder / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[6:]))
+    run(tmp_path / "run", path=str(folder))
+    told = capsys.readouterr().err
+    assert f"6 documents have int in place of a language, first at {folder}/a.parquet line 1" in told
+    assert f"1 documents have list in place of a language, first at {folder}/b.jsonl line 1" in told
+    assert f"1 documents have str in place of parts, first at {folder}/b.jsonl line 2" in told
+    assert told.count("in place of") == 3
 
 
 def test_unknown_language_labels_are_told_with_their_share(tmp_path, capsys):

@@ -54,6 +54,8 @@ class Skipped:
 
     read: int = 0
     reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ignored: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """the same of values that name no language or hold no parts, of lines that gave a document"""
     column_roles: set[str] = field(default_factory=set)
     """roles whose renamed column some line has"""
 
@@ -61,6 +63,13 @@ class Skipped:
         """Count one line that gave no document."""
         count, first_line = self.reasons.get(reason, (0, line))
         self.reasons[reason] = (count + 1, first_line)
+
+    def ignore(self, value: object, role: str) -> None:
+        """Count a value of another type than its role has; none, NaN and what is empty are no value."""
+        if value is not None and value == value and value not in ("", [], {}):
+            reason = f"{type(value).__name__} in place of {role}"
+            count, first_line = self.ignored.get(reason, (0, self.read))
+            self.ignored[reason] = (count + 1, first_line)
 
     @property
     def total(self) -> int:
@@ -298,7 +307,7 @@ def _rows(
             if row is not None and start == 0:
                 skipped.column_roles |= {role for role in renames if _has(row, columns[role])}
             try:
-                document = _document(row, columns, path) if row is not None else _UNREADABLE[0]
+                document = _document(row, columns, path, skipped) if row is not None else _UNREADABLE[0]
             except UnicodeDecodeError:
                 document = _UNREADABLE[0]
             if isinstance(document, str):
@@ -425,21 +434,25 @@ def _document_of(
     if names not in columns:
         columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
         skipped.column_roles |= {role for role in renames if _has(row, columns[names][role])}
-    return _document(row, columns[names], path)
+    return _document(row, columns[names], path, skipped)
 
 
-def _document(row: Record, columns: dict[str, Column], path: str) -> Document | str:
+def _document(row: Record, columns: dict[str, Column], path: str, skipped: Skipped) -> Document | str:
     """The document of a row, or why it gives none."""
     content = _value(row, columns["text"])
     text = content if isinstance(content, str) and content.strip() else ""
-    parts = given_parts(_value(row, columns["parts"]))
+    parts = given_parts(translations := _value(row, columns["parts"]))
     if not text and not parts:
         is_text = content is None or isinstance(content, str)
         return "no text" if is_text else f"{type(content).__name__} in place of a text"
     source = str(_value(row, columns["source"]) or PurePosixPath(path).name)
     value = _value(row, columns["id"])  # it may be the number 0; NaN is how pandas writes none
     language = _value(row, columns["language"])
-    code = language_of(language) if isinstance(language, str) else ""  # a list or a structure names none
+    code = language_of(language) if isinstance(language, str) else ""
+    if not isinstance(language, str):
+        skipped.ignore(language, "a language")
+    if not parts:
+        skipped.ignore(translations, "parts")
     try:
         document = of_parts("", parts, source, text)
         key = content_id(document.text) if value is None or value == "" or value != value else str(value)

@@ -93,6 +93,7 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
     _tell_repeated(table, work)
     skipped = [row for row in rows if row["kind"] == "skipped"]
     _check_lines(rows, skipped, config, work)
+    _tell_ignored([row for row in rows if row["kind"] == "ignored"], work)
     sources = _sources(rows, config, jobs, work)
     shards = [row for row in rows if row["kind"] == "shard"] + _join_rows(rows, config, jobs, work)
     work.note("documents", sum(s["documents"] for s in shards))
@@ -125,6 +126,18 @@ def _check_lines(rows: list[dict], skipped: list[dict], config: CorpusConfig, wo
     documents = sum(row["documents"] for row in rows if row["kind"] in ("shard", "aside"))
     lines = [(row["path"], row["reason"], row["lines"], row["first_line"]) for row in skipped]
     readers.check_share(documents, lines, config.max_bad_share, config.path or config.recipe, work.warn)
+
+
+def _tell_ignored(rows: list[dict], work: Work) -> None:
+    """Warn of values that name no language, or hold no parts."""
+    for reason in sorted({row["reason"] for row in rows}):
+        files = [row for row in rows if row["reason"] == reason]
+        value, role = reason.split(" in place of ")
+        expected = "a code or a name (it is identified)" if role == "a language" else "texts by language"
+        work.warn(
+            f"corpus: {sum(row['lines'] for row in files):,} documents have {value} in place of {role}, first at "
+            f"{files[0]['path']} line {files[0]['first_line']}, which is ignored; expected {expected}"
+        )
 
 
 def _sources(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Work) -> pa.Table:
@@ -240,8 +253,9 @@ def _extract(job: _Job) -> pa.Table:
         row = {"kind": "source", "source": source, "language": code, "reason": MIXED if mixed else ""}
         rows.append({**row, "documents": number, "text_bytes": size})
     for file, bad in skipped.items():
-        for reason, (lines, line) in sorted(bad.reasons.items()):
-            rows.append({"kind": "skipped", "path": file, "reason": reason, "lines": lines, "first_line": line})
+        for kind, reasons in (("skipped", bad.reasons), ("ignored", bad.ignored)):
+            for reason, (lines, line) in sorted(reasons.items()):
+                rows.append({"kind": kind, "path": file, "reason": reason, "lines": lines, "first_line": line})
     return pa.Table.from_pylist([{**row, "unit": job.name} for row in rows], schema=_PART_SCHEMA)
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset
 
 from semantic_pivots.corpus.documents import list_files
 from semantic_pivots.corpus.formats import kind, open_file
@@ -131,7 +130,9 @@ class _Table:
                 names = dict.fromkeys(name for row in _attributes(path) for name in row)
                 types = pa.schema([(name, pa.string() if name == "id" else pa.float64()) for name in names])
             else:
-                self._data = pyarrow.dataset.dataset(path, format="parquet", partitioning="hive")
+                from pyarrow.dataset import dataset  # 30 MB, which no other selection needs
+
+                self._data = dataset(path, format="parquet", partitioning="hive")
                 types = self._data.schema
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise self.unreadable(error) from error
