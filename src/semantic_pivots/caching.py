@@ -19,9 +19,9 @@ def cache_folder(cache: str = "") -> Path:
 
 
 def prepare_process() -> None:
-    """Set the environment of a process that is this package's own, a command or a worker, before its imports.
+    """Set environment variables for a process that this package starts (a command or a worker), before its imports.
 
-    Importing the package changes nothing: a notebook's process belongs to its user.
+    `import semantic_pivots` alone does not call it, so a notebook's environment stays as the user set it.
     """
     # Arrow's own pool keeps what earlier shards needed, some 80 MB in every worker, and is no faster here.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
@@ -37,7 +37,8 @@ def prepare_process() -> None:
 def without_collection() -> Iterator[None]:
     """Pause Python's garbage collector while libraries are imported and a model's files are read.
 
-    They allocate a million objects that all stay. Looking through them again and again takes a quarter of the time.
+    The imports allocate a million objects that are never freed. The collector would scan them repeatedly, which takes
+    a quarter of the time.
     """
     is_on = gc.isenabled()
     gc.disable()

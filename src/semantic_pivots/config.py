@@ -687,5 +687,5 @@ class StudyConfig:
 
 
 def keyed(config: DataclassInstance) -> dict[str, object]:
-    """The fields of a stage's configuration that decide its result (volatile ones left out)."""
+    """The fields of a stage's configuration that its result depends on; volatile ones are left out."""
     return {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if not f.metadata.get("volatile")}

@@ -209,7 +209,7 @@ def key_of(version: int, config: Any, inputs: dict[str, str], **further: object)
 
 
 def inputs_read(config: DataclassInstance) -> list[Path]:
-    """The files and folders of this machine that a section names."""
+    """The local files and folders that a section of a study names as inputs; those that do not exist are left out."""
     fields = [f for f in dataclasses.fields(config) if f.metadata.get("input") or f.name == "model"]
     paths = (getattr(config, field.name) for field in fields)
     return [Path(value) for value in paths if value and Path(value).exists()]

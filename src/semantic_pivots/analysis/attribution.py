@@ -63,8 +63,9 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 def partial_correlation(x: np.ndarray, y: np.ndarray, covariates: np.ndarray) -> float:
     """Correlation of the normal scores of x and y after regression on cubics of the covariates' normal scores.
 
-    Where it is not zero, a label that compares y with the covariate goes with x given the covariate, whatever the model
-    does: the figure says how far an area "given confidence" may depart from 0.5 by itself.
+    If it is not zero, any label that compares y with the covariate is associated with x given the covariate, whatever
+    mechanism the model uses. The figure therefore shows how far an AUC "given confidence" can depart from 0.5 without a
+    mechanism.
 
     Args:
         x, y: (rows,) float.
@@ -81,9 +82,10 @@ def partial_correlation(x: np.ndarray, y: np.ndarray, covariates: np.ndarray) ->
 def likelihood_strata(positive: np.ndarray, covariates: np.ndarray) -> np.ndarray:
     """(rows,) int: strata of rows with similar predicted probability of the positive label, given the covariates.
 
-    The likelihood is that of a logistic regression on cubics of the covariates' normal scores. Where the label owes
-    nothing to a value but through the covariates, it owes it nothing within these strata, and the stratified AUC is 0.5
-    (Rosenbaum and Rubin 1983). There are at most 20, of at least ten rows on average; one where there is no regression.
+    The probability is that of a logistic regression on cubics of the covariates' normal scores. If the label depends on
+    a value only through the covariates, both are independent within these strata, and the stratified AUC is 0.5
+    (Rosenbaum and Rubin 1983). There are at most 20 strata, of at least ten rows on average; if the regression cannot
+    be fitted, there is one.
 
     Args:
         positive: (rows,) bool.
@@ -98,11 +100,11 @@ def likelihood_strata(positive: np.ndarray, covariates: np.ndarray) -> np.ndarra
 
 
 def log_odds(values: np.ndarray, positive: np.ndarray, covariates: np.ndarray, groups: np.ndarray) -> Interval:
-    """Logistic regression of the label: change of its log odds per unit of value, covariates held.
+    """Logistic regression of the label: the change of its log odds per unit of value, at constant covariates.
 
-    Covariates enter as cubics of their normal scores. The interval is Wald's with errors that groups share (sandwich
-    estimator, Liang and Zeger 1986) and Student's quantile; n counts groups. NaN where one label is absent or it is
-    separated by the rows; no interval below ten groups.
+    Covariates enter as cubics of their normal scores. The interval is Wald's, with standard errors clustered
+    by group (sandwich estimator, Liang and Zeger 1986) and Student's quantile; n counts groups. The value is NaN if one
+    label is absent, or if the values separate the labels. With fewer than ten groups there is no interval.
 
     Args:
         values: (rows,) float.

@@ -64,9 +64,9 @@ def causal_stage(config: CausalConfig, inputs: Inputs, work: Work) -> dict[str, 
 
 
 def chosen_items(items: Sequence[Item], with_pivots: Container[str], config: CausalConfig) -> list[Item]:
-    """Items with pivots of each direction, drawn by hash; directions share the same concepts as far as possible.
+    """Items with pivots, drawn by hash in each direction; directions share the same concepts as far as possible.
 
-    Concept by concept, so that a run that is cut short has asked all directions.
+    The items are ordered by concept, so that an interrupted run has measured some items of every direction.
     """
     order = lambda item: seed_of(config.seed, "causal", item.concept_id)  # noqa: E731
     by_direction: dict[tuple[str, str], list[Item]] = {}
@@ -97,7 +97,7 @@ def _rows(items: Sequence[Item], prompts: Mapping[str, Case], pivots: Pivots, as
 
 
 def asked_row(row: Record, question: Question, asker: Asker, always: bool = False) -> Record:
-    """A row of `causal_effects`; effects are measured where the model gives the answer, or always."""
+    """A row of `causal_effects`; effects are measured if the model's answer is right, or in any case if `always`."""
     logprob, correct = asker.answer(question)
     if correct or always:
         return effects_row(row, asker.effects(question))
@@ -105,7 +105,7 @@ def asked_row(row: Record, question: Question, asker: Asker, always: bool = Fals
 
 
 def effects_row(row: Record, effects: Effects | None = None) -> Record:
-    """A row of `causal_effects`: each effect less the mean of its controls, its interval and its p-value."""
+    """A row of `causal_effects`: each effect minus the mean of its controls, with its interval and its p-value."""
     names = ("link", "need", "screen")
     if effects is None:
         empty = dict.fromkeys([f"{name}{end}" for name in names for end in ("", "_low", "_high", "_p")])
@@ -132,7 +132,10 @@ def evidence_of(row: Record) -> Evidence | None:
 
 
 def permutation_p(value: float, controls: np.ndarray) -> float:
-    """The share of the control sets and the item's own that reach its own value: exact where all are exchangeable."""
+    """One-sided p-value: the share of the item's value and its controls that are at least the item's value.
+
+    It is exact if the item's pivots and the control sets are exchangeable.
+    """
     return float((1 + (controls >= value).sum()) / (1 + len(controls)))
 
 
@@ -153,7 +156,7 @@ class Pivots:
                 self.of_item[item.item_id] = [self.pool[t] for t in in_pool[: config.pivots]]
 
     def controls(self, item: Item) -> list[tuple[str, ...]]:
-        """Control sets of an item; none where its pivots have too few words like them."""
+        """Control sets of an item; none if too few words match one of its pivots in frequency, script and tokens."""
         seed = seed_of(self.config.seed, "controls", item.item_id)
         words, excluded = self.of_item[item.item_id], self.own[item.concept_id]
         return control_sets(words, self.pool.values(), excluded, self.config.control_sets, seed)
@@ -166,7 +169,7 @@ def script_of(word: str) -> str:
 
 
 def best_pivots(pivots: pa.Table, items: Sequence[Item], tokenizer: Tokenizer, count: int) -> dict[str, list[str]]:
-    """The best pivots of each item, as words with a letter that share no token with the item's own words."""
+    """The best pivots of each item that contain a letter and share no token with the item's source and target."""
     from semantic_pivots.models.trace import word_tokens
 
     ranking: dict[str, list[str]] = {}

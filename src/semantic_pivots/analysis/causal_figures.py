@@ -40,7 +40,7 @@ ENGLISH = "en"
 
 
 def causal_labels(effects: pa.Table) -> list[Record]:
-    """Rows of `behaviour` by the rule `causal`."""
+    """Rows of the table `behaviour` under the rule `causal`."""
     blank = {"lens": "none", "peak_layer": None, "peak_token": None, "peak_text": None}
     return [
         {
@@ -61,7 +61,7 @@ def causal_figures(
     labels: Sequence[Record],
     signature: Signature,
 ) -> Iterator[Record]:
-    """Rows of `attribution` by the rule `causal`; `labels` are all rows of `behaviour`."""
+    """Rows of the table `attribution` under the rule `causal`; `labels` are all rows of `behaviour`."""
     by_id = {item.item_id: item for item in items}
     of_item = {row["item_id"]: row["label"] for row in labels if row["rule"] == "causal"}
     effects = [row for row in inputs.table("causal_effects").to_pylist() if row["item_id"] in by_id]

@@ -1,4 +1,4 @@
-"""Control sets: for an item's pivots, sets of other pairs' pivots as frequent, of the same kind and as many tokens."""
+"""Control sets of an item's pivots: pivots of other pairs with like frequency, the same kind and number of tokens."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def control_sets(
     Args:
         pivots: those of the item.
         pool: pivots of all pairs.
-        excluded: words that no set may hold: the item's own, and those of its concept.
+        excluded: words that no set may contain: the pivots and words of the item's concept.
         count: number of sets.
-        seed: which of the near words stands in which set.
+        seed: seed of the assignment of words to sets.
 
     Returns:
-        `count` sets of len(pivots) different words each; none where some pivot has fewer than `count` words of its
-        kind and tokens within FACTOR of its documents.
+        `count` sets of len(pivots) different words each. No set if, for some pivot, fewer than `count` words have its
+        kind, its number of tokens, and between 1 / FACTOR and FACTOR times its number of documents.
     """
     candidates = [word for word in pool if word.text not in excluded]
     columns: list[list[str]] = []

@@ -1,11 +1,11 @@
 """Association of need with co-occurrence beyond both frequencies: odds per doubled excess, within strata.
 
-The excess of a pair is log2(n12 · N / (n1 · n2)): documents with both words, times all documents, over the product of
-those with each; half a document is added to n12, so that pairs that never meet have a value, and N, which is the same
-for all, falls out. The odds are those of a logistic regression with a constant for each stratum of both frequencies, on
-what both frequencies do not tell of the excess (`beyond_frequencies`).
-Chosen against conditioning on the model's confidence, which co-occurrence may work through and which an item's ease
-moves together with the middle layers: both bias what is left.
+The excess of a pair is log2(n12 · N / (n1 · n2)), where n12 documents contain both words, n1 and n2 each word, and N is
+the number of all documents. Half a document is added to n12, so that pairs that never co-occur have a value. N is the
+same for all pairs and is left out. The odds are those of a logistic regression with one intercept for each stratum of
+both frequencies; the regressor is the part of the excess that both frequencies do not predict (`beyond_frequencies`).
+The analysis does not condition on the model's confidence. Confidence may mediate the effect of co-occurrence, and the
+ease of an item affects it together with the middle layers; either would bias the estimate.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ def excess(together: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.nd
 def beyond_frequencies(values: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(rows,) residuals of the excess after regression on a cubic surface of both words' log document counts.
 
-    Within a stratum frequencies still vary, and where most pairs never meet the excess is little else than their
-    product, falling: a need that goes with frequency alone would then go with it (`tests/analysis/test_excess.py`).
+    Frequencies vary within a stratum too. If most pairs never co-occur, the excess is almost a decreasing function of
+    the product of both frequencies, and a need that depends on frequency alone would be associated with it
+    (`tests/analysis/test_excess.py`).
     """
     logs = [np.log1p(documents) for documents in (first, second)]
     a, b = ((x - x.mean()) / (x.std() or 1.0) for x in logs)
@@ -59,12 +60,12 @@ def beyond_frequencies(values: np.ndarray, first: np.ndarray, second: np.ndarray
 
 
 def frequency_strata(first: np.ndarray, second: np.ndarray, bins: int = _BINS) -> np.ndarray:
-    """(rows,) int: pairs of equally large bins of both words' documents."""
+    """(rows,) int: the stratum of each row, a pair of quantile bins: one for each word's number of documents."""
     return quantile_strata(first, bins) * bins + quantile_strata(second, bins)
 
 
 def attainable_auc(values: np.ndarray, positive: np.ndarray) -> float:
-    """The AUC of a label that ranks rows as well as their values allow: ties, such as zeros, cap it below 1."""
+    """The largest AUC that these values can have with as many positive rows; ties, such as zeros, keep it below 1."""
     best = np.zeros(len(values), bool)
     best[np.argsort(-values, kind="stable")[: int(positive.sum())]] = True
     return auc(values, best)
@@ -73,10 +74,11 @@ def attainable_auc(values: np.ndarray, positive: np.ndarray) -> float:
 def log_odds_in_strata(
     values: np.ndarray, positive: np.ndarray, strata: np.ndarray, groups: np.ndarray
 ) -> tuple[float, float]:
-    """Log odds of the label per unit of value, constants of strata held, and its standard error over groups.
+    """Log odds of the label per unit of value, with one intercept per stratum, and its standard error over groups.
 
-    Strata with one label alone carry no information and are left out. The error is the sandwich estimator's (Liang
-    and Zeger 1986), with k / (k - 1) for k groups. NaN where no stratum has both labels, or values separate them.
+    Strata with only one label carry no information and are left out. The error is the sandwich estimator's (Liang and
+    Zeger 1986), with the factor k / (k - 1) for k groups. NaN if no stratum has both labels, or if the values separate
+    the labels.
     """
     rows = informative(positive, strata)
     x, y = values[rows], positive[rows].astype(np.float64)
@@ -125,12 +127,12 @@ def odds_of_need(
         positive: (rows,) whether the pair's need holds.
         strata: (rows,) strata of both frequencies.
         concepts: (rows,) the independent unit of each row.
-        rarity: (rows,) by whose mean over rows concepts are put into bins and exchanged.
+        rarity: (rows,) a number whose mean over a concept's rows decides its bin; concepts of one bin are exchanged.
         seed: seed of the exchanges.
         permutations: number of exchanges.
 
     Returns:
-        None where fewer than ten concepts have the label, or lack it, or no stratum has both labels.
+        None if fewer than ten concepts have the label, fewer than ten lack it, or no stratum has both labels.
     """
     from scipy.stats import t
 
@@ -160,7 +162,7 @@ def odds_of_need(
 
 
 class _Exchange:
-    """Exchanges the values of whole concepts for those of others of their bin, row by row in their order."""
+    """Exchanges the values of a concept's rows for those of another concept of its bin, in the order of the rows."""
 
     def __init__(self, values: np.ndarray, concepts: np.ndarray, rarity: np.ndarray):
         names, self.codes = np.unique(concepts, return_inverse=True)

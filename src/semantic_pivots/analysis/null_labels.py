@@ -35,20 +35,20 @@ RAW, CONDITIONED = "auc", "auc given confidence"
 COLLIDED = "r of count and middle confidence given confidence"
 NEED = "log odds of need per doubled excess given frequencies"
 REFERENCES = {RAW: 0.5, CONDITIONED: 0.5, "log odds given confidence": 0.0, COLLIDED: 0.0, NEED: 0.0}
-"""What each statistic should be where there is no mechanism."""
+"""The value of each statistic if there is no mechanism."""
 _LAYERS = 8
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Documents with both words of each item, with the first and with the second: (items,) float."""
+    """Numbers of documents with both words of each item, with the first, and with the second: (items,) float each."""
 
     together: np.ndarray
     first: np.ndarray
     second: np.ndarray
 
     def excess(self) -> np.ndarray:
-        """(items,) doublings of documents with both words beyond the product of frequencies, up to a constant."""
+        """(items,) log2 of documents with both words over the product of each word's documents, up to a constant."""
         return np.log2((self.together + 0.5) / (np.maximum(self.first, 1) * np.maximum(self.second, 1)))
 
     def frequencies(self) -> np.ndarray:
@@ -67,7 +67,7 @@ class Simulation:
 
 
 def drawn_documents(items: int, seed: int) -> Documents:
-    """Documents of items whose words are as unequally frequent as words are; a quarter of the pairs never meet."""
+    """Random numbers of documents with log-normal word frequencies; a quarter of the pairs never co-occur."""
     rng = np.random.default_rng(seed)
     first, second = (np.exp(rng.normal(6, 1.2, items)) for _ in range(2))
     together = rng.poisson(first * second / 50_000 * 2 ** rng.normal(0, 1.5, items))
@@ -75,13 +75,13 @@ def drawn_documents(items: int, seed: int) -> Documents:
 
 
 def simulate(world: str, documents: Documents, slope: float, seed: int) -> Simulation:
-    """Items of a world.
+    """Simulate the items of one world.
 
     Args:
         world: one of WORLDS.
-        documents: of each item.
-        slope: change of a logit per standard deviation of what moves it.
-        seed: of all noise.
+        documents: numbers of documents of each item.
+        slope: change of a logit per standard deviation of the variable that affects it.
+        seed: seed of all random numbers.
     """
     rng = np.random.default_rng(seed)
     n = len(documents.together)
@@ -111,14 +111,14 @@ def table(
     """Every statistic in every world at every slope: its mean over runs, and the interval that holds 95 % of the runs.
 
     Args:
-        documents: those of a study, or drawn.
-        worlds: of `simulate`.
-        slopes: of `simulate`.
-        runs: simulations of each slope.
-        seed: of all of them.
+        documents: numbers of documents from a study, or random ones (`drawn_documents`).
+        worlds: worlds to simulate.
+        slopes: slopes to simulate (`simulate`).
+        runs: number of simulations of each world at each slope.
+        seed: seed of all simulations.
 
     Returns:
-        Rows with world, slope, statistic, reference (its value without a mechanism) and interval.
+        Rows with world, slope, statistic, reference (the statistic's value without a mechanism) and interval.
     """
     rows = []
     for world in worlds:

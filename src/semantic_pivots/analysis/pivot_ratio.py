@@ -1,13 +1,14 @@
 """Ratio of the mean mass of a pair's own pivots to that of another pair's, by layer.
 
-Frequent tokens gather probability whatever the question, so a mass says nothing alone. Every set of pivots is once the
-own and once another pair's, under prompts of one direction; what a set has by its size and its tokens is therefore on
-both sides, and the ratio of the means is one where only that counts.
+Frequent tokens have probability mass under any prompt, so a mass alone is no evidence. Every set of pivots is used
+twice in a direction: for its own pair, and for another pair. The effects of its size and of its tokens' frequency are
+therefore the same in both means, and without any other effect the ratio of the means is 1.
 
-The ratio of two means, which can be read off the two curves, and not the mean of the items' ratios: in middle layers
-most masses lie near 1e-9, and a pair's 1e-6 over another's 1e-12 would count as a million although the model would say
-neither. Such a mean measures the tail of the softmax, and depends on the least mass that it is given. What this costs:
-the concepts whose pivots weigh much decide, as they do in the curves; the interval resamples concepts.
+The figure is the ratio of two means, which can be read off the two curves, and not the mean of the items' ratios. In
+middle layers most masses are near 1e-9, and a ratio of 1e-6 to 1e-12 would count as a million although the model
+predicts neither. A mean of such ratios measures the tail of the softmax, and depends on the smallest mass that is
+allowed. The ratio of means has a cost: concepts whose pivots have a large mass determine it, as they determine the
+curves. The interval resamples concepts.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ PIVOT_RATIO = "pivot_ratio"
 def pivot_ratios(
     trace: pa.Table, items: Mapping[str, Item], all_name: str, seed: int, resamples: int
 ) -> Iterator[tuple[tuple[str, str], str, int, Interval]]:
-    """Direction, lens, layer, and own pivots' mean mass over another pair's with its interval.
+    """Direction, lens, layer, and the ratio of the mean mass of own pivots to another pair's, with its interval.
 
     Args:
         trace: the table `trace`.
         items: the items by their identifiers.
-        all_name: name of both languages where all directions are taken together.
+        all_name: name that stands for both languages in the rows over all directions.
         seed: seed of the resampling, which draws concepts.
         resamples: number of resamples.
     """

@@ -44,12 +44,12 @@ def prospects(
     of_words: np.ndarray,
     of_pairs: np.ndarray,
 ) -> Record:
-    """Words reached, concepts with all their words, and one row for each two languages.
+    """Numbers of words and of complete concepts with enough documents, and one row for each two languages.
 
     Args:
         rows: the lexicon.
         codes: languages of the study.
-        words, pairs: what was counted (`lexicon_pairs`).
+        words, pairs: the counted words and pairs (`lexicon_pairs`).
         of_words: (words,) documents with each word.
         of_pairs: (pairs,) documents with both words of each pair.
     """

@@ -1,9 +1,9 @@
-"""Rules that label how an answer came about, as pure functions of the measurements of one item (METHOD §3).
+"""Rules that label the mechanism behind an answer, as pure functions of the measurements of one item (METHOD §3).
 
-`paper` is the published rule. It reads a trace, asks neither whether the answer is right nor whether the peak token
-means anything, and fires wherever an earlier layer is more confident than the last. `causal` reads what became of the
-answer when pivots stood in the source's place and when their part of the source word was taken out. Its thresholds were
-chosen on planted worlds of seeds 201 and 202 and stay fixed.
+`paper` is the published rule. It reads a trace, and gives `semantic-pivot` wherever an earlier layer is more confident
+than the last, whether or not the answer is right and whatever the peak token is. `causal` reads how log P(answer)
+changes when pivots replace the source word, and when their part of the source word is removed. Its thresholds were
+chosen on planted worlds with seeds 201 and 202, and are fixed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BRIDGED, REDUNDANT, DIRECT, UNDECIDED = "bridged", "redundant", "direct", "undec
 LINK_LEVEL, NEED_LEVEL = 0.05, 0.1
 _DOUBLED = math.log(2)
 SHARE = 0.9
-"""of what the source word tells that link and need must come up to together"""
+"""share of the source word's effect (`told`) that link + need must reach"""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ def paper(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Effects of one item by the stage `causal`, in nats, less the mean of the control sets."""
+    """Effects of one item, measured by the stage `causal`, in nats, minus the mean of the control sets."""
 
     answered: bool
     """whether the model's own answer is the target"""
     told: float
-    """log P(answer) less its mean with control words in the source's place: what the source word tells"""
+    """log P(answer) minus its mean with control words in the source's place: the effect of the source word"""
     link: float
     link_p: float
     need: float
@@ -60,16 +60,18 @@ class Evidence:
 
 
 def causal(evidence: Evidence | None) -> str:
-    """Whether the answer's way goes over the pivots: is the way there (link), and is it used (need)?
+    """Label an item by whether its pivots lead to the answer (link) and whether the model uses them (need).
 
-    Link holds where the pivots in the source's place beat the control sets (p <= 0.05) and at least double the answer's
-    probability. Need holds where taking the pivots' part out of the source word beats the control sets (p <= 0.1) and
-    at least halves it. A way counts where link and need together come up to what the source word tells: a pivot that
-    only resembles its word leads some of the way.
+    Link holds if three conditions hold: with the pivots in the source's place, the answer's probability is at least
+    twice that with the control sets; p <= 0.05; and link + need is at least SHARE of `told`. The third condition
+    excludes pivots that merely resemble the source word, which give part of its effect. Need holds if removing the
+    pivots' part of the source word at least halves the answer's probability, compared with the control sets, and
+    p <= 0.1.
 
     Returns:
-        bridged (link and need), redundant (link without need), direct (no need), or undecided: the model's answer is
-        not the target, there are no pivots or too few controls, or need holds without a way or only by its size.
+        bridged (link and need), redundant (link without need), direct (neither), or undecided. Undecided means that the
+        model's answer is not the target, that the item has no pivots or too few controls, that need holds without link,
+        or that need is large enough but its p-value is above 0.1.
     """
     if evidence is None or not evidence.answered:
         return UNDECIDED
@@ -84,12 +86,12 @@ def causal(evidence: Evidence | None) -> str:
 
 
 def is_needed(evidence: Evidence) -> bool | None:
-    """Whether the pivots' part of the source word is used; None where controls' parts are as dear."""
+    """Whether need holds; None if the effect is large enough but not larger than those of the control sets."""
     return _holds(evidence.need, evidence.need_p, NEED_LEVEL)
 
 
 def _holds(effect: float, p: float, level: float) -> bool | None:
-    """Whether an effect is there; None where it is as large as it should be and controls' are too."""
+    """Whether an effect is large enough and significant; None if it is large enough but not significant."""
     if effect < _DOUBLED:
         return False
     return True if p <= level + 1e-9 else None
@@ -103,4 +105,4 @@ LABELS: dict[str, tuple[str, ...]] = {
 RULES: dict[str, Callable[[Path], str]] = {"paper": paper}
 """Rules that read a trace; `causal` reads effects."""
 VERSIONS = {"paper": 1, "causal": 1}
-"""Raised whenever a rule says something else; part of every signature."""
+"""Raised whenever a rule changes; part of every signature."""

@@ -51,8 +51,8 @@ def count_words(
         words: (spelling, language code) of each word.
         pairs: two such words each; they are counted as words too.
         items: a benchmark whose words and pairs are counted as well (table `items`).
-        window_tokens: the words of a pair begin fewer than so many tokens apart; 0: anywhere in the document.
-        match: forms (inflected, joined, cut out; docs/words.md), or spelling.
+        window_tokens: a pair counts if its words begin fewer than this many tokens apart; 0: anywhere in the document.
+        match: `forms` (a word is matched in all its forms, docs/words.md) or `spelling` (as it is written).
 
     Raises:
         InputError: there is no document or no word, or a language is unknown.
@@ -76,13 +76,13 @@ def discover_pivots(
 
     Args:
         items: the table `items`, of `make_items` or a benchmark's file.
-        documents: texts, or a frame with the columns text and language (of the document; it tells stop words).
-        tokenizer: a fast tokenizer, or a model's spec; its pieces cut scripts without spaces into words.
-        words: the table `words`, in which pivots that are further translations are marked.
+        documents: texts, or a frame with the columns text and language; stop words are found within each language.
+        tokenizer: a fast tokenizer, or a model's spec; scripts without spaces are segmented into its vocabulary.
+        words: the table `words`; a pivot that is the concept's word in a further language is marked as a translation.
         options: fields of `DiscoverConfig`, such as top, false_discovery_rate, measure and seed.
 
     Raises:
-        InputError: a column is missing, or an option cannot be meant.
+        InputError: a column is missing, or an option is invalid.
     """
     from semantic_pivots.pivots.discovery import discover
 
@@ -101,12 +101,12 @@ def pivot_set(documents: Documents, words: Frame, tokenizer: Tokenizer | str, **
 
     Args:
         documents: texts, or a frame with the columns text, language and source.
-        words: the table `words`: the concepts that pivots join, in two languages at least.
-        tokenizer: a fast tokenizer, or a model's spec; its pieces cut scripts without spaces into words.
+        words: the table `words`: the words of each concept, in at least two languages.
+        tokenizer: a fast tokenizer, or a model's spec; scripts without spaces are segmented into its vocabulary.
         options: fields of `GraphConfig`, such as criterion, unit, false_discovery_rate and seed.
 
     Raises:
-        InputError: no unit is a pivot under the criterion, or an option cannot be meant.
+        InputError: no unit is a pivot under the criterion, or an option is invalid.
     """
     from semantic_pivots.pivots import pivot_set as pivot_sets
 
@@ -125,9 +125,9 @@ def score_documents(
 
     Args:
         documents: texts, or a frame with the columns text, id and language.
-        pivots: a pivot set, of `pivot_set`, or a frame with the columns unit, token and text.
-        tokenizer: a fast tokenizer, or the spec of a model; its tokens are those of the budget.
-        words: the table `words`, whose languages are counted in each document.
+        pivots: a pivot set from `pivot_set`, or a frame with the columns unit, token and text.
+        tokenizer: a fast tokenizer, or the spec of a model; budgets are counted in its tokens.
+        words: the table `words`; its words are counted in each document, by language.
         items: a benchmark; documents with both words of an item are marked in the column holds_pair.
 
     Returns:

@@ -21,7 +21,7 @@ from semantic_pivots.tables import SCHEMAS
 
 
 class ArrowStream(Protocol):
-    """A frame that hands out its columns as Arrow: of polars, pandas, pyarrow, duckdb."""
+    """A frame that exports its columns as Arrow, as those of polars, pandas, pyarrow and duckdb do."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """A capsule of the Arrow stream."""
@@ -69,10 +69,10 @@ def table_of(name: str, frame: Frame, optional: Sequence[str] = ()) -> pa.Table:
 
 
 def documents_of(documents: Documents) -> pa.Table:
-    """Documents in the columns of a document shard; an id that is not given is the number of the row.
+    """Documents in the columns of a document shard; without a column `id`, the row number is the id.
 
     Raises:
-        InputError: there is none, a text is missing, or the frame has no column text.
+        InputError: there is no document, a row has no text, or the frame has no column `text`.
     """
     if isinstance(documents, Sequence) and all(isinstance(text, str) for text in documents):
         table = pa.table({"text": pa.array(documents, pa.string())})
@@ -92,7 +92,7 @@ def documents_of(documents: Documents) -> pa.Table:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Work]:
-    """The work of a call in memory: its folders are gone when the block ends."""
+    """A `Work` in a temporary folder, for a call on data in memory; the folder is deleted when the block ends."""
     with tempfile.TemporaryDirectory(prefix="pivots-") as name:
         work = Work(Path(name) / "work", Path(name) / "out")
         work.folder.mkdir()
@@ -101,7 +101,7 @@ def scratch() -> Iterator[Work]:
 
 
 def corpus_of(documents: Documents, tokenizer: Tokenizer | str) -> MemoryCorpus:
-    """Documents as a corpus in memory, in the tokens of a tokenizer or of the model of a spec."""
+    """Documents as a corpus in memory, tokenised by a tokenizer, or by that of the model that a spec names."""
     from tokenizers import Tokenizer as Backend
 
     from semantic_pivots.models.load import load_tokenizer

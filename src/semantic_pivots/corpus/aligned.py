@@ -1,8 +1,8 @@
-"""Documents and sentences that are translations of one another, as far as names and lines tell.
+"""Documents and sentences that are translations of one another, recognised by ids and line numbers.
 
-Two documents are taken for one in two languages where their ids differ only by language codes (`…/help/fr/x.html` and
-`…/help/en-US/x.html`); their lines are aligned where they have equally many. That holds for translated manuals and web
-sites, not for a crawl, in which nothing is aligned and nothing is found here.
+Two documents are taken for translations if their ids differ only in language codes (`…/help/fr/x.html` and
+`…/help/en-US/x.html`). Their lines are aligned if both have the same number of lines. Translated manuals and web sites
+have such documents; in a web crawl the functions find none.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ _SHORTEST, _SHORTEST_UNSPACED, _LONGEST = 20, 8, 160
 
 
 def alignment_keys(ids: Sequence[str], languages: Iterable[str]) -> list[str]:
-    """Each document's id without the codes of these languages (fr, zh-CN, pt_BR, and /C/ of software manuals)."""
+    """Each document's id without codes of these languages (fr, zh-CN, pt_BR) and without /C/ (software manuals)."""
     codes = "|".join(re.escape(code) for code in sorted(set(languages) - {""}))
     code = re.compile(rf"(?<![A-Za-z0-9])(?:{codes})(?:[-_](?:[A-Za-z]{{2}}|Hans|Hant))?(?![A-Za-z0-9])")
     return [re.sub(r"[-_./:]+", "/", code.sub("", name).replace("/C/", "//")) for name in ids]
 
 
 def held_out(documents: Iterable[tuple[int, str, int]], per_language: int) -> np.ndarray:
-    """Places of documents that are kept aside, ascending: whole groups of translations, of the most languages first.
+    """Places of the documents to hold out, ascending.
 
-    Of groups with the same languages only the first `per_language` are stored, since no more can be taken: memory does
-    not grow with the documents.
+    Documents with the same alignment key are translations of one another. Whole groups are held out, those with the
+    most languages first. Of groups with the same languages only the first `per_language` are stored, since no more can
+    be held out; memory therefore does not grow with the number of documents.
 
     Args:
-        documents: number of the alignment key (a random one, the same for one key), language and place, in the order of
-            the numbers, which is that of groups of equally many languages.
-        per_language: documents of each language, as far as there are; groups that a full language is part of stay out.
+        documents: number, language and place of each document, sorted by number. The number is a random one that all
+            documents with the same key share; groups with the same number of languages are taken in its order.
+        per_language: largest number of documents per language; a group that would exceed it in a language is skipped.
     """
     groups: dict[tuple[tuple[str, int], ...], list[tuple[int, int, dict[str, int], list[int]]]] = {}
     room: dict[str, int] = {}
@@ -62,16 +63,16 @@ def held_out(documents: Iterable[tuple[int, str, int]], per_language: int) -> np
 def sentence_pairs(
     texts: Mapping[str, Mapping[str, str]], source: str, target: str, count: int, seed: int
 ) -> list[tuple[str, str, str]]:
-    """Up to `count` (name, sentence, translation) of two languages, in a seeded order over all documents.
+    """Up to `count` triples (name, sentence, translation) from all documents, in an order that depends on the seed.
 
-    A pair is kept where both lines are of a sentence's length (20, or 8 in scripts without spaces, to 160 characters),
-    differ, and are identified as their languages: half-translated pages hold lines that are not.
+    A pair of lines is kept if both have 20 to 160 characters (8 to 160 in scripts without spaces), if they differ, and
+    if each is identified as its language. The last condition excludes untranslated lines of partly translated pages.
 
     Args:
-        texts: text by language, by alignment key.
+        texts: for each alignment key, the text in each language.
         source: language of the sentences.
         target: language of the translations.
-        count: pairs.
+        count: largest number of pairs.
         seed: seed of the order.
     """
     lines: list[tuple[str, str, str]] = []

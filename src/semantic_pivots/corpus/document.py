@@ -20,9 +20,10 @@ Parts = tuple[tuple[str, str], ...]
 class Document(NamedTuple):
     """One pre-training document.
 
-    `language` is a code of the table of languages, `mul` where the parts are in several, empty where it is not known,
-    or the label as the corpus writes it where the table has no such label. `parts` are language and text of each part
-    where there are several languages, else none. `confidence` is the model's probability of an identified language.
+    `language` is a code from the table of languages, `mul` if the parts are in several languages, empty if the language
+    is not known, or the corpus's own label if the table does not have it. `parts` are the language and text of each
+    part of a document in several languages; other documents have no parts. `confidence` is the identification model's
+    probability, None if the corpus gives the language.
     """
 
     id: str
@@ -45,7 +46,7 @@ def content_id(text: str) -> str:
 
 
 def of_parts(key: str, parts: Iterable[tuple[str, str]], source: str, text: str = "") -> Document:
-    """A document of parts; its text is given, or is the parts' texts on separate lines."""
+    """A document made of parts; without `text`, its text is the texts of the parts on separate lines."""
     texts = tuple((code, part) for code, part in parts if part.strip())
     codes = {code for code, _ in texts}
     full = text or "\n".join(part for _, part in texts)
@@ -57,7 +58,7 @@ def of_parts(key: str, parts: Iterable[tuple[str, str]], source: str, text: str 
 def given_parts(value: object) -> Parts:
     """The parts in a column's value: a list of structures with language (or lang) and text, or texts by language.
 
-    What has another form, or no language or text, is no part.
+    Entries of another form, and entries without a language or a text, are left out.
     """
     if isinstance(value, dict):
         value = [{"language": code, "text": text} for code, text in value.items()]

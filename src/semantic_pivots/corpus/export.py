@@ -51,7 +51,7 @@ class Export:
     """the selection in it to write"""
 
     def key(self) -> Record:
-        """What decides the files."""
+        """Everything that the content of the files depends on."""
         folders = {"corpus": self.corpus, "tokens": self.tokens}
         inputs = {name: _identity(folder) for name, folder in folders.items() if folder is not None}
         selected_rows = {} if self.selection is None else {"name": self.name, "rows": fingerprint(self.selection)}
@@ -111,7 +111,7 @@ class _Documents:
     selection: SelectionFile | None
 
     def select(self, rows: pa.Table, shard: str) -> pa.Table:
-        """Of the rows of a shard those that are to be written."""
+        """The rows of a shard that are to be written."""
         return rows if self.selection is None else rows.take(self.selection.rows(shard)["row"].combine_chunks())
 
     def table(self, shard: str, columns: list[str] | None = None) -> pa.Table:
@@ -126,7 +126,7 @@ class _Documents:
         return table
 
     def read(self, shard: str, columns: list[str] | None = None) -> pa.Table:
-        """The same of the documents that are to be written."""
+        """Columns of the documents of a shard that are to be written."""
         return self.select(self.table(shard, columns), shard)
 
     def count(self, shard: str) -> int:
@@ -134,7 +134,7 @@ class _Documents:
         return pq.ParquetFile(self.corpus / self.paths[shard]).metadata.num_rows
 
     def each(self, work: run.Work, layout: str, write: Callable[[str], None]) -> None:
-        """Write every shard that a run before this one did not finish."""
+        """Write every shard that an earlier run did not complete."""
         share, names = ranks.current(), {shard: work.out / _LAST[layout].format(shard) for shard in self.paths}
         shards = list(names) if share is None else share.own(list(names))
         with ranks.exclusive(work.folder), work.progress(len(shards), "shards", "export") as progress:

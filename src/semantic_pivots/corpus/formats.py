@@ -50,7 +50,7 @@ Column = tuple[str, ...]
 
 @dataclass
 class Skipped:
-    """Lines of one file that gave no document: number and first line (from 1) by reason; `read` counts all lines."""
+    """Lines of one file without a document: for each reason their number and the first (from 1); `read`: all lines."""
 
     read: int = 0
     reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Skipped:
 
 
 def kind(path: str) -> tuple[str, str]:
-    """Format and compression of a file by the ending of its name: parquet, arrow, jsonl, text or empty."""
+    """Format (parquet, arrow, jsonl, text; empty if unknown) and compression of a file, by the suffix of its name."""
     stem, suffix = os.path.splitext(path.lower())
     if suffix not in COMPRESSIONS:
         return KINDS.get(suffix, ""), ""
@@ -165,7 +165,7 @@ class _WholeFrames(io.RawIOBase):
 
 
 def read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
-    """The documents of lines of JSON; NaN and Infinity, which Python and pandas write, are numbers too."""
+    """The documents of a file of JSON lines; NaN and Infinity, which Python and pandas write, are accepted."""
     import orjson
 
     columns: dict[frozenset[str], dict[str, Column]] = {}
@@ -244,7 +244,7 @@ def parquet_batches(file: pq.ParquetFile, text: str, columns: list[str], most: i
 
 
 def read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
-    """The documents of an Arrow stream, as Hugging Face writes it, or file; a stream without its end mark was cut."""
+    """The documents of an Arrow stream (as Hugging Face writes it) or file; a stream without end mark is an error."""
     import pyarrow as pa
 
     filesystem, root, _ = filesystem_of(path)
@@ -269,7 +269,7 @@ def read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator
 
 
 def read_fragment(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
-    """The documents of a fragment of a Lance data set; rows that a version deleted are none."""
+    """The documents of a fragment of a Lance data set, without deleted rows."""
     import pyarrow as pa
 
     from semantic_pivots.corpus.table_formats import fragment_batches
@@ -340,7 +340,7 @@ def read_text(path: str, skipped: Skipped) -> Iterator[Document]:
 
 
 def read_tar(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
-    """The documents of a WebDataset: members of one name in sequence are a sample, its text in `.txt` or `.json`.
+    """The documents of a WebDataset: consecutive members with one name are a sample, its text in `.txt` or `.json`.
 
     A sample's id is its name where its JSON gives none; other members (pictures, sounds) are passed over.
     """

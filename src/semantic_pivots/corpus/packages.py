@@ -70,7 +70,7 @@ class PinnedPackages:
         self.root = cache / "packages"
 
     def fetch(self, packages: Iterable[Package]) -> tuple[dict[Package, Path], dict[Package, str]]:
-        """Files of the packages, and the reason of each one that cannot be had."""
+        """Files of the packages, and for each package that cannot be fetched the reason."""
         paths: dict[Package, Path] = {}
         reasons: dict[Package, str] = {}
         for package in packages:

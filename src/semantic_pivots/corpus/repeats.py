@@ -18,7 +18,7 @@ KEPT_OF_CORPUS, LEAST_OF_SHARD = 1_000_000, 256
 
 
 def smallest_hashes(ids: Iterable[str], count: int) -> list[int]:
-    """Hashes of ids, repeated ones repeatedly, up to the `count`-th smallest; ascending."""
+    """The `count` smallest hashes of ids, with repetitions, ascending."""
     hashes = sorted(int(content_id(key)[:16], 16) for key in ids)
     while len(hashes) > count and hashes[count] == hashes[count - 1]:  # all of one id, or none
         count += 1

@@ -46,7 +46,7 @@ _PART = pa.schema([("counts", pa.list_(_COUNT)), ("confidence", pa.float64()), (
 
 
 def survey(corpus: Path, work: Work, workers: int = 0, engine: str = "pool") -> Record:
-    """Documents, bytes, languages, mixtures, scripts, duplicates and sources of a corpus, as plain lists and numbers.
+    """Documents, bytes, languages, mixed documents, scripts, duplicates and sources of a corpus, as lists and numbers.
 
     Raises:
         InputError: the folder is no corpus.
@@ -182,7 +182,7 @@ class _Buckets:
                     _write(stream, ascending[first:last])
 
     def duplicates(self) -> dict[str, int]:
-        """Documents that repeat an earlier one, and the groups and largest group of equal ones."""
+        """The number of documents that repeat an earlier one, of groups of equal ones, and the largest group's size."""
         duplicates = groups = largest = 0
         for path in self._paths:
             if path.exists():
@@ -232,6 +232,6 @@ def _sources(corpus: Path, counts: Counter[str], sizes: Counter[str]) -> list[Re
 
 
 def languages_of(survey: Record, least_share: float, candidates: Sequence[str]) -> tuple[str, ...]:
-    """The languages of a survey that are among the given ones and in at least a share of the documents, most first."""
+    """The given languages that have at least a share of the documents, the most frequent first."""
     rows = (row for row in survey["languages"] if row["share"] >= least_share)
     return tuple(row["language"] for row in rows if row["language"] in candidates)

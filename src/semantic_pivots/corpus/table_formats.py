@@ -20,7 +20,7 @@ Sizes = dict[str, int]
 
 
 def current_files(sizes: Sizes, prefix: str) -> Sizes:
-    """The files that hold documents, where folders among them are Lance data sets or Iceberg tables.
+    """The files with documents; of Lance data sets and Iceberg tables, the files of the newest version only.
 
     Args:
         sizes: bytes of every file, by path.
@@ -37,7 +37,7 @@ def current_files(sizes: Sizes, prefix: str) -> Sizes:
 
 
 def fragment_batches(path: str) -> tuple[list[str], Any]:
-    """Names of the columns of a fragment of `current_files`, and a function of columns that gives its Arrow batches."""
+    """The column names of a fragment from `current_files`, and a function that returns Arrow batches of columns."""
     root, _, name = path.rpartition("/")
     data = _lance(root)
     fragment = data.get_fragment(int(name.removesuffix(FRAGMENT)))

@@ -49,9 +49,9 @@ def flat_tokens(tokens: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tokens_below(path: Path | str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of a token shard and where its documents begin (`flat_tokens`), to index arrays of `size`.
+    """The ids of a token shard and where its documents begin (`flat_tokens`); every id is checked to be below `size`.
 
-    Compiled loops test no index, so that an id of another tokenizer would read and write beside the array.
+    Compiled loops do not check indices, so an id from another tokenizer would read and write outside an array.
 
     Raises:
         InputError: the shard cannot be read, or holds an id that the tokenizer does not have.
@@ -66,14 +66,14 @@ def tokens_below(path: Path | str, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def largest_id(tokens: np.ndarray) -> int:
-    """The largest of int32 ids, -1 of none; a negative id is read as what it is without a sign, so larger than all."""
+    """The largest int32 id, -1 without ids; a negative id is read as unsigned, so it is larger than any valid id."""
     return int(tokens.view(np.uint32).max()) if len(tokens) else -1
 
 
 def check_corpus(tokens: Path, corpus: Path) -> None:
-    """Make sure that a folder of tokens was made from this corpus, as far as its manifest records its source.
+    """Make sure that a folder of tokens was made from this corpus, if its manifest records the corpus.
 
-    Shards of the same names with as many documents may hold other texts: a corpus that was made anew.
+    Names of shards and numbers of documents are not enough: a corpus that was made again may have other texts.
 
     Raises:
         InputError: it was made from another one.

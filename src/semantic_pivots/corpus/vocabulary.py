@@ -38,7 +38,7 @@ def as_text(tokenizer: Backend) -> Backend:
 
 
 def special_tokens(tokenizer: Backend) -> dict[int, str]:
-    """The special tokens of a `tokenizers.Tokenizer` by id: its marks, which no text writes."""
+    """The special tokens of a `tokenizers.Tokenizer`, such as `</s>`, by id; `text_ids` never returns their ids."""
     return {i: token.content for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
 
 

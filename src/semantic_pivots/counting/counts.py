@@ -1,12 +1,12 @@
 """Exact document counts of words and of word pairs, in one pass over the corpus (METHOD §4).
 
-One pure kernel per shard gives partial counts; partials are summed, so neither the number of workers nor the engine
-changes a byte of the result. A pair is counted by partner lookup: for each word found in a document, its partners are
-looked up among the words found there, so the cost follows what is present, not the number of wanted pairs. Within a
-window, only documents that hold both words of some pair are read a second time, for the places of their words.
+A pure function counts each shard, and the counts of the shards are summed, so the result is identical to the byte with
+any number of workers and any engine. To count pairs, the partners of each word in a document are looked up among the
+other words in it; the cost therefore depends on the words that occur, not on the number of pairs. With a window, only
+documents with both words of some pair are read a second time, for the positions of the words.
 
-The two words of a pair with one spelling and one boundary rule are one pattern: their pair count is the word's own
-count. Zero is a value like any other: a pair that never meets has its row.
+Two words with the same spelling and the same boundary rule are one pattern, so the count of their pair equals the count
+of the word. A pair that never co-occurs has a row with 0.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Task:
         self.partners = ends[self.order, 1].astype(np.int32)
 
     def count(self, texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-        """The kernel: documents with each word, (words,) int64, and with both words of each pair, (pairs,) int64."""
+        """Number of texts with each word, (words,) int64, and with both words of each pair, (pairs,) int64."""
         data, offsets = buffers(texts)
         starts, hits = find(self.compiled, data, offsets)
         by_pattern, sorted_pairs, joint = _count_hits(starts, hits, self.compiled.patterns, self.begins, self.partners)
@@ -99,7 +99,7 @@ def _count_hits(starts, hits, patterns, begins, partners):  # pragma: no cover -
 
 @numba.njit(cache=True, nogil=True)
 def _count_windows(patterns, places, begins, partners, window, by_pair):  # pragma: no cover - compiled
-    """Add one document's pairs that come within the window; occurrences in order of pattern and place."""
+    """Add the pairs of one document whose words are within the window; occurrences are sorted by pattern and place."""
     at = 0
     while at < len(patterns):
         pattern, end = patterns[at], at
@@ -123,19 +123,18 @@ _memory: list[tuple[tuple[Word, ...], tuple[Pair, ...], int, Rule, Task]] = []
 
 
 def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: int = 0, rule: Rule = SPELLING) -> Task:
-    """The task of a worker's shards, compiled once; only the last one is kept."""
+    """The compiled task of a worker's shards; the last one is cached."""
     if not _memory or _memory[0][:4] != (spellings, pairs, window, rule):
         _memory[:] = [(spellings, pairs, window, rule, Task(spellings, pairs, window, rule))]
     return _memory[0][4]
 
 
 def text_batches(path: str, text_column: str = "", skipped: readers.Skipped | None = None) -> Iterator[pa.Array]:
-    """The texts of one file of documents in batches of some thousands, smaller where texts are long.
+    """The texts of one file of documents, in batches of some thousands; batches are smaller if texts are long.
 
-    Without a name the column is the one that `pivots corpus make` takes: text, content or raw_content.
-
-    A column of strings in a Parquet file of this machine is taken as Arrow; whatever else comes from `documents.read`.
-    Rows without a text and rows that are not UTF-8 are left out and counted in `skipped`, in either way.
+    Without a name, the column is that of `pivots corpus make`: text, content or raw_content. A column of strings in a
+    local Parquet file is read as Arrow; all other texts are read by `documents.read`. Both leave out rows without a
+    text and rows that are not UTF-8, and count them in `skipped`.
 
     Raises:
         InputError: the file cannot be read, has no such column, or too many of its lines give no document.
@@ -232,8 +231,8 @@ def count_shard(
 ) -> pa.Table:
     """Count one file of documents, or some small ones together: one row.
 
-    Columns: the number of `documents`, the lists `words` and `pairs` in the order given, the number of lines `skipped`
-    because they give no document, and `most`, the chief reason for that.
+    Columns: the number of `documents`; the lists of counts `words` and `pairs`, in the given order; `skipped`, the
+    number of lines without a document; and `most`, the most frequent reason for that.
     """
     task = compiled_task(spellings, pairs, window, rule)
     by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
@@ -264,9 +263,9 @@ def count_shards(
     max_bad_share: float = CorpusConfig.max_bad_share,
     rule: Rule = SPELLING,
 ) -> tuple[int, np.ndarray, np.ndarray]:
-    """Documents, documents with each word and with both words of each pair, over (name, path) files of documents.
+    """Numbers of documents in all, with each word, and with both words of each pair, in (name, path) files.
 
-    With a window, pairs are counted where their words begin fewer than so many tokens apart (`rule.meet`).
+    With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart (`rule.meet`).
 
     Raises:
         InputError: too many lines of all files together give no document, or max_bad_share is no share.
@@ -295,7 +294,7 @@ def count_shards(
 
 
 def in_documents(values: np.ndarray, window: int = 0) -> Counts:
-    """Exact numbers of documents: that contain, or that contain both within a window."""
+    """Exact numbers of documents as `Counts`."""
     return Counts(values, np.ones(len(values), bool), "window" if window else "document", window)
 
 
@@ -307,7 +306,7 @@ def count_tables(
     provider: str,
     rule: Rule | None = None,
 ) -> dict[str, pa.Table]:
-    """The tables `word_counts` and `pair_counts`; without a rule the provider's own decides what a word is."""
+    """The tables `word_counts` and `pair_counts`; without a rule, the provider defines what a word is."""
     word_columns = {"word": [w for w, _ in spellings], "language": [c for _, c in spellings]}
     pair_columns = {
         "word_1": [a[0] for a, _ in pairs],
@@ -349,7 +348,7 @@ def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa
     """Count a benchmark's words and pairs over the corpus (tables `word_counts` and `pair_counts`).
 
     Raises:
-        InputError: the configuration asks for a unit or provider that there is not.
+        InputError: the configuration names an unknown unit or provider.
     """
     spellings, pairs = benchmark_words(inputs.table("items"))
     if config.provider != "local":

@@ -83,14 +83,14 @@ def parts(
     *shared: object,
     of_shards: Sequence[tuple[object, ...]] = (),
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The arrays that the function gives (`pack`) of each shard, in order; arguments as those of `Corpus.each`."""
+    """The arrays that `function` returns for each shard (`pack`), in order; arguments as in `Corpus.each`."""
     for part in corpus.each(label, function, *shared, of_shards=of_shards):
         labels = [(*name.split(), part[name][0]) for name in part.column_names]
         yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
 
 
 def pack(arrays: dict[str, np.ndarray]) -> pa.Table:
-    """Arrays as one row of bytes, with their dtypes in the columns' names: lists would be stored value by value."""
+    """One row with the bytes of each array; a column's name has the dtype. (Lists would be stored value by value.)"""
     columns = {f"{name} {array.dtype.str}": array.tobytes() for name, array in arrays.items()}
     return pa.table({name: pa.array([value], pa.large_binary()) for name, value in columns.items()})
 
@@ -113,8 +113,8 @@ class _Growing:
 
 
 class Survey(NamedTuple):
-    """Counts of a corpus: `totals` (words,) documents with each word; by language the number of documents, and of those
-    with each token (size,), or none; all int64.
+    """Numbers of documents, all int64: `totals` (words,) with each word; `documents` of each language; and `frequency`
+    (size,) of each language with each token, empty if no tokens were counted.
     """
 
     totals: np.ndarray
@@ -123,7 +123,7 @@ class Survey(NamedTuple):
 
 
 def survey(corpus: Corpus, spellings: tuple[Word, ...], size: int, rule: Rule = SPELLING) -> Survey:
-    """Count the documents that hold each word, and each token of a vocabulary of `size`; 0: no tokens."""
+    """Count the documents that contain each word, and each token with an id below `size`; 0: no tokens."""
     pattern_of = _compile(spellings, rule)[0].pattern_of
     counts = np.zeros(int(pattern_of.max(initial=-1)) + 1, np.int64)
     result = Survey(counts, {}, {})
@@ -136,7 +136,7 @@ def survey(corpus: Corpus, spellings: tuple[Word, ...], size: int, rule: Rule = 
 
 
 def word_frequencies(corpus: Corpus, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:
-    """By language of the document, the documents that hold each word, (words,) int64, given the words' hashes."""
+    """By language, the number of documents that contain each word, (words,) int64; `keys` are the words' hashes."""
     order = np.argsort(keys)
     by_language: dict[str, np.ndarray] = {}
     for part in parts(corpus, "words", _word_frequencies, splitter, keys[order]):
@@ -198,11 +198,12 @@ def distinct_in(shard: Shard, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Sample(NamedTuple):
-    """The n documents that are drawn of any word: numbers through all shards (n,) int64, ascending.
+    """The n documents that were drawn for at least one word.
 
-    `draws` are the documents of each word, as indices of these, ascending. Document i holds the distinct
-    tokens[starts[i]:starts[i + 1]], numbers uint16 or uint32; `starts` (n + 1,) int64. Where the units are words, the
-    numbers are those of the vocabulary. `keys` and `sources` are (n,) uint64 hashes of each document's id and source.
+    `documents` (n,) int64 are their numbers in the corpus, ascending. `draws` are the documents of each word, as
+    ascending indices into `documents`. Document i has the distinct units tokens[starts[i]:starts[i + 1]] (uint16 or
+    uint32; `starts` (n + 1,) int64), which are numbers of `vocabulary` if the units are words. `keys` and `sources` are
+    (n,) uint64 hashes of each document's id and source.
     """
 
     documents: np.ndarray
@@ -228,12 +229,12 @@ def draw(
     Args:
         corpus: the documents.
         spellings: the words.
-        seeds: of each word.
-        size: documents drawn of a word.
-        totals: (words,) documents that hold each, as surveyed.
-        units: what documents consist of: tokens, given the (vocabulary,) int32 number of each, -1 for those that are
-            left out; or the words of a splitter.
-        rule: by which the words are matched.
+        seeds: seed of each word's draw.
+        size: number of documents drawn for a word.
+        totals: (words,) number of documents that contain each word (`survey`).
+        units: the units of the documents. An array: tokens, with the (vocabulary,) int32 number of each, -1 for tokens
+            that are left out. A splitter: the words that it gives.
+        rule: the rule by which the words are matched.
     """
     # Of a word in h documents `size` are drawn; six deviations more than that are read, to read once.
     share = (size + 6 * np.sqrt(size) + 10) / np.maximum(totals, 1)

@@ -87,10 +87,10 @@ def _folded_characters() -> tuple[np.ndarray, np.ndarray]:
 class Words:
     """Words compiled for matching. Words with the same forms are one entry.
 
-    `pattern_of` (words,) int32 gives each word's entry, -1 for a word without a form: it occurs nowhere. `patterns` is
-    the number of entries. `tables` are what the compiled kernels take: alphabet id << 8 | bits of every code point;
-    whether texts are folded, and whether a form may begin inside a run; hash of the runs, spellings, kinds and entries
-    of the forms; the trie of the forms that are no runs; the affixes; the dictionaries.
+    `pattern_of` (words,) int32 gives each word's entry, -1 for a word without forms, which matches nothing. `patterns`
+    is the number of entries. `tables` are the arguments of the compiled kernels: alphabet id << 8 | bits of every code
+    point; whether texts are folded, and whether a form may begin inside a run; hash of the runs, spellings, kinds and
+    entries of the forms; the trie of the forms that are not runs; the affixes; the dictionaries.
     """
 
     pattern_of: np.ndarray
@@ -109,7 +109,7 @@ class Words:
 
     @classmethod
     def of_forms(cls, entries: Sequence[Sequence[Form]], folds: bool) -> Words:
-        """Compile entries of any forms each."""
+        """Compile entries, each given by its forms."""
         groups: dict[frozenset[Form], int] = {}
         pattern_of = np.full(len(entries), -1, np.int32)
         for i, forms in enumerate(entries):
@@ -287,7 +287,7 @@ def buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def find(compiled: Words, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every (document, entry) of which the document contains the word, once each, in order of documents.
+    """Every pair of a document and an entry that it contains, once each, in the order of the documents.
 
     Args:
         compiled: the words.
@@ -309,7 +309,7 @@ def find(compiled: Words, data: np.ndarray, offsets: np.ndarray) -> tuple[np.nda
 
 @dataclass
 class Occurrences:
-    """Every place of every word in one document at a time; scratch memory is kept between documents."""
+    """Finds every occurrence of every word in one document at a time; its scratch memory is reused."""
 
     compiled: Words
 
@@ -319,7 +319,7 @@ class Occurrences:
         self._stamp = np.full(self.compiled.patterns, -1, np.int64)
 
     def of(self, data: np.ndarray, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Entries (occurrences,) int32 and the numbers of the tokens they begin in, of the bytes data[begin:end]."""
+        """The entry of each occurrence in data[begin:end], (occurrences,) int32, and the number of its first token."""
         text = to_nfc(data, begin, end, self.compiled.folds)
         if len(text) + 1 > len(self._scratch[0]):
             self._scratch = _scratch(self.compiled, len(text) + 1)

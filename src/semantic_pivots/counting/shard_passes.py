@@ -46,7 +46,7 @@ class Shard(Protocol):
 
 
 class Corpus(Protocol):
-    """The documents of a corpus by shard, and the tokenizer of their tokens."""
+    """The documents of a corpus in shards, and the tokenizer that their tokens are from."""
 
     @property
     def tokenizer(self) -> Backend:
@@ -58,7 +58,7 @@ class Corpus(Protocol):
         ...
 
     def token_count(self) -> int:
-        """Tokens of all documents."""
+        """Number of tokens in all documents."""
         ...
 
     def each(
@@ -68,18 +68,18 @@ class Corpus(Protocol):
         *shared: object,
         of_shards: Sequence[tuple[object, ...]] = (),
     ) -> Iterator[pa.Table]:
-        """The table that function(shard, *own, *shared) gives of each shard, in order.
+        """Call function(shard, *own, *shared) on each shard; yields its tables in the order of the shards.
 
         Args:
             label: name of the pass.
             function: called with each shard.
             shared: arguments that all shards share.
-            of_shards: further arguments of each shard; empty: none.
+            of_shards: the arguments `own` of each shard; empty: no such arguments.
         """
         ...
 
     def stored(self, label: str, function: Callable[..., pa.Table], *shared: object) -> pa.Table | dict[str, Path]:
-        """The tables of all shards as one table in memory, or as files by shard where they may be larger than that."""
+        """The tables of all shards: one table in memory, or files by shard if they may be larger than memory."""
         ...
 
 
@@ -100,9 +100,9 @@ class StoredShard:
 
 @dataclass
 class StoredCorpus:
-    """The corpus of a study: files that the stages `corpus` and `tokens` published, read by the workers of an engine.
+    """The corpus of a study: files from the stages `corpus` and `tokens`, which the workers of an engine read.
 
-    `work` keeps the tables of finished shards.
+    The tables of finished shards are stored in the folder of `work`.
     """
 
     inputs: Inputs
@@ -147,7 +147,7 @@ class StoredCorpus:
 
 
 class MemoryShard:
-    """A shard in memory, whose texts are tokenised when their tokens are first read."""
+    """A shard in memory; its texts are tokenised when tokens are first read."""
 
     def __init__(self, name: str, table: pa.Table, tokenizer: Backend):
         self.name, self._table, self._tokenizer = name, table, tokenizer
@@ -173,7 +173,7 @@ class MemoryCorpus:
 
     Args:
         documents: a table with the columns id, text, language and source.
-        tokenizer: whose tokens the documents are cut into.
+        tokenizer: the tokenizer of the documents.
     """
 
     def __init__(self, documents: pa.Table, tokenizer: Backend):

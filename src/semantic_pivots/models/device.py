@@ -166,10 +166,11 @@ def attention_of_any_shape(device: torch.device) -> Iterator[None]:
 
 
 def narrow(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
-    """Cast a model's weights in place, and leave the buffers that its checkpoint does not hold as they are.
+    """Cast a model's weights and saved buffers in place; buffers that are not in the checkpoint keep their dtype.
 
-    A model loaded in bfloat16 has such buffers in float32; `model.to(bfloat16)` would round them too. Of a rotary
-    embedding these are the frequencies, and their rounding moves the angle at position 1,024 by more than one radian.
+    A model loaded in bfloat16 has such buffers in float32, but `model.to(bfloat16)` would round them too. The
+    frequencies of a rotary embedding are such a buffer. Rounded to bfloat16, they move the angle at position 1,024 by
+    more than one radian.
 
     Returns:
         The model itself.

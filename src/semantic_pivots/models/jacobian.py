@@ -90,14 +90,15 @@ def load_jacobian(lens: Lens, path: Path) -> Jacobian:
 
 
 def identity_part(map_: torch.Tensor) -> float:
-    """The multiple of the identity nearest to a (width, width) map: what of it says "as it is", like the logit lens."""
+    """The factor c for which c times the identity is nearest to a (width, width) map; 1 for the logit lens."""
     return float(map_.diagonal().mean())
 
 
 def random_turn(map_: torch.Tensor, seed: int) -> torch.Tensor:
-    """The null of a map: its identity part, and the rest of it led into directions drawn at random.
+    """The null of a map: its identity part plus the rest, whose outputs are rotated by a random matrix.
 
-    The rest keeps its singular values and what it reads; a rotation drawn uniformly changes where it leads.
+    The rest keeps its singular values and its input directions; a uniformly drawn rotation changes its output
+    directions.
     """
     generator = torch.Generator().manual_seed(seed)
     rotation, triangle = torch.linalg.qr(torch.randn(map_.shape, generator=generator, dtype=torch.float64))
@@ -114,20 +115,20 @@ def fit_jacobian(
     report: Callable[[int], None] = lambda count: None,
     partial: Path | None = None,
 ) -> Jacobian:
-    """A Jacobian lens of a model, whose parameters need no gradients.
+    """Fit a Jacobian lens; the model's parameters need no gradients.
 
     Args:
-        lens: the model.
-        prompts: token ids of each prompt; one without positions behind the first `skipped` is an error. Of an
-            encoder-decoder they go to the encoder, the only position is the decoder's start, and none is left out.
-        batch: prompts of one pass.
-        skipped: first positions left out as sources and targets.
-        report: called with the number of prompts done.
-        partial: a file that keeps the sums of what is done, from which a fit of the same prompts goes on.
+        lens: the lens of the model.
+        prompts: token ids of each prompt, each longer than `skipped`. An encoder-decoder reads them in its encoder; its
+            only position is the decoder's start, and no position is skipped.
+        batch: number of prompts in one pass.
+        skipped: number of first positions that are neither sources nor targets.
+        report: called with the number of finished prompts.
+        partial: a file for the sums of the finished prompts; an interrupted fit of the same prompts continues from it.
 
     Raises:
         InputError: a prompt is too short, or longer than the model's context.
-        LensError: a block hands on no gradient, or several streams side by side.
+        LensError: no gradient passes through a block, or the model has several parallel residual streams.
     """
     short = min((len(ids) for ids in prompts), default=0)
     skipped = 0 if lens.kind == "encoder-decoder" else skipped
@@ -242,14 +243,14 @@ def nearness(jacobian: Jacobian, samples: torch.Tensor, seed: int, batch: int = 
 
     Args:
         jacobian: the lens.
-        samples: (layers, rows, width) residuals that it was not fitted to.
-        seed: of the null's rotations.
-        batch: rows of one step.
+        samples: (layers, rows, width) residuals that the lens was not fitted to.
+        seed: seed of the null's rotations.
+        batch: number of rows in one step.
 
     Returns:
-        For each layer the divergence of the last layer's distribution from the readout's, in nats, of the logit lens,
-        the map's identity part, the map, and its null (`random_turn`); and the identity part's share of the map's
-        squared entries.
+        For each layer, the divergence in nats of the last layer's distribution from that of four readouts: the logit
+        lens, the map's identity part, the map (`kept`), and its null (`random_turn`). Also the identity part's share
+        of the map's sum of squares.
     """
     lens = jacobian.lens
     eye = torch.eye(lens.body.width)

@@ -1,16 +1,16 @@
-"""Two causal questions of an item and its pivots: is a way over them there (link), and is it used (necessity)?
+"""Two interventions on an item's input: do its pivots lead to the answer (link), and does the model use them (need)?
 
-Link: a pivot stands in the source word's place, and log P(answer) tells whether it leads there. Pivots resemble the
-word they surround, so their embeddings are given without their part along the source word's: what remains is not the
-word under another name. Necessity: the source word's input embeddings are given, at all positions of the word in the
-question, without their part in the span of the pivots', and the fall of log P(answer), less the fall without as much of
-the rest, tells whether that part was used, and not only a part of that size. Embeddings count from their mean over the
-vocabulary, which every word shares. Both answers count only against control
-sets: words that are pivots of other pairs, as many, as frequent, of as many tokens. A gradient gives the first order of
-every fall from one backward pass: a screen.
+Link: a pivot replaces the source word in the prompt, and log P(answer) is measured. The embeddings of pivots resemble
+that of the word, so their component along the source word's embeddings is removed first; otherwise a pivot could act as
+the word itself. Need: from the source word's input embeddings, at all positions of the word in the question, the
+component in the span of the pivots' embeddings is removed, and the fall of log P(answer) is measured. The fall after
+removing an equally large part of the rest is subtracted, so the size of the removed part alone has no effect.
+Embeddings are centred at their mean over the vocabulary. Both effects are compared with those of control sets: as many
+pivots of other pairs, with the same frequency and number of tokens. The screen is the first-order estimate of every
+need, from one backward pass.
 
-What stands before the word is computed once for all prompts of an item, so an item with 39 control sets costs about as
-much as a dozen prompts (`Asker.fed` counts tokens). A model whose cache cannot be handed on is read without one.
+The tokens before the word are computed once for all prompts of an item, so an item with 39 control sets costs about as
+much as a dozen prompts (`Asker.fed` counts tokens). Models whose cache cannot be shared compute every prompt in full.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Question:
     """with its leading space"""
     pivots: tuple[str, ...]
     controls: tuple[tuple[str, ...], ...]
-    """sets of as many words, pivots of other pairs"""
+    """control sets: as many words each as there are pivots, all of them pivots of other pairs"""
 
     def __post_init__(self) -> None:
         if not self.prompt.startswith(self.source, self.place):
@@ -64,17 +64,17 @@ class Question:
 
 @dataclass(frozen=True)
 class Effects:
-    """Effects on an item's answer, in nats; the last axis of controls is the control sets."""
+    """Effects on an item's answer, in nats; the arrays `..._controls` have one value for each control set."""
 
     logprob: float
     """log P(answer) as the item is asked"""
     answered: bool
     """whether every token of the answer is the model's most probable one"""
     link: float
-    """log of the mean P(answer) with each pivot, less the source's part of it, in the source's place"""
+    """log of the mean P(answer) over pivots in the source's place, without their component along the source word"""
     link_controls: np.ndarray
     need: float
-    """fall of log P(answer) without the pivots' part of the source word, less the fall without as much of its rest"""
+    """fall of log P(answer) without the pivots' part of the source word, minus that without as much of the rest"""
     need_controls: np.ndarray
     screen: float
     """first order of `need`, from the gradient"""
@@ -86,8 +86,8 @@ class Place:
     """A prompt with its answer, and the position of the word in the source's place.
 
     Attributes:
-        ids: of the prompt and the answer.
-        positions: of the word.
+        ids: token ids of the prompt and the answer.
+        positions: positions of the word's tokens.
         start: position of the answer's first token.
     """
 
@@ -97,7 +97,7 @@ class Place:
 
     @property
     def tokens(self) -> list[int]:
-        """Those of the word."""
+        """Token ids of the word."""
         return [self.ids[k] for k in self.positions]
 
 
@@ -105,14 +105,15 @@ class Asker:
     """Measures answers of one causal model; prompts with a common beginning share its computation.
 
     Attributes:
-        fed: tokens that went through the model for effects, and `whole`: those of one prompt for each question.
+        fed: number of tokens that the model has computed for effects.
+        whole: number of tokens in one prompt of each question; fed / whole is the cost of an item in prompts.
     """
 
     def __init__(self, lens: Lens, tokenizer: Tokenizer, batch: int = 64):
         """Take a causal model's lens and tokenizer; `batch` rows go through the model together.
 
         Raises:
-            InputError: the model is no causal one.
+            InputError: the model is not a causal one.
         """
         if lens.kind != "causal":
             raise InputError(f"{type(lens.body.model).__name__} is {lens.kind}; link and need are asked of causal ones")
@@ -124,7 +125,7 @@ class Asker:
         self.fed = self.whole = 0
 
     def answer(self, question: Question) -> tuple[float, bool]:
-        """log P(answer) of an item as it is asked, in nats, and whether each of its tokens is the most probable one."""
+        """log P(answer) of an unchanged item, in nats, and whether all its tokens are the most probable ones."""
         (source,) = self._locate(question, [question.source])
         before = self.fed
         with torch.no_grad():
@@ -133,7 +134,7 @@ class Asker:
         return float(total[0]), bool(best[0])
 
     def effects(self, question: Question) -> Effects:
-        """Link, need and its screen of one item, for its pivots and every control set."""
+        """Link, need and screen of one item, for its pivots and every control set."""
         sets = [question.pivots, *question.controls]
         words = list(dict.fromkeys(word for group in sets for word in group))
         source, *places = self._locate(question, [question.source, *words])
@@ -141,12 +142,12 @@ class Asker:
         return self.effects_at(source, place_of, sets)
 
     def effects_at(self, source: Place, place_of: Mapping[Any, Place], sets: Sequence[Sequence[Any]]) -> Effects:
-        """Link, need and its screen where the source stands at a place.
+        """Link, need and screen of one prompt.
 
         Args:
-            source: the item as it is asked.
-            place_of: the same prompt with each word of the sets in the source's place.
-            sets: words of the pivots first, then of each control set.
+            source: the unchanged prompt, with the source word.
+            place_of: for each word of the sets, the same prompt with that word in the source's place.
+            sets: the pivots first, then the words of each control set.
         """
         places = list(place_of.values())
         self._look_up(token for place in (source, *places) for token in place.tokens)

@@ -114,10 +114,10 @@ class Patchscope(Readout):
 
 
 def readouts(lens: Lens, tokenizer: Tokenizer, names: Sequence[str]) -> list[Readout]:
-    """The readouts of these names: `logit`, `patchscope`, `tuned:FOLDER` or `jacobian:FOLDER`.
+    """The readouts that are named `logit`, `patchscope`, `tuned:FOLDER` or `jacobian:FOLDER`.
 
     Raises:
-        InputError: an unknown name, or a folder without such a lens of this model.
+        InputError: a name is unknown, or a folder has no lens of that kind for this model.
     """
     from semantic_pivots.models.jacobian import load_jacobian
 

@@ -29,18 +29,19 @@ def link_and_need(
     pivots: Mapping[str, Sequence[PivotWord]],
     seed: int,
 ) -> dict[tuple[str, str, str], dict[str, float]]:
-    """Link and need in nats by concept, source and target language, of concepts with pivots and enough control sets.
+    """Link and need in nats, by concept, source language and target language.
 
-    Effects are those of the stage `causal`, less their control sets. They are measured whether or not the model gives
-    the right answer, since few held-out concepts have one.
+    Concepts without pivots, or with too few words for control sets, are left out. Each effect is that of the stage
+    `causal`, minus the mean of its control sets. It is measured for wrong answers too, because the model answers few
+    held-out concepts correctly.
 
     Args:
-        model: that is asked.
-        tokenizer: of transformers, with the ids of the vocabulary.
-        vocabulary: ids.
-        concepts: held out.
-        pivots: each concept's, best first, of which the best three are asked; their texts are ids.
-        seed: of the control sets.
+        model: the model that is measured.
+        tokenizer: a tokenizer of transformers with the ids of `vocabulary`.
+        vocabulary: ids of the words and of the language marks.
+        concepts: the held-out concepts.
+        pivots: the pivots of each concept, best first; the best three are measured. Their texts are token ids.
+        seed: seed of the choice of control sets.
     """
     from semantic_pivots.models.lens import Lens
     from semantic_pivots.models.link_and_need import Asker

@@ -20,7 +20,7 @@ from semantic_pivots.run import Inputs, Work
 
 
 def check(config: NaturalConfig) -> None:
-    """Refuse parts that there are not, and numbers that cannot be meant.
+    """Refuse unknown parts and invalid numbers.
 
     Raises:
         InputError: naming the key.
@@ -53,7 +53,7 @@ def natural_stage(config: NaturalConfig, inputs: Inputs, work: Work) -> dict[str
     """Train every model of every part and report (tables `natural_concepts`, `natural_models`, `natural_summary`).
 
     Raises:
-        InputError: a key names what there is not, or the corpus holds too few documents of the concepts.
+        InputError: a key has an unknown value, or too few documents of the corpus contain the concepts' words.
     """
     check(config)
     found, figures = [], []

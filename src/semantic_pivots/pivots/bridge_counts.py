@@ -51,7 +51,7 @@ def bridge_counts(joined: np.ndarray, languages: Sequence[int], concepts: Sequen
 
 
 def _expected(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(size,) float64 bridges by chance.
+    """(size,) float64 number of bridges that the configuration model expects of each unit.
 
     Args:
         degrees: (size, languages) int64 concepts whose words each unit is joined to.
@@ -68,15 +68,18 @@ def _expected(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def join_chances(degrees: np.ndarray, times: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The chance that a unit of some degree is joined to each word: 1 - exp(-s x t), where both sums come out right.
+    """The probability, under the configuration model, that a unit with a given degree is joined to each word.
+
+    It is 1 - exp(-s x t), with s for the unit's degree and t for the word. Both are chosen so that every unit and every
+    word has its observed number of joins in expectation.
 
     Args:
-        degrees: (degrees,) joins that a unit has, each value once.
-        times: (degrees,) units of each degree.
-        weights: (words,) units that are joined to each word; as many joins in all as those of the units.
+        degrees: (degrees,) the distinct numbers of joins that units have.
+        times: (degrees,) number of units with each degree.
+        weights: (words,) number of units joined to each word. Its sum equals that of degrees x times.
 
     Returns:
-        (degrees, words) float64; a row adds up to its degree, and a column, over all units, to its weight.
+        (degrees, words) float64. Each row sums to its degree; each column, summed over all units, to its weight.
     """
     values, word, words = np.unique(weights, return_inverse=True, return_counts=True)
     joins = max(float(weights.sum()), 1.0)

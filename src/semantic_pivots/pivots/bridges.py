@@ -38,7 +38,7 @@ _LEAST_DOCUMENTS, _LEAST_LIFT, _LEVEL = 3, 2.0, 1e-3
 
 
 def own_pieces(texts: list[str], tokens: np.ndarray, spellings: Sequence[Word]) -> dict[Word, np.ndarray]:
-    """Of each word, those of the tokens (int32) that are a piece of it or contain it (`own_words.is_piece`)."""
+    """For each word, the tokens (int32) that are a piece of it or contain it (`own_words.is_piece`)."""
     normal = {word: normalise(word[0]) for word in spellings}
     normal_spellings = set(normal.values())
     longest = max(map(len, normal_spellings), default=0)
@@ -65,7 +65,7 @@ def _parts(text: str, longest: int) -> set[str]:
 
 @dataclass
 class Joins:
-    """Units joined to each of several words: those of word i are at edges[i] to edges[i + 1]."""
+    """Units that are joined to each of several words: those of word i are units[edges[i] : edges[i + 1]]."""
 
     units: np.ndarray
     """(joins,) int32"""
@@ -78,8 +78,9 @@ class Joins:
 def joins_of(contexts: WordContexts, draws: Sequence[np.ndarray], pieces: Sequence[np.ndarray]) -> Joins:
     """Join units to words, given the drawn documents (indices) and the own pieces (units) of each word.
 
-    A unit is joined when at least three of the documents drawn of the word's hold it, twice as many as its share of
-    the corpus gives, and Poisson's upper tail at that expectation is at most 0.001. Pieces of the word are left out.
+    A unit is joined to a word if at least three of the word's drawn documents contain it, if these are at least twice
+    as many as its share of the corpus predicts, and if the upper tail of a Poisson distribution with that expectation
+    is at most 0.001. Pieces of the word are never joined to it.
     """
     from scipy.special import pdtrc
 
@@ -119,10 +120,11 @@ def _often(documents, places, starts, tokens, counts, touched, rates):  # pragma
 
 
 def deviations(contexts: WordContexts) -> np.ndarray:
-    """(size,) float64: how unevenly the sources have each unit, 0 (as they have documents) to 1 (a small one alone).
+    """(size,) float64 from 0 to 1: how unevenly each unit is spread over the sources (Gries' deviation, 2008).
 
-    Gries' deviation of proportions (2008): half the sum over sources of the difference between the source's share of
-    the unit's documents and its share of all, which is the sum of what is too much.
+    It is half the sum, over sources, of the absolute difference between the source's share of the unit's documents and
+    its share of all documents. At 0 both shares are equal in every source; near 1 only a small source has the unit. It
+    is computed as the sum of the positive differences, which has the same value.
     """
     source_of_document, documents = np.unique(contexts.sources, return_inverse=True, return_counts=True)[1:]
     count = max(len(documents), 1)
@@ -139,12 +141,19 @@ def deviations(contexts: WordContexts) -> np.ndarray:
 def rarefied(
     contexts: WordContexts, words: Sequence[Word], tokens: int, config: GraphConfig
 ) -> list[dict[Word, np.ndarray]]:
-    """Draws of the words' documents (indices) in which the bridges are counted.
+    """Draws of each word's documents (indices), in which bridges are counted.
 
-    Under `bridge-fdr` one draw of all documents at hand. Under `bridge-stable`, `samples` draws of as many documents of
-    each word as `sample_tokens` of the corpus's `tokens` hold by expectation, at most half of those at hand: what a
-    draw can show then depends on the word's share of the text, not on how much text there is. Those of the smallest
-    hash of id and seed are drawn, so that the order of documents and files says nothing.
+    Under `bridge-fdr` there is one draw, with all documents that were read for a word. Under `bridge-stable` there are
+    `samples` draws. Each has as many documents of a word as `sample_tokens` of text are expected to contain, and at
+    most half of those that were read. The power of a draw then depends on the word's share of the text, not on the size
+    of the corpus. The documents with the smallest hash of id and seed are drawn, so the order of documents and files
+    has no effect.
+
+    Args:
+        contexts: the documents that were read for each word.
+        words: the words.
+        tokens: number of tokens in the corpus.
+        config: criterion, number and size of the draws, and seed.
     """
     if config.criterion == "bridge-fdr":
         return [contexts.draws]
@@ -176,7 +185,7 @@ class _Pass:
 
 @dataclass
 class Evidence:
-    """The lexicon's rows, the contexts of their words, and the units joined to these in each draw."""
+    """The rows of the lexicon, the documents of their words, and the units joined to the words in each draw."""
 
     rows: list[tuple[str, str, str]]
     """word, language, concept"""
@@ -242,17 +251,16 @@ def find_evidence(config: GraphConfig, words: Sequence[Record], corpus: Corpus) 
 
 
 def stable_units(passes: Sequence[_Pass], config: GraphConfig) -> np.ndarray:
-    """Vocabulary ids of the units that are found in `least_share` of the draws."""
+    """Vocabulary ids of the units that are pivots in at least `least_share` of the draws."""
     return np.flatnonzero(np.mean([each.is_pivot for each in passes], axis=0) >= config.least_share)
 
 
 def bridge_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> tuple[pa.Table, dict[str, int]]:
-    """The pivot set (table `pivot_set`): degree is the number of concepts bridged, expected_degree what chance gives.
+    """The pivot set (table `pivot_set`), and the numbers of tested units and of pivots.
 
-    The counts beside it are those of the units considered and of the pivots.
-
-    Of several draws a unit must be found in `least_share`, and its columns are medians over the draws (stability
-    selection, Meinshausen and Buehlmann 2010).
+    The column `degree` is the number of concepts that a unit bridges, `expected_degree` the number under the null
+    model. With several draws, a unit is in the set if it is a pivot in at least `least_share` of them, and its columns
+    are medians over the draws (stability selection, Meinshausen and Buehlmann 2010).
 
     Raises:
         InputError: no unit bridges more concepts than chance.
@@ -301,9 +309,9 @@ def _table(evidence: Evidence, passes: Sequence[_Pass], units: np.ndarray, confi
 
 
 def strongest(contexts: WordContexts, tokens: np.ndarray, config: GraphConfig) -> list[list[int]]:
-    """The strongest neighbours of each token, best first, in the documents at hand: all that hold a word, or its draw.
+    """The strongest neighbours of each token, best first, counted in the documents that were read for the words.
 
-    Stop tokens and byte fragments are not among them, as they are in no context.
+    Stop tokens and byte fragments are never neighbours.
     """
     if not config.top_neighbours:
         return [[] for _ in tokens]

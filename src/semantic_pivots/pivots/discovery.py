@@ -34,7 +34,7 @@ from semantic_pivots.run import Inputs, Work, progress
 
 
 def check(config: DiscoverConfig) -> None:
-    """Refuse keys that cannot be meant, and units and measures that the paper's form does not have.
+    """Refuse invalid keys, and units and measures that the form `paper` does not have.
 
     Raises:
         InputError: naming the key.
@@ -59,7 +59,7 @@ def discover_stage(config: DiscoverConfig, inputs: Inputs, work: Work) -> dict[s
     """Discover the pivots of every item (tables `pivots` and `pivot_evidence`).
 
     Raises:
-        InputError: the configuration names a form, measure or unit that there is not.
+        InputError: the configuration names an unknown form, measure or unit.
     """
     corpus = StoredCorpus(inputs, work, config.workers, config.engine)
     lexicon = words_by_concept(inputs.table("words")) if inputs.has("words") else None
@@ -77,11 +77,11 @@ def discover(
         item_table: the table `items`.
         corpus: the documents.
         config: form, unit, measure and thresholds.
-        lexicon: the word of each concept in each language, by which pivots that are translations are marked; none:
-            the words of the items.
+        lexicon: the word of each concept in each language. A pivot that is the concept's word in a further language
+            is marked as a translation. None: the words of the items.
 
     Raises:
-        InputError: the configuration names a form, measure or unit that there is not.
+        InputError: the configuration names an unknown form, measure or unit.
     """
     check(config)
     items = item_table.to_pylist()
@@ -109,7 +109,7 @@ def discover(
 
 
 def _words_of_items(items: Sequence[Item]) -> dict[str, dict[str, str]]:
-    """The word of each concept in each language that items have."""
+    """The word of each concept in each language, from the items."""
     of_concept: dict[str, dict[str, str]] = {}
     for item in items:
         for word, code in words_of(item):
@@ -119,7 +119,7 @@ def _words_of_items(items: Sequence[Item]) -> dict[str, dict[str, str]]:
 
 @dataclass
 class Search:
-    """Units that may be pivots of a pair, and the evidence of each."""
+    """Units that may be pivots of a pair, and the evidence for each."""
 
     beside: Beside
     p_values: np.ndarray
@@ -129,7 +129,10 @@ class Search:
 
 
 def search(contexts: WordContexts, pair: Pair, config: DiscoverConfig) -> Search:
-    """The units that co-occur with both words of a pair and may pass the error rate; under `paper` all of them."""
+    """Units that co-occur with both words of a pair and have p <= the false-discovery rate; all units in form `paper`.
+
+    Forms and pieces of the pair's own words are left out.
+    """
     beside = _beside(contexts, pair)
     candidates = len(beside.units)
     if config.form == "paper":
@@ -163,7 +166,7 @@ def _beside(contexts: WordContexts, pair: Pair) -> Beside:
 
 
 def correct(searches: Sequence[Search], units: int, rate: float) -> None:
-    """Keep what has a q-value of at most the rate, where every unit is a test of every pair that has documents."""
+    """Keep the units with q <= `rate`; the number of tests is `units` times the pairs whose words have documents."""
     tests = units * sum(min(outcome.beside.drawn) > 0 for outcome in searches)
     values = q_values(np.concatenate([np.zeros(0), *(outcome.p_values for outcome in searches)]), tests)
     ends = np.cumsum([len(outcome.p_values) for outcome in searches])
@@ -173,7 +176,7 @@ def correct(searches: Sequence[Search], units: int, rate: float) -> None:
 
 
 def ranked(outcome: Search, totals: Sequence[int], config: DiscoverConfig) -> Pivots:
-    """The pivots of a pair, best first, given the documents that hold each of its words."""
+    """The pivots of a pair, best first; `totals` are the numbers of documents that contain each of its words."""
     beside = outcome.beside
     sides = [
         measures(beside.times[k].astype(np.float64), max(draw_size, 1), beside.frequency, beside.documents, totals[k])

@@ -100,7 +100,7 @@ def _p_values(times, rates, n_first, n_second, n_shared):  # pragma: no cover - 
 
 
 def q_values(p_values: np.ndarray, tests: int) -> np.ndarray:
-    """Benjamini and Hochberg's adjusted p-values, where tests beyond those given have a p-value of one."""
+    """Benjamini and Hochberg's adjusted p-values of `tests` tests, of which those not given have a p-value of 1."""
     order = np.argsort(p_values, kind="stable")
     steps = p_values[order] * tests / np.arange(1, len(order) + 1)
     corrected_values = np.empty(len(order))
@@ -109,13 +109,18 @@ def q_values(p_values: np.ndarray, tests: int) -> np.ndarray:
 
 
 def tversky(beside: Beside, totals: Sequence[int]) -> np.ndarray:
-    """(n,) float64 from 0 to 1: how far a unit and both words keep each other's company, given the words' documents.
+    """(n,) float64 from 0 to 1: Tversky's index of each unit with both words, from numbers of documents.
 
-    Of k documents with unit and word, f with the unit and n with the word, Tversky's index is k / (n / 3 + 2 f / 3);
-    with two halves it would be Dice's coefficient, logDice of lexicography, which needs no size of the corpus either.
-    What stands in many documents gains little, and one document of a frequent word is little. The weights ask more of
-    the unit: that it belongs to the pair. A document that holds both words is one observation of two sides, and counts
-    a half for each. The value is the geometric mean of the two words' indices.
+    If k documents contain the unit and the word, f the unit and n the word, the index is k / (n / 3 + 2 f / 3). With
+    the weights 1/2 and 1/2 it would be Dice's coefficient, the base of logDice in lexicography. Neither needs the
+    number of documents in the corpus. A unit that occurs in many documents has a low index, and so has a unit that
+    shares one document with a frequent word. The weight 2/3 penalises documents that contain the unit without the word
+    more than documents that contain the word without the unit. A document with both words counts 1/2 for each word.
+    The value is the geometric mean of the two words' indices.
+
+    Args:
+        beside: units that co-occur with both words, with their counts in the drawn documents.
+        totals: number of documents in the corpus that contain each word.
     """
     total = np.array(totals, np.float64)[:, None]
     draw_sizes = np.maximum(np.array(beside.drawn, np.float64)[:, None], 1)

@@ -1,4 +1,4 @@
-"""Which units are a pair's own words: their pieces, and their inflected forms. They never are pivots of the pair."""
+"""Units that are pieces or inflected forms of a pair's own words; such units are never pivots of that pair."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _CLITIC = 2
 
 
 def plain(token: str) -> str:
-    """A unit's text as `is_piece` compares it: normalised, without the space before."""
+    """A unit's text as `is_piece` compares it: normalised, without white space around it."""
     return words.normalise(token).strip()
 
 
 def units_that_hold(spellings: Sequence[Word], texts: Sequence[str], rule: Rule) -> dict[Word, np.ndarray]:
-    """Of each word, the places (int64) of those texts of units that hold it by the rule: `went` holds `go`."""
+    """For each word, the indices (int64) of the texts that contain it under `rule`: the text `went` contains `go`."""
     compiled = Words.compile(spellings, rule)
     starts, hits = find(compiled, *buffers(pa.array(texts, pa.large_string())))
     places = np.repeat(np.arange(len(texts)), np.diff(starts))
@@ -39,11 +39,12 @@ def is_piece(token: str, word: str) -> bool:
 
 
 def is_form(unit: str, word: str) -> bool:
-    """Whether a unit may be a form of the word, both normalised: by spelling alone, so that a few others are too.
+    """Whether a unit may be a form of the word, judged by spelling only; both are normalised.
 
-    In a script without spaces, whatever holds the word or is a part of it, as it is where the word was found. In others
-    a stem of three letters or more and endings of three at most, accents aside; before words of Hebrew and Arabic, two
-    letters more. So `mountains` is a form of `mountain`, and `carte` is one of `car` though it is none.
+    In a script without spaces: the unit contains the word, or is part of it. In other scripts: after accents are
+    removed, both share a stem of at least three letters (or the whole word), and at most three letters follow the stem.
+    A unit in Hebrew or Arabic script may also have two letters before the word. So `mountains` is a form of
+    `mountain`. There are false positives: `carte` passes as a form of `car`.
     """
     if not (words.is_joining(word[0]) and words.is_joining(unit[0])):
         return is_piece(unit, word)

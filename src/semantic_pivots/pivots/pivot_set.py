@@ -55,7 +55,7 @@ def expected_degree(slots: np.ndarray, frequency: np.ndarray, total: float) -> t
         total: sum of the frequencies of the whole vocabulary.
 
     Returns:
-        mean and variance, (tokens,) float64: a neighbour u is met with probability 1 - exp(-slots x f(u) / total).
+        mean and variance, (tokens,) float64; token u is a neighbour with probability 1 - exp(-slots x f(u) / total).
     """
     values, counts = np.unique(frequency[frequency > 0].astype(np.float64), return_counts=True)
     grid = np.unique(np.geomspace(1, max(float(slots.max()), 2.0), 400))
@@ -65,17 +65,19 @@ def expected_degree(slots: np.ndarray, frequency: np.ndarray, total: float) -> t
 
 
 def hub_q_values(degree: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """(tokens,) float64 Benjamini–Hochberg q-values of a degree above that of the configuration model."""
+    """(tokens,) float64 Benjamini–Hochberg q-values for a degree larger than the configuration model expects."""
     from scipy.stats import false_discovery_control, norm
 
     return false_discovery_control(norm.sf((degree - 0.5 - expected) / np.sqrt(np.maximum(variance, 1e-9))))
 
 
 def language_shares(documents: Documents) -> np.ndarray:
-    """(size, languages) float64: of each token's meetings with tokens of one language, the share of each language.
+    """(size, languages) float64: the share of each language among the tokens that a token co-occurs with.
 
-    A token belongs to a language when its documents are a tenfold share of that language's documents; shares are
-    divided by those of all meetings in the corpus, so that a large language does not join everything, and sum to 1.
+    Only neighbours that belong to one language count. A token belongs to a language if at least nine tenths of its
+    rates (documents with it over documents of the language), summed over languages, are in that language. Each share is
+    divided by the language's share in the whole corpus, so that a large language does not dominate, and the results are
+    scaled to sum to 1.
     """
     size, groups = len(documents.ids), documents.groups
     by_group = documents.frequency_by_group()
@@ -96,15 +98,15 @@ def language_shares(documents: Documents) -> np.ndarray:
 
 
 class PivotSet:
-    """The tokens of a corpus that its criterion chooses; columns by candidate.
+    """The pivots of a corpus by a criterion of degree, among the candidate tokens.
 
     Attributes:
         candidates: (candidates,) int32 compact numbers of the tokens.
-        rows: rows of the graph of each.
-        expected: (candidates,) float64 degree of the configuration model.
-        ratio: (candidates,) float64 degree, whole or rarefied as the criterion has it, over the model's.
-        q_values: (candidates,) float64 of the whole degree.
-        joins: (candidates, languages) bool.
+        rows: their rows of the co-occurrence graph.
+        expected: (candidates,) float64 degree that the configuration model expects.
+        ratio: (candidates,) float64 observed over expected degree; both whole or both rarefied, by the criterion.
+        q_values: (candidates,) float64 q-values of the whole degree (`hub_q_values`).
+        joins: (candidates, languages) bool: whether the token co-occurs enough with tokens of the language.
         best: indices of the pivots among them, best first.
     """
 
@@ -154,10 +156,10 @@ def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarra
 
 
 def documents_of(corpus: Corpus, size: int) -> tuple[Documents, list[str]]:
-    """A corpus as documents of distinct tokens, and the codes of its languages of twenty documents or more.
+    """The distinct tokens of each document, and the codes of the languages that have at least twenty documents.
 
     Raises:
-        InputError: they would not fit into memory.
+        InputError: the distinct tokens do not fit into memory.
     """
     starts, tokens, codes = [np.zeros(1, np.int64)], [], []
     most = psutil.virtual_memory().available // _BYTES_OF_TOKEN
@@ -181,7 +183,9 @@ def documents_of(corpus: Corpus, size: int) -> tuple[Documents, list[str]]:
 
 
 def degree_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> tuple[pa.Table, dict[str, int]]:
-    """The pivot set by degree (table `pivot_set`), most neighbours beyond the model first, and counts; needs no words.
+    """The pivot set by a criterion of degree (table `pivot_set`), and its counts; `words` are not used.
+
+    Pivots are sorted by the ratio of observed to expected degree, the largest first.
 
     Raises:
         InputError: no token is a pivot under the criterion.
@@ -221,11 +225,11 @@ def degree_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> 
 
 
 def pivot_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> tuple[pa.Table, dict[str, int]]:
-    """The pivot set of a corpus by the configuration's criterion (table `pivot_set`), and counts for the record.
+    """The pivot set of a corpus by the configuration's criterion (table `pivot_set`), and counts for the manifest.
 
     Args:
         config: criterion, unit and thresholds.
-        words: rows of the table `words`: the concepts that pivots join.
+        words: rows of the table `words`; their concepts are those that pivots bridge.
         corpus: the documents, on disk or in memory.
 
     Raises:

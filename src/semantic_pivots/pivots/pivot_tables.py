@@ -19,11 +19,11 @@ Item = Mapping[str, Any]
 
 
 class Pivots(NamedTuple):
-    """The pivots of a pair of words, best first: (n,) arrays; arrays with one row per word are (2, n)."""
+    """The n pivots of a pair of words, best first: `times` and `surplus` are (2, n), a row per word, others (n,)."""
 
     units: np.ndarray
     times: np.ndarray
-    """documents of each word that hold it"""
+    """documents of each word that contain the pivot"""
     surplus: np.ndarray
     value: np.ndarray
     q_value: np.ndarray
@@ -40,7 +40,7 @@ def words_of(item: Item) -> tuple[Word, Word]:
 
 
 def pair_of(item: Item) -> Pair:
-    """The words of an item in the order of `benchmark_words`."""
+    """The two words of an item in sorted order, as in `benchmark_words`."""
     first, second = sorted(words_of(item))
     return first, second
 

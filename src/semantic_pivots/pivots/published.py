@@ -1,11 +1,12 @@
 """The published form of pivot discovery (METHOD §5), `paper`.
 
-Documents that hold any one sub-token of the word, drawn with replacement (so that a rare word's documents repeat), less
-as many random documents; the smaller surplus ranks, and no token is left out. What the authors dropped by judged
-relation to the pair is not published; the columns of `related` are offered in its place.
+Documents that contain any sub-token of a word are drawn with replacement, so documents of a rare word repeat. They are
+compared with as many random documents. A token's surplus is the difference of its shares in both; the smaller of its
+two surpluses (one per word) ranks it, and no token is excluded. The authors also dropped tokens that were judged
+unrelated to the pair. That filter is not published; `[discover] relatedness` adds columns that can take its place.
 
-The corpus is read twice, shard by shard: to count each word's documents, and to read those that are drawn, whose places
-among the word's documents are known by then. Memory grows with words and draws, not with the corpus.
+The corpus is read twice, shard by shard: first to count the documents of each word, then to read the drawn ones. Memory
+grows with the number of words and draws, not with the corpus.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class _Spellings(NamedTuple):
 
 
 def published_contexts(corpus: Corpus, spellings: list[Word], config: DiscoverConfig) -> WordContexts:
-    """Documents that hold any sub-token of the word, drawn with replacement, against as many random documents."""
+    """For each word, documents with any of its sub-tokens, drawn with replacement, and as many random documents."""
     texts = token_texts(corpus.tokenizer)
     own = _own_tokens(corpus.tokenizer, spellings, len(texts))
     totals, documents = np.zeros(len(spellings), np.int64), 0

@@ -1,8 +1,8 @@
 """Stability of a pivot set: overlap of the sets of two halves of the corpus, and of samples with the whole.
 
-A sample is a corpus of its own, written to the stage's scratch folder and put through the same function, so every
-criterion is measured alike. Documents are drawn by a hash of their id: samples of one size are disjoint, and the
-smaller is not part of the larger by accident of order.
+A sample is written to the stage's scratch folder as a corpus, and the same function makes its pivot set, so every
+criterion is measured in the same way. Documents are drawn by a hash of their id, so a sample does not depend on their
+order, and samples of the same size are disjoint.
 """
 
 from __future__ import annotations
@@ -35,12 +35,16 @@ SAMPLES = (("halves", 0.5), ("quarter", 0.25), ("tenth", 0.1))
 
 
 def places(ids: pa.ChunkedArray, seed: int) -> np.ndarray:
-    """(documents,) float64 in [0, 1): a random number that depends on the seed and each id alone."""
+    """(documents,) float64 in [0, 1): a random number for each document, which depends on its id and the seed only."""
     return (shuffle(hash_of(ids), seed_of("graph", "sample", seed)) >> np.uint64(11)) / 2.0**53
 
 
 def sample(inputs: Inputs, folder: Path, low: float, high: float, config: GraphConfig) -> Inputs:
-    """A sample of a corpus and its tokens: documents whose place is in [low, high). Other stages are unchanged."""
+    """A sample of a corpus and its tokens: the documents whose place is in [low, high).
+
+    Returns:
+        The inputs of the stage, with the sample in place of the stages `corpus` and `tokens`.
+    """
     scratch = Work(folder / "work", folder)
     rows = inputs.table("shards").to_pylist()
     token_rows = {row["shard"]: row for row in inputs.table("token_shards").to_pylist()}

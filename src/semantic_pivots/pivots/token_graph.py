@@ -18,7 +18,7 @@ from semantic_pivots.counting.unit_counts import count_units, renumber
 
 @dataclass(frozen=True)
 class Documents:
-    """The distinct tokens of n documents, in compact numbers: 0 is the token in most documents.
+    """The distinct tokens of n documents, numbered by document frequency; token 0 occurs in the most documents.
 
     `starts` (n + 1,) int64 and `tokens` unsigned: document d holds tokens[starts[d]:starts[d + 1]]. `ids` (size,) int32
     is the vocabulary id of each compact number; `group` (n,) int32 the index of each document's language, -1 for none.
@@ -34,17 +34,17 @@ class Documents:
         return len(self.starts) - 1
 
     def take(self, mask: np.ndarray) -> Documents:
-        """The chosen documents, (n,) bool."""
+        """The documents for which `mask`, (n,) bool, is true."""
         lengths = np.diff(self.starts)
         starts = np.concatenate([[0], np.cumsum(lengths[mask])])
         return Documents(starts, self.tokens[np.repeat(mask, lengths)], self.ids, self.group[mask], self.groups)
 
     def frequency(self) -> np.ndarray:
-        """(size,) int64: documents of each token."""
+        """(size,) int64: number of documents with each token."""
         return np.bincount(self.tokens, minlength=len(self.ids))
 
     def frequency_by_group(self) -> np.ndarray:
-        """(size, groups) int64: documents of each token in each language."""
+        """(size, groups) int64: number of documents with each token in each language."""
         group = np.repeat(self.group, np.diff(self.starts))
         columns = [np.bincount(self.tokens[group == g], minlength=len(self.ids)) for g in range(self.groups)]
         return np.stack(columns, axis=1) if columns else np.zeros((len(self.ids), 0), np.int64)
@@ -58,7 +58,7 @@ def compact(starts: np.ndarray, tokens: np.ndarray, size: int, group: np.ndarray
 
 @numba.njit(cache=True, nogil=True)
 def postings(starts, tokens, size):  # pragma: no cover - compiled
-    """Documents of each token: (size + 1,) int64 offsets and (tokens,) int32 document numbers, ascending."""
+    """The documents with each token: (size + 1,) int64 offsets and (tokens,) int32 document numbers, ascending."""
     offsets = np.zeros(size + 1, dtype=np.int64)
     for token in tokens:
         offsets[token + 1] += 1

@@ -42,9 +42,9 @@ _FEWEST_OF_LANGUAGE = 20
 
 
 def token_texts(tokenizer: Backend) -> list[str]:
-    """The text of every id below `id_count`, leading space kept; one that is not whole characters holds U+FFFD.
+    """The text of every id below `id_count`, with its leading space.
 
-    An id that no token has is no text: an empty one.
+    An incomplete character is U+FFFD, and so is the text of a special token. The text of an unused id is empty.
     """
     special = special_tokens(tokenizer)
     # A decoder strips the leading space of a text; after an ordinary token it is kept.
@@ -56,7 +56,7 @@ def token_texts(tokenizer: Backend) -> list[str]:
 
 
 def splitter_of(tokenizer: Backend, words: Iterable[str] = ()) -> Splitter:
-    """What cuts documents into words, by the pieces of their tokenizer and of further words."""
+    """A splitter of documents into words; its pieces are the tokens of the tokenizer and `words` (`pieces_of`)."""
     return Splitter.compile(pieces_of([*token_texts(tokenizer), *words]))
 
 
@@ -76,7 +76,7 @@ def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cov
 
 
 class WordContexts:
-    """Where the words are, and what to compare with."""
+    """The drawn documents of each word and their units, and the number of documents of the corpus with each unit."""
 
     def __init__(
         self,
@@ -99,13 +99,13 @@ class WordContexts:
             ids: int32 vocabulary ids of the units that can be pivots, by number, the most frequent first.
             tokens: uint16 or uint32 numbers.
             draws: the documents of each word, as indices below n, ascending.
-            frequency: (size,) int64 documents that hold each vocabulary id, of the background.
-            documents: background documents.
-            totals: documents from which those of each word were drawn.
+            frequency: (size,) int64 background documents that contain each vocabulary id.
+            documents: number of background documents.
+            totals: number of documents from which those of each word were drawn.
             texts: (size,) the text of each vocabulary id.
-            keys: (n,) uint64 hash of each document's id; none: its place.
-            sources: (n,) hash of each document's source; none: all are of one.
-            rule: by which the words were matched.
+            keys: (n,) uint64 hash of each document's id; None: its index.
+            sources: (n,) hash of each document's source; None: all have the same source.
+            rule: the rule by which the words were matched.
         """
         self.rule = rule
         self.keys = np.arange(len(starts) - 1, dtype=np.uint64) if keys is None else keys
@@ -119,27 +119,27 @@ class WordContexts:
 
     @functools.cached_property
     def own(self) -> dict[Word, np.ndarray]:
-        """Of each word, vocabulary ids of the units that are forms of it, by the rule."""
+        """For each word, the vocabulary ids of the units that are forms of it under the rule."""
         return units_that_hold(list(self.draws), self.texts, self.rule)
 
     def near(self, word: Word, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Vocabulary ids (int32) that at least `fewest` of a word's documents hold, and how many do (int64)."""
+        """Vocabulary ids (int32) in at least `fewest` of a word's documents, and how many contain each (int64)."""
         return self.within(self.draws[word], fewest)
 
     def within(self, documents: np.ndarray, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Vocabulary ids (int32) that at least `fewest` of some documents hold, and how many do (int64)."""
+        """Vocabulary ids (int32) in at least `fewest` of the documents, and how many contain each (int64)."""
         numbers, times = _near(documents, *self.counters(), fewest)
         return self.ids[numbers], times
 
     def length(self, documents: np.ndarray) -> float:
-        """Mean units of some documents, over those of all documents of the corpus; 1 of none."""
+        """Mean number of units in these documents over that in all documents of the corpus; 1 for no documents."""
         mean = self.frequency[self.ids].sum() / max(self.documents, 1)
         if not len(documents) or not mean:
             return 1.0
         return float((self.starts[documents + 1] - self.starts[documents]).mean() / mean)
 
     def counters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """What `count_units` takes beside the documents: starts, tokens, counts, touched."""
+        """The arguments of `count_units` after the documents: starts, tokens, counts, touched."""
         return self.starts, self.tokens, self._counts, self._touched
 
 

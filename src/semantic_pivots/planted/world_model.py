@@ -81,13 +81,14 @@ def fit(model: Any, tokenizer: Tokenizer, texts: Sequence[str], config: PlantedC
 
 
 def new_trial(config: PlantedConfig, world: World, architecture: str, vocabulary_of: World | None = None) -> Trial:
-    """A world with a model of random weights: equal for equal seeds and vocabularies.
+    """Generate a world and a model with random weights, which depend on the world's seed and the vocabulary only.
 
     Args:
         config: sizes of the model.
         world: the world.
         architecture: one of small.ARCHITECTURES.
-        vocabulary_of: a further world whose words the tokenizer knows too, so that both have one initial model.
+        vocabulary_of: a second world, whose words are added to the tokenizer's vocabulary. The models of both worlds
+            then start from the same weights.
     """
     planted = worlds.generate(world)
     words = set(worlds.vocabulary(planted))
@@ -102,7 +103,7 @@ def new_trial(config: PlantedConfig, world: World, architecture: str, vocabulary
 def train(
     config: PlantedConfig, world: World, architecture: str = "llama", vocabulary_of: World | None = None
 ) -> Trial:
-    """Generate a world and train a model on it from scratch; arguments as of `new_trial`."""
+    """Generate a world and train a model on it from scratch; the arguments are those of `new_trial`."""
     trial = new_trial(config, world, architecture, vocabulary_of)
     texts = [document["text"] for document in trial.planted.documents]
     fit(trial.model, trial.tokenizer, texts, config, config.tokens, world.seed)
@@ -110,7 +111,7 @@ def train(
 
 
 def rate_of(config: PlantedConfig, architecture: str) -> float:
-    """The peak learning rate of a shape.
+    """The peak learning rate of an architecture.
 
     Raises:
         InputError: an entry of `learning_rates` is not ARCHITECTURE=RATE.

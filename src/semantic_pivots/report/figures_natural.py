@@ -23,7 +23,7 @@ def _outcome(measures: Iterable[str]) -> tuple[str, str]:
 
 
 def natural_panels(summary: pa.Table, models: pa.Table | None) -> list[Panel]:
-    """Of each part its decision, levels and effects; then what the models were trained on."""
+    """One panel for each part of the study, with its decision, levels and effects; then one on the training data."""
     rows = summary.to_pylist()
     panels = []
     for part in unique(row["part"] for row in rows):

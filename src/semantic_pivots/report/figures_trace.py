@@ -214,7 +214,7 @@ def clearest(rows: Iterable[dict]) -> dict:
 
 
 def times_text(row: dict) -> str:
-    """A ratio with its interval, in words."""
+    """A ratio with its 95 % interval as text, such as `3.2 times [2.1, 4.9]`."""
     return f"{times(row['value'])} times [{times(row['low'])}, {times(row['high'])}]"
 
 

@@ -179,13 +179,13 @@ def figure_json(figure: go.Figure) -> Markup:
 
 
 def packed(text: str) -> Markup:
-    """A text for the page's script to unpack: gzip, base64."""
+    """A text compressed by gzip and encoded in base64; the page's script decodes it."""
     return Markup(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode())
 
 
 @cache
 def plotly_script() -> Markup:
-    """plotly.js, minified, as the plotly package ships it, packed."""
+    """The minified plotly.js of the package plotly, compressed for the page (`packed`)."""
     return packed(resources.files("plotly").joinpath("package_data/plotly.min.js").read_text("utf-8"))
 
 

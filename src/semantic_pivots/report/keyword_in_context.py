@@ -44,15 +44,15 @@ class Passage(NamedTuple):
 
 
 def passages(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], rule: Rule = SPELLING) -> tuple[dict, int]:
-    """Up to two passages of each pair of words, the shortest documents first, and the bytes that were read.
+    """Up to two passages for each pair of words, from the shortest documents, and the number of bytes that were read.
 
     Args:
         shards: Parquet files of documents.
         pairs: words with their languages.
-        rule: by which the words are matched.
+        rule: the rule by which the words are matched.
 
     Returns:
-        {pair: [Passage]}, pairs without any left out, and a number of bytes.
+        {pair: [Passage]}, without the pairs that have no passage, and the number of bytes.
     """
     spellings = sorted({word for pair in pairs for word in pair})
     words = Words.compile(spellings, rule)
@@ -107,7 +107,7 @@ def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], choice: di
 
 
 def line(text: str, word: Word, rule: Rule = SPELLING) -> Line | None:
-    """The first place of a word in a text, by the rule, with some letters around it; none where it is not there."""
+    """The first occurrence of a word in a text, matched by `rule`, with its context; None if there is none."""
     text = composed(text) if rule.folds else unicodedata.normalize("NFC", text)  # of which `normalise` keeps the length
     folded, at = folded_places(text) if rule.folds else (normalise(text), range(len(text)))
     spans = [

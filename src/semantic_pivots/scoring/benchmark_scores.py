@@ -125,7 +125,7 @@ def directions_of(
 
 
 def item_scores(items: Sequence[Item], scores: pa.Table, variant: str) -> dict[str, float]:
-    """The figure of each scored item under one variant, by item id; items without distractors have none."""
+    """The score of each scored item by one variant, by item id; items without distractors are left out."""
     ids = set(scores["item_id"].to_pylist())
     directions = directions_of([item for item in items if item.item_id in ids], scores, None, Design(0, 0, 0, 0))
     return {

@@ -43,7 +43,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Question:
-    """An item in one draw; `shuffled` is the target of the control, empty where another draw has it."""
+    """An item with one draw of its shots; `shuffled` is the target of the control, empty in all draws but the first."""
 
     item: Item
     draw: int

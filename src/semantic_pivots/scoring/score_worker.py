@@ -27,17 +27,17 @@ JOB = "score-job.json"
 
 
 def launch(processes: int, items: Path, words: Path, job: ScoreJob, work: Work) -> None:
-    """Compute the parts of one model in `processes` processes of accelerate and wait for them.
+    """Score the items with one model in several processes, which accelerate launches, and wait until they end.
 
     Args:
-        processes: processes on this machine; one per accelerator where there is one.
+        processes: number of processes on this machine; on a machine with accelerators, each process has its own.
         items: Parquet file of the items.
         words: Parquet file of the lexicon's words.
-        job: the model and the design.
-        work: the stage's work; parts are stored in its folder.
+        job: the model and the design of the prompts.
+        work: the stage's work; each process stores the parts of the result that it computes in its folder.
 
     Raises:
-        InputError: there are fewer accelerators than processes, or a process failed; its error is quoted.
+        InputError: there are fewer accelerators than processes, or a process failed; the message quotes its error.
     """
     from semantic_pivots.models.device import device_count, device_processes
 
@@ -60,7 +60,7 @@ def launch(processes: int, items: Path, words: Path, job: ScoreJob, work: Work) 
 
 
 def main(path: Path) -> None:
-    """Compute this process's share of the parts."""
+    """Compute this process's share of the parts of the result."""
     import pyarrow.parquet as pq
     from accelerate import PartialState
 

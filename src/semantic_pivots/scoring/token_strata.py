@@ -1,4 +1,4 @@
-"""Strata that depend on the tokenizer: is the target one token, do source and target share a sub-token.
+"""Strata that depend on the tokenizer: whether the target is one token, and whether it shares one with the source.
 
 Items carry the strata that hold for every model; these two are added when a model's figures are summarised.
 """
@@ -13,9 +13,10 @@ from semantic_pivots.tasks.translation import Item, answer
 
 
 def with_token_strata(items: Sequence[Item], tokenizer: Tokenizer) -> list[Item]:
-    """The items with the strata `target:one-token` or `target:more-tokens`, and `shared-subtoken`.
+    """The items with further strata, which depend on the tokenizer.
 
-    Words are tokenised as they follow a colon, with a space before; a token that is nothing but space is not shared.
+    An item gets `target:one-token` or `target:more-tokens`, and `shared-subtoken` if source and target have a token in
+    common. A word is tokenised with the space that stands before it in a prompt. Tokens of white space are not counted.
     """
     words = sorted({word for item in items for word in (item.source, item.target)})
     encoded = tokenizer([answer(word) for word in words], add_special_tokens=False)["input_ids"]

@@ -457,10 +457,10 @@ def _replace(whole: _Fill, group: int, part: _Fill) -> None:
 
 
 def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np.ndarray:
-    """Scores with Gumbel noise: the best of them are a sample without replacement (Gumbel top-k).
+    """Scores with Gumbel noise: the k documents with the best are a sample without replacement (Gumbel top-k).
 
-    A document is drawn with a chance in proportion to exp(score / scale); a scale of 0 stands for equal scores. The
-    noise depends on the seed and the document's hash alone.
+    The probability of a draw is proportional to exp(score / scale). With a scale of 0 all documents have the same
+    probability. The noise depends on the seed and the document's hash only.
     """
     uniform = ((shuffle(hashes, seed) >> np.uint64(11)) + 0.5) / 2.0**53
     logits = score / scale if scale else np.where(np.isfinite(score), 0.0, -np.inf)

@@ -68,7 +68,7 @@ def pivots_of(table: pa.Table, words: Iterable[str], tokenizer: Backend) -> Pivo
         tokenizer: the corpus's.
 
     Raises:
-        InputError: the set is of units that there are not.
+        InputError: the column `unit` names an unknown unit.
     """
     units = set(table["unit"].to_pylist()) if "unit" in table.column_names else {"token"}
     if units <= {"token"}:

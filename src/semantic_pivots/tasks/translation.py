@@ -78,10 +78,10 @@ def answer(target: str) -> str:
 
 
 def check_draws(shots: int, draws: int = 1) -> None:
-    """Refuse numbers of shots and draws that cannot be meant.
+    """Refuse invalid numbers of shots and draws.
 
     Raises:
-        InputError: fewer than no shots, or no draw.
+        InputError: `shots` is below 0, or `draws` below 1.
     """
     if shots < 0:
         raise InputError(f"shots = {shots}: expected 0 or more")

@@ -137,16 +137,18 @@ def _held_out_texts(inputs: Inputs, selection: pa.Table) -> dict[str, list[str]]
 
 
 def export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, folder: Path, tokens: int) -> None:
-    """Write the HF folder beside its final name and move it, so that it is whole or absent.
+    """Write a trained model as a Hugging Face folder that is either complete or absent.
+
+    The folder is written under a temporary name beside `folder` and then renamed.
 
     Args:
-        base: the model with its tokenizer, trained.
-        config: what the card tells of the training.
-        arm: name of the documents it was trained on.
+        base: the trained model and its tokenizer.
+        config: settings of the training, which the model card states.
+        arm: name of the selection that the model was trained on.
         seed: seed of the run.
-        loss: last training loss in nats a token; NaN where the run goes on.
+        loss: last training loss in nats per token; NaN for a checkpoint of a run that continues.
         folder: folder to write.
-        tokens: tokens trained on so far.
+        tokens: number of tokens that the model has been trained on.
     """
     from semantic_pivots.models.load import quiet
 

@@ -14,16 +14,19 @@ NAMES = (everyday.NAME, *debian.RECIPES)
 
 
 def units(recipe: str, languages: tuple[str, ...], cache: Path, note: Callable[[str, object], None]) -> list[Any]:
-    """Fetch a recipe's packages; its units in order, each with a name, `read(cache)` and `origin()`.
+    """Fetch a recipe's packages, and return the units of work in order: one worker extracts the documents of one unit.
+
+    A unit has a `name`, documents (`read(cache)`) and a row of the table `sources` (`origin()`).
 
     Args:
         recipe: name of the recipe.
         languages: languages of the study.
         cache: cache folder.
-        note: receives what the manifest should say of the packages.
+        note: is called with a name and a value for the manifest: the packages' versions, and the packages that the
+            distribution lacks.
 
     Raises:
-        InputError: no recipe has the name, or a package cannot be had.
+        InputError: no recipe has the name, or a package cannot be fetched.
     """
     if _is_everyday(recipe):
         return list(everyday.units(recipe, languages, cache))
@@ -35,7 +38,9 @@ def units(recipe: str, languages: tuple[str, ...], cache: Path, note: Callable[[
 
 
 def missing_languages(recipe: str, languages: tuple[str, ...]) -> list[str]:
-    """Those of the languages that no source of a recipe has; what Debian's packages hold is known with them alone.
+    """The languages that no source of a recipe has.
+
+    Empty for Debian's recipes: which languages their packages have is known only after they have been fetched.
 
     Raises:
         InputError: no recipe has the name.

@@ -158,7 +158,7 @@ _DESCRIPTIONS = "package-descriptions"
 
 @dataclass(frozen=True)
 class Unit:
-    """Documents of one family and language in one package: what one worker extracts."""
+    """One package's documents of one family (kind of text) in one language; one worker extracts them."""
 
     recipe: str
     family: str

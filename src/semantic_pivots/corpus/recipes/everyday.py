@@ -79,7 +79,7 @@ SOURCES = _read_sources()
 
 @dataclass(frozen=True)
 class Unit:
-    """One package of a source: what one worker extracts."""
+    """One package of a source; one worker extracts its documents."""
 
     source: str
     package: Package
@@ -113,7 +113,7 @@ def units(recipe: str, languages: tuple[str, ...], cache: Path) -> list[Unit]:
         cache: cache folder.
 
     Raises:
-        InputError: an unknown source is named, or a package cannot be had.
+        InputError: an unknown source is named, or a package cannot be fetched.
     """
     sources = [s for s in _sources(recipe) if set(languages) & set(s.languages)]
     convert = "zh" in languages and any(source.name in _TRADITIONAL for source in sources)
