@@ -1,26 +1,28 @@
-"""Intervals and tests over stored per-item figures: the one place where an uncertainty is made; numpy only.
+"""Intervals and tests over stored per-item figures; every interval of the package is computed here, with numpy only.
 
 Rules that hold for every figure of the package:
 
 - n is the number of independent units (concepts; documents, sentences or seeds where those are sampled), not of items.
   Units are resampled whole, with all their items (the cluster bootstrap).
-- A bootstrap over n units has a variance too small by (n - 1)/n, and its percentiles know nothing of the error of
-  their own spread. Intervals are the percentiles' distances from the figure, widened by the root of n/(n - 1) and by
-  Student's quantile over the normal one (the expanded percentile interval: Hesterberg 2015, The American Statistician).
-- Below ten units there is no interval: none that is honest is of use.
-- Draws of the shots that all items share are a second source of variation. There are few of them, so they are not
-  resampled: each is left out once (the jackknife, which has the factor k/(k - 1) in it), and both variances are added
-  with Satterthwaite's degrees of freedom. A single draw shows no such variance: the interval is one given the draw.
-- Shares, masses and areas under a curve lie in known bounds, and so do their intervals: Wilson's, at the number of
-  independent observations that would have the measured variance (Korn and Graubard 1998). Means of masses are so skewed
-  that their spread goes with their size: theirs is the bootstrap-t interval on the logit scale (Efron 1981), where that
-  lies within Wilson's of as many answers of yes or no, which vary most.
-- An interval is that of one figure. Where a verdict is read off several, p-values are adjusted by Holm's method.
+- The variance of a bootstrap over n units is too small by the factor (n - 1)/n, and its percentiles ignore that the
+  spread itself is estimated. The distances of the percentiles from the figure are therefore multiplied by the root of
+  n/(n - 1) and by the ratio of Student's quantile to the normal one (the expanded percentile interval: Hesterberg 2015,
+  The American Statistician).
+- Below ten units there is no interval, since a valid one would be too wide to be of use.
+- Draws of the shots that all items share are a second source of variance. There are few of them, so they are not
+  resampled. Each is left out once (the jackknife, which includes the factor k/(k - 1)), and both variances are added
+  with Satterthwaite's degrees of freedom. With a single draw this variance is unknown, and the interval is conditional
+  on the draw.
+- Shares, masses and areas under a curve have bounds, and their intervals are inside them: Wilson's interval, for the
+  number of independent observations that would have the measured variance (Korn and Graubard 1998). Means of masses are
+  so skewed that their spread grows with the mean. They have the bootstrap-t interval on the logit scale (Efron 1981),
+  limited to Wilson's interval for as many yes-or-no answers, which have the largest possible variance.
+- An interval is for one figure. If a verdict depends on several, p-values are adjusted by Holm's method.
 
-`python -m benchmarks.coverage` measures how often intervals hold the truth. Chosen against BCa, whose acceleration is
-as badly known at ten units as the spread is, and against resampling draws and units together, where two draws give
-three different resamples; the cost is that with two draws, and a single direction in which they vary more than the
-concepts do, intervals hold the truth in about 90 % of cases and not in 95.
+`python -m benchmarks.coverage` measures how often intervals contain the true value. Two alternatives were rejected.
+BCa's acceleration is as poorly estimated from ten units as the spread is. Resampling draws and units together gives
+only three different resamples of two draws. The chosen method has a limit: with two draws, in a single direction in
+which draws vary more than concepts, intervals contain the true value in about 90 % of cases instead of 95 %.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ _NORMAL = NormalDist().inv_cdf((1 + _LEVEL) / 2)
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, its 95 % interval, and the number of independent units behind it (NaN if there is none)."""
+    """A figure, its 95 % interval (NaN if there is none), and the number of independent units."""
 
     value: float
     low: float
@@ -88,11 +90,11 @@ class Estimate:
 
     Attributes:
         value: the figure.
-        sampled: (resamples,) its values when the units are resampled; equal positions are equal resamples.
-        units: the independent units behind it.
-        drawn: of each set of shared draws, (k,) the figure without each draw, less the mean of these.
-        bounds: what the figure cannot leave.
-        permuted: the values are those of a permutation, which are as wide as they should be for any number of units.
+        sampled: (resamples,) bootstrap values of the figure; position i is the same resample in all figures.
+        units: the independent units.
+        drawn: for each set of k shared draws, (k,) the figure without each draw, minus the mean of these.
+        bounds: smallest and largest possible value.
+        permuted: `sampled` are permutation values, whose spread needs no correction for the number of units.
     """
 
     value: float
@@ -140,9 +142,9 @@ class Estimate:
 
 
 def average(parts: Sequence[Estimate]) -> Estimate:
-    """The mean of figures over the same resamples (of directions, of runs), each of equal weight.
+    """The unweighted mean of figures over the same resamples, such as those of directions or runs.
 
-    Its units are all of theirs; draws of one figure are independent of those of another.
+    Its units are the union of theirs. Draws of one figure are taken as independent of those of another.
     """
     return Estimate(
         float(np.mean([part.value for part in parts])),
@@ -162,7 +164,7 @@ def seed_of(*identifiers: object) -> int:
 
 @dataclass(frozen=True)
 class Figure:
-    """A value with its 95 % interval, the number of independent units behind it, and what it was measured with."""
+    """A value with its 95 % interval, the number of independent units, and its signature."""
 
     interval: Interval
     signature: Signature
@@ -219,7 +221,7 @@ def bootstrap_means(
         groups: (rows,) the independent unit that each row belongs to.
         seed: seed of the resampling.
         resamples: number of resamples.
-        bounds: of each figure; none of any by default.
+        bounds: bounds of each figure; by default none.
     """
     values = np.asarray(values, dtype=np.float64)
     present = (~np.isnan(values)).astype(np.float64)
@@ -234,8 +236,8 @@ def bootstrap_ratio(
 ) -> Interval:
     """The mean of (rows,) numbers over the mean of others of the same rows, all of them at least zero.
 
-    The ratio is the odds of the share that `above` has of both together, so its interval is made as that of a mass: by
-    the bootstrap-t on the logit scale, which is the ratio's logarithm.
+    If p is the share of `above` in the sum of both, the ratio is the odds p / (1 - p). Its interval is therefore that
+    of a mass, by the bootstrap-t on the logit scale, which is the logarithm of the ratio.
 
     Args:
         above, below: (rows,) float; a row that is NaN in either is left out.
@@ -338,7 +340,7 @@ def bootstrap_mean(
         seed: seed of the resampling.
         resamples: number of resamples.
         groups: (rows,) the independent unit of each row (a concept); each row its own by default.
-        bounds: what the mean cannot leave.
+        bounds: smallest and largest possible mean.
     """
     values = np.asarray(values, dtype=np.float64)
     labels = np.arange(len(values)) if groups is None else np.asarray(groups)
@@ -361,7 +363,7 @@ def bootstrap(
         seed: seed of the resampling.
         resamples: number of resamples.
         groups: (n,) the independent unit of each row; each row its own by default.
-        bounds: what the statistic cannot leave.
+        bounds: smallest and largest possible value.
     """
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
@@ -396,12 +398,12 @@ def bootstrap_columns(
 
 
 def share(flags: Sequence[bool] | np.ndarray, groups: Sequence[Hashable] | np.ndarray | None = None) -> Interval:
-    """The share of rows for which something holds, with its interval over the units that rows belong to.
+    """The share of rows for which a condition holds, with its interval over the units that rows belong to.
 
-    Its variance is that of a ratio of sums over units (linearised), so that no resampling is needed.
+    The variance is the linearised one of a ratio of sums over units, so no resampling is needed.
 
     Args:
-        flags: (rows,) whether it holds.
+        flags: (rows,) whether the condition holds.
         groups: (rows,) the independent unit of each row; each row its own by default.
     """
     values = np.asarray(flags, dtype=np.float64)
@@ -428,10 +430,10 @@ def wilson(successes: int, n: int) -> Interval:
 
 
 def student(values: Sequence[float], bounds: Bounds = None) -> Interval:
-    """The mean of independent runs with Student's interval inside of bounds; NaN values are left out.
+    """The mean over independent runs with Student's interval, cut at the bounds; NaN values are left out.
 
-    For figures of whole runs (a planted world, a training): each is itself a mean of hundreds of items, so that their
-    distribution is near enough to the normal one for Student's interval to hold with few of them. It needs two.
+    It is for figures of whole runs (a planted world, a training run). Each is a mean over hundreds of items and thus
+    nearly normally distributed, so Student's interval is valid for few runs. At least two are needed.
     """
     finite = np.array([value for value in values if not math.isnan(value)])
     if len(finite) < 2:
@@ -462,7 +464,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def sign_flip_p(differences: np.ndarray, seed: int, groups: np.ndarray | None = None, resamples: int = 10_000) -> float:
-    """Two-sided p-value of a paired randomisation test of mean zero, (rows,) differences, flipped by group."""
+    """Two-sided p-value of the paired randomisation test that (rows,) differences have mean zero; groups flip sign."""
     differences = np.asarray(differences, dtype=np.float64)
     labels = np.arange(len(differences)) if groups is None else np.asarray(groups)
     codes = np.unique(labels, return_inverse=True)[1]

@@ -59,10 +59,10 @@ def clean(text: str, language: str, pos: str) -> str:
 
 @dataclass
 class Translations:
-    """How strongly dictionaries call two words translations of one another, by part of speech.
+    """Weights of pairs of translations by part of speech, from all dictionaries.
 
-    The weight of an edge is 1 for the first translation of the first sense and falls with sense and position; several
-    dictionaries add up. `votes` counts the dictionaries.
+    A dictionary gives the first translation of the first sense the weight 1, and less to later senses and later
+    positions. The weights of several dictionaries are added. `votes` names the dictionaries that have the pair.
     """
 
     weights: dict[tuple[str, str, str], Edges] = field(default_factory=lambda: defaultdict(lambda: defaultdict(dict)))
@@ -101,7 +101,7 @@ class Translations:
         return self.of(language, target, pos, word).get(other, 0.0)
 
     def share(self, language: str, target: str, pos: str, word: str, other: str) -> float:
-        """The pair's weight over that of the word's best translation: 1 for the main one."""
+        """The pair's weight over that of the word's best translation; 1 for the best."""
         weights = self.of(language, target, pos, word)
         return weights.get(other, 0.0) / max(weights.values()) if weights else 0.0
 
@@ -133,7 +133,7 @@ class Knowledge:
     simplify: Callable[[str], str]
     """Chinese characters of a Japanese word in simplified form"""
     senses: Callable[[str], int] = lambda word: 3
-    """how many senses an English word has; one that a WordNet does not know counts as of several"""
+    """number of senses of an English word; a word that is not in WordNet counts as having several"""
 
 
 def candidates(table: Translations, knowledge: Knowledge, floor: float = 3.0) -> list[Candidate]:

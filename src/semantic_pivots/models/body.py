@@ -64,10 +64,10 @@ def context_of(model: CausalLM) -> int:
 
 
 def check_context(model: CausalLM, tokens: int, subject: str, advice: str) -> None:
-    """Refuse what is longer than the model's context: models of rotary positions run on and give wrong figures.
+    """Refuse a text that is longer than the model's context; a model with rotary positions would give wrong figures.
 
     Raises:
-        InputError: `subject` of so many tokens does not fit; says the advice.
+        InputError: `subject`, with this number of tokens, is too long; the message ends with `advice`.
     """
     longest = context_of(model)
     if longest and tokens > longest:
@@ -116,10 +116,10 @@ class Body:
             return self.decoder(input_ids=ids, **extra).last_hidden_state.to(self.device)
 
     def following(self, ids: torch.Tensor, cache: DynamicCache | None) -> torch.Tensor:
-        """(rows, tokens, width) final hidden states of (rows, tokens) ids, after what a cache holds if there is one.
+        """(rows, tokens, width) final hidden states of (rows, tokens) ids that follow the tokens in a cache, if any.
 
-        States of a recurrence are taken up one token at a time, as in generation: given several tokens, Mamba's family
-        forgets the state and begins anew, without an error.
+        Recurrent models read one token at a time, as in generation: given several tokens, Mamba's family resets its
+        state without an error.
         """
         if cache is None or not _recurrent(cache):
             return self.hidden(ids, cache)
@@ -128,8 +128,8 @@ class Body:
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """(rows, vocabulary) logits of (rows, width) final hidden states, by the model's own head.
 
-        They have the model's number format; on an accelerator those of a plain linear head are float32, since its
-        products are summed in float32 and rounding them would be further work.
+        They have the model's dtype. On CUDA, logits of a plain linear head are float32: its products are summed in
+        float32 anyway, and rounding them would be an extra step.
         """
         if self.dtype == torch.float32 or self.device.type != "cuda":
             return self._own_logits(hidden)
@@ -164,10 +164,10 @@ class Body:
                 self.decoder.forward = forward
 
     def padded_exactly(self, ids: list[int], width: int, new: int) -> bool:
-        """Whether `new` tokens after a row that is padded to `width` tokens are read as they are without the padding.
+        """Whether the hidden states of `new` tokens after a row padded to `width` tokens equal those without padding.
 
-        Masks and positions tell of the padding. They are not enough where a family has states of a recurrence, counts
-        places itself, or has a window, in which padding takes up room.
+        The padding is masked and positions are given. That is not enough for a family with recurrent states, one that
+        counts positions itself, or one with a sliding window, in which padding takes space.
         """
         gap = width - len(ids)
         row = torch.tensor([[*ids, *ids[-1:] * gap]], device=self.device)
@@ -188,7 +188,7 @@ class Body:
 
 
 def _number(config: Any, name: str) -> int:
-    """A whole number of a configuration; the largest where layers differ (a list, or Gemma 4's layers); 0: none."""
+    """An integer from a configuration; the largest if layers differ (a list, or Gemma 4's layers); 0 if absent."""
     try:
         value = getattr(config, name, None)
     except RuntimeError:  # how transformers says that layers differ
@@ -201,11 +201,11 @@ _PLAIN = (DynamicLayer, DynamicSlidingWindowLayer)
 
 
 def shared(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
-    """A cache of len(rows) rows that reads row `rows[i]` of `cache` for row i, to be fed once.
+    """A cache of len(rows) rows, in which row i begins with row `rows[i]` of `cache`; for one forward pass.
 
-    Keys of the prefix are copied for one layer at a time, and none of them are kept, so that memory does not grow with
-    the number of layers; what is fed is kept, so that the result can be shared in turn. Layers of other kinds, and all
-    where there are states of a recurrence, are copied at once.
+    The keys and values of the prefix are copied for one layer at a time and then dropped, so memory does not grow with
+    the number of layers. Those of the new tokens are kept, so the result can be shared again. Layers of other kinds,
+    and all layers of a recurrent model, are copied at once.
     """
     if _recurrent(cache):
         return repeated(cache, rows)
@@ -248,7 +248,7 @@ def _with_layers(cache: DynamicCache, layers: list[Any]) -> DynamicCache:
 
 
 def _reading(layer: Any, rows: torch.Tensor) -> Any:
-    """A layer that puts the keys and values of row `rows[i]` of `layer` before those that row i is fed."""
+    """A layer that puts the keys and values of row `rows[i]` of `layer` before the new ones of row i."""
     twin = copy.copy(layer)
     levels: list[tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]] = []
     if layer.is_initialized:

@@ -44,9 +44,9 @@ def device_processes(processes: int, section: str) -> int:
 
 @functools.cache
 def take_device(folder: Path) -> None:
-    """Make an accelerator the current one that no other process has which asks with this folder, until it ends.
+    """Give this process an accelerator that no other process with the same `folder` has, until the process ends.
 
-    With fewer than two accelerators nothing changes.
+    With fewer than two accelerators it does nothing.
     """
     if device_count() < 2:
         return
@@ -118,19 +118,19 @@ def synchronise(device: torch.device) -> None:
 
 
 def sent(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A copy of a CPU's tensor on a device; from pinned memory on CUDA, where it would else wait for the queue."""
+    """A copy of a CPU tensor on a device; through pinned memory on CUDA, so that it does not wait for the queue."""
     return (batch.pin_memory() if device.type == "cuda" else batch).to(device, non_blocking=True)
 
 
 def random_states(device: torch.device) -> list[torch.Tensor]:
-    """States of torch's generators: the CPU's, and the accelerator's where the device is one that tells."""
+    """States of torch's random generators: the CPU's, and the accelerator's if the device reports it."""
     vendor = None if device.type == "cpu" else getattr(torch, device.type)
     states = [vendor.get_rng_state(device)] if vendor is not None and hasattr(vendor, "get_rng_state") else []
     return [torch.get_rng_state(), *states]
 
 
 def set_random_states(states: list[torch.Tensor], device: torch.device) -> None:
-    """Set torch's generators to what `random_states` gave; the CPU's alone where the device is another kind."""
+    """Restore the states from `random_states`; only the CPU's if they are from another kind of device."""
     torch.set_rng_state(states[0])
     if len(states) > 1 and device.type != "cpu":
         getattr(torch, device.type).set_rng_state(states[1], device)
@@ -155,7 +155,7 @@ def deterministic_kernels(enabled: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def attention_of_any_shape(device: torch.device) -> Iterator[None]:
-    """Keep cuDNN's attention out on CUDA: it plans anew for every shape, and packs rarely repeat one."""
+    """Disable cuDNN's attention on CUDA: it makes a new plan for every shape, and packed batches rarely repeat one."""
     if device.type != "cuda":
         yield
         return

@@ -15,16 +15,16 @@ _ROWS_BYTES = 1 << 20
 
 
 def check_numbers(sound: torch.Tensor, what: str, dtype: torch.dtype, first: str = "") -> None:
-    """Refuse what a model gives where it is no number: an average over the rest would be of fewer items unsaid.
+    """Refuse NaN in a model's outputs; an average would silently be over fewer items.
 
     Args:
-        sound: (n,) bool, whether each is a number.
-        what: what the model gave, such as "answer".
-        dtype: of the model.
-        first: names the first one that is none, where its text is known.
+        sound: (n,) bool: whether each output is a number.
+        what: name of the outputs, such as "answer".
+        dtype: dtype of the model.
+        first: text of the first output that is NaN, if known.
 
     Raises:
-        InputError: some are none; tells how many.
+        InputError: some outputs are NaN; the message says how many.
     """
     bad = int((~sound).sum())
     if bad:
@@ -36,7 +36,7 @@ def check_numbers(sound: torch.Tensor, what: str, dtype: torch.dtype, first: str
 
 
 def rows_at_once(logits: torch.Tensor) -> int:
-    """Rows of (n, vocabulary) logits best treated together: in float32 they fit the own caches of a CPU's cores."""
+    """Number of rows of (n, vocabulary) logits to process together: in float32 they fit the CPU cores' own caches."""
     if logits.device.type != "cpu":
         return max(1, len(logits))
     return max(1, _ROWS_BYTES * torch.get_num_threads() // (4 * logits.shape[-1]))

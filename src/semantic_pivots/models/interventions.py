@@ -26,7 +26,7 @@ def unembedding_basis(lens: Lens, tokens: Sequence[int]) -> torch.Tensor:
     """(width, k) float32 orthonormal basis of the span of the tokens' unembedding rows; k <= len(tokens).
 
     Raises:
-        InputError: the unembedding is of another width than the residual stream.
+        InputError: the unembedding and the residual stream differ in width.
     """
     weight = lens.body.model.get_output_embeddings().weight
     if weight.shape[1] != lens.body.width:
@@ -46,7 +46,7 @@ def random_basis(lens: Lens, count: int, seed: int) -> torch.Tensor:
 
 
 def orthonormal(directions: torch.Tensor) -> torch.Tensor:
-    """(width, k) orthonormal basis of the span of (width, n) directions; dependent ones add nothing."""
+    """(width, k) orthonormal basis of the span of (width, n) directions; k is their rank."""
     basis, values, _ = torch.linalg.svd(directions, full_matrices=False)
     return basis[:, values > values.max() * 1e-5]
 
@@ -56,30 +56,31 @@ class Edit(Protocol):
 
     @property
     def layers(self) -> Sequence[int]:
-        """Blocks after which it changes something."""
+        """Indices of the blocks after which the residual stream is changed."""
         ...
 
     def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
-        """The (rows, tokens, width) residual after a layer, changed; `rows` are those of the whole reading."""
+        """The changed (rows, tokens, width) residual after a layer; `rows` is the batch's slice of the edit's rows."""
         ...
 
 
 @dataclass(frozen=True)
 class Suppression:
-    """A subspace per row, taken out of the residual at every position, or set to its mean there.
+    """For each row a subspace, whose component of the residual is set to zero at every position, or to its mean.
 
-    Residuals of real models are far from centred: a few coordinates are so large at every position that taking a random
-    direction to zero spreads them over all others, and any ten directions destroy the answer. Hence `centre`. The first
-    position, which many models use as a sink with a residual like no other, can be left alone.
+    `centre` gives the mean. Residuals of real models are far from centred: a few coordinates are very large at every
+    position. Without centring, removing a random direction spreads them over all other coordinates, and any ten
+    directions destroy the answer. The first position can be skipped; many models use it as an attention sink, with a
+    residual unlike all others.
     """
 
     bases: Sequence[torch.Tensor]
     """(width, k) orthonormal, one per row"""
     layers: Sequence[int]
     centre: torch.Tensor | None = None
-    """(all layers, width) residual that stays; None: zero"""
+    """(all layers, width) mean residual around which the component is removed; None: zero"""
     skip: int = 0
-    """positions at the beginning that are left alone"""
+    """number of first positions that are not changed"""
 
     def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
         bases = self.bases[rows]
@@ -114,9 +115,9 @@ def edited(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[None]:
     """Change the residual stream while the block runs.
 
     Args:
-        lens: names the model's blocks.
-        edit: what is changed, and after which blocks.
-        rows: those of the edit that the batches read inside hold.
+        lens: the lens of the model, which knows its blocks.
+        edit: the change, and the blocks after which it is made.
+        rows: the rows of the edit to which the batches in this block belong.
 
     Raises:
         ValueError: a layer does not exist.
@@ -150,7 +151,7 @@ def target_logprobs(
         lens: the model.
         ids: token ids of prompt and answer, per row.
         starts: position of the answer's first token, per row.
-        edit: what is changed; None: nothing.
+        edit: the change; None: no change.
         batch: rows of one forward pass.
 
     Returns:

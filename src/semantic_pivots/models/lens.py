@@ -32,7 +32,7 @@ _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15, torch.float16: 0.05}
 
 
 class LensError(Exception):
-    """The model's blocks or tail could not be found, or the lens of its last block is not its logits."""
+    """The model's blocks or tail were not found, or the lens of its last block does not equal its logits."""
 
 
 class Lens:
@@ -106,7 +106,7 @@ class Lens:
             )
 
     def question(self, tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Token ids (rows, tokens), positions (rows,) and mask (rows, tokens): `residuals` of these read what is next.
+        """Token ids (rows, tokens), positions (rows,) and mask (rows, tokens) of prompts: the arguments of `residuals`.
 
         Raises:
             LensError: a masked model whose tokenizer has no mask.
@@ -142,7 +142,7 @@ class Lens:
         }
 
     def run(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> None:
-        """Run the decoder, without its head, on what `residuals` is given; its hooks see what happens."""
+        """Run the decoder without its head; arguments as in `residuals`, whose hooks read the residual stream."""
         if self.kind == "encoder-decoder":
             self.body.model(**self._inputs(ids, positions, mask), use_cache=False)
         elif self.kind == "masked":
@@ -155,8 +155,8 @@ class Lens:
 
         Args:
             ids: (rows, tokens) int64, padded on the right.
-            positions: (rows,) int64; of an encoder-decoder, those up to which the encoder sees a row.
-            mask: (rows, tokens), ones where a masked model or an encoder sees; none: up to the position.
+            positions: (rows,) int64 position to read; for an encoder-decoder, the last position that the encoder sees.
+            mask: (rows, tokens), 1 for tokens that a masked model or an encoder sees; None: up to the position.
 
         Returns:
             (layers, rows, width) in the model's dtype; gathered inside the blocks' hooks, so that no more is kept.
@@ -221,14 +221,14 @@ class Lens:
 def load_lens(
     spec: str, dtype: str = "float32", cache: str = "", blocks: str = "", readable: bool = False
 ) -> tuple[Loaded, Lens]:
-    """A model as `load` gives it, and its lens.
+    """Load a model and make its lens.
 
     Args:
-        spec, dtype, cache, readable: of `load`.
-        blocks: of `Lens.from_model`.
+        spec, dtype, cache, readable: arguments of `load`.
+        blocks: argument of `Lens.from_model`.
 
     Raises:
-        InputError: the model cannot be loaded, or its lens does not hold.
+        InputError: the model cannot be loaded, or its lens fails the check.
     """
     model = load(spec, dtype=dtype, cache=cache, readable=readable)
     try:

@@ -47,7 +47,7 @@ _TOKENIZER = "tokenizer_arguments.json"
 
 @dataclass(frozen=True)
 class Loaded:
-    """A causal language model ready to read: evaluation mode, on its device, its own tokenizer beside it."""
+    """A causal language model in evaluation mode on its device, with its own tokenizer."""
 
     model: Any
     tokenizer: Any
@@ -69,11 +69,11 @@ def load(
     Args:
         spec: hub id with optional subfolder and @revision (owner/name/steps/1000@main), local folder, or package:NAME.
         dtype: float32, bfloat16 or float16.
-        device: a torch device, or auto (the accelerator where there is one; all of them for a model that one of them
-            does not hold, layer by layer).
+        device: a torch device, or `auto`: the accelerator if there is one; a model that does not fit on one accelerator
+            is spread over all, layer by layer.
         cache: folder of converted models.
         trust_remote_code: run the code that a hub repository ships.
-        readable: take encoder-decoders and masked models too, which a lens can read and nothing else here can use.
+        readable: accept encoder-decoders and masked models too, which only a lens can use.
 
     Raises:
         InputError: the model is missing, has no safetensors, is not a causal language model, or cannot be fetched.
@@ -194,7 +194,7 @@ def model_signature(spec: str, cache: str = "") -> str:
 
 
 def parameters(spec: str, cache: str = "") -> int:
-    """Number of parameters of a model, read off the heads of its weight files; tied ones count once."""
+    """Number of parameters of a model, from the headers of its weight files; tied parameters count once."""
     return _parameters(model_folder(spec, cache))
 
 
@@ -546,7 +546,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' bars and notices out of a study's output, as they were before outside of it."""
+    """Suppress transformers' progress bars and notices while the block runs."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

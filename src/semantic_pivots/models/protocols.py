@@ -40,7 +40,7 @@ class Tokenizer(Protocol):
 
     @property
     def mask_token(self) -> str | None:
-        """The token that a masked model fills; none of a causal one."""
+        """The mask token of a masked model; None for a causal one."""
         ...
 
     @property
@@ -88,7 +88,7 @@ class CausalLM(Protocol):
 
 
 class AnswerScorer(Protocol):
-    """What scores and continues prompts: `Scorer` on a model here, `HarnessScorer` around any model of lm_eval."""
+    """An object that scores and continues prompts: `Scorer` for a model, `HarnessScorer` for a model of lm_eval."""
 
     def score(self, prompts: Sequence[str], answers: Sequence[str]) -> list[Any]:
         """Objects with `logprobs`, (tokens,) float32 nats, of each answer after its prompt."""
@@ -99,5 +99,5 @@ class AnswerScorer(Protocol):
         ...
 
     def answer_tokens(self, answers: Sequence[str]) -> int:
-        """Tokens of the longest answer."""
+        """Number of tokens of the longest answer."""
         ...

@@ -141,10 +141,10 @@ def readouts(lens: Lens, tokenizer: Tokenizer, names: Sequence[str]) -> list[Rea
 def load_tuned(lens: Lens, folder: Path) -> Tuned:
     """A tuned lens of this project, or one of the tuned-lens package (config.json and params.pt).
 
-    The latter counts its maps from the embedding on, so its map k + 1 reads what block k wrote.
+    The first map of that package is for the embedding, so its map k + 1 is for the output of block k.
 
     Raises:
-        InputError: no such lens in the folder, or one of another model.
+        InputError: the folder has no such lens, or one for another model.
     """
     if (folder / _FILES[0]).is_file():
         from safetensors.torch import load_file
@@ -182,23 +182,24 @@ def fit_tuned(
     seed: int = 0,
     report: Callable[[dict[str, float]], None] = lambda fact: None,
 ) -> tuple[Tuned, list[dict[str, float]]]:
-    """A tuned lens from residuals: per layer the ridge map to the last layer, or better ones by descent.
+    """Fit a tuned lens to residuals.
 
-    Descent is Adam's on KL(last layer || lens), from the ridge map or the identity, whichever is nearer. Of the three
-    the map with the least KL on the last quarter of the rows, which nothing is fitted to, is kept. So on these rows a
-    tuned lens is never worse than the logit lens.
+    Each layer has three candidate maps: the identity (the logit lens), a ridge regression to the last layer, and the
+    result of gradient descent (Adam) on KL(last layer || lens), which starts from the better of the other two. The map
+    with the smallest KL on the last quarter of the rows is kept. No map is fitted to these rows, and on them a tuned
+    lens is never worse than the logit lens.
 
     Args:
-        lens: the model, whose head is held fixed.
+        lens: the lens of the model; the model's head is not changed.
         samples: (layers, rows, width) residuals at random positions of a corpus.
-        steps: of descent; 0: none.
+        steps: number of steps of the descent; 0: no descent.
         rate: learning rate.
-        batch: rows of one step.
-        seed: order of the rows.
-        report: called with each layer's facts as soon as it is fitted.
+        batch: number of rows in one step.
+        seed: seed of the order of the rows.
+        report: called with the facts of each layer when it has been fitted.
 
     Returns:
-        The lens, and per layer the held-out KL in nats of logit lens, ridge map and kept map.
+        The lens, and for each layer the held-out KL in nats of the logit lens, the ridge map and the kept map.
     """
     rows = samples.shape[1]
     test = slice(rows - rows // 4, rows)
@@ -258,7 +259,7 @@ def _divergence(lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.T
 def held_out_divergence(
     lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor, batch: int
 ) -> float:
-    """Mean divergence in nats of what the head makes of (rows, width) y from what it makes of x + x Wᵀ + b."""
+    """Mean KL in nats of the head's distribution for (rows, width) y from its distribution for x + x Wᵀ + b."""
     weight, bias = weight.to(x.device), bias.to(x.device)
     total = 0.0
     for begin in range(0, len(x), batch):
@@ -271,10 +272,10 @@ def held_out_divergence(
 def sampled_residuals(
     lens: Lens, tokenizer: Tokenizer, texts: Sequence[str], rows: int, length: int = 128, seed: int = 0, batch: int = 16
 ) -> torch.Tensor:
-    """(layers, rows, width) residuals, one random position of each of the first texts that hold two tokens or more.
+    """(layers, rows, width) residuals at one random position of each text; texts of fewer than two tokens are skipped.
 
     Raises:
-        InputError: fewer texts than rows, or texts are read beyond the model's context.
+        InputError: there are fewer texts than `rows`, or `length` is larger than the model's context.
     """
     check_context(lens.body.model, length, "a text", "lower --length")
     generator = torch.Generator().manual_seed(seed)

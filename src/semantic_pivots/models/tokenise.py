@@ -79,7 +79,7 @@ def reference_encoder(backend: Backend) -> Encoder:
 
 
 def fast_encoder(tokenizer_json: Path, parallel: bool | None = None) -> Encoder:
-    """Encoder by gigatoken, which reads the name of a special token as the token; such texts go to the reference.
+    """Encoder by gigatoken; texts with the name of a special token, which it reads as the token, go to the reference.
 
     Raises:
         ImportError: gigatoken is not installed on this platform.
@@ -133,10 +133,10 @@ def choose_encoder(
 ) -> tuple[Encoder, str]:
     """The fast encoder where its ids equal the reference's on the hard texts and the samples, else the reference.
 
-    The samples are compared one after the other: those of a corpus of terabytes are gigabytes.
+    The samples are compared one by one, because those of a corpus of terabytes are gigabytes.
 
     Returns:
-        The encoder, and in words which one and why.
+        The encoder, and a sentence that says which one it is and why.
     """
     reference = reference_encoder(backend)
     try:
@@ -159,7 +159,7 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     """Tokenise every document without special tokens (table `token_shards`; files under tokens/, and tokenizer.json).
 
     Raises:
-        InputError: the model's tokenizer has no fast form, whose ids and texts the corpus floors could read.
+        InputError: the model has no fast tokenizer, which the stages on the corpus need.
     """
     from semantic_pivots.models.load import load_tokenizer
 
@@ -294,7 +294,7 @@ def tokenise_shard(encode: Encoder, source: Path, target: Path) -> pa.Table:
 
 
 def batches(texts: list[str]) -> list[list[str]]:
-    """Texts in batches of about `_BATCH_BYTES`: the encoder's own memory stays flat in the size of a shard."""
+    """Texts in batches of about `_BATCH_BYTES`, so that the encoder's memory does not grow with the size of a shard."""
     batch_list: list[list[str]] = []
     size = _BATCH_BYTES
     for text in texts:

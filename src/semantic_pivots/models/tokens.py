@@ -87,7 +87,7 @@ def _encodings(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[Any]:
 def read_ids(tokenizer: Tokenizer, prompts: Sequence[str], answers: Sequence[str]) -> list[list[int]]:
     """Token ids of each prompt, up to the position that predicts its answer's first content token.
 
-    Where the tokenizer writes a lone space before the answer, that space is the last of them.
+    If the tokenizer emits a lone space before the answer, that space is the last id.
 
     Raises:
         InputError: as `answer_spans`.
@@ -130,7 +130,7 @@ def _span(tokenizer: Tokenizer, encoding: Any, prompt: str, answer: str, trailin
 
 
 def prompt_ids(tokenizer: Tokenizer, prompts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each prompt as it stands before an answer: with leading, without trailing special tokens."""
+    """Token ids of each prompt before an answer: with special tokens at the beginning, without those at the end."""
     return [ids for ids, _ in prompt_tokens(tokenizer, prompts)]
 
 

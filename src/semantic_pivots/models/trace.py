@@ -45,7 +45,7 @@ def word_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> set[int]:
 
 
 def first_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> set[int]:
-    """Ids of the first pieces of the words, with and without a leading space; a lone space is passed over."""
+    """Ids of the first piece of each word, with and without a leading space; a lone space is skipped."""
     if not words:
         return set()
     texts = [form for word in words for form in (word, " " + word)]
@@ -56,7 +56,7 @@ def first_tokens(tokenizer: Tokenizer, words: Sequence[str]) -> set[int]:
 
 
 def pivot_tokens(tokenizer: Tokenizer, pivots: pa.Table) -> dict[str, list[int]]:
-    """Token ids of each item's pivots, the best pivot's first: of a word, the first pieces that may begin it."""
+    """Token ids of each item's pivots, those of the best pivot first; for a pivot that is a word, its first pieces."""
     of_word: dict[str, list[int]] = {}
     tokens: dict[str, dict[int, None]] = {}
     for row in sorted(pivots.select(["item_id", "token", "text", "rank"]).to_pylist(), key=lambda r: r["rank"]):
@@ -77,7 +77,7 @@ def prefix_tokens(tokenizer: Tokenizer, word: str) -> set[int]:
 
 
 def _words_of(items: Sequence[Item], words: pa.Table, languages: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Of each item, the word of its concept in each language: the lexicon's, and the item's own two."""
+    """For each item, the word of its concept in each language: from the lexicon, and the item's own two words."""
     of_concept = words_by_concept(words)
     return {
         item.item_id: {c: word for c, word in of_concept.get(item.concept_id, {}).items() if c in languages}
@@ -110,15 +110,15 @@ def trace_stage(config: TraceConfig, inputs: Inputs, work: Work) -> dict[str, pa
 def trace_parts(
     items: Sequence[Item], words: pa.Table, pivots: pa.Table, lens: Lens, tokenizer: Tokenizer, config: TraceConfig
 ) -> Iterator[tuple[int, Callable[[], pa.Table]]]:
-    """The number of the first item of each part of a trace, and what reads the part's rows of the table `trace`.
+    """For each part of a trace, the number of its first item and a function that returns its rows of the table `trace`.
 
     Args:
-        items: what is asked.
-        words: the table `words`, of which the shots are drawn.
+        items: the items.
+        words: the table `words`, from which the shots are drawn.
         pivots: the table `pivots`; an item may have none.
         lens: the lens of the model.
-        tokenizer: the model's.
-        config: shots, seed, lenses, and tokens kept per layer; the model is not read from it.
+        tokenizer: the model's tokenizer.
+        config: shots, seed, lenses, and number of tokens stored per layer; its key `model` is not used.
     """
     from semantic_pivots.models.readouts import readouts
 
@@ -130,7 +130,7 @@ def trace_parts(
 
 
 class Sets:
-    """Token sets of every case: source, target, pivots outside both, another item's pivots, and those of languages."""
+    """Token sets of every case: source, target, pivots (without both words), another item's pivots, each language."""
 
     def __init__(
         self,
@@ -243,8 +243,8 @@ class _Block:
     def rows(self, finals: torch.Tensor, head: Callable[[torch.Tensor], torch.Tensor], top: int, lens: str) -> pa.Table:
         """Trace rows of all layers from (layers x cases, width) rows for the head, layer by layer.
 
-        The head reads rows of many layers at once, a slice at a time: its weights are streamed from memory for each
-        product, and few rows a product leave the cores waiting for them.
+        The rows of many layers go through the head in one product, a slice at a time. Each product reads the head's
+        weights from memory; with few rows in a product the cores would wait for them.
         """
         parts = [self._read(head(part), start, top) for start, part in _slices(finals, self.head_rows)]
         ids, values, entropy, masses = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -1,8 +1,9 @@
-"""What sequences tell of words by counts alone: association with every token in reach, similarity, embeddings.
+"""Co-occurrence statistics of packed sequences: associations of tokens within a window, similarities, embeddings.
 
-Two uses. A reader that only counts is the row beside every small model: what masking takes from its similarity is taken
-from the text, whatever a model learns of it. And a model may begin with embeddings of the same counts (`[natural]
-embeddings`), which a run of a few million tokens cannot learn of a word that it reads a hundred times.
+They have two uses. First, a reader that only counts is a baseline for every small model: if masking reduces the
+similarities by counts, it has removed the evidence from the text, whatever a model learns. Second, a model can start
+with embeddings from these counts (`[natural] embeddings`); in a run of a few million tokens it could not learn them for
+a word that occurs a hundred times.
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ _STD = 0.05
 
 
 def associations(sequences: np.ndarray, vocabulary: Vocabulary, reach: int) -> csr_matrix:
-    """(size, size) sparse float32 positive pointwise mutual information of tokens within reach in one document's piece.
+    """(size, size) sparse float32 positive pointwise mutual information of tokens that co-occur within a window.
 
-    Marks, ends and masked places are no contexts: what is masked tells nothing, wherever it stands.
+    A window does not cross the end of a piece or of a sequence. Language marks, end tokens and masked tokens are not
+    counted.
 
     Args:
-        sequences: (sequences, length) ids.
-        vocabulary: of the ids.
-        reach: tokens on either side.
+        sequences: (sequences, length) token ids.
+        vocabulary: the vocabulary of the ids.
+        reach: number of tokens on either side.
     """
     from scipy.sparse import csr_matrix
 
@@ -54,7 +56,7 @@ def associations(sequences: np.ndarray, vocabulary: Vocabulary, reach: int) -> c
 
 
 def _together(sequences: np.ndarray, vocabulary: Vocabulary, reach: int) -> csr_matrix:
-    """(size, size) sparse counts of two tokens within reach, in one sequence and between its ends, in both orders."""
+    """(size, size) sparse symmetric counts of two tokens within the window, in one sequence and one piece."""
     from scipy.sparse import csr_matrix
 
     flat = sequences.ravel().astype(np.int32)
@@ -69,7 +71,7 @@ def _together(sequences: np.ndarray, vocabulary: Vocabulary, reach: int) -> csr_
 
 
 def similarities(associated: csr_matrix, concepts: Sequence[Concept], source: str, target: str) -> np.ndarray:
-    """(sources, targets) float64 cosine of the words' associations."""
+    """(sources, targets) float64 cosine similarity of the words' rows of associations."""
     sides = []
     for code in (source, target):
         rows = associated[[concept.ids[code] for concept in concepts]].astype(np.float64)
@@ -79,9 +81,9 @@ def similarities(associated: csr_matrix, concepts: Sequence[Concept], source: st
 
 
 def counted(associated: csr_matrix, concepts: Sequence[Concept]) -> list[Record]:
-    """Rows of `natural_concepts` with `rank_by_counts`, among the concepts of each half and in each direction.
+    """Rows of `natural_concepts` with `rank_by_counts`, for each direction and each half (trained, held out).
 
-    The rank is the share of the other sources that are less similar to the target; 0.5 is chance.
+    The rank is the share of the half's other sources that are less similar to the target; 0.5 is chance.
     """
     rows = []
     for stratum, half, source, target in directions(concepts):
@@ -95,18 +97,19 @@ def counted(associated: csr_matrix, concepts: Sequence[Concept]) -> list[Record]
 
 
 def share_below(values: np.ndarray) -> np.ndarray:
-    """(targets,) share of the other sources below each target's own one on the diagonal; equal ones count half."""
+    """(targets,) share of the other sources with a smaller value than the own one (the diagonal); ties count half."""
     own = np.diag(values)
     below = (values < own).sum(axis=0) + ((values == own).sum(axis=0) - 1) / 2
     return below / max(len(values) - 1, 1)
 
 
 def embeddings(associated: csr_matrix, width: int, seed: int, device: torch.device | None = None) -> np.ndarray:
-    """(size, width) float32 embeddings: first singular vectors, each times the root of its value, rotated at random.
+    """(size, width) float32 embeddings: the first singular vectors, scaled by the root of their values, and rotated.
 
-    The rotation gives every coordinate a like share of the variance, as optimisers with a rate per coordinate expect.
-    Tokens without associations get noise of the same size. An accelerator finds the vectors by subspace iteration in
-    float32, which takes it less than a second where the CPU's exact ones take a minute at a width of 384.
+    The random rotation spreads the variance evenly over coordinates, which suits optimisers that adapt the rate of each
+    coordinate. Tokens without associations get noise with the same standard deviation. On an accelerator the vectors
+    are computed by subspace iteration in float32, in less than a second; the exact vectors take a CPU a minute at
+    width 384.
     """
     generator = np.random.default_rng(seed_of("natural embeddings", seed))
     start = generator.standard_normal(associated.indptr.size - 1)

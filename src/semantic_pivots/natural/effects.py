@@ -1,9 +1,10 @@
 """Results of a natural world: effects by concept, their tests, and decisions by rules fixed before the run.
 
-Masking is randomised, so its test is one of randomisation: under the hypothesis that masking pivots does what masking
-other tokens does, the two labels of a cluster of concepts could as well be exchanged. Every model has every condition,
-so a model's mean over its held-out concepts is taken off first. Arrangement and selection compare models of one start,
-concept by concept: their intervals are over concepts, and say nothing of another start where there is one seed.
+Masking is randomised, so it has a randomisation test: if masking pivots has the same effect as masking other tokens,
+the two conditions of a cluster of concepts are exchangeable. Every model has every condition, so the mean over a
+model's held-out concepts is subtracted first. Arrangement and selection compare models with the same initial weights,
+concept by concept. Their intervals are over concepts; with one seed they do not include the variance between initial
+weights.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class _Part:
         self.signature = Signature.of("natural", part, **sizes)
 
     def row(self, measure: str, group: str, values: np.ndarray, units: np.ndarray, chance: float | None = None) -> Row:
-        """The mean of one value a concept, its interval over units, and the test of chance where it is known."""
+        """The mean of one value per concept, with its interval over units and, given `chance`, a test against it."""
         seed = seed_of("natural", self.part, measure, group, self.config.seed)
         interval = bootstrap_mean(values, seed, _RESAMPLES, units, SHARE if measure in _SHARES else None)
         return {
@@ -98,7 +99,7 @@ class _Part:
         }
 
     def conclusion(self, text: str, outcome: str) -> Row:
-        """A row that concludes from one outcome."""
+        """A row with the conclusion from one outcome."""
         empty = dict.fromkeys(("value", "low", "high", "p_value", "detectable"))
         return {
             "part": self.part,
@@ -121,12 +122,12 @@ def _means(rows: Iterable[Row], outcome: str, key: str) -> dict[tuple[int, str],
 
 
 def _measured(rows: Iterable[Row], outcome: str) -> list[Row]:
-    """The rows that have an outcome: readers that were not asked for have none."""
+    """The rows that have an outcome; those of readers that were not run have none."""
     return [row for row in rows if row.get(outcome) is not None]
 
 
 def _centred(rows: Sequence[Row], outcome: str) -> list[Row]:
-    """The rows less the mean of their model."""
+    """The rows minus the mean of their model."""
     of: dict[tuple[int, str], list[float]] = {}
     for row in rows:
         of.setdefault((row["seed"], row["arm"]), []).append(row[outcome])
@@ -165,7 +166,7 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
 
 
 def _clusters(rows: Iterable[Row]) -> dict[tuple[int, str], str]:
-    """By (seed, concept) the cluster of the concept in its first seed: what a concept does in two seeds is one unit."""
+    """By (seed, concept), the cluster of the concept in its first seed, so that a concept in two seeds is one unit."""
     first: dict[str, str] = {}
     for row in sorted(rows, key=lambda row: row["seed"]):
         first.setdefault(row["concept_id"], f"{row['seed']}-{row['cluster']}")
@@ -173,7 +174,7 @@ def _clusters(rows: Iterable[Row]) -> dict[tuple[int, str], str]:
 
 
 def _by_seed(part: _Part, effect: Row, means: dict, values: np.ndarray, units: np.ndarray) -> list[Row]:
-    """An effect in each seed alone, where there are several: the interval over concepts does not hold their spread."""
+    """An effect in each seed, if there are several: the interval over concepts does not include their variance."""
     seeds = np.array([seed for seed, _ in sorted(means)])
     rows = []
     for seed in np.unique(seeds) if len(set(seeds)) > 1 else ():
@@ -192,8 +193,8 @@ def masking_decision(effects: dict[str, Row], placebo: Row, outcome: str = "spec
 
     Args:
         effects: rows by "OUTCOME, CONTRAST".
-        placebo: the row of the placebo's level.
-        outcome: what decides, a key of _CHANCE.
+        placebo: the row with the level of the placebo.
+        outcome: the outcome that decides, a key of _CHANCE.
     """
     cost, spike = (effects[f"{outcome}, {name}"] for name in ("placebo less masked", "spiked less placebo"))
     if cost["low"] is None:
@@ -274,7 +275,7 @@ def _arrangement(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
 
 
 def arrangement_decision(row: Row, outcome: str = "specificity") -> str:
-    """The decision on the hub: do pairs that never meet gain by documents in which each meets English?"""
+    """The decision on English as a hub: do pairs that never co-occur gain if each word co-occurs with English?"""
     if row["low"] is None:
         return "cannot be told: no interval, too few concepts"
     gain = f"{row['value']:.3f} {_NAMES[outcome]} [{row['low']:.3f}, {row['high']:.3f}]"
@@ -314,12 +315,12 @@ def _selection(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
 
 
 def selection_decision(gains: dict[str, Row], level: float, outcome: str = "specificity") -> str:
-    """The decision on pivot-rich documents: better than every control, than none by a quarter, or not known.
+    """The decision on pivot-rich documents: better than every control, not better by a quarter, or not known.
 
     Args:
-        gains: rows by the control that they are over.
-        level: of random documents, above chance.
-        outcome: what decides, a key of _CHANCE.
+        gains: rows of the gains, by control.
+        level: level of random documents, above chance.
+        outcome: the outcome that decides, a key of _CHANCE.
     """
     rows = gains.values()
     if any(row["low"] is None for row in rows):

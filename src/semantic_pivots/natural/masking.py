@@ -1,15 +1,15 @@
-"""Masking, randomised within one corpus: four models, four conditions, every held-out concept once in each.
+"""Masking, randomised within one corpus: four models and four conditions; each concept has each condition in one model.
 
-Concepts are assigned to four groups, clusters of concepts that share documents together; model m gives group g the
-condition (g + m) mod 4 (a Latin square). The four corpora have the same tokens at the same places but for the windows
-of held-out words, and the four models start from the same weights, so a concept is compared with itself.
+Concepts are assigned to four groups; clusters of concepts that share documents stay together. In model m, group g has
+the condition (g + m) mod 4 (a Latin square). The corpora of the four models differ only in the windows of held-out
+words, and the models start from the same weights, so a concept is compared with itself.
 
-- masked: every token in the windows that is a pivot of the pair is MASK;
-- placebo: as many other tokens of the same windows, of the nearest frequency, are MASK;
-- bridges: as many tokens as that, words of trained concepts of which one word is near one held-out word and its
-  translation near the other (second-order bridges), are MASK;
-- spiked: the placebo, and in a share of the windows of both words two tokens of the pair's own, in the placebo's places
-  first: they replace no more of the context than they must.
+- masked: every token in the windows that is a pivot of the pair is replaced by MASK.
+- placebo: as many other tokens of the same windows, with the nearest frequency, are replaced by MASK.
+- bridges: as many tokens that are second-order bridges are replaced by MASK. These are words of a trained concept one
+  of whose words is near one held-out word and whose translation is near the other.
+- spiked: the placebo, and two private tokens of the pair are written into a share of the windows of both words. They
+  replace placebo tokens first, so that as little of the context as possible is lost.
 
 Held-out words are never masked.
 """
@@ -32,16 +32,16 @@ CONDITIONS = ("masked", "placebo", "bridges", "spiked")
 
 @dataclass(frozen=True)
 class Design:
-    """Condition and edits of each concept in each model.
+    """The condition of each held-out concept in each model, and the edits of the text that it needs.
 
     Attributes:
         groups: (concepts,) group of each held-out concept, 0 to 3.
-        clusters: (concepts,) its cluster.
-        pivots: of each concept, ids of its pivots.
-        edits: of each concept and condition, places in the flat tokens and the ids that are written there.
-        words: (concepts, 2) occurrences of each word.
-        around: (concepts,) tokens in the windows.
-        shared: share of the windows' tokens that stand in the windows of another cluster too.
+        clusters: (concepts,) cluster of each concept.
+        pivots: for each concept, the token ids of its pivots.
+        edits: for each concept and condition, positions in the flat tokens and the ids that replace the tokens there.
+        words: (concepts, 2) number of occurrences of each of its two words.
+        around: (concepts,) number of tokens in its windows.
+        shared: share of the windows' tokens that are also in a window of another cluster.
     """
 
     groups: np.ndarray
@@ -57,7 +57,7 @@ class Design:
         return CONDITIONS[(int(self.groups[concept]) + model) % len(CONDITIONS)]
 
     def sequences(self, packed: Packed, model: int) -> np.ndarray:
-        """(sequences, length) uint16: what a model is trained on."""
+        """(sequences, length) uint16 training sequences of a model."""
         flat = packed.sequences.ravel().copy()
         for concept, edits in enumerate(self.edits):
             places, ids = edits[self.condition(concept, model)]
@@ -66,9 +66,10 @@ class Design:
 
 
 def groups_of(clusters: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
-    """(concepts,) groups 0 to 3 of about equal numbers of concepts, by cluster; which one is drawn by the seed.
+    """(concepts,) group of each concept, 0 to 3. Clusters are not split; groups have about equal numbers of concepts.
 
-    Clusters come in the order of their concepts' number and frequency, four at a time, and each four is shuffled.
+    Clusters are sorted by their number of concepts, then by frequency, and assigned four at a time, one to each group.
+    Of four clusters with equal numbers the order is random; of others, the largest goes to the smallest group.
     """
     generator = np.random.default_rng(seed_of("natural groups", seed))
     names, members = np.unique(clusters, return_counts=True)
@@ -87,7 +88,7 @@ def groups_of(clusters: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
 
 
 def design(packed: Packed, world: World, config: NaturalConfig, seed: int, other: Pieces | None = None) -> Design:
-    """The groups, pivots and edits of a packed corpus; `other`: the text that pivots are searched in, if not it."""
+    """The groups, pivots and edits of a packed corpus; pivots are discovered in `other`, by default in the corpus."""
     concepts = world.held_out
     pair = (config.pair[0], config.pair[1])
     contexts = contexts_of(packed.pieces, world, concepts, pair)
@@ -107,7 +108,7 @@ def design(packed: Packed, world: World, config: NaturalConfig, seed: int, other
 
 
 def _shared(windows: Sequence[Windows], clusters: np.ndarray) -> float:
-    """Share of the windows' tokens that stand in the windows of two clusters or more."""
+    """Share of the windows' tokens that are in windows of two or more clusters."""
     keys = [np.union1d(*one.around) * len(windows) + name for one, name in zip(windows, clusters.tolist(), strict=True)]
     times = np.unique(np.unique(np.concatenate(keys)) // len(windows), return_counts=True)[1]
     return float((times > 1).mean()) if len(times) else 0.0

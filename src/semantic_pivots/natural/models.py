@@ -44,20 +44,22 @@ def job(
     start: str = "",
     pivots: Mapping[str, Sequence[PivotWord]] | None = None,
 ) -> pa.Table:
-    """Read sequences by counts and by a model: rows of `natural_concepts`, the last one with the last log-probability.
+    """Rank translations by counts, and by a model trained on the sequences (rows of `natural_concepts`).
+
+    The last row has the log-probability of the last training step.
 
     Args:
-        part: of the study.
+        part: part of the study.
         arm: name of the model.
-        sequences: (sequences, length) uint16.
-        vocabulary: ids.
-        concepts: that are asked for.
-        labels: further columns of each concept.
-        state: file that a killed run goes on from.
+        sequences: (sequences, length) uint16, in the order of training.
+        vocabulary: the vocabulary of the ids.
+        concepts: the concepts that are measured.
+        labels: further columns for each concept.
+        state: file from which an interrupted run continues.
         config: sizes of the model.
-        seed: of the weights; the order is that of the sequences.
-        start: name of the model whose weights, beside `state`, it begins with; empty: fresh ones.
-        pivots: of the held-out concepts of which link and need are asked.
+        seed: seed of the initial weights.
+        start: name of the model from whose weights, stored beside `state`, training starts; empty: new weights.
+        pivots: pivots of the held-out concepts whose link and need are measured.
     """
     associated = associations(sequences, vocabulary, config.window_tokens)
     keys = {"part": part, "seed": seed, "arm": arm}
@@ -92,7 +94,7 @@ def _outcomes(
     pivots: Mapping[str, Sequence[PivotWord]],
     seed: int,
 ) -> dict[tuple[str, str, str], Record]:
-    """What a model says of each concept, source and target language, and where pivots are given their link and need."""
+    """A model's outcomes by concept, source and target language; with pivots, link and need too."""
     held_out = [concept for concept in concepts if concept.held_out]
     effects = link_and_need(model, tokenizer_of(vocabulary), vocabulary, held_out, pivots, seed) if pivots else {}
     rows = answers(model, vocabulary, concepts, frequency(sequences, vocabulary))
@@ -101,19 +103,19 @@ def _outcomes(
 
 
 def weights_of(state: Path, arm: str) -> Path:
-    """The file of the finished weights of a model that others begin with, in the folder of a state of one seed."""
+    """The file of the weights of a model from which others start, in the folder of `state`."""
     return state.parent / f"{arm}.weights"
 
 
 def tokenizer_of(vocabulary: Vocabulary) -> Any:
-    """A vocabulary's tokenizer as transformers has it."""
+    """A vocabulary's tokenizer as a tokenizer of transformers."""
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(tokenizer_object=vocabulary.tokenizer, eos_token=END, bos_token=END)
 
 
 def frequency(sequences: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
-    """(size,) int64 how often each id stands in the sequences."""
+    """(size,) int64 number of occurrences of each id in the sequences."""
     return np.bincount(sequences.ravel(), minlength=vocabulary.size)
 
 
@@ -128,7 +130,7 @@ def trained(
 ) -> tuple[torch.nn.Module, float]:
     """A model trained on the sequences in order, and its last loss in nats.
 
-    It begins with the weights of a file (`begin`), or else with fresh ones, whose embeddings may come from counts.
+    It starts from the weights in the file `begin`, or from new ones, whose embeddings may come from counts.
     """
     import torch
 
@@ -154,11 +156,11 @@ def trained(
 def answers(
     model: torch.nn.Module, vocabulary: Vocabulary, concepts: Sequence[Concept], counts: np.ndarray
 ) -> list[Record]:
-    """What the model says of each concept in each direction, among the concepts of its half.
+    """The model's outcomes for each concept in each direction, among the concepts of its half.
 
-    Specificity is log P(t|s) less its mean over the other sources. The rank is the share of the other sources from
-    which the target is less probable. The choice is among the own source and those nearest in frequency: the share of
-    the first place that the own source has (its ties share it).
+    Specificity is log P(t|s) minus its mean over the other sources. The rank is the share of the other sources with
+    which the target is less probable. The choice is between the own source and those nearest in frequency: 1 if the
+    target is most probable with the own source, 0 if not, and an equal share if several tie.
     """
     rows = []
     for stratum, half, source, target in directions(concepts):
@@ -189,7 +191,7 @@ def answers(
 def logprobs(
     model: torch.nn.Module, vocabulary: Vocabulary, concepts: Sequence[Concept], source: str, target: str
 ) -> np.ndarray:
-    """(sources, targets) float64 log P(target|source) in nats, in the form of the dictionary documents."""
+    """(sources, targets) float64 log P(target|source) in nats, with prompts in the form of the dictionary documents."""
     import torch
 
     ends = [vocabulary.end, vocabulary.marks[source]], vocabulary.marks[target]

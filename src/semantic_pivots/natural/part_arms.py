@@ -38,9 +38,9 @@ class Arm:
 
     Attributes:
         labels: further columns of the table `natural_concepts`, by concept.
-        figures: what the sequences are, for the table `natural_models`.
-        start: name of the model whose weights it begins with; empty: fresh ones.
-        pivots: of the held-out concepts of which link and need are asked; their texts are ids.
+        figures: figures about the sequences, for the table `natural_models`.
+        start: name of the model from whose weights training starts; empty: new weights.
+        pivots: pivots of the held-out concepts whose link and need are measured; their texts are token ids.
     """
 
     part: str
@@ -65,7 +65,7 @@ def arms(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> Iterato
 
 
 def documents_of(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> list[Document]:
-    """The documents that the models of a part are made of; no other document of the corpus changes them.
+    """The documents from which the models of a part are trained; they do not depend on other documents of the corpus.
 
     Raises:
         InputError: the corpus has none in the languages.

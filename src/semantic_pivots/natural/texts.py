@@ -28,9 +28,9 @@ class Pieces:
 
     Attributes:
         tokens: uint16 ids of all pieces, one after another.
-        starts: (pieces + 1,) int64.
-        language: (pieces,) int8 place of the language, or MIXED.
-        document: (pieces,) int32 number of the document among those that were cut; -1 where it is of no matter.
+        starts: (pieces + 1,) int64 index of each piece's first token.
+        language: (pieces,) int8 index of the language, or MIXED.
+        document: (pieces,) int32 number of the document that the piece is from; -1 if it is not needed.
     """
 
     tokens: np.ndarray
@@ -62,7 +62,7 @@ class Pieces:
 
     @classmethod
     def joined(cls, several: Sequence[Pieces]) -> Pieces:
-        """Pieces of several, one after another."""
+        """The pieces of several objects, one after another."""
         begins = np.cumsum([0, *(len(piece_set.tokens) for piece_set in several)])
         starts = [piece_set.starts[:-1] + begin for piece_set, begin in zip(several, begins, strict=False)]
         return cls(
@@ -80,8 +80,8 @@ class Packed:
     Attributes:
         sequences: (sequences, length) uint16.
         piece: (sequences, length) int32.
-        pieces: what was packed.
-        dropped: share of the tokens that stood in sequences in which a held-out pair met.
+        pieces: the pieces that were packed.
+        dropped: share of the tokens that were left out, because a held-out pair co-occurred in their sequence.
     """
 
     sequences: np.ndarray
@@ -91,7 +91,7 @@ class Packed:
 
 
 class Meetings:
-    """Which spans of tokens hold words, or forms of words, of one held-out concept in two barred languages."""
+    """Finds spans of tokens with words, or forms of words, of one held-out concept in two of the barred languages."""
 
     def __init__(self, members: Iterable[tuple[int, int, int]], size: int):
         """Args: members: token, concept and barred language of each form; size: number of ids."""
@@ -101,7 +101,7 @@ class Meetings:
         self._concepts = int(self._concept.max(initial=0)) + 1
 
     def meet(self, tokens: np.ndarray, span: np.ndarray) -> np.ndarray:
-        """Numbers of the spans in which a pair meets; `span` is the number of each token's span."""
+        """Numbers of the spans in which a pair co-occurs; `span` is the number of each token's span."""
         tokens, span = tokens.ravel(), span.ravel()
         counts = (self._starts[1:] - self._starts[:-1])[tokens]
         at = np.flatnonzero(counts)
@@ -120,7 +120,7 @@ class Meetings:
 
 
 def read_documents(inputs: Inputs, sources: Sequence[str] = ()) -> Iterator[Document]:
-    """The documents of the corpus, of some sources where they are named."""
+    """The documents of the corpus; with `sources`, only those from these sources."""
     from semantic_pivots.counting.counts import corpus_shards
 
     for _, path in corpus_shards(inputs):
@@ -137,9 +137,9 @@ def in_languages(document: Document, languages: Sequence[str]) -> list[tuple[str
 
 
 def drawn(documents: Iterable[Document], languages: Sequence[str], budget_bytes: int, seed: int) -> list[Document]:
-    """Documents in some languages up to an amount of text, in an order of the seed and each document's id alone.
+    """Documents in some languages, up to `budget_bytes` of text, in an order that depends on the seed and the ids only.
 
-    Documents of one English sentence come together, so that joining them finds them all.
+    Documents with the same English sentence are drawn together, so that they can be joined.
 
     Raises:
         InputError: there is no document in the languages.

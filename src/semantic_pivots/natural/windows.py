@@ -22,11 +22,11 @@ _LARGEST = 8
 
 @dataclass(frozen=True)
 class Windows:
-    """Places of one concept's two words in the flat packed tokens, and of everything near them.
+    """Positions of one concept's two words in the flat packed tokens, and of the tokens near them.
 
     Attributes:
-        words: of each language of the pair, (occurrences,) int64 places of the word.
-        around: of each language of the pair, (places,) int64 places in its windows, the word's own left out.
+        words: for each language of the pair, (occurrences,) int64 positions of the word.
+        around: for each language of the pair, (positions,) int64 positions in its windows, without those of the word.
     """
 
     words: tuple[np.ndarray, np.ndarray]
@@ -57,7 +57,7 @@ def windows_of(packed: Packed, concepts: Sequence[Concept], pair: tuple[str, str
 
 
 def contexts_of(pieces: Pieces, world: World, concepts: Sequence[Concept], pair: tuple[str, str]) -> WordContexts:
-    """The pieces as the discovery of pivots reads a corpus: tokens are units, pieces are documents."""
+    """The pieces as contexts for the discovery of pivots, with tokens as units and pieces as documents."""
     size = world.vocabulary.size
     keys = np.unique(pieces.piece_of().astype(np.int64) * size + pieces.tokens)
     piece, token = keys // size, keys % size
@@ -90,7 +90,7 @@ def contexts_of(pieces: Pieces, world: World, concepts: Sequence[Concept], pair:
 def pivots_of(
     contexts: WordContexts, concepts: Sequence[Concept], pair: tuple[str, str], rate: float, top: int
 ) -> list[np.ndarray]:
-    """Ids of the pivots of each concept, best first, by the rule of the stage `discover`; empty where there is none."""
+    """Token ids of each concept's pivots, best first, by the rule of the stage `discover`; empty without pivots."""
     config = DiscoverConfig(unit="token", false_discovery_rate=rate, top=top, least_share=0.0)
     pairs = [tuple((c.words[code], code) for code in pair) for c in concepts]
     searches = [search(contexts, one, config) for one in pairs]  # type: ignore[arg-type]
@@ -102,9 +102,10 @@ def pivots_of(
 
 
 def clusters(contexts: WordContexts, concepts: Sequence[Concept], pair: tuple[str, str]) -> np.ndarray:
-    """(concepts,) int64 cluster of each: concepts that share a tenth of the rarer one's pieces are put together.
+    """(concepts,) int64 cluster of each concept; two are joined if they share a tenth of the rarer one's pieces.
 
-    Those that share most come first, and no cluster grows beyond eight: chains of weak ties would join everything.
+    The pairs that share the most are joined first. A cluster has at most eight concepts, because chains of weak links
+    would otherwise join all concepts.
     """
     documents = [np.unique(np.concatenate([contexts.draws[c.words[code], code] for code in pair])) for c in concepts]
     flat = np.concatenate([np.zeros(0, np.int64), *documents])

@@ -43,12 +43,12 @@ class Concept:
 
 @dataclass(frozen=True)
 class World:
-    """Pieces of text in which no held-out pair meets, the concepts, and the dictionary documents of the trained ones.
+    """Pieces of text in which no held-out pair co-occurs, the concepts, and the trained concepts' dictionary documents.
 
     Attributes:
-        dictionary: each trained concept once in each direction.
-        parted: share of the tokens whose documents were split by language, because a held-out pair met in them.
-        dropped: share of the tokens that were left out, because a held-out pair met in one language's part.
+        dictionary: dictionary documents, with each trained concept once in each direction.
+        parted: share of the tokens whose documents were split by language, because a held-out pair co-occurred in them.
+        dropped: share of the tokens that were left out, because a held-out pair co-occurred in one language's part.
     """
 
     languages: tuple[str, ...]
@@ -72,7 +72,7 @@ class World:
 
 
 def directions(concepts: Sequence[Concept]) -> Iterator[tuple[str, list[Concept], str, str]]:
-    """Stratum and concepts of each half, with each source and target language; a half of one concept has none."""
+    """For each half (trained, held out): stratum, concepts, source and target language; at least two concepts."""
     for stratum in (HELD_OUT, SEEN):
         half = [concept for concept in concepts if concept.held_out == (stratum == HELD_OUT)]
         if len(half) > 1:
@@ -81,10 +81,11 @@ def directions(concepts: Sequence[Concept]) -> Iterator[tuple[str, list[Concept]
 
 
 def candidates(inputs: Inputs, languages: Sequence[str]) -> dict[str, tuple[dict[str, str], bool]]:
-    """Words by language, and whether it is held out, of each concept that can be told from all others by spelling.
+    """For each usable concept, its words by language and whether it is held out.
 
-    Left out: a concept without one word in each language, with a word of several parts or of one character in a script
-    without spaces, with one spelling in two languages, or with a word of another concept.
+    A concept is left out if it lacks a word in one of the languages, if two of its words are spelt alike, if another
+    concept has one of its words, if a word has several parts, or if a word in a script without spaces has only one
+    character.
     """
     held_out = {row["concept_id"] for row in inputs.table("concepts").to_pylist() if HELD_OUT in row["strata"]}
     words: dict[str, dict[str, str]] = {}
@@ -102,7 +103,7 @@ def candidates(inputs: Inputs, languages: Sequence[str]) -> dict[str, tuple[dict
 
 
 def counted(documents: Sequence[Parts], words: dict[str, str], languages: Sequence[str]) -> dict[str, int]:
-    """Parts that hold each word, of words that stand in their own language in nine tenths of their parts."""
+    """Number of parts with each word, for words of whose parts at least nine tenths are in the word's own language."""
     vocab = vocabulary([], words, languages, 0, 0)
     hits, misses = Counter(), Counter()
     name_of = {i: word for word, i in vocab.word_ids.items()}
@@ -122,14 +123,14 @@ def world(
     documents: Sequence[Parts],
     excluded: tuple[str, ...],
 ) -> World:
-    """The world of some documents.
+    """Make a world from documents.
 
     Args:
         config: sizes.
         inputs: tables of the lexicon.
-        languages: of the concepts.
-        documents: what concepts are chosen by, each as its parts.
-        excluded: languages of which no two words of a held-out concept may meet.
+        languages: languages of the concepts.
+        documents: the documents, each as its parts; concepts are chosen by their frequency in them.
+        excluded: languages in which no two words of a held-out concept may co-occur.
 
     Raises:
         InputError: too few concepts have enough documents.

@@ -31,10 +31,10 @@ class Vocabulary:
     """Ids of a natural world.
 
     Attributes:
-        tokenizer: of the `tokenizers` library.
-        word_ids: id of each lexicon word, normalised.
-        marks: id of the mark of each language, which a dictionary document writes before a word of it.
-        spikes: ids of the private tokens of the positive control; their number is that of a quarter of the concepts.
+        tokenizer: a tokenizer of the library tokenizers.
+        word_ids: id of each normalised lexicon word.
+        marks: id of each language's mark, which precedes a word of that language in a dictionary document.
+        spikes: ids of the private tokens of the positive control, as many as a quarter of the concepts need.
     """
 
     tokenizer: Backend
@@ -50,11 +50,11 @@ class Vocabulary:
         return int(self.tokenizer.get_vocab_size())
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """uint16 ids of texts, which write no mark: names of marks in a text are letters."""
+        """uint16 ids of texts; the name of a mark in a text is encoded as ordinary letters."""
         return [np.array(encoding.ids, np.uint16) for encoding in self.tokenizer.encode_batch_fast(list(texts))]
 
     def texts(self) -> list[str]:
-        """The text of every id; one that is not whole characters holds U+FFFD, and a mark is U+FFFD."""
+        """The text of every id; an incomplete character is U+FFFD, and so is the text of a mark."""
         special = {self.end, self.mask, *self.marks.values(), *self.spikes.tolist()}
         strings = self.tokenizer.decode_batch([[i] for i in range(self.size)], skip_special_tokens=False)
         return ["\ufffd" if i in special else text for i, text in enumerate(strings)]
@@ -66,11 +66,11 @@ def vocabulary(
     """A vocabulary of lexicon words, and of pieces trained on texts.
 
     Args:
-        texts: what the pieces are trained on.
-        words: language of each word, normalised; in a spaced language a word is matched between its boundaries only.
-        languages: each gets a mark.
-        size: words and pieces together.
-        spikes: private tokens.
+        texts: texts on which the pieces are trained.
+        words: language of each normalised word; in a language with spaces only whole words match.
+        languages: the languages; each gets a mark.
+        size: number of words and pieces together.
+        spikes: number of private tokens.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -111,11 +111,11 @@ def vocabulary(
 
 
 def forms(texts: Sequence[str], words: Iterable[str]) -> dict[str, list[int]]:
-    """Ids of the tokens that may be a form of each word or its stem, by spelling; the word's own among them.
+    """For each word, the ids of the tokens that may be a form of it or its stem, by spelling; its own id is included.
 
     Args:
         texts: the text of every id (`Vocabulary.texts`).
-        words: normalised.
+        words: the words.
     """
     by_head: dict[str, list[tuple[int, str]]] = {}
     for i, text in enumerate(texts):

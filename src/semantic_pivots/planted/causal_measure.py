@@ -1,8 +1,8 @@
 """Measure 9: validation of link, need and the rule `causal` in worlds with matched frequencies.
 
-Every pair is asked with the context words of its source word, which are its pivots where there are any: the measure is
-not told the truth. Control sets are context words of other concepts. Counts alone are a row of their own: documents of
-the context words, which the truth must not be readable from.
+The measure does not know the classes: for every pair it uses the context words of the source word, which are the pivots
+if the pair has any. Control sets are context words of other concepts. A baseline uses counts only, the number of
+documents of the context words; in a matched world it must not separate the classes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CONTRASTS = ((WITHOUT_PIVOTS, "bridged against direct without pivots"), (UNRELA
 
 @dataclasses.dataclass(frozen=True)
 class ConceptEffects:
-    """One concept: its group, its row of effects, its label, and the log of the documents of its context words."""
+    """One concept: its group, row of effects, label, and the mean log number of documents of its context words."""
 
     group: str
     row: dict
@@ -40,12 +40,12 @@ class ConceptEffects:
 
 
 def link_and_need(trial: Trial, config: PlantedConfig, lenses: bool = False) -> list[Figure]:
-    """Figures of measure 9, over all bridged, unrelated and clean direct pairs and a draw of the others.
+    """Figures of measure 9, over all bridged and unrelated pairs, all direct pairs without pivots, and some with them.
 
     Args:
         trial: the world and its model.
-        config: how many of the others.
-        lenses: whether lenses are held against the labels, too.
+        config: its `probed` gives the number of direct pairs with pivots.
+        lenses: whether lenses are compared with the labels, too.
     """
     groups = {
         BRIDGED: trial.planted.of(BRIDGED),

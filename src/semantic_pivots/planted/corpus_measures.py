@@ -130,9 +130,9 @@ class Pipeline:
 
 
 def discovery(trial: Trial) -> list[Figure]:
-    """Measure 1: planted pivots among the discovered ones of bridged pairs, by form and measure.
+    """Measure 1: recall and precision of discovery for the planted pivots of bridged pairs, by form and measure.
 
-    The weights of the model play no part, only its tokenizer.
+    Of the model only the tokenizer is used, not the weights.
     """
     concepts = trial.planted.of(BRIDGED)
     size = max(len(c.pivots) for c in concepts)
@@ -159,7 +159,7 @@ def discovery(trial: Trial) -> list[Figure]:
 
 @dataclasses.dataclass
 class Offer:
-    """A pool of documents that hold the tested words, with and without pivots, and what each selection takes of it."""
+    """A pool of documents with and without pivots that contain the tested words, and each selection from it."""
 
     core: list[str]
     arms: dict[str, list[str]]
@@ -168,7 +168,7 @@ class Offer:
 
 
 def pivot_set_figures(hubs: set[str], concepts: Sequence[Concept], held_out: Sequence[Concept]) -> list[Figure]:
-    """Precision and recall of a pivot set, and its recall among the concepts `held_out`, whose words it never saw."""
+    """Precision and recall of a pivot set, and its recall for concepts whose words were held out from it."""
     truth = {word for c in concepts for word in c.pivots}
     unseen = {word for c in held_out for word in c.pivots}
     return [
@@ -179,10 +179,11 @@ def pivot_set_figures(hubs: set[str], concepts: Sequence[Concept], held_out: Seq
 
 
 def offer(trial: Trial, config: PlantedConfig) -> Offer:
-    """Measure 6: the pivot set is built without the words of one half of the bridged concepts, `held`.
+    """Measure 6: selections from a pool of documents, by a pivot set that never saw half of the bridged concepts.
 
-    The pool is every document of a bridged word: running text with its contexts, and plain text without. The core is
-    everything else. All selections take the same share of the pool's tokens.
+    The words of that half, `held_out`, are excluded when the pivot set is made. The pool is all documents with a word
+    of a bridged concept: running text with its context words, and plain text without. The core is all other documents.
+    Every selection takes the same share of the pool's tokens.
     """
     truth = trial.planted
     concepts = truth.of(BRIDGED)

@@ -1,7 +1,7 @@
 """Agreement of each lens with the causal label: the mass of a pair's contexts, and the published rule under the lens.
 
-Three lenses read the position that answers: logit, tuned (a ridge map) and Jacobian. Neither the truth nor the classes
-of the world are asked: the label of the rule `causal` is what a lens is held against, among answered pairs.
+Three lenses read the answer position: logit, tuned (a ridge map) and Jacobian. Each is compared with the labels of the
+rule `causal`, over the pairs that the model answers correctly. The classes of the world are not used.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _PROMPTS, _LENGTH = 60, 64
 def agreement(
     trial: Trial, concepts: Sequence[Concept], labels: Sequence[str], effects: Sequence[float]
 ) -> list[Figure]:
-    """Figures by lens, over answered pairs.
+    """Figures for each lens, over pairs that the model answers correctly.
 
     Args:
         trial: the world and its model.
-        concepts: answered pairs.
-        labels: of each by the rule `causal`.
-        effects: link + need of each, in nats.
+        concepts: the pairs.
+        labels: label of each pair by the rule `causal`.
+        effects: link + need of each pair, in nats.
     """
     residuals = traces(trial, list(concepts))
     residuals.logits["jacobian"] = _by_jacobian(trial, residuals.residuals)

@@ -95,16 +95,16 @@ def _apply(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 def log_documents(trial: Trial, concepts: Sequence[Concept]) -> np.ndarray:
-    """(concepts,) mean log document count of the source word's context words: the baseline of counts alone."""
+    """(concepts,) mean log number of documents of the source word's context words, the baseline by counts alone."""
     source = trial.planted.world.languages[0]
     counts = Counter(word for document in trial.planted.documents for word in set(document["text"].split()))
     return np.array([np.mean([math.log(counts[word]) for word in c.contexts[source]]) for c in concepts])
 
 
 def behaviours(trial: Trial, config: PlantedConfig) -> list[Figure]:
-    """Measure 2: labels held against the truth under each lens, where direct pairs *without* pivots are the negatives.
+    """Measure 2: labels under each lens against the truth; the negatives are direct pairs *without* pivots.
 
-    A direct pair with pivots may be answered either way, so its labels are shares, and no errors.
+    A direct pair with pivots may be answered by either mechanism, so its labels are reported as shares, not as errors.
     """
     groups = {
         BRIDGED: trial.probed(BRIDGED, config.probed),
@@ -183,8 +183,11 @@ def _f1(labels: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _probe(trial: Trial) -> list[Figure]:
-    """Which residual names the concept's context words: a ridge map to their mean embedding, tested by retrieval among
-    all concepts. Half of the concepts fit it, a quarter chooses the layer, a quarter is read."""
+    """Retrieval of a concept's context words from a residual, by a ridge map to their mean embedding.
+
+    The map is fitted on half of the concepts, the layer is chosen on a quarter, and the result is that of the last
+    quarter, with all concepts as candidates.
+    """
     import torch
 
     from semantic_pivots.models.readouts import ridge
@@ -224,8 +227,8 @@ def _direct(concept: Concept) -> str:
 def null_attribution(trial: Trial) -> list[Figure]:
     """Measure 3: in a world without pivots, the AUC of log co-occurrence against the paper rule's labels.
 
-    Every direct concept is asked in both directions. Given final confidence: within tenths of the answer's top-1
-    probability. Where all labels are alike there is no AUC, and the note says so.
+    Every direct concept is measured in both directions. "Given final confidence" means within ten strata of the last
+    layer's top-1 probability. If all labels are equal there is no AUC, and the note says so.
     """
     concepts = trial.planted.of(DIRECT)
     first, second = trial.planted.world.languages[:2]
@@ -267,10 +270,10 @@ def _co_occurrence(planted: PlantedCorpus) -> dict[str, int]:
 def language_census(trial: Trial, config: PlantedConfig) -> list[Figure]:
     """Measure 8: at layers before the last, the mass on the third language's words against the fourth's.
 
-    A language's set is its word of every concept: one token each, so both sets are equally large. A hub's words are
-    frequent in the other languages' documents too, so the ratio is also read where no concept is asked: at the end of
-    running text of noise, the control, which is taken off. Beside it, free of frequency: the share of the language's
-    words that have less mass than the asked concept's own (0.5 is chance), for concepts with pivots.
+    A language's token set has its word of every concept, one token each, so both sets have the same size. The words of
+    a hub are also frequent in documents of other languages. The ratio is therefore also measured at the end of noise
+    text that asks for no concept, and this control is subtracted. A second figure does not depend on frequency: the
+    share of the language's words that have a smaller logit than the word of the concept in question (0.5 is chance).
     """
     import torch
 

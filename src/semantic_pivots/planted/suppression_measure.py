@@ -13,9 +13,9 @@ from semantic_pivots.statistics import seed_of
 
 
 def suppression(trial: Trial, config: PlantedConfig) -> list[Figure]:
-    """Measure 5: log P(target) lost when the pivots' directions are suppressed, by class and control.
+    """Measure 5: change of log P(target) when the pivots' directions are suppressed, by class and control.
 
-    Direct pairs are those with pivots of their own.
+    Only direct pairs with pivots are measured.
     """
     from semantic_pivots.models.interventions import Suppression, random_basis, target_logprobs, unembedding_basis
     from semantic_pivots.models.lens import Lens
@@ -52,14 +52,14 @@ def suppression(trial: Trial, config: PlantedConfig) -> list[Figure]:
 
 
 def without(world: World) -> World:
-    """The world without pivots: linked words occur in as many documents, none of which contains a pivot."""
+    """The same world without pivots: linked words occur in as many documents, but none of them contains a pivot."""
     return dataclasses.replace(world, drop_pivots=True)
 
 
 def knock_out(config: PlantedConfig, world: World, architecture: str) -> list[Figure]:
-    """Measure 4: trained without the pivots' documents, from the weights that the whole world's model starts from.
+    """Measure 4: train a model without the pivots' documents, from the initial weights of the complete world's model.
 
-    Then two models go on from there: on the whole world's documents, and on the same documents again.
+    Training then continues twice from that model: on the complete world's documents, and on the same documents again.
     """
     trial = train(config, without(world), architecture, vocabulary_of=world)
     figures = translation(trial, config, logs=True)

@@ -1,17 +1,17 @@
 """Small multilingual worlds with known ground truth: which pair of words is linked how, and by which pivots.
 
-Every concept has one word per language and context words around each of its words. The class of a concept says how its
-words of the two main languages are linked:
+Every concept has one word per language, and context words that occur with each of its words. The class of a concept
+states how its words of the two main languages are linked:
 
-- direct: in one document (mixed text, dictionary entries); a stated share of them share their context words too, the
-  others do not and so have no pivots at all;
-- bridged: never in one document; they share their context words, which are the *planted pivots*;
-- unrelated: never in one document, context words of their own, at equal frequency;
-- copied: one spelling in both languages.
+- direct: both words occur in one document (mixed text, dictionary entries). A given share of these concepts also have
+  context words that both words share; the others have no pivots;
+- bridged: both words never occur in one document, but share their context words, the *planted pivots*;
+- unrelated: both words never occur in one document and have different context words, at equal frequency;
+- copied: both words have the same spelling.
 
-Every word is designed to stand in a given number of documents; classes get the same frequencies, concept by concept, so
-frequency and class are independent unless `direct_boost` correlates them by a stated factor. Documents are those of the
-ordinary corpus format, prompts are those of the ordinary benchmark, so all ordinary commands run on a world unchanged.
+Every word occurs in a given number of documents. All classes have the same frequencies, concept by concept, so class
+and frequency are independent unless `direct_boost` or `bridged_boost` is set. Documents have the ordinary corpus
+format and prompts the form of the benchmark, so all commands can be run on a world.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 @dataclass(frozen=True)
 class World:
-    """A world, whole: two equal worlds have equal documents."""
+    """The parameters of a planted world; they determine its documents."""
 
     seed: int = 0
     languages: tuple[str, ...] = ("en", "fr")
-    """the first two carry the pairs; a third and a fourth can be hubs or bystanders"""
+    """the first two are the languages of the pairs; a third and a fourth can be the hub or be unused by the pairs"""
     direct: int = 240
     bridged: int = 80
     unrelated: int = 40
     copied: int = 20
     """concepts of each class"""
     pivots: int = 3
-    """context words of a concept: shared by its words, or as many for each word of an unrelated concept"""
+    """context words of a concept, shared by its words; each word of an unrelated concept has as many of its own"""
     pool: int = 0
     """context words are drawn from this many and shared among concepts; 0: each concept has its own"""
     hub: str = ""
-    """language of which the pivots are words: one of `languages`; empty: of none"""
+    """language whose words the pivots are, one of `languages`; empty: they are words of no language"""
     linked_share: float = 1.0
     """share of the bridged concepts whose pivots are planted; the others' words have contexts of their own"""
     direct_linked_share: float = 0.75
@@ -61,7 +61,7 @@ class World:
     direct_boost: float = 1.0
     """factor on the frequency of direct concepts: 1 makes class and frequency independent"""
     bridged_boost: float = 1.0
-    """the same of bridged concepts"""
+    """factor on the frequency of bridged concepts"""
     dictionary_share: float = 0.4
     """share of a direct word's documents that are dictionary entries in the format of the prompt"""
     mixed_share: float = 0.1
@@ -73,30 +73,30 @@ class World:
     noise_words: int = 40
     """noise words of each language"""
     word_last: float = 0.8
-    """share of documents in which the word ends its phrase, after its contexts"""
+    """share of documents in which the word is the last of its phrase, after its context words"""
     phrases: int = 1
-    """phrases (contexts, noise and the word) of a document"""
+    """phrases in a document; a phrase is the word with context words and noise"""
     filler: int = 0
-    """documents of noise alone"""
+    """documents of noise words only"""
     shown: int = 0
-    """context words of a phrase; 0: all but one of the word's, two at least"""
+    """context words in a phrase; 0: all but one of the word's, and at least two"""
     plain_share: float = 0.0
-    """share of a bridged word's running text in which it stands among noise alone"""
+    """share of a bridged word's running text in which all other words are noise"""
     decoys: int = 0
-    """context words that a word of the first language shares with *another* concept's word of the second: as
-    frequent as pivots and as bilingual, and of no use to the pair"""
+    """context words that a word of the first language shares with *another* concept's word of the second; they are as
+    frequent and as bilingual as pivots, but no evidence for the pair"""
     topics: int = 0
-    """groups of concepts with three topic words each, which stand in most running text of their words in either
-    language: they go with both words of a pair more often than its pivots do, and with those of many other pairs too"""
+    """groups of concepts with three topic words each, which occur in most running text of their words in both
+    languages; they co-occur with both words of a pair more often than its pivots, and with words of many other pairs"""
     matched: bool = False
-    """frequency says nothing: context words of a concept without pivots stand among noise of the other language too,
-    and a word that no dictionary holds stands among noise alone in as many documents; so context words of all classes
-    are as frequent, as bilingual and of one kind of document"""
+    """frequency is no evidence of a class: context words of a concept without pivots also occur among noise of the
+    other language, and a word without dictionary entries occurs in as many documents of noise instead. Context words of
+    all classes thus have equal frequency, languages and kinds of document"""
     shared_noise: bool = False
-    """whether the languages have one set of noise words: then noise stands beside both words of a pair by chance"""
+    """whether all languages have the same noise words, so that noise co-occurs with both words of a pair by chance"""
     drop_pivots: bool = False
-    """knock-out: wherever pivots stood, words of linked concepts stand beside their own language's context words of
-    concepts without pivots, so that the world has no word that the whole one has not"""
+    """knock-out: the pivots of linked words are replaced by context words of concepts without pivots, in the same
+    language, so that the world has no words that the complete world lacks"""
 
     def __post_init__(self) -> None:
         """Check that the world can exist."""

@@ -13,7 +13,7 @@ from semantic_pivots.models.protocols import CausalLM, Tokenizer
 
 
 def end_token(tokenizer: Tokenizer) -> int | None:
-    """The token that ends a document; None where the tokenizer names none."""
+    """The token that ends a document; None if the tokenizer has none."""
     return None if tokenizer.eos_token_id is None else int(tokenizer.eos_token_id)
 
 
@@ -21,16 +21,16 @@ def end_token(tokenizer: Tokenizer) -> int | None:
 def text_nats(
     model: CausalLM, tokenizer: Tokenizer, texts: Sequence[str], length: int = 512
 ) -> list[tuple[float, int]]:
-    """Nats of each text after an end token, and the UTF-8 bytes they are spent on; (0, 0) of an empty one.
+    """Negative log-likelihood in nats of each text after an end token, and its UTF-8 bytes; (0, 0) for an empty text.
 
-    Where the tokenizer has no end token it is the start token, and where it has neither, the first token of a text is
-    not measured.
+    A tokenizer without an end token uses its start token. If it has neither, the first token of a text and its bytes
+    are not counted.
 
     Args:
         model: HF causal language model; left in evaluation mode.
         tokenizer: its tokenizer.
         texts: texts; only the first `length` tokens of each are read, and only their bytes counted.
-        length: tokens; at most as many as the model's context holds.
+        length: largest number of tokens read of a text; limited to the model's context.
 
     Raises:
         InputError: the model gives NaN.
@@ -61,7 +61,7 @@ def text_nats(
 def bits_per_byte(
     model: CausalLM, tokenizer: Tokenizer, texts: Mapping[str, Iterable[str]], length: int = 512
 ) -> dict[str, float]:
-    """Bits per byte of each language's texts together, by `text_nats`; sorted by language, those with text only."""
+    """Bits per byte over all texts of each language (`text_nats`), sorted; languages without text are left out."""
     bits = {}
     for language in sorted(texts):
         parts = text_nats(model, tokenizer, list(texts[language]), length)

@@ -88,9 +88,9 @@ def parts_of(items: Sequence[Item], words: pa.Table, design: Design) -> list[Par
 
 
 def shuffled_targets(items: Sequence[Item], seed: int) -> list[str]:
-    """For each item of a direction the target of another item: the next fit one in a seeded order of the items.
+    """For each item of a direction the target of another item: the next suitable one in a seeded order of the items.
 
-    Unfit is a target whose own source is among the item's candidates: one distractor would then be its translation.
+    A target is not suitable if its own source is among the item's candidates: one distractor would be its translation.
     """
     order = sorted(range(len(items)), key=lambda index: seed_of(seed, SHUFFLED, items[index].item_id))
     targets = [""] * len(items)

@@ -33,12 +33,12 @@ def continue_trees(
 
     Args:
         body: the model.
-        batch: trees behind prefixes of one length; a request's last read is the last token of its prompt.
+        batch: trees after prefixes of one length; the last position read for a request is its prompt's last token.
         prefix: cache of the prefixes.
         owners: (trees,) row of the cache that each tree continues.
-        best: gives the (n,) best tokens of (n, width) hidden states.
+        best: returns the (n,) most probable tokens for (n, width) hidden states.
         is_end: whether tokens end a continuation.
-        max_new_tokens: longest continuation.
+        max_new_tokens: largest number of tokens in a continuation.
     """
     ids, mask, positions = tensors(batch, body.dtype, body.device)
     cache = shared(prefix, owners)
@@ -61,7 +61,7 @@ def continue_trees(
 
 
 class _Lines:
-    """Prompts that are continued: where each stands in its tree, what it sees, what is written after it."""
+    """Prompts that are being continued: their positions in the trees, the keys they attend to, the new tokens."""
 
     def __init__(self, batch: Sequence[Tree], width: int):
         places: dict[tuple[int, int], list[int]] = {}
@@ -84,7 +84,7 @@ class _Lines:
         """(lines, keys) whether each sees each key of its tree"""
 
     def write(self, tokens: list[int], is_end: Callable[[list[int]], bool]) -> None:
-        """Take up the next token of each line that is alive."""
+        """Append the next token to each unfinished line."""
         alive = []
         for line, token in zip(self.alive.tolist(), tokens, strict=True):
             self.written[line].append(token)
@@ -93,11 +93,12 @@ class _Lines:
         self.alive = np.array(alive, np.int64)
 
     def slots(self) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """One token of each line that is alive, as rows of their trees.
+        """The last token of each unfinished line, in one row for each tree.
 
         Returns:
-            Which of the held trees are fed, where in the flattened (trees, slots) each line stands, and what is fed:
-            (trees, slots) ids, (trees, 1, slots, keys) mask of what is not seen, and (trees, slots) positions.
+            The rows of the cache to continue, the index of each line in the flattened (trees, slots), and the inputs:
+            (trees, slots) ids, (trees, 1, slots, keys) mask, true where attention is not allowed, and (trees, slots)
+            positions.
         """
         trees, rows = np.unique(self.tree[self.alive], return_inverse=True)
         counts = np.bincount(rows)

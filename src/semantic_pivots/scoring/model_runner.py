@@ -65,7 +65,7 @@ def _in_order(scores: pa.Table, items: Sequence[Item]) -> pa.Table:
 
 
 class ModelRunner:
-    """Computes parts with one model, which is loaded when the first part asks for it."""
+    """Computes parts with one model, which is loaded when the first part needs it."""
 
     def __init__(
         self, job: ScoreJob, notice: Callable[[str], None], scorer: AnswerScorer | None = None, device: str = "auto"
@@ -102,7 +102,7 @@ class ModelRunner:
         return work.part(f"{self._job.name}-{part.name}-{kind}", lambda: make(part))
 
     def scores(self, part: Part) -> pa.Table:
-        """One row per item, draw and candidate, and those of the control."""
+        """One row per item, draw and candidate, and the rows of the control."""
         rows, prompts, answers = [], [], []
         for question in part.questions:
             item = question.item

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Row:
-    """Tokens fed after a group's prefix, the requests that are read off them, and answers that are fed after them."""
+    """Tokens after a group's prefix, the requests whose answers they contain or precede, and the answers after them."""
 
     tokens: list[int]
     requests: list[int] = field(default_factory=list)
@@ -31,10 +31,10 @@ class Group:
 
 
 def plan(sequences: Sequence[list[int]], starts: Sequence[int]) -> list[Group]:
-    """Group sequences by shared prefix so that few tokens are fed in all.
+    """Group sequences by shared prefix so that few tokens are computed in total.
 
     Args:
-        sequences: token ids of prompt + answer; the last one is never fed.
+        sequences: token ids of prompt + answer; the last id of each is never an input.
         starts: index of each answer's first token, at least 1. The token before it is always in the row, because the
             answer's first log-probability is read there.
 
@@ -82,7 +82,7 @@ def branch_rows(group: Group, sequences: Sequence[list[int]], starts: Sequence[i
 
 
 def fed_tokens(groups: Sequence[Group]) -> int:
-    """Tokens a plan feeds, padding aside."""
+    """Number of tokens that a plan computes, without padding."""
     return sum(len(group.prefix) + sum(map(_row_tokens, group.rows)) for group in groups)
 
 
@@ -95,7 +95,7 @@ def _group(members: list[int], length: int, inputs: list[list[int]]) -> Group:
 
 
 def _rows(members: list[tuple[list[int], int]]) -> list[Row]:
-    """Rows of (tokens, request) in lexicographic order; a beginning of another is read off the other's row."""
+    """Rows of (tokens, request) in lexicographic order; a sequence that begins another shares the other's row."""
     rows: list[Row] = []
     # in lexicographic order a beginning of a row comes directly before it (or before other beginnings of it)
     for tokens, request in reversed(members):

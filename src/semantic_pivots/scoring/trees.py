@@ -34,7 +34,7 @@ def tree_of(group: Group, sequences: Sequence[list[int]], starts: Sequence[int])
     """The rows of a group as one tree.
 
     Args:
-        group: its rows are in lexicographic order, as `prefixes.plan` gives them; its prefix is not in the tree.
+        group: a group from `prefixes.plan`, with rows in lexicographic order; its prefix is not in the tree.
         sequences: token ids of prompt + answer of each request.
         starts: index of each answer's first token.
     """
@@ -51,7 +51,7 @@ def tree_of(group: Group, sequences: Sequence[list[int]], starts: Sequence[int])
 
 
 def tree_tokens(rows: Sequence[Row]) -> int:
-    """Tokens of the tree of rows in lexicographic order."""
+    """Number of tokens in the tree of rows that are in lexicographic order."""
     total = 0
     previous: list[int] = []
     for row in rows:
@@ -61,12 +61,12 @@ def tree_tokens(rows: Sequence[Row]) -> int:
 
 
 def whole(group: Group) -> Group:
-    """The same rows without a shared prefix, each with all its tokens: the tree shares them."""
+    """The same group with its prefix moved into the rows; their tree then shares it."""
     return Group([], [Row(group.prefix + row.tokens, row.requests) for row in group.rows])
 
 
 def cut(group: Group, capacity: int) -> list[Group]:
-    """A group as several whose trees are about equal; they exceed `capacity` by less than one row each."""
+    """Split a group into groups with trees of similar size, each at most `capacity` tokens plus one row."""
     total = tree_tokens(group.rows)
     parts = [Group(group.prefix, []) for _ in range(-(-total // capacity))]
     size = 0
@@ -91,11 +91,11 @@ def _grow(tree: Tree, path: list[int], common: int, tokens: list[int]) -> None:
 def tensors(
     batch: Sequence[Tree], dtype: torch.dtype, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What a decoder is fed of trees with one number of tokens before.
+    """The inputs of a decoder for trees after prefixes of the same length.
 
     Returns:
-        (trees, longest) token ids, (trees, 1, longest, before + longest) mask that is added to attention's scores, and
-        (trees, longest) positions. Padding stands behind a tree and sees itself alone.
+        (trees, longest) token ids, (trees, 1, longest, before + longest) mask that is added to attention scores, and
+        (trees, longest) positions. Padding follows a tree and attends to itself only.
     """
     longest, before = max(len(tree.tokens) for tree in batch), batch[0].before
     rows = []

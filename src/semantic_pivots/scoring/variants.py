@@ -11,11 +11,11 @@ UTF-8 bytes of the target:
     pmi          L(s) - log mean_c exp(L(c))             nats; what the source tells beyond the other candidates
     choice       1 where the source is the best of all candidates
 
-Controls are the paper figure where it must be zero: `control:random-sources` gives the part of the source to one of the
-distractors, `control:shuffled-targets` asks for the target of another item. There any candidate of an item may stand in
-the source's place, so a control's interval comes from that: the figure minus the quantiles of the figures that random
-re-choices of the place give. It is exact whatever the candidates' probabilities look like; a bootstrap is not, because
-one of ten candidates is high by chance and the figures are skewed (measured: 5 of 12 directions off zero by a hair).
+Controls are paper figures whose expected value is zero: `control:random-sources` takes a distractor in place of the
+source, `control:shuffled-targets` another item's target. Under this null hypothesis all candidates of an item are
+exchangeable. A control's interval is therefore a permutation interval: the figure minus the quantiles of the figures
+with a random candidate in the source's place. It is exact for any distribution of probabilities. A bootstrap is not:
+one of ten candidates is high by chance, so the figures are skewed (with it, 5 of 12 directions were slightly off zero).
 """
 
 from __future__ import annotations
@@ -39,11 +39,16 @@ ANSWERS = ("accuracy", "copy-rate")
 class Direction:
     """The stored figures of one direction.
 
-    items: n rows of the benchmark. summed, tokens: (n, draws, candidates) float, log-probability of the answer in nats
-    and its tokens; NaN where an item has fewer candidates; candidate 0 is the source. bytes: (n,) UTF-8 bytes of the
-    targets. draws: (n, draws) numbers of the draws. pool: numbers below it are the same shots in every item that has
-    them; 0: each item has draws of its own. linear: further (n, draws) figures by variant, which are shares. shuffled:
-    (n, candidates) probabilities per token of another item's target, where that was measured.
+    Attributes:
+        items: n items of the benchmark.
+        summed: (n, draws, candidates) float log-probability of the answer in nats. Candidate 0 is the source; missing
+            candidates are NaN.
+        tokens: (n, draws, candidates) float number of tokens of the answer.
+        bytes: (n,) number of UTF-8 bytes of each target.
+        draws: (n, draws) number of each draw.
+        pool: draws with a number below it have the same shots in all items; 0: each item has draws of its own.
+        linear: further variants whose figures are shares, (n, draws) each.
+        shuffled: (n, candidates) probability per token of another item's target; None if not measured.
     """
 
     items: Sequence[Item]
@@ -65,7 +70,7 @@ def item_figures(direction: Direction, variant: str, logprobs: np.ndarray) -> np
     """(..., n) figures of one variant.
 
     Args:
-        direction: the direction the figures are of.
+        direction: the stored figures of a direction.
         variant: one of VARIANTS.
         logprobs: (..., n, candidates) log-probabilities averaged over draws.
     """
@@ -92,15 +97,15 @@ def estimates(
     concepts: dict[str, int],
     weights: np.ndarray,
 ) -> dict[tuple[str, str], Estimate]:
-    """Every (stratum, variant) of a direction from shared resamples of concepts; draws of a pool are left out in turn.
+    """Every (stratum, variant) of a direction, from shared resamples of concepts and a jackknife over pooled draws.
 
     Args:
         direction: stored figures.
-        variants: variants to give; linear figures of the direction are added.
+        variants: variants to estimate; the direction's linear variants are added.
         strata: tags of items; "all" stands for every item.
         concepts: column of `weights` by concept.
-        weights: (resamples, concepts) how often each concept was drawn: the same for all directions and models, so
-            that averages over directions and differences between models are paired.
+        weights: (resamples, concepts) how often each resample has each concept. They are the same for all directions
+            and models, so averages over directions and differences between models are paired.
     """
     members = _members(direction, strata)
     columns = np.array([concepts[item.concept_id] for item in direction.items])
@@ -163,16 +168,16 @@ def _left_out_scale(direction: Direction) -> float:
 def control_estimates(
     direction: Direction, strata: Sequence[str], concepts: dict[str, int], resamples: int, seed: int = 0
 ) -> dict[tuple[str, str], Estimate]:
-    """Every (stratum, control) of a direction, with intervals from random re-choices of the source's place.
+    """Every (stratum, control) of a direction, with permutation intervals: a random candidate replaces the source.
 
-    A concept's place is drawn once for all directions, so that averages over directions keep its items together.
+    The candidate's number is drawn once for a concept in all directions, so averages over directions are paired.
 
     Args:
-        direction: stored figures; `control:shuffled-targets` is given where they hold it.
+        direction: stored figures; `control:shuffled-targets` is returned only if it was measured.
         strata: tags of items; "all" stands for every item.
-        concepts: a number of each concept, the same for all directions.
-        resamples: number of re-choices.
-        seed: seed of the re-choices, and of the distractor that stands for the source in `control:random-sources`.
+        concepts: number of each concept, the same in all directions.
+        resamples: number of permutations.
+        seed: seed of the permutations, and of the distractor that replaces the source in `control:random-sources`.
     """
     items, members = direction.items, _members(direction, strata)
     columns = np.array([concepts[item.concept_id] for item in items])
@@ -211,7 +216,7 @@ def _in_place(probability: np.ndarray, present: np.ndarray, places: np.ndarray) 
 
 
 def concept_weights(concepts: Sequence[str], seed: int, resamples: int) -> tuple[dict[str, int], np.ndarray]:
-    """Columns by concept, and the (resamples, concepts) multinomial weights of a cluster bootstrap over concepts."""
+    """The column of each concept, and the (resamples, concepts) weights of a cluster bootstrap over concepts."""
     names = sorted(set(concepts))
     rng = np.random.default_rng(seed_of(seed, "concepts"))
     weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)

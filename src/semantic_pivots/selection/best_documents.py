@@ -1,15 +1,18 @@
 """The best documents that fill token budgets, out of any number of documents, in constant memory.
 
-Documents stand in groups of a budget each. The order in a group is by score, largest first, ties by a hash of the
-document's id, then by place; in this order each document is taken that fits into what is left of the budget (`fill`).
-Documents lie on disk in blocks (`Documents`), and every step is a map over blocks and a sum:
+Documents belong to groups, and each group has a budget. In a group, documents are sorted by score, the largest first;
+ties are broken by a hash of the document's id, then by place. In this order every document is taken that fits into the
+rest of the budget (`fill`). Documents are on disk in blocks (`Documents`), and every step is a map over blocks and a
+sum:
 
-- a radix selection finds where the budget is crossed: the tokens of each value of the next bits of the sort key are
-  added up, the value that crosses is kept, and only the few documents that still tie with it are sorted;
-- of the documents behind that boundary, those of one length are taken as the first so many of them, because one that
-  does not fit leaves no room for a later one: remainder / length of each length are all that is looked at.
+- A radix selection finds the document at which the budget is exceeded: the tokens are summed for each value of the next
+  bits of the sort key, and the value at which the sum exceeds the budget is kept. Only the few documents that still tie
+  with it are sorted.
+- Of later documents, smaller ones may still fit. Among documents of one length, those that fit come first in the order,
+  since one that does not fit leaves no room for a later one. At most remainder / length documents of each length are
+  therefore read.
 
-So the result is that of a whole sort, to the document, at a few passes over the scores.
+The result is the same, to the document, as that of sorting all documents, and takes a few passes over the scores.
 """
 
 from __future__ import annotations
@@ -251,7 +254,7 @@ class _Rows(NamedTuple):
         return _Rows(*(column[which] for column in self))
 
     def ordered(self, *keys: np.ndarray) -> _Rows:
-        """By further columns, then in the order of documents."""
+        """The rows sorted by `keys`, then in the order of the documents."""
         return self.take(np.lexsort((self.place, self.low, self.high, *keys)))
 
 
@@ -395,7 +398,7 @@ class _Fill:
         return rows.take(is_selected)
 
     def mark(self, state: int) -> Totals:
-        """Write the state of what is taken."""
+        """Write the state of the taken documents."""
         extra, cells = np.sort(self.extra.place), len(self.budgets.group_of)
 
         def task(blocks: Iterator[Block]) -> tuple[np.ndarray, int]:
@@ -424,14 +427,14 @@ def _shorten(rows: _Rows, budget: np.ndarray, limits: np.ndarray) -> _Rows:
 
 
 def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN, few: int = _FEW) -> Totals:
-    """Take, group by group and in order, each free document that fits into what is left of its group's tokens.
+    """In each group, take in order every free document that fits into the rest of the group's budget.
 
     Args:
-        documents: of them the free ones are taken; those without tokens are not.
-        budgets: the groups.
-        total: tokens of all groups together, which the last ones may fall short by.
-        state: is given to what is taken.
-        few: documents that are sorted at once.
+        documents: the documents; only those that are free and have tokens can be taken.
+        budgets: the groups and their budgets.
+        total: budget of all groups together; if it is smaller than their sum, the last groups get less.
+        state: the state that taken documents get.
+        few: number of documents that are sorted in memory.
     """
     if total <= 0 or not budgets.tokens.any():
         zeros = np.zeros(len(budgets.group_of), np.int64)
@@ -457,7 +460,7 @@ def _replace(whole: _Fill, group: int, part: _Fill) -> None:
 
 
 def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np.ndarray:
-    """Scores with Gumbel noise: the k documents with the best are a sample without replacement (Gumbel top-k).
+    """Scores with Gumbel noise; the k largest of them are a sample of k documents without replacement (Gumbel top-k).
 
     The probability of a draw is proportional to exp(score / scale). With a scale of 0 all documents have the same
     probability. The noise depends on the seed and the document's hash only.

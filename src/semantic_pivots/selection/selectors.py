@@ -14,7 +14,7 @@ Columns = dict[str, np.ndarray]
 
 
 def _surely(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """(documents,) float64: lower end of Wilson's interval of a share, so few trials do not look sure; 0 of none."""
+    """(documents,) float64: the lower end of Wilson's interval for a share, which is low for few trials; 0 for none."""
     z, n = 1.96, np.maximum(trials, 1).astype(np.float64)
     share = successes / n
     centre, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -32,17 +32,17 @@ def random_documents(columns: Columns) -> np.ndarray:
 
 
 def bilingual(columns: Columns) -> np.ndarray:
-    """Languages of which the document holds lexicon words, then such words per token."""
+    """Number of languages with lexicon words in the document; ties are broken by lexicon words per token."""
     return columns["languages_met"] + np.minimum(columns["lexicon_words"] / np.maximum(columns["n_tokens"], 1), 0.999)
 
 
 def code_switched(columns: Columns) -> np.ndarray:
-    """Share of lexicon words outside the document's main language, surely (the code-mixing index of Das & Gambäck)."""
+    """Lower bound of the share of lexicon words outside the main language (code-mixing index of Das & Gambäck)."""
     return _surely(columns["lexicon_words"] - columns["dominant_words"], columns["lexicon_words"])
 
 
 def parallel(columns: Columns) -> np.ndarray:
-    """Share of the document's concepts that it names in two languages, surely: what translations side by side do."""
+    """Lower bound of the share of the document's concepts that it names in two languages, as parallel texts do."""
     return _surely(columns["parallel_concepts"], columns["concepts"])
 
 
@@ -70,7 +70,7 @@ NEEDED = {"pivot-rich": ("units", "pivot_units"), "dsir": ("dsir",)} | dict.from
 
 
 def score_of(name: str, columns: Columns, config: SelectConfig) -> np.ndarray:
-    """(documents,) float64; documents too short to tell, or without a value, at -inf: they come last."""
+    """(documents,) float64 scores; -inf for documents that are too short or have no value, so that they come last."""
     if name.startswith("column:"):
         score = column_of(columns, name.removeprefix("column:"), "[select] selections")
     else:

@@ -22,20 +22,20 @@ from semantic_pivots.selection.best_documents import (
 
 
 def tolerance(config: SelectConfig) -> float:
-    """Tokens that a selection may be short of its budget (it is never beyond): a thousandth, or min_tokens if more."""
+    """Tokens by which a selection may fall short of its budget: a thousandth of it, or `min_tokens` if that is more."""
     return max(config.budget_tokens / 1000, config.min_tokens)
 
 
 class Pool:
     """The documents that selections may take.
 
-    Documents stand in groups, 2 x language + stratum, of which each has its tokens. A selection takes, in the order of
-    its scores, each document that fits into what is left of its group's tokens; then, for what is missing from the
-    budget still, each that fits into that, of any group that has tokens at all. So it never holds more than the budget.
+    A document's group is 2 x language + stratum, and each group has a budget. A selection takes, in the order of the
+    scores, every document that fits into the rest of its group's budget. It then fills the rest of the whole budget
+    with documents of any group that has a budget. It never exceeds the whole budget.
 
     Args:
         config: the selections' configuration.
-        documents: on disk, without scores; their cells are 2 x language + whether they hold a pair.
+        documents: documents on disk, without scores; a document's cell is 2 x language, plus 1 if it contains a pair.
         languages: language codes by their number in the cells.
         score: writes a selector's scores into the documents.
 
@@ -89,7 +89,7 @@ class Pool:
         return Totals(tokens, documents, totals.unscored), totals
 
     def _targets(self, selector: str) -> tuple[np.ndarray, np.ndarray]:
-        """Group of each cell, and the tokens that a selector's documents have of each group."""
+        """The group of each cell, and the budget of each group for a selector."""
         if selector == "language-matched":
             rich = self.selection("pivot-rich")[0].tokens if self._rich is None else self._rich
             tokens = self._by_language(rich)
@@ -109,9 +109,9 @@ class Pool:
         return _sums(self.language, of_cells, len(self.languages))
 
     def _fill(self, name: str, group: np.ndarray, targets: np.ndarray, budget: int, state: int) -> Totals:
-        """Take documents of a selector that fill each group's tokens, and then the budget.
+        """Take a selector's documents until each group's budget, and then the whole budget, is filled.
 
-        Documents without a score, or too short to have one, come where all others leave more than the tolerance.
+        Documents without a score are taken only if all others leave more of the budget unfilled than the tolerance.
         """
         self.score(name)
         open_groups, targets, parts = targets > 0, targets.copy(), []

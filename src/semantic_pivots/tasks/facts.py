@@ -37,7 +37,7 @@ def pattern(relation: str) -> Pattern:
 
 
 def pairs(relation: str, languages: Sequence[str], across: bool) -> dict[tuple[str, str], list[Pair]]:
-    """Pairs (country, answer) of each language, or of each two different languages where `across`.
+    """Pairs (country, answer) within each language; with `across`, between each two different languages.
 
     Raises:
         InputError: the facts have no names in a language.
@@ -53,7 +53,7 @@ def pairs(relation: str, languages: Sequence[str], across: bool) -> dict[tuple[s
 
 
 def monolingual(relation: str):
-    """The pairs of a relation within each language, as a task wants them."""
+    """A task's function that returns the pairs of a relation within each language."""
 
     def make(words: Iterable[tuple[str, str, str]], languages: Sequence[str]) -> dict[tuple[str, str], list[Pair]]:
         return pairs(relation, languages, across=False)
@@ -62,7 +62,7 @@ def monolingual(relation: str):
 
 
 def crosslingual(relation: str):
-    """The pairs of a relation between languages, as a task wants them."""
+    """A task's function that returns the pairs of a relation between languages."""
 
     def make(words: Iterable[tuple[str, str, str]], languages: Sequence[str]) -> dict[tuple[str, str], list[Pair]]:
         return pairs(relation, languages, across=True)

@@ -110,7 +110,7 @@ def prompt(item: Item, shots: Sequence[Shot], source: str) -> str:
 
 
 def signature_name(items: Sequence[Item]) -> str:
-    """How a signature names the tasks of items: `clwtd` for word translation, else their names."""
+    """The name of the items' tasks in a signature: `clwtd` for word translation, else the names of the tasks."""
     names = sorted({task_of(item.strata) for item in items})
     return "+".join("clwtd" if name == WORD_TRANSLATION else name for name in names)
 

@@ -100,12 +100,12 @@ def chrf(
     sentences: Sequence[str] | None = None,
     resamples: int = 1000,
 ) -> tuple[Interval, str]:
-    """Corpus chrF (0 to 100) of what a model wrote, with its interval over sentences, and sacrebleu's signature.
+    """Corpus chrF (0 to 100) of a model's translations, with its interval over sentences, and sacrebleu's signature.
 
-    The statistics of each row are computed once and summed again for every resample.
+    The statistics of each row are computed once; every resample sums them again.
 
     Args:
-        outputs: what the model wrote.
+        outputs: the model's translations.
         references: the reference translation of each.
         seed: seed of the resampling.
         sentences: names of the sentences, where one was translated several times (after several draws of the shots);

@@ -17,9 +17,9 @@ from semantic_pivots.tasks.translation import Item
 
 
 def partners(items: Sequence[Item], with_pivots: set[str], seed: int) -> dict[str, str]:
-    """For each item that has pivots, the item whose pivots it gets: the next in a seeded order of its direction.
+    """For each item with pivots, the item whose pivots it gets: the next one in a seeded order of its direction.
 
-    An item whose direction has no other item with pivots, of another concept, has no partner and is left out.
+    An item is left out if no item of another concept in its direction has pivots.
     """
     by_direction: dict[tuple[str, str], list[Item]] = {}
     for item in items:

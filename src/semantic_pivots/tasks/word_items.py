@@ -28,7 +28,7 @@ Concepts = dict[str, dict[str, str]]
 
 
 def keep_concepts(concepts: list[str], count: int, seed: int) -> list[str]:
-    """The concepts of a benchmark with `count` items per direction, in their given order; 0 keeps all.
+    """The concepts of a benchmark with `count` items per direction, in the given order; 0: all concepts.
 
     A smaller benchmark is a subset of a larger one of the same seed.
     """
@@ -79,7 +79,7 @@ def make_items(
         pos: part of speech of each concept.
         concepts: concepts that are asked.
         config: languages, number of distractors and seed.
-        near: (concept, language) to concepts whose words are near and no translations; taken before others.
+        near: (concept, language) to concepts with similar words that are not translations; they are used first.
         zipf: (concept, language) to the Zipf frequency of its word.
     """
     near, zipf = near or {}, zipf or {}
@@ -142,7 +142,7 @@ def _excluded(concept: str, words: Concepts, homonyms: dict[str, set[str]]) -> s
 def by_a_model(
     items: list[dict], words: Concepts, pos: dict[str, str], config: BenchmarkConfig, ask: Callable[[str], str]
 ) -> tuple[list[dict], int]:
-    """The items with distractors that a model wrote and judged, and how many had to be filled from the neighbours."""
+    """The items with distractors that a model wrote and judged, and the number of distractors taken from neighbours."""
     homonyms = _homonyms(words)
     excluded = {concept: _excluded(concept, words, homonyms) for concept in {item["concept_id"] for item in items}}
 

@@ -39,7 +39,7 @@ Made by semantic-pivots to compare selections at equal tokens; it is not a model
 
 
 def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """Train every arm and seed (table `training_log`; folders ARM-seedN in the format of transformers, and base.json).
+    """Train every arm with every seed (table `training_log`, a folder ARM-seedN in HF format for each run, base.json).
 
     Raises:
         InputError: the base cannot be loaded or trained, or a selection holds no text.
@@ -126,7 +126,7 @@ def _train_arm(
 
 
 def _held_out_texts(inputs: Inputs, selection: pa.Table) -> dict[str, list[str]]:
-    """The first few held-out documents of each language: enough for a log, the comparison reads them all."""
+    """The first few held-out documents of each language, for the log; the stage `compare` reads all of them."""
 
     found: dict[str, list[str]] = {}
     paths = {row["shard"]: inputs.folder("corpus") / row["path"] for row in inputs.table("shards").to_pylist()}

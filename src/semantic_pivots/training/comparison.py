@@ -54,11 +54,11 @@ Runs = list[dict[Key, Estimate]]
 
 
 def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """Ask base and arms the same; report every arm, and its differences (tables `comparison` and `verdict`).
+    """Evaluate base and arms in the same way; report each arm and its differences (tables `comparison`, `verdict`).
 
-    A row whose `baseline` is empty is the arm's own figure; otherwise its value is arm minus baseline. Baselines are
-    the base, and the arms random and language-matched where they were trained. The intervals of arms with several runs
-    are over items and runs.
+    In a row without `baseline` the value is the arm's own figure; otherwise it is arm minus baseline. Baselines are the
+    base and, if they were trained, the arms random and language-matched. The intervals of arms with several runs are
+    over items and runs.
 
     Raises:
         InputError: an unknown variant or rule, or a benchmark without items.
@@ -175,7 +175,7 @@ def chosen_items(items: Sequence[Item], per_direction: int, seed: int) -> list[I
 
 
 def verdict(interval: Interval, arm: str, baseline: str, variant: str) -> str:
-    """The plain sentence under a difference."""
+    """One sentence that states what a difference shows."""
     if not baseline:
         return ""
     if not interval.known:
@@ -244,7 +244,7 @@ def _figures(
 
 
 def differences(found: dict[str, Runs], arm: str, baseline: str, key: Key) -> Estimate:
-    """A figure of an arm, minus that of the baseline's run of the same place where a baseline is named."""
+    """A figure of each run of an arm; with a baseline, minus the figure of the baseline's corresponding run."""
     return over_seeds(_by_run(found, arm, baseline, key), arm, baseline, *key)
 
 

@@ -44,9 +44,9 @@ def shape_of(config: TrainConfig) -> Record:
 
 
 def parameters(shape: Record) -> int:
-    """Parameters of a decoder of the shape, with a gated MLP and two norms a block; 0 where it does not tell its sizes.
+    """Number of parameters of a decoder with this shape, a gated MLP and two norms per block; 0 if sizes are missing.
 
-    Exact for Llama and its kin; norms, biases and experts of others are a small part, or are not told by the same keys.
+    It is exact for Llama and similar models. In other models, norms, biases and experts can differ.
     """
     try:
         width, blocks, heads = shape["hidden_size"], shape["num_hidden_layers"], shape["num_attention_heads"]

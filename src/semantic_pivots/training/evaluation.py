@@ -34,7 +34,7 @@ _WRITTEN_TOKENS = 64
 
 
 class HeldOut:
-    """Documents that no selection took: their texts by language, and sentence pairs of translations among them."""
+    """Held-out documents: their texts by language, and pairs of sentences that are translations of each other."""
 
     def __init__(self, inputs: Inputs, languages: Sequence[str], sentences_per_direction: int, seed: int):
         self.texts: dict[str, list[str]] = {}
@@ -60,7 +60,7 @@ class HeldOut:
 
 
 class Evaluator:
-    """Asks one model after another the same things; what was measured is kept in parts."""
+    """Evaluates one model after another in the same way; finished measurements are stored as parts."""
 
     def __init__(self, config: CompareConfig, inputs: Inputs, items: Sequence[Item], work: Work):
         self.config, self.inputs, self.items, self.work = config, inputs, items, work
@@ -70,7 +70,7 @@ class Evaluator:
             work.warn("no held-out documents are translations of one another line by line: chrF is not measured")
 
     def figures(self, spec: str, name: str) -> dict[Key, Estimate]:
-        """Figures of held-out text of a model; `name` is that of its parts."""
+        """A model's figures on held-out text; `name` is the name of the stored parts."""
         from functools import cache
 
         @cache
@@ -152,7 +152,7 @@ class Evaluator:
         """The behaviour of each item under the rule `config.behaviours`, read with the model's own lens.
 
         Raises:
-            InputError: the pivots were found in another tokenizer's tokens than the model's.
+            InputError: the pivots are tokens of another tokenizer than the model's.
         """
         self._same_tokens(spec)
         table = self.work.part(f"{name}-labels", lambda: self._labels(spec, name))

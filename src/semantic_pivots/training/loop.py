@@ -32,7 +32,7 @@ _LATE_STEPS = 16
 
 @dataclass
 class Run:
-    """One training run: where it stands, its log (one row per step), and at its end the model on the first process."""
+    """One training run: its progress, its log (one row per step) and, at the end, the model on the first process."""
 
     step: int = 0
     rows: list[Record] = field(default_factory=list)
@@ -54,16 +54,16 @@ def train(
     """Train a model on packed sequences, continuing from `state` where a run before was killed.
 
     Args:
-        model: HF causal language model, float32; trained in place, and left in the configuration's dtype, unless its
-            weights are shared out.
+        model: HF causal language model in float32. It is trained in place and afterwards has the configuration's dtype,
+            unless its weights are sharded over processes.
         sequences: (sequences, length) int32; `batch_sequences` of them make a step, in order.
         config: schedule, sizes and precision.
-        seed: seed of whatever in the model is random (dropout).
+        seed: seed of the model's random operations (dropout).
         state: checkpoint file: weights, optimiser, position, log and random state.
         advance: called with the tokens of each finished step.
-        end: token that ends a document, where documents must not see each other; None: they may.
+        end: token that ends a document, to prevent attention between documents; None: attention is not restricted.
         keep: called with the model and each token count of `keep_at_tokens` when it is reached.
-        measure: gives a model's bits per byte by language, for the log, at those counts and at the end.
+        measure: returns a model's bits per byte by language; called for the log at these counts and at the end.
 
     Returns:
         The run, whose `model` is the trained one.
@@ -143,7 +143,7 @@ class _Clock:
         self._counted = self._saved = time.monotonic()
 
     def seconds(self) -> float:
-        """Seconds since they were last asked for."""
+        """Seconds since the last call."""
         before, self._counted = self._counted, time.monotonic()
         return self._counted - before
 
@@ -168,7 +168,7 @@ class _Late:
         self._values: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def add(self, loss: torch.Tensor, norm: torch.Tensor) -> None:
-        """Take those of the last row of the log."""
+        """Take the figures of the last row of the log."""
         self._values.append((loss, norm))
         if len(self._values) >= self._steps:
             self.read()

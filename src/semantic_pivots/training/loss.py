@@ -1,7 +1,7 @@
-"""The loss of packed sequences: over a large vocabulary in slices, and without a look at other documents.
+"""The loss of packed sequences, in slices for a large vocabulary, and without attention to other documents.
 
-The loss is computed on slices of the sequence, and each slice's gradients at once, while its logits are there: so a
-vocabulary of 262,144 fits and no logits are made twice. Where a model's own loss differs from the sliced one (soft
+The loss is computed on slices of the sequence. The gradients of a slice are computed while its logits are in memory, so
+a vocabulary of 262,144 fits and no logits are computed twice. If a model's own loss differs from the sliced one (soft
 caps, scaled logits), its own forward is used.
 """
 
@@ -26,7 +26,7 @@ that takes two fifths of the time of a loss and a backward pass over it."""
 
 
 def targets_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
-    """(sequences, length - 1) next tokens; -100 where the next token begins another document, if `end` parts them."""
+    """(sequences, length - 1) next tokens; with `end`, -100 where the next token begins another document."""
     targets = input_ids[:, 1:].clone()
     if end is not None:
         targets[input_ids[:, :-1] == end] = IGNORED
@@ -34,7 +34,7 @@ def targets_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
 
 
 def positions_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor | None:
-    """(sequences, length) place of each token in its document; None where documents are not kept apart."""
+    """(sequences, length) position of each token in its document; None if documents are not separated."""
     if end is None:
         return None
     places = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
@@ -44,7 +44,7 @@ def positions_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor | Non
 
 
 def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:
-    """Summed next-token loss in nats of (sequences, length) ids, logits made slice by slice."""
+    """Summed next-token loss in nats of (sequences, length) ids; the logits are computed slice by slice."""
     hidden = model.base_model(input_ids=input_ids, use_cache=False, **places(input_ids, end)).last_hidden_state
     hidden, targets = hidden[:, :-1].reshape(-1, hidden.shape[-1]), targets_of(input_ids, end).reshape(-1)
     head = model.get_output_embeddings()
@@ -64,10 +64,10 @@ def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> 
 
 
 class _LossOfHead(torch.autograd.Function):
-    """Summed cross-entropy of rows @ weight.T; gradients are made in the forward pass, slice by slice.
+    """Summed cross-entropy of rows @ weight.T; gradients are computed in the forward pass, slice by slice.
 
-    The derivative of a row's logits is its probabilities less one at its target, known as soon as the loss is. The
-    buffer is shared by the slices: taking that much memory anew from the system costs as much as filling it.
+    The derivative with respect to a row's logits is its probabilities, minus 1 at its target; it is known as soon as
+    the loss is. All slices use one buffer, because allocating that much memory costs as much time as filling it.
     """
 
     @staticmethod

@@ -64,7 +64,7 @@ class _Stream:
         self.size = int(self._begins[-1])
 
     def cut(self, begin: int, length: int) -> np.ndarray:
-        """(length,) int32 ids from a place of the stream."""
+        """(length,) int32 ids from a position of the stream on."""
         found = np.empty(length, np.int32)
         filled, part = 0, int(np.searchsorted(self._begins, begin, "right")) - 1
         while filled < length:
@@ -76,10 +76,10 @@ class _Stream:
 
 
 def pack_texts(texts: Iterable[str], tokenizer: Tokenizer, tokens: int, length: int) -> np.ndarray:
-    """Texts in their order as (tokens // length, length) int32, read only until they are full.
+    """The texts, in their order, as (tokens // length, length) int32; reading stops when the array is full.
 
     Raises:
-        InputError: the texts end before.
+        InputError: the texts have too few tokens.
     """
     wanted = tokens // length * length
     stream: list[np.ndarray] = []
@@ -101,10 +101,10 @@ def _ids(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[np.ndarray]:
 
 
 def check_end(tokenizer: Tokenizer, boundaries: bool, warn: Callable[[str], None]) -> int | None:
-    """The end token where documents are to be kept apart, else None; warns where the tokenizer names none.
+    """The end token if documents are to be separated, else None; warns if the tokenizer has no end token.
 
     Raises:
-        InputError: they are to be kept apart, and nothing parts them.
+        InputError: documents are to be separated, but the tokenizer has no end token.
     """
     end = end_token(tokenizer)
     if end is None and boundaries:

@@ -22,7 +22,7 @@ END = "</s>"
 
 
 def word_tokenizer(words: Sequence[str]) -> Any:
-    """A tokenizer of whole words and punctuation marks, END first and the unknown word second."""
+    """A tokenizer of whole words and punctuation marks; id 0 is END, id 1 the unknown word."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -150,7 +150,7 @@ def _start_at_sinusoids(positions: torch.Tensor) -> None:
 
 
 def packed(tokenizer: Tokenizer, texts: Sequence[str], tokens: int, length: int, seed: int) -> np.ndarray:
-    """(sequences, length) int32 of END-separated texts, reshuffled for every pass over them, up to `tokens` tokens."""
+    """(sequences, length) int32, up to `tokens` tokens of the texts, with END between them; each pass is shuffled."""
     rows = [np.array([*ids, tokenizer.eos_token_id], np.int32) for ids in tokenizer(list(texts))["input_ids"]]
     generator = np.random.default_rng(seed_of("packed", seed))
     stream: list[np.ndarray] = []
@@ -163,7 +163,7 @@ def packed(tokenizer: Tokenizer, texts: Sequence[str], tokens: int, length: int,
 
 
 def small_settings(config: PlantedConfig | NaturalConfig, tokens: int, checkpoint_tokens: int) -> TrainConfig:
-    """Settings of a small model's training run: those of the section, for a number of tokens, in undivided batches."""
+    """Settings of a small model's training run for a number of tokens, from its section; batches are not divided."""
     return TrainConfig(
         tokens=tokens,
         sequence_tokens=config.sequence_tokens,

@@ -26,7 +26,7 @@ _STATES = ("truncation", "padding")
 
 
 class StoredTokens:
-    """Token ids of documents, an end token after each where the tokenizer names one; sent to a worker as its path."""
+    """Token ids of documents, each followed by the end token if there is one; a worker gets the path of the file."""
 
     def __init__(self, path: Path, starts: np.ndarray, rows: Sequence[tuple[str, int]]):
         """Map a file of uint16 or uint32 ids.
@@ -44,11 +44,11 @@ class StoredTokens:
         return {**self.__dict__, "_ids": None}
 
     def places(self, selection: pa.Table) -> np.ndarray:
-        """(rows,) int64 place of the document of each row of a selection."""
+        """(rows,) int64 index of the stored document of each row of a selection."""
         return np.array([self._places[row] for row in _rows(selection)], np.int64)
 
     def lengths(self, places: np.ndarray) -> np.ndarray:
-        """(documents,) int64 tokens of documents."""
+        """(documents,) int64 number of tokens of each document."""
         return self._starts[places + 1] - self._starts[places]
 
     def document(self, place: int) -> np.ndarray:
@@ -68,14 +68,14 @@ def store_tokens(
     folder: Path,
     token_shards: Mapping[str, Path] | None = None,
 ) -> StoredTokens:
-    """The tokens of every document of a selection; those that a stopped run has left in `folder` are taken up.
+    """The tokens of every document of a selection; files that an interrupted run left in `folder` are used.
 
     Args:
-        selection: rows of one selection or of several (columns shard, row), a document as often as it likes.
+        selection: rows of one or several selections (columns shard, row); documents may repeat.
         shards: files of the document shards by name.
-        tokenizer: of the model that is trained.
-        folder: for the two files, some two bytes a token.
-        token_shards: files of the token shards by name, where they are of this tokenizer (`same_tokenizer`).
+        tokenizer: tokenizer of the model that is trained.
+        folder: folder for the two files, which take about two bytes per token.
+        token_shards: files of the token shards by name, if they were made by this tokenizer (`same_tokenizer`).
     """
     rows = sorted(set(_rows(selection)))
     dtype = np.uint16 if len(tokenizer) <= 1 << 16 else np.uint32

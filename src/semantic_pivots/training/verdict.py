@@ -1,9 +1,9 @@
 """Whether a selection of documents helps: its gain over the controls, and the gain that this study can detect.
 
-An arm helps where its gain over random *and* over language-matched random documents lies above zero (METHOD §6); it
-does not help where the intervals of both gains lie below the smallest gain of interest. Where only one control was
-trained, neither can be said. Everything between is not known at this size, and the size that would tell it is estimated
-from the interval: the part of its variance that falls with concepts apart from the part that falls with runs.
+An arm helps if the intervals of its gains over random *and* over language-matched random documents are above zero
+(METHOD §6). It does not help if the intervals of both gains are below the smallest gain of interest. If only one
+control was trained, neither can be said. In all other cases the study is too small to tell, and the size that would be
+enough is estimated from the interval, separately for the variance over concepts and the variance over runs.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _POWER = (_NORMAL + 0.84) / _NORMAL
 
 
 def over_seeds(parts: Sequence[Estimate], *name: object) -> Estimate:
-    """One figure of several training runs: their mean, its bootstrap values spread by what runs differ in.
+    """One figure over several training runs: its mean, with bootstrap values that include the variance between runs.
 
-    To the resamples of items, averaged over runs, is added Student noise of the runs' standard error, so that the
-    interval is one over items and over runs; of one run the spread is unknown and nothing is added. Draws are the same
-    in all runs, so they are averaged place by place.
+    The bootstrap values over items are averaged over runs, and Student noise with the runs' standard error is added.
+    The interval is therefore over items and over runs. With one run the variance between runs is unknown, and nothing
+    is added. Draws of the shots are the same in all runs, so their values are averaged draw by draw.
 
     Args:
-        parts: the figure in each run, or its difference to the run of the same seed of another arm.
-        name: identifies the noise.
+        parts: the figure in each run, or its difference from the run of another arm with the same seed.
+        name: identifiers from which the seed of the noise is derived.
     """
     mean = replace(average(parts), drawn=_mean_drawn(parts))
     if len(parts) < 2:
@@ -52,7 +52,7 @@ def detectable(interval: Interval) -> float:
 
 
 def variance_of_runs(parts: Sequence[Estimate]) -> float:
-    """The part of the variance of a mean over runs that falls with more runs, and with nothing else; 0 of one run."""
+    """The part of the variance of a mean over runs that only more runs reduce; 0 for one run."""
     if len(parts) < 2:
         return 0.0
     return float(np.var([part.value for part in parts], ddof=1)) / len(parts)
@@ -60,12 +60,12 @@ def variance_of_runs(parts: Sequence[Estimate]) -> float:
 
 @dataclass(frozen=True)
 class Needed:
-    """Times the present size that would show the measured gain in four of five studies, at least 1.
+    """Factors, at least 1, by which a study must grow to detect the measured gain with a power of 80 %.
 
     Attributes:
-        both: times as many concepts and as many runs.
-        concepts: times as many concepts, at as many runs; infinite where the runs alone differ too much.
-        runs: times as many runs, at as many concepts; infinite where the concepts alone differ too much.
+        both: factor for the numbers of concepts and of runs together.
+        concepts: factor for concepts alone; infinite if the variance between runs alone is too large.
+        runs: factor for runs alone; infinite if the variance between concepts alone is too large.
     """
 
     both: float
@@ -74,11 +74,11 @@ class Needed:
 
 
 def needed(interval: Interval, of_runs: float = 0.0) -> Needed:
-    """The size that would show the measured gain; NaN where there is no interval.
+    """The size of a study that would detect the measured gain; NaN if there is no interval.
 
     Args:
-        interval: of a gain.
-        of_runs: the part of its variance that falls with runs (`variance_of_runs`); the rest falls with concepts.
+        interval: interval of the gain.
+        of_runs: the part of its variance that more runs reduce (`variance_of_runs`); more concepts reduce the rest.
     """
     if not interval.known:
         return Needed(math.nan, math.nan, math.nan)
@@ -106,15 +106,15 @@ def conclusion(
     arms: int = 1,
     of_runs: Mapping[str, float] | None = None,
 ) -> str:
-    """One sentence on an arm.
+    """The verdict on an arm, as one sentence.
 
     Args:
         arm: the arm.
         gains: its gain over each control that was trained, in the unit of the score, larger being better.
         smallest: smallest gain of interest.
-        p: that the arm is no better than one of its controls, adjusted for the number of arms (`adjusted`).
+        p: p-value of the hypothesis that the arm is no better than one of its controls (`adjusted`).
         arms: the number of arms that are judged together.
-        of_runs: of each gain, the part of its variance that falls with runs.
+        of_runs: for each gain, the part of its variance that more runs reduce.
     """
     if not all(gain.known for gain in gains.values()):
         fewest = min(gain.n for gain in gains.values())

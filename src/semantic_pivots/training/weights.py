@@ -37,23 +37,23 @@ class Weights(Protocol):
         ...
 
     def step(self, clip: float) -> torch.Tensor:
-        """The gradient's norm, over all processes; the caller steps the optimiser if it is a number."""
+        """The norm of the gradient over all processes; if it is finite, the caller steps the optimiser."""
         ...
 
     def stepped(self) -> None:
-        """The optimiser has stepped: pass its result on and drop the gradients."""
+        """After a step of the optimiser, copy its result to the model and drop the gradients."""
         ...
 
     def save(self, state: Path, progress: Record) -> None:
-        """Write a checkpoint, whole or not at all; called by every process, written by the first."""
+        """Write a checkpoint, complete or not at all; every process calls it, and the first one writes."""
         ...
 
     def restore(self, state: Path) -> Record | None:
-        """Take up a checkpoint and return its progress; None where there is none."""
+        """Load a checkpoint and return its progress; None if there is no checkpoint."""
         ...
 
     def whole(self) -> Any:
-        """The model with its present weights on the first process; called by every process."""
+        """The model with its current weights, on the first process; every process must call it."""
         ...
 
 
@@ -65,8 +65,8 @@ def adamw(model: Any, weights: list[torch.Tensor], config: TrainConfig, fused: b
     """AdamW with decay on matrices only; input embeddings with another rate have no decay and a long memory.
 
     Args:
-        model: whose trainable parameters, in their order, the weights stand for.
-        weights: what is stepped.
+        model: the model; `weights` correspond to its trainable parameters, in their order.
+        weights: the tensors that the optimiser updates.
         config: rates and decay.
         fused: one kernel for all weights.
     """
@@ -94,7 +94,7 @@ def blocks_of(model: Any, key: str) -> list[Any]:
     """The blocks that a model's class names.
 
     Raises:
-        InputError: it names none; says the key of [train] that asks for them.
+        InputError: the class names none; the message names the key of [train] that needs them.
     """
     blocks = [m for m in model.modules() if type(m).__name__ in (model._no_split_modules or ())]
     if not blocks:
@@ -103,7 +103,7 @@ def blocks_of(model: Any, key: str) -> list[Any]:
 
 
 def set_compiled(model: Any, compiled: bool) -> None:
-    """Let a model's blocks run compiled from now on, each by itself (equal blocks share one program), or plain again.
+    """Compile a model's blocks one by one (equal blocks share one program), or undo that.
 
     Raises:
         InputError: the model's class names no blocks.
