@@ -42,10 +42,10 @@ class Cost:
 
 
 class Sizes:
-    """What decides the work of a study's stages, read off its keys and the files that they name.
+    """The sizes from which a study's work is estimated: read from its keys and the files that they name.
 
     Raises:
-        InputError: of a property, where a file that it needs cannot be used.
+        InputError: when a property is read and a file that it needs cannot be used.
     """
 
     def __init__(self, config: StudyConfig):
@@ -66,7 +66,7 @@ class Sizes:
 
     @cached_property
     def text_bytes(self) -> float:
-        """Bytes of the corpus's text; of compressed files a guess."""
+        """Bytes of the corpus's text; for compressed files an estimate."""
         corpus = self.config.corpus
         if not corpus.path:
             return _TEXT_BYTES.get(corpus.recipe.partition("-")[0], _TEXT_BYTES.get(corpus.recipe, 0.0))
@@ -76,18 +76,18 @@ class Sizes:
         return sum(size * (_RATIO if name.endswith(_COMPRESSED) else 1) for name, size in files)
 
     def items(self, sample: int = 0) -> int:
-        """Items of all directions, of which each draws so many; 0: all."""
+        """Number of items over all directions, with at most the given number in each; 0: all."""
         return self.directions * min(sample or self.concepts, self.concepts)
 
     def parameters(self, stage: str) -> float:
-        """Parameters of a stage's model, times `FLOAT32` in float32; 0 where its weights are not on this machine."""
+        """Parameters of a stage's model, times `FLOAT32` for float32; 0 if its weights are not on this machine."""
         from semantic_pivots.models.load import parameters_here
 
         section = getattr(self.config, stage)
         return parameters_here(section.model, section.cache) * (FLOAT32 if section.dtype == "float32" else 1)
 
     def prompts(self, stage: str) -> float:
-        """Prompts of a stage that asks about items, times the parameters of its model."""
+        """Number of prompts of a stage that runs items through a model, times the parameters of the model."""
         return self.items(getattr(getattr(self.config, stage), "items_per_direction", 0)) * self.parameters(stage)
 
     def runs(self) -> int:
@@ -104,12 +104,12 @@ def work(sizes: Sizes, stage: str) -> float | None:
 
 
 def costs(config: StudyConfig, stages: Iterable[str], runs: Path) -> Iterator[Cost]:
-    """What each of the stages takes.
+    """The expected cost of each stage.
 
     Args:
-        config: of the study.
-        stages: those that will run.
-        runs: folder of the results of studies, whose manifests tell the rates.
+        config: configuration of the study.
+        stages: the stages that will run.
+        runs: folder with the results of earlier studies, from whose manifests the rates are taken.
     """
     sizes = Sizes(config)
     for stage in stages:

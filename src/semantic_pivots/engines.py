@@ -52,7 +52,7 @@ def run_shards(
     engine: str = "pool",
     shared: tuple[object, ...] = (),
 ) -> Iterator[pa.Table]:
-    """Run every task that has no part yet, then yield the parts in order; arguments as those of `shard_parts`."""
+    """Run every task whose part is missing, then yield the parts in order; arguments as in `shard_parts`."""
     for path in shard_parts(tasks, work, workers, label, engine, shared):
         try:
             yield read_table(path)
@@ -69,19 +69,19 @@ def shard_parts(
     engine: str = "pool",
     shared: tuple[object, ...] = (),
 ) -> list[Path]:
-    """Run every task that has no part yet; the files of the parts in order.
+    """Run every task whose part is missing, and return the files of all parts in order.
 
     Args:
         tasks: one per shard; names are unique; a task is called as function(*arguments, *shared).
-        work: its folder keeps the parts.
-        workers: processes; 0: one per core; 1 runs the tasks in this process (engine pool).
+        work: the work in whose folder the parts are stored.
+        workers: number of processes; 0: one per core; 1: the tasks run in this process (engine pool).
         label: name of the work, for progress and for the parts.
         engine: pool, ray (the cluster of $RAY_ADDRESS, or a local one) or datatrove (its local executor).
         shared: further arguments of every task.
 
     Raises:
-        InputError: the engine is unknown or not installed, the workers are fewer than none, or a shard killed its
-            worker twice (out of memory, or a damaged file).
+        InputError: the engine is unknown or not installed, `workers` is negative, or a shard killed its worker
+            repeatedly (out of memory, or a damaged file).
     """
     engines = {"pool": _pool, "ray": _ray, "datatrove": _datatrove}
     if engine not in engines:

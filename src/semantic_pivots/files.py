@@ -38,12 +38,12 @@ def digest(value: object) -> str:
 
 
 def text_hash(*parts: str | bytes) -> str:
-    """sha256 of texts (as UTF-8) or bytes, one behind the other."""
+    """sha256 of texts (as UTF-8) or bytes, concatenated."""
     return hashlib.sha256(b"".join(part.encode() if isinstance(part, str) else part for part in parts)).hexdigest()
 
 
 def file_hash(*paths: Path) -> str:
-    """sha256 of the content of a file, or of several, one behind the other."""
+    """sha256 of the content of a file, or of the concatenated contents of several."""
     content = hashlib.sha256()
     for path in paths:
         with path.open("rb") as stream:
@@ -53,13 +53,13 @@ def file_hash(*paths: Path) -> str:
 
 
 def files_under(root: str) -> dict[str, int]:
-    """Files under a folder with their sizes, of linked folders too, but of none whose name hides it.
+    """Files under a folder with their sizes; links are followed, hidden files and folders are left out.
 
-    A file is there once, under its own name, however many links lead to it; pipes and devices are no files.
+    A file is listed once, under its own name, even if several links lead to it. Pipes and devices are not listed.
 
     Raises:
         OSError: a folder cannot be listed.
-        InputError: a name is no text.
+        InputError: a name is not valid text.
     """
 
     def refuse(error: OSError) -> None:
@@ -99,12 +99,12 @@ def _each_once(sizes: dict[str, int]) -> dict[str, int]:
 
 
 def fingerprint(path: Path, sampled: bool = False) -> str:
-    """What identifies an input file or folder: its content, to the last byte.
+    """A hash of the whole content of an input file or folder.
 
     Args:
         path: file or folder.
-        sampled: of files above 64 MiB, size and time of the last change with the first and last MiB. For documents
-            alone: reading terabytes to learn that nothing changed would cost more than the stage.
+        sampled: for files above 64 MiB, use only their size, time of change, first MiB and last MiB. This is for
+            documents: to read terabytes only to detect a change would cost more than the stage.
     """
     if sampled and ranks.current() is not None:  # each rank would read the whole corpus
         return digest(sorted((name, stamp[:2]) for name, stamp in stamps([path]).items()))
@@ -130,7 +130,7 @@ def fingerprint(path: Path, sampled: bool = False) -> str:
 
 
 def fingerprints(paths: Sequence[Path], sampled: bool = False) -> list[str]:
-    """The fingerprint of each of some files; as many are read at once as there are cores."""
+    """The fingerprint of each file; as many files are read in parallel as there are cores."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         return list(threads.map(lambda path: fingerprint(path, sampled), paths))
 
@@ -145,12 +145,12 @@ def _large_hash(path: Path, *seen_at: int) -> str:
 def whole(path: Path, several: bool = False) -> Iterator[Path]:
     """A temporary path that replaces `path` when the block ends, so that the file is complete or absent.
 
-    The bytes are on the disk before the name is given, so this holds after a power loss too. After an error nothing of
-    the file stays.
+    The bytes are written to disk before the file gets its name, so this holds after a power loss too. After an error
+    the temporary file is removed.
 
     Args:
-        path: file to write; its folder is made.
-        several: more than one process or thread may write the file at the same time.
+        path: file to write; its folder is created.
+        several: whether several processes or threads may write the file at the same time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = f".{os.getpid()}-{threading.get_ident()}" if several else ""
@@ -241,7 +241,7 @@ Stamps = dict[str, tuple[int, ...]]
 
 
 def stamps(paths: Iterable[Path | str]) -> Stamps:
-    """The stamps of files, and of all files of folders; of what is not on this machine there are none."""
+    """The stamps of files, and of all files in folders; paths that are not on this machine have none."""
     times: Stamps = {}
     for path in map(str, paths):
         for name in files_under(path) if os.path.isdir(path) else [path]:
@@ -252,10 +252,10 @@ def stamps(paths: Iterable[Path | str]) -> Stamps:
 
 
 def check_unchanged(paths: Iterable[Path | str], before: Stamps, stage: str) -> None:
-    """Refuse a result of inputs that were written while it was made: it is of neither the old ones nor the new.
+    """Refuse a result if one of its inputs changed while it was made.
 
     Raises:
-        InputError: naming one.
+        InputError: an input changed; the message names it.
     """
     after = stamps(paths)
     changes = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

@@ -45,10 +45,10 @@ class Key:
 
         Args:
             value: as TOML or a command line gives it.
-            where: names the key in an error.
+            where: name of the key for an error message.
 
         Raises:
-            InputError: another type, no choice, or out of range; the nearest choice is named.
+            InputError: the value has another type, is out of range, or is not one of the choices; the nearest is named.
         """
         if not self.several:
             return self._one(value, where)
@@ -128,15 +128,15 @@ def _texts(kind: type) -> types.MappingProxyType[str, str]:
 
 
 def section_of(kind: type) -> str:
-    """The name of the section that a dataclass is."""
+    """The name of a dataclass's section."""
     return next(name for name, own in sections().items() if own is kind)
 
 
 def check(settings: DataclassInstance) -> None:
-    """Refuse a section with a value that its field cannot have; studies and options are checked when they are read.
+    """Refuse a section with an invalid value; studies and options are checked when they are read.
 
     Raises:
-        InputError: naming the key.
+        InputError: a value is invalid; the message names its key.
     """
     section = section_of(type(settings))
     for name, key in keys(section).items():

@@ -14,12 +14,12 @@ SEEN, HELD_OUT = "words:seen", "words:held-out"
 
 
 def half(concept_id: str, share: float, seed: int) -> str:
-    """The half of a concept; it depends on seed and concept id alone, so a larger lexicon keeps the split."""
+    """The half (held out or seen) of a concept; it depends only on seed and concept id, not on other concepts."""
     return HELD_OUT if seed_of(seed, "held-out", concept_id) < share * 2**63 else SEEN
 
 
 def tag_of(strata: list[str] | tuple[str, ...]) -> list[str]:
-    """The tag of a concept's half among its strata; empty if nothing is held out."""
+    """The stratum of a concept's half, as a tag; empty if nothing is held out."""
     return [tag for tag in strata if tag in (SEEN, HELD_OUT)]
 
 

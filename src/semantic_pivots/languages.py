@@ -60,7 +60,7 @@ def language(code: str) -> Language:
     """The language of a code.
 
     Raises:
-        InputError: no language has the code; the message names the one that is called so.
+        InputError: no language has the code; if it is the name of a language, the message gives its code.
     """
     table = languages()
     if code not in table:
@@ -88,8 +88,8 @@ def resolve(label: str) -> str | None:
     Chinese scripts.
 
     Returns:
-        The code; an empty string where the label says that no one language is known (und, unknown, mul); None where the
-        label is not known here.
+        The code; an empty string if the label means no single known language (und, unknown, mul); None if the label is
+        not in the table.
     """
     text = label.strip().lower().removeprefix("__label__")
     if text in _ABSENT:

@@ -24,11 +24,11 @@ _POLL_SECONDS = 1.0
 
 
 class Unfinished(Exception):  # noqa: N818 - no error
-    """A rank has made its parts, and others have not made theirs: no error."""
+    """A rank has completed its parts, but other ranks have not; this is not an error."""
 
 
 class Published(Exception):  # noqa: N818 - no error
-    """Another rank has published the result meanwhile."""
+    """Another rank has published the result in the meantime."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Share:
         return [] if self.merging else list(tasks[self.rank :: self.world])
 
     def settle(self, phase: str, names: Sequence[str], there: Callable[[str], bool]) -> None:
-        """Wait until every part of a phase is there.
+        """Wait until every part of a phase exists.
 
         Raises:
             Unfinished: parts of other ranks are missing.
-            InputError: the same while merging; both name the ranks.
+            InputError: the same in `pivots merge`; both messages name the ranks.
         """
         missing, deadline = list(enumerate(names)), time.monotonic() + self.wait_seconds
         while missing := [(i, name) for i, name in missing if not there(name)]:
@@ -78,7 +78,7 @@ def current() -> Share | None:
 
 
 def take_part(out: Path, rank: int, world: int, wait_seconds: float, arguments: Sequence[str]) -> None:
-    """Make this process a rank of a command, which is noted beside the folder that it writes.
+    """Make this process a rank of a command, and record the command beside its output folder.
 
     Raises:
         InputError: there is no such rank.
@@ -104,7 +104,7 @@ def _note(out: Path) -> Path:
 
 @contextlib.contextmanager
 def merging(out: Path) -> Iterator[list[str]]:
-    """The arguments of the command whose ranks wrote a folder, without their ranks, to be run while the block runs.
+    """The arguments, without the rank, of the command whose ranks wrote a folder; run the command inside the block.
 
     Raises:
         InputError: no rank wrote it.
@@ -136,7 +136,7 @@ def _without_rank(arguments: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def in_turn(path: Path) -> Iterator[None]:
-    """Hold what one rank at a time does; without ranks nothing is held."""
+    """A lock for work that only one rank may do at a time; without ranks it does nothing."""
     global _lock
     if _share is None:
         yield
@@ -153,10 +153,10 @@ def in_turn(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def exclusive(work: Path) -> Iterator[None]:
-    """Let other ranks have their turn while the block makes parts.
+    """Release the lock of `in_turn` while the block computes parts, so that other ranks can continue.
 
     Raises:
-        Published: afterwards the folder of work is gone, because another rank has published the result.
+        Published: after the block the work's folder is gone, because another rank has published the result.
     """
     if _share is None or _lock is None:
         yield

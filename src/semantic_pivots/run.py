@@ -46,7 +46,7 @@ _PACKAGES = ("semantic-pivots", "torch", "transformers", "tokenizers", "numpy", 
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a Parquet file is there and ends as one: a power loss can leave a name without its bytes."""
+    """Whether a Parquet file exists and is complete; after a power loss a file can have its name but not its bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -61,12 +61,12 @@ def is_whole(path: Path) -> bool:
 
 
 def check_unaltered(folder: Path) -> None:
-    """Make sure that a published folder holds what its stage wrote: by size and time, where these differ by content.
+    """Make sure that a published folder is as its stage wrote it: by size and time and, if these differ, by content.
 
     A folder without a manifest passes.
 
     Raises:
-        InputError: a file is missing or was written to.
+        InputError: a file is missing or has changed.
     """
     manifest = read_manifest(folder) or {}
     times = manifest.get("volatile", {}).get("stamps", {})
@@ -81,10 +81,10 @@ def check_unaltered(folder: Path) -> None:
 
 
 def check_outside(final: Path, place: str | Path) -> None:
-    """Refuse a folder to write within one of documents: the next run would read its tables as documents.
+    """Refuse an output folder inside a folder of documents, whose next reader would take its tables for documents.
 
     Raises:
-        InputError: it lies there.
+        InputError: the output folder is inside it.
     """
     if os.path.isdir(place) and Path(os.path.realpath(final)).is_relative_to(os.path.realpath(place)):
         raise InputError(f"{final} lies in {place}, which is read as documents; expected a folder outside of it")
@@ -129,7 +129,7 @@ class Inputs:
 
 
 class Progress:
-    """Units done out of a total, with rate and time left: a bar on a terminal, one line a minute elsewhere."""
+    """Progress as units done of a total, with rate and time left: a bar on a terminal, else one line per minute."""
 
     def __init__(self, total: float, unit: str, label: str):
         self.total, self.unit, self.label, self.done = total, unit, label, 0.0
@@ -178,7 +178,7 @@ def progress(total: float, unit: str, label: str) -> Iterator[Progress]:
 
 @dataclass
 class Work:
-    """Resumable work of a running stage: parts, notes and warnings."""
+    """The state of a running stage that survives an interruption: finished parts, notes and warnings."""
 
     folder: Path
     """scratch that survives a kill; gone once the stage is published or its key changes"""
@@ -189,9 +189,9 @@ class Work:
     volatile: Record = field(default_factory=dict)
 
     def part(self, name: str, make: Callable[[], pa.Table]) -> pa.Table:
-        """One resumable unit: the kept table if a run before this one finished it, else `make()`, kept.
+        """The table of one part: read from disk if an earlier run finished it, else made by `make()` and stored.
 
-        The first run also reads its table back from disk, so that a continued run sees the very same types and chunks.
+        A new table is also read back from disk, so that a continued run has exactly the same types and chunks.
         """
         path = self.folder / f"{name}.parquet"
         if not is_whole(path):
@@ -214,7 +214,7 @@ class Work:
 
 
 def warn(text: str) -> None:
-    """Tell the user, who may want to stop; what a run should remember goes through `Work.warn`."""
+    """Print a warning to the user; `Work.warn` also stores it in the manifest."""
     print(f"  warning: {text}", file=sys.stderr, flush=True)
 
 
@@ -224,7 +224,7 @@ def peak_memory_bytes() -> int:
 
 
 def environment() -> Record:
-    """Versions of Python, of the platform and of the packages that decide figures."""
+    """Versions of Python, of the platform and of the packages on which figures depend."""
     versions = {}
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -302,20 +302,20 @@ def publish(
 
     Args:
         stage: name of the stage.
-        key: everything that decides the result (configuration, input digests, version); JSON-able.
-        final: folder to publish; a result of the same stage there is replaced as a whole.
-        run: the stage, given its work; returns its tables by name. One that may not fit into memory is given as the
-            files of its shards in the work's folder, and becomes a folder NAME.parquet of them.
-        conform: brings a table to its public schema.
-        read: files and folders of this machine that the stage reads beside its upstream stages.
-        before: their stamps from before the key was made; none: they are taken now.
+        key: everything that the result depends on (configuration, digests of inputs, version), as JSON values.
+        final: folder to publish; an earlier result of the same stage is replaced as a whole.
+        run: the stage as a function of its work; returns its tables by name. A table that may not fit into memory is
+            returned as the files of its shards in the work's folder; they become a folder NAME.parquet.
+        conform: function that brings a table to its public schema.
+        read: local files and folders that the stage reads, besides the results of earlier stages.
+        before: stamps of these files from before the key was made; None: they are taken now.
 
     Returns:
         The manifest.
 
     Raises:
-        InputError: `final` holds anything else than a result of the stage; nothing of it is touched. Or another run
-            is at work on it, or an input was changed meanwhile.
+        InputError: `final` has other content than a result of the stage, and is left unchanged; or another run works on
+            it; or an input changed during the run.
     """
     read = list(read)
     before = stamps(read) if before is None else before

@@ -42,7 +42,7 @@ class Study:
 
     @property
     def stages(self) -> dict[str, Stage]:
-        """The study's stages in the pipeline's order, each with those of its inputs that the study has."""
+        """The stages in the order of the pipeline; inputs from stages that the study does not have are left out."""
         names = self.config.study.stages or DEFAULT
         by_corpus = {"benchmark"} if self.config.benchmark.min_documents and "corpus" in names else set()
         return {
@@ -66,7 +66,7 @@ def load_study(path: str | Path, profile: str = "", overrides: Iterable[str] = (
     Args:
         path: TOML file.
         profile: name of the profile; empty: none.
-        overrides: `SECTION.KEY=VALUE`, the value as TOML or as plain text, which come last.
+        overrides: `SECTION.KEY=VALUE`, the value as TOML or plain text; they override file and profile.
 
     Raises:
         InputError: the file is missing or not TOML, or a section, key, type or language is not a known one.
@@ -169,7 +169,7 @@ def stage_config(study: Study, stage: str) -> Any:
 
 
 def stage_key(study: Study, stage: Stage, folder: Path) -> Record | None:
-    """Everything that decides a stage's result, or None while an upstream stage is missing."""
+    """Everything that a stage's result depends on; None while the result of an earlier stage is missing."""
     upstream = {name: runs.read_manifest(folder / name) for name in stage.after}
     if None in upstream.values():
         return None
@@ -179,13 +179,13 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> Record | None:
 
 
 def key_of(version: int, config: Any, inputs: dict[str, str], **further: object) -> Record:
-    """Everything that decides a result: the one rule of whether it is up to date, for studies and commands.
+    """Everything that a result depends on; studies and commands compare it to decide whether a result is up to date.
 
     Args:
-        version: of the stage.
-        config: its section.
-        inputs: digests of what the stages before it published.
-        further: what a command gives beside, JSON-able.
+        version: version of the stage.
+        config: configuration section of the stage.
+        inputs: digests of the results of earlier stages.
+        further: further settings of a command, as JSON values.
     """
     files = {}
     for field in dataclasses.fields(config):
@@ -250,7 +250,7 @@ def run_study(
         study: the study, from `load_study`.
         root: folder that holds the folders of studies.
         only: run just this stage; its upstream stages must be published.
-        force: run this stage even where its key has not changed (and what depends on it, if its result changes).
+        force: run this stage even if its key has not changed; stages that depend on it run if its result changes.
         say: receives one line per stage.
 
     Raises:
@@ -294,15 +294,15 @@ def run_stage(
 
     Args:
         stage: the stage.
-        config: its section.
-        folders: what it reads, by the names of the stages that published it.
+        config: configuration section of the stage.
+        folders: folders that it reads, by the names of the stages that published them.
         final: folder to publish.
-        forced: run it although nothing changed, from its beginning.
-        say: receives one line before and one after.
-        function: runs in place of the stage's own.
-        read: files and folders that it reads beside.
-        work_of: tells the stage's work (`costs.work`), which the manifest notes.
-        further: what decides the result beside the section, JSON-able.
+        forced: run it from its beginning although nothing has changed.
+        say: receives one line before and one after the run.
+        function: function to run instead of the stage's own.
+        read: further files and folders that it reads.
+        work_of: function that returns the amount of work (`costs.work`) for the manifest.
+        further: further settings that the result depends on, as JSON values.
 
     Returns:
         The manifest, and whether the stage was run.

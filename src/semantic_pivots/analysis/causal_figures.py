@@ -1,9 +1,9 @@
 """Attribution of the rule `causal`: rows of the table `attribution`.
 
-Shares of labels and mean effects for each direction, for all directions, and with and without English. For all
-directions also: the odds of need per doubled excess of co-occurrence, the correlation of link and need with the lens's
-mass of the English word in directions without English, and the agreement of each lens with the label (the published
-rule's labels under it, and the mass that it gives the item's own pivots).
+It has shares of labels and mean effects for each direction, for all directions, and for those with and without English.
+Over all directions it also has the odds of need per doubled excess co-occurrence; the correlation of link and need with
+the lens's mass on the English word, in directions without English; and the agreement of each lens with the label, by
+the published rule's labels under that lens and by the mass on the item's own pivots.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Association of labels and scores with the number of documents that contain both words of an item (METHOD §3).
 
-The published statistics are the AUC of the log count for the label and Pearson's r of the log count and the score. Each
-is kept, and stands beside forms that a confident model cannot fake: within strata of equal likelihood, and as odds,
-given the final confidence and the frequencies of both words. A count of zero is a class of its own. Where fewer than
-five concepts have one of the two labels, or all counts are equal, no statistic of labels is given. What is conditioned
-on confidence is what others publish: confidence lies on the path, and beside it stands how far count and the middle
-layers' confidence go together given the final one, which makes such figures depart by themselves (`pivots null`).
+The published statistics are the AUC of the log count for the label, and Pearson's r of the log count and the score.
+They are reported together with conditioned forms: the AUC within strata of equal likelihood, and odds, given the final
+confidence and the frequencies of both words. Statistics are also given for items with a count above zero. If fewer than
+five concepts have one of the two labels, or if all counts are equal, no statistic of labels is given. Others publish
+figures that are conditioned on confidence, but confidence is a mediator. The correlation of count and middle confidence
+given the final confidence is therefore reported too: if it is not zero, conditioned figures differ from chance without
+any mechanism (`pivots null`).
 """
 
 from __future__ import annotations

@@ -1,18 +1,19 @@
 """Simulated items with a known mechanism: labels, and what conditioning on confidence does to attribution (METHOD §3).
 
-Every simulated item has documents with both words and with each; a final confidence; middle layers that are sure of
-some unrelated token; and a need of pivots, as an intervention would measure it. The labels are those of the package's
-own rule on these paths. Of `slope`, the change of a logit per standard deviation:
+Every simulated item has numbers of documents with both words and with each word, a final confidence, middle layers with
+some confidence in an unrelated token, and a need of pivots, as an intervention would measure it. The package's own rule
+labels these paths. There are three worlds, in which effects have the size `slope`, the change of a logit per standard
+deviation:
 
-    frequency   the final confidence rises with the log count; the middle layers know nothing of it; need falls with the
-                frequency of both words. No mechanism: every statistic should say nothing.
-    ease        an item's ease moves the middle and the final confidence alike, and need; the count moves the final one.
-                No mechanism either, but given the final confidence a frequent pair is a hard one, whose middle layers
-                are unsure: conditioning on what both cause (a collider) makes an association.
-    path        documents with both words, beyond chance, make a direct path: need falls with the excess, and a direct
-                path makes the final layer sure. A mechanism that works through confidence, which conditioning hides.
+    frequency   The final confidence rises with the log count, middle layers do not depend on it, and need falls with
+                the frequency of both words. There is no mechanism: every statistic should be at its null value.
+    ease        An item's ease raises middle and final confidence and lowers need; the count raises the final
+                confidence. There is no mechanism either. But among items with equal final confidence, frequent pairs are hard ones
+                with low middle confidence: conditioning on a common effect (a collider) creates an association.
+    path        Co-occurrence beyond chance makes a direct path: need falls with the excess, and a direct path raises
+                the final confidence. The mechanism works through confidence, and conditioning on it hides the effect.
 
-The odds of need per doubled excess, log2(n12 / (n1 n2)), given both frequencies, ask no confidence at all.
+The odds of need per doubled excess, log2(n12 / (n1 n2)), given both frequencies, do not depend on confidence.
 """
 
 from __future__ import annotations

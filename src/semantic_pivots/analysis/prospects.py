@@ -1,10 +1,10 @@
 """Power of a study on a corpus: concepts with enough documents, pairs that co-occur, the smallest detectable effect.
 
-Two questions of the package depend on the corpus. *Attribution* asks whether items whose words meet in a document are
-told apart from those whose words never do: by ranks (AUC; its standard error where nothing is told apart is that of
-Mann and Whitney, sqrt((m+u+1)/(12 m u))) and by the share of right choices (standard error at most
-sqrt((1/m+1/u)/4)). An effect of 2.80 standard errors is seen at the 5 % level in 4 of 5 studies. *Discovery* needs
-documents of both words.
+Two analyses of the package depend on the corpus. *Attribution* compares the m items whose words co-occur in a document
+with the u items whose words never do. One comparison is the AUC, whose standard error under the null hypothesis is that
+of Mann and Whitney, sqrt((m+u+1)/(12 m u)); the other is the difference in the share of right choices, with a standard
+error of at most sqrt((1/m+1/u)/4). An effect of 2.80 standard errors is significant at the 5 % level in 4 of 5 studies.
+*Discovery* needs documents with each word.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The stage `intervene`: changes of the residual stream and their effect on the answer; a trace shows correlation only.
 
-Suppression (of a pair's pivots in the middle layers, to their mean over prompts) asks whether the pivots carry the
-answer; it counts against as many random directions and against another pair's pivots. Patching (the source word's
-residual, from a layer on, by the mean over the concept's words in other languages) asks whether what is carried there
-is the concept (Dumas et al. 2411.08745); it counts against one other language and against another concept.
+Suppression sets the components of a pair's pivots in the middle layers to their mean over prompts. It tests whether the
+pivots carry the answer; controls are as many random directions, and another pair's pivots. Patching replaces the source
+word's residual, from a layer on, by the mean over the concept's words in other languages (Dumas et al. 2411.08745). It
+tests whether that residual carries the concept; controls are one other language, and another concept.
 """
 
 from __future__ import annotations

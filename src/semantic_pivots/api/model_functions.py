@@ -35,12 +35,12 @@ def make_items(
     """Make word-translation items of every ordered pair of languages, with distractors in the source language.
 
     Args:
-        words: one concept a row and one column of words per language code, with concept_id and pos where they are
-            known; or the table `words`.
-        languages: codes, in the order of the directions; none: those of the columns.
-        distractors: wrong source words of an item.
-        items_per_direction: random items kept of each direction; 0: all.
-        seed: decides the draws.
+        words: a frame with a row per concept and a column of words per language code, and optionally the columns
+            concept_id and pos; or the table `words`.
+        languages: language codes, in the order of the directions; None: those of the columns.
+        distractors: number of wrong source words of an item.
+        items_per_direction: number of random items in each direction; 0: all.
+        seed: seed of the random choices.
 
     Returns:
         The table `items`.
@@ -85,7 +85,7 @@ def _concepts(words: Frame, languages: Sequence[str]) -> tuple[dict[str, dict[st
 
 
 def lexicon_of(items: Sequence[Item]) -> pa.Table:
-    """The table `words` of the words that items ask about, of which shots are drawn where no lexicon is given."""
+    """The table `words` with the items' own words; without a lexicon, shots are drawn from it."""
     words: dict[tuple[str, str], str] = {}
     for item in items:
         for code, word in ((item.source_language, item.source), (item.target_language, item.target)):
@@ -112,17 +112,17 @@ def score_items(
     seed: int = 0,
     name: str = "",
 ) -> ItemScores:
-    """Score items: log-probabilities of every target after its source and its distractors, and the figures of them.
+    """Score items by the log-probability of each target after its source and after each distractor.
 
     Args:
         items: the table `items`.
         scorer: a `Scorer` on a model, or a `HarnessScorer` around any model of lm-evaluation-harness.
-        words: the table `words`, of which the shots are drawn; none: the words of the items.
-        shots: translations shown before the question.
-        draws: draws of the shots per item.
-        pool: draws that all items of a direction share; 0: independent draws of each item, as published.
-        seed: decides the draws.
-        name: the model's name in signatures; empty: that of its configuration or class.
+        words: the table `words`, from which the shots are drawn; None: the words of the items.
+        shots: number of translations shown before the question.
+        draws: number of draws of the shots per item.
+        pool: number of draws that all items of a direction share; 0: each item has draws of its own, as published.
+        seed: seed of the draws.
+        name: the model's name in signatures; empty: the name in its configuration, or its class.
 
     Raises:
         InputError: a column is missing, or the words are too few for the shots.
@@ -157,14 +157,14 @@ def trace_items(
     words: Frame | None = None,
     **options: Any,
 ) -> pl.DataFrame:
-    """Read what a model would answer after every layer: top tokens, entropy, masses of token sets (table `trace`).
+    """Read a model's predictions after every layer: top tokens, entropy, masses of token sets (table `trace`).
 
     Args:
         items: the table `items`.
         lens: the lens of the model.
-        tokenizer: the model's.
-        pivots: the table `pivots`, of `discover_pivots`; none: no mass of pivots is read.
-        words: the table `words`, of which the shots are drawn; none: the words of the items.
+        tokenizer: the model's tokenizer.
+        pivots: the table `pivots` from `discover_pivots`; None: no mass of pivots is measured.
+        words: the table `words`, from which the shots are drawn; None: the words of the items.
         options: fields of `TraceConfig`: shots, seed, lenses, top and batch_tokens.
 
     Raises:
@@ -184,9 +184,9 @@ def label_items(items: Frame, trace: Frame, tokenizer: Tokenizer, rules: Sequenc
 
     Args:
         items: the table `items`.
-        trace: the table `trace`, of `trace_items`.
-        tokenizer: the model's.
-        rules: rules that read a trace (`analysis.rules.RULES`).
+        trace: the table `trace` from `trace_items`.
+        tokenizer: the model's tokenizer.
+        rules: names of rules that read a trace (`analysis.rules.RULES`).
 
     Raises:
         InputError: an unknown rule, or a column is missing.

@@ -53,7 +53,7 @@ class SelectionFile:
         """Make sure that the rows of a shard are the documents that were selected.
 
         Raises:
-            InputError: naming one that is not.
+            InputError: a row is another document; the message names it.
         """
         rows = self.rows(shard)
         keys = rows["doc_id"].to_pylist() if "doc_id" in rows.column_names else [None] * len(rows)

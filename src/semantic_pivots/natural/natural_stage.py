@@ -23,7 +23,7 @@ def check(config: NaturalConfig) -> None:
     """Refuse unknown parts and invalid numbers.
 
     Raises:
-        InputError: naming the key.
+        InputError: a key is invalid; the message names it.
     """
     for part in config.parts:
         if part not in PARTS:

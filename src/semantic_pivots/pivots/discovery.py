@@ -37,7 +37,7 @@ def check(config: DiscoverConfig) -> None:
     """Refuse invalid keys, and units and measures that the form `paper` does not have.
 
     Raises:
-        InputError: naming the key.
+        InputError: a key is invalid; the message names it.
     """
     grammar.check(config)
     if config.form == "paper" and (config.unit, config.measure) != ("token", "min"):

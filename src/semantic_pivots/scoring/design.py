@@ -1,9 +1,9 @@
 """The prompts of a benchmark, and the parts in which they are scored.
 
-The unit of work is a part of one direction: where draws are shared, all items that use one draw, so that each prompt is
-fed once for the items that ask it (a source is a distractor of nine others on average); else a slice of the items. Its
-table depends on nothing but the configuration and its items, so parts can be done in any order, by any number of
-processes, and by a run that continues a killed one.
+The unit of work is a part of one direction. If draws are shared, a part has all items with one draw, so each prompt is
+computed once for all items that use it (on average a source is a distractor of nine other items). Otherwise a part
+is a slice of the items. A part's table depends only on the configuration and its items, so parts can be computed in any
+order, by any number of processes, and after an interruption.
 """
 
 from __future__ import annotations

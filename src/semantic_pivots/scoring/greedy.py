@@ -1,8 +1,8 @@
 """Greedy continuations of many prompts that share beginnings, all prompts of a tree in one row.
 
-A tree's prompts are continued side by side: each step feeds one token of each, behind the keys of the tree, and a mask
-says which of them are a prompt's own. So keys of what prompts share are held once for a tree, not once for each prompt,
-and prompts of unequal length need no padding between them and what is written.
+The prompts of a tree are continued together: each step computes one new token for each prompt, after the keys of the
+tree, and a mask states which keys belong to which prompt. The keys of shared tokens are stored once per tree instead of
+once per prompt, and prompts of different lengths need no padding before the new tokens.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Shared prefixes of token sequences: a plan by which each prefix is computed once for all sequences that continue it.
 
-Three levels: few-shot prompts of one draw share everything up to the question's word (prefix), items that ask for one
-source share the rest of their prompt (row), and only the answers' own tokens differ (branches, or a tree's; see
-`trees`). Rows without branches
-hold prompt and answer together, which is cheaper where few answers share a prompt. Inside a group, a sequence that is
-the beginning of another is read off the same row. No tensors here: the plan can be tested, and costed, without a model.
+There are three levels. Few-shot prompts with the same draw share everything before the question's word (prefix). Items
+with the same source share the rest of the prompt (row). Only the answers' tokens differ (branches, or those of a tree,
+see `trees`). Rows without branches contain prompt and answer together, which is cheaper if few answers share a prompt.
+In a group, a sequence that is the beginning of another shares its row. The plan has no tensors, so it can be tested,
+and its cost computed, without a model.
 """
 
 from __future__ import annotations

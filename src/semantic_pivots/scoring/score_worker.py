@@ -1,11 +1,10 @@
 """Parts of the stage `score` on several accelerators, through accelerate.
 
-A part's table depends on nothing but the configuration and its items, and every part is one file that is complete or
-absent. So processes share no tensors and need no gathering: process i of n computes parts i, i + n, ... into the
-stage's scratch folder, and the stage that started them finds all its parts done. Results cannot depend on the number
-of processes, and a killed run continues with any other number. The stage starts the processes itself (`[score]
-processes`); on several machines that
-share the folder, `accelerate launch ... -m semantic_pivots.scoring.score_worker FOLDER/score-job.json` does the same.
+A part's table depends only on the configuration and its items, and every part is one file that is complete or absent.
+Processes therefore exchange no tensors: process i of n writes the parts i, i + n, ... to the stage's scratch folder,
+where the stage that started them finds all parts. Results do not depend on the number of processes, and an interrupted
+run can continue with another number. The stage starts the processes itself (`[score] processes`); on several machines
+that share the folder, `accelerate launch ... -m semantic_pivots.scoring.score_worker FOLDER/score-job.json` does it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Exact log-probabilities of answers after prompts; shared prefixes of the prompts are computed once.
 
-Each shared prefix is computed once, and the prompts and answers that continue it are fed as trees, each token once
-(`trees`). A model that takes no positions or no such mask is fed rows behind the prefix, padded on the right and
-without a mask, since nothing real comes after the padding. The head runs on the positions that predict answer tokens,
-in slices that bound the vocabulary's memory; results are read one pack late, while the next one is computed. Nothing is
-approximated: float32 figures equal a plain forward of each prompt up to rounding, and the first request of every model
-is checked against one. Chosen against one padded batch of whole prompts (the usual way), which feeds a 5-shot prompt
-ten times per item and computes a vocabulary for each of its tokens.
+Each shared prefix is computed once, and the prompts and answers that continue it are computed as trees, each token once
+(`trees`). A model that accepts no positions or no such mask computes rows after the prefix, padded on the right without
+a mask, since no tokens follow the padding. The head runs only on positions that predict answer tokens, in slices that
+limit the memory of the logits; the results of one pack are read while the next one is computed. Nothing is
+approximated: float32 log-probabilities equal those of a plain forward pass of each prompt up to rounding, and the first
+request of every model is checked against one. The usual alternative, padded batches of whole prompts, computes a 5-shot
+prompt ten times per item, and logits for each of its tokens.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Token sequences as trees, each token once, so that one row of one forward pass answers many requests.
 
-A tree is written in the order of a walk: the tokens that continue a token lie directly behind it. So a token may look
-at itself and at every token before it whose branch has not ended, which is all that the mask says. Against rows and
-branches in passes of their own (`prefixes.branched`), nothing is padded but the ends of trees, and the model's weights
-are read once for prefix, prompts and answers. It asks for a model that takes positions and such a mask.
+The tokens of a tree are in depth-first order: the tokens that continue a token follow it directly. The mask lets each
+token attend to itself and to its ancestors, which are the earlier tokens whose branch has not ended. Compared with rows
+and branches in separate passes (`prefixes.branch_rows`), only the ends of trees are padded, and the model's weights are
+read once for prefix, prompts and answers. The model must accept positions and such a mask.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""Document scores: one row per document, computed once, selected from many times (after Dolma's attributes).
+"""Document scores: one row per document, computed once for any number of selections (like Dolma's attributes).
 
-The columns are counts, of which every selector makes its own score:
+The columns are counts, from which each selector computes its score:
 
-- tokens; units (words or tokens, what the pivot set consists of) and those of the pivot set (`corpus.pivot_units`);
-- distinct words of the lexicon that tell their language (a spelling that two languages share tells none; nor does a
-  Latin one of three letters or fewer), of how many languages, and of the language with most of them;
-- concepts met, and concepts met in words of two or more languages;
-- whether the document holds both words of a benchmark pair (the leakage guard);
-- the DSIR weight where a target is given (`corpus.dsir`).
+- tokens; units (words or tokens, as in the pivot set), and units that are in the pivot set (`selection.pivot_density`);
+- distinct lexicon words that identify their language, the number of their languages, and the number of such words in
+  the most frequent of these. A spelling that two languages share does not identify one, nor does a Latin word of three
+  letters or fewer;
+- concepts with a word in the document, and concepts with words in two or more languages;
+- whether the document contains both words of a benchmark pair (the leakage guard);
+- the DSIR weight, if a target is given (`selection.dsir`).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Importance weights of documents by their n-grams in a target and in the corpus (DSIR, Xie et al. 2023).
 
-The features, the estimator and the weight are those of the authors' package `data-selection` 1.0.3 (HashedNgramDSIR):
-words and pairs of words in 10,000 buckets, the logarithm of the target's share of a bucket over the corpus's, summed
-over the document, so that long documents weigh more. A run of letters is one word there, so a Chinese sentence is one:
-`units = "tokens"` takes the model's tokens in place of words, with the rest unchanged. Two things differ, which change
-no weight of a corpus below a thousand million n-grams: all of the corpus is counted, and of a target the first 50,000
-documents.
+The features, the estimator and the weight are those of the authors' package `data-selection` 1.0.3 (HashedNgramDSIR).
+Words and pairs of words are hashed into 10,000 buckets. Each bucket has the logarithm of its share in the target over
+its share in the corpus, and a document's weight is the sum over its n-grams, so long documents weigh more. A run of
+letters is one word, so a Chinese sentence is one word: `units = "tokens"` uses the model's tokens instead. Two things
+differ from the package: all of the corpus is counted, and only the first 50,000 documents of a target. For a corpus
+below a thousand million n-grams they change no weight.
 """
 
 from __future__ import annotations

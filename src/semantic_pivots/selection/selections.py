@@ -1,9 +1,9 @@
 """Selections of documents at equal tokens, from scores that are computed once.
 
-A selector makes one number of a document's scores; all selectors share the rest: which documents may be taken
-(thresholds, the leakage guard), the tokens of each language or stratum, the best or a Gumbel sample of them, and the
-budget (`corpus.pool`). A selection is a list of (shard, row); text is never rewritten. Nothing depends on the number
-of workers or the order in which shards were scored.
+A selector computes one number from a document's scores. All selectors share the other rules: the documents that may be
+taken (thresholds, the leakage guard), the tokens of each language or stratum, whether the best documents or a Gumbel
+sample are taken, and the budget (`selection.token_budgets`). A selection is a list of (shard, row); no text is written.
+The result depends neither on the number of workers nor on the order in which shards were scored.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def check(config: SelectConfig) -> None:
     """Refuse what cannot be selected before anything is scored.
 
     Raises:
-        InputError: naming the key.
+        InputError: a key is invalid; the message names it.
     """
     grammar.check(config)
     if "dsir" in {dose(name)[0] for name in config.selections} and not config.dsir_target and not config.dsir_languages:

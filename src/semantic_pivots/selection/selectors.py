@@ -47,7 +47,7 @@ def parallel(columns: Columns) -> np.ndarray:
 
 
 def dsir(columns: Columns) -> np.ndarray:
-    """Log importance of the hashed n-grams, summed over the document (`corpus.dsir`): longer documents weigh more."""
+    """Log importance of the hashed n-grams, summed over the document (`selection.dsir`); long documents weigh more."""
     return columns["dsir"]
 
 
