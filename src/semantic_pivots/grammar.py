@@ -119,7 +119,7 @@ def _classes() -> dict[str, ast.ClassDef]:
 
 @functools.cache
 def _texts(kind: type) -> types.MappingProxyType[str, str]:
-    """The string that stands under each field of a dataclass, by the field's name."""
+    """The string below each field of a dataclass, by the field's name."""
     texts = {}
     for statement, following in itertools.pairwise(_classes()[kind.__name__].body):
         if isinstance(statement, ast.AnnAssign) and isinstance(following, ast.Expr):

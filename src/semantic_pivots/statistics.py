@@ -391,7 +391,7 @@ def bootstrap_columns(
     Args:
         statistic: takes the (rows,) columns, with rows repeated or absent, and returns one number.
         columns: arrays of equal length.
-        seed, resamples, groups, bounds: of `bootstrap`.
+        seed, resamples, groups, bounds: as in `bootstrap`.
     """
     of_rows = lambda rows: statistic(*(column[rows] for column in columns))  # noqa: E731
     return bootstrap(of_rows, len(columns[0]), seed, resamples, groups, bounds)

@@ -41,7 +41,7 @@ def stratified_auc(values: np.ndarray, positive: np.ndarray, strata: np.ndarray)
 
 
 def quantile_strata(values: np.ndarray, count: int) -> np.ndarray:
-    """(rows,) int: which of `count` equally large groups by value each row falls into (equal values: one group)."""
+    """(rows,) int: the quantile group of each row by value, of `count` groups; equal values share a group."""
     edges = np.quantile(values, np.linspace(0, 1, count + 1)[1:-1]) if len(values) else np.zeros(0)
     return np.searchsorted(edges, values, side="right")
 

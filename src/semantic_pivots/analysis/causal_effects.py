@@ -39,7 +39,7 @@ def causal_stage(config: CausalConfig, inputs: Inputs, work: Work) -> dict[str, 
     """Measure link and need of items with pivots against control sets (table `causal_effects`).
 
     Raises:
-        InputError: the model cannot be loaded, or is no causal one.
+        InputError: the model cannot be loaded, or is not a causal one.
     """
     from semantic_pivots.models.lens import load_lens
     from semantic_pivots.models.link_and_need import Asker

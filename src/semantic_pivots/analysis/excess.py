@@ -28,7 +28,7 @@ _FEWEST = 10
 class Odds:
     """How the log odds that an item needs its pivots change when the excess co-occurrence of its words doubles.
 
-    Two controls stand beside it: a permutation test and the excess of other concepts.
+    It has two controls: a permutation test, and the same odds with the excess of other concepts.
     """
 
     odds: Interval

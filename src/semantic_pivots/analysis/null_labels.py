@@ -8,8 +8,9 @@ deviation:
     frequency   The final confidence rises with the log count, middle layers do not depend on it, and need falls with
                 the frequency of both words. There is no mechanism: every statistic should be at its null value.
     ease        An item's ease raises middle and final confidence and lowers need; the count raises the final
-                confidence. There is no mechanism either. But among items with equal final confidence, frequent pairs are hard ones
-                with low middle confidence: conditioning on a common effect (a collider) creates an association.
+                confidence. There is no mechanism either. But among items with equal final confidence, frequent pairs
+                are hard ones with low middle confidence: conditioning on a common effect (a collider) creates an
+                association.
     path        Co-occurrence beyond chance makes a direct path: need falls with the excess, and a direct path raises
                 the final confidence. The mechanism works through confidence, and conditioning on it hides the effect.
 

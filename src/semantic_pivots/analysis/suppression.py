@@ -79,7 +79,7 @@ def intervene_stage(config: InterveneConfig, inputs: Inputs, work: Work) -> dict
 
 
 def _items(items: Sequence[Item], inputs: Inputs, config: InterveneConfig) -> list[Item]:
-    """Of each direction, the first items by hash among those with pivots, and among the others where these are few."""
+    """In each direction, the first items by hash among those with pivots; if these are too few, others too."""
     with_pivots = set(inputs.table("pivots")["item_id"].to_pylist())
     by_direction: dict[tuple[str, str], list[Item]] = {}
     for item in items:

@@ -68,7 +68,7 @@ def make_items(
 
 
 def _concepts(words: Frame, languages: Sequence[str]) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
-    """Of each concept that has a word in every language, its words and its part of speech; and the languages."""
+    """For each concept with a word in every language, its words and part of speech; and the languages."""
     table = arrow(words)
     if {"concept_id", "language", "word"} <= set(table.column_names):
         rows: dict[str, dict[str, str]] = {}

@@ -195,7 +195,7 @@ def _pivot_set(place: Path) -> Path:
     """The file pivot_set.parquet of a folder or of `pivots graph`'s --out.
 
     Raises:
-        InputError: there is none, or it has no column token.
+        InputError: there is no pivot set, or it has no column `token`.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

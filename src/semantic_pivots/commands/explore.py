@@ -49,7 +49,7 @@ def serve(run: Path, live: str, dtype: str, port: int, browser: bool) -> None:
     """Serve the explorer until the user ends it.
 
     Raises:
-        InputError: the run is none, the port is taken, or the model cannot be loaded.
+        InputError: the folder is not a run, the port is taken, or the model cannot be loaded.
     """
     import socket
 
@@ -78,7 +78,7 @@ def application(run: Path, live: str = "", dtype: str = "float32") -> Starlette:
     """The server as an ASGI application: the page, its data, and the live model where there is one.
 
     Raises:
-        InputError: the run is none, or the model cannot be loaded.
+        InputError: the folder is not a run, or the model cannot be loaded.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware

@@ -48,7 +48,7 @@ def _cell(value: object) -> str:
 
 
 def _flat(record: Record) -> Record:
-    """The record in plain numbers; null where there is none."""
+    """The record as plain numbers; null for a missing one."""
     flat: Record = {}
     for name, value in record.items():
         if isinstance(value, Interval):

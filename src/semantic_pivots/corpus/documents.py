@@ -92,7 +92,7 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
 
     Left out are hidden files, the `attributes` beside the `documents` of a Dolma folder, the descriptions of a
     Hugging Face dataset, what `pivots corpus make` wrote beside its shards, files of older versions of a Lance data set
-    or an Iceberg table, and files of other kinds; of these `tell` is told.
+    or an Iceberg table, and files of other kinds; the latter are reported to `tell`.
 
     Raises:
         InputError: nothing is there, or no file in it has a known suffix.
@@ -205,11 +205,11 @@ def documents(
     """The documents of a file, folder or address, in order, for whoever reads them all in one process.
 
     Args:
-        path: of `list_files`.
-        renames: columns of roles, of `column_map`.
-        max_bad_share: share of lines without a document above which the reading is refused at its end.
-        most: documents after which it ends.
-        tell: is told of lines that gave none.
+        path: file, folder or address, as for `list_files`.
+        renames: column of each role, from `column_map`.
+        max_bad_share: share of lines without a document above which an error is raised at the end.
+        most: largest number of documents to read.
+        tell: is called with a message about lines without a document.
 
     Raises:
         InputError: nothing is there, it holds no document, a column is missing, or too many lines give none.
@@ -238,8 +238,8 @@ def check_share(
         count: documents that were read.
         skipped: file, reason, number of lines and the first line of what gave no document.
         max_bad_share: share of all lines above which they are refused.
-        place: names the documents.
-        tell: is told of fewer.
+        place: name of the documents in messages.
+        tell: is called with a message if there are fewer such lines.
 
     Raises:
         InputError: no document, or too many lines without one.

@@ -67,7 +67,7 @@ def export(config: Export, out: Path) -> Record:
     """Write a corpus folder in another layout, shard by shard; returns the manifest.
 
     Raises:
-        InputError: a folder is no corpus or was altered, the layout or selection is unknown, tokens or selection are
+        InputError: a folder is not a corpus or was altered, the layout or selection is unknown, tokens or selection are
             those of another corpus, the folder to write to holds anything else, or the end token is not in the
             vocabulary.
     """

@@ -193,7 +193,7 @@ _UNREADABLE = ("invalid UTF-8", "invalid JSON")
 
 
 def _python_json(line: bytes) -> object:
-    """A line that orjson refuses: with NaN, or half of a surrogate pair; or why it is none."""
+    """The value of a line that orjson refuses (NaN, half of a surrogate pair), or the reason why it is invalid."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -396,7 +396,7 @@ def read_ids(path: str, skipped: Skipped) -> Iterator[Document]:
 def column_of(role: str, renames: dict[str, str], names: Container[str]) -> Column:
     """The column of a role: the user's, or the first known name.
 
-    A name is that of a column, dots included; where there is no such column, `a.b` is field b of the structure a.
+    A name may contain dots; if there is no column `a.b`, the name means field b of the structure a.
     """
     for name in (renames[role],) if role in renames else COLUMNS[role]:
         if name in names:

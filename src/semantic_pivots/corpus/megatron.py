@@ -28,7 +28,7 @@ def megatron_dtype(vocabulary: int) -> np.dtype:
 
 
 def index_bytes(lengths: np.ndarray, dtype: np.dtype) -> bytes:
-    """The content of STEM.idx, of documents of so many ids each."""
+    """The content of STEM.idx for documents with these numbers of ids."""
     code = next(code for code, kind in _KINDS.items() if np.dtype(kind) == dtype)
     places = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)[:-1]]) * dtype.itemsize if len(lengths) else []
     head = _MAGIC + struct.pack(_HEAD, 1, code, len(lengths), len(lengths) + 1)
@@ -41,7 +41,7 @@ def read_megatron(index: Path | str) -> tuple[np.ndarray, np.ndarray]:
     the last, (documents + 1,) int64.
 
     Raises:
-        InputError: a file is missing, is cut, or is no indexed dataset.
+        InputError: a file is missing or truncated, or is not an indexed dataset.
     """
     index = Path(index)
     data, size = index.read_bytes(), len(_MAGIC) + struct.calcsize(_HEAD)

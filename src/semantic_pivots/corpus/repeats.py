@@ -1,9 +1,9 @@
 """Documents that repeat the id of another one: their share, of any corpus, in a few megabytes.
 
-Whatever orders documents by their id treats those of one id alike: they are drawn, sampled and held out together, stand
-in the order of the corpus, and a column that is joined by id reaches them all. So their share is told.
-Each shard keeps the smallest hashes of its ids; below the least bound of all shards the ids are complete, so that the
-share among them is that of a random sample of ids, or of all where every shard is whole.
+Documents with the same id are treated alike: they are drawn, sampled and held out together, stay in the order of the
+corpus, and all get a column that is joined by id. Their share is therefore reported. Each shard stores the smallest
+hashes of its ids. Below the smallest of the shards' largest stored hashes, all ids of the corpus are known, so the
+share among them is that of a random sample of ids, or of all ids if every shard stored all of its hashes.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def smallest_hashes(ids: Iterable[str], count: int) -> list[int]:
 
 
 def repeats(shards: Sequence[np.ndarray], documents: Sequence[int]) -> tuple[int, int]:
-    """Documents beyond the first of their id, and documents looked at.
+    """The number of documents that repeat an id, and the number of documents that were examined.
 
     Args:
-        shards: (hashes,) uint64 of `smallest_hashes`, of each shard.
-        documents: of each shard.
+        shards: for each shard, (hashes,) uint64 from `smallest_hashes`.
+        documents: number of documents in each shard.
     """
     cut = [hashes[-1] for hashes, count in zip(shards, documents, strict=True) if 0 < len(hashes) < count]
     pool = np.concatenate([np.zeros(0, np.uint64), *shards])

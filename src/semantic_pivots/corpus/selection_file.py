@@ -45,7 +45,7 @@ class SelectionFile:
         return list(self._files)
 
     def rows(self, shard: str) -> pa.Table:
-        """Of a shard `row`, ascending, and where the file has them `doc_id` and `score`."""
+        """The selection's rows of a shard: `row`, ascending, and `doc_id` and `score` if the file has them."""
         tables = [self._read(file, shard=shard) for file in self._files[shard]]
         return pa.concat_tables(tables).sort_by("row")
 

@@ -49,7 +49,7 @@ def survey(corpus: Path, work: Work, workers: int = 0, engine: str = "pool") -> 
     """Documents, bytes, languages, mixed documents, scripts, duplicates and sources of a corpus, as lists and numbers.
 
     Raises:
-        InputError: the folder is no corpus.
+        InputError: the folder is not a corpus.
     """
     shards = shard_paths(corpus)
     tasks = [(name, survey_shard, (path,)) for name, path in shards]

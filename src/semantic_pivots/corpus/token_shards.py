@@ -30,7 +30,7 @@ def read_token_shard(path: Path | str) -> pa.ListArray:
     """The tokens of a shard's documents, list<int32>.
 
     Raises:
-        InputError: the file is no token shard, or damaged.
+        InputError: the file is not a token shard, or is damaged.
     """
     try:
         with pa.memory_map(str(path)) as file:

@@ -49,8 +49,8 @@ def write_attributes(documents: pa.Table, selection: pa.Table, name: str, path: 
 
     Args:
         documents: id and text of every document of the shard.
-        selection: row, and score where there is one, of those that were selected.
-        name: of the selection; the attribute is NAME__score.
+        selection: row of each selected document, and its score if there is one.
+        name: name of the selection; the attribute is NAME__score.
     """
     import orjson
     import zstandard
@@ -123,8 +123,8 @@ def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Pat
     """Write the files that `python -m infini_gram.indexing` starts from, and tokenizer.json beside; returns documents.
 
     `tokenized.0` holds every document after a separator of all ones, ids little-endian; `offset.0` where each begins,
-    in bytes (uint64). The indexer makes its own only with a few tokenizers of the hub; where these files lie it goes on
-    to build the suffix array: `--token_dtype u16` (u32 for more than 65,536 ids), with the folder as --save_dir.
+    in bytes (uint64). The indexer can tokenise only with a few tokenizers of the hub; if these files exist, it goes on
+    to the suffix array: `--token_dtype u16` (u32 for more than 65,536 ids), with the folder as --save_dir.
 
     Raises:
         InputError: an id lies outside the vocabulary, or would read as a separator.

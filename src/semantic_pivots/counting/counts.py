@@ -268,7 +268,7 @@ def count_shards(
     With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart (`rule.meet`).
 
     Raises:
-        InputError: too many lines of all files together give no document, or max_bad_share is no share.
+        InputError: too many lines of all files together have no document, or max_bad_share is not a share.
     """
     if not 0 <= max_bad_share <= 1:
         raise InputError(f"max_bad_share = {max_bad_share}: expected a share from 0 to 1")

@@ -313,7 +313,7 @@ def _compact(is_drawn, lengths, tokens):  # pragma: no cover - compiled
 
 @numba.njit(cache=True)
 def _numbers(begins, tokens, documents, number):  # pragma: no cover - compiled
-    """Of the documents, how many tokens with a number each holds, and these numbers."""
+    """The numbered tokens of the documents: how many each document has, and their numbers."""
     room = 0
     for document in documents:
         room += begins[document + 1] - begins[document]

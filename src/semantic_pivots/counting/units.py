@@ -129,7 +129,7 @@ class Splitter:
     """Segments documents into words, scripts without spaces by a vocabulary of pieces.
 
     `edges` and `states` are a hash table of the pieces' trie: (state << 32 | code point) and the state that follows,
-    or -1; `last` tells the states in which a piece ends.
+    or -1; `last` marks the states in which a piece ends.
     """
 
     edges: np.ndarray

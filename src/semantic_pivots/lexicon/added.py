@@ -69,13 +69,13 @@ def add_words(
     pictures: Mapping[str, Mapping[str, str]],
     wrong: Callable[[dict[str, str], tuple[str, str]], bool],
 ) -> None:
-    """Give each row its words of the further languages, one-to-one in each, with their sources; empty where none is.
+    """Add the words of the further languages to each row, one-to-one in each, with their sources; may be empty.
 
     Args:
         rows: the concepts.
-        core: the languages of which they have words.
+        core: the languages in which the rows have words.
         table: all dictionaries.
-        licences: of each dictionary.
+        licences: licence of each dictionary.
         frequency: Zipf frequency of a word of a language.
         pictures: concept to CLDR's word in each language.
         wrong: whether a (language, word) of a row was found wrong by hand.

@@ -50,10 +50,10 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     """The rows of a lexicon, by column; cells of the wanted languages may be empty.
 
     A cell that holds more than a word (alternatives, notes, an article, invisible characters) gives the word that is
-    meant (`cells.word_of`), and the user is told.
+    meant (`cells.word_of`), with a warning.
 
     Raises:
-        InputError: a column is missing or stands twice, a row has the wrong number of cells, a concept appears twice,
+        InputError: a column is missing or repeated, a row has the wrong number of cells, a concept appears twice,
             or bad UTF-8.
     """
     try:

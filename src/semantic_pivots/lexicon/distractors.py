@@ -14,7 +14,7 @@ from semantic_pivots.words import normalise
 
 
 def draw(*parts: object) -> int:
-    """A pseudo-random number from identifiers, equal on every machine and in any order of work."""
+    """A pseudo-random number from identifiers, the same on every machine and in any order of work."""
     return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "big")
 
 
@@ -65,7 +65,7 @@ def choose_distractors(
         forbidden: whether a word may not serve (a translation or variant of source or target).
         source: the right word; words of like length are preferred.
         count: how many are wanted.
-        seed: of the study.
+        seed: seed of the study.
         near: words in order of similarity to the source, taken before all others.
     """
     choice: dict[str, str] = {}

@@ -58,7 +58,7 @@ def neighbours(
         table: all dictionaries.
         frequency: Zipf frequency of a word of a language.
         embed: (words, width) unit vectors.
-        count: neighbours kept.
+        count: number of neighbours stored.
     """
     translations = {row["concept_id"]: translations_of(table, row, languages) for row in rows}
     sharing: dict[str, set[str]] = defaultdict(set)
@@ -136,7 +136,7 @@ def write(rows: Iterable[Row], languages: Sequence[str], path: Path) -> None:
 
 
 def read(path: Path) -> tuple[dict[tuple[str, str], list[str]], dict[tuple[str, str], float]]:
-    """(concept, language) to its near concepts, and to its word's Zipf frequency; empty where there is no such file.
+    """(concept, language) to its near concepts, and to its word's Zipf frequency; empty if the file does not exist.
 
     Raises:
         InputError: a line has another number of cells than the first, a frequency is no number, or concept_id missing.

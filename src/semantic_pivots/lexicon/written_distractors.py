@@ -59,7 +59,7 @@ def write_item(item: dict, pos: str, forbidden: Callable[[str], bool], ask: Ask,
         pos: part of speech, in English.
         forbidden: whether a word is a known translation or a variant.
         ask: the model.
-        seed: of the order in which the judge sees the words.
+        seed: seed of the order in which the judge sees the words.
     """
     count = len(item["distractors"])
     accepts: dict[str, str] = {}

@@ -160,10 +160,10 @@ def _stored(partial: Path | None, key: str) -> tuple[int, torch.Tensor] | None:
 
 
 def _resumes(lens: Lens, prompt: list[int], skipped: int) -> bool:
-    """Whether a model goes on after the first tokens of a prompt, from its cache, as it does in the whole prompt.
+    """Whether a model gives the same residuals from a cache of the first tokens as from the whole prompt.
 
-    A causal path from a source to a later target does not pass the tokens before both, so that they need no gradient
-    then. Masked models read both ways, and some families keep states that a cache cannot hand over.
+    If so, these tokens need no gradients: no causal path from a source to a later target passes through tokens before
+    the source. Masked models attend in both directions, and some families have states that a cache cannot pass on.
     """
     if lens.kind != "causal" or not skipped:
         return False

@@ -159,7 +159,7 @@ class Lens:
             mask: (rows, tokens), 1 for tokens that a masked model or an encoder sees; None: up to the position.
 
         Returns:
-            (layers, rows, width) in the model's dtype; gathered inside the blocks' hooks, so that no more is kept.
+            (layers, rows, width) in the model's dtype; hooks of the blocks select the positions and store nothing else.
         """
         check_context(self.body.model, ids.shape[1], "a prompt", "use fewer shots or shorter texts")
         states: dict[int, torch.Tensor] = {}

@@ -167,7 +167,7 @@ class Asker:
         return Effects(float(plain[0]), bool(correct[0]), link[0], link[1:], need[0], need[1:], screen[0], screen[1:])
 
     def _locate(self, question: Question, words: Sequence[str]) -> list[Place]:
-        """Each word in the source's place, with its tokens; a lone space before it is none of them."""
+        """Each word in the source's place, with its tokens, without a lone space before it."""
         prompts = [question.asking(word) for word in words]
         spans = answer_spans(self.tokenizer, prompts, [question.answer] * len(words))
         offsets = self.tokenizer(prompts, return_offsets_mapping=True)["offset_mapping"]
@@ -202,7 +202,7 @@ class Asker:
             self._rows_of |= dict(zip(missing, rows - self.mean, strict=True))
 
     def _basis(self, words: Sequence[Place]) -> torch.Tensor:
-        """(width, k) orthonormal basis of the input embeddings of the words' tokens, as they stand in the question."""
+        """(width, k) orthonormal basis of the input embeddings of the words' tokens in the question."""
         return orthonormal(self._embeddings([token for word in words for token in word.tokens]).T)
 
     def _without(self, word: Place, basis: torch.Tensor) -> Edit:
@@ -211,7 +211,7 @@ class Asker:
         return word.positions, rows - rows @ basis @ basis.T + self.mean
 
     def _parts(self, word: Place, basis: torch.Tensor) -> tuple[Edit, Edit]:
-        """The word's positions with its embeddings less their part in a span, and less as much of their rest."""
+        """The word's embeddings without their part in a span, and without an equally large part of the rest."""
         rows = self._embeddings(word.tokens)
         part = rows @ basis @ basis.T
         return (word.positions, rows - part + self.mean), (

@@ -59,7 +59,7 @@ def own_pieces(texts: list[str], tokens: np.ndarray, spellings: Sequence[Word]) 
 
 
 def _parts(text: str, longest: int) -> set[str]:
-    """Every substring of at most so many characters, the empty one included."""
+    """Every substring of at most `longest` characters, and the empty one."""
     return {text[i:j] for i in range(len(text) + 1) for j in range(i, min(len(text), i + longest) + 1)}
 
 
@@ -282,7 +282,7 @@ def bridge_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> 
 
 
 def _table(evidence: Evidence, passes: Sequence[_Pass], units: np.ndarray, config: GraphConfig) -> pa.Table:
-    """The table `pivot_set` of the units that are kept, strongest evidence first; ties by their texts."""
+    """The table `pivot_set` of these units, strongest evidence first; ties are ordered by text."""
 
     def median(name: str) -> np.ndarray:
         return np.quantile([getattr(each, name)[units] for each in passes], 0.5, axis=0, method="lower")

@@ -93,7 +93,7 @@ def pivot_table(
 def _translations(
     items: Sequence[Item], texts: Sequence[Sequence[str]], lexicon: Mapping[str, Mapping[str, str]]
 ) -> list[str]:
-    """Of each pivot, the further language of the benchmark of which it is the concept's word, or nothing."""
+    """For each pivot, the further language in which it is the concept's word, or None."""
     languages = {code for item in items for _, code in words_of(item)}
     of_concept = {
         concept: {words.normalise(word): code for code, word in words_by_language.items() if code in languages}

@@ -134,9 +134,9 @@ def _rows(
 class Rows(NamedTuple):
     """Rows of the graph, by chosen token.
 
-    `degree` int64: neighbours; `strength` int64: meetings; `rarefied` float64: neighbours expected in so many random
-    documents of the token; `slots` int64: places beside the token in its documents; `neighbours` (rows, top) int32: the
-    strongest, -1 where there are fewer.
+    `degree` int64: number of neighbours. `strength` int64: sum of common documents over neighbours. `rarefied` float64:
+    number of neighbours expected in `sample_size` random documents of the token. `slots` int64: number of other
+    distinct tokens, summed over the token's documents. `neighbours` (rows, top) int32: the strongest; -1 if there are fewer.
     """
 
     degree: np.ndarray
@@ -150,12 +150,12 @@ def rows(documents: Documents, tokens: np.ndarray, least: int, sample_size: int,
     """Count rows of the graph.
 
     Args:
-        documents: whose tokens.
+        documents: the documents.
         tokens: (rows,) int32 compact numbers of the tokens whose rows are wanted.
-        least: documents that make an edge.
-        sample_size: documents of the rarefied degree.
-        top: neighbours kept.
-        threads: 200 kB to some MB of accumulator each.
+        least: number of common documents that make an edge.
+        sample_size: number of documents of the rarefied degree.
+        top: number of neighbours stored.
+        threads: number of threads; each needs 200 kB to some MB for its accumulator.
     """
     size = len(documents.ids)
     offsets, inverse = postings(documents.starts, documents.tokens, size)

@@ -29,7 +29,7 @@ _SHARES += ("share of",)
 def summary(runs: pa.Table, config: PlantedConfig) -> list[Record]:
     """Rows of `planted_summary`: means over seeds with Student's 95 % intervals, and contrasts paired by seed.
 
-    A seed whose figure is no number is not in the mean; the note says how many of how many, and why.
+    Seeds whose figure is NaN are left out of the mean; the note says how many of how many, and why.
     """
     by: dict[Key, dict[int, float]] = {}
     notes: dict[Key, list[str]] = {}

@@ -33,7 +33,7 @@ def write_static(run: Path, folder: Path) -> int:
     """Write the explorer of a run as files that work without a server; returns their number.
 
     Raises:
-        InputError: the folder holds other files, or cannot be written, or the run is none.
+        InputError: the output folder has other files or cannot be written, or the input folder is not a run.
     """
     explorer = Explorer(run)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not (folder / "data/index.js").exists():

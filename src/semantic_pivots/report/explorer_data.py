@@ -32,7 +32,7 @@ Rows = dict[str, list[dict]]
 
 
 def _figure(value: float | None) -> float | None:
-    """A number with five digits, none where it is no number."""
+    """A number with five digits; None for NaN."""
     return None if value is None or math.isnan(value) else float(f"{value:.5g}")
 
 

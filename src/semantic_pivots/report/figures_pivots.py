@@ -52,10 +52,10 @@ def discover_panels(
 
 
 def named_pairs(tables: Mapping[str, pa.Table]) -> Panel | None:
-    """Some pairs with their pivots by name, chosen by the text and by hash, not by how their pivots look.
+    """Some pairs with their pivots, chosen by frequency and by hash, not by their pivots.
 
-    Of each two languages, the pair whose rarer word stands in the most documents (no concept twice), and one that is
-    drawn by the hash of its identifier; a pair without pivots is shown with the reason.
+    For each two languages they are the pair whose rarer word has the most documents (no concept twice), and a pair
+    drawn by the hash of its identifier. A pair without pivots is shown with the reason.
     """
     if any(name not in tables for name in ("pivots", "pivot_evidence", "items")):
         return None

@@ -114,7 +114,7 @@ def _mechanism(tables: Tables) -> Iterable[str]:
 
 
 def with_pivots(tables: Tables) -> Iterable[str]:
-    """How many pairs have pivots; those of some pairs stand beside (`figures_pivots.named_pairs`)."""
+    """How many pairs have pivots, with the pivots of some pairs (`figures_pivots.named_pairs`)."""
     evidence, items = tables.get("pivot_evidence"), tables.get("items")
     if evidence is None or items is None or not evidence.num_rows:
         return

@@ -95,7 +95,7 @@ def mechanism(tables: Tables) -> Headline:
 
 
 def _most(rows: Iterable[dict], lens: str) -> str:
-    """How many times another pair's pivots' mass the own ones have where they stand most clearly above it."""
+    """The ratio of own pivots' mass to another pair's, at the layer where it is most clearly above 1."""
     ratios = [row for row in rows if row["lens"] == lens and row["quantity"] == "pivot_ratio"]
     top = clearest(ratios)
     if not top:

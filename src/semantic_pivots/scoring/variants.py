@@ -143,7 +143,7 @@ def _members(direction: Direction, strata: Sequence[str]) -> np.ndarray:
 
 
 def _figures(direction: Direction, variants: Sequence[str], mask: np.ndarray) -> dict[str, np.ndarray]:
-    """(n,) figures by variant from the draws that are kept, (n, draws) bool; NaN where an item has none."""
+    """(n,) figures by variant from some of the draws, (n, draws) bool; NaN for an item without any of them."""
     with np.errstate(invalid="ignore", divide="ignore"):
         logprobs = np.where(mask[..., None], direction.summed, 0.0).sum(1) / mask.sum(1)[:, None]
         linear = {name: np.where(mask, values, 0.0).sum(1) / mask.sum(1) for name, values in direction.linear.items()}

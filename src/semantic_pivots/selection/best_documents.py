@@ -64,7 +64,7 @@ class Documents:
 
     Args:
         folder: is made; files of an earlier run in it are removed.
-        threads: of a pass over the documents.
+        threads: number of threads in a pass over the documents.
     """
 
     def __init__(self, folder: Path, threads: int = 1):

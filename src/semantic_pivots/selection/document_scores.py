@@ -262,7 +262,7 @@ def document_scores(
         inputs: stages with the tables shards, token_shards, pivot_set, and words and items where there are.
         work: keeps the parts of finished shards.
         workers: processes; 0: one per core.
-        dsir_target, dsir_languages, dsir_units: of `score_documents`.
+        dsir_target, dsir_languages, dsir_units: as in `score_documents`.
         engine: pool, ray or datatrove.
         words, forms_path: the rule by which words are matched.
 

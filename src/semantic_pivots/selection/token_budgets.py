@@ -182,7 +182,7 @@ def quotas_of(entries: tuple[str, ...]) -> dict[str, float]:
     """Shares of the budget by language.
 
     Raises:
-        InputError: an entry is no LANGUAGE=SHARE, or the shares do not sum to 1.
+        InputError: an entry is not LANGUAGE=SHARE, or the shares do not sum to 1.
     """
     quotas: dict[str, float] = {}
     for entry in entries:

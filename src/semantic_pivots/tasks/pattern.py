@@ -88,7 +88,7 @@ def items(
         task: name of the task, which becomes the tag of the rows.
         pairs: the pairs of each (source language, target language).
         distractors: wrong sources per item: other sources that have another answer.
-        per_direction: concepts kept, the same in all directions where they exist; 0: all.
+        per_direction: number of concepts, as far as possible the same in all directions; 0: all.
         seed: seed of both draws; an item's depends only on the seed, its identifier and its direction's pairs.
 
     Raises:

@@ -69,7 +69,7 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
 
 def _stored(config: TrainConfig, inputs: Inputs, selection: pa.Table, work: Work) -> StoredTokens:
-    """The tokens of all selected documents: of the study's token shards where they are of the base's tokenizer."""
+    """The tokens of all selected documents; the study's token shards are used if the base's tokenizer made them."""
     from semantic_pivots.models.load import load_tokenizer
     from semantic_pivots.training.pack import check_end
     from semantic_pivots.training.stored_tokens import same_tokenizer, store_tokens

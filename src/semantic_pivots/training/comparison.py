@@ -216,7 +216,7 @@ def _off_target(answers: pa.Table, others: dict[str, frozenset[str]]) -> Share:
 
 
 def _label_shares(labels: dict[str, str], rule: str, draws: int) -> list[Share]:
-    """Shares of the labels among the items that have one: where words share tokens there is none (NaN)."""
+    """Shares of the labels among items that have one; items whose words share tokens have none (NaN)."""
     known = {item: label for item, label in labels.items() if label in LABELS[rule]}
 
     def value(item: str, label: str) -> float:

@@ -177,7 +177,7 @@ class _Late:
         """Write them to the log.
 
         Raises:
-            InputError: one is no number; no checkpoint is written after it.
+            InputError: a figure is NaN or infinite; no checkpoint is written after it.
         """
         rows = self._run.rows[len(self._run.rows) - len(self._values) :]
         for row, (loss, norm) in zip(rows, self._values, strict=True):

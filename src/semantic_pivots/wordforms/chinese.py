@@ -31,6 +31,6 @@ def _traditional() -> dict[str, list[str]]:
 
 
 def variants(word: str) -> list[str]:
-    """The other spellings of a word: of a simplified one the traditional ones, of a traditional one the simplified."""
+    """The other spellings of a word: traditional ones for a simplified word, and the reverse."""
     simple = word.translate(_simplified())
     return [other for other in dict.fromkeys([simple, *_traditional().get(simple, ())]) if other != word]

@@ -33,7 +33,7 @@ def is_hangul(text: str) -> bool:
 
 
 def forms(word: str, *_: Iterable[str]) -> list[tuple[str, str]]:
-    """Texts with the classes of affixes that may stand at them."""
+    """Texts, each with the class of affixes that may be attached to it."""
     if not is_hangul(word):
         return [(word, "letters")]
     if not word.endswith("다") or len(word) == 1:

@@ -37,7 +37,7 @@ class Rule:
 
     Args:
         name: `spelling` (the word as written, in NFC and lower case) or `forms` (texts and words folded, `words.fold`).
-        digest: of the table of forms.
+        digest: digest of the table of forms.
         table: forms of words; a word that is not in it has its own spelling as its only form.
         signatures: by language, the rule with its version and its sources.
     """

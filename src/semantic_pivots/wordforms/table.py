@@ -65,7 +65,7 @@ def forms_and_rule(name: str, path: str, spellings: Iterable[Word]) -> tuple[lis
     """The table of forms of some words, and the rule by which they are matched.
 
     Raises:
-        InputError: there is no such rule, a language is unknown, or the user's table cannot be used.
+        InputError: the rule or a language is unknown, or the user's table cannot be used.
     """
     if name not in NAMES:
         raise InputError(f"words = {name!r}: expected {' or '.join(NAMES)}{nearest(name, NAMES)}")

@@ -19,7 +19,7 @@ _PREFORMATTED = ("pre", "screen", "code", "programlisting")
 
 
 def html_text(data: bytes) -> str:
-    """The text of an HTML page's content, one block a line; the page is UTF-8 unless it is no valid UTF-8."""
+    """The text of an HTML page's content, one block a line; the page is read as UTF-8 if it is valid UTF-8."""
     import lxml.etree as etree
     from lxml import html
 

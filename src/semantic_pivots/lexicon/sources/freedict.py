@@ -37,7 +37,7 @@ def read_dictd(
     definitions and examples. `words` restricts a large dictionary to these headwords.
 
     Raises:
-        InputError: the data file is missing, or a line of the index is none.
+        InputError: the data file is missing, or a line of the index is invalid.
     """
     data_path = index.with_suffix(".dict.dz")
     if not data_path.exists():

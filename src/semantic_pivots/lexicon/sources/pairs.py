@@ -17,7 +17,7 @@ _TRANSLATION_HEADS = {"translation", "translations", "target", "gloss", "meaning
 def read_muse(lines: Iterable[str], language: str, target_language: str) -> Iterator[Entry]:
     """Entries of a MUSE dictionary: `dog chien`, separated by space or tab; no senses and no part of speech.
 
-    Between spaces a phrase cannot be told from two words: such lines are left out, and told.
+    If spaces separate the words, a phrase cannot be distinguished from two words; such lines are left out and reported.
 
     Raises:
         InputError: more than a tenth of the lines do not hold two words.
@@ -41,7 +41,7 @@ def read_muse(lines: Iterable[str], language: str, target_language: str) -> Iter
 def read_tsv(lines: Iterable[str], language: str, target_language: str) -> Iterator[Entry]:
     """Entries of a TSV file `word, translation[, part of speech]`.
 
-    Lines that begin with # are comments; a first line of names (word, translation; or the two languages) is no entry.
+    Lines that begin with # are comments; a first line of names (word, translation; or the two languages) is skipped.
 
     Raises:
         InputError: a line has no second cell.
