@@ -136,7 +136,7 @@ class Rows(NamedTuple):
 
     `degree` int64: number of neighbours. `strength` int64: sum of common documents over neighbours. `rarefied` float64:
     number of neighbours expected in `sample_size` random documents of the token. `slots` int64: number of other
-    distinct tokens, summed over the token's documents. `neighbours` (rows, top) int32: the strongest; -1 if there are fewer.
+    distinct tokens, summed over the token's documents. `neighbours` (rows, top) int32: the strongest, else -1.
     """
 
     degree: np.ndarray
