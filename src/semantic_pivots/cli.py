@@ -28,6 +28,7 @@ from semantic_pivots.commands import (
     tasks,
     training,
 )
+from semantic_pivots.commands.options import Writer
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.errors import InputError
 from semantic_pivots.ranks import Unfinished
@@ -221,8 +222,8 @@ app.command()(corpus_count.count)
 app.command()(corpus_pivots.discover)
 app.command()(corpus_pivots.graph)
 app.command()(corpus_pivots.select)
-app.command()(training.train)
-app.command()(score.score)
+app.command(cls=Writer)(training.train)
+app.command(cls=Writer)(score.score)
 app.command()(compare.compare)
 app.command()(null.null)
 app.add_typer(lexicon.app, name="lexicon")

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.cli import app
+from semantic_pivots.cli import app, command
 from semantic_pivots.commands.options import flags
 from semantic_pivots.commands.steps import check_model
 from semantic_pivots.errors import InputError
@@ -77,6 +77,18 @@ def test_a_study_is_refused_when_it_is_read(tmp_path, text: str, says: str):
     study.write_text(text)
     with pytest.raises(InputError, match=says):
         load_study(study)
+
+
+def test_what_a_command_writes_is_out_and_may_stand_last_without_the_name(tmp_path):
+    commands, writers = [command()], []
+    for parent in commands:
+        commands += getattr(parent, "commands", {}).values()
+        writers += [parent for p in parent.params if p.name == "out" and p.param_type_name == "option"]
+        assert parent.name == "merge" or all(p.name != "out" or "--out" in p.opts for p in parent.params)
+    assert len(writers) >= 14
+    invoke("benchmark", "build", tmp_path / "a.jsonl", languages="en,fr", items=3)
+    invoke("benchmark", "build", out=tmp_path / "b.jsonl", languages="en,fr", items=3)
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
 def test_an_unknown_language_is_told_by_its_option(tmp_path):

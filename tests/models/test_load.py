@@ -147,6 +147,12 @@ def test_weights_that_are_not_there_or_damaged_are_told(plain, tmp_path):
         load(str(folder))
 
 
+def test_a_file_of_another_kind_is_told(tmp_path):
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(InputError, match=r"is a file of another kind; expected a \.gguf"):
+        load(str(tmp_path / "model.json"))
+
+
 def test_a_quantised_checkpoint_without_its_library_is_told(plain, tmp_path):
     folder = Path(shutil.copytree(plain, tmp_path / "model"))
     config = json.loads((folder / "config.json").read_text())

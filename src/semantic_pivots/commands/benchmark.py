@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands.options import configured
+from semantic_pivots.commands.options import Writer, configured
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.errors import InputError
 
@@ -19,10 +19,10 @@ def _commands() -> None:
     """Items of word translation, without a study."""
 
 
-@app.command()
+@app.command(cls=Writer)
 @configured(omit=("task", "task_path", "min_documents", "held_out_share"))
 def build(
-    out: Annotated[Path, typer.Argument(help="file to write: .jsonl or .parquet")],
+    out: Annotated[Path, typer.Option(help="file to write: .jsonl or .parquet", show_default=False)],
     lexicon: LexiconConfig,
     benchmark: BenchmarkConfig,
 ) -> None:

@@ -11,7 +11,7 @@ import typer
 from semantic_pivots import grammar
 from semantic_pivots.commands import rank_options
 from semantic_pivots.commands.corpus_report import report
-from semantic_pivots.commands.options import configured
+from semantic_pivots.commands.options import Writer, configured
 from semantic_pivots.config import CorpusConfig, Shared, TokensConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
@@ -22,10 +22,12 @@ app = typer.Typer(help="Fetch, convert, tokenise and export a corpus.", no_args_
 app.command()(report)
 
 
-@app.command()
+@app.command(cls=Writer)
 @configured(omit=("languages",))
 def make(
-    out: Annotated[Path, typer.Argument(help="folder to write: shards/, shards.parquet, skipped.parquet")],
+    out: Annotated[
+        Path, typer.Option(help="folder to write: shards/, shards.parquet, skipped.parquet", show_default=False)
+    ],
     corpus: CorpusConfig,
     languages: Annotated[
         str, typer.Option(help="languages it must have, separated by commas; empty: en,fr,zh,ja of a recipe")
@@ -46,11 +48,13 @@ def make(
     typer.echo(f"{out}: {notes['documents']:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text{suffix}")
 
 
-@app.command()
+@app.command(cls=Writer)
 @configured(omit=("model",))
 def tokens(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
-    out: Annotated[Path, typer.Argument(help="folder to write: tokens/, token_shards.parquet, tokenizer.json")],
+    out: Annotated[
+        Path, typer.Option(help="folder to write: tokens/, token_shards.parquet, tokenizer.json", show_default=False)
+    ],
     model: Annotated[str, typer.Option(help=grammar.keys("tokens")["model"].help, show_default=False)],
     tokens: TokensConfig,
     rank: rank_options.Rank = 0,
@@ -69,10 +73,12 @@ def tokens(
     typer.echo(f"{out}: {manifest['notes']['tokens']:,} tokens ({manifest['volatile']['encoder']}){suffix}")
 
 
-@app.command()
+@app.command(cls=Writer)
 def export(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
-    out: Annotated[Path, typer.Argument(help="folder to write, new or empty; a killed export continues")],
+    out: Annotated[
+        Path, typer.Option(help="folder to write, new or empty; a killed export continues", show_default=False)
+    ],
     layout: Annotated[
         str, typer.Option(help="jsonl, attributes (Dolma's), hub (a data set), olmo, megatron, nanotron, infini-gram")
     ] = "jsonl",

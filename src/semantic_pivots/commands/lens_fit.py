@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from semantic_pivots.commands.options import Writer
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.statistics import seed_of
@@ -21,7 +22,9 @@ DEFAULTS = {"tuned": (2000, 128), "jacobian": (200, 40)}
 
 Model = Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")]
 Corpus = Annotated[str, typer.Argument(help="documents of any format that `pivots corpus` reads")]
-Out = Annotated[Path, typer.Argument(help='folder of the lens; [trace] lenses = ["KIND:FOLDER"] reads it')]
+Out = Annotated[
+    Path, typer.Option(help='folder of the lens; [trace] lenses = ["KIND:FOLDER"] reads it', show_default=False)
+]
 Rows = Annotated[
     int, typer.Option(help="documents of which one random position is read; 0: 2000, or 200 to compare on")
 ]
@@ -36,7 +39,7 @@ Columns = Annotated[str, typer.Option(help="renames as role=column, separated by
 MaxBadShare = Annotated[float, typer.Option(help="share of lines without a text above which it stops")]
 
 
-@app.command()
+@app.command(cls=Writer)
 def fit(
     model: Model,
     corpus: Corpus,
@@ -89,7 +92,7 @@ def fit(
     typer.echo(str(out))
 
 
-@app.command()
+@app.command(cls=Writer)
 def train(
     model: Model,
     corpus: Corpus,

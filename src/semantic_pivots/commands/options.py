@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from semantic_pivots import grammar
 from semantic_pivots.errors import InputError
@@ -32,6 +33,18 @@ _FLAGS = {
     ("lexicon", "source"): ("--lexicon",),
 }
 """Options of a short or singular name; each is also there under the name of its key."""
+
+
+class Writer(TyperCommand):
+    """A command with `--out PLACE`; the place may also stand as the last argument, without the option's name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Name the place, and parse."""
+        named, unnamed, _ = self.make_parser(ctx).parse_args(list(args))
+        if named.get("out") is None and len(unnamed) == 1:
+            at = len(args) - 1 - args[::-1].index(unnamed[0])
+            args = [*args[:at], *args[at + 1 :], "--out", unnamed[0]]
+        return super().parse_args(ctx, args)
 
 
 def flags(key: Key) -> tuple[str, ...]:

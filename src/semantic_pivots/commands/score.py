@@ -28,7 +28,7 @@ VARIANTS = ("paper", "sum", "choice", "per-byte", "accuracy", "copy-rate")
 @configured(omit=("model", "stages", "name"))
 def score(
     model: Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")],
-    out: Annotated[Path, typer.Argument(help="folder to write; a stopped command continues")],
+    out: Annotated[Path, typer.Option(help="folder to write; a stopped command continues", show_default=False)],
     lexicon: LexiconConfig,
     benchmark: BenchmarkConfig,
     score: ScoreConfig,

@@ -19,7 +19,7 @@ def train(
     corpus: Annotated[
         str, typer.Argument(help="file or folder of documents (Parquet, JSONL plain/gz/zst, Dolma, text)")
     ],
-    out: Annotated[Path, typer.Argument(help="folder to write; a stopped command continues")],
+    out: Annotated[Path, typer.Option(help="folder to write; a stopped command continues", show_default=False)],
     tokens: Annotated[int, typer.Option(help="tokens to train on; the documents are read again where they are fewer")],
     train: TrainConfig,
     columns: Annotated[str, typer.Option(help=f"{grammar.keys('corpus')['columns'].help}; several by commas")] = "",

@@ -73,7 +73,7 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     if missing:
         raise InputError(
             f"{path}: no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}: "
-            "name the languages it covers in `languages`, or add the columns"
+            "name the languages it covers in [lexicon] languages, or add the columns"
         )
     rows: dict[str, dict[str, str]] = {}
     changes: list[str] = []

@@ -240,6 +240,10 @@ def _resolve(spec: str, cache: str, fetch: bool = True) -> tuple[Path, str, str]
         raise InputError(
             f"model {spec!r}: only GGUF weights are pinned by their SHA-256; expected a .gguf or its folder"
         )
+    if local.is_file():
+        raise InputError(
+            f"model {spec!r} is a file of another kind; expected a .gguf, a folder, a hub id or package:NAME"
+        )
     if local.is_dir():
         if not (local / "config.json").exists():
             ggufs = sorted(local.glob("*.gguf"))

@@ -171,9 +171,9 @@ def benchmark_stage(
         InputError: fewer than two languages, or no item is left.
     """
     if len(config.languages) < 2:
-        raise InputError("benchmark.languages: expected at least two, a translation needs a source and a target")
+        raise InputError("[benchmark] languages: expected at least two, a translation needs a source and a target")
     if config.distractors < 1 or min(config.items_per_direction, config.min_documents) < 0:
-        raise InputError("benchmark.distractors must be at least 1, items_per_direction and min_documents at least 0")
+        raise InputError("[benchmark] distractors must be at least 1, items_per_direction and min_documents at least 0")
     if config.writer not in ("neighbours", "llm"):
         raise InputError(f"[benchmark] writer = {config.writer!r}: expected neighbours or llm")
     concepts = inputs.table("concepts").to_pylist()
@@ -201,7 +201,7 @@ def benchmark_stage(
     if not items:
         raise InputError(
             f"benchmark: no item has {config.distractors} distractors among {len(words)} concepts in all of "
-            f"{', '.join(config.languages)}: lower benchmark.distractors or give a larger lexicon"
+            f"{', '.join(config.languages)}: lower [benchmark] distractors or give a larger lexicon"
         )
     if missing:
         work.warn(f"{missing} items have fewer than {config.distractors} distractors and were left out")
