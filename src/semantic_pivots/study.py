@@ -256,10 +256,10 @@ def run_study(
     Raises:
         InputError: an input cannot be used, or another run holds the study's folder.
     """
-    for chosen in filter(None, (only, force)):
-        if chosen not in study.stages:
+    for name in filter(None, (only, force)):
+        if name not in study.stages:
             stages = study.stages
-            raise InputError(f"unknown stage {chosen!r}: expected one of {', '.join(stages)}{nearest(chosen, stages)}")
+            raise InputError(f"unknown stage {name!r}: expected one of {', '.join(stages)}{nearest(name, stages)}")
     folder, sizes = Path(root) / study.name, costs.Sizes(study.config)
     ran = False
     with runs.exclusive(folder):

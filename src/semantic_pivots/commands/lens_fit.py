@@ -166,7 +166,7 @@ def _fit_jacobian(lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path,
         )
     progress = Progress(prompts, "prompts", "Jacobians")
     partial = out / "partial.sums"
-    lens_fit = fit_jacobian(lens, rows, report=lambda done: progress.advance(done - progress.done), partial=partial)
+    lens_fit = fit_jacobian(lens, rows, report=lambda count: progress.advance(count - progress.done), partial=partial)
     progress.close()
     samples = sampled_residuals(lens, tokenizer, texts[count:], facts["rows"], length, seed)
     typer.echo(

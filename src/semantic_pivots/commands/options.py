@@ -103,13 +103,13 @@ def configured(omit: Iterable[str] = ()) -> Callable:
 
 def _parameter(key: Key, name: str) -> inspect.Parameter:
     default, text, kind = key.default, key.help, key.kind
-    shown: bool | str = True
+    shown_default: bool | str = True
     if key.several:
-        kind, default, shown = list[str], None, ",".join(map(str, key.default)) or False
+        kind, default, shown_default = list[str], None, ",".join(map(str, key.default)) or False
         text += "; several by commas, or the option again"
     elif default == "":
-        shown = False
-    option = typer.Option(*flags(key), help=text, show_default=shown)
+        shown_default = False
+    option = typer.Option(*flags(key), help=text, show_default=shown_default)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 

@@ -58,8 +58,8 @@ class Steps:
             if model:
                 check_model(Path(tokens), tokens, model)
         else:
-            made = TokensConfig(model=model, engine=engine, workers=workers)  # type: ignore[arg-type]
-            self.run("tokens", made, tokenizer=tokenizer_identity(model))
+            config = TokensConfig(model=model, engine=engine, workers=workers)  # type: ignore[arg-type]
+            self.run("tokens", config, tokenizer=tokenizer_identity(model))
 
     def lexicon(self, config: LexiconConfig) -> None:
         """The step `lexicon`."""

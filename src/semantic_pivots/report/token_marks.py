@@ -102,8 +102,8 @@ class Marker:
         # neither a private character nor one that Unicode has not given yet has a glyph
         is_shown = all(unicodedata.category(character)[0] != "C" for character in ends)
         block = f" ({unicodedata.name(first).split()[0].title()})" if is_shown else ""
-        shown = f"{first}–{last}…" if is_shown else f"{data[start:].hex(' ').upper()}…"
-        return shown, f"{name}, which begin a character from {bounds}{block}"
+        text = f"{first}–{last}…" if is_shown else f"{data[start:].hex(' ').upper()}…"
+        return text, f"{name}, which begin a character from {bounds}{block}"
 
 
 def _range(data: bytes) -> tuple[str, str] | None:
