@@ -56,13 +56,13 @@ def check(study: Study) -> None:
 
 
 def costs_of(study: Study, runs: Path, only: str = "") -> list[Cost]:
-    """What each stage takes that is not up to date, or the one that is named."""
+    """The expected cost of each stage that is not up to date, or of the stage that is named."""
     stages = [only] if only else [name for name, value in state(study, runs / study.name).items() if value != "done"]
     return list(costs(study.config, stages, runs))
 
 
 def sentence(costs: Sequence[Cost]) -> str:
-    """What all stages take together, in one line."""
+    """The expected cost of all stages together, in one line."""
     estimates = [cost for cost in costs if cost.seconds is not None]
     unknown = [cost.stage for cost in costs if cost.seconds is None]
     row = _total(estimates)
