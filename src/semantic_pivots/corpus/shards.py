@@ -3,8 +3,8 @@
 A shard holds the columns id, text, language, source, parts and language_confidence (the model's probability of a
 language that was identified, null where the corpus gives it), some 16 MB of text, zstd. A unit (a package's files in
 one language, one large file of the user's, or a run of small ones) is extracted by one worker to shards of its own, so
-the bytes do not depend on the number of workers. Rows that an arrangement joins are put aside by the units and joined
-when all are there, in buckets of equal English sentences.
+the bytes do not depend on the number of workers. Rows that an arrangement joins are stored by the units first; when all
+units are complete, they are joined in buckets, by their English sentences.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Contents of a corpus before anything is measured on it: languages, mixed documents, duplicates, sources.
 
-One pure kernel reads each shard once and leaves counts and 64-bit hashes behind. Counts are summed, and hashes are put
-into buckets by their first bits, so memory does not grow with the corpus: a bucket of a billion documents holds 32 MB.
-Two texts are the same where they differ in white space only; near duplicates are not looked for. Chance makes two of a
-billion texts equal in 64 bits with a probability of 3 %.
+One pure function reads each shard once and returns counts and 64-bit hashes. Counts are summed. Hashes are distributed
+over buckets by their first bits, so memory does not grow with the corpus: for a billion documents a bucket takes 32 MB.
+Two texts are duplicates if they differ only in white space; near duplicates are not searched. With a billion texts, the
+probability that any two have the same 64-bit hash by chance is 3 %.
 """
 
 from __future__ import annotations

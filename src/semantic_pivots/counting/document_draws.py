@@ -1,8 +1,9 @@
 """Documents drawn for a word: of those that contain it, those with the smallest hash of seed, word and document.
 
-So a draw depends neither on the shards nor on their order. The corpus is read twice, shard by shard, on any engine: how
-many documents hold each word and each token; then, as the hashes of a word's documents are spread evenly, only those
-documents whose hash is small enough to be drawn. What the drawing process holds grows with the words, not the corpus.
+A draw therefore depends neither on the shards nor on their order. The corpus is read twice, shard by shard, on any
+engine. The first pass counts the documents with each word and each token. From these counts follows how small a hash
+must be to be drawn, since hashes are uniformly distributed; the second pass reads only documents with such a hash.
+Memory of the drawing process grows with the number of words, not with the corpus.
 """
 
 from __future__ import annotations

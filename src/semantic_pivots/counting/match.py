@@ -1,12 +1,12 @@
 """Which words occur in which documents: `wordforms.rule.contains` for thousands of words at once, on Arrow's buffers.
 
-A document is read once, code point by code point, straight from its UTF-8 bytes. Each code point becomes the id of its
-folded character in the alphabet of the wanted forms. A form that consists of joining characters is a whole run of
-joining characters, so one hash per run finds it; every other form is followed through a trie from the few positions
-where one can begin. Where a form's edges ask for it, the clause around it is cut into words of a dictionary, once.
-Chosen against an Aho-Corasick byte automaton, which takes a dependent table load per byte for words that can only begin
-at a boundary; the automaton would win where most words are unspaced and share prefixes. Only a document that may not be
-composed (about one in a thousand) is first brought there by `words.composed`.
+A document is read once, code point by code point, from its UTF-8 bytes. Each code point becomes the id of its folded
+character in the alphabet of the forms. A form that consists of joining characters must be a whole run of such
+characters, so one hash per run finds it. All other forms are searched in a trie, from the few positions where one can
+begin. If a form's edges require it, the clause around it is segmented into words of a dictionary, once. The alternative
+was an Aho-Corasick automaton on bytes. It needs a dependent table look-up for every byte, although words can begin only
+at boundaries; it would be faster if most words were unspaced and shared prefixes. Only a document that may not be in
+NFC (about one in a thousand) is first normalised by `words.composed`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Number of documents with each token: the kernel of discovery and of the graph.
 
-An add costs one cycle where its counter and its token are at hand, so all effort goes into that. Tokens are numbered by
-frequency, so that the counters that are often touched lie together; numbers are unsigned, or every index would be
-tested for its sign; the next documents are fetched while this one is counted; and the counters above zero are listed
-after the adds, where the adds are many (`python -m benchmarks.corpus discover graph`).
+An addition costs one cycle if its counter and its token are in the cache. Four measures keep them there or save work
+(`python -m benchmarks.corpus discover graph`). Tokens are numbered by frequency, so frequent counters are next to one
+another. Numbers are unsigned, since signed indices would be tested for their sign. The next documents are prefetched
+while one is counted. If there are many additions, the counters above zero are listed after them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Documents of a corpus that hold a word beside its pivot, as a line around each: keyword in context.
+"""Documents of a corpus with two words of interest, such as a word and its pivot, shown as keywords in context.
 
 One pass over the corpus finds the documents of all pairs, with the kernels that count them. It reads at most a fixed
 amount of text, which the explorer says: a corpus of terabytes is not read to show ten lines of it.

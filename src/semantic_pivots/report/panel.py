@@ -1,7 +1,7 @@
 """The pieces a report is made of: numbers, a figure drawn from exactly these numbers, and how to read both.
 
-A figure here is plotly's own description of one, without colours of text, grid or paper: the page gives those, so that
-one file serves a light and a dark screen. Every figure and every table is a pure function of a stage's tables.
+A figure is a plotly description without colours of text, grid and paper. The page sets these colours, so that one file
+works on a light and on a dark screen. Every figure and every table is a pure function of a stage's tables.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Any multiple-choice task of lm-evaluation-harness as items: the question is the source, the right choice the target.
 
 The published score fixes the target and varies the source: how much more probable is the right choice after its own
-question than after other questions of the task. This takes out how probable a choice is by itself, which the harness's
-accuracy leaves in; the harness's own figure is the harness's to give.
+question than after other questions of the task? The prior probability of a choice cancels. In the harness's accuracy it
+does not; that figure is computed by the harness only.
 """
 
 from __future__ import annotations

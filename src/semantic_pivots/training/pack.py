@@ -1,8 +1,8 @@
 """Packed sequences of documents: tokens of all documents in one stream, an end token after each, cut at equal lengths.
 
-Documents follow one another in a random order that depends on the seed and each document's id alone, and their
-sequences are shuffled: a run shorter than its selection reads a sample of sixteen times as much, where its first
-documents might be one long one. A selection that is too small is read again in another order.
+Documents are in a random order that depends only on the seed and each document's id, and their sequences are shuffled.
+A run shorter than its selection trains on a random sample from up to sixteen times its tokens, because its first
+documents alone might be a single long one. A selection that is too small is read again in another order.
 """
 
 from __future__ import annotations

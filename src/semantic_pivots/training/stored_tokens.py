@@ -1,7 +1,7 @@
 """Tokens of selected documents, made once for all arms and seeds, and read by memory map.
 
-Arms share documents and seeds share arms: 45 runs that each tokenise their text would spend an hour on it. Where the
-study has token shards of the very tokenizer that is trained with, nothing is tokenised at all.
+Arms share documents, and the seeds of an arm have the same documents. 45 runs that tokenise their own text would need
+an hour for it. If the study has token shards made by the base model's tokenizer, nothing is tokenised again.
 """
 
 from __future__ import annotations

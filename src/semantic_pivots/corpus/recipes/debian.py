@@ -1,8 +1,8 @@
 """Real multilingual text from Debian: help pages, manual pages, handbooks, package descriptions.
 
-Help and manual pages are aligned across languages and half translated, so they hold what this project looks for:
-documents in which two languages meet. A family of packages is a row of `RECIPES` and a function that names, for a
-language, its packages and the files in them.
+Help and manual pages are aligned across languages and often translated in part only, so many documents contain two
+languages. A family is a kind of text. It has a row in `RECIPES`, and a function that names its packages for a language
+and the files in them.
 """
 
 from __future__ import annotations

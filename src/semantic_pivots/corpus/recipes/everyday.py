@@ -1,9 +1,8 @@
 """Everyday language in several languages, from packages: sentences, definitions, stories, descriptions of things.
 
-Technical text holds few everyday words; in these sources all four words of a CLDR concept (en, fr, zh, ja) occur for
-nine in ten concepts. A source is a row of
-`data/everyday.tsv`, with version, hash and licence. What is joined of several languages
-comes in the parts of a document.
+Technical text contains few everyday words. In these sources all four words (en, fr, zh, ja) occur for nine in ten CLDR
+concepts. A source is a row of `data/everyday.tsv`, with version, hash and licence. A row in several languages becomes a
+document with parts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Traditional Chinese to simplified, by CC-CEDICT's two columns: the longest listed word wins, from left to right.
 
-A word that is the same in both columns is kept as it is (乾坤), so a single character is converted (乾 to 干) only
-outside of such words. Where a spelling has several simplified ones, each character goes the way it goes in most words.
+A word with the same spelling in both columns is not changed (乾坤), so a single character is converted (乾 to 干) only
+outside such words. If a spelling has several simplified ones, each character is converted as in most words.
 """
 
 from __future__ import annotations
