@@ -75,11 +75,11 @@ def added_verdicts() -> dict[str, list[dict[str, str]]]:
 def items(languages: Sequence[str] = LANGUAGES[:4]) -> list[dict]:
     """All items of the committed set between languages, of the concepts that have a word in each."""
     rows = read_lexicon(lexicon_path("clwtd-open"), tuple(languages))
-    near, zipf = near_words.read(near_words.neighbours_path(lexicon_path("clwtd-open")))
+    neighbours = near_words.read(near_words.neighbours_path(lexicon_path("clwtd-open")))
     config = BenchmarkConfig(languages=tuple(languages))
     rows = [row for row in rows if all(row[code] for code in languages)]
     words = {row["concept_id"]: {code: row[code] for code in config.languages} for row in rows}
-    return make_items(words, {row["concept_id"]: row["pos"] for row in rows}, list(words), config, near, zipf)
+    return make_items(words, {row["concept_id"]: row["pos"] for row in rows}, list(words), config, neighbours)
 
 
 def listed_pairs(packages: Path) -> dict[tuple[str, str, str], set[str]]:

@@ -37,7 +37,7 @@ from semantic_pivots.words import fold, is_joining
 DOCUMENTS, WORDS, BAR = 300, 200, 0.9
 LEAST, MOST = 3, 0.4
 """Documents that hold a drawn word, at least; their share, at most."""
-LATIN = tuple("en fr de es it pt nl pl cs tr hu fi".split())
+LATIN = tuple("en fr de es it pt nl pl cs tr hu fi sv da no ro sk sl hr".split())
 UNSPACED = ("zh", "ja", "th")
 
 

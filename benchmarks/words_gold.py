@@ -29,10 +29,14 @@ _TOKEN = regex.compile(r"[\p{L}\p{M}]+")
 TOOLS = tuple(
     (
         "hunspell libhunspell-1.7-0 hunspell-fr-classical hunspell-es hunspell-it hunspell-pt-pt hunspell-cs "
-        "hunspell-hu hspell libvoikko1 libhfstospell11 libarchive13 voikko-fi lttoolbox liblttoolbox3 apertium-hin"
+        "hunspell-hu hunspell-sv hunspell-da hunspell-no hunspell-ro hunspell-bg hunspell-sk hunspell-sl hunspell-hr "
+        "hunspell-sr hspell libvoikko1 libhfstospell11 libarchive13 voikko-fi lttoolbox liblttoolbox3 apertium-hin"
     ).split()
 )
-_DICTIONARIES = {"fr": "fr", "es": "es_ES", "it": "it_IT", "pt": "pt_PT", "cs": "cs_CZ", "hu": "hu_HU"}
+_DICTIONARIES = {"fr": "fr", "es": "es_ES", "it": "it_IT", "pt": "pt_PT", "cs": "cs_CZ", "hu": "hu_HU"} | {
+    "sv": "sv_SE", "da": "da_DK", "no": "nb_NO", "ro": "ro_RO", "bg": "bg_BG", "sk": "sk_SK", "sl": "sl_SI",
+    "hr": "hr_HR", "sr": "sr_RS",
+}  # fmt: skip
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 

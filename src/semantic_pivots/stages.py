@@ -37,11 +37,11 @@ class Stage:
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("lexicon", "lexicon.concepts:lexicon_stage", (), "concepts as words of each language", 5,
+        Stage("lexicon", "lexicon.concepts:lexicon_stage", (), "concepts as words of each language", 6,
               view="report.figures_benchmark:LEXICON"),
         Stage("corpus", "corpus.shards:corpus_stage", (), "documents, fetched or read, as shards", 5,
               view="report.figures_corpus:CORPUS", work=lambda s, c: s.text_bytes),
-        Stage("benchmark", "tasks.items:benchmark_stage", ("lexicon",), "items of the task", 3,
+        Stage("benchmark", "tasks.items:benchmark_stage", ("lexicon",), "items of the task", 4,
               view="report.figures_benchmark:BENCHMARK",
               work=lambda s, c: s.text_bytes if c.benchmark.min_documents else s.items()),
         Stage("score", "scoring.benchmark_scores:score_stage", ("lexicon", "benchmark"),

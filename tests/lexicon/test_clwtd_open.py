@@ -70,7 +70,7 @@ def test_items_of_an_added_language_have_nine_distractors_that_are_no_variants(r
 
 
 def test_distractors_are_nine_distinct_neighbours_and_no_variants(rows):
-    near, zipf = near_words.read(near_words.neighbours_path(lexicon_path("clwtd-open")))
+    near, zipf, _ = near_words.read(near_words.neighbours_path(lexicon_path("clwtd-open")))
     words = {row["concept_id"]: row for row in rows}
     assert len(zipf) == sum(bool(row[code]) for row in rows for code in ALL)
     made = items()

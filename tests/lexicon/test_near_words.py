@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.lexicon.join import Translations
-from semantic_pivots.lexicon.near_words import neighbours, neighbours_path, read, translations_of, write
+from semantic_pivots.lexicon.near_words import NearWords, neighbours, neighbours_path, read, translations_of, write
 from semantic_pivots.lexicon.sources.entry import Entry
-from semantic_pivots.tasks.word_items import frequency_band
+from semantic_pivots.tasks.word_items import frequency_band, make_items
 
 ROWS = [
     {"concept_id": concept, "pos": "noun", "en": concept, "fr": french}
@@ -19,6 +20,7 @@ ROWS = [
     )
 ]  # fmt: skip
 ANGLES = {"dog": 0.0, "hound": 0.8, "cur": 0.9, "cat": 1.0, "dogfish": 0.85, "sun": 1.5}
+ANGLES |= {row["fr"]: ANGLES[row["en"]] for row in ROWS}
 
 
 def embed(words):
@@ -46,10 +48,25 @@ def test_neighbours_come_by_cosine_without_translations_synonyms_and_variants(tm
     near = {row["concept_id"]: row["en.near"].split(",") for row in made}
     assert near["dog"] == ["cat", "sun"]
     write(made, ("en", "fr"), tmp_path / "x.neighbours.tsv")
-    again, zipf = read(tmp_path / "x.neighbours.tsv")
+    again, zipf, alike = read(tmp_path / "x.neighbours.tsv")
     assert again["dog", "en"] == near["dog"]
     assert zipf["sun", "fr"] == 4.0
-    assert read(tmp_path / "absent.tsv") == ({}, {})
+    assert {"hound", "cur"} <= set(alike["dog"])  # a dictionary's translations of chien
+    assert "sun" not in alike["dog"]
+    assert read(tmp_path / "absent.tsv") == ({}, {}, {})
+
+
+def test_what_may_translate_a_concept_does_not_complete_its_distractors():
+    words = {row["concept_id"]: {code: row[code] for code in ("en", "fr")} for row in ROWS}
+    pos, alike = dict.fromkeys(words, "noun"), {"dog": ["hound", "cur"]}
+
+    def distractors(neighbours: NearWords, count: int) -> set[str]:
+        config = BenchmarkConfig(languages=("en", "fr"), distractors=count)
+        return set(make_items(words, pos, ["dog"], config, neighbours)[0]["distractors"])
+
+    assert "cur" in distractors(NearWords({}, {}, {}), 3)
+    assert distractors(NearWords({}, {}, alike), 2) == {"cat", "sun"}
+    assert distractors(NearWords({("dog", "en"): ["cur", "cat"]}, {}, alike), 2) == {"cur", "cat"}
 
 
 def test_words_of_like_frequency_come_first():

@@ -4,7 +4,8 @@ Computed once, when the lexicon is joined, because a study has neither the dicti
 of a concept in a language is another concept's word of the same part of speech and of like frequency, in order of
 cosine in the embedding. Left out is whatever any dictionary calls a translation of any of the concept's words, shares a
 translation with its word (a synonym), contains it or is contained in it, or is nearly the same point (cosine above
-0.8: a synonym that the dictionaries missed).
+0.8: a synonym that the dictionaries missed). The concepts that a dictionary or the cosine excludes in any language are
+published too, as alike: no word of theirs completes the distractors of an item that has too few neighbours.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +26,21 @@ from semantic_pivots.words import normalise
 Row = dict[str, str]
 FILE = "neighbours.tsv"
 """Name of the file that the stage `lexicon` publishes."""
+ALIKE = "alike"
+"""Column of the concepts of the same part of speech that may translate a concept in some language."""
 _NEAREST_COSINE = 0.8
 _ZIPF_STEPS = (1.0, 1.5, 9.0)
+
+
+class NearWords(NamedTuple):
+    """What the file of neighbours says."""
+
+    near: dict[tuple[str, str], list[str]]
+    """(concept, language) to its near concepts"""
+    zipf: dict[tuple[str, str], float]
+    """(concept, language) to the Zipf frequency of its word"""
+    alike: dict[str, list[str]]
+    """concept to those whose words may translate its words"""
 
 
 def translations_of(table: Translations, row: Row, languages: Sequence[str]) -> set[tuple[str, str]]:
@@ -50,7 +65,7 @@ def neighbours(
     embed: Callable[[Sequence[str]], np.ndarray],
     count: int = 12,
 ) -> list[Row]:
-    """For each concept and language, its word's Zipf frequency and the concepts of up to `count` near words.
+    """For each concept, the concepts alike; by language, its word's Zipf frequency and up to `count` near concepts.
 
     Args:
         rows: the lexicon.
@@ -62,10 +77,18 @@ def neighbours(
     """
     translations = {row["concept_id"]: translations_of(table, row, languages) for row in rows}
     sharing: dict[str, set[str]] = defaultdict(set)
+    concept_of: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for row in rows:
         for code in languages:
             if row[code]:
                 sharing[normalise(row[code])].add(row["concept_id"])
+                concept_of[row["pos"], code, normalise(row[code])].add(row["concept_id"])
+    alike = {
+        row["concept_id"]: set().union(
+            *(concept_of.get((row["pos"], *word), ()) for word in translations[row["concept_id"]])
+        )
+        for row in rows
+    }
     table_rows: dict[str, Row] = {row["concept_id"]: {"concept_id": row["concept_id"]} for row in rows}
     for code in languages:
         for row in rows:
@@ -85,8 +108,13 @@ def neighbours(
                 words = [row[c] for c in languages if row[c]]
                 relatives = set().union(*(sharing[normalise(word)] for word in words))
                 is_candidate = _filter(members, code, words, relatives, translations[row["concept_id"]])
+                alike[row["concept_id"]].update(
+                    members[k]["concept_id"] for k in np.flatnonzero(cosines[place] > _NEAREST_COSINE).tolist()
+                )
                 nearest = _nearest(members, cosines[place], np.abs(zipf - zipf[place]), is_candidate, count)
                 table_rows[row["concept_id"]][f"{code}.near"] = ",".join(nearest)
+    for concept, others in alike.items():
+        table_rows[concept][ALIKE] = ",".join(sorted(others - {concept}))
     return list(table_rows.values())
 
 
@@ -129,22 +157,21 @@ def neighbours_path(lexicon: Path) -> Path:
 
 def write(rows: Iterable[Row], languages: Sequence[str], path: Path) -> None:
     """Write the neighbours as TSV, sorted by concept."""
-    columns = ["concept_id", *(f"{code}.{what}" for code in languages for what in ("zipf", "near"))]
+    columns = ["concept_id", ALIKE, *(f"{code}.{what}" for code in languages for what in ("zipf", "near"))]
     lines = ["\t".join(columns)]
     lines += ["\t".join(row[c] for c in columns) for row in sorted(rows, key=lambda row: row["concept_id"])]
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def read(path: Path) -> tuple[dict[tuple[str, str], list[str]], dict[tuple[str, str], float]]:
-    """(concept, language) to its near concepts, and to its word's Zipf frequency; empty if the file does not exist.
+def read(path: Path) -> NearWords:
+    """The neighbours of a lexicon; empty if the file does not exist.
 
     Raises:
         InputError: a line has another number of cells than the first, a frequency is no number, or concept_id missing.
     """
-    near: dict[tuple[str, str], list[str]] = {}
-    zipf: dict[tuple[str, str], float] = {}
+    words = NearWords({}, {}, {})
     if not path.exists():
-        return near, zipf
+        return words
     header, *lines = (line.split("\t") for line in path.read_text("utf-8-sig").rstrip("\n").split("\n"))
     if "concept_id" not in header:
         raise InputError(f"{path}: no column concept_id; expected concept_id, and X.zipf and X.near of each language")
@@ -154,11 +181,13 @@ def read(path: Path) -> tuple[dict[tuple[str, str], list[str]], dict[tuple[str, 
         row = dict(zip(header, line, strict=True))
         for column, cell in row.items():
             code, _, what = column.partition(".")
-            if what == "near" and cell:
-                near[row["concept_id"], code] = cell.split(",")
+            if column == ALIKE and cell:
+                words.alike[row["concept_id"]] = cell.split(",")
+            elif what == "near" and cell:
+                words.near[row["concept_id"], code] = cell.split(",")
             elif what == "zipf" and cell:
                 try:
-                    zipf[row["concept_id"], code] = float(cell)
+                    words.zipf[row["concept_id"], code] = float(cell)
                 except ValueError as error:
                     raise InputError(f"{path}, line {number}: {column} is {cell!r}, expected a number") from error
-    return near, zipf
+    return words

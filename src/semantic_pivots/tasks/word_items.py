@@ -7,7 +7,7 @@ whether the model answers with the target because of what it was asked.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from itertools import permutations
 
 import pyarrow as pa
@@ -67,8 +67,7 @@ def make_items(
     pos: dict[str, str],
     concepts: list[str],
     config: BenchmarkConfig,
-    near: Mapping[tuple[str, str], Sequence[str]] | None = None,
-    zipf: Mapping[tuple[str, str], float] | None = None,
+    neighbours: near_words.NearWords | None = None,
 ) -> list[dict]:
     """The items of all ordered language pairs; an item without enough distractors is left out.
 
@@ -79,10 +78,9 @@ def make_items(
         pos: part of speech of each concept.
         concepts: concepts that are asked.
         config: languages, number of distractors and seed.
-        near: (concept, language) to concepts with similar words that are not translations; they are used first.
-        zipf: (concept, language) to the Zipf frequency of its word.
+        neighbours: near words, which are used first, concepts whose words may be translations, and frequencies.
     """
-    near, zipf = near or {}, zipf or {}
+    near, zipf, alike = neighbours or near_words.NearWords({}, {}, {})
     homonyms = _homonyms(words)
     members: dict[tuple[str, str], list[str]] = defaultdict(list)
     for concept, by_language in words.items():
@@ -95,16 +93,17 @@ def make_items(
         cut = targets[len(targets) // 2]
         for concept in concepts:
             source, target = words[concept][source_language], words[concept][target_language]
-            excluded = _excluded(concept, words, homonyms)
+            close = [
+                words[other][source_language] for other in near.get((concept, source_language), ()) if other in words
+            ]
+            similar = {words[other][source_language] for other in alike.get(concept, ()) if other in words}
+            excluded = _excluded(concept, words, homonyms) | set(map(normalise, similar.difference(close)))
 
             def forbidden(word: str, source: str = source, target: str = target, excluded: set[str] = excluded) -> bool:
                 return normalise(word) in excluded or is_variant(word, source) or is_variant(word, target)
 
             item_id = f"{source_language}-{target_language}:{concept}"
             pool = pools[source_language, pos[concept]]
-            close = [
-                words[other][source_language] for other in near.get((concept, source_language), ()) if other in words
-            ]
             distractors = choose_distractors(item_id, pool, forbidden, source, config.distractors, config.seed, close)
             zipfs = [zipf[concept, code] for code in (source_language, target_language) if (concept, code) in zipf]
             rarer = min(zipfs) if len(zipfs) == 2 else None
@@ -185,11 +184,11 @@ def benchmark_stage(
             words[row["concept_id"]][row["language"]] = row["word"]
     words = {concept: by_code for concept, by_code in words.items() if len(by_code) == len(set(config.languages))}
     chosen_concepts = keep_concepts(choose_concepts(words), config.items_per_direction, config.seed)
-    near, zipf = near_words.read(inputs.path("concepts").with_name(near_words.FILE))
-    items = make_items(words, pos, chosen_concepts, config, near, zipf)
+    neighbours = near_words.read(inputs.path("concepts").with_name(near_words.FILE))
+    items = make_items(words, pos, chosen_concepts, config, neighbours)
     for item in items:
         item["strata"] += half_of[item["concept_id"]]
-    work.note("distractors", "near by embedding" if near else "like in length")
+    work.note("distractors", "near by embedding" if neighbours.near else "like in length")
     if config.writer == "llm":
         chat = Chat(config.base_url, config.writer_model, config.seed, config.cache)
         items, fallbacks = by_a_model(items, words, pos, config, chat.ask)
