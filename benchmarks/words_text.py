@@ -20,9 +20,9 @@ from semantic_pivots.corpus.recipes.extract import html_text
 
 CHARACTERS, MESSAGES = 2_000, 40
 HELP = {code: f"libreoffice-help-{code}" for code in ("fr", "de", "es", "it", "pt", "nl", "pl", "cs", "ru", "el", "tr")}
-HELP |= {code: f"libreoffice-help-{code}" for code in ("hu", "fi", "ko", "hi", "ja", "sv", "da", "sk", "sl")}
+HELP |= {code: f"libreoffice-help-{code}" for code in ("hu", "fi", "ko", "hi", "ja", "sv", "da", "sl")}
 HELP |= {"en": "libreoffice-help-en-us", "zh": "libreoffice-help-zh-cn"}
-MESSAGES_OF = {code: f"libreoffice-l10n-{code}" for code in ("uk", "ar", "he", "th", "ro", "bg", "hr", "sr")}
+MESSAGES_OF = {code: f"libreoffice-l10n-{code}" for code in ("uk", "ar", "he", "th", "ro", "bg", "sk", "hr", "sr")}
 MESSAGES_OF |= {"no": "libreoffice-l10n-nb"}
 LANGUAGES = "en fr de es it pt nl pl cs ru uk el tr hu fi ko ar he hi ja zh th sv da no ro bg sk sl hr sr".split()
 
