@@ -14,7 +14,6 @@ import argparse
 import json
 import math
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -28,8 +27,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks import emit
-from benchmarks.measure import TERABYTE, own_peak
-from semantic_pivots.files import table_files, write_table
+from benchmarks.measure import TERABYTE
+from semantic_pivots.files import write_table
 from semantic_pivots.tables import conform
 
 CODES = ("en", "fr")
@@ -216,29 +215,14 @@ def _named(prefix: str, numbers: np.ndarray) -> pa.Array:
     return pc.call_function("binary_join_element_wise", [prefix, pa.array(numbers).cast(pa.string()), ""])
 
 
-def select_synthetic(place: str, folder: str, count: int) -> None:
-    """Make a pivot-rich selection of a tenth of the tokens; prints seconds of CPU and peak MB."""
-    from semantic_pivots import run, tables
-    from semantic_pivots.config import SelectConfig
-    from semantic_pivots.selection.document_scores import Scores
-    from semantic_pivots.selection.selections import select
-
-    config = SelectConfig(selections=("pivot-rich",), budget_tokens=count * 55, workers=1)
-    scores = Scores({part.stem: part for part in table_files(Path(place))})
-    run.publish("select", {}, Path(folder) / "out", lambda w: {"selection": select(config, scores, w)}, tables.conform)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    print(used.ru_utime + used.ru_stime, own_peak())
-
-
 def selecting(count: int) -> None:
     """A selection from scores on disk at a quarter of the count and at all of it."""
     figures = []
     for n in (count // 4, count):
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "doc_scores.parquet"
-            synthetic(path, n)
-            code = f"from benchmarks.scale import select_synthetic; select_synthetic({str(path)!r}, {folder!r}, {n})"
-            done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+            synthetic(Path(folder) / "doc_scores.parquet", n)
+            command = [sys.executable, "-m", "benchmarks.scale_select", folder, str(n)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
             figures.append(tuple(map(float, done.stdout.split())))
     (one, small), (four, large) = figures
     growth = large / small
