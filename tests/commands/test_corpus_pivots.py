@@ -157,6 +157,11 @@ def test_select_scores_once_and_selects_again(made: Path):
     assert f"of {len(texts()):,} documents" in said
     assert "pivot-rich: 100 documents, 500 tokens" in said
     scored = made / "chosen/scores/doc_scores.parquet"
+    shards = {row["shard"] for row in pq.read_table(made / "corpus/shards.parquet").to_pylist()}
+    for folder in (scored, made / "chosen/select/selection.parquet"):
+        assert {path.stem: set(pq.read_table(path)["shard"].to_pylist()) for path in folder.iterdir()} == {
+            shard: {shard} for shard in shards
+        }
     before = scored.stat().st_mtime_ns
     rich = [r for r in pq.read_table(made / "chosen/select/selection.parquet").to_pylist()
             if r["selection"] == "pivot-rich"]  # fmt: skip

@@ -345,6 +345,18 @@ def test_the_same_bytes_on_any_number_of_workers_and_order_of_shards(made, tmp_p
     assert keys[0] == keys[1]
 
 
+def test_documents_that_a_killed_run_has_chosen_are_not_chosen_again(made, tmp_path: Path, monkeypatch):
+    inputs, _, _ = made
+    config = config_of(workers=1, selections=("bilingual", "random"), budget_tokens=600)
+    scratch = work(tmp_path / "w")
+    whole = select_stage(config, inputs, scratch)
+    (scratch.folder / "selection-s1.parquet").unlink()
+    monkeypatch.setattr(selections, "_choice", None)
+    again = Work(scratch.folder, scratch.out)
+    assert select_stage(config, inputs, again) == whole
+    assert (again.notes, again.warnings) == (scratch.notes, scratch.warnings)
+
+
 def test_wilson_prefers_the_surer():
     low = _surely(np.array([1, 10, 0, 0]), np.array([1, 10, 10, 0]))
     assert low[0] < low[1] < 1

@@ -39,8 +39,8 @@ from semantic_pivots.tables import SCHEMAS
 
 HELD_OUT = "held-out"
 """Name under which the table `selection` holds the documents that no selection takes."""
-_OF_SELECTION = ("shard", "row", "doc_id", "language", "n_tokens")
 _NOT_NUMBERS = ("shard", "row", "doc_id", "language")
+_OF_SELECTION = (*_NOT_NUMBERS, "n_tokens")
 
 
 def id_hashes(ids: list[str], seed: int) -> np.ndarray:
@@ -153,13 +153,13 @@ def _choice(config: SelectConfig, scores: Scores, folder: Path) -> Record:
     pool = Pool(config, source.documents, source.languages, source.score)
     states: dict[str, Path] = {}
     for name in config.selections:
-        totals, path = pool.selection(name)
+        totals, of_selector = pool.selection(name)
         _note(notes, warnings, config, name, totals)
-        if path.unscored:
+        if of_selector.unscored:
             warnings.append(
-                f"select: {path.unscored:,} of {int(path.documents.sum()):,} documents taken by {name} have no "
-                "score, or are shorter than min_tokens: they come last, in the order of their hashes, and the budget "
-                "reached them"
+                f"select: {of_selector.unscored:,} of {int(of_selector.documents.sum()):,} documents taken by {name} "
+                "have no score, or are shorter than min_tokens: they come last, in the order of their hashes, and the "
+                "budget reached them"
             )
         states[name] = source.documents.states
     if len(source.aside):
@@ -197,11 +197,9 @@ class _Source:
         self.config, self.scores, self.folder = config, scores, folder
         reserved = [name for name in scores.names if name not in _NOT_NUMBERS]
         self.documents = Documents(folder / "documents", config.workers or len(os.sched_getaffinity(0)))
-        self.added = (
-            join(config.columns, (*reserved, "pivot_share"), scores, folder)
-            if config.columns
-            else UserColumns(folder, {})
-        )
+        self.added = UserColumns(folder, {})
+        if config.columns:
+            self.added = join(config.columns, (*reserved, "pivot_share"), scores, folder)
         self.languages = self._prepare()
         self.aside = self._held_out() if config.held_out_documents else np.zeros(0, np.int64)
         for place in self.aside.tolist():
