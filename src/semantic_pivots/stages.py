@@ -77,7 +77,7 @@ STAGES: dict[str, Stage] = {
               work=lambda s, c: s.runs() * c.train.tokens * s.parameters("train")),
         Stage("compare", "training.comparison:compare_stage",
               ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
-              "the trained models against the base", 5, view="report.figures_training:COMPARE",
+              "the trained models against the base", 6, view="report.figures_training:COMPARE",
               work=lambda s, c: ((s.runs() + 1) * s.items(c.compare.items_per_direction) * c.compare.draws
                                   * s.parameters("train"))),
         Stage("planted", "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 6, studies="own",

@@ -93,6 +93,7 @@ def test_the_sentence(random, matched, said):
             (-0.06, 0.005),
             "x gains less than 0.01 over random; whether it helps cannot be told without language-matched",
         ),
+        ((-0.06, -0.01), "x is worse than random; whether it helps cannot be told without language-matched"),
         ((-0.06, 0.02), "x: cannot be told at this size"),
     ],
 )

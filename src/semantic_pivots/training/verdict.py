@@ -130,9 +130,12 @@ def conclusion(
             return f"{arm} helps: better than {over} ({holm_text})"
         return f"{arm}: better than {over} by itself, but not among as many arms ({holm_text})"
     if all(gain.high < smallest for gain in gains.values()):
+        loses = all(gain.high < 0 for gain in gains.values())
         if missing:
-            return f"{arm} gains less than {smallest:g} over {over}; {untold}"
-        return f"{arm} does not help: its gain over {over} is below {smallest:g}"
+            result = "is worse than" if loses else f"gains less than {smallest:g} over"
+            return f"{arm} {result} {over}; {untold}"
+        why = f"it is worse than {over}" if loses else f"its gain over {over} is below {smallest:g}"
+        return f"{arm} does not help: {why}"
     weakest = max(gains.values(), key=detectable)
     least = min(gains, key=lambda name: gains[name].value)
     sentence = (
