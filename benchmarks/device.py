@@ -21,7 +21,6 @@ from typing import Any
 import benchmarks  # noqa: F401 - prepares the process before numba and pyarrow are imported
 
 Line = dict[str, Any]
-_MODELS_AT_ONCE = 8
 
 
 class Steps:
@@ -78,7 +77,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/device"), help="folder of the lines and of tables")
     parser.add_argument("--pack", type=Path, help="folder of a pack; `one` takes its tokenizer alone")
     parser.add_argument("--tokens", type=int, help="tokens of each run of `two`; as many as its samples hold")
-    parser.add_argument("--workers", type=int, help="models of `natural` at once; 8, and 1 on a CPU")
+    parser.add_argument("--workers", type=int, help="models of `natural` at once; as many as its study says")
     parser.add_argument("--causal-concepts", type=int, help="concepts whose link and need `natural` measures; all")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each arm of `two`")
     parser.add_argument("--tiny", action="store_true", help="models and sizes of seconds, for a CPU")
@@ -99,10 +98,8 @@ def main() -> None:
             two(steps, options.pack, options.tokens, options.seeds, options.tiny)
     else:
         from benchmarks.device_natural import natural
-        from semantic_pivots.models.device import default_device
 
-        side_by_side = 1 if default_device().type == "cpu" else _MODELS_AT_ONCE
-        natural(steps, options.pack, options.out, options.workers or side_by_side, options.causal_concepts)
+        natural(steps, options.pack, options.out, options.workers, options.causal_concepts)
 
 
 if __name__ == "__main__":

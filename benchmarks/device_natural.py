@@ -35,8 +35,18 @@ Result = tuple[pa.Table, float]
 """Rows of one model, and its seconds"""
 
 
-def natural(steps: Steps, folder: Path, out: Path, workers: int, causal_concepts: int | None = None) -> None:
-    """Train every model of every part and seed, and say what the parts amount to over the seeds that are whole."""
+def natural(
+    steps: Steps, folder: Path, out: Path, workers: int | None = None, causal_concepts: int | None = None
+) -> None:
+    """Train every model of every part and seed, and say what the parts amount to over the seeds that are whole.
+
+    Args:
+        steps: the steps of the command.
+        folder: the pack.
+        out: folder of the tables.
+        workers: models at once; None: as many as the packed study says.
+        causal_concepts: concepts whose link and need are measured; None: all.
+    """
     pack = Pack(folder)
     settings: dict[str, Any] = pack.manifest["natural"]
     settings = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
@@ -52,16 +62,16 @@ def natural(steps: Steps, folder: Path, out: Path, workers: int, causal_concepts
         ]
         work = Work(Path(scratch), out)
         for later in (False, True):
-            wave = [(arm, task_of(arm, config, seed, work)) for seed, arm in models if bool(arm.start) == later]
-            finished = set()
-            for number, result in _results([task for _, task in wave], workers, steps):
-                arm, task = wave[number]
-                line = steps.run(task[0], lambda arm=arm, result=result: _line(arm, result, rows[arm.part]))
-                finished |= {number} if line else set()
+            wave = [(seed, arm) for seed, arm in models if bool(arm.start) == later]
+            tasks = [task_of(arm, config, seed, work) for seed, arm in wave]
+            finished: set[int] = set()
+            for number, result in _results(tasks, workers or config.workers, steps):
+                arm = wave[number][1]
+                if steps.run(tasks[number][0], lambda arm=arm, result=result: _line(arm, result, rows[arm.part])):
+                    finished.add(number)
                 every = [row for own in rows.values() for row in own]
                 write_table(out / "natural_concepts.parquet", tables.from_rows("natural_concepts", every))
-            seeds = [seed for seed, arm in models if bool(arm.start) == later]
-            missing |= {(wave[k][0].part, seed) for k, seed in enumerate(seeds) if k not in finished}
+            missing |= {(arm.part, seed) for number, (seed, arm) in enumerate(wave) if number not in finished}
     for part in config.parts:
         own = [row for row in rows[part] if (part, row["seed"]) not in missing]
         if own:
@@ -82,7 +92,7 @@ def _results(tasks: Sequence[Task], workers: int, steps: Steps) -> Iterator[tupl
             if steps.left() > 0:
                 yield number, partial(_timed, task)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    pool = ProcessPoolExecutor(workers or None, get_context("spawn"))  # 0: one per core, as in [natural]
     numbers = {pool.submit(_timed, task): number for number, task in enumerate(tasks)}
     try:
         for future in as_completed(numbers, timeout=max(steps.left(), 0)):
@@ -115,7 +125,7 @@ def _line(arm: Arm, result: Callable[[], Result], rows: list[dict[str, Any]]) ->
 
 
 def _summary(part: str, rows: list[dict[str, Any]], config: NaturalConfig, out: Path) -> Line:
-    figures = summary(rows, replace(config, parts=(part,)))
-    write_table(out / f"natural_summary_{part}.parquet", tables.from_rows("natural_summary", figures))
     seeds = sorted({row["seed"] for row in rows})
+    figures = summary(rows, replace(config, parts=(part,), seed=seeds[0], seeds=len(seeds)))  # for the signature
+    write_table(out / f"natural_summary_{part}.parquet", tables.from_rows("natural_summary", figures))
     return {"seeds": seeds, "conclusion": [row["conclusion"] for row in figures if row["conclusion"]]}

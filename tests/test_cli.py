@@ -132,8 +132,9 @@ def test_many_bad_lines(small):
     assert "line" in line
 
 
-def test_an_unknown_stage(small):
-    ended = pivots("run", small / "miniature.toml", "--runs", small / "runs", "--only", "scoer")
+@pytest.mark.parametrize("further", [(), ("--dry-run",)])
+def test_an_unknown_stage(small, further):
+    ended = pivots("run", small / "miniature.toml", "--runs", small / "runs", "--only", "scoer", *further)
     assert ended.returncode == 2
     assert "did you mean 'score'" in ended.stderr
 

@@ -98,7 +98,7 @@ class Sizes:
 def work(sizes: Sizes, stage: str) -> float | None:
     """The amount of work of a stage in its unit; None if it cannot be estimated before the stage runs."""
     try:
-        return STAGES[stage].work(sizes, sizes.config) or None if stage in STAGES else 1.0
+        return STAGES[stage].work(sizes, sizes.config) or None
     except (InputError, OSError):  # what is absent is told elsewhere
         return None
 

@@ -59,6 +59,17 @@ class Study:
         """Name of the study; the results of a profile are in a folder beside it."""
         return self.config.study.name + (f"-{self.profile}" if self.profile else "")
 
+    def check_stage(self, name: str) -> None:
+        """Refuse the name of a stage that the study does not have.
+
+        Raises:
+            InputError: with the stages that there are, and the nearest of them.
+        """
+        if name not in self.stages:
+            raise InputError(
+                f"unknown stage {name!r}: expected one of {', '.join(self.stages)}{nearest(name, self.stages)}"
+            )
+
 
 def load_study(path: str | Path, profile: str = "", overrides: Iterable[str] = ()) -> Study:
     """Read a study file; `[profile.NAME]` tables override its sections when the profile is chosen.
@@ -257,9 +268,7 @@ def run_study(
         InputError: an input cannot be used, or another run holds the study's folder.
     """
     for name in filter(None, (only, force)):
-        if name not in study.stages:
-            stages = study.stages
-            raise InputError(f"unknown stage {name!r}: expected one of {', '.join(stages)}{nearest(name, stages)}")
+        study.check_stage(name)
     folder, sizes = Path(root) / study.name, costs.Sizes(study.config)
     ran = False
     with runs.exclusive(folder):

@@ -192,6 +192,8 @@ def test_selections_take_as_many_pieces_of_each_stratum(study, inputs):
 def test_the_decision_on_selection_asks_for_every_control():
     over = {"random": row(0.9, 0.2, 0.001), "language-matched": row(0.8, 0.2, 0.001)}
     assert "documents help: 0.900 [0.700, 1.100] over random, 0.800" in effects.selection_decision(over, 3.0)
+    one = {"random": row(-0.9, 0.2, 0.001)}
+    assert effects.selection_decision(one, 3.0) == "cannot be told without language-matched documents"
     over["length-matched"] = row(0.1, 0.2, 0.3)
     assert effects.selection_decision(over, 3.0).startswith("cannot be told whether pivot-rich documents help")
     over |= {"random": row(0.2, 0.2, 0.1), "language-matched": row(0.2, 0.2, 0.1)}

@@ -56,7 +56,13 @@ def check(study: Study) -> None:
 
 
 def costs_of(study: Study, runs: Path, only: str = "") -> list[Cost]:
-    """The expected cost of each stage that is not up to date, or of the stage that is named."""
+    """The expected cost of each stage that is not up to date, or of the stage that is named.
+
+    Raises:
+        InputError: the study has no such stage.
+    """
+    if only:
+        study.check_stage(only)
     stages = [only] if only else [name for name, value in state(study, runs / study.name).items() if value != "done"]
     return list(costs(study.config, stages, runs))
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from semantic_pivots.models.link_and_need import Place
     from semantic_pivots.models.protocols import Tokenizer
 
-_ROWS, _ROWS_OF_ACCELERATOR = 64, 512
-"""prompts that go through the model together"""
+_ROWS_OF_ACCELERATOR = 512
+"""prompts that go through the model together on an accelerator; on a CPU those of the stage `causal`"""
 
 
 def link_and_need(
@@ -48,7 +48,7 @@ def link_and_need(
 
     settings = CausalConfig()
     lens = Lens.from_model(model)
-    asker = Asker(lens, tokenizer, _ROWS if lens.body.device.type == "cpu" else _ROWS_OF_ACCELERATOR)
+    asker = Asker(lens, tokenizer, settings.batch if lens.body.device.type == "cpu" else _ROWS_OF_ACCELERATOR)
     pool = {pivot.text: pivot for words in pivots.values() for pivot in words}
     effects = {}
     for concept in concepts:

@@ -47,6 +47,8 @@ SELECTION = {
     "pivot-rich less parallel": ("pivot-rich", "parallel"),
 }
 _CONTROLS = ("random", "language-matched", "length-matched")
+_NEEDED = _CONTROLS[:2]
+"""Controls without which nothing is decided; studies before seed 2607 have no others."""
 _OUTCOMES = ("specificity", "chosen", "rank", "rank_by_counts")
 _SHARES = ("chosen", "rank", "rank_by_counts")
 _CHANCE = {"specificity": 0.0, "rank_by_counts": 0.5}
@@ -303,11 +305,8 @@ def _selection(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
             if (outcome, f"held-out, random{suffix}") not in level_of:
                 continue
             level = level_of[outcome, f"held-out, random{suffix}"] - chance
-            gains = {
-                name: effects[f"{outcome}, held-out, pivot-rich less {name}{suffix}"]
-                for name in _CONTROLS
-                if f"{outcome}, held-out, pivot-rich less {name}{suffix}" in effects
-            }
+            over = {name: effects.get(f"{outcome}, held-out, pivot-rich less {name}{suffix}") for name in _CONTROLS}
+            gains = {name: row for name, row in over.items() if row is not None}
             start = "continued from a base of other documents" if suffix else "from scratch"
             decision = selection_decision(gains, level, outcome)
             figures.append(part.conclusion(f"{start}: {decision}", outcome))
@@ -323,6 +322,8 @@ def selection_decision(gains: dict[str, Row], level: float, outcome: str = "spec
         outcome: the outcome that decides, a key of _CHANCE.
     """
     rows = gains.values()
+    if missing := [name for name in _NEEDED if name not in gains]:
+        return f"cannot be told without {' and '.join(missing)} documents"
     if any(row["low"] is None for row in rows):
         return "cannot be told: no interval, too few concepts"
     unit = _NAMES[outcome]
