@@ -46,16 +46,18 @@ _TRAINING = TrainConfig(
     sequence_tokens=1024, batch_sequences=32, micro_batch_sequences=16, learning_rate=3e-4, dtype="bfloat16",
     checkpoint_tokens=10**12,
 )  # fmt: skip
+_TINY_UNITS = 24
+"""items and held-out documents that each model is asked with --tiny"""
 _TINY = replace(_TRAINING, sequence_tokens=32, batch_sequences=2, micro_batch_sequences=2, dtype="float32")
 
 
 def two(steps: Steps, folder: Path, tokens: int | None, seeds: int, is_tiny: bool) -> None:
     """Assemble the weights, compare them with the reference, then train and ask."""
     with tempfile.TemporaryDirectory() as scratch:
-        study = _Study(steps, Pack(folder), Path(scratch), tokens, _TINY if is_tiny else _TRAINING)
+        study = _Study(steps, Pack(folder), Path(scratch), tokens, is_tiny)
         if steps.run("weights", study.assemble) is None:
             return
-        for dtype in ("float32",) if is_tiny else ("float32", "bfloat16"):
+        for dtype in REFERENCE_NATS:
             steps.run(f"parity of the base, {dtype}", lambda dtype=dtype: study.parity(dtype))
         steps.run(BASE, lambda: study.ask(BASE, 0, study.base(study.training.dtype).model))
         longest = 0.0
@@ -74,8 +76,10 @@ def two(steps: Steps, folder: Path, tokens: int | None, seeds: int, is_tiny: boo
 class _Study:
     """One pack, its base, and what its arms amount to."""
 
-    def __init__(self, steps: Steps, pack: Pack, scratch: Path, tokens: int | None, training: TrainConfig):
-        self.pack, self.scratch, self.training = pack, scratch, training
+    def __init__(self, steps: Steps, pack: Pack, scratch: Path, tokens: int | None, is_tiny: bool):
+        self.pack, self.scratch = pack, scratch
+        self.training = training = _TINY if is_tiny else _TRAINING
+        self.units = _TINY_UNITS if is_tiny else None
         self.arms: list[str] = pack.manifest["arms"]
         step_tokens = training.batch_sequences * training.sequence_tokens
         held = min(pack.manifest["sample_tokens"].values())
@@ -152,7 +156,8 @@ class _Study:
 
     def _words(self, model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
         """The published score of each held-out item: P of its target after its source less that after distractors."""
-        items, words = items_of(_table(self.pack, "items", self.scratch)), _table(self.pack, "words", self.scratch)
+        items = _spread(items_of(_table(self.pack, "items", self.scratch)), self.units)
+        words = _table(self.pack, "words", self.scratch)
         with tempfile.TemporaryDirectory() as folder:
             work = Work(Path(folder), Path(folder))
             scorer = Scorer(model, tokenizer, 16_384 if default_device().type != "cpu" else 4096)
@@ -172,7 +177,7 @@ class _Study:
 
     def _texts(self, model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
         """Nats and bytes of each held-out document."""
-        held = _table(self.pack, "held_out", self.scratch).to_pylist()
+        held = _spread(_table(self.pack, "held_out", self.scratch).to_pylist(), self.units)
         for number, row in enumerate(held):
             ((nats, size),) = text_nats(model, tokenizer, [row["text"]], _TEXT_TOKENS)
             yield {"kind": TEXT, "unit": str(number), "of": row["language"], "nats": nats, "bytes": size}
@@ -206,6 +211,11 @@ class _Study:
         first = _values(self.rows, arm, kind, seed)
         second = _values(self.rows, against, kind, 0 if against == BASE else seed)
         return {key: first[key] - second[key] for key in first.keys() & second.keys()}
+
+
+def _spread(rows: list[Any], count: int | None) -> list[Any]:
+    """About so many of the rows, evenly spread; None: all."""
+    return rows[:: max(1, len(rows) // count)] if count else rows
 
 
 def _values(rows: list[dict[str, Any]], arm: str, kind: str, seed: int) -> dict[tuple[str, str], float]:

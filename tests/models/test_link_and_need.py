@@ -1,5 +1,6 @@
 """Link and need on models whose answers can be computed by hand, and on every family with a cache of its own kind."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -101,6 +102,22 @@ def test_a_shared_beginning_changes_nothing(family):
     assert np.isfinite(found.need_controls).all()
     if asker.sharing:
         assert asker.fed < plain.fed
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma3", "mamba", "rwkv"])
+def test_items_asked_together_have_the_effects_of_each_alone(family):
+    asker = Asker(Lens.from_model(tiny.model(family)), tiny.tokenizer("byte-level"), batch=5)
+    others = [
+        dataclasses.replace(QUESTION, answer=" soleil", pivots=("солнце",), controls=(("moon",), ("sun",), ("太阳",))),
+        Question("English: sun\nFrench:", 9, "sun", " soleil", ("river", "moon"), (("house", "tree"),)),
+    ]
+    questions = [QUESTION, *others]
+    together = asker.effects_of([asker.placed(question) for question in questions])
+    for question, effects in zip(questions, together, strict=True):
+        alone = asker.effects(question)
+        for name in ("logprob", "link", "need", "screen", "link_controls", "need_controls", "screen_controls"):
+            np.testing.assert_allclose(getattr(effects, name), getattr(alone, name), atol=1e-4, err_msg=name)
+        assert effects.answered == alone.answered
 
 
 @pytest.mark.parametrize("kind", tiny.KINDS)

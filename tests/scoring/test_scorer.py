@@ -159,8 +159,10 @@ def test_a_model_that_keeps_its_states_to_itself_is_read_without_a_cache():
     model, tokenizer = transformers.AutoModelForCausalLM.from_config(config).eval(), tiny.tokenizer("byte-level")
     told: list[str] = []
     prompts, answers = pairs()
-    scored = Scorer(model, tokenizer, notice=told.append).score(prompts[:20], answers[:20])
-    assert "outside of its cache" in told[0]
+    scorer = Scorer(model, tokenizer, notice=told.append)
+    scored = scorer.score(prompts[:20], answers[:20])
+    assert "cache does not reproduce its plain forward" in told[0]
+    assert not scorer.sharing
     for prompt, answer, found in zip(prompts, answers, scored, strict=False):
         np.testing.assert_allclose(found.logprobs, plain(model, tokenizer, prompt, answer), atol=3e-5, rtol=0)
 

@@ -113,8 +113,8 @@ def test_two_processes_give_the_weights_of_one(folder, more):
     told = launched(folder, f"two{len(more)}", *more)
     assert told["processes"] == 2
     torch.testing.assert_close(weights(folder / f"two{len(more)}"), weights(folder / name), rtol=0, atol=2e-4)
-    for code, bits in plain["bits_per_byte_after"].items():
-        assert told["bits_per_byte_after"][code] == pytest.approx(bits, abs=1e-3)
+    for key in ("bits_per_byte_before", "bits_per_byte_after"):
+        assert told[key] == pytest.approx(plain[key], abs=1e-3)
     if more:
         halfway = weights(folder / f"two{len(more)}-at-512")
         torch.testing.assert_close(halfway, weights(folder / f"{name}-at-512"), rtol=0, atol=2e-4)
@@ -127,12 +127,26 @@ import numpy as np, torch
 from pathlib import Path
 from accelerate import PartialState
 from semantic_pivots.config import TrainConfig
+from semantic_pivots.scoring.bits_per_byte import bits_per_byte
 from semantic_pivots.training.loop import train
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 PartialState(cpu=True)
 folder, stop = Path(sys.argv[1]), int(sys.argv[2])
 model = AutoModelForCausalLM.from_pretrained(folder / "model")
+tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+texts = {"en": ["the dog", "", "a house and water", "water"], "fr": ["chien", "eau et maison"]}
+passes = 0
+def count(*arguments):
+    global passes
+    passes += 1
+def measure(model):
+    before, hook = passes, model.register_forward_hook(count)
+    bits = bits_per_byte(model, tokenizer, texts, divided=True)
+    hook.remove()
+    assert passes - before == 3, passes - before  # five texts have tokens
+    assert any(hasattr(p, "to_local") for p in model.parameters())  # the blocks are sharded meanwhile
+    return bits
 sequences = np.random.default_rng(0).integers(3, model.config.vocab_size, (16, 32)).astype(np.int32)
 config = TrainConfig(tokens=512, sequence_tokens=32, batch_sequences=4, micro_batch_sequences=2, learning_rate=1e-3,
                      checkpoint_tokens=128, checkpoint_seconds=0, shard=True)
@@ -142,8 +156,11 @@ def advance(tokens):
     seen += tokens
     if seen == stop:
         raise SystemExit(0)
-run = train(model, sequences, config, 0, folder / "sharded.pt", advance)
+run = train(model, sequences, config, 0, folder / "sharded.pt", advance, measure=measure, measure_base=True)
 if run.model is not None:
+    bits = [run.base, dict(zip(run.rows[-1]["languages"], run.rows[-1]["bits_per_byte"]))]
+    assert run.base == bits_per_byte(AutoModelForCausalLM.from_pretrained(folder / "model"), tokenizer, texts)
+    assert bits[1] == bits_per_byte(run.model, tokenizer, texts)
     torch.save([p.detach() for p in run.model.parameters()], folder / sys.argv[3])
 """
 

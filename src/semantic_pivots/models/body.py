@@ -87,7 +87,9 @@ class Body:
         self._plain: dict[str, object] = {} if is_masked(model) else {"use_cache": False}
         parameters = inspect.signature(self.decoder.forward).parameters
         self.takes_positions = "position_ids" in parameters
-        self._cache = "cache" if "cache" in parameters else "past_key_values"  # its name before transformers 5.24
+        # before transformers 5.24 it was past_key_values, and cache_params for models of states alone
+        names = [name for name in ("cache", "past_key_values", "cache_params") if name in parameters]
+        self._cache = names[0] if names else "past_key_values"
         config = model.config.get_text_config(decoder=True)
         self.vocabulary = _number(config, "vocab_size") or model.get_output_embeddings().weight.shape[0]
         self.layers = _number(config, "num_hidden_layers") or 1

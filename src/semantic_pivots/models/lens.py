@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+import transformers
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import Body, check_context, decoder_of, is_masked
@@ -94,10 +95,19 @@ class Lens:
         options = {} if self.kind == "masked" else {"use_cache": False}
         out = model(**self._inputs(ids, place, None), **options)
         expected = out.logits[0, -1].float()
-        rows = self.residuals(ids, place)
-        got = self.decode(rows[-1])[0].float()
         tolerance = _TOLERANCE.get(self.body.dtype, 0.15) * max(1.0, float(expected.abs().max()))
-        error = float((got - expected).abs().max())
+
+        def difference(tokens: torch.Tensor) -> float:
+            return float((self.decode(self.residuals(tokens, place)[-1])[0].float() - expected).abs().max())
+
+        # rows of a causal model are padded on the right without a mask, so a token after the position must not matter
+        error = difference(torch.cat([ids, ids[:, :1]], 1) if self.kind == "causal" else ids)
+        if not error <= tolerance and self.kind == "causal" and difference(ids) <= tolerance:
+            raise LensError(
+                f"{type(model).__name__} is not causal: a token changes what is predicted before it by {error:.3g}; "
+                f"expected is_decoder in its config, and a version of transformers (here {transformers.__version__}) "
+                "whose mask follows it"
+            )
         if not error <= tolerance:
             tail = ", ".join(type(module).__name__ for module in self.tail) or "nothing"
             raise LensError(

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import shared
+from semantic_pivots.models.body import padded, shared
 from semantic_pivots.models.interventions import orthonormal
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.protocols import Tokenizer
@@ -101,6 +101,32 @@ class Place:
         return [self.ids[k] for k in self.positions]
 
 
+@dataclass(frozen=True)
+class PlacedItem:
+    """An item's prompts in tokens.
+
+    Attributes:
+        source: the unchanged prompt, with the source word.
+        place_of: for each word of the sets, the same prompt with that word in the source's place.
+        sets: the pivots first, then the words of each control set.
+    """
+
+    source: Place
+    place_of: Mapping[Any, Place]
+    sets: Sequence[Sequence[Any]]
+
+    @property
+    def places(self) -> list[Place]:
+        """All of its prompts."""
+        return [self.source, *self.place_of.values()]
+
+    def link(self, logprobs: np.ndarray) -> np.ndarray:
+        """(sets,) log of the mean probability over each set's words, of (words,) log-probabilities."""
+        of = dict(zip(self.place_of, logprobs, strict=True))
+        means = [np.logaddexp.reduce([of[word] for word in group]) - np.log(len(group)) for group in self.sets]
+        return np.array(means)
+
+
 class Asker:
     """Measures answers of one causal model; prompts with a common beginning share its computation.
 
@@ -129,42 +155,55 @@ class Asker:
         (source,) = self._locate(question, [question.source])
         before = self.fed
         with torch.no_grad():
-            total, best = self._logprobs([source.ids], [source.start])
+            total, best = self._logprobs([source])
         self.fed = before
         return float(total[0]), bool(best[0])
 
     def effects(self, question: Question) -> Effects:
         """Link, need and screen of one item, for its pivots and every control set."""
+        return self.effects_of([self.placed(question)])[0]
+
+    def placed(self, question: Question) -> PlacedItem:
+        """The prompts of a question."""
         sets = [question.pivots, *question.controls]
         words = list(dict.fromkeys(word for group in sets for word in group))
         source, *places = self._locate(question, [question.source, *words])
-        place_of = dict(zip(words, places, strict=True))
-        return self.effects_at(source, place_of, sets)
+        return PlacedItem(source, dict(zip(words, places, strict=True)), sets)
 
-    def effects_at(self, source: Place, place_of: Mapping[Any, Place], sets: Sequence[Sequence[Any]]) -> Effects:
-        """Link, need and screen of one prompt.
+    def effects_of(self, items: Sequence[PlacedItem]) -> list[Effects]:
+        """Link, need and screen of some items, whose rows go through the model together.
 
-        Args:
-            source: the unchanged prompt, with the source word.
-            place_of: for each word of the sets, the same prompt with that word in the source's place.
-            sets: the pivots first, then the words of each control set.
+        Alone, an item's effects are the same in every bit; beside others they differ by rounding. Items whose prompts
+        begin alike cost least.
         """
-        places = list(place_of.values())
-        self._look_up(token for place in (source, *places) for token in place.tokens)
+        self._look_up(token for item in items for place in item.places for token in place.tokens)
         with torch.no_grad():
-            bases = [self._basis([place_of[word] for word in group]) for group in sets]
-            plain, correct = self._logprobs([source.ids], [source.start])
-            pairs = [pair for basis in bases for pair in self._parts(source, basis)]
-            losses, _ = self._logprobs([source.ids] * len(pairs), [source.start] * len(pairs), pairs)
-            need = losses[1::2] - losses[::2]
-            apart = self._basis([source])
-            edits = [self._without(place, apart) for place in places]
-            logprobs, _ = self._logprobs([place.ids for place in places], [place.start for place in places], edits)
-        of = dict(zip(place_of, logprobs, strict=True))
-        link = np.array([np.logaddexp.reduce([of[word] for word in group]) - np.log(len(group)) for group in sets])
-        screen = self._first_order(source, bases)
-        self.whole += len(source.ids)
-        return Effects(float(plain[0]), bool(correct[0]), link[0], link[1:], need[0], need[1:], screen[0], screen[1:])
+            bases = [[self._basis([item.place_of[word] for word in group]) for group in item.sets] for item in items]
+            plain, correct = self._logprobs([item.source for item in items])
+            parts = [
+                [part for basis in own for part in self._parts(item.source, basis)]
+                for item, own in zip(items, bases, strict=True)
+            ]
+            edited = [item.source for item, own in zip(items, parts, strict=True) for _ in own]
+            losses, _ = self._logprobs(edited, [part for own in parts for part in own])
+            others = [place for item in items for place in item.place_of.values()]
+            aparts = [self._basis([item.source]) for item in items]
+            edits = [
+                self._without(place, apart)
+                for item, apart in zip(items, aparts, strict=True)
+                for place in item.place_of.values()
+            ]
+            logprobs, _ = self._logprobs(others, edits)
+        screens = self._first_order([item.source for item in items], bases)
+        self.whole += sum(len(item.source.ids) for item in items)
+        needs = np.split(losses[1::2] - losses[::2], np.cumsum([len(own) for own in bases])[:-1])
+        of_items = np.split(logprobs, np.cumsum([len(item.place_of) for item in items])[:-1])
+        links = [item.link(own) for item, own in zip(items, of_items, strict=True)]
+        rows = zip(plain, correct, links, needs, screens, strict=True)
+        return [
+            Effects(float(logprob), bool(best), link[0], link[1:], need[0], need[1:], screen[0], screen[1:])
+            for logprob, best, link, need, screen in rows
+        ]
 
     def _locate(self, question: Question, words: Sequence[str]) -> list[Place]:
         """Each word in the source's place, with its tokens, without a lone space before it."""
@@ -219,10 +258,9 @@ class Asker:
             rows - _as_much(part, rows - part) + self.mean,
         )
 
-    def _logprobs(
-        self, rows: Sequence[list[int]], starts: Sequence[int], edits: Sequence[Edit] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(rows,) summed log-probability of each row's tokens from its start on, and whether all are the best ones."""
+    def _logprobs(self, places: Sequence[Place], edits: Sequence[Edit] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(places,) summed log-probability of each answer, and whether all of its tokens are the best ones."""
+        rows, starts = [place.ids for place in places], [place.start for place in places]
         if self.sharing is None:
             self.sharing = self._cache_holds(rows[0], starts[0])
         starts_of_edits = [min(edit[0]) for edit in edits] if edits else []
@@ -236,7 +274,7 @@ class Asker:
         best: list[bool] = []
         for begin in range(0, len(rows), self.batch):
             part = slice(begin, begin + self.batch)
-            shifted = [([k - prefix for k in places], values) for places, values in edits[part]] if edits else []
+            shifted = [([k - prefix for k in at], values) for at, values in edits[part]] if edits else []
             read = self._read([row[prefix:] for row in rows[part]], [s - prefix for s in starts[part]], cache, shifted)
             totals += read[0]
             best += read[1]
@@ -245,8 +283,8 @@ class Asker:
     def _read(
         self, rows: list[list[int]], starts: list[int], cache: DynamicCache | None, edits: Sequence[Edit]
     ) -> tuple[list[float], list[bool]]:
-        longest, device = max(map(len, rows)), self.body.device
-        ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=device)
+        device = self.body.device
+        ids = padded(rows, device)
         self.fed += ids.numel()
         reading = None if cache is None else shared(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
         with self._with_edits(edits):
@@ -284,8 +322,19 @@ class Asker:
         finally:
             handle.remove()
 
-    def _first_order(self, source: Place, bases: Sequence[torch.Tensor]) -> np.ndarray:
-        """(sets,) fall of log P(answer) to first order: the gradient times the part of each set."""
+    def _first_order(self, sources: Sequence[Place], bases: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:
+        """(sets,) falls of each item's log P(answer) to first order: the gradient times the part of each set."""
+        falls = []
+        for begin in range(0, len(sources), self.batch):
+            part = slice(begin, begin + self.batch)
+            for source, slope, own in zip(sources[part], self._slopes(sources[part]), bases[part], strict=True):
+                rows = self._embeddings(source.tokens)
+                removed = [rows @ basis @ basis.T for basis in own]
+                falls.append(np.array([float((slope * (r - _as_much(r, rows - r))).sum()) for r in removed]))
+        return falls
+
+    def _slopes(self, sources: Sequence[Place]) -> list[torch.Tensor]:
+        """(positions, width) float32 gradient of each log P(answer) by the embeddings of its word, on the CPU."""
         gradients: list[torch.Tensor] = []
 
         def keep(module: object, arguments: object, output: torch.Tensor) -> torch.Tensor:
@@ -294,28 +343,26 @@ class Asker:
 
         handle = self.embedding.register_forward_hook(keep)
         try:
-            row = torch.tensor([source.ids], device=self.body.device)
+            answers = torch.tensor([i for s in sources for i in s.ids[s.start :]], device=self.body.device)
             with torch.enable_grad():
-                hidden = self.body.hidden(row)
-                logits = torch.log_softmax(self.body.logits(hidden[0, source.start - 1 : -1]).float(), -1)
-                total = logits.gather(1, row[0, source.start :, None]).sum()
+                hidden = self.body.hidden(padded([source.ids for source in sources], self.body.device))
+                states = [hidden[k, s.start - 1 : len(s.ids) - 1] for k, s in enumerate(sources)]
+                logits = torch.log_softmax(self.body.logits(torch.cat(states)).float(), -1)
+                total = logits.gather(1, answers[:, None]).sum()
             (gradient,) = torch.autograd.grad(total, gradients[0])
         finally:
             handle.remove()
-        slope, rows = gradient[0, source.positions].float().cpu(), self._embeddings(source.tokens)
-        falls = []
-        for basis in bases:
-            part = rows @ basis @ basis.T
-            falls.append(float((slope * (part - _as_much(part, rows - part))).sum().detach()))
-        return np.array(falls)
+        gradient = gradient.float().cpu()
+        return [gradient[k, source.positions] for k, source in enumerate(sources)]
 
     def _cache_holds(self, ids: list[int], start: int) -> bool:
         """Whether rows that continue a cached beginning are read as rows without one."""
         self.sharing = False
-        plain, _ = self._logprobs([ids], [start])
+        row, other = Place(ids, [], start), Place([*ids[: start - 1], ids[0], ids[0]], [], start)
+        plain, _ = self._logprobs([row])
         self.sharing = True
         try:
-            logprobs, _ = self._logprobs([ids, [*ids[: start - 1], ids[0], ids[0]]], [start, start])
+            logprobs, _ = self._logprobs([row, other])
         except (AttributeError, TypeError, ValueError, LookupError, RuntimeError):
             return False
         return abs(float(logprobs[0] - plain[0])) <= _TOLERANCE.get(self.body.dtype, 1e-3) * (len(ids) - start)

@@ -14,11 +14,12 @@ from semantic_pivots.natural.world_vocabulary import Vocabulary
 from semantic_pivots.statistics import seed_of
 
 if TYPE_CHECKING:
-    from semantic_pivots.models.link_and_need import Place
+    from semantic_pivots.models.link_and_need import Asker, Place, PlacedItem
     from semantic_pivots.models.protocols import Tokenizer
 
-_ROWS_OF_ACCELERATOR = 512
-"""prompts that go through the model together on an accelerator; on a CPU those of the stage `causal`"""
+_ROWS_OF_ACCELERATOR, _ITEMS_OF_ACCELERATOR = 4096, 32
+"""prompts, and items whose prompts, go through the model together on an accelerator, where a small model's time is that
+of starting kernels; on a CPU an item is asked alone, as by the stage `causal`"""
 
 
 def link_and_need(
@@ -44,13 +45,14 @@ def link_and_need(
         seed: seed of the choice of control sets.
     """
     from semantic_pivots.models.lens import Lens
-    from semantic_pivots.models.link_and_need import Asker
+    from semantic_pivots.models.link_and_need import Asker, PlacedItem
 
     settings = CausalConfig()
     lens = Lens.from_model(model)
-    asker = Asker(lens, tokenizer, settings.batch if lens.body.device.type == "cpu" else _ROWS_OF_ACCELERATOR)
+    on_cpu = lens.body.device.type == "cpu"
+    asker = Asker(lens, tokenizer, settings.batch if on_cpu else _ROWS_OF_ACCELERATOR)
     pool = {pivot.text: pivot for words in pivots.values() for pivot in words}
-    effects = {}
+    items: dict[tuple[str, str, str], PlacedItem] = {}
     for concept in concepts:
         every = pivots.get(concept.concept_id, ())
         best = every[: settings.pivots]
@@ -63,12 +65,23 @@ def link_and_need(
         words = dict.fromkeys(i for group in groups for i in group)
         for source, target in itertools.permutations(concept.ids, 2):
             places = {i: _place(vocabulary, concept, i, source, target) for i in words}
-            measures = asker.effects_at(
-                _place(vocabulary, concept, concept.ids[source], source, target), places, groups
-            )
+            own = _place(vocabulary, concept, concept.ids[source], source, target)
+            items[concept.concept_id, source, target] = PlacedItem(own, places, groups)
+    return _effects(asker, items, 1 if on_cpu else _ITEMS_OF_ACCELERATOR)
+
+
+def _effects(
+    asker: Asker, items: Mapping[tuple[str, str, str], PlacedItem], together: int
+) -> dict[tuple[str, str, str], dict[str, float]]:
+    """Link and need of items, so many together; those of one direction follow each other, since they begin alike."""
+    order = sorted(items, key=lambda key: key[1:])
+    effects = {}
+    for begin in range(0, len(order), together):
+        keys = order[begin : begin + together]
+        for key, measures in zip(keys, asker.effects_of([items[key] for key in keys]), strict=True):
             row = effects_row({}, measures)
-            effects[concept.concept_id, source, target] = {name: row[name] for name in ("link", "need")}
-    return effects
+            effects[key] = {name: row[name] for name in ("link", "need")}
+    return {key: effects[key] for key in items}
 
 
 def _place(vocabulary: Vocabulary, concept: Concept, word: int, source: str, target: str) -> Place:

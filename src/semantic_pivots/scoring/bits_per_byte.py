@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
+import torch.distributed as dist
 
 from semantic_pivots.models.body import context_of
 from semantic_pivots.models.distribution import check_numbers
@@ -19,7 +21,7 @@ def end_token(tokenizer: Tokenizer) -> int | None:
 
 @torch.no_grad()
 def text_nats(
-    model: CausalLM, tokenizer: Tokenizer, texts: Sequence[str], length: int = 512
+    model: CausalLM, tokenizer: Tokenizer, texts: Sequence[str], length: int = 512, divided: bool = False
 ) -> list[tuple[float, int]]:
     """Negative log-likelihood in nats of each text after an end token, and its UTF-8 bytes; (0, 0) for an empty text.
 
@@ -31,40 +33,76 @@ def text_nats(
         tokenizer: its tokenizer.
         texts: texts; only the first `length` tokens of each are read, and only their bytes counted.
         length: largest number of tokens read of a text; limited to the model's context.
+        divided: the processes of a group read the texts between them; each must call this, and each gets all figures.
 
     Raises:
         InputError: the model gives NaN.
     """
     model.eval()
+    rows = _rows(model, tokenizer, texts, length)
+    nats = _divided_nats(model, [ids for ids, _ in rows]) if divided else [_nats(model, ids) for ids, _ in rows]
+    sound = torch.tensor([not math.isnan(value) for value in nats], dtype=torch.bool)
+    check_numbers(sound, "text", next(model.parameters()).dtype)
+    return [(value, size) for value, (_, size) in zip(nats, rows, strict=True)]
+
+
+def _rows(model: CausalLM, tokenizer: Tokenizer, texts: Sequence[str], length: int) -> list[tuple[list[int], int]]:
+    """Token ids and counted bytes of each text; no ids where there is nothing to predict."""
     before = [i for i in (end_token(tokenizer), tokenizer.bos_token_id) if i is not None][:1]
     length = min(length, (context_of(model) or length + 1) - len(before))
-    device = next(model.parameters()).device
-    nats_and_bytes = []
+    rows: list[tuple[list[int], int]] = []
     for text in texts:
         encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True)
         ids, offsets = encoding["input_ids"][:length], encoding["offset_mapping"][:length]
         if len(before) + len(ids) < 2:
-            nats_and_bytes.append((0.0, 0))
+            rows.append(([], 0))
             continue
         # byte-level pieces of one character share its end, so a cut inside a character counts it whole
         size = len(text[: max(end for _, end in offsets)].encode("utf-8", "surrogatepass"))
         if not before:
             size -= len(text[: offsets[0][1]].encode("utf-8", "surrogatepass"))
-        row = torch.tensor([[*before, *ids]], device=device)
-        logits = model(input_ids=row, use_cache=False).logits[0, :-1].float()
-        nats_and_bytes.append((float(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="sum")), size))
-    sound = torch.tensor([not math.isnan(nats) for nats, _ in nats_and_bytes], dtype=torch.bool)
-    check_numbers(sound, "text", next(model.parameters()).dtype)
-    return nats_and_bytes
+        rows.append(([*before, *ids], size))
+    return rows
+
+
+def _nats(model: CausalLM, ids: list[int]) -> float:
+    if not ids:
+        return 0.0
+    row = torch.tensor([ids], device=next(model.parameters()).device)
+    logits = model(input_ids=row, use_cache=False).logits[0, :-1].float()
+    return float(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="sum"))
+
+
+def _divided_nats(model: CausalLM, rows: list[list[int]]) -> list[float]:
+    """The nats of each row, on every process; each computes every n-th row."""
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    nats = [0.0] * len(rows)
+    filled = [number for number, ids in enumerate(rows) if ids]
+    own = [_nats(model, rows[number]) for number in filled[rank::world]]
+    if len(own) < math.ceil(len(filled) / world):
+        # a forward pass gathers sharded weights from all processes, so each must run as many
+        _nats(model, rows[filled[0]])
+    parts: list[Any] = [own]
+    if world > 1:
+        parts = [None] * world
+        dist.all_gather_object(parts, own)
+    for first, part in enumerate(parts):
+        for number, value in zip(filled[first::world], part, strict=True):
+            nats[number] = value
+    return nats
 
 
 def bits_per_byte(
-    model: CausalLM, tokenizer: Tokenizer, texts: Mapping[str, Iterable[str]], length: int = 512
+    model: CausalLM,
+    tokenizer: Tokenizer,
+    texts: Mapping[str, Iterable[str]],
+    length: int = 512,
+    divided: bool = False,
 ) -> dict[str, float]:
     """Bits per byte over all texts of each language (`text_nats`), sorted; languages without text are left out."""
     bits = {}
     for language in sorted(texts):
-        parts = text_nats(model, tokenizer, list(texts[language]), length)
+        parts = text_nats(model, tokenizer, list(texts[language]), length, divided)
         size = sum(part for _, part in parts)
         if size:
             bits[language] = sum(nats for nats, _ in parts) / size / math.log(2)

@@ -37,6 +37,8 @@ class Run:
     step: int = 0
     rows: list[Record] = field(default_factory=list)
     seconds: float = 0.0
+    base: dict[str, float] = field(default_factory=dict)
+    """bits per byte by language before the first step"""
     model: Any = None
 
 
@@ -50,12 +52,14 @@ def train(
     end: int | None = None,
     keep: Callable[[Any, int], None] | None = None,
     measure: Callable[[Any], dict[str, float]] | None = None,
+    measure_base: bool = False,
 ) -> Run:
     """Train a model on packed sequences, continuing from `state` where a run before was killed.
 
     Args:
         model: HF causal language model in float32. It is trained in place and afterwards has the configuration's dtype,
-            unless its weights are sharded over processes.
+            unless its weights are sharded over processes. To be sharded it may lie on the CPU: its blocks move to the
+            accelerator one by one.
         sequences: (sequences, length) int32; `batch_sequences` of them make a step, in order.
         config: schedule, sizes and precision.
         seed: seed of the model's random operations (dropout).
@@ -63,7 +67,9 @@ def train(
         advance: called with the tokens of each finished step.
         end: token that ends a document, to prevent attention between documents; None: attention is not restricted.
         keep: called with the model and each token count of `keep_at_tokens` when it is reached.
-        measure: returns a model's bits per byte by language; called for the log at these counts and at the end.
+        measure: returns a model's bits per byte by language; called for the log at these counts and at the end, by
+            every process.
+        measure_base: call `measure` before the first step, too (`Run.base`).
 
     Returns:
         The run, whose `model` is the trained one.
@@ -82,18 +88,20 @@ def train(
         raise InputError(f"[train] tokens = {config.tokens}: one step needs {size} x {config.sequence_tokens} tokens")
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     _check(config, world)
-    device = next(model.parameters()).device
     if end is not None:
         check_boundaries(model, end)
     shard = config.shard and world > 1
     if config.dtype == "bfloat16" and not shard:
         narrow(model, torch.bfloat16)
-    loss_of = choose_loss(model, torch.from_numpy(sequences[:1].astype(np.int64)).to(device))
+    loss_of = choose_loss(model, torch.from_numpy(sequences[:1].astype(np.int64)).to(next(model.parameters()).device))
     if config.compile_blocks:
         set_compiled(model, True)
     weights: Weights = (Sharded if shard else Whole)(model, config, loss_of, rank, world)
+    device = next(model.parameters()).device
     torch.manual_seed(seed + rank)
     run = _restore(weights, state, rank, device)
+    if measure is not None and measure_base and not run.step:
+        run.base = weights.measured(measure)
     advance(run.step * size * config.sequence_tokens)
     every = max(1, config.checkpoint_tokens // (size * config.sequence_tokens))
     if config.gradient_checkpointing:
@@ -119,7 +127,12 @@ def train(
         reached = [count for count in config.keep_at_tokens if before < count <= tokens]
         if reached or run.step == steps:
             late.read()
-            _look(weights, run, reached, keep, measure, rank)
+            if measure is not None:
+                bits = weights.measured(measure)
+                run.rows[-1] |= {"languages": list(bits), "bits_per_byte": list(bits.values())}
+            run.model = weights.whole()
+            for count in reached if keep is not None and not rank else ():
+                keep(run.model, count)  # type: ignore[misc]
             model.train()
         if run.step < steps and clock.due(run.step, device):
             late.read()
@@ -206,20 +219,6 @@ def _check(config: TrainConfig, world: int) -> None:
         raise InputError("[train] shard and lora_rank are both set: adapters are small, train them whole")
 
 
-def _look(
-    weights: Weights, run: Run, reached: list[int], keep: Callable | None, measure: Callable | None, rank: int
-) -> None:
-    """Measure and keep the model as it is now, on the first process."""
-    run.model = weights.whole()
-    if rank:
-        return
-    if measure is not None:
-        measured = measure(run.model)
-        run.rows[-1] |= {"languages": list(measured), "bits_per_byte": list(measured.values())}
-    for count in reached if keep is not None else ():
-        keep(run.model, count)  # type: ignore[misc]
-
-
 def _accumulate(
     weights: Weights, batch: torch.Tensor, config: TrainConfig, end: int | None, rank: int, world: int
 ) -> torch.Tensor:
@@ -238,7 +237,7 @@ def _accumulate(
 
 
 def _save(weights: Weights, run: Run, state: Path, device: torch.device) -> None:
-    progress = {"step": run.step, "rows": run.rows, "seconds": run.seconds}
+    progress = {"step": run.step, "rows": run.rows, "seconds": run.seconds, "base": run.base}
     random: list[Any] = [random_states(device)]
     if dist.is_initialized():
         random = [None] * dist.get_world_size()

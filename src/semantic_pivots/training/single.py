@@ -121,9 +121,10 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
     from semantic_pivots.training.pack import check_end, pack_texts
 
     is_main = processes.is_main_process
-    base = load(config.model, dtype="float32", device=str(processes.device), cache=config.cache)
+    # weights to be sharded stay on the CPU: each block moves to the accelerator when it is sharded
+    device = "cpu" if config.shard and processes.num_processes > 1 else str(processes.device)
+    base = load(config.model, dtype="float32", device=device, cache=config.cache)
     sequences = pack_texts(_again(texts.train), base.tokenizer, config.tokens, config.sequence_tokens)
-    before = bits_per_byte(base.model, base.tokenizer, texts.held_out) if is_main else {}
     end = check_end(base.tokenizer, config.document_boundaries, lambda text: say(f"warning: {text}"))
     name = out.name
 
@@ -136,13 +137,13 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
         keeper = None if config.lora_rank else keep
         log = train(
             base.model, sequences, config, config.seed, scratch / "state.pt", progress.advance, end, keeper,
-            lambda model: bits_per_byte(model, base.tokenizer, texts.held_out),
+            lambda model: bits_per_byte(model, base.tokenizer, texts.held_out, divided=True), measure_base=True,
         )  # fmt: skip
     if not is_main:
         return {}
     if not config.lora_rank:  # adapters are merged into the base's own modules
         base = replace(base, model=log.model)
-    after = dict(zip(log.rows[-1]["languages"], log.rows[-1]["bits_per_byte"], strict=True))
+    before, after = log.base, dict(zip(log.rows[-1]["languages"], log.rows[-1]["bits_per_byte"], strict=True))
     tokens = int(log.rows[-1]["tokens"])
     export(base, config, name, config.seed, log.rows[-1]["loss"], scratch / "out", tokens)
     rows = [{"arm": name, "seed": config.seed, **row} for row in log.rows]

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, whole
+from semantic_pivots.models.device import default_device
 
 Loss = Callable[[Any, torch.Tensor, int | None], torch.Tensor]
 
@@ -50,6 +51,10 @@ class Weights(Protocol):
 
     def restore(self, state: Path) -> Record | None:
         """Load a checkpoint and return its progress; None if there is no checkpoint."""
+        ...
+
+    def measured(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
+        """What a measure says of the model as it is; every process must call it."""
         ...
 
     def whole(self) -> Any:
@@ -189,23 +194,28 @@ class Whole:
         self.stepped()
         return kept
 
+    def measured(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
+        return measure(self.model)
+
     def whole(self) -> Any:
         return self.model
 
 
 class _Root(torch.nn.Module):
-    """The loss as a module, so that weights outside the blocks are gathered for it too."""
+    """Any function of the model as a module's forward pass, so that weights outside the blocks are gathered for it."""
 
-    def __init__(self, model: Any, loss: Loss):
+    def __init__(self, model: Any):
         super().__init__()
-        self.model, self._loss = model, loss
+        self.model = model
 
-    def forward(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
-        return self._loss(self.model, input_ids, end)
+    def forward(self, function: Callable[..., Any], *inputs: Any) -> Any:
+        return function(self.model, *inputs)
 
 
 class Sharded:
     """Weights, gradients and optimiser shared out among processes, gathered block by block (FSDP2).
+
+    A model on the CPU moves to the accelerator a block at a time, so that no accelerator ever holds all of it.
 
     Raises:
         InputError: the model names no blocks to share out.
@@ -217,20 +227,21 @@ class Sharded:
 
         blocks = blocks_of(model, "shard")
         self.rank, self.world, self.dtype = rank, world, model.dtype
-        self._skeleton = copy.deepcopy(model).to("meta")
+        shapes = {id(p): torch.nn.Parameter(torch.empty_like(p, device="meta")) for p in model.parameters()}
+        self._skeleton = copy.deepcopy(model, shapes)
         self._buffers = {name: value.clone().cpu() for name, value in model.named_buffers()}
-        mesh = init_device_mesh(next(model.parameters()).device.type, (world,))
+        mesh = init_device_mesh(default_device().type, (world,))
         narrow = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
         policy: Record = {"mp_policy": narrow} if config.dtype == "bfloat16" else {}
-        root = _Root(model, loss)
         for block in blocks:
             fully_shard(block, mesh=mesh, **policy)
-        self.root: Any = fully_shard(root, mesh=mesh, **policy)
-        self.model = model
+        self.root: Any = fully_shard(_Root(model), mesh=mesh, **policy)
+        self.model, self._loss = model, loss
         self.optimiser = adamw(model, [p for p in model.parameters() if p.requires_grad], config, fused=False)
 
     def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
-        return self.root(input_ids, end) * self.world  # gradients are averaged over processes, wanted is their sum
+        # gradients are averaged over processes, and the loop needs their sum
+        return self.root(self._loss, input_ids, end) * self.world
 
     def collect(self) -> None:
         pass  # each block's gradients are reduced in float32 as its backward ends
@@ -264,6 +275,11 @@ class Sharded:
             options=StateDictOptions(full_state_dict=True),
         )
         return kept
+
+    def measured(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
+        value = self.root(measure)
+        self.root.reshard()
+        return value
 
     def whole(self) -> Any:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
