@@ -177,33 +177,35 @@ class Asker:
         begin alike cost least.
         """
         self._look_up(token for item in items for place in item.places for token in place.tokens)
+        sources = [item.source for item in items]
         with torch.no_grad():
             bases = [[self._basis([item.place_of[word] for word in group]) for group in item.sets] for item in items]
-            plain, correct = self._logprobs([item.source for item in items])
-            parts = [
-                [part for basis in own for part in self._parts(item.source, basis)]
-                for item, own in zip(items, bases, strict=True)
-            ]
-            edited = [item.source for item, own in zip(items, parts, strict=True) for _ in own]
-            losses, _ = self._logprobs(edited, [part for own in parts for part in own])
-            others = [place for item in items for place in item.place_of.values()]
-            aparts = [self._basis([item.source]) for item in items]
-            edits = [
-                self._without(place, apart)
-                for item, apart in zip(items, aparts, strict=True)
-                for place in item.place_of.values()
-            ]
-            logprobs, _ = self._logprobs(others, edits)
-        screens = self._first_order([item.source for item in items], bases)
-        self.whole += sum(len(item.source.ids) for item in items)
-        needs = np.split(losses[1::2] - losses[::2], np.cumsum([len(own) for own in bases])[:-1])
-        of_items = np.split(logprobs, np.cumsum([len(item.place_of) for item in items])[:-1])
-        links = [item.link(own) for item, own in zip(items, of_items, strict=True)]
+            plain, correct = self._logprobs(sources)
+            links, needs = self._links(items), self._needs(sources, bases)
+        screens = self._first_order(sources, bases)
+        self.whole += sum(len(source.ids) for source in sources)
         rows = zip(plain, correct, links, needs, screens, strict=True)
         return [
             Effects(float(logprob), bool(best), link[0], link[1:], need[0], need[1:], screen[0], screen[1:])
             for logprob, best, link, need, screen in rows
         ]
+
+    def _links(self, items: Sequence[PlacedItem]) -> list[np.ndarray]:
+        """(sets,) log of the mean P(answer) over each set's words in the source's place, of each item."""
+        edits = []
+        for item in items:
+            apart = self._basis([item.source])
+            edits += [self._without(place, apart) for place in item.place_of.values()]
+        logprobs, _ = self._logprobs([place for item in items for place in item.place_of.values()], edits)
+        parts = np.split(logprobs, np.cumsum([len(item.place_of) for item in items])[:-1])
+        return [item.link(own) for item, own in zip(items, parts, strict=True)]
+
+    def _needs(self, sources: Sequence[Place], bases: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:
+        """(sets,) need of each set's part of the source word, of each item."""
+        edits = [[e for basis in own for e in self._parts(s, basis)] for s, own in zip(sources, bases, strict=True)]
+        places = [source for source, own in zip(sources, edits, strict=True) for _ in own]
+        losses, _ = self._logprobs(places, [edit for own in edits for edit in own])
+        return np.split(losses[1::2] - losses[::2], np.cumsum([len(own) for own in bases])[:-1])
 
     def _locate(self, question: Question, words: Sequence[str]) -> list[Place]:
         """Each word in the source's place, with its tokens, without a lone space before it."""
