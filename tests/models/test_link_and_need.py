@@ -112,7 +112,7 @@ def test_items_asked_together_have_the_effects_of_each_alone(family):
         Question("English: sun\nFrench:", 9, "sun", " soleil", ("river", "moon"), (("house", "tree"),)),
     ]
     questions = [QUESTION, *others]
-    together = asker.effects_of([asker.placed(question) for question in questions])
+    together = asker.effects_of([asker.prompts_of(question) for question in questions])
     for question, effects in zip(questions, together, strict=True):
         alone = asker.effects(question)
         for name in ("logprob", "link", "need", "screen", "link_controls", "need_controls", "screen_controls"):

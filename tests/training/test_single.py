@@ -142,7 +142,7 @@ def count(*arguments):
     passes += 1
 def measure(model):
     before, hook = passes, model.register_forward_hook(count)
-    bits = bits_per_byte(model, tokenizer, texts, divided=True)
+    bits = bits_per_byte(model, tokenizer, texts, in_group=True)
     hook.remove()
     assert passes - before == 3, passes - before  # five texts have tokens
     assert any(hasattr(p, "to_local") for p in model.parameters())  # the blocks are sharded meanwhile

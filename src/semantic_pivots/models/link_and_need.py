@@ -102,7 +102,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class PlacedItem:
+class ItemPrompts:
     """An item's prompts in tokens.
 
     Attributes:
@@ -161,16 +161,16 @@ class Asker:
 
     def effects(self, question: Question) -> Effects:
         """Link, need and screen of one item, for its pivots and every control set."""
-        return self.effects_of([self.placed(question)])[0]
+        return self.effects_of([self.prompts_of(question)])[0]
 
-    def placed(self, question: Question) -> PlacedItem:
+    def prompts_of(self, question: Question) -> ItemPrompts:
         """The prompts of a question."""
         sets = [question.pivots, *question.controls]
         words = list(dict.fromkeys(word for group in sets for word in group))
         source, *places = self._locate(question, [question.source, *words])
-        return PlacedItem(source, dict(zip(words, places, strict=True)), sets)
+        return ItemPrompts(source, dict(zip(words, places, strict=True)), sets)
 
-    def effects_of(self, items: Sequence[PlacedItem]) -> list[Effects]:
+    def effects_of(self, items: Sequence[ItemPrompts]) -> list[Effects]:
         """Link, need and screen of some items, whose rows go through the model together.
 
         Alone, an item's effects are the same in every bit; beside others they differ by rounding. Items whose prompts
@@ -190,7 +190,7 @@ class Asker:
             for logprob, best, link, need, screen in rows
         ]
 
-    def _links(self, items: Sequence[PlacedItem]) -> list[np.ndarray]:
+    def _links(self, items: Sequence[ItemPrompts]) -> list[np.ndarray]:
         """(sets,) log of the mean P(answer) over each set's words in the source's place, of each item."""
         edits = []
         for item in items:

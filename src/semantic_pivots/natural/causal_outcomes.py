@@ -14,7 +14,7 @@ from semantic_pivots.natural.world_vocabulary import Vocabulary
 from semantic_pivots.statistics import seed_of
 
 if TYPE_CHECKING:
-    from semantic_pivots.models.link_and_need import Asker, Place, PlacedItem
+    from semantic_pivots.models.link_and_need import Asker, ItemPrompts, Place
     from semantic_pivots.models.protocols import Tokenizer
 
 _ROWS_OF_ACCELERATOR, _ITEMS_OF_ACCELERATOR = 4096, 32
@@ -45,14 +45,14 @@ def link_and_need(
         seed: seed of the choice of control sets.
     """
     from semantic_pivots.models.lens import Lens
-    from semantic_pivots.models.link_and_need import Asker, PlacedItem
+    from semantic_pivots.models.link_and_need import Asker, ItemPrompts
 
     settings = CausalConfig()
     lens = Lens.from_model(model)
     on_cpu = lens.body.device.type == "cpu"
     asker = Asker(lens, tokenizer, settings.batch if on_cpu else _ROWS_OF_ACCELERATOR)
     pool = {pivot.text: pivot for words in pivots.values() for pivot in words}
-    items: dict[tuple[str, str, str], PlacedItem] = {}
+    items: dict[tuple[str, str, str], ItemPrompts] = {}
     for concept in concepts:
         every = pivots.get(concept.concept_id, ())
         best = every[: settings.pivots]
@@ -66,12 +66,12 @@ def link_and_need(
         for source, target in itertools.permutations(concept.ids, 2):
             places = {i: _place(vocabulary, concept, i, source, target) for i in words}
             own = _place(vocabulary, concept, concept.ids[source], source, target)
-            items[concept.concept_id, source, target] = PlacedItem(own, places, groups)
+            items[concept.concept_id, source, target] = ItemPrompts(own, places, groups)
     return _effects(asker, items, 1 if on_cpu else _ITEMS_OF_ACCELERATOR)
 
 
 def _effects(
-    asker: Asker, items: Mapping[tuple[str, str, str], PlacedItem], together: int
+    asker: Asker, items: Mapping[tuple[str, str, str], ItemPrompts], together: int
 ) -> dict[tuple[str, str, str], dict[str, float]]:
     """Link and need of items, so many together; those of one direction follow each other, since they begin alike."""
     order = sorted(items, key=lambda key: key[1:])

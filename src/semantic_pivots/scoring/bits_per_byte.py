@@ -21,7 +21,7 @@ def end_token(tokenizer: Tokenizer) -> int | None:
 
 @torch.no_grad()
 def text_nats(
-    model: CausalLM, tokenizer: Tokenizer, texts: Sequence[str], length: int = 512, divided: bool = False
+    model: CausalLM, tokenizer: Tokenizer, texts: Sequence[str], length: int = 512, in_group: bool = False
 ) -> list[tuple[float, int]]:
     """Negative log-likelihood in nats of each text after an end token, and its UTF-8 bytes; (0, 0) for an empty text.
 
@@ -33,14 +33,14 @@ def text_nats(
         tokenizer: its tokenizer.
         texts: texts; only the first `length` tokens of each are read, and only their bytes counted.
         length: largest number of tokens read of a text; limited to the model's context.
-        divided: the processes of a group read the texts between them; each must call this, and each gets all figures.
+        in_group: the processes of a group read the texts between them; each must call this, and each gets all figures.
 
     Raises:
         InputError: the model gives NaN.
     """
     model.eval()
     rows = _rows(model, tokenizer, texts, length)
-    nats = _divided_nats(model, [ids for ids, _ in rows]) if divided else [_nats(model, ids) for ids, _ in rows]
+    nats = _group_nats(model, [ids for ids, _ in rows]) if in_group else [_nats(model, ids) for ids, _ in rows]
     sound = torch.tensor([not math.isnan(value) for value in nats], dtype=torch.bool)
     check_numbers(sound, "text", next(model.parameters()).dtype)
     return [(value, size) for value, (_, size) in zip(nats, rows, strict=True)]
@@ -73,7 +73,7 @@ def _nats(model: CausalLM, ids: list[int]) -> float:
     return float(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="sum"))
 
 
-def _divided_nats(model: CausalLM, rows: list[list[int]]) -> list[float]:
+def _group_nats(model: CausalLM, rows: list[list[int]]) -> list[float]:
     """The nats of each row, on every process; each computes every n-th row."""
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     nats = [0.0] * len(rows)
@@ -97,12 +97,12 @@ def bits_per_byte(
     tokenizer: Tokenizer,
     texts: Mapping[str, Iterable[str]],
     length: int = 512,
-    divided: bool = False,
+    in_group: bool = False,
 ) -> dict[str, float]:
     """Bits per byte over all texts of each language (`text_nats`), sorted; languages without text are left out."""
     bits = {}
     for language in sorted(texts):
-        parts = text_nats(model, tokenizer, list(texts[language]), length, divided)
+        parts = text_nats(model, tokenizer, list(texts[language]), length, in_group)
         size = sum(part for _, part in parts)
         if size:
             bits[language] = sum(nats for nats, _ in parts) / size / math.log(2)

@@ -101,7 +101,7 @@ def train(
     torch.manual_seed(seed + rank)
     run = _restore(weights, state, rank, device)
     if measure is not None and measure_base and not run.step:
-        run.base = weights.measured(measure)
+        run.base = weights.evaluate(measure)
     advance(run.step * size * config.sequence_tokens)
     every = max(1, config.checkpoint_tokens // (size * config.sequence_tokens))
     if config.gradient_checkpointing:
@@ -128,7 +128,7 @@ def train(
         if reached or run.step == steps:
             late.read()
             if measure is not None:
-                bits = weights.measured(measure)
+                bits = weights.evaluate(measure)
                 run.rows[-1] |= {"languages": list(bits), "bits_per_byte": list(bits.values())}
             run.model = weights.whole()
             for count in reached if keep is not None and not rank else ():

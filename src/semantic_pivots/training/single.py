@@ -137,7 +137,7 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
         keeper = None if config.lora_rank else keep
         log = train(
             base.model, sequences, config, config.seed, scratch / "state.pt", progress.advance, end, keeper,
-            lambda model: bits_per_byte(model, base.tokenizer, texts.held_out, divided=True), measure_base=True,
+            lambda model: bits_per_byte(model, base.tokenizer, texts.held_out, in_group=True), measure_base=True,
         )  # fmt: skip
     if not is_main:
         return {}

@@ -53,7 +53,7 @@ class Weights(Protocol):
         """Load a checkpoint and return its progress; None if there is no checkpoint."""
         ...
 
-    def measured(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
+    def evaluate(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
         """What a measure says of the model as it is; every process must call it."""
         ...
 
@@ -194,7 +194,7 @@ class Whole:
         self.stepped()
         return kept
 
-    def measured(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
+    def evaluate(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
         return measure(self.model)
 
     def whole(self) -> Any:
@@ -276,7 +276,7 @@ class Sharded:
         )
         return kept
 
-    def measured(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
+    def evaluate(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
         value = self.root(measure)
         self.root.reshard()
         return value
