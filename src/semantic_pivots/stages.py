@@ -45,7 +45,7 @@ STAGES: dict[str, Stage] = {
               view="report.figures_benchmark:BENCHMARK",
               work=lambda s, c: s.text_bytes if c.benchmark.min_documents else s.items()),
         Stage("score", "scoring.benchmark_scores:score_stage", ("lexicon", "benchmark"),
-              "how well the model translates", 8, view="report.figures_score:SCORE",
+              "how well the model translates", 9, view="report.figures_score:SCORE",
               work=lambda s, c: s.prompts("score") * c.score.draws * (1 + c.benchmark.distractors)),
         Stage("tokens", "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 3,
               view="report.figures_corpus:TOKENS", work=lambda s, c: s.text_bytes),
@@ -77,7 +77,7 @@ STAGES: dict[str, Stage] = {
               work=lambda s, c: s.runs() * c.train.tokens * s.parameters("train")),
         Stage("compare", "training.comparison:compare_stage",
               ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
-              "the trained models against the base", 6, view="report.figures_training:COMPARE",
+              "the trained models against the base", 7, view="report.figures_training:COMPARE",
               work=lambda s, c: ((s.runs() + 1) * s.items(c.compare.items_per_direction) * c.compare.draws
                                   * s.parameters("train"))),
         Stage("planted", "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 6, studies="own",

@@ -130,8 +130,7 @@ class Estimate:
             of_units = _far_variance(self.n, student_quantile(self.n - 1), self.bounds)
         of_draws = [float((len(d) - 1) / len(d) * (d**2).sum()) for d in self.drawn if len(d) > 1]
         variance = of_units + sum(of_draws)
-        freedom = _satterthwaite([of_units, *of_draws], [self.n - 1, *(len(d) - 1 for d in self.drawn if len(d) > 1)])
-        student = student_quantile(freedom)
+        student = _combined_quantile(of_units, self.n - 1, of_draws, [len(d) - 1 for d in self.drawn if len(d) > 1])
         if self.bounds is not None:
             return _bounded(self.value, variance, self.n, student, self.bounds)
         if of_units == 0:
@@ -503,6 +502,20 @@ def _bounded(value: float, variance: float, n: int, quantile: float, bounds: tup
     half = math.sqrt(spread * (at * (1 - at) + spread / 4)) / (1 + spread)
     ends = [low + (high - low) * min(max(end, 0.0), 1.0) for end in (centre - half, centre + half)]
     return Interval(value, ends[0], ends[1], n)
+
+
+def _combined_quantile(of_units: float, units: int, of_draws: Sequence[float], draws: Sequence[int]) -> float:
+    """Student's quantile for a variance over units plus one over draws, each with its degrees of freedom.
+
+    The mean of two: Satterthwaite's degrees of freedom give intervals that are too narrow where two draws vary more than
+    the units, since the draws' variance has one degree; Banerjee's (1960) bound is too wide for any ratio.
+    """
+    approximate = student_quantile(_satterthwaite([of_units, *of_draws], [units, *draws]))
+    if sum(of_draws) == 0:
+        return approximate
+    squares = student_quantile(units) ** 2 * of_units
+    squares += student_quantile(_satterthwaite(of_draws, draws)) ** 2 * sum(of_draws)
+    return (approximate + math.sqrt(squares / (of_units + sum(of_draws)))) / 2
 
 
 def _satterthwaite(variances: Sequence[float], freedoms: Sequence[int]) -> float:

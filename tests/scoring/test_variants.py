@@ -142,6 +142,39 @@ def test_draws_that_all_items_share_widen_the_interval_and_those_of_one_item_do_
     assert own.interval().high - own.interval().low < 0.01
 
 
+def of_draws(effects: np.ndarray, noise: float, n: int, draws: int = 2) -> Direction:
+    """Each item has some of the pool's draws, whose effects on log P(source) are known."""
+    rng = np.random.default_rng(8)
+    pool = len(effects)
+    numbers = np.sort(rng.permuted(np.tile(np.arange(pool), (n, 1)), axis=1)[:, :draws], axis=1)
+    summed = np.zeros((n, draws, 2))
+    summed[..., 0] = effects[numbers] + rng.normal(0, noise, (n, draws))
+    items = [Item(f"i{k}", f"c{k}", "en", "fr", "s", "t", ("a",)) for k in range(n)]
+    return Direction(items, summed, np.ones_like(summed), np.full(n, 6.0), numbers, pool, {})
+
+
+def test_the_variance_of_a_pool_is_that_of_its_draws_where_an_item_has_only_some_of_them():
+    effects = np.array([0.0, 1.0, 2.0, 5.0])
+    given = of_draws(effects, 0.0, 3000)
+    concepts, weights = concept_weights([item.concept_id for item in given.items], 0, 10)
+    (drawn,) = estimates(given, ["mean-token"], ["all"], concepts, weights)["all", "mean-token"].drawn
+    assert drawn == pytest.approx((effects.mean() - effects) / 3, abs=0.06)
+
+
+def test_the_noise_of_questions_is_no_difference_between_draws():
+    """Of four draws without effects, two for each item: more than half of the sets shrink to nothing."""
+    variances = []
+    for seed in range(60):
+        given = of_draws(np.zeros(4), 1.0, 60)
+        given.summed[..., 0] = np.random.default_rng(seed).normal(size=given.summed.shape[:2])
+        concepts, weights = concept_weights([item.concept_id for item in given.items], 0, 10)
+        (drawn,) = estimates(given, ["mean-token"], ["all"], concepts, weights)["all", "mean-token"].drawn
+        variances.append(3 / 4 * float((drawn**2).sum()))
+    of_units = 0.5 / 60
+    assert np.mean(np.array(variances) == 0) > 0.4
+    assert np.mean(variances) < 0.5 * of_units  # unshrunk: 1.4 times it
+
+
 def test_a_draw_that_replaces_one_for_a_few_items_is_not_left_out():
     given = direction(40, draws=2, pool=2)
     replaced = given.draws.copy()

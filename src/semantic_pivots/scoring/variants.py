@@ -120,17 +120,13 @@ def estimates(
         with np.errstate(invalid="ignore", divide="ignore"):
             values = sums.sum(0) / counts.sum(0)
             samples = (weights @ sums) / (weights @ counts)
-        # (numbers, strata) the figure without each number, less the mean of these
-        left_out = np.array([_strata_means(figures_without[name], members) for figures_without in without]).reshape(
-            len(without), len(strata)
-        )
-        left_out = (left_out - left_out.mean(0)) * _left_out_scale(direction) if len(without) else left_out
+        drawn = _effects_of_draws([figures_without[name] for figures_without in without], members, by_concept)
         for j, stratum in enumerate(strata):
             table[stratum, name] = Estimate(
                 float(values[j]),
                 samples[:, j],
                 frozenset(np.flatnonzero(counts[:, j]).tolist()),
-                (left_out[:, j],) if len(without) else (),
+                (drawn[:, j],) if len(without) else (),
                 SHARE if name == "choice" or name in direction.linear else None,
             )
     return table
@@ -159,10 +155,25 @@ def _shared_draws(direction: Direction) -> range:
     return range(direction.pool) if several else range(0)
 
 
-def _left_out_scale(direction: Direction) -> float:
-    """What makes a figure without one draw of the pool as far from the whole as where every item has all of them."""
-    draws = direction.draws.shape[1]
-    return direction.pool * (draws - 1) / (draws * (direction.pool - 1))
+def _effects_of_draws(without: Sequence[np.ndarray], members: np.ndarray, by_concept: np.ndarray) -> np.ndarray:
+    """(numbers, strata) the figure without each number, less the mean of these, without what the questions' noise adds.
+
+    A draw's figure is of finitely many questions. Their noise is in the variance over concepts already, so that the
+    differences are shrunk until their squares sum to what is beyond it.
+    """
+    if not without:
+        return np.empty((0, members.shape[1]))
+    figures = np.array(without)
+    means = np.array([_strata_means(row, members) for row in figures])
+    present = ~np.isnan(figures)[..., None] * members
+    apart = np.where(present > 0, np.nan_to_num(figures)[..., None] - means[:, None], 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        parts = by_concept @ apart / present.sum(1, keepdims=True)
+        units = ((by_concept @ present.max(0)) > 0).sum(0)
+        noise = ((parts - parts.mean(0)) ** 2).sum((0, 1)) * units / (units - 1)
+        differences = means - means.mean(0)
+        share = 1 - noise / (differences**2).sum(0)
+    return differences * np.sqrt(np.clip(np.nan_to_num(share), 0.0, 1.0))
 
 
 def control_estimates(
