@@ -507,8 +507,8 @@ def _bounded(value: float, variance: float, n: int, quantile: float, bounds: tup
 def _combined_quantile(of_units: float, units: int, of_draws: Sequence[float], draws: Sequence[int]) -> float:
     """Student's quantile for a variance over units plus one over draws, each with its degrees of freedom.
 
-    The mean of two: Satterthwaite's degrees of freedom give intervals that are too narrow where two draws vary more than
-    the units, since the draws' variance has one degree; Banerjee's (1960) bound is too wide for any ratio.
+    The mean of two: with Satterthwaite's degrees of freedom intervals are too narrow where two draws vary more than the
+    units, since the draws' variance has one degree; with Banerjee's (1960) bound they are too wide for any ratio.
     """
     approximate = student_quantile(_satterthwaite([of_units, *of_draws], [units, *draws]))
     if sum(of_draws) == 0:
