@@ -39,6 +39,7 @@ START, STARTS, OF_START = 0, 3, 30
 ONE = ["--workers", "1"]
 COMMANDS = {
     "make": ["corpus", "make", "made", "--path", "documents", *ONE],
+    "dedup": ["corpus", "dedup", "made", "dedup", *ONE],
     "tokens": ["corpus", "tokens", "made", "tokens", "--model", "model", *ONE],
     "report": ["corpus", "report", "made", "--out", "report/page.html", "--lexicon", "lexicon.tsv", "--languages",
                "en,fr", *ONE],
@@ -52,7 +53,7 @@ COMMANDS = {
     "export": ["corpus", "export", "made", "export"],
 }  # fmt: skip
 FOLDERS = {"make": "made"}
-READS = {"discover": 3, "graph": 2, "report": 2}
+READS = {"discover": 3, "graph": 2, "report": 2, "dedup": 2}
 """Times that a command reads each shard, where more than once."""
 
 

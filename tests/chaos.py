@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic_pivots import cli
-from semantic_pivots.corpus import export, shards  # noqa: F401 - what a command imports, once for all of them
+from semantic_pivots.corpus import duplicates, export, shards  # noqa: F401 - what a command imports, once for all of them
 from semantic_pivots.counting import worker  # noqa: F401
 from semantic_pivots.models import tokenise  # noqa: F401
 from semantic_pivots.pivots import discovery, pivot_set  # noqa: F401
@@ -53,6 +53,7 @@ def world(folder: Path) -> None:
             draw.shuffle(words)
             known.update(words)
             rows.append({"id": f"{name}{i}", "text": " ".join(words), "language": code})
+        rows += [{**row, "id": f"{row['id']} again"} for row in rows[:5]]
         pq.write_table(pa.Table.from_pylist(rows), folder / "documents" / f"{name}.parquet")
     (folder / "lexicon.tsv").write_text(LEXICON, "utf-8")
     (folder / "pairs.tsv").write_text(PAIRS, "utf-8")
@@ -64,6 +65,8 @@ MADE = ["--corpus", "made", "--workers", "1"]
 LANGUAGES = ["--lexicon", "lexicon.tsv", "--languages", "en,fr"]
 COMMANDS = {
     "make": ["corpus", "make", "made", "--path", "documents", "--workers", "1"],
+    "dedup": ["corpus", "dedup", "made", "dedup", "--workers", "1"],
+    "report": ["corpus", "report", "made", "--out", "report/page.html", *LANGUAGES, "--workers", "1"],
     "tokens": ["corpus", "tokens", "made", "tokens", "--model", "model", "--workers", "1"],
     "count": ["count", "--out", "count", "--pairs", "pairs.tsv", *MADE],
     "discover": ["discover", "--out", "discover", "--pairs", "pairs.tsv", "--tokens", "tokens", *MADE],

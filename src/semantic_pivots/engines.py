@@ -53,11 +53,20 @@ def run_shards(
     shared: tuple[object, ...] = (),
 ) -> Iterator[pa.Table]:
     """Run every task whose part is missing, then yield the parts in order; arguments as in `shard_parts`."""
-    for path in shard_parts(tasks, work, workers, label, engine, shared):
+    yield from read_parts(shard_parts(tasks, work, workers, label, engine, shared))
+
+
+def read_parts(paths: Sequence[Path]) -> Iterator[pa.Table]:
+    """The tables of parts; one that is damaged is removed, so that the next run makes it.
+
+    Raises:
+        InputError: a part is damaged.
+    """
+    for path in paths:
         try:
             yield read_table(path)
         except InputError:
-            path.unlink(missing_ok=True)  # so that the next run makes it
+            path.unlink(missing_ok=True)
             raise
 
 

@@ -39,6 +39,8 @@ SCHEMAS: dict[str, pa.Schema] = {
     # sha256, licence and attribution where a recipe fetched it
     "sources": _schema(source=_text, language=_text, package=_text, version=_text, sha256=_text, licence=_text, attribution=_text, documents=_i64, text_bytes=_i64),
     "skipped": _schema(path=_text, reason=_text, lines=_i64, first_line=_i64),
+    # corpus dedup: the documents that it removed
+    "duplicates": _schema(source=_text, language=_text, documents=_i64, text_bytes=_i64),
     # tokens: one row per shard, rows in the order of its documents; column "tokens", list<int32>, of an Arrow file
     "token_shards": _schema(shard=_text, path=_text, documents=_i64, tokens=_i64),
     # count: unit is "document", "window" or "occurrence"; window is its width in tokens (0: the whole document); approx

@@ -34,8 +34,34 @@ _UNSPACED_EDGES = [edge for low, high in UNSPACED_BLOCKS for edge in (low, high 
 
 
 def normalise(text: str) -> str:
-    """NFC, then lower case character by character: the length in characters is that of the NFC text."""
+    """`nfc`, then lower case character by character: the length in characters is that of `nfc`."""
+    return _lower_case(nfc(text))
+
+
+def nfc(text: str) -> str:
+    """NFC, which stays NFC in lower case: letters that only lower case has as one character (ǰ of J̌) are written so."""
+    if text.isascii():
+        return text
     text = unicodedata.normalize("NFC", text)
+    if unicodedata.is_normalized("NFC", _lower_case(text)):
+        return text
+    letters: list[str] = []  # each with its marks
+    for char in text:
+        if letters and unicodedata.combining(char):
+            letters[-1] += char
+        else:
+            letters.append(char)
+    return "".join(map(_stable, letters))
+
+
+@functools.cache
+def _stable(letter: str) -> str:
+    """A letter with its marks, in lower case if that composes otherwise than the capital does."""
+    low = _lower_case(letter)
+    return letter if unicodedata.is_normalized("NFC", low) else unicodedata.normalize("NFC", low)
+
+
+def _lower_case(text: str) -> str:
     if text.isascii():
         return text.lower()
     # str.lower works on whole strings in two places only: İ gives two characters, and a final Σ gives ς. With both
@@ -81,11 +107,11 @@ def folded(char: str) -> str:
 
 
 def composed(text: str) -> str:
-    """NFC, with characters that are shapes of others (half-width katakana, ligatures) replaced by these."""
+    """`nfc`, with characters that are shapes of others (half-width katakana, ligatures) replaced by these."""
     if text.isascii():
         return text
     shaped = _SHAPES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    return unicodedata.normalize("NFC", shaped)
+    return nfc(shaped)
 
 
 def folded_places(text: str) -> tuple[str, list[int]]:

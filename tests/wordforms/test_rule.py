@@ -21,6 +21,8 @@ from semantic_pivots.wordforms.table import forms_of, rule_of
         ("猫chat猫", "chat", "fr", True),  # no boundary is written beside a script without spaces
         ("cafe\u0301", "café", "fr", True),  # composed and decomposed are one word
         ("cafe\u0301", "cafe", "fr", False),
+        ("J\u030cAN", "ǰan", "en", True),  # a letter that is one character in lower case only
+        ("ǰan", "J\u030can", "en", True),
         ("chat3", "chat", "fr", True),  # a digit is neither letter nor mark
         ("chat chats", "chats", "fr", True),
         ("chatschat", "chat", "fr", False),
@@ -120,4 +122,4 @@ def test_a_language_without_sources_has_the_word_itself_and_says_so():
     rule = rule_of("forms", "", [("ajá", "yo")])
     assert contains("Ajá kan", ("ajá", "yo"), rule)
     assert not contains("ajáwo", ("ajá", "yo"), rule)
-    assert rule.signature("yo") == "forms-4"
+    assert rule.signature("yo") == "forms-5"

@@ -49,6 +49,30 @@ def make(
 
 
 @app.command(cls=Writer)
+def dedup(
+    corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
+    out: Annotated[
+        Path, typer.Option(help="folder to write: shards/, shards.parquet, duplicates.parquet", show_default=False)
+    ],
+    engine: Annotated[str, typer.Option(help="pool, ray or datatrove")] = "pool",
+    workers: Annotated[int, typer.Option(help="processes; 0: one per core")] = 0,
+    rank: rank_options.Rank = 0,
+    world: rank_options.World = 1,
+    wait: rank_options.Wait = 0,
+) -> None:
+    """Write a corpus without duplicates: one document of each text (white space ignored) remains."""
+    rank_options.take_part(out, rank, world, wait)
+    from semantic_pivots.corpus.duplicates import remove_duplicates
+
+    notes = remove_duplicates(corpus, out, workers, engine)["notes"]
+    removed, documents = notes["removed_documents"], notes["documents"]
+    typer.echo(
+        f"{out}: {documents:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text; {removed:,} removed "
+        f"({removed / (removed + documents):.2%}), by source and language in duplicates.parquet"
+    )
+
+
+@app.command(cls=Writer)
 @configured(omit=("model",))
 def tokens(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],

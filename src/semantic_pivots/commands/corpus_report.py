@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Iterator
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from semantic_pivots import grammar
+from semantic_pivots.commands import rank_options
 from semantic_pivots.config import CountConfig
-from semantic_pivots.files import Record, fingerprint
+from semantic_pivots.files import Record, digest, fingerprint
 
 if TYPE_CHECKING:
     from semantic_pivots.run import Work
@@ -30,30 +35,71 @@ def report(
     json: Annotated[bool, typer.Option("--json", help="print the JSON instead of a summary")] = False,
     engine: Annotated[str, typer.Option(help="pool, ray or datatrove")] = "pool",
     workers: Annotated[int, typer.Option(help="processes; 0: one per core")] = 0,
+    rank: rank_options.Rank = 0,
+    world: rank_options.World = 1,
+    wait: rank_options.Wait = 0,
 ) -> None:
     """Report on a corpus: language mix, duplicates, sources and licences, words reached, what a study can tell."""
-    import tempfile
-
-    from semantic_pivots import run
+    from semantic_pivots import ranks, run
     from semantic_pivots.corpus.survey import shard_paths, survey
     from semantic_pivots.files import write_bytes
     from semantic_pivots.report import corpus_page
 
     page = out or corpus / "report.html"
+    rank_options.take_part(page, rank, world, wait)
     shard_paths(corpus)
     run.check_unaltered(corpus)
     page.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=page.parent) as name:
-        work = run.Work(Path(name), Path(name))
-        facts = survey(corpus, work, workers, engine)
-        facts["prospects"] = _prospects(corpus, facts, lexicon, languages, words_as, work, workers, engine)
-        facts["warnings"] = work.warnings
-    versions = run.environment()
-    facts["made_with"] = {"corpus": fingerprint(corpus / "shards.parquet"), "python": versions["python"]}
-    text = _json(facts)
-    write_bytes(page.with_suffix(".json"), text.encode())
-    write_bytes(page, corpus_page.page(facts, corpus.resolve().name).encode())
+    key = _key(corpus, lexicon, languages, words_as)
+    if not _is_of_other_rank(page, key):
+        with contextlib.suppress(ranks.Published), _parts(page.with_name(f".{page.name}.partial"), key) as work:
+            facts = survey(corpus, work, workers, engine)
+            facts["prospects"] = _prospects(corpus, facts, lexicon, languages, words_as, work, workers, engine)
+            facts["warnings"] = work.warnings
+            made_with = {"corpus": fingerprint(corpus / "shards.parquet"), "key": key}
+            facts["made_with"] = made_with | {"python": run.environment()["python"]}
+            write_bytes(page, corpus_page.page(facts, corpus.resolve().name).encode())
+            write_bytes(page.with_suffix(".json"), _json(facts).encode())
+    text = page.with_suffix(".json").read_text("utf-8")
+    facts = loads(text)
     typer.echo(text if json else "\n".join([*corpus_page.summary(facts), f"{page}: the page; its JSON is beside it"]))
+
+
+def _key(corpus: Path, lexicon: str, languages: str, words_as: str) -> str:
+    """What the parts of a report depend on."""
+    from semantic_pivots.lexicon.concepts import lexicon_path
+    from semantic_pivots.wordforms.table import rule_key
+
+    files = [fingerprint(path) for path in (corpus / "shards.parquet", lexicon_path(lexicon))]
+    return digest([*files, languages, rule_key(words_as, "")])
+
+
+def _is_of_other_rank(page: Path, key: str) -> bool:
+    from semantic_pivots import ranks
+
+    facts = page.with_suffix(".json")
+    return (
+        ranks.current() is not None
+        and facts.exists()
+        and loads(facts.read_text("utf-8"))["made_with"].get("key") == key
+    )
+
+
+@contextlib.contextmanager
+def _parts(folder: Path, key: str) -> Iterator[Work]:
+    """Work in a folder that a killed report, or its other ranks, continue; it is removed at the block's end."""
+    from semantic_pivots import ranks, run
+
+    turn = folder.with_suffix(".turn")
+    with run.disk_errors(folder.parent), ranks.in_turn(turn):
+        marker, work = folder / "key", folder / "work"
+        if not marker.exists() or marker.read_text() != key:
+            shutil.rmtree(folder, ignore_errors=True)
+            work.mkdir(parents=True)
+            marker.write_text(key)
+        yield run.Work(work, work)
+        shutil.rmtree(folder)
+    turn.unlink(missing_ok=True)
 
 
 def _prospects(

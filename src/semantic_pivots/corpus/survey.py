@@ -12,21 +12,20 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from semantic_pivots.engines import run_shards
+from semantic_pivots.corpus.hash_buckets import HashBuckets
+from semantic_pivots.engines import read_parts, shard_parts
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, read_batches
 from semantic_pivots.languages import languages
 from semantic_pivots.run import Work
 
 _BATCH_DOCUMENTS = 1024
-_BUCKETS = 256
 # A script is in a document where two of its letters stand together: one letter is a symbol or a variable.
 _SCRIPTS = {
     "Latin": r"\p{Latin}{2}",
@@ -53,18 +52,20 @@ def survey(corpus: Path, work: Work, workers: int = 0, engine: str = "pool") -> 
     """
     shards = shard_paths(corpus)
     tasks = [(name, survey_shard, (path,)) for name, path in shards]
+    parts = shard_parts(tasks, work, workers, "survey", engine)
     counts: dict[str, Counter[str]] = {}
     sizes: dict[str, Counter[str]] = {}
     confidence = 0.0
-    hashes = {name: _Buckets(work.folder / f"hashes-{name}") for name in ("ids", "texts")}
-    for part in run_shards(tasks, work, workers, "survey", engine):
-        row = part.to_pylist()[0] | {name: part[name].combine_chunks().flatten().to_numpy() for name in hashes}
+    buckets = {name: HashBuckets(work.folder / f"hashes-{name}", np.dtype(np.uint64)) for name in ("ids", "texts")}
+    for part in read_parts(parts):
+        row = part.drop_columns(list(buckets)).to_pylist()[0]
         confidence += row["confidence"]
         for entry in row["counts"]:
             counts.setdefault(entry["kind"], Counter())[entry["key"]] += entry["documents"]
             sizes.setdefault(entry["kind"], Counter())[entry["key"]] += entry["bytes"]
-        for name, buckets in hashes.items():
-            buckets.add(row[name])
+        for name, bucket in buckets.items():
+            hashes = part[name].combine_chunks().flatten().to_numpy()
+            bucket.add(hashes, hashes)
     documents = counts["all"][""]
     identified = counts.get("identified", Counter()).total()
     return {
@@ -76,7 +77,7 @@ def survey(corpus: Path, work: Work, workers: int = 0, engine: str = "pool") -> 
         "mean_confidence": round(confidence / identified, 4) if identified else None,
         "mixed_documents": _rows("languages", counts.get("mixed", Counter()), None, documents),
         "scripts": _rows("scripts", counts["scripts"], None, documents),
-        "duplicates": {name.removesuffix("s"): buckets.duplicates() for name, buckets in hashes.items()},
+        "duplicates": {name.removesuffix("s"): _duplicates(bucket) for name, bucket in buckets.items()},
         "sources": _sources(corpus, counts["source"], sizes["source"]),
     }
 
@@ -94,7 +95,7 @@ def shard_paths(corpus: Path) -> list[tuple[str, str]]:
 
 
 def survey_shard(path: str) -> pa.Table:
-    """One shard's counts of documents and bytes by kind and key, and sorted hashes of its ids and texts: one row."""
+    """One shard's counts of documents and bytes by kind and key, and hashes of its ids and texts: one row."""
     counts = _Counts()
     ids: list[int] = []
     texts: list[int] = []
@@ -109,7 +110,7 @@ def survey_shard(path: str) -> pa.Table:
                 counts.add(*row)
             ids += map(_hash, table["id"])
             texts += (_hash(" ".join(text.split())) for text in table["text"])
-    row = {"counts": counts.rows(), "confidence": counts.confidence, "ids": sorted(ids), "texts": sorted(texts)}
+    row = {"counts": counts.rows(), "confidence": counts.confidence, "ids": ids, "texts": texts}
     return pa.Table.from_pylist([row], schema=_PART)
 
 
@@ -164,37 +165,15 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-class _Buckets:
-    """Hashes on disk by their first byte."""
-
-    def __init__(self, folder: Path):
-        folder.mkdir(parents=True, exist_ok=True)
-        self._paths = [folder / f"{number:02x}" for number in range(_BUCKETS)]
-        for path in self._paths:
-            path.unlink(missing_ok=True)
-
-    def add(self, ascending: np.ndarray) -> None:
-        """Append one shard's hashes, uint64, ascending."""
-        edges = np.searchsorted(ascending >> np.uint64(56), np.arange(_BUCKETS + 1))
-        for path, first, last in zip(self._paths, edges[:-1], edges[1:], strict=True):
-            if first < last:
-                with path.open("ab") as stream:
-                    _write(stream, ascending[first:last])
-
-    def duplicates(self) -> dict[str, int]:
-        """The number of documents that repeat an earlier one, of groups of equal ones, and the largest group's size."""
-        duplicates = groups = largest = 0
-        for path in self._paths:
-            if path.exists():
-                _, sizes = np.unique(np.fromfile(path, np.uint64), return_counts=True)
-                duplicates += int((sizes - 1).sum())
-                groups += int((sizes > 1).sum())
-                largest = max(largest, int(sizes.max()))
-        return {"documents": duplicates, "groups": groups, "largest_group": largest if groups else 0}
-
-
-def _write(stream: BinaryIO, values: np.ndarray) -> None:
-    stream.write(values.astype(np.uint64).tobytes())
+def _duplicates(buckets: HashBuckets) -> dict[str, int]:
+    """The number of documents that repeat an earlier one, of groups of equal ones, and the largest group's size."""
+    duplicates = groups = largest = 0
+    for hashes in buckets:
+        _, sizes = np.unique(hashes, return_counts=True)
+        duplicates += int((sizes - 1).sum())
+        groups += int((sizes > 1).sum())
+        largest = max(largest, int(sizes.max()))
+    return {"documents": duplicates, "groups": groups, "largest_group": largest if groups else 0}
 
 
 def _rows(name: str, counts: Counter[str], sizes: Counter[str] | None, documents: int) -> list[Record]:

@@ -348,7 +348,7 @@ def _run(compiled: Words, data: np.ndarray, offsets: np.ndarray, sure: bool) -> 
 
 
 def to_nfc(data: np.ndarray, begin: int, end: int, folds: bool = False) -> np.ndarray:
-    """The bytes data[begin:end] in NFC; where texts are folded, without characters that are shapes of others."""
+    """The bytes data[begin:end] as `words.nfc` writes them; where texts are folded, as `words.composed` does."""
     text = data[begin:end].tobytes().decode("utf-8")
-    text = words.composed(text) if folds else unicodedata.normalize("NFC", text)
+    text = words.composed(text) if folds else words.nfc(text)
     return np.frombuffer(text.encode("utf-8"), np.uint8)
