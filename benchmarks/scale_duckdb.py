@@ -24,12 +24,9 @@ def select(folder: Path, budget: int) -> None:
     settings = {"memory_limit": "1GB", "threads": 1, "temp_directory": str(folder / "duckdb.tmp")}
     with duckdb.connect(config={**settings, "preserve_insertion_order": False}) as connection:
         files = sorted((folder / "doc_scores.parquet").glob("*.parquet"))
-        scores, rest = f"read_parquet('{folder}/doc_scores.parquet/*.parquet')", budget
+        scores = f"read_parquet('{folder}/doc_scores.parquet/*.parquet')"
         bins = f"select {BIN} as bin, sum(n_tokens)::bigint from {scores} group by bin order by bin desc"
-        for bound, tokens in connection.sql(bins).fetchall():
-            if tokens > rest:
-                break
-            rest -= tokens
+        bound, rest = _bound(connection.sql(bins).fetchall(), budget)
         order = f"{SCORE} desc, hash(doc_id), shard, row"
         ties = f"select shard, row, n_tokens from {scores} where {BIN} = {bound} order by {order}"
         taken: dict[str, list[int]] = {file.stem: [-1] for file in files}
@@ -40,6 +37,15 @@ def select(folder: Path, budget: int) -> None:
             numbers = ", ".join(map(str, taken[file.stem]))
             rows = f"select {COLUMNS} from read_parquet('{file}') where {BIN} > {bound} or row in ({numbers})"
             connection.execute(f"copy ({rows}) to '{folder}/duckdb/{file.name}' (format parquet, compression zstd)")
+
+
+def _bound(bins: list[tuple[float, int]], rest: int) -> tuple[float, int]:
+    """The first of the bins that does not fit, and the tokens that are left for it."""
+    for bound, tokens in bins:
+        if tokens > rest:
+            return bound, rest
+        rest -= tokens
+    raise ValueError("the budget is above the tokens of all documents")
 
 
 def _take(rows: list[tuple[str, int, int]], rest: int, taken: dict[str, list[int]]) -> int:
