@@ -200,7 +200,7 @@ def _sums(rows: list[Record], kind: str) -> list[tuple[str, str, int, int]]:
             total = sums[row["source"], row["language"]]
             total[0] += row["documents"]
             total[1] += row["text_bytes"]
-    return [(*key, *total) for key, total in sorted(sums.items())]
+    return [(*key, documents, text_bytes) for key, (documents, text_bytes) in sorted(sums.items())]
 
 
 def _sources(corpus: Path, sums: list[tuple[str, str, int, int]]) -> Iterator[Record]:
