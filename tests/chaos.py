@@ -91,7 +91,7 @@ COMMANDS = {
     ],
 }
 OUT = {"make": "made"}
-ON_FULL_DISK = ("make", "export", "select")
+ON_FULL_DISK = ("make", "dedup", "export", "select")
 _NEW_USER, _NEW_MOUNTS = 0x10000000, 0x00020000  # of unshare(2)
 
 
