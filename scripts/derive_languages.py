@@ -17,29 +17,45 @@ DATA = Path(__file__).parents[1] / "src" / "semantic_pivots" / "data"
 COLUMNS = ("code", "name", "scripts", "direction", "spaced", "aliases")
 _NONE = {"und", "mul", "mis", "zxx", "root"}
 _TIBETAN = "Tibt"  # its tsheg divides syllables, not words; CLDR counts the script as spaced
-# What corpora write and CLDR does not say: other English names, old Wikipedia codes.
+# What corpora write and CLDR does not say: other English names (also ISO 639-3's), old Wikipedia codes.
 _FURTHER = {
-    "ar": "arabic-standard",
+    "ar": "arabic-standard standard-arabic",
+    "az": "north-azerbaijani",
     "bn": "bengali",
+    "ca": "valencian",
     "el": "modern-greek",
     "en": "simple",
     "es": "castilian",
-    "fa": "farsi western-persian",
+    "fa": "farsi western-persian iranian-persian",
+    "fil": "tl tgl tagalog",
     "he": "modern-hebrew",
     "ht": "haitian",
+    "km": "central-khmer",
+    "ku": "northern-kurdish",
+    "lv": "standard-latvian",
     "lzh": "zh-classical",
-    "fil": "tl tgl tagalog",
+    "mg": "plateau-malagasy",
+    "mn": "halh-mongolian",
     "ms": "standard-malay",
     "my": "myanmar",
     "nan": "zh-min-nan",
+    "nb": "bokmål",
+    "ny": "chichewa",
     "or": "oriya",
     "pa": "panjabi eastern-panjabi",
+    "ps": "southern-pashto",
     "qu": "quy ayacucho-quechua",
+    "ro": "moldavian moldovan",
     "rup": "roa-rup",
     "sgs": "bat-smg",
     "si": "sinhalese",
+    "sl": "slovene",
+    "sq": "tosk-albanian",
+    "sr": "serbo-croatian",
+    "uz": "northern-uzbek",
     "vro": "fiu-vro",
-    "yue": "zh-yue",
+    "yue": "zh-yue yue-chinese",
+    "zh": "mandarin chinese-simplified chinese-traditional",
 }
 
 

@@ -86,6 +86,19 @@ def test_languages_mixtures_duplicates_and_sources_are_counted(tmp_path):
     assert languages_of(found, 0.2, ("fr", "en", "ja")) == ("en",)
 
 
+def test_scripts_of_thirty_alphabets_are_told(tmp_path):
+    texts = {
+        "தமிழ் hello": "Latin+Tamil",
+        "ქართული": "Georgian",
+        "Հայերեն": "Armenian",
+        "አማርኛ": "Ethiopic",
+        "ខ្មែរ": "Khmer",
+    }
+    rows = [(str(k), text, "", "s", [], None) for k, text in enumerate(texts)]
+    found = surveyed(corpus(tmp_path / "corpus", rows, 1), tmp_path / "scratch")
+    assert {row["scripts"] for row in found["scripts"]} == set(texts.values())
+
+
 def test_neither_shards_nor_workers_change_a_survey(tmp_path):
     many = [(str(k), f"text {k % 700}", "en", "s", [], None) for k in range(2000)]
     one = surveyed(corpus(tmp_path / "one", many, 1), tmp_path / "a")

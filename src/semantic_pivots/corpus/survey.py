@@ -39,6 +39,12 @@ _SCRIPTS = {
     "Devanagari": r"\p{Devanagari}{2}",
     "Thai": r"\p{Thai}{2}",
 }
+_RARER = (
+    "Armenian Bengali Cherokee Ethiopic Georgian Gujarati Gurmukhi Kannada Khmer Lao Malayalam Mongolian Myanmar Oriya "
+    "Sinhala Syriac Tamil Telugu Thaana Tibetan Tifinagh"
+).split()
+_ANY_RARER = "[" + "".join(rf"\p{{{name}}}" for name in _RARER) + "]{2}"
+"""Scripts that are looked for one by one only in batches of documents that have any of them."""
 _COUNT = pa.struct([("kind", pa.string()), ("key", pa.string()), ("documents", pa.int64()), ("bytes", pa.int64())])
 _HASHES = pa.list_(pa.uint64())
 _PART = pa.schema([("counts", pa.list_(_COUNT)), ("confidence", pa.float64()), ("ids", _HASHES), ("texts", _HASHES)])
@@ -154,11 +160,15 @@ class _Counts:
 
 def _scripts(texts: pa.Array) -> list[str]:
     """The scripts of each text, joined by +."""
-    hits = [
-        pc.call_function("match_substring_regex", [texts], pc.MatchSubstringOptions(pattern)).to_pylist()
-        for pattern in _SCRIPTS.values()
-    ]
-    return ["+".join(name for name, has in zip(_SCRIPTS, row, strict=True) if has) for row in zip(*hits, strict=True)]
+    patterns = dict(_SCRIPTS)
+    if any(_matches(texts, _ANY_RARER)):
+        patterns |= {name: rf"\p{{{name}}}{{2}}" for name in _RARER}
+    hits = [_matches(texts, pattern) for pattern in patterns.values()]
+    return ["+".join(name for name, has in zip(patterns, row, strict=True) if has) for row in zip(*hits, strict=True)]
+
+
+def _matches(texts: pa.Array, pattern: str) -> list[bool]:
+    return pc.call_function("match_substring_regex", [texts], pc.MatchSubstringOptions(pattern)).to_pylist()
 
 
 def _hash(text: str) -> int:
