@@ -14,6 +14,7 @@ import pytest
 
 from semantic_pivots.files import file_hash, read_table
 from semantic_pivots.run import read_manifest
+from semantic_pivots.signature import Signature
 from semantic_pivots.stages import DEFAULT as STAGES
 from semantic_pivots.study import load_study, run_study, state
 from tests import miniature
@@ -36,6 +37,18 @@ def test_every_stage_publishes_its_tables(study_file: Path, finished: Path) -> N
         assert manifest is not None
         assert manifest["files"]
         assert all(file_hash(finished / name / file) == digest for file, digest in manifest["files"].items())
+
+
+def test_figures_of_counts_and_pivots_state_how_words_are_matched(finished: Path) -> None:
+    rules = {part for rule in _column(finished / "count/pair_counts.parquet", "rule") for part in rule.split(" + ")}
+    for name in ("attribution", "trace_summary"):
+        signatures = _column(finished / f"behaviour/{name}.parquet", "signature")
+        assert signatures
+        assert {Signature.parse(line)["words"] for line in signatures} == {" + ".join(sorted(rules))}
+
+
+def _column(path: Path, name: str) -> list[str]:
+    return read_table(path)[name].to_pylist()
 
 
 def test_a_second_run_does_nothing_and_says_so(study_file: Path, finished: Path) -> None:

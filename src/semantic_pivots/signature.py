@@ -8,6 +8,10 @@ to right; a note says why a figure has no interval. `parse` reads what `str` wri
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _WHAT = (
     "rule",
@@ -47,10 +51,16 @@ _TRAINED = (
     "sinusoids",
 )
 _MODEL = ("warmup_share", "weight_decay", "model", "dtype", "variant", "version", "stratum", "runs", "chrf")
-_COUNTED = ("provider", "unit", "window", "exact")
+_COUNTED = ("provider", "unit", "window", "exact", "words")
 ORDER = (*_WHAT, *_ASKED, *_WORLD, *_TRAINED, *_MODEL, *_COUNTED)
 """Keys of settings, in the order in which they are written."""
 _PLACE = {key: place for place, key in enumerate(ORDER)}
+
+
+def matching_rules(counts: pa.Table) -> str:
+    """The setting `words` of figures of counts: each rule in the table's column `rule` once, with its sources."""
+    rules = {rule for row in counts["rule"].unique().to_pylist() for rule in row.split(" + ")}
+    return " + ".join(sorted(rules))
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,8 @@ SCHEMAS: dict[str, pa.Schema] = {
     # cosine with the pair and the share of other pairs' pivots below it are null unless [discover] relatedness
     "pivots": _schema(item_id=_text, unit=_text, token=_i32, text=_text, rank=_i32, documents_source=_i64, documents_target=_i64, surplus_source=_f32, surplus_target=_f32, measure=_text, value=_f32, q_value=_f64, translation=_text, cosine=_f32, cosine_quantile=_f32),
     # documents hold the source, the target, or (of those drawn) both; candidates co-occur with both words, supported ones
-    # pass the false-discovery rate; reason says why there is no pivot
-    "pivot_evidence": _schema(item_id=_text, documents_source=_i64, documents_target=_i64, documents_both=_i64, candidates=_i64, supported=_i64, pivots=_i64, reason=_text),
+    # pass the false-discovery rate; reason says why there is no pivot; rule: as in the counts (paper: sub-tokens)
+    "pivot_evidence": _schema(item_id=_text, documents_source=_i64, documents_target=_i64, documents_both=_i64, candidates=_i64, supported=_i64, pivots=_i64, reason=_text, rule=_text),
     # trace: one row per item x layer x lens; masses are sums of probability over token sets
     # (null: the item has no pivots); the null is the mass of another item's pivots; those of languages are over tokens that
     # may begin the concept's word in one language alone; off_target_correct: the top token begins it in a further language

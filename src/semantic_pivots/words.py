@@ -69,10 +69,10 @@ def _lower_case(text: str) -> str:
     return text.replace("İ", "i").replace("Σ", "σ").lower().replace("ς", "σ")
 
 
-# Compatibility characters that are other characters' shapes: half-width katakana, ligatures, Arabic presentation forms.
-_SHAPES = re.compile("[\uff61-\uff9f\ufb00-\ufdff\ufe70-\ufefc]+")
+# Compatibility characters that are other characters' shapes: Armenian ech yiwn, half-width katakana, ligatures, Arabic
+# presentation forms.
+_SHAPES = re.compile("[\u0587\uff61-\uff9f\ufb00-\ufdff\ufe70-\ufefc]+")
 _EQUIVALENT = {
-    **dict.fromkeys("\u2018\u2019\u02bc\uff07\u05f3", "'"),
     **dict.fromkeys("\u2010\u2011\ufe63\u05be", "-"),
     "\u05f4": '"',
     # Persian and Urdu keyboards' kaf and yeh; alef with a hamza or a wasla, which Arabic writes or leaves out at will.
@@ -81,7 +81,9 @@ _EQUIVALENT = {
     "\u0623": "\u0627",
     "\u0625": "\u0627",
     "\u0671": "\u0627",
-    **{chr(code): chr(code - 0xFEE0).lower() for code in range(0xFF01, 0xFF5F) if code != 0xFF07},
+    **{chr(code): chr(code - 0xFEE0).lower() for code in range(0xFF01, 0xFF5F)},
+    # Apostrophes as keyboards write them, also the grave, the acute and the prime; the letter of Uzbek o\u02bb.
+    **dict.fromkeys("`\u00b4\u02bb\u02bc\u055a\u05f3\u2018\u2019\u201b\u2032\uff07\uff40", "'"),
 }
 # Ranges of marks that a text may carry or leave out: Hebrew points, Arabic vowel signs and kashida, selectors of shape.
 _DROPPED_RANGES = (

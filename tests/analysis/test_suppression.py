@@ -45,6 +45,8 @@ def study(tmp_path_factory):
         for k in range(5)
     ]  # fmt: skip
     write_table(folder / "discover" / "pivots.parquet", from_rows("pivots", pivots))
+    evidence = [{"item_id": i, "rule": "f-1 a + f-1 b" if n else "f-1 b"} for n, i in enumerate(with_pivots)]
+    write_table(folder / "discover" / "pivot_evidence.parquet", from_rows("pivot_evidence", evidence))
     behaviour = [
         {"item_id": i, "rule": "paper", "lens": "logit", "label": ("co-occurrence", "semantic-pivot")[n % 3 == 0],
          "peak_layer": 0, "peak_token": 0, "peak_text": "", "final_prob": 0.5}
@@ -90,7 +92,7 @@ def test_effects_and_their_summary(study):
     assert row["n"] == len({items[i].concept_id for i in items if (suppression.PIVOTS, i) in changes}) < 10
     assert row["low"] is row["high"] is None
     assert "layers=1-1 of 3" in row["signature"]
-    assert row["signature"].endswith("|no interval: 4 units, 10 needed")
+    assert row["signature"].endswith("|words=f-1 a + f-1 b|no interval: 4 units, 10 needed")
     assert {r["group"] for r in summary} == {"all", "paper: co-occurrence", "paper: semantic-pivot"}
 
 

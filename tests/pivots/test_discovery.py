@@ -24,6 +24,7 @@ from semantic_pivots.pivots.evidence import Beside, measures, q_values, tversky
 from semantic_pivots.pivots.published import published_contexts
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.wordforms.table import signature
 
 FILLERS = {code: [f"{code}{chr(97 + i // 8)}{chr(97 + i % 8)}x" for i in range(160)] for code in ("fr", "en")}
 STOPS = {"fr": "le", "en": "the"}
@@ -159,6 +160,7 @@ def test_words_that_are_nowhere_have_no_pivots(tmp_path: Path, form: str):
     assert tables.conform("pivots", made["pivots"]).num_rows == 0
     (evidence,) = tables.conform("pivot_evidence", made["pivot_evidence"]).to_pylist()
     assert evidence["pivots"] == evidence["candidates"] == 0
+    assert evidence["rule"] == ("sub-tokens" if form == "paper" else signature("en"))
     assert evidence["reason"] == "no document of the source or the target"
 
 

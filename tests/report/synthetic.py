@@ -87,6 +87,7 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
             "window": 0,
             "exact": True,
             "provider": "local",
+            "rule": "spelling",
         }
         for w in rows["words"]
     ]
@@ -101,6 +102,7 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
             "window": 0,
             "exact": True,
             "provider": "local",
+            "rule": "spelling",
         }
         for i in rows["items"]
     ]
@@ -132,6 +134,7 @@ def tables(seed: int = 0) -> dict[str, pa.Table]:
             "supported": 5,
             "pivots": 5 * (k % 2 == 0),
             "reason": "" if k % 2 == 0 else "no document of the source",
+            "rule": "spelling",
         }
         for k, i in enumerate(ids)
     ]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semantic_pivots.errors import InputError
 from semantic_pivots.wordforms.rule import SPELLING, contains, meet
 from semantic_pivots.wordforms.table import forms_of, rule_of
 
@@ -90,6 +91,11 @@ def test_a_word_set_apart_by_spaces_occurs(before, word, after):
         ("vidjeli smo kuće", "kuća", "hr", True),
         ("у великој кући", "кућа", "sr", True),
         ("to bøker", "bok", "no", True),
+        ("ngôi nhà hòa bình", "hoà bình", "vi", True),
+        ("màu thuỷ ngân", "thủy ngân", "vi", True),
+        ("quý", "qúy", "vi", False),  # the u belongs to the consonant, and one spelling is an error
+        ("հունիսի արևը", "արեւը", "hy", True),
+        ("bitta oʻt", "o‘t", "uz", True),
     ],
 )
 def test_an_occurrence_of_a_form(text: str, word: str, code: str, expected: bool):
@@ -122,4 +128,12 @@ def test_a_language_without_sources_has_the_word_itself_and_says_so():
     rule = rule_of("forms", "", [("ajá", "yo")])
     assert contains("Ajá kan", ("ajá", "yo"), rule)
     assert not contains("ajáwo", ("ajá", "yo"), rule)
-    assert rule.signature("yo") == "forms-5"
+    assert rule.signature("yo") == "forms-6"
+
+
+def test_a_row_that_cannot_be_used_is_named(tmp_path):
+    path = tmp_path / "forms.tsv"
+    for row, says in (("кот\trus\tx\t", "did you mean 'ru'"), ("кот\tru\tx\tlettrs", "did you mean 'letters'")):
+        path.write_text(f"word\tlanguage\tform\tedges\n{row}\n", "utf-8")
+        with pytest.raises(InputError, match=f"forms.tsv: row 1: .*{says}"):
+            forms_of([("кот", "ru")], str(path))

@@ -18,7 +18,7 @@ from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.trace import first_tokens, word_tokens
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.signature import Signature
+from semantic_pivots.signature import Signature, matching_rules
 from semantic_pivots.statistics import SHARE, Figure, bootstrap_means, seed_of, share
 from semantic_pivots.tasks.translation import Item, items_of
 
@@ -43,7 +43,9 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
     by_cause = causal_labels(inputs.table("causal_effects")) if causal else []
     behaviour = tables.from_rows("behaviour", [*by_cause, *labels])
     settings = {"model": config.model, "seed": config.seed, "resamples": config.resamples}
-    signature = Signature.of("behaviour", **settings)
+    of_counts = {"words": matching_rules(inputs.table("word_counts"))} if has_counts else {}
+    of_pivots = {"words": matching_rules(inputs.table("pivot_evidence"))} if inputs.has("pivot_evidence") else {}
+    signature = Signature.of("behaviour", **settings, **of_counts)
     return {
         "behaviour": behaviour,
         "attribution": tables.from_rows(
@@ -55,7 +57,7 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
             ],
         ),
         "trace_summary": tables.from_rows(
-            "trace_summary", _summary(config, inputs, items, Signature.of("trace", **settings))
+            "trace_summary", _summary(config, inputs, items, Signature.of("trace", **settings, **of_pivots))
         ),
     }
 

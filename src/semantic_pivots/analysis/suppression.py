@@ -23,7 +23,7 @@ from semantic_pivots.files import Record
 from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.signature import Signature
+from semantic_pivots.signature import Signature, matching_rules
 from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of
 from semantic_pivots.tasks import questions, translation
 from semantic_pivots.tasks.shuffled_pivots import partners
@@ -73,6 +73,7 @@ def intervene_stage(config: InterveneConfig, inputs: Inputs, work: Work) -> dict
         layers=f"{band[0]}-{band[-1]} of {lens.layers}",
         **{name: getattr(config, name) for name in ("pivots", "shots", "seed", "dtype")},
         model=f"{model.name}@{model.revision}",
+        words=matching_rules(inputs.table("pivot_evidence")),
     )
     rows = summary(effects, items, _labels(inputs), config.seed, signature)
     return {"effects": effects, "effect_summary": tables.from_rows("effect_summary", rows)}

@@ -28,7 +28,7 @@ from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, Word
 _POINTS = 0x110000
 # Beyond the last assigned letter planes only tags and variation selectors have a category or a class of their own.
 _RANGES = (range(0xD800), range(0xE000, 0x40000), range(0xE0000, 0xE0200))
-_SHAPES = (range(0xFF61, 0xFFA0), range(0xFB00, 0xFE00), range(0xFE70, 0xFEFD))
+_SHAPES = (range(0x587, 0x588), range(0xFF61, 0xFFA0), range(0xFB00, 0xFE00), range(0xFE70, 0xFEFD))
 
 
 @functools.cache

@@ -127,6 +127,7 @@ def evidence_table(
                 "supported": supported,
                 "pivots": len(pivots.units),
                 "reason": _reason(contexts.totals[source], contexts.totals[target], candidates, len(pivots.units)),
+                "rule": contexts.rule.signature(*sorted((source[1], target[1]))),
             }
         )
     return from_rows("pivot_evidence", rows)

@@ -25,6 +25,7 @@ from semantic_pivots.counting.shard_passes import Corpus, Shard
 from semantic_pivots.counting.unit_counts import frequencies, renumber
 from semantic_pivots.pivots.word_contexts import WordContexts, token_texts
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.wordforms.rule import Rule
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -66,7 +67,8 @@ def published_contexts(corpus: Corpus, spellings: list[Word], config: DiscoverCo
     draws = dict(zip(spellings, by_word[:-1], strict=True))
     drawn = {word: len(draw) for word, draw in draws.items()}
     frequency = frequencies(random_tokens, len(texts))
-    return WordContexts(starts, *renumber(tokens, len(texts)), draws, frequency, config.documents, drawn, texts)
+    units = renumber(tokens, len(texts))
+    return WordContexts(starts, *units, draws, frequency, config.documents, drawn, texts, rule=Rule("sub-tokens"))
 
 
 def _own_tokens(tokenizer: Backend, spellings: list[Word], size: int) -> _Spellings:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from semantic_pivots.report.figures_corpus import ordered
 from semantic_pivots.report.panel import Line, Numbers, Panel, StageView, Tables, bars, stacked_shares
-from semantic_pivots.signature import Signature
+from semantic_pivots.signature import Signature, matching_rules
 from semantic_pivots.words import fold
 
 COUNT_BINS = (0, 1, 2, 4, 16, 64, 256, 1024)
@@ -27,7 +27,7 @@ def count_panels(
     """How many units (documents or windows) hold both words of a pair, per two languages, and how words are matched."""
     row = pair_counts.slice(0, 1).to_pylist()[0]
     exact = "exact" if all(pair_counts["exact"].to_pylist()) else "approximate"
-    settings = {name: row[name] for name in ("provider", "unit", "window")}
+    settings = {name: row[name] for name in ("provider", "unit", "window")} | {"words": matching_rules(pair_counts)}
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for a, b, value in zip(*(pair_counts[c].to_pylist() for c in ("language_1", "language_2", "value")), strict=True):
         groups[tuple(ordered({a, b}, languages))].append(value)  # type: ignore[index]

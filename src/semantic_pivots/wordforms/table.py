@@ -14,11 +14,21 @@ from semantic_pivots import words
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import file_hash, text_hash
 from semantic_pivots.languages import language
-from semantic_pivots.wordforms import affixes, chinese, cutting, inflection, japanese, korean, semitic, spellings
+from semantic_pivots.wordforms import (
+    affixes,
+    chinese,
+    cutting,
+    inflection,
+    japanese,
+    korean,
+    semitic,
+    spellings,
+    vietnamese,
+)
 from semantic_pivots.wordforms.inflection import Inflected
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, Word, own_form
 
-VERSION = 5
+VERSION = 6
 """Raised when the same words get other forms from the same sources."""
 NAMES = ("forms", "spelling")
 _JOINED: dict[str, Callable[[str, list[str], list[str]], Iterable[tuple[str, str]]]] = {
@@ -26,6 +36,12 @@ _JOINED: dict[str, Callable[[str, list[str], list[str]], Iterable[tuple[str, str
     "ar": semitic.arabic,
     "he": semitic.hebrew,
 }
+_VARIANTS: dict[str, tuple[Callable[[str], Iterable[str]], str]] = {
+    "ja": (japanese.stems, "conjugation"),
+    "vi": (vietnamese.variants, "tone mark"),
+    "zh": (chinese.variants, chinese.source()),
+}
+"""Further texts of a word, with the same edges, and their source."""
 
 
 class Row(NamedTuple):
@@ -92,7 +108,7 @@ def signature(code: str) -> str:
     """What decides the forms of a language's words: the rule, its version, and the sources with theirs."""
     parts = [f"forms-{VERSION}"]
     if code in cutting.LANGUAGES:
-        parts.append(cutting.source(code))
+        parts.append(cutting.source(code) + (f"+{chinese.source()}" if code == "zh" else ""))
     elif code in inflection.languages():
         parts.append(inflection.source())
     return " ".join(parts)
@@ -148,12 +164,10 @@ def _forms(code: str, text: str, source: str, inflections: Inflected) -> Iterato
         yield form, "letters", inflection.source()
     for form in inflections.made:
         yield form, "letters", "analogy"
-    if code == "ja":
-        for stem in japanese.stems(word_form.text):
-            yield stem, word_form.edges, "conjugation"
-    if code == "zh":
-        for variant in chinese.variants(word_form.text):
-            yield variant, word_form.edges, chinese.source()
+    if code in _VARIANTS:
+        variants, origin = _VARIANTS[code]
+        for variant in variants(word_form.text):
+            yield variant, word_form.edges, origin
 
 
 def read(path: str) -> list[Row]:
@@ -170,7 +184,10 @@ def read(path: str) -> list[Row]:
         missing = [name for name in ("word", "language", "form") if not row.get(name)]
         if missing:
             raise InputError(f"{place}: no {missing[0]}; expected the columns word, language, form, edges, source")
-        language(row["language"])
+        try:
+            language(row["language"])
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
         edges = row.get("edges") or own_form((row["form"], row["language"]), True).edges
         names = ("letters", "any", "script", *cutting.LANGUAGES, *affixes.classes())
         if edges not in names:
