@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import shutil
 import subprocess
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from semantic_pivots.corpus import fetch
+from semantic_pivots.config import CorpusConfig
+from semantic_pivots.corpus import fetch, shards
 from semantic_pivots.corpus.recipes import debian, extract
 from semantic_pivots.errors import InputError
+from semantic_pivots.run import Inputs, Work
 
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is Debian's")
 needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="apt-get is Debian's")
@@ -75,6 +78,22 @@ def test_a_cached_package_needs_no_network_and_gives_its_pages(package, tmp_path
     found = list(debian.documents(unit, cache))
     assert [d.id for d in found] == [f"manpages-fr:/usr/share/man/fr/man1/{name}.1" for name in ("dir", "ls")]
     assert (found[1].text, found[1].language, found[1].source) == ("NOM\nls - afficher", "fr", "manpages")
+
+
+@needs_dpkg
+def test_a_package_of_another_layout_is_told(package, tmp_path, monkeypatch):
+    pages = debian.Unit("debian-demo", "manpages", "manpages-fr", "fr", str(package), r"/man/fr/man\d/")
+    moved = dataclasses.replace(pages, package="gimp-help-fr", pattern="/help/")
+    monkeypatch.setattr(shards, "units", lambda *arguments: [pages, moved])
+    work = Work(tmp_path / "work", tmp_path / "out")
+    work.folder.mkdir()
+    work.out.mkdir()
+    tables = shards.corpus_stage(CorpusConfig(recipe="debian-demo", languages=("fr",), workers=1), Inputs({}), work)
+    assert sum(tables["shards"]["documents"].to_pylist()) == 2
+    assert work.warnings == [
+        "corpus debian-demo: 1 of 2 packages give no text, such as gimp-help-fr.fr: they lack the language, or are "
+        "laid out otherwise than expected"
+    ]
 
 
 @needs_dpkg

@@ -144,6 +144,12 @@ def _sources(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Wor
     """The table `sources`, after a look at the languages: each of the study should occur."""
     sources = [row for row in rows if row["kind"] == "source"]
     _tell_unknown_labels(sources, work)
+    fetched = {job.name for job in jobs if job.unit is not None}
+    if empty := sorted(fetched - {row["unit"] for row in sources}):
+        work.warn(
+            f"corpus {config.recipe}: {len(empty)} of {len(fetched)} packages give no text, such as {empty[0]}: they "
+            "lack the language, or are laid out otherwise than expected"
+        )
     absent = [code for code in config.languages if code not in {row["language"] for row in sources}]
     if absent:
         message = f"corpus {config.path or config.recipe}: no document in {', '.join(absent)}"
