@@ -113,7 +113,8 @@ def _prospects(
     from semantic_pivots.wordforms.table import rule_of
 
     path = lexicon_path(lexicon)
-    codes = tuple(code for code in codes_given.split(",") if code) or languages_of(facts, 0.01, word_columns(path))[:8]
+    codes = tuple(dict.fromkeys(filter(None, codes_given.split(","))))
+    codes = codes or languages_of(facts, 0.01, word_columns(path))[:8]
     if len(codes) < 2:
         return None
     rows = read_lexicon(path, codes)
