@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ import pyarrow as pa
 from benchmarks import emit
 from benchmarks.measure import own_peak
 from semantic_pivots.caching import cache_folder
-from semantic_pivots.config import CorpusConfig, DiscoverConfig, LexiconConfig, PlantedConfig, TokensConfig
+from semantic_pivots.config import CorpusConfig, DiscoverConfig, LexiconConfig, Matching, PlantedConfig, TokensConfig
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.files import write_table
 from semantic_pivots.lexicon.concepts import lexicon_stage
@@ -148,22 +149,22 @@ def everyday_inputs(corpus: Path | None, scratch: Path) -> Inputs:
     return Inputs(folders)
 
 
-def discovered(corpus: Path | None) -> tuple[list[dict], list[dict], list[dict], float]:
+def discovered(corpus: Path | None, words: Matching) -> tuple[list[dict], list[dict], list[dict], float]:
     """Items, pivots and evidence of the everyday text, and seconds of discovery with one worker."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         inputs = everyday_inputs(corpus, scratch)
         (scratch / "work").mkdir()
         begun = time.perf_counter()
-        made = discover_stage(DiscoverConfig(workers=1), inputs, Work(scratch / "work", scratch / "work"))
+        made = discover_stage(DiscoverConfig(words=words, workers=1), inputs, Work(scratch / "work", scratch / "work"))
         spent = time.perf_counter() - begun
         tables = {name: conform(name, table).to_pylist() for name, table in made.items()}
         return inputs.table("items").to_pylist(), tables["pivots"], tables["pivot_evidence"], spent
 
 
-def everyday(corpus: Path | None) -> None:
+def everyday(corpus: Path | None, words: Matching) -> None:
     """How many of the best pivots of everyday words are related to them, and how many pairs have three that are."""
-    items, pivots, evidence, spent = discovered(corpus)
+    items, pivots, evidence, spent = discovered(corpus, words)
     peak = own_peak()
     best: dict[str, list[dict]] = {item["item_id"]: [] for item in items}
     for row in pivots:
@@ -196,9 +197,9 @@ def everyday(corpus: Path | None) -> None:
     emit("everyday, peak memory", round(peak), "MB")
 
 
-def draw(corpus: Path | None, path: Path) -> None:
+def draw(corpus: Path | None, words: Matching, path: Path) -> None:
     """Write pivots of everyday pairs, drawn by seed among the ten best of each, for a reader's verdict."""
-    items, pivots, _, _ = discovered(corpus)
+    items, pivots, _, _ = discovered(corpus, words)
     by_id = {item["item_id"]: item for item in items}
     drawn = random.Random("pivot verdicts").sample([row for row in pivots if row["rank"] < BEST], DRAWN)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -231,14 +232,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, help="folder made by `pivots corpus make --recipe everyday`")
     parser.add_argument("--draw", type=Path, help="write a draw of pivots to judge, and print nothing")
+    parser.add_argument(
+        "--words-as", choices=get_args(Matching), default=DiscoverConfig.words, help="rule that matches everyday words"
+    )
     parts = ("planted", "everyday", "verdicts")
     parser.add_argument("parts", nargs="*", choices=[[], *parts], metavar="PART", help="none: all")
     asked = parser.parse_args(arguments)
     if asked.draw:
-        draw(asked.corpus, asked.draw)
+        draw(asked.corpus, asked.words_as, asked.draw)
         return
     for part in asked.parts or parts:
-        {"planted": planted, "everyday": lambda: everyday(asked.corpus), "verdicts": verdicts}[part]()
+        {"planted": planted, "everyday": lambda: everyday(asked.corpus, asked.words_as), "verdicts": verdicts}[part]()
 
 
 if __name__ == "__main__":

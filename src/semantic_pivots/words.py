@@ -83,7 +83,7 @@ _EQUIVALENT = {
     "\u0671": "\u0627",
     **{chr(code): chr(code - 0xFEE0).lower() for code in range(0xFF01, 0xFF5F)},
     # Apostrophes as keyboards write them, also the acute and the prime; the letter of Uzbek o\u02bb.
-    **dict.fromkeys("\u00b4\u02bb\u02bc\u055a\u05f3\u2018\u2019\u201b\u2032\uff07", "'"),
+    **dict.fromkeys("\u00b4\u02bb\u02bc\u055a\u05f3\u2018\u2019\u201b\u2032", "'"),
 }
 # Ranges of marks that a text may carry or leave out: Hebrew points, Arabic vowel signs and kashida, selectors of shape.
 _DROPPED_RANGES = (
