@@ -101,9 +101,9 @@ def test_words_as_they_are_spelled_and_by_a_table_of_ones_own(folder: Path):
     (folder / "forms.tsv").write_text("word\tlanguage\tform\nchat\tfr\tRien\n", "utf-8")
     asked = {"words": folder / "words.tsv", "text_column": "content", "workers": 1}
     for name, further, value, rule in (
-        ("forms", {}, 4, "forms-6 simplemma"),
+        ("forms", {}, 4, "forms-7 simplemma"),
         ("spelling", {"words_as": "spelling"}, 3, "spelling"),
-        ("own", {"forms": str(folder / "forms.tsv")}, 1, "forms-6 simplemma"),
+        ("own", {"forms": str(folder / "forms.tsv")}, 1, "forms-7 simplemma"),
     ):
         count(folder / name, str(folder / "corpus"), **asked, **further)
         (row,) = pq.read_table(folder / name / "word_counts.parquet").to_pylist()

@@ -78,6 +78,10 @@ def test_a_word_set_apart_by_spaces_occurs(before, word, after):
         ("my dog", "dogs", "en", True),
         ("un chat", "chats", "fr", True),
         ("a glass", "glasses", "en", False),
+        ("un libro", "libri", "it", True),
+        ("una bacchetta magica", "bacchette", "it", False),  # a wand, no chopsticks
+        ("en socka", "sockor", "sv", True),
+        ("o mănușă", "mănuși", "ro", True),
         ("a new one", "news", "en", False),
         ("bir hücre seçtiğinizde", "seçmek", "tr", True),
         ("kapıya gidiyor", "gitmek", "tr", True),
@@ -128,7 +132,7 @@ def test_a_language_without_sources_has_the_word_itself_and_says_so():
     rule = rule_of("forms", "", [("ajá", "yo")])
     assert contains("Ajá kan", ("ajá", "yo"), rule)
     assert not contains("ajáwo", ("ajá", "yo"), rule)
-    assert rule.signature("yo") == "forms-6"
+    assert rule.signature("yo") == "forms-7"
 
 
 def test_a_row_that_cannot_be_used_is_named(tmp_path):

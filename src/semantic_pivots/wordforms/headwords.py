@@ -1,9 +1,9 @@
 """Lexicon words that a table of forms lists below another lemma: plurals, and infinitives of Turkish.
 
-`dogs` occurs where `dog` does. Asked are the languages whose regular plural ends in s, where a plural is told from
-other forms by its ending. The table must have the word as a form of the singular, and not as a lemma of its own
-(`news`). Plurals that mean something else than several of the singular are listed here and have their own forms alone;
-so the forms of a word do not depend on which other words are asked.
+`dogs` occurs where `dog` does. Asked are languages in which a plural is told from other forms by its ending. The table
+must have the word as a form of the singular, and not as a lemma of its own (`news`). Plurals that mean something else
+than several of the singular are listed here and have their own forms alone; so the forms of a word do not depend on
+which other words are asked.
 
 The table lists Turkish verbs below their bare stems, `yapıyor` and `yapmak` below `yap`. An infinitive has the forms of
 its stem without those of a noun that is spelt like it (`atlar`, horses, of `atmak`, to throw; G. Lewis, Turkish
@@ -23,6 +23,9 @@ _ENDINGS = {
     "en": (("s", ""), ("es", ""), ("ies", "y")),
     "fr": (("s", ""), ("x", "")),
     **dict.fromkeys(("es", "pt", "ca", "gl"), (("s", ""), ("es", ""))),
+    "it": (("i", "o"), ("i", "e"), ("i", "io"), ("e", "a")),
+    "ro": (("e", "ă"), ("i", "ă"), ("i", "e"), ("i", "u"), ("i", ""), ("uri", "")),
+    "sv": (("or", "a"), ("ar", "e"), ("er", "")),
 }
 """Endings of a plural, each with that of its singular."""
 _OTHER_SENSE = {
@@ -32,6 +35,7 @@ _OTHER_SENSE = {
     "es": "bolos celos correos deberes esposas gafas letras palillos palomitas polvos shorts tortitas vaqueros",
     "pt": "algemas arredores correios correntes letras muitos shorts óculos",
     "ca": "correus lletres ulleres",
+    "it": "bacchette calzoni cuffie",
     "gl": "auriculares chulas correos letras vaqueiros",
 }
 

@@ -28,7 +28,7 @@ from semantic_pivots.wordforms import (
 from semantic_pivots.wordforms.inflection import Inflected
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, Word, own_form
 
-VERSION = 6
+VERSION = 7
 """Raised when the same words get other forms from the same sources."""
 NAMES = ("forms", "spelling")
 _JOINED: dict[str, Callable[[str, list[str], list[str]], Iterable[tuple[str, str]]]] = {
