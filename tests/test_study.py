@@ -109,6 +109,19 @@ def test_a_wrong_study_is_one_clear_line(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+def test_all_that_is_wrong_in_a_study_is_told_at_once(tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text('[study]\nlanguages = ["en", "jp"]\n[score]\nitmes = 3\n[train]\nlearning_rate = -1\n[trian]\n')
+    with pytest.raises(InputError, match="unknown section"):
+        load_study(study)
+    study.write_text(study.read_text().replace("[trian]", ""))
+    with pytest.raises(InputError) as told:
+        load_study(study)
+    parts = ("did you mean 'ja'", "itmes: unknown key", "out of range")
+    for part, line in zip(parts, str(told.value).splitlines(), strict=True):
+        assert part in line
+
+
 def test_sections_inherit_what_they_do_not_set(tmp_path):
     config = load_study(study(tmp_path, "[study]\nseed = 7\nmodel = 'm'\n[score]\nseed = 8")).config
     assert (config.trace.seed, config.score.seed) == (7, 8)

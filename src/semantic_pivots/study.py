@@ -120,37 +120,43 @@ def _override(text: str) -> tuple[str, str, Any]:
 
 def _study_config(path: Path, data: Record) -> StudyConfig:
     sections = grammar.sections()
+    problems: list[str] = []
     for name, values in data.items():
         if name not in sections and not isinstance(values, dict):
-            raise InputError(f"study {path}: the key {name!r} stands outside a section; write it below one")
-        if name not in sections:
-            raise InputError(f"study {path}: unknown section [{name}]{nearest(name, sections)}")
-        if not isinstance(values, dict):
-            raise InputError(f"study {path}: {name} must be a section, [{name}] with keys below it")
-    shared = {"name": path.stem, **_checked(path, "study", sections["study"], data.get("study", {}))}
+            problems.append(f"study {path}: the key {name!r} stands outside a section; write it below one")
+        elif name not in sections:
+            problems.append(f"study {path}: unknown section [{name}]{nearest(name, sections)}")
+        elif not isinstance(values, dict):
+            problems.append(f"study {path}: {name} must be a section, [{name}] with keys below it")
+    if not problems:
+        checked = {name: _checked(path, name, kind, data.get(name, {}), problems) for name, kind in sections.items()}
+    if problems:
+        raise InputError("\n       ".join(problems))
+    shared = {"name": path.stem, **checked["study"]}
     configs = {}
     for name, kind in sections.items():
         own = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
         inherited = {key: value for key, value in shared.items() if key in own}
-        configs[name] = kind(**{**inherited, **_checked(path, name, kind, data.get(name, {}))})  # type: ignore[misc,call-arg]
+        configs[name] = kind(**{**inherited, **checked[name]})  # type: ignore[misc,call-arg]
     return StudyConfig(**configs)
 
 
-def _checked(path: Path, section: str, kind: type[DataclassInstance], values: Record) -> Record:
-    fields, keys = {f.name: f for f in dataclasses.fields(kind)}, grammar.keys(section)
-    checked = {}
+def _checked(path: Path, section: str, kind: type[DataclassInstance], values: Record, problems: list[str]) -> Record:
+    """The values of a section's keys; a line for each that cannot be used is appended to `problems`."""
+    fields, checked = {f.name: f for f in dataclasses.fields(kind)}, {}
     for key, value in values.items():
         where = f"study {path}: [{section}] {key}"
         if key not in fields:
-            raise InputError(f"{where}: unknown key{nearest(key, fields)}")
-        checked[key] = value = keys[key].checked(value, where)
-        if key == "stages":
-            _known_stages(where, value)
-        if key == "languages":
-            if len(set(value)) < 2 or len(set(value)) < len(value):
-                raise InputError(f"{where}: expected at least two different languages, found {list(value)}")
-            for code in value:
-                _known_language(where, code)
+            problems.append(f"{where}: unknown key{nearest(key, fields)}")
+            continue
+        try:
+            checked[key] = value = grammar.keys(section)[key].checked(value, where)
+            if key == "stages":
+                _known_stages(where, value)
+            if key == "languages":
+                _known_languages(where, value)
+        except InputError as error:
+            problems.append(str(error))
         looks_local = isinstance(value, str) and not Path(value).is_absolute() and "://" not in value
         if fields[key].metadata.get("input") and value and looks_local:
             beside = path.parent / value
@@ -167,11 +173,14 @@ def _known_stages(where: str, names: tuple[str, ...]) -> None:
             raise InputError(f"{where}: the stage {name} needs {', '.join(absent)}; add them to the list")
 
 
-def _known_language(where: str, code: str) -> None:
-    try:
-        language(code)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+def _known_languages(where: str, codes: tuple[str, ...]) -> None:
+    if len(set(codes)) < 2 or len(set(codes)) < len(codes):
+        raise InputError(f"{where}: expected at least two different languages, found {list(codes)}")
+    for code in codes:
+        try:
+            language(code)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
 
 
 def stage_config(study: Study, stage: str) -> Any:

@@ -87,6 +87,12 @@ def test_shots_show_nothing_of_the_word():
     assert "chien" not in question.prompt
 
 
+def test_a_csv_given_as_a_lexicon_is_told(tmp_path):
+    (tmp_path / "words.tsv").write_text("concept_id,pos,en,fr\na,noun,dog,chien\n")
+    with pytest.raises(InputError, match="separated by commas; expected tabs"):
+        questions_of("en", "dog", "fr", lexicon=str(tmp_path / "words.tsv"))
+
+
 def test_an_unknown_language_is_told():
     with pytest.raises(InputError, match="did you mean 'fr'"):
         questions_of("en", "dog", "french")

@@ -153,6 +153,11 @@ def test_a_file_of_another_kind_is_told(tmp_path):
         load(str(tmp_path / "model.json"))
 
 
+def test_a_package_that_is_not_installed_is_told_and_not_one_to_install_by_its_name():
+    with pytest.raises(InputError, match=r"'no-such-model' is not installed; .*'semantic-pivots\[models\]'"):
+        load("package:no-such-model")
+
+
 def test_a_quantised_checkpoint_without_its_library_is_told(plain, tmp_path):
     folder = Path(shutil.copytree(plain, tmp_path / "model"))
     config = json.loads((folder / "config.json").read_text())
@@ -189,12 +194,23 @@ def test_a_converted_tokenizer_is_made_of_its_file_alone_where_that_gives_the_sa
     assert (alone.all_special_tokens, alone.padding_side) == (usual.all_special_tokens, usual.padding_side)
 
 
+def test_a_tokenizer_that_leaves_out_ids_is_checked_against_the_embedding_each_time(tmp_path):
+    tiny.tokenizer("byte-level").save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    state = json.loads(path.read_text("utf-8"))
+    last = max(state["model"]["vocab"], key=state["model"]["vocab"].get)
+    state["model"]["vocab"][last] += 1_000
+    path.write_text(json.dumps(state), "utf-8")
+    room._note_tokenizer(tmp_path)
+    assert not (tmp_path / room._TOKENIZER[0]).exists()
+
+
 def test_a_tokenizer_that_its_class_changes_is_made_the_usual_way(tmp_path):
     tiny.tokenizer("byte-level").save_pretrained(tmp_path)
     path = tmp_path / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "GemmaTokenizer"}))
     room._note_tokenizer(tmp_path)
-    assert not (tmp_path / room._TOKENIZER).exists()
+    assert not (tmp_path / room._TOKENIZER[0]).exists()
 
 
 def test_a_model_that_no_device_holds_is_spread_and_scores_the_same(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from markupsafe import escape
 from rich.console import Console
 
 from semantic_pivots.config import ReportConfig
-from semantic_pivots.report import figures_corpus, figures_pivots, figures_trace, findings
+from semantic_pivots.report import figures_corpus, figures_pivots, figures_trace, findings, headlines
 from semantic_pivots.report.glossary import TERMS, defined
 from semantic_pivots.report.html import interval_text, number, script_json, table_csv, table_html
 from semantic_pivots.report.page import answers, build, report_stage, sections
@@ -359,6 +359,20 @@ def test_the_stage_writes_the_page_from_the_folders_there_are(tables, page, tmp_
     assert words[0] == ["language", "words", "source (licence)"]
     assert "score" in work.notes["stages_missing"]
     assert "compare" not in work.notes["stages_missing"]
+
+
+def test_gains_of_one_selection_are_drawn_by_direction_too(tables):
+    rows = tables["comparison"].to_pylist()
+    gains = [row for row in tables["verdict"].to_pylist() if row["baseline"]][:1]
+    same = {key: gains[0][key] for key in ("arm", "baseline", "stratum", "variant")}
+    rows = [{**row, **same} for row in rows if row["source_language"] != "all"][:2]
+    rows = [{**row, "target_language": target} for row, target in zip(rows, ("fr", "zh"), strict=True)]
+    changed = {**tables, "verdict": from_rows("verdict", gains), "comparison": from_rows("comparison", rows)}
+    _, figure = headlines.documents(changed)
+    assert figure is not None
+    directions = [f"{row['source_language']} → {row['target_language']}" for row in rows]
+    assert list(figure.layout.yaxis.ticktext) == ["all directions", *directions]
+    assert figure.layout.xaxis.title.text.startswith(f"gain of {same['arm']} over {same['baseline']}")
 
 
 def test_the_first_screen_names_pivots_of_the_pair_with_the_most_documents(tables, page):

@@ -156,11 +156,10 @@ def _lexicon(study: Study) -> Iterator[str]:
 
     config = study.config.lexicon
     try:
-        path = lexicon_path(config.source)
+        columns = word_columns(lexicon_path(config.source))
     except InputError as error:
         yield f"[lexicon] source: {error}"
         return
-    columns = word_columns(path)
     absent = [code for code in config.languages if code not in columns]
     if absent:
         has = ", ".join(columns[:12]) + (", ..." if len(columns) > 12 else "")

@@ -44,11 +44,14 @@ def score(
     """Score word translation and print a row per direction, or per checkpoint with --revisions."""
     import pyarrow.parquet as pq
 
+    from semantic_pivots.models.load import model_folder
     from semantic_pivots.signature import Signature
     from semantic_pivots.study import load_study, run_study
 
     bars = [_bar(text) for text in fail_under or ()]
     names = _named_directions(directions, benchmark.languages)
+    if not score.revisions:
+        model_folder(model, score.cache)  # one that is not there is told before items are made
     out.mkdir(parents=True, exist_ok=True)
     path = out / "study.toml"
     common = {

@@ -68,8 +68,7 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     if twice:
         raise InputError(f"{path}: two columns {min(twice)}; expected each once")
     missing = [column for column in ("concept_id", "pos", *languages) if column not in columns]
-    if len(columns) == 1 and "," in lines[0]:
-        raise InputError(f"{path}: its columns are separated by commas; expected tabs: save it as TSV")
+    _check_tabs(path, columns)
     if missing:
         raise InputError(
             f"{path}: no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}: "
@@ -98,10 +97,16 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     return list(rows.values())
 
 
+def _check_tabs(path: Path, columns: list[str]) -> None:
+    if len(columns) == 1 and "," in columns[0]:
+        raise InputError(f"{path}: its columns are separated by commas; expected tabs: save it as TSV")
+
+
 def word_columns(path: Path) -> tuple[str, ...]:
-    """The languages of which a lexicon has a column."""
+    """The languages of which a lexicon has a column. Raises InputError where commas separate its columns."""
     with path.open(encoding="utf-8-sig") as stream:
         columns = stream.readline().rstrip("\r\n").split("\t")
+    _check_tabs(path, columns)
     return tuple(column for column in columns if column in known_languages())
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -92,7 +93,9 @@ class Lens:
         size = min(self.body.vocabulary, 64)
         ids = torch.tensor([[token % size for token in _PROBE]], device=self.body.device)
         place = torch.tensor([len(_PROBE) - 1], device=self.body.device)
-        options = {} if self.kind == "masked" else {"use_cache": False}
+        options: dict[str, int] = {} if self.kind == "masked" else {"use_cache": False}
+        if "logits_to_keep" in signature(model.forward).parameters:
+            options["logits_to_keep"] = 1  # a product of one row reads the head's weights without packing them
         out = model(**self._inputs(ids, place, None), **options)
         expected = out.logits[0, -1].float()
         tolerance = _TOLERANCE.get(self.body.dtype, 0.15) * max(1.0, float(expected.abs().max()))

@@ -116,7 +116,7 @@ def _masses(rows: list[dict]) -> go.Figure | None:
     if not figure.data:
         return None
     layout(figure, 320, "layer (0: after the first block)", "probability")
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1, title_standoff=8)
     return figure
 
 
@@ -160,17 +160,26 @@ def documents(tables: Tables) -> Headline:
         group = [row for row in group if row["baseline"] and row["stratum"] == "all"]
         clear = [f"{r['arm']} against {r['baseline']}" for r in group if of_row(r).excludes_zero]
         text = f"Distinguishable from zero: {', '.join(clear) or 'none'}, of {len(group)} differences." if group else ""
-    return text, _gains([row for row in group if row["baseline"]])
+    return text, _gains([row for row in group if row["baseline"]], _rows(tables, "comparison"))
 
 
-def _gains(rows: list[dict]) -> go.Figure | None:
+def _gains(pooled: list[dict], comparison: list[dict]) -> go.Figure | None:
+    """Gains over each control: of one selection by direction, of several over all directions."""
+    arms, keys = unique(row["arm"] for row in pooled), ("arm", "baseline", "stratum", "variant")
+    asked = {tuple(row[key] for key in keys) for row in pooled}
+    single = [r for r in comparison if not is_pooled(r) and tuple(r[key] for key in keys) in asked]
     series: dict[str, list[tuple[str, Interval]]] = {}
-    for row in rows:
-        series.setdefault(f"over {row['baseline']}", []).append((row["arm"], of_row(row)))
+    for row in [*pooled, *single] if len(arms) == 1 else pooled:
+        of_direction = direction(row) if "source_language" in row else "all directions"
+        label = of_direction if len(arms) == 1 else row["arm"]
+        series.setdefault(f"over {row['baseline']}", []).append((label, of_row(row)))
     if not series:
         return None
-    figure = interval_dots(series, f"gain ({rows[0]['variant']})", 0.0, 26)
+    gain = f"gain of {arms[0]}" if len(arms) == 1 else "gain"
+    if len(series) == 1:
+        gain += f" {next(iter(series))}"
+    figure = interval_dots(series, f"{gain} ({pooled[0]['variant']})", 0.0)
     for index, name in enumerate(series):
         ink = {"color": colour(name.removeprefix("over "), index)}
-        figure.update_traces(marker=ink, selector={"name": name})
+        figure.update_traces(marker=ink, error_x=ink, selector={"name": name})
     return figure

@@ -180,7 +180,7 @@ def layout(figure: go.Figure, height: int, x: str = "", y: str = "", **options) 
     figure.update_layout(
         template="none",
         height=height,
-        margin={"l": 60, "r": 16, "t": 36, "b": 48},
+        margin={"l": 60, "r": 16, "t": 12 if options.get("showlegend") is False else 36, "b": 48},
         legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
         **options,
     )

@@ -85,7 +85,7 @@ function masses(path) {
     line: {dash, width: 2, color: `rgb(${css(name === "pivot_null" ? "--other" : "--" + name)})`}, hovertemplate: "layer %{x}: %{y:.3g}<extra>" + title + "</extra>",
   })), {
     height: box.clientWidth < 500 ? 340 : 270, margin: {l: 60, r: 10, t: 10, b: 40}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: css("--ink"), family: css("--sans")},
-    legend: {orientation: "h", y: 1.02, yanchor: "bottom"}, xaxis: {title: {text: "layer"}, gridcolor: css("--grid")}, yaxis: {type: "log", dtick: 1, exponentformat: "power", gridcolor: css("--grid"), automargin: true, title: {text: "probability", standoff: 8}},
+    legend: {orientation: "h", y: 1.02, yanchor: "bottom"}, xaxis: {title: {text: "layer"}, gridcolor: css("--grid")}, yaxis: {type: "log", dtick: 1, exponentformat: "power", tickfont: {size: 9.6}, gridcolor: css("--grid"), automargin: true, title: {text: "probability", standoff: 8}},
   }, {displayModeBar: false, responsive: true});
   requestAnimationFrame(draw);
   matchMedia("(prefers-color-scheme: dark)").onchange = draw;
