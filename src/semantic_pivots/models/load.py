@@ -482,7 +482,7 @@ def _note_tokenizer(folder: Path) -> None:
     arguments = {**usual.special_tokens_map, **{name: getattr(usual, name) for name in names}}
     state = json.loads((folder / "tokenizer.json").read_text("utf-8"))
     merges = state["model"].get("merges", [])
-    if not any(isinstance(merge, str) or " " in "".join(merge) for merge in merges):
+    if merges and not any(isinstance(merge, str) or " " in "".join(merge) for merge in merges):
         state["model"]["merges"] = [" ".join(merge) for merge in merges]
     compact, beside = (folder / name for name in _TOKENIZER)
     compact.write_text(json.dumps(state, ensure_ascii=False, separators=(",", ":")), "utf-8")
