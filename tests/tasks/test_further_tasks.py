@@ -248,6 +248,7 @@ def test_a_file_of_ones_own_is_a_task_and_is_not_needed_afterwards(tmp_path, wor
     ("text", "says"),
     [
         ("word\ttarget\na\tb\n", "expected a TSV file with the columns source and target; it has word, target"),
+        ("source,target\na,b\n", "its columns are separated by commas, expected tabs"),
         ("source\ttarget\tanswr\na\tb\tc\n", "unknown column 'answr'; did you mean 'answer'?"),
         ("source\ttarget\na\t\n", "row 2: expected 2 cells"),
         ("source\ttarget\na\tb\tc\n", "row 2: expected 2 cells"),

@@ -68,6 +68,7 @@ def show(
     shots: Annotated[int, typer.Option(help="examples before the question")] = 2,
     count: Annotated[int, typer.Option(help="prompts shown, one per direction at most")] = 3,
     path: Annotated[str, typer.Option(help="task_path: parallel files, task files of lm-eval, or a TSV file")] = "",
+    distractors: Annotated[int, typer.Option(help="wrong sources of each item")] = 9,
 ) -> None:
     """Show prompts of a task as the model reads them, with answer and wrong sources."""
     from semantic_pivots.config import BenchmarkConfig
@@ -78,7 +79,7 @@ def show(
 
     codes = tuple(languages.split(","))
     words = _lexicon(codes)
-    config = BenchmarkConfig(languages=codes, task=task, task_path=path)
+    config = BenchmarkConfig(languages=codes, task=task, task_path=path, distractors=distractors)
     if task == WORD_TRANSLATION:
         items = items_of(_translation(config))
     else:

@@ -57,7 +57,9 @@ def read(path: str, languages: Sequence[str]) -> tuple[dict[Direction, list[Pair
 
 def _check(path: str, names: Sequence[str], rows: Sequence[dict]) -> None:
     if "source" not in names or "target" not in names:
-        raise InputError(f"{path}: expected a TSV file with the columns source and target; it has {', '.join(names)}")
+        commas = "; its columns are separated by commas, expected tabs" if len(names) == 1 and "," in names[0] else ""
+        has = ", ".join(names)
+        raise InputError(f"{path}: expected a TSV file with the columns source and target; it has {has}{commas}")
     unknown = next((name for name in names if name not in _COLUMNS), None)
     if unknown is not None:
         raise InputError(f"{path}: unknown column {unknown!r}{nearest(str(unknown), _COLUMNS)}")

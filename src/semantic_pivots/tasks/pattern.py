@@ -125,6 +125,6 @@ def _distractors(item_id: str, pair: Pair, pool: Sequence[Pair], count: int, see
     if len(wrong) < count:
         raise InputError(
             f"item {item_id}: {count} distractors asked, {len(wrong)} other questions have another answer; "
-            "give more pairs, or lower [benchmark] distractors"
+            "give more pairs, or ask for fewer distractors"
         )
     return Random(seed_of(seed, "distractors", item_id)).sample(wrong, count)
