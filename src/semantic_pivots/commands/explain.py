@@ -176,8 +176,10 @@ def lexicon_rows(direction: tuple[str, str], lexicon: str = "", run: Path | None
     if run is not None:
         from semantic_pivots.files import read_table
 
-        columns = ("concept_id", "language", "word")
-        table = read_table(run / "lexicon" / "words.parquet", list(columns))
+        columns, path = ("concept_id", "language", "word"), run / "lexicon" / "words.parquet"
+        if not path.exists():
+            raise InputError(f"--run {run}: expected a study's run with a lexicon, such as runs/demo")
+        table = read_table(path, list(columns))
         return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
     for name in [lexicon] if lexicon else ["cldr", "cldr-wide"]:
         path = lexicon_path(name)

@@ -50,6 +50,8 @@ def score(
 
     bars = [_bar(text) for text in fail_under or ()]
     names = _named_directions(directions, benchmark.languages)
+    if len(set(benchmark.languages)) < 2:
+        raise InputError(f"--languages {','.join(benchmark.languages)}: expected at least two different languages")
     if not score.revisions:
         model_folder(model, score.cache)  # one that is not there is told before items are made
     out.mkdir(parents=True, exist_ok=True)
