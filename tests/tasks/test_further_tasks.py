@@ -131,7 +131,7 @@ def test_an_unknown_task_names_the_nearest(words):
 
 
 def test_too_few_pairs_are_an_error(words):
-    with pytest.raises(InputError, match="lower \\[benchmark\\] distractors"):
+    with pytest.raises(InputError, match="ask for fewer distractors"):
         questions.items(config("repetition", distractors=9), words)
 
 
