@@ -45,16 +45,12 @@ def nfc(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     if unicodedata.is_normalized("NFC", _lower_case(text)):
         return text
-    letters: list[str] = []  # each with its marks
-    for char in text:
-        if letters and unicodedata.combining(char):
-            letters[-1] += char
-        else:
-            letters.append(char)
-    return "".join(map(_stable, letters))
+    begins = [i for i, char in enumerate(text) if not (i and unicodedata.combining(char))]
+    ends = [*begins[1:], len(text)]
+    return "".join(_stable(text[begin:end]) for begin, end in zip(begins, ends, strict=True))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1 << 14)
 def _stable(letter: str) -> str:
     """A letter with its marks, in lower case if that composes otherwise than the capital does."""
     low = _lower_case(letter)
