@@ -46,7 +46,7 @@ _TRAINING = TrainConfig(
     sequence_tokens=1024, batch_sequences=32, micro_batch_sequences=16, learning_rate=3e-4, dtype="bfloat16",
     checkpoint_tokens=10**12,
 )  # fmt: skip
-_TINY_UNITS = 24
+_TINY_UNITS = 12
 """items and held-out documents that each model is asked with --tiny"""
 _TINY = replace(_TRAINING, sequence_tokens=32, batch_sequences=2, micro_batch_sequences=2, dtype="float32")
 

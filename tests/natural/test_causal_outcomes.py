@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from semantic_pivots.analysis.controls import PivotWord
+from semantic_pivots.natural import causal_outcomes
 from semantic_pivots.natural.causal_outcomes import link_and_need
 from semantic_pivots.natural.models import tokenizer_of
 from semantic_pivots.natural.world import Concept
@@ -58,6 +59,22 @@ def test_link_and_need_are_those_of_the_definition(asked):
         low, high = values[0] - others[-39:].mean(), values[0] - others[:39].mean()
         assert low - 1e-4 <= effects["dog", "en", "fr"][name] <= high + 1e-4
         assert high - low < others.std()
+
+
+def test_concepts_asked_together_have_the_effects_of_each_alone(asked, monkeypatch):
+    model, tokenizer, vocab, concept, pivots = asked
+    concepts = [
+        concept,
+        Concept("cat", {"en": "word51"}, True, {"en": vocab.word_ids["word51"], "fr": concept.ids["fr"]}),
+    ]
+    pivots = {**pivots, "cat": [_pivot(vocab.word_ids["word52"])]}
+    alone = link_and_need(model, tokenizer, vocab, concepts, pivots, 7)
+    monkeypatch.setattr(causal_outcomes, "_CPU", (100, 3))
+    together = link_and_need(model, tokenizer, vocab, concepts, pivots, 7)
+    assert list(together) == list(alone)
+    assert len(alone) == 4
+    for key, effects in alone.items():
+        assert together[key] == pytest.approx(effects, abs=1e-5)
 
 
 def _part(vector, along):

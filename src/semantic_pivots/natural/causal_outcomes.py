@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from semantic_pivots.models.link_and_need import Asker, ItemPrompts, Place
     from semantic_pivots.models.protocols import Tokenizer
 
-_ROWS_OF_ACCELERATOR, _ITEMS_OF_ACCELERATOR = 4096, 32
-"""prompts, and items whose prompts, go through the model together on an accelerator, where a small model's time is that
-of starting kernels; on a CPU an item is asked alone, as by the stage `causal`"""
+_CPU, _ACCELERATOR = (CausalConfig.batch, 1), (4096, 32)
+"""prompts that go through the model together, and items whose prompts do: on a CPU an item is asked alone, as by the
+stage `causal`; on an accelerator a small model's time is that of starting kernels"""
 
 
 def link_and_need(
@@ -49,8 +49,8 @@ def link_and_need(
 
     settings = CausalConfig()
     lens = Lens.from_model(model)
-    on_cpu = lens.body.device.type == "cpu"
-    asker = Asker(lens, tokenizer, settings.batch if on_cpu else _ROWS_OF_ACCELERATOR)
+    rows, together = _CPU if lens.body.device.type == "cpu" else _ACCELERATOR
+    asker = Asker(lens, tokenizer, rows)
     pool = {pivot.text: pivot for words in pivots.values() for pivot in words}
     items: dict[tuple[str, str, str], ItemPrompts] = {}
     for concept in concepts:
@@ -67,7 +67,7 @@ def link_and_need(
             places = {i: _place(vocabulary, concept, i, source, target) for i in words}
             own = _place(vocabulary, concept, concept.ids[source], source, target)
             items[concept.concept_id, source, target] = ItemPrompts(own, places, groups)
-    return _effects(asker, items, 1 if on_cpu else _ITEMS_OF_ACCELERATOR)
+    return _effects(asker, items, together)
 
 
 def _effects(
