@@ -27,8 +27,8 @@ from semantic_pivots.config import NaturalConfig
 from semantic_pivots.engines import Task
 from semantic_pivots.files import write_table
 from semantic_pivots.natural.effects import summary
-from semantic_pivots.natural.natural_stage import task_of
-from semantic_pivots.natural.part_arms import Arm
+from semantic_pivots.natural.models import Arm
+from semantic_pivots.natural.natural_stage import task_of, waves
 from semantic_pivots.run import Work
 
 Result = tuple[pa.Table, float]
@@ -55,23 +55,22 @@ def natural(
     missing: set[tuple[str, int]] = set()
     with tempfile.TemporaryDirectory() as scratch:
         models = [
-            (seed, arm)
+            arm
             for seed in range(config.seed, config.seed + config.seeds)
             for part in config.parts
             for arm in map(partial(_asked, causal_concepts), pickle.loads(pack.read(f"models/{part}-{seed}.pickle")))
         ]
         work = Work(Path(scratch), out)
-        for later in (False, True):
-            wave = [(seed, arm) for seed, arm in models if bool(arm.start) == later]
-            tasks = [task_of(arm, config, seed, work) for seed, arm in wave]
+        for wave in waves(models):
+            tasks = [task_of(arm, config, work) for arm in wave]
             finished: set[int] = set()
             for number, result in _results(tasks, workers or config.workers, steps):
-                arm = wave[number][1]
+                arm = wave[number]
                 if steps.run(tasks[number][0], lambda arm=arm, result=result: _line(arm, result, rows[arm.part])):
                     finished.add(number)
                 every = [row for own in rows.values() for row in own]
                 write_table(out / "natural_concepts.parquet", tables.from_rows("natural_concepts", every))
-            missing |= {(arm.part, seed) for number, (seed, arm) in enumerate(wave) if number not in finished}
+            missing |= {(arm.part, arm.seed) for number, arm in enumerate(wave) if number not in finished}
     for part in config.parts:
         own = [row for row in rows[part] if (part, row["seed"]) not in missing]
         if own:

@@ -32,7 +32,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import read_table
 from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.models.load import PACKAGE, load
-from semantic_pivots.natural.part_arms import Arm, arms
+from semantic_pivots.natural.part_arms import arms
 from semantic_pivots.run import Inputs
 from semantic_pivots.scoring.scorer import Scorer
 from semantic_pivots.selection.selections import HELD_OUT as NOT_SELECTED
@@ -162,16 +162,9 @@ def natural_files(run: Path, config: NaturalConfig) -> Files:
     inputs = Inputs({"lexicon": run / "lexicon", "corpus": run / "corpus"})
     for seed in range(config.seed, config.seed + config.seeds):
         for part in config.parts:
-            models = [without_text(arm) for arm in arms(part, config, inputs, seed)]
+            models = [replace(arm, world=arm.world.without_text()) for arm in arms(part, config, inputs, seed)]
             yield f"models/{part}-{seed}.pickle.xz", packed(pickle.dumps(models))
             print(f"{part}, seed {seed}: {len(models)} models", flush=True)
-
-
-def without_text(arm: Arm) -> Arm:
-    """A model whose world has no pieces of text: training needs its vocabulary and concepts only."""
-    none = np.arange(0)
-    world = replace(arm.world, pieces=arm.world.pieces.take(none), dictionary=arm.world.dictionary.take(none))
-    return replace(arm, world=world)
 
 
 def main() -> None:

@@ -588,9 +588,9 @@ class NaturalConfig:
 
     seed: int = 0
     """decides documents, groups, weights and order"""
-    seeds: int = 1
+    seeds: Number = 1
     """repetitions of each part, each with groups, weights and an order of its own"""
-    parts: tuple[str, ...] = ("masking", "arrangement", "selection")
+    parts: tuple[Literal["masking", "arrangement", "selection"], ...] = ("masking", "arrangement", "selection")
     """masking (tokens masked in the windows of held-out words), arrangement (which translations stand in one document),
     selection (a quarter of the documents)"""
     pair: tuple[str, ...] = ("en", "fr")
@@ -599,55 +599,55 @@ class NaturalConfig:
     """languages of the arrangement; English joins them"""
     sources: tuple[str, ...] = ("tatoeba_ja", "tatoeba_zh")
     """sources of the arrangement: sentences with their translations; empty: all"""
-    vocabulary: int = 10_000
-    """lexicon words and pieces of other words together"""
-    concepts: int = 600
+    vocabulary: Annotated[int, Range(1, 50_000)] = 10_000
+    """lexicon words and pieces of other words together; ids are of 16 bits"""
+    concepts: Number = 600
     """concepts at most, those with the most documents first"""
-    fewest_documents: int = 10
+    fewest_documents: Number = 10
     """pieces of text that hold each word of a concept, at least"""
-    dictionary_share: float = 0.05
+    dictionary_share: Annotated[float, Range(0, 0.99, above=True)] = 0.05
     """share of the packed tokens that are dictionary documents of the trained concepts"""
-    tokens: int = 2_000_000
+    tokens: Number = 2_000_000
     """tokens of one training run, one pass where the corpus has as many"""
-    window_tokens: int = 24
+    window_tokens: Number = 24
     """tokens before and after a held-out word that are its window"""
-    pivots: int = 50
+    pivots: Number = 50
     """pivots of a held-out pair, at most"""
     pivot_text: Literal["own", "other"] = "own"
     """text in which the masked pivots are searched: the packed text, or as much text of the same sources beside it"""
-    false_discovery_rate: float = 1.0
+    false_discovery_rate: Rate = 1.0
     """expected share of pivots that chance put beside both words; 1: no demand, few documents hide no pivot then"""
-    spiked_share: float = 0.6
+    spiked_share: Rate = 0.6
     """share of the windows of a spiked concept that get its two private tokens"""
-    selected_share: float = 0.25
+    selected_share: Rate = 0.25
     """share of the documents of each held-out word, and of those without any, that a selection takes"""
     readers: tuple[Literal["counts", "model"], ...] = ("counts", "model")
     """what reads the sequences: counts (similarity of the words' company, in seconds) and a model, which is trained"""
     embeddings: Literal["random", "counts"] = "counts"
     """what a model's embeddings begin as: noise, or singular vectors of the associations in its own sequences"""
-    width: int = 128
+    width: Number = 128
     """width of the model"""
-    layers: int = 3
+    layers: Number = 3
     """blocks of the model"""
-    sequence_tokens: int = 64
+    sequence_tokens: Annotated[int, Range(2, 256)] = 64
     """tokens of one packed sequence"""
-    batch_sequences: int = 16
+    batch_sequences: Number = 16
     """sequences of one optimiser step"""
-    learning_rate: float = 3e-3
+    learning_rate: Positive = 3e-3
     """peak of the schedule (cosine)"""
     embedding_rate: Positive = 0.1
     """share of the rate at which input embeddings learn; unless it is 1, they have no decay and a beta2 of 0.999"""
-    warmup_share: float = 0.05
+    warmup_share: Share = 0.05
     """share of the steps in which the rate rises to its peak"""
-    weight_decay: float = 0.1
+    weight_decay: Ratio = 0.1
     """of AdamW, on matrices"""
     dtype: TrainedDtype = "bfloat16"
     """number format of training; bfloat16 keeps float32 master weights"""
-    checkpoint_tokens: int = 200_000
+    checkpoint_tokens: Number = 200_000
     """tokens between checkpoints that a killed run continues from"""
     device: str = _volatile("cpu")
     """where models are trained: cpu, auto (the accelerator where there is one) or a device of torch"""
-    workers: int = _volatile(0)
+    workers: Count = _volatile(0)
     """processes, one model and one core each; 0: one per core"""
 
 

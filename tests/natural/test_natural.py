@@ -159,9 +159,7 @@ def test_counts_read_alone(study, inputs):
     it, _ = study
     config = dataclasses.replace(it.config.natural, readers=("counts",))
     (arm,) = [one for one in part_arms.arms("masking", config, inputs, 11) if one.name == "0"]
-    table = models.job(
-        "masking", "0", arm.sequences, arm.world.vocabulary, arm.world.concepts, arm.labels, Path(), config, 11
-    )
+    table = models.job(dataclasses.replace(arm, pivots={}), Path(), config)
     rows = table.to_pylist()
     assert rows.pop()["logprob"] is None
     assert all(row["specificity"] is None and 0 <= row["rank_by_counts"] <= 1 for row in rows)
@@ -261,7 +259,7 @@ def test_effects_are_paired_within_concepts_and_less_the_models_mean(study):
 
 def test_bad_keys_are_named(study):
     config = study[0].config.natural
-    with pytest.raises(InputError, match="unknown part 'maskin'"):
+    with pytest.raises(InputError, match="'maskin' is not known"):
         check(dataclasses.replace(config, parts=("maskin",)))
     with pytest.raises(InputError, match="spiked_share"):
         check(dataclasses.replace(config, spiked_share=1.5))

@@ -80,7 +80,7 @@ def similarities(associated: csr_matrix, concepts: Sequence[Concept], source: st
     return np.asarray((sides[0] @ sides[1].T).todense())
 
 
-def counted(associated: csr_matrix, concepts: Sequence[Concept]) -> list[Record]:
+def rank_rows(associated: csr_matrix, concepts: Sequence[Concept]) -> list[Record]:
     """Rows of `natural_concepts` with `rank_by_counts`, for each direction and each half (trained, held out).
 
     The rank is the share of the half's other sources that are less similar to the target; 0.5 is chance.

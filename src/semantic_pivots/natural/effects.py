@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,11 +50,7 @@ _CONTROLS = ("random", "language-matched", "length-matched")
 _NEEDED = _CONTROLS[:2]
 """Controls without which nothing is decided; studies before seed 2607 have no others."""
 _OUTCOMES = ("specificity", "chosen", "rank", "rank_by_counts")
-_SHARES = ("chosen", "rank", "rank_by_counts")
-_CHANCE = {"specificity": 0.0, "rank_by_counts": 0.5}
-"""Outcomes that are tested and decide, with their level by chance."""
-_NAMES = {"specificity": "nats of specificity", "rank_by_counts": "of rank by counts above chance"}
-_READERS = {"specificity": "models", "rank_by_counts": "counts"}
+_SHARES = _OUTCOMES[1:]
 _CAUSAL = ("link", "need")
 """Outcomes of masking that decide nothing: the rule `causal` asked of every held-out pair, answered or not."""
 _RESAMPLES = 4000
@@ -63,6 +59,22 @@ _SETTINGS = (
 ).split()
 
 Row = Record
+
+
+class Outcome(NamedTuple):
+    """An outcome that is tested and decides."""
+
+    chance: float
+    """level by chance"""
+    unit: str
+    reader: str
+    """who reads the sequences"""
+
+
+DECISIVE = {
+    "specificity": Outcome(0.0, "nats of specificity", "models"),
+    "rank_by_counts": Outcome(0.5, "of rank by counts above chance", "counts"),
+}
 
 
 def summary(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
@@ -110,7 +122,7 @@ class _Part:
             **empty,
             "n": 0,
             "signature": str(self.signature),
-            "conclusion": f"{_READERS[outcome]}: {text}",
+            "conclusion": f"{DECISIVE[outcome].reader}: {text}",
         }
 
 
@@ -152,7 +164,8 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
         for condition in CONDITIONS:
             means = _means([r for r in measured if r["condition"] == condition], outcome, "condition")
             values, units = _columns(means, lambda own, c=condition: own[c], cluster)
-            figures.append(part.row(outcome, f"held-out, {condition}", values, units, chance=_CHANCE.get(outcome)))
+            chance = DECISIVE[outcome].chance if outcome in DECISIVE else None
+            figures.append(part.row(outcome, f"held-out, {condition}", values, units, chance))
             levels[f"{outcome}, {condition}"] = figures[-1]
         means = _means(_centred(measured, outcome), outcome, "condition")
         for name, (first, second) in MASKING.items():
@@ -160,7 +173,7 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
             row = part.row(f"effect on {outcome}", name, values, units, chance=0.0)
             effects[f"{outcome}, {name}"] = row
             figures += [row, *_by_seed(part, row, means, values, units)]
-    for outcome in _CHANCE:
+    for outcome in DECISIVE:
         if f"{outcome}, placebo" in levels:
             decision = masking_decision(effects, levels[f"{outcome}, placebo"], outcome)
             figures.append(part.conclusion(decision, outcome))
@@ -196,13 +209,13 @@ def masking_decision(effects: dict[str, Row], placebo: Row, outcome: str = "spec
     Args:
         effects: rows by "OUTCOME, CONTRAST".
         placebo: the row with the level of the placebo.
-        outcome: the outcome that decides, a key of _CHANCE.
+        outcome: the outcome that decides, a key of DECISIVE.
     """
     cost, spike = (effects[f"{outcome}, {name}"] for name in ("placebo less masked", "spiked less placebo"))
     if cost["low"] is None:
         return "cannot be told: no interval, too few clusters of concepts"
-    unit = _NAMES[outcome]
-    level = placebo["value"] - _CHANCE[outcome]
+    unit = DECISIVE[outcome].unit
+    level = placebo["value"] - DECISIVE[outcome].chance
     bar = QUARTER * level
     share_text = f"{cost['value']:.3f} of {level:.3f} {unit}"
     if cost["value"] > 0 and cost["p_value"] < LEVEL:
@@ -269,7 +282,7 @@ def _arrangement(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     without = [r for r in held_out if HINGE not in (r["source_language"], r["target_language"])]
     kinds = {"without English": without, "with English": [r for r in held_out if r not in without]}
     figures, effects = _arms(part, rows, {k: v for k, v in kinds.items() if v}, ARRANGEMENT)
-    for outcome in _CHANCE:
+    for outcome in DECISIVE:
         row = effects.get(f"{outcome}, without English, rows less split")
         if row is not None:
             figures.append(part.conclusion(arrangement_decision(row, outcome), outcome))
@@ -280,7 +293,7 @@ def arrangement_decision(row: Row, outcome: str = "specificity") -> str:
     """The decision on English as a hub: do pairs that never co-occur gain if each word co-occurs with English?"""
     if row["low"] is None:
         return "cannot be told: no interval, too few concepts"
-    gain = f"{row['value']:.3f} {_NAMES[outcome]} [{row['low']:.3f}, {row['high']:.3f}]"
+    gain = f"{row['value']:.3f} {DECISIVE[outcome].unit} [{row['low']:.3f}, {row['high']:.3f}]"
     if row["value"] > 0 and row["p_value"] < LEVEL:
         return f"documents that translate into English join two further languages: {gain}"
     if row["value"] < 0 and row["p_value"] < LEVEL:
@@ -300,11 +313,11 @@ def _selection(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     }
     figures, effects = _arms(part, rows, {"held-out": held_out}, contrasts)
     level_of = {(row["measure"], row["group"]): row["value"] for row in figures}
-    for outcome, chance in _CHANCE.items():
+    for outcome, settings in DECISIVE.items():
         for suffix in STARTS.values():
             if (outcome, f"held-out, random{suffix}") not in level_of:
                 continue
-            level = level_of[outcome, f"held-out, random{suffix}"] - chance
+            level = level_of[outcome, f"held-out, random{suffix}"] - settings.chance
             over = {name: effects.get(f"{outcome}, held-out, pivot-rich less {name}{suffix}") for name in _CONTROLS}
             gains = {name: row for name, row in over.items() if row is not None}
             start = "continued from a base of other documents" if suffix else "from scratch"
@@ -319,14 +332,14 @@ def selection_decision(gains: dict[str, Row], level: float, outcome: str = "spec
     Args:
         gains: rows of the gains, by control.
         level: level of random documents, above chance.
-        outcome: the outcome that decides, a key of _CHANCE.
+        outcome: the outcome that decides, a key of DECISIVE.
     """
     rows = gains.values()
     if missing := [name for name in _NEEDED if name not in gains]:
         return f"cannot be told without {' and '.join(missing)} documents"
     if any(row["low"] is None for row in rows):
         return "cannot be told: no interval, too few concepts"
-    unit = _NAMES[outcome]
+    unit = DECISIVE[outcome].unit
     gains_text = ", ".join(
         f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] over {name}" for name, row in gains.items()
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ from semantic_pivots.analysis.controls import PivotWord
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.files import Record
 from semantic_pivots.natural.causal_outcomes import link_and_need
-from semantic_pivots.natural.distribution import associations, counted, embeddings, share_below
-from semantic_pivots.natural.world import Concept, directions
+from semantic_pivots.natural.distribution import associations, embeddings, rank_rows, share_below
+from semantic_pivots.natural.world import Concept, World, directions
 from semantic_pivots.natural.world_vocabulary import END, Vocabulary
 from semantic_pivots.statistics import seed_of
 
@@ -31,75 +31,73 @@ CHOICES = 10
 _ROWS = 256
 
 
-def job(
-    part: str,
-    arm: str,
-    sequences: np.ndarray,
-    vocabulary: Vocabulary,
-    concepts: Sequence[Concept],
-    labels: dict[str, Record],
-    state: Path,
-    config: NaturalConfig,
-    seed: int,
-    start: str = "",
-    pivots: Mapping[str, Sequence[PivotWord]] | None = None,
-) -> pa.Table:
+@dataclass(frozen=True)
+class Arm:
+    """One model to train.
+
+    Attributes:
+        seed: seed of the initial weights.
+        sequences: (sequences, length) uint16, in the order of training.
+        labels: further columns of the table `natural_concepts`, by concept.
+        figures: figures about the sequences, for the table `natural_models`.
+        start: name of the model from whose weights training starts; empty: new weights.
+        pivots: pivots of the held-out concepts whose link and need are measured; their texts are token ids.
+    """
+
+    part: str
+    seed: int
+    name: str
+    world: World
+    sequences: np.ndarray
+    labels: dict[str, Record]
+    figures: dict[str, float]
+    start: str = ""
+    pivots: dict[str, list[PivotWord]] = field(default_factory=dict)
+
+
+def job(arm: Arm, state: Path, config: NaturalConfig) -> pa.Table:
     """Rank translations by counts, and by a model trained on the sequences (rows of `natural_concepts`).
 
     The last row has the log-probability of the last training step.
 
     Args:
-        part: part of the study.
-        arm: name of the model.
-        sequences: (sequences, length) uint16, in the order of training.
-        vocabulary: the vocabulary of the ids.
-        concepts: the concepts that are measured.
-        labels: further columns for each concept.
-        state: file from which an interrupted run continues.
+        arm: the model; its world needs no text.
+        state: file from which an interrupted run continues; weights that others begin with are stored beside it.
         config: sizes of the model.
-        seed: seed of the initial weights.
-        start: name of the model from whose weights, stored beside `state`, training starts; empty: new weights.
-        pivots: pivots of the held-out concepts whose link and need are measured.
     """
-    associated = associations(sequences, vocabulary, config.window_tokens)
-    keys = {"part": part, "seed": seed, "arm": arm}
-    rows = [{**row, **labels.get(row["concept_id"], {}), **keys} for row in counted(associated, concepts)]
+    vocabulary, concepts = arm.world.vocabulary, arm.world.concepts
+    associated = associations(arm.sequences, vocabulary, config.window_tokens)
+    keys = {"part": arm.part, "seed": arm.seed, "arm": arm.name}
+    rows = [row | arm.labels.get(row["concept_id"], {}) | keys for row in rank_rows(associated, concepts)]
     logprob = None
     if "model" in config.readers:
         import torch
 
         torch.set_num_threads(1)  # small products gain nothing from more threads; models take one core each
-        begin = weights_of(state, start) if start else None
+        begin = weights_of(state, arm.start) if arm.start else None
         of_counts = associated if config.embeddings == "counts" else None
-        model, loss = trained(sequences, vocabulary, state, config, seed, begin, of_counts)
-        outcomes = _outcomes(model, sequences, vocabulary, concepts, pivots or {}, seed)
+        model, loss = train_model(arm.sequences, vocabulary, state, config, arm.seed, begin, of_counts)
+        outcomes = _outcomes(model, arm)
         rows = [row | outcomes[row["concept_id"], row["source_language"], row["target_language"]] for row in rows]
         logprob = -loss
-        if arm == BASE:
-            torch.save(model.state_dict(), weights_of(state, arm))
+        if arm.name == BASE:
+            torch.save(model.state_dict(), weights_of(state, BASE))
         state.unlink(missing_ok=True)
     rows.append(
         {**keys, **dict.fromkeys(("concept_id", "half", "source_language", "target_language"), ""), "logprob": logprob}
     )
-    blank = dict.fromkeys(("condition",), "") | dict.fromkeys(("cluster", "pivots"), 0)
-    blank |= dict.fromkeys(("windows_source", "windows_target", "masked"), 0)
+    blank = {"condition": ""} | dict.fromkeys(("cluster", "pivots", "windows_source", "windows_target", "masked"), 0)
     return tables.from_rows("natural_concepts", [{**blank, **row} for row in rows])
 
 
-def _outcomes(
-    model: torch.nn.Module,
-    sequences: np.ndarray,
-    vocabulary: Vocabulary,
-    concepts: Sequence[Concept],
-    pivots: Mapping[str, Sequence[PivotWord]],
-    seed: int,
-) -> dict[tuple[str, str, str], Record]:
+def _outcomes(model: torch.nn.Module, arm: Arm) -> dict[tuple[str, str, str], Record]:
     """A model's outcomes by concept, source and target language; with pivots, link and need too."""
-    held_out = [concept for concept in concepts if concept.held_out]
-    effects = link_and_need(model, tokenizer_of(vocabulary), vocabulary, held_out, pivots, seed) if pivots else {}
-    rows = answers(model, vocabulary, concepts, frequency(sequences, vocabulary))
-    by_asked = {(row["concept_id"], row["source_language"], row["target_language"]): row for row in rows}
-    return {asked: {**row, **effects.get(asked, {})} for asked, row in by_asked.items()}
+    vocabulary, held_out = arm.world.vocabulary, arm.world.held_out
+    tokenizer = tokenizer_of(vocabulary)
+    effects = link_and_need(model, tokenizer, vocabulary, held_out, arm.pivots, arm.seed) if arm.pivots else {}
+    rows = answers(model, vocabulary, arm.world.concepts, frequency(arm.sequences, vocabulary))
+    by_question = {(row["concept_id"], row["source_language"], row["target_language"]): row for row in rows}
+    return {question: row | effects.get(question, {}) for question, row in by_question.items()}
 
 
 def weights_of(state: Path, arm: str) -> Path:
@@ -119,7 +117,7 @@ def frequency(sequences: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     return np.bincount(sequences.ravel(), minlength=vocabulary.size)
 
 
-def trained(
+def train_model(
     sequences: np.ndarray,
     vocabulary: Vocabulary,
     state: Path,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from semantic_pivots.analysis.controls import PivotWord
 from semantic_pivots.config import NaturalConfig
-from semantic_pivots.corpus.document import HINGE, Document, join, split
-from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.corpus.document import HINGE, Document, hinge, join, split
+from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.natural.masking import CONDITIONS, Design, design
-from semantic_pivots.natural.models import BASE, frequency
+from semantic_pivots.natural.models import BASE, Arm, frequency
 from semantic_pivots.natural.texts import MIXED, Packed, Pieces, drawn, in_languages, packed, pieces_of, read_documents
 from semantic_pivots.natural.windows import contexts_of, pivots_of
 from semantic_pivots.natural.world import World, world
@@ -32,36 +32,14 @@ _FEWEST_JOINED = 2
 """Trained concepts that a pivot joins, at least, to be in the pivot set."""
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One model to train.
-
-    Attributes:
-        labels: further columns of the table `natural_concepts`, by concept.
-        figures: figures about the sequences, for the table `natural_models`.
-        start: name of the model from whose weights training starts; empty: new weights.
-        pivots: pivots of the held-out concepts whose link and need are measured; their texts are token ids.
-    """
-
-    part: str
-    name: str
-    world: World
-    sequences: np.ndarray
-    labels: dict[str, Record]
-    figures: dict[str, float]
-    start: str = ""
-    pivots: dict[str, list[PivotWord]] = field(default_factory=dict)
-
-
 def arms(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
     """The models of one part for one seed.
 
     Raises:
-        InputError: there is no such part, or the corpus does not suffice.
+        InputError: the corpus does not suffice.
     """
-    if part not in PARTS:
-        raise InputError(f"[natural] parts: unknown part {part!r}{nearest(part, PARTS)}; expected {', '.join(PARTS)}")
-    yield from PARTS[part](config, inputs, seed)
+    makers = {"masking": _masking, "arrangement": _arrangement, "selection": _selection}
+    yield from makers[part](config, inputs, seed)
 
 
 def documents_of(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> list[Document]:
@@ -121,7 +99,7 @@ def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
     for model in range(len(CONDITIONS)):
         figures = _figures(made, together) | _design_figures(plan, model)
         sequences, labels = plan.sequences(together, model), _labels(plan, made, model)
-        yield Arm("masking", str(model), made, sequences, labels, figures, pivots=pivots)
+        yield Arm("masking", seed, str(model), made, sequences, labels, figures, pivots=pivots)
 
 
 def _labels(plan: Design, made: World, model: int) -> dict[str, Record]:
@@ -183,13 +161,11 @@ def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[A
     for name in ARRANGEMENTS:
         pieces = pieces_of(forms[name], made.vocabulary, config.languages, config.sequence_tokens)
         together = _packed(made, pieces, config, seed)
-        yield Arm("arrangement", name, made, together.sequences, {}, _figures(made, together))
+        yield Arm("arrangement", seed, name, made, together.sequences, {}, _figures(made, together))
 
 
 def _key(document: Document) -> str:
     """What a document is joined by."""
-    from semantic_pivots.corpus.document import hinge
-
     return hinge(document) or document.id
 
 
@@ -210,7 +186,7 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
         joined[list(concept.ids.values())] = 0
     is_pivot = joined >= _FEWEST_JOINED
     rest = _packed(made, whole.pieces.take(np.arange(offered, len(whole.pieces))), config, seed)
-    yield Arm("selection", BASE, made, rest.sequences, {}, _figures(made, rest))
+    yield Arm("selection", seed, BASE, made, rest.sequences, {}, _figures(made, rest))
     selections = _selections(made, is_pivot, config.selected_share, seed)
     for name, rows in selections.items():
         chosen = made.pieces.take(rows)
@@ -222,7 +198,7 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
         figures["share of pieces in both languages"] = float((chosen.language == MIXED).mean())
         starts = STARTS if "model" in config.readers else {"": ""}  # counts begin with nothing
         for start, suffix in starts.items():
-            yield Arm("selection", name + suffix, made, together.sequences, {}, figures, start)
+            yield Arm("selection", seed, name + suffix, made, together.sequences, {}, figures, start)
 
 
 def _selections(made: World, is_pivot: np.ndarray, share: float, seed: int) -> dict[str, np.ndarray]:
@@ -257,6 +233,3 @@ def _rarest(pieces: Pieces, words: Sequence[int], size: int) -> np.ndarray:
     rank[order] = np.arange(len(order))
     least = np.minimum.reduceat(rank[pieces.tokens], pieces.starts[:-1])
     return np.where(least < size, least, -1)
-
-
-PARTS = {"masking": _masking, "arrangement": _arrangement, "selection": _selection}

@@ -70,6 +70,11 @@ class World:
         """The trained concepts."""
         return [concept for concept in self.concepts if not concept.held_out]
 
+    def without_text(self) -> World:
+        """The world without pieces of text: training needs its vocabulary and concepts only."""
+        none = np.arange(0)
+        return replace(self, pieces=self.pieces.take(none), dictionary=self.dictionary.take(none))
+
 
 def directions(concepts: Sequence[Concept]) -> Iterator[tuple[str, list[Concept], str, str]]:
     """For each half (trained, held out): stratum, concepts, source and target language; at least two concepts."""

@@ -19,9 +19,10 @@ from semantic_pivots.analysis.controls import PivotWord, control_sets
 from semantic_pivots.analysis.rules import BRIDGED as LABELLED
 from semantic_pivots.analysis.rules import LABELS, causal
 from semantic_pivots.config import CausalConfig, PlantedConfig
+from semantic_pivots.files import Record
 from semantic_pivots.planted.lens_agreement import agreement
 from semantic_pivots.planted.readout_measures import log_documents
-from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trial
+from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Trial, figure
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED, Concept
 from semantic_pivots.statistics import FEWEST, seed_of
 
@@ -39,7 +40,7 @@ class ConceptEffects:
     log_documents: float
 
 
-def link_and_need(trial: Trial, config: PlantedConfig, lenses: bool = False) -> list[Figure]:
+def link_and_need(trial: Trial, config: PlantedConfig, lenses: bool = False) -> list[Record]:
     """Figures of measure 9, over all bridged and unrelated pairs, all direct pairs without pivots, and some with them.
 
     Args:
@@ -54,21 +55,20 @@ def link_and_need(trial: Trial, config: PlantedConfig, lenses: bool = False) -> 
         WITH_PIVOTS: trial.probed(DIRECT, config.probed // 2, True),
     }
     rows, passes = concept_effects(trial, groups)
-    figures: list[Figure] = [{"measure": "forward passes an item", "group": "link and need", "value": passes}]
+    figures: list[Record] = [figure("forward passes an item", "link and need", passes)]
     for group in groups:
         members = [r for r in rows if r.group == group]
         answers = [r for r in members if r.row["answered"] and r.row["link"] is not None]
         if not members:
             continue
-        figures.append({"measure": "answered", "group": group, "value": len(answers) / len(members)})
+        figures.append(figure("answered", group, len(answers) / len(members)))
         for label in LABELS["causal"] if answers else ():
             share = sum(r.label == label for r in answers) / len(answers)
-            figures.append({"measure": f"labelled {label}", "group": f"{group}, answered", "value": share})
-        figures.append({"measure": "labelled bridged", "group": group, "value": _share(members)})
+            figures.append(figure(f"labelled {label}", f"{group}, answered", share))
+        figures.append(figure("labelled bridged", group, _share(members)))
         for name in ("link", "need"):
             value = float(np.mean([r.row[name] for r in answers])) if answers else math.nan
-            note = "" if answers else "no pair is answered"
-            figures.append({"measure": f"{name} in nats", "group": f"{group}, answered", "value": value, "note": note})
+            figures.append(figure(f"{name} in nats", f"{group}, answered", value, "no pair is answered"))
     return figures + _areas(rows) + _agreement(rows) + (_of_lenses(trial, groups, rows) if lenses else [])
 
 
@@ -102,7 +102,7 @@ def concept_effects(trial: Trial, groups: dict[str, list[Concept]]) -> tuple[lis
     return effects, asker.fed / max(asker.whole, 1)
 
 
-def _of_lenses(trial: Trial, groups: dict[str, list[Concept]], rows: list[ConceptEffects]) -> list[Figure]:
+def _of_lenses(trial: Trial, groups: dict[str, list[Concept]], rows: list[ConceptEffects]) -> list[Record]:
     every = [concept for concepts in groups.values() for concept in concepts]
     answers = [(c, r) for c, r in zip(every, rows, strict=True) if r.row["answered"] and r.row["link"] is not None]
     effects = [r.row["link"] + r.row["need"] for _, r in answers]
@@ -113,9 +113,9 @@ def _share(rows: list[ConceptEffects]) -> float:
     return float(np.mean([row.label == LABELLED for row in rows]))
 
 
-def _areas(rows: list[ConceptEffects]) -> list[Figure]:
+def _areas(rows: list[ConceptEffects]) -> list[Record]:
     """AUC of each effect and of counts alone, and F1: answered bridged pairs against each kind of negative."""
-    figures: list[Figure] = []
+    figures: list[Record] = []
     for negative, contrast in _CONTRASTS:
         every = [r for r in rows if r.group in (BRIDGED, negative)]
         # unrelated pairs have no right answer to give
@@ -141,12 +141,11 @@ def _areas(rows: list[ConceptEffects]) -> list[Figure]:
             2 * hits / (int(labels.sum()) + int(truth.sum())) if fewest >= FEWEST else math.nan
         )
         for measure, value in values.items():
-            note = "" if value == value else f"fewer than {FEWEST} pairs of a class are answered"
-            figures.append({"measure": measure, "group": contrast, "value": value, "note": note})
+            figures.append(figure(measure, contrast, value, f"fewer than {FEWEST} pairs of a class are answered"))
     return figures
 
 
-def _agreement(rows: list[ConceptEffects]) -> list[Figure]:
+def _agreement(rows: list[ConceptEffects]) -> list[Record]:
     """How well the gradient screens for need among answered pairs."""
     answers = [r.row for r in rows if r.row["answered"] and r.row["link"] is not None]
     need, screen = (np.array([row[name] for row in answers]) for name in ("need", "screen"))
@@ -154,12 +153,4 @@ def _agreement(rows: list[ConceptEffects]) -> list[Figure]:
         [row[f"{name}_p"] <= 0.1 and row[name] >= math.log(2) for row in answers] for name in ("need", "screen")
     )
     values = {"Spearman's r": spearman(need, screen), "kappa": kappa(np.array(is_needed), np.array(is_screened))}
-    return [
-        {
-            "measure": "gradient × part and need",
-            "group": name,
-            "value": value,
-            "note": "" if value == value else "too few answered pairs",
-        }
-        for name, value in values.items()
-    ]
+    return [figure("gradient × part and need", name, value, "too few answered pairs") for name, value in values.items()]

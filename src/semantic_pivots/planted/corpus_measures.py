@@ -26,7 +26,7 @@ from semantic_pivots.config import (
     TokensConfig,
 )
 from semantic_pivots.files import Record
-from semantic_pivots.planted.world_model import Figure, Trial
+from semantic_pivots.planted.world_model import Trial, figure
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tasks.translation import Item
@@ -129,7 +129,7 @@ class Pipeline:
         return ids_of
 
 
-def discovery(trial: Trial) -> list[Figure]:
+def discovery(trial: Trial) -> list[Record]:
     """Measure 1: recall and precision of discovery for the planted pivots of bridged pairs, by form and measure.
 
     Of the model only the tokenizer is used, not the weights.
@@ -149,11 +149,8 @@ def discovery(trial: Trial) -> list[Figure]:
                     values.append(len(truth & set(texts[:k])) / len(truth))
                 precision.append(len(truth & set(texts)) / len(texts) if texts else 0.0)
             group = f"{form}, {measure}"
-            figures += [
-                {"measure": f"discovery recall@{k}", "group": group, "value": float(np.mean(v))}
-                for k, v in recall.items()
-            ]
-            figures.append({"measure": "discovery precision", "group": group, "value": float(np.mean(precision))})
+            figures += [figure(f"discovery recall@{k}", group, np.mean(v)) for k, v in recall.items()]
+            figures.append(figure("discovery precision", group, np.mean(precision)))
     return figures
 
 
@@ -164,17 +161,17 @@ class Offer:
     core: list[str]
     arms: dict[str, list[str]]
     held_out: list[Concept]
-    figures: list[Figure]
+    figures: list[Record]
 
 
-def pivot_set_figures(hubs: set[str], concepts: Sequence[Concept], held_out: Sequence[Concept]) -> list[Figure]:
+def pivot_set_figures(hubs: set[str], concepts: Sequence[Concept], held_out: Sequence[Concept]) -> list[Record]:
     """Precision and recall of a pivot set, and its recall for concepts whose words were held out from it."""
     truth = {word for c in concepts for word in c.pivots}
     unseen = {word for c in held_out for word in c.pivots}
     return [
-        {"measure": "pivot set, precision", "group": "planted pivots", "value": len(hubs & truth) / max(len(hubs), 1)},
-        {"measure": "pivot set, recall", "group": "planted pivots", "value": len(hubs & truth) / len(truth)},
-        {"measure": "pivot set, recall", "group": "of held-out concepts", "value": len(hubs & unseen) / len(unseen)},
+        figure("pivot set, precision", "planted pivots", len(hubs & truth) / max(len(hubs), 1)),
+        figure("pivot set, recall", "planted pivots", len(hubs & truth) / len(truth)),
+        figure("pivot set, recall", "of held-out concepts", len(hubs & unseen) / len(unseen)),
     ]
 
 
@@ -209,8 +206,7 @@ def offer(trial: Trial, config: PlantedConfig) -> Offer:
         with_pivots = sum(d["source"] == "context" for d in documents)
         share = {"with pivots": with_pivots, "with a tested word": of_asked}
         figures += [
-            {"measure": f"share of documents {kind}", "group": name, "value": count / max(len(documents), 1)}
-            for kind, count in share.items()
+            figure(f"share of documents {kind}", name, count / max(len(documents), 1)) for kind, count in share.items()
         ]
     core = [d["text"] for d in truth.documents if d["id"] not in ids]
     return Offer(core, arms, held_out, figures)

@@ -14,8 +14,9 @@ import numpy as np
 
 from semantic_pivots.analysis.attribution import auc, kappa, spearman
 from semantic_pivots.analysis.rules import BRIDGED, DIRECT, PIVOT
+from semantic_pivots.files import Record
 from semantic_pivots.planted.readout_measures import labels_of, traces
-from semantic_pivots.planted.world_model import Figure, Trial
+from semantic_pivots.planted.world_model import Trial, figure
 from semantic_pivots.planted.worlds import Concept
 from semantic_pivots.statistics import seed_of
 
@@ -29,7 +30,7 @@ _PROMPTS, _LENGTH = 60, 64
 
 def agreement(
     trial: Trial, concepts: Sequence[Concept], labels: Sequence[str], effects: Sequence[float]
-) -> list[Figure]:
+) -> list[Record]:
     """Figures for each lens, over pairs that the model answers correctly.
 
     Args:
@@ -47,7 +48,7 @@ def agreement(
     contexts = [trial.ids(concept.contexts[source]) for concept in concepts]
     # the same number of context words of the next pair: what a lens gives such words anyway
     null = [*contexts[1:], *contexts[:1]]
-    figures: list[Figure] = []
+    figures: list[Record] = []
     for lens, logits in residuals.logits.items():
         probs = logits.softmax(-1)
         mass = _largest(probs, contexts) - _largest(probs, null)
@@ -58,8 +59,7 @@ def agreement(
             "kappa of bridged by causal and pivot by paper": kappa(is_bridged, by_paper),
         }
         for measure, value in values.items():
-            note = "" if value == value else "one class is empty"
-            figures.append({"measure": measure, "group": lens, "value": value, "note": note})
+            figures.append(figure(measure, lens, value, "one class is empty"))
     return figures
 
 

@@ -20,7 +20,7 @@ from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.planted import causal_measure, corpus_measures, readout_measures, suppression_measure, worlds
 from semantic_pivots.planted.seed_summary import summary
-from semantic_pivots.planted.world_model import Figure, fit, new_trial, rate_of, train, translation
+from semantic_pivots.planted.world_model import figure, fit, new_trial, rate_of, train, translation
 from semantic_pivots.planted.worlds import World
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -84,7 +84,7 @@ def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
     return World(seed=seed, **{**sizes, **WORLDS[name], **settings})
 
 
-def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> list[Figure]:
+def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> list[Record]:
     world = world_of(config, seed, name)
     tokens, rate = int(_LENGTH.get(name, 1.0) * config.tokens), rate_of(config, architecture)
     config = dataclasses.replace(config, tokens=tokens, learning_rate=rate)
@@ -112,7 +112,7 @@ def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> 
     return translation(trial, config) + readout_measures.language_census(trial, config)
 
 
-def _selection(config: PlantedConfig, world: World, architecture: str) -> list[Figure]:
+def _selection(config: PlantedConfig, world: World, architecture: str) -> list[Record]:
     """One model per selection, each from the same weights, on the core and what the selection took."""
     trial = new_trial(config, world, architecture)
     offer = corpus_measures.offer(trial, config)
@@ -122,7 +122,7 @@ def _selection(config: PlantedConfig, world: World, architecture: str) -> list[F
         trial.model = fresh_model(architecture, trial.tokenizer, config.width, config.layers, init, config.sinusoids)
         fit(trial.model, trial.tokenizer, offer.core + texts, config, config.tokens, world.seed)
         value = float(np.exp(trial.logprobs(offer.held_out)).mean())
-        figures.append({"measure": "P(target) of held-out bridged concepts", "group": name, "value": value})
+        figures.append(figure("P(target) of held-out bridged concepts", name, value))
     return figures
 
 
@@ -131,8 +131,8 @@ def run_table(name: str, architecture: str, seed: int, config: PlantedConfig) ->
     import torch
 
     torch.set_num_threads(1)  # small products gain nothing from more threads; runs take one core each
-    keys = {"world": name, "architecture": architecture, "seed": seed, "note": ""}
-    rows = [{**keys, **figure} for figure in _figures(config, name, seed, architecture)]
+    keys = {"world": name, "architecture": architecture, "seed": seed}
+    rows = [keys | row for row in _figures(config, name, seed, architecture)]
     return tables.from_rows("planted_runs", rows)
 
 

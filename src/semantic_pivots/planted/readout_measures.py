@@ -16,7 +16,7 @@ from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, paper
 from semantic_pivots.analysis.rules import Path as TracePath
 from semantic_pivots.config import PlantedConfig
 from semantic_pivots.files import Record
-from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Figure, Trial
+from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Trial, figure
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept, PlantedCorpus
 from semantic_pivots.statistics import seed_of
 
@@ -101,7 +101,7 @@ def log_documents(trial: Trial, concepts: Sequence[Concept]) -> np.ndarray:
     return np.array([np.mean([math.log(counts[word]) for word in c.contexts[source]]) for c in concepts])
 
 
-def behaviours(trial: Trial, config: PlantedConfig) -> list[Figure]:
+def behaviours(trial: Trial, config: PlantedConfig) -> list[Record]:
     """Measure 2: labels under each lens against the truth; the negatives are direct pairs *without* pivots.
 
     A direct pair with pivots may be answered by either mechanism, so its labels are reported as shares, not as errors.
@@ -119,45 +119,27 @@ def behaviours(trial: Trial, config: PlantedConfig) -> list[Figure]:
     residuals = traces(trial, concepts)
     chance = _f1(np.ones(int(clean.sum()), bool), truth[clean])
     counts = auc(log_documents(trial, [c for c, clear in zip(concepts, clean, strict=True) if clear]), truth[clean])
-    note = "" if counts == counts else "one class is empty"
-    figures: list[Figure] = [
-        {"measure": "F1 of labelling every pair a pivot's", "group": "chance", "value": chance},
-        {"measure": "AUC of counts alone, of those read", "group": WITHOUT_PIVOTS, "value": counts, "note": note},
+    figures: list[Record] = [
+        figure("F1 of labelling every pair a pivot's", "chance", chance),
+        figure("AUC of counts alone, of those read", WITHOUT_PIVOTS, counts, "one class is empty"),
     ]
     for lens, logits in residuals.logits.items():
         probs = logits.softmax(-1)
         is_pivot = np.array([label == PIVOT for label in labels_of(trial, residuals, probs)])
         value = _f1(is_pivot[clean], truth[clean])
-        figures.append({"measure": "F1 of bridged, rule paper", "group": lens, "value": value})
-        figures += [
-            {
-                "measure": "labelled pivot, rule paper",
-                "group": f"{name}, {lens}",
-                "value": float(is_pivot[member == name].mean()),
-            }
-            for name in groups
-            if (member == name).any()
-        ]
+        figures.append(figure("F1 of bridged, rule paper", lens, value))
         contexts = [trial.ids(c.contexts[source]) for c in concepts]
         masses = np.array([float(probs[:-1, row, ids].sum(-1).max()) for row, ids in enumerate(contexts)])
+        means = {"labelled pivot, rule paper": is_pivot, "largest mass of contexts before the last layer": masses}
         figures += [
-            {
-                "measure": "largest mass of contexts before the last layer",
-                "group": f"{name}, {lens}",
-                "value": float(masses[member == name].mean()),
-            }
+            figure(measure, f"{name}, {lens}", values[member == name].mean())
+            for measure, values in means.items()
             for name in groups
             if (member == name).any()
         ]
         area = auc(masses[clean], truth[clean])
-        figures.append(
-            {
-                "measure": "AUC of the contexts' mass, bridged against direct without pivots",
-                "group": lens,
-                "value": area,
-                "note": "" if area == area else "one class is empty",
-            }
-        )
+        measure = "AUC of the contexts' mass, bridged against direct without pivots"
+        figures.append(figure(measure, lens, area, "one class is empty"))
     return figures + _probe(trial)
 
 
@@ -182,7 +164,7 @@ def _f1(labels: np.ndarray, truth: np.ndarray) -> float:
     return 2 * int((labels & truth).sum()) / max(int(labels.sum()) + int(truth.sum()), 1)
 
 
-def _probe(trial: Trial) -> list[Figure]:
+def _probe(trial: Trial) -> list[Record]:
     """Retrieval of a concept's context words from a residual, by a ridge map to their mean embedding.
 
     The map is fitted on half of the concepts, the layer is chosen on a quarter, and the result is that of the last
@@ -212,11 +194,10 @@ def _probe(trial: Trial) -> list[Figure]:
     hits = right(layers[best], test)
     groups = [concepts[i].kind if concepts[i].kind == BRIDGED else _direct(concepts[i]) for i in test.tolist()]
     measure = "context words retrieved by a probe"
-    figures: list[Figure] = [
-        {"measure": measure, "group": name, "value": float(hits[[g == name for g in groups]].mean())}
-        for name in sorted(set(groups))
+    figures: list[Record] = [
+        figure(measure, name, hits[[g == name for g in groups]].mean()) for name in sorted(set(groups))
     ]
-    figures.append({"measure": measure, "group": "chance", "value": 1 / len(targets)})
+    figures.append(figure(measure, "chance", 1 / len(targets)))
     return figures
 
 
@@ -224,7 +205,7 @@ def _direct(concept: Concept) -> str:
     return WITH_PIVOTS if concept.pivots else WITHOUT_PIVOTS
 
 
-def null_attribution(trial: Trial) -> list[Figure]:
+def null_attribution(trial: Trial) -> list[Record]:
     """Measure 3: in a world without pivots, the AUC of log co-occurrence against the paper rule's labels.
 
     Every direct concept is measured in both directions. "Given final confidence" means within ten strata of the last
@@ -246,10 +227,10 @@ def null_attribution(trial: Trial) -> list[Figure]:
     note = "" if raw == raw else f"all {len(labels)} labels are alike"
     measure = "AUC without pivots"
     return [
-        {"measure": measure, "group": "raw", "value": raw, "note": note},
-        {"measure": measure, "group": "given final confidence", "value": conditioned, "note": note},
-        {"measure": measure, "group": "raw less given final confidence", "value": raw - conditioned, "note": note},
-        {"measure": "labelled pivot without pivots", "group": DIRECT, "value": float(1 - labels.mean())},
+        figure(measure, "raw", raw, note),
+        figure(measure, "given final confidence", conditioned, note),
+        figure(measure, "raw less given final confidence", raw - conditioned, note),
+        figure("labelled pivot without pivots", DIRECT, 1 - labels.mean()),
     ]
 
 
@@ -267,7 +248,7 @@ def _co_occurrence(planted: PlantedCorpus) -> dict[str, int]:
     return counts
 
 
-def language_census(trial: Trial, config: PlantedConfig) -> list[Figure]:
+def language_census(trial: Trial, config: PlantedConfig) -> list[Record]:
     """Measure 8: at layers before the last, the mass on the third language's words against the fourth's.
 
     A language's token set has its word of every concept, one token each, so both sets have the same size. The words of
@@ -294,7 +275,7 @@ def language_census(trial: Trial, config: PlantedConfig) -> list[Figure]:
     plain = [" ".join(word for word in text if word not in words) for text in noise[: 8 * len(concepts)]]
     plain = [" ".join(plain[8 * i : 8 * i + 8]) for i in range(len(concepts))]
     residuals, control = traces(trial, concepts), read(trial, concepts, plain)
-    figures: list[Figure] = []
+    figures: list[Record] = []
     measure = "log ratio of latent languages, third to fourth"
     for lens in residuals.logits:
         ratio = {}
@@ -303,9 +284,9 @@ def language_census(trial: Trial, config: PlantedConfig) -> list[Figure]:
             masses = [probs[..., ids].sum(-1).clamp(min=1e-12).log() for ids in sets.values()]
             ratio[name] = float((masses[0] - masses[1]).mean())
         figures += [
-            {"measure": measure, "group": f"{lens}, asked", "value": ratio["asked"]},
-            {"measure": measure, "group": f"{lens}, control", "value": ratio["control"]},
-            {"measure": measure, "group": f"{lens}, asked less control", "value": ratio["asked"] - ratio["control"]},
+            figure(measure, f"{lens}, asked", ratio["asked"]),
+            figure(measure, f"{lens}, control", ratio["control"]),
+            figure(measure, f"{lens}, asked less control", ratio["asked"] - ratio["control"]),
         ]
         logits = residuals.logits[lens][:-1]
         for code, which in ((third, "third"), (fourth, "fourth")):
@@ -313,5 +294,5 @@ def language_census(trial: Trial, config: PlantedConfig) -> list[Figure]:
             largest = chosen_logits[:, torch.arange(len(rows)), rows]
             below = (chosen_logits < largest[..., None]).float().mean(-1)
             value = float(below.mean())
-            figures.append({"measure": f"rank of the own word, {which} language", "group": lens, "value": value})
+            figures.append(figure(f"rank of the own word, {which} language", lens, value))
     return figures

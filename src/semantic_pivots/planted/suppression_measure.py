@@ -6,13 +6,14 @@ import copy
 import dataclasses
 
 from semantic_pivots.config import PlantedConfig
+from semantic_pivots.files import Record
 from semantic_pivots.planted import worlds
-from semantic_pivots.planted.world_model import Figure, Trial, fit, train, translation
+from semantic_pivots.planted.world_model import Trial, figure, fit, train, translation
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, World
 from semantic_pivots.statistics import seed_of
 
 
-def suppression(trial: Trial, config: PlantedConfig) -> list[Figure]:
+def suppression(trial: Trial, config: PlantedConfig) -> list[Record]:
     """Measure 5: change of log P(target) when the pivots' directions are suppressed, by class and control.
 
     Only direct pairs with pivots are measured.
@@ -40,14 +41,12 @@ def suppression(trial: Trial, config: PlantedConfig) -> list[Figure]:
         for name, basis in bases.items():
             change = float((target_logprobs(lens, ids, starts, Suppression(basis, layers)) - plain).mean())
             losses[kind, name] = change
-            figures.append(
-                {"measure": "change of log P(target) by suppression", "group": f"{kind}, {name}", "value": change}
-            )
+            figures.append(figure("change of log P(target) by suppression", f"{kind}, {name}", change))
     for control in ("another pair's pivots", "random directions"):
         gaps = {kind: losses[kind, "planted pivots"] - losses[kind, control] for kind in (BRIDGED, DIRECT)}
-        figures.append({"measure": "suppression, bridged pairs", "group": f"against {control}", "value": gaps[BRIDGED]})
+        figures.append(figure("suppression, bridged pairs", f"against {control}", gaps[BRIDGED]))
         value = gaps[BRIDGED] - gaps[DIRECT]
-        figures.append({"measure": "suppression, bridged less direct", "group": f"against {control}", "value": value})
+        figures.append(figure("suppression, bridged less direct", f"against {control}", value))
     return figures
 
 
@@ -56,7 +55,7 @@ def without(world: World) -> World:
     return dataclasses.replace(world, drop_pivots=True)
 
 
-def knock_out(config: PlantedConfig, world: World, architecture: str) -> list[Figure]:
+def knock_out(config: PlantedConfig, world: World, architecture: str) -> list[Record]:
     """Measure 4: train a model without the pivots' documents, from the initial weights of the complete world's model.
 
     Training then continues twice from that model: on the complete world's documents, and on the same documents again.
@@ -70,5 +69,5 @@ def knock_out(config: PlantedConfig, world: World, architecture: str) -> list[Fi
         for f in translation(Trial(trial.planted, model, trial.tokenizer), config, logs=True):
             change = f["value"] - before[f["measure"], f["group"]]
             measure = f"change of {f['measure']}, pivot documents {name}"
-            figures.append({"measure": measure, "group": f["group"], "value": change})
+            figures.append(figure(measure, f["group"], change))
     return figures

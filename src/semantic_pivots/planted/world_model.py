@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,9 +29,12 @@ from semantic_pivots.training.small_models import (
     word_tokenizer,
 )
 
-Figure = Record
-"""measure, group, value: one figure of one run; where it is NaN, note says why."""
 WITH_PIVOTS, WITHOUT_PIVOTS = "direct with pivots", "direct without pivots"
+
+
+def figure(measure: str, group: str, value: float, reason: str = "") -> Record:
+    """One figure of one run, a row of `planted_runs`; where the value is NaN, the note gives the reason."""
+    return {"measure": measure, "group": group, "value": float(value), "note": reason if math.isnan(value) else ""}
 
 
 @dataclasses.dataclass
@@ -130,7 +134,7 @@ def rate_of(config: PlantedConfig, architecture: str) -> float:
     return rates.get(architecture, config.learning_rate)
 
 
-def translation(trial: Trial, config: PlantedConfig, logs: bool = False) -> list[Figure]:
+def translation(trial: Trial, config: PlantedConfig, logs: bool = False) -> list[Record]:
     """Mean P(target) for each class, and for direct pairs with and without pivots; with `logs` also in nats."""
     groups = {kind: trial.probed(kind, config.probed) for kind in CLASSES}
     groups[WITH_PIVOTS] = trial.probed(DIRECT, config.probed, True)
@@ -139,7 +143,7 @@ def translation(trial: Trial, config: PlantedConfig, logs: bool = False) -> list
     for group, concepts in groups.items():
         if concepts:
             logprobs = trial.logprobs(concepts)
-            figures.append({"measure": "P(target)", "group": group, "value": float(np.exp(logprobs).mean())})
+            figures.append(figure("P(target)", group, np.exp(logprobs).mean()))
             if logs:
-                figures.append({"measure": "log P(target)", "group": group, "value": float(logprobs.mean())})
+                figures.append(figure("log P(target)", group, logprobs.mean()))
     return figures
