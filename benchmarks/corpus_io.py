@@ -62,7 +62,7 @@ def reading(table: pa.Table, folder: Path) -> None:
     limit = seconds(lambda: pq.read_table(folder / "x.parquet", use_threads=False))
     emit("read.limit", round(size / limit, 1), "MB/s, Parquet to Arrow alone, one core")
     for name in ("x.parquet", "x.jsonl.zst"):
-        skipped = documents.Skipped()
+        skipped = documents.SkippedLines()
         spent = seconds(lambda n=name, s=skipped: consume(documents.read(str(folder / n), {}, s)))
         holds = skipped.read == table.num_rows and skipped.total == 0
         emit(f"read.{name[2:]}", round(size / spent, 1), "MB/s to documents, one core", None, holds)

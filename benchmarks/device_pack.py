@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import file_hash, text_hash, whole, write_json
+from semantic_pivots.files import complete_file, file_hash, text_hash, write_json
 
 MANIFEST = "manifest.json"
 _SUFFIX = ".xz"
@@ -51,7 +51,7 @@ def write_pack(files: Iterable[tuple[str, bytes]], folder: Path, part_bytes: int
                 part, left = part + 1, part_bytes
             piece = content[first : first + left]
             place = f"part-{part}/{name}.{len(pieces):03d}"
-            with whole(folder / place) as temporary:
+            with complete_file(folder / place) as temporary:
                 temporary.write_bytes(piece)
             pieces.append({"place": place, "bytes": len(piece), "sha256": text_hash(piece)})
             first, left = first + len(piece), left - len(piece)

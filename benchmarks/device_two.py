@@ -26,7 +26,7 @@ from benchmarks.device_pack import Pack
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.files import read_table
 from semantic_pivots.models.device import default_device, narrow, peak_memory, release_memory
-from semantic_pivots.models.load import Loaded, load
+from semantic_pivots.models.load import LoadedModel, load
 from semantic_pivots.run import Work
 from semantic_pivots.scoring.benchmark_scores import item_scores
 from semantic_pivots.scoring.bits_per_byte import text_nats
@@ -87,7 +87,7 @@ class _Study:
         self.sums = steps.path.with_name("two-sums.jsonl")
         self.sums.unlink(missing_ok=True)
         self.rows: list[dict[str, Any]] = []
-        self._base: Loaded | None = None
+        self._base: LoadedModel | None = None
 
     def assemble(self) -> Line:
         """The base's weights from the pack's parts, each checked by size and hash."""
@@ -104,7 +104,7 @@ class _Study:
             "parameters": sum(p.numel() for p in loaded.model.parameters()),
         }
 
-    def base(self, dtype: str) -> Loaded:
+    def base(self, dtype: str) -> LoadedModel:
         """A copy of the base on the device."""
         assert self._base is not None
         model = copy.deepcopy(self._base.model)
@@ -202,7 +202,7 @@ class _Study:
                     continue
                 units = np.array([unit for _, unit in keys])
                 interval = bootstrap_mean(values.mean(0), seed_of("device", arm, kind), groups=units)
-                ends = [interval.low, interval.high] if interval.known else [None, None]
+                ends = [interval.low, interval.high] if interval.exists else [None, None]
                 told = [round(float(mean), 6) for mean in values.mean(1)]
                 found[f"{arm}, {kind}"] = [interval.value, *ends, interval.n, told]
         return found

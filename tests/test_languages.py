@@ -60,7 +60,7 @@ def test_every_language_resolves_by_its_code_its_name_and_its_aliases():
 
 def test_direction_and_spaces_follow_the_script():
     assert [code for code in "ar en fa he ja ur yi".split() if language(code).rtl] == "ar fa he ur yi".split()
-    unspaced = [code for code in "bo en ja km ko lo my th yue zh".split() if not language(code).spaced]
+    unspaced = [code for code in "bo en ja km ko lo my th yue zh".split() if not language(code).has_spaces]
     assert unspaced == "bo ja km lo my th yue zh".split()
 
 

@@ -23,7 +23,7 @@ def pivots(*arguments: str) -> bool:
     before, sys.argv = sys.argv, ["pivots", *arguments]
     try:
         cli.command()(list(arguments), standalone_mode=False)
-    except ranks.Unfinished:
+    except ranks.UnfinishedRanks:
         return False
     finally:
         sys.argv, ranks._share = before, None

@@ -23,7 +23,7 @@ def test_settings_have_one_order_whatever_the_order_in_which_they_are_given():
     one, other = Signature.of("clwtd", "en-fr", seed=1, shots=5), Signature.of("clwtd", "en-fr", shots=5, seed=1)
     assert str(one) == str(other) == "clwtd|en-fr|shots=5|seed=1"
     assert one["shots"] == "5"
-    assert one.extended(seed=2).without("shots").within("fr-en") == Signature.of("clwtd", "fr-en", seed=2)
+    assert one.with_settings(seed=2).without("shots").within("fr-en") == Signature.of("clwtd", "fr-en", seed=2)
 
 
 @pytest.mark.parametrize("settings", [{"colour": 1}, {"model": "a|b"}])

@@ -46,7 +46,7 @@ def test_below_ten_units_there_is_a_figure_and_no_interval():
     ):
         assert found.n == 9
         assert not math.isnan(found.value)
-        assert not found.known
+        assert not found.exists
         assert not found.excludes_zero
     row = st.Figure(st.wilson(3, 9), Signature.of("x", seed=1)).columns()
     assert (row["value"], row["low"], row["high"], row["n"]) == (3 / 9, None, None, 9)
@@ -84,8 +84,8 @@ def test_differences_of_estimates_are_paired_in_units_and_draws():
     assert (difference.interval().low, difference.interval().high) == pytest.approx((0.5, 0.5))
     # of two directions the draws are independent: their variances add, a quarter each
     mean = st.average([one, st.Estimate(1.0, 1 + sampled, frozenset(range(20)), (drawn,))])
-    assert [len(each) for each in mean.drawn] == [2, 2]
-    assert sum(float((each**2).sum()) for each in mean.drawn) == pytest.approx(0.18 / 2)
+    assert [len(each) for each in mean.draw_deviations] == [2, 2]
+    assert sum(float((each**2).sum()) for each in mean.draw_deviations) == pytest.approx(0.18 / 2)
 
 
 def test_a_bounded_figure_s_interval_stays_inside_its_bounds():
@@ -121,14 +121,14 @@ def test_a_mean_in_bounds_is_no_less_certain_than_a_share_of_as_many_units():
     masses[:3] = 0.5, 0.745, 0.99
     found = st.bootstrap_mean(masses, seed=1, bounds=st.SHARE)
     mean = float(masses.mean())
-    wilson = st._bounded(mean, mean * (1 - mean) / 40, 40, st.student_quantile(39), st.SHARE)
+    wilson = st._wilson_interval(mean, mean * (1 - mean) / 40, 40, st.student_quantile(39), st.SHARE)
     assert found.low == pytest.approx(wilson.low)
     assert mean < found.high <= wilson.high
     # four rows of one unit for one of each other: Kish's 43 ** 2 / (39 + 16) units
     rows, groups = np.append(masses, [0.5] * 3), np.append(np.arange(40), [0, 0, 0])
     unequal = st.bootstrap_mean(rows, seed=1, bounds=st.SHARE, groups=groups)
     mean = float(rows.mean())
-    wilson = st._bounded(mean, mean * (1 - mean) * 55 / 43**2, 40, st.student_quantile(39), st.SHARE)
+    wilson = st._wilson_interval(mean, mean * (1 - mean) * 55 / 43**2, 40, st.student_quantile(39), st.SHARE)
     assert wilson.low == pytest.approx(unequal.low)
 
 
@@ -143,7 +143,7 @@ def test_the_interval_of_a_skewed_mass_reaches_farther_to_its_long_side():
     # most concepts have next to no mass, a few have much: the mean of few concepts is more often too small
     masses = np.array([0.001] * 9 + [0.01, 0.05, 0.3])
     found = st.bootstrap_mean(masses, seed=0, bounds=st.SHARE)
-    wilson = st._bounded(found.value, float(masses.var(ddof=1)) / 12, 12, st.student_quantile(11), st.SHARE)
+    wilson = st._wilson_interval(found.value, float(masses.var(ddof=1)) / 12, 12, st.student_quantile(11), st.SHARE)
     assert 0 < found.low < found.value < found.high < 1
     assert found.high > wilson.high
 
@@ -152,7 +152,9 @@ def test_the_mean_of_masses_covers_the_truth_where_wilson_s_interval_misses_it()
     rng = np.random.default_rng(3)
     draws = rng.beta(0.25, 4.75, (400, 24))
     found = [st.bootstrap_mean(row, seed=k, resamples=300, bounds=st.SHARE) for k, row in enumerate(draws)]
-    wilson = [st._bounded(row.mean(), row.var(ddof=1) / 24, 24, st.student_quantile(23), st.SHARE) for row in draws]
+    wilson = [
+        st._wilson_interval(row.mean(), row.var(ddof=1) / 24, 24, st.student_quantile(23), st.SHARE) for row in draws
+    ]
     covered, other = (np.mean([not one.excludes(0.05) for one in each]) for each in (found, wilson))
     assert covered >= max(0.92, other)
 
@@ -183,7 +185,7 @@ def test_student_s_interval_of_whole_runs_needs_two():
     half = t.ppf(0.975, 2) * 0.1 / math.sqrt(3)
     assert (found.value, found.n) == (pytest.approx(0.3), 3)
     assert (found.low, found.high) == pytest.approx((0.3 - half, 0.3 + half))
-    assert not st.student([0.2]).known
+    assert not st.student([0.2]).exists
 
 
 def test_the_p_value_of_zero_goes_with_the_interval():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from semantic_pivots import grammar
 from semantic_pivots.commands.keys import manual
-from semantic_pivots.config import StudyConfig, keyed
+from semantic_pivots.config import StudyConfig, key_fields
 from semantic_pivots.errors import InputError
 from semantic_pivots.stages import STAGES
 from semantic_pivots.study import load_study, stage_key
@@ -57,7 +57,7 @@ def test_a_key_arrives_as_it_was_given_and_decides_the_stage_unless_volatile(tmp
     default = KINDS[section]()
     changed = value != getattr(default, field.name) and not field.metadata.get("volatile")
     if field.name != "name":  # the name follows the file
-        assert (keyed(config) != keyed(dataclasses.replace(default, **_named(default)))) is changed
+        assert (key_fields(config) != key_fields(dataclasses.replace(default, **_named(default)))) is changed
 
 
 def test_documents_at_an_address_that_have_changed_change_the_stage(tmp_path):

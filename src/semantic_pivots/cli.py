@@ -31,7 +31,7 @@ from semantic_pivots.commands import (
 from semantic_pivots.commands.options import Writer
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.errors import InputError
-from semantic_pivots.ranks import Unfinished
+from semantic_pivots.ranks import UnfinishedRanks
 
 app = typer.Typer(
     help="Measure, explain and improve how language models carry meaning across languages.",
@@ -253,7 +253,7 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except Unfinished as notice:
+    except UnfinishedRanks as notice:
         print(notice)
     except RuntimeError as error:
         if "cannot cache function" not in str(error):  # numba's

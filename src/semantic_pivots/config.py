@@ -124,7 +124,7 @@ class OnModel:
 
 
 @dataclass(frozen=True)
-class Shared(WordRule):
+class SharedKeys(WordRule):
     """What several stages need; a section inherits each field it has and does not set."""
 
     name: str = "study"
@@ -665,7 +665,7 @@ class ReportConfig:
 class StudyConfig:
     """One study: one TOML file, one folder of tables, one report."""
 
-    study: Shared = field(default_factory=Shared)
+    study: SharedKeys = field(default_factory=SharedKeys)
     lexicon: LexiconConfig = field(default_factory=LexiconConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
     score: ScoreConfig = field(default_factory=ScoreConfig)
@@ -686,6 +686,6 @@ class StudyConfig:
     report: ReportConfig = field(default_factory=ReportConfig)
 
 
-def keyed(config: DataclassInstance) -> dict[str, object]:
+def key_fields(config: DataclassInstance) -> dict[str, object]:
     """The fields of a stage's configuration that its result depends on; volatile ones are left out."""
     return {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if not f.metadata.get("volatile")}

@@ -99,7 +99,7 @@ def shard_parts(
         raise InputError(f"workers = {workers}: expected 0 (one per core) or more")
     parts = {name: work.folder / f"{label}-{name}.parquet" for name, _, _ in tasks}
     share = ranks.current()
-    tasks_of_rank = tasks if share is None else share.own(tasks)
+    tasks_of_rank = tasks if share is None else share.of_rank(tasks)
     with ranks.exclusive(work.folder), work.progress(len(tasks_of_rank), "shards", label) as progress:
         missing = [task for task in tasks_of_rank if not is_whole(parts[task[0]])]
         progress.advance(len(tasks_of_rank) - len(missing))

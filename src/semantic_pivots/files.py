@@ -1,6 +1,6 @@
 """Files: atomic writes, and hashes of their content.
 
-Every file of the package goes through `whole`, so that one that is there is complete; equal tables give equal bytes.
+Every file of the package goes through `complete_file`: one that exists is complete; equal tables give equal bytes.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _large_hash(path: Path, *seen_at: int) -> str:
 
 
 @contextlib.contextmanager
-def whole(path: Path, several: bool = False) -> Iterator[Path]:
+def complete_file(path: Path, several: bool = False) -> Iterator[Path]:
     """A temporary path that replaces `path` when the block ends, so that the file is complete or absent.
 
     The bytes are written to disk before the file gets its name, so this holds after a power loss too. After an error
@@ -167,7 +167,7 @@ def whole(path: Path, several: bool = False) -> Iterator[Path]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file that is either complete or absent."""
-    with whole(path) as temporary:
+    with complete_file(path) as temporary:
         temporary.write_bytes(data)
 
 
@@ -187,7 +187,7 @@ def write_table(path: Path, table: pa.Table) -> None:
 
     # The pandas or study metadata of a schema is not part of the public table.
     plain = table.combine_chunks().replace_schema_metadata(None)
-    with whole(path) as temporary:
+    with complete_file(path) as temporary:
         pq.write_table(plain, temporary, _ROWS, compression="zstd", write_page_checksum=True)
 
 
@@ -204,7 +204,7 @@ def read_batches(
     Raises:
         InputError: it is missing or damaged.
     """
-    with _opened(path, read_dictionary=dictionaries) as file:
+    with _parquet_file(path, read_dictionary=dictionaries) as file:
         yield from file.iter_batches(_ROWS, columns=columns)
 
 
@@ -218,13 +218,13 @@ def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:
 
     tables = []
     for part in table_files(Path(path)):
-        with _opened(part) as file:
+        with _parquet_file(part) as file:
             tables.append(file.read(columns))
     return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
 
 @contextlib.contextmanager
-def _opened(path: Path | str, **options: Any) -> Iterator[pq.ParquetFile]:
+def _parquet_file(path: Path | str, **options: Any) -> Iterator[pq.ParquetFile]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

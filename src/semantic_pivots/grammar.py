@@ -40,7 +40,7 @@ class Key:
     default: Any
     help: str
 
-    def checked(self, value: object, where: str) -> Any:
+    def convert(self, value: object, where: str) -> Any:
         """The value in the type of the field.
 
         Args:
@@ -51,13 +51,13 @@ class Key:
             InputError: the value has another type, is out of range, or is not one of the choices; the nearest is named.
         """
         if not self.several:
-            return self._one(value, where)
+            return self._convert_one(value, where)
         if not isinstance(value, (list, tuple)):
             expected = {"str": "a list of strings", "int": "a list of whole numbers"}.get(self.kind.__name__, "a list")
             raise InputError(f"{where}: expected {expected}, found {value!r}")
-        return tuple(self._one(member, where) for member in value)
+        return tuple(self._convert_one(member, where) for member in value)
 
-    def _one(self, value: Any, where: str) -> Any:
+    def _convert_one(self, value: Any, where: str) -> Any:
         if self.kind is float and type(value) is int:
             value = float(value)
         if type(value) is not self.kind:
@@ -87,7 +87,7 @@ def keys(section: str) -> dict[str, Key]:
     """The keys of a section, in their order; what it shares with others (a base class) comes last."""
     kind = sections()[section]
     hints, own = get_type_hints(kind, include_extras=True), inspect.get_annotations(kind)
-    bases = config.Shared, *reversed(kind.__mro__[:-1])
+    bases = config.SharedKeys, *reversed(kind.__mro__[:-1])
     texts = {name: help_text for base in bases for name, help_text in _texts(base).items()}
     by_name = {}
     for field in sorted(dataclasses.fields(kind), key=lambda field: field.name not in own):
@@ -140,7 +140,7 @@ def check(settings: DataclassInstance) -> None:
     """
     section = section_of(type(settings))
     for name, key in keys(section).items():
-        key.checked(getattr(settings, name), f"[{section}] {name}")
+        key.convert(getattr(settings, name), f"[{section}] {name}")
 
 
 def text(value: object) -> str:

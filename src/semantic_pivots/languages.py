@@ -29,7 +29,7 @@ class Language:
     """BCP 47 code: two letters where there are such, else three"""
     name: str
     """English name, as in prompts"""
-    spaced: bool
+    has_spaces: bool
     """whether its words are separated by spaces"""
     scripts: tuple[str, ...] = ("Latn",)
     """ISO 15924 codes, the likely script first"""

@@ -23,11 +23,11 @@ Task = TypeVar("Task")
 _POLL_SECONDS = 1.0
 
 
-class Unfinished(Exception):  # noqa: N818 - no error
+class UnfinishedRanks(Exception):  # noqa: N818 - no error
     """A rank has completed its parts, but other ranks have not; this is not an error."""
 
 
-class Published(Exception):  # noqa: N818 - no error
+class AlreadyPublished(Exception):  # noqa: N818 - no error
     """Another rank has published the result in the meantime."""
 
 
@@ -42,7 +42,7 @@ class Share:
     merging: bool = False
     """make no parts, and refuse a phase that lacks some"""
 
-    def own(self, tasks: Sequence[Task]) -> list[Task]:
+    def of_rank(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks of this rank."""
         return [] if self.merging else list(tasks[self.rank :: self.world])
 
@@ -65,7 +65,7 @@ class Share:
         message = f"{len(missing)} of {len(names)} parts of `{phase}` are missing, the first {missing[0][1]}"
         if self.merging:
             raise InputError(f"rank {text} of {self.world} has not finished: {message}; run it again, then merge")
-        raise Unfinished(f"rank {self.rank} of {self.world} is done; {message}, of rank {text}")
+        raise UnfinishedRanks(f"rank {self.rank} of {self.world} is done; {message}, of rank {text}")
 
 
 _share: Share | None = None
@@ -167,7 +167,7 @@ def exclusive(work: Path) -> Iterator[None]:
     finally:
         _flock(fcntl.LOCK_EX)
     if not work.exists():
-        raise Published
+        raise AlreadyPublished
 
 
 def _flock(operation: int) -> Any:

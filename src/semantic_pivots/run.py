@@ -333,7 +333,7 @@ def publish(
             try:
                 check = functools.partial(check_unchanged, read, before, stage)
                 manifest = _run(stage, key, key_hash, partial, run, conform, check)
-            except ranks.Published:
+            except ranks.AlreadyPublished:
                 if (manifest := _of_other_rank(final, key_hash)) is None:
                     raise InputError(f"{final}: another run has removed {partial}; run the command again") from None
                 return manifest

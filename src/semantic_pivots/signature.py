@@ -85,7 +85,7 @@ class Signature:
     @classmethod
     def of(cls, subject: str, scope: str = "", **settings: object) -> Signature:
         """A signature with these settings, in any order."""
-        return cls(subject, scope).extended(**settings)
+        return cls(subject, scope).with_settings(**settings)
 
     @classmethod
     def parse(cls, line: str) -> Signature:
@@ -108,7 +108,7 @@ class Signature:
                 raise ValueError(f"signature {line!r}: {part!r} is no setting")
         return cls(subject, scope, tuple(settings), note)
 
-    def extended(self, **settings: object) -> Signature:
+    def with_settings(self, **settings: object) -> Signature:
         """The signature with further or replaced settings."""
         by_name = {**dict(self.settings), **{key: str(value) for key, value in settings.items()}}
         return replace(self, settings=tuple(sorted(by_name.items(), key=lambda pair: _PLACE.get(pair[0], -1))))

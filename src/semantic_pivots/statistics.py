@@ -65,12 +65,12 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         """`0.12 [0.10, 0.14]` by the format of a number; `0.12 [no interval]` where there is none."""
-        if not self.known:
+        if not self.exists:
             return f"{self.value:{spec}} [no interval]"
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
     @property
-    def known(self) -> bool:
+    def exists(self) -> bool:
         """Whether there is an interval."""
         return not (math.isnan(self.low) or math.isnan(self.high))
 
@@ -90,19 +90,19 @@ class Estimate:
 
     Attributes:
         value: the figure.
-        sampled: (resamples,) bootstrap values of the figure; position i is the same resample in all figures.
+        samples: (resamples,) bootstrap values of the figure; position i is the same resample in all figures.
         units: the independent units.
-        drawn: for each set of k shared draws, (k,) the figure without each draw, minus the mean of these.
+        draw_deviations: for each set of k shared draws, (k,) the figure without each draw, minus the mean of these.
         bounds: smallest and largest possible value.
-        permuted: `sampled` are permutation values, whose spread needs no correction for the number of units.
+        from_permutation: `samples` are permutation values, whose spread needs no correction for the number of units.
     """
 
     value: float
-    sampled: np.ndarray
+    samples: np.ndarray
     units: frozenset[Hashable]
-    drawn: tuple[np.ndarray, ...] = ()
+    draw_deviations: tuple[np.ndarray, ...] = ()
     bounds: Bounds = None
-    permuted: bool = False
+    from_permutation: bool = False
 
     @property
     def n(self) -> int:
@@ -111,28 +111,29 @@ class Estimate:
 
     def minus(self, other: Estimate) -> Estimate:
         """The paired difference of two figures over the same resamples and draws."""
-        drawn = self.drawn or other.drawn
-        if self.drawn and other.drawn:
-            drawn = tuple(a - b for a, b in zip(self.drawn, other.drawn, strict=True))
-        return Estimate(self.value - other.value, self.sampled - other.sampled, self.units & other.units, drawn)
+        deviations = self.draw_deviations or other.draw_deviations
+        if self.draw_deviations and other.draw_deviations:
+            deviations = tuple(a - b for a, b in zip(self.draw_deviations, other.draw_deviations, strict=True))
+        return Estimate(self.value - other.value, self.samples - other.samples, self.units & other.units, deviations)
 
     def interval(self) -> Interval:
         """The figure with its 95 % interval."""
-        sampled = self.sampled[~np.isnan(self.sampled)]
-        if self.n < FEWEST or not len(sampled) or math.isnan(self.value):
+        samples = self.samples[~np.isnan(self.samples)]
+        if self.n < FEWEST or not len(samples) or math.isnan(self.value):
             return Interval(self.value, math.nan, math.nan, self.n)
-        tails = np.quantile(sampled, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) - self.value
-        if self.permuted:
+        tails = np.quantile(samples, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) - self.value
+        if self.from_permutation:
             return Interval(self.value, self.value + float(tails[0]), self.value + float(tails[1]), self.n)
         of_units = (float(tails[1] - tails[0]) / (2 * _NORMAL)) ** 2 * self.n / (self.n - 1)
         if self.bounds is not None and self.value in self.bounds:
             # Units that all lie on a bound show no variance: it is Wilson's, at the far end of the interval.
             of_units = _far_variance(self.n, student_quantile(self.n - 1), self.bounds)
-        of_draws = [float((len(d) - 1) / len(d) * (d**2).sum()) for d in self.drawn if len(d) > 1]
+        of_draws = [float((len(d) - 1) / len(d) * (d**2).sum()) for d in self.draw_deviations if len(d) > 1]
         variance = of_units + sum(of_draws)
-        student = _combined_quantile(of_units, self.n - 1, of_draws, [len(d) - 1 for d in self.drawn if len(d) > 1])
+        draw_freedoms = [len(d) - 1 for d in self.draw_deviations if len(d) > 1]
+        student = _combined_quantile(of_units, self.n - 1, of_draws, draw_freedoms)
         if self.bounds is not None:
-            return _bounded(self.value, variance, self.n, student, self.bounds)
+            return _wilson_interval(self.value, variance, self.n, student, self.bounds)
         if of_units == 0:
             half = student * math.sqrt(variance)
             return Interval(self.value, self.value - half, self.value + half, self.n)
@@ -147,11 +148,11 @@ def average(parts: Sequence[Estimate]) -> Estimate:
     """
     return Estimate(
         float(np.mean([part.value for part in parts])),
-        np.mean([part.sampled for part in parts], axis=0),
+        np.mean([part.samples for part in parts], axis=0),
         frozenset().union(*(part.units for part in parts)),
-        tuple(drawn / len(parts) for part in parts for drawn in part.drawn),
+        tuple(deviations / len(parts) for part in parts for deviations in part.draw_deviations),
         parts[0].bounds,
-        parts[0].permuted,
+        parts[0].from_permutation,
     )
 
 
@@ -188,7 +189,7 @@ class Figure:
     def columns(self) -> Record:
         """The columns of the figure in a table: null where there is no number; the signature says why."""
         interval, signature = self.interval, self.signature
-        if not math.isnan(interval.value) and not interval.known:
+        if not math.isnan(interval.value) and not interval.exists:
             why = f"{self.n} units, {self.fewest} needed" if self.n < self.fewest else "undefined"
             signature = dataclasses.replace(signature, note=f"no interval: {why}")
         ends = {"value": interval.value, "low": interval.low, "high": interval.high}
@@ -226,7 +227,7 @@ def bootstrap_means(
     present = (~np.isnan(values)).astype(np.float64)
     sums, counts = _by_unit(np.where(present > 0, values, 0.0), groups), _by_unit(present, groups)
     limits: Sequence[Bounds] = bounds or [None] * values.shape[1]
-    intervals = _bootstrapped(sums, counts, seed, resamples, limits)
+    intervals = _bootstrap_intervals(sums, counts, seed, resamples, limits)
     return [_within_wilson(*of_figure) for of_figure in zip(intervals, counts.T, limits, strict=True)]
 
 
@@ -246,7 +247,7 @@ def bootstrap_ratio(
     """
     rows = ~(np.isnan(above) | np.isnan(below))
     part, both = (_by_unit(column[rows, None], groups[rows]) for column in (above, above + below))
-    (of_both,) = _bootstrapped(part, both, seed, resamples, [SHARE])
+    (of_both,) = _bootstrap_intervals(part, both, seed, resamples, [SHARE])
     value, low, high = (math.inf if end >= 1 else end / (1 - end) for end in (of_both.value, of_both.low, of_both.high))
     return Interval(value, low, high, of_both.n)
 
@@ -259,14 +260,14 @@ def _by_unit(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _bootstrapped(
+def _bootstrap_intervals(
     sums: np.ndarray, counts: np.ndarray, seed: int, resamples: int, bounds: Sequence[Bounds]
 ) -> list[Interval]:
     """Sums over counts of (units, figures), each with its interval from resamples of the units."""
     samples, errors = (np.full((resamples, sums.shape[1]), np.nan) for _ in range(2))
     with np.errstate(invalid="ignore", divide="ignore"):
         means, error = _ratios(np.ones((1, len(sums))), sums, counts)
-        for start, weights in _resampled(len(sums), resamples, seed):
+        for start, weights in _resample_weights(len(sums), resamples, seed):
             part = slice(start, start + len(weights))
             samples[part], errors[part] = _ratios(weights, sums, counts)
     intervals = []
@@ -275,7 +276,7 @@ def _bootstrapped(
         estimate = Estimate(float(means[0, k]), samples[:, k], units, bounds=limits)
         interval_t = None
         if limits is not None and len(units) >= FEWEST:
-            interval_t = _studentised(estimate, float(error[0, k]), errors[:, k], limits)
+            interval_t = _bootstrap_t(estimate, float(error[0, k]), errors[:, k], limits)
         intervals.append(interval_t or estimate.interval())
     return intervals
 
@@ -288,11 +289,11 @@ def _ratios(weights: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> tuple[
     return means, np.sqrt(np.maximum(beyond, 0.0)) / rows
 
 
-def _studentised(estimate: Estimate, error: float, errors: np.ndarray, bounds: tuple[float, float]) -> Interval | None:
+def _bootstrap_t(estimate: Estimate, error: float, errors: np.ndarray, bounds: tuple[float, float]) -> Interval | None:
     """The bootstrap-t interval of a mean on the logit scale; None where too many resamples have no spread."""
     low, high = bounds
     at = (estimate.value - low) / (high - low)
-    samples = (estimate.sampled - low) / (high - low)
+    samples = (estimate.samples - low) / (high - low)
     if not 0 < at < 1 or error == 0:
         return None
     # resamples of hardly more than one value have next to no spread, but rounding
@@ -319,12 +320,12 @@ def _within_wilson(interval: Interval, rows: np.ndarray, bounds: Bounds) -> Inte
         rows: (units,) rows of each unit; units of unequal size count as fewer (Kish 1965).
         bounds: of the mean.
     """
-    if bounds is None or not interval.known:
+    if bounds is None or not interval.exists:
         return interval
     low, high = bounds
     at = (interval.value - low) / (high - low)
     variance = at * (1 - at) * float((rows**2).sum()) / float(rows.sum()) ** 2 * (high - low) ** 2
-    wilson_interval = _bounded(interval.value, variance, interval.n, student_quantile(interval.n - 1), bounds)
+    wilson_interval = _wilson_interval(interval.value, variance, interval.n, student_quantile(interval.n - 1), bounds)
     ends = max(interval.low, wilson_interval.low), min(interval.high, wilson_interval.high)
     return Interval(interval.value, *ends, interval.n)
 
@@ -415,7 +416,7 @@ def share(flags: Sequence[bool] | np.ndarray, groups: Sequence[Hashable] | np.nd
         return Interval(value, math.nan, math.nan, n)
     beyond = np.bincount(codes, weights=values - value)
     variance = n / (n - 1) * float((beyond**2).sum()) / len(values) ** 2
-    return _bounded(value, variance, n, student_quantile(n - 1), SHARE)
+    return _wilson_interval(value, variance, n, student_quantile(n - 1), SHARE)
 
 
 def wilson(successes: int, n: int) -> Interval:
@@ -425,7 +426,7 @@ def wilson(successes: int, n: int) -> Interval:
     if n < FEWEST:
         return Interval(successes / n if n else math.nan, math.nan, math.nan, n)
     value = successes / n
-    return _bounded(value, value * (1 - value) / n, n, _NORMAL, SHARE)
+    return _wilson_interval(value, value * (1 - value) / n, n, _NORMAL, SHARE)
 
 
 def student(values: Sequence[float], bounds: Bounds = None) -> Interval:
@@ -445,7 +446,7 @@ def student(values: Sequence[float], bounds: Bounds = None) -> Interval:
 
 def p_of_zero(interval: Interval) -> float:
     """The two-sided p-value of zero that corresponds to an interval: below 0.05 if the interval excludes zero."""
-    if not interval.known or interval.value == 0:
+    if not interval.exists or interval.value == 0:
         return 1.0
     half = interval.value - interval.low if interval.value > 0 else interval.high - interval.value
     at = _NORMAL * abs(interval.value) / half if half > 0 else math.inf
@@ -477,7 +478,7 @@ def sign_flip_p(differences: np.ndarray, seed: int, groups: np.ndarray | None = 
     return (extreme + 1) / (resamples + 1)
 
 
-def _resampled(units: int, resamples: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+def _resample_weights(units: int, resamples: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
     """Blocks of (start, (resamples, units) float64 how often each unit was drawn)."""
     rng = np.random.default_rng(seed)
     block = max(1, _BLOCK_BYTES // (8 * max(1, units)))
@@ -491,7 +492,7 @@ def _far_variance(n: int, quantile: float, bounds: tuple[float, float]) -> float
     return (quantile * (bounds[1] - bounds[0]) / (n + quantile**2)) ** 2
 
 
-def _bounded(value: float, variance: float, n: int, quantile: float, bounds: tuple[float, float]) -> Interval:
+def _wilson_interval(value: float, variance: float, n: int, quantile: float, bounds: tuple[float, float]) -> Interval:
     """Wilson's interval of a figure that lies in bounds, at the number of observations that has its variance."""
     low, high = bounds
     at = min(max((value - low) / (high - low), 0.0), 1.0)

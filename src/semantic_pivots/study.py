@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from semantic_pivots import costs, grammar
 from semantic_pivots import run as runs
-from semantic_pivots.config import StudyConfig, keyed
+from semantic_pivots.config import StudyConfig, key_fields
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record, digest, fingerprint, stamps
 from semantic_pivots.languages import language
@@ -129,7 +129,7 @@ def _study_config(path: Path, data: Record) -> StudyConfig:
         elif not isinstance(values, dict):
             problems.append(f"study {path}: {name} must be a section, [{name}] with keys below it")
     if not problems:
-        checked = {name: _checked(path, name, kind, data.get(name, {}), problems) for name, kind in sections.items()}
+        checked = {name: _section_values(path, name, kind, data.get(name, {}), problems) for name, kind in sections.items()}
     if problems:
         raise InputError("\n       ".join(problems))
     shared = {"name": path.stem, **checked["study"]}
@@ -141,7 +141,7 @@ def _study_config(path: Path, data: Record) -> StudyConfig:
     return StudyConfig(**configs)
 
 
-def _checked(path: Path, section: str, kind: type[DataclassInstance], values: Record, problems: list[str]) -> Record:
+def _section_values(path: Path, section: str, kind: type[DataclassInstance], values: Record, problems: list[str]) -> Record:
     """The values of a section's keys; a line for each that cannot be used is appended to `problems`."""
     fields, checked = {f.name: f for f in dataclasses.fields(kind)}, {}
     for key, value in values.items():
@@ -152,7 +152,7 @@ def _checked(path: Path, section: str, kind: type[DataclassInstance], values: Re
         try:
             checked[key] = value = grammar.keys(section)[key].checked(value, where)
             if key == "stages":
-                _known_stages(where, value)
+                _check_stages(where, value)
             if key == "languages":
                 _known_languages(where, value)
         except InputError as error:
@@ -164,7 +164,7 @@ def _checked(path: Path, section: str, kind: type[DataclassInstance], values: Re
     return checked
 
 
-def _known_stages(where: str, names: tuple[str, ...]) -> None:
+def _check_stages(where: str, names: tuple[str, ...]) -> None:
     for name in names:
         if name not in STAGES:
             raise InputError(f"{where}: unknown stage {name!r}{nearest(name, STAGES)}")
@@ -220,7 +220,7 @@ def key_of(version: int, config: Any, inputs: dict[str, str], **further: object)
         if field.name == "lenses":
             folders = {lens: Path(lens.partition(":")[2]) for lens in value if ":" in lens}
             files |= {lens: fingerprint(path) for lens, path in folders.items() if path.exists()}
-    key = {"version": version, "config": keyed(config), "inputs": inputs, "input_files": files, **further}
+    key = {"version": version, "config": key_fields(config), "inputs": inputs, "input_files": files, **further}
     if hasattr(config, "forms_path"):
         from semantic_pivots.wordforms.table import rule_key
 

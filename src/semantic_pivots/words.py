@@ -90,7 +90,7 @@ _DROPPED_RANGES = (
 
 
 @functools.cache
-def folded(char: str) -> str:
+def fold_char(char: str) -> str:
     """The text that replaces a normalised character: itself, an equivalent, a space, or nothing.
 
     Nothing are characters without a width (soft hyphen, joiners, marks of direction), selectors of shape, enclosing
@@ -104,7 +104,7 @@ def folded(char: str) -> str:
     return _EQUIVALENT.get(char, char)
 
 
-def composed(text: str) -> str:
+def compose(text: str) -> str:
     """`nfc`, with characters that are shapes of others (half-width katakana, ligatures) replaced by these."""
     if text.isascii():
         return text
@@ -117,7 +117,7 @@ def folded_places(text: str) -> tuple[str, list[int]]:
     chars: list[str] = []
     places: list[int] = []
     for place, char in enumerate(normalise(text)):
-        char = folded(char)
+        char = fold_char(char)
         if char and not (char == " " and chars[-1:] == [" "]):
             chars.append(char)
             places.append(place)
@@ -128,9 +128,9 @@ def fold(text: str) -> str:
     """A text as words are looked for in it: composed, in lower case, equivalent characters as one, one space a gap.
 
     Apostrophes, hyphens, widths and white space that a keyboard or a typesetter chooses are no part of a spelling, nor
-    is what has no width of its own (`folded`). So `aujourd’hui` is `aujourd'hui`, `New\\nYork` is `new york`.
+    is what has no width of its own (`fold_char`). So `aujourd’hui` is `aujourd'hui`, `New\\nYork` is `new york`.
     """
-    return re.sub(" +", " ", "".join(map(folded, normalise(composed(text)))))
+    return re.sub(" +", " ", "".join(map(fold_char, normalise(compose(text)))))
 
 
 @functools.cache

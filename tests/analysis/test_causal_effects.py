@@ -107,7 +107,7 @@ def test_control_sets_hold_no_word_of_the_concept(study):
     item = next(i for i in items if i.item_id in pivots.of_item and pivots.controls(i))
     prompt = f"French: {item.source}\nEnglish:"
     question = Question(prompt, 8, item.source, " dog", ("balta",), (("gimsu",), ("fenni",)))
-    row = causal_effects.asked_row({"item_id": "x", "pivots": [], "control_sets": 2}, question, asker, always=True)
+    row = causal_effects.question_row({"item_id": "x", "pivots": [], "control_sets": 2}, question, asker, always=True)
     assert set(row) == set(SCHEMAS["causal_effects"].names)
     assert all(np.isfinite(row[name]) for name in ("link", "need", "screen", "told"))
 

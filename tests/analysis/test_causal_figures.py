@@ -50,4 +50,4 @@ def test_the_area_tells_bridged_items_by_their_mass():
     assert (interval.value, interval.n) == (pytest.approx(11 / 12), 24)
     assert 0.5 < interval.low < interval.high <= 1
     ((_, one_sided),) = _area_of_mass(_answers(rows[:12], items, labels, BehaviourConfig()), masses, "logit")
-    assert not one_sided.known
+    assert not one_sided.exists

@@ -52,7 +52,7 @@ def test_an_option_is_its_key(name: str):
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.section}.{key.name}")
 def test_every_key_has_a_manual_a_default_that_fits_and_an_option(key: grammar.Key, tmp_path):
     assert key.help or key.name in ("languages", "seed", "model", "dtype", "cache", "name")
-    assert key.checked(key.default, key.name) == key.default
+    assert key.convert(key.default, key.name) == key.default
     study = tmp_path / "study.toml"
     study.write_text("")
     value = grammar.text(key.default)

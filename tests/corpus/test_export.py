@@ -159,7 +159,7 @@ def test_a_selection_is_exported_alone(folders, tmp_path):
         asked = Export(corpus, layout, tokens, "<eos>", tmp_path / "selection.parquet", "rich")
         assert export(asked, out / layout)["notes"]["shards"] == 1
     assert np.fromfile(out / "olmo" / "s1.npy", np.uint16).tolist() == [0, 2, 1, 0, 2]
-    read = documents.read(str(out / "jsonl" / "documents" / "s1.jsonl.zst"), {}, documents.Skipped())
+    read = documents.read(str(out / "jsonl" / "documents" / "s1.jsonl.zst"), {}, documents.SkippedLines())
     assert [document.id for document in read] == ["d0", "d2"]
     with pytest.raises(InputError, match=r"no selection 'ritch'; did you mean 'rich'"):
         export(Export(corpus, "jsonl", None, "", tmp_path / "selection.parquet", "ritch"), out)

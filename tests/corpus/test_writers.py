@@ -23,7 +23,7 @@ DOCUMENTS = st.lists(st.tuples(TEXT, st.sampled_from(["en", "fr", "zh", ""])), m
 def test_jsonl_is_read_back(rows, tmp_path):
     made = [documents.Document(f"#{i}", text, code, "s") for i, (text, code) in enumerate(rows)]
     writers.write_jsonl(pa.Table.from_pylist([d._asdict() for d in made]), tmp_path / "x.jsonl.zst")
-    assert list(documents.read(str(tmp_path / "x.jsonl.zst"), {}, documents.Skipped())) == made
+    assert list(documents.read(str(tmp_path / "x.jsonl.zst"), {}, documents.SkippedLines())) == made
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

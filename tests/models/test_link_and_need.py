@@ -44,7 +44,7 @@ def test_link_need_and_screen_worked_by_hand():
         return direction * float(row @ direction) / float(direction @ direction)
 
     assert found.logprob == pytest.approx(says(own), abs=1e-5)
-    assert found.answered == (int(lens.decode((mean + own).float()[None])[0].argmax()) == ids["t"])
+    assert found.is_answered == (int(lens.decode((mean + own).float()[None])[0].argmax()) == ids["t"])
     for word, link, need in (
         ("p", found.link, found.need),
         ("q", found.link_controls[0], found.need_controls[0]),
@@ -101,7 +101,7 @@ def test_a_shared_beginning_changes_nothing(family):
     assert asker.sharing is (family != "rwkv")  # which has no cache that can be handed on
     assert np.isfinite(found.need_controls).all()
     if asker.sharing:
-        assert asker.fed < plain.fed
+        assert asker.computed_tokens < plain.computed_tokens
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gemma3", "mamba", "rwkv"])
@@ -136,7 +136,7 @@ def test_more_controls_of_a_word_cost_little():
     words = ["house", "tree", "river", "moon", "stars", "sun", "water", "dog"]
     sets = tuple((words[i % 8], words[(i + 1 + i // 8) % 8]) for i in range(39))
     asker.effects(Question(QUESTION.prompt, QUESTION.place, "mountain", " étoile", ("le", "la"), sets))
-    assert asker.fed / asker.whole <= 60
+    assert asker.computed_tokens / asker.prompt_tokens <= 60
 
 
 def test_a_model_that_is_not_causal_is_refused():

@@ -7,7 +7,7 @@ import torch
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.lens import Lens
-from semantic_pivots.models.readouts import Patchscope, Tuned, fit_tuned, load_tuned, readouts, sampled_residuals
+from semantic_pivots.models.readouts import Patchscope, TunedLens, fit_tuned, load_tuned, readouts, sampled_residuals
 from semantic_pivots.training.small_models import fresh_model, word_tokenizer
 
 WORDS = [f"w{k}" for k in range(40)]
@@ -36,7 +36,7 @@ def texts(count):
 
 def test_every_readout_reads_the_last_layer_as_the_model_does(lens, tokenizer, tmp_path):
     zeros = torch.zeros(2, 32, 32), torch.zeros(2, 32)
-    Tuned(lens, *zeros).save(tmp_path / "none", {})
+    TunedLens(lens, *zeros).save(tmp_path / "none", {})
     ways = readouts(lens, tokenizer, ["logit", "patchscope", f"tuned:{tmp_path / 'none'}"])
     assert [way.name for way in ways] == ["logit", "patchscope", "tuned:none"]
     rows = lens.residuals(torch.tensor([[3, 4, 5]]), torch.tensor([2]))
@@ -94,7 +94,7 @@ def test_lenses_that_do_not_fit_are_refused(lens, tokenizer, tmp_path):
     with pytest.raises(InputError, match="safetensors"):
         load_tuned(lens, tmp_path)
     other = Lens.from_model(fresh_model("gpt2", tokenizer, 16, 3, 0).eval())
-    Tuned(other, torch.zeros(2, 16, 16), torch.zeros(2, 16)).save(tmp_path / "other", {})
+    TunedLens(other, torch.zeros(2, 16, 16), torch.zeros(2, 16)).save(tmp_path / "other", {})
     with pytest.raises(InputError, match="expected"):
         load_tuned(lens, tmp_path / "other")
     with pytest.raises(InputError, match="documents"):

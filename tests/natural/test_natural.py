@@ -43,8 +43,8 @@ def masked(study, inputs):
 def test_no_held_out_pair_meets_in_a_sequence(masked):
     _, made = masked
     world = made[0].world
-    assert 0 < world.parted < 0.5  # mixed documents of the corpus hold some pair
-    assert world.dropped < 0.05
+    assert 0 < world.split_share < 0.5  # mixed documents of the corpus hold some pair
+    assert world.dropped_share < 0.05
     assert min(len(world.held_out), len(world.trained)) >= 10
     for arm in made:
         for concept in world.held_out:
@@ -118,7 +118,7 @@ def test_the_placebo_masks_as_many_tokens_of_the_same_frequency(masked):
 def packed_of(masked):
     config, made = masked
     world = made[0].world
-    return part_arms._packed(world, world.pieces, config, 11), world
+    return part_arms._pack(world, world.pieces, config, 11), world
 
 
 def test_a_spiked_pair_keeps_company_that_a_placebo_pair_does_not(masked):
@@ -297,7 +297,7 @@ def test_arrangements_hold_the_same_sentences(tmp_path: Path):
     pieces = {name: arm.figures["pieces"] for name, arm in made.items()}
     assert pieces["split"] > 1.3 * pieces["rows"] > 1.5 * pieces["joined"]
     for arm in made.values():
-        assert 0 < arm.world.dropped < 0.9
+        assert 0 < arm.world.dropped_share < 0.9
         for concept in arm.world.held_out:
             holds = [(arm.sequences == concept.ids[code]).any(axis=1) for code in ("fr", "de")]
             assert not (holds[0] & holds[1]).any()

@@ -5,7 +5,7 @@ from scipy.stats import poisson
 
 from semantic_pivots.config import GraphConfig
 from semantic_pivots.counting.unit_counts import renumber
-from semantic_pivots.pivots.bridges import deviations, joins_of, own_pieces, rarefied, strongest
+from semantic_pivots.pivots.bridges import deviations, document_draws, joins_of, own_pieces, strongest
 from semantic_pivots.pivots.own_words import is_piece, plain
 from semantic_pivots.pivots.word_contexts import WordContexts
 from semantic_pivots.words import normalise
@@ -61,21 +61,25 @@ def test_draws_hold_each_word_by_its_share_of_the_text():
     draws = {word: np.arange(100), rare: np.arange(3), capped: np.arange(200)}
     contexts = around_of([[1]] * 400, draws, {word: 100, rare: 3, capped: 300})
     config = GraphConfig(sample_tokens=1000, samples=400)
-    found = rarefied(contexts, list(draws), 4000, config)
+    found = document_draws(contexts, list(draws), 4000, config)
     assert {len(draw[word]) for draw in found} == {25}
     assert np.isclose(np.mean([len(draw[rare]) for draw in found]), 0.75, atol=0.1)
     assert {len(draw[capped]) for draw in found} == {75}  # of the documents that hold it, not of those drawn before
     frequent = around_of([[1]] * 400, draws, {word: 100, rare: 3, capped: 4000})
-    assert {len(draw[capped]) for draw in rarefied(frequent, list(draws), 4000, config)} == {100}  # never all at hand
+    assert {len(draw[capped]) for draw in document_draws(frequent, list(draws), 4000, config)} == {
+        100
+    }  # never all at hand
     assert (
-        found[3][capped].tolist() == rarefied(contexts, [capped], 4000, config)[3][capped].tolist()
+        found[3][capped].tolist() == document_draws(contexts, [capped], 4000, config)[3][capped].tolist()
     )  # whatever beside
     for draw in found[:5]:
         assert all(len(set(own.tolist())) == len(own) and set(own) <= set(draws[w]) for w, own in draw.items())
     assert found[0][word].tolist() != found[1][word].tolist()
-    assert found[3][word].tolist() == rarefied(contexts, list(draws), 4000, config)[3][word].tolist()
-    assert {len(draw[word]) for draw in rarefied(contexts, list(draws), 900, config)} == {50}  # never more than half
-    whole = rarefied(contexts, list(draws), 4000, GraphConfig(criterion="bridge-fdr"))
+    assert found[3][word].tolist() == document_draws(contexts, list(draws), 4000, config)[3][word].tolist()
+    assert {len(draw[word]) for draw in document_draws(contexts, list(draws), 900, config)} == {
+        50
+    }  # never more than half
+    whole = document_draws(contexts, list(draws), 4000, GraphConfig(criterion="bridge-fdr"))
     assert [draw[word].tolist() for draw in whole] == [list(range(100))]
 
 
@@ -93,7 +97,9 @@ def test_documents_are_drawn_by_their_ids_whatever_their_order():
     for order in (np.arange(300), np.random.default_rng(1).permutation(300)):
         contexts = around_of([[1]] * 300, {word: np.arange(300)})
         contexts.keys = keys[order]
-        drawn.append([set(contexts.keys[draw[word]].tolist()) for draw in rarefied(contexts, [word], 4000, config)])
+        drawn.append(
+            [set(contexts.keys[draw[word]].tolist()) for draw in document_draws(contexts, [word], 4000, config)]
+        )
     assert drawn[0] == drawn[1]
     assert len(set(map(frozenset, drawn[0]))) == config.samples
 

@@ -20,7 +20,7 @@ from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.counting import shard_passes
 from semantic_pivots.errors import InputError
 from semantic_pivots.pivots.discovery import discover, discover_stage
-from semantic_pivots.pivots.evidence import Beside, measures, q_values, tversky
+from semantic_pivots.pivots.evidence import PairCounts, measures, q_values, tversky
 from semantic_pivots.pivots.published import published_contexts
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
@@ -180,7 +180,7 @@ def test_the_papers_draws_are_those_of_the_corpus_in_memory(tmp_path: Path):
         holders = [row for row, units in enumerate(rows) if units & set(word[0].split())]
         generator = np.random.default_rng(seed_of("discover", config.seed, *word))
         draw = generator.choice(holders, 50).tolist() if holders else []
-        units, times = contexts.near(word)
+        units, times = contexts.unit_counts(word)
         found = dict(zip([texts[unit] for unit in units], times.tolist(), strict=True))
         assert found == Counter(unit for row in draw for unit in rows[row])
     generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
@@ -269,10 +269,10 @@ def test_the_lexicon_says_which_words_are_the_concepts_in_further_languages(tmp_
     assert found["milk"] == ""  # German is no language of the benchmark
 
 
-def beside(times, drawn, frequency, documents, together=0, shared=None) -> Beside:
+def beside(times, drawn, frequency, documents, together=0, shared=None) -> PairCounts:
     counts = np.array(times).T
     shared = np.zeros(len(times), np.int64) if shared is None else np.array(shared)
-    return Beside(np.arange(len(times)), counts, shared, drawn, together, np.array(frequency), documents)
+    return PairCounts(np.arange(len(times)), counts, shared, drawn, together, np.array(frequency), documents)
 
 
 def test_one_document_of_each_word_is_evidence_where_the_unit_is_rare():

@@ -59,7 +59,7 @@ def test_rows_equal_the_sparse_product(seed: int, threads: int):
             1 - (math.comb(several - c, drawn) / math.comb(several, drawn) if several > drawn else float(c == 0))
             for c in counted[t][counted[t] > 0].tolist()
         ]
-        assert made.rarefied[t] == pytest.approx(sum(chance))
+        assert made.rarefied_degree[t] == pytest.approx(sum(chance))
         strongest = sorted(np.flatnonzero(counted[t]).tolist(), key=lambda u, row=counted[t]: (-row[u], u))[:top]
         assert [u for u in made.neighbours[t].tolist() if u >= 0] == strongest
 
@@ -150,7 +150,7 @@ def test_ranks_share_the_samples(tmp_path: Path, monkeypatch):
     together = work(tmp_path / "together")
     for turn in range(2 * 4 + 1):  # two halves, a quarter and a tenth
         monkeypatch.setattr(ranks, "_share", ranks.Share(turn % 2, 2))
-        with contextlib.suppress(ranks.Unfinished):
+        with contextlib.suppress(ranks.UnfinishedRanks):
             tables = pivot_set.graph_stage(config, inputs, together)
     assert all(tables[name].equals(alone[name]) for name in alone)
     assert not list(together.folder.glob("sample-*/shards"))

@@ -22,10 +22,10 @@ def direction(n: int = 60, draws: int = 3, pool: int = 0, effect: float = 0.0) -
 
 def test_the_paper_figure_is_the_published_formula():
     given = direction(4)
-    found = item_figures(given, "paper", given.summed.mean(1))
+    found = item_figures(given, "paper", given.logprobs.mean(1))
     for k in range(4):
         # P = exp(-loss), loss = mean token negative log-likelihood, averaged over the draws
-        losses = [[-given.summed[k, d, c] / given.tokens[k, d, c] for d in range(3)] for c in range(5)]
+        losses = [[-given.logprobs[k, d, c] / given.tokens[k, d, c] for d in range(3)] for c in range(5)]
         probability = [np.exp(-np.mean(loss)) for loss in losses]
         assert found[k] == pytest.approx(probability[0] - np.mean(probability[1:]))
 
@@ -33,14 +33,14 @@ def test_the_paper_figure_is_the_published_formula():
 def test_absent_candidates_take_no_part():
     given = direction(2)
     short = np.full((2, 3, 5), np.nan)
-    short[:, :, :3] = given.summed[:, :, :3]
+    short[:, :, :3] = given.logprobs[:, :, :3]
     tokens = np.where(np.isnan(short), np.nan, given.tokens)
     partial = Direction(given.items, short, tokens, given.bytes, given.draws, 0, {})
     for variant in ("paper", "sum", "per-byte", "mean-token", "pmi", "choice"):
         assert np.isfinite(item_figures(partial, variant, short.mean(1))).all()
     control = control_estimates(partial, ["all"], {"c0": 0, "c1": 1}, 20)["all", "control:random-sources"]
     assert control.n == 2
-    assert np.isfinite(control.sampled).all()
+    assert np.isfinite(control.samples).all()
     probability = np.exp(short.mean(1) / tokens[:, 0])[:, :3]
     want = probability[:, 0] - probability[:, 1:].mean(1)
     assert item_figures(partial, "paper", short.mean(1)) == pytest.approx(want)
@@ -80,7 +80,7 @@ def test_controls_of_a_stratum_are_those_of_its_items_and_average_over_direction
     tagged = [replace(item, strata=("even",) if k % 2 == 0 else ()) for k, item in enumerate(given.items)]
     concepts = {f"c{k}": k for k in range(150)}
     found = control_estimates(replace(given, items=tagged), ["all", "even", "odd"], concepts, 100)
-    shuffled = given.shuffled
+    shuffled = given.control_probability
     assert shuffled is not None
     want = (shuffled[::2, 0] - shuffled[::2, 1:].mean(1)).mean()
     assert found["even", "control:shuffled-targets"].value == pytest.approx(want)
@@ -94,7 +94,7 @@ def test_with_one_draw_the_interval_is_that_of_the_cluster_bootstrap():
     given = direction(80, draws=1)
     concepts, weights = concept_weights([item.concept_id for item in given.items], 0, 4000)
     interval = estimates(given, ["paper"], ["all"], concepts, weights)["all", "paper"].interval()
-    plain = bootstrap_mean(item_figures(given, "paper", given.summed.mean(1)), seed=9, resamples=4000)
+    plain = bootstrap_mean(item_figures(given, "paper", given.logprobs.mean(1)), seed=9, resamples=4000)
     assert interval.value == pytest.approx(plain.value)
     assert interval.low == pytest.approx(plain.low, abs=0.01)
     assert interval.high == pytest.approx(plain.high, abs=0.01)
@@ -105,7 +105,7 @@ def test_strata_are_means_of_their_items():
     given = direction()
     concepts, weights = concept_weights([item.concept_id for item in given.items], 0, 100)
     found = estimates(given, ["sum"], ["all", "even", "odd"], concepts, weights)
-    figures = item_figures(given, "sum", given.summed.mean(1))
+    figures = item_figures(given, "sum", given.logprobs.mean(1))
     assert found["even", "sum"].value == pytest.approx(figures[::2].mean())
     assert found["even", "sum"].n == 30
     assert found["odd", "sum"].n == 0
@@ -134,9 +134,9 @@ def test_draws_that_all_items_share_widen_the_interval_and_those_of_one_item_do_
     own = estimates(replace(shared, pool=0), ["mean-token"], ["all"], concepts, weights)["all", "mean-token"]
     both = estimates(shared, ["mean-token"], ["all"], concepts, weights)["all", "mean-token"]
     assert own.value == both.value == pytest.approx(0.5, abs=0.01)
-    assert own.drawn == ()
+    assert own.draw_deviations == ()
     # two draws, 0 and 1: variance (1 - 0)²/4, one degree of freedom
-    assert sum(both.drawn[0] ** 2) / 2 == pytest.approx(0.25, rel=0.02)
+    assert sum(both.draw_deviations[0] ** 2) / 2 == pytest.approx(0.25, rel=0.02)
     interval = both.interval()
     assert interval.high - interval.low == pytest.approx(2 * 12.706 * 0.5, rel=0.02)
     assert own.interval().high - own.interval().low < 0.01
@@ -181,8 +181,8 @@ def test_a_draw_that_replaces_one_for_a_few_items_is_not_left_out():
     replaced[:3, 0] = [2, 3, 4]
     concepts, weights = concept_weights([item.concept_id for item in given.items], 0, 100)
     found = estimates(replace(given, draws=replaced), ["paper"], ["all"], concepts, weights)["all", "paper"]
-    assert len(found.drawn[0]) == 2
-    assert np.isfinite(found.drawn[0]).all()
+    assert len(found.draw_deviations[0]) == 2
+    assert np.isfinite(found.draw_deviations[0]).all()
 
 
 def test_n_counts_concepts_whatever_the_number_of_items_and_directions():

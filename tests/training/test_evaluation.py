@@ -74,7 +74,7 @@ def test_bits_and_sentences_equal_plain_computation(study, tmp_path):
     # a random model writes no French
     assert found["en", "fr", "all", ASTRAY].value >= 0.8
     again = evaluator.figures("a model that is not there", "arm")
-    assert all(np.array_equal(again[key].sampled, found[key].sampled) for key in found)
+    assert all(np.array_equal(again[key].samples, found[key].samples) for key in found)
 
 
 def test_shots_are_not_among_the_sentences_asked(study):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from semantic_pivots.statistics import Estimate, Interval
-from semantic_pivots.training.verdict import adjusted, conclusion, detectable, needed, over_seeds, variance_of_runs
+from semantic_pivots.training.verdict import conclusion, detectable, holm_p, over_seeds, study_growth, variance_of_runs
 
 
 def simulated(gain: float, runs: int, items: int, rng: np.random.Generator) -> list[Estimate]:
@@ -45,19 +45,19 @@ def test_a_detectable_gain_is_detected_four_times_of_five():
     for number in range(300):
         seen += over_seeds(simulated(size, 5, 200, rng), "power", number).interval().low > 0
     assert 0.68 <= seen / 300 <= 0.97
-    assert needed(Interval(size, 0, 2 * size / (2.8 / 1.96), 9)).both == pytest.approx(1.0)
-    assert needed(Interval(0.1, -0.9, 1.1, 9)).both == pytest.approx((2.8 / 1.96 * 10) ** 2, rel=1e-3)
+    assert study_growth(Interval(size, 0, 2 * size / (2.8 / 1.96), 9)).both == pytest.approx(1.0)
+    assert study_growth(Interval(0.1, -0.9, 1.1, 9)).both == pytest.approx((2.8 / 1.96 * 10) ** 2, rel=1e-3)
 
 
 def test_what_falls_with_concepts_is_apart_from_what_falls_with_runs():
     """By hand: a gain of 2.8 may have a variance of 1; of 4 measured, 0.5 falls with runs and 3.5 with concepts."""
     interval = Interval(2.8, 2.8 - 2 * 1.96, 2.8 + 2 * 1.96, 40)
-    size = needed(interval, 0.5)
+    size = study_growth(interval, 0.5)
     assert size.both == pytest.approx(4.0)
     assert size.concepts == pytest.approx(3.5 / 0.5)
     assert size.runs == math.inf
-    assert needed(interval, 1.5).concepts == math.inf
-    assert needed(interval).concepts == pytest.approx(4.0)
+    assert study_growth(interval, 1.5).concepts == math.inf
+    assert study_growth(interval).concepts == pytest.approx(4.0)
     rng = np.random.default_rng(3)
     parts = simulated(0.05, 5, 4000, rng)
     assert variance_of_runs(parts) == pytest.approx(0.03**2 / 5, rel=1.5)
@@ -79,7 +79,7 @@ def test_the_sentence(random, matched, said):
     gains = {
         name: Interval(sum(ends) / 2, *ends, 50) for name, ends in (("random", random), ("language-matched", matched))
     }
-    assert said in conclusion("x", gains, 0.01, adjusted({"x": gains})["x"])
+    assert said in conclusion("x", gains, 0.01, holm_p({"x": gains})["x"])
 
 
 @pytest.mark.parametrize(
@@ -99,17 +99,17 @@ def test_the_sentence(random, matched, said):
 )
 def test_over_one_control_alone_an_arm_neither_helps_nor_fails_to(ends, sentence):
     gains = {"random": Interval(sum(ends) / 2, *ends, 50)}
-    assert conclusion("x", gains, 0.01, adjusted({"x": gains})["x"]).startswith(sentence)
+    assert conclusion("x", gains, 0.01, holm_p({"x": gains})["x"]).startswith(sentence)
 
 
 def test_of_several_arms_one_must_hold_among_them_all():
     """By hand: an interval of 0.01 to 0.21 has p = 0.031; among four arms without any effect Holm makes it 0.12."""
     one = {"random": Interval(0.11, 0.01, 0.21, 50), "language-matched": Interval(0.31, 0.21, 0.41, 50)}
     none = {"random": Interval(0.01, -0.09, 0.11, 50), "language-matched": Interval(-0.3, -0.4, -0.2, 50)}
-    alone = adjusted({"x": one})["x"]
+    alone = holm_p({"x": one})["x"]
     assert alone == pytest.approx(0.0311, abs=1e-3)
     assert "x helps" in conclusion("x", one, 0.01, alone)
-    among = adjusted({"x": one, "a": none, "b": none, "c": none})
+    among = holm_p({"x": one, "a": none, "b": none, "c": none})
     assert among["x"] == pytest.approx(4 * 0.0311, abs=4e-3)
     assert among["a"] == 1.0
     assert "not among as many arms" in conclusion("x", one, 0.01, among["x"], 4)

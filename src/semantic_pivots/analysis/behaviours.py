@@ -128,14 +128,14 @@ def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
                 for quantity, interval in zip(names, intervals, strict=True):
                     pair = {"source_language": direction[0], "target_language": direction[1]}
                     keys = {"lens": lens, "layer": layer, "quantity": quantity}
-                    line = signature.within(name).extended(**keys)
+                    line = signature.within(name).with_settings(**keys)
                     rows.append({**pair, **keys, **Figure(interval, line).columns()})
     for direction, lens, layer, interval in pivot_ratios(
         trace, by_id, POOLED, config.seed, min(config.resamples, 1000)
     ):
         pair = {"source_language": direction[0], "target_language": direction[1]}
         keys = {"lens": lens, "layer": layer, "quantity": PIVOT_RATIO}
-        line = signature.within("-".join(direction)).extended(**keys)
+        line = signature.within("-".join(direction)).with_settings(**keys)
         rows.append({**pair, **keys, **Figure(interval, line).columns()})
     return rows
 
@@ -167,5 +167,5 @@ def _barrier(trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature
             name = "failures solved in a further language"
             pair = {"source_language": direction[0], "target_language": direction[1]}
             keys = {"rule": "none", "lens": lens, "statistic": name}
-            line = signature.within("-".join(direction)).extended(**keys)
+            line = signature.within("-".join(direction)).with_settings(**keys)
             yield {**pair, **keys, **Figure(interval, line).columns()}

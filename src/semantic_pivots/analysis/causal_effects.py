@@ -48,7 +48,7 @@ def causal_stage(config: CausalConfig, inputs: Inputs, work: Work) -> dict[str, 
     model, lens = load_lens(config.model, config.dtype, config.cache, config.blocks)
     asker = Asker(lens, model.tokenizer, config.batch)
     pivots = Pivots(inputs, items, model.tokenizer, config, work)
-    sample = chosen_items(items, pivots.of_item, config)
+    sample = sample_items(items, pivots.of_item, config)
     prompts = {c.case_id: c for c in questions.cases(sample, inputs.table("words"), config.shots, config.seed)}
     parts = []
     with work.progress(len(sample), "items", "causal") as progress:
@@ -57,13 +57,13 @@ def causal_stage(config: CausalConfig, inputs: Inputs, work: Work) -> dict[str, 
             make = lambda b=block: tables.from_rows("causal_effects", _rows(b, prompts, pivots, asker))  # noqa: E731
             parts.append(work.part(f"part-{start:06d}", make))
             progress.advance(len(block))
-    if asker.whole:
-        work.note("forward_passes_per_item", round(asker.fed / asker.whole, 1), volatile=True)
+    if asker.prompt_tokens:
+        work.note("forward_passes_per_item", round(asker.computed_tokens / asker.prompt_tokens, 1), volatile=True)
     work.note("layers", lens.layers)
     return {"causal_effects": pa.concat_tables(parts) if parts else tables.from_rows("causal_effects", [])}
 
 
-def chosen_items(items: Sequence[Item], with_pivots: Container[str], config: CausalConfig) -> list[Item]:
+def sample_items(items: Sequence[Item], with_pivots: Container[str], config: CausalConfig) -> list[Item]:
     """Items with pivots, drawn by hash in each direction; directions share the same concepts as far as possible.
 
     The items are ordered by concept, so that an interrupted run has measured some items of every direction.
@@ -93,10 +93,10 @@ def _rows(items: Sequence[Item], prompts: Mapping[str, Case], pivots: Pivots, as
         case = prompts[item.item_id]
         place = case.prompt.rindex(item.source)
         words = tuple(word.text for word in pivot_words)
-        yield asked_row(row, Question(case.prompt, place, item.source, case.answer, words, tuple(sets)), asker)
+        yield question_row(row, Question(case.prompt, place, item.source, case.answer, words, tuple(sets)), asker)
 
 
-def asked_row(row: Record, question: Question, asker: Asker, always: bool = False) -> Record:
+def question_row(row: Record, question: Question, asker: Asker, always: bool = False) -> Record:
     """A row of `causal_effects`; effects are measured if the model's answer is right, or in any case if `always`."""
     logprob, correct = asker.answer(question)
     if correct or always:
@@ -111,7 +111,7 @@ def effects_row(row: Record, effects: Effects | None = None) -> Record:
         empty = dict.fromkeys([f"{name}{end}" for name in names for end in ("", "_low", "_high", "_p")])
         return {**row, "logprob": None, "told": None, "answered": None, **empty}
     gain = effects.logprob - effects.link_controls.mean()
-    columns: Record = {"logprob": effects.logprob, "told": float(gain), "answered": effects.answered}
+    columns: Record = {"logprob": effects.logprob, "told": float(gain), "answered": effects.is_answered}
     for name in names:
         value, controls = getattr(effects, name), getattr(effects, f"{name}_controls")
         low, high = np.quantile(controls, [0.975, 0.025])
@@ -148,17 +148,17 @@ class Pivots:
         documents = _documents(inputs, {t for words in texts.values() for t in words}, work, config.workers)
         sizes = {text: _tokens(tokenizer, text) for text in documents}
         self.pool = {t: PivotWord(t, n, script_of(t), sizes[t]) for t, n in documents.items() if n > 0}
-        self.of_item, self.own = {}, {}
+        self.of_item, self.words_of_concept = {}, {}
         for item in items:
             in_pool = [t for t in texts.get(item.item_id, ()) if t in self.pool]
-            self.own.setdefault(item.concept_id, set()).update([item.source, item.target, *in_pool])
+            self.words_of_concept.setdefault(item.concept_id, set()).update([item.source, item.target, *in_pool])
             if in_pool:
                 self.of_item[item.item_id] = [self.pool[t] for t in in_pool[: config.pivots]]
 
     def controls(self, item: Item) -> list[tuple[str, ...]]:
         """Control sets of an item; none if too few words match one of its pivots in frequency, script and tokens."""
         seed = seed_of(self.config.seed, "controls", item.item_id)
-        words, excluded = self.of_item[item.item_id], self.own[item.concept_id]
+        words, excluded = self.of_item[item.item_id], self.words_of_concept[item.concept_id]
         return control_sets(words, self.pool.values(), excluded, self.config.control_sets, seed)
 
 

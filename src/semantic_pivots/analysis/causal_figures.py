@@ -76,7 +76,7 @@ def causal_figures(
         for name, interval in figures:
             pair = {"source_language": key[0], "target_language": key[1]}
             labels = {"rule": "causal", "lens": lens, "statistic": name + key[2]}
-            own = signature.within(f"{key[0]}-{key[1]}").extended(**labels, version=VERSIONS["causal"])
+            own = signature.within(f"{key[0]}-{key[1]}").with_settings(**labels, version=VERSIONS["causal"])
             yield {**pair, **labels, **Figure(interval, own).columns()}
 
     for key, members in groups.items():
@@ -85,13 +85,13 @@ def causal_figures(
     answers = _answers(effects, by_id, of_item, config)
     yield from rows(pooled, "none", _odds(answers, inputs))
     for lens, masses in english_masses(inputs, by_id).items():
-        yield from rows(pooled, lens, _with_english(answers.among(masses), masses, lens))
+        yield from rows(pooled, lens, _with_english(answers.of_items(masses), masses, lens))
     for lens in dict.fromkeys(row["lens"] for row in labels if row["rule"] == "paper"):
         paper = {r["item_id"]: r["label"] for r in labels if r["rule"] == "paper" and r["lens"] == lens}
         paper = {item_id: label for item_id, label in paper.items() if label != EXCLUDED}
-        yield from rows(pooled, lens, _agreement(answers.among(paper), paper, lens))
+        yield from rows(pooled, lens, _agreement(answers.of_items(paper), paper, lens))
     for lens, masses in own_masses(inputs).items():
-        yield from rows(pooled, lens, _area_of_mass(answers.among(masses), masses, lens))
+        yield from rows(pooled, lens, _area_of_mass(answers.of_items(masses), masses, lens))
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class _Answers:
     def concepts(self) -> np.ndarray:
         return np.array(_concepts(self.rows, self.items))
 
-    def among(self, item_ids: Container[str]) -> _Answers:
+    def of_items(self, item_ids: Container[str]) -> _Answers:
         return replace(self, rows=[row for row in self.rows if row["item_id"] in item_ids])
 
     def are(self, label: str, labels: Mapping[str, str]) -> np.ndarray:

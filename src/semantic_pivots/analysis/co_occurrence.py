@@ -63,7 +63,7 @@ def attribution(
             version = {"version": VERSIONS[rule]} if rule in VERSIONS else {}
             for statistic, interval in figures:
                 keys = {"rule": rule, "lens": lens, "statistic": statistic}
-                line = signature.within(pair).extended(**keys, **version)
+                line = signature.within(pair).with_settings(**keys, **version)
                 yield {**key, **keys, **Figure(interval, line).columns()}
 
         for (rule, lens), by_item in parts.items():

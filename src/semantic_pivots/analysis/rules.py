@@ -17,7 +17,7 @@ BRIDGED, REDUNDANT, DIRECT, UNDECIDED = "bridged", "redundant", "direct", "undec
 LINK_LEVEL, NEED_LEVEL = 0.05, 0.1
 _DOUBLED = math.log(2)
 SHARE = 0.9
-"""share of the source word's effect (`told`) that link + need must reach"""
+"""share of the source word's effect that link + need must reach"""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ def paper(path: Path) -> str:
 class Evidence:
     """Effects of one item, measured by the stage `causal`, in nats, minus the mean of the control sets."""
 
-    answered: bool
+    is_answered: bool
     """whether the model's own answer is the target"""
-    told: float
+    source_effect: float
     """log P(answer) minus its mean with control words in the source's place: the effect of the source word"""
     link: float
     link_p: float
@@ -63,20 +63,20 @@ def causal(evidence: Evidence | None) -> str:
     """Label an item by whether its pivots lead to the answer (link) and whether the model uses them (need).
 
     Link holds if three conditions hold: with the pivots in the source's place, the answer's probability is at least
-    twice that with the control sets; p <= 0.05; and link + need is at least SHARE of `told`. The third condition
-    excludes pivots that merely resemble the source word, which give part of its effect. Need holds if removing the
-    pivots' part of the source word at least halves the answer's probability, compared with the control sets, and
-    p <= 0.1.
+    twice that with the control sets; p <= 0.05; and link + need is at least SHARE of `source_effect`. The third
+    condition excludes pivots that merely resemble the source word, which give part of its effect. Need holds if
+    removing the pivots' part of the source word at least halves the answer's probability, compared with the control
+    sets, and p <= 0.1.
 
     Returns:
         bridged (link and need), redundant (link without need), direct (neither), or undecided. Undecided means that the
         model's answer is not the target, that the item has no pivots or too few controls, that need holds without link,
         or that need is large enough but its p-value is above 0.1.
     """
-    if evidence is None or not evidence.answered:
+    if evidence is None or not evidence.is_answered:
         return UNDECIDED
     way = bool(_holds(evidence.link, evidence.link_p, LINK_LEVEL))
-    way = way and evidence.link + evidence.need >= SHARE * evidence.told
+    way = way and evidence.link + evidence.need >= SHARE * evidence.source_effect
     need = is_needed(evidence)
     if need is None:
         return UNDECIDED

@@ -290,7 +290,7 @@ def summary(
                 values, seed_of(seed, source, target, group, intervention, control), groups=concepts
             )
             keys = {"group": group, "intervention": intervention, "control": control}
-            change = signature.within(f"{source}-{target}").extended(**{**keys, "control": control or "nothing"})
+            change = signature.within(f"{source}-{target}").with_settings(**{**keys, "control": control or "nothing"})
             yield {
                 "source_language": source,
                 "target_language": target,

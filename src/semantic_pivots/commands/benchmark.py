@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands.options import Writer, configured
+from semantic_pivots.commands.options import Writer, with_sections
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.errors import InputError
 
@@ -20,7 +20,7 @@ def _commands() -> None:
 
 
 @app.command(cls=Writer)
-@configured(omit=("task", "task_path", "min_documents", "held_out_share"))
+@with_sections(omit=("task", "task_path", "min_documents", "held_out_share"))
 def build(
     out: Annotated[Path, typer.Option(help="file to write: .jsonl or .parquet", show_default=False)],
     lexicon: LexiconConfig,

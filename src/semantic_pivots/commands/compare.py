@@ -85,7 +85,7 @@ def _differences(first: dict, other: dict, name: str, baseline: str, resamples: 
             "difference": interval,
             "p": p,
             "p_holm": q,
-            "verdict": _verdict(interval.value, q, interval.known),
+            "verdict": _verdict(interval.value, q, interval.exists),
         }
         for (direction, interval), p, q in zip(figures, p_values, holm_values, strict=True)
     ]

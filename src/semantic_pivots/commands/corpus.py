@@ -11,8 +11,8 @@ import typer
 from semantic_pivots import grammar
 from semantic_pivots.commands import rank_options
 from semantic_pivots.commands.corpus_report import report
-from semantic_pivots.commands.options import Writer, configured
-from semantic_pivots.config import CorpusConfig, Shared, TokensConfig
+from semantic_pivots.commands.options import Writer, with_sections
+from semantic_pivots.config import CorpusConfig, SharedKeys, TokensConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
 from semantic_pivots.stages import STAGES
@@ -23,7 +23,7 @@ app.command()(report)
 
 
 @app.command(cls=Writer)
-@configured(omit=("languages",))
+@with_sections(omit=("languages",))
 def make(
     out: Annotated[
         Path, typer.Option(help="folder to write: shards/, shards.parquet, skipped.parquet", show_default=False)
@@ -40,7 +40,7 @@ def make(
     rank_options.take_part(out, rank, world, wait)
     if corpus.path and corpus.recipe:
         raise InputError(f"--path {corpus.path} and --recipe {corpus.recipe} are both given: expected one of them")
-    codes = tuple(code for code in languages.split(",") if code) or (() if corpus.path else Shared.languages)
+    codes = tuple(code for code in languages.split(",") if code) or (() if corpus.path else SharedKeys.languages)
     for code in codes:
         language(code)
     manifest, anew = run_stage(STAGES["corpus"], replace(corpus, languages=codes), {}, out)
@@ -73,7 +73,7 @@ def dedup(
 
 
 @app.command(cls=Writer)
-@configured(omit=("model",))
+@with_sections(omit=("model",))
 def tokens(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
     out: Annotated[

@@ -10,7 +10,7 @@ import typer
 
 from semantic_pivots import grammar
 from semantic_pivots.commands import rank_options
-from semantic_pivots.commands.options import configured
+from semantic_pivots.commands.options import with_sections
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.errors import InputError
@@ -28,7 +28,7 @@ Pairs = Annotated[
 ]
 
 
-@configured()
+@with_sections()
 def count(
     out: Out,
     count: CountConfig,
@@ -58,7 +58,7 @@ def count(
     spellings, both = read_pairs(words, pairs)
     text_column = readers.column_map(tuple(columns or ())).get("text", text_column)
     local = count.provider == "local"
-    grammar.keys("corpus")["max_bad_share"].checked(max_bad_share, "--max-bad-share")
+    grammar.keys("corpus")["max_bad_share"].convert(max_bad_share, "--max-bad-share")
     if local and not corpus:
         raise InputError("pivots count: --corpus is missing; expected a file or folder of documents")
     if count.window_tokens and not local:

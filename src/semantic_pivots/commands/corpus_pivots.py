@@ -15,7 +15,7 @@ import typer
 
 from semantic_pivots import grammar
 from semantic_pivots.commands import rank_options
-from semantic_pivots.commands.options import configured
+from semantic_pivots.commands.options import with_sections
 from semantic_pivots.commands.steps import Steps
 from semantic_pivots.config import DiscoverConfig, GraphConfig, LexiconConfig, SelectConfig
 from semantic_pivots.errors import InputError
@@ -32,7 +32,7 @@ Model = Annotated[
 ]
 
 
-@configured(omit=("measure",))
+@with_sections(omit=("measure",))
 def discover(
     corpus: Corpus,
     pairs: Annotated[
@@ -66,7 +66,7 @@ def discover(
         discover = replace(discover, unit="token")
     default = "min" if discover.form == "paper" else discover.measure
     key = grammar.keys("discover")["measure"]
-    configs = [replace(discover, measure=key.checked(name, "--measure")) for name in measure or [default]]
+    configs = [replace(discover, measure=key.convert(name, "--measure")) for name in measure or [default]]
     for config in configs:
         check(config)
     steps = Steps(out)
@@ -82,7 +82,7 @@ def discover(
     typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {count:,} pairs")
 
 
-@configured()
+@with_sections()
 def graph(
     corpus: Corpus,
     out: Out,
@@ -118,7 +118,7 @@ def graph(
         typer.echo(f"overlap with the sets of samples of the documents: {shares}")
 
 
-@configured()
+@with_sections()
 def select(
     corpus: Corpus,
     pivots: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands.options import Writer, configured
+from semantic_pivots.commands.options import Writer, with_sections
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig, ScoreConfig
 from semantic_pivots.errors import InputError
 
@@ -22,7 +22,7 @@ def _commands() -> None:
 
 
 @app.command("lm-eval", cls=Writer)
-@configured(omit=(*_WITHOUT_MODEL, "task", "task_path", "min_documents", "held_out_share"))
+@with_sections(omit=(*_WITHOUT_MODEL, "task", "task_path", "min_documents", "held_out_share"))
 def lm_eval(
     out: Annotated[Path, typer.Option(help="folder to write, for `lm_eval --include_path`", show_default=False)],
     lexicon: LexiconConfig,

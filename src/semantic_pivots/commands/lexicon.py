@@ -28,7 +28,7 @@ def derive(
             raise InputError(f"{out.parent / name} is missing: write to a folder that has it (it may be empty)")
     if wide:
         everyday = read_lexicon(out.with_name("cldr.tsv"), cldr.LANGUAGES)
-        rows = cldr_wide.derive(package, everyday, cldr.excluded(out.parent))
+        rows = cldr_wide.derive(package, everyday, cldr.excluded_names(out.parent))
         cldr_wide.write(rows, out)
         typer.echo(f"{out}: {len(rows)} concepts, {len(rows[0]) - 2} languages")
         return

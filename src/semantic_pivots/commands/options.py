@@ -55,7 +55,7 @@ def flags(key: Key) -> tuple[str, ...]:
     return short if apart and short else (*short, spelled) if spelled not in short else short
 
 
-def configured(omit: Iterable[str] = ()) -> Callable:
+def with_sections(omit: Iterable[str] = ()) -> Callable:
     """Give a command the options of the sections among its parameters.
 
     Args:
@@ -115,7 +115,7 @@ def _parameter(key: Key, name: str) -> inspect.Parameter:
 
 def _value(key: Key, value: Any) -> Any:
     if not key.several:
-        return key.checked(value, flags(key)[0])
+        return key.convert(value, flags(key)[0])
     if value is None or value == []:
         return key.default
     members: list[Any] = [part.strip() for text in value for part in text.split(",") if part.strip()]
@@ -130,7 +130,7 @@ def _value(key: Key, value: Any) -> Any:
                 language(member)
             except InputError as error:
                 raise InputError(f"{flags(key)[0]}: {error}") from None
-    return key.checked(members, flags(key)[0])
+    return key.convert(members, flags(key)[0])
 
 
 def _in_flags(text: str, where: dict[tuple[str, str], str]) -> str:

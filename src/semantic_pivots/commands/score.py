@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic_pivots.commands.options import configured
+from semantic_pivots.commands.options import with_sections
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig, ScoreConfig
 from semantic_pivots.errors import InputError, nearest
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VARIANTS = ("paper", "sum", "choice", "per-byte", "accuracy", "copy-rate")
 
 
-@configured(omit=("model", "stages", "name"))
+@with_sections(omit=("model", "stages", "name"))
 def score(
     model: Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")],
     out: Annotated[Path, typer.Option(help="folder to write; a stopped command continues", show_default=False)],

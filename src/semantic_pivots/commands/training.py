@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands.options import configured
+from semantic_pivots.commands.options import with_sections
 from semantic_pivots.config import CorpusConfig, TrainConfig
 
 
-@configured(omit=("model", "tokens", "shape", "seeds", "processes"))
+@with_sections(omit=("model", "tokens", "shape", "seeds", "processes"))
 def train(
     model: Annotated[str, typer.Argument(help="model to continue: hub id, folder, or package:NAME")],
     corpus: Annotated[
@@ -30,7 +30,7 @@ def train(
     """Continue a causal language model on documents; on many devices: `torchrun -m semantic_pivots.cli train`."""
     from semantic_pivots.training.single import continue_model
 
-    config = replace(train, model=model, tokens=grammar.keys("train")["tokens"].checked(tokens, "--tokens"))
+    config = replace(train, model=model, tokens=grammar.keys("train")["tokens"].convert(tokens, "--tokens"))
     renames = tuple(entry for entry in columns.split(",") if entry)
     result = continue_model(config, corpus, out, renames, lambda line: typer.echo(line, err=True), max_bad_share)
     if result:

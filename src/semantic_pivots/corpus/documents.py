@@ -23,7 +23,7 @@ from semantic_pivots.corpus.formats import (
     COMPRESSIONS,
     KINDS,
     Document,
-    Skipped,
+    SkippedLines,
     column_of,
     content_id,
     filesystem_of,
@@ -46,7 +46,7 @@ from semantic_pivots.run import check_unaltered, warn
 __all__ = [
     "BATCH_BYTES",
     "Document",
-    "Skipped",
+    "SkippedLines",
     "blocks",
     "check_columns",
     "check_share",
@@ -186,7 +186,7 @@ def check_columns(files: list[tuple[str, int]], renames: dict[str, str]) -> None
     for path, _ in files[:_LOOKED_INTO]:
         if not missing:
             return
-        skipped = Skipped()
+        skipped = SkippedLines()
         collections.deque(itertools.islice(read(path, renames, skipped), _LOOKED_AT), maxlen=0)
         missing -= skipped.column_roles
     if missing:
@@ -216,7 +216,7 @@ def documents(
     """
     files = list_files(path, tell)
     check_columns(files, renames)
-    skipped = {file: Skipped() for file, _ in files}
+    skipped = {file: SkippedLines() for file, _ in files}
     count = 0
     for document in itertools.islice((d for file, _ in files for d in read(file, renames, skipped[file])), most):
         count += 1
@@ -256,7 +256,7 @@ def check_share(
         raise InputError(f"corpus {place}: no document with text was found")
 
 
-def read(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+def read(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
     """The documents of one file, in order.
 
     Raises:

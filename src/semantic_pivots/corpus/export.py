@@ -133,10 +133,10 @@ class _Documents:
         """All documents of a shard."""
         return pq.ParquetFile(self.corpus / self.paths[shard]).metadata.num_rows
 
-    def each(self, work: run.Work, layout: str, write: Callable[[str], None]) -> None:
+    def write_shards(self, work: run.Work, layout: str, write: Callable[[str], None]) -> None:
         """Write every shard that an earlier run did not complete."""
         share, names = ranks.current(), {shard: work.out / _LAST[layout].format(shard) for shard in self.paths}
-        shards = list(names) if share is None else share.own(list(names))
+        shards = list(names) if share is None else share.of_rank(list(names))
         with ranks.exclusive(work.folder), work.progress(len(shards), "shards", "export") as progress:
             for shard in shards:
                 if not names[shard].exists():
@@ -162,7 +162,7 @@ def _texts(config: Export, documents: _Documents) -> Callable[[run.Work], None]:
                 rows = selection.rows(shard) if shard in selection.shards else pa.table({"row": []})  # type: ignore[union-attr]
                 write_attributes(table, rows, config.name, path)
 
-        documents.each(work, config.layout, write)
+        documents.write_shards(work, config.layout, write)
         if config.layout == "hub":
             files = [_LAST["hub"].format(shard) for shard in documents.paths]
             title = f"selection {config.name}" if config.name else "a corpus"
@@ -200,7 +200,7 @@ def _tokens(config: Export, documents: _Documents) -> Callable[[run.Work], None]
         if ranks.current() is not None:
             raise InputError("layout infini-gram is one file, which ranks cannot share: give it without --world")
         shards = [shard for shard in paths if shard in documents.paths]
-        return lambda work: _whole(map(column, shards), work, folder, vocabulary)
+        return lambda work: _write_flat(map(column, shards), work, folder, vocabulary)
     end = _end_token(tokenizer, config.end_token, folder)
 
     def make(work: run.Work) -> None:
@@ -208,14 +208,14 @@ def _tokens(config: Export, documents: _Documents) -> Callable[[run.Work], None]
             ids = documents.read(shard, ["id"])["id"].to_pylist()
             write_tokens(column(shard), ids, work.out / shard, config.layout, end, vocabulary)
 
-        documents.each(work, config.layout, write)
+        documents.write_shards(work, config.layout, write)
         if config.layout == "megatron":
             write_bytes(work.out / "tokenizer.json", (folder / "tokenizer.json").read_bytes())
 
     return make
 
 
-def _whole(columns: Iterable[pa.ListArray], work: run.Work, tokens: Path, vocabulary: int) -> None:
+def _write_flat(columns: Iterable[pa.ListArray], work: run.Work, tokens: Path, vocabulary: int) -> None:
     write_infini_gram(columns, work.out, tokens / "tokenizer.json", vocabulary)
 
 

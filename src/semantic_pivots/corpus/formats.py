@@ -1,6 +1,6 @@
 """Readers of document files: Parquet, Arrow, JSONL, texts; plain or compressed, local or at an address.
 
-Each reader gives the documents of one file in order, and counts in `Skipped` what gave none. What is cut off is an
+Each reader gives the documents of one file in order, and counts in `SkippedLines` what gave none. What is cut off is an
 error, never a shorter corpus: an end that a format marks must be there, and checksums are compared where a file has
 them.
 """
@@ -49,12 +49,12 @@ Column = tuple[str, ...]
 
 
 @dataclass
-class Skipped:
+class SkippedLines:
     """Lines of one file without a document: for each reason their number and the first (from 1); `read`: all lines."""
 
     read: int = 0
     reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
-    ignored: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ignored_values: dict[str, tuple[int, int]] = field(default_factory=dict)
     """the same of values that name no language or hold no parts, of lines that gave a document"""
     column_roles: set[str] = field(default_factory=set)
     """roles whose renamed column some line has"""
@@ -68,8 +68,8 @@ class Skipped:
         """Count a value of another type than its role has; none, NaN and what is empty are no value."""
         if value is not None and value == value and value not in ("", [], {}):
             reason = f"{type(value).__name__} in place of {role}"
-            count, first_line = self.ignored.get(reason, (0, self.read))
-            self.ignored[reason] = (count + 1, first_line)
+            count, first_line = self.ignored_values.get(reason, (0, self.read))
+            self.ignored_values[reason] = (count + 1, first_line)
 
     @property
     def total(self) -> int:
@@ -164,7 +164,7 @@ class _WholeFrames(io.RawIOBase):
             )
 
 
-def read_jsonl(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+def read_jsonl(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
     """The documents of a file of JSON lines; NaN and Infinity, which Python and pandas write, are accepted."""
     import orjson
 
@@ -204,7 +204,7 @@ def _python_json(line: bytes) -> object:
         return _UNREADABLE[1]
 
 
-def read_parquet(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+def read_parquet(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
     """The documents of a Parquet file; checksums of its pages are compared where it has them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -243,7 +243,7 @@ def parquet_batches(file: pq.ParquetFile, text: str, columns: list[str], most: i
         yield from file.iter_batches(size, row_groups=list(groups), columns=columns)
 
 
-def read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+def read_arrow(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
     """The documents of an Arrow stream (as Hugging Face writes it) or file; a stream without end mark is an error."""
     import pyarrow as pa
 
@@ -268,7 +268,7 @@ def read_arrow(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator
             raise InputError(f"corpus {path}: not an Arrow file, or a damaged one: {first_line(error)}") from error
 
 
-def read_fragment(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+def read_fragment(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
     """The documents of a fragment of a Lance data set, without deleted rows."""
     import pyarrow as pa
 
@@ -292,7 +292,7 @@ def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict
 
 
 def _rows(
-    batch: pa.RecordBatch, columns: dict[str, Column], renames: dict[str, str], path: str, skipped: Skipped
+    batch: pa.RecordBatch, columns: dict[str, Column], renames: dict[str, str], path: str, skipped: SkippedLines
 ) -> Iterator[Document]:
     names = {column[0] for column in columns.values() if column}
     batch = batch.select([name for name in batch.schema.names if name in names])
@@ -323,7 +323,7 @@ def _row_or_none(block: pa.Table, index: int) -> Record | None:
         return None
 
 
-def read_text(path: str, skipped: Skipped) -> Iterator[Document]:
+def read_text(path: str, skipped: SkippedLines) -> Iterator[Document]:
     """A text file as one document."""
     skipped.read += 1
     with open_file(path) as stream:
@@ -339,7 +339,7 @@ def read_text(path: str, skipped: Skipped) -> Iterator[Document]:
     yield Document(content_id(text), text, "", PurePosixPath(path).name)
 
 
-def read_tar(path: str, renames: dict[str, str], skipped: Skipped) -> Iterator[Document]:
+def read_tar(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
     """The documents of a WebDataset: consecutive members with one name are a sample, its text in `.txt` or `.json`.
 
     A sample's id is its name where its JSON gives none; other members (pictures, sounds) are passed over.
@@ -374,7 +374,7 @@ def _sample(member: tarfile.TarInfo) -> str:
     return f"{folder}/{name.split('.')[0]}".lstrip("/")
 
 
-def read_ids(path: str, skipped: Skipped) -> Iterator[Document]:
+def read_ids(path: str, skipped: SkippedLines) -> Iterator[Document]:
     """The documents of a Megatron data set, decoded by the tokenizer.json beside it."""
     from semantic_pivots.corpus.megatron import read_megatron
     from semantic_pivots.corpus.vocabulary import read_tokenizer
@@ -427,7 +427,7 @@ def _document_of(
     columns: dict[frozenset[str], dict[str, Column]],
     path: str,
     renames: dict[str, str],
-    skipped: Skipped,
+    skipped: SkippedLines,
 ) -> Document | str:
     """The document of a row or why it has none; columns are found once for rows of the same names, into `columns`."""
     names = frozenset(row)
@@ -437,7 +437,7 @@ def _document_of(
     return _document(row, columns[names], path, skipped)
 
 
-def _document(row: Record, columns: dict[str, Column], path: str, skipped: Skipped) -> Document | str:
+def _document(row: Record, columns: dict[str, Column], path: str, skipped: SkippedLines) -> Document | str:
     """The document of a row, or why it gives none."""
     content = _value(row, columns["text"])
     text = content if isinstance(content, str) and content.strip() else ""

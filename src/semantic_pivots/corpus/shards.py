@@ -242,7 +242,7 @@ def _jobs(config: CorpusConfig, work: Work) -> Iterator[_Job]:
 
 def _extract(job: _Job) -> pa.Table:
     """Write a job's shards; returns its rows of `_PART_SCHEMA`."""
-    skipped = {file: readers.Skipped() for file in job.files}
+    skipped = {file: readers.SkippedLines() for file in job.files}
     counts: dict[tuple[str, str, bool], list[int]] = collections.defaultdict(lambda: [0, 0])
     documents = _count(_with_language(_read(job, skipped), job.config.identify_language), counts)
     rows = []
@@ -259,13 +259,13 @@ def _extract(job: _Job) -> pa.Table:
         row = {"kind": "source", "source": source, "language": code, "reason": MIXED if mixed else ""}
         rows.append({**row, "documents": number, "text_bytes": size})
     for file, bad in skipped.items():
-        for kind, reasons in (("skipped", bad.reasons), ("ignored", bad.ignored)):
+        for kind, reasons in (("skipped", bad.reasons), ("ignored", bad.ignored_values)):
             for reason, (lines, line) in sorted(reasons.items()):
                 rows.append({"kind": kind, "path": file, "reason": reason, "lines": lines, "first_line": line})
     return pa.Table.from_pylist([{**row, "unit": job.name} for row in rows], schema=_PART_SCHEMA)
 
 
-def _read(job: _Job, skipped: dict[str, readers.Skipped]) -> Iterator[Document]:
+def _read(job: _Job, skipped: dict[str, readers.SkippedLines]) -> Iterator[Document]:
     if job.unit is not None:
         yield from job.unit.read(job.cache)
         return

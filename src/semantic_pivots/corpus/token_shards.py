@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import fingerprint, whole
+from semantic_pivots.files import complete_file, fingerprint
 from semantic_pivots.run import read_manifest
 
 SUFFIX = ".arrow"
@@ -22,7 +22,7 @@ _SCHEMA = pa.schema({"tokens": pa.list_(pa.int32())})
 def write_token_shard(path: Path, tokens: pa.ListArray) -> None:
     """Write a token shard that is either complete or absent: column `tokens`, list<int32>, a row per document."""
     options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
-    with whole(path) as temporary, pa.ipc.new_file(str(temporary), _SCHEMA, options=options) as file:
+    with complete_file(path) as temporary, pa.ipc.new_file(str(temporary), _SCHEMA, options=options) as file:
         file.write_batch(pa.record_batch([tokens.cast(_SCHEMA.field(0).type)], schema=_SCHEMA))
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from semantic_pivots.corpus.megatron import index_bytes, megatron_dtype
 from semantic_pivots.corpus.token_shards import flat_tokens, largest_id
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import whole, write_bytes
+from semantic_pivots.files import complete_file, write_bytes
 
 
 def write_jsonl(documents: pa.Table, path: Path) -> None:
@@ -134,8 +134,8 @@ def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Pat
     out.mkdir(parents=True, exist_ok=True)
     size = documents = 0
     with (
-        whole(out / "tokenized.0") as token_file,
-        whole(out / "offset.0") as offset_file,
+        complete_file(out / "tokenized.0") as token_file,
+        complete_file(out / "offset.0") as offset_file,
         token_file.open("wb") as tokens,
         offset_file.open("wb") as begins,
     ):

@@ -129,7 +129,7 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: 
     return _memory[0][4]
 
 
-def text_batches(path: str, text_column: str = "", skipped: readers.Skipped | None = None) -> Iterator[pa.Array]:
+def text_batches(path: str, text_column: str = "", skipped: readers.SkippedLines | None = None) -> Iterator[pa.Array]:
     """The texts of one file of documents, in batches of some thousands; batches are smaller if texts are long.
 
     Without a name, the column is that of `pivots corpus make`: text, content or raw_content. A column of strings in a
@@ -139,7 +139,7 @@ def text_batches(path: str, text_column: str = "", skipped: readers.Skipped | No
     Raises:
         InputError: the file cannot be read, has no such column, or too many of its lines give no document.
     """
-    skipped = readers.Skipped() if skipped is None else skipped
+    skipped = readers.SkippedLines() if skipped is None else skipped
     renames = {"text": text_column} if text_column else {}
     plain = readers.kind(path)[0] == "parquet" and "://" not in path and _strings(path, renames)
     if plain:
@@ -179,7 +179,7 @@ def _strings(path: str, renames: dict[str, str]) -> str:
     return column[0] if single and schema.field(column[0]).type in (pa.string(), pa.large_string()) else ""
 
 
-def _with_text(texts: pa.Array, skipped: readers.Skipped) -> pa.Array:
+def _with_text(texts: pa.Array, skipped: readers.SkippedLines) -> pa.Array:
     """The texts that are UTF-8 and more than white space."""
     before = skipped.read
     skipped.read += len(texts)
@@ -216,7 +216,7 @@ def _role(text_column: str) -> str:
     return f"column {text_column!r}" if text_column else "column text, content or raw_content, or --text-column NAME"
 
 
-def _worst(skipped: readers.Skipped) -> str:
+def _worst(skipped: readers.SkippedLines) -> str:
     reason, (lines, line) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
     return f"{reason}, {lines} times, first in line {line}"
 
@@ -238,7 +238,7 @@ def count_shard(
     by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
     documents, lines, worst = 0, 0, (0, "")
     for file in (path,) if isinstance(path, str) else path:
-        skipped = readers.Skipped()
+        skipped = readers.SkippedLines()
         for texts in text_batches(file, text_column, skipped):
             of_words, of_pairs = task.count(texts)
             by_word += of_words

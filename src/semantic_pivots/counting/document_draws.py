@@ -85,7 +85,7 @@ def parts(
     of_shards: Sequence[tuple[object, ...]] = (),
 ) -> Iterator[dict[str, np.ndarray]]:
     """The arrays that `function` returns for each shard (`pack`), in order; arguments as in `Corpus.each`."""
-    for part in corpus.each(label, function, *shared, of_shards=of_shards):
+    for part in corpus.results(label, function, *shared, of_shards=of_shards):
         labels = [(*name.split(), part[name][0]) for name in part.column_names]
         yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
 

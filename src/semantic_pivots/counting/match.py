@@ -6,7 +6,7 @@ characters, so one hash per run finds it. All other forms are searched in a trie
 begin. If a form's edges require it, the clause around it is segmented into words of a dictionary, once. The alternative
 was an Aho-Corasick automaton on bytes. It needs a dependent table look-up for every byte, although words can begin only
 at boundaries; it would be faster if most words were unspaced and shared prefixes. Only a document that may not be in
-NFC (about one in a thousand) is first normalised by `words.composed`.
+NFC (about one in a thousand) is first normalised by `words.compose`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _folded_characters() -> tuple[np.ndarray, np.ndarray]:
     for points in _RANGES:
         for point in points:
             char = chr(lower[point])
-            target = words.folded(char)
+            target = words.fold_char(char)
             if target != char:
                 lower[point] = ord(target) if target else 0
                 letter = _letter_bits(target) | kernel.SPACE * target.isspace() if target else kernel.SKIP
@@ -348,7 +348,7 @@ def _run(compiled: Words, data: np.ndarray, offsets: np.ndarray, sure: bool) -> 
 
 
 def to_nfc(data: np.ndarray, begin: int, end: int, folds: bool = False) -> np.ndarray:
-    """The bytes data[begin:end] as `words.nfc` writes them; where texts are folded, as `words.composed` does."""
+    """The bytes data[begin:end] as `words.nfc` writes them; where texts are folded, as `words.compose` does."""
     text = data[begin:end].tobytes().decode("utf-8")
-    text = words.composed(text) if folds else words.nfc(text)
+    text = words.compose(text) if folds else words.nfc(text)
     return np.frombuffer(text.encode("utf-8"), np.uint8)

@@ -218,7 +218,7 @@ def _emit(form, place, doc, stamp, forms, places, n_found, group_begins, groups)
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _same(form, begin, end, codes, offsets, spell_ids):  # pragma: no cover - compiled
+def _equals_form(form, begin, end, codes, offsets, spell_ids):  # pragma: no cover - compiled
     begin_form = offsets[form]
     if offsets[form + 1] - begin_form != end - begin:
         return False
@@ -265,7 +265,7 @@ def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_found):
                     if (
                         run_keys[slot] == key
                         and (classes_here >> np.uint64(kinds[form] - FIRST_CLASS)) & np.uint64(1)
-                        and _same(form, begin_run, at_end + 1, codes, offsets, spell_ids)
+                        and _equals_form(form, begin_run, at_end + 1, codes, offsets, spell_ids)
                     ):
                         n_found = _emit(form, begin_run, doc, stamp, forms, places, n_found, group_begins, groups)
                         if n_found < 0:

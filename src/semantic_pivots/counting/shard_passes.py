@@ -61,7 +61,7 @@ class Corpus(Protocol):
         """Number of tokens in all documents."""
         ...
 
-    def each(
+    def results(
         self,
         label: str,
         function: Callable[..., pa.Table],
@@ -78,7 +78,9 @@ class Corpus(Protocol):
         """
         ...
 
-    def stored(self, label: str, function: Callable[..., pa.Table], *shared: object) -> pa.Table | dict[str, Path]:
+    def result_tables(
+        self, label: str, function: Callable[..., pa.Table], *shared: object
+    ) -> pa.Table | dict[str, Path]:
         """The tables of all shards: one table in memory, or files by shard if they may be larger than memory."""
         ...
 
@@ -126,7 +128,7 @@ class StoredCorpus:
     def token_count(self) -> int:
         return sum(self.inputs.table("token_shards")["tokens"].to_pylist())
 
-    def each(
+    def results(
         self,
         label: str,
         function: Callable[..., pa.Table],
@@ -135,7 +137,7 @@ class StoredCorpus:
     ) -> Iterator[pa.Table]:
         return run_shards(self._tasks(function, of_shards), self.work, self.workers, label, self.engine, shared)
 
-    def stored(self, label: str, function: Callable[..., pa.Table], *shared: object) -> dict[str, Path]:
+    def result_tables(self, label: str, function: Callable[..., pa.Table], *shared: object) -> dict[str, Path]:
         tasks = self._tasks(function)
         parts = shard_parts(tasks, self.work, self.workers, label, self.engine, shared)
         return {name: part for (name, _, _), part in zip(tasks, parts, strict=True)}
@@ -188,7 +190,7 @@ class MemoryCorpus:
     def token_count(self) -> int:
         return sum(int(shard.flat_tokens[1][-1]) for shard in self._shards)
 
-    def each(
+    def results(
         self,
         label: str,
         function: Callable[..., pa.Table],
@@ -198,5 +200,5 @@ class MemoryCorpus:
         rows = zip(self._shards, of_shards or [()] * len(self._shards), strict=True)
         return (function(shard, *own, *shared) for shard, own in rows)
 
-    def stored(self, label: str, function: Callable[..., pa.Table], *shared: object) -> pa.Table:
-        return pa.concat_tables(self.each(label, function, *shared))
+    def result_tables(self, label: str, function: Callable[..., pa.Table], *shared: object) -> pa.Table:
+        return pa.concat_tables(self.results(label, function, *shared))

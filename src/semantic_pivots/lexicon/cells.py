@@ -32,14 +32,14 @@ _ARTICLES = {
 def word_of(cell: str, language: str) -> str:
     """The word that a cell of the language means; empty where nothing is left."""
     text = plain_cell(cell)
-    text = _unquoted(_NOTE.sub(" ", text).strip()) or text
+    text = _without_quotes(_NOTE.sub(" ", text).strip()) or text
     head = next((part for part in map(str.strip, _SEPARATOR.split(text)) if part), "")
-    return _without_article(_unquoted(head), language)
+    return _without_article(_without_quotes(head), language)
 
 
 def plain_cell(cell: str) -> str:
     """A cell without invisible characters and quotation marks around it, with single spaces for all white space."""
-    return _unquoted(" ".join(_INVISIBLE.sub("", cell).split()))
+    return _without_quotes(" ".join(_INVISIBLE.sub("", cell).split()))
 
 
 def is_quoted(text: str) -> bool:
@@ -47,7 +47,7 @@ def is_quoted(text: str) -> bool:
     return _QUOTED.fullmatch(text) is not None
 
 
-def _unquoted(text: str) -> str:
+def _without_quotes(text: str) -> str:
     """A text without the quotation marks around it; inside those of a spreadsheet each mark is doubled."""
     if not (quoted := _QUOTED.fullmatch(text)):
         return text

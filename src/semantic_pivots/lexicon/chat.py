@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import text_hash, whole
+from semantic_pivots.files import complete_file, text_hash
 
 KEY = "OPENAI_API_KEY"
 """Environment variable of the key; local servers need none."""
@@ -75,7 +75,7 @@ class Chat:
         if cache_file.exists():
             return json.loads(cache_file.read_text("utf-8"))["answer"]
         answer = self._post(text)
-        with whole(cache_file, several=True) as temporary:
+        with complete_file(cache_file, several=True) as temporary:
             temporary.write_text(json.dumps({"model": self.model, "question": question, "answer": answer}), "utf-8")
         return answer
 

@@ -71,7 +71,7 @@ def _lines(path: Path, separator: str) -> list[list[str]]:
     return [row.split(separator) for row in rows]
 
 
-def excluded(data: Path) -> set[str]:
+def excluded_names(data: Path) -> set[str]:
     """English names of the pictures that languages name in different senses, from cldr_excluded.txt in the folder."""
     return {row[0] for row in _lines(data / "cldr_excluded.txt", "\t")}
 
@@ -88,7 +88,7 @@ def derive(folder: Path, data: Path) -> tuple[list[dict[str, str]], list[str]]:
         line per rejected choice.
     """
     pictures = _pictures(folder)
-    left_out = excluded(data)
+    left_out = excluded_names(data)
     choices: dict[str, dict[str, str]] = {}
     rejects = []
     by_name = {entry["en"]["tts"][0]: entry for entry in pictures.values()}

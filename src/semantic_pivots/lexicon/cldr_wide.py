@@ -85,7 +85,7 @@ def _words(entries: dict[str, dict[str, list[str]]], code: str, pictures: dict[s
     bare = {emoji.replace("\ufe0f", ""): cldr.name_of(entry, code) for emoji, entry in entries.items()}
     uses = Counter(normalise(name) for name in bare.values())
     scripts = Counter(_script(name) for name in bare.values() if _is_letters(name))
-    main = {script for script, _ in scripts.most_common(1)} if language(code).spaced else set(scripts)
+    main = {script for script, _ in scripts.most_common(1)} if language(code).has_spaces else set(scripts)
     words = {}
     for concept, emoji in pictures.items():
         name = bare.get(emoji, "")
@@ -97,7 +97,7 @@ def _words(entries: dict[str, dict[str, list[str]]], code: str, pictures: dict[s
 def _is_word(name: str, code: str) -> bool:
     if code in ("zh", "ja"):
         return cldr.is_single_word(name, code)
-    return _is_letters(name) and (language(code).spaced or len(name) <= _LONGEST_UNSPACED)
+    return _is_letters(name) and (language(code).has_spaces or len(name) <= _LONGEST_UNSPACED)
 
 
 def _is_letters(name: str) -> bool:

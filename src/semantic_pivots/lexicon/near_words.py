@@ -35,7 +35,7 @@ _ZIPF_STEPS = (1.0, 1.5, 9.0)
 class NearWords(NamedTuple):
     """What the file of neighbours says."""
 
-    near: dict[tuple[str, str], list[str]]
+    neighbours: dict[tuple[str, str], list[str]]
     """(concept, language) to its near concepts"""
     zipf: dict[tuple[str, str], float]
     """(concept, language) to the Zipf frequency of its word"""
@@ -184,7 +184,7 @@ def read(path: Path) -> NearWords:
             if column == ALIKE and cell:
                 words.alike[row["concept_id"]] = cell.split(",")
             elif what == "near" and cell:
-                words.near[row["concept_id"], code] = cell.split(",")
+                words.neighbours[row["concept_id"], code] = cell.split(",")
             elif what == "zipf" and cell:
                 try:
                     words.zipf[row["concept_id"], code] = float(cell)

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import Record, whole, write_text
+from semantic_pivots.files import Record, complete_file, write_text
 from semantic_pivots.models.body import check_context
 from semantic_pivots.models.lens import Lens, LensError, hooks
 from semantic_pivots.models.readouts import JACOBIAN, Readout, held_out_divergence
@@ -62,7 +62,7 @@ class Jacobian(Readout):
             "source_layers": sorted(self.maps),
             "d_model": self.lens.body.width,
         }
-        with whole(folder / _FILES[0]) as path:
+        with complete_file(folder / _FILES[0]) as path:
             torch.save(contents, path)
         write_text(folder / _FILES[1], json.dumps(facts, indent=1, ensure_ascii=False))
 
@@ -145,7 +145,7 @@ def fit_jacobian(
         total += _sums(lens, rows, skipped, before)
         if partial is not None:
             state = {"key": key, "done": begin + len(rows), "sum": total}
-            with whole(partial) as path:
+            with complete_file(partial) as path:
                 torch.save(state, path)
         report(begin + len(rows))
     return Jacobian(lens, {layer: total[layer] / len(prompts) for layer in sources}, len(prompts))

@@ -22,7 +22,7 @@ import transformers
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.body import Body, check_context, decoder_of, is_masked
-from semantic_pivots.models.load import Loaded, load
+from semantic_pivots.models.load import LoadedModel, load
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
@@ -233,7 +233,7 @@ class Lens:
 
 def load_lens(
     spec: str, dtype: str = "float32", cache: str = "", blocks: str = "", readable: bool = False
-) -> tuple[Loaded, Lens]:
+) -> tuple[LoadedModel, Lens]:
     """Load a model and make its lens.
 
     Args:

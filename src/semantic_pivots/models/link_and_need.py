@@ -10,7 +10,8 @@ pivots of other pairs, with the same frequency and number of tokens. The screen 
 need, from one backward pass.
 
 The tokens before the word are computed once for all prompts of an item, so an item with 39 control sets costs about as
-much as a dozen prompts (`Asker.fed` counts tokens). Models whose cache cannot be shared compute every prompt in full.
+much as a dozen prompts (`Asker.computed_tokens` counts tokens). Models whose cache cannot be shared compute every
+prompt in full.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Question:
         if not self.prompt.startswith(self.source, self.place):
             raise ValueError(f"{self.source!r} does not stand at {self.place} of the prompt")
 
-    def asking(self, word: str) -> str:
+    def prompt_with(self, word: str) -> str:
         """The prompt with another word in the source's place."""
         return self.prompt[: self.place] + word + self.prompt[self.place + len(self.source) :]
 
@@ -68,7 +69,7 @@ class Effects:
 
     logprob: float
     """log P(answer) as the item is asked"""
-    answered: bool
+    is_answered: bool
     """whether every token of the answer is the model's most probable one"""
     link: float
     """log of the mean P(answer) over pivots in the source's place, without their component along the source word"""
@@ -131,8 +132,9 @@ class Asker:
     """Measures answers of one causal model; prompts with a common beginning share its computation.
 
     Attributes:
-        fed: number of tokens that the model has computed for effects.
-        whole: number of tokens in one prompt of each question; fed / whole is the cost of an item in prompts.
+        computed_tokens: number of tokens that the model has computed for effects.
+        prompt_tokens: number of tokens in one prompt of each question. The cost of an item in prompts is the
+            quotient of both.
     """
 
     def __init__(self, lens: Lens, tokenizer: Tokenizer, batch: int = 64):
@@ -148,15 +150,15 @@ class Asker:
         self.mean = self._mean()
         self._rows_of: dict[int, torch.Tensor] = {}
         self.sharing: bool | None = None
-        self.fed = self.whole = 0
+        self.computed_tokens = self.prompt_tokens = 0
 
     def answer(self, question: Question) -> tuple[float, bool]:
         """log P(answer) of an unchanged item, in nats, and whether all its tokens are the most probable ones."""
         (source,) = self._locate(question, [question.source])
-        before = self.fed
+        before = self.computed_tokens
         with torch.no_grad():
             total, best = self._logprobs([source])
-        self.fed = before
+        self.computed_tokens = before
         return float(total[0]), bool(best[0])
 
     def effects(self, question: Question) -> Effects:
@@ -183,7 +185,7 @@ class Asker:
             plain, correct = self._logprobs(sources)
             links, needs = self._links(items), self._needs(sources, bases)
         screens = self._first_order(sources, bases)
-        self.whole += sum(len(source.ids) for source in sources)
+        self.prompt_tokens += sum(len(source.ids) for source in sources)
         rows = zip(plain, correct, links, needs, screens, strict=True)
         return [
             Effects(float(logprob), bool(best), link[0], link[1:], need[0], need[1:], screen[0], screen[1:])
@@ -209,7 +211,7 @@ class Asker:
 
     def _locate(self, question: Question, words: Sequence[str]) -> list[Place]:
         """Each word in the source's place, with its tokens, without a lone space before it."""
-        prompts = [question.asking(word) for word in words]
+        prompts = [question.prompt_with(word) for word in words]
         spans = answer_spans(self.tokenizer, prompts, [question.answer] * len(words))
         offsets = self.tokenizer(prompts, return_offsets_mapping=True)["offset_mapping"]
         words_in_prompt = []
@@ -271,7 +273,7 @@ class Asker:
         if prefix:
             cache = self.body.new_cache()
             self.body.hidden(torch.tensor([rows[0][:prefix]], device=self.body.device), cache)
-            self.fed += prefix
+            self.computed_tokens += prefix
         totals: list[float] = []
         best: list[bool] = []
         for begin in range(0, len(rows), self.batch):
@@ -287,7 +289,7 @@ class Asker:
     ) -> tuple[list[float], list[bool]]:
         device = self.body.device
         ids = padded(rows, device)
-        self.fed += ids.numel()
+        self.computed_tokens += ids.numel()
         reading = None if cache is None else shared(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
         with self._with_edits(edits):
             hidden = self.body.following(ids, reading)

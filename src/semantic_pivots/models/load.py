@@ -46,7 +46,7 @@ _TOKENIZER = ("tokenizer_compact.json", "tokenizer_arguments.json")
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A causal language model in evaluation mode on its device, with its own tokenizer."""
 
     model: Any
@@ -63,7 +63,7 @@ def load(
     cache: str = "",
     trust_remote_code: bool = False,
     readable: bool = False,
-) -> Loaded:
+) -> LoadedModel:
     """Load a causal language model and its tokenizer.
 
     Args:
@@ -127,7 +127,7 @@ def load(
         warnings.warn(
             f"model {spec!r} in float32 on {place.type}: dtype = 'bfloat16' is several times faster", stacklevel=2
         )
-    return Loaded((model if spread else model.to(place)).eval(), tokenizer, name, revision)
+    return LoadedModel((model if spread else model.to(place)).eval(), tokenizer, name, revision)
 
 
 def _exceeds_device(folder: Path, dtype: torch.dtype, place: torch.device) -> bool:

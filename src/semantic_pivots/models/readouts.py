@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import Record, whole
+from semantic_pivots.files import Record, complete_file
 from semantic_pivots.models.body import check_context
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.interventions import Patch, edited
@@ -57,7 +57,7 @@ class Logit(Readout):
         return self.lens.final(rows)
 
 
-class Tuned(Readout):
+class TunedLens(Readout):
     """An affine map per layer before the head: h + h Wᵀ + b.
 
     Attributes:
@@ -91,7 +91,7 @@ class Tuned(Readout):
             (_FILES[0], lambda path: save_file(tensors, path)),
             (_FILES[1], lambda path: path.write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")),
         ):
-            with whole(folder / name) as temporary:
+            with complete_file(folder / name) as temporary:
                 write(temporary)
 
 
@@ -138,7 +138,7 @@ def readouts(lens: Lens, tokenizer: Tokenizer, names: Sequence[str]) -> list[Rea
     return lenses
 
 
-def load_tuned(lens: Lens, folder: Path) -> Tuned:
+def load_tuned(lens: Lens, folder: Path) -> TunedLens:
     """A tuned lens of this project, or one of the tuned-lens package (config.json and params.pt).
 
     The first map of that package is for the embedding, so its map k + 1 is for the output of block k.
@@ -150,7 +150,7 @@ def load_tuned(lens: Lens, folder: Path) -> Tuned:
         from safetensors.torch import load_file
 
         tensors = load_file(folder / _FILES[0])
-        return Tuned(lens, tensors["weights"], tensors["biases"], TUNED + folder.name)
+        return TunedLens(lens, tensors["weights"], tensors["biases"], TUNED + folder.name)
     if (folder / "params.pt").is_file():
         tensors = torch.load(folder / "params.pt", map_location="cpu", weights_only=True)
         count = 1 + max((int(key.split(".")[0]) for key in tensors if key.split(".")[0].isdigit()), default=-1)
@@ -159,7 +159,7 @@ def load_tuned(lens: Lens, folder: Path) -> Tuned:
         rows = range(1, count)
         weights = torch.stack([tensors[f"{k}.weight"].float() for k in rows]) if count > 1 else torch.zeros(0, 0, 0)
         biases = torch.stack([tensors[f"{k}.bias"].float() for k in rows]) if count > 1 else torch.zeros(0, 0)
-        return Tuned(lens, weights, biases, TUNED + folder.name)
+        return TunedLens(lens, weights, biases, TUNED + folder.name)
     raise InputError(
         f"tuned lens {folder}: expected {_FILES[0]} (pivots lens fit) or params.pt (the tuned-lens package)"
     )
@@ -181,7 +181,7 @@ def fit_tuned(
     batch: int = 64,
     seed: int = 0,
     report: Callable[[dict[str, float]], None] = lambda fact: None,
-) -> tuple[Tuned, list[dict[str, float]]]:
+) -> tuple[TunedLens, list[dict[str, float]]]:
     """Fit a tuned lens to residuals.
 
     Each layer has three candidate maps: the identity (the logit lens), a ridge regression to the last layer, and the
@@ -229,7 +229,7 @@ def fit_tuned(
         facts.append({"layer": float(layer), "logit": losses["logit"], "ridge": losses["ridge"], "kept": losses[best]})
         report(facts[-1])
     weights, biases = (torch.stack([pair[k] for pair in maps]) for k in (0, 1))
-    return Tuned(lens, weights, biases), facts
+    return TunedLens(lens, weights, biases), facts
 
 
 def _descend(

@@ -238,7 +238,7 @@ def _in_threads(encode: Encoder, work: Work, shards: list[dict], folder: Path, p
     """Tokenise shard by shard, with the encoder's threads in each; a rank its own shards."""
     share, names = ranks.current(), [shard["shard"] for shard in shards]
     every = list(zip(shards, paths, strict=True))
-    share_of_names = every if share is None else share.own(every)
+    share_of_names = every if share is None else share.of_rank(every)
     size = sum(shard["text_bytes"] for shard, _ in share_of_names) / 1e6
     with ranks.exclusive(work.folder), work.progress(size, "MB", "tokens") as progress:
         for shard, path in share_of_names:

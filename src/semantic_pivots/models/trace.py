@@ -236,8 +236,10 @@ class _Block:
                 index[row, column, : len(tokens)] = torch.tensor(sorted(tokens), dtype=torch.long)
         self.index = index.to(device)
         is_member = torch.arange(index.shape[2])[None, None] < torch.tensor(self.sizes)[:, :, None]
-        self.counted = is_member.to(device)
-        self.spoken = [{t: code for code, tokens in sets.language[n].items() for t in tokens} for n in self.names]
+        self.is_member = is_member.to(device)
+        self.language_of_token = [
+            {t: code for code, tokens in sets.language[n].items() for t in tokens} for n in self.names
+        ]
         self.elsewhere = [sets.elsewhere[name] for name in self.names]
 
     def rows(self, finals: torch.Tensor, head: Callable[[torch.Tensor], torch.Tensor], top: int, lens: str) -> pa.Table:
@@ -269,7 +271,9 @@ class _Block:
             **constants,
             "languages": [self.codes] * count,
             "mass_languages": pa.ListArray.from_arrays(ends, pa.array(by_language, pa.float32())),
-            "top_language": [codes.get(token, "") for codes, token in zip(self.spoken * layers, first, strict=True)],
+            "top_language": [
+                codes.get(token, "") for codes, token in zip(self.language_of_token * layers, first, strict=True)
+            ],
             "off_target_correct": [token in codes for codes, token in zip(self.elsewhere * layers, first, strict=True)],
         }
         return pa.table(columns, schema=SCHEMAS["trace"])
@@ -294,7 +298,7 @@ class _Block:
                 entropy = torch.special.entr(probs).sum(dim=-1)
             cases = (torch.arange(len(part), device=part.device) + start + begin) % len(self.names)
             index = self.index[cases]
-            masses = (probs.gather(1, index.flatten(1)).view(index.shape) * self.counted[cases]).sum(dim=-1)
+            masses = (probs.gather(1, index.flatten(1)).view(index.shape) * self.is_member[cases]).sum(dim=-1)
             parts.append(tuple(p.cpu().numpy() for p in (ids, top_probs, entropy, masses)))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 

@@ -104,11 +104,11 @@ class _Part:
             "part": self.part,
             "measure": measure,
             "group": group,
-            **Figure(interval, self.signature.extended(measure=measure, group=group)).columns(),
+            **Figure(interval, self.signature.with_settings(measure=measure, group=group)).columns(),
             "p_value": sign_flip_p(values - chance, seed, units, 20_000)
             if chance is not None and len(values)
             else None,
-            "detectable": detectable(interval) if chance is not None and interval.known else None,
+            "detectable": detectable(interval) if chance is not None and interval.exists else None,
             "conclusion": "",
         }
 
@@ -135,12 +135,12 @@ def _means(rows: Iterable[Row], outcome: str, key: str) -> dict[tuple[int, str],
     return {unit: {name: float(np.mean(v)) for name, v in by_condition.items()} for unit, by_condition in sums.items()}
 
 
-def _measured(rows: Iterable[Row], outcome: str) -> list[Row]:
+def _rows_with(rows: Iterable[Row], outcome: str) -> list[Row]:
     """The rows that have an outcome; those of readers that were not run have none."""
     return [row for row in rows if row.get(outcome) is not None]
 
 
-def _centred(rows: Sequence[Row], outcome: str) -> list[Row]:
+def _without_model_mean(rows: Sequence[Row], outcome: str) -> list[Row]:
     """The rows minus the mean of their model."""
     of: dict[tuple[int, str], list[float]] = {}
     for row in rows:
@@ -158,7 +158,7 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     effects: dict[str, Row] = {}
     levels: dict[str, Row] = {}
     for outcome in (*_OUTCOMES, *_CAUSAL):
-        measured = _measured(eligible, outcome)
+        measured = _rows_with(eligible, outcome)
         if not measured:
             continue
         for condition in CONDITIONS:
@@ -167,7 +167,7 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
             chance = DECISIVE[outcome].chance if outcome in DECISIVE else None
             figures.append(part.row(outcome, f"held-out, {condition}", values, units, chance))
             levels[f"{outcome}, {condition}"] = figures[-1]
-        means = _means(_centred(measured, outcome), outcome, "condition")
+        means = _means(_without_model_mean(measured, outcome), outcome, "condition")
         for name, (first, second) in MASKING.items():
             values, units = _columns(means, lambda own, a=first, b=second: own[a] - own[b], cluster)
             row = part.row(f"effect on {outcome}", name, values, units, chance=0.0)
@@ -246,7 +246,7 @@ def _trained_level(part: _Part, rows: Sequence[Row]) -> list[Row]:
     trained = [row for row in rows if row["half"] != HELD_OUT]
     figures = []
     for outcome in _OUTCOMES:
-        by_arm = _means(_measured(trained, outcome), outcome, "arm")
+        by_arm = _means(_rows_with(trained, outcome), outcome, "arm")
         means = {key: float(np.mean(list(row.values()))) for key, row in by_arm.items()}
         if means:
             values = np.array([means[key] for key in sorted(means)])
@@ -261,7 +261,7 @@ def _arms(part: _Part, rows: Sequence[Row], kinds: dict[str, list[Row]], contras
     names = list(dict.fromkeys(row["arm"] for row in rows))
     for kind, members in kinds.items():
         for outcome in _OUTCOMES:
-            means = _means(_measured(members, outcome), outcome, "arm")
+            means = _means(_rows_with(members, outcome), outcome, "arm")
             if not means:
                 continue
             unit = {key: key[1] for key in means}

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from semantic_pivots.config import NaturalConfig
-from semantic_pivots.natural.texts import Packed, Pieces
+from semantic_pivots.natural.texts import Pieces, Sequences
 from semantic_pivots.natural.windows import Windows, clusters, contexts_of, pivots_of, windows_of
 from semantic_pivots.natural.world import World
 from semantic_pivots.statistics import seed_of
@@ -41,7 +41,7 @@ class Design:
         edits: for each concept and condition, positions in the flat tokens and the ids that replace the tokens there.
         words: (concepts, 2) number of occurrences of each of its two words.
         around: (concepts,) number of tokens in its windows.
-        shared: share of the windows' tokens that are also in a window of another cluster.
+        overlap: share of the windows' tokens that are also in a window of another cluster.
     """
 
     groups: np.ndarray
@@ -50,13 +50,13 @@ class Design:
     edits: list[dict[str, tuple[np.ndarray, np.ndarray]]]
     words: np.ndarray
     around: np.ndarray
-    shared: float
+    overlap: float
 
     def condition(self, concept: int, model: int) -> str:
         """The condition of a concept in a model."""
         return CONDITIONS[(int(self.groups[concept]) + model) % len(CONDITIONS)]
 
-    def sequences(self, packed: Packed, model: int) -> np.ndarray:
+    def sequences(self, packed: Sequences, model: int) -> np.ndarray:
         """(sequences, length) uint16 training sequences of a model."""
         flat = packed.sequences.ravel().copy()
         for concept, edits in enumerate(self.edits):
@@ -87,7 +87,7 @@ def groups_of(clusters: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
     return group[np.searchsorted(names, clusters)]
 
 
-def design(packed: Packed, world: World, config: NaturalConfig, seed: int, other: Pieces | None = None) -> Design:
+def design(packed: Sequences, world: World, config: NaturalConfig, seed: int, other: Pieces | None = None) -> Design:
     """The groups, pivots and edits of a packed corpus; pivots are discovered in `other`, by default in the corpus."""
     concepts = world.held_out
     pair = (config.pair[0], config.pair[1])
@@ -104,10 +104,10 @@ def design(packed: Packed, world: World, config: NaturalConfig, seed: int, other
         rank[groups == group] = np.arange(int((groups == group).sum()))
     edits = [maker.of(concepts[k].concept_id, windows[k], pivots[k], int(rank[k])) for k in range(len(concepts))]
     sizes = np.array([sum(len(side) for side in window.around) for window in windows])
-    return Design(groups, together, pivots, edits, words, sizes, _shared(windows, together))
+    return Design(groups, together, pivots, edits, words, sizes, _overlap(windows, together))
 
 
-def _shared(windows: Sequence[Windows], clusters: np.ndarray) -> float:
+def _overlap(windows: Sequence[Windows], clusters: np.ndarray) -> float:
     """Share of the windows' tokens that are in windows of two or more clusters."""
     keys = [np.union1d(*one.around) * len(windows) + name for one, name in zip(windows, clusters.tolist(), strict=True)]
     times = np.unique(np.unique(np.concatenate(keys)) // len(windows), return_counts=True)[1]
@@ -117,7 +117,7 @@ def _shared(windows: Sequence[Windows], clusters: np.ndarray) -> float:
 class _Edits:
     """Makes the edits of one concept after another."""
 
-    def __init__(self, packed: Packed, world: World, pair: tuple[str, str], config: NaturalConfig, seed: int):
+    def __init__(self, packed: Sequences, world: World, pair: tuple[str, str], config: NaturalConfig, seed: int):
         self.tokens = packed.sequences.ravel()
         self.piece = packed.piece.ravel()
         self.length = packed.sequences.shape[1]

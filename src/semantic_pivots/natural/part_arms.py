@@ -14,7 +14,16 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.natural.masking import CONDITIONS, Design, design
 from semantic_pivots.natural.models import BASE, Arm, frequency
-from semantic_pivots.natural.texts import MIXED, Packed, Pieces, drawn, in_languages, packed, pieces_of, read_documents
+from semantic_pivots.natural.texts import (
+    MIXED,
+    Pieces,
+    Sequences,
+    in_languages,
+    pack,
+    pieces_of,
+    read_documents,
+    sample_documents,
+)
 from semantic_pivots.natural.windows import contexts_of, pivots_of
 from semantic_pivots.natural.world import World, world
 from semantic_pivots.run import Inputs
@@ -50,10 +59,10 @@ def documents_of(part: str, config: NaturalConfig, inputs: Inputs, seed: int) ->
     """
     if part == "arrangement":
         every = [d for d in read_documents(inputs, config.sources) if d.parts]
-        return drawn(every, config.languages, int(config.tokens * _BYTES), seed)
+        return sample_documents(every, config.languages, int(config.tokens * _BYTES), seed)
     # of the selection also those of the base, which no selection is offered
     tokens = config.tokens / config.selected_share + config.tokens if part == "selection" else config.tokens
-    return drawn(read_documents(inputs), config.pair, int(tokens * _BYTES), seed)
+    return sample_documents(read_documents(inputs), config.pair, int(tokens * _BYTES), seed)
 
 
 def _pair_world(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> World:
@@ -62,15 +71,15 @@ def _pair_world(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> 
     return world(config, inputs, config.pair, parts, config.pair)
 
 
-def _packed(world: World, pieces: Pieces, config: NaturalConfig, seed: int) -> Packed:
+def _pack(world: World, pieces: Pieces, config: NaturalConfig, seed: int) -> Sequences:
     """The pieces and as many copies of the dictionary as make its share of the tokens, in sequences."""
     share = config.dictionary_share / (1 - config.dictionary_share)
     copies = max(1, round(share * len(pieces.tokens) / len(world.dictionary.tokens)))
-    together = Pieces.joined([pieces, *[world.dictionary] * copies])
-    return packed(together, config.tokens, config.sequence_tokens, seed, world.meetings)
+    together = Pieces.concatenate([pieces, *[world.dictionary] * copies])
+    return pack(together, config.tokens, config.sequence_tokens, seed, world.meetings)
 
 
-def _figures(world: World, packed: Packed) -> dict[str, float]:
+def _figures(world: World, packed: Sequences) -> dict[str, float]:
     return {
         "tokens": float(packed.sequences.size),
         "pieces": float(len(packed.pieces)),
@@ -78,9 +87,9 @@ def _figures(world: World, packed: Packed) -> dict[str, float]:
         "vocabulary": float(world.vocabulary.size),
         "held-out concepts": float(len(world.held_out)),
         "trained concepts": float(len(world.trained)),
-        "share of tokens split by language, a held-out pair met in the document": world.parted,
-        "share of tokens dropped, a held-out pair met in a part": world.dropped,
-        "share of sequences dropped, a held-out pair met in the sequence": packed.dropped,
+        "share of tokens split by language, a held-out pair met in the document": world.split_share,
+        "share of tokens dropped, a held-out pair met in a part": world.dropped_share,
+        "share of sequences dropped, a held-out pair met in the sequence": packed.dropped_share,
     }
 
 
@@ -89,7 +98,7 @@ def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
     # one pass over what is packed, so that no document is cut from the corpus that pivots are discovered in
     count = max(1, int(len(made.pieces) * config.tokens / max(len(made.pieces.tokens), 1)))
     own, other = np.split(np.arange(len(made.pieces)), [count])
-    together = _packed(made, made.pieces.take(own), config, seed)
+    together = _pack(made, made.pieces.take(own), config, seed)
     plan = design(together, made, config, seed, made.pieces.take(other) if config.pivot_text == "other" else None)
     counts = frequency(together.sequences, made.vocabulary)
     pivots = {
@@ -124,7 +133,7 @@ def _design_figures(plan: Design, model: int) -> dict[str, float]:
         "largest cluster": float(counts.max()),
         "concepts without pivots": float(sum(not len(one) for one in plan.pivots)),
         "median pivots": float(np.median([len(one) for one in plan.pivots])),
-        "share of the windows' tokens in another cluster's windows": plan.shared,
+        "share of the windows' tokens in another cluster's windows": plan.overlap,
         "median occurrences of the rarer word": float(np.median(plan.words.min(axis=1))),
     }
     for condition in CONDITIONS:
@@ -152,7 +161,7 @@ def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[A
     banned = {_key(whole[k]) for k in meet}
     kept = [d for d in parted if _key(d) not in banned]
     dropped = sum(len(each.tokens[each.starts[k] : each.starts[k + 1]]) for k in meet) / max(len(each.tokens), 1)
-    made = replace(made, dropped=dropped)
+    made = replace(made, dropped_share=dropped)
     forms = {
         "split": [[(one.language, one.text)] for d in kept for one in split(d)],
         "rows": [list(d.parts) for d in kept],
@@ -160,7 +169,7 @@ def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[A
     }
     for name in ARRANGEMENTS:
         pieces = pieces_of(forms[name], made.vocabulary, config.languages, config.sequence_tokens)
-        together = _packed(made, pieces, config, seed)
+        together = _pack(made, pieces, config, seed)
         yield Arm("arrangement", seed, name, made, together.sequences, {}, _figures(made, together))
 
 
@@ -185,12 +194,12 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
     for concept in made.held_out:
         joined[list(concept.ids.values())] = 0
     is_pivot = joined >= _FEWEST_JOINED
-    rest = _packed(made, whole.pieces.take(np.arange(offered, len(whole.pieces))), config, seed)
+    rest = _pack(made, whole.pieces.take(np.arange(offered, len(whole.pieces))), config, seed)
     yield Arm("selection", seed, BASE, made, rest.sequences, {}, _figures(made, rest))
     selections = _selections(made, is_pivot, config.selected_share, seed)
     for name, rows in selections.items():
         chosen = made.pieces.take(rows)
-        together = _packed(made, chosen, config, seed)
+        together = _pack(made, chosen, config, seed)
         figures = _figures(made, together)
         figures["tokens in the pivot set"] = float(is_pivot.sum())
         figures["share of tokens in the pivot set"] = float(is_pivot[chosen.tokens].mean())

@@ -61,7 +61,7 @@ class Pieces:
         return cls(flat, starts, codes, documents)
 
     @classmethod
-    def joined(cls, several: Sequence[Pieces]) -> Pieces:
+    def concatenate(cls, several: Sequence[Pieces]) -> Pieces:
         """The pieces of several objects, one after another."""
         begins = np.cumsum([0, *(len(piece_set.tokens) for piece_set in several)])
         starts = [piece_set.starts[:-1] + begin for piece_set, begin in zip(several, begins, strict=False)]
@@ -74,20 +74,20 @@ class Pieces:
 
 
 @dataclass(frozen=True)
-class Packed:
+class Sequences:
     """Sequences, and the piece behind each token.
 
     Attributes:
         sequences: (sequences, length) uint16.
         piece: (sequences, length) int32.
         pieces: the pieces that were packed.
-        dropped: share of the tokens that were left out, because a held-out pair co-occurred in their sequence.
+        dropped_share: share of the tokens that were left out, because a held-out pair co-occurred in their sequence.
     """
 
     sequences: np.ndarray
     piece: np.ndarray
     pieces: Pieces
-    dropped: float
+    dropped_share: float
 
 
 class Meetings:
@@ -136,7 +136,9 @@ def in_languages(document: Document, languages: Sequence[str]) -> list[tuple[str
     return [(code, text) for code, text in parts if code in languages and text.strip()]
 
 
-def drawn(documents: Iterable[Document], languages: Sequence[str], budget_bytes: int, seed: int) -> list[Document]:
+def sample_documents(
+    documents: Iterable[Document], languages: Sequence[str], budget_bytes: int, seed: int
+) -> list[Document]:
     """Documents in some languages, up to `budget_bytes` of text, in an order that depends on the seed and the ids only.
 
     Documents with the same English sentence are drawn together, so that they can be joined.
@@ -188,7 +190,7 @@ def pieces_of(
     return Pieces.of(rows)
 
 
-def packed(pieces: Pieces, tokens: int, length: int, seed: int, meetings: Meetings) -> Packed:
+def pack(pieces: Pieces, tokens: int, length: int, seed: int, meetings: Meetings) -> Sequences:
     """Sequences of pieces in an order of the seed, in another order for every further pass, up to `tokens` tokens.
 
     Sequences in which a held-out pair meets are left out.
@@ -204,4 +206,4 @@ def packed(pieces: Pieces, tokens: int, length: int, seed: int, meetings: Meetin
     sequences, piece = (flat[:size].reshape(-1, length) for flat in (stream.tokens, number))
     bad = meetings.meet(sequences, np.repeat(np.arange(len(sequences)), length))
     keep = np.setdiff1d(np.arange(len(sequences)), bad)[: tokens // length]
-    return Packed(sequences[keep], piece[keep], pieces, len(bad) / max(len(sequences), 1))
+    return Sequences(sequences[keep], piece[keep], pieces, len(bad) / max(len(sequences), 1))

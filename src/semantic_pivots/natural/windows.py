@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from semantic_pivots.config import DiscoverConfig
-from semantic_pivots.natural.texts import MIXED, Packed, Pieces
+from semantic_pivots.natural.texts import MIXED, Pieces, Sequences
 from semantic_pivots.natural.world import Concept, World
-from semantic_pivots.pivots.discovery import correct, ranked, search
+from semantic_pivots.pivots.discovery import correct, rank_pivots, search
 from semantic_pivots.pivots.word_contexts import WordContexts, eligible
 from semantic_pivots.words import is_readable
 
@@ -33,7 +33,7 @@ class Windows:
     around: tuple[np.ndarray, np.ndarray]
 
 
-def windows_of(packed: Packed, concepts: Sequence[Concept], pair: tuple[str, str], reach: int) -> list[Windows]:
+def windows_of(packed: Sequences, concepts: Sequence[Concept], pair: tuple[str, str], reach: int) -> list[Windows]:
     """The windows of each concept: up to `reach` tokens on either side, within the piece and the sequence."""
     tokens, piece = packed.sequences.ravel(), packed.piece.ravel()
     length = packed.sequences.shape[1]
@@ -96,7 +96,7 @@ def pivots_of(
     searches = [search(contexts, one, config) for one in pairs]  # type: ignore[arg-type]
     correct(searches, len(contexts.ids), rate)
     return [
-        ranked(outcome, [contexts.totals[word] for word in one], config).units
+        rank_pivots(outcome, [contexts.totals[word] for word in one], config).units
         for outcome, one in zip(searches, pairs, strict=True)
     ]
 

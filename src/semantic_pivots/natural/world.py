@@ -47,8 +47,8 @@ class World:
 
     Attributes:
         dictionary: dictionary documents, with each trained concept once in each direction.
-        parted: share of the tokens whose documents were split by language, because a held-out pair co-occurred in them.
-        dropped: share of the tokens that were left out, because a held-out pair co-occurred in one language's part.
+        split_share: share of the tokens whose documents were split by language: a held-out pair co-occurred in them.
+        dropped_share: share of the tokens that were left out: a held-out pair co-occurred in one language's part.
     """
 
     languages: tuple[str, ...]
@@ -57,8 +57,8 @@ class World:
     pieces: Pieces
     dictionary: Pieces
     meetings: Meetings
-    parted: float
-    dropped: float
+    split_share: float
+    dropped_share: float
 
     @property
     def held_out(self) -> list[Concept]:
@@ -103,11 +103,13 @@ def candidates(inputs: Inputs, languages: Sequence[str]) -> dict[str, tuple[dict
         for concept, by_code in sorted(words.items())
         if len(set(by_code.values())) == len(languages)
         and all(uses[word] == 1 for word in by_code.values())
-        and all(word.isalpha() and (language(code).spaced or len(word) >= _LETTERS) for code, word in by_code.items())
+        and all(
+            word.isalpha() and (language(code).has_spaces or len(word) >= _LETTERS) for code, word in by_code.items()
+        )
     }
 
 
-def counted(documents: Sequence[Parts], words: dict[str, str], languages: Sequence[str]) -> dict[str, int]:
+def part_counts(documents: Sequence[Parts], words: dict[str, str], languages: Sequence[str]) -> dict[str, int]:
     """Number of parts with each word, for words of whose parts at least nine tenths are in the word's own language."""
     vocab = vocabulary([], words, languages, 0, 0)
     hits, misses = Counter(), Counter()
@@ -142,7 +144,7 @@ def world(
     """
     of_concept = candidates(inputs, languages)
     spellings = {word: code for own, _ in of_concept.values() for code, word in own.items()}
-    counts = counted(documents, spellings, languages) if spellings else {}
+    counts = part_counts(documents, spellings, languages) if spellings else {}
     least = {concept: min(counts.get(word, 0) for word in own.values()) for concept, (own, _) in of_concept.items()}
     order = sorted((c for c in least if least[c] >= config.fewest_documents), key=lambda c: (-least[c], c))
     order = order[: config.concepts]
@@ -167,7 +169,7 @@ def world(
     parted = [(k, [part]) for k in at_meeting.tolist() for part in documents[k]]
     apart = pieces_of([part for _, part in parted], vocab, languages, config.sequence_tokens)
     apart = replace(apart, document=np.array([k for k, _ in parted], np.int32)[apart.document])
-    pieces = Pieces.joined([whole.take(np.flatnonzero(~np.isin(whole.document, at_meeting))), apart])
+    pieces = Pieces.concatenate([whole.take(np.flatnonzero(~np.isin(whole.document, at_meeting))), apart])
     pieces = pieces.take(np.argsort(pieces.document, kind="stable"))  # a part of the pieces is a sample of both kinds
     clean = pieces.take(np.setdiff1d(np.arange(len(pieces)), meetings.meet(pieces.tokens, pieces.piece_of())))
     size = max(len(whole.tokens), 1)

@@ -85,7 +85,7 @@ def vocabulary(
     tokenizer.train_from_iterator(itertools.islice(texts, _READ_FOR_PIECES), trainer)
     tokenizer.add_tokens(
         [
-            AddedToken(word, single_word=language(code).spaced, lstrip=language(code).spaced, normalized=True)
+            AddedToken(word, single_word=language(code).has_spaces, lstrip=language(code).has_spaces, normalized=True)
             for word, code in sorted(words.items())
         ]
     )

@@ -47,10 +47,10 @@ def bridge_counts(joined: np.ndarray, languages: Sequence[int], concepts: Sequen
     count = int(of_language.max(initial=-1)) + 1
     total = int(of_concept.max(initial=-1)) + 1
     degrees, bridged, bridges, weights = _bridges(joined, of_language, of_concept, size, count, total)
-    return BridgeCounts(bridged, _expected(degrees, weights), bridges)
+    return BridgeCounts(bridged, _expected_bridges(degrees, weights), bridges)
 
 
-def _expected(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _expected_bridges(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(size,) float64 number of bridges that the configuration model expects of each unit.
 
     Args:
@@ -87,17 +87,17 @@ def join_chances(degrees: np.ndarray, times: np.ndarray, weights: np.ndarray) ->
     for _ in range(_ROUNDS):
         absent = np.exp(-np.outer(of_unit, of_word))
         missing = degrees - (1 - absent) @ words
-        of_unit = _stepped(of_unit, missing / np.maximum((absent * of_word) @ words, 1e-12))
+        of_unit = _step(of_unit, missing / np.maximum((absent * of_word) @ words, 1e-12))
         absent = np.exp(-np.outer(of_unit, of_word))
         lacking = values - times @ (1 - absent)
-        of_word = _stepped(of_word, lacking / np.maximum((times * of_unit) @ absent, 1e-12))
+        of_word = _step(of_word, lacking / np.maximum((times * of_unit) @ absent, 1e-12))
         errors = np.abs(missing / np.maximum(degrees, 1)), np.abs(lacking / np.maximum(values, 1))
         if max(error.max(initial=0) for error in errors) <= _CLOSE:
             break
     return 1 - np.exp(-np.outer(of_unit, of_word[word]))
 
 
-def _stepped(scale: np.ndarray, step: np.ndarray) -> np.ndarray:
+def _step(scale: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Newton's step, at most to twice or to half of what was there."""
     return np.clip(scale + step, scale / 2, 2 * scale)
 

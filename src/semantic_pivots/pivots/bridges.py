@@ -87,7 +87,7 @@ def joins_of(contexts: WordContexts, draws: Sequence[np.ndarray], pieces: Sequen
     draw_sizes = np.array([len(draw) for draw in draws])
     places = np.concatenate([[0], np.cumsum(draw_sizes)])
     rates = contexts.frequency[contexts.ids] / contexts.documents
-    numbers, times, edges = _often(np.concatenate(draws), places, *contexts.counters(), rates)
+    numbers, times, edges = _frequent_units(np.concatenate(draws), places, *contexts.counters(), rates)
     word = np.repeat(np.arange(len(draws)), np.diff(edges))
     size = len(contexts.frequency)
     own_pairs = np.concatenate([piece.astype(np.int64) + i * size for i, piece in enumerate(pieces)])
@@ -98,7 +98,7 @@ def joins_of(contexts: WordContexts, draws: Sequence[np.ndarray], pieces: Sequen
 
 
 @numba.njit(cache=True)
-def _often(documents, places, starts, tokens, counts, touched, rates):  # pragma: no cover - compiled
+def _frequent_units(documents, places, starts, tokens, counts, touched, rates):  # pragma: no cover - compiled
     """Numbers of the units that three documents of a word and twice the expected hold, how many do, and edges."""
     numbers, times = np.empty(1024, np.int32), np.empty(1024, np.int64)
     edges, n = np.zeros(len(places), np.int64), 0
@@ -138,7 +138,7 @@ def deviations(contexts: WordContexts) -> np.ndarray:
     return deviation
 
 
-def rarefied(
+def document_draws(
     contexts: WordContexts, words: Sequence[Word], tokens: int, config: GraphConfig
 ) -> list[dict[Word, np.ndarray]]:
     """Draws of each word's documents (indices), in which bridges are counted.
@@ -239,8 +239,8 @@ def find_evidence(config: GraphConfig, words: Sequence[Record], corpus: Corpus) 
     discover = DiscoverConfig(seed=config.seed, documents=config.documents, unit=config.unit, **how)
     contexts = word_contexts_of(corpus, spellings, discover)
     pieces = own_pieces(contexts.texts, contexts.ids, spellings)
-    pieces = {word: np.concatenate([own, contexts.own[word]]) for word, own in pieces.items()}
-    draws, joins = rarefied(contexts, spellings, corpus.token_count(), config), []
+    pieces = {word: np.concatenate([own, contexts.units_of_word[word]]) for word, own in pieces.items()}
+    draws, joins = document_draws(contexts, spellings, corpus.token_count(), config), []
     with progress(len(draws), "draws", "graph") as bar:
         for draw in draws:
             own = [draw[word] for word in spellings], [pieces[word] for word in spellings]

@@ -24,7 +24,7 @@ from semantic_pivots.counting.counts import Pair, benchmark_words
 from semantic_pivots.counting.shard_passes import Corpus, StoredCorpus
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import words_by_concept
-from semantic_pivots.pivots.evidence import Beside, measures, q_values, tversky
+from semantic_pivots.pivots.evidence import PairCounts, measures, q_values, tversky
 from semantic_pivots.pivots.own_words import is_form, is_piece, plain
 from semantic_pivots.pivots.pivot_tables import Item, Pivots, evidence_table, pair_of, pivot_table, words_of
 from semantic_pivots.pivots.published import published_contexts
@@ -95,11 +95,11 @@ def discover(
             bar.advance()
     if not is_published:
         correct(list(searches.values()), len(contexts.ids), config.false_discovery_rate)
-    best = {pair: ranked(searches[pair], [contexts.totals[word] for word in pair], config) for pair in pairs}
+    best = {pair: rank_pivots(searches[pair], [contexts.totals[word] for word in pair], config) for pair in pairs}
     item_pivots = [best[pair].towards(item) for item in items for pair in [pair_of(item)]]
     texts = [[contexts.texts[unit] for unit in pivots.units.tolist()] for pivots in item_pivots]
     cosines = relatedness([(item["source"], item["target"]) for item in items], texts) if config.relatedness else None
-    counts = {pair: (one.candidates, len(one.beside.units), one.beside.together) for pair, one in searches.items()}
+    counts = {pair: (one.candidates, len(one.counts.units), one.counts.together) for pair, one in searches.items()}
     lexicon = _words_of_items(items) if lexicon is None else lexicon
     return Discovery(
         pivot_table(items, item_pivots, texts, cosines, lexicon, config),
@@ -121,7 +121,7 @@ def _words_of_items(items: Sequence[Item]) -> dict[str, dict[str, str]]:
 class Search:
     """Units that may be pivots of a pair, and the evidence for each."""
 
-    beside: Beside
+    counts: PairCounts
     p_values: np.ndarray
     q_values: np.ndarray
     candidates: int
@@ -133,25 +133,25 @@ def search(contexts: WordContexts, pair: Pair, config: DiscoverConfig) -> Search
 
     Forms and pieces of the pair's own words are left out.
     """
-    beside = _beside(contexts, pair)
-    candidates = len(beside.units)
+    pair_counts = _pair_counts(contexts, pair)
+    candidates = len(pair_counts.units)
     if config.form == "paper":
-        return Search(beside, np.full(candidates, np.nan), np.full(candidates, np.nan), candidates)
-    expected = beside.frequency / beside.documents * np.array(beside.drawn)[:, None]
-    beside = beside.take(np.flatnonzero((beside.times > expected).all(axis=0)))
-    p_values = beside.p_values()
+        return Search(pair_counts, np.full(candidates, np.nan), np.full(candidates, np.nan), candidates)
+    expected = pair_counts.frequency / pair_counts.documents * np.array(pair_counts.draw_sizes)[:, None]
+    pair_counts = pair_counts.take(np.flatnonzero((pair_counts.times > expected).all(axis=0)))
+    p_values = pair_counts.p_values()
     spellings = [words.normalise(word) for word, _ in pair]
     is_own = is_form if config.unit == "word" else is_piece
-    texts = [plain(contexts.texts[unit]) for unit in beside.units.tolist()]
+    texts = [plain(contexts.texts[unit]) for unit in pair_counts.units.tolist()]
     strong = np.flatnonzero(p_values <= config.false_discovery_rate).tolist()
     rows = np.array([k for k in strong if not any(is_own(texts[k], word) for word in spellings)], np.int64)
-    rows = rows[~np.isin(beside.units[rows], np.concatenate([contexts.own[word] for word in pair]))]
-    return Search(beside.take(rows), p_values[rows], np.ones(len(rows)), candidates)
+    rows = rows[~np.isin(pair_counts.units[rows], np.concatenate([contexts.units_of_word[word] for word in pair]))]
+    return Search(pair_counts.take(rows), p_values[rows], np.ones(len(rows)), candidates)
 
 
-def _beside(contexts: WordContexts, pair: Pair) -> Beside:
+def _pair_counts(contexts: WordContexts, pair: Pair) -> PairCounts:
     first, second = (contexts.draws[word] for word in pair)
-    (one, times), (other, other_times) = (contexts.near(word) for word in pair)
+    (one, times), (other, other_times) = (contexts.unit_counts(word) for word in pair)
     units, i, j = np.intersect1d(one, other, assume_unique=True, return_indices=True)
     together = np.intersect1d(first, second)
     shared_units, shared_times = contexts.within(together)
@@ -162,30 +162,38 @@ def _beside(contexts: WordContexts, pair: Pair) -> Beside:
     apart = (contexts.length(np.setdiff1d(own, together)) for own in (first, second))
     lengths = next(apart), next(apart), contexts.length(together)
     frequency = contexts.frequency[units]
-    return Beside(units, counts, shared, draw_sizes, len(together), frequency, contexts.documents, lengths)
+    return PairCounts(units, counts, shared, draw_sizes, len(together), frequency, contexts.documents, lengths)
 
 
 def correct(searches: Sequence[Search], units: int, rate: float) -> None:
     """Keep the units with q <= `rate`; the number of tests is `units` times the pairs whose words have documents."""
-    tests = units * sum(min(outcome.beside.drawn) > 0 for outcome in searches)
+    tests = units * sum(min(outcome.counts.draw_sizes) > 0 for outcome in searches)
     values = q_values(np.concatenate([np.zeros(0), *(outcome.p_values for outcome in searches)]), tests)
     ends = np.cumsum([len(outcome.p_values) for outcome in searches])
     for outcome, q in zip(searches, np.split(values, ends[:-1]), strict=True):
         rows = np.flatnonzero(q <= rate)
-        outcome.beside, outcome.p_values, outcome.q_values = outcome.beside.take(rows), outcome.p_values[rows], q[rows]
+        outcome.counts, outcome.p_values, outcome.q_values = outcome.counts.take(rows), outcome.p_values[rows], q[rows]
 
 
-def ranked(outcome: Search, totals: Sequence[int], config: DiscoverConfig) -> Pivots:
+def rank_pivots(outcome: Search, totals: Sequence[int], config: DiscoverConfig) -> Pivots:
     """The pivots of a pair, best first; `totals` are the numbers of documents that contain each of its words."""
-    beside = outcome.beside
+    pair_counts = outcome.counts
     sides = [
-        measures(beside.times[k].astype(np.float64), max(draw_size, 1), beside.frequency, beside.documents, totals[k])
-        for k, draw_size in enumerate(beside.drawn)
+        measures(
+            pair_counts.times[k].astype(np.float64),
+            max(draw_size, 1),
+            pair_counts.frequency,
+            pair_counts.documents,
+            totals[k],
+        )
+        for k, draw_size in enumerate(pair_counts.draw_sizes)
     ]
     measure = config.measure
-    value = tversky(beside, totals) if measure == "tversky" else np.minimum(sides[0][measure], sides[1][measure])
-    best = np.lexsort((beside.units, -value))
+    value = tversky(pair_counts, totals) if measure == "tversky" else np.minimum(sides[0][measure], sides[1][measure])
+    best = np.lexsort((pair_counts.units, -value))
     least = 0.0 if config.form == "paper" else config.least_share * value.max(initial=0.0)
     best = best[(value[best] > 0) & (value[best] >= least)][: config.top]
     surplus = np.stack([side["min"] for side in sides])
-    return Pivots(beside.units[best], beside.times[:, best], surplus[:, best], value[best], outcome.q_values[best])
+    return Pivots(
+        pair_counts.units[best], pair_counts.times[:, best], surplus[:, best], value[best], outcome.q_values[best]
+    )

@@ -23,16 +23,16 @@ _OF_WORD = 1 / 3
 
 
 @dataclass(frozen=True)
-class Beside:
+class PairCounts:
     """Units that co-occur with both words of a pair, and how many drawn documents of each word have them."""
 
     units: np.ndarray
     """(n,) int32 vocabulary ids"""
     times: np.ndarray
     """(2, n) int64 documents of each word that hold it"""
-    shared: np.ndarray
+    documents_with_both: np.ndarray
     """(n,) int64 of them, documents that hold both words"""
-    drawn: tuple[int, int]
+    draw_sizes: tuple[int, int]
     """documents drawn of each word"""
     together: int
     """of them, documents that hold both"""
@@ -46,12 +46,12 @@ class Beside:
     def p_values(self) -> np.ndarray:
         """(n,) float64: the probability that chance gives as much evidence of both sides."""
         rates = np.outer(self.lengths, self.frequency / self.documents)
-        return _p_values(self.times, np.clip(rates, 1e-300, 1 - 1e-9), *self.drawn, self.together)
+        return _p_values(self.times, np.clip(rates, 1e-300, 1 - 1e-9), *self.draw_sizes, self.together)
 
-    def take(self, rows: np.ndarray) -> Beside:
+    def take(self, rows: np.ndarray) -> PairCounts:
         """Some of the units."""
-        of = self.units[rows], self.times[:, rows], self.shared[rows]
-        return Beside(*of, self.drawn, self.together, self.frequency[rows], self.documents, self.lengths)
+        of = self.units[rows], self.times[:, rows], self.documents_with_both[rows]
+        return PairCounts(*of, self.draw_sizes, self.together, self.frequency[rows], self.documents, self.lengths)
 
 
 @numba.njit(cache=True)
@@ -73,7 +73,7 @@ def _tail(k, n, rate):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True)
-def _both(k, m, n_first, n_second, n_shared, rates):  # pragma: no cover - compiled
+def _joint_tail(k, m, n_first, n_second, n_shared, rates):  # pragma: no cover - compiled
     """P(at least k of the first word's documents and at least m of the second's), `n_shared` of them being both's.
 
     Rates are those of documents with the first word alone, with the second alone, and with both.
@@ -93,8 +93,8 @@ def _both(k, m, n_first, n_second, n_shared, rates):  # pragma: no cover - compi
 def _p_values(times, rates, n_first, n_second, n_shared):  # pragma: no cover - compiled
     p_values = np.empty(rates.shape[1])
     for i in range(rates.shape[1]):
-        once = _both(1, 1, n_first, n_second, n_shared, rates[:, i])
-        chance = max(_both(times[0, i], times[1, i], n_first, n_second, n_shared, rates[:, i]), 1e-300)
+        once = _joint_tail(1, 1, n_first, n_second, n_shared, rates[:, i])
+        chance = max(_joint_tail(times[0, i], times[1, i], n_first, n_second, n_shared, rates[:, i]), 1e-300)
         p_values[i] = min(1.0, chance * (1 + math.log(max(once / chance, 1.0))))
     return p_values
 
@@ -108,7 +108,7 @@ def q_values(p_values: np.ndarray, tests: int) -> np.ndarray:
     return corrected_values
 
 
-def tversky(beside: Beside, totals: Sequence[int]) -> np.ndarray:
+def tversky(pair_counts: PairCounts, totals: Sequence[int]) -> np.ndarray:
     """(n,) float64 from 0 to 1: Tversky's index of each unit with both words, from numbers of documents.
 
     If k documents contain the unit and the word, f the unit and n the word, the index is k / (n / 3 + 2 f / 3). With
@@ -119,14 +119,14 @@ def tversky(beside: Beside, totals: Sequence[int]) -> np.ndarray:
     The value is the geometric mean of the two words' indices.
 
     Args:
-        beside: units that co-occur with both words, with their counts in the drawn documents.
+        pair_counts: units that co-occur with both words, with their counts in the drawn documents.
         totals: number of documents in the corpus that contain each word.
     """
     total = np.array(totals, np.float64)[:, None]
-    draw_sizes = np.maximum(np.array(beside.drawn, np.float64)[:, None], 1)
-    common = (beside.times - beside.shared / 2) * total / draw_sizes
-    size = total - beside.together / 2 * total / draw_sizes
-    index = common / (_OF_WORD * size + (1 - _OF_WORD) * np.maximum(beside.frequency, 1))
+    draw_sizes = np.maximum(np.array(pair_counts.draw_sizes, np.float64)[:, None], 1)
+    common = (pair_counts.times - pair_counts.documents_with_both / 2) * total / draw_sizes
+    size = total - pair_counts.together / 2 * total / draw_sizes
+    index = common / (_OF_WORD * size + (1 - _OF_WORD) * np.maximum(pair_counts.frequency, 1))
     return np.sqrt(np.prod(np.minimum(index, 1.0), axis=0))
 
 

@@ -128,7 +128,7 @@ class PivotSet:
         of_row = frequency[self.candidates]
         if config.criterion == "rarefied":
             places = self.rows.slots * (np.minimum(sample_size, of_row) / of_row)
-            self.ratio = self.rows.rarefied / np.maximum(expected_degree(places, frequency, total)[0], 1e-9)
+            self.ratio = self.rows.rarefied_degree / np.maximum(expected_degree(places, frequency, total)[0], 1e-9)
             hub = self.ratio >= config.min_rarefied_ratio
         else:
             self.ratio = self.rows.degree / np.maximum(self.expected, 1e-9)

@@ -24,7 +24,7 @@ from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_
 from semantic_pivots.counting.document_draws import hash_of, shuffle
 from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import read_table, whole, write_table
+from semantic_pivots.files import complete_file, read_table, write_table
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import SCHEMAS
@@ -83,7 +83,7 @@ def _sample_shard(shard: str, path: str, token_path: str, folder: str, low: floa
     table, tokens = table.filter(in_sample), read_token_shard(token_path).filter(in_sample)
     if table.num_rows:
         document_file, token_file = (Path(folder) / name for name in _places_of(shard))
-        with whole(document_file) as temporary:
+        with complete_file(document_file) as temporary:
             pq.write_table(table, temporary, compression="lz4")
         write_token_shard(token_file, tokens)
     token_count = pc.sum(pc.list_value_length(tokens)).as_py()  # type: ignore[attr-defined]

@@ -141,7 +141,7 @@ class Rows(NamedTuple):
 
     degree: np.ndarray
     strength: np.ndarray
-    rarefied: np.ndarray
+    rarefied_degree: np.ndarray
     slots: np.ndarray
     neighbours: np.ndarray
 

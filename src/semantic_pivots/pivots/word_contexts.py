@@ -61,7 +61,7 @@ def splitter_of(tokenizer: Backend, words: Iterable[str] = ()) -> Splitter:
 
 
 @numba.njit(cache=True)
-def _near(documents, starts, tokens, counts, touched, fewest):  # pragma: no cover - compiled
+def _unit_counts(documents, starts, tokens, counts, touched, fewest):  # pragma: no cover - compiled
     """Units that at least `fewest` of the documents hold, and how many do; `counts` is zero before and after."""
     n = count_units(documents, starts, tokens, counts, touched)
     units, times = np.empty(n, np.int32), np.empty(n, np.int64)
@@ -118,17 +118,17 @@ class WordContexts:
         self._touched = np.empty(len(self.ids), np.uint32)
 
     @functools.cached_property
-    def own(self) -> dict[Word, np.ndarray]:
+    def units_of_word(self) -> dict[Word, np.ndarray]:
         """For each word, the vocabulary ids of the units that are forms of it under the rule."""
         return units_that_hold(list(self.draws), self.texts, self.rule)
 
-    def near(self, word: Word, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    def unit_counts(self, word: Word, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Vocabulary ids (int32) in at least `fewest` of a word's documents, and how many contain each (int64)."""
         return self.within(self.draws[word], fewest)
 
     def within(self, documents: np.ndarray, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Vocabulary ids (int32) in at least `fewest` of the documents, and how many contain each (int64)."""
-        numbers, times = _near(documents, *self.counters(), fewest)
+        numbers, times = _unit_counts(documents, *self.counters(), fewest)
         return self.ids[numbers], times
 
     def length(self, documents: np.ndarray) -> float:

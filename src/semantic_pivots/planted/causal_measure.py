@@ -14,7 +14,7 @@ from collections import Counter
 import numpy as np
 
 from semantic_pivots.analysis.attribution import auc, kappa, spearman
-from semantic_pivots.analysis.causal_effects import asked_row, effects_row, evidence_of
+from semantic_pivots.analysis.causal_effects import effects_row, evidence_of, question_row
 from semantic_pivots.analysis.controls import PivotWord, control_sets
 from semantic_pivots.analysis.rules import BRIDGED as LABELLED
 from semantic_pivots.analysis.rules import LABELS, causal
@@ -52,7 +52,7 @@ def link_and_need(trial: Trial, config: PlantedConfig, lenses: bool = False) -> 
         BRIDGED: trial.planted.of(BRIDGED),
         WITHOUT_PIVOTS: trial.planted.of(DIRECT, False),
         UNRELATED: trial.planted.of(UNRELATED),
-        WITH_PIVOTS: trial.probed(DIRECT, config.probed // 2, True),
+        WITH_PIVOTS: trial.sample(DIRECT, config.probed // 2, True),
     }
     rows, passes = concept_effects(trial, groups)
     figures: list[Record] = [figure("forward passes an item", "link and need", passes)]
@@ -97,9 +97,9 @@ def concept_effects(trial: Trial, groups: dict[str, list[Concept]]) -> tuple[lis
                 texts = tuple(w.text for w in pivots)
                 question = Question(prompt, prompt.rindex(word), word, answer, texts, tuple(sets))
                 # the others' labels need no effects
-                row = asked_row(row, question, asker, always=group == UNRELATED and bool(groups[BRIDGED]))
+                row = question_row(row, question, asker, always=group == UNRELATED and bool(groups[BRIDGED]))
             effects.append(ConceptEffects(group, row, causal(evidence_of(row)), documents[concept.concept_id]))
-    return effects, asker.fed / max(asker.whole, 1)
+    return effects, asker.computed_tokens / max(asker.prompt_tokens, 1)
 
 
 def _of_lenses(trial: Trial, groups: dict[str, list[Concept]], rows: list[ConceptEffects]) -> list[Record]:

@@ -107,9 +107,9 @@ def behaviours(trial: Trial, config: PlantedConfig) -> list[Record]:
     A direct pair with pivots may be answered by either mechanism, so its labels are reported as shares, not as errors.
     """
     groups = {
-        BRIDGED: trial.probed(BRIDGED, config.probed),
-        WITHOUT_PIVOTS: trial.probed(DIRECT, config.probed, False),
-        WITH_PIVOTS: trial.probed(DIRECT, config.probed, True),
+        BRIDGED: trial.sample(BRIDGED, config.probed),
+        WITHOUT_PIVOTS: trial.sample(DIRECT, config.probed, False),
+        WITH_PIVOTS: trial.sample(DIRECT, config.probed, True),
     }
     concepts = [c for group in groups.values() for c in group]
     member = np.array([name for name, group in groups.items() for _ in group])
@@ -258,7 +258,7 @@ def language_census(trial: Trial, config: PlantedConfig) -> list[Record]:
     """
     import torch
 
-    concepts = [*trial.probed(BRIDGED, config.probed), *trial.probed(DIRECT, config.probed, True)]
+    concepts = [*trial.sample(BRIDGED, config.probed), *trial.sample(DIRECT, config.probed, True)]
     world = trial.planted.world
     third, fourth = world.languages[2:4]
     sets = {code: trial.ids(c.words[code] for c in trial.planted.concepts) for code in (third, fourth)}

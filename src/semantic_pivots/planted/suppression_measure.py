@@ -26,7 +26,7 @@ def suppression(trial: Trial, config: PlantedConfig) -> list[Record]:
     layers = range(max(1, lens.layers - 1))
     figures, losses = [], {}
     for kind in (DIRECT, BRIDGED):
-        concepts = trial.probed(kind, config.probed, True)
+        concepts = trial.sample(kind, config.probed, True)
         spans = answer_spans(trial.tokenizer, *trial.prompts(concepts))
         ids, starts = [s.ids for s in spans], [s.start for s in spans]
         plain = target_logprobs(lens, ids, starts)

@@ -65,7 +65,7 @@ class Trial:
         arrays = answer_logprobs(self.model, self.tokenizer, texts, answers)
         return np.array([row.sum() for row in arrays], np.float64)
 
-    def probed(self, kind: str, count: int, linked: bool | None = None) -> list[Concept]:
+    def sample(self, kind: str, count: int, linked: bool | None = None) -> list[Concept]:
         """Up to `count` concepts of a class, drawn by seed; with `linked`, only those with (True) or without pivots."""
         concepts = self.planted.of(kind, linked)
         return Random(seed_of(self.planted.world.seed, "probed", kind)).sample(concepts, min(count, len(concepts)))
@@ -136,9 +136,9 @@ def rate_of(config: PlantedConfig, architecture: str) -> float:
 
 def translation(trial: Trial, config: PlantedConfig, logs: bool = False) -> list[Record]:
     """Mean P(target) for each class, and for direct pairs with and without pivots; with `logs` also in nats."""
-    groups = {kind: trial.probed(kind, config.probed) for kind in CLASSES}
-    groups[WITH_PIVOTS] = trial.probed(DIRECT, config.probed, True)
-    groups[WITHOUT_PIVOTS] = trial.probed(DIRECT, config.probed, False)
+    groups = {kind: trial.sample(kind, config.probed) for kind in CLASSES}
+    groups[WITH_PIVOTS] = trial.sample(DIRECT, config.probed, True)
+    groups[WITHOUT_PIVOTS] = trial.sample(DIRECT, config.probed, False)
     figures = []
     for group, concepts in groups.items():
         if concepts:

@@ -168,7 +168,7 @@ def generate(world: World) -> PlantedCorpus:
     concepts = _concepts(world)
     documents = [
         *_contexts(world, concepts),
-        *_mixed(world, concepts),
+        *_mixed_documents(world, concepts),
         *_dictionary(world, concepts),
         *_filler(world),
     ]
@@ -311,10 +311,10 @@ def _topic(world: World, generator: Random, concept: Concept) -> list[str]:
 def _phrase(world: World, generator: Random, around: list[str], code: str, word: str, topic: Sequence[str] = ()) -> str:
     phrases = []
     for _ in range(world.phrases):
-        words = generator.sample(around, min(len(around), _shown(world)))
+        words = generator.sample(around, min(len(around), _phrase_words(world)))
         # plain text is as long as text with contexts
         body = [*words, *topic] + [
-            _noise(world, generator, code) for _ in range(world.noise + _shown(world) - len(words))
+            _noise(world, generator, code) for _ in range(world.noise + _phrase_words(world) - len(words))
         ]
         generator.shuffle(body)
         if word:
@@ -324,7 +324,7 @@ def _phrase(world: World, generator: Random, around: list[str], code: str, word:
     return " . ".join(phrases)
 
 
-def _shown(world: World) -> int:
+def _phrase_words(world: World) -> int:
     return world.shown or max(2, world.pivots - 1)
 
 
@@ -333,7 +333,7 @@ def _noise(world: World, generator: Random, code: str) -> str:
     return pseudo_word("n" if world.shared_noise else "nmlr"[world.languages.index(code)], number)
 
 
-def _mixed(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
+def _mixed_documents(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
     first, second = world.languages[:2]
     for concept in concepts:
         generator = Random(seed_of(world.seed, "mixed", concept.concept_id))
@@ -367,7 +367,7 @@ def _dictionary(world: World, concepts: list[Concept]) -> Iterator[dict[str, str
 
 def _filler(world: World) -> Iterator[dict[str, str]]:
     generator = Random(seed_of(world.seed, "filler"))
-    length = world.phrases * (world.noise + _shown(world) + 1)
+    length = world.phrases * (world.noise + _phrase_words(world) + 1)
     for number in range(world.filler):
         code = world.languages[number % 2]
         text = " ".join(_noise(world, generator, code) for _ in range(length))

@@ -122,7 +122,7 @@ def mass_band(points: list[dict], quantity: str, name: str, index: int, in_legen
     layers, floor = [p["layer"] for p in points], 1e-7
     ink = colour(quantity, index)
     # where there is no interval the band has no width
-    ends = [i if i.known else replace(i, low=i.value, high=i.value) for i in map(of_row, points)]
+    ends = [i if i.exists else replace(i, low=i.value, high=i.value) for i in map(of_row, points)]
     band = interval_band(layers, [max(i.low, floor) for i in ends], [max(i.high, floor) for i in ends], ink, quantity)
     line = go.Scatter(
         x=layers,

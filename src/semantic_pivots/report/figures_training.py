@@ -190,7 +190,7 @@ def _compare_lines(tables: Tables) -> list[Line]:
 
 
 def _plain(difference: Interval) -> str:
-    if not difference.known:
+    if not difference.exists:
         return "no interval"
     if not difference.excludes_zero:
         return "no difference shown"

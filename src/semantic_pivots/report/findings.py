@@ -50,7 +50,7 @@ def answers(tables: Tables) -> tuple[Answer, ...]:
 
 def percent(part: Interval) -> str:
     """A share in percent with its interval."""
-    ends = f"{100 * part.low:.0f}, {100 * part.high:.0f}" if part.known else "no interval"
+    ends = f"{100 * part.low:.0f}, {100 * part.high:.0f}" if part.exists else "no interval"
     return f"{100 * part.value:.0f}\u00a0% [{ends}]"
 
 
@@ -83,7 +83,7 @@ def _how_well(tables: Tables) -> Iterable[str]:
         yield f"It is highest for {direction(high)} ({_said(high)}) and lowest for {direction(low)} ({_said(low)})."
     controls = [r for r in rows if is_control(r) and is_pooled(r)] or [r for r in rows if is_control(r)]
     if controls:
-        intervals = [of_row(r) for r in controls if of_row(r).known]
+        intervals = [of_row(r) for r in controls if of_row(r).exists]
         p_values = holm([p_of_zero(control) for control in intervals])
         off = int((p_values < 0.05).sum())
         if off:

@@ -71,7 +71,7 @@ def mechanism(tables: Tables) -> Headline:
     parts = []
     by = pooled_figures(tables.get("attribution"))
     shares = [by.get(f"share {label} of answered") for label in LABELS]
-    if all(share is not None and share.known for share in shares):
+    if all(share is not None and share.exists for share in shares):
         bridged, direct = (percent(share) for share in shares[:2] if share)
         parts.append(
             f"of the model's right answers {bridged} need their pivots and are reached by them (bridged), {direct} "
@@ -130,7 +130,7 @@ def caution(tables: Tables) -> str:
     paper = pivot_share(labels, tables.get("items"))
     if abs(paper.value - bridged.value) < _APART:
         return ""
-    if not bridged.known:
+    if not bridged.exists:
         return (
             f"The rule “paper” says {100 * paper.value:.0f}\u00a0%. Do not build on it: it asks whether an earlier "
             f"layer is more confident than the last, and the rule “causal”, the one to believe, was applied to too few "

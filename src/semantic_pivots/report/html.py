@@ -101,7 +101,7 @@ def interval_text(i: Interval) -> str:
     """`0.123 [0.101, 0.145]`, all three with the decimals that the width of the interval deserves."""
     if math.isnan(i.value):
         return "—"
-    if not i.known:
+    if not i.exists:
         return f"{number(i.value)} [no interval]"
     width = i.high - i.low
     if not (math.isfinite(width) and width > 0):

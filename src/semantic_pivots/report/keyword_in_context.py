@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from semantic_pivots.counting.match import Words, buffers, find
 from semantic_pivots.wordforms.rule import SPELLING, Rule, places
-from semantic_pivots.words import composed, folded_places, nfc, normalise
+from semantic_pivots.words import compose, folded_places, nfc, normalise
 
 READ_BYTES = 256_000_000
 _AROUND = 48
@@ -107,7 +107,7 @@ def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], choice: di
 
 def line(text: str, word: Word, rule: Rule = SPELLING) -> Line | None:
     """The first occurrence of a word in a text, matched by `rule`, with its context; None if there is none."""
-    text = composed(text) if rule.folds else nfc(text)  # of which `normalise` keeps the length
+    text = compose(text) if rule.folds else nfc(text)  # of which `normalise` keeps the length
     folded, at = folded_places(text) if rule.folds else (normalise(text), range(len(text)))
     spans = [
         (at[begin], at[begin + len(form.text) - 1] + 1) for form in rule.forms(word) for begin in places(folded, form)

@@ -131,7 +131,9 @@ def item_scores(items: Sequence[Item], scores: pa.Table, variant: str) -> dict[s
     return {
         item.item_id: float(value)
         for direction in directions.values()
-        for item, value in zip(direction.items, item_figures(direction, variant, direction.summed.mean(1)), strict=True)
+        for item, value in zip(
+            direction.items, item_figures(direction, variant, direction.logprobs.mean(1)), strict=True
+        )
         if not np.isnan(value)
     }
 
@@ -185,7 +187,7 @@ def learning_curve(summary: Iterable[dict], variant: str = "paper", stratum: str
 def _chrf_rows(items: Sequence[Item], answers: pa.Table, design: Design, model: str, dtype: str) -> list[dict]:
     """Sentence translation is also scored by chrF; other tasks have no such rows."""
     return [
-        _row(key, "all", "chrf", interval, design.signature(key, model, dtype, "chrf").extended(chrf=metric))
+        _row(key, "all", "chrf", interval, design.signature(key, model, dtype, "chrf").with_settings(chrf=metric))
         for key, (interval, metric) in chrf_figures(items, answers, design.seed).items()
     ]
 

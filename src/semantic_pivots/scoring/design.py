@@ -43,12 +43,12 @@ class Design:
 
 @dataclass(frozen=True)
 class Question:
-    """An item with one draw of its shots; `shuffled` is the target of the control, empty in all draws but the first."""
+    """An item with one draw of its shots; `control_target` is the control's target, empty after the first draw."""
 
     item: Item
     draw: int
     shots: tuple[Shot, ...]
-    shuffled: str
+    control_target: str
 
 
 @dataclass(frozen=True)

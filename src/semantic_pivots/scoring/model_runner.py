@@ -106,8 +106,8 @@ class ModelRunner:
         rows, prompts, answers = [], [], []
         for question in part.questions:
             item = question.item
-            targets = [(item.target, False), (question.shuffled, True)]
-            for target, control in targets[: 2 if question.shuffled else 1]:
+            targets = [(item.target, False), (question.control_target, True)]
+            for target, control in targets[: 2 if question.control_target else 1]:
                 for candidate in item.candidates:
                     is_source, size = candidate == item.source, len(target.encode())
                     rows.append((item.item_id, question.draw, candidate, is_source, size, control))

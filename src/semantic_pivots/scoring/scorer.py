@@ -29,7 +29,7 @@ from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 from semantic_pivots.scoring.greedy import continue_trees
 from semantic_pivots.scoring.prefixes import Group, Row, branch_rows, fed_tokens, plan
-from semantic_pivots.scoring.trees import cut, tensors, tree_of, tree_tokens, whole
+from semantic_pivots.scoring.trees import cut, tensors, tree_of, tree_tokens, without_prefix
 
 _HEAD_BYTES = 96_000_000
 _TREE_TOKENS = 256  # of one tree; attention over a mask grows with its square
@@ -284,7 +284,7 @@ class Scorer:
         for group in groups:
             size = len(group.prefix) + tree_tokens(group.rows)
             if size <= min(self._whole, self.batch_tokens):
-                small.append((size, whole(group)))
+                small.append((size, without_prefix(group)))
                 continue
             parts = [(tree_tokens(part.rows), part) for part in cut(group, min(_TREE_TOKENS, self.batch_tokens))]
             yield from self._tree_batches(parts)

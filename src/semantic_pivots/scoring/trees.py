@@ -60,7 +60,7 @@ def tree_tokens(rows: Sequence[Row]) -> int:
     return total
 
 
-def whole(group: Group) -> Group:
+def without_prefix(group: Group) -> Group:
     """The same group with its prefix moved into the rows; their tree then shares it."""
     return Group([], [Row(group.prefix + row.tokens, row.requests) for row in group.rows])
 

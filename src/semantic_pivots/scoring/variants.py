@@ -41,28 +41,28 @@ class Direction:
 
     Attributes:
         items: n items of the benchmark.
-        summed: (n, draws, candidates) float log-probability of the answer in nats. Candidate 0 is the source; missing
+        logprobs: (n, draws, candidates) float log-probability of the answer in nats. Candidate 0 is the source; missing
             candidates are NaN.
         tokens: (n, draws, candidates) float number of tokens of the answer.
         bytes: (n,) number of UTF-8 bytes of each target.
         draws: (n, draws) number of each draw.
         pool: draws with a number below it have the same shots in all items; 0: each item has draws of its own.
         linear: further variants whose figures are shares, (n, draws) each.
-        shuffled: (n, candidates) probability per token of another item's target; None if not measured.
+        control_probability: (n, candidates) probability per token of another item's target; None if not measured.
     """
 
     items: Sequence[Item]
-    summed: np.ndarray
+    logprobs: np.ndarray
     tokens: np.ndarray
     bytes: np.ndarray
     draws: np.ndarray
     pool: int
     linear: dict[str, np.ndarray]
-    shuffled: np.ndarray | None = None
+    control_probability: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        n, draws, _ = self.summed.shape
-        if self.tokens.shape != self.summed.shape or self.bytes.shape != (n,) or self.draws.shape != (n, draws):
+        n, draws, _ = self.logprobs.shape
+        if self.tokens.shape != self.logprobs.shape or self.bytes.shape != (n,) or self.draws.shape != (n, draws):
             raise ValueError("a direction's arrays do not belong together")
 
 
@@ -141,7 +141,7 @@ def _members(direction: Direction, strata: Sequence[str]) -> np.ndarray:
 def _figures(direction: Direction, variants: Sequence[str], mask: np.ndarray) -> dict[str, np.ndarray]:
     """(n,) figures by variant from some of the draws, (n, draws) bool; NaN for an item without any of them."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        logprobs = np.where(mask[..., None], direction.summed, 0.0).sum(1) / mask.sum(1)[:, None]
+        logprobs = np.where(mask[..., None], direction.logprobs, 0.0).sum(1) / mask.sum(1)[:, None]
         linear = {name: np.where(mask, values, 0.0).sum(1) / mask.sum(1) for name, values in direction.linear.items()}
     return {name: item_figures(direction, name, logprobs) for name in variants} | linear
 
@@ -192,9 +192,9 @@ def control_estimates(
     """
     items, members = direction.items, _members(direction, strata)
     columns = np.array([concepts[item.concept_id] for item in items])
-    probabilities = {RANDOM: np.exp(direction.summed.mean(1) / direction.tokens[:, 0])[:, 1:]}
-    if direction.shuffled is not None:
-        probabilities[SHUFFLED] = direction.shuffled
+    probabilities = {RANDOM: np.exp(direction.logprobs.mean(1) / direction.tokens[:, 0])[:, 1:]}
+    if direction.control_probability is not None:
+        probabilities[SHUFFLED] = direction.control_probability
     table = {}
     for name, probability in probabilities.items():
         present = (~np.isnan(probability)).sum(1)
@@ -214,7 +214,7 @@ def control_estimates(
         is_counted = (members > 0) & (present > 1)[:, None]
         for j, stratum in enumerate(strata):
             units = frozenset(columns[is_counted[:, j]].tolist())
-            table[stratum, name] = Estimate(float(values[j]), values[j] - null[:, j], units, permuted=True)
+            table[stratum, name] = Estimate(float(values[j]), values[j] - null[:, j], units, from_permutation=True)
     return table
 
 

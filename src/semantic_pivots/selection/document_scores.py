@@ -299,11 +299,11 @@ def score_documents(
     """
     size, ratio = id_count(corpus.tokenizer), None
     if dsir_target or dsir_languages:
-        counts = list(corpus.each("ngrams", dsir.count_ngrams, dsir_languages, dsir_units, size))
+        counts = list(corpus.results("ngrams", dsir.count_ngrams, dsir_languages, dsir_units, size))
         total, target = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "wanted"))
         target = dsir.target_ngrams(dsir_target, corpus.tokenizer, dsir_units) if dsir_target else target
         if not target.any():
             raise InputError(f"[select] dsir_languages = {list(dsir_languages)}: the corpus has no document of them")
         ratio = dsir.log_ratio(target, total)
     pivots = pivots_of(pivot_set, [word for word, _, _ in vocabulary.words], corpus.tokenizer)
-    return Scores(corpus.stored("scores", score_shard, pivots, vocabulary, ratio, dsir_units, size))
+    return Scores(corpus.result_tables("scores", score_shard, pivots, vocabulary, ratio, dsir_units, size))

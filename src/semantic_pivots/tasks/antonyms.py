@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.committed import rows
-from semantic_pivots.tasks.pattern import Pair, Pattern, fixed
+from semantic_pivots.tasks.pattern import Pair, Pattern, constant
 
-PATTERN = Pattern(fixed("Please name the opposite of each word."), fixed("Word"), fixed("Opposite"))
+PATTERN = Pattern(constant("Please name the opposite of each word."), constant("Word"), constant("Opposite"))
 
 
 def pairs(words: Iterable[tuple[str, str, str]], languages: Sequence[str]) -> dict[tuple[str, str], list[Pair]]:

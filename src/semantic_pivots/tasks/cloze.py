@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from semantic_pivots.tasks.committed import rows
-from semantic_pivots.tasks.pattern import Pair, Pattern, fixed, target_name
+from semantic_pivots.tasks.pattern import Pair, Pattern, constant, target_name
 from semantic_pivots.words import normalise
 
 PATTERN = Pattern(
     lambda first, second: f"Please name what is defined, in {target_name(first, second)}.",
-    fixed("Definition"),
+    constant("Definition"),
     target_name,
 )
 

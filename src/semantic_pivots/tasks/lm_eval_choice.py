@@ -12,9 +12,9 @@ from typing import Any
 
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
-from semantic_pivots.tasks.pattern import Pair, Pattern, fixed
+from semantic_pivots.tasks.pattern import Pair, Pattern, constant
 
-PATTERN = Pattern(fixed("Please answer each question."), fixed("Question"), fixed("Answer"))
+PATTERN = Pattern(constant("Please answer each question."), constant("Question"), constant("Answer"))
 
 
 def pairs(task: str, language: str, include_path: str = "") -> dict[tuple[str, str], list[Pair]]:

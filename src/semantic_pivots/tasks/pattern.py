@@ -48,7 +48,7 @@ class Pair:
     target: str
 
 
-def fixed(text: str) -> Callable[[str, str], str]:
+def constant(text: str) -> Callable[[str, str], str]:
     """A label that no language changes."""
     return lambda source_language, target_language: text
 
@@ -66,7 +66,7 @@ def target_name(source_language: str, target_language: str) -> str:
 def of_labels(strata: Iterable[str] | None) -> Pattern | None:
     """The pattern that an item carries in its strata, where its task is one of the user's own."""
     labels = next((tag.removeprefix(LABELS) for tag in strata or () if tag.startswith(LABELS)), None)
-    return None if labels is None else Pattern(*map(fixed, labels.split("\t")))
+    return None if labels is None else Pattern(*map(constant, labels.split("\t")))
 
 
 def groups(strata: Iterable[Iterable[str]]) -> list[str]:

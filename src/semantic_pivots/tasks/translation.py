@@ -116,7 +116,7 @@ class Shots:
             )
         return Random(seed_of(self.seed, "draw", item.item_id, number)).sample(candidates, count)
 
-    def pooled(self, number: int, count: int) -> list[Shot]:
+    def from_pool(self, number: int, count: int) -> list[Shot]:
         """Draw `number` of the direction's pool."""
         if len(self.pool) < count:
             raise InputError(f"{count} shots asked in {'-'.join(self.direction)}, the lexicon has {len(self.pool)}")
@@ -141,7 +141,7 @@ class Shots:
         concepts = {shot.concept_id for shot in self._candidates(item)}
         numbered: list[tuple[int, list[Shot]]] = []
         for number in [*order, *range(pool, 20 * pool + 200)]:
-            shots = self.pooled(number, count)
+            shots = self.from_pool(number, count)
             if all(shot.concept_id in concepts for shot in shots):
                 numbered.append((number, shots))
                 if len(numbered) == draws:

@@ -97,7 +97,7 @@ def make_items(
                 words[other][source_language] for other in near.get((concept, source_language), ()) if other in words
             ]
             similar = {words[other][source_language] for other in alike.get(concept, ()) if other in words}
-            excluded = _excluded(concept, words, homonyms) | set(map(normalise, similar.difference(close)))
+            excluded = _excluded_words(concept, words, homonyms) | set(map(normalise, similar.difference(close)))
 
             def forbidden(word: str, source: str = source, target: str = target, excluded: set[str] = excluded) -> bool:
                 return normalise(word) in excluded or is_variant(word, source) or is_variant(word, target)
@@ -131,7 +131,7 @@ def _homonyms(words: Concepts) -> dict[str, set[str]]:
     return concepts
 
 
-def _excluded(concept: str, words: Concepts, homonyms: dict[str, set[str]]) -> set[str]:
+def _excluded_words(concept: str, words: Concepts, homonyms: dict[str, set[str]]) -> set[str]:
     # Every word of every concept that shares a spelling with this one, in any language: 手紙 and 手纸 apart, a shared
     # string is a possible translation.
     concepts = set().union(*(homonyms[normalise(word)] for word in words[concept].values()))
@@ -143,7 +143,9 @@ def by_a_model(
 ) -> tuple[list[dict], int]:
     """The items with distractors that a model wrote and judged, and the number of distractors taken from neighbours."""
     homonyms = _homonyms(words)
-    excluded = {concept: _excluded(concept, words, homonyms) for concept in {item["concept_id"] for item in items}}
+    excluded = {
+        concept: _excluded_words(concept, words, homonyms) for concept in {item["concept_id"] for item in items}
+    }
 
     def forbidden(item: dict, word: str) -> bool:
         is_known = normalise(word) in excluded[item["concept_id"]]
@@ -188,7 +190,7 @@ def benchmark_stage(
     items = make_items(words, pos, chosen_concepts, config, neighbours)
     for item in items:
         item["strata"] += half_of[item["concept_id"]]
-    work.note("distractors", "near by embedding" if neighbours.near else "like in length")
+    work.note("distractors", "near by embedding" if neighbours.neighbours else "like in length")
     if config.writer == "llm":
         chat = Chat(config.base_url, config.writer_model, config.seed, config.cache)
         items, fallbacks = by_a_model(items, words, pos, config, chat.ask)

@@ -32,14 +32,14 @@ from semantic_pivots.statistics import Estimate, Figure, Interval, of_row, seed_
 from semantic_pivots.tasks.pattern import groups
 from semantic_pivots.tasks.questions import signature_name
 from semantic_pivots.tasks.translation import Item, items_of
-from semantic_pivots.training.evaluation import ASTRAY, BITS, Evaluator, Key, pooled
+from semantic_pivots.training.evaluation import ASTRAY, BITS, Evaluator, Key, with_means
 from semantic_pivots.training.verdict import (
     CONTROLS,
-    adjusted,
     conclusion,
     detectable,
-    needed,
+    holm_p,
     over_seeds,
+    study_growth,
     variance_of_runs,
 )
 from semantic_pivots.words import normalise
@@ -178,7 +178,7 @@ def verdict(interval: Interval, arm: str, baseline: str, variant: str) -> str:
     """One sentence that states what a difference shows."""
     if not baseline:
         return ""
-    if not interval.known:
+    if not interval.exists:
         return "no interval: too few concepts"
     if not interval.excludes_zero:
         return f"{arm} and {baseline} are not distinguishable: the difference is not distinguishable from zero"
@@ -240,7 +240,7 @@ def _figures(
     for key, direction in directions.items():
         figures = estimates(direction, VARIANTS, ["all", *tags], concepts, weights)
         found |= {(*key, *name): estimate for name, estimate in figures.items()}
-    return pooled(found)
+    return with_means(found)
 
 
 def differences(found: dict[str, Runs], arm: str, baseline: str, key: Key) -> Estimate:
@@ -279,7 +279,7 @@ def _rows(found: dict[str, Runs], models: dict[str, list[str]], design: Design, 
                         "baseline": baseline,
                         "stratum": stratum,
                         "variant": variant,
-                        **Figure(interval, signature.extended(stratum=stratum, runs=len(runs))).columns(),
+                        **Figure(interval, signature.with_settings(stratum=stratum, runs=len(runs))).columns(),
                         "verdict": verdict(interval, arm, baseline, variant),
                     }
                 )
@@ -296,7 +296,7 @@ def _verdicts(found: dict[str, Runs], rows: Sequence[dict], config: CompareConfi
             present = {c: known[stratum, arm, c] for c in CONTROLS if (stratum, arm, c) in known}
             if present:
                 gains[arm] = present
-        p = adjusted({arm: {c: of_row(row) for c, row in present.items()} for arm, present in gains.items()})
+        p = holm_p({arm: {c: of_row(row) for c, row in present.items()} for arm, present in gains.items()})
         for arm, present in gains.items():
             base = {"arm": arm, "stratum": stratum, "variant": config.variant, "runs": len(found[arm])}
             key = ("all", "all", stratum, config.variant)
@@ -327,7 +327,7 @@ def _gain_rows(
 
 def _sizes(weakest: Interval, least: Interval, of_runs: float) -> dict[str, float | None]:
     """The columns of power: the gain that would be seen, and the times the size that would show the measured one."""
-    size = needed(least, of_runs)
+    size = study_growth(least, of_runs)
     columns = {
         "detectable": detectable(weakest),
         "needed": size.both,

@@ -107,7 +107,7 @@ class Evaluator:
             samples = (weights @ nats[rows]) / (weights @ size[rows]) / math.log(2)
             documents = frozenset((code, index) for index in range(int(rows.sum())))
             estimates[code, code, "all", BITS] = Estimate(float(value), samples, documents)
-        return pooled(estimates)
+        return with_means(estimates)
 
     def _translate(self, model: Any) -> pa.Table:
         from semantic_pivots.scoring.scorer import Scorer
@@ -141,7 +141,7 @@ class Evaluator:
             with np.errstate(invalid="ignore"):
                 shares = weights @ astray / weights.sum(1)
             estimates[a, b, "all", ASTRAY] = Estimate(float(astray.mean()), shares, units, bounds=SHARE)
-        return pooled(estimates)
+        return with_means(estimates)
 
     def _weights(self, n: int, *name: object) -> np.ndarray:
         """(resamples, n) how often each unit was drawn: the same for every model."""
@@ -196,7 +196,7 @@ def _vocabulary(path: Path) -> dict[str, int]:
     return Tokenizer.from_file(str(path)).get_vocab()
 
 
-def pooled(estimates: Mapping[Key, Estimate]) -> dict[Key, Estimate]:
+def with_means(estimates: Mapping[Key, Estimate]) -> dict[Key, Estimate]:
     """The figures, and the mean over directions or languages of each (stratum, variant) that has any."""
     parts: dict[tuple[str, str], list[Estimate]] = {}
     for (_, _, stratum, variant), figure in estimates.items():

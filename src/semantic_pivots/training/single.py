@@ -17,7 +17,7 @@ import numpy as np
 
 from semantic_pivots import run as runs
 from semantic_pivots import tables
-from semantic_pivots.config import CorpusConfig, TrainConfig, keyed
+from semantic_pivots.config import CorpusConfig, TrainConfig, key_fields
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest, fingerprint, write_json, write_table
@@ -90,7 +90,7 @@ def continue_model(
     # Unless told, accelerate takes processes without an accelerator for single ones.
     processes = PartialState(cpu=default_device().type == "cpu")
     is_main = processes.is_main_process
-    key = {"config": keyed(config), "corpus": _fingerprints(corpus), "columns": list(columns)}
+    key = {"config": key_fields(config), "corpus": _fingerprints(corpus), "columns": list(columns)}
     key_hash = digest(_listed(key))
     record = _finished(out, key_hash)
     if record is not None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.corpus.vocabulary import text_ids
-from semantic_pivots.files import read_table, whole
+from semantic_pivots.files import complete_file, read_table
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.scoring.bits_per_byte import end_token
 
@@ -83,12 +83,12 @@ def store_tokens(
     if not starts.exists():
         end = end_token(tokenizer)
         lengths = [0]
-        with whole(tokens) as temporary, temporary.open("wb") as file:
+        with complete_file(tokens) as temporary, temporary.open("wb") as file:
             for ids in _documents(rows, shards, tokenizer, token_shards):
                 document = np.asarray(ids if end is None else [*ids, end], dtype)
                 file.write(document.tobytes())
                 lengths.append(len(document))
-        with whole(starts) as temporary, temporary.open("wb") as file:
+        with complete_file(starts) as temporary, temporary.open("wb") as file:
             np.save(file, np.cumsum(lengths))
     return StoredTokens(tokens, np.load(starts), rows)
 

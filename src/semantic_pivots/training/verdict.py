@@ -34,16 +34,16 @@ def over_seeds(parts: Sequence[Estimate], *name: object) -> Estimate:
         parts: the figure in each run, or its difference from the run of another arm with the same seed.
         name: identifiers from which the seed of the noise is derived.
     """
-    mean = replace(average(parts), drawn=_mean_drawn(parts))
+    mean = replace(average(parts), draw_deviations=_mean_deviations(parts))
     if len(parts) < 2:
         return mean
     error = math.sqrt(variance_of_runs(parts))
     rng = np.random.default_rng(seed_of("over seeds", *name))
-    return replace(mean, sampled=mean.sampled + error * rng.standard_t(len(parts) - 1, len(mean.sampled)))
+    return replace(mean, samples=mean.samples + error * rng.standard_t(len(parts) - 1, len(mean.samples)))
 
 
-def _mean_drawn(parts: Sequence[Estimate]) -> tuple[np.ndarray, ...]:
-    return tuple(np.mean(sets, axis=0) for sets in zip(*(part.drawn for part in parts), strict=True))
+def _mean_deviations(parts: Sequence[Estimate]) -> tuple[np.ndarray, ...]:
+    return tuple(np.mean(sets, axis=0) for sets in zip(*(part.draw_deviations for part in parts), strict=True))
 
 
 def detectable(interval: Interval) -> float:
@@ -59,7 +59,7 @@ def variance_of_runs(parts: Sequence[Estimate]) -> float:
 
 
 @dataclass(frozen=True)
-class Needed:
+class StudyGrowth:
     """Factors, at least 1, by which a study must grow to detect the measured gain with a power of 80 %.
 
     Attributes:
@@ -73,23 +73,23 @@ class Needed:
     runs: float
 
 
-def needed(interval: Interval, of_runs: float = 0.0) -> Needed:
+def study_growth(interval: Interval, of_runs: float = 0.0) -> StudyGrowth:
     """The size of a study that would detect the measured gain; NaN if there is no interval.
 
     Args:
         interval: interval of the gain.
         of_runs: the part of its variance that more runs reduce (`variance_of_runs`); more concepts reduce the rest.
     """
-    if not interval.known:
-        return Needed(math.nan, math.nan, math.nan)
+    if not interval.exists:
+        return StudyGrowth(math.nan, math.nan, math.nan)
     variance = (detectable(interval) / (_POWER * _NORMAL)) ** 2
     of_runs = min(of_runs, variance)
     target = (abs(interval.value) / (_POWER * _NORMAL)) ** 2
     parts = ((variance, target), (variance - of_runs, target - of_runs), (of_runs, target - (variance - of_runs)))
-    return Needed(*(max(1.0, part / rest) if rest > 0 else math.inf for part, rest in parts))
+    return StudyGrowth(*(max(1.0, part / rest) if rest > 0 else math.inf for part, rest in parts))
 
 
-def adjusted(gains: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:
+def holm_p(gains: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:
     """For each arm the p-value of "no better than one of its controls", by Holm's method over the arms.
 
     An arm must be better than every control, so its own p-value is the largest of them and needs no correction.
@@ -112,11 +112,11 @@ def conclusion(
         arm: the arm.
         gains: its gain over each control that was trained, in the unit of the score, larger being better.
         smallest: smallest gain of interest.
-        p: p-value of the hypothesis that the arm is no better than one of its controls (`adjusted`).
+        p: p-value of the hypothesis that the arm is no better than one of its controls (`holm_p`).
         arms: the number of arms that are judged together.
         of_runs: for each gain, the part of its variance that more runs reduce.
     """
-    if not all(gain.known for gain in gains.values()):
+    if not all(gain.exists for gain in gains.values()):
         fewest = min(gain.n for gain in gains.values())
         return f"{arm}: no interval, {fewest} concepts are too few ({FEWEST} needed)"
     over = " and ".join(gains)
@@ -142,7 +142,7 @@ def conclusion(
         f"{arm}: cannot be told at this size; a gain of {detectable(weakest):.3g} would be seen in 4 of 5 studies"
     )
     if gains[least].value > 0:
-        size = needed(gains[least], (of_runs or {}).get(least, 0.0))
+        size = study_growth(gains[least], (of_runs or {}).get(least, 0.0))
         factor = f"{size.both:,.0f} times the concepts and runs"
         alone = f"{size.concepts:,.0f} times the concepts" if size.concepts < math.inf else "never by concepts"
         return f"{sentence}, the measured {gains[least].value:.3g} with {factor} ({alone} alone)"

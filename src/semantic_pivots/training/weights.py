@@ -17,7 +17,7 @@ import torch.distributed as dist
 
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import Record, whole
+from semantic_pivots.files import Record, complete_file
 from semantic_pivots.models.device import default_device
 
 Loss = Callable[[Any, torch.Tensor, int | None], torch.Tensor]
@@ -91,7 +91,7 @@ def adamw(model: Any, weights: list[torch.Tensor], config: TrainConfig, fused: b
 
 
 def _write(content: Record, state: Path) -> None:
-    with whole(state) as temporary:
+    with complete_file(state) as temporary:
         torch.save(content, temporary)
 
 

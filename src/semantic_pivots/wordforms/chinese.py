@@ -14,7 +14,7 @@ def source() -> str:
 
 
 @functools.cache
-def _simplified() -> dict[int, str]:
+def _simplified_characters() -> dict[int, str]:
     lines = resources.files("semantic_pivots").joinpath("data/cutting/simplified.tsv").read_text("utf-8").splitlines()
     return {ord(traditional): simple for traditional, simple in (line.split("\t") for line in lines)}
 
@@ -24,7 +24,7 @@ def _traditional() -> dict[str, list[str]]:
     """The words of the dictionary in traditional script by their simplified spelling."""
     variants_of: dict[str, list[str]] = {}
     for word in cutting.words_of("zh"):
-        simple = word.translate(_simplified())
+        simple = word.translate(_simplified_characters())
         if simple != word:
             variants_of.setdefault(simple, []).append(word)
     return variants_of
@@ -32,5 +32,5 @@ def _traditional() -> dict[str, list[str]]:
 
 def variants(word: str) -> list[str]:
     """The other spellings of a word: traditional ones for a simplified word, and the reverse."""
-    simple = word.translate(_simplified())
+    simple = word.translate(_simplified_characters())
     return [other for other in dict.fromkeys([simple, *_traditional().get(simple, ())]) if other != word]

@@ -46,17 +46,17 @@ def languages() -> frozenset[str]:
     return frozenset(SUPPORTED_LANGUAGES).union(_NAMES)
 
 
-class Inflected(NamedTuple):
+class Inflection(NamedTuple):
     """Folded forms of a lemma, sorted: those of the table, and those made as the table makes the forms of others."""
 
-    listed: tuple[str, ...]
-    made: tuple[str, ...]
+    table_forms: tuple[str, ...]
+    rule_forms: tuple[str, ...]
 
 
-_memory: dict[str, dict[str, Inflected]] = {}
+_memory: dict[str, dict[str, Inflection]] = {}
 
 
-def forms(code: str, lemmas: Iterable[str]) -> dict[str, Inflected]:
+def forms(code: str, lemmas: Iterable[str]) -> dict[str, Inflection]:
     """The forms of each folded lemma of a language with a table; what stages ask again is remembered."""
     lemmas = frozenset(lemmas)
     memory = _memory.setdefault(code, {})
@@ -65,7 +65,7 @@ def forms(code: str, lemmas: Iterable[str]) -> dict[str, Inflected]:
     return {lemma: memory[lemma] for lemma in lemmas}
 
 
-def unlisted(code: str, texts: Iterable[str]) -> set[str]:
+def unlisted_words(code: str, texts: Iterable[str]) -> set[str]:
     """Those of the texts that the table of a language does not have."""
     table = _table(code)
     return {text for text in texts if text not in table}
@@ -77,7 +77,7 @@ def _table(code: str) -> Mapping[str, str]:
     return DefaultDictionaryFactory(cache_max_size=0).get_dictionary(_NAMES.get(code, code))
 
 
-def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
+def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflection]:
     table = _table(code)
     sizes = collections.Counter(table.values())
     texts = {lemma: fold(lemma) for lemma in sizes}  # folding costs more than counting, and many forms share a lemma
@@ -96,12 +96,12 @@ def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflected]:
             form for form in _by_analogy(lemma, models.get(lemma, []), table_forms) if form not in table
         } - in_table
         minimal = _minimal(in_table | extra | {lemma})
-        inflections[lemma] = Inflected(tuple(sorted(in_table & minimal)), tuple(sorted((extra & minimal) - {lemma})))
+        inflections[lemma] = Inflection(tuple(sorted(in_table & minimal)), tuple(sorted((extra & minimal) - {lemma})))
     for word, lemma in below.items():
         listed, made = inflections[lemma]
         if headwords.is_infinitive(code, word):
             listed, made = (tuple(headwords.verbal(word, lemma, forms)) for forms in (listed, made))
-        inflections[word] = Inflected(listed, made)
+        inflections[word] = Inflection(listed, made)
     return inflections
 
 

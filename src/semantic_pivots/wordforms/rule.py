@@ -73,7 +73,7 @@ SPELLING = Rule()
 def own_form(word: Word, folds: bool) -> Form:
     """A word's own spelling as a form."""
     text, code = word
-    is_spaced = language(code).spaced
+    is_spaced = language(code).has_spaces
     if not folds:
         return Form(words.normalise(text), "letters" if is_spaced else "any")
     text = words.fold(text)

@@ -21,6 +21,6 @@ def _table() -> dict[tuple[str, str], list[tuple[str, str]]]:
     return table
 
 
-def accepted(code: str) -> dict[str, list[tuple[str, str]]]:
+def spellings_of(code: str) -> dict[str, list[tuple[str, str]]]:
     """Spellings with their sources of each folded word of a language (`data/spellings.tsv`)."""
     return {word: entries for (of, word), entries in _table().items() if of == code}

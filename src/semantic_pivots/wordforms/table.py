@@ -25,7 +25,7 @@ from semantic_pivots.wordforms import (
     spellings,
     vietnamese,
 )
-from semantic_pivots.wordforms.inflection import Inflected
+from semantic_pivots.wordforms.inflection import Inflection
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, Word, own_form
 
 VERSION = 7
@@ -129,14 +129,14 @@ def forms_of(spellings: Iterable[Word], path: str = "") -> list[Row]:
 
 def _form_rows(code: str, texts: list[str]) -> Iterator[Row]:
     """The forms that this package makes; of two sources of a form the first is named."""
-    variants = spellings.accepted(code)
+    variants = spellings.spellings_of(code)
     lemmas = {word: [(word, "word"), *variants.get(words.fold(word), ())] for word in texts}
     texts_folded = {words.fold(text) for entries in lemmas.values() for text, _ in entries}
     inflections = inflection.forms(code, texts_folded) if code in inflection.languages() else {}
     if code == "ar":
-        free = inflection.unlisted(code, set().union(*map(semitic.endings, texts_folded)))
+        free = inflection.unlisted_words(code, set().union(*map(semitic.endings, texts_folded)))
         inflections = {
-            word: Inflected(forms.listed, tuple(sorted(semitic.endings(word) & free)))
+            word: Inflection(forms.table_forms, tuple(sorted(semitic.endings(word) & free)))
             for word, forms in inflections.items()
         }
     for word, entries in lemmas.items():
@@ -148,21 +148,21 @@ def _form_rows(code: str, texts: list[str]) -> Iterator[Row]:
                     yield Row(word, code, form, edges, origin)
 
 
-_NONE = Inflected((), ())
+_NONE = Inflection((), ())
 
 
-def _forms(code: str, text: str, source: str, inflections: Inflected) -> Iterator[tuple[str, str, str]]:
+def _forms(code: str, text: str, source: str, inflections: Inflection) -> Iterator[tuple[str, str, str]]:
     word_form = own_form((text, code), True)
     joins = all(map(words.is_joining, word_form.text))
     if code in _JOINED and joins:
-        plain = [form for form in inflections.listed if all(map(words.is_joining, form))]
-        for form, edges in _JOINED[code](word_form.text, plain, list(inflections.made)):
+        plain = [form for form in inflections.table_forms if all(map(words.is_joining, form))]
+        for form, edges in _JOINED[code](word_form.text, plain, list(inflections.rule_forms)):
             yield form, edges, source if form == word_form.text else inflection.source() if form in plain else "joined"
         return
     yield word_form.text, word_form.edges, source
-    for form in inflections.listed:
+    for form in inflections.table_forms:
         yield form, "letters", inflection.source()
-    for form in inflections.made:
+    for form in inflections.rule_forms:
         yield form, "letters", "analogy"
     if code in _VARIANTS:
         variants, origin = _VARIANTS[code]

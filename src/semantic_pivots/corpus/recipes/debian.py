@@ -119,38 +119,38 @@ class Family:
     """texts of a file, given its language"""
 
 
-def _one(text: Callable[[bytes], str]) -> Callable[[bytes, str], Iterator[str]]:
+def _single_text(text: Callable[[bytes], str]) -> Callable[[bytes, str], Iterator[str]]:
     def texts(data: bytes, code: str) -> Iterator[str]:
         yield text(data)
 
     return texts
 
 
-_MANUAL_PAGES = Family("manpages", _manuals, _one(extract.roff_text))
-_DESKTOP_PAGES = Family("gnome-user-docs", _desktop, _one(extract.xml_text))
+_MANUAL_PAGES = Family("manpages", _manuals, _single_text(extract.roff_text))
+_DESKTOP_PAGES = Family("gnome-user-docs", _desktop, _single_text(extract.xml_text))
 _FULL = (
-    Family("libreoffice-help", _help, _one(extract.html_text)),
+    Family("libreoffice-help", _help, _single_text(extract.html_text)),
     _MANUAL_PAGES,
     _DESKTOP_PAGES,
-    Family("debian-reference", _reference, _one(extract.html_text)),
-    Family("debian-handbook", _handbook, _one(extract.html_text)),
-    Family("debian-guides", _guides, _one(extract.html_text)),
-    Family("gimp-help", _image_editor, _one(extract.html_text)),
+    Family("debian-reference", _reference, _single_text(extract.html_text)),
+    Family("debian-handbook", _handbook, _single_text(extract.html_text)),
+    Family("debian-guides", _guides, _single_text(extract.html_text)),
+    Family("gimp-help", _image_editor, _single_text(extract.html_text)),
 )
 RECIPES: dict[str, tuple[Family, ...]] = {
     "debian-demo": (
-        Family("libreoffice-help", _office, _one(extract.html_text)),
+        Family("libreoffice-help", _office, _single_text(extract.html_text)),
         _MANUAL_PAGES,
         _DESKTOP_PAGES,
-        Family("debian-reference", _simplified_reference, _one(extract.html_text)),
+        Family("debian-reference", _simplified_reference, _single_text(extract.html_text)),
     ),
     "debian-full": _FULL,
     "debian-large": (
         *_FULL,
-        Family("kicad-doc", _circuits, _one(extract.html_text)),
-        Family("lilypond-doc", _engraving, _one(extract.html_text)),
-        Family("linux-doc", _kernel, _one(extract.html_text)),
-        Family("programming", _programming, _one(extract.html_text)),
+        Family("kicad-doc", _circuits, _single_text(extract.html_text)),
+        Family("lilypond-doc", _engraving, _single_text(extract.html_text)),
+        Family("linux-doc", _kernel, _single_text(extract.html_text)),
+        Family("programming", _programming, _single_text(extract.html_text)),
     ),
 }
 _DESCRIPTIONS = "package-descriptions"

@@ -58,7 +58,7 @@ class CountsFile:
         if len(units) != 1 or len(windows) != 1:
             raise InputError(f"{path}: units {sorted(units)}, windows {sorted(windows)}: expected one of each")
         exact = np.array(table["exact"].to_pylist(), bool) if "exact" in column else np.ones(len(rows), bool)
-        values = _whole(table["value"], path)
+        values = _whole_numbers(table["value"], path)
         has_approx = "approx" in column and table["approx"].null_count == 0
         approx = np.array(table["approx"].to_pylist(), bool)[index] if has_approx else None
         return Counts(values[index], exact[index], units.pop(), int(windows.pop()), approx)
@@ -86,7 +86,7 @@ class CountsFile:
         raise InputError(f"{self.folder}: neither {name}.parquet nor {name}.tsv is there")
 
 
-def _whole(column: pa.ChunkedArray, path: Path) -> np.ndarray:
+def _whole_numbers(column: pa.ChunkedArray, path: Path) -> np.ndarray:
     """(rows,) int64 counts.
 
     Raises:

@@ -19,7 +19,7 @@ from semantic_pivots.caching import cache_folder
 from semantic_pivots.counting.providers import Counts, Pair, Word
 from semantic_pivots.counting.providers.infini_gram_index import WINDOW_TOKENS
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import Record, text_hash, whole
+from semantic_pivots.files import Record, complete_file, text_hash
 
 ADDRESS = "https://api.infini-gram.io/"
 _ATTEMPTS, _FIRST_PAUSE_SECONDS, _TIMEOUT_SECONDS = 6, 1.0, 60.0
@@ -66,7 +66,7 @@ class InfiniGramService:
             raise InputError(
                 f"{self.address}: {query!r} on {self.index}: {answer.get('error', 'an answer without count')}"
             )
-        with whole(cache_file, several=True) as temporary:
+        with complete_file(cache_file, several=True) as temporary:
             temporary.write_text(json.dumps({**body, **answer}, ensure_ascii=False), "utf-8")
         return answer
 
