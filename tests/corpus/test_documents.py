@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from semantic_pivots import tables
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.document import join, of_parts
-from semantic_pivots.corpus.documents import Document, Skipped
+from semantic_pivots.corpus.documents import Document, SkippedLines
 from semantic_pivots.counting.counts import text_batches
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import fingerprint
@@ -57,8 +57,8 @@ WRITERS: dict[str, Callable[[Path, list[dict]], object]] = {
 }
 
 
-def read(path: Path | str, *columns: str) -> tuple[list[Document], Skipped]:
-    skipped = Skipped()
+def read(path: Path | str, *columns: str) -> tuple[list[Document], SkippedLines]:
+    skipped = SkippedLines()
     return list(readers.read(str(path), readers.column_map(columns), skipped)), skipped
 
 
@@ -69,7 +69,7 @@ def test_every_format_gives_back_what_was_written(name, rows, tmp_path):
     WRITERS[name](tmp_path / name, rows)
     found, skipped = read(tmp_path / name)
     assert [(d.id, d.text) for d in found] == [(row["id"], row["text"]) for row in rows]
-    assert skipped == Skipped(read=len(rows))
+    assert skipped == SkippedLines(read=len(rows))
 
 
 COMPRESS = {"gz": gzip.compress, "zst": zstandard.compress, "bz2": bz2.compress, "xz": lzma.compress}
@@ -394,7 +394,7 @@ def test_samples_of_a_webdataset_are_documents(tmp_path: Path):
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
-    skipped = Skipped()
+    skipped = SkippedLines()
     found = list(readers.read(str(tmp_path / "000.tar.gz"), {}, skipped))
     assert [(d.id, d.text, d.language) for d in found] == [
         ("a/001", "one text", ""),
@@ -404,7 +404,7 @@ def test_samples_of_a_webdataset_are_documents(tmp_path: Path):
     assert skipped.reasons == {"invalid JSON or UTF-8": (1, 3), "no text": (1, 4)}
     (tmp_path / "cut.tar").write_bytes(b"no archive")
     with pytest.raises(InputError, match="truncated or damaged"):
-        list(readers.read(str(tmp_path / "cut.tar"), {}, Skipped()))
+        list(readers.read(str(tmp_path / "cut.tar"), {}, SkippedLines()))
 
 
 def test_only_documents_with_an_english_sentence_are_joined():

@@ -8,7 +8,7 @@ import pytest
 
 from semantic_pivots.analysis.attribution import auc
 from semantic_pivots.config import LexiconConfig
-from semantic_pivots.corpus.documents import Skipped, read
+from semantic_pivots.corpus.documents import SkippedLines, read
 from semantic_pivots.lexicon.concepts import lexicon_stage
 from semantic_pivots.planted.worlds import BRIDGED, COPIED, DIRECT, UNRELATED, World, generate, vocabulary, write
 from semantic_pivots.run import Inputs, Work
@@ -190,7 +190,7 @@ def test_a_world_that_cannot_exist_is_refused(changes):
 def test_a_written_world_is_read_by_the_ordinary_commands(tmp_path):
     planted = generate(SMALL)
     write(planted, tmp_path)
-    texts = {d.id: d.text for d in read(str(tmp_path / "documents.jsonl"), {}, Skipped())}
+    texts = {d.id: d.text for d in read(str(tmp_path / "documents.jsonl"), {}, SkippedLines())}
     assert texts == {d["id"]: d["text"] for d in planted.documents}
     config = LexiconConfig(languages=("en", "fr"), source=str(tmp_path / "words.tsv"))
     words = lexicon_stage(config, Inputs({}), Work(tmp_path, tmp_path))["words"].to_pylist()

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands import rank_options
 from semantic_pivots.commands.corpus_report import report
 from semantic_pivots.commands.options import Writer, with_sections
 from semantic_pivots.config import CorpusConfig, SharedKeys, TokensConfig
@@ -23,7 +22,7 @@ app.command()(report)
 
 
 @app.command(cls=Writer)
-@with_sections(omit=("languages",))
+@with_sections(omit=("languages",), ranks=True)
 def make(
     out: Annotated[
         Path, typer.Option(help="folder to write: shards/, shards.parquet, skipped.parquet", show_default=False)
@@ -32,12 +31,8 @@ def make(
     languages: Annotated[
         str, typer.Option(help="languages it must have, separated by commas; empty: en,fr,zh,ja of a recipe")
     ] = "",
-    rank: rank_options.Rank = 0,
-    world: rank_options.World = 1,
-    wait: rank_options.Wait = 0,
 ) -> None:
     """Read documents of any format, or fetch a recipe's, into Parquet shards; a killed run continues."""
-    rank_options.take_part(out, rank, world, wait)
     if corpus.path and corpus.recipe:
         raise InputError(f"--path {corpus.path} and --recipe {corpus.recipe} are both given: expected one of them")
     codes = tuple(code for code in languages.split(",") if code) or (() if corpus.path else SharedKeys.languages)
@@ -49,6 +44,7 @@ def make(
 
 
 @app.command(cls=Writer)
+@with_sections(ranks=True)
 def dedup(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
     out: Annotated[
@@ -56,12 +52,8 @@ def dedup(
     ],
     engine: Annotated[str, typer.Option(help="pool, ray or datatrove")] = "pool",
     workers: Annotated[int, typer.Option(help="processes; 0: one per core")] = 0,
-    rank: rank_options.Rank = 0,
-    world: rank_options.World = 1,
-    wait: rank_options.Wait = 0,
 ) -> None:
     """Write a corpus without duplicates: one document of each text (white space ignored) remains."""
-    rank_options.take_part(out, rank, world, wait)
     from semantic_pivots.corpus.duplicates import remove_duplicates
 
     notes = remove_duplicates(corpus, out, workers, engine)["notes"]
@@ -73,7 +65,7 @@ def dedup(
 
 
 @app.command(cls=Writer)
-@with_sections(omit=("model",))
+@with_sections(omit=("model",), ranks=True)
 def tokens(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
     out: Annotated[
@@ -81,12 +73,8 @@ def tokens(
     ],
     model: Annotated[str, typer.Option(help=grammar.keys("tokens")["model"].help, show_default=False)],
     tokens: TokensConfig,
-    rank: rank_options.Rank = 0,
-    world: rank_options.World = 1,
-    wait: rank_options.Wait = 0,
 ) -> None:
     """Tokenise a corpus with a model's tokenizer."""
-    rank_options.take_part(out, rank, world, wait)
     from semantic_pivots.models.load import tokenizer_identity
 
     if not (corpus / "shards.parquet").exists():
@@ -98,6 +86,7 @@ def tokens(
 
 
 @app.command(cls=Writer)
+@with_sections(ranks=True)
 def export(
     corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
     out: Annotated[
@@ -114,12 +103,8 @@ def export(
         Path | None, typer.Option(help="selection.parquet of `pivots select` or of a study's select stage")
     ] = None,
     name: Annotated[str, typer.Option(help="the selection in it to write")] = "pivot-rich",
-    rank: rank_options.Rank = 0,
-    world: rank_options.World = 1,
-    wait: rank_options.Wait = 0,
 ) -> None:
     """Write a corpus, or a selection of its documents, for other tools: JSONL.zst, or flat token files to train on."""
-    rank_options.take_part(out, rank, world, wait)
     from semantic_pivots.corpus.export import Export
     from semantic_pivots.corpus.export import export as write
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands import rank_options
 from semantic_pivots.commands.options import with_sections
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.config import CorpusConfig, CountConfig
@@ -28,7 +27,7 @@ Pairs = Annotated[
 ]
 
 
-@with_sections()
+@with_sections(ranks=True)
 def count(
     out: Out,
     count: CountConfig,
@@ -43,13 +42,9 @@ def count(
     max_bad_share: Annotated[
         float, typer.Option(help=grammar.keys("corpus")["max_bad_share"].help)
     ] = CorpusConfig.max_bad_share,
-    rank: rank_options.Rank = 0,
-    world: rank_options.World = 1,
-    wait: rank_options.Wait = 0,
     format: Format = "table",
 ) -> None:
     """Count the documents that contain each word, and both words of each pair."""
-    rank_options.take_part(out, rank, world, wait)
     from semantic_pivots.corpus import documents as readers
     from semantic_pivots.counting import counts as counting
     from semantic_pivots.counting.providers import open_provider

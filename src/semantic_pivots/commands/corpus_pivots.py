@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands import rank_options
 from semantic_pivots.commands.options import with_sections
 from semantic_pivots.commands.steps import Steps
 from semantic_pivots.config import DiscoverConfig, GraphConfig, LexiconConfig, SelectConfig
@@ -32,7 +31,7 @@ Model = Annotated[
 ]
 
 
-@with_sections(omit=("measure",))
+@with_sections(omit=("measure",), ranks=True)
 def discover(
     corpus: Corpus,
     pairs: Annotated[
@@ -49,12 +48,8 @@ def discover(
     measure: Annotated[
         list[str] | None, typer.Option(help=f"{grammar.keys('discover')['measure'].help}; repeat for several")
     ] = None,
-    rank: rank_options.Rank = 0,
-    world: rank_options.World = 1,
-    wait: rank_options.Wait = 0,
 ) -> None:
     """Find the words that co-occur with both words of each pair; writes OUT/discover/pivots.parquet."""
-    rank_options.take_part(out, rank, world, wait)
     import pyarrow as pa
 
     from semantic_pivots.pivots.discovery import check, discover_stage
@@ -82,7 +77,7 @@ def discover(
     typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {count:,} pairs")
 
 
-@with_sections()
+@with_sections(ranks=True)
 def graph(
     corpus: Corpus,
     out: Out,
@@ -90,15 +85,11 @@ def graph(
     lexicon: LexiconConfig,
     tokens: Tokens = "",
     model: Model = "",
-    rank: rank_options.Rank = 0,
-    world: rank_options.World = 1,
-    wait: rank_options.Wait = 0,
 ) -> None:
     """Make the pivot set: units that join words of several languages beyond chance, and how stable it is.
 
     Writes OUT/graph/pivot_set.parquet and pivot_stability.parquet.
     """
-    rank_options.take_part(out, rank, world, wait)
     import pyarrow.parquet as pq
 
     grammar.check(graph)
@@ -118,7 +109,7 @@ def graph(
         typer.echo(f"overlap with the sets of samples of the documents: {shares}")
 
 
-@with_sections()
+@with_sections(ranks=True)
 def select(
     corpus: Corpus,
     pivots: Annotated[
@@ -133,16 +124,12 @@ def select(
         Path | None,
         typer.Option(help="benchmark pairs to guard against: a TSV file, or a file of `pivots benchmark build`"),
     ] = None,
-    rank: rank_options.Rank = 0,
-    world: rank_options.World = 1,
-    wait: rank_options.Wait = 0,
 ) -> None:
     """Score every document once, then select under a token budget; change the selection and only that is repeated.
 
     Writes OUT/scores/doc_scores.parquet and OUT/select/selection.parquet (selection, shard, row, doc_id, ...), each a
     folder with a file of each shard.
     """
-    rank_options.take_part(out, rank, world, wait)
     import pyarrow.parquet as pq
 
     from semantic_pivots.corpus.documents import identity

@@ -1,7 +1,7 @@
 """Options of a command, generated from its configuration sections: one for each key, with the key's help and default.
 
 A command takes a section as a parameter: `def discover(out: Path, discover: DiscoverConfig)`. Around it stands
-`@configured()`, which gives the command an option for each key of the section and hands over the section, checked as
+`@with_sections()`, which gives the command an option for each key of the section and hands over the section, checked as
 that of a study is. An error that speaks of `[discover] top` speaks of `--top` to whoever gave it.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, get_type_hints
 
@@ -20,6 +21,7 @@ from semantic_pivots import grammar
 from semantic_pivots.errors import InputError
 from semantic_pivots.grammar import Key
 from semantic_pivots.languages import language
+from semantic_pivots.ranks import take_part
 
 _FLAGS = {
     "words": ("--words-as",),
@@ -33,6 +35,21 @@ _FLAGS = {
     ("lexicon", "source"): ("--lexicon",),
 }
 """Options of a short or singular name; each is also there under the name of its key."""
+
+
+_RANK_OPTIONS = {
+    name: inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[type(default), typer.Option(help=text)],
+    )
+    for name, default, text in (
+        ("rank", 0, "number of this process among --world, from 0 (docs/engines.md)"),
+        ("world", 1, "processes that share the shards; `pivots merge OUT` puts them together"),
+        ("wait", 0.0, "seconds to wait for parts of other ranks before it ends"),
+    )
+}
 
 
 class Writer(TyperCommand):
@@ -55,11 +72,12 @@ def flags(key: Key) -> tuple[str, ...]:
     return short if apart and short else (*short, spelled) if spelled not in short else short
 
 
-def with_sections(omit: Iterable[str] = ()) -> Callable:
+def with_sections(omit: Iterable[str] = (), ranks: bool = False) -> Callable:
     """Give a command the options of the sections among its parameters.
 
     Args:
         omit: keys that the command has of its own, as an argument or by what it does.
+        ranks: whether several processes can share the command; it has a parameter `out`.
     """
 
     def around(body: Callable) -> Callable:
@@ -87,11 +105,14 @@ def with_sections(omit: Iterable[str] = ()) -> Callable:
                     )
                     for parameter, section in section_names.items()
                 }
+                if ranks:
+                    take_part(options["out"], *(options.pop(name) for name in _RANK_OPTIONS), sys.argv[1:])
                 return body(**options, **configs)
             except InputError as error:
                 raise InputError(_in_flags(str(error), where)) from error
 
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name]) for p in own]
+        parameters += _RANK_OPTIONS.values() if ranks else ()
         parameters += [_parameter(key, parameter_names[key.name]) for key in keys.values()]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}

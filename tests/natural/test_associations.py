@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from semantic_pivots.natural.distribution import associations, counted, embeddings, share_below, similarities
+from semantic_pivots.natural.associations import associations, embeddings, rank_rows, share_below, similarities
 from semantic_pivots.natural.world import Concept
 
 END, MASK, EN, FR = 0, 1, 2, 3
@@ -63,7 +63,7 @@ def test_words_of_one_company_are_similar_and_near():
     associated = associations(sequences, Ids(50), reach=5)
     cosines = similarities(associated, concepts, "en", "fr")
     assert (cosines.argmax(axis=0) == np.arange(8)).all()
-    rows = counted(associated, concepts)
+    rows = rank_rows(associated, concepts)
     assert len(rows) == 16
     assert {row["rank_by_counts"] for row in rows} == {1.0}
     table = embeddings(associated, 16, seed=2)
