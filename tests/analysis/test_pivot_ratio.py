@@ -31,7 +31,7 @@ def trace(factor: float) -> pa.Table:
 
 
 def test_a_factor_is_found_and_one_is_none():
-    found = {(key[0], layer): interval for key, _, layer, interval in pivot_ratios(trace(3.0), ITEMS, "all", 0, 500)}
+    found = {(key[0], layer): interval for key, _, layer, interval in pivot_ratios(trace(3.0), ITEMS, 0, 500)}
     assert set(found) == {(code, layer) for code in ("all", "en", "fr") for layer in (0, 1)}
     assert found["all", 0].low < 1 < found["all", 0].high
     assert found["all", 1].low > 1.5
@@ -44,7 +44,7 @@ def test_masses_of_next_to_nothing_decide_nothing():
     for row in rows:  # of most items the own mass is next to nothing, and another pair's a million times less
         if row["layer"] == 1 and int(row["item_id"].partition(":")[2]) % 4:
             row |= {"mass_pivot": 1e-9, "mass_pivot_null": 1e-15}
-    found = {(key[0], layer): i for key, _, layer, i in pivot_ratios(pa.Table.from_pylist(rows), ITEMS, "all", 0, 500)}
+    found = {(key[0], layer): i for key, _, layer, i in pivot_ratios(pa.Table.from_pylist(rows), ITEMS, 0, 500)}
     assert found["all", 1].low < 1 < found["all", 1].high
 
 

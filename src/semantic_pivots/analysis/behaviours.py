@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from semantic_pivots import grammar, tables
 from semantic_pivots.analysis.causal_figures import causal_figures, causal_labels
-from semantic_pivots.analysis.co_occurrence import POOLED, attribution
+from semantic_pivots.analysis.co_occurrence import attribution
+from semantic_pivots.analysis.direction_rows import POOLED, directions, figure_row
 from semantic_pivots.analysis.pivot_ratio import PIVOT_RATIO, pivot_ratios
 from semantic_pivots.analysis.rules import RULES, Path
 from semantic_pivots.config import BehaviourConfig
@@ -19,7 +20,7 @@ from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.trace import first_tokens, word_tokens
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature, matching_rules
-from semantic_pivots.statistics import SHARE, Figure, bootstrap_means, seed_of, share
+from semantic_pivots.statistics import SHARE, bootstrap_means, seed_of, share
 from semantic_pivots.tasks.translation import Item, items_of
 
 _QUANTITIES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null", "entropy")
@@ -112,31 +113,25 @@ def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
     values = np.column_stack([*columns, flat.astype(np.float64)])
     bounds = [None if name == "entropy" else SHARE for name in names]
     concepts = np.array([by_id[i].concept_id for i in ids])
-    directions = np.array(["-".join(by_id[i].direction) for i in ids])
+    direction_names = np.array(["-".join(by_id[i].direction) for i in ids])
     rows = []
     for lens in sorted(set(lenses)):
-        for direction in [(POOLED, POOLED), *dict.fromkeys(item.direction for item in items)]:
+        for direction in directions(items):
             name = "-".join(direction)
             for layer in range(int(layers.max()) + 1):
                 selection = (lenses == lens) & (layers == layer)
                 if direction[0] != POOLED:
-                    selection &= directions == name
+                    selection &= direction_names == name
                 seed = seed_of(config.seed, "trace", lens, name, layer)
                 intervals = bootstrap_means(
                     values[selection], concepts[selection], seed, min(config.resamples, 1000), bounds=bounds
                 )
                 for quantity, interval in zip(names, intervals, strict=True):
-                    pair = {"source_language": direction[0], "target_language": direction[1]}
                     keys = {"lens": lens, "layer": layer, "quantity": quantity}
-                    line = signature.within(name).with_settings(**keys)
-                    rows.append({**pair, **keys, **Figure(interval, line).columns()})
-    for direction, lens, layer, interval in pivot_ratios(
-        trace, by_id, POOLED, config.seed, min(config.resamples, 1000)
-    ):
-        pair = {"source_language": direction[0], "target_language": direction[1]}
+                    rows.append(figure_row(direction, interval, signature, keys))
+    for direction, lens, layer, interval in pivot_ratios(trace, by_id, config.seed, min(config.resamples, 1000)):
         keys = {"lens": lens, "layer": layer, "quantity": PIVOT_RATIO}
-        line = signature.within("-".join(direction)).with_settings(**keys)
-        rows.append({**pair, **keys, **Figure(interval, line).columns()})
+        rows.append(figure_row(direction, interval, signature, keys))
     return rows
 
 
@@ -155,7 +150,7 @@ def _barrier(trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature
         on_top[key] = on_top.get(key, False) or astray
         final[key] = max(final.get(key, (-1, -1)), (layer, top[0]))
     for lens in dict.fromkeys(lens for lens, _ in final):
-        for direction in [(POOLED, POOLED), *dict.fromkeys(item.direction for item in items)]:
+        for direction in directions(items):
             failures = [
                 item
                 for item in items
@@ -164,8 +159,5 @@ def _barrier(trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature
                 and final[lens, item.item_id][1] not in targets[item.item_id]
             ]
             interval = share([on_top[lens, i.item_id] for i in failures], [i.concept_id for i in failures])
-            name = "failures solved in a further language"
-            pair = {"source_language": direction[0], "target_language": direction[1]}
-            keys = {"rule": "none", "lens": lens, "statistic": name}
-            line = signature.within("-".join(direction)).with_settings(**keys)
-            yield {**pair, **keys, **Figure(interval, line).columns()}
+            keys = {"rule": "none", "lens": lens, "statistic": "failures solved in a further language"}
+            yield figure_row(direction, interval, signature, keys)

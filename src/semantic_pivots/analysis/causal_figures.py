@@ -18,7 +18,8 @@ import pyarrow as pa
 from semantic_pivots.analysis import excess
 from semantic_pivots.analysis.attribution import auc, kappa, spearman
 from semantic_pivots.analysis.causal_effects import evidence_of
-from semantic_pivots.analysis.co_occurrence import POOLED, RESAMPLES, documents
+from semantic_pivots.analysis.co_occurrence import RESAMPLES, documents
+from semantic_pivots.analysis.direction_rows import POOLED, before_last_layer, figure_row
 from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, is_needed
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.files import Record
@@ -27,7 +28,6 @@ from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import (
     CORRELATION,
     SHARE,
-    Figure,
     Interval,
     bootstrap_columns,
     bootstrap_mean,
@@ -74,10 +74,8 @@ def causal_figures(
 
     def rows(key: tuple[str, str, str], lens: str, figures: Iterator[tuple[str, Interval]]) -> Iterator[dict]:
         for name, interval in figures:
-            pair = {"source_language": key[0], "target_language": key[1]}
             labels = {"rule": "causal", "lens": lens, "statistic": name + key[2]}
-            own = signature.within(f"{key[0]}-{key[1]}").with_settings(**labels, version=VERSIONS["causal"])
-            yield {**pair, **labels, **Figure(interval, own).columns()}
+            yield figure_row(key[:2], interval, signature, labels, VERSIONS["causal"])
 
     for key, members in groups.items():
         yield from rows(key, "none", _sums(members, by_id, of_item, config, key))
@@ -175,13 +173,10 @@ def _odds(answers: _Answers, inputs: Inputs) -> Iterator[tuple[str, Interval]]:
 
 def english_masses(inputs: Inputs, items: Mapping[str, Item]) -> dict[str, dict[str, float]]:
     """By lens: the concept's English word's largest mass before the last layer, of items that ask for no English."""
-    columns = ("item_id", "lens", "layer", "languages", "mass_languages")
-    rows = list(zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True))
-    last = max((layer for _, _, layer, _, _ in rows), default=0)
     largest: dict[str, dict[str, float]] = {}
-    for item_id, lens, layer, languages, masses in rows:
+    for item_id, lens, languages, masses in before_last_layer(inputs.table("trace"), "languages", "mass_languages"):
         item = items.get(item_id)
-        if item is None or layer == last or ENGLISH in item.direction or ENGLISH not in languages:
+        if item is None or ENGLISH in item.direction or ENGLISH not in languages:
             continue
         of_lens = largest.setdefault(lens, {})
         of_lens[item_id] = max(of_lens.get(item_id, 0.0), masses[languages.index(ENGLISH)])
@@ -206,12 +201,9 @@ def _agreement(answers: _Answers, paper: Mapping[str, str], lens: str) -> Iterat
 
 def own_masses(inputs: Inputs) -> dict[str, dict[str, float]]:
     """Largest mass of an item's pivots before the last layer, minus that of another pair's pivots, by lens and item."""
-    columns = ("item_id", "lens", "layer", "mass_pivot", "mass_pivot_null")
-    rows = list(zip(*(inputs.table("trace")[c].to_pylist() for c in columns), strict=True))
-    last = max((layer for _, _, layer, _, _ in rows), default=0)
     largest: dict[str, dict[str, float]] = {}
-    for item_id, lens, layer, own, other in rows:
-        if layer < last and own is not None and other is not None:
+    for item_id, lens, own, other in before_last_layer(inputs.table("trace"), "mass_pivot", "mass_pivot_null"):
+        if own is not None and other is not None:
             of_lens = largest.setdefault(lens, {})
             of_lens[item_id] = max(of_lens.get(item_id, -1.0), own - other)
     return largest

@@ -27,6 +27,7 @@ from semantic_pivots.analysis.attribution import (
     spearman,
     stratified_auc,
 )
+from semantic_pivots.analysis.direction_rows import POOLED, directions, figure_row
 from semantic_pivots.analysis.null_labels import COLLIDED
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, VERSIONS
 from semantic_pivots.config import BehaviourConfig
@@ -34,10 +35,9 @@ from semantic_pivots.files import Record
 from semantic_pivots.run import Inputs
 from semantic_pivots.scoring.benchmark_scores import item_scores
 from semantic_pivots.signature import Signature
-from semantic_pivots.statistics import CORRELATION, SHARE, Figure, Interval, bootstrap_columns, bootstrap_mean, seed_of
+from semantic_pivots.statistics import CORRELATION, SHARE, Interval, bootstrap_columns, bootstrap_mean, seed_of
 from semantic_pivots.tasks.translation import Item
 
-POOLED = "all"
 # A thousand-fold resampling of every direction would take minutes; 500 give the interval's ends to about 0.005.
 RESAMPLES = 500
 _FEWEST = 5
@@ -49,22 +49,19 @@ def attribution(
 ) -> Iterator[Record]:
     """Rows of `attribution`: every rule and lens, each direction and all together; scores; agreement of lenses."""
     counts = Counts(inputs, items)
-    directions = [(POOLED, POOLED), *dict.fromkeys(item.direction for item in items)]
     by_id = {item.item_id: item for item in items}
     parts: dict[tuple[str, str], dict[str, dict]] = {}
     for row in labels:
         parts.setdefault((row["rule"], row["lens"]), {})[row["item_id"]] = row
-    for direction in directions:
+    for direction in directions(items):
         within = {i for i, item in by_id.items() if direction[0] == POOLED or item.direction == direction}
-        key = {"source_language": direction[0], "target_language": direction[1]}
 
-        def rows(rule: str, lens: str, figures: Iterator[tuple[str, Interval]], key=key) -> Iterator[Record]:
-            pair = "-".join(key.values())
-            version = {"version": VERSIONS[rule]} if rule in VERSIONS else {}
+        def rows(
+            rule: str, lens: str, figures: Iterator[tuple[str, Interval]], direction=direction
+        ) -> Iterator[Record]:
             for statistic, interval in figures:
                 keys = {"rule": rule, "lens": lens, "statistic": statistic}
-                line = signature.within(pair).with_settings(**keys, **version)
-                yield {**key, **keys, **Figure(interval, line).columns()}
+                yield figure_row(direction, interval, signature, keys, VERSIONS.get(rule))
 
         for (rule, lens), by_item in parts.items():
             labelled = [r for i, r in by_item.items() if i in within and r["label"] in (CO_OCCURRENCE, PIVOT)]

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 
+from semantic_pivots.analysis.direction_rows import POOLED, directions
 from semantic_pivots.statistics import Interval, bootstrap_ratio, seed_of
 from semantic_pivots.tasks.translation import Item
 
@@ -25,26 +26,25 @@ PIVOT_RATIO = "pivot_ratio"
 
 
 def pivot_ratios(
-    trace: pa.Table, items: Mapping[str, Item], all_name: str, seed: int, resamples: int
+    trace: pa.Table, items: Mapping[str, Item], seed: int, resamples: int
 ) -> Iterator[tuple[tuple[str, str], str, int, Interval]]:
     """Direction, lens, layer, and the ratio of the mean mass of own pivots to another pair's, with its interval.
 
     Args:
         trace: the table `trace`.
         items: the items by their identifiers.
-        all_name: name that stands for both languages in the rows over all directions.
         seed: seed of the resampling, which draws concepts.
         resamples: number of resamples.
     """
     own, null = (trace[name].cast("float64").to_numpy() for name in ("mass_pivot", "mass_pivot_null"))
     of_row = [items[name] for name in trace["item_id"].to_pylist()]
     concepts = np.array([item.concept_id for item in of_row])
-    directions = np.array(["-".join(item.direction) for item in of_row])
+    direction_names = np.array(["-".join(item.direction) for item in of_row])
     lenses, layers = np.array(trace["lens"].to_pylist()), trace["layer"].to_numpy()
     for lens in sorted(set(lenses.tolist())):
-        for direction in [(all_name, all_name), *dict.fromkeys(item.direction for item in items.values())]:
+        for direction in directions(items.values()):
             name = "-".join(direction)
-            in_direction = (lenses == lens) & ((directions == name) | (direction[0] == all_name))
+            in_direction = (lenses == lens) & ((direction_names == name) | (direction[0] == POOLED))
             for layer in range(int(layers.max()) + 1):
                 selection = in_direction & (layers == layer)
                 draw_seed = seed_of(seed, "pivot ratio", lens, name, layer)

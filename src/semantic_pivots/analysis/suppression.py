@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
-from semantic_pivots.analysis.co_occurrence import POOLED
+from semantic_pivots.analysis.direction_rows import POOLED, figure_row
 from semantic_pivots.config import InterveneConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
@@ -24,7 +24,7 @@ from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature, matching_rules
-from semantic_pivots.statistics import Figure, bootstrap_mean, seed_of
+from semantic_pivots.statistics import bootstrap_mean, seed_of
 from semantic_pivots.tasks import questions, translation
 from semantic_pivots.tasks.shuffled_pivots import partners
 from semantic_pivots.tasks.translation import Item, items_of
@@ -289,11 +289,5 @@ def summary(
             interval = bootstrap_mean(
                 values, seed_of(seed, source, target, group, intervention, control), groups=concepts
             )
-            keys = {"group": group, "intervention": intervention, "control": control}
-            change = signature.within(f"{source}-{target}").with_settings(**{**keys, "control": control or "nothing"})
-            yield {
-                "source_language": source,
-                "target_language": target,
-                **keys,
-                **Figure(interval, change).columns(),
-            }
+            keys = {"group": group, "intervention": intervention, "control": control or "nothing"}
+            yield figure_row((source, target), interval, signature, keys) | {"control": control}

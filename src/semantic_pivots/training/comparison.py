@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots import tables
-from semantic_pivots.analysis.rules import LABELS, RULES
+from semantic_pivots import grammar, tables
+from semantic_pivots.analysis.rules import LABELS
 from semantic_pivots.config import CompareConfig
 from semantic_pivots.engines import Task, shard_parts
-from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.models.device import device_processes, take_device
 from semantic_pivots.run import Inputs, Work
@@ -61,9 +61,9 @@ def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str
     over items and runs.
 
     Raises:
-        InputError: an unknown variant or rule, or a benchmark without items.
+        InputError: an invalid key, or a benchmark without items.
     """
-    _check(config)
+    grammar.check(config)
     arms = arms_of(inputs.folder("train"))
     items = chosen_items(items_of(inputs.table("items")), config.items_per_direction, config.seed)
     if not items:
@@ -123,19 +123,6 @@ def _evaluate(
     if config.behaviours:
         evaluator.labels(job.spec, job.name)
     return pa.table({"model": [job.name]})
-
-
-def _check(config: CompareConfig) -> None:
-    known = [*VARIANTS, "accuracy"]
-    if config.variant not in known:
-        raise InputError(
-            f"variant {config.variant!r} is not known; expected one of {known}{nearest(config.variant, known)}"
-        )
-    if config.behaviours and config.behaviours not in RULES:
-        raise InputError(
-            f"[compare] behaviours: unknown rule {config.behaviours!r}{nearest(config.behaviours, RULES)}; "
-            f"expected one of {', '.join(RULES)}"
-        )
 
 
 def arms_of(folder: Path) -> dict[str, list[str]]:
