@@ -72,12 +72,12 @@ def test_a_question_is_repeated_until_answered_and_then_kept(serve, tmp_path, mo
     monkeypatch.setenv(KEY, SECRET)
     server = serve(503, b"", 429, "moon")
     chat = Chat(server.url, "m", 7, str(tmp_path), pause_seconds=0.001)
-    assert chat.ask("a word?") == "moon"
+    assert chat.answer("a word?") == "moon"
     assert [path for path, _, _ in server.seen] == ["/v1/chat/completions"] * 4
     assert {key for _, key, _ in server.seen} == {f"Bearer {SECRET}"}
     assert server.seen[0][2]["temperature"] == 0
     assert server.seen[0][2]["seed"] == 7
-    assert Chat(server.url, "m", 7, str(tmp_path)).ask("a word?") == "moon"
+    assert Chat(server.url, "m", 7, str(tmp_path)).answer("a word?") == "moon"
     assert len(server.seen) == 4
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 1
@@ -91,7 +91,7 @@ def test_refusals_end_and_name_no_key(serve, tmp_path, monkeypatch, step, said, 
     monkeypatch.setenv(KEY, SECRET)
     server = serve(step)
     with pytest.raises(InputError, match=said) as caught:
-        Chat(server.url, "m", 0, str(tmp_path), pause_seconds=0.001).ask("?")
+        Chat(server.url, "m", 0, str(tmp_path), pause_seconds=0.001).answer("?")
     assert SECRET not in str(caught.value)
     assert len(server.seen) == asked
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

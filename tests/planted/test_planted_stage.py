@@ -22,7 +22,7 @@ from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, new
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED
 from semantic_pivots.report.figures_planted import planted_panels
 from semantic_pivots.tables import from_rows
-from semantic_pivots.training.small_models import ARCHITECTURES, packed, word_tokenizer
+from semantic_pivots.training.small_models import ARCHITECTURES, pack_texts, word_tokenizer
 
 CONFIG = PlantedConfig(seed=1, direct=200, bridged=40, unrelated=20, copied=6, tokens=650_000, architectures=("llama",))
 QUICK = dataclasses.replace(CONFIG, tokens=4_096, null_direct=100)
@@ -212,6 +212,6 @@ def test_the_truth_names_every_concept_of_every_world():
 
 def test_packing_covers_every_text_before_it_repeats():
     tokenizer = word_tokenizer(["a", "b", "c"])
-    stream = packed(tokenizer, ["a a", "b b", "c c"], 27, 3, 0).ravel().tolist()
+    stream = pack_texts(tokenizer, ["a a", "b b", "c c"], 27, 3, 0).ravel().tolist()
     for start in range(0, 27, 9):
         assert sorted(stream[start : start + 9]) == [0, 0, 0, 2, 2, 3, 3, 4, 4]

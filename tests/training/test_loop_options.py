@@ -14,7 +14,7 @@ from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.training import loop
 from semantic_pivots.training import loss as losses
-from semantic_pivots.training.adapters import adapted
+from semantic_pivots.training.adapters import low_rank_adapters
 from tests.models import tiny
 
 CONFIG = TrainConfig(
@@ -140,7 +140,7 @@ def test_adapters_leave_a_plain_model_and_change_only_what_they_adapt(tmp_path):
     pytest.importorskip("peft")
     model = fresh()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    with adapted(model, 4, 0):
+    with low_rank_adapters(model, 4, 0):
         loop.train(model, SEQUENCES, CONFIG, 0, tmp_path / "l.pt", lambda tokens: None)
     after = dict(model.named_parameters())
     assert set(after) == set(before)

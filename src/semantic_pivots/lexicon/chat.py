@@ -58,7 +58,7 @@ class Chat:
         self.folder = cache_folder(cache) / "chat"
         self._opener = urllib.request.build_opener(_NoRedirect)
 
-    def ask(self, question: str) -> str:
+    def answer(self, question: str) -> str:
         """The model's answer to one question.
 
         Raises:

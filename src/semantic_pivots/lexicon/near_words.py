@@ -123,7 +123,7 @@ def _filter(
 ) -> Callable[[int], bool]:
     """Whether the word of members[k] is no translation, synonym or variant of a concept with these words."""
 
-    def allowed(k: int) -> bool:
+    def is_allowed(k: int) -> bool:
         word = members[k][code]
         return (
             members[k]["concept_id"] not in relatives
@@ -131,7 +131,7 @@ def _filter(
             and not any(is_variant(word, own) for own in words)
         )
 
-    return allowed
+    return is_allowed
 
 
 def _nearest(

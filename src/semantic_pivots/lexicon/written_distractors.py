@@ -17,7 +17,7 @@ from semantic_pivots.languages import language
 from semantic_pivots.lexicon.distractors import draw
 from semantic_pivots.words import normalise
 
-Ask = Callable[[str], str]
+Answer = Callable[[str], str]
 _ROUNDS = 3
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)、:]?)\s*|[\"'“”「」]")
 _STRATUM = "judge:missed"
@@ -51,14 +51,16 @@ def words_of(answer: str) -> list[str]:
     return [word for word in lines if word and not re.search(r"[\s,;:]", word)]
 
 
-def write_item(item: dict, pos: str, forbidden: Callable[[str], bool], ask: Ask, seed: int) -> tuple[dict, int]:
+def write_item(
+    item: dict, pos: str, forbidden: Callable[[str], bool], answer_of: Answer, seed: int
+) -> tuple[dict, int]:
     """The item with distractors of the writer, and how many of them had to be filled from the ones it had.
 
     Args:
         item: a row of `items`, its distractors in the order in which they may fill gaps.
         pos: part of speech, in English.
         forbidden: whether a word is a known translation or a variant.
-        ask: the model.
+        answer_of: the model.
         seed: seed of the order in which the judge sees the words.
     """
     count = len(item["distractors"])
@@ -66,14 +68,14 @@ def write_item(item: dict, pos: str, forbidden: Callable[[str], bool], ask: Ask,
     rejects: set[str] = set()
     is_missed = False
     for turn in range(_ROUNDS):
-        proposals = words_of(ask(write_question(item, pos, count - len(accepts), [*rejects, *accepts.values()])))
+        proposals = words_of(answer_of(write_question(item, pos, count - len(accepts), [*rejects, *accepts.values()])))
         fresh = {normalise(word): word for word in reversed(proposals) if not forbidden(word)}
         fresh = {key: word for key, word in reversed(fresh.items()) if key not in accepts and word not in rejects}
         fresh = dict(list(fresh.items())[: count - len(accepts)])
         rejects |= {word for word in proposals if normalise(word) not in fresh and normalise(word) not in accepts}
         if fresh:
             menu = sorted([item["source"], *fresh.values()], key=lambda word: draw(seed, item["item_id"], turn, word))
-            numbers = {int(number) for number in re.findall(r"\d+", ask(judge_question(item, menu)))}
+            numbers = {int(number) for number in re.findall(r"\d+", answer_of(judge_question(item, menu)))}
             translations = {word for number, word in enumerate(menu, 1) if number in numbers}
             is_missed = is_missed or item["source"] not in translations
             rejects |= translations - {item["source"]}
@@ -93,15 +95,15 @@ def write_all(
     items: Sequence[dict],
     pos: dict[str, str],
     forbidden: Callable[[dict, str], bool],
-    ask: Ask,
+    answer_of: Answer,
     seed: int,
     workers: int = 8,
 ) -> tuple[list[dict], int]:
     """Every item with written distractors, in the given order, and how many distractors were filled from neighbours."""
 
-    def one(item: dict) -> tuple[dict, int]:
-        return write_item(item, pos[item["concept_id"]], lambda word: forbidden(item, word), ask, seed)
+    def written_item(item: dict) -> tuple[dict, int]:
+        return write_item(item, pos[item["concept_id"]], lambda word: forbidden(item, word), answer_of, seed)
 
     with ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(one, items))
+        results = list(pool.map(written_item, items))
     return [item for item, _ in results], sum(fallbacks for _, fallbacks in results)

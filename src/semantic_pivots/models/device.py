@@ -117,7 +117,7 @@ def synchronise(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
-def sent(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_device(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A copy of a CPU tensor on a device; through pinned memory on CUDA, so that it does not wait for the queue."""
     return (batch.pin_memory() if device.type == "cuda" else batch).to(device, non_blocking=True)
 

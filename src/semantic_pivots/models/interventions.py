@@ -111,7 +111,7 @@ class Patch:
 
 
 @contextmanager
-def edited(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[None]:
+def intervention(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[None]:
     """Change the residual stream while the block runs.
 
     Args:
@@ -164,7 +164,7 @@ def target_logprobs(
         longest = max(map(len, rows))
         check_context(lens.body.model, longest, "a prompt with its answer", "use fewer shots")
         ids_of_batch = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=lens.body.device)
-        with edited(lens, edit, part) if edit is not None else nullcontext():
+        with intervention(lens, edit, part) if edit is not None else nullcontext():
             hidden = lens.body.hidden(ids_of_batch)
         for row, tokens in enumerate(rows):
             start = starts[begin + row]

@@ -18,7 +18,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, complete_file
 from semantic_pivots.models.body import check_context
 from semantic_pivots.models.distribution import check_numbers
-from semantic_pivots.models.interventions import Patch, edited
+from semantic_pivots.models.interventions import Patch, intervention
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
@@ -108,7 +108,7 @@ class Patchscope(Readout):
         ids = torch.tensor([self.prompt] * len(rows), device=rows.device)
         place = len(self.prompt) - 1
         values = rows[None].expand(layer + 1, *rows.shape)
-        with edited(self.lens, Patch([place] * len(rows), values, [layer])):
+        with intervention(self.lens, Patch([place] * len(rows), values, [layer])):
             hidden = self.lens.body.hidden(ids)
         return hidden[:, place]
 

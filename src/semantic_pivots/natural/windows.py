@@ -41,7 +41,7 @@ def windows_of(packed: Sequences, concepts: Sequence[Concept], pair: tuple[str, 
     order = np.argsort(tokens, kind="stable")
     by_token = np.searchsorted(tokens[order], np.arange(int(tokens.max(initial=0)) + 2))
 
-    def near(places: np.ndarray) -> np.ndarray:
+    def around(places: np.ndarray) -> np.ndarray:
         every = places[:, None] + np.arange(-reach, reach + 1)
         inside = (every >= 0) & (every < len(tokens))
         every = np.where(inside, every, places[:, None])
@@ -52,7 +52,7 @@ def windows_of(packed: Sequences, concepts: Sequence[Concept], pair: tuple[str, 
     for concept in concepts:
         ids = [concept.ids[code] for code in pair]
         words = [np.sort(order[by_token[i] : by_token[i + 1]]) if i + 1 < len(by_token) else order[:0] for i in ids]
-        windows.append(Windows((words[0], words[1]), (near(words[0]), near(words[1]))))
+        windows.append(Windows((words[0], words[1]), (around(words[0]), around(words[1]))))
     return windows
 
 

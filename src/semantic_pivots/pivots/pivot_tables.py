@@ -59,7 +59,7 @@ def pivot_table(
     """
     n = sum(len(pivots.units) for pivots in item_pivots)
 
-    def concatenated(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
+    def concatenate(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
         return np.concatenate([np.zeros(0), *parts]).astype(kind)
 
     is_token = config.unit == "token"
@@ -67,24 +67,24 @@ def pivot_table(
         "item_id": [item["item_id"] for item, pivots in zip(items, item_pivots, strict=True) for _ in pivots.units],
         "unit": [config.unit] * n,
         "token": pa.array(
-            concatenated([pivots.units for pivots in item_pivots], np.int32), mask=np.full(n, not is_token)
+            concatenate([pivots.units for pivots in item_pivots], np.int32), mask=np.full(n, not is_token)
         ),
         "text": [text for item_texts in texts for text in item_texts],
-        "rank": concatenated([np.arange(len(pivots.units)) for pivots in item_pivots], np.int32),
-        "documents_source": concatenated([pivots.times[0] for pivots in item_pivots], np.int64),
-        "documents_target": concatenated([pivots.times[1] for pivots in item_pivots], np.int64),
-        "surplus_source": concatenated([pivots.surplus[0] for pivots in item_pivots], np.float32),
-        "surplus_target": concatenated([pivots.surplus[1] for pivots in item_pivots], np.float32),
+        "rank": concatenate([np.arange(len(pivots.units)) for pivots in item_pivots], np.int32),
+        "documents_source": concatenate([pivots.times[0] for pivots in item_pivots], np.int64),
+        "documents_target": concatenate([pivots.times[1] for pivots in item_pivots], np.int64),
+        "surplus_source": concatenate([pivots.surplus[0] for pivots in item_pivots], np.float32),
+        "surplus_target": concatenate([pivots.surplus[1] for pivots in item_pivots], np.float32),
         "measure": [config.measure] * n,
-        "value": concatenated([pivots.value for pivots in item_pivots], np.float32),
-        "q_value": pa.array(concatenated([pivots.q_value for pivots in item_pivots], np.float64), from_pandas=True),
+        "value": concatenate([pivots.value for pivots in item_pivots], np.float32),
+        "q_value": pa.array(concatenate([pivots.q_value for pivots in item_pivots], np.float64), from_pandas=True),
         "translation": _translations(items, texts, lexicon),
         "cosine": pa.nulls(n, pa.float32())
         if cosines is None
-        else concatenated([values for values, _ in cosines], np.float32),
+        else concatenate([values for values, _ in cosines], np.float32),
         "cosine_quantile": pa.nulls(n, pa.float32())
         if cosines is None
-        else concatenated([q for _, q in cosines], np.float32),
+        else concatenate([q for _, q in cosines], np.float32),
     }
     strings = {name: pa.array(columns[name], pa.string()) for name in ("item_id", "unit", "text", "measure")}
     return pa.table({**columns, **strings, "translation": pa.array(columns["translation"], pa.string())})

@@ -23,7 +23,7 @@ from semantic_pivots.tasks.translation import Shot, answer, prompt
 from semantic_pivots.training.small_models import (
     ARCHITECTURES,
     fresh_model,
-    packed,
+    pack_texts,
     small_settings,
     train_small,
     word_tokenizer,
@@ -79,7 +79,7 @@ def fit(model: Any, tokenizer: Tokenizer, texts: Sequence[str], config: PlantedC
     """Train a model in place on texts for a number of tokens, by the project's own loop."""
     settings = small_settings(config, tokens, max(tokens, 1) * 10)  # a run is short and is repeated whole
     with tempfile.TemporaryDirectory() as scratch:
-        sequences = packed(tokenizer, texts, tokens, config.sequence_tokens, seed)
+        sequences = pack_texts(tokenizer, texts, tokens, config.sequence_tokens, seed)
         train_small(model, sequences, settings, seed, Path(scratch) / "state.pt")
     return model.float().eval()
 

@@ -139,7 +139,7 @@ def _excluded_words(concept: str, words: Concepts, homonyms: dict[str, set[str]]
 
 
 def by_a_model(
-    items: list[dict], words: Concepts, pos: dict[str, str], config: BenchmarkConfig, ask: Callable[[str], str]
+    items: list[dict], words: Concepts, pos: dict[str, str], config: BenchmarkConfig, answer_of: Callable[[str], str]
 ) -> tuple[list[dict], int]:
     """The items with distractors that a model wrote and judged, and the number of distractors taken from neighbours."""
     homonyms = _homonyms(words)
@@ -151,7 +151,7 @@ def by_a_model(
         is_known = normalise(word) in excluded[item["concept_id"]]
         return is_known or is_variant(word, item["source"]) or is_variant(word, item["target"])
 
-    return write_all(items, pos, forbidden, ask, config.seed)
+    return write_all(items, pos, forbidden, answer_of, config.seed)
 
 
 def benchmark_stage(
@@ -193,7 +193,7 @@ def benchmark_stage(
     work.note("distractors", "near by embedding" if neighbours.neighbours else "like in length")
     if config.writer == "llm":
         chat = Chat(config.base_url, config.writer_model, config.seed, config.cache)
-        items, fallbacks = by_a_model(items, words, pos, config, chat.ask)
+        items, fallbacks = by_a_model(items, words, pos, config, chat.answer)
         work.note("distractors", f"written and judged by {config.writer_model}")
         work.note("distractors_filled_from_neighbours", fallbacks)
     missing = len(chosen_concepts) * len(config.languages) * (len(config.languages) - 1) - len(items)

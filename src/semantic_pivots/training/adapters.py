@@ -10,7 +10,7 @@ from semantic_pivots.errors import InputError
 
 
 @contextmanager
-def adapted(model: Any, rank: int, seed: int) -> Iterator[None]:
+def low_rank_adapters(model: Any, rank: int, seed: int) -> Iterator[None]:
     """Train adapters of all linear maps but the head instead of the weights; rank 0 changes nothing.
 
     Raises:

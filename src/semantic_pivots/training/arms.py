@@ -98,7 +98,7 @@ def _train_arm(
     """Train one run, on an accelerator of its own where there are several; its rows of the table `training_log`."""
     from semantic_pivots.models.load import load
     from semantic_pivots.scoring.bits_per_byte import bits_per_byte
-    from semantic_pivots.training.adapters import adapted
+    from semantic_pivots.training.adapters import low_rank_adapters
     from semantic_pivots.training.loop import train
     from semantic_pivots.training.pack import check_end, pack
 
@@ -114,7 +114,7 @@ def _train_arm(
     def measure(model: Any) -> dict[str, float]:
         return bits_per_byte(model, base.tokenizer, held_out, _READ_TOKENS)
 
-    with adapted(base.model, config.lora_rank, seed):
+    with low_rank_adapters(base.model, config.lora_rank, seed):
         end = check_end(base.tokenizer, config.document_boundaries, lambda text: None)  # the stage has told it
         kept = None if config.lora_rank else keep
         given = (sequences, config, seed, folder / f"{name}.pt", advance, end, kept)

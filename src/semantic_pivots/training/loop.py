@@ -22,7 +22,7 @@ from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.models.body import check_context
-from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, sent, set_random_states
+from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, set_random_states, to_device
 from semantic_pivots.training.loss import IGNORED, check_boundaries, choose_loss, targets_of
 from semantic_pivots.training.schedule import learning_rate
 from semantic_pivots.training.weights import RATE_SHARE, Sharded, Weights, Whole, set_compiled
@@ -226,7 +226,7 @@ def _accumulate(
     device = next(weights.model.parameters()).device
     targets = max(1, int((targets_of(batch, end) != IGNORED).sum()))
     total = torch.zeros((), device=device)
-    for part in sent(batch[rank::world], device).split(config.micro_batch_sequences):
+    for part in to_device(batch[rank::world], device).split(config.micro_batch_sequences):
         loss = weights.loss(part, end) / targets
         loss.backward()
         weights.collect()

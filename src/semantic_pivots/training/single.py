@@ -115,7 +115,7 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
     from semantic_pivots.models.device import peak_memory
     from semantic_pivots.models.load import load
     from semantic_pivots.scoring.bits_per_byte import bits_per_byte
-    from semantic_pivots.training.adapters import adapted
+    from semantic_pivots.training.adapters import low_rank_adapters
     from semantic_pivots.training.arms import export
     from semantic_pivots.training.loop import train
     from semantic_pivots.training.pack import check_end, pack_texts
@@ -133,7 +133,7 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
         export(snapshot, config, name, config.seed, float("nan"), out.with_name(f"{out.name}-at-{tokens}"), tokens)
 
     progress = runs.Progress(config.tokens, "tokens", "train")
-    with adapted(base.model, config.lora_rank, config.seed), closing(progress):
+    with low_rank_adapters(base.model, config.lora_rank, config.seed), closing(progress):
         keeper = None if config.lora_rank else keep
         log = train(
             base.model, sequences, config, config.seed, scratch / "state.pt", progress.advance, end, keeper,

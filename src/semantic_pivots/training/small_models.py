@@ -149,7 +149,7 @@ def _start_at_sinusoids(positions: torch.Tensor) -> None:
         positions.copy_(torch.cat([angles.sin(), angles.cos()], 1)[:, :width] * size * 2**0.5)
 
 
-def packed(tokenizer: Tokenizer, texts: Sequence[str], tokens: int, length: int, seed: int) -> np.ndarray:
+def pack_texts(tokenizer: Tokenizer, texts: Sequence[str], tokens: int, length: int, seed: int) -> np.ndarray:
     """(sequences, length) int32, up to `tokens` tokens of the texts, with END between them; each pass is shuffled."""
     rows = [np.array([*ids, tokenizer.eos_token_id], np.int32) for ids in tokenizer(list(texts))["input_ids"]]
     generator = np.random.default_rng(seed_of("packed", seed))

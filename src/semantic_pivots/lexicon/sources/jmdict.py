@@ -37,18 +37,18 @@ def read_sqlite(path: Path) -> Iterator[Entry]:
     """Entries of `jamdict.db`: the usual written form with English glosses, one entry per part of speech."""
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
 
-        def grouped(query: str) -> dict[int, list]:
+        def values_by_key(query: str) -> dict[int, list]:
             rows: dict[int, list] = defaultdict(list)
             for key, value in database.execute(query):
                 rows[key].append(value)
             return rows
 
-        kanji = grouped("SELECT idseq, text FROM Kanji ORDER BY ID")
-        kana = grouped("SELECT idseq, text FROM Kana ORDER BY ID")
-        senses = grouped("SELECT idseq, ID FROM Sense ORDER BY ID")
-        labels = grouped("SELECT sid, text FROM pos ORDER BY rowid")
-        misc = grouped("SELECT sid, text FROM misc ORDER BY rowid")
-        glosses = grouped("SELECT sid, text FROM SenseGloss WHERE lang = 'eng' ORDER BY rowid")
+        kanji = values_by_key("SELECT idseq, text FROM Kanji ORDER BY ID")
+        kana = values_by_key("SELECT idseq, text FROM Kana ORDER BY ID")
+        senses = values_by_key("SELECT idseq, ID FROM Sense ORDER BY ID")
+        labels = values_by_key("SELECT sid, text FROM pos ORDER BY rowid")
+        misc = values_by_key("SELECT sid, text FROM misc ORDER BY rowid")
+        glosses = values_by_key("SELECT sid, text FROM SenseGloss WHERE lang = 'eng' ORDER BY rowid")
     for key in sorted(senses):
         rows = [(labels.get(s, []), misc.get(s, []), glosses.get(s, [])) for s in senses[key]]
         yield from _entry(kanji.get(key, []), kana.get(key, [""]), rows)
