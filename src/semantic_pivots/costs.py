@@ -1,10 +1,10 @@
 """What the stages of a study will take on this machine: time, memory and disk, before anything runs.
 
-A stage's time goes with its work (parameters times prompts, bytes of text, tokens of training), which the study's keys
-tell. What a unit of work takes is read off the last run of that stage below the runs folder, whose manifest notes its
-work; before there is one, off the demo's on two cores, and the line says so. Chosen against a measurement made on the
-spot: a second of it would tell little of a stage that reads a corpus, and would be paid before every run. Downloads
-and the conversion of a model at its first use are not in it.
+A stage's time is proportional to its work (parameters times prompts, bytes of text, tokens of training), which follows
+from the study's keys. The time of a unit of work is that of the stage's last run below the runs folder, whose manifest
+has its work; before the first run it is that of the demo on two cores, and the line says so. The alternative is to
+measure for a second before every run. That would cost the second, and would predict little of a stage that reads a
+corpus. Downloads and the conversion of a model at its first use are not included.
 """
 
 from __future__ import annotations

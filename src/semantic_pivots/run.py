@@ -161,7 +161,7 @@ class Progress:
             print(f"  {self.label}: {self._count()}, about {seconds:,.0f} s left", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
 

@@ -334,7 +334,7 @@ def count_tables(
 
 
 def forms_table(rows: Sequence[Row]) -> pa.Table:
-    """The table `forms`."""
+    """The table `forms`: the forms by which each word is matched."""
     return pa.Table.from_pylist([row._asdict() for row in rows], SCHEMAS["forms"])
 
 

@@ -28,7 +28,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 @njit(cache=True)
 def slot_of(key, mask):  # pragma: no cover - compiled
-    """Where a key is looked for first."""
+    """First slot of the table in which a key is searched."""
     return np.int64((key * _MIX) >> np.uint64(20)) & mask
 
 

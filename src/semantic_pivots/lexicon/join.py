@@ -1,10 +1,10 @@
 """Join dictionaries into concepts: one word per language, all in one sense.
 
 Two dictionaries that share a word share a spelling, not a sense: joining over English alone mixes the senses of English
-words. A concept is therefore kept only where independent dictionaries close triangles (English-French-Japanese,
-English-Chinese-Japanese, French-Japanese-German), its words are each other's *main* translations, its part of speech is
-the same in every dictionary that states one, and a multilingual embedding agrees. Candidates are ranked by that
-evidence and taken from the best down, one-to-one in every language.
+words. A concept is therefore accepted only if independent dictionaries translate its words in triangles
+(English-French, French-Japanese, Japanese-English; the same with Chinese, or German), if its words are each other's
+*main* translations, if its part of speech is the same in every dictionary that states one, and if a multilingual
+embedding agrees. Candidates are ranked by that evidence and taken from the best down, one-to-one in every language.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _ZIPF_STEPS = (1.0, 1.5, 9.0)
 
 
 class NearWords(NamedTuple):
-    """What the file of neighbours says."""
+    """The content of the file of neighbours."""
 
     neighbours: dict[tuple[str, str], list[str]]
     """(concept, language) to its near concepts"""

@@ -198,7 +198,7 @@ class Lens:
         return torch.stack([states[layer] for layer in range(self.layers)])
 
     def final(self, rows: torch.Tensor) -> torch.Tensor:
-        """(rows, width) residuals after the tail, as the model's head reads them."""
+        """Residuals after the tail (the final norm), (rows, width): the inputs of the model's head."""
         rows = rows[None]  # with an axis of tokens, as in the model: DeepSeek V4 joins parallel streams in its tail
         for module in self.tail:
             rows = module(rows)

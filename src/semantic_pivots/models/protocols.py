@@ -45,7 +45,7 @@ class Tokenizer(Protocol):
 
     @property
     def mask_token_id(self) -> int | None:
-        """Its id."""
+        """Id of the mask token."""
         ...
 
     def __len__(self) -> int:

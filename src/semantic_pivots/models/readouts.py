@@ -36,9 +36,9 @@ class Readout:
         self.lens, self.name = lens, name
 
     def final(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
-        """(rows, width) of the (rows, width) residuals after a layer, as the model's head reads them.
+        """Translate residuals after a layer, (rows, width), into inputs of the model's head, (rows, width).
 
-        Rows of all layers can then share the head, whose weights are the larger part of the work.
+        Rows of all layers then go through the head in one product; its weights are most of the work.
         """
         raise NotImplementedError
 

@@ -174,7 +174,7 @@ def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[A
 
 
 def _key(document: Document) -> str:
-    """What a document is joined by."""
+    """The key on which documents are joined: the English sentence, or the id where there is none."""
     return hinge(document) or document.id
 
 

@@ -30,7 +30,7 @@ from semantic_pivots.statistics import of_row, share
 def behaviour_panels(
     behaviour: pa.Table, attribution: pa.Table | None, items: pa.Table, languages: Sequence[str]
 ) -> list[Panel]:
-    """Shares of the labels under each rule, and what the labels and scores go with."""
+    """Panels of the labels' shares under each rule, and of the association of labels and scores with counts."""
     columns = ("item_id", "source_language", "target_language", "concept_id")
     of_item = {
         i: ({"source_language": s, "target_language": t}, concept)
@@ -87,7 +87,7 @@ def _attribution_panels(attribution: pa.Table, languages: Sequence[str]) -> list
     figure = interval_dots(series, "area under the ROC curve", reference=0.5) if series else None
     return [
         Panel(
-            "What the behaviours go with",
+            "Association of the labels with co-occurrence",
             "AUC of the pair's co-occurrence count against the label: 0.5 (dotted) means that the count says nothing. "
             "An AUC by a rule that compares confidences can depart from 0.5 without any pivot mechanism; the "
             "conditioned statistics in the table account for confidence and word frequency. Each interval is that of "

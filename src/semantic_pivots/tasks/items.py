@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
-    """The table `items`."""
+    """Make the items of the benchmark (table `items`)."""
     if config.task == WORD_TRANSLATION:
         from semantic_pivots.tasks import word_items
 

@@ -37,7 +37,7 @@ def partners(items: Sequence[Item], with_pivots: set[str], seed: int) -> dict[st
 
 
 def shuffled_pivots(pivots: pa.Table, items: Sequence[Item], seed: int) -> pa.Table:
-    """The table `pivots` with each item's pivots exchanged for those of its partner; values and ranks go with them."""
+    """The table `pivots` with each item's pivots, their values and ranks exchanged for those of its partner."""
     rows: dict[str, list[dict]] = {}
     for row in pivots.to_pylist():
         rows.setdefault(row["item_id"], []).append(row)
