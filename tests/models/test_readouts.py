@@ -7,7 +7,7 @@ import torch
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.lens import Lens
-from semantic_pivots.models.readouts import Patchscope, TunedLens, fit_tuned, load_tuned, readouts, sampled_residuals
+from semantic_pivots.models.readouts import Patchscope, TunedLens, fit_tuned, load_tuned, readouts, residual_sample
 from semantic_pivots.training.small_models import fresh_model, word_tokenizer
 
 WORDS = [f"w{k}" for k in range(40)]
@@ -61,7 +61,7 @@ def test_a_patchscope_goes_on_with_the_residual_at_the_prompt_s_last_token(lens,
 
 
 def test_a_trained_lens_is_nearer_to_the_model_and_survives_its_file(lens, tokenizer, tmp_path):
-    samples = sampled_residuals(lens, tokenizer, texts(400), 400, 16)
+    samples = residual_sample(lens, tokenizer, texts(400), 400, 16)
     assert samples.shape == (3, 400, 32)
     tuned, facts = fit_tuned(lens, samples, steps=30)
     assert all(row["kept"] <= min(row["logit"], row["ridge"]) for row in facts)
@@ -71,7 +71,7 @@ def test_a_trained_lens_is_nearer_to_the_model_and_survives_its_file(lens, token
     assert torch.equal(again.weights, tuned.weights)
     assert torch.equal(again.read(0, samples[0, :3]), tuned.read(0, samples[0, :3]))
     assert json.loads((tmp_path / "lens" / "lens.json").read_text())["rows"] == 400
-    once, twice = (sampled_residuals(lens, tokenizer, texts(50), 20, 16) for _ in range(2))
+    once, twice = (residual_sample(lens, tokenizer, texts(50), 20, 16) for _ in range(2))
     assert torch.equal(once, twice)
 
 
@@ -98,4 +98,4 @@ def test_lenses_that_do_not_fit_are_refused(lens, tokenizer, tmp_path):
     with pytest.raises(InputError, match="expected"):
         load_tuned(lens, tmp_path / "other")
     with pytest.raises(InputError, match="documents"):
-        sampled_residuals(lens, tokenizer, texts(3), 5)
+        residual_sample(lens, tokenizer, texts(3), 5)

@@ -4,7 +4,7 @@ import transformers
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.lens import Lens
-from semantic_pivots.models.readouts import Patchscope, sampled_residuals
+from semantic_pivots.models.readouts import Patchscope, residual_sample
 from semantic_pivots.models.tokens import answer_span, answer_spans, prompt_ids
 from semantic_pivots.scoring.prefixes import fed_tokens, plan
 from tests.models import tiny
@@ -52,7 +52,7 @@ def test_one_tokenizer_with_and_without_an_end_token_reads_the_same_prompt():
     lens = Lens.from_model(tiny.model("llama"))
     assert Patchscope(lens, ending).prompt == Patchscope(lens, plain).prompt
     texts = ["the sun and the moon", "le soleil et la lune"] * 4
-    rows = [sampled_residuals(lens, tokenizer, texts, 8, 16) for tokenizer in (plain, ending)]
+    rows = [residual_sample(lens, tokenizer, texts, 8, 16) for tokenizer in (plain, ending)]
     torch.testing.assert_close(*rows)
 
 

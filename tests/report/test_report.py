@@ -160,7 +160,7 @@ def test_a_chart_of_constants_is_left_out():
 
 
 def test_terms_are_defined_where_they_stand():
-    assert str(defined("bridged <b>")) == (
+    assert str(with_definitions("bridged <b>")) == (
         f'<dfn tabindex="0" data-tip="{escape(TERMS["bridged"])}">bridged</dfn> &lt;b&gt;'
     )
 

@@ -125,10 +125,10 @@ def _texts(corpus: str, count: int, seed: int, columns: str, max_bad_share: floa
 def _fit_tuned(
     lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path, steps: int, rate: float, facts: Record
 ) -> None:
-    from semantic_pivots.models.readouts import fit_tuned, sampled_residuals
+    from semantic_pivots.models.readouts import fit_tuned, residual_sample
 
     rows, seed = facts["rows"], facts["seed"]
-    samples = sampled_residuals(lens, tokenizer, texts, rows, facts["length"], seed)
+    samples = residual_sample(lens, tokenizer, texts, rows, facts["length"], seed)
     typer.echo("layer  KL from the last layer in nats, on rows held out: logit lens, ridge map, tuned lens")
     lens_fit, distances = fit_tuned(
         lens,
@@ -146,7 +146,7 @@ def _fit_tuned(
 def _fit_jacobian(lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path, prompts: int, facts: Record) -> None:
     """Fit on the first documents that are long enough; compare on the documents behind them."""
     from semantic_pivots.models.jacobian import SKIPPED, fit_jacobian, nearness
-    from semantic_pivots.models.readouts import sampled_residuals
+    from semantic_pivots.models.readouts import residual_sample
     from semantic_pivots.models.tokens import prompt_ids
     from semantic_pivots.run import Progress
 
@@ -168,7 +168,7 @@ def _fit_jacobian(lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path,
     partial = out / "partial.sums"
     lens_fit = fit_jacobian(lens, rows, report=lambda count: progress.advance(count - progress.done), partial=partial)
     progress.close()
-    samples = sampled_residuals(lens, tokenizer, texts[count:], facts["rows"], length, seed)
+    samples = residual_sample(lens, tokenizer, texts[count:], facts["rows"], length, seed)
     typer.echo(
         "layer  KL from the last layer in nats: logit lens, identity part, Jacobian lens, null; identity's share"
     )

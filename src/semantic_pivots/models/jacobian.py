@@ -138,7 +138,7 @@ def fit_jacobian(
     width, sources = lens.body.width, range(lens.layers - 1)
     before = skipped if _resumes(lens, list(prompts[0]), skipped) else 0
     key = str(seed_of(type(lens.body.model).__name__, lens.body.dtype, width, skipped, [list(ids) for ids in prompts]))
-    count, total = _stored(partial, key) or (0, torch.zeros(len(sources), width, width))
+    count, total = _partial_sums(partial, key) or (0, torch.zeros(len(sources), width, width))
     report(count)
     for begin in range(count, len(prompts), batch):
         rows = [list(ids) for ids in prompts[begin : begin + batch]]
@@ -151,7 +151,7 @@ def fit_jacobian(
     return Jacobian(lens, {layer: total[layer] / len(prompts) for layer in sources}, len(prompts))
 
 
-def _stored(partial: Path | None, key: str) -> tuple[int, torch.Tensor] | None:
+def _partial_sums(partial: Path | None, key: str) -> tuple[int, torch.Tensor] | None:
     """Prompts done and the sum of their maps, where a file keeps those of the same fit."""
     if partial is None or not partial.is_file():
         return None

@@ -269,7 +269,7 @@ def held_out_divergence(
 
 
 @torch.no_grad()
-def sampled_residuals(
+def residual_sample(
     lens: Lens, tokenizer: Tokenizer, texts: Sequence[str], rows: int, length: int = 128, seed: int = 0, batch: int = 16
 ) -> torch.Tensor:
     """(layers, rows, width) residuals at one random position of each text; texts of fewer than two tokens are skipped.

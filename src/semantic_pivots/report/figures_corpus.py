@@ -26,7 +26,7 @@ TOP_TOKENS = 60
 SOURCES_SHOWN = 100
 
 
-def ordered(codes: set[str] | Sequence[str], languages: Sequence[str]) -> list[str]:
+def study_order(codes: set[str] | Sequence[str], languages: Sequence[str]) -> list[str]:
     """The study's languages first, in its order, then the others."""
     return [c for c in languages if c in codes] + sorted(set(codes) - set(languages))
 
@@ -44,7 +44,7 @@ def corpus_panels(
         total = totals[row["language"], row["source"], row["licence"], row["attribution"]]
         total[0] += row["documents"]
         total[1] += row["text_bytes"]
-    codes = ordered({language for language, *_ in totals}, languages)
+    codes = study_order({language for language, *_ in totals}, languages)
     keys = sorted(totals, key=lambda k: (codes.index(k[0]), k[1:]))[:SOURCES_SHOWN]
     per_language = {c: sum(v[1] for (language, *_), v in totals.items() if language == c) for c in codes}
     table = Numbers(
@@ -114,7 +114,7 @@ def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:
                 r["expected_degree"],
                 r["strength"],
                 r["q_value"],
-                " ".join(ordered(r["languages"] or [], languages)),
+                " ".join(study_order(r["languages"] or [], languages)),
             )
             for r in rows[:TOP_TOKENS]
         ),
@@ -139,7 +139,7 @@ def select_panels(selection: pa.Table, doc_scores: pa.Table | None, languages: S
     names = unique(labels)
     for name in names:
         groups[name] = _tokens_by(selection.filter(pa.array([n == name for n in labels])))
-    codes = ordered({c for g in groups.values() for c in g}, languages)
+    codes = study_order({c for g in groups.values() for c in g}, languages)
     series: dict[str, list] = {c: [] for c in codes}
     rows = []
     for name, group in groups.items():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from semantic_pivots.report.figures_corpus import ordered
+from semantic_pivots.report.figures_corpus import study_order
 from semantic_pivots.report.panel import Line, Numbers, Panel, StageView, Tables, bars, stacked_shares
 from semantic_pivots.signature import Signature, matching_rules
 from semantic_pivots.words import fold
@@ -30,8 +30,8 @@ def count_panels(
     settings = {name: row[name] for name in ("provider", "unit", "window")} | {"words": matching_rules(pair_counts)}
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for a, b, value in zip(*(pair_counts[c].to_pylist() for c in ("language_1", "language_2", "value")), strict=True):
-        groups[tuple(ordered({a, b}, languages))].append(value)  # type: ignore[index]
-    place = {code: index for index, code in enumerate(ordered({c for pair in groups for c in pair}, languages))}
+        groups[tuple(study_order({a, b}, languages))].append(value)  # type: ignore[index]
+    place = {code: index for index, code in enumerate(study_order({c for pair in groups for c in pair}, languages))}
     bins = [*COUNT_BINS, math.inf]
     series: dict[str, list] = {_bin_name(low, high): [] for low, high in itertools.pairwise(bins)}
     rows = []
@@ -79,7 +79,7 @@ def _word_panel(
     values: dict[str, dict[str, int]] = defaultdict(dict)
     for word, code, value in zip(*(word_counts[c].to_pylist() for c in ("word", "language", "value")), strict=True):
         values[code][word] = value
-    codes = ordered(set(values), languages)
+    codes = study_order(set(values), languages)
     columns = ("language", "share seen", "words", "median", "largest", "words with further forms", "further forms")
     rows = tuple(
         (code, sum(x > 0 for x in v) / len(v), len(v), v[len(v) // 2], v[-1], len(counts), sum(counts))
@@ -89,11 +89,11 @@ def _word_panel(
     )
     points = [(row[0], round(100 * row[1], 1)) for row in rows]
     figure = bars(points, "words seen (%)", "%{y}: %{x} %")
-    reading = f"Share of the words that occur at least once. {_matched(extra, items)}"
+    reading = f"Share of the words that occur at least once. {_word_rule_text(extra, items)}"
     return Panel("Words of the benchmark in the corpus", reading, Numbers(columns, rows), figure)
 
 
-def _matched(extra: dict[tuple[str, str], int], items: pa.Table | None) -> str:
+def _word_rule_text(extra: dict[tuple[str, str], int], items: pa.Table | None) -> str:
     """How many concepts are counted by the spellings of their words alone, and how many by further forms."""
     if items is None:
         return ""

@@ -54,7 +54,7 @@ def percent(part: Interval) -> str:
     return f"{100 * part.value:.0f}\u00a0% [{ends}]"
 
 
-def _said(row: dict) -> str:
+def _value(row: dict) -> str:
     return f"{interval_text(of_row(row))}, n = {row['n']:,}"
 
 
@@ -77,10 +77,10 @@ def _how_well(tables: Tables) -> Iterable[str]:
     totals = [r for r in scores if is_pooled(r)]
     single = sorted((r for r in scores if not is_pooled(r)), key=lambda r: r["value"])
     if totals:
-        yield f"The published score (right minus wrong sources, in probability) is {_said(totals[0])}, all directions."
+        yield f"The published score (right minus wrong sources, in probability) is {_value(totals[0])}, all directions."
     if len(single) > 1:
         low, high = single[0], single[-1]
-        yield f"It is highest for {direction(high)} ({_said(high)}) and lowest for {direction(low)} ({_said(low)})."
+        yield f"It is highest for {direction(high)} ({_value(high)}) and lowest for {direction(low)} ({_value(low)})."
     controls = [r for r in rows if is_control(r) and is_pooled(r)] or [r for r in rows if is_control(r)]
     if controls:
         intervals = [of_row(r) for r in controls if of_row(r).exists]
@@ -144,17 +144,17 @@ def _pivot_mass(rows: list[dict]) -> Iterable[str]:
     if members:
         top = max(members, key=lambda r: (r["value"], r["layer"]))
         final = max(r["layer"] for r in members)
-        yield f"The pivots' probability is largest after layer {top['layer']} of 0–{final}: {_said(top)}."
+        yield f"The pivots' probability is largest after layer {top['layer']} of 0–{final}: {_value(top)}."
     if target:
         top = max(target, key=lambda r: (r["value"], r["layer"]))
-        yield f"The target word's is largest after layer {top['layer']}: {_said(top)}."
+        yield f"The target word's is largest after layer {top['layer']}: {_value(top)}."
 
 
 def _auc(rows: list[dict]) -> Iterable[str]:
     aucs = [r for r in rows if "auc" in r["statistic"].lower() and r["lens"] == "logit" and is_pooled(r)]
     for rule in sorted({r["rule"] for r in aucs}, key=lambda r: (r != "paper", r)):
         members = sorted((r for r in aucs if r["rule"] == rule), key=lambda r: r["statistic"])
-        parts = [f"{r['statistic']} {_said(r)}, {_beside_half(r)}" for r in members]
+        parts = [f"{r['statistic']} {_value(r)}, {_beside_half(r)}" for r in members]
         yield f"How far co-occurrence counts tell the labels of “{rule}” apart: {'; '.join(parts)}."
 
 
@@ -179,7 +179,7 @@ def _documents(tables: Tables) -> Iterable[str]:
     rows = [r for r in _finite(comparison.to_pylist()) if r["baseline"] and r["variant"] == "paper"]
     totals = [r for r in rows if is_pooled(r) and is_main(r["stratum"])]
     for row in totals:
-        yield f"Trained on {row['arm']}, against {row['baseline']}: {_said(row)}. {_sentence(row)}"
+        yield f"Trained on {row['arm']}, against {row['baseline']}: {_value(row)}. {_sentence(row)}"
     if rows and not totals:
         clear = int((holm([p_of_zero(of_row(r)) for r in rows]) < 0.05).sum())
         yield f"{clear} of {len(rows)} paired differences are distinguishable from zero (Holm, 5 %)."
@@ -214,7 +214,7 @@ def _planted(summary: pa.Table) -> Iterable[str]:
 
     def value(world: str, measure: str, group: str) -> str | None:
         row = rows.get((world, measure, group))
-        return _said(row) if row else None
+        return _value(row) if row else None
 
     for text, key in (
         ("P(target) of direct pairs: {}.", ("base", "P(target)", "direct")),

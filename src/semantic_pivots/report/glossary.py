@@ -55,7 +55,7 @@ _PATTERN = re.compile(
 )
 
 
-def defined(text: str) -> Markup:
+def with_definitions(text: str) -> Markup:
     """The text, escaped, with the first occurrence of each term marked with its definition."""
     terms_seen: set[str] = set()
 

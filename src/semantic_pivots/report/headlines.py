@@ -80,7 +80,7 @@ def mechanism(tables: Tables) -> Headline:
     rows = [row for row in _rows(tables, "trace_summary") if is_pooled(row)]
     lenses = unique(row["lens"] for row in rows)
     lens = "logit" if "logit" in lenses else next(iter(lenses), "")
-    sentences = {name: _most(rows, name) for name in lenses}
+    sentences = {name: _largest(rows, name) for name in lenses}
     if lens and sentences[lens]:
         parts.append(f"by the {lens} lens own pivots have {sentences[lens]}")
     others = [f"by the {name} lens {sentences[name]}" for name in lenses if name != lens and sentences[name]]
@@ -94,7 +94,7 @@ def mechanism(tables: Tables) -> Headline:
     return text, _masses([row for row in rows if row["lens"] == lens])
 
 
-def _most(rows: Iterable[dict], lens: str) -> str:
+def _largest(rows: Iterable[dict], lens: str) -> str:
     """The ratio of own pivots' mass to another pair's, at the layer where it is most clearly above 1."""
     ratios = [row for row in rows if row["lens"] == lens and row["quantity"] == "pivot_ratio"]
     top = clearest(ratios)

@@ -23,7 +23,7 @@ import jinja2
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from semantic_pivots.report.glossary import TERMS, defined
+from semantic_pivots.report.glossary import TERMS, with_definitions
 from semantic_pivots.report.panel import Cell, Numbers, Panel, Word, varies
 from semantic_pivots.statistics import Interval
 
@@ -178,15 +178,15 @@ def figure_json(figure: go.Figure) -> Markup:
     return script_json(json.loads(figure.to_json(validate=False) or "{}", parse_constant=lambda _: None))
 
 
-def packed(text: str) -> Markup:
+def compress(text: str) -> Markup:
     """A text compressed by gzip and encoded in base64; the page's script decodes it."""
     return Markup(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode())
 
 
 @cache
 def plotly_script() -> Markup:
-    """The minified plotly.js of the package plotly, compressed for the page (`packed`)."""
-    return packed(resources.files("plotly").joinpath("package_data/plotly.min.js").read_text("utf-8"))
+    """The minified plotly.js of the package plotly, compressed for the page (`compress`)."""
+    return compress(resources.files("plotly").joinpath("package_data/plotly.min.js").read_text("utf-8"))
 
 
 @cache
@@ -197,10 +197,10 @@ def _template() -> jinja2.Template:
     )
     environment.globals.update(
         table=table_html,
-        csv=lambda numbers: packed(table_csv(numbers)),
+        csv=lambda numbers: compress(table_csv(numbers)),
         figure=figure_json,
         script_json=script_json,
-        defined=defined,
+        with_definitions=with_definitions,
         terms=TERMS,
         varies=varies,
     )

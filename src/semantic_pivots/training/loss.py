@@ -98,7 +98,7 @@ class _LossOfHead(torch.autograd.Function):
 
 def derive_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Turn (n, vocabulary) logits into the derivatives of their summed cross-entropy, in place; returns that sum."""
-    fused = None if logits.device.type == "cpu" else _fused(logits.device, logits.dtype)
+    fused = None if logits.device.type == "cpu" else _fused_loss(logits.device, logits.dtype)
     return (fused or _passes_)(logits, targets)
 
 
@@ -132,7 +132,7 @@ def one_pass_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 @functools.cache
-def _fused(device: torch.device, dtype: torch.dtype, backend: str = "inductor") -> Callable | None:
+def _fused_loss(device: torch.device, dtype: torch.dtype, backend: str = "inductor") -> Callable | None:
     """`one_pass_`, compiled for a device and found equal to `_passes_` there; None, with a warning, where it is not."""
     generator = torch.Generator().manual_seed(0)
     logits = (4 * torch.randn(70, 1003, generator=generator)).to(device, dtype)
