@@ -166,9 +166,9 @@ def test_a_compiled_loss_that_fails_or_differs_is_not_used(monkeypatch):
         raise RuntimeError("no such instruction")
 
     cpu = torch.device("cpu")
-    assert losses._fused.__wrapped__(cpu, torch.float32, "eager") is not None
+    assert losses._fused_loss.__wrapped__(cpu, torch.float32, "eager") is not None
     with pytest.warns(UserWarning, match="the fused loss is not used on cpu"):
-        assert losses._fused.__wrapped__(cpu, torch.float32, broken) is None
+        assert losses._fused_loss.__wrapped__(cpu, torch.float32, broken) is None
     monkeypatch.setattr(losses, "one_pass_", lambda logits, targets: logits.sum())
     with pytest.warns(UserWarning, match="it differs by"):
-        assert losses._fused.__wrapped__(cpu, torch.float32, "eager") is None
+        assert losses._fused_loss.__wrapped__(cpu, torch.float32, "eager") is None
