@@ -117,7 +117,7 @@ def test_items_asked_together_have_the_effects_of_each_alone(family):
         alone = asker.effects(question)
         for name in ("logprob", "link", "need", "screen", "link_controls", "need_controls", "screen_controls"):
             np.testing.assert_allclose(getattr(effects, name), getattr(alone, name), atol=1e-4, err_msg=name)
-        assert effects.answered == alone.answered
+        assert effects.is_answered == alone.is_answered
 
 
 @pytest.mark.parametrize("kind", tiny.KINDS)
