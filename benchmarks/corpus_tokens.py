@@ -82,10 +82,10 @@ def discovery(inputs: Inputs) -> None:
 
     def count() -> None:
         for word in words:
-            around.near(word)
+            around.unit_counts(word)
 
     by_words = dataclasses.replace(config, unit="word")
-    gather(by_words).near(words[0])  # compiles, or loads what an earlier run compiled
+    gather(by_words).unit_counts(words[0])  # compiles, or loads what an earlier run compiled
     gathered, around = timed(lambda: gather(by_words))
     of_words = gathered + timed(count)[0]
     gather().near(words[0])
