@@ -162,15 +162,15 @@ def answers(
     """
     rows = []
     for stratum, half, source, target in directions(concepts):
-        found = logprobs(model, vocabulary, half, source, target)
-        own = np.diag(found)
-        specificity = own - (found.sum(axis=0) - own) / (len(half) - 1)
-        ranks = share_below(found)
+        values = logprobs(model, vocabulary, half, source, target)
+        own = np.diag(values)
+        specificity = own - (values.sum(axis=0) - own) / (len(half) - 1)
+        ranks = share_below(values)
         often = np.log(counts[[c.ids[source] for c in half]] + 1)
         for k, concept in enumerate(half):
             near = np.argsort(np.abs(often - often[k]), kind="stable")
-            rivals = found[near[near != k][: CHOICES - 1], k]
-            chosen = 0.0 if rivals.max() > own[k] else 1 / (1 + int((rivals == own[k]).sum()))
+            rivals = values[near[near != k][: CHOICES - 1], k]
+            choice = 0.0 if rivals.max() > own[k] else 1 / (1 + int((rivals == own[k]).sum()))
             rows.append(
                 {
                     "concept_id": concept.concept_id,
@@ -179,7 +179,7 @@ def answers(
                     "target_language": target,
                     "logprob": float(own[k]),
                     "specificity": float(specificity[k]),
-                    "chosen": chosen,
+                    "chosen": choice,
                     "rank": float(ranks[k]),
                 }
             )
@@ -196,10 +196,10 @@ def logprobs(
     prompts = torch.tensor([[*ends[0], concept.ids[source], ends[1]] for concept in concepts])
     targets = torch.tensor([concept.ids[target] for concept in concepts])
     device = next(model.parameters()).device
-    found = []
+    parts = []
     with torch.no_grad():
         for part in prompts.split(_ROWS):
             # float64 on the CPU: not every accelerator has it
             logits = model(input_ids=part.to(device), use_cache=False).logits[:, -1].cpu().double()
-            found.append(torch.log_softmax(logits, dim=-1)[:, targets].numpy())
-    return np.concatenate(found)
+            parts.append(torch.log_softmax(logits, dim=-1)[:, targets].numpy())
+    return np.concatenate(parts)

@@ -25,7 +25,7 @@ from semantic_pivots.natural.texts import (
     sample_documents,
 )
 from semantic_pivots.natural.windows import contexts_of, pivots_of
-from semantic_pivots.natural.world import World, world
+from semantic_pivots.natural.world import World, make_world
 from semantic_pivots.run import Inputs
 from semantic_pivots.statistics import seed_of
 
@@ -68,7 +68,7 @@ def documents_of(part: str, config: NaturalConfig, inputs: Inputs, seed: int) ->
 def _pair_world(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> World:
     documents = documents_of(part, config, inputs, seed)
     parts = [in_languages(document, config.pair) for document in documents]
-    return world(config, inputs, config.pair, parts, config.pair)
+    return make_world(config, inputs, config.pair, parts, config.pair)
 
 
 def _pack(world: World, pieces: Pieces, config: NaturalConfig, seed: int) -> Sequences:
@@ -94,28 +94,28 @@ def _figures(world: World, packed: Sequences) -> dict[str, float]:
 
 
 def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
-    made = _pair_world("masking", config, inputs, seed)
+    world = _pair_world("masking", config, inputs, seed)
     # one pass over what is packed, so that no document is cut from the corpus that pivots are discovered in
-    count = max(1, int(len(made.pieces) * config.tokens / max(len(made.pieces.tokens), 1)))
-    own, other = np.split(np.arange(len(made.pieces)), [count])
-    together = _pack(made, made.pieces.take(own), config, seed)
-    plan = design(together, made, config, seed, made.pieces.take(other) if config.pivot_text == "other" else None)
-    counts = frequency(together.sequences, made.vocabulary)
+    count = max(1, int(len(world.pieces) * config.tokens / max(len(world.pieces.tokens), 1)))
+    own, other = np.split(np.arange(len(world.pieces)), [count])
+    together = _pack(world, world.pieces.take(own), config, seed)
+    plan = design(together, world, config, seed, world.pieces.take(other) if config.pivot_text == "other" else None)
+    counts = frequency(together.sequences, world.vocabulary)
     pivots = {
         concept.concept_id: [PivotWord(str(i), int(counts[i]), "token", 1) for i in ids if counts[i]]
-        for concept, ids in zip(made.held_out, plan.pivots, strict=True)
+        for concept, ids in zip(world.held_out, plan.pivots, strict=True)
     }
     for model in range(len(CONDITIONS)):
-        figures = _figures(made, together) | _design_figures(plan, model)
-        sequences, labels = plan.sequences(together, model), _labels(plan, made, model)
-        yield Arm("masking", seed, str(model), made, sequences, labels, figures, pivots=pivots)
+        figures = _figures(world, together) | _design_figures(plan, model)
+        sequences, labels = plan.sequences(together, model), _labels(plan, world, model)
+        yield Arm("masking", seed, str(model), world, sequences, labels, figures, pivots=pivots)
 
 
-def _labels(plan: Design, made: World, model: int) -> dict[str, Record]:
-    found = {}
-    for k, concept in enumerate(made.held_out):
+def _labels(plan: Design, world: World, model: int) -> dict[str, Record]:
+    labels = {}
+    for k, concept in enumerate(world.held_out):
         condition = plan.condition(k, model)
-        found[concept.concept_id] = {
+        labels[concept.concept_id] = {
             "condition": condition,
             "cluster": int(plan.clusters[k]),
             "pivots": len(plan.pivots[k]),
@@ -123,12 +123,12 @@ def _labels(plan: Design, made: World, model: int) -> dict[str, Record]:
             "windows_target": int(plan.words[k, 1]),
             "masked": len(plan.edits[k][condition][0]),
         }
-    return found
+    return labels
 
 
 def _design_figures(plan: Design, model: int) -> dict[str, float]:
     counts = np.unique(plan.clusters, return_counts=True)[1]
-    found = {
+    figures = {
         "clusters": float(len(counts)),
         "largest cluster": float(counts.max()),
         "concepts without pivots": float(sum(not len(one) for one in plan.pivots)),
@@ -139,9 +139,9 @@ def _design_figures(plan: Design, model: int) -> dict[str, float]:
     for condition in CONDITIONS:
         mine = [k for k in range(len(plan.groups)) if plan.condition(k, model) == condition]
         changed = sum(len(plan.edits[k][condition][0]) for k in mine)
-        found[f"concepts, {condition}"] = float(len(mine))
-        found[f"share of the windows' tokens changed, {condition}"] = changed / max(int(plan.around[mine].sum()), 1)
-    return found
+        figures[f"concepts, {condition}"] = float(len(mine))
+        figures[f"share of the windows' tokens changed, {condition}"] = changed / max(int(plan.around[mine].sum()), 1)
+    return figures
 
 
 def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
@@ -153,24 +153,24 @@ def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[A
     parted = [Document(d.id, d.text, d.language, d.source, tuple(in_languages(d, config.languages))) for d in documents]
     whole = list(join(parted))
     barred = tuple(code for code in config.languages if code != HINGE)
-    made = world(config, inputs, config.languages, [list(d.parts) for d in whole], barred)
-    each = pieces_of([list(d.parts) for d in whole], made.vocabulary, config.languages, _WHOLE)
+    world = make_world(config, inputs, config.languages, [list(d.parts) for d in whole], barred)
+    each = pieces_of([list(d.parts) for d in whole], world.vocabulary, config.languages, _WHOLE)
     if len(each) != len(whole):
         raise InputError("natural: a document of the arrangement's sources is too long; name sources of sentences")
-    meet = set(made.meetings.meet(each.tokens, each.piece_of()).tolist())
+    meet = set(world.meetings.meet(each.tokens, each.piece_of()).tolist())
     banned = {_key(whole[k]) for k in meet}
-    kept = [d for d in parted if _key(d) not in banned]
+    eligible = [d for d in parted if _key(d) not in banned]
     dropped = sum(len(each.tokens[each.starts[k] : each.starts[k + 1]]) for k in meet) / max(len(each.tokens), 1)
-    made = replace(made, dropped_share=dropped)
+    world = replace(world, dropped_share=dropped)
     forms = {
-        "split": [[(one.language, one.text)] for d in kept for one in split(d)],
-        "rows": [list(d.parts) for d in kept],
+        "split": [[(one.language, one.text)] for d in eligible for one in split(d)],
+        "rows": [list(d.parts) for d in eligible],
         "joined": [list(d.parts) for k, d in enumerate(whole) if k not in meet],
     }
     for name in ARRANGEMENTS:
-        pieces = pieces_of(forms[name], made.vocabulary, config.languages, config.sequence_tokens)
-        together = _pack(made, pieces, config, seed)
-        yield Arm("arrangement", seed, name, made, together.sequences, {}, _figures(made, together))
+        pieces = pieces_of(forms[name], world.vocabulary, config.languages, config.sequence_tokens)
+        together = _pack(world, pieces, config, seed)
+        yield Arm("arrangement", seed, name, world, together.sequences, {}, _figures(world, together))
 
 
 def _key(document: Document) -> str:
@@ -186,34 +186,34 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
     """
     whole = _pair_world("selection", config, inputs, seed)
     offered = round(len(whole.pieces) / (1 + config.selected_share))
-    made = replace(whole, pieces=whole.pieces.take(np.arange(offered)))
+    world = replace(whole, pieces=whole.pieces.take(np.arange(offered)))
     pair = (config.pair[0], config.pair[1])
-    contexts = contexts_of(made.pieces, made, made.trained, pair)
-    pivots = pivots_of(contexts, made.trained, pair, config.false_discovery_rate, config.pivots)
-    joined = np.bincount(np.concatenate(pivots), minlength=made.vocabulary.size)
-    for concept in made.held_out:
+    contexts = contexts_of(world.pieces, world, world.trained, pair)
+    pivots = pivots_of(contexts, world.trained, pair, config.false_discovery_rate, config.pivots)
+    joined = np.bincount(np.concatenate(pivots), minlength=world.vocabulary.size)
+    for concept in world.held_out:
         joined[list(concept.ids.values())] = 0
     is_pivot = joined >= _FEWEST_JOINED
-    rest = _pack(made, whole.pieces.take(np.arange(offered, len(whole.pieces))), config, seed)
-    yield Arm("selection", seed, BASE, made, rest.sequences, {}, _figures(made, rest))
-    selections = _selections(made, is_pivot, config.selected_share, seed)
+    rest = _pack(world, whole.pieces.take(np.arange(offered, len(whole.pieces))), config, seed)
+    yield Arm("selection", seed, BASE, world, rest.sequences, {}, _figures(world, rest))
+    selections = _selections(world, is_pivot, config.selected_share, seed)
     for name, rows in selections.items():
-        chosen = made.pieces.take(rows)
-        together = _pack(made, chosen, config, seed)
-        figures = _figures(made, together)
+        part = world.pieces.take(rows)
+        together = _pack(world, part, config, seed)
+        figures = _figures(world, together)
         figures["tokens in the pivot set"] = float(is_pivot.sum())
-        figures["share of tokens in the pivot set"] = float(is_pivot[chosen.tokens].mean())
+        figures["share of tokens in the pivot set"] = float(is_pivot[part.tokens].mean())
         figures["share of pieces that pivot-rich has, too"] = float(np.isin(rows, selections["pivot-rich"]).mean())
-        figures["share of pieces in both languages"] = float((chosen.language == MIXED).mean())
+        figures["share of pieces in both languages"] = float((part.language == MIXED).mean())
         starts = STARTS if "model" in config.readers else {"": ""}  # counts begin with nothing
         for start, suffix in starts.items():
-            yield Arm("selection", seed, name + suffix, made, together.sequences, {}, figures, start)
+            yield Arm("selection", seed, name + suffix, world, together.sequences, {}, figures, start)
 
 
-def _selections(made: World, is_pivot: np.ndarray, share: float, seed: int) -> dict[str, np.ndarray]:
+def _selections(world: World, is_pivot: np.ndarray, share: float, seed: int) -> dict[str, np.ndarray]:
     """Pieces that each rule takes, ascending; all take as many of each stratum: its rarest held-out word, or none."""
-    pieces = made.pieces
-    stratum = _rarest(pieces, [i for c in made.held_out for i in c.ids.values()], made.vocabulary.size)
+    pieces = world.pieces
+    stratum = _rarest(pieces, [i for c in world.held_out for i in c.ids.values()], world.vocabulary.size)
     chance = np.random.default_rng(seed_of("natural selection", seed)).random(len(pieces))
     length = np.maximum(np.diff(pieces.starts), 1)
     rich = np.add.reduceat(is_pivot[pieces.tokens].astype(np.int64), pieces.starts[:-1]) / length
@@ -221,17 +221,17 @@ def _selections(made: World, is_pivot: np.ndarray, share: float, seed: int) -> d
     # pivot-rich pieces are longer: at equal pieces they hold more tokens, and at equal tokens they are read less often
     quarter = np.searchsorted(np.quantile(length, [0.25, 0.5, 0.75]), length)
     kinds = {"language-matched": pieces.language, "length-matched": pieces.language.astype(np.int64) * 4 + quarter}
-    taken: dict[str, list[np.ndarray]] = {name: [] for name in SELECTIONS}
+    rows_of: dict[str, list[np.ndarray]] = {name: [] for name in SELECTIONS}
     for mine in np.split(np.argsort(stratum, kind="stable"), np.flatnonzero(np.diff(np.sort(stratum))) + 1):
         count = round(share * len(mine))
         for name, score in scores.items():
-            taken[name].append(mine[np.lexsort((chance[mine], -score[mine]))][:count])
+            rows_of[name].append(mine[np.lexsort((chance[mine], -score[mine]))][:count])
         for name, kind in kinds.items():
-            quota = kind[taken["pivot-rich"][-1]]
+            quota = kind[rows_of["pivot-rich"][-1]]
             for one in np.unique(quota):
                 own = mine[kind[mine] == one]
-                taken[name].append(own[np.argsort(chance[own])][: int((quota == one).sum())])
-    return {name: np.sort(np.concatenate(rows)) for name, rows in taken.items()}
+                rows_of[name].append(own[np.argsort(chance[own])][: int((quota == one).sum())])
+    return {name: np.sort(np.concatenate(rows)) for name, rows in rows_of.items()}
 
 
 def _rarest(pieces: Pieces, words: Sequence[int], size: int) -> np.ndarray:

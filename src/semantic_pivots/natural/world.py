@@ -123,7 +123,7 @@ def part_counts(documents: Sequence[Parts], words: dict[str, str], languages: Se
     return {word: n for word, n in hits.items() if n >= _OWN_SHARE * (n + misses[word])}
 
 
-def world(
+def make_world(
     config: NaturalConfig,
     inputs: Inputs,
     languages: tuple[str, ...],
