@@ -157,7 +157,7 @@ def test_the_variance_of_a_pool_is_that_of_its_draws_where_an_item_has_only_some
     effects = np.array([0.0, 1.0, 2.0, 5.0])
     given = of_draws(effects, 0.0, 3000)
     concepts, weights = concept_weights([item.concept_id for item in given.items], 0, 10)
-    (drawn,) = estimates(given, ["mean-token"], ["all"], concepts, weights)["all", "mean-token"].drawn
+    (drawn,) = estimates(given, ["mean-token"], ["all"], concepts, weights)["all", "mean-token"].draw_deviations
     assert drawn == pytest.approx((effects.mean() - effects) / 3, abs=0.06)
 
 
@@ -166,9 +166,9 @@ def test_the_noise_of_questions_is_no_difference_between_draws():
     variances = []
     for seed in range(60):
         given = of_draws(np.zeros(4), 1.0, 60)
-        given.summed[..., 0] = np.random.default_rng(seed).normal(size=given.summed.shape[:2])
+        given.logprobs[..., 0] = np.random.default_rng(seed).normal(size=given.logprobs.shape[:2])
         concepts, weights = concept_weights([item.concept_id for item in given.items], 0, 10)
-        (drawn,) = estimates(given, ["mean-token"], ["all"], concepts, weights)["all", "mean-token"].drawn
+        (drawn,) = estimates(given, ["mean-token"], ["all"], concepts, weights)["all", "mean-token"].draw_deviations
         variances.append(3 / 4 * float((drawn**2).sum()))
     of_units = 0.5 / 60
     assert np.mean(np.array(variances) == 0) > 0.4
