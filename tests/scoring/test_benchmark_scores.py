@@ -159,8 +159,8 @@ def test_an_id_may_say_control():
     shuffled = [{**row, "control": True, "token_logprobs": [-3.0]} for row in rows]
     (direction,) = directions_of(items, pa.Table.from_pylist([*rows, *shuffled]), None, Design(0, 1, 0, 0)).values()
     assert direction.logprobs[:, 0, 0].tolist() == [-1.0, -2.0]
-    assert direction.control_target is not None
-    np.testing.assert_allclose(direction.control_target, np.exp(-3.0))
+    assert direction.control_probability is not None
+    np.testing.assert_allclose(direction.control_probability, np.exp(-3.0))
 
 
 @pytest.mark.parametrize("pool", [0, 4])
