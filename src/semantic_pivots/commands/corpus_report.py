@@ -52,7 +52,7 @@ def report(
     page.parent.mkdir(parents=True, exist_ok=True)
     key = _key(corpus, lexicon, languages, words_as)
     if not _is_of_other_rank(page, key):
-        with contextlib.suppress(ranks.Published), _parts(page.with_name(f".{page.name}.partial"), key) as work:
+        with contextlib.suppress(ranks.AlreadyPublished), _parts(page.with_name(f".{page.name}.partial"), key) as work:
             facts = survey(corpus, work, workers, engine)
             facts["prospects"] = _prospects(corpus, facts, lexicon, languages, words_as, work, workers, engine)
             facts["warnings"] = work.warnings

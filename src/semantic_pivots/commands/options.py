@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, get_type_hints
 
@@ -18,10 +17,10 @@ import typer
 from typer.core import TyperCommand
 
 from semantic_pivots import grammar
+from semantic_pivots.commands import rank_options
 from semantic_pivots.errors import InputError
 from semantic_pivots.grammar import Key
 from semantic_pivots.languages import language
-from semantic_pivots.ranks import take_part
 
 _FLAGS = {
     "words": ("--words-as",),
@@ -37,19 +36,14 @@ _FLAGS = {
 """Options of a short or singular name; each is also there under the name of its key."""
 
 
-_RANK_OPTIONS = {
-    name: inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=default,
-        annotation=Annotated[type(default), typer.Option(help=text)],
+_RANK_OPTIONS = [
+    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+    for name, default, kind in (
+        ("rank", 0, rank_options.Rank),
+        ("world", 1, rank_options.World),
+        ("wait", 0.0, rank_options.Wait),
     )
-    for name, default, text in (
-        ("rank", 0, "number of this process among --world, from 0 (docs/engines.md)"),
-        ("world", 1, "processes that share the shards; `pivots merge OUT` puts them together"),
-        ("wait", 0.0, "seconds to wait for parts of other ranks before it ends"),
-    )
-}
+]
 
 
 class Writer(TyperCommand):
@@ -106,13 +100,13 @@ def with_sections(omit: Iterable[str] = (), ranks: bool = False) -> Callable:
                     for parameter, section in section_names.items()
                 }
                 if ranks:
-                    take_part(options["out"], *(options.pop(name) for name in _RANK_OPTIONS), sys.argv[1:])
+                    rank_options.take_part(options["out"], *(options.pop(option.name) for option in _RANK_OPTIONS))
                 return body(**options, **configs)
             except InputError as error:
                 raise InputError(_in_flags(str(error), where)) from error
 
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name]) for p in own]
-        parameters += _RANK_OPTIONS.values() if ranks else ()
+        parameters += _RANK_OPTIONS if ranks else ()
         parameters += [_parameter(key, parameter_names[key.name]) for key in keys.values()]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -28,7 +28,7 @@ from semantic_pivots.corpus.hash_buckets import HashBuckets
 from semantic_pivots.corpus.shards import ORIGIN
 from semantic_pivots.corpus.survey import shard_paths
 from semantic_pivots.engines import read_parts, run_shards, shard_parts
-from semantic_pivots.files import Record, digest, fingerprint, read_batches, read_table, whole, write_table
+from semantic_pivots.files import Record, complete_file, digest, fingerprint, read_batches, read_table, write_table
 from semantic_pivots.run import Work
 from semantic_pivots.tables import SCHEMAS, conform, from_rows
 
@@ -85,7 +85,7 @@ def _marks(shards: Sequence[tuple[str, str]], work: Work, workers: int, engine: 
         records["place"] = np.arange(documents, documents + len(part))
         buckets.add(records["text_high"], records)
         documents += len(part)
-    with whole(marks) as temporary:
+    with complete_file(marks) as temporary:
         with temporary.open("wb") as stream:
             os.posix_fallocate(stream.fileno(), 0, max(documents, 1))  # a full disk is met here, as an error
         marked = np.memmap(temporary, np.uint8, "r+")
