@@ -88,12 +88,12 @@ def discovery(inputs: Inputs) -> None:
     gather(by_words).unit_counts(words[0])  # compiles, or loads what an earlier run compiled
     gathered, around = timed(lambda: gather(by_words))
     of_words = gathered + timed(count)[0]
-    gather().near(words[0])
+    gather().unit_counts(words[0])
     gathered, around = timed(gather)
     counted, _ = timed(count)
     few = words[:: -(-len(words) // 12)]
     theirs, frequency = published_on(inputs, few, config)
-    found, times = around.near(few[-1])
+    found, times = around.unit_counts(few[-1])
     last = dict(zip(found.tolist(), times.tolist(), strict=True))
     frequency = {token: n for token, n in frequency.items() if token in last}  # of tokens that can be pivots
     drawn = sum(len(draw) for draw in around.draws.values())
