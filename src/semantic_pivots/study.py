@@ -129,7 +129,9 @@ def _study_config(path: Path, data: Record) -> StudyConfig:
         elif not isinstance(values, dict):
             problems.append(f"study {path}: {name} must be a section, [{name}] with keys below it")
     if not problems:
-        checked = {name: _section_values(path, name, kind, data.get(name, {}), problems) for name, kind in sections.items()}
+        checked = {
+            name: _section_values(path, name, kind, data.get(name, {}), problems) for name, kind in sections.items()
+        }
     if problems:
         raise InputError("\n       ".join(problems))
     shared = {"name": path.stem, **checked["study"]}
@@ -141,7 +143,9 @@ def _study_config(path: Path, data: Record) -> StudyConfig:
     return StudyConfig(**configs)
 
 
-def _section_values(path: Path, section: str, kind: type[DataclassInstance], values: Record, problems: list[str]) -> Record:
+def _section_values(
+    path: Path, section: str, kind: type[DataclassInstance], values: Record, problems: list[str]
+) -> Record:
     """The values of a section's keys; a line for each that cannot be used is appended to `problems`."""
     fields, checked = {f.name: f for f in dataclasses.fields(kind)}, {}
     for key, value in values.items():
