@@ -154,7 +154,7 @@ def _section_values(
             problems.append(f"{where}: unknown key{nearest(key, fields)}")
             continue
         try:
-            checked[key] = value = grammar.keys(section)[key].checked(value, where)
+            checked[key] = value = grammar.keys(section)[key].convert(value, where)
             if key == "stages":
                 _check_stages(where, value)
             if key == "languages":
