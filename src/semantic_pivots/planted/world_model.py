@@ -32,7 +32,7 @@ from semantic_pivots.training.small_models import (
 WITH_PIVOTS, WITHOUT_PIVOTS = "direct with pivots", "direct without pivots"
 
 
-def figure(measure: str, group: str, value: float, reason: str = "") -> Record:
+def figure(measure: str, group: str, value: float | np.floating, reason: str = "") -> Record:
     """One figure of one run, a row of `planted_runs`; where the value is NaN, the note gives the reason."""
     return {"measure": measure, "group": group, "value": float(value), "note": reason if math.isnan(value) else ""}
 
