@@ -90,7 +90,7 @@ def test_smaller_benchmarks_are_subsets():
 
 def test_similar_words_come_first_and_length_decides_otherwise():
     pool = Pool(["cat", "dog", "elephant", "hippopotamus", "cow"], seed=0)
-    chosen = choose_distractors("x", pool, {"cow"}.__contains__, "pig", 3, 0, neighbours=["hippopotamus"])
+    chosen = choose_distractors("x", pool, {"cow"}.__contains__, "pig", 3, 0, near=["hippopotamus"])
     assert set(chosen) == {"hippopotamus", "cat", "dog"}
 
 
