@@ -60,7 +60,7 @@ def mean_of_scores(concepts: int, draws: int, pool: int, directions: int, trial:
         own = of_concept + rng.normal(size=concepts)
         gain = 1 + 0.5 * own[:, None] + rng.normal(0, 0.5, (concepts, draws))
         numbers = np.tile(np.arange(max(pool, draws)), (concepts, 1))
-        numbers = np.sort(rng.from_permutation(numbers, axis=1)[:, :draws], axis=1)
+        numbers = np.sort(rng.permuted(numbers, axis=1)[:, :draws], axis=1)
         if pool:
             gain += rng.normal(0, 0.08 * np.sqrt(pool), pool)[numbers]
         summed = np.stack([gain, np.zeros_like(gain)], axis=2)
