@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from semantic_pivots import grammar
 from semantic_pivots.commands.keys import manual
-from semantic_pivots.config import StudyConfig, key_fields
+from semantic_pivots.config import Range, StudyConfig, key_fields
 from semantic_pivots.errors import InputError
 from semantic_pivots.stages import STAGES
 from semantic_pivots.study import load_study, stage_key
@@ -50,7 +50,7 @@ def test_a_key_arrives_as_it_was_given_and_decides_the_stage_unless_volatile(tmp
     single = [pair for pair in KEYS if not grammar.keys(pair[0])[pair[1].name].several]
     section, field = data.draw(st.sampled_from(single))
     key = grammar.keys(section)[field.name]
-    value = data.draw(st.sampled_from(key.choices) if key.choices else VALUES[key.kind])
+    value = data.draw(st.sampled_from(key.choices) if key.choices else _values(key))
     text = f"[{section}]\n{field.name} = " + (str(value).lower() if isinstance(value, bool) else repr(value))
     config = getattr(load_study(study(tmp_path, text)).config, section)
     assert getattr(config, field.name) == value
@@ -70,6 +70,16 @@ def test_documents_at_an_address_that_have_changed_change_the_stage(tmp_path):
             stream.write(b" " * size)  # type: ignore[union-attr]
         keys.append(stage_key(loaded, loaded.stages["corpus"], tmp_path))
     assert keys[0] == keys[1] != keys[2]
+
+
+def _values(key: grammar.Key) -> st.SearchStrategy:
+    """Values of a key's type, within its range."""
+    for rule in key.rules:
+        if isinstance(rule, Range) and key.kind is int:
+            return st.integers(max(1, int(rule.low)), int(min(10**6, rule.high)))
+        if isinstance(rule, Range):
+            return VALUES[key.kind].filter(lambda value, rule=rule: value in rule)
+    return VALUES[key.kind]
 
 
 def _named(config) -> dict:

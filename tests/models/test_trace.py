@@ -97,7 +97,7 @@ def test_tokens_that_are_ruled_out_add_no_entropy(on_cpu):
     block = trace._Block.__new__(trace._Block)
     block.slice_rows, block.on_cpu = 1, on_cpu
     block.names, block.index = ["a"], torch.zeros(1, 1, 1, dtype=torch.long)
-    block.counted = torch.ones(1, 1, 1, dtype=torch.bool)
+    block.is_member = torch.ones(1, 1, 1, dtype=torch.bool)
     logits = torch.tensor([[0.0, 0.0, -torch.inf, -torch.inf]])
     _, _, entropy, masses = block._read(logits, 0, 2)
     assert entropy.tolist() == pytest.approx([0.6931472])
