@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+from pathlib import Path
 
 from semantic_pivots.caching import prepare_process
 
@@ -12,3 +14,11 @@ prepare_process()
 def emit(figure: str, value: float, unit: str, bar: float | None = None, holds: bool | None = None) -> None:
     """Print one figure; `holds` says whether it meets its bar (null where there is none)."""
     print(json.dumps({"figure": figure, "value": value, "unit": unit, "bar": bar, "holds": holds}), flush=True)
+
+
+def print_usage() -> None:
+    """Print this process's seconds of CPU and peak resident MB (Linux); measure.py imports too much for small ones."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    status = Path("/proc/self/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    print(used.ru_utime + used.ru_stime, peak * 1024 / 1e6)

@@ -7,12 +7,13 @@ hash of the id and place; of those behind it the first that still fit are taken.
 
 from __future__ import annotations
 
-import resource
 import shutil
 import sys
 from pathlib import Path
 
 import duckdb
+
+from benchmarks import print_usage
 
 SCORE = "(case when n_tokens >= 20 then pivot_units / greatest(units, 1)::double else -1 end)"
 BIN = f"floor({SCORE} * 65536)"
@@ -63,10 +64,7 @@ def main() -> None:
     shutil.rmtree(folder / "duckdb", ignore_errors=True)
     (folder / "duckdb").mkdir()
     select(folder, int(sys.argv[2]) * 55)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    status = Path("/proc/self/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    print(used.ru_utime + used.ru_stime, peak * 1024 / 1e6)
+    print_usage()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ is a module of its own because what the other benchmarks import (torch) takes mo
 
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
 
+from benchmarks import print_usage
 from semantic_pivots import run, tables
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.files import table_files
@@ -23,10 +23,7 @@ def main() -> None:
     config = SelectConfig(selections=("pivot-rich",), budget_tokens=count * 55, workers=1)
     scores = Scores({part.stem: part for part in table_files(folder / "doc_scores.parquet")})
     run.publish("select", {}, folder / "out", lambda work: {"selection": select(config, scores, work)}, tables.conform)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    status = Path("/proc/self/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    print(used.ru_utime + used.ru_stime, peak * 1024 / 1e6)
+    print_usage()
 
 
 if __name__ == "__main__":
