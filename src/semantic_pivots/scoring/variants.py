@@ -120,13 +120,13 @@ def estimates(
         with np.errstate(invalid="ignore", divide="ignore"):
             values = sums.sum(0) / counts.sum(0)
             samples = (weights @ sums) / (weights @ counts)
-        drawn = _effects_of_draws([figures_without[name] for figures_without in without], members, by_concept)
+        deviations = _effects_of_draws([figures_without[name] for figures_without in without], members, by_concept)
         for j, stratum in enumerate(strata):
             table[stratum, name] = Estimate(
                 float(values[j]),
                 samples[:, j],
                 frozenset(np.flatnonzero(counts[:, j]).tolist()),
-                (drawn[:, j],) if len(without) else (),
+                (deviations[:, j],) if len(without) else (),
                 SHARE if name == "choice" or name in direction.linear else None,
             )
     return table
