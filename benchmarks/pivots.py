@@ -8,7 +8,8 @@ to 4. The ceiling is the share of planted pivots that stand beside both words in
 same worlds asked for words of different concepts, and worlds whose concepts share nothing.
 everyday: all pairs of different spelling of CLDR's concepts in en, fr, zh and ja. A pivot is related when its cosine
 with the pair lies above 95 % of those of other pairs' pivots (`pivots/relatedness.py`); so chance passes 5 %.
-verdicts: what a reader said of pivots drawn by seed (docs/results/pivot_verdicts.csv), with Wilson's 95 % intervals.
+verdicts: what two readers said of pivots drawn by seed, by the rule that matches words (docs/results/pivot_verdicts.csv
+by spelling, pivot_verdicts_forms.csv by forms), with Wilson's 95 % intervals.
 `--draw FILE` writes such a draw from the everyday text, to be judged.
 """
 
@@ -49,7 +50,10 @@ from semantic_pivots.tables import conform, from_rows
 SEEDS = range(5, 10)
 LANGUAGES = ("en", "fr", "zh", "ja")
 BEST, DRAWN, LEVEL = 10, 300, 0.95
-VERDICTS = Path("docs/results/pivot_verdicts.csv")
+VERDICTS = {
+    "forms": Path("docs/results/pivot_verdicts_forms.csv"),
+    "spelling": Path("docs/results/pivot_verdicts.csv"),
+}
 
 
 def found_in(world: World, seed: int, asked: str = "own", **changes: object) -> tuple[Trial, dict[str, list[str]]]:
@@ -211,9 +215,9 @@ def draw(corpus: Path | None, words: Matching, path: Path) -> None:
             writer.writerow([languages, item["source"], item["target"], row["text"], row["rank"], ""])
 
 
-def verdicts(path: Path = VERDICTS) -> None:
-    """What two readers said of the drawn pivots: who chose the measure, and one who saw the draw alone."""
-    with path.open(encoding="utf-8", newline="") as file:
+def verdicts(words: Matching) -> None:
+    """What two readers said of the drawn pivots: both saw the draw alone, but the first of `spelling` chose the measure."""
+    with VERDICTS[words].open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for reader in ("verdict", "second_verdict"):
         for name, kinds, bar in (
@@ -242,7 +246,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         draw(asked.corpus, asked.words_as, asked.draw)
         return
     for part in asked.parts or parts:
-        {"planted": planted, "everyday": lambda: everyday(asked.corpus, asked.words_as), "verdicts": verdicts}[part]()
+        {
+            "planted": planted,
+            "everyday": lambda: everyday(asked.corpus, asked.words_as),
+            "verdicts": lambda: verdicts(asked.words_as),
+        }[part]()
 
 
 if __name__ == "__main__":
