@@ -216,7 +216,7 @@ def draw(corpus: Path | None, words: Matching, path: Path) -> None:
 
 
 def verdicts(words: Matching) -> None:
-    """What two readers, who saw the draw alone, said of its pivots; but the first of `spelling` had chosen the measure."""
+    """What two readers, who saw the draw alone, said of its pivots; the first of `spelling` had chosen the measure."""
     with VERDICTS[words].open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for reader in ("verdict", "second_verdict"):
