@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from semantic_pivots.config import TrainConfig
-from semantic_pivots.models.body import Body
 from semantic_pivots.models.device import default_device
+from semantic_pivots.models.network import Network
 from semantic_pivots.scoring.scorer import Scorer
 from semantic_pivots.training import loop
 from tests.models import tiny
@@ -52,7 +52,7 @@ def test_scores_and_greedy_text_equal_the_cpus(family):
 def test_logits_of_a_plain_head_are_float32():
     model = on_device("llama").to(torch.bfloat16)
     hidden = torch.randn(3, 32, device=model.device, dtype=torch.bfloat16)
-    logits = Body(model).logits(hidden)
+    logits = Network(model).logits(hidden)
     exact = hidden.double() @ model.get_output_embeddings().weight.double().T
     assert logits.dtype == (torch.float32 if model.device.type == "cuda" else torch.bfloat16)
     bound = 1e-4 if logits.dtype == torch.float32 else 1e-2

@@ -111,9 +111,9 @@ ONES = torch.ones_like(IDS)
 def test_the_last_layer_is_the_model(lens):
     positions = torch.arange(IDS.shape[1]).expand(len(IDS), -1)
     found = lens.logits(IDS, ONES, positions)
-    assert found.shape == (3, lens.layers, 9, lens.body.vocabulary)
+    assert found.shape == (3, lens.layers, 9, lens.network.vocabulary)
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found[:, -1], lens.body.model(input_ids=IDS).logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[:, -1], lens.network.model(input_ids=IDS).logits, atol=1e-5, rtol=1e-5)
     assert (found[:, 0] - found[:, -1]).abs().max() > 1e-3  # the layers are told apart
 
 

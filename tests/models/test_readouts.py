@@ -40,7 +40,7 @@ def test_every_readout_reads_the_last_layer_as_the_model_does(lens, tokenizer, t
     ways = readouts(lens, tokenizer, ["logit", "patchscope", f"tuned:{tmp_path / 'none'}"])
     assert [way.name for way in ways] == ["logit", "patchscope", "tuned:none"]
     rows = lens.residuals(torch.tensor([[3, 4, 5]]), torch.tensor([2]))
-    expected = lens.body.model(torch.tensor([[3, 4, 5]])).logits[0, -1]
+    expected = lens.network.model(torch.tensor([[3, 4, 5]])).logits[0, -1]
     for way in ways:
         torch.testing.assert_close(way.read(2, rows[2])[0], expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(ways[2].read(0, rows[0]), ways[0].read(0, rows[0]), atol=1e-4, rtol=1e-4)
@@ -51,7 +51,7 @@ def test_a_patchscope_goes_on_with_the_residual_at_the_prompt_s_last_token(lens,
     way = Patchscope(lens, tokenizer)
     ids = torch.tensor([way.prompt])
     own = lens.residuals(ids, torch.tensor([ids.shape[1] - 1]))
-    expected = lens.body.model(ids).logits[0, -1]
+    expected = lens.network.model(ids).logits[0, -1]
     other = lens.residuals(torch.tensor([[3, 4, 5]]), torch.tensor([2]))
     for layer in range(lens.layers - 1):
         read = way.read(layer, torch.cat([own[layer], other[layer]]))

@@ -175,17 +175,17 @@ def test_a_head_with_layers_of_its_own_is_trained_by_the_models_own_loss(tmp_pat
 
 def test_gradients_of_micro_batches_add_up_in_float32(tmp_path):
     from semantic_pivots.models.device import narrow
-    from semantic_pivots.training.weights import Whole
+    from semantic_pivots.training.weight_updates import ReplicatedWeights
 
     it = narrow(model(), torch.bfloat16)
     config = dataclasses.replace(CONFIG, dtype="bfloat16", micro_batch_sequences=1)
-    kept = Whole(it, config, losses.own_loss, 0, 1)
+    kept = ReplicatedWeights(it, config, losses.own_loss, 0, 1)
     expected = [torch.zeros_like(p, dtype=torch.float32) for p in it.parameters()]
     for row in torch.from_numpy(SEQUENCES[:4].astype(np.int64)).split(1):
         alone = torch.autograd.grad(losses.own_loss(it, row), list(it.parameters()))
         expected = [sum_ + part.float() for sum_, part in zip(expected, alone, strict=True)]
         losses.own_loss(it, row).backward()
-        kept.collect()
+        kept.add_gradients()
     assert all(torch.equal(m.grad, e) for m, e in zip(kept.masters, expected, strict=True) if m.grad is not None)
 
 

@@ -135,7 +135,7 @@ class _Interventions:
 
         from semantic_pivots.models.tokens import prompt_ids
 
-        device = self.lens.body.device
+        device = self.lens.network.device
         total: Any = 0.0
         with torch.inference_mode():
             for item in items:
@@ -247,7 +247,7 @@ class _Interventions:
                 self.shots_of |= translation.shots_by_direction(self.words, [question.direction], self.config.seed)
             shots = self.shots_of[question.direction].draw(question, 0, self.config.shots)
             ids, place = self._place(translation.prompt(*question.direction, shots, question.source), question.source)
-            device = self.lens.body.device
+            device = self.lens.network.device
             with torch.inference_mode():
                 read = self.lens.residuals(
                     torch.tensor([ids[: place + 1]], device=device), torch.tensor([place], device=device)

@@ -134,10 +134,10 @@ def score_items(
     check_draws(shots, draws)
     questions, lexicon = _questions(items, words)
     prompts = design.Design(shots, draws, pool, seed, signature_name(questions))
-    body = getattr(scorer, "body", None)
-    dtype = str(body.dtype).removeprefix("torch.") if body is not None else "unknown"
-    config = getattr(getattr(body, "model", None), "config", None)
-    name = name or getattr(config, "name_or_path", "") or type(getattr(body, "model", scorer)).__name__
+    network = getattr(scorer, "network", None)
+    dtype = str(network.dtype).removeprefix("torch.") if network is not None else "unknown"
+    config = getattr(getattr(network, "model", None), "config", None)
+    name = name or getattr(config, "name_or_path", "") or type(getattr(network, "model", scorer)).__name__
     with scratch() as work:
         job = model_runner.ScoreJob(prompts, name, dtype, "memory")
         scores, answers, _ = model_runner.score_items(questions, lexicon, job, work, scorer)

@@ -94,14 +94,14 @@ class Reader:
         # up to the answer's first content token, where the answer is known
         texts, tokenizer = [question.prompt], self._tokenizer
         ids = read_ids(tokenizer, texts, [answer(question.target)]) if question.target else prompt_ids(tokenizer, texts)
-        device = self._lens.body.device
+        device = self._lens.network.device
         place = torch.tensor([len(ids[0]) - 1], device=device)
         with torch.inference_mode():
             residuals = self._lens.residuals(torch.tensor(ids, device=device), place)
             # one product with the head, whose weights are the larger part of a small model, for all lenses and layers
             final = [readout.final(layer, row) for readout in self._readouts for layer, row in enumerate(residuals)]
-            probs = torch.softmax(self._lens.body.logits(torch.cat(final)).float(), -1)
-            check_numbers(~probs.isnan().any(-1), "layer's reading", self._lens.body.dtype)
+            probs = torch.softmax(self._lens.network.logits(torch.cat(final)).float(), -1)
+            check_numbers(~probs.isnan().any(-1), "layer's reading", self._lens.network.dtype)
             top, entropy = probs.topk(_TOP), torch.special.entr(probs).sum(-1).tolist()
         names = [(readout.name, layer) for readout in self._readouts for layer in range(self._lens.layers)]
         rows = zip(names, top.indices.tolist(), top.values.tolist(), entropy, strict=True)

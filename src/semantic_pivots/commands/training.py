@@ -28,7 +28,7 @@ def train(
     ] = CorpusConfig.max_bad_share,
 ) -> None:
     """Continue a causal language model on documents; on many devices: `torchrun -m semantic_pivots.cli train`."""
-    from semantic_pivots.training.single import continue_model
+    from semantic_pivots.training.continue_model import continue_model
 
     config = replace(train, model=model, tokens=grammar.keys("train")["tokens"].convert(tokens, "--tokens"))
     renames = tuple(entry for entry in columns.split(",") if entry)

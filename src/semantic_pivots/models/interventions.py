@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import check_context
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.lens import Lens
+from semantic_pivots.models.network import check_context
 
 
 def unembedding_basis(lens: Lens, tokens: Sequence[int]) -> torch.Tensor:
@@ -28,11 +28,11 @@ def unembedding_basis(lens: Lens, tokens: Sequence[int]) -> torch.Tensor:
     Raises:
         InputError: the unembedding and the residual stream differ in width.
     """
-    weight = lens.body.model.get_output_embeddings().weight
-    if weight.shape[1] != lens.body.width:
+    weight = lens.network.model.get_output_embeddings().weight
+    if weight.shape[1] != lens.network.width:
         raise InputError(
-            f"{type(lens.body.model).__name__}: its unembedding has width {weight.shape[1]} and its residual stream "
-            f"{lens.body.width}, so that no token has a direction there; expected a model in which they are the same"
+            f"{lens.network.name}: its unembedding has width {weight.shape[1]} and its residual stream "
+            f"{lens.network.width}, so that no token has a direction there; expected a model in which they are the same"
         )
     rows = weight[torch.tensor(list(tokens), dtype=torch.long, device=weight.device)].detach().float()
     return orthonormal(rows.T)
@@ -41,8 +41,8 @@ def unembedding_basis(lens: Lens, tokens: Sequence[int]) -> torch.Tensor:
 def random_basis(lens: Lens, count: int, seed: int) -> torch.Tensor:
     """(width, count) float32 orthonormal basis of a random subspace."""
     generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(lens.body.width, count, generator=generator)
-    return orthonormal(directions).to(lens.body.device)
+    directions = torch.randn(lens.network.width, count, generator=generator)
+    return orthonormal(directions).to(lens.network.device)
 
 
 def orthonormal(directions: torch.Tensor) -> torch.Tensor:
@@ -162,14 +162,14 @@ def target_logprobs(
         part = slice(begin, min(begin + batch, len(ids)))
         rows = [list(row) for row in ids[part]]
         longest = max(map(len, rows))
-        check_context(lens.body.model, longest, "a prompt with its answer", "use fewer shots")
-        ids_of_batch = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=lens.body.device)
+        check_context(lens.network.model, longest, "a prompt with its answer", "use fewer shots")
+        ids_of_batch = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=lens.network.device)
         with intervention(lens, edit, part) if edit is not None else nullcontext():
-            hidden = lens.body.hidden(ids_of_batch)
+            hidden = lens.network.hidden(ids_of_batch)
         for row, tokens in enumerate(rows):
             start = starts[begin + row]
-            logits = lens.body.logits(hidden[row, start - 1 : len(tokens) - 1]).float()
+            logits = lens.network.logits(hidden[row, start - 1 : len(tokens) - 1]).float()
             targets = torch.tensor(tokens[start:], device=logits.device)[:, None]
             totals.append(float(torch.log_softmax(logits, -1).gather(1, targets).sum()))
-    check_numbers(~torch.tensor(totals).isnan(), "answer", lens.body.dtype)
+    check_numbers(~torch.tensor(totals).isnan(), "answer", lens.network.dtype)
     return np.array(totals)

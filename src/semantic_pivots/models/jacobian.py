@@ -20,8 +20,8 @@ import torch
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, complete_file, write_text
-from semantic_pivots.models.body import check_context
 from semantic_pivots.models.lens import Lens, LensError, hooks
+from semantic_pivots.models.network import check_context
 from semantic_pivots.models.readouts import JACOBIAN, Readout, held_out_divergence
 from semantic_pivots.statistics import seed_of
 
@@ -39,7 +39,7 @@ class Jacobian(Readout):
     """
 
     def __init__(self, lens: Lens, maps: dict[int, torch.Tensor], prompts: int, name: str = "jacobian"):
-        shape = (lens.body.width, lens.body.width)
+        shape = (lens.network.width, lens.network.width)
         for layer, map_ in maps.items():
             if not 0 <= layer < lens.layers or tuple(map_.shape) != shape:
                 raise InputError(
@@ -60,7 +60,7 @@ class Jacobian(Readout):
             "J": {layer: map_.contiguous() for layer, map_ in sorted(self.maps.items())},
             "n_prompts": self.prompts,
             "source_layers": sorted(self.maps),
-            "d_model": self.lens.body.width,
+            "d_model": self.lens.network.width,
         }
         with complete_file(folder / _FILES[0]) as path:
             torch.save(contents, path)
@@ -79,10 +79,10 @@ def load_jacobian(lens: Lens, path: Path) -> Jacobian:
             f"Jacobian lens {path}: {len(files)} files *.pt; expected one (pivots lens fit --kind jacobian writes it)"
         )
     file = torch.load(files[0], map_location="cpu", weights_only=True)
-    if not isinstance(file, dict) or not isinstance(file.get("J"), dict) or file.get("d_model") != lens.body.width:
+    if not isinstance(file, dict) or not isinstance(file.get("J"), dict) or file.get("d_model") != lens.network.width:
         wide = file.get("d_model") if isinstance(file, dict) else None
         raise InputError(
-            f"Jacobian lens {files[0]}: expected J by layer and d_model {lens.body.width}, the width of this model; "
+            f"Jacobian lens {files[0]}: expected J by layer and d_model {lens.network.width}, the width of this model; "
             f"d_model is {wide}"
         )
     maps = {int(layer): map_.float() for layer, map_ in file["J"].items()}
@@ -134,10 +134,10 @@ def fit_jacobian(
     skipped = 0 if lens.kind == "encoder-decoder" else skipped
     if not prompts or short <= skipped:
         raise InputError(f"{len(prompts)} prompts, the shortest of {short} tokens; expected more than {skipped} tokens")
-    check_context(lens.body.model, max(len(ids) for ids in prompts), "a prompt", "lower --length")
-    width, sources = lens.body.width, range(lens.layers - 1)
+    check_context(lens.network.model, max(len(ids) for ids in prompts), "a prompt", "lower --length")
+    width, sources = lens.network.width, range(lens.layers - 1)
     before = skipped if _resumes(lens, list(prompts[0]), skipped) else 0
-    key = str(seed_of(type(lens.body.model).__name__, lens.body.dtype, width, skipped, [list(ids) for ids in prompts]))
+    key = str(seed_of(lens.network.name, lens.network.dtype, width, skipped, [list(ids) for ids in prompts]))
     count, total = _partial_sums(partial, key) or (0, torch.zeros(len(sources), width, width))
     report(count)
     for begin in range(count, len(prompts), batch):
@@ -167,20 +167,20 @@ def _resumes(lens: Lens, prompt: list[int], skipped: int) -> bool:
     """
     if lens.kind != "causal" or not skipped:
         return False
-    ids, lengths = torch.tensor([prompt], device=lens.body.device), torch.tensor([len(prompt)], device=lens.body.device)
+    ids, lengths = (torch.tensor([value], device=lens.network.device) for value in (prompt, len(prompt)))
     try:
         cached = _streams(lens, ids, lengths, skipped)[-1]
     except (AttributeError, TypeError, ValueError, LookupError, RuntimeError):
         return False
     plain = _streams(lens, ids, lengths, 0)[-1][:, skipped:]
-    tolerance = 1e-3 if lens.body.dtype == torch.float32 else 0.1
+    tolerance = 1e-3 if lens.network.dtype == torch.float32 else 0.1
     return bool((cached - plain).abs().max() <= tolerance * plain.abs().max())
 
 
 def _sums(lens: Lens, rows: list[list[int]], skipped: int, before: int) -> torch.Tensor:
     """(layers - 1, width, width) float32: the Jacobians of some prompts, each a mean over its sources, summed."""
     longest = max(map(len, rows))
-    device = lens.body.device
+    device = lens.network.device
     ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=device)
     lengths = torch.tensor([len(row) for row in rows], device=device)
     streams = _streams(lens, ids, lengths, before)
@@ -219,20 +219,20 @@ def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, before: int) 
 
     cache = None
     if before:
-        cache = lens.body.new_cache()
+        cache = lens.network.new_cache()
         with torch.no_grad():
-            lens.body.hidden(ids[:, :before], cache)
+            lens.network.hidden(ids[:, :before], cache)
     mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
     with torch.enable_grad(), hooks([block.register_forward_hook(keep) for block in lens.blocks]):
         if cache is not None:
-            lens.body.hidden(ids[:, before:], cache)
+            lens.network.hidden(ids[:, before:], cache)
         else:
             lens.run(ids, lengths - 1, mask)
     if len(streams) != lens.layers or not streams[-1].requires_grad:
-        raise LensError(f"{type(lens.body.model).__name__}: its {lens.layers} blocks hand on no gradient to the last")
+        raise LensError(f"{lens.network.name}: its {lens.layers} blocks hand on no gradient to the last")
     if streams[-1].ndim != 3:
         raise LensError(
-            f"{type(lens.body.model).__name__}: its residual stream has shape {tuple(streams[-1].shape)}; a Jacobian "
+            f"{lens.network.name}: its residual stream has shape {tuple(streams[-1].shape)}; a Jacobian "
             "lens needs one stream, (rows, tokens, width)"
         )
     return streams
@@ -253,7 +253,7 @@ def nearness(jacobian: Jacobian, samples: torch.Tensor, seed: int, batch: int = 
         of the map's sum of squares.
     """
     lens = jacobian.lens
-    eye = torch.eye(lens.body.width)
+    eye = torch.eye(lens.network.width)
     facts = []
     for layer, map_ in sorted(jacobian.maps.items()):
         identity = identity_part(map_) * eye

@@ -2,8 +2,8 @@
 
 There is no table of architectures. The blocks are the longest ModuleList below the decoder; the tail (final norm, and a
 projection where there is one) is what runs after the last block; the head is the model's own forward with its decoder
-replaced (`models.body`), so caps, scales and biases are the model's. Whether that was right is checked when the lens is
-made: the lens of the last block must equal the model's logits.
+replaced (`models.network`), so caps, scales and biases are the model's. Whether that was right is checked when the lens
+is made: the lens of the last block must equal the model's logits.
 
 Where one reads (`Lens.question`) depends on the kind of model. Causal: the position of the last token of what is asked.
 Encoder-decoder: what is asked goes to the encoder, and the decoder is read at its start token, which predicts the first
@@ -21,8 +21,8 @@ import torch
 import transformers
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import Body, check_context, decoder_of, is_masked
 from semantic_pivots.models.load import LoadedModel, load
+from semantic_pivots.models.network import Network, check_context, decoder_of, is_masked
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
@@ -46,7 +46,7 @@ class Lens:
     """
 
     def __init__(self, model: CausalLM, blocks: torch.nn.ModuleList, tail: list[torch.nn.Module]):
-        self.body = Body(model)
+        self.network = Network(model)
         self.blocks, self.tail = blocks, tail
         self.layers = len(blocks)
         self.kind = _kind(model)
@@ -89,16 +89,16 @@ class Lens:
 
     @torch.inference_mode()
     def _check(self, name: str) -> None:
-        model = self.body.model
-        size = min(self.body.vocabulary, 64)
-        ids = torch.tensor([[token % size for token in _PROBE]], device=self.body.device)
-        place = torch.tensor([len(_PROBE) - 1], device=self.body.device)
+        model = self.network.model
+        size = min(self.network.vocabulary, 64)
+        ids = torch.tensor([[token % size for token in _PROBE]], device=self.network.device)
+        place = torch.tensor([len(_PROBE) - 1], device=self.network.device)
         options: dict[str, int] = {} if self.kind == "masked" else {"use_cache": False}
         if "logits_to_keep" in signature(model.forward).parameters:
             options["logits_to_keep"] = 1  # a product of one row reads the head's weights without packing them
         out = model(**self._inputs(ids, place, None), **options)
         expected = out.logits[0, -1].float()
-        tolerance = _TOLERANCE.get(self.body.dtype, 0.15) * max(1.0, float(expected.abs().max()))
+        tolerance = _TOLERANCE.get(self.network.dtype, 0.15) * max(1.0, float(expected.abs().max()))
 
         def difference(tokens: torch.Tensor) -> float:
             return float((self.decode(self.residuals(tokens, place)[-1])[0].float() - expected).abs().max())
@@ -126,7 +126,7 @@ class Lens:
         """
         if self.kind == "masked":
             if tokenizer.mask_token_id is None:
-                raise LensError(f"{type(self.body.model).__name__} fills masks, and its tokenizer has no mask token")
+                raise LensError(f"{self.network.name} fills masks, and its tokenizer has no mask token")
             rows = tokenizer([f"{text} {tokenizer.mask_token}" for text in texts])["input_ids"]
             places = [len(row) - 1 - row[::-1].index(tokenizer.mask_token_id) for row in rows]
         elif self.kind == "encoder-decoder":
@@ -138,14 +138,14 @@ class Lens:
         longest = max(map(len, rows))
         ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
-        device = self.body.device
+        device = self.network.device
         return ids.to(device), torch.tensor(places, device=device), mask.to(device)
 
     def _inputs(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> dict[str, torch.Tensor]:
         """What an encoder-decoder is called with: the rows up to their positions, and the decoder's start token."""
         if self.kind != "encoder-decoder":
             return {"input_ids": ids}
-        config = self.body.model.config
+        config = self.network.model.config
         start = getattr(config, "decoder_start_token_id", None)
         start = config.bos_token_id if start is None else start
         return {
@@ -157,11 +157,11 @@ class Lens:
     def run(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> None:
         """Run the decoder without its head; arguments as in `residuals`, whose hooks read the residual stream."""
         if self.kind == "encoder-decoder":
-            self.body.model(**self._inputs(ids, positions, mask), use_cache=False)
+            self.network.model(**self._inputs(ids, positions, mask), use_cache=False)
         elif self.kind == "masked":
-            self.body.decoder(input_ids=ids, attention_mask=_visible(ids, positions, mask))
+            self.network.decoder(input_ids=ids, attention_mask=_visible(ids, positions, mask))
         else:
-            self.body.hidden(ids)
+            self.network.hidden(ids)
 
     def residuals(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Residual stream after every block, at one position of each row.
@@ -174,7 +174,7 @@ class Lens:
         Returns:
             (layers, rows, width) in the model's dtype; hooks of the blocks select the positions and store nothing else.
         """
-        check_context(self.body.model, ids.shape[1], "a prompt", "use fewer shots or shorter texts")
+        check_context(self.network.model, ids.shape[1], "a prompt", "use fewer shots or shorter texts")
         states: dict[int, torch.Tensor] = {}
         rows = torch.arange(len(ids), device=ids.device)
         places = torch.zeros_like(positions) if self.kind == "encoder-decoder" else positions
@@ -192,7 +192,7 @@ class Lens:
         if len(states) < self.layers:
             kinds = ", ".join(sorted({type(block).__name__ for block in self.blocks}))
             raise LensError(
-                f"{type(self.body.model).__name__}: {self.layers - len(states)} of the {self.layers} modules found as "
+                f"{self.network.name}: {self.layers - len(states)} of the {self.layers} modules found as "
                 f"blocks ({kinds}) did not run; pass blocks= to name the block list"
             )
         return torch.stack([states[layer] for layer in range(self.layers)])
@@ -206,7 +206,7 @@ class Lens:
 
     def decode(self, rows: torch.Tensor) -> torch.Tensor:
         """(rows, vocabulary) logits of (rows, width) residuals: tail, then the model's own head."""
-        return self.body.logits(self.final(rows))
+        return self.network.logits(self.final(rows))
 
     @torch.inference_mode()
     def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

@@ -25,9 +25,10 @@ import numpy as np
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import padded, shared
+from semantic_pivots.models.cache_rows import share_rows
 from semantic_pivots.models.interventions import orthonormal
 from semantic_pivots.models.lens import Lens
+from semantic_pivots.models.network import padded
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import answer_spans
 
@@ -144,9 +145,9 @@ class Asker:
             InputError: the model is not a causal one.
         """
         if lens.kind != "causal":
-            raise InputError(f"{type(lens.body.model).__name__} is {lens.kind}; link and need are asked of causal ones")
-        self.body, self.tokenizer, self.batch = lens.body, tokenizer, batch
-        self.embedding = lens.body.model.get_input_embeddings()
+            raise InputError(f"{lens.network.name} is {lens.kind}; link and need are asked of causal ones")
+        self.network, self.tokenizer, self.batch = lens.network, tokenizer, batch
+        self.embedding = lens.network.model.get_input_embeddings()
         self.mean = self._mean()
         self._rows_of: dict[int, torch.Tensor] = {}
         self.sharing: bool | None = None
@@ -225,7 +226,7 @@ class Asker:
     def _mean(self) -> torch.Tensor:
         """(width,) float32 mean input embedding of the vocabulary, on the CPU."""
         with torch.no_grad():
-            every = torch.arange(self.embedding.weight.shape[0], device=self.body.device)
+            every = torch.arange(self.embedding.weight.shape[0], device=self.network.device)
             totals = [self.embedding(part[None])[0].float().sum(0) for part in every.split(_ROWS)]
         return (torch.stack(totals).sum(0) / len(every)).cpu()
 
@@ -241,7 +242,7 @@ class Asker:
         """Take the embeddings of all tokens that were not looked up before in one call of the model."""
         missing = [token for token in dict.fromkeys(tokens) if token not in self._rows_of]
         if missing:
-            rows = self.embedding(torch.tensor([missing], device=self.body.device))[0].detach().float().cpu()
+            rows = self.embedding(torch.tensor([missing], device=self.network.device))[0].detach().float().cpu()
             self._rows_of |= dict(zip(missing, rows - self.mean, strict=True))
 
     def _basis(self, words: Sequence[Place]) -> torch.Tensor:
@@ -271,8 +272,8 @@ class Asker:
         prefix = _common(rows, min([start - 1 for start in starts] + starts_of_edits)) if self.sharing else 0
         cache = None
         if prefix:
-            cache = self.body.new_cache()
-            self.body.hidden(torch.tensor([rows[0][:prefix]], device=self.body.device), cache)
+            cache = self.network.new_cache()
+            self.network.hidden(torch.tensor([rows[0][:prefix]], device=self.network.device), cache)
             self.computed_tokens += prefix
         totals: list[float] = []
         best: list[bool] = []
@@ -287,15 +288,15 @@ class Asker:
     def _read(
         self, rows: list[list[int]], starts: list[int], cache: DynamicCache | None, edits: Sequence[Edit]
     ) -> tuple[list[float], list[bool]]:
-        device = self.body.device
+        device = self.network.device
         ids = padded(rows, device)
         self.computed_tokens += ids.numel()
-        reading = None if cache is None else shared(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
+        reading = None if cache is None else share_rows(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
         with self._with_edits(edits):
-            hidden = self.body.following(ids, reading)
+            hidden = self.network.following(ids, reading)
         ends = list(zip(rows, starts, strict=True))
         states = torch.cat([hidden[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(ends)])
-        logits = torch.log_softmax(self.body.logits(states).float(), -1)
+        logits = torch.log_softmax(self.network.logits(states).float(), -1)
         answers = torch.tensor([token for row, start in ends for token in row[start:]], device=device)
         logprobs, is_best = logits.gather(1, answers[:, None])[:, 0], (logits.argmax(-1) == answers).cpu()
         sizes = [len(row) - start for row, start in ends]
@@ -347,11 +348,11 @@ class Asker:
 
         handle = self.embedding.register_forward_hook(keep)
         try:
-            answers = torch.tensor([i for s in sources for i in s.ids[s.start :]], device=self.body.device)
+            answers = torch.tensor([i for s in sources for i in s.ids[s.start :]], device=self.network.device)
             with torch.enable_grad():
-                hidden = self.body.hidden(padded([source.ids for source in sources], self.body.device))
+                hidden = self.network.hidden(padded([source.ids for source in sources], self.network.device))
                 states = [hidden[k, s.start - 1 : len(s.ids) - 1] for k, s in enumerate(sources)]
-                logits = torch.log_softmax(self.body.logits(torch.cat(states)).float(), -1)
+                logits = torch.log_softmax(self.network.logits(torch.cat(states)).float(), -1)
                 total = logits.gather(1, answers[:, None]).sum()
             (gradient,) = torch.autograd.grad(total, gradients[0])
         finally:
@@ -369,7 +370,7 @@ class Asker:
             logprobs, _ = self._logprobs([row, other])
         except (AttributeError, TypeError, ValueError, LookupError, RuntimeError):
             return False
-        return abs(float(logprobs[0] - plain[0])) <= _TOLERANCE.get(self.body.dtype, 1e-3) * (len(ids) - start)
+        return abs(float(logprobs[0] - plain[0])) <= _TOLERANCE.get(self.network.dtype, 1e-3) * (len(ids) - start)
 
 
 def _as_much(part: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:

@@ -16,10 +16,10 @@ import torch
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, complete_file
-from semantic_pivots.models.body import check_context
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.interventions import Patch, intervention
 from semantic_pivots.models.lens import Lens
+from semantic_pivots.models.network import check_context
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
@@ -44,7 +44,7 @@ class Readout:
 
     def read(self, layer: int, rows: torch.Tensor) -> torch.Tensor:
         """(rows, vocabulary) logits of the (rows, width) residuals after a layer."""
-        return self.lens.body.logits(self.final(layer, rows))
+        return self.lens.network.logits(self.final(layer, rows))
 
 
 class Logit(Readout):
@@ -66,7 +66,7 @@ class TunedLens(Readout):
     """
 
     def __init__(self, lens: Lens, weights: torch.Tensor, biases: torch.Tensor, name: str = "tuned"):
-        expected = (lens.layers - 1, lens.body.width, lens.body.width)
+        expected = (lens.layers - 1, lens.network.width, lens.network.width)
         if tuple(weights.shape) != expected or tuple(biases.shape) != expected[:2]:
             raise InputError(
                 f"tuned lens {name}: maps of shape {tuple(weights.shape)}, expected {expected} for this model "
@@ -109,7 +109,7 @@ class Patchscope(Readout):
         place = len(self.prompt) - 1
         values = rows[None].expand(layer + 1, *rows.shape)
         with intervention(self.lens, Patch([place] * len(rows), values, [layer])):
-            hidden = self.lens.body.hidden(ids)
+            hidden = self.lens.network.hidden(ids)
         return hidden[:, place]
 
 
@@ -277,7 +277,7 @@ def residual_sample(
     Raises:
         InputError: there are fewer texts than `rows`, or `length` is larger than the model's context.
     """
-    check_context(lens.body.model, length, "a text", "lower --length")
+    check_context(lens.network.model, length, "a text", "lower --length")
     generator = torch.Generator().manual_seed(seed)
 
     def prefixes() -> Iterator[list[int]]:
@@ -297,9 +297,9 @@ def residual_sample(
         longest = max(len(prompts[k]) for k in block)
         ids = torch.tensor([prompts[k] + prompts[k][-1:] * (longest - len(prompts[k])) for k in block])
         places = torch.tensor([len(prompts[k]) - 1 for k in block])
-        read = lens.residuals(ids.to(lens.body.device), places.to(lens.body.device))
+        read = lens.residuals(ids.to(lens.network.device), places.to(lens.network.device))
         for column, k in enumerate(block):
             states[k] = read[:, column]
     samples = torch.stack(states, 1)
-    check_numbers(samples.isfinite().all(-1).all(0), "residual", lens.body.dtype)
+    check_numbers(samples.isfinite().all(-1).all(0), "residual", lens.network.dtype)
     return samples

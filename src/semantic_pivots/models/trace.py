@@ -180,7 +180,7 @@ class Reader:
     def _tables(self, cases: Sequence[Case]) -> pa.Table:
         import torch
 
-        from semantic_pivots.models.body import padded
+        from semantic_pivots.models.network import padded
         from semantic_pivots.models.tokens import read_ids
 
         if self.lens.kind == "causal":
@@ -192,17 +192,17 @@ class Reader:
         tables = []
         for begin in range(0, len(cases), width):
             block = slice(begin, begin + width)
-            device = self.lens.body.device
+            device = self.lens.network.device
             if rows:
                 places = torch.tensor([len(row) - 1 for row in rows[block]], device=device)
                 residuals = self.lens.residuals(padded(rows[block], device), places)
             else:
                 question = self.lens.question(self.tokenizer, [case.prompt for case in cases[block]])
                 residuals = self.lens.residuals(*question)
-            sets = _Block(self.sets, cases[block], device, self.lens.body.vocabulary)
+            sets = _Block(self.sets, cases[block], device, self.lens.network.vocabulary)
             for way in self.ways:
                 finals = torch.cat([way.final(layer, rows) for layer, rows in enumerate(residuals)])
-                tables.append(sets.rows(finals, self.lens.body.logits, self.config.top, way.name))
+                tables.append(sets.rows(finals, self.lens.network.logits, self.config.top, way.name))
         table = pa.concat_tables(tables)
         order = {case.case_id: i for i, case in enumerate(cases)}
         place = {way.name: i for i, way in enumerate(self.ways)}

@@ -49,7 +49,7 @@ def link_and_need(
 
     settings = CausalConfig()
     lens = Lens.from_model(model)
-    rows, together = _CPU if lens.body.device.type == "cpu" else _ACCELERATOR
+    rows, together = _CPU if lens.network.device.type == "cpu" else _ACCELERATOR
     asker = Asker(lens, tokenizer, rows)
     pool = {pivot.text: pivot for words in pivots.values() for pivot in words}
     items: dict[tuple[str, str, str], ItemPrompts] = {}

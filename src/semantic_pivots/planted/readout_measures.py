@@ -63,7 +63,7 @@ def read(trial: Trial, concepts: list[Concept], texts: Sequence[str]) -> Traces:
 def _pad(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    from semantic_pivots.models.body import padded
+    from semantic_pivots.models.network import padded
 
     return padded(rows), torch.tensor([len(row) - 1 for row in rows])
 

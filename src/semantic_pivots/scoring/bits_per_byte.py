@@ -9,8 +9,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from semantic_pivots.models.body import context_of
 from semantic_pivots.models.distribution import check_numbers
+from semantic_pivots.models.network import context_of
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 
 

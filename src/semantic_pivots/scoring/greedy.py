@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from semantic_pivots.models.body import Body, shared
+from semantic_pivots.models.cache_rows import share_rows
+from semantic_pivots.models.network import Network
 from semantic_pivots.scoring.trees import Tree, tensors
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def continue_trees(
-    body: Body,
+    network: Network,
     batch: Sequence[Tree],
     prefix: DynamicCache,
     owners: torch.Tensor,
@@ -32,7 +33,7 @@ def continue_trees(
     """The most probable tokens after each request of the trees.
 
     Args:
-        body: the model.
+        network: the model.
         batch: trees after prefixes of one length; the last position read for a request is its prompt's last token.
         prefix: cache of the prefixes.
         owners: (trees,) row of the cache that each tree continues.
@@ -40,9 +41,9 @@ def continue_trees(
         is_end: whether tokens end a continuation.
         max_new_tokens: largest number of tokens in a continuation.
     """
-    ids, mask, positions = tensors(batch, body.dtype, body.device)
-    cache = shared(prefix, owners)
-    hidden = body.hidden(ids, cache, mask, positions)
+    ids, mask, positions = tensors(batch, network.dtype, network.device)
+    cache = share_rows(prefix, owners)
+    hidden = network.hidden(ids, cache, mask, positions)
     lines = _Lines(batch, ids.shape[1])
     states = hidden[torch.from_numpy(lines.tree).to(hidden.device), torch.from_numpy(lines.node).to(hidden.device)]
     del hidden, mask
@@ -51,12 +52,12 @@ def continue_trees(
         if not len(lines.alive) or step == max_new_tokens - 1:
             break
         trees, slots, inputs = lines.slots()
-        cache = shared(cache, torch.from_numpy(trees).to(body.device))
-        ids, mask, positions = (torch.from_numpy(part).to(body.device) for part in inputs)
-        bias = torch.zeros(mask.shape, dtype=body.dtype, device=body.device)
-        bias.masked_fill_(mask, torch.finfo(body.dtype).min)
-        hidden = body.hidden(ids, cache, bias, positions)
-        states = hidden.flatten(0, 1)[torch.from_numpy(slots).to(body.device)]
+        cache = share_rows(cache, torch.from_numpy(trees).to(network.device))
+        ids, mask, positions = (torch.from_numpy(part).to(network.device) for part in inputs)
+        bias = torch.zeros(mask.shape, dtype=network.dtype, device=network.device)
+        bias.masked_fill_(mask, torch.finfo(network.dtype).min)
+        hidden = network.hidden(ids, cache, bias, positions)
+        states = hidden.flatten(0, 1)[torch.from_numpy(slots).to(network.device)]
     return {request: lines.written[line] for line, requests in enumerate(lines.requests) for request in requests}
 
 

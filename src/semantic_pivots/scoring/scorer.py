@@ -22,9 +22,10 @@ import numpy as np
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.body import Body, check_context, padded, repeated, shared, window_of
+from semantic_pivots.models.cache_rows import copy_rows, narrowest_window, share_rows
 from semantic_pivots.models.device import free_memory, release_memory
 from semantic_pivots.models.distribution import check_numbers, normaliser_of
+from semantic_pivots.models.network import Network, check_context, padded
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 from semantic_pivots.scoring.greedy import continue_trees
@@ -116,15 +117,15 @@ class Scorer:
         notice: Callable[[str], None] | None = None,
     ):
         self.tokenizer = tokenizer
-        self.body = Body(model)
+        self.network = Network(model)
         self.batch_tokens = batch_tokens
-        self.memory_bytes = memory_bytes or _memory_budget(self.body.device)
+        self.memory_bytes = memory_bytes or _memory_budget(self.network.device)
         self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
         self.sharing = self.branching = True
-        self.trees = self.body.takes_positions
+        self.trees = self.network.takes_positions
         self._forced, self._verified = False, False
         self._whole = _WHOLE_TOKENS
-        self._window = window_of(self.body.new_cache())
+        self._window = narrowest_window(self.network.new_cache())
         self._computed: tuple[list[list[int]], Any] | None = None
         """prefixes of the last pack, and their cache"""
         self._padding, self._padded_to, self._gap = True, 0, 0
@@ -148,7 +149,7 @@ class Scorer:
             self.trees = True
         sound = torch.tensor([not np.isnan(score.logprobs).any() for score in scores])
         first = int(sound.int().argmin())
-        check_numbers(sound, "answer", self.body.dtype, f"{answers[first]!r} after {prompts[first][-40:]!r}")
+        check_numbers(sound, "answer", self.network.dtype, f"{answers[first]!r} after {prompts[first][-40:]!r}")
         return scores
 
     @torch.inference_mode()
@@ -194,24 +195,24 @@ class Scorer:
         """The greedy tokens after each request of one pack."""
         firsts = {tuple(group.prefix): group for group in pack}
         places = {prefix: place for place, prefix in enumerate(firsts)}
-        owners = torch.tensor([places[tuple(group.prefix)] for group in pack], device=self.body.device)
+        owners = torch.tensor([places[tuple(group.prefix)] for group in pack], device=self.network.device)
         starts = [len(ids) - 1 for ids in sequences]
         batch = [tree_of(group, sequences, starts) for group in pack]
         prefix = self._prefix(list(firsts.values()))
-        tokens = continue_trees(self.body, batch, prefix, owners, self._best, self._is_end, max_new_tokens)
+        tokens = continue_trees(self.network, batch, prefix, owners, self._best, self._is_end, max_new_tokens)
         return list(tokens.items())
 
     def _pads_exactly(self, shortest: list[int], longest: int, new: int) -> bool:
         """Whether prompts of unequal length may continue side by side; measured anew for a wider gap or longer row."""
         if len(shortest) == longest:
             return True
-        if 0 < self.body.window <= longest + new:
+        if 0 < self.network.window <= longest + new:
             # a sliding window counts places, and padding between a prompt and what is written would use them up
             return False
         gap = longest - len(shortest)
         if longest + new > self._padded_to or gap > self._gap:
             try:
-                self._padding = self._padding and self.body.padded_exactly(shortest, longest, new)
+                self._padding = self._padding and self.network.padded_exactly(shortest, longest, new)
             except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
                 if _is_out_of_memory(error):
                     raise
@@ -307,7 +308,7 @@ class Scorer:
             yield pack
 
     def _trees_fit(self, count: int, longest: int, prefix: int, with_keys: bool) -> bool:
-        mask = count * longest * (prefix + longest) * self.body.dtype.itemsize
+        mask = count * longest * (prefix + longest) * self.network.dtype.itemsize
         return self._rows_fit(count if with_keys else 1, count, prefix, longest, with_keys, mask)
 
     def _cuts(self, group: Group) -> Iterator[list[Group]]:
@@ -334,13 +335,13 @@ class Scorer:
         self, prefixes: int, rows: int, prefix: int, longest: int, branches: bool = False, extra: int = 0
     ) -> bool:
         """Whether rows after prefixes, of these lengths, fit; their keys and values are kept where branches follow."""
-        body, item = self.body, self.body.dtype.itemsize
+        network, item = self.network, self.network.dtype.itemsize
         tokens = max(prefixes * prefix, rows * longest)
-        activations = tokens * (8 * body.width + 3 * body.inner) * item
+        activations = tokens * (8 * network.width + 3 * network.inner) * item
         places = prefixes * prefix + rows * longest * branches
-        keys = places * body.layers * body.key_heads * body.head_width * 2 * item
+        keys = places * network.layers * network.key_heads * network.head_width * 2 * item
         # one layer's keys and values, joined, and repeated once more where heads share them
-        scratch = 2 * rows * (prefix + longest) * (body.key_heads + body.heads) * body.head_width * item
+        scratch = 2 * rows * (prefix + longest) * (network.key_heads + network.heads) * network.head_width * item
         return tokens <= self.batch_tokens and activations + keys + scratch + extra <= self.memory_bytes
 
     def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: object) -> list:
@@ -357,7 +358,7 @@ class Scorer:
                 ) from error
         self.batch_tokens, self.memory_bytes = max(1, self.batch_tokens // 2), max(1, self.memory_bytes // 2)
         self.notice(f"out of memory on {rows} rows: continuing with {self.batch_tokens} tokens per forward pass")
-        release_memory(self.body.device)
+        release_memory(self.network.device)
         left, right = _split(pack)
         return self._within_memory(left, run, *arguments) + self._within_memory(right, run, *arguments)
 
@@ -368,14 +369,14 @@ class Scorer:
             return None
         if self._computed is None or self._computed[0] != prefixes:
             self._computed = None  # gone before its successor takes memory
-            cache = self.body.new_cache()
-            self.body.hidden(self._tensor(prefixes), cache)
+            cache = self.network.new_cache()
+            self.network.hidden(self._tensor(prefixes), cache)
             self._computed = prefixes, cache
         return self._computed[1]
 
     def _owners(self, pack: list[Group]) -> torch.Tensor:
         owners = [index for index, group in enumerate(pack) for _ in group.rows]
-        return torch.tensor(owners, device=self.body.device)
+        return torch.tensor(owners, device=self.network.device)
 
     def _read_trees(self, pack: list[Group], spans: list[AnswerSpan]) -> list[_Pending]:
         """The answers of one pack, fed as trees behind one prefix."""
@@ -383,9 +384,9 @@ class Scorer:
         batch = [tree_of(group, sequences, starts) for group in pack]
         cache = self._prefix(pack[:1])
         if cache is not None:
-            cache = shared(cache, torch.zeros(len(batch), dtype=torch.long, device=self.body.device))
-        ids, mask, positions = tensors(batch, self.body.dtype, self.body.device)
-        hidden = self.body.hidden(ids, cache, mask, positions)
+            cache = share_rows(cache, torch.zeros(len(batch), dtype=torch.long, device=self.network.device))
+        ids, mask, positions = tensors(batch, self.network.dtype, self.network.device)
+        hidden = self.network.hidden(ids, cache, mask, positions)
         del cache, mask
         reads = _Reads()
         requests = [(number, request, at) for number, tree in enumerate(batch) for request, at in tree.reads.items()]
@@ -397,10 +398,10 @@ class Scorer:
         cache = self._prefix(pack)
         rows = [row for group in pack for row in group.rows]
         branches = [(owner, branch) for owner, row in enumerate(rows) for branch in row.branches]
-        reading = (
-            shared(cache, self._owners(pack)) if cache is not None else self.body.new_cache() if branches else None
-        )
-        hidden = self.body.following(self._pad([row.tokens for row in rows]), reading)
+        reading = self.network.new_cache() if branches else None
+        if cache is not None:
+            reading = share_rows(cache, self._owners(pack))
+        hidden = self.network.following(self._pad([row.tokens for row in rows]), reading)
         reads, requests = _Reads(), []
         for number, row in enumerate(rows):
             for request in row.requests:
@@ -422,8 +423,9 @@ class Scorer:
         while branches:
             count = self._most(len(branches), before, len(branches[-1][1].tokens))
             batch, branches = branches[:count], branches[count:]
-            owners = torch.tensor([owner for owner, _ in batch], device=self.body.device)
-            hidden = self.body.following(self._pad([branch.tokens for _, branch in batch]), shared(reading, owners))
+            owners = torch.tensor([owner for owner, _ in batch], device=self.network.device)
+            ids = self._pad([branch.tokens for _, branch in batch])
+            hidden = self.network.following(ids, share_rows(reading, owners))
             requests = [
                 (number, request, range(spans[request].end - 1 - spans[request].start))
                 for number, (_, branch) in enumerate(batch)
@@ -444,26 +446,26 @@ class Scorer:
         for number, part in enumerate(np.split(np.arange(len(order)), cuts)):
             begin = number * step
             span = slice(int(part[0]), int(part[-1]) + 1)
-            logits = self.body.logits(hidden[begin : begin + step]).float()
+            logits = self.network.logits(hidden[begin : begin + step]).float()
             values.append(logits[at[span] - begin, answers[span]] - normaliser_of(logits)[at[span] - begin])
         counts = [len(places) for places in reads.places.values()]
         return _Pending(list(reads.places), counts, order, torch.cat(values))
 
     def _head_rows(self) -> int:
         """Rows of logits computed together: on an accelerator a share of its memory, since each step costs launches."""
-        size = _HEAD_BYTES if self.body.device.type == "cpu" else max(_HEAD_BYTES, self.memory_bytes // 4)
-        return max(1, size // (self.body.vocabulary * 8))
+        size = _HEAD_BYTES if self.network.device.type == "cpu" else max(_HEAD_BYTES, self.memory_bytes // 4)
+        return max(1, size // (self.network.vocabulary * 8))
 
     def _continue(self, pack: list[Group], max_new_tokens: int) -> list[str]:
         """The greedy continuation of each row of one pack."""
-        device = self.body.device
+        device = self.network.device
         prefix = len(pack[0].prefix)
         rows = [row.tokens for group in pack for row in group.rows]
         lengths = torch.tensor([len(row) for row in rows], device=device)
         cache = self._prefix(pack)
         has_prefix = cache is not None
-        cache = repeated(cache, self._owners(pack)) if has_prefix else self.body.new_cache()
-        hidden = (self.body.following if has_prefix else self.body.hidden)(self._pad(rows), cache)
+        cache = copy_rows(cache, self._owners(pack)) if has_prefix else self.network.new_cache()
+        hidden = (self.network.following if has_prefix else self.network.hidden)(self._pad(rows), cache)
         states = hidden[torch.arange(len(rows), device=device), lengths - 1]
         width = int(lengths.max())
         mask = None
@@ -483,13 +485,13 @@ class Scorer:
                 break
             rows_alive = torch.tensor(keep, device=device)
             if len(keep) < len(alive):
-                cache = repeated(cache, rows_alive)
+                cache = copy_rows(cache, rows_alive)
                 alive = [alive[slot] for slot in keep]
             positions = None
             if mask is not None:
                 mask = torch.cat([mask[rows_alive], mask.new_ones(len(keep), 1)], dim=1)
                 positions = mask.sum(1, keepdim=True) - 1
-            states = self.body.hidden(tokens[rows_alive][:, None], cache, mask, positions)[:, -1]
+            states = self.network.hidden(tokens[rows_alive][:, None], cache, mask, positions)[:, -1]
         return [self._text(ids) for ids in answers]
 
     def _continue_without_cache(self, pack: list[Group], max_new_tokens: int) -> list[str]:
@@ -499,8 +501,8 @@ class Scorer:
         alive = list(range(len(rows)))
         for _ in range(max_new_tokens):
             sequences = [rows[row] + answers[row] for row in alive]
-            ends = torch.tensor([len(ids) - 1 for ids in sequences], device=self.body.device)
-            states = self.body.hidden(self._pad(sequences))[torch.arange(len(sequences), device=ends.device), ends]
+            ends = torch.tensor([len(ids) - 1 for ids in sequences], device=self.network.device)
+            states = self.network.hidden(self._pad(sequences))[torch.arange(len(sequences), device=ends.device), ends]
             for row, token in zip(alive, self._best(states).tolist(), strict=True):
                 answers[row].append(token)
             alive = [row for row in alive if not self._is_end(answers[row])]
@@ -509,8 +511,8 @@ class Scorer:
         return [self._text(ids) for ids in answers]
 
     def _best(self, hidden: torch.Tensor) -> torch.Tensor:
-        best = [self.body.logits(part).max(-1) for part in hidden.split(self._head_rows())]
-        check_numbers(~torch.cat([row.values for row in best]).isnan(), "token", self.body.dtype)
+        best = [self.network.logits(part).max(-1) for part in hidden.split(self._head_rows())]
+        check_numbers(~torch.cat([row.values for row in best]).isnan(), "token", self.network.dtype)
         return torch.cat([row.indices for row in best])
 
     def _is_end(self, ids: list[int]) -> bool:
@@ -520,13 +522,13 @@ class Scorer:
         return self.tokenizer.decode(ids, skip_special_tokens=True).split("\n")[0].strip()
 
     def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
-        return torch.tensor(rows, dtype=torch.long, device=self.body.device)
+        return torch.tensor(rows, dtype=torch.long, device=self.network.device)
 
     def _pad(self, rows: list[list[int]]) -> torch.Tensor:
-        return padded(rows, self.body.device)
+        return padded(rows, self.network.device)
 
     def _check_length(self, tokens: int) -> None:
-        check_context(self.body.model, tokens, "a prompt with its answer", "use fewer shots")
+        check_context(self.network.model, tokens, "a prompt with its answer", "use fewer shots")
 
     def _verify(self, span: AnswerSpan) -> None:
         """Score one request by a plain forward too; a model whose cache does not reproduce it is read without one."""
@@ -534,13 +536,14 @@ class Scorer:
         # from before the answer, so that several tokens follow the prefix whatever the answer's length
         span = AnswerSpan(span.ids, max(1, span.start - 3), span.end)
         tail = span.end - span.start + 1  # a long request's logits would fill the memory
-        options = {"logits_to_keep": tail} if "logits_to_keep" in signature(self.body.model.forward).parameters else {}
-        logits = self.body.model(input_ids=self._tensor([span.ids]), **options).logits[0, -tail:-1].float()
+        model = self.network.model
+        options = {"logits_to_keep": tail} if "logits_to_keep" in signature(model.forward).parameters else {}
+        logits = model(input_ids=self._tensor([span.ids]), **options).logits[0, -tail:-1].float()
         targets = torch.tensor(span.answer, device=logits.device)[:, None]
         logprobs = torch.log_softmax(logits, -1).gather(1, targets)[:, 0]
-        check_numbers(~logprobs.isnan(), "token of an answer", self.body.dtype)
+        check_numbers(~logprobs.isnan(), "token of an answer", self.network.dtype)
         plain = logprobs.cpu().numpy()
-        tolerance = _TOLERANCE.get(self.body.dtype, 1e-3)
+        tolerance = _TOLERANCE.get(self.network.dtype, 1e-3)
         difference = ""
         for trees, branching, sharing in _MODES[0 if self.trees else 1 :]:
             self.trees, self.branching, self.sharing = trees, branching, sharing
@@ -557,7 +560,7 @@ class Scorer:
                     f"the model's cache does not reproduce its plain forward ({difference}): slower, without it"
                 )
         raise InputError(
-            f"{type(self.body.model).__name__} cannot be scored: decoder and head called apart give {difference}; "
+            f"{self.network.name} cannot be scored: decoder and head called apart give {difference}; "
             "expected a causal model, in which no token changes what is predicted before it (is_decoder in its config)"
         )
 

@@ -21,11 +21,11 @@ import torch.distributed as dist
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
-from semantic_pivots.models.body import check_context
 from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, set_random_states, to_device
+from semantic_pivots.models.network import check_context
 from semantic_pivots.training.loss import IGNORED, check_boundaries, choose_loss, targets_of
 from semantic_pivots.training.schedule import learning_rate
-from semantic_pivots.training.weights import RATE_SHARE, Sharded, Weights, Whole, set_compiled
+from semantic_pivots.training.weight_updates import RATE_SHARE, ReplicatedWeights, ShardedWeights, Weights, set_compiled
 
 _LATE_STEPS = 16
 
@@ -96,7 +96,7 @@ def train(
     loss_of = choose_loss(model, torch.from_numpy(sequences[:1].astype(np.int64)).to(next(model.parameters()).device))
     if config.compile_blocks:
         set_compiled(model, True)
-    weights: Weights = (Sharded if shard else Whole)(model, config, loss_of, rank, world)
+    weights: Weights = (ShardedWeights if shard else ReplicatedWeights)(model, config, loss_of, rank, world)
     device = next(model.parameters()).device
     torch.manual_seed(seed + rank)
     run = _restore(weights, state, rank, device)
@@ -120,9 +120,9 @@ def train(
         run.rows.append({"step": run.step + 1, "tokens": tokens, "learning_rate": rate})
         with deterministic_kernels(config.deterministic):
             loss = _accumulate(weights, batch, config, end, rank, world)
-            late.add(loss, weights.step(config.clip_norm))
+            late.add(loss, weights.clip_gradients(config.clip_norm))
             weights.optimiser.step()
-        weights.stepped()
+        weights.copy_to_model()
         before, run.step = run.step * size * config.sequence_tokens, run.step + 1
         reached = [count for count in config.keep_at_tokens if before < count <= tokens]
         if reached or run.step == steps:
@@ -130,7 +130,7 @@ def train(
             if measure is not None:
                 bits = weights.evaluate(measure)
                 run.rows[-1] |= {"languages": list(bits), "bits_per_byte": list(bits.values())}
-            run.model = weights.whole()
+            run.model = weights.full_model()
             for count in reached if keep is not None and not rank else ():
                 keep(run.model, count)  # type: ignore[misc]
             model.train()
@@ -229,7 +229,7 @@ def _accumulate(
     for part in to_device(batch[rank::world], device).split(config.micro_batch_sequences):
         loss = weights.loss(part, end) / targets
         loss.backward()
-        weights.collect()
+        weights.add_gradients()
         total += loss.detach()
     if world > 1:
         dist.all_reduce(total)

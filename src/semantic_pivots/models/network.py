@@ -1,22 +1,21 @@
-"""A causal language model in two halves: the decoder up to its final norm, and whatever the model does after it.
+"""A causal language model as two functions: the decoder up to its final norm, and the head, which is all that follows.
 
-The second half is the model's own forward with its decoder's output replaced, so that scales, biases and soft caps of
-any family are the model's own and there is no table of architectures. The head then runs on gathered positions only.
+The head is the model's own forward with its decoder's output replaced, so that scales, biases and soft caps of
+any family are the model's own and there is no table of architectures. It runs on gathered positions only.
 """
 
 from __future__ import annotations
 
-import copy
 import inspect
-import types
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.cache_rows import is_recurrent
 from semantic_pivots.models.device import attention_of_any_shape
 from semantic_pivots.models.protocols import CausalLM
 
@@ -74,11 +73,12 @@ def check_context(model: CausalLM, tokens: int, subject: str, advice: str) -> No
         raise InputError(f"{subject} has {tokens} tokens, the model's context {longest}; {advice}")
 
 
-class Body:
-    """The decoder and the head of one model, as two functions."""
+class Network:
+    """The decoder and the head of one model, as two functions, and its sizes."""
 
     def __init__(self, model: Any):
         self.model = model
+        self.name = type(model).__name__
         self.decoder = decoder_of(model)
         self.device = next(model.parameters()).device
         self.dtype = next(model.parameters()).dtype
@@ -123,7 +123,7 @@ class Body:
         Recurrent models read one token at a time, as in generation: given several tokens, Mamba's family resets its
         state without an error.
         """
-        if cache is None or not _recurrent(cache):
+        if cache is None or not is_recurrent(cache):
             return self.hidden(ids, cache)
         return torch.cat([self.hidden(column, cache) for column in ids.split(1, dim=1)], dim=1)
 
@@ -197,88 +197,3 @@ def _number(config: Any, name: str) -> int:
         value = [getattr(layer, name, None) for layer in config.per_layer_config]
     several = value if isinstance(value, (list, tuple)) else [value]
     return max((number for number in several if isinstance(number, int)), default=0)
-
-
-_PLAIN = (DynamicLayer, DynamicSlidingWindowLayer)
-
-
-def shared(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
-    """A cache of len(rows) rows, in which row i begins with row `rows[i]` of `cache`; for one forward pass.
-
-    The keys and values of the prefix are copied for one layer at a time and then dropped, so memory does not grow with
-    the number of layers. Those of the new tokens are kept, so the result can be shared again. Layers of other kinds,
-    and all layers of a recurrent model, are copied at once.
-    """
-    if _recurrent(cache):
-        return repeated(cache, rows)
-    layers = [_reading(layer, rows) if type(layer) in _PLAIN else _select_rows(layer, rows) for layer in cache.layers]
-    return _with_layers(cache, layers)
-
-
-def window_of(cache: DynamicCache) -> int:
-    """The narrowest sliding window among a cache's layers, in tokens; 0: none."""
-    windows = [layer.sliding_window for layer in cache.layers if isinstance(layer, DynamicSlidingWindowLayer)]
-    return min(windows, default=0)
-
-
-def repeated(cache: DynamicCache, rows: torch.Tensor) -> DynamicCache:
-    """A cache of len(rows) rows copied from `cache`; it may grow."""
-    return _with_layers(cache, [_select_rows(layer, rows) for layer in cache.layers])
-
-
-def _recurrent(cache: DynamicCache) -> bool:
-    """Whether a cache holds states of a recurrence or a convolution."""
-    return any(hasattr(layer, "recurrent_states") for layer in cache.layers)
-
-
-def _select_rows(layer: Any, rows: torch.Tensor) -> Any:
-    """A layer of any kind with row `rows[i]` of `layer` for row i, sharing nothing that is written to in place."""
-    states = [*getattr(layer, "conv_states", {}).values(), *getattr(layer, "recurrent_states", {}).values()]
-    if states and all(state is None for state in states):
-        raise ValueError("the model keeps its states outside of its cache")
-    twin = copy.copy(layer)
-    # layers of states keep them, and what they know of them, in dictionaries
-    twin.__dict__.update({name: dict(value) for name, value in vars(layer).items() if isinstance(value, dict)})
-    twin.reorder_cache(rows)
-    return twin
-
-
-def _with_layers(cache: DynamicCache, layers: list[Any]) -> DynamicCache:
-    twin = copy.copy(cache)
-    twin.layers = layers
-    return twin
-
-
-def _reading(layer: Any, rows: torch.Tensor) -> Any:
-    """A layer that puts the keys and values of row `rows[i]` of `layer` before the new ones of row i."""
-    twin = copy.copy(layer)
-    levels: list[tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]] = []
-    if layer.is_initialized:
-        before = getattr(layer, "levels", None) or [((layer.keys, layer.values), None)]
-        levels = [(pair, rows if owners is None else owners[rows]) for pair, owners in before]
-
-    def update(
-        self: Any, keys: torch.Tensor, values: torch.Tensor, *args: object, **kwargs: object
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        if not self.is_initialized:
-            return keys, values
-        self.levels = [*levels, ((keys, values), None)]
-        self.fed += keys.shape[-2]
-        if isinstance(self, DynamicSlidingWindowLayer):
-            self.cumulative_length += keys.shape[-2]
-        parts = [[_rows_of(tensor, owners) for tensor in pair] for pair, owners in levels]
-        tensors = [torch.cat([*(part[k] for part in parts), new], dim=-2) for k, new in enumerate((keys, values))]
-        return tensors[0], tensors[1]
-
-    twin.fed = getattr(layer, "fed", 0)
-    """tokens after those of `keys`"""
-    twin.update = types.MethodType(update, twin)
-    if type(layer) is DynamicLayer and layer.is_initialized:
-        twin.get_seq_length = types.MethodType(lambda self: self.keys.shape[-2] + self.fed, twin)
-    return twin
-
-
-def _rows_of(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    if states.shape[0] == 1:
-        return states.expand(len(rows), -1, -1, -1)
-    return states.index_select(0, rows.to(states.device))

@@ -1,4 +1,4 @@
-"""Weights of a training run: whole on every process, or sharded over the processes (FSDP).
+"""How a training step changes the weights: replicated on every process, or sharded over the processes (FSDP).
 
 Both hold what the optimiser steps on, in float32, and give the loop the same few verbs. Steps of continued pre-training
 are smaller than bfloat16 resolves, so a bfloat16 run steps on float32 masters: copies where the weights are whole, the
@@ -33,15 +33,15 @@ class Weights(Protocol):
         """Summed loss of this process's sequences, whose gradients add up over processes."""
         ...
 
-    def collect(self) -> None:
+    def add_gradients(self) -> None:
         """Add the gradients of one micro-batch to those of the step, in float32."""
         ...
 
-    def step(self, clip: float) -> torch.Tensor:
-        """The norm of the gradient over all processes; if it is finite, the caller steps the optimiser."""
+    def clip_gradients(self, clip: float) -> torch.Tensor:
+        """Clip the gradient and return its norm over all processes; if it is finite, the caller steps the optimiser."""
         ...
 
-    def stepped(self) -> None:
+    def copy_to_model(self) -> None:
         """After a step of the optimiser, copy its result to the model and drop the gradients."""
         ...
 
@@ -57,7 +57,7 @@ class Weights(Protocol):
         """What a measure says of the model as it is; every process must call it."""
         ...
 
-    def whole(self) -> Any:
+    def full_model(self) -> Any:
         """The model with its current weights, on the first process; every process must call it."""
         ...
 
@@ -78,15 +78,15 @@ def adamw(model: Any, weights: list[torch.Tensor], config: TrainConfig, fused: b
     table = model.get_input_embeddings().weight if config.embedding_rate != 1 else None
     trainable = [p for p in model.parameters() if p.requires_grad]
     embeddings = [w for w, p in zip(weights, trainable, strict=True) if p is table]
-    others = [w for w, p in zip(weights, trainable, strict=True) if p is not table]
+    other_weights = [w for w, p in zip(weights, trainable, strict=True) if p is not table]
     groups: list[dict[str, Any]] = [
-        {"params": [w for w in others if w.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [w for w in others if w.ndim <= 1], "weight_decay": 0.0},
+        {"params": [w for w in other_weights if w.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [w for w in other_weights if w.ndim <= 1], "weight_decay": 0.0},
     ]
     if embeddings:
         # a rare word's gradient comes seldom: with a short memory of its size each one would be a full step
-        own = {"weight_decay": 0.0, "betas": (0.9, 0.999), RATE_SHARE: config.embedding_rate}
-        groups.append({"params": embeddings, **own})
+        options = {"weight_decay": 0.0, "betas": (0.9, 0.999), RATE_SHARE: config.embedding_rate}
+        groups.append({"params": embeddings, **options})
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=fused)
 
 
@@ -120,7 +120,7 @@ def set_compiled(model: Any, compiled: bool) -> None:
             block._compiled_call_impl = None
 
 
-class Whole:
+class ReplicatedWeights:
     """Every process holds all weights; gradients are summed over processes."""
 
     def __init__(self, model: Any, config: TrainConfig, loss: Loss, rank: int, world: int):
@@ -129,14 +129,14 @@ class Whole:
         self.masters = [
             p.detach().float().clone().requires_grad_() if p.dtype != torch.float32 else p for p in self.weights
         ]
-        self._begun: set[torch.Tensor] = set()
+        self._accumulated: set[torch.Tensor] = set()
         """masters that hold a gradient of the present step"""
         self.optimiser = adamw(model, self.masters, config, fused=True)
 
     def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
         return self._loss(self.model, input_ids, end)
 
-    def collect(self) -> None:
+    def add_gradients(self) -> None:
         sums: list[list[torch.Tensor]] = [[], []]
         copies: list[list[torch.Tensor]] = [[], []]
         for master, weight in zip(self.masters, self.weights, strict=True):
@@ -145,38 +145,38 @@ class Whole:
             if master.grad is None:
                 master.grad = weight.grad.float()
             else:  # memory that is there already: taking it anew from the system costs more than the sum
-                pair = sums if master in self._begun else copies
+                pair = sums if master in self._accumulated else copies
                 pair[0].append(master.grad)
                 pair[1].append(weight.grad)
-            self._begun.add(master)
+            self._accumulated.add(master)
             weight.grad = None
         if sums[0]:
             torch._foreach_add_(sums[0], sums[1])
         if copies[0]:
             torch._foreach_copy_(copies[0], copies[1])
 
-    def step(self, clip: float) -> torch.Tensor:
+    def clip_gradients(self, clip: float) -> torch.Tensor:
         for master, weight in zip(self.masters, self.weights, strict=True):
-            if master is not weight and master not in self._begun:
+            if master is not weight and master not in self._accumulated:
                 master.grad = None
             if self.world > 1:
                 if master.grad is None:  # every process must take part in every sum
                     master.grad = torch.zeros_like(master)
                 dist.all_reduce(master.grad)
-        self._begun.clear()
+        self._accumulated.clear()
         return torch.nn.utils.clip_grad_norm_(self.masters, clip)
 
     @torch.no_grad()
-    def stepped(self) -> None:
-        apart: list[list[torch.Tensor]] = [[], []]
+    def copy_to_model(self) -> None:
+        pairs: list[list[torch.Tensor]] = [[], []]
         for master, weight in zip(self.masters, self.weights, strict=True):
             if master is weight:
                 weight.grad = None
             else:
-                apart[0].append(weight)
-                apart[1].append(master)
-        if apart[0]:
-            torch._foreach_copy_(apart[0], apart[1])
+                pairs[0].append(weight)
+                pairs[1].append(master)
+        if pairs[0]:
+            torch._foreach_copy_(pairs[0], pairs[1])
 
     def save(self, state: Path, progress: Record) -> None:
         if self.rank == 0:
@@ -186,18 +186,18 @@ class Whole:
     def restore(self, state: Path) -> Record | None:
         if not state.exists():
             return None
-        kept = torch.load(state, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(state, map_location="cpu", weights_only=True)
         with torch.no_grad():
-            for master, value in zip(self.masters, kept.pop("masters"), strict=True):
+            for master, value in zip(self.masters, checkpoint.pop("masters"), strict=True):
                 master.copy_(value)
-        self.optimiser.load_state_dict(kept.pop("optimiser"))
-        self.stepped()
-        return kept
+        self.optimiser.load_state_dict(checkpoint.pop("optimiser"))
+        self.copy_to_model()
+        return checkpoint
 
     def evaluate(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
         return measure(self.model)
 
-    def whole(self) -> Any:
+    def full_model(self) -> Any:
         return self.model
 
 
@@ -212,7 +212,7 @@ class _Root(torch.nn.Module):
         return function(self.model, *inputs)
 
 
-class Sharded:
+class ShardedWeights:
     """Weights, gradients and optimiser shared out among processes, gathered block by block (FSDP2).
 
     A model on the CPU moves to the accelerator a block at a time, so that no accelerator ever holds all of it.
@@ -243,14 +243,14 @@ class Sharded:
         # gradients are averaged over processes, and the loop needs their sum
         return self.root(self._loss, input_ids, end) * self.world
 
-    def collect(self) -> None:
+    def add_gradients(self) -> None:
         pass  # each block's gradients are reduced in float32 as its backward ends
 
-    def step(self, clip: float) -> torch.Tensor:
+    def clip_gradients(self, clip: float) -> torch.Tensor:
         norm: Any = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         return norm.full_tensor()
 
-    def stepped(self) -> None:
+    def copy_to_model(self) -> None:
         self.optimiser.zero_grad(set_to_none=True)
 
     def save(self, state: Path, progress: Record) -> None:
@@ -266,29 +266,29 @@ class Sharded:
 
         if not state.exists():
             return None
-        kept = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
         set_state_dict(
             self.model,
             self.optimiser,
-            model_state_dict=kept.pop("weights"),
-            optim_state_dict=kept.pop("optimiser"),
+            model_state_dict=checkpoint.pop("weights"),
+            optim_state_dict=checkpoint.pop("optimiser"),
             options=StateDictOptions(full_state_dict=True),
         )
-        return kept
+        return checkpoint
 
     def evaluate(self, measure: Callable[[Any], dict[str, float]]) -> dict[str, float]:
         value = self.root(measure)
         self.root.reshard()
         return value
 
-    def whole(self) -> Any:
+    def full_model(self) -> Any:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-        found = get_model_state_dict(self.model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        weights = get_model_state_dict(self.model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
         if self.rank:
             return None
         model = copy.deepcopy(self._skeleton).to_empty(device="cpu")
-        model.load_state_dict(found, strict=False)
+        model.load_state_dict(weights, strict=False)
         for name, value in self._buffers.items():
             model.get_buffer(name).copy_(value)
         model.tie_weights()

@@ -16,13 +16,13 @@ from safetensors.torch import load_file
 from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.scoring.bits_per_byte import bits_per_byte
-from semantic_pivots.training import single
+from semantic_pivots.training import continue_model
 from tests import miniature
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("single")
+    folder = tmp_path_factory.mktemp("continue")
     miniature.write(folder)
     return folder
 
@@ -37,7 +37,8 @@ def train(folder: Path, name: str, **changes):
     torch.set_num_threads(1)
     said: list[str] = []
     out = folder / name
-    return single.continue_model(config(folder, **changes), str(folder / "documents.jsonl"), out, (), said.append), said
+    documents = str(folder / "documents.jsonl")
+    return continue_model.continue_model(config(folder, **changes), documents, out, (), said.append), said
 
 
 def weights(folder: Path) -> torch.Tensor:
@@ -49,7 +50,7 @@ def test_most_lines_without_text_and_sequences_beyond_the_context_are_refused(fo
     lines = ['{"id": "1", "text": "dog chien"}', *['{"id": "2", "body": "dog"}'] * 9]
     (folder / "bad.jsonl").write_text("\n".join(lines), "utf-8")
     with pytest.raises(InputError, match=r"9 of 10 lines cannot be read, above max_bad_share = 0.01; most: no text, 9"):
-        single.continue_model(config(folder), str(folder / "bad.jsonl"), folder / "bad")
+        continue_model.continue_model(config(folder), str(folder / "bad.jsonl"), folder / "bad")
     with pytest.raises(InputError, match=r"a sequence has 4096 tokens, the model's context [0-9]+; lower seq"):
         train(folder, "long", sequence_tokens=4096, tokens=4096, batch_sequences=1)
 
@@ -75,7 +76,7 @@ def test_a_folder_of_hugging_face_form_comes_out_and_holds_what_was_done(folder)
 
 def test_a_killed_run_continues_to_the_same_weights(folder, monkeypatch):
     train(folder, "straight")
-    plain = single.runs.Progress.advance
+    plain = continue_model.runs.Progress.advance
 
     def kill(self, units: float = 1) -> None:
         plain(self, units)
@@ -83,7 +84,7 @@ def test_a_killed_run_continues_to_the_same_weights(folder, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(single.runs.Progress, "advance", kill)
+        patch.setattr(continue_model.runs.Progress, "advance", kill)
         with pytest.raises(KeyboardInterrupt):
             train(folder, "killed")
     assert not (folder / "killed").exists()
