@@ -84,7 +84,7 @@ QUESTION = Question(
 )
 
 
-@pytest.mark.parametrize("family", [*tiny.FAMILIES, *tiny.UNPADDED, "moe"])
+@pytest.mark.parametrize("family", [*tiny.FAMILIES, *tiny.UNPADDED, "ctrl", "moe"])
 def test_a_shared_beginning_changes_nothing(family):
     if family == "moe":
         tokenizer = tiny.tokenizer("byte-level")

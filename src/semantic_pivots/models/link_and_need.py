@@ -344,7 +344,7 @@ class Asker:
 
         def keep(module: object, arguments: object, output: torch.Tensor) -> torch.Tensor:
             gradients.append(output.detach().requires_grad_(True))
-            return gradients[0]
+            return gradients[0].clone()  # which a model may scale in place
 
         handle = self.embedding.register_forward_hook(keep)
         try:
