@@ -122,12 +122,9 @@ def test_a_wrong_study_is_one_clear_line(tmp_path, text, message):
 def test_all_that_is_wrong_in_a_study_is_told_at_once(tmp_path):
     study = tmp_path / "study.toml"
     study.write_text('[study]\nlanguages = ["en", "jp"]\n[score]\nitmes = 3\n[train]\nlearning_rate = -1\n[trian]\n')
-    with pytest.raises(InputError, match="unknown section"):
-        load_study(study)
-    study.write_text(study.read_text().replace("[trian]", ""))
     with pytest.raises(InputError) as told:
         load_study(study)
-    parts = ("did you mean 'ja'", "itmes: unknown key", "out of range")
+    parts = ("unknown section", "did you mean 'ja'", "itmes: unknown key", "out of range")
     for part, line in zip(parts, str(told.value).splitlines(), strict=True):
         assert part in line
 

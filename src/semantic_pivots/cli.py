@@ -88,11 +88,9 @@ def run(
 ) -> None:
     """Run the stages of a study that are not up to date; a run that was killed continues where it stopped."""
     from semantic_pivots.commands import preflight
-    from semantic_pivots.study import load_study, run_study
+    from semantic_pivots.study import draft_study, run_study
 
-    plan = load_study(study, profile, overrides or ())
-    if not only:
-        preflight.check(plan)
+    plan = preflight.check(draft_study(study, profile, overrides or ()), only, force)
     costs = preflight.costs_of(plan, runs, only)
     if dry_run or one_step:
         show(preflight.records(costs), "table")
@@ -149,9 +147,9 @@ def doctor(
 ) -> None:
     """Check this machine for what a study needs; one line each, and what to do where one fails."""
     from semantic_pivots.commands import doctor as room
-    from semantic_pivots.study import load_study
+    from semantic_pivots.study import draft_study
 
-    checks = room.of_study(load_study(study, profile), runs, model) if study else room.checks(model)
+    checks = room.of_study(draft_study(study, profile), runs, model) if study else room.checks(model)
     records = []
     for name, (holds, value, advice) in checks:
         records.append({"check": name, "holds": holds, "found": value, "advice": "" if holds else advice})

@@ -34,19 +34,22 @@ def _volatile(default: object) -> Any:
 
 @dataclass(frozen=True)
 class Range:
-    """The least and the largest value of a number; `above`: the least itself is too small."""
+    """The least and the largest value of a number; `above`: the least itself is too small, `below`: the largest is."""
 
     low: float
     high: float = float("inf")
     above: bool = False
+    below: bool = False
 
     def __contains__(self, value: float) -> bool:
-        in_range = self.low <= value <= self.high and not (self.above and value == self.low)
-        return in_range and math.isfinite(value)
+        is_end = (self.above and value == self.low) or (self.below and value == self.high)
+        return self.low <= value <= self.high and not is_end and math.isfinite(value)
 
     def __str__(self) -> str:
         least = f"above {self.low:g}" if self.above else f"of at least {self.low:g}"
-        return least if self.high == float("inf") else f"{least} and of at most {self.high:g}"
+        if self.high == float("inf"):
+            return least
+        return f"{least} and below {self.high:g}" if self.below else f"{least} and of at most {self.high:g}"
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,18 @@ LensName = Annotated[
 Selection = Annotated[
     str,
     Form(
-        r"(pivot-rich|random|language-matched|bilingual|code-switched|parallel|dsir|column:.+?)(-\d+pct)?",
-        "pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir or column:NAME",
+        r"(pivot-rich|random|language-matched|bilingual|code-switched|parallel|dsir|column:.+?)(-([1-9]\d?|100)pct)?",
+        "pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir or column:NAME, each also with "
+        "-25pct for a share of 1 to 100 per cent",
     ),
 ]
-Quota = Annotated[str, Form(r"[^=]+=[0-9.]+", "LANGUAGE=SHARE, such as fr=0.25")]
-Threshold = Annotated[str, Form(r"\w+\s*(>=|<=)\s*[-+0-9.eE]+", "COLUMN>=NUMBER, such as pivot_share>=0.1")]
+_DIGITS = r"(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
+Quota = Annotated[str, Form(r"[^=]+=(0?\.\d+|[01](\.0*)?)", "LANGUAGE=SHARE, such as fr=0.25")]
+Threshold = Annotated[
+    str,
+    Form(rf"(?i)\s*\w+\s*(>=|<=)\s*[-+]?{_DIGITS}\s*", "COLUMN>=NUMBER or COLUMN<=NUMBER, such as pivot_share>=0.1"),
+]
+ShapeRate = Annotated[str, Form(rf"(?i)(llama|gpt2|moe|mamba)={_DIGITS}", "ARCHITECTURE=RATE, such as mamba=0.01")]
 World = Literal[
     "base", "long", "knock-out", "hard", "null", "selection", "hub-third", "hub-fourth", "matched", "matched-null"
 ]
@@ -155,7 +164,7 @@ class LexiconConfig:
     language"""
     seed: int = 0
     """decides which concepts are held out"""
-    held_out_share: Share = 0.0
+    held_out_share: Annotated[float, Range(0, 1, below=True)] = 0.0
     """share of concepts that are held out of the graph and the selections; scores are reported for both halves"""
 
 
@@ -177,7 +186,7 @@ class BenchmarkConfig(WordRule):
     min_documents: Count = 0
     """least number of documents of the study's corpus for each word of a concept; rarer concepts have no items, but
     their words serve as distractors; 0: all concepts"""
-    writer: str = "neighbours"
+    writer: Literal["neighbours", "llm"] = "neighbours"
     """source of the distractors: neighbours (nearest words in the lexicon's embedding) or llm (a served model)"""
     base_url: str = ""
     """writer = "llm": address of an OpenAI-compatible endpoint up to /v1; its key is read from $OPENAI_API_KEY"""
@@ -569,7 +578,7 @@ class PlantedConfig:
     """sequences of one optimiser step"""
     learning_rate: Positive = 5e-3
     """peak of the schedule (cosine)"""
-    learning_rates: tuple[str, ...] = ()
+    learning_rates: tuple[ShapeRate, ...] = ()
     """ARCHITECTURE=RATE: the peak of shapes that learn at another rate"""
     sinusoids: bool = False
     """whether GPT-2's learned position embeddings begin as sinusoids: small models learn them late from random ones"""

@@ -13,10 +13,11 @@ import inspect
 import itertools
 import re
 import types
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from semantic_pivots import config
+from semantic_pivots import config, section_rules
 from semantic_pivots.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -49,13 +50,22 @@ class Key:
 
         Raises:
             InputError: the value has another type, is out of range, or is not one of the choices; the nearest is named.
+                Of a list with several such members, a line for each.
         """
         if not self.several:
             return self._convert_one(value, where)
         if not isinstance(value, (list, tuple)):
             expected = {"str": "a list of strings", "int": "a list of whole numbers"}.get(self.kind.__name__, "a list")
             raise InputError(f"{where}: expected {expected}, found {value!r}")
-        return tuple(self._convert_one(member, where) for member in value)
+        members, lines = [], []
+        for member in value:
+            try:
+                members.append(self._convert_one(member, where))
+            except InputError as error:
+                lines.append(str(error))
+        if lines:
+            raise InputError("\n".join(dict.fromkeys(lines)))
+        return tuple(members)
 
     def _convert_one(self, value: Any, where: str) -> Any:
         if self.kind is float and type(value) is int:
@@ -133,7 +143,7 @@ def section_of(kind: type) -> str:
 
 
 def check(settings: DataclassInstance) -> None:
-    """Refuse a section with an invalid value; studies and options are checked when they are read.
+    """Refuse a section with an invalid value, or with values that contradict one another.
 
     Raises:
         InputError: a value is invalid; the message names its key.
@@ -141,6 +151,22 @@ def check(settings: DataclassInstance) -> None:
     section = section_of(type(settings))
     for name, key in keys(section).items():
         key.convert(getattr(settings, name), f"[{section}] {name}")
+    if lines := list(contradictions(settings)):
+        raise InputError("\n".join(lines))
+
+
+def contradictions(settings: DataclassInstance, refused: Collection[str] = ()) -> Iterator[str]:
+    """One line for each rule of `section_rules` that a section breaks.
+
+    Args:
+        settings: the section.
+        refused: keys whose values cannot be used; rules that read one of them are left out.
+    """
+    section = section_of(type(settings))
+    for rule in section_rules.RULES.get(section, ()):
+        if not set(rule.keys).intersection(refused) and not rule.holds(settings):
+            values = ", ".join(f"[{section}] {key} = {text(getattr(settings, key))}" for key in rule.keys)
+            yield f"{values}: {rule.expected}"
 
 
 def text(value: object) -> str:

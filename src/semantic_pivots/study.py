@@ -71,6 +71,18 @@ class Study:
             )
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A study as far as its file can be read."""
+
+    study: Study
+    """with the default in place of each value that cannot be used"""
+    problems: tuple[str, ...]
+    """one line for each section, key and value that cannot be used"""
+    refused: frozenset[str]
+    """SECTION.KEY of each value that cannot be used, also where a section inherits it"""
+
+
 def load_study(path: str | Path, profile: str = "", overrides: Iterable[str] = ()) -> Study:
     """Read a study file; `[profile.NAME]` tables override its sections when the profile is chosen.
 
@@ -82,6 +94,18 @@ def load_study(path: str | Path, profile: str = "", overrides: Iterable[str] = (
     Raises:
         InputError: the file is missing or not TOML, or a section, key, type or language is not a known one.
     """
+    draft = draft_study(path, profile, overrides)
+    if draft.problems:
+        raise InputError("\n       ".join(f"study {path}: {line}" for line in draft.problems))
+    return draft.study
+
+
+def draft_study(path: str | Path, profile: str = "", overrides: Iterable[str] = ()) -> Draft:
+    """Read a study file as `load_study` does, and return what cannot be used in it in place of an error.
+
+    Raises:
+        InputError: the file is missing or not TOML, or it lacks the profile.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"study {path}: no such file; expected a TOML file such as studies/demo.toml")
@@ -92,17 +116,22 @@ def load_study(path: str | Path, profile: str = "", overrides: Iterable[str] = (
     profiles = data.pop("profile", {})
     if profile and profile not in profiles:
         raise InputError(f"study {path}: no profile {profile!r}; it has {sorted(profiles) or 'none'}")
+    problems: list[str] = []
     for section, values in profiles.get(profile, {}).items() if profile else ():
-        if not isinstance(values, dict):
-            raise InputError(f"study {path}: [profile.{profile}] holds sections, found the key {section!r}")
-        data[section] = {**data.get(section, {}), **values}
+        if isinstance(values, dict):
+            data[section] = {**data.get(section, {}), **values}
+        else:
+            problems.append(f"[profile.{profile}] holds sections, found the key {section!r}")
     for text in overrides:
-        section, key, value = _override(text)
-        data[section] = {**data.get(section, {}), key: value}
-    config = _study_config(path, data)
+        try:
+            section, key, value = _override(text)
+            data[section] = {**data.get(section, {}), key: value}
+        except InputError as error:
+            problems.append(str(error))
+    config, refused = _study_config(path, data, problems)
     if profile:
         config = dataclasses.replace(config, report=dataclasses.replace(config.report, profile=profile))
-    return Study(path, config, profile)
+    return Draft(Study(path, config, profile), tuple(problems), refused)
 
 
 def _override(text: str) -> tuple[str, str, Any]:
@@ -118,73 +147,78 @@ def _override(text: str) -> tuple[str, str, Any]:
         return section, key, value.strip()
 
 
-def _study_config(path: Path, data: Record) -> StudyConfig:
+def _study_config(path: Path, data: Record, problems: list[str]) -> tuple[StudyConfig, frozenset[str]]:
+    """The sections of a study and the keys that are refused; a line for each problem is appended to `problems`."""
     sections = grammar.sections()
-    problems: list[str] = []
     for name, values in data.items():
         if name not in sections and not isinstance(values, dict):
-            problems.append(f"study {path}: the key {name!r} stands outside a section; write it below one")
+            problems.append(f"the key {name!r} stands outside a section; write it below one")
         elif name not in sections:
-            problems.append(f"study {path}: unknown section [{name}]{nearest(name, sections)}")
+            problems.append(f"unknown section [{name}]{nearest(name, sections)}")
         elif not isinstance(values, dict):
-            problems.append(f"study {path}: {name} must be a section, [{name}] with keys below it")
-    if not problems:
-        checked = {
-            name: _section_values(path, name, kind, data.get(name, {}), problems) for name, kind in sections.items()
-        }
-    if problems:
-        raise InputError("\n       ".join(problems))
-    shared = {"name": path.stem, **checked["study"]}
-    configs = {}
+            problems.append(f"{name} must be a section, [{name}] with keys below it")
+    tables = {name: values for name, values in data.items() if isinstance(values, dict)}
+    checked, refused = {}, {}
+    for name in sections:
+        checked[name], refused[name] = _section_values(path, name, tables.get(name, {}), problems)
+    shared, configs = {"name": path.stem, **checked["study"]}, {}
     for name, kind in sections.items():
-        own = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        own = {f.name for f in dataclasses.fields(kind)}
         inherited = {key: value for key, value in shared.items() if key in own}
-        configs[name] = kind(**{**inherited, **checked[name]})  # type: ignore[misc,call-arg]
-    return StudyConfig(**configs)
+        configs[name] = kind(**{**inherited, **checked[name]})
+        refused[name] |= (refused["study"] & own) - checked[name].keys()
+    return StudyConfig(**configs), frozenset(f"{name}.{key}" for name, keys in refused.items() for key in keys)
 
 
-def _section_values(
-    path: Path, section: str, kind: type[DataclassInstance], values: Record, problems: list[str]
-) -> Record:
-    """The values of a section's keys; a line for each that cannot be used is appended to `problems`."""
-    fields, checked = {f.name: f for f in dataclasses.fields(kind)}, {}
+def _section_values(path: Path, section: str, values: Record, problems: list[str]) -> tuple[Record, set[str]]:
+    """The values of a section's keys, and the keys whose values cannot be used, each with a line in `problems`."""
+    fields = {field.name: field for field in dataclasses.fields(grammar.sections()[section])}
+    checked, refused = {}, set()
     for key, value in values.items():
-        where = f"study {path}: [{section}] {key}"
+        where = f"[{section}] {key}"
         if key not in fields:
             problems.append(f"{where}: unknown key{nearest(key, fields)}")
             continue
         try:
-            checked[key] = value = grammar.keys(section)[key].convert(value, where)
+            value = grammar.keys(section)[key].convert(value, where)
             if key == "stages":
                 _check_stages(where, value)
-            if key == "languages":
-                _known_languages(where, value)
+            if key in ("languages", "pair", "dsir_languages"):
+                _known_languages(where, value, least=0 if key == "dsir_languages" else 2)
         except InputError as error:
-            problems.append(str(error))
+            problems += str(error).splitlines()
+            refused.add(key)
+            if key == "stages" and isinstance(value, (list, tuple)):  # the others can be checked
+                checked[key] = tuple(name for name in value if name in STAGES)
+            continue
         looks_local = isinstance(value, str) and not Path(value).is_absolute() and "://" not in value
-        if fields[key].metadata.get("input") and value and looks_local:
-            beside = path.parent / value
-            checked[key] = str(beside) if beside.exists() else value
-    return checked
+        is_beside = fields[key].metadata.get("input") and value and looks_local and (path.parent / value).exists()
+        checked[key] = str(path.parent / value) if is_beside else value
+    return checked, refused
 
 
 def _check_stages(where: str, names: tuple[str, ...]) -> None:
-    for name in names:
-        if name not in STAGES:
-            raise InputError(f"{where}: unknown stage {name!r}{nearest(name, STAGES)}")
+    lines = [f"{where}: unknown stage {name!r}{nearest(name, STAGES)}" for name in names if name not in STAGES]
+    for name in filter(STAGES.__contains__, names):
         absent = [before for before in STAGES[name].after if before not in names + STAGES[name].optional]
         if absent:
-            raise InputError(f"{where}: the stage {name} needs {', '.join(absent)}; add them to the list")
+            lines.append(f"{where}: the stage {name} needs {', '.join(absent)}; add them to the list")
+    if lines:
+        raise InputError("\n".join(lines))
 
 
-def _known_languages(where: str, codes: tuple[str, ...]) -> None:
-    if len(set(codes)) < 2 or len(set(codes)) < len(codes):
-        raise InputError(f"{where}: expected at least two different languages, found {list(codes)}")
-    for code in codes:
+def _known_languages(where: str, codes: tuple[str, ...], least: int) -> None:
+    lines = []
+    if len(set(codes)) < max(least, len(codes)):
+        expected = "at least two different languages" if least else "each language once"
+        lines.append(f"{where}: expected {expected}, found {list(codes)}")
+    for code in dict.fromkeys(codes):
         try:
             language(code)
         except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            lines.append(f"{where}: {error}")
+    if lines:
+        raise InputError("\n".join(lines))
 
 
 def stage_config(study: Study, stage: str) -> Any:

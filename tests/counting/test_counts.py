@@ -91,5 +91,5 @@ def test_a_window_counts_fewer_documents_and_says_so(tmp_path: Path):
 )
 def test_what_cannot_be_counted_is_refused(tmp_path: Path, asked: dict):
     inputs, _ = corpus(tmp_path, 1)
-    with pytest.raises(InputError, match=r"window_tokens = 0|did you mean 'local'"):
+    with pytest.raises(InputError, match=r"window_tokens = 0|did you mean 'local'|one of document, window"):
         run_stage(tmp_path, inputs, CountConfig(workers=1, **asked))

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from semantic_pivots import grammar
 from semantic_pivots.errors import InputError
 from semantic_pivots.natural import effects, masking, models, part_arms, texts
-from semantic_pivots.natural.natural_stage import check
 from semantic_pivots.natural.world_vocabulary import forms
 from semantic_pivots.run import Inputs
 from semantic_pivots.study import load_study, run_study
@@ -260,12 +260,12 @@ def test_effects_are_paired_within_concepts_and_less_the_models_mean(study):
 def test_bad_keys_are_named(study):
     config = study[0].config.natural
     with pytest.raises(InputError, match="'maskin' is not known"):
-        check(dataclasses.replace(config, parts=("maskin",)))
+        grammar.check(dataclasses.replace(config, parts=("maskin",)))
     with pytest.raises(InputError, match="spiked_share"):
-        check(dataclasses.replace(config, spiked_share=1.5))
+        grammar.check(dataclasses.replace(config, spiked_share=1.5))
     for share in (0.0, 1.0):
         with pytest.raises(InputError, match="dictionary_share"):
-            check(dataclasses.replace(config, dictionary_share=share))
+            grammar.check(dataclasses.replace(config, dictionary_share=share))
 
 
 def test_too_few_concepts_say_what_to_do(study, inputs):

@@ -61,16 +61,21 @@ def test_search_keyboard_lens_and_a_link_that_holds_the_state(browser, files: st
     page.keyboard.press("Enter")
     page.wait_for_function("location.hash.includes('concept=snow')")
     page.get_by_label("direction", exact=True).select_option("fr-zh")
-    page.get_by_label("lens", exact=True).select_option("tuned")
-    page.get_by_label("show", exact=True).select_option("layers")
     page.wait_for_function("document.querySelector('h2').textContent === 'neige → 雪'")
-    state = page.url
+    page.get_by_label("show", exact=True).select_option("layers")
+    page.wait_for_selector("#path.layers")
+    first_lens = page.locator("#path").inner_text()
+    page.get_by_label("lens", exact=True).select_option("tuned")
+    page.wait_for_function("location.hash.includes('lens=tuned')")
+    page.wait_for_function("text => document.getElementById('path').innerText !== text", arg=first_lens)
+    state, chips = page.url, page.locator("#path .chip").all_inner_texts()
     assert page.locator("h2 bdi").last.get_attribute("lang") == "zh-Hans"
     again = Watched(browser, NARROW)
     again.page.goto(state)
     again.page.wait_for_selector("#path.layers")
     assert again.page.get_by_label("lens", exact=True).input_value() == "tuned"
     assert again.page.locator("h2").inner_text() == "neige → 雪"
+    assert again.page.locator("#path .chip").all_inner_texts() == chips
     assert again.too_wide() == []
     again.page.wait_for_selector(".legend")
     assert again.page.evaluate(OVERLAPS) == [False, 0]

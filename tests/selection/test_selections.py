@@ -372,13 +372,13 @@ def test_wilson_prefers_the_surer():
         ({"selections": ("random", "random")}, "stands twice"),
         ({"selections": ("column:qualty",)}, "no column 'qualty'"),
         ({"budget_tokens": 10**9}, "hold only"),
-        ({"quotas": ("en=0.5",)}, "sum to 0.5"),
+        ({"quotas": ("en=0.5",)}, "expected shares that sum to 1"),
         ({"quotas": ("en",)}, "expected LANGUAGE=SHARE"),
         ({"quotas": ("de=1.0",)}, "no document of 'de'"),
         ({"thresholds": ("n_tokens>5",)}, "expected COLUMN>=NUMBER"),
         ({"sampling": "best"}, "expected one of top, gumbel"),
         ({"temperature": float("nan")}, "temperature: nan is out of range"),
-        ({"exclude_pairs": True, "stratify_pairs": True}, "expected one of them"),
+        ({"exclude_pairs": True, "stratify_pairs": True}, "expected only one of them"),
     ],
 )
 def test_errors_for_people(made, tmp_path: Path, changes: dict, message: str):

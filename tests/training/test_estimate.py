@@ -6,7 +6,7 @@ import pytest
 
 from semantic_pivots.config import SelectConfig, StudyConfig, TrainConfig
 from semantic_pivots.study import load_study
-from semantic_pivots.training.estimate import lines, one_step, parameters, problems, shape_of
+from semantic_pivots.training.estimate import context_problems, lines, one_step, parameters, shape_of, step_problems
 from semantic_pivots.training.small_models import fresh_model, word_tokenizer
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -44,7 +44,7 @@ def test_a_model_that_is_not_here_is_not_fetched_to_tell_its_size(study):
     train = dataclasses.replace(study.train, shape="", model="package:no-such-package")
     absent = dataclasses.replace(study, train=train)
     assert "model     not on this machine yet, so that its size is not known" in list(lines(absent))
-    assert list(problems(absent)) == []
+    assert list(context_problems(train)) == []
 
 
 def test_what_cannot_work_is_told_before_anything_runs(study):
@@ -54,8 +54,8 @@ def test_what_cannot_work_is_told_before_anything_runs(study):
         ({"tokens": 100, "sequence_tokens": 4096}, ["less than one step", "reads at most 256"]),
         ({"shape": "nowhere.json"}, ["no such file"]),
     ):
-        wrong = dataclasses.replace(study, train=dataclasses.replace(study.train, **changes))
-        for line, message in zip(problems(wrong), messages, strict=True):
+        wrong = dataclasses.replace(study.train, **changes)
+        for line, message in zip([*step_problems(wrong), *context_problems(wrong)], messages, strict=True):
             assert message in line
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from semantic_pivots import grammar
 from semantic_pivots.api.frames import Documents, Frame, corpus_of, documents_of, polars, scratch, table_of
 from semantic_pivots.config import CountConfig, DiscoverConfig, GraphConfig, SelectConfig
 from semantic_pivots.counting.counts import Task, benchmark_words, count_tables, in_documents
@@ -17,7 +18,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.selection import document_scores
-from semantic_pivots.selection.selections import HELD_OUT, check, select
+from semantic_pivots.selection.selections import HELD_OUT, select
 from semantic_pivots.tables import SCHEMAS, conform
 from semantic_pivots.wordforms.table import rule_of
 
@@ -163,7 +164,7 @@ def select_documents(
         InputError: an unknown selector, or the documents hold fewer tokens than the budget.
     """
     config = SelectConfig(budget_tokens=budget_tokens, selections=tuple(selections), **options)
-    check(config)
+    grammar.check(config)
     table = document_scores.Scores(table_of("doc_scores", scores, ("dsir",)))
     with scratch() as work:
         selection = polars(select(config, table, work))

@@ -52,7 +52,7 @@ def discover(
     """Find the words that co-occur with both words of each pair; writes OUT/discover/pivots.parquet."""
     import pyarrow as pa
 
-    from semantic_pivots.pivots.discovery import check, discover_stage
+    from semantic_pivots.pivots.discovery import discover_stage
     from semantic_pivots.tables import conform
 
     if (
@@ -63,7 +63,7 @@ def discover(
     key = grammar.keys("discover")["measure"]
     configs = [replace(discover, measure=key.convert(name, "--measure")) for name in measure or [default]]
     for config in configs:
-        check(config)
+        grammar.check(config)
     steps = Steps(out)
     count = steps.benchmark(pairs)
     steps.documents(corpus, tokens, model, discover.engine, discover.workers)
@@ -136,7 +136,7 @@ def select(
     from semantic_pivots.selection import selections as room
     from semantic_pivots.selection.document_scores import Scores, document_scores
 
-    room.check(select)
+    grammar.check(select)
     if (select.exclude_pairs or select.stratify_pairs) and pairs is None:
         raise InputError("--exclude-pairs and --stratify-pairs need --pairs FILE, the benchmark's pairs")
     pivot_set = _pivot_set(pivots)

@@ -11,7 +11,7 @@ from pathlib import Path
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.commands import preflight
 from semantic_pivots.errors import InputError
-from semantic_pivots.study import Study, stage_config
+from semantic_pivots.study import Draft, stage_config
 
 _GIGABYTE = 1_000_000_000
 Check = tuple[bool, str, str]
@@ -68,10 +68,11 @@ def _lens(model: str) -> Check:
     return True, f"model {model}: the lens of the last of {lens.layers} layers equals its logits", ""
 
 
-def of_study(study: Study, runs: Path, model: str = "") -> Iterator[tuple[str, Check]]:
+def of_study(draft: Draft, runs: Path, model: str = "") -> Iterator[tuple[str, Check]]:
     """Check what the unfinished stages of a study need, one named check at a time."""
+    study = draft.study
     yield "python", _python()
-    missing = preflight.problems(study)
+    missing = preflight.problems(draft)
     yield "study", (not missing, f"{len(missing)} problems" if missing else str(study.path), "; ".join(missing))
     costs = [cost for cost in preflight.costs_of(study, runs) if cost.seconds is not None]
     yield "memory", _memory(max((cost.memory_bytes or 0 for cost in costs), default=0) / _GIGABYTE, "the study")

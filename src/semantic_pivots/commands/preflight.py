@@ -1,58 +1,92 @@
 """What would stop a study, and what it takes, told before anything runs.
 
-Values were checked when the study was read. Here files, columns, languages and models of every stage are looked for and
-the first documents read; no model is loaded and nothing is fetched, so that the check takes a second.
+Files, columns, languages and models of every stage are looked for and the first documents read; no model is loaded and
+nothing is fetched, so that the check takes a second. What is absent is told in one answer with the values that were
+refused when the study was read.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from semantic_pivots import grammar
 from semantic_pivots.config import CorpusConfig
 from semantic_pivots.costs import Cost, costs
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.run import warn
-from semantic_pivots.study import Study, stage_config, state
+from semantic_pivots.study import Draft, Study, stage_config, state
+from semantic_pivots.tasks.pattern import WORD_TRANSLATION
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _PACKAGE = "package:"
 _LOOKED_AT = 2000
 """first documents whose languages are looked at"""
 
 
-def problems(study: Study) -> list[str]:
-    """One line for each problem that would stop a stage of the study; empty if there is none."""
-    lines: list[str] = []
-    for stage in study.stages:
+def problems(draft: Draft, only: str = "") -> list[str]:
+    """One line for each problem that would stop a stage of the study; empty if there is none.
+
+    A check that needs a value which the study's file does not give, since it cannot be used, is left out.
+
+    Args:
+        draft: the study as its file has it.
+        only: the one stage that runs; empty: all.
+    """
+    study, lines = draft.study, list(draft.problems)
+    for stage in _stages(draft, only):
         config = stage_config(study, stage)
-        lines += _absent_files(stage, config)
-        if hasattr(config, "model"):
-            lines += _absent_model(stage, config.model)
-        if getattr(config, "processes", 1) > 1:
+        refused = {key.partition(".")[2] for key in draft.refused if key.startswith(f"{stage}.")}
+        lines += grammar.contradictions(config, refused)
+        lines += _absent_files(stage, config, refused)
+        if hasattr(config, "model") and "model" not in refused:
+            for model in _checkpoints(config):
+                lines += _absent_model(stage, model)
+        if getattr(config, "processes", 1) > 1 and "processes" not in refused:
             lines += _processes(stage, config.processes)
-    if "lexicon" in study.stages:
-        lines += _lexicon(study)
-    if "corpus" in study.stages:
-        lines += _corpus(study)
-    if "train" in study.stages:
-        from semantic_pivots.training import estimate
-
-        lines += estimate.problems(study.config)
-    return list(dict.fromkeys(lines))
+        for name, keys, further in _FURTHER:
+            if name == stage and not draft.refused.intersection(keys.split()):
+                lines += further(study)
+    return list(dict.fromkeys(line for text in lines for line in text.splitlines()))
 
 
-def check(study: Study) -> None:
+def _stages(draft: Draft, only: str) -> Sequence[str]:
+    """The stages that will run, as far as the study names any that there are."""
+    if only:
+        return [only] if only in draft.study.stages else []
+    is_empty = "study.stages" in draft.refused and not draft.study.config.study.stages
+    return [] if is_empty else list(draft.study.stages)
+
+
+def check(draft: Draft, only: str = "", force: str = "") -> Study:
     """Refuse a study that cannot finish.
+
+    Args:
+        draft: the study as its file has it.
+        only: the one stage that runs; empty: all.
+        force: the stage that runs again; empty: none.
 
     Raises:
         InputError: with a line for each reason.
     """
-    if lines := problems(study):
-        raise InputError("\n       ".join([f"study {study.path} cannot finish:", *lines]))
+    lines = []
+    for name in filter(None, (only, force)):
+        try:
+            draft.study.check_stage(name)
+        except InputError as error:
+            lines.append(str(error))
+    if lines := [*lines, *problems(draft, only)]:
+        between = " " if len(lines) == 1 else "\n       "
+        raise InputError(between.join([f"study {draft.study.path} cannot finish:", *lines]))
+    return draft.study
 
 
 def costs_of(study: Study, runs: Path, only: str = "") -> list[Cost]:
@@ -115,11 +149,13 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _absent_files(stage: str, config: object) -> Iterator[str]:
-    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+def _absent_files(stage: str, config: DataclassInstance, refused: set[str]) -> Iterator[str]:
+    for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        local = value and isinstance(value, str) and "://" not in value
-        if field.metadata.get("input") and local and not Path(value).exists():
+        if not value or field.name in refused:
+            continue
+        is_name = field.name == "provider_path" and getattr(config, "provider", "") == "infini-gram-http"
+        if field.metadata.get("input") and not is_name and "://" not in value and not Path(value).exists():
             yield f"[{stage}] {field.name} = {value!r}: no such file or folder"
         if field.name == "lenses":
             for lens in value:
@@ -128,9 +164,17 @@ def _absent_files(stage: str, config: object) -> Iterator[str]:
                     yield f"[{stage}] lenses: {lens!r}: no such file or folder; make it with `pivots lens fit`"
 
 
+def _checkpoints(config: Any) -> list[str]:
+    """The models that a stage reads: its own, or the revisions of it that are folders inside its folder."""
+    revisions = getattr(config, "revisions", ()) if Path(config.model).is_dir() else ()
+    return [str(Path(config.model) / revision) for revision in revisions] or [config.model]
+
+
 def _absent_model(stage: str, model: str) -> Iterator[str]:
     from semantic_pivots.models import assembled
+    from semantic_pivots.models.load import HUB_ID
 
+    model = model.partition("@sha256:")[0]
     if model.startswith(_PACKAGE):
         name = model.removeprefix(_PACKAGE)
         try:
@@ -138,8 +182,14 @@ def _absent_model(stage: str, model: str) -> Iterator[str]:
                 metadata.distribution(name)
         except metadata.PackageNotFoundError:
             yield f"[{stage}] model = {model!r}: the package is not installed here"
-    elif model.startswith(("/", "./", "../", "~")) and not Path(model).expanduser().exists():
-        yield f"[{stage}] model = {model!r}: no such folder"
+        return
+    local = Path(model).expanduser()
+    # anything else that does not look like a path is a model on the hub, which only fetching can find
+    if local.is_dir() and not (local / "config.json").exists() and len(list(local.glob("*.gguf"))) != 1:
+        yield f"[{stage}] model = {model!r}: no config.json; expected a Hugging Face folder or one .gguf"
+    is_hub_id = HUB_ID.fullmatch(model) and not model.startswith((".", "~")) and local.suffix != ".gguf"
+    if not local.exists() and not is_hub_id:
+        yield f"[{stage}] model = {model!r}: no such folder or file"
 
 
 def _processes(stage: str, processes: int) -> Iterator[str]:
@@ -166,8 +216,8 @@ def _lexicon(study: Study) -> Iterator[str]:
         yield f"[lexicon] source = {config.source!r} has no words in {', '.join(absent)}; it has {has}"
 
 
-def _corpus(study: Study) -> Iterator[str]:
-    from semantic_pivots.corpus import documents, recipes
+def _recipe(study: Study) -> Iterator[str]:
+    from semantic_pivots.corpus import recipes
 
     config = study.config.corpus
     if not config.path and not config.recipe:
@@ -177,22 +227,109 @@ def _corpus(study: Study) -> Iterator[str]:
         )
     elif not config.path:
         try:
-            missing = recipes.missing_languages(config.recipe, config.languages)
+            recipes.missing_languages(config.recipe, ())
         except InputError as error:
             yield str(error)
-            return
-        if missing and not config.allow_missing_languages:
-            yield (
-                f"[corpus] recipe = {config.recipe!r} has no documents in {', '.join(missing)}: leave them out of "
-                "languages, or set allow_missing_languages = true"
-            )
-    elif "://" not in config.path and Path(config.path).exists():
+
+
+def _recipe_languages(study: Study) -> Iterator[str]:
+    from semantic_pivots.corpus import recipes
+
+    config = study.config.corpus
+    if config.path or not config.recipe or config.allow_missing_languages or list(_recipe(study)):
+        return
+    missing = recipes.missing_languages(config.recipe, config.languages)
+    if missing:
+        yield (
+            f"[corpus] recipe = {config.recipe!r} has no documents in {', '.join(missing)}: leave them out of "
+            "languages, or set allow_missing_languages = true"
+        )
+
+
+def _documents(study: Study) -> Iterator[str]:
+    from semantic_pivots.corpus import documents
+
+    config = study.config.corpus
+    if config.path and "://" not in config.path and Path(config.path).exists():
         try:
             columns = documents.column_map(config.columns)
             documents.check_columns(documents.list_files(config.path), columns)
             _tell_languages(config, columns)
         except InputError as error:
             yield f"[corpus] path: {error}"
+
+
+def _task(study: Study) -> Iterator[str]:
+    from semantic_pivots.tasks import questions
+
+    task = study.config.benchmark.task
+    if task not in (WORD_TRANSLATION, "file"):
+        try:
+            questions.pattern_of(task)
+        except InputError as error:
+            yield f"[benchmark] task: {error}"
+
+
+def _least_documents(study: Study) -> Iterator[str]:
+    if study.config.benchmark.min_documents and "corpus" not in study.stages:
+        yield "[benchmark] min_documents: the study has no stage corpus to count them in; add it"
+
+
+def _languages_of_items(study: Study) -> Iterator[str]:
+    if study.config.benchmark.task == WORD_TRANSLATION:
+        yield from _without_words(study, "benchmark", "languages")
+
+
+def _languages_of_worlds(study: Study) -> Iterator[str]:
+    yield from _without_words(study, "natural", "languages")
+    yield from _without_words(study, "natural", "pair")
+
+
+def _without_words(study: Study, section: str, key: str) -> Iterator[str]:
+    lexicon = study.config.lexicon.languages
+    if absent := [code for code in getattr(stage_config(study, section), key) if code not in lexicon]:
+        yield f"[{section}] {key}: [lexicon] languages has no {', '.join(absent)}; add them there"
+
+
+def _score_columns(study: Study) -> Iterator[str]:
+    from semantic_pivots.selection.user_columns import column_names
+    from semantic_pivots.tables import SCHEMAS
+
+    config, by_key = study.config.select, {}
+    columns = [name.partition(":")[2] for name in config.selections if name.startswith("column:")]
+    by_key["selections"] = [re.sub(r"-\d+pct$", "", name) for name in columns]
+    by_key["thresholds"] = [re.split("[<>]=", text)[0].strip() for text in config.thresholds]
+    if not any(by_key.values()) or (config.columns and not Path(config.columns).exists()):
+        return
+    try:
+        added = column_names(config.columns) if config.columns else []
+    except InputError as error:
+        yield str(error)
+        return
+    names = [*SCHEMAS["doc_scores"].names, "pivot_share", *(added or ())]
+    for key, columns in by_key.items():
+        for name in columns:
+            if added is not None and name not in names:
+                yield f"[select] {key}: no column {name!r}{nearest(name, names)}"
+
+
+def _behaviours(study: Study) -> Iterator[str]:
+    if study.config.compare.behaviours and not {"tokens", "discover"} <= study.stages.keys():
+        yield "[compare] behaviours: the study needs the stages tokens and discover"
+
+
+def _step(study: Study) -> Iterator[str]:
+    from semantic_pivots.training import estimate
+
+    return estimate.step_problems(study.config.train)
+
+
+def _context(study: Study) -> Iterator[str]:
+    from semantic_pivots.training import estimate
+
+    train = study.config.train
+    if not train.shape or Path(train.shape).exists():
+        yield from estimate.context_problems(train)
 
 
 def _tell_languages(config: CorpusConfig, columns: dict[str, str]) -> None:
@@ -210,3 +347,20 @@ def _tell_languages(config: CorpusConfig, columns: dict[str, str]) -> None:
             f"[corpus] path = {config.path!r}: none of its first {len(labels):,} documents is in {', '.join(missing)}; "
             f"they are in {', '.join(sorted(codes))}"
         )
+
+
+_FURTHER: tuple[tuple[str, str, Callable[[Study], Iterator[str]]], ...] = (
+    ("lexicon", "lexicon.source lexicon.languages", _lexicon),
+    ("benchmark", "benchmark.task", _task),
+    ("benchmark", "benchmark.task benchmark.languages lexicon.languages", _languages_of_items),
+    ("benchmark", "benchmark.min_documents study.stages", _least_documents),
+    ("corpus", "corpus.path corpus.recipe", _recipe),
+    ("corpus", "corpus.path corpus.recipe corpus.languages corpus.allow_missing_languages", _recipe_languages),
+    ("corpus", "corpus.path corpus.columns corpus.languages corpus.identify_language", _documents),
+    ("select", "select.columns select.selections select.thresholds", _score_columns),
+    ("train", "train.tokens train.batch_sequences train.sequence_tokens", _step),
+    ("train", "train.sequence_tokens train.shape train.model", _context),
+    ("compare", "compare.behaviours study.stages", _behaviours),
+    ("natural", "natural.languages natural.pair lexicon.languages", _languages_of_worlds),
+)
+"""Further checks: the stage, the keys that the check reads, and the check."""

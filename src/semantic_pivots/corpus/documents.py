@@ -180,7 +180,7 @@ def check_columns(files: list[tuple[str, int]], renames: dict[str, str]) -> None
     A file may lack one that others have; its documents then have the role as where no column is named.
 
     Raises:
-        InputError: none of those lines has a column.
+        InputError: none of those lines has a column; a line for each.
     """
     missing = set(renames) - {"text"}  # a line without a text is counted, and told where there are many
     for path, _ in files[:_LOOKED_INTO]:
@@ -190,9 +190,9 @@ def check_columns(files: list[tuple[str, int]], renames: dict[str, str]) -> None
         collections.deque(itertools.islice(read(path, renames, skipped), _LOOKED_AT), maxlen=0)
         missing -= skipped.column_roles
     if missing:
-        role = min(missing)
         place = f"the first lines of {min(len(files), _LOOKED_INTO)} files"
-        raise InputError(f"corpus {files[0][0]}: no column {renames[role]!r} for the {role} in {place}")
+        lines = (f"corpus {files[0][0]}: no column {renames[r]!r} for the {r} in {place}" for r in sorted(missing))
+        raise InputError("\n".join(lines))
 
 
 def documents(

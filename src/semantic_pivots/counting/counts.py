@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from semantic_pivots import grammar
 from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.counting.match import Occurrences, Words, buffers, find
@@ -350,15 +351,11 @@ def count_stage(config: CountConfig, inputs: Inputs, work: Work) -> dict[str, pa
     Raises:
         InputError: the configuration names an unknown unit or provider.
     """
+    grammar.check(config)
     spellings, pairs = benchmark_words(inputs.table("items"))
     if config.provider != "local":
         provider = open_provider(config.provider, config.provider_path)
         return count_tables(spellings, pairs, provider.words(spellings), provider.pairs(pairs), provider.name)
-    if (config.unit == "window") != (config.window_tokens > 0) or config.unit not in ("document", "window"):
-        raise InputError(
-            f"[count] unit = {config.unit!r}, window_tokens = {config.window_tokens}: expected unit = 'document' with "
-            "window_tokens = 0, or unit = 'window' with a window of at least 1"
-        )
     rows, rule = forms_and_rule(config.words, config.forms_path, spellings)
     documents, by_word, by_pair = count_shards(
         corpus_shards(inputs),

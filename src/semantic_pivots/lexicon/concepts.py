@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from semantic_pivots import grammar
 from semantic_pivots.config import LexiconConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.held_out import half
@@ -146,6 +147,7 @@ def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str
     Raises:
         InputError: unknown lexicon or language, a malformed file, or no concept in all the languages.
     """
+    grammar.check(config)
     for code in config.languages:
         language(code)
     if not config.languages or len(set(config.languages)) < len(config.languages):
@@ -157,8 +159,6 @@ def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str
         shutil.copyfile(near_words.neighbours_path(path), work.out / near_words.FILE)
     source, licence = SHIPPED.get(config.source, (Path(config.source).name, "as the file says"))
     tables = lexicon_tables(rows, config.languages, source, licence)
-    if not 0 <= config.held_out_share < 1:
-        raise InputError(f"[lexicon] held_out_share = {config.held_out_share}: expected a share of at least 0, below 1")
     if config.held_out_share:
         tables["concepts"] = _with_halves(tables["concepts"], config)
     work.note("concepts", tables["concepts"].num_rows)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGE = "package:"
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)*(@[\w./-]+)?")
 _PIN = "@sha256:"
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja")
@@ -255,7 +256,7 @@ def _resolve(spec: str, cache: str, fetch: bool = True) -> tuple[Path, str, str]
             revision = pin or fingerprint(ggufs[0])
             return _conversion([ggufs[0]], local.name, revision, cache, fetch), local.name, revision[:12]
         return local, local.name, _folder_revision(local)
-    if spec.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)*(@[\w./-]+)?", spec):
+    if spec.startswith((".", "/", "~")) or not HUB_ID.fullmatch(spec):
         raise InputError(f"model {spec!r} not found: no such folder; expected hub id, local folder, or package:NAME")
     return _from_hub(spec, fetch)
 

@@ -15,24 +15,10 @@ import pyarrow as pa
 from semantic_pivots import grammar, tables
 from semantic_pivots.config import NaturalConfig
 from semantic_pivots.engines import Task, run_shards
-from semantic_pivots.errors import InputError
 from semantic_pivots.natural.effects import summary
 from semantic_pivots.natural.models import Arm, job
 from semantic_pivots.natural.part_arms import arms
 from semantic_pivots.run import Inputs, Work
-
-
-def check(config: NaturalConfig) -> None:
-    """Refuse an invalid value.
-
-    Raises:
-        InputError: a key is invalid; the message names it.
-    """
-    grammar.check(config)
-    if not config.readers:
-        raise InputError("[natural] readers: expected counts, model or both")
-    if len(config.pair) != 2:
-        raise InputError(f"[natural] pair = {list(config.pair)}: expected two languages")
 
 
 def natural_stage(config: NaturalConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
@@ -41,7 +27,7 @@ def natural_stage(config: NaturalConfig, inputs: Inputs, work: Work) -> dict[str
     Raises:
         InputError: a key has an unknown value, or too few documents of the corpus contain the concepts' words.
     """
-    check(config)
+    grammar.check(config)
     outcomes, figures = [], []
     for part in config.parts:
         for seed in range(config.seed, config.seed + config.seeds):

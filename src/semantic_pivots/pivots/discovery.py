@@ -22,7 +22,6 @@ from semantic_pivots import grammar, words
 from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.counting.counts import Pair, benchmark_words
 from semantic_pivots.counting.shard_passes import Corpus, StoredCorpus
-from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.pivots.evidence import PairCounts, measures, q_values, tversky
 from semantic_pivots.pivots.own_words import is_form, is_piece, plain
@@ -31,20 +30,6 @@ from semantic_pivots.pivots.published import published_contexts
 from semantic_pivots.pivots.relatedness import relatedness
 from semantic_pivots.pivots.word_contexts import WordContexts, word_contexts_of
 from semantic_pivots.run import Inputs, Work, progress
-
-
-def check(config: DiscoverConfig) -> None:
-    """Refuse invalid keys, and units and measures that the form `paper` does not have.
-
-    Raises:
-        InputError: a key is invalid; the message names it.
-    """
-    grammar.check(config)
-    if config.form == "paper" and (config.unit, config.measure) != ("token", "min"):
-        raise InputError(
-            f"[discover] unit = {config.unit!r}, measure = {config.measure!r}: the paper's form ranks tokens by their "
-            "smaller surplus; expected unit = 'token' and measure = 'min'"
-        )
 
 
 class Discovery(NamedTuple):
@@ -83,7 +68,7 @@ def discover(
     Raises:
         InputError: the configuration names an unknown form, measure or unit.
     """
-    check(config)
+    grammar.check(config)
     items = item_table.to_pylist()
     spellings, pairs = benchmark_words(item_table)
     is_published = config.form == "paper"

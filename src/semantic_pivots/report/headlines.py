@@ -154,7 +154,8 @@ def documents(tables: Tables) -> Headline:
         text = "; ".join(verdicts)
         on = " on held-out words" if stratum == HELD_OUT else ""
         gain = next((row for row in group if row["baseline"]), group[0])
-        text = f"{text[0].upper()}{text[1:]}{on} ({gain['n']:,} concepts, {gain['runs']} runs)."
+        runs = "one run" if gain["runs"] == 1 else f"{gain['runs']} runs"
+        text = f"{text[0].upper()}{text[1:]}{on} ({gain['n']:,} concepts, {runs})."
     else:
         group = [row for row in _rows(tables, "comparison") if row["variant"] == "paper" and is_pooled(row)]
         group = [row for row in group if row["baseline"] and row["stratum"] == "all"]

@@ -25,14 +25,13 @@ from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
 from semantic_pivots.counting.document_draws import hash_of, shuffle
 from semantic_pivots.engines import shard_parts
-from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, write_json
 from semantic_pivots.run import Inputs, Result, Work
 from semantic_pivots.selection.best_documents import BARRED, BLOCK, CHOSEN, Block, Documents, Totals, gumbel
 from semantic_pivots.selection.document_scores import Scores, document_scores, part_batches
 from semantic_pivots.selection.selectors import NEEDED, UNSCORED, Columns, column_of, score_of
 from semantic_pivots.selection.spilling import ROWS, database
-from semantic_pivots.selection.token_budgets import Pool, dose, quotas_of, tolerance
+from semantic_pivots.selection.token_budgets import Pool, dose, tolerance
 from semantic_pivots.selection.user_columns import UserColumns, join
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import SCHEMAS
@@ -54,27 +53,10 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
     Raises:
         InputError: an unknown selector, column or threshold, or a budget that the corpus does not hold.
     """
-    check(config)
+    grammar.check(config)
     towards = config.dsir_target, config.engine, config.dsir_languages, config.dsir_units
     scores = document_scores(inputs, work, config.workers, *towards, words=config.words, forms_path=config.forms_path)
     return {"doc_scores": scores.source, "selection": select(config, scores, work)}
-
-
-def check(config: SelectConfig) -> None:
-    """Refuse what cannot be selected before anything is scored.
-
-    Raises:
-        InputError: a key is invalid; the message names it.
-    """
-    grammar.check(config)
-    if "dsir" in {dose(name)[0] for name in config.selections} and not config.dsir_target and not config.dsir_languages:
-        raise InputError("[select] selections: dsir needs dsir_target, documents like those to find, or dsir_languages")
-    if len(set(config.selections)) < len(config.selections):
-        raise InputError(f"[select] selections = {list(config.selections)}: one of them stands twice")
-    if config.exclude_pairs and config.stratify_pairs:
-        raise InputError("[select] exclude_pairs and stratify_pairs are both set: expected one of them")
-    _thresholds(config.thresholds)
-    quotas_of(config.quotas)
 
 
 def select(config: SelectConfig, scores: Scores, work: Work) -> Result:
@@ -284,18 +266,8 @@ def _deviation(documents: Documents) -> float:
 
 def _eligible(config: SelectConfig, columns: Columns) -> np.ndarray:
     eligible = ~columns["holds_pair"] if config.exclude_pairs else np.ones(len(columns["n_tokens"]), np.bool_)
-    for name, sign, number in _thresholds(config.thresholds):
-        values = column_of(columns, name, "[select] thresholds")
-        eligible = eligible & (values >= number if sign == ">=" else values <= number)
+    for threshold in config.thresholds:
+        name, sign, number = re.split("(>=|<=)", threshold)
+        values = column_of(columns, name.strip(), "[select] thresholds")
+        eligible = eligible & (values >= float(number) if sign == ">=" else values <= float(number))
     return eligible
-
-
-def _thresholds(entries: tuple[str, ...]) -> list[tuple[str, str, float]]:
-    thresholds = []
-    for entry in entries:
-        match = re.fullmatch(r"\s*(\w+)\s*(>=|<=)\s*([-+.\deE]+)\s*", entry)
-        try:
-            thresholds.append((match[1], match[2], float(match[3])))  # type: ignore[index]
-        except (TypeError, ValueError):
-            raise InputError(f"[select] thresholds: {entry!r}: expected COLUMN>=NUMBER or COLUMN<=NUMBER") from None
-    return thresholds

@@ -74,6 +74,15 @@ def join(path: str, reserved: tuple[str, ...], scores: Scores, folder: Path) -> 
     return columns
 
 
+def column_names(path: str) -> list[str] | None:
+    """Names of the columns of a user's Parquet file or folder; None for attributes, which only reading tells.
+
+    Raises:
+        InputError: it is neither, lacks the ids, or a column is no number.
+    """
+    return None if kind(_files(path)[0])[0] == "jsonl" else _Table(path, ()).names
+
+
 _PLACES = pa.schema([("id", pa.large_string()), ("place", pa.int64())])
 
 

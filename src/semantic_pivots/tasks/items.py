@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from semantic_pivots import grammar
 from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.tasks.pattern import WORD_TRANSLATION
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
     """Make the items of the benchmark (table `items`)."""
+    grammar.check(config)
     if config.task == WORD_TRANSLATION:
         from semantic_pivots.tasks import word_items
 
@@ -24,9 +26,6 @@ def benchmark_stage(config: BenchmarkConfig, inputs: Inputs, work: Work) -> dict
         return word_items.benchmark_stage(config, inputs, work, lambda words: frequent(words, config, inputs, work))
     from semantic_pivots.tables import from_rows
     from semantic_pivots.tasks import questions
-
-    if config.min_documents:
-        raise InputError(f"[benchmark] min_documents: expected 0 with task = {config.task!r}; it is for words")
 
     rows = questions.items(config, inputs.table("words"))
     work.note("items", len(rows))

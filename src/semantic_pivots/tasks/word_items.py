@@ -12,6 +12,7 @@ from itertools import permutations
 
 import pyarrow as pa
 
+from semantic_pivots import grammar
 from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import tag_of
@@ -173,10 +174,7 @@ def benchmark_stage(
     """
     if len(config.languages) < 2:
         raise InputError("[benchmark] languages: expected at least two, a translation needs a source and a target")
-    if config.distractors < 1 or min(config.items_per_direction, config.min_documents) < 0:
-        raise InputError("[benchmark] distractors must be at least 1, items_per_direction and min_documents at least 0")
-    if config.writer not in ("neighbours", "llm"):
-        raise InputError(f"[benchmark] writer = {config.writer!r}: expected neighbours or llm")
+    grammar.check(config)
     concepts = inputs.table("concepts").to_pylist()
     pos = {row["concept_id"]: row["pos"] for row in concepts}
     half_of = {row["concept_id"]: tag_of(row["strata"]) for row in concepts}

@@ -59,15 +59,18 @@ def parameters(shape: Record) -> int:
     return embeddings + blocks * (attention + 3 * width * inner + 2 * width) + width
 
 
-def problems(config: StudyConfig) -> Iterator[str]:
-    """One line for each number of training that cannot work."""
-    train = config.train
+def step_problems(train: TrainConfig) -> Iterator[str]:
+    """A line if a run of training is shorter than one step."""
     step_tokens = train.batch_sequences * train.sequence_tokens
     if train.tokens < step_tokens:
         yield (
             f"[train] tokens = {train.tokens:,} is less than one step of {train.batch_sequences:,} x "
             f"{train.sequence_tokens:,} tokens; raise tokens or lower batch_sequences"
         )
+
+
+def context_problems(train: TrainConfig) -> Iterator[str]:
+    """A line if the model does not read sequences as long as those of training, or its shape cannot be read."""
     try:
         longest = shape_of(train).get("max_position_embeddings") or train.sequence_tokens
     except InputError as error:

@@ -73,7 +73,7 @@ function layers(path) {
   return box;
 }
 function pathOf(path) { return state.view === "layers" ? layers(path) : strip(path); }
-const LEGEND = make("p", {class: "soft"}, ...Object.entries(MARKS).flatMap(([kind, mark]) => [make("span", {class: kind}, make("span", {class: "mark"}, mark)), " " + NAMES[kind] + "   "]));
+const LEGEND = make("p", {class: "soft"}, ...Object.entries(MARKS).flatMap(([kind, mark]) => [make("span", {class: kind}, make("span", {class: "mark"}, mark)), " " + NAMES[kind] + "\u2003"]));
 
 function masses(path) {
   const box = make("div", {id: "masses", role: "img", "aria-label": "probability of source, pivots, another pair's pivots and target by layer"});
