@@ -109,6 +109,10 @@ def model(family: str, vocabulary: int = 640) -> transformers.PreTrainedModel:
         ),
         # scales its embeddings in place
         "ctrl": lambda: transformers.CTRLConfig(n_embd=32, n_layer=2, n_head=4, dff=64, n_positions=512, **common),
+        # asserts that a mask has the tokens' shape
+        "xlm": lambda: transformers.XLMConfig(
+            emb_dim=32, n_layers=2, n_heads=4, causal=True, use_lang_emb=False, **common
+        ),
         "mpt": lambda: transformers.MptConfig(d_model=32, n_heads=4, n_layers=2, max_seq_len=512, **common),
         "roberta": lambda: transformers.RobertaConfig(
             intermediate_size=64, max_position_embeddings=512, is_decoder=True, pad_token_id=2, **wide, **common

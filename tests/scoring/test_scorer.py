@@ -67,7 +67,7 @@ def test_batch_equals_single_whatever_the_order_and_the_budget(family):
 
 
 @pytest.mark.filterwarnings("ignore:the model's cache does not reproduce")
-@pytest.mark.parametrize("family", [*tiny.FAMILIES, *tiny.UNPADDED])
+@pytest.mark.parametrize("family", [*tiny.FAMILIES, *tiny.UNPADDED, "xlm"])
 def test_greedy_equals_token_by_token_argmax(family):
     model, tokenizer = tiny.model(family), tiny.tokenizer("byte-level")
     prompts = [f"{shots}{word}\nFrench:" for shots in SHOTS for word in tiny.WORDS]

@@ -21,7 +21,7 @@ import torch
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, complete_file, write_text
 from semantic_pivots.models.lens import Lens, LensError, hooks
-from semantic_pivots.models.network import check_context
+from semantic_pivots.models.network import FORWARD_ERRORS, check_context
 from semantic_pivots.models.readouts import JACOBIAN, Readout, held_out_divergence
 from semantic_pivots.statistics import seed_of
 
@@ -170,7 +170,7 @@ def _resumes(lens: Lens, prompt: list[int], skipped: int) -> bool:
     ids, lengths = (torch.tensor([value], device=lens.network.device) for value in (prompt, len(prompt)))
     try:
         cached = _streams(lens, ids, lengths, skipped)[-1]
-    except (AttributeError, TypeError, ValueError, LookupError, RuntimeError):
+    except FORWARD_ERRORS:
         return False
     plain = _streams(lens, ids, lengths, 0)[-1][:, skipped:]
     tolerance = 1e-3 if lens.network.dtype == torch.float32 else 0.1

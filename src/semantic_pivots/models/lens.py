@@ -22,7 +22,7 @@ import transformers
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.load import LoadedModel, load
-from semantic_pivots.models.network import Network, check_context, decoder_of, is_masked
+from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, decoder_of, is_masked
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
@@ -80,7 +80,7 @@ class Lens:
             lens._check(name)
         except torch.OutOfMemoryError:
             raise
-        except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
+        except FORWARD_ERRORS as error:
             raise LensError(
                 f"{type(model).__name__}: what the {len(stack)} blocks ({name}) hand on cannot be read by itself "
                 f"({type(error).__name__}: {error}); pass blocks= to name another block list"

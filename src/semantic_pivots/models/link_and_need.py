@@ -28,7 +28,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.models.cache_rows import share_rows
 from semantic_pivots.models.interventions import orthonormal
 from semantic_pivots.models.lens import Lens
-from semantic_pivots.models.network import padded
+from semantic_pivots.models.network import FORWARD_ERRORS, padded
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import answer_spans
 
@@ -368,7 +368,7 @@ class Asker:
         self.sharing = True
         try:
             logprobs, _ = self._logprobs([row, other])
-        except (AttributeError, TypeError, ValueError, LookupError, RuntimeError):
+        except FORWARD_ERRORS:
             return False
         return abs(float(logprobs[0] - plain[0])) <= _TOLERANCE.get(self.network.dtype, 1e-3) * (len(ids) - start)
 

@@ -19,6 +19,9 @@ from semantic_pivots.models.cache_rows import is_recurrent
 from semantic_pivots.models.device import attention_of_any_shape
 from semantic_pivots.models.protocols import CausalLM
 
+FORWARD_ERRORS = (AssertionError, AttributeError, TypeError, ValueError, LookupError, RuntimeError)
+"""What families raise when their forward is given a cache, a mask or embeddings that it does not take."""
+
 
 def padded(rows: Sequence[Sequence[int]], device: torch.device | str | None = None) -> torch.Tensor:
     """(rows, longest) int64 ids, each row filled on the right with its own last token, which the vocabulary has."""

@@ -25,7 +25,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.models.cache_rows import copy_rows, narrowest_window, share_rows
 from semantic_pivots.models.device import free_memory, release_memory
 from semantic_pivots.models.distribution import check_numbers, normaliser_of
-from semantic_pivots.models.network import Network, check_context, padded
+from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, padded
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 from semantic_pivots.scoring.greedy import continue_trees
@@ -213,7 +213,7 @@ class Scorer:
         if longest + new > self._padded_to or gap > self._gap:
             try:
                 self._padding = self._padding and self.network.padded_exactly(shortest, longest, new)
-            except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
+            except FORWARD_ERRORS as error:
                 if _is_out_of_memory(error):
                     raise
                 self._padding = False
@@ -549,7 +549,7 @@ class Scorer:
             self.trees, self.branching, self.sharing = trees, branching, sharing
             try:
                 difference = self._difference(span, plain, tolerance)
-            except (AttributeError, TypeError, ValueError, LookupError, RuntimeError) as error:
+            except FORWARD_ERRORS as error:
                 if _is_out_of_memory(error) or _is_of_a_kernel(error):
                     raise
                 difference = f"{type(error).__name__}: {error}"
