@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ def test_the_python_example_prints_what_it_says(capsys):
     exec(compile(example, "README.md", "exec"), {})
     chien, maison = map(float, re.findall(r"= (-?\d+\.\d+) nats", capsys.readouterr().out))
     assert maison < chien < 0
+
+
+def test_the_section_on_installing_names_every_extra():
+    section = README.partition("## Install\n")[2].partition("\n## ")[0]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert [name for name in extras if f"`{name}`" not in section and f"[{name}]" not in section] == []
 
 
 def test_the_study_loads(tmp_path):
