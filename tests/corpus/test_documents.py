@@ -382,6 +382,10 @@ def test_a_renamed_column_that_no_file_has_is_told(name, tmp_path):
     for column in ("kye", "meta.kye"):
         with pytest.raises(InputError, match=f"no column '{column}' for the id in the first lines of 2 files"):
             readers.check_columns(files, {"id": column})
+    with pytest.raises(InputError, match="no column 'body'") as refusal:
+        readers.check_columns(files, {"id": "kye", "text": "body"})
+    if "jsonl" in name:  # a table without its texts is refused by itself
+        assert "no column 'kye' for the id" in str(refusal.value)
 
 
 def test_samples_of_a_webdataset_are_documents(tmp_path: Path):

@@ -256,7 +256,7 @@ def _documents(study: Study) -> Iterator[str]:
             documents.check_columns(documents.list_files(config.path), columns)
             _tell_languages(config, columns)
         except InputError as error:
-            yield f"[corpus] path: {error}"
+            yield from (f"[corpus] path: {line}" for line in str(error).splitlines())
 
 
 def _task(study: Study) -> Iterator[str]:

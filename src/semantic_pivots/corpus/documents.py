@@ -182,7 +182,7 @@ def check_columns(files: list[tuple[str, int]], renames: dict[str, str]) -> None
     Raises:
         InputError: none of those lines has a column; a line for each.
     """
-    missing = set(renames) - {"text"}  # a line without a text is counted, and told where there are many
+    missing = set(renames)
     for path, _ in files[:_LOOKED_INTO]:
         if not missing:
             return
