@@ -16,6 +16,16 @@ def emit(figure: str, value: float, unit: str, bar: float | None = None, holds: 
     print(json.dumps({"figure": figure, "value": value, "unit": unit, "bar": bar, "holds": holds}), flush=True)
 
 
+class WithoutPandas:
+    """Hides pandas, which this package does not need, from imports: pyarrow loads it (50 MB) where it is installed."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        """Refuse pandas, and leave other modules to the next finder."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name, name=name)
+
+
 def print_usage() -> None:
     """Print this process's seconds of CPU and peak resident MB (Linux); measure.py imports too much for small ones."""
     used = resource.getrusage(resource.RUSAGE_SELF)

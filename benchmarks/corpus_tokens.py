@@ -239,9 +239,8 @@ def _filled(score: np.ndarray, hashes: np.ndarray, n_tokens: np.ndarray, budget:
 
 
 def _documents(folder: Path, score: np.ndarray, hashes: np.ndarray, n_tokens: np.ndarray) -> Documents:
-    documents = Documents(folder)
-    zeros = np.zeros(len(score), np.int32)
-    documents.append(score=score, hashes=hashes, n_tokens=n_tokens, cell=zeros)
+    documents = Documents(folder, hashes.__getitem__)
+    documents.append(score=score, n_tokens=n_tokens, cell=np.zeros(len(score), np.uint16))
     documents.release("state")
     return documents
 

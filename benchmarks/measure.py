@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from semantic_pivots.counting.counts import Pair, Word
-from semantic_pivots.counting.match import buffers
+from semantic_pivots.counting.strings import buffers
 from semantic_pivots.models.device import default_device, peak_memory, start_peak, synchronise
 from semantic_pivots.words import is_joining, normalise
 

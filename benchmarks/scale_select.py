@@ -9,16 +9,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import print_usage
+from benchmarks import WithoutPandas, print_usage
 from semantic_pivots import run, tables
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.files import table_files
-from semantic_pivots.selection.document_scores import Scores
+from semantic_pivots.selection.score_files import Scores
 from semantic_pivots.selection.selections import select
 
 
 def main() -> None:
     """Make the selection, and print what it took."""
+    sys.meta_path.insert(0, WithoutPandas)
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     config = SelectConfig(selections=("pivot-rich",), budget_tokens=count * 55, workers=1)
     scores = Scores({part.stem: part for part in table_files(folder / "doc_scores.parquet")})

@@ -28,7 +28,8 @@ from benchmarks import emit
 from benchmarks.words_gold import ANALYSERS, Readings, tools
 from benchmarks.words_text import LANGUAGES, documents
 from semantic_pivots.caching import cache_folder
-from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.counting.match import Words, find
+from semantic_pivots.counting.strings import buffers
 from semantic_pivots.statistics import wilson
 from semantic_pivots.wordforms.cutting import is_clause
 from semantic_pivots.wordforms.table import rule_of

@@ -28,7 +28,7 @@ Record = dict[str, Any]
 """A row of a table, or an object of a JSON file: values by name."""
 
 _SAMPLED_ABOVE_BYTES = 64 << 20
-_ROWS = 1 << 17
+ROWS = 1 << 17
 """Rows of a row group, and of a batch: what a reader of a large table holds."""
 
 
@@ -188,7 +188,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     # The pandas or study metadata of a schema is not part of the public table.
     plain = table.combine_chunks().replace_schema_metadata(None)
     with complete_file(path) as temporary:
-        pq.write_table(plain, temporary, _ROWS, compression="zstd", write_page_checksum=True)
+        pq.write_table(plain, temporary, ROWS, compression="zstd", write_page_checksum=True)
 
 
 def table_files(path: Path) -> list[Path]:
@@ -197,15 +197,18 @@ def table_files(path: Path) -> list[Path]:
 
 
 def read_batches(
-    path: Path | str, columns: list[str] | None = None, dictionaries: Sequence[str] = ()
+    path: Path | str,
+    columns: list[str] | None = None,
+    dictionaries: Sequence[str] = (),
+    groups: list[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """A Parquet file's rows in batches, its checksums compared; some columns of texts as dictionaries.
+    """A Parquet file's rows, or some of its groups, in batches, checksums compared; some columns as dictionaries.
 
     Raises:
         InputError: it is missing or damaged.
     """
     with _parquet_file(path, read_dictionary=dictionaries) as file:
-        yield from file.iter_batches(_ROWS, columns=columns)
+        yield from file.iter_batches(ROWS, groups, columns)
 
 
 def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:

@@ -22,7 +22,7 @@ from semantic_pivots.corpus.megatron import index_bytes, read_megatron
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import file_hash, write_json
-from semantic_pivots.selection.document_scores import Scores
+from semantic_pivots.selection.score_files import Scores
 from semantic_pivots.selection.user_columns import join
 
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_pivots.corpus.token_shards import write_token_shard
-from semantic_pivots.counting.document_draws import draw, hash_of, shuffle, survey
+from semantic_pivots.counting.document_draws import draw, survey
 from semantic_pivots.counting.shard_passes import StoredCorpus
+from semantic_pivots.counting.strings import hash_of, shuffle
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_pivots.counting.counts import Task
-from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.counting.match import Words, find
+from semantic_pivots.counting.strings import buffers
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, contains, meet
 
 WANTED = [

@@ -22,10 +22,10 @@ def places(tmp_path_factory) -> Iterator:
 
 
 def documents(places, score, hashes, tokens, cell=None, allowed=None, threads: int = 1) -> Documents:
-    made = Documents(next(places), threads)
+    made = Documents(next(places), hashes.__getitem__, threads)
     cell = np.zeros(len(score), np.int32) if cell is None else cell
     tokens = tokens if allowed is None else np.where(allowed, tokens, BARRED)
-    made.append(score=score, hashes=hashes, n_tokens=tokens, cell=cell)
+    made.append(score=score, n_tokens=tokens, cell=cell)
     made.release("state")
     return made
 

@@ -18,6 +18,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.selection import document_scores
+from semantic_pivots.selection.score_files import Scores
 from semantic_pivots.selection.selections import HELD_OUT, select
 from semantic_pivots.tables import SCHEMAS, conform
 from semantic_pivots.wordforms.table import rule_of
@@ -165,7 +166,7 @@ def select_documents(
     """
     config = SelectConfig(budget_tokens=budget_tokens, selections=tuple(selections), **options)
     grammar.check(config)
-    table = document_scores.Scores(table_of("doc_scores", scores, ("dsir",)))
+    table = Scores(table_of("doc_scores", scores, ("dsir",)))
     with scratch() as work:
         selection = polars(select(config, table, work))
     return selection.filter(pl.col("selection") != HELD_OUT)

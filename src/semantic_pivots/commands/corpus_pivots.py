@@ -134,7 +134,8 @@ def select(
 
     from semantic_pivots.corpus.documents import identity
     from semantic_pivots.selection import selections as room
-    from semantic_pivots.selection.document_scores import Scores, document_scores
+    from semantic_pivots.selection.document_scores import document_scores
+    from semantic_pivots.selection.score_files import Scores
 
     grammar.check(select)
     if (select.exclude_pairs or select.stratify_pairs) and pairs is None:

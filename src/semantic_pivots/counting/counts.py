@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 from semantic_pivots import grammar
 from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.corpus import documents as readers
-from semantic_pivots.counting.match import Occurrences, Words, buffers, find
+from semantic_pivots.counting.match import Occurrences, Words, find
 from semantic_pivots.counting.providers import Counts, Pair, Word, open_provider
+from semantic_pivots.counting.strings import buffers
 from semantic_pivots.engines import run_shards
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.run import Inputs, Work

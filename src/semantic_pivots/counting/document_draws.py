@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.counting.counts import Word
-from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.counting.match import Words, find
 from semantic_pivots.counting.shard_passes import Corpus, Shard
+from semantic_pivots.counting.strings import buffers, hash_of, mix
 from semantic_pivots.counting.unit_counts import distinct_tokens, frequencies
 from semantic_pivots.counting.units import Splitter, Vocabulary
 from semantic_pivots.wordforms.rule import SPELLING, Rule
@@ -27,40 +28,7 @@ from semantic_pivots.wordforms.rule import SPELLING, Rule
 _ALL = np.uint64(np.iinfo(np.uint64).max)
 
 
-def hash_of(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """(ids,) uint64: a hash of each id, the same on every machine."""
-    return _hash_of(*buffers(ids))
-
-
-@numba.njit(cache=True)
-def _hash_of(data, offsets):  # pragma: no cover - compiled; FNV-1a
-    keys = np.empty(len(offsets) - 1, np.uint64)
-    for i in range(len(keys)):
-        key = np.uint64(0xCBF29CE484222325)
-        for k in range(offsets[i], offsets[i + 1]):
-            key = (key ^ np.uint64(data[k])) * np.uint64(0x100000001B3)
-        keys[i] = key
-    return keys
-
-
-def shuffle(keys: np.ndarray, seed: int) -> np.ndarray:
-    """Hash keys with a seed, so that each seed gives another order (the finaliser of splitmix64)."""
-    return _shuffle(keys, np.uint64(seed % 2**64))
-
-
-@numba.njit(cache=True)
-def _shuffle(keys, seed):  # pragma: no cover - compiled
-    places = np.empty(len(keys), np.uint64)
-    for i in range(len(keys)):
-        places[i] = _mix(keys[i] ^ seed)
-    return places
-
-
-@numba.njit(cache=True)
-def _mix(key):  # pragma: no cover - compiled
-    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return key ^ (key >> np.uint64(31))
+_mix = numba.njit(cache=True)(mix)
 
 
 @functools.lru_cache(maxsize=1)

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from semantic_pivots import words
 from semantic_pivots.counting import match_kernel as kernel
@@ -274,16 +273,6 @@ def _dictionaries(codes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     edges = np.zeros(1 << int(np.ceil(np.log2(1.5 * sum(map(cutting.edges_of, codes))))), np.uint64)
     kernel.fill_cutters(np.frombuffer(b"".join(texts), np.uint8), begins, roots, edges)
     return roots, edges
-
-
-def buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes (uint8) and offsets (documents + 1,) int64 of Arrow strings, without a copy of a single chunk's bytes."""
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.chunk(0) if texts.num_chunks == 1 else pa.concat_arrays(texts.cast(pa.large_string()).chunks)
-    large = pa.types.is_large_string(texts.type)
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int64 if large else np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return np.frombuffer(data or b"", np.uint8), ends.astype(np.int64)
 
 
 def find(compiled: Words, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -155,7 +155,7 @@ class Splitter:
         return cls(edges, states, np.array(last))
 
     def split(self, data: np.ndarray, offsets: np.ndarray) -> Units:
-        """The distinct words of each document, given UTF-8 bytes and (documents + 1,) offsets (`match.buffers`)."""
+        """The distinct words of each document, given UTF-8 bytes and (documents + 1,) offsets (`strings.buffers`)."""
         retry = _unsure(data, offsets, _table())
         if len(retry):
             data, offsets = _replace(data, offsets, retry)

@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.counting.counts import Word
-from semantic_pivots.counting.document_draws import shuffle
 from semantic_pivots.counting.shard_passes import Corpus
+from semantic_pivots.counting.strings import shuffle
 from semantic_pivots.counting.unit_counts import count_units
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import words
-from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.counting.match import Words, find
+from semantic_pivots.counting.strings import buffers
 from semantic_pivots.wordforms.rule import Rule, Word
 
 _ENDING, _STEM = 3, 3

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.counting.match import Words, find
+from semantic_pivots.counting.strings import buffers
 from semantic_pivots.wordforms.rule import SPELLING, Rule, places
 from semantic_pivots.words import compose, folded_places, nfc, normalise
 

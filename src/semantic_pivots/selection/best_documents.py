@@ -12,11 +12,13 @@ sum:
   since one that does not fit leaves no room for a later one. At most remainder / length documents of each length are
   therefore read.
 
-The result is the same, to the document, as that of sorting all documents, and takes a few passes over the scores.
+The result is the same, to the document, as that of sorting all documents, and takes a few passes over the scores. The
+hashes are computed of those documents alone whose scores tie; of all of them where a tie is too large to be sorted.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,16 +26,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import numba
 import numpy as np
 
-from semantic_pivots.counting.document_draws import shuffle
+from semantic_pivots.counting.strings import shuffle
 
-BLOCK = 1 << 19
-"""Documents that a thread holds at once."""
+BLOCK = 1 << 15
+"""Documents that a thread holds at once: their columns stay in the processor's cache."""
+_HASHED = 1 << 17
+"""Documents that are hashed at once."""
 _FEW = 1 << 16
 """Documents that are rather sorted than counted again."""
-_COUNTERS = 1 << 20
+_MANY = 1 << 10
+"""New candidates behind a boundary before those are dropped that cannot fit."""
 _LENGTHS = 1 << 14
 """Longer documents are so rare that all of them are looked at behind the boundary."""
 _SIGN = np.uint64(1 << 63)
@@ -46,17 +50,16 @@ Result = TypeVar("Result")
 
 
 class Block(NamedTuple):
-    """Columns of documents from place `begin` on: score float64, hashes uint64, tokens and cell int32, state uint8."""
+    """Columns of documents from place `begin` on: score float64, tokens int32, cell uint16, state uint8."""
 
     begin: int
     score: np.ndarray
-    hashes: np.ndarray
     n_tokens: np.ndarray
     cell: np.ndarray
     state: np.ndarray
 
 
-_TYPES = {"score": np.float64, "hashes": np.uint64, "n_tokens": np.int32, "cell": np.int32, "state": np.uint8}
+_TYPES = {"score": np.float64, "n_tokens": np.int32, "cell": np.uint16, "state": np.uint8, "hashes": np.uint64}
 
 
 class Documents:
@@ -64,15 +67,16 @@ class Documents:
 
     Args:
         folder: is made; files of an earlier run in it are removed.
+        hashes_at: the hashes, uint64, of the documents at some places, ascending.
         threads: number of threads in a pass over the documents.
     """
 
-    def __init__(self, folder: Path, threads: int = 1):
+    def __init__(self, folder: Path, hashes_at: Callable[[np.ndarray], np.ndarray], threads: int = 1):
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = {name: folder / name for name in _TYPES}
         for name in _TYPES:
             self.clear(name)
-        self.threads, self.size = threads, 0
+        self.threads, self.size, self._hashes_at = threads, 0, hashes_at
 
     def clear(self, name: str) -> None:
         """Empty a column, which is filled again."""
@@ -83,8 +87,8 @@ class Documents:
         for name, values in columns.items():
             with self._paths[name].open("ab") as stream:
                 np.ascontiguousarray(values, _TYPES[name]).tofile(stream)
-        if "hashes" in columns:
-            self.size += len(columns["hashes"])
+        if "n_tokens" in columns:
+            self.size += len(columns["n_tokens"])
 
     def column(self, name: str, begin: int, count: int) -> np.ndarray:
         """Values of documents from a place on."""
@@ -96,6 +100,25 @@ class Documents:
         with self._paths[name].open("r+b") as stream:
             stream.seek(begin * values.itemsize)
             values.tofile(stream)
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether the hashes of all documents are stored."""
+        return os.path.getsize(self._paths["hashes"]) > 0
+
+    def store_hashes(self) -> None:
+        """Compute the hashes of all documents, once."""
+        if not self.is_hashed:
+            for begin in range(0, self.size, _HASHED):
+                self.append(hashes=self._hashes_at(np.arange(begin, min(begin + _HASHED, self.size))))
+
+    def hashes(self, places: np.ndarray) -> np.ndarray:
+        """The hashes, uint64, of the documents at some places, ascending."""
+        if not len(places):
+            return np.zeros(0, np.uint64)
+        if self.is_hashed:
+            return np.memmap(self._paths["hashes"], np.uint64, "r")[places]
+        return self._hashes_at(places)
 
     @property
     def states(self) -> Path:
@@ -110,14 +133,7 @@ class Documents:
 
     def block(self, begin: int) -> Block:
         """The block that begins at a place."""
-        return Block(begin, *(self._map(name, begin, min(BLOCK, self.size - begin)) for name in Block._fields[1:]))
-
-    def _map(self, name: str, begin: int, count: int) -> np.ndarray:
-        """`column` without a copy: what is written to it stays with the caller."""
-        kind = np.dtype(_TYPES[name])
-        if os.path.getsize(self._paths[name]) < (begin + count) * kind.itemsize:  # scores that are not there yet
-            return np.zeros(0, kind)
-        return np.asarray(np.memmap(self._paths[name], kind, "c", begin * kind.itemsize, (count,)))
+        return Block(begin, *(self.column(name, begin, min(BLOCK, self.size - begin)) for name in Block._fields[1:]))
 
     def map(self, task: Callable[[Iterator[Block]], Result]) -> list[Result]:
         """A task's results, of each thread's blocks in their order."""
@@ -138,6 +154,22 @@ class Budgets:
     scored: bool = False
     """take documents with a score alone, none at -inf"""
 
+    def groups(self, block: Block) -> np.ndarray:
+        """The group, int32, that each document of a block may be taken for, or -1."""
+        group = self.group_of[block.cell]
+        is_barred = (block.state != FREE) | (block.n_tokens <= 0)
+        if block.n_tokens.max(initial=0) > self.tokens.min():
+            is_barred |= block.n_tokens > self.tokens[group]
+        if self.scored:
+            is_barred |= block.score == -np.inf
+        group[is_barred] = -1
+        return group
+
+    def only(self, groups: Sequence[int]) -> Budgets:
+        """The budgets of some of the groups."""
+        group_of = np.where(np.isin(self.group_of, list(groups)), self.group_of, -1)
+        return Budgets(group_of.astype(np.int32), self.tokens, self.scored)
+
 
 class Totals(NamedTuple):
     """Tokens and documents taken of each cell, int64, and the number of documents at -inf."""
@@ -147,102 +179,19 @@ class Totals(NamedTuple):
     unscored: int
 
 
-@numba.njit(cache=True, nogil=True)
-def _key(score):  # pragma: no cover - compiled; ascending keys are descending scores
-    bits = np.float64(score + 0.0).view(np.uint64)  # there is one zero
-    return bits if bits & _SIGN else ~(bits | _SIGN)
+def _keys(scores: np.ndarray) -> np.ndarray:
+    """Ascending uint64 keys of descending scores."""
+    bits = (scores + 0.0).view(np.uint64)  # there is one zero
+    return np.where(bits >= _SIGN, bits, ~(bits | _SIGN))
 
 
-@numba.njit(cache=True, nogil=True)
-def _group(score, n_tokens, cell, state, group_of, tokens, scored):  # pragma: no cover - compiled
-    """The group that a document may be taken for, or -1; given its numbers: a block's arrays would be counted anew."""
-    group = group_of[cell]
-    if group < 0 or state != FREE or n_tokens <= 0 or n_tokens > tokens[group]:
-        return -1
-    return -1 if scored and score == -np.inf else group
-
-
-@numba.njit(cache=True, nogil=True)
-def _before(high, low, place, bounds, places, group):  # pragma: no cover - compiled
-    if high != bounds[group, 0]:
-        return high < bounds[group, 0]
-    return low < bounds[group, 1] if low != bounds[group, 1] else place < places[group]
-
-
-@numba.njit(cache=True, nogil=True)
-def _count(block, group_of, tokens, scored, prefix, fixed, digits, counters):  # pragma: no cover - compiled
-    """Add tokens and documents of each value of each group's digit."""
-    _, score, hashes, n_tokens, cell, state = block
-    for i in range(len(score)):
-        group = _group(score[i], n_tokens[i], cell[i], state[i], group_of, tokens, scored)
-        if group < 0:
-            continue
-        high, low = _key(score[i]), hashes[i]
-        if ((high ^ prefix[group, 0]) & fixed[group, 0]) | ((low ^ prefix[group, 1]) & fixed[group, 1]):
-            continue
-        word = low if digits[group, 0] else high
-        value = (word >> np.uint64(digits[group, 1])) & np.uint64((1 << digits[group, 2]) - 1)
-        counters[group, value, 0] += n_tokens[i]
-        counters[group, value, 1] += 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _ties(block, group_of, tokens, scored, prefix, fixed):  # pragma: no cover - compiled
-    """(tied,) numbers of the documents that have their group's prefix."""
-    _, score, hashes, n_tokens, cell, state = block
-    ties = np.empty(len(score), np.int64)
-    n = 0
-    for i in range(len(score)):
-        group = _group(score[i], n_tokens[i], cell[i], state[i], group_of, tokens, scored)
-        if group >= 0:
-            differs = (_key(score[i]) ^ prefix[group, 0]) & fixed[group, 0]
-            ties[n] = i
-            n += (differs | ((hashes[i] ^ prefix[group, 1]) & fixed[group, 1])) == 0
-    return ties[:n].copy()
-
-
-@numba.njit(cache=True, nogil=True)
-def _behind(block, group_of, tokens, scored, bounds, places, budget, limits):  # pragma: no cover - compiled
-    """(candidates,) numbers of the documents behind the boundary that may fit into what is left."""
-    begin, score, hashes, n_tokens, cell, state = block
-    rows = np.empty(len(score), np.int64)
-    n = 0
-    for i in range(len(score)):
-        group = _group(score[i], n_tokens[i], cell[i], state[i], group_of, tokens, scored)
-        if group < 0 or n_tokens[i] > budget[group]:
-            continue
-        high, low = _key(score[i]), hashes[i]
-        if _before(high, low, begin + i, bounds, places, group):
-            continue
-        if n_tokens[i] < limits.shape[1]:
-            limit = limits[group, n_tokens[i]]
-            if high > limit[0] or (high == limit[0] and low > limit[1]):
-                continue
-        rows[n] = i
-        n += 1
-    return rows[:n].copy()
-
-
-@numba.njit(cache=True, nogil=True)
-def _mark(block, group_of, tokens, scored, bounds, places, extra, new_state, by_cell):  # pragma: no cover - compiled
-    """Give the documents before their boundary, and further ones, a state; returns those without a score."""
-    begin, score, hashes, n_tokens, cell, state = block
-    unscored, at = 0, 0
-    for i in range(len(score)):
-        group = _group(score[i], n_tokens[i], cell[i], state[i], group_of, tokens, scored)
-        is_selected = group >= 0 and _before(_key(score[i]), hashes[i], begin + i, bounds, places, group)
-        if at < len(extra) and extra[at] == begin + i:
-            is_selected, at = True, at + 1
-        if is_selected:
-            state[i] = new_state
-            by_cell[cell[i], 0] += n_tokens[i]
-            by_cell[cell[i], 1] += 1
-            unscored += score[i] == -np.inf
-    return unscored
+def _scores(keys: np.ndarray) -> np.ndarray:
+    """The scores of keys, NaN of those that no score has."""
+    return np.where(keys >= _SIGN, keys, ~(keys | _SIGN)).view(np.float64)
 
 
 class _Rows(NamedTuple):
-    """Documents to be sorted: group, tokens, key of the score, hash, place."""
+    """Documents to be sorted: group, tokens, key of the score, place, and the hash where it has been looked up."""
 
     group: np.ndarray
     n_tokens: np.ndarray
@@ -265,20 +214,6 @@ def _rows(parts: Sequence[_Rows]) -> _Rows:
     return _Rows(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-@numba.njit(cache=True, nogil=True)
-def _keys(scores):  # pragma: no cover - compiled
-    keys = np.empty(len(scores), np.uint64)
-    for i in range(len(scores)):
-        keys[i] = _key(scores[i])
-    return keys
-
-
-def _rows_of(block: Block, numbers: np.ndarray, group_of: np.ndarray) -> _Rows:
-    groups = group_of[block.cell[numbers]]
-    tokens, low = block.n_tokens[numbers].astype(np.int64), block.hashes[numbers]
-    return _Rows(groups, tokens, _keys(block.score[numbers]), low, block.begin + numbers)
-
-
 class _Fill:
     """One filling of groups: the boundary of each, and the documents behind it that still fit."""
 
@@ -289,18 +224,10 @@ class _Fill:
         self.rest = budgets.tokens.copy()
         self._prefix, self._fixed = np.zeros((n, 2), np.uint64), np.zeros((n, 2), np.uint64)
         self._ties: set[int] = set()
+        self.taken_ties: dict[int, np.ndarray] = {}
         self._find_boundaries()
         self._settle_ties()
         self.extra = self._behind()
-
-    @property
-    def _eligible(self) -> tuple[np.ndarray, np.ndarray, bool]:
-        return self.budgets.group_of, self.budgets.tokens, self.budgets.scored
-
-    def _only(self, groups: Sequence[int]) -> tuple[np.ndarray, np.ndarray, bool]:
-        """What `_group` asks, of some of the groups."""
-        inside = np.isin(self.budgets.group_of, list(groups))
-        return np.where(inside, self.budgets.group_of, -1).astype(np.int32), *self._eligible[1:]
 
     def _find_boundaries(self) -> None:
         """Fix the bits of each group's boundary until few documents tie."""
@@ -310,7 +237,7 @@ class _Fill:
         while at:
             counters = self._count_digits([steps[at.get(g, 0)] for g in range(len(self.rest))], list(at))
             for group in list(at):
-                tokens, documents = counters[group].T
+                tokens, documents = counters[:, group]
                 if not at[group] and tokens.sum() <= self.rest[group]:  # all fit: the boundary stays behind the last
                     self.rest[group] -= tokens.sum()
                     del at[group]
@@ -324,22 +251,47 @@ class _Fill:
                     del at[group]
 
     def _count_digits(self, digits: list, groups: list[int]) -> np.ndarray:
-        """(groups, values, 2) int64 tokens and documents by group and value of its digit."""
-        shape = len(self.rest), 1 << max(width for _, _, width in digits), 2
-        budgets, digit_array = self._only(groups), np.array(digits, np.int64)
+        """(2, groups, values) int64 tokens and documents by group and value of its digit."""
+        words, shifts, widths = np.array(digits, np.uint64).T
+        size, budgets = 1 << int(widths.max()), self.budgets.only(groups)
+        if words.any():
+            self.documents.store_hashes()
 
         def task(blocks: Iterator[Block]) -> np.ndarray:
-            counters = np.zeros(shape, np.int64)
+            counters = np.zeros((2, len(digits) * size), np.int64)
             for block in blocks:
-                _count(block, *budgets, self._prefix, self._fixed, digit_array, counters)
+                rows = self._tied(block, budgets)
+                word = rows.high
+                if words.any():
+                    word = np.where(words[rows.group], self.documents.hashes(rows.place), word)
+                values = (word >> shifts[rows.group]) & ((np.uint64(1) << widths) - np.uint64(1))[rows.group]
+                cells = rows.group * np.int64(size) + values.astype(np.int64)
+                np.add.at(counters[0], cells, rows.n_tokens.astype(np.int64))
+                np.add.at(counters[1], cells, 1)
             return counters
 
-        return np.sum(self.documents.map(task), axis=0)
+        return np.sum(self.documents.map(task), axis=0).reshape(2, len(digits), size)
 
     def _fix(self, group: int, step: tuple[int, int, int], value: int) -> None:
         word, shift, width = step
         self._prefix[group, word] |= np.uint64(value << shift)
         self._fixed[group, word] |= np.uint64(((1 << width) - 1) << shift)
+
+    def _tied(self, block: Block, budgets: Budgets) -> _Rows:
+        """The documents of a block that have their group's prefix."""
+        group = budgets.groups(block)
+        is_tied = group >= 0
+        if self._fixed[:, 0].any():
+            first, last = self._prefix[:, 0], self._prefix[:, 0] | ~self._fixed[:, 0]
+            most, least = _scores(first), _scores(last)
+            most[np.isnan(most)], least[np.isnan(least)] = np.inf, -np.inf
+            is_tied &= (block.score >= least[group]) & (block.score <= most[group])
+        rows = _rows_at(block, group, np.flatnonzero(is_tied))
+        if self._fixed[:, 1].any():
+            low = self.documents.hashes(rows.place)
+            differs = (low ^ self._prefix[:, 1][rows.group]) & self._fixed[:, 1][rows.group]
+            rows = rows.take(np.flatnonzero(differs == 0))
+        return rows
 
     def _settle_ties(self) -> None:
         """Sort the documents that tie with a boundary; of one key throughout, their places decide."""
@@ -347,33 +299,43 @@ class _Fill:
             return
         equal = [g for g in self._ties if (self._fixed[g] == _ALL).all()]
         several = self._ties - set(equal)
-        budgets = self._only(sorted(several))
+        budgets = self.budgets.only(sorted(several))
 
         def task(blocks: Iterator[Block]) -> _Rows:
-            parts = [_rows_of(b, _ties(b, *budgets, self._prefix, self._fixed), budgets[0]) for b in blocks]
-            return _rows([_NO_ROWS, *parts])
+            return _rows([_NO_ROWS, *(self._tied(block, budgets) for block in blocks)])
 
-        ties = _rows(self.documents.map(task)) if several else None
+        ties = _rows(self.documents.map(task)) if several else _NO_ROWS
         for group in several:
-            self._settle(group, ties.take(ties.group == group).ordered())  # type: ignore[union-attr]
+            self._settle(group, ties.take(ties.group == group))
         for group in equal:
-            budgets = self._only([group])
             for begin in range(0, self.documents.size, BLOCK):
-                block = self.documents.block(begin)
-                rows = _rows_of(block, _ties(block, *budgets, self._prefix, self._fixed), budgets[0])
+                rows = self._tied(self.documents.block(begin), self.budgets.only([group]))
                 if rows.n_tokens.sum() >= self.rest[group]:
                     self._settle(group, rows)
                     break
                 self.rest[group] -= rows.n_tokens.sum()
 
     def _settle(self, group: int, rows: _Rows) -> None:
-        """Put the boundary at the first of the rows that does not fit."""
+        """Put the boundary at the first of the rows that does not fit; hashes order those of its score."""
+        rows = rows.ordered()
+        crossing = int(np.searchsorted(np.cumsum(rows.n_tokens), self.rest[group], "right"))
+        high = rows.high[min(crossing, len(rows.place) - 1)]
+        self.rest[group] -= rows.n_tokens[rows.high < high].sum()
+        rows = self._with_hashes(rows.take(rows.high == high)).ordered()
         ends = np.cumsum(rows.n_tokens)
         crossing = int(np.searchsorted(ends, self.rest[group], "right"))
         self.rest[group] -= ends[crossing - 1] if crossing else 0
         last = min(crossing, len(rows.place) - 1)
         self.bounds[group] = rows.high[last], rows.low[last]
         self.places[group] = rows.place[last] + (crossing > last)
+        self.taken_ties[group] = rows.place[:crossing]
+
+    def _is_early(self, place: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """Whether documents with the score of their group's boundary, by place, stand before it."""
+        if not self.documents.is_hashed:
+            return np.isin(place, np.concatenate([place[:0], *self.taken_ties.values()]))
+        hashes, low = self.documents.hashes(place), self.bounds[:, 1][group]
+        return (hashes < low) | ((hashes == low) & (place < self.places[group]))
 
     def _behind(self) -> _Rows:
         """The documents behind the boundaries that are taken: each, in order, that fits."""
@@ -381,49 +343,107 @@ class _Fill:
 
         def task(blocks: Iterator[Block]) -> _Rows:
             limits = np.full((len(budget), min(int(budget.max(initial=0)) + 1, _LENGTHS), 2), _ALL)
-            behind = _NO_ROWS
+            parts, length = [_NO_ROWS], 0
             for block in blocks if budget.any() else ():
-                numbers = _behind(block, *self._eligible, self.bounds, self.places, budget, limits)
-                if len(numbers):
-                    behind = _shorten(_rows([behind, _rows_of(block, numbers, self.budgets.group_of)]), budget, limits)
-            return behind
+                parts.append(self._candidates(block, budget, limits))
+                if sum(len(part.place) for part in parts) >= 2 * length + _MANY:
+                    parts = [_shorten(_rows(parts), budget, limits)]
+                    length = len(parts[0].place)
+                if length > self.few:
+                    parts = [_shorten(self._with_hashes(parts[0]), budget, limits)]
+                    length = len(parts[0].place)
+            return _rows(parts)
 
-        rows = _rows(self.documents.map(task))
-        rows = rows.ordered(rows.group)
-        is_selected = np.zeros(len(rows.place), np.bool_)
-        for i, (group, tokens) in enumerate(zip(rows.group.tolist(), rows.n_tokens.tolist(), strict=True)):
-            if tokens <= self.rest[group]:
-                self.rest[group] -= tokens
-                is_selected[i] = True
-        return rows.take(is_selected)
+        return self._fitting(_rows(self.documents.map(task)))
+
+    def _fitting(self, rows: _Rows) -> _Rows:
+        """Of rows behind the boundaries each, in order, that fits into what is left."""
+        rows, chosen = rows.ordered(rows.group), []
+        keys = zip(rows.group.tolist(), rows.high.tolist(), rows.n_tokens.tolist(), range(len(rows.place)), strict=True)
+        for (group, _), ties in itertools.groupby(keys, lambda key: key[:2]):
+            fitting = [row for *_, tokens, row in ties if tokens <= self.rest[group]]
+            if len(fitting) > 1:
+                places = np.sort(rows.place[fitting])
+                hashes = dict(zip(places.tolist(), self.documents.hashes(places).tolist(), strict=True))
+                fitting.sort(key=lambda row: (hashes[int(rows.place[row])], row))
+            for row in fitting:
+                if rows.n_tokens[row] <= self.rest[group]:
+                    self.rest[group] -= rows.n_tokens[row]
+                    chosen.append(row)
+        return rows.take(np.array(chosen, np.int64))
+
+    def _candidates(self, block: Block, budget: np.ndarray, limits: np.ndarray) -> _Rows:
+        """The documents of a block behind the boundary that may fit into what is left."""
+        short = np.flatnonzero(block.n_tokens <= budget.max())
+        block = Block(block.begin, *(column[short] for column in block[1:]))
+        group = self.budgets.groups(block)
+        rows = _rows_at(block, group, np.flatnonzero((group >= 0) & (block.n_tokens <= budget[group])), short)
+        limit = limits[rows.group, np.minimum(rows.n_tokens, limits.shape[1] - 1)]
+        limit[rows.n_tokens >= limits.shape[1]] = _ALL
+        is_inside = rows.high <= limit[:, 0]
+        equal = np.flatnonzero((rows.high == limit[:, 0]) & (limit[:, 1] != _ALL))
+        is_inside[equal] = self.documents.hashes(rows.place[equal]) <= limit[equal, 1]
+        rows = rows.take(is_inside)
+        bound = self.bounds[:, 0][rows.group]
+        is_behind, equal = rows.high > bound, np.flatnonzero(rows.high == bound)
+        is_behind[equal] = ~self._is_early(rows.place[equal], rows.group[equal])
+        return rows.take(is_behind)
+
+    def _with_hashes(self, rows: _Rows) -> _Rows:
+        """Rows in the order of their places, with their hashes."""
+        rows = rows.take(np.argsort(rows.place))
+        return rows._replace(low=self.documents.hashes(rows.place))
 
     def mark(self, state: int) -> Totals:
         """Write the state of the taken documents."""
         extra, cells = np.sort(self.extra.place), len(self.budgets.group_of)
+        bounds = _scores(self.bounds[:, 0])  # NaN where all documents fit: no score is behind it
 
         def task(blocks: Iterator[Block]) -> tuple[np.ndarray, int]:
-            by_cell, unscored = np.zeros((cells, 2), np.int64), 0
+            by_cell, unscored = np.zeros((2, cells), np.int64), 0
             for block in blocks:
-                low, high = np.searchsorted(extra, [block.begin, block.begin + len(block.score)])
-                bounds = self.bounds, self.places, extra[low:high], state, by_cell
-                unscored += _mark(block, *self._eligible, *bounds)
+                group = self.budgets.groups(block)
+                own_bounds = bounds[group]
+                is_before = (group >= 0) & ~(block.score <= own_bounds)
+                equal = np.flatnonzero((group >= 0) & (block.score == own_bounds))
+                is_before[equal] = self._is_early(block.begin + equal, group[equal])
+                ends = np.searchsorted(extra, [block.begin, block.begin + len(block.score)])
+                places = np.concatenate([np.flatnonzero(is_before), extra[slice(*ends)] - block.begin])
+                block.state[places] = state
                 self.documents.put("state", block.begin, block.state)
+                cell = block.cell[places]
+                by_cell[0] += np.bincount(cell, block.n_tokens[places], cells).astype(np.int64)
+                by_cell[1] += np.bincount(cell, minlength=cells)
+                unscored += int((block.score[places] == -np.inf).sum())
             return by_cell, unscored
 
         parts = self.documents.map(task)
-        tokens, documents = np.sum([by_cell for by_cell, _ in parts], axis=0).T
+        tokens, documents = np.sum([by_cell for by_cell, _ in parts], axis=0)
         return Totals(tokens, documents, sum(unscored for _, unscored in parts))
 
 
+def _rows_at(block: Block, group: np.ndarray, rows: np.ndarray, numbers: np.ndarray | None = None) -> _Rows:
+    """Rows of a block, of which each has a number behind the block's begin, without hashes."""
+    place = block.begin + (rows if numbers is None else numbers[rows])
+    return _Rows(group[rows], block.n_tokens[rows], _keys(block.score[rows]), np.full(len(rows), _ALL), place)
+
+
 def _shorten(rows: _Rows, budget: np.ndarray, limits: np.ndarray) -> _Rows:
-    """Of each group and length the first remainder / length documents; where there are so many, they set a limit."""
+    """Of each group and length the first remainder / length documents; where there are so many, they set a limit.
+
+    Documents without a hash stand behind those of their score; those that tie with the last document stay.
+    """
     rows = rows.ordered(rows.n_tokens, rows.group)
-    new = np.flatnonzero((np.diff(rows.group, prepend=-1) != 0) | (np.diff(rows.n_tokens, prepend=-1) != 0))
-    rank = np.arange(len(rows.place)) - np.repeat(new, np.diff(np.append(new, len(rows.place))))
-    fits = budget[rows.group] // rows.n_tokens
-    for i in np.flatnonzero((rank == fits - 1) & (rows.n_tokens < limits.shape[1])):
-        limits[rows.group[i], rows.n_tokens[i]] = rows.high[i], rows.low[i]
-    return rows.take(rank < fits)
+    is_first = (np.diff(rows.group, prepend=-1) != 0) | (np.diff(rows.n_tokens, prepend=-1) != 0)
+    first, number = np.flatnonzero(is_first), np.cumsum(is_first) - 1
+    last = first + budget[rows.group[first]] // rows.n_tokens[first] - 1
+    is_full = last < np.append(first[1:], len(rows.place))
+    high = np.where(is_full, rows.high[np.where(is_full, last, first)], _ALL)
+    for i in last[is_full]:
+        if rows.n_tokens[i] < limits.shape[1]:
+            limits[rows.group[i], rows.n_tokens[i]] = rows.high[i], rows.low[i]
+    stays = np.arange(len(rows.place)) <= last[number]
+    return rows.take(stays | ((rows.low == _ALL) & (rows.high == high[number])))
 
 
 def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN, few: int = _FEW) -> Totals:
@@ -455,6 +475,7 @@ def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN
 def _replace(whole: _Fill, group: int, part: _Fill) -> None:
     whole.budgets.tokens[group] = part.budgets.tokens[0]
     whole.bounds[group], whole.places[group] = part.bounds[0], part.places[0]
+    whole.taken_ties[group] = part.taken_ties.get(0, part.places[:0])
     extra = part.extra._replace(group=np.full_like(part.extra.group, group))
     whole.extra = _rows([whole.extra.take(whole.extra.group != group), extra])
 

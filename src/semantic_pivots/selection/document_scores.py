@@ -13,68 +13,30 @@ The columns are counts, from which each selector computes its score:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numba
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from semantic_pivots.corpus.vocabulary import id_count
 from semantic_pivots.counting.counts import Pair, Word, benchmark_words
-from semantic_pivots.counting.match import Words, buffers, find
+from semantic_pivots.counting.match import Words, find
 from semantic_pivots.counting.shard_passes import Corpus, Shard, StoredCorpus
+from semantic_pivots.counting.strings import buffers
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import Record, read_batches, read_table
+from semantic_pivots.files import Record
 from semantic_pivots.held_out import visible_words
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection import dsir
 from semantic_pivots.selection.pivot_density import PivotTokens, PivotWords, pivots_of
+from semantic_pivots.selection.score_files import Scores
 from semantic_pivots.tables import conform
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule
 from semantic_pivots.wordforms.table import rule_of
 
 _SHORT = 3
-
-
-class Scores:
-    """The table `doc_scores`, in memory or as a Parquet file of each shard; documents are in order of shards' names."""
-
-    def __init__(self, source: pa.Table | dict[str, Path]):
-        self.source = dict(sorted(source.items())) if isinstance(source, dict) else source
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the columns."""
-        if isinstance(self.source, dict):
-            return pq.read_schema(next(iter(self.source.values()))).names
-        return self.source.column_names
-
-    def batches(self, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The documents, in order.
-
-        Raises:
-            InputError: a file is missing or damaged.
-        """
-        for part in self.source.values() if isinstance(self.source, dict) else [self.source]:
-            yield from part_batches(part, columns)
-
-    def read(self) -> pa.Table:
-        """All documents in memory."""
-        if isinstance(self.source, dict):
-            return pa.concat_tables(map(read_table, self.source.values()))
-        return self.source
-
-
-def part_batches(part: pa.Table | Path, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Columns of some documents' scores, in batches."""
-    names = None if columns is None else list(columns)
-    if isinstance(part, Path):
-        yield from read_batches(part, names, ("shard", "language"))
-    else:
-        yield from (part if names is None else part.select(names)).to_batches()
 
 
 class Vocabulary(NamedTuple):

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.counting.match import buffers
+from semantic_pivots.counting.strings import buffers
 from semantic_pivots.counting.units import Splitter
 from semantic_pivots.errors import InputError
 from semantic_pivots.pivots.word_contexts import splitter_of

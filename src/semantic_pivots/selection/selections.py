@@ -18,17 +18,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from semantic_pivots import grammar
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
-from semantic_pivots.counting.document_draws import hash_of, shuffle
+from semantic_pivots.counting.strings import hash_of, shuffle
 from semantic_pivots.engines import shard_parts
 from semantic_pivots.files import Record, write_json
 from semantic_pivots.run import Inputs, Result, Work
 from semantic_pivots.selection.best_documents import BARRED, BLOCK, CHOSEN, Block, Documents, Totals, gumbel
-from semantic_pivots.selection.document_scores import Scores, document_scores, part_batches
+from semantic_pivots.selection.score_files import Scores, part_batches
 from semantic_pivots.selection.selectors import NEEDED, UNSCORED, Columns, column_of, score_of
 from semantic_pivots.selection.spilling import ROWS, database
 from semantic_pivots.selection.token_budgets import Pool, dose, tolerance
@@ -53,6 +52,8 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
     Raises:
         InputError: an unknown selector, column or threshold, or a budget that the corpus does not hold.
     """
+    from semantic_pivots.selection.document_scores import document_scores
+
     grammar.check(config)
     towards = config.dsir_target, config.engine, config.dsir_languages, config.dsir_units
     scores = document_scores(inputs, work, config.workers, *towards, words=config.words, forms_path=config.forms_path)
@@ -62,8 +63,9 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
 def select(config: SelectConfig, scores: Scores, work: Work) -> Result:
     """The selections (table `selection`) from `doc_scores`, in the order of the configuration.
 
-    What decides lies in files of 24 bytes a document in the work's folder, 8 more for each column of the user's, and is
-    read in blocks: memory does not grow with the corpus. Files of scores give files of selections, a shard each.
+    What decides lies in files of 14 bytes a document in the work's folder (8 more for each column of the user's, and
+    for the hashes where those of all documents are needed) and is read in blocks: memory does not grow with the corpus.
+    Files of scores give files of selections, a shard each.
 
     Raises:
         InputError: a threshold or selector names no column, or the documents left hold fewer tokens than the budget.
@@ -79,31 +81,32 @@ def select(config: SelectConfig, scores: Scores, work: Work) -> Result:
     states = {name: work.folder / file for name, file in choice["states"].items()}
     shared = config, states, UserColumns(work.folder, choice["columns"])
     if not isinstance(scores.source, dict):
-        return selection_rows(scores.source, 0, *shared)
-    tasks, begin = [], 0
-    for shard, path in scores.source.items():
-        tasks.append((shard, selection_rows, (path, begin)))
-        begin += pq.read_metadata(path).num_rows
+        return selection_rows(scores.source, 0, "", *shared)
+    parts = zip(scores.source.items(), scores.begins, strict=False)
+    tasks = [(shard, selection_rows, (path, begin, shard)) for (shard, path), begin in parts]
     parts = shard_parts(tasks, work, config.workers, "selection", config.engine, shared)
     return dict(zip(scores.source, parts, strict=True))
 
 
 def selection_rows(
-    part: pa.Table | Path, begin: int, config: SelectConfig, states: dict[str, Path], added: UserColumns
+    part: pa.Table | Path, begin: int, shard: str, config: SelectConfig, states: dict[str, Path], added: UserColumns
 ) -> pa.Table:
     """The rows of the table `selection` for the documents of some scores, the first of which is at place `begin`.
 
     Args:
         part: scores of a shard, or of all documents.
         begin: documents before them.
+        shard: its name; empty: the scores name the shard and row of each document.
         config: the selections' configuration.
         states: the file of the documents' states of each selection.
         added: the user's columns.
     """
     selectors = {name: UNSCORED[0] if name == HELD_OUT else dose(name)[0] for name in states}
     columns = {*_OF_SELECTION, "units", "pivot_units"}.union(*(NEEDED.get(s, ()) for s in selectors.values()))
+    columns -= {"shard", "row"} if shard else set()
     is_any = any(s not in NEEDED and s not in UNSCORED for s in selectors.values())
     rows = {name: [SCHEMAS["selection"].empty_table()] for name in states}
+    first = begin
     for batch in part_batches(part, None if is_any else columns):
         for name, path in states.items():
             chosen = np.flatnonzero(np.fromfile(path, np.uint8, len(batch), offset=begin))
@@ -111,7 +114,10 @@ def selection_rows(
             numbers = _columns(documents) | added.of(begin + chosen)
             selector = selectors[name]
             score = numbers["pivot_share"] if selector in UNSCORED else score_of(selector, numbers, config)
-            own = {column: documents[column] for column in _OF_SELECTION}
+            own = {name: documents[name] for name in _OF_SELECTION if name in documents.schema.names}
+            if shard:
+                own |= {"shard": pa.repeat(shard, len(chosen)), "row": begin - first + chosen}
+            own = {column: own[column] for column in _OF_SELECTION}
             table = pa.table({"selection": [name] * len(chosen), **own, "score": pa.array(score, pa.float64())})
             rows[name].append(table.cast(SCHEMAS["selection"]))
         begin += len(batch)
@@ -178,7 +184,8 @@ class _Source:
     def __init__(self, config: SelectConfig, scores: Scores, folder: Path):
         self.config, self.scores, self.folder = config, scores, folder
         reserved = [name for name in scores.names if name not in _NOT_NUMBERS]
-        self.documents = Documents(folder / "documents", config.workers or len(os.sched_getaffinity(0)))
+        threads = config.workers or len(os.sched_getaffinity(0))
+        self.documents = Documents(folder / "documents", self._hashes, threads)
         self.added = UserColumns(folder, {})
         if config.columns:
             self.added = join(config.columns, (*reserved, "pivot_share"), scores, folder)
@@ -188,21 +195,22 @@ class _Source:
             self.documents.put("n_tokens", place, np.array([BARRED], np.int32))
 
     def _prepare(self) -> list[str]:
-        """Write each document's hash, tokens and cell; returns the languages by their numbers in the cells."""
-        seed = seed_of("select", self.config.seed)
+        """Write each document's tokens and cell; returns the languages by their numbers in the cells."""
         number: dict[str, int] = {}
-        names = None if self.config.thresholds else ("doc_id", "language", "n_tokens", "holds_pair")
+        names = None if self.config.thresholds else ("language", "n_tokens", "holds_pair")
         for batch in self.scores.batches(names):
             columns = self._columns(batch, self.documents.size)
             codes = batch["language"].dictionary_encode()
             numbers = [number.setdefault(str(code), len(number)) for code in codes.dictionary.to_pylist()]
             language = np.array(numbers, np.int32)[codes.indices.to_numpy()]
             self.documents.append(
-                hashes=shuffle(hash_of(batch["doc_id"]), seed),
                 n_tokens=np.where(_eligible(self.config, columns), columns["n_tokens"], BARRED),
                 cell=2 * language + columns["holds_pair"],
             )
         return list(number)
+
+    def _hashes(self, places: np.ndarray) -> np.ndarray:
+        return shuffle(hash_of(self.scores.ids(places)), seed_of("select", self.config.seed))
 
     def _columns(self, batch: pa.RecordBatch, begin: int) -> Columns:
         return _columns(batch) | self.added.of(slice(begin, begin + len(batch)))
@@ -222,6 +230,7 @@ class _Source:
             self._add_noise(seed_of("select", self.config.seed, "gumbel", name))
 
     def _add_noise(self, seed: int) -> None:
+        self.documents.store_hashes()
         scale = self.config.temperature * _deviation(self.documents)
         for begin in range(0, self.documents.size, BLOCK):
             score, hashes = (self.documents.column(name, begin, BLOCK) for name in ("score", "hashes"))

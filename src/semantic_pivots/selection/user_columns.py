@@ -20,7 +20,7 @@ from semantic_pivots.corpus.formats import kind, open_file
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.run import warn
-from semantic_pivots.selection.document_scores import Scores
+from semantic_pivots.selection.score_files import Scores
 from semantic_pivots.selection.selectors import Columns
 from semantic_pivots.selection.spilling import ROWS, database
 

@@ -1,0 +1,70 @@
+"""The table `doc_scores` in memory or as a file of each shard, read in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from semantic_pivots.files import ROWS, read_batches, read_table
+
+
+class Scores:
+    """The table `doc_scores`, in memory or as a Parquet file of each shard; documents are in order of shards' names."""
+
+    def __init__(self, source: pa.Table | dict[str, Path]):
+        self.source = dict(sorted(source.items())) if isinstance(source, dict) else source
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        if isinstance(self.source, dict):
+            return pq.read_schema(next(iter(self.source.values()))).names
+        return self.source.column_names
+
+    @cached_property
+    def begins(self) -> list[int]:
+        """The place of the first document of each file, and the number of all documents."""
+        lengths = [pq.read_metadata(path).num_rows for path in self.source.values()]
+        return [0, *np.cumsum(lengths, dtype=np.int64).tolist()]
+
+    def batches(self, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The documents, in order.
+
+        Raises:
+            InputError: a file is missing or damaged.
+        """
+        for part in self.source.values() if isinstance(self.source, dict) else [self.source]:
+            yield from part_batches(part, columns)
+
+    def ids(self, places: np.ndarray) -> pa.Array:
+        """The ids of the documents at some places, (places,) int64, ascending; other groups of rows are not read."""
+        if not isinstance(self.source, dict):
+            return self.source["doc_id"].combine_chunks().take(pa.array(places))
+        ids = [pa.array([], pa.string())]
+        for path, begin, end in zip(self.source.values(), self.begins, self.begins[1:], strict=False):
+            rows = places[slice(*np.searchsorted(places, [begin, end]))] - begin
+            groups = np.unique(rows // ROWS).tolist()
+            batches = read_batches(path, ["doc_id"], groups=groups) if groups else ()
+            for group, batch in zip(groups, batches, strict=True):
+                ids.append(batch["doc_id"].take(pa.array(rows[rows // ROWS == group] - group * ROWS)))
+        return pa.concat_arrays(ids)
+
+    def read(self) -> pa.Table:
+        """All documents in memory."""
+        if isinstance(self.source, dict):
+            return pa.concat_tables(map(read_table, self.source.values()))
+        return self.source
+
+
+def part_batches(part: pa.Table | Path, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Columns of some documents' scores, in batches."""
+    names = None if columns is None else list(columns)
+    if isinstance(part, Path):
+        yield from read_batches(part, names, ("shard", "language"))
+    else:
+        yield from (part if names is None else part.select(names)).to_batches()
