@@ -154,8 +154,9 @@ def test_every_world_gives_its_figures(world):
         for value, note in zip(*table.select(["value", "note"]).to_pydict().values(), strict=True)
         if value != value
     )
-    again = planted_stage.run_table(world, "llama", 1, QUICK)
-    np.testing.assert_array_equal(table["value"].to_numpy(), again["value"].to_numpy())  # NaN equals NaN here
+    if world == "selection":  # it has all that a run has: documents, training, selections, continued training
+        again = planted_stage.run_table(world, "llama", 1, QUICK)
+        np.testing.assert_array_equal(table["value"].to_numpy(), again["value"].to_numpy())  # NaN equals NaN here
 
 
 def test_a_summary_pairs_runs_by_seed():

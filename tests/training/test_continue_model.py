@@ -133,8 +133,7 @@ from semantic_pivots.training.loop import train
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 PartialState(cpu=True)
-folder, stop = Path(sys.argv[1]), int(sys.argv[2])
-model = AutoModelForCausalLM.from_pretrained(folder / "model")
+folder = Path(sys.argv[1])
 tokenizer = AutoTokenizer.from_pretrained(folder / "model")
 texts = {"en": ["the dog", "", "a house and water", "water"], "fr": ["chien", "eau et maison"]}
 passes = 0
@@ -148,21 +147,34 @@ def measure(model):
     assert passes - before == 3, passes - before  # five texts have tokens
     assert any(hasattr(p, "to_local") for p in model.parameters())  # the blocks are sharded meanwhile
     return bits
-sequences = np.random.default_rng(0).integers(3, model.config.vocab_size, (16, 32)).astype(np.int32)
+sequences = np.random.default_rng(0).integers(3, len(tokenizer), (16, 32)).astype(np.int32)
 config = TrainConfig(tokens=512, sequence_tokens=32, batch_sequences=4, micro_batch_sequences=2, learning_rate=1e-3,
                      checkpoint_tokens=128, checkpoint_seconds=0, shard=True)
-seen = 0
-def advance(tokens):
-    global seen
-    seen += tokens
-    if seen == stop:
-        raise SystemExit(0)
-run = train(model, sequences, config, 0, folder / "sharded.pt", advance, measure=measure, measure_base=True)
-if run.model is not None:
+class Killed(Exception):
+    pass
+def run(state, stop=0):
+    # where a run began, in tokens, and its weights; one that stops leaves its checkpoint
+    steps = []
+    def advance(tokens):
+        steps.append(tokens)
+        if stop and sum(steps) == stop:
+            raise Killed
+    model = AutoModelForCausalLM.from_pretrained(folder / "model")
+    try:
+        run = train(model, sequences, config, 0, folder / state, advance, measure=measure, measure_base=True)
+    except Killed:
+        return "killed"
+    if run.model is None:
+        return None
     bits = [run.base, dict(zip(run.rows[-1]["languages"], run.rows[-1]["bits_per_byte"]))]
     assert run.base == bits_per_byte(AutoModelForCausalLM.from_pretrained(folder / "model"), tokenizer, texts)
     assert bits[1] == bits_per_byte(run.model, tokenizer, texts)
-    torch.save([p.detach() for p in run.model.parameters()], folder / sys.argv[3])
+    return steps[0], [p.detach() for p in run.model.parameters()]
+straight = run("straight.pt")
+assert run("continued.pt", stop=384) == "killed"
+continued = run("continued.pt")
+if straight:
+    torch.save((straight, continued), folder / "both.pt")
 """
 
 
@@ -170,18 +182,13 @@ def test_a_shared_out_run_that_is_killed_continues_to_the_same_weights(folder):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "sharded.py"]
     (folder / "sharded.py").write_text(SHARDED)
 
-    def run(stop: int, name: str) -> None:
-        asked = [*command, str(folder), str(stop), name]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-        ran = subprocess.run(asked, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-        assert ran.returncode == 0, ran.stderr[-2000:]
-
-    run(-1, "straight.pt")
-    (folder / "sharded.pt").unlink()
-    run(384, "none.pt")
-    assert not (folder / "none.pt").exists()
-    run(-1, "continued.pt")
-    for mine, theirs in zip(torch.load(folder / "straight.pt"), torch.load(folder / "continued.pt"), strict=True):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command.append(str(folder))
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    (begin, straight), (begin_continued, continued) = torch.load(folder / "both.pt")
+    assert (begin, begin_continued) == (0, 384)
+    for mine, theirs in zip(straight, continued, strict=True):
         assert torch.equal(mine, theirs)
 
 

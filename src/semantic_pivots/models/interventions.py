@@ -112,12 +112,12 @@ class Patch:
 
 @contextmanager
 def intervention(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[None]:
-    """Change the residual stream while the block runs.
+    """Inside this context, every forward pass of the model has its residual stream changed.
 
     Args:
         lens: the lens of the model, which knows its blocks.
-        edit: the change, and the blocks after which it is made.
-        rows: the rows of the edit to which the batches in this block belong.
+        edit: the change, and the layers after which it is made.
+        rows: the rows of the edit that the batches in this context have.
 
     Raises:
         ValueError: a layer does not exist.

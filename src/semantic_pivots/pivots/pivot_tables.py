@@ -40,7 +40,7 @@ def words_of(item: Item) -> tuple[Word, Word]:
 
 
 def pair_of(item: Item) -> Pair:
-    """The two words of an item in sorted order, as in `benchmark_words`."""
+    """An item's source and target words in sorted order: its key in `benchmark_words`, whatever its direction."""
     first, second = sorted(words_of(item))
     return first, second
 

@@ -114,7 +114,7 @@ def _mechanism(tables: Tables) -> Iterable[str]:
 
 
 def with_pivots(tables: Tables) -> Iterable[str]:
-    """How many pairs have pivots, with the pivots of some pairs (`figures_pivots.named_pairs`)."""
+    """One sentence: the share of pairs that have pivots, and of how many pairs and concepts it is."""
     evidence, items = tables.get("pivot_evidence"), tables.get("items")
     if evidence is None or items is None or not evidence.num_rows:
         return

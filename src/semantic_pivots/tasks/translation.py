@@ -117,7 +117,7 @@ class Shots:
         return Random(seed_of(self.seed, "draw", item.item_id, number)).sample(candidates, count)
 
     def from_pool(self, number: int, count: int) -> list[Shot]:
-        """Draw `number` of the direction's pool."""
+        """The `number`-th draw of `count` shots from the pool that all items of the direction share."""
         if len(self.pool) < count:
             raise InputError(f"{count} shots asked in {'-'.join(self.direction)}, the lexicon has {len(self.pool)}")
         return Random(seed_of(self.seed, "pool", *self.direction, number)).sample(self.pool, count)

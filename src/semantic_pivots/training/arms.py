@@ -46,12 +46,12 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
     """
     selection = inputs.table("selection")
     arms = [arm for arm in dict.fromkeys(selection["selection"].to_pylist()) if arm != HELD_OUT]
-    chosen = selection.filter(pc.not_equal(selection["selection"], HELD_OUT))  # type: ignore[attr-defined]
-    stored = _stored(config, inputs, chosen, work)
-    common = (config, stored, _held_out_texts(inputs, selection), work.folder, work.out)
+    rows = selection.filter(pc.not_equal(selection["selection"], HELD_OUT))  # type: ignore[attr-defined]
+    tokens = _stored(config, inputs, rows, work)
+    common = (config, tokens, _held_out_texts(inputs, selection), work.folder, work.out)
     names = {f"{arm}-seed{n}": (arm, n) for arm in arms for n in range(config.seed, config.seed + config.seeds)}
     tasks: list[Task] = [
-        (name, _train_arm, (chosen.filter(pc.equal(chosen["selection"], arm)), arm, seed))  # type: ignore[attr-defined]
+        (name, _train_arm, (rows.filter(pc.equal(rows["selection"], arm)), arm, seed))  # type: ignore[attr-defined]
         for name, (arm, seed) in names.items()
     ]
     if device_processes(config.processes, "train") > 1:
@@ -59,8 +59,8 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
     else:
         with work.progress(len(tasks) * config.tokens, "tokens", "train") as progress:
             logs = [
-                work.part(f"train-{name}", lambda run=run, own=own: run(*own, *common, progress.advance))
-                for name, run, own in tasks
+                work.part(f"train-{name}", lambda run=run, data=data: run(*data, *common, progress.advance))
+                for name, run, data in tasks
             ]
     write_json(work.out / "base.json", {"model": config.model})
     speeds = [json.loads((work.folder / f"{name}.speed").read_text("utf-8")) for name in names]
@@ -108,17 +108,17 @@ def _train_arm(
     name = f"{arm}-seed{seed}"
 
     def keep(model: Any, tokens: int) -> None:
-        reached = replace(base, model=model)
-        export(reached, config, arm, seed, float("nan"), out / f"{name}-at-{tokens}", tokens)
+        checkpoint = replace(base, model=model)
+        export(checkpoint, config, arm, seed, float("nan"), out / f"{name}-at-{tokens}", tokens)
 
     def measure(model: Any) -> dict[str, float]:
         return bits_per_byte(model, base.tokenizer, held_out, _READ_TOKENS)
 
     with low_rank_adapters(base.model, config.lora_rank, seed):
         end = check_end(base.tokenizer, config.document_boundaries, lambda text: None)  # the stage has told it
-        kept = None if config.lora_rank else keep
-        given = (sequences, config, seed, folder / f"{name}.pt", advance, end, kept)
-        run = train(base.model, *given, measure if held_out else None)
+        writer = None if config.lora_rank else keep
+        options = (sequences, config, seed, folder / f"{name}.pt", advance, end, writer)
+        run = train(base.model, *options, measure if held_out else None)
     export(base, config, arm, seed, run.rows[-1]["loss"], out / name, int(run.rows[-1]["tokens"]))
     write_json(folder / f"{name}.speed", run.rows[-1]["tokens"] / max(run.seconds, 1e-9))
     (folder / f"{name}.pt").unlink(missing_ok=True)
@@ -128,12 +128,12 @@ def _train_arm(
 def _held_out_texts(inputs: Inputs, selection: pa.Table) -> dict[str, list[str]]:
     """The first few held-out documents of each language, for the log; the stage `compare` reads all of them."""
 
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     paths = {row["shard"]: inputs.folder("corpus") / row["path"] for row in inputs.table("shards").to_pylist()}
     for row in selection.filter(pc.equal(selection["selection"], HELD_OUT)).to_pylist():  # type: ignore[attr-defined]
-        if len(found.setdefault(row["language"], [])) < _READ_DOCUMENTS:
-            found[row["language"]].append(read_table(paths[row["shard"]], columns=["text"])["text"][row["row"]].as_py())
-    return found
+        if len(texts.setdefault(row["language"], [])) < _READ_DOCUMENTS:
+            texts[row["language"]].append(read_table(paths[row["shard"]], columns=["text"])["text"][row["row"]].as_py())
+    return texts
 
 
 def export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, folder: Path, tokens: int) -> None:
@@ -172,8 +172,8 @@ def export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, fol
         weights=f"adapters of rank {config.lora_rank}, merged" if config.lora_rank else "all weights",
     )
     (temporary / "README.md").write_text(card, "utf-8")
-    made = json.loads((temporary / "config.json").read_text("utf-8"))
-    made["_name_or_path"] = config.model  # the cache's path would make the folder differ between machines
-    write_json(temporary / "config.json", made)
+    settings = json.loads((temporary / "config.json").read_text("utf-8"))
+    settings["_name_or_path"] = config.model  # the cache's path would make the folder differ between machines
+    write_json(temporary / "config.json", settings)
     shutil.rmtree(folder, ignore_errors=True)
     os.rename(temporary, folder)

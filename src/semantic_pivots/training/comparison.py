@@ -69,7 +69,7 @@ def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str
     if not items:
         raise InputError("the benchmark has no items to compare the arms on")
     words = inputs.table("words")
-    others = _other_words(items, words)
+    foreign_words = _other_words(items, words)
     design = Design(config.shots, config.draws, config.pool, config.seed, signature_name(items))
     concepts, weights = concept_weights([item.concept_id for item in items], config.seed, config.resamples)
     evaluator = Evaluator(config, inputs, items, work)
@@ -81,27 +81,27 @@ def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str
         for arm, specs in arms.items()
     }
     if device_processes(config.processes, "compare") > 1:
-        tasks: list[Task] = [(job.name, _evaluate, (job,)) for own in jobs.values() for job in own]
+        tasks: list[Task] = [(job.name, _evaluate, (job,)) for arm_jobs in jobs.values() for job in arm_jobs]
         common = (config, inputs, items, words, work.folder, work.out)
         shard_parts(tasks, work, config.processes, "evaluated", shared=common)
-    found: dict[str, Runs] = {}
+    runs: dict[str, Runs] = {}
     models: dict[str, list[str]] = {}
-    for arm, own in jobs.items():
-        for job in own:
+    for arm, arm_jobs in jobs.items():
+        for job in arm_jobs:
             scores, answers, model = score_items(items, words, job, work)
             directions = directions_of(items, scores, answers, design)
-            shares = [_off_target(answers, others)]
+            shares = [_off_target(answers, foreign_words)]
             if config.behaviours:
                 shares += _label_shares(evaluator.labels(job.spec, job.name), config.behaviours, config.draws)
             directions = {key: _with(direction, shares) for key, direction in directions.items()}
             figures = _figures(directions, config, concepts, weights) | evaluator.figures(job.spec, job.name)
-            found.setdefault(arm, []).append(figures)
+            runs.setdefault(arm, []).append(figures)
             models.setdefault(arm, []).append(model)
     work.note("models", models)
-    rows = _rows(found, models, design, config)
+    rows = _rows(runs, models, design, config)
     return {
         "comparison": tables.from_rows("comparison", rows),
-        "verdict": tables.from_rows("verdict", _verdicts(found, rows, config)),
+        "verdict": tables.from_rows("verdict", _verdicts(runs, rows, config)),
     }
 
 
@@ -150,15 +150,15 @@ def chosen_items(items: Sequence[Item], per_direction: int, seed: int) -> list[I
         return list(items)
     order = sorted({item.concept_id for item in items}, key=lambda concept: seed_of(seed, "compare", concept))
     rank = {concept: place for place, concept in enumerate(order)}
-    kept: dict[tuple[str, str], list[Item]] = {}
+    by_direction: dict[tuple[str, str], list[Item]] = {}
     for item in items:
-        kept.setdefault(item.direction, []).append(item)
-    chosen = {
+        by_direction.setdefault(item.direction, []).append(item)
+    item_ids = {
         item.item_id
-        for members in kept.values()
+        for members in by_direction.values()
         for item in sorted(members, key=lambda item: rank[item.concept_id])[:per_direction]
     }
-    return [item for item in items if item.item_id in chosen]
+    return [item for item in items if item.item_id in item_ids]
 
 
 def verdict(interval: Interval, arm: str, baseline: str, variant: str) -> str:
@@ -178,13 +178,13 @@ def verdict(interval: Interval, arm: str, baseline: str, variant: str) -> str:
 
 def _other_words(items: Sequence[Item], words: pa.Table) -> dict[str, frozenset[str]]:
     """By item, its concept's words in the languages other than the target's, normalised; without the target."""
-    known: dict[str, list[tuple[str, str]]] = {}
+    translations: dict[str, list[tuple[str, str]]] = {}
     for row in words.to_pylist():
-        known.setdefault(row["concept_id"], []).append((row["language"], normalise(row["word"])))
+        translations.setdefault(row["concept_id"], []).append((row["language"], normalise(row["word"])))
     return {
         item.item_id: frozenset(
             word
-            for code, word in known.get(item.concept_id, [])
+            for code, word in translations.get(item.concept_id, [])
             if code != item.target_language and word != normalise(item.target)
         )
         for item in items
@@ -195,27 +195,27 @@ Share = tuple[str, dict[str, list[float]]]
 """A variant that is a share of items, and by item its value in each draw."""
 
 
-def _off_target(answers: pa.Table, others: dict[str, frozenset[str]]) -> Share:
-    found: dict[str, list[float]] = {}
+def _off_target(answers: pa.Table, foreign_words: dict[str, frozenset[str]]) -> Share:
+    shares: dict[str, list[float]] = {}
     for item_id, greedy in zip(answers["item_id"].to_pylist(), answers["greedy"].to_pylist(), strict=True):
-        found.setdefault(item_id, []).append(float(normalise(greedy) in others[item_id]))
-    return OFF_TARGET, found
+        shares.setdefault(item_id, []).append(float(normalise(greedy) in foreign_words[item_id]))
+    return OFF_TARGET, shares
 
 
 def _label_shares(labels: dict[str, str], rule: str, draws: int) -> list[Share]:
     """Shares of the labels among items that have one; items whose words share tokens have none (NaN)."""
-    known = {item: label for item, label in labels.items() if label in LABELS[rule]}
+    rule_labels = {item: label for item, label in labels.items() if label in LABELS[rule]}
 
     def value(item: str, label: str) -> float:
-        return float(known[item] == label) if item in known else float("nan")
+        return float(rule_labels[item] == label) if item in rule_labels else float("nan")
 
     return [(LABEL + label, {item: [value(item, label)] * draws for item in labels}) for label in LABELS[rule]]
 
 
 def _with(direction: Direction, shares: Iterable[Share]) -> Direction:
     """The direction with further figures of its items, each (n, draws)."""
-    further = {name: np.array([by_item[item.item_id] for item in direction.items]) for name, by_item in shares}
-    return replace(direction, linear={**direction.linear, **further})
+    item_values = {name: np.array([by_item[item.item_id] for item in direction.items]) for name, by_item in shares}
+    return replace(direction, linear={**direction.linear, **item_values})
 
 
 def _figures(
@@ -223,38 +223,38 @@ def _figures(
 ) -> dict[Key, Estimate]:
     """Every variant and answer share of each direction and stratum, and the means over directions."""
     tags = groups(item.strata for direction in directions.values() for item in direction.items)
-    found: dict[Key, Estimate] = {}
+    estimate_of: dict[Key, Estimate] = {}
     for key, direction in directions.items():
         figures = estimates(direction, VARIANTS, ["all", *tags], concepts, weights)
-        found |= {(*key, *name): estimate for name, estimate in figures.items()}
-    return with_means(found)
+        estimate_of |= {(*key, *name): estimate for name, estimate in figures.items()}
+    return with_means(estimate_of)
 
 
-def differences(found: dict[str, Runs], arm: str, baseline: str, key: Key) -> Estimate:
+def differences(runs: dict[str, Runs], arm: str, baseline: str, key: Key) -> Estimate:
     """A figure of each run of an arm; with a baseline, minus the figure of the baseline's corresponding run."""
-    return over_seeds(_by_run(found, arm, baseline, key), arm, baseline, *key)
+    return over_seeds(_by_run(runs, arm, baseline, key), arm, baseline, *key)
 
 
-def _by_run(found: dict[str, Runs], arm: str, baseline: str, key: Key) -> list[Estimate]:
+def _by_run(runs: dict[str, Runs], arm: str, baseline: str, key: Key) -> list[Estimate]:
     """The figure of each run of an arm, minus that of the baseline's where a baseline is named."""
-    parts = [run[key] for run in found[arm]]
+    parts = [run[key] for run in runs[arm]]
     if not baseline:
         return parts
-    against = found[baseline]
+    against = runs[baseline]
     return [part.minus(against[min(i, len(against) - 1)][key]) for i, part in enumerate(parts)]
 
 
-def _rows(found: dict[str, Runs], models: dict[str, list[str]], design: Design, config: CompareConfig) -> list[dict]:
+def _rows(arms: dict[str, Runs], models: dict[str, list[str]], design: Design, config: CompareConfig) -> list[dict]:
     rows = []
-    order = [arm for arm in (BASE, *CONTROLS) if arm in found]
-    for arm, runs in found.items():
+    order = [arm for arm in (BASE, *CONTROLS) if arm in arms]
+    for arm, runs in arms.items():
         lower = order[: order.index(arm)] if arm in order else order
         for baseline in ("", *lower):
             for key in runs[0]:
                 source, target, stratum, variant = key
                 if not runs[0][key].n or (stratum != "all" and source != "all"):
                     continue
-                interval = differences(found, arm, baseline, key).interval()
+                interval = differences(arms, arm, baseline, key).interval()
                 against = f" minus {','.join(models[baseline])}" if baseline else ""
                 direction = None if source == "all" else (source, target)
                 signature = design.signature(direction, ",".join(models[arm]) + against, config.dtype, variant)
@@ -273,23 +273,23 @@ def _rows(found: dict[str, Runs], models: dict[str, list[str]], design: Design, 
     return rows
 
 
-def _verdicts(found: dict[str, Runs], rows: Sequence[dict], config: CompareConfig) -> list[dict]:
+def _verdicts(runs: dict[str, Runs], rows: Sequence[dict], config: CompareConfig) -> list[dict]:
     """What the gains over the controls amount to, for each half of the words and arm; arms are judged together."""
-    known = {(r["stratum"], r["arm"], r["baseline"]): r for r in rows if _is_gain(r, config.variant)}
-    made = []
+    gain_rows = {(r["stratum"], r["arm"], r["baseline"]): r for r in rows if _is_gain(r, config.variant)}
+    table = []
     for stratum in ("all", HELD_OUT, SEEN):
         gains: dict[str, dict[str, dict]] = {}
-        for arm in (arm for arm in found if arm not in (BASE, *CONTROLS)):
-            present = {c: known[stratum, arm, c] for c in CONTROLS if (stratum, arm, c) in known}
+        for arm in (arm for arm in runs if arm not in (BASE, *CONTROLS)):
+            present = {c: gain_rows[stratum, arm, c] for c in CONTROLS if (stratum, arm, c) in gain_rows}
             if present:
                 gains[arm] = present
         p = holm_p({arm: {c: of_row(row) for c, row in present.items()} for arm, present in gains.items()})
         for arm, present in gains.items():
-            base = {"arm": arm, "stratum": stratum, "variant": config.variant, "runs": len(found[arm])}
+            base = {"arm": arm, "stratum": stratum, "variant": config.variant, "runs": len(runs[arm])}
             key = ("all", "all", stratum, config.variant)
-            of_runs = {control: variance_of_runs(_by_run(found, arm, control, key)) for control in present}
-            made += [base | row for row in _gain_rows(arm, present, config.smallest_gain, p[arm], len(gains), of_runs)]
-    return made
+            of_runs = {control: variance_of_runs(_by_run(runs, arm, control, key)) for control in present}
+            table += [base | row for row in _gain_rows(arm, present, config.smallest_gain, p[arm], len(gains), of_runs)]
+    return table
 
 
 def _gain_rows(
@@ -298,23 +298,23 @@ def _gain_rows(
     """The rows of an arm's gains over each control, and the one that concludes."""
     intervals = {control: of_row(row) for control, row in present.items()}
     for control, row in present.items():
-        kept = {name: row[name] for name in ("value", "low", "high", "n", "signature", "verdict")}
-        yield {"baseline": control, **kept, **_sizes(intervals[control], intervals[control], of_runs[control])}
-    least = min(intervals, key=lambda control: intervals[control].value)
+        figure = {name: row[name] for name in ("value", "low", "high", "n", "signature", "verdict")}
+        yield {"baseline": control, **figure, **_sizes(intervals[control], intervals[control], of_runs[control])}
+    worst = min(intervals, key=lambda control: intervals[control].value)
     # NaN, where a control has no interval, stays NaN
     low, high = (float(np.min([getattr(i, end) for i in intervals.values()])) for end in ("low", "high"))
-    least_gain = Interval(intervals[least].value, low, high, intervals[least].n)
+    least_gain = Interval(intervals[worst].value, low, high, intervals[worst].n)
     yield {
         "baseline": "",
-        **Figure(least_gain, Signature.parse(present[least]["signature"])).columns(),
-        **_sizes(max(intervals.values(), key=detectable), intervals[least], of_runs[least]),
+        **Figure(least_gain, Signature.parse(present[worst]["signature"])).columns(),
+        **_sizes(max(intervals.values(), key=detectable), intervals[worst], of_runs[worst]),
         "verdict": conclusion(arm, intervals, smallest, p, arms, of_runs),
     }
 
 
-def _sizes(weakest: Interval, least: Interval, of_runs: float) -> dict[str, float | None]:
+def _sizes(weakest: Interval, smallest: Interval, of_runs: float) -> dict[str, float | None]:
     """The columns of power: the gain that would be seen, and the times the size that would show the measured one."""
-    size = study_growth(least, of_runs)
+    size = study_growth(smallest, of_runs)
     columns = {
         "detectable": detectable(weakest),
         "needed": size.both,

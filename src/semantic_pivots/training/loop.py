@@ -124,14 +124,14 @@ def train(
             weights.optimiser.step()
         weights.copy_to_model()
         before, run.step = run.step * size * config.sequence_tokens, run.step + 1
-        reached = [count for count in config.keep_at_tokens if before < count <= tokens]
-        if reached or run.step == steps:
+        checkpoints = [count for count in config.keep_at_tokens if before < count <= tokens]
+        if checkpoints or run.step == steps:
             late.read()
             if measure is not None:
                 bits = weights.evaluate(measure)
                 run.rows[-1] |= {"languages": list(bits), "bits_per_byte": list(bits.values())}
             run.model = weights.full_model()
-            for count in reached if keep is not None and not rank else ():
+            for count in checkpoints if keep is not None and not rank else ():
                 keep(run.model, count)  # type: ignore[misc]
             model.train()
         if run.step < steps and clock.due(run.step, device):
@@ -196,10 +196,10 @@ class _Late:
         for row, (loss, norm) in zip(rows, self._values, strict=True):
             row["loss"], row["gradient_norm"] = float(loss), float(norm)
             if not math.isfinite(row["loss"]) or not math.isfinite(row["gradient_norm"]):
-                there = self._state.exists()
-                kept = f"the last checkpoint is kept at {self._state}" if there else "no checkpoint was due before it"
+                exists = self._state.exists()
+                hint = f"the last checkpoint is kept at {self._state}" if exists else "no checkpoint was due before it"
                 raise InputError(
-                    f"train: the loss is not a number at step {row['step'] - 1}; {kept}: "
+                    f"train: the loss is not a number at step {row['step'] - 1}; {hint}: "
                     "lower [train] learning_rate or use dtype = 'float32'"
                 )
         self._values = []
@@ -246,8 +246,8 @@ def _save(weights: Weights, run: Run, state: Path, device: torch.device) -> None
 
 
 def _restore(weights: Weights, state: Path, rank: int, device: torch.device) -> Run:
-    kept = weights.restore(state)
-    if kept is None:
+    checkpoint = weights.restore(state)
+    if checkpoint is None:
         return Run()
-    set_random_states(kept["random"][rank % len(kept["random"])], device)
-    return Run(**kept["run"])
+    set_random_states(checkpoint["random"][rank % len(checkpoint["random"])], device)
+    return Run(**checkpoint["run"])

@@ -53,13 +53,13 @@ def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> 
     if type(head) is torch.nn.Linear and head.bias is None and large and torch.is_grad_enabled():
         return _LossOfHead.apply(hidden, head.weight, targets, min(size, len(targets)))  # type: ignore[return-value]
 
-    def of_slice(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(head(rows).float(), wanted, reduction="sum", ignore_index=IGNORED)
+    def of_slice(rows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(head(rows).float(), labels, reduction="sum", ignore_index=IGNORED)
 
     if len(targets) <= size:
         return of_slice(hidden, targets)
     parts = zip(hidden.split(size), targets.split(size), strict=True)
-    losses = [checkpoint(of_slice, rows, wanted, use_reentrant=False) for rows, wanted in parts]
+    losses = [checkpoint(of_slice, rows, labels, use_reentrant=False) for rows, labels in parts]
     return torch.stack(losses).sum()  # type: ignore[arg-type]
 
 
@@ -76,13 +76,13 @@ class _LossOfHead(torch.autograd.Function):
         of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         logits = hidden.new_empty((size, weight.shape[0]))
-        for first in range(0, len(hidden), size):
-            rows, wanted = hidden[first : first + size], targets[first : first + size]
+        for begin in range(0, len(hidden), size):
+            rows, labels = hidden[begin : begin + size], targets[begin : begin + size]
             slope = logits[: len(rows)]
             torch.mm(rows, weight.T, out=slope)
-            total += derive_(slope, wanted)
+            total += derive_(slope, labels)
             if of_hidden is not None:
-                torch.mm(slope, weight, out=of_hidden[first : first + size])
+                torch.mm(slope, weight, out=of_hidden[begin : begin + size])
             if of_weight is not None:
                 of_weight.addmm_(slope.T, rows)
         ctx.gradients = of_hidden, of_weight
@@ -106,15 +106,15 @@ def _passes_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """`derive_` in passes over rows that stay in a core's cache; the reference of the fused one."""
     total = torch.zeros((), dtype=torch.float32, device=logits.device)
     step = rows_at_once(logits)
-    for part, wanted in zip(logits.split(step), targets.split(step), strict=True):
+    for part, labels in zip(logits.split(step), targets.split(step), strict=True):
         probs = part.float()  # the same memory where the logits are float32
-        counted, at = wanted != IGNORED, wanted.clamp(min=0)[:, None]
-        chosen = probs.gather(1, at)[:, 0]
-        total += ((softmax_(probs) - chosen) * counted).sum()
+        is_target, at = labels != IGNORED, labels.clamp(min=0)[:, None]
+        target_probs = probs.gather(1, at)[:, 0]
+        total += ((softmax_(probs) - target_probs) * is_target).sum()
         probs.scatter_add_(1, at, torch.full_like(at, -1, dtype=probs.dtype))
         # to look whether any is left out would stop an accelerator's queue, which costs more than the product
-        if probs.device.type != "cpu" or not bool(counted.all()):
-            probs.mul_(counted[:, None])
+        if probs.device.type != "cpu" or not bool(is_target.all()):
+            probs.mul_(is_target[:, None])
         if probs is not part:
             part.copy_(probs)
     return total
@@ -123,12 +123,12 @@ def _passes_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def one_pass_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """`derive_` in a form that a compiler makes one reading pass and one writing pass of."""
     wide = logits.float()
-    counted = targets != IGNORED
+    is_target = targets != IGNORED
     normaliser = torch.logsumexp(wide, -1)
-    chosen = wide.gather(1, targets.clamp(min=0)[:, None])[:, 0]
-    own = torch.arange(wide.shape[1], device=wide.device) == targets[:, None]
-    logits.copy_(((wide - normaliser[:, None]).exp() - own.float()) * counted[:, None])
-    return ((normaliser - chosen) * counted).sum()
+    target_logits = wide.gather(1, targets.clamp(min=0)[:, None])[:, 0]
+    at_target = torch.arange(wide.shape[1], device=wide.device) == targets[:, None]
+    logits.copy_(((wide - normaliser[:, None]).exp() - at_target.float()) * is_target[:, None])
+    return ((normaliser - target_logits) * is_target).sum()
 
 
 @functools.cache
@@ -138,17 +138,17 @@ def _fused_loss(device: torch.device, dtype: torch.dtype, backend: str = "induct
     logits = (4 * torch.randn(70, 1003, generator=generator)).to(device, dtype)
     targets = torch.randint(-1, 1003, (70,), generator=generator).to(device)
     targets[targets < 0] = IGNORED
-    made = torch.compile(one_pass_, dynamic=True, backend=backend)
+    fused = torch.compile(one_pass_, dynamic=True, backend=backend)
     first, second = logits.clone(), logits
     try:
-        apart = float((made(first, targets) / _passes_(second, targets) - 1).abs())
-        apart = max(apart, float((first.float() - second.float()).abs().max()))
-        reason = "" if apart <= 1e-2 else f"it differs by {apart:.2g}"
+        difference = float((fused(first, targets) / _passes_(second, targets) - 1).abs())
+        difference = max(difference, float((first.float() - second.float()).abs().max()))
+        reason = "" if difference <= 1e-2 else f"it differs by {difference:.2g}"
     except Exception as error:  # a compiler raises of its own kinds
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     if reason:
         warnings.warn(f"the fused loss is not used on {device.type} ({reason}): slower, in passes", stacklevel=2)
-    return None if reason else made
+    return None if reason else fused
 
 
 def own_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:
@@ -169,12 +169,12 @@ def choose_loss(model: Any, input_ids: torch.Tensor) -> Callable[..., torch.Tens
     with torch.no_grad():
         try:
             tolerance = 1e-4 if next(model.parameters()).dtype == torch.float32 else 5e-3
-            apart = (sliced_loss(model, probe) - own_loss(model, probe)).abs() / (probe.shape[1] - 1)
+            difference = (sliced_loss(model, probe) - own_loss(model, probe)).abs() / (probe.shape[1] - 1)
         except torch.OutOfMemoryError:
             raise
         except (AttributeError, TypeError, RuntimeError):  # RemBERT's head has a layer before its matrix
             return own_loss
-    return sliced_loss if float(apart) <= tolerance else own_loss
+    return sliced_loss if float(difference) <= tolerance else own_loss
 
 
 def check_boundaries(model: Any, end: int) -> None:

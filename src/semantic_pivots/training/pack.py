@@ -40,39 +40,40 @@ def pack(selection: pa.Table, stored: StoredTokens, tokens: int, length: int, se
     """
     if not len(selection):
         raise InputError("train: a selection holds no text to train on")
-    wanted, epoch = tokens // length, 0
-    rest, made = np.zeros(0, np.int32), [np.zeros((0, length), np.int32)]
+    count, epoch = tokens // length, 0
+    tail, parts = np.zeros(0, np.int32), [np.zeros((0, length), np.int32)]
     rng = np.random.default_rng(seed)
     places, names = stored.places(selection), selection["doc_id"].to_pylist()
-    while (left := wanted - sum(map(len, made))) > 0:
+    while (missing := count - sum(map(len, parts))) > 0:
         order = places[np.argsort(id_hashes(names, seed + 1_000_003 * epoch), kind="stable")]
-        enough = np.searchsorted(np.cumsum(stored.lengths(order)), _SPREAD * wanted * length) + 1
-        stream = _Stream(rest, stored, order[:enough])
-        begins = rng.permutation(stream.size // length)[:left] * length
-        made.append(np.stack([stream.cut(begin, length) for begin in begins.tolist()] or [made[0]]).reshape(-1, length))
-        rest = stream.cut(stream.size // length * length, stream.size % length)
+        size = np.searchsorted(np.cumsum(stored.lengths(order)), _SPREAD * count * length) + 1
+        stream = _Stream(tail, stored, order[:size])
+        begins = rng.permutation(stream.size // length)[:missing] * length
+        sequences = [stream.cut(begin, length) for begin in begins.tolist()] or [parts[0]]
+        parts.append(np.stack(sequences).reshape(-1, length))
+        tail = stream.cut(stream.size // length * length, stream.size % length)
         epoch += 1
-    return np.concatenate(made)
+    return np.concatenate(parts)
 
 
 class _Stream:
     """Documents one behind the other, after the rest of those before, of which only what is asked for is read."""
 
-    def __init__(self, rest: np.ndarray, stored: StoredTokens, order: np.ndarray):
-        self._rest, self._stored, self._order = rest, stored, order
-        self._begins = np.cumsum([0, len(rest), *stored.lengths(order)])
+    def __init__(self, tail: np.ndarray, stored: StoredTokens, order: np.ndarray):
+        self._tail, self._stored, self._order = tail, stored, order
+        self._begins = np.cumsum([0, len(tail), *stored.lengths(order)])
         self.size = int(self._begins[-1])
 
     def cut(self, begin: int, length: int) -> np.ndarray:
         """(length,) int32 ids from a position of the stream on."""
-        found = np.empty(length, np.int32)
-        filled, part = 0, int(np.searchsorted(self._begins, begin, "right")) - 1
-        while filled < length:
-            ids = self._stored.document(self._order[part - 1]) if part else self._rest
-            ids = ids[begin + filled - self._begins[part] :][: length - filled]
-            found[filled : filled + len(ids)] = ids
-            filled, part = filled + len(ids), part + 1
-        return found
+        sequence = np.empty(length, np.int32)
+        position, part = 0, int(np.searchsorted(self._begins, begin, "right")) - 1
+        while position < length:
+            ids = self._stored.document(self._order[part - 1]) if part else self._tail
+            ids = ids[begin + position - self._begins[part] :][: length - position]
+            sequence[position : position + len(ids)] = ids
+            position, part = position + len(ids), part + 1
+        return sequence
 
 
 def pack_texts(texts: Iterable[str], tokenizer: Tokenizer, tokens: int, length: int) -> np.ndarray:
@@ -81,15 +82,15 @@ def pack_texts(texts: Iterable[str], tokenizer: Tokenizer, tokens: int, length: 
     Raises:
         InputError: the texts have too few tokens.
     """
-    wanted = tokens // length * length
+    size = tokens // length * length
     stream: list[np.ndarray] = []
-    filled = 0
+    count = 0
     for ids in _ids(texts, tokenizer):
         stream.append(ids)
-        filled += len(ids)
-        if filled >= wanted:
-            return np.concatenate(stream)[:wanted].reshape(-1, length)
-    raise InputError(f"train: a selection holds no text to train on, or less than the {wanted:,} tokens asked for")
+        count += len(ids)
+        if count >= size:
+            return np.concatenate(stream)[:size].reshape(-1, length)
+    raise InputError(f"train: a selection holds no text to train on, or less than the {size:,} tokens asked for")
 
 
 def _ids(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[np.ndarray]:
