@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -199,7 +200,8 @@ def synthetic(folder: Path, count: int) -> None:
         if not (folder / f"{shard}.parquet").exists():
             with complete_file(folder / f"{shard}.parquet") as path:
                 # without attempts at dictionaries: a billion documents take ten minutes
-                texts, table = ["shard", "language"], conform("doc_scores", _scores(shard, begin, n))
+                texts: Any = ["shard", "language"]
+                table = conform("doc_scores", _scores(shard, begin, n))
                 pq.write_table(table, path, 1 << 17, use_dictionary=texts, compression="zstd", write_page_checksum=True)
 
 
