@@ -120,7 +120,8 @@ def lens(model: Any) -> float:
 
 def link_and_need(model: Any) -> float:
     """Largest difference of an effect from its value without shared beginnings, in nats."""
-    asker, alone = (Asker(Lens.from_model(model), TOKENIZER) for _ in range(2))
+    reader = Lens.from_model(model)
+    asker, alone = (Asker(reader, TOKENIZER) for _ in range(2))
     alone.sharing = False
     shared, apart = asker.effects(QUESTION), alone.effects(QUESTION)
     names = ("logprob", "link", "need", "screen", "link_controls", "need_controls")
