@@ -62,7 +62,7 @@ STAGES: dict[str, Stage] = {
               "link and need of pivots", work=lambda s, c: s.prompts("causal") * c.causal.control_sets),
         Stage("behaviour", "analysis.behaviours:behaviour_stage",
               ("benchmark", "score", "count", "discover", "trace", "causal"), "bridged by pivots or direct, and why",
-              13, optional=("score", "count", "discover", "causal"), view="report.figures_behaviour:BEHAVIOUR",
+              14, optional=("score", "count", "discover", "causal"), view="report.figures_behaviour:BEHAVIOUR",
               work=lambda s, c: s.items() * c.behaviour.resamples),
         Stage("intervene", "analysis.suppression:intervene_stage", ("lexicon", "benchmark", "discover", "behaviour"),
               "effect of suppressing pivots on answers", 5, studies="some", view="report.figures_behaviour:INTERVENE",
@@ -80,7 +80,7 @@ STAGES: dict[str, Stage] = {
               "the trained models against the base", 7, view="report.figures_training:COMPARE",
               work=lambda s, c: ((s.runs() + 1) * s.items(c.compare.items_per_direction) * c.compare.draws
                                   * s.parameters("train"))),
-        Stage("planted", "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 6, studies="own",
+        Stage("planted", "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 7, studies="own",
               view="report.figures_planted:PLANTED",
               work=lambda s, c: len(c.planted.worlds) * c.planted.seeds * c.planted.tokens),
         Stage("natural", "natural.natural_stage:natural_stage", ("lexicon", "corpus"),

@@ -45,9 +45,10 @@ CASES = {
 }
 UNDECIDED = {
     "wrong answer": (False, 8.0, 6.0, 0.025, 3.0, 0.025),
-    "controls are as dear": (True, 8.0, 6.0, 0.025, 3.0, 0.125),
+    "controls are as dear": (True, 8.0, 6.0, 0.025, 3.0, 0.175),
     "needed, and no way": (True, 8.0, 0.5, 0.4, 3.0, 0.025),
     "needed, and half the way": (True, 8.0, 3.0, 0.025, 3.0, 0.025),
+    "needed, and two thirds of the way": (True, 8.0, 5.5, 0.025, 3.0, 0.025),
     "needed, and controls lead as far": (True, 8.0, 6.0, 0.075, 3.0, 0.025),
 }
 

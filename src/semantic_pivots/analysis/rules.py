@@ -3,7 +3,7 @@
 `paper` is the published rule. It reads a trace, and gives `semantic-pivot` wherever an earlier layer is more confident
 than the last, whether or not the answer is right and whatever the peak token is. `causal` reads how log P(answer)
 changes when pivots replace the source word, and when their part of the source word is removed. Its thresholds were
-chosen on planted worlds with seeds 201 and 202, and are fixed.
+chosen on planted worlds with seeds 201 and 202, LINK_SHARE and NEED_LEVEL with seeds 321 and 322, and are fixed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 CO_OCCURRENCE, PIVOT, EXCLUDED = "co-occurrence", "semantic-pivot", "excluded"
 BRIDGED, REDUNDANT, DIRECT, UNDECIDED = "bridged", "redundant", "direct", "undecided"
-LINK_LEVEL, NEED_LEVEL = 0.05, 0.1
+LINK_LEVEL, NEED_LEVEL = 0.05, 0.15
 _DOUBLED = math.log(2)
-SHARE = 0.9
-"""share of the source word's effect that link + need must reach"""
+SHARE, LINK_SHARE = 0.9, 0.7
+"""shares of the source word's effect that link + need, and link alone, must reach"""
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,20 @@ def causal(evidence: Evidence | None) -> str:
     """Label an item by whether its pivots lead to the answer (link) and whether the model uses them (need).
 
     Link holds if three conditions hold: with the pivots in the source's place, the answer's probability is at least
-    twice that with the control sets; p <= 0.05; and link + need is at least SHARE of `source_effect`. The third
-    condition excludes pivots that merely resemble the source word, which give part of its effect. Need holds if
-    removing the pivots' part of the source word at least halves the answer's probability, compared with the control
-    sets, and p <= 0.1.
+    twice that with the control sets; p <= 0.05; and link reaches LINK_SHARE, link + need SHARE of `source_effect`.
+    The third condition excludes words that merely accompany the source word: they give part of its effect, and an
+    answer can nevertheless need them. Need holds if removing the pivots' part of the source word at least halves the
+    answer's probability, compared with the control sets, and p <= 0.15.
 
     Returns:
         bridged (link and need), redundant (link without need), direct (neither), or undecided. Undecided means that the
         model's answer is not the target, that the item has no pivots or too few controls, that need holds without link,
-        or that need is large enough but its p-value is above 0.1.
+        or that need is large enough but its p-value is above 0.15.
     """
     if evidence is None or not evidence.is_answered:
         return UNDECIDED
     way = bool(_holds(evidence.link, evidence.link_p, LINK_LEVEL))
+    way = way and evidence.link >= LINK_SHARE * evidence.source_effect
     way = way and evidence.link + evidence.need >= SHARE * evidence.source_effect
     need = is_needed(evidence)
     if need is None:
@@ -104,5 +105,5 @@ LABELS: dict[str, tuple[str, ...]] = {
 """Labels of each rule, besides `excluded`."""
 RULES: dict[str, Callable[[Path], str]] = {"paper": paper}
 """Rules that read a trace; `causal` reads effects."""
-VERSIONS = {"paper": 1, "causal": 1}
+VERSIONS = {"paper": 1, "causal": 2}
 """Raised whenever a rule changes; part of every signature."""

@@ -17,7 +17,7 @@ from semantic_pivots.analysis.attribution import auc, kappa, spearman
 from semantic_pivots.analysis.causal_effects import effects_row, evidence_of, question_row
 from semantic_pivots.analysis.controls import PivotWord, control_sets
 from semantic_pivots.analysis.rules import BRIDGED as LABELLED
-from semantic_pivots.analysis.rules import LABELS, causal
+from semantic_pivots.analysis.rules import LABELS, NEED_LEVEL, causal
 from semantic_pivots.config import CausalConfig, PlantedConfig
 from semantic_pivots.files import Record
 from semantic_pivots.planted.lens_agreement import agreement
@@ -150,7 +150,7 @@ def _agreement(rows: list[ConceptEffects]) -> list[Record]:
     answers = [r.row for r in rows if r.row["answered"] and r.row["link"] is not None]
     need, screen = (np.array([row[name] for row in answers]) for name in ("need", "screen"))
     is_needed, is_screened = (
-        [row[f"{name}_p"] <= 0.1 and row[name] >= math.log(2) for row in answers] for name in ("need", "screen")
+        [row[f"{name}_p"] <= NEED_LEVEL and row[name] >= math.log(2) for row in answers] for name in ("need", "screen")
     )
     values = {"Spearman's r": spearman(need, screen), "kappa": kappa(np.array(is_needed), np.array(is_screened))}
     return [figure("gradient × part and need", name, value, "too few answered pairs") for name, value in values.items()]
