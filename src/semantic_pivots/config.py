@@ -176,7 +176,7 @@ class BenchmarkConfig(WordRule):
     seed: int = 0
     task: str = "translation"
     """translation (of words), repetition, cloze, antonyms, capital, language, currency (each also with -across),
-    sentences, lm-eval:TASK, or file (questions and answers of your own)"""
+    sentences, lm-eval:TASK, file (questions and answers of your own), or a task of an installed package"""
     task_path: str = _input()
     """folder of parallel files (sentences) or of task files (lm-eval), or a TSV file (file; see docs/tasks.md)"""
     distractors: Count = 9

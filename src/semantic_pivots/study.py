@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from semantic_pivots import costs, grammar
 from semantic_pivots import run as runs
-from semantic_pivots.config import StudyConfig, key_fields
+from semantic_pivots.config import BenchmarkConfig, StudyConfig, key_fields
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record, digest, fingerprint, stamps
 from semantic_pivots.languages import language
 from semantic_pivots.stages import DEFAULT, STAGES, Stage
+from semantic_pivots.tasks.pattern import WORD_TRANSLATION
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -263,6 +264,11 @@ def key_of(version: int, config: Any, inputs: dict[str, str], **further: object)
         from semantic_pivots.wordforms.table import rule_key
 
         key["words"] = rule_key(config.words, config.forms_path)
+    if isinstance(config, BenchmarkConfig) and config.task != WORD_TRANSLATION:
+        from semantic_pivots.tasks.questions import package_of
+
+        if package := package_of(config.task):
+            key["package"] = package
     return key
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import socket
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import uvicorn
+from starlette.requests import Request
 
-from semantic_pivots.commands.explore import HOST, application
+from semantic_pivots.commands.explore import HOST, Pages, application
 from semantic_pivots.report.explorer import write_static
+from semantic_pivots.report.explorer_data import Explorer
 from tests.browser import NARROW, WIDE, Watched
 
 UNNAMED = """[...document.querySelectorAll('input, select, button, [role=img]')].filter(
@@ -92,18 +97,86 @@ def test_any_word_is_read_by_the_live_model(browser, address: str):
     page = watched.page
     page.goto(address)
     page.wait_for_selector("#path")
-    page.get_by_label("words to read now").fill("dog, zebra")
-    page.get_by_role("button", name="read them now").click()
+    page.get_by_label("text to read now").fill("dog, zebra")
+    page.get_by_role("button", name="read it now").click()
     page.wait_for_function("document.querySelectorAll('#body h3').length === 2")
     assert page.locator("#body h3").first.inner_text() == "dog → chien"
     assert "Please translate words from English to French" in page.locator("pre").first.text_content()
-    page.get_by_label("words to read now").fill(",")
-    page.get_by_role("button", name="read them now").click()
+    prompt = "The dog sleeps.\nThe "
+    page.get_by_label("read as").select_option("prompt")
+    page.get_by_label("text to read now").fill(prompt)
+    page.get_by_label("text to read now").press("Enter")
+    page.wait_for_function("document.querySelectorAll('#body h3').length === 1")
+    assert page.locator("pre").text_content() == prompt
+    state, strip = page.url, page.locator("#path").inner_text()
+    page.get_by_label("read as").select_option("words")
+    page.get_by_label("text to read now").fill(",")
+    page.get_by_role("button", name="read it now").click()
     page.wait_for_function("document.getElementById('live-state').textContent.includes('no word')")
     page.locator("#results a").first.click()
     page.wait_for_selector("#neighbours")
+    assert page.locator("#live-state").text_content() == ""
+    page.goto("about:blank")
+    page.goto(state)
+    page.wait_for_selector("pre")
+    assert page.locator("#path").inner_text() == strip
     assert [error for error in watched.errors if "400" not in error] == []
     assert watched.outside(address) == []
+    page.close()
+
+
+def test_who_moves_on_ends_what_is_read_and_is_shown_the_word(browser, address: str):
+    watched = Watched(browser, WIDE)
+    page, ended = watched.page, []
+    page.on("requestfailed", lambda request: ended.append(request.failure))
+    page.route("**/live?*", lambda route: None)  # the model never answers
+    page.goto(address + "#live=dog&direction=en-fr")
+    page.wait_for_function("document.getElementById('live-state').textContent === 'reading …'")
+    page.locator("#results a").first.click()
+    page.wait_for_selector("#neighbours")
+    assert ended == ["net::ERR_ABORTED"]
+    assert page.locator("#live-state").text_content() == ""
+    assert page.locator("#main").get_attribute("aria-busy") == "false"
+    page.close()
+
+
+def test_words_after_the_user_has_moved_on_are_not_read(run: Path):
+    pages = Pages(Explorer(run), str(run.parent / "model"), "float32", ("logit",))
+    messages = iter(["http.request", "http.request", "http.disconnect", "http.disconnect"])
+
+    async def receive() -> dict:
+        return {"type": next(messages)}
+
+    query = urlencode({"words": "dog,snow,moon,bread", "direction": "en-fr"}).encode()
+    request = Request({"type": "http", "method": "GET", "headers": [], "query_string": query}, receive)
+    answer = json.loads(asyncio.run(pages.live(request)).body)
+    assert [word["source"] for word in answer["words"]] == ["dog", "snow"]
+
+
+def test_the_keyboard_alone_goes_through_words_and_stays_where_it_is(browser, files: str):
+    watched = Watched(browser, WIDE)
+    page = watched.page
+    page.goto(files)
+    page.wait_for_selector("#neighbours")
+    keys = page.keyboard
+    focus = "document.activeElement"
+    keys.press("/")
+    keys.press("ArrowDown")
+    keys.press("ArrowDown")
+    second = page.evaluate(f"{focus}.querySelector('b').textContent")
+    keys.press("Enter")
+    page.wait_for_function("name => location.hash.includes('concept=' + name)", arg=second)
+    page.wait_for_function(f"{focus}.getAttribute('aria-current') === 'true'")
+    for name in ("direction", "turn", "lens", "view"):  # the list is one stop of the tabulator
+        keys.press("Tab")
+        assert page.evaluate(f"{focus}.id") == name
+    page.locator("#neighbours a").first.focus()
+    keys.press("Enter")
+    page.wait_for_function(f"{focus}.tagName === 'H2'")
+    assert page.evaluate("document.querySelector('h2').getBoundingClientRect().top >= 0")
+    page.goto(files + "#concept=nothing+of+the+run")
+    page.wait_for_function("document.getElementById('head').textContent.includes('no concept nothing of the run')")
+    assert watched.errors == []
     page.close()
 
 

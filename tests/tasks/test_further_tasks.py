@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 import re
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ import pytest
 
 from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import read_table
+from semantic_pivots.study import key_of, load_study, run_study
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks import facts, lm_eval_choice, questions, sentences
 from semantic_pivots.tasks.committed import rows
@@ -247,7 +250,7 @@ def test_a_file_of_ones_own_is_a_task_and_is_not_needed_afterwards(tmp_path, wor
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("word\ttarget\na\tb\n", "expected a TSV file with the columns source and target; it has word, target"),
+        ("word\ttarget\na\tb\n", "expected the columns source and target; it has word, target"),
         ("source,target\na,b\n", "its columns are separated by commas, expected tabs"),
         ("source\ttarget\tanswr\na\tb\tc\n", "unknown column 'answr'; did you mean 'answer'?"),
         ("source\ttarget\na\t\n", "row 2: expected 2 cells"),
@@ -264,6 +267,72 @@ def test_a_file_of_ones_own_that_cannot_be_used_is_one_line(tmp_path, words, tex
         items("file", words, task_path=str(file))
     with pytest.raises(InputError, match="no file"):
         items("file", words, task_path=str(tmp_path / "nowhere.tsv"))
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Installs a distribution with a module and the entry point `plurals` into a folder of the import path."""
+
+    def install(name: str, rows: str, version: str = "1.2") -> None:
+        module = name.replace("-", "_")
+        (tmp_path / f"{module}.py").write_text(f"def plurals(languages):\n    return {rows}\n", "utf-8")
+        info = tmp_path / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
+        (info / "entry_points.txt").write_text(f"[semantic_pivots.tasks]\nplurals = {module}:plurals\n", "utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    return install
+
+
+def test_a_task_of_an_installed_package_needs_its_name_alone(install, words, tmp_path):
+    rows = [
+        dict(zip(PLURALS.splitlines()[0].split("\t"), line.split("\t"), strict=True))
+        for line in PLURALS.splitlines()[1:]
+    ]
+    install("plural-tasks", repr(rows))
+    made = items("plurals", words)
+    assert {item.direction for item in made} == {("en", "en")}
+    assert {task_of(item.strata) for item in made} == {"plurals"}
+    foot = next(item for item in made if item.source == "foot")
+    assert questions.prompt(foot, [], "foot") == "Please give the plural.\n\nsingular: foot\nplural:"
+    assert questions.package_of("plurals") == "plural-tasks 1.2"
+    assert key_of(1, config("plurals"), {})["package"] == "plural-tasks 1.2"
+    assert "package" not in key_of(1, config("capital"), {})
+    with pytest.raises(InputError, match="did you mean 'plurals'"):
+        questions.items(config("plural"), words)
+    (tmp_path / "study.toml").write_text(
+        '[study]\nlanguages = ["en", "fr"]\nstages = ["lexicon", "benchmark"]\n'
+        '[benchmark]\ntask = "plurals"\ndistractors = 3\n',
+        "utf-8",
+    )
+    folder = run_study(load_study(tmp_path / "study.toml"), tmp_path / "runs", say=lambda line: None)
+    assert len(read_table(folder / "benchmark" / "items.parquet")) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("1 / 0", "task 'plurals' (plural_tasks:plurals of plural-tasks 1.2): ZeroDivisionError: division by zero"),
+        ("[]", "has no pairs in en, fr, zh"),
+        ("[{'source': 'foot'}]", "expected the columns source and target; it has source"),
+        ("[{'source': 'foot', 'target': 'feet'}, {'source': 'ox'}]", "row 2: expected 2 cells of one line of text"),
+        ("[{'source': 'foot', 'target': 2}]", "row 1: expected 2 cells of one line of text"),
+        ("[{'source': 'a foot', 'target': 'two\\nfeet'}]", "row 1: expected 2 cells of one line of text"),
+    ],
+)
+def test_a_task_of_a_package_that_cannot_be_used_is_one_line(install, words, rows, says):
+    install("plural-tasks", rows)
+    with pytest.raises(InputError, match=re.escape(says)):
+        items("plurals", words)
+
+
+def test_a_task_that_two_packages_give_is_refused(install, words):
+    install("plural-tasks", "[]")
+    install("other-plurals", "[]")
+    with pytest.raises(InputError, match=r"task 'plurals': .* and .* give it; uninstall all but one"):
+        items("plurals", words)
 
 
 def test_files_of_flores_plus_belong_to_their_languages(tmp_path):

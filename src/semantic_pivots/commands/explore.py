@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ def explore(
         str, typer.Option(help="model that reads any word on demand: hub id, local folder, or package:NAME")
     ] = "",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16, of the live model")] = "float32",
+    lens: Annotated[str, typer.Option(help="of the live model, as in `pivots explain`")] = "logit",
     port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0: a free one")] = 8765,
     browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
 ) -> None:
@@ -42,10 +44,11 @@ def explore(
         files = write_static(run, static)
         typer.echo(f"{static / 'index.html'}: {files} files; open it, or publish the folder")
         return
-    serve(run, live, dtype, port, browser)
+    lenses = tuple(filter(None, map(str.strip, lens.split(","))))
+    serve(run, port, browser, live, dtype, lenses)
 
 
-def serve(run: Path, live: str, dtype: str, port: int, browser: bool) -> None:
+def serve(run: Path, port: int, browser: bool, live: str, dtype: str, lenses: Sequence[str]) -> None:
     """Serve the explorer until the user ends it.
 
     Raises:
@@ -64,7 +67,7 @@ def serve(run: Path, live: str, dtype: str, port: int, browser: bool) -> None:
                 f"--port {port}: cannot listen on {HOST}:{port}; name another, or 0 for a free one"
             ) from error
         address = f"http://{HOST}:{probe.getsockname()[1]}/"
-        app = application(run, live, dtype)
+        app = application(run, live, dtype, lenses)
         typer.echo(f"{address} (Ctrl-C ends it)")
         if browser:
             import webbrowser
@@ -74,7 +77,7 @@ def serve(run: Path, live: str, dtype: str, port: int, browser: bool) -> None:
         uvicorn.Server(config).run(sockets=[probe])
 
 
-def application(run: Path, live: str = "", dtype: str = "float32") -> Starlette:
+def application(run: Path, live: str = "", dtype: str = "float32", lenses: Sequence[str] = ("logit",)) -> Starlette:
     """The server as an ASGI application: the page, its data, and the live model where there is one.
 
     Raises:
@@ -87,7 +90,7 @@ def application(run: Path, live: str = "", dtype: str = "float32") -> Starlette:
 
     from semantic_pivots.report.explorer_data import Explorer
 
-    pages = Pages(Explorer(run), live, dtype)
+    pages = Pages(Explorer(run), live, dtype, lenses)
     routes = [
         Route("/", pages.file),
         Route("/data/index.js", pages.index),
@@ -103,14 +106,14 @@ def application(run: Path, live: str = "", dtype: str = "float32") -> Starlette:
 class Pages:
     """The server's answers."""
 
-    def __init__(self, explorer: Explorer, live: str, dtype: str):
+    def __init__(self, explorer: Explorer, live: str, dtype: str, lenses: Sequence[str]):
         self._explorer, self._lock = explorer, threading.Lock()
         self._concepts = list(explorer.run.concepts)
         self._reader = None
         if live:
             from semantic_pivots.commands.explain import Reader
 
-            self._reader = Reader(live, dtype)
+            self._reader = Reader(live, dtype, lenses)
 
     def _script(self, name: str, value: object) -> Response:
         from starlette.responses import Response
@@ -151,7 +154,7 @@ class Pages:
         return self._script(f"concept-{number}", await run_in_threadpool(make))
 
     async def live(self, request: Request) -> Response:
-        """Paths of any words; ends between two words where the user has moved on."""
+        """Paths of any words, or of a prompt; ends between two words where the user has moved on."""
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import JSONResponse
 
@@ -160,22 +163,25 @@ class Pages:
         start = time.monotonic()
         source, _, target = request.query_params.get("direction", "").partition("-")
         words = [word.strip() for word in request.query_params.get("words", "").split(",") if word.strip()]
-        if not words:
+        prompts = list(filter(str.strip, request.query_params.getlist("prompt")))
+        if not words and not prompts:
             return JSONResponse({"error": "no word: type one, or several by commas"}, status_code=400)
         answers = []
         try:
-            for word in words:
+            for word, prompt in (*((word, "") for word in words), *(("", prompt) for prompt in prompts)):
                 if await request.is_disconnected():
                     break
-                answers.append(await run_in_threadpool(self._read, source, word, target))
+                answers.append(await run_in_threadpool(self._read, (source, target), word, prompt))
         except InputError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
         return JSONResponse({"words": answers, "model": self._reader.name, "seconds": time.monotonic() - start})
 
-    def _read(self, source: str, word: str, target: str) -> dict:
-        from semantic_pivots.commands.explain import questions_of
+    def _read(self, direction: tuple[str, str], word: str, prompt: str) -> dict:
+        from semantic_pivots.commands.explain import Question, questions_of
 
         assert self._reader is not None
         with self._lock:  # one model, one reading at a time
-            (question,) = questions_of(source, word, target, run=self._explorer.run.folder)
+            if prompt:
+                return self._reader.page(Question(direction, "", "", prompt))
+            (question,) = questions_of(direction[0], word, direction[1], run=self._explorer.run.folder)
             return self._reader.page(question)

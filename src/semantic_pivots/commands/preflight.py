@@ -262,12 +262,10 @@ def _documents(study: Study) -> Iterator[str]:
 def _task(study: Study) -> Iterator[str]:
     from semantic_pivots.tasks import questions
 
-    task = study.config.benchmark.task
-    if task not in (WORD_TRANSLATION, "file"):
-        try:
-            questions.pattern_of(task)
-        except InputError as error:
-            yield f"[benchmark] task: {error}"
+    try:
+        questions.package_of(study.config.benchmark.task)
+    except InputError as error:
+        yield f"[benchmark] task: {error}"
 
 
 def _least_documents(study: Study) -> Iterator[str]:

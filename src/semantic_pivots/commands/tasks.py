@@ -46,9 +46,9 @@ def _translation(config):
 
 @app.command("list")
 def list_tasks(languages: Languages = "en,fr,zh,ja") -> None:
-    """List the tasks that ship, with their directions and items."""
+    """List the tasks with their directions and items, and those of installed packages."""
     from semantic_pivots.config import BenchmarkConfig
-    from semantic_pivots.tasks import questions
+    from semantic_pivots.tasks import own, questions
 
     codes = tuple(languages.split(","))
     words = _lexicon(codes)
@@ -58,6 +58,8 @@ def list_tasks(languages: Languages = "en,fr,zh,ja") -> None:
         typer.echo(f"{name:16} {len(rows):6,} items in {len(directions):2} directions")
     typer.echo("sentences        parallel files of yours: [benchmark] task_path = FOLDER (FLORES format)")
     typer.echo("lm-eval:TASK     a multiple-choice task of lm-evaluation-harness")
+    for name, package in own.packages().items():
+        typer.echo(f"{name:16} of {package}")
     typer.echo("file             questions and answers of yours: [benchmark] task_path = FILE.tsv (docs/tasks.md)")
 
 

@@ -50,19 +50,21 @@ COMMITTED: dict[str, Make] = {
 """Tasks whose pairs ship with the package or come from the study's lexicon."""
 
 
-def pattern_of(task: str) -> Pattern:
-    """The prompt pattern of a task.
+def package_of(task: str) -> str:
+    """Name and version of the package that gives a task; empty for the tasks that need none.
 
     Raises:
         InputError: there is no such task.
     """
-    if task.startswith(LM_EVAL):
-        return lm_eval_choice.PATTERN
-    if task not in PATTERNS:
-        names = [WORD_TRANSLATION, *PATTERNS, own.NAME]
+    names = [WORD_TRANSLATION, *PATTERNS, own.NAME]
+    if task in names or task.startswith(LM_EVAL):
+        return ""
+    packages = own.packages()
+    if task not in packages:
+        names += packages
         hint = nearest(task, names)
         raise InputError(f"unknown task {task!r}: expected {', '.join(names)}, or {LM_EVAL}TASK{hint}")
-    return PATTERNS[task]
+    return packages[task]
 
 
 def items(config: BenchmarkConfig, words: pa.Table) -> list[dict]:
@@ -75,9 +77,8 @@ def items(config: BenchmarkConfig, words: pa.Table) -> list[dict]:
     Raises:
         InputError: an unknown task, a missing file, or no pairs at all.
     """
-    if config.task == own.NAME:
+    if package_of(config.task) or config.task == own.NAME:
         return _own_items(config)
-    pattern_of(config.task)
     rows = zip(*(words[name].to_pylist() for name in ("concept_id", "language", "word")), strict=True)
     if config.task in COMMITTED:
         pairs = COMMITTED[config.task](rows, config.languages)
@@ -93,8 +94,12 @@ def items(config: BenchmarkConfig, words: pa.Table) -> list[dict]:
 
 
 def _own_items(config: BenchmarkConfig) -> list[dict]:
-    pairs, labels = own.read(config.task_path, config.languages)
-    name = f"{own.NAME}-{Path(config.task_path).stem}"
+    if config.task == own.NAME:
+        pairs, labels = own.read(config.task_path, config.languages)
+        name = f"{own.NAME}-{Path(config.task_path).stem}"
+    else:
+        pairs, labels = own.read_from_package(config.task, config.languages)
+        name = config.task.replace(":", "-")
     rows = pattern.items(name, pairs, config.distractors, config.items_per_direction, config.seed)
     for row in rows:
         row["strata"].append(LABELS + "\t".join(labels[row["source_language"], row["target_language"]]))
@@ -116,7 +121,7 @@ def signature_name(items: Sequence[Item]) -> str:
 
 
 def _pattern_of_tag(task: str) -> Pattern:
-    return lm_eval_choice.PATTERN if task.startswith(LM_EVAL.replace(":", "-")) else pattern_of(task)
+    return lm_eval_choice.PATTERN if task.startswith(LM_EVAL.replace(":", "-")) else PATTERNS[task]
 
 
 def shots_by_direction(items: Sequence[Item], words: pa.Table, seed: int) -> dict[tuple[str, str], Shots]:

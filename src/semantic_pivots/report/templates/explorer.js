@@ -44,12 +44,18 @@ function list() {
     const rank = !query ? 0 : texts.some(t => t === query) ? 0 : texts.some(t => t.startsWith(query)) ? 1 : texts.some(t => t.includes(query)) ? 2 : of.some(t => t === query) ? 3 : 9;
     return {concept, words, rank};
   }).filter(row => row.rank < 9).sort((a, b) => a.rank - b.rank).slice(0, 200);
+  const focused = at("results").contains(document.activeElement);
   at("results").replaceChildren(...rows.map(({concept, words, rank}) => {
     const a = make("a", {href: link({concept})}, make("b", {}, concept), " ", make("small", {}, ...Object.entries(words).flatMap(([code, text]) => [word(text, code), " "])), rank === 3 ? make("small", {}, "(a pivot)") : null);
     if (concept === state.concept) a.setAttribute("aria-current", "true");
+    a.tabIndex = -1;
     return make("li", {}, a);
   }));
-  if (!rows.length) at("results").append(make("li", {class: "soft"}, index.live ? "Not in the benchmark; read it with the field on the right." : "Not in the benchmark."));
+  // one stop of the tabulator, from which the arrows lead on
+  const stop = at("results").querySelector("a[aria-current]") || at("results").querySelector("a");
+  if (stop) stop.tabIndex = 0;
+  if (focused) (stop || at("search")).focus();
+  if (!rows.length) at("results").append(make("li", {class: "soft"}, index.live ? "Not in the benchmark; read it by the field beside the list." : "Not in the benchmark."));
 }
 
 function strip(path) {
@@ -96,7 +102,7 @@ function score(item, from) {
   if (!item.candidates.length) return [];
   const best = item.candidates[0][2] || 1;
   const rank = item.candidates.findIndex(row => row[1]) + 1;
-  const told = rank === 1 ? "The right source makes the target most probable." : `The right source comes ${rank}th of ${item.candidates.length}.`;
+  const told = rank === 1 ? "The right source makes the target most probable." : `The right source has rank ${rank} of ${item.candidates.length}.`;
   const answers = item.answers.map(([text, right]) => `“${text.trim()}” (${right ? "right" : "wrong"})`).join(", ");
   return [heading("Score against the wrong sources"), make("p", {class: "soft"}, told + " Probability of the target's mean token after each." + (answers ? " The model's own answer: " + answers + "." : "")),
     make("table", {}, ...item.candidates.map(([text, own, p]) => make("tr", {}, make(own ? "th" : "td", {style: "width:8rem"}, word(text, from)), make("td", {class: "wide"}, make("div", {class: "bar " + (own ? "source" : "none"), style: `width:${Math.max(1, 100 * p / best)}%`})), make("td", {class: "num"}, percent(p)))))];
@@ -141,19 +147,21 @@ function neighbours(data) {
 async function show() {
   readState();
   list();
-  if (state.live) return showLive();
   if (asked) asked.abort();
-  const known = index.concepts.findIndex(row => row[0] === state.concept);
-  if (known < 0) { state.concept = (index.concepts[0] || [""])[0]; }
+  at("live-state").textContent = "";
+  if (state.live) return showLive();
+  const absent = state.concept && !index.concepts.some(row => row[0] === state.concept) ? state.concept : "";
+  if (absent || !state.concept) { state.concept = (index.concepts[0] || [""])[0]; }
   const name = state.concept, number = index.concepts.findIndex(row => row[0] === name);
   at("main").setAttribute("aria-busy", "true");
   const data = await load("concept-" + number, `data/concept-${number}.js`);
-  if (name !== state.concept) return;  // the user has moved on
+  if (name !== state.concept || state.live) return;  // the user has moved on
+  const isLost = at("body").contains(document.activeElement);
   const directions = Object.keys(data.items);
   const direction = directions.includes(state.direction) ? state.direction : directions[0];
   const item = data.items[direction], [from, to] = direction.split("-");
   const lenses = Object.keys(item.paths), lens = lenses.includes(state.lens) ? state.lens : lenses[0];
-  at("head").replaceChildren(make("h2", {}, word(item.source, from), " → ", word(item.target, to)), make("p", {class: "soft"}, `${name}: ${index.languages[from]} to ${index.languages[to]}`));
+  at("head").replaceChildren(make("h2", {tabindex: "-1"}, word(item.source, from), " → ", word(item.target, to)), make("p", {class: "soft"}, `${name}: ${index.languages[from]} to ${index.languages[to]}` + (absent ? `. The run has no concept ${absent}.` : "")));
   document.title = `${item.source} → ${item.target}, ${index.study}`;
   fill(at("direction"), directions.map(key => [key, key.replace("-", " → ")]), direction);
   fill(at("lens"), lenses.map(key => [key, key]), lens);
@@ -163,7 +171,7 @@ async function show() {
   const top = path ? [heading("What the model would answer after each layer"), LEGEND, pathOf(path), masses(path)] : [make("p", {class: "soft"}, "The study has no trace of this item.")];
   at("body").replaceChildren(...top.filter(Boolean), make("div", {class: "columns"}, make("div", {}, ...pivots(item)), make("div", {}, ...score(item, from)), make("div", {}, ...counts(data, item, from, to)), make("div", {}, ...behaviour(item))), ...context(item), ...neighbours(data));
   at("main").setAttribute("aria-busy", "false");
-  if (at("direction").dataset.code !== direction) at("direction").dataset.code = direction;
+  if (isLost) at("head").querySelector("h2").focus();  // the link that was followed is gone
 }
 function fill(select, options, value) {
   select.replaceChildren(...options.map(([key, title]) => make("option", {value: key}, title)));
@@ -171,14 +179,15 @@ function fill(select, options, value) {
 }
 
 async function showLive() {
-  if (asked) asked.abort();
-  asked = new AbortController();
+  const {signal} = asked = new AbortController();
   const direction = state.direction || Object.keys(index.languages).slice(0, 2).join("-");
-  at("live-words").value = state.live;
+  const kind = state.kind === "prompt" ? "prompt" : "words";
+  at("live-kind").value = kind;
+  at("live-text").value = state.live;
   at("live-state").textContent = "reading …";
   at("main").setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch("live?" + new URLSearchParams({words: state.live, direction}), {signal: asked.signal});
+    const answer = await fetch("live?" + new URLSearchParams({[kind]: state.live, direction}), {signal});
     const found = await answer.json();
     if (!answer.ok) throw new Error(found.error);
     const codes = Object.keys(index.languages), every = codes.flatMap(a => codes.filter(b => a !== b).map(b => `${a}-${b}`));
@@ -186,13 +195,14 @@ async function showLive() {
     const lenses = Object.keys(found.words[0].paths), lens = lenses.includes(state.lens) ? state.lens : lenses[0];
     fill(at("lens"), lenses.map(key => [key, key]), lens);
     at("controls").hidden = false;
-    at("head").replaceChildren(make("h2", {}, `Read now: ${found.words.map(w => w.source).join(", ")}`), make("p", {class: "soft"}, found.model));
-    at("body").replaceChildren(LEGEND, ...found.words.flatMap(w => [heading(`${w.source} → ${w.target || "?"}`), pathOf(w.paths[lens]), make("details", {}, make("summary", {class: "soft"}, "the prompt"), make("pre", {}, w.prompt))]));
+    at("head").replaceChildren(make("h2", {}, "Read now" + (kind === "words" ? `: ${found.words.map(w => w.source).join(", ")}` : "")), make("p", {class: "soft"}, found.model));
+    document.title = `${state.live}, ${index.study}`;
+    at("body").replaceChildren(LEGEND, ...found.words.flatMap(w => [kind === "words" ? make("h3", {}, word(w.source), " → ", word(w.target || "?")) : heading("What the model would answer after the prompt"), pathOf(w.paths[lens]), make("details", {}, make("summary", {class: "soft"}, "the prompt"), make("pre", {dir: "auto"}, w.prompt))]));
     at("live-state").textContent = `${found.seconds.toFixed(1)} s`;
   } catch (error) {
     if (error.name !== "AbortError") at("live-state").textContent = error.message;
   }
-  at("main").setAttribute("aria-busy", "false");
+  if (!signal.aborted) at("main").setAttribute("aria-busy", "false");
 }
 
 at("search").addEventListener("input", list);
@@ -200,7 +210,8 @@ at("direction").addEventListener("change", event => go(state.live ? {direction: 
 at("lens").addEventListener("change", event => go(state.live ? {lens: event.target.value, live: state.live} : {lens: event.target.value}));
 at("view").addEventListener("change", event => go(state.live ? {view: event.target.value, live: state.live} : {view: event.target.value}));
 at("turn").addEventListener("click", () => go({direction: at("direction").value.split("-").reverse().join("-"), ...(state.live ? {live: state.live} : {})}));
-at("live").addEventListener("submit", event => { event.preventDefault(); const words = at("live-words").value.trim(); if (words) go({live: words, direction: at("direction").value}); });
+at("live").addEventListener("submit", event => { event.preventDefault(); const live = at("live-text").value; if (live.trim()) go({live, kind: at("live-kind").value, direction: at("direction").value}); });
+at("live-text").addEventListener("keydown", event => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); at("live").requestSubmit(); } });
 addEventListener("hashchange", show);
 addEventListener("keydown", event => {
   const links = [...at("results").querySelectorAll("a")], place = links.indexOf(document.activeElement);
