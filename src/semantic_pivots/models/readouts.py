@@ -132,9 +132,7 @@ def readouts(lens: Lens, tokenizer: Tokenizer, names: Sequence[str]) -> list[Rea
         elif name.startswith(JACOBIAN):
             lenses.append(load_jacobian(lens, Path(name.removeprefix(JACOBIAN))))
         else:
-            raise InputError(
-                f"[trace] lenses: unknown lens {name!r}; expected logit, patchscope, tuned:FOLDER or jacobian:FOLDER"
-            )
+            raise InputError(f"unknown lens {name!r}; expected logit, patchscope, tuned:FOLDER or jacobian:FOLDER")
     return lenses
 
 

@@ -42,7 +42,7 @@ def read(path: str, languages: Sequence[str]) -> Pairs:
     """
     file = Path(path)
     if not file.is_file():
-        raise InputError(f'[benchmark] task = "file": no file {path!r}; expected task_path = a TSV file of pairs')
+        raise InputError(f"task {NAME!r}: no file {path!r}; expected the path of a TSV file of pairs")
     lines = file.read_text("utf-8-sig").split("\n")
     table = csv.DictReader((line for line in lines if line.strip()), delimiter="\t", quoting=csv.QUOTE_NONE)
     rows = list(table)
