@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -118,7 +119,7 @@ def test_any_word_is_read_by_the_live_model(browser, address: str):
     assert page.locator("#live-state").text_content() == ""
     page.goto("about:blank")
     page.goto(state)
-    page.wait_for_selector("pre")
+    page.wait_for_selector("pre", state="attached")
     assert page.locator("#path").inner_text() == strip
     assert [error for error in watched.errors if "400" not in error] == []
     assert watched.outside(address) == []
@@ -149,7 +150,8 @@ def test_words_after_the_user_has_moved_on_are_not_read(run: Path):
 
     query = urlencode({"words": "dog,snow,moon,bread", "direction": "en-fr"}).encode()
     request = Request({"type": "http", "method": "GET", "headers": [], "query_string": query}, receive)
-    answer = json.loads(asyncio.run(pages.live(request)).body)
+    with ThreadPoolExecutor(1) as thread:  # this one has the browser's loop
+        answer = json.loads(thread.submit(asyncio.run, pages.live(request)).result().body)
     assert [word["source"] for word in answer["words"]] == ["dog", "snow"]
 
 
