@@ -2,13 +2,16 @@
 
 Arguments: a profile of the study, or a CSV file of finished runs such as docs/results/planted_runs.csv, which is only
 read; then the folder of runs. Without the file studies/planted.toml is run where it is not up to date: an hour and a
-quarter on two cores (the profile `small`: minutes, two seeds). A bar is what the claim behind the measure asks for; a
+quarter on two cores (the profile `small`: minutes, two seeds; `causal`: link and need in four architectures, with the
+profiles whose names begin so, an hour and a half). A bar is what the claim behind the measure asks for; a
 figure that misses it is a finding, not a fault.
 """
 
 from __future__ import annotations
 
 import sys
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,25 +19,44 @@ from pyarrow import csv
 
 from benchmarks import emit
 from semantic_pivots import tables
+from semantic_pivots.files import Record
 from semantic_pivots.planted.seed_summary import summary
 from semantic_pivots.statistics import of_row
 from semantic_pivots.study import load_study, run_study
 
+STUDY = Path("studies/planted.toml")
+
 
 def main(profile: str = "", runs: str = "runs") -> None:
-    given = profile.endswith(".csv")
-    study = load_study("studies/planted.toml", "" if given else profile)
-    if given:
+    if profile.endswith(".csv"):
+        study = load_study(STUDY)
         # a figure that is no number is "nan", which would be read as null
         options = csv.ConvertOptions(column_types=tables.SCHEMAS["planted_runs"], null_values=[])
         read = csv.read_csv(profile, convert_options=options)
-        every, rows = read.to_pylist(), summary(read, study.config.planted)
-    else:
-        folder = run_study(study, Path(runs), "planted", say=lambda line: print(line, file=sys.stderr)) / "planted"
-        every = pq.read_table(folder / "planted_runs.parquet").to_pylist()
-        rows = pq.read_table(folder / "planted_summary.parquet").to_pylist()
+        of_seeds = summary(read, study.config.planted)
+        architectures = dict.fromkeys(read["architecture"].to_pylist())
+        emit_figures(read.to_pylist(), of_seeds, list(architectures))
+        return
+    every = tomllib.loads(STUDY.read_text("utf-8"))["profile"]
+    for name in [name for name in every if name.startswith(f"{profile}-")] if profile else ():
+        main(name, runs)
+    study = load_study(STUDY, profile)
+    folder = run_study(study, Path(runs), "planted", say=lambda line: print(line, file=sys.stderr)) / "planted"
+    names = ("planted_runs", "planted_summary")
+    rows, of_seeds = (pq.read_table(folder / f"{name}.parquet").to_pylist() for name in names)
+    emit_figures(rows, of_seeds, study.config.planted.architectures)
+
+
+def emit_figures(every: list[Record], rows: list[Record], architectures: Sequence[str]) -> None:
+    """Print all figures of runs that are there.
+
+    Args:
+        every: rows of `planted_runs`.
+        rows: rows of `planted_summary`.
+        architectures: those of the runs; figures of a single one are of the first.
+    """
     by = {(r["world"], r["architecture"], r["measure"], r["group"]): r for r in rows}
-    first = study.config.planted.architectures[0]
+    first = architectures[0]
 
     def say(name: str, world: str, measure: str, group: str, unit: str, bar: float | None, claim: str, of: str = first):
         row = by.get((world, of, measure, group))
@@ -102,7 +124,7 @@ def main(profile: str = "", runs: str = "runs") -> None:
     for other in ("random", "language-matched"):
         name = f"6 pivot-rich over {other}"
         say(name, "selection", "gain of pivot-rich", f"over {other}", "probability", 0.0, "above")
-    for of in study.config.planted.architectures:
+    for of in architectures:
         measure = "P(target), bridged less unrelated"
         say(f"7 bridged less unrelated, {of}", "base", measure, "split", "probability", 0.0, "above", of)
     for lens in ("logit", "tuned"):
@@ -111,7 +133,7 @@ def main(profile: str = "", runs: str = "runs") -> None:
         for world in ("hub-third", "hub-fourth"):
             measure = "rank of the own word, hub less other"
             say(f"8 {measure}, {world}, {lens}", world, measure, lens, "share", 0.0, "above")
-    for of in study.config.planted.architectures:
+    for of in architectures:
         for figure in causal_figures(of):
             say(*figure, of)
 

