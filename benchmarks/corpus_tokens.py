@@ -26,7 +26,8 @@ from semantic_pivots.counting.shard_passes import StoredCorpus
 from semantic_pivots.pivots import token_graph, word_contexts
 from semantic_pivots.pivots.pivot_set import documents_of
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.selection.best_documents import CHOSEN, Budgets, Documents, fill
+from semantic_pivots.selection.best_documents import Budgets, fill
+from semantic_pivots.selection.document_columns import CHOSEN, Documents
 from semantic_pivots.selection.pivot_density import PivotTokens
 from semantic_pivots.statistics import seed_of
 

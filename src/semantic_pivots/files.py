@@ -28,7 +28,7 @@ Record = dict[str, Any]
 """A row of a table, or an object of a JSON file: values by name."""
 
 _SAMPLED_ABOVE_BYTES = 64 << 20
-ROWS = 1 << 17
+ROWS, BATCH_ROWS = 1 << 17, 1 << 15
 """Rows of a row group, and of a batch: what a reader of a large table holds."""
 
 
@@ -186,9 +186,9 @@ def write_table(path: Path, table: pa.Table) -> None:
     import pyarrow.parquet as pq
 
     # The pandas or study metadata of a schema is not part of the public table.
-    plain = table.combine_chunks().replace_schema_metadata(None)
+    table = table.combine_chunks().replace_schema_metadata(None)
     with complete_file(path) as temporary:
-        pq.write_table(plain, temporary, ROWS, compression="zstd", write_page_checksum=True)
+        pq.write_table(table, temporary, ROWS, compression="zstd", write_page_checksum=True)
 
 
 def table_files(path: Path) -> list[Path]:
@@ -208,7 +208,7 @@ def read_batches(
         InputError: it is missing or damaged.
     """
     with _parquet_file(path, read_dictionary=dictionaries) as file:
-        yield from file.iter_batches(ROWS, groups, columns)
+        yield from file.iter_batches(BATCH_ROWS, groups, columns, use_threads=False)
 
 
 def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic_pivots.selection import best_documents
-from semantic_pivots.selection.best_documents import BARRED, CHOSEN, Budgets, Documents, fill, gumbel
+from semantic_pivots.selection import document_columns
+from semantic_pivots.selection.best_documents import Budgets, fill, gumbel
+from semantic_pivots.selection.document_columns import BARRED, CHOSEN, Documents
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +93,8 @@ def test_groups_are_filled_one_after_the_other(places, seed: int, n: int, few: i
 
 @pytest.mark.parametrize("levels", ["score", "hash"])
 def test_a_large_tie_is_settled_by_further_bits_in_blocks(places, levels: str, monkeypatch):
-    monkeypatch.setattr(best_documents, "BLOCK", 50_000)
-    n = 300_000  # more than are ever sorted, so that the later words of the key decide
+    monkeypatch.setattr(document_columns, "BLOCK", 50_000)
+    n = 300_000  # more than are ever sorted, so that the later words of the order decide
     generator = np.random.default_rng(4)
     score = np.zeros(n) if levels == "hash" else 1 + generator.integers(0, 50, n) * 2.0**-40
     hashes = generator.integers(0, 2**64, n, dtype=np.uint64)
@@ -106,8 +107,23 @@ def test_a_large_tie_is_settled_by_further_bits_in_blocks(places, levels: str, m
 def test_one_key_for_all_ends_in_order_of_place(places):
     n = 70_000
     made = documents(places, np.zeros(n), np.full(n, 5, np.uint64), np.ones(n, np.int32))
-    fill(made, one_group(10), 10)
+    fill(made, one_group(10), 10, few=1 << 12)
     assert taken(made) == list(range(10))
+
+
+@pytest.mark.parametrize("offset", [-10.0, 0.0, 10.0])
+def test_a_sample_that_misleads_changes_no_choice(places, offset: float):
+    n = 300_000
+    generator = np.random.default_rng(6)
+    score = generator.normal(size=n) + np.where(np.arange(n) % (n // 4) < 1024, offset, 0.0)  # where samples are drawn
+    tokens, cell = generator.integers(1, 200, n).astype(np.int32), generator.integers(0, 2, n)
+    hashes = np.arange(n, dtype=np.uint64)
+    made = documents(places, score, hashes, tokens, cell)
+    budgets = 3_000_001, 20_000_000
+    fill(made, Budgets(np.array([0, 1], np.int32), np.array(budgets)), sum(budgets))
+    for group, budget in enumerate(budgets):
+        expected = by_sorting(score, hashes, tokens, budget, cell == group)
+        assert [place for place in taken(made) if cell[place] == group] == expected
 
 
 def test_a_budget_beyond_the_corpus_takes_everything_and_none_takes_nothing(places):

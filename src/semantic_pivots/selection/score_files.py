@@ -48,10 +48,12 @@ class Scores:
         ids = [pa.array([], pa.string())]
         for path, begin, end in zip(self.source.values(), self.begins, self.begins[1:], strict=False):
             rows = places[slice(*np.searchsorted(places, [begin, end]))] - begin
-            groups = np.unique(rows // ROWS).tolist()
-            batches = read_batches(path, ["doc_id"], groups=groups) if groups else ()
-            for group, batch in zip(groups, batches, strict=True):
-                ids.append(batch["doc_id"].take(pa.array(rows[rows // ROWS == group] - group * ROWS)))
+            groups, numbers = np.unique(rows // ROWS, return_inverse=True)
+            rows, first = numbers * ROWS + rows % ROWS, 0  # in the groups that are read
+            for batch in read_batches(path, ["doc_id"], groups=groups.tolist()) if len(groups) else ():
+                inside = slice(*np.searchsorted(rows, [first, first + len(batch)]))
+                ids.append(batch["doc_id"].take(pa.array(rows[inside] - first)))
+                first += len(batch)
         return pa.concat_arrays(ids)
 
     def read(self) -> pa.Table:

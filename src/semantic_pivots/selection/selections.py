@@ -26,7 +26,8 @@ from semantic_pivots.counting.strings import hash_of, shuffle
 from semantic_pivots.engines import shard_parts
 from semantic_pivots.files import Record, write_json
 from semantic_pivots.run import Inputs, Result, Work
-from semantic_pivots.selection.best_documents import BARRED, BLOCK, CHOSEN, Block, Documents, Totals, gumbel
+from semantic_pivots.selection.best_documents import Totals, gumbel
+from semantic_pivots.selection.document_columns import BARRED, BLOCK, CHOSEN, Block, Documents
 from semantic_pivots.selection.score_files import Scores, part_batches
 from semantic_pivots.selection.selectors import NEEDED, UNSCORED, Columns, column_of, score_of
 from semantic_pivots.selection.spilling import ROWS, database
@@ -118,7 +119,7 @@ def selection_rows(
             if shard:
                 own |= {"shard": pa.repeat(shard, len(chosen)), "row": begin - first + chosen}
             own = {column: own[column] for column in _OF_SELECTION}
-            table = pa.table({"selection": [name] * len(chosen), **own, "score": pa.array(score, pa.float64())})
+            table = pa.table({"selection": pa.repeat(name, len(chosen)), **own, "score": pa.array(score, pa.float64())})
             rows[name].append(table.cast(SCHEMAS["selection"]))
         begin += len(batch)
     return pa.concat_tables(itertools.chain.from_iterable(rows.values()))

@@ -10,15 +10,8 @@ import numpy as np
 from semantic_pivots.config import SelectConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import text_hash
-from semantic_pivots.selection.best_documents import (
-    CHOSEN,
-    FILLED,
-    Block,
-    Budgets,
-    Documents,
-    Totals,
-    fill,
-)
+from semantic_pivots.selection.best_documents import Budgets, Totals, fill
+from semantic_pivots.selection.document_columns import CHOSEN, FILLED, Block, Documents
 
 
 def tolerance(config: SelectConfig) -> float:
