@@ -6,6 +6,8 @@ import copy
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,23 @@ from semantic_pivots.models.lens import load_lens
 from semantic_pivots.models.load import load
 from semantic_pivots.scoring.scorer import Scorer, answer_logprobs
 from tests.models import tiny
+
+QUICK = """
+import sys, transformers.utils
+from semantic_pivots.models.load import import_models_quickly
+has_scipy = transformers.utils.is_scipy_available
+import_models_quickly()
+from transformers.utils.import_utils import create_import_structure_from_path as lists
+assert "scipy" not in sys.modules and lists.cache_info().hits, lists.cache_info()
+assert transformers.utils.is_scipy_available is has_scipy
+assert "gemma3" in transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+"""
+
+
+def test_models_are_imported_without_scipy_and_listed_once():
+    done = subprocess.run([sys.executable, "-c", QUICK], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
 
 TEXT = {
     "vocab_size": 640, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
