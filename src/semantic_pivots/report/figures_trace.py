@@ -263,4 +263,12 @@ def _panels(tables: Tables, languages: Sequence[str]) -> list[Panel]:
     return [*ratio_panels(summary, languages), *trace_panels(summary, languages)]
 
 
-TRACE = StageView(60, "Trace", "Layer by layer, what the model would answer.", ("trace_summary",), _panels, _lines)
+TRACE = StageView(
+    60,
+    "Trace",
+    "Layer by layer, what the model would answer.",
+    ("trace_summary",),
+    _panels,
+    _lines,
+    maker="behaviour",
+)

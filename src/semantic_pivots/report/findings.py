@@ -39,9 +39,7 @@ def answers(tables: Tables) -> tuple[Answer, ...]:
         )
     return (
         Answer(HOW_WELL, tuple(_how_well(tables)) or ("No scores yet: the stage score has not run.",)),
-        Answer(
-            MECHANISM, tuple(_mechanism(tables)) or ("No traces yet: the stages trace and behaviour have not run.",)
-        ),
+        Answer(MECHANISM, tuple(_mechanism(tables)) or ("No answer yet: it needs the stages trace and behaviour.",)),
         Answer(
             DOCUMENTS, tuple(_documents(tables)) or ("No comparison yet: the stages train and compare have not run.",)
         ),

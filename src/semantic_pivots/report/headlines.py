@@ -47,7 +47,7 @@ def score(tables: Tables) -> Headline:
         chance = 0.0
         figure_text = percent(figure) if variant == "accuracy" else interval_text(figure)
         text = f"The model's score by “{variant}” is {figure_text}"
-    if len(single) > 1:
+    if single and single[0]["value"] != single[-1]["value"]:
         text += f"; best from {_variant_name(single[0], variant)}, least from {_variant_name(single[-1], variant)}"
     text += f" ({figure.n:,} concepts)."
     dots = interval_dots({variant: [(direction(row), of_row(row)) for row in single]}, variant, chance)

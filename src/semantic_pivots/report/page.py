@@ -111,7 +111,8 @@ def _is_shown(stage: str, view: StageView, tables: Tables, stages: Sequence[str]
 def _section(stage: str, view: StageView, tables: Tables, languages: Sequence[str]) -> Section:
     absent, panels = [name for name in view.needs if name not in tables], ()
     if absent:
-        text = f"This stage is missing: no table {', '.join(absent)}. Run it with: pivots run STUDY.toml --only {stage}"
+        maker = view.maker or stage
+        text = f"This stage is missing: no table {', '.join(absent)}. Run it with: pivots run STUDY.toml --only {maker}"
     else:
         text = "This stage ran and found nothing to show: a table is empty."
         if all(tables[name].num_rows for name in view.needs):

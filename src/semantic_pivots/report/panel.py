@@ -119,6 +119,8 @@ class StageView:
     lines: Callable[[Tables], Sequence[Line]]
     further: tuple[str, ...] = ()
     """tables that its lines use where they exist"""
+    maker: str = ""
+    """the stage that makes the first of its tables, where it is a later one"""
 
 
 def views() -> dict[str, StageView]:

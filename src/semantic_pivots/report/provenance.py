@@ -43,7 +43,9 @@ def _day(time: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes ({seconds / 3600:.2f} h)"
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{seconds / 60:.0f} minutes ({seconds / 3600:.2f} h)" if seconds >= 90 else f"{seconds:.0f} seconds"
 
 
 def _model(manifests: Manifests) -> str:

@@ -37,7 +37,7 @@ def lines(tables: Tables) -> list[Line]:
         if view.needs[0] in tables:
             out += view.lines(tables)
         elif STAGES[stage].studies != "some":
-            out.append(Line(stage, "has not run", MISSING))
+            out.append(Line(view.maker or stage, "has not run", MISSING))
     return out
 
 
@@ -53,7 +53,7 @@ def _views_of(tables: Tables) -> dict[str, StageView]:
 def print_summary(study_folder: Path | str, console: Console | None = None) -> None:
     """Print the summary of a study's folder as a table: stage, key figure, value with its 95 % interval, n."""
     rows = lines(read_tables(Path(study_folder)))
-    missing = [line.stage for line in rows if line.value == MISSING]
+    missing = dict.fromkeys(line.stage for line in rows if line.value == MISSING)
     table = Table(
         title=in_terminal(f"Study {Path(study_folder).name}"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
