@@ -106,7 +106,7 @@ def test_a_concept_has_all_that_the_tables_say(explorer: Explorer):
     assert (item["source"], item["target"]) == ("dog", "chien")
     assert item["candidates"][0][:2] == ["dog", True]
     assert len(item["candidates"]) == 6
-    assert {of["of"] for of in item["context"]} >= {"dog + chien", "dog + animal", "chien + animal"}
+    assert {of["of"] for of in explorer.context("dog")["en-fr"]} >= {"dog + chien", "dog + animal", "chien + animal"}
     assert {row[0] for row in item["behaviour"]} == {"paper", "causal"}
     assert set(item["paths"]) == {"logit", "tuned"}
     assert len(item["paths"]["logit"]["layers"]) == made_run.LAYERS
@@ -118,14 +118,15 @@ def test_stages_that_have_not_run_are_left_out(run: Path, tmp_path: Path):
     for stage in ("lexicon", "benchmark"):
         (tmp_path / stage).symlink_to(run / stage)
     item = Explorer(tmp_path).concept("dog")["items"]["en-fr"]
-    assert (item["paths"], item["context"], item["pivots"], item["candidates"]) == ({}, [], [], [])
+    assert (item["paths"], item["pivots"], item["candidates"]) == ({}, [], [])
+    assert Explorer(tmp_path).context("dog")["en-fr"] == []
     with pytest.raises(InputError, match="expected a study's run"):
         Explorer(tmp_path / "none")
 
 
 def test_static_files_are_the_same_each_time_and_no_other_folder_is_touched(run: Path, tmp_path: Path):
     one, two = tmp_path / "one", tmp_path / "two"
-    assert write_static(run, one) == 10
+    assert write_static(run, one) == 16
     write_static(run, two)
     files = sorted(p.relative_to(one) for p in one.rglob("*") if p.is_file())
     assert all((one / name).read_bytes() == (two / name).read_bytes() for name in files)

@@ -84,6 +84,7 @@ def test_search_keyboard_lens_and_a_link_that_holds_the_state(browser, files: st
     assert again.page.locator("#path .chip").all_inner_texts() == chips
     assert again.too_wide() == []
     again.page.wait_for_selector(".legend")
+    again.page.wait_for_selector(".passage")
     assert again.page.evaluate(OVERLAPS) == [False, 0]
     assert again.page.locator(".passage p:has(mark ~ mark)").count() > 0
     for one in (watched, again):

@@ -94,7 +94,7 @@ def application(run: Path, live: str = "", dtype: str = "float32", lenses: Seque
     routes = [
         Route("/", pages.file),
         Route("/data/index.js", pages.index),
-        Route("/data/concept-{number:int}.js", pages.concept),
+        Route("/data/{kind}-{number:int}.js", pages.concept),
         Route("/live", pages.live),
         Route("/{name}", pages.file),
     ]
@@ -108,6 +108,10 @@ class Pages:
 
     def __init__(self, explorer: Explorer, live: str, dtype: str, lenses: Sequence[str]):
         self._explorer, self._lock = explorer, threading.Lock()
+        self._reads = {
+            "concept": (explorer.concept, threading.Lock()),
+            "context": (explorer.context, threading.Lock()),
+        }
         self._concepts = list(explorer.run.concepts)
         self._reader = None
         if live:
@@ -139,19 +143,20 @@ class Pages:
         return self._script("index", {**self._explorer.index(), "live": self._reader is not None})
 
     async def concept(self, request: Request) -> Response:
-        """One concept."""
+        """One concept, or its words in context, for which the corpus is read once."""
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import Response
 
-        number = request.path_params["number"]
-        if number >= len(self._concepts):
+        kind, number = request.path_params["kind"], request.path_params["number"]
+        if kind not in self._reads or number >= len(self._concepts):
             return Response("no such concept", status_code=404)
 
         def make() -> dict:
-            with self._lock:  # the corpus is read once
-                return self._explorer.concept(self._concepts[number])
+            read, lock = self._reads[kind]
+            with lock:
+                return read(self._concepts[number])
 
-        return self._script(f"concept-{number}", await run_in_threadpool(make))
+        return self._script(f"{kind}-{number}", await run_in_threadpool(make))
 
     async def live(self, request: Request) -> Response:
         """Paths of any words, or of a prompt; ends between two words where the user has moved on."""

@@ -1,4 +1,4 @@
-"""The explorer's files: a page, its script, plotly.js and one file of data per concept.
+"""The explorer's files: a page, its script, plotly.js and two files of data per concept.
 
 Data are scripts that call a function of the page. JSON would be plainer, but a browser refuses to fetch it from a file,
 and the same files are to work from a server, from a published folder and from a disk.
@@ -40,14 +40,15 @@ def write_static(run: Path, folder: Path) -> int:
         raise InputError(f"{folder} holds other files: expected a new or an empty folder, or one of an explorer")
     try:
         (folder / "data").mkdir(parents=True, exist_ok=True)
-        for old in (folder / "data").glob("concept-*.js"):
+        for old in (folder / "data").glob("con*-*.js"):
             old.unlink()
         for name in ASSETS:
             (folder / name).write_bytes(asset(name))
         for number, concept in enumerate(explorer.run.concepts):
-            text = data_script(f"concept-{number}", explorer.concept(concept))
-            (folder / "data" / f"concept-{number}.js").write_text(text, "utf-8")
+            for kind, value in (("concept", explorer.concept(concept)), ("context", explorer.context(concept))):
+                text = data_script(f"{kind}-{number}", value)
+                (folder / "data" / f"{kind}-{number}.js").write_text(text, "utf-8")
         (folder / "data" / "index.js").write_text(data_script("index", explorer.index()), "utf-8")
     except OSError as error:
         raise InputError(f"cannot write {error.filename or folder}: name a writable folder") from error
-    return len(ASSETS) + 1 + len(explorer.run.concepts)
+    return len(ASSETS) + 1 + 2 * len(explorer.run.concepts)

@@ -152,6 +152,14 @@ class Explorer:
     def _direction(item: dict) -> tuple[str, str]:
         return item["source_language"], item["target_language"]
 
+    def context(self, concept: str) -> Record:
+        """Documents in which a concept's words stand beside each other, by direction; the first reads the corpus.
+
+        Raises:
+            KeyError: the benchmark does not ask it.
+        """
+        return {"-".join(self._direction(item)): self._context(item) for item in self.run.concepts[concept]}
+
     def concept(self, concept: str) -> Record:
         """All that the tables say of a concept.
 
@@ -190,7 +198,6 @@ class Explorer:
                 [row["text"].strip(), row["translation"] or "", _figure(row["value"]), _figure(row["q_value"])]
                 for row in pivots[:_PIVOTS_SHOWN]
             ],
-            "context": self._context(item),
             "behaviour": [
                 [row["rule"], row["lens"], row["label"], row["peak_layer"], (row["peak_text"] or "").strip()]
                 for row in self._by_item["behaviour"].get(key, ())

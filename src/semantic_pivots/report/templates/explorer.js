@@ -125,9 +125,14 @@ function marked(lines) {
   return [[...parts, text.slice(end)]];
 }
 
-function context(item) {
-  if (!item.context.length) return [];
-  return [heading("In documents"), make("p", {class: "soft"}, `Words beside each other in the corpus; the shortest documents among its first ${index.limit / 1e6} MB.`), ...item.context.map(passage =>
+// Comes after the rest, since its first reading goes through the corpus.
+async function showContext(number, name, direction) {
+  const passages = (await load("context-" + number, `data/context-${number}.js`))[direction], box = at("context");
+  if (box && box.dataset.of === name + " " + direction) box.replaceChildren(...context(passages));
+}
+function context(passages) {
+  if (!passages.length) return [];
+  return [heading("In documents"), make("p", {class: "soft"}, `Words beside each other in the corpus; the shortest documents among its first ${index.limit / 1e6} MB.`), ...passages.map(passage =>
     make("div", {class: "passage pivot"}, ...marked(passage.lines).map(parts => make("p", {dir: "auto"}, ...parts)), make("p", {class: "soft"}, `${passage.of}: ${passage.source}, ${passage.id}`)))];
 }
 function counts(data, item, from, to) {
@@ -169,7 +174,8 @@ async function show() {
   at("controls").hidden = false;
   const path = item.paths[lens];
   const top = path ? [heading("What the model would answer after each layer"), LEGEND, pathOf(path), masses(path)] : [make("p", {class: "soft"}, "The study has no trace of this item.")];
-  at("body").replaceChildren(...top.filter(Boolean), make("div", {class: "columns"}, make("div", {}, ...pivots(item)), make("div", {}, ...score(item, from)), make("div", {}, ...counts(data, item, from, to)), make("div", {}, ...behaviour(item))), ...context(item), ...neighbours(data));
+  at("body").replaceChildren(...top.filter(Boolean), make("div", {class: "columns"}, make("div", {}, ...pivots(item)), make("div", {}, ...score(item, from)), make("div", {}, ...counts(data, item, from, to)), make("div", {}, ...behaviour(item))), make("div", {id: "context", "data-of": name + " " + direction}, heading("In documents"), make("p", {class: "soft"}, "reading the corpus …")), ...neighbours(data));
+  showContext(number, name, direction);
   at("main").setAttribute("aria-busy", "false");
   if (isLost) at("head").querySelector("h2").focus();  // the link that was followed is gone
 }
