@@ -109,7 +109,7 @@ function score(item, from) {
 }
 function pivots(item) {
   const rows = item.pivots.map(([text, code, value, q]) => make("tr", {}, make("th", {class: "pivot"}, word(text, code), code ? make("small", {class: "soft"}, " the concept's word, " + code) : null), make("td", {class: "num"}, number(value)), make("td", {class: "num"}, q === null ? "" : "q " + number(q))));
-  return [heading("Semantic pivots"), rows.length ? make("table", {}, ...rows) : make("p", {class: "soft"}, item.why_none ? "None: " + item.why_none + "." : "None.")];
+  return [heading("Semantic pivots"), rows.length ? make("table", {}, ...rows) : make("p", {class: "soft"}, item.why_none ? "None: " + item.why_none + "." : item.documents ? "None." : "The study has not looked for any.")];
 }
 // One line with both words marked where both are around the same letters; else a line around each.
 function marked(lines) {
@@ -198,6 +198,7 @@ async function showLive() {
     if (!answer.ok) throw new Error(found.error);
     const codes = Object.keys(index.languages), every = codes.flatMap(a => codes.filter(b => a !== b).map(b => `${a}-${b}`));
     fill(at("direction"), every.map(key => [key, key.replace("-", " → ")]), direction);
+    at("view").value = state.view === "layers" ? "layers" : "first";
     const lenses = Object.keys(found.words[0].paths), lens = lenses.includes(state.lens) ? state.lens : lenses[0];
     fill(at("lens"), lenses.map(key => [key, key]), lens);
     at("controls").hidden = false;
