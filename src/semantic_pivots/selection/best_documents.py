@@ -296,7 +296,8 @@ class _Fill:
             limits = _Limits.none(len(budget), min(int(budget.max(initial=0)) + 1, _LENGTHS))
             parts, length = [_NO_ROWS], 0
             for block in blocks if budget.any() else ():
-                parts.append(self._candidates(block, budget, limits))
+                candidates = self._candidates(block, budget, limits)
+                parts += [candidates] * bool(len(candidates.place))
                 if sum(len(part.place) for part in parts) >= 2 * length + _MANY:
                     parts = [_shorten(_rows(parts), budget, limits)]
                     length = len(parts[0].place)

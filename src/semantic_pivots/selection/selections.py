@@ -211,7 +211,7 @@ class _Source:
         return list(number)
 
     def _hashes(self, places: np.ndarray) -> np.ndarray:
-        return shuffle(hash_of(self.scores.ids(places)), seed_of("select", self.config.seed))
+        return shuffle(self.scores.id_hashes(places), seed_of("select", self.config.seed))
 
     def _columns(self, batch: pa.RecordBatch, begin: int) -> Columns:
         return _columns(batch) | self.added.of(slice(begin, begin + len(batch)))
