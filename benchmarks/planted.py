@@ -3,8 +3,8 @@
 Arguments: a profile of the study, or a CSV file of finished runs such as docs/results/planted_runs.csv, which is only
 read; then the folder of runs. Without the file studies/planted.toml is run where it is not up to date: an hour and a
 quarter on two cores (the profile `small`: minutes, two seeds; `causal`: link and need in four architectures, with the
-profiles whose names begin so, an hour and a half). A bar is what the claim behind the measure asks for; a
-figure that misses it is a finding, not a fault.
+profiles whose names begin so, an hour and a half). A bar is what the claim behind the measure asks for; a figure that
+misses it is a finding, not a fault.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def main(profile: str = "", runs: str = "runs") -> None:
         architectures = dict.fromkeys(read["architecture"].to_pylist())
         emit_figures(read.to_pylist(), of_seeds, list(architectures))
         return
-    every = tomllib.loads(STUDY.read_text("utf-8"))["profile"]
-    for name in [name for name in every if name.startswith(f"{profile}-")] if profile else ():
-        main(name, runs)
+    for name in tomllib.loads(STUDY.read_text("utf-8"))["profile"]:
+        if name.startswith(f"{profile}-"):
+            main(name, runs)
     study = load_study(STUDY, profile)
     folder = run_study(study, Path(runs), "planted", say=lambda line: print(line, file=sys.stderr)) / "planted"
     names = ("planted_runs", "planted_summary")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semantic_pivots.caching import without_collection
+from semantic_pivots.commands.options import members_of
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.markup import FIGURE_STYLE, in_terminal
@@ -263,7 +264,7 @@ def explain(
 
     questions = questions_of(source_language, word, target_language, shots, lexicon, run)
     import_models_quickly()
-    reader = Reader(model, dtype, tuple(filter(None, map(str.strip, lens.split(",")))), blocks=blocks)
+    reader = Reader(model, dtype, members_of(lens), blocks=blocks)
     console = Console()
     paths = [reader.paths(question) for question in questions]
     for question, by_lens in zip(questions, paths, strict=True):

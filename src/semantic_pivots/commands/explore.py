@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from semantic_pivots.commands.options import members_of
 from semantic_pivots.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def explore(
         files = write_static(run, static)
         typer.echo(f"{static / 'index.html'}: {files} files; open it, or publish the folder")
         return
-    lenses = tuple(filter(None, map(str.strip, lens.split(","))))
-    serve(run, port, browser, live, dtype, lenses)
+    serve(run, port, browser, live, dtype, members_of(lens))
 
 
 def serve(run: Path, port: int, browser: bool, live: str, dtype: str, lenses: Sequence[str]) -> None:
@@ -167,7 +167,7 @@ class Pages:
             return JSONResponse({"error": "start the explorer with --live MODEL"}, status_code=404)
         start = time.monotonic()
         source, _, target = request.query_params.get("direction", "").partition("-")
-        words = [word.strip() for word in request.query_params.get("words", "").split(",") if word.strip()]
+        words = members_of(request.query_params.get("words", ""))
         prompts = list(filter(str.strip, request.query_params.getlist("prompt")))
         if not words and not prompts:
             return JSONResponse({"error": "no word: type one, or several by commas"}, status_code=400)

@@ -128,12 +128,17 @@ def _parameter(key: Key, name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
+def members_of(text: str) -> list[str]:
+    """The members of a list with commas, without spaces around them, and without empty ones."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _value(key: Key, value: Any) -> Any:
     if not key.several:
         return key.convert(value, flags(key)[0])
     if value is None or value == []:
         return key.default
-    members: list[Any] = [part.strip() for text in value for part in text.split(",") if part.strip()]
+    members: list[Any] = [member for text in value for member in members_of(text)]
     if key.kind is not str:
         try:
             members = [key.kind(member) for member in members]

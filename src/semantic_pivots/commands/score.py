@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic_pivots.commands.options import with_sections
+from semantic_pivots.commands.options import members_of, with_sections
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.config import BenchmarkConfig, LexiconConfig, ScoreConfig
 from semantic_pivots.errors import InputError, nearest
@@ -127,7 +127,7 @@ def _mean(rows: list[dict], names: Sequence[str], variant: str) -> Interval:
 
 def _named_directions(text: str, languages: Sequence[str]) -> list[str]:
     choices = [f"{a}-{b}" for a in languages for b in languages if a != b]
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = members_of(text)
     for name in names:
         if name not in choices:
             raise InputError(f"--directions: {name!r} is no direction of {','.join(languages)}{nearest(name, choices)}")

@@ -72,9 +72,8 @@ def import_models_quickly() -> None:
         return  # another version of transformers
     has_scipy, list_folder = transformers.utils.is_scipy_available, import_utils.create_import_structure_from_path
 
-    def list_once(
-        path: str | Path,
-    ) -> Any:  # by the folder, under which the list is cached, also if a file in it is given
+    def list_once(path: str | Path) -> Any:
+        # the list is cached by the folder, also where a file in it is given
         return list_folder(Path(path).parent if Path(path).is_file() else Path(path))
 
     transformers.utils.is_scipy_available, import_utils.create_import_structure_from_path = lambda: False, list_once
