@@ -1,4 +1,4 @@
-"""The causal tables of docs/behaviours.md: python scripts/causal_tables.py OUT RUN STUDY [LENS ...].
+"""The causal tables of docs/behaviours.md: python scripts/causal_tables.py OUT RUN STUDY [LENS ...] [--profile NAME].
 
 The stage may still be under way: it asks concept by concept, so that what is there is a draw of concepts by hash. Items
 that were answered and measured are traced under the lenses (none: no model is loaded), and OUT/behaviours_causal.csv
@@ -7,7 +7,7 @@ gets the rows of `attribution` by the rule `causal`.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections import Counter
 from pathlib import Path
 
@@ -40,8 +40,8 @@ def effects_of(run: Path, items: dict) -> pa.Table:
     return rows.filter(pa.array([items[i].concept_id != last for i in rows["item_id"].to_pylist()]))
 
 
-def main(out: Path, run: Path, study: Path, *lenses: str) -> None:
-    config = load_study(study).config
+def main(out: Path, run: Path, study: Path, lenses: tuple[str, ...], profile: str) -> None:
+    config = load_study(study, profile).config
     folders = {name: run / name for name in ("lexicon", "benchmark", "corpus", "count", "discover")}
     every = pq.read_table(run / "benchmark" / "items.parquet")
     effects = effects_of(run, {item.item_id: item for item in items_of(every)})
@@ -82,4 +82,10 @@ def main(out: Path, run: Path, study: Path, *lenses: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]), *sys.argv[4:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("out", "run", "study"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("lenses", nargs="*")
+    parser.add_argument("--profile", default="", help="of the run: its model signs the rows and is read by the lenses")
+    arguments = parser.parse_args()
+    main(arguments.out, arguments.run, arguments.study, tuple(arguments.lenses), arguments.profile)
