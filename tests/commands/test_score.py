@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+
 import pyarrow.parquet as pq
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from semantic_pivots.cli import app
+from semantic_pivots.errors import InputError
 from semantic_pivots.scoring.model_runner import ModelRunner
 from tests.models import tiny
 
@@ -62,3 +65,20 @@ def test_a_sweep_continues_where_it_stopped_and_gives_a_curve(checkpoints, tmp_p
         figures.setdefault(row["signature"].partition("model=")[2].partition("|")[0], []).append(row["value"])
     one, other = figures.values()
     assert one != other
+    # a named direction is printed of each checkpoint, and the bar is of the last one
+    told = run(*sweep, "--directions", "fr-en", "--format", "csv", "--fail-under", "per-byte=9")
+    first, last = csv.DictReader(told.stdout.splitlines())
+    assert [row["checkpoint"].split("@")[0] for row in (first, last)] == ["tokens-100", "tokens-200"]
+    assert {row["direction"] for row in (first, last)} == {"fr-en"}
+    assert first["per-byte"] != last["per-byte"]
+    assert f"below the bar: per-byte {float(last['per-byte']):.4f} < 9" in told.output
+    assert told.exit_code == 1
+    assert "signature: clwtd|fr-en|" in told.output
+    assert "|model=" not in told.output  # which is another one in each row
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "", "0.2%"])
+def test_a_bar_is_a_number(value, tmp_path):
+    told = run(tmp_path / "absent", tmp_path / "out", "--fail-under", f"choice={value}")
+    assert isinstance(told.exception, InputError)
+    assert f"--fail-under 'choice={value}': {value!r} is no number" in str(told.exception)

@@ -18,7 +18,6 @@ from semantic_pivots.scoring import design
 from semantic_pivots.scoring.benchmark_scores import (
     directions_of,
     item_scores,
-    learning_curve,
     revision_of,
     score_stage,
 )
@@ -262,14 +261,11 @@ def test_a_failing_process_is_an_error_for_people(folder, tmp_path):
 def test_a_sweep_of_checkpoints_gives_a_figure_for_each(folder, tmp_path):
     both = ScoreConfig(model=str(folder), revisions=("model", "other"), shots=1, draws=1)
     summary = score_stage(both, Inputs({"lexicon": folder / "inputs"}), work_in(tmp_path))["score_summary"].to_pylist()
-    curve = learning_curve(summary, "paper")
-    assert [point.revision for point in curve] == [
-        row["signature"].split("model=")[1].split("|")[0]
-        for row in summary
-        if row["variant"] == "paper" and row["source_language"] == "all"
+    curve = [
+        row for row in summary if (row["variant"], row["source_language"], row["stratum"]) == ("paper", "all", "all")
     ]
-    assert len(curve) == 2
-    assert all(point.interval.low <= point.interval.value <= point.interval.high for point in curve)
+    assert len({row["signature"].split("model=")[1].split("|")[0] for row in curve}) == len(curve) == 2
+    assert all(row["low"] <= row["value"] <= row["high"] for row in curve)
     assert revision_of("org/model@main", "step100") == "org/model@step100"
 
 

@@ -48,12 +48,12 @@ def _cell(value: object) -> str:
 
 
 def _flat(record: Record) -> Record:
-    """The record as plain numbers; null for a missing one."""
+    """The record as plain numbers; null for a missing or infinite one, which JSON does not have."""
     flat: Record = {}
     for name, value in record.items():
         if isinstance(value, Interval):
             ends = {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high, f"{name}_n": value.n}
-            flat |= {key: None if math.isnan(number) else number for key, number in ends.items()}
+            flat |= {key: number if math.isfinite(number) else None for key, number in ends.items()}
         else:
-            flat[name] = None if isinstance(value, float) and math.isnan(value) else value
+            flat[name] = value if not isinstance(value, float) or math.isfinite(value) else None
     return flat

@@ -69,65 +69,67 @@ def score(
     path.write_text("\n".join(_section(name, keys) for name, keys in sections.items()), "utf-8")
     run_study(load_study(path), out.parent, say=lambda line: typer.echo(line, err=True))
     rows = pq.read_table(out / "score" / "score_summary.parquet").to_pylist()
-    records = curve(rows) if score.revisions else directions_of(rows, names)
+    figures = _figures(rows)
+    records = _records(figures, names, bool(score.revisions))
     target = out / ("learning_curve.tsv" if score.revisions else "directions.tsv")
     text = [[*records[0]], *([_text(cell) for cell in record.values()] for record in records)]
     target.write_text("\n".join("\t".join(line) for line in text) + "\n", "utf-8")
     show(records, format)
-    signature = Signature.parse(rows[0]["signature"]).without("variant", "version")
+    varying = ("model", "variant", "version") if score.revisions else ("variant", "version")
+    scope = ",".join(names) or "mean of directions"
+    signature = replace(Signature.parse(rows[0]["signature"]), scope=scope, note="").without(*varying)
     typer.echo(f"{target}; signature: {signature}", err=format != "table")
-    misses = [f"{variant} {figure.value:.4f} < {bar:g}" for variant, bar in bars
-              for figure in [_mean(rows, names, variant)] if not figure.value >= bar]  # fmt: skip
+    misses = [f"{variant} {value:.4f} < {bar:g}" for variant, bar in bars
+              for value in [_mean([*figures.values()][-1], names, variant)] if not value >= bar]  # fmt: skip
     if misses:
         typer.echo(f"below the bar: {', '.join(misses)}", err=True)
         raise typer.Exit(1)
 
 
-def directions_of(rows: list[dict], names: Sequence[str] = ()) -> list[Record]:
-    """One record per direction, and their mean: each variant with its 95 % interval."""
-    by_direction: dict[str, dict[str, dict]] = {}
+def _figures(rows: list[dict]) -> dict[str, dict[str, dict[str, Interval]]]:
+    """The figures of `score_summary` over all strata, by checkpoint, direction ("mean": of all) and variant."""
+    from semantic_pivots.signature import Signature
+
+    figures: dict[str, dict[str, dict[str, Interval]]] = {}
     for row in rows:
         if row["stratum"] == "all":
-            key = (row["source_language"], row["target_language"])
-            by_direction.setdefault("mean" if key[0] == "all" else "-".join(key), {})[row["variant"]] = row
-    order = [name for name in by_direction if name in names] if names else list(by_direction)
+            source = row["source_language"]
+            direction = "mean" if source == "all" else f"{source}-{row['target_language']}"
+            by_direction = figures.setdefault(Signature.parse(row["signature"])["model"], {})
+            by_direction.setdefault(direction, {})[row["variant"]] = of_row(row)
+    return figures
+
+
+def _records(figures: dict[str, dict[str, dict[str, Interval]]], names: Sequence[str], is_sweep: bool) -> list[Record]:
+    """A record per direction, or per checkpoint with the mean of its directions: each variant with its interval.
+
+    Args:
+        figures: by checkpoint, direction and variant.
+        names: the directions to return; empty: all.
+        is_sweep: a checkpoint is named in each record, and a direction only where `names` has any.
+    """
     return [
         {
-            "direction": name,
-            "concepts": by_direction[name]["paper"]["n"],
-            **{variant: of_row(by_direction[name][variant]) for variant in VARIANTS if variant in by_direction[name]},
+            **({"checkpoint": checkpoint} if is_sweep else {}),
+            **({"direction": direction} if names or not is_sweep else {}),
+            "concepts": of_variant["paper"].n,
+            **{variant: of_variant[variant] for variant in VARIANTS if variant in of_variant},
         }
-        for name in order
+        for checkpoint, by_direction in figures.items()
+        for direction, of_variant in by_direction.items()
+        if direction in (names or (["mean"] if is_sweep else by_direction))
     ]
 
 
-def curve(rows: list[dict]) -> list[Record]:
-    """One record per checkpoint, in the order of the sweep: the mean over directions, with its interval."""
-    from semantic_pivots.scoring.benchmark_scores import learning_curve
-
-    points = {variant: learning_curve(rows, variant) for variant in VARIANTS}
-    return [
-        {
-            "checkpoint": point.revision,
-            "concepts": point.interval.n,
-            **{variant: points[variant][place].interval for variant in VARIANTS if points[variant]},
-        }
-        for place, point in enumerate(points["paper"])
-    ]
-
-
-def _mean(rows: list[dict], names: Sequence[str], variant: str) -> Interval:
-    """The mean over all directions of the last model, or over the named ones (without interval)."""
-    members = [r for r in rows if (r["stratum"], r["variant"]) == ("all", variant)]
-    if not names:
-        return of_row([r for r in members if r["source_language"] == "all"][-1])
-    values = [r["value"] for r in members if f"{r['source_language']}-{r['target_language']}" in names]
-    return Interval(sum(values) / len(values), math.nan, math.nan, len(values))
+def _mean(by_direction: dict[str, dict[str, Interval]], names: Sequence[str], variant: str) -> float:
+    """The mean over all directions, or over the named ones."""
+    values = [by_direction[name][variant].value for name in names or ["mean"]]
+    return sum(values) / len(values)
 
 
 def _named_directions(text: str, languages: Sequence[str]) -> list[str]:
     choices = [f"{a}-{b}" for a in languages for b in languages if a != b]
-    names = members_of(text)
+    names = list(dict.fromkeys(members_of(text)))
     for name in names:
         if name not in choices:
             raise InputError(f"--directions: {name!r} is no direction of {','.join(languages)}{nearest(name, choices)}")
@@ -140,9 +142,12 @@ def _bar(text: str) -> tuple[str, float]:
         hint = nearest(variant, VARIANTS)
         raise InputError(f"--fail-under {text!r}: expected VARIANT=VALUE, of {', '.join(VARIANTS)}{hint}")
     try:
-        return variant, float(value)
+        bar = float(value)
     except ValueError:
-        raise InputError(f"--fail-under {text!r}: {value!r} is no number; expected VARIANT=VALUE") from None
+        bar = math.nan
+    if not math.isfinite(bar):
+        raise InputError(f"--fail-under {text!r}: {value!r} is no number; expected VARIANT=VALUE")
+    return variant, bar
 
 
 def _text(cell: object) -> str:

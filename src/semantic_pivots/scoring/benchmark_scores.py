@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from semantic_pivots.scoring.variants import (
     item_figures,
 )
 from semantic_pivots.signature import Signature
-from semantic_pivots.statistics import Figure, Interval, average, of_row
+from semantic_pivots.statistics import Figure, Interval, average
 from semantic_pivots.tasks.pattern import groups
 from semantic_pivots.tasks.questions import signature_name
 from semantic_pivots.tasks.sentences import chrf_figures
@@ -166,22 +165,6 @@ def summarise(
             signature = design.signature(None, model, dtype, variant)
             rows.append(_row(("all", "all"), stratum, variant, average(parts).interval(), signature))
     return rows
-
-
-@dataclass(frozen=True)
-class Point:
-    """A checkpoint, as name@revision, with its figure."""
-
-    revision: str
-    interval: Interval
-
-
-def learning_curve(summary: Iterable[dict], variant: str = "paper", stratum: str = "all") -> list[Point]:
-    """The mean over directions of each swept checkpoint, in the order of the sweep, from rows of `score_summary`."""
-    rows = [
-        row for row in summary if (row["source_language"], row["variant"], row["stratum"]) == ("all", variant, stratum)
-    ]
-    return [Point(Signature.parse(row["signature"])["model"], of_row(row)) for row in rows]
 
 
 def _chrf_rows(items: Sequence[Item], answers: pa.Table, design: Design, model: str, dtype: str) -> list[dict]:
