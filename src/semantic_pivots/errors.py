@@ -17,3 +17,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """A hint `; did you mean 'x'?` naming the known value nearest to the given one, or an empty string."""
     matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type if it has none."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semantic_pivots import ranks
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, first_line
 
 if TYPE_CHECKING:  # pyarrow is imported where a table is touched: `pivots status` and a finished study never need it
     import pyarrow as pa
@@ -235,8 +235,7 @@ def _parquet_file(path: Path | str, **options: Any) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(path, page_checksum_verification=True, **options) as file:
             yield file
     except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: missing or damaged ({reason}); make it again") from error
+        raise InputError(f"{path}: missing or damaged ({first_line(error)}); make it again") from error
 
 
 Stamps = dict[str, tuple[int, ...]]

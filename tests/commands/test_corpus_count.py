@@ -196,6 +196,41 @@ def test_every_type_of_text_column_counts_alike(folder: Path, kind: str):
         assert counts == {"rien": 1, '"chat"': 1, "absent": 0}
 
 
+PARTS = pa.list_(pa.struct([("language", pa.string()), ("text", pa.string())]))
+BOTH = [{"language": "fr", "text": "le chat"}, {"language": "en", "text": "rien"}]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"content": TEXTS},
+        {"raw_content": TEXTS},
+        {"content": TEXTS, "raw_content": ["rien"] * 5},
+        {"translation": [{"fr": text, "en": "rien"} for text in TEXTS]},
+        {"parts": pa.array([BOTH] * 5, PARTS)},
+        {"text": [*TEXTS[:4], None], "parts": pa.array([None] * 4 + [BOTH], PARTS)},
+    ],
+    ids=lambda columns: "+".join(columns),
+)
+def test_the_documents_of_corpus_make_are_counted(tmp_path: Path, kind: str, columns: dict):
+    """`count` reads files itself: by the same columns, and the same text of rows that have parts alone."""
+    table = pa.table(columns)
+    (tmp_path / "words.tsv").write_text("word\tlanguage\nchat\tfr\nrien\tfr\nle\tfr\n", "utf-8")
+    if kind == "parquet":
+        pq.write_table(table, tmp_path / "x.parquet")
+    else:
+        (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()), "utf-8")
+    invoke("corpus", "make", path=tmp_path / f"x.{kind}", out=tmp_path / "corpus", workers=1)
+    counts = []
+    for corpus in (f"x.{kind}", "corpus"):
+        count(tmp_path / "out", str(tmp_path / corpus), tmp_path / "words.tsv", workers=1, words_as="spelling")
+        counts.append(pq.read_table(tmp_path / "out/word_counts.parquet").to_pylist())
+        assert (read_manifest(tmp_path / "out") or {})["notes"]["documents"] == len(TEXTS)
+    assert counts[0] == counts[1]
+    assert sum(row["value"] for row in counts[0]) > 0
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_long_documents_are_held_a_few_at_a_time(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
     for module in (readers, formats):

@@ -61,13 +61,16 @@ def given_parts(value: object) -> Parts:
     Entries of another form, and entries without a language or a text, are left out.
     """
     if isinstance(value, dict):
-        value = [{"language": code, "text": text} for code, text in value.items()]
+        value = list(value.items())
     parts = []
     for entry in value if isinstance(value, list) else ():
+        code = text = None
         if isinstance(entry, dict):
             code, text = entry.get("language") or entry.get("lang"), entry.get("text")
-            if isinstance(code, str) and isinstance(text, str) and text.strip():
-                parts.append((language_of(code), text))
+        elif isinstance(entry, tuple):  # an entry of a dictionary, or of a map of Arrow's
+            code, text = entry
+        if isinstance(code, str) and isinstance(text, str) and text.strip():
+            parts.append((language_of(code), text))
     return tuple(parts)
 
 

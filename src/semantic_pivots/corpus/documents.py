@@ -7,12 +7,9 @@ line, never silently dropped. Addresses such as s3:// and hf:// go through fsspe
 from __future__ import annotations
 
 import collections
-import gzip
 import itertools
-import lzma
 import os
 import tarfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -20,15 +17,11 @@ from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus.formats import (
     BATCH_BYTES,
     COLUMNS,
-    COMPRESSIONS,
-    KINDS,
+    DAMAGED_PARQUET,
     Document,
     SkippedLines,
     column_of,
     content_id,
-    filesystem_of,
-    first_line,
-    kind,
     parquet_batches,
     read_arrow,
     read_fragment,
@@ -38,13 +31,15 @@ from semantic_pivots.corpus.formats import (
     read_tar,
     read_text,
 )
+from semantic_pivots.corpus.streams import COMPRESSIONS, KINDS, filesystem_of, kind
 from semantic_pivots.corpus.table_formats import FRAGMENT, current_files
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, first_line
 from semantic_pivots.files import digest, files_under, fingerprint
 from semantic_pivots.run import check_unaltered, warn
 
 __all__ = [
     "BATCH_BYTES",
+    "DAMAGED_PARQUET",
     "Document",
     "SkippedLines",
     "blocks",
@@ -54,9 +49,7 @@ __all__ = [
     "column_of",
     "content_id",
     "documents",
-    "first_line",
     "identity",
-    "kind",
     "list_files",
     "parquet_batches",
     "read",
@@ -282,7 +275,7 @@ def read(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[
                 raise InputError(f"corpus {path}: unknown kind of file; expected one of {_EXPECTED}")
     except FileNotFoundError:
         raise InputError(f"corpus {path}: no such file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError) as error:
+    except (EOFError, tarfile.TarError) as error:
         raise InputError(f"corpus {path}: truncated or damaged: {first_line(error)}; fetch it again") from error
     except OSError as error:
         raise InputError(f"corpus {path}: cannot be read: {first_line(error)}") from error

@@ -7,30 +7,24 @@ them.
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
 import itertools
 import json
-import lzma
 import os
 import tarfile
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from semantic_pivots.corpus.document import Document, content_id, given_parts, language_of, of_parts
-from semantic_pivots.errors import InputError
+from semantic_pivots.corpus.streams import filesystem_of, open_file
+from semantic_pivots.errors import InputError, first_line, nearest
 from semantic_pivots.files import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-KINDS |= {".txt": "text", ".md": "text", ".tar": "tar", ".idx": "megatron", ".fragment": "lance"}
-COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 # Names of each role's column that are tried in turn where the user names none.
 COLUMNS = {
     "text": ("text", "content", "raw_content"),
@@ -41,6 +35,7 @@ COLUMNS = {
 }
 BATCH_BYTES = 32 << 20
 """Text that is held at once, as far as one document allows: so many rows of books would be gigabytes."""
+DAMAGED_PARQUET = "not a Parquet file, or a damaged one"
 _MARK = b"\xef\xbb\xbf"
 _ARROW_FILE, _ARROW_MESSAGE, _ARROW_END = b"ARROW1", b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
@@ -75,93 +70,6 @@ class SkippedLines:
     def total(self) -> int:
         """Lines that gave no document."""
         return sum(count for count, _ in self.reasons.values())
-
-
-def kind(path: str) -> tuple[str, str]:
-    """Format (parquet, arrow, jsonl, text; empty if unknown) and compression of a file, by the suffix of its name."""
-    stem, suffix = os.path.splitext(path.lower())
-    if suffix not in COMPRESSIONS:
-        return KINDS.get(suffix, ""), ""
-    inner = KINDS.get(os.path.splitext(stem)[1], "")
-    return (inner, suffix) if inner in ("jsonl", "text", "tar") else ("", suffix)
-
-
-def filesystem_of(path: str) -> tuple[Any, str, str]:
-    import fsspec
-
-    if "://" not in path:  # a name of this machine may hold `::`, which chains addresses
-        return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(path)), ""
-    try:
-        filesystem, root = fsspec.core.url_to_fs(path)
-    except (ImportError, ValueError) as error:
-        raise InputError(f"corpus {path}: {first_line(error)}") from error
-    return filesystem, root, path.split("://", 1)[0] + "://"
-
-
-def open_file(path: str) -> Any:
-    """The bytes of a file, decompressed by its suffix."""
-    filesystem, root, _ = filesystem_of(path)
-    stream = filesystem.open(root, "rb")
-    if kind(path)[1] and not stream.read(1):
-        raise EOFError("the file is empty, which no compressed file is")
-    stream.seek(0)
-    match kind(path)[1]:
-        case ".gz":
-            return gzip.open(stream)
-        case ".bz2":
-            return bz2.open(stream)
-        case ".xz":
-            return lzma.open(stream)
-        case ".zst":
-            return io.BufferedReader(_WholeFrames(stream, path), 1 << 20)
-    return stream
-
-
-class _WholeFrames(io.RawIOBase):
-    """A zstd stream that raises EOFError where its last frame is cut; zstandard's own reader ends there silently."""
-
-    def __init__(self, stream: BinaryIO, path: str):
-        import zstandard
-
-        self._stream, self._path, self._pending = stream, path, b""
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
-        self._frame: Any = None
-        self._error = zstandard.ZstdError
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:
-        while not self._pending:
-            block = (self._frame.unused_data if self._frame and self._frame.eof else b"") or self._stream.read(1 << 17)
-            if self._frame is None or self._frame.eof:
-                if not block:
-                    return 0
-                self._refuse_dictionary(block)
-                self._frame = self._decompressor.decompressobj()
-            elif not block:
-                raise EOFError("the last zstd frame is not complete")
-            try:
-                self._pending = self._frame.decompress(block)
-            except self._error as error:
-                raise EOFError(f"not a valid zstd stream: {error}") from error
-        count = min(len(buffer), len(self._pending))
-        buffer[:count] = self._pending[:count]
-        self._pending = self._pending[count:]
-        return count
-
-    def _refuse_dictionary(self, frame: bytes) -> None:
-        import zstandard
-
-        try:
-            number = zstandard.get_frame_parameters(frame).dict_id
-        except zstandard.ZstdError:  # too short to tell, or no frame, which decompressing says
-            return
-        if number:
-            raise InputError(
-                f"corpus {self._path}: compressed with a zstd dictionary (number {number}), which is not in the file; "
-                "compress it without one"
-            )
 
 
 def read_jsonl(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
@@ -218,7 +126,7 @@ def read_parquet(path: str, renames: dict[str, str], skipped: SkippedLines) -> I
             for batch in parquet_batches(file, ".".join(columns["text"] or columns["parts"]), names, 1024):
                 yield from _rows(batch, columns, renames, path, skipped)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"corpus {path}: not a Parquet file, or a damaged one: {first_line(error)}") from error
+            raise InputError(f"corpus {path}: {DAMAGED_PARQUET}: {first_line(error)}") from error
 
 
 def parquet_batches(file: pq.ParquetFile, text: str, columns: list[str], most: int) -> Iterator[pa.RecordBatch]:
@@ -286,8 +194,14 @@ def read_fragment(path: str, renames: dict[str, str], skipped: SkippedLines) -> 
 def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict[str, Column]:
     columns = {role: column_of(role, renames, names) for role in COLUMNS}
     if not columns["text"] and not columns["parts"]:
-        problem = f"no column {renames['text']!r}" if "text" in renames else "no text column"
-        raise InputError(f"corpus {path}: {problem} among {sorted(names)}; expected text, or a rename text=COLUMN")
+        name = renames.get("text", "text")
+        raise InputError(
+            f"corpus {path}: no column {name!r} among {sorted(names)}; expected text, or a rename text=COLUMN"
+            f"{nearest(name, names)}"
+        )
+    for column in filter(None, columns.values()):
+        if names.count(column[0]) > 1:
+            raise InputError(f"corpus {path}: {names.count(column[0])} columns are named {column[0]!r}; expected one")
     return columns
 
 
@@ -333,8 +247,8 @@ def read_text(path: str, skipped: SkippedLines) -> Iterator[Document]:
     except UnicodeDecodeError as error:
         skipped.add("invalid UTF-8", data[: error.start].count(b"\n") + 1)
         return
-    if not text:
-        skipped.add("no text", 1)
+    if not text or "\0" in text:  # UTF-16 of ASCII letters is UTF-8 with zeros between them
+        skipped.add("zero bytes in a text" if text else "no text", 1)
         return
     yield Document(content_id(text), text, "", PurePosixPath(path).name)
 
@@ -367,6 +281,17 @@ def read_tar(path: str, renames: dict[str, str], skipped: SkippedLines) -> Itera
                 skipped.add(document, skipped.read)
             else:
                 yield document
+        _check_end(archive)
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Refuse an archive that ends without its mark, a block of zeros, or goes on behind it: tarfile says neither."""
+    stream: Any = archive.fileobj
+    if stream.pos - archive.offset < tarfile.BLOCKSIZE:
+        raise EOFError("the archive has no end mark")
+    while block := stream.read(1 << 20):
+        if block.strip(b"\0"):
+            raise EOFError("a member's header is damaged, or another archive follows the end mark")
 
 
 def _sample(member: tarfile.TarInfo) -> str:
@@ -447,6 +372,8 @@ def _document(row: Record, columns: dict[str, Column], path: str, skipped: Skipp
         return "no text" if is_text else f"{type(content).__name__} in place of a text"
     source = str(_value(row, columns["source"]) or PurePosixPath(path).name)
     value = _value(row, columns["id"])  # it may be the number 0; NaN is how pandas writes none
+    if isinstance(value, float) and abs(value) >= 2**53:
+        return "id without its last digits: a number beyond 2^53; write ids as texts"
     language = _value(row, columns["language"])
     code = language_of(language) if isinstance(language, str) else ""
     if not isinstance(language, str):
@@ -460,8 +387,3 @@ def _document(row: Record, columns: dict[str, Column], path: str, skipped: Skipp
     except UnicodeEncodeError:
         return "half of a surrogate pair, which is no character"
     return document._replace(id=key, language=document.language if parts else code)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type if it has none."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

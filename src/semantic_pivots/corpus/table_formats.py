@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
-from semantic_pivots.corpus.formats import filesystem_of, first_line
-from semantic_pivots.errors import InputError
+from semantic_pivots.corpus.streams import filesystem_of
+from semantic_pivots.errors import InputError, first_line
 
 FRAGMENT = ".fragment"
 _LANCE, _ICEBERG = "_versions", ".metadata.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, first_line
 from semantic_pivots.files import complete_file, fingerprint
 from semantic_pivots.run import read_manifest
 
@@ -37,7 +37,7 @@ def read_token_shard(path: Path | str) -> pa.ListArray:
             tokens = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(use_threads=False)).get_batch(0)["tokens"]
     except (pa.ArrowInvalid, OSError, KeyError, IndexError) as error:
         raise InputError(
-            f"token shard {path}: cannot be read ({str(error).splitlines()[0]}); tokenise the corpus again"
+            f"token shard {path}: cannot be read ({first_line(error)}); tokenise the corpus again"
         ) from error
     return tokens
 

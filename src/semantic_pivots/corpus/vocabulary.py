@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -26,7 +26,7 @@ def read_tokenizer(file: Path | str) -> Backend:
     try:
         return as_text(Tokenizer.from_file(str(file)))
     except Exception as error:  # the Rust side raises plain Exception
-        raise InputError(f"{file}: not a tokenizer ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{file}: not a tokenizer ({first_line(error)})") from error
 
 
 def as_text(tokenizer: Backend) -> Backend:

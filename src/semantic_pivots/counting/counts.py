@@ -22,11 +22,12 @@ import pyarrow.parquet as pq
 from semantic_pivots import grammar
 from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.streams import kind
 from semantic_pivots.counting.match import Occurrences, Words, find
 from semantic_pivots.counting.providers import Counts, Pair, Word, open_provider
 from semantic_pivots.counting.strings import buffers
 from semantic_pivots.engines import run_shards
-from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.errors import InputError, first_line
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 from semantic_pivots.wordforms.rule import SPELLING, Rule
@@ -143,14 +144,13 @@ def text_batches(path: str, text_column: str = "", skipped: readers.SkippedLines
     """
     skipped = readers.SkippedLines() if skipped is None else skipped
     renames = {"text": text_column} if text_column else {}
-    plain = readers.kind(path)[0] == "parquet" and "://" not in path and _strings(path, renames)
-    if plain:
+    if plain := _strings(path, renames):
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 for batch in readers.parquet_batches(file, plain, [plain], _BATCH_DOCUMENTS):
                     yield _with_text(batch.column(plain), skipped)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
+            raise InputError(f"corpus {path}: {readers.DAMAGED_PARQUET}: {first_line(error)}") from error
     else:
         documents = readers.read(path, renames, skipped)
         for block in readers.blocks(documents, readers.BATCH_BYTES, _BATCH_DOCUMENTS):
@@ -164,21 +164,28 @@ def text_batches(path: str, text_column: str = "", skipped: readers.SkippedLines
 
 
 def _strings(path: str, renames: dict[str, str]) -> str:
-    """A Parquet file's column of texts, where it is one of strings in the form that the kernel reads; else empty.
-
-    Raises:
-        InputError: the file cannot be read, or has no such column.
-    """
+    """A local Parquet file's column of texts, where the kernel can read all its documents from it; else empty."""
+    if kind(path)[0] != "parquet" or "://" in path:
+        return ""
     try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: cannot be read as Parquet: {readers.first_line(error)}") from error
-    column = readers.column_of("text", renames, schema.names)
-    if not column:
-        names, name = ", ".join(schema.names), renames.get("text", "text")
-        raise InputError(f"{path}: no column {name!r}; it has {names}{nearest(name, schema.names)}")
-    single = len(column) == 1 and schema.names.count(column[0]) == 1
-    return column[0] if single and schema.field(column[0]).type in (pa.string(), pa.large_string()) else ""
+        with pq.ParquetFile(path) as file:
+            names, schema, metadata = file.schema_arrow.names, file.schema_arrow, file.metadata
+    except (pa.ArrowInvalid, OSError):  # which `documents.read` says
+        return ""
+    column = readers.column_of("text", renames, names)
+    if len(column) != 1 or names.count(column[0]) > 1:
+        return ""
+    # the text of a row without one is that of its parts
+    is_whole = not readers.column_of("parts", renames, names) or not _nulls(metadata, column[0])
+    return column[0] if is_whole and schema.field(column[0]).type in (pa.string(), pa.large_string()) else ""
+
+
+def _nulls(metadata: pq.FileMetaData, column: str) -> bool:
+    """Whether a column has, or may have, nulls."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    chunks = (group.column(i) for group in groups for i in range(group.num_columns))
+    statistics = (chunk.statistics for chunk in chunks if chunk.path_in_schema == column)
+    return any(of is None or not of.has_null_count or of.null_count > 0 for of in statistics)
 
 
 def _with_text(texts: pa.Array, skipped: readers.SkippedLines) -> pa.Array:

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.corpus.documents import list_files
-from semantic_pivots.corpus.formats import kind, open_file
-from semantic_pivots.errors import InputError
+from semantic_pivots.corpus.streams import kind, open_file
+from semantic_pivots.errors import InputError, first_line
 from semantic_pivots.files import Record
 from semantic_pivots.run import warn
 from semantic_pivots.selection.score_files import Scores
@@ -157,7 +157,7 @@ class _Table:
 
     def unreadable(self, error: Exception) -> InputError:
         """The error of a file that cannot be read."""
-        return self.error(f"neither Parquet nor Dolma's attributes: {str(error).splitlines()[0]}")
+        return self.error(f"neither Parquet nor Dolma's attributes: {first_line(error)}")
 
     def _check(self, types: pa.Schema, reserved: tuple[str, ...]) -> None:
         key = next((name for name in KEYS if name in types.names), None)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from semantic_pivots.counting.providers import Counts, Pair, Word
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, first_line
 
 _WORD, _PAIR = ("word", "language"), ("word_1", "language_1", "word_2", "language_2")
 
@@ -78,7 +78,7 @@ class CountsFile:
                         convert_options=csv.ConvertOptions(column_types=text),
                     )
             except (pa.ArrowInvalid, OSError) as error:
-                raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+                raise InputError(f"{path}: cannot be read: {first_line(error)}") from error
             missing = [column for column in (*keys, "value") if column not in table.column_names]
             if missing:
                 raise InputError(f"{path}: column {missing[0]!r} is missing; expected {', '.join((*keys, 'value'))}")
