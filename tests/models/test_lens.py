@@ -5,6 +5,7 @@ import torch
 import transformers
 from transformers.models.big_bird import modeling_big_bird
 
+from semantic_pivots.errors import InputError
 from semantic_pivots.models.lens import Lens, LensError
 from tests.models.tiny import tokenizer
 
@@ -160,6 +161,14 @@ def test_a_model_whose_blocks_are_not_the_longest_list_is_refused_and_can_be_tol
     assert Lens.from_model(model, blocks="model.layers").layers == 3
     with pytest.raises(LensError, match=r"'model.layer' is no list of modules .*'model.layers'"):
         Lens.from_model(model, blocks="model.layer")
+
+
+def test_damaged_weights_are_told_and_not_taken_for_a_wrong_tail():
+    model = tiny("llama")
+    with torch.no_grad():
+        model.model.layers[0].mlp.up_proj.weight[0, 0] = float("nan")
+    with pytest.raises(InputError, match=r"no number .NaN. for 128 of 128 logits; its weights are damaged"):
+        Lens.from_model(model)
 
 
 def test_a_model_that_reads_both_ways_is_refused():

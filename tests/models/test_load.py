@@ -16,11 +16,12 @@ import pytest
 import torch
 import transformers
 
+from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.errors import InputError
 from semantic_pivots.models import device
 from semantic_pivots.models import load as room
 from semantic_pivots.models.lens import load_lens
-from semantic_pivots.models.load import load
+from semantic_pivots.models.load import load, load_tokenizer
 from semantic_pivots.scoring.scorer import Scorer, answer_logprobs
 from tests.models import tiny
 
@@ -153,6 +154,25 @@ def test_a_token_beyond_the_embedding_is_told_unless_no_text_writes_it(tmp_path)
     loaded = load(saved("padding", pad_token="[PAD]"))
     (found,) = answer_logprobs(loaded.model, loaded.tokenizer, ["the sun"], [" [PAD]"])
     assert np.isfinite(found).all()
+
+
+def test_a_tokenizer_with_dropout_of_merges_cuts_a_text_as_without(plain, tmp_path):
+    backend = tiny.Tokenizer.from_str(tiny.tokenizer("byte-level").backend_tokenizer.to_str())
+    backend.model.dropout = 0.5
+    text = " ".join(tiny.TEXT)
+    expected = tiny.tokenizer("byte-level")(text)["input_ids"]
+    assert backend.encode(text).ids != expected
+    folder = Path(shutil.copytree(plain, tmp_path / "model"))
+    backend.save(str(folder / "tokenizer.json"))
+    assert load_tokenizer(str(folder))(text)["input_ids"] == expected
+    assert text_ids(backend, [text]) == [expected]
+
+
+def test_a_tokenizer_that_fails_at_unknown_characters_is_told(tmp_path):
+    backend = tiny.Tokenizer(tiny.models.WordLevel({"the": 0, "sun": 1}))
+    _save(tiny.model("llama"), tmp_path, transformers.PreTrainedTokenizerFast(tokenizer_object=backend))
+    with pytest.raises(InputError, match=r"fails at a character that it does not know .*give it an unknown token"):
+        load(str(tmp_path))
 
 
 def test_weights_that_are_not_there_or_damaged_are_told(plain, tmp_path):

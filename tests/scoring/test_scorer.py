@@ -134,6 +134,16 @@ def test_what_is_no_number_is_refused_with_its_count():
         scorer.greedy(prompts, 4)
 
 
+def test_an_answer_that_the_tokenizer_cannot_write_is_told_once():
+    told: list[str] = []
+    scorer = Scorer(tiny.model("llama"), tiny.tokenizer("sentencepiece"), notice=told.append)
+    for _ in range(2):
+        scorer.score([SHOTS[0] + "sun\nFrench:"] * 3, [" soleil", " 錨", " eau"])
+    assert told == [
+        "1 of 3 answers (first ' 錨') have characters unknown to the tokenizer: what is scored is its unknown token"
+    ]
+
+
 def test_the_overflow_of_float16_is_named():
     model, tokenizer = copy.deepcopy(tiny.model("llama")).half(), tiny.tokenizer("byte-level")
     with torch.no_grad():

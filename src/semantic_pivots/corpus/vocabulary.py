@@ -30,10 +30,17 @@ def read_tokenizer(file: Path | str) -> Backend:
 
 
 def as_text(tokenizer: Backend) -> Backend:
-    """Set a tokenizer to encode texts without truncation and padding, and `</s>` in a text as ordinary characters."""
+    """Set a tokenizer to encode texts without truncation, padding and dropout, and `</s>` in a text as characters."""
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
+    return without_dropout(tokenizer)
+
+
+def without_dropout(tokenizer: Backend) -> Backend:
+    """Turn off the dropout of merges, with which a tokenizer was trained to cut a text differently each time."""
+    if getattr(tokenizer.model, "dropout", None):
+        tokenizer.model.dropout = None
     return tokenizer
 
 

@@ -21,6 +21,7 @@ import torch
 import transformers
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.load import LoadedModel, load
 from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, decoder_of, is_masked
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
@@ -98,6 +99,7 @@ class Lens:
             options["logits_to_keep"] = 1  # a product of one row reads the head's weights without packing them
         out = model(**self._inputs(ids, place, None), **options)
         expected = out.logits[0, -1].float()
+        check_numbers(~expected.isnan(), "logit", self.network.dtype)
         tolerance = _TOLERANCE.get(self.network.dtype, 0.15) * max(1.0, float(expected.abs().max()))
 
         def difference(tokens: torch.Tensor) -> float:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semantic_pivots.caching import cache_folder, without_collection
-from semantic_pivots.corpus.vocabulary import special_tokens
+from semantic_pivots.corpus.vocabulary import special_tokens, without_dropout
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest, file_hash, fingerprint, write_json
 from semantic_pivots.models import assembled
@@ -42,6 +42,8 @@ HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)*(@[\w./-]+)?")
 _PIN = "@sha256:"
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja")
+_RARE = "\U0010fffd"
+"""A character of private use, which no vocabulary has."""
 _POINTER = b"version https://git-lfs"
 _TOKENIZER = ("tokenizer_compact.json", "tokenizer_arguments.json")
 """In folders of converted weights, a tokenizer.json that is read faster, and what else the tokenizer is made with."""
@@ -581,6 +583,13 @@ def _tokenizer(folder: Path, spec: str, trust_remote_code: bool) -> Any:
             raise InputError(f"the tokenizer of model {spec!r} does not load: {_first_line(error)}") from error
     if not tokenizer.is_fast:
         raise InputError(f"the tokenizer of model {spec!r} gives no offsets; a tokenizer.json is needed")
+    try:
+        without_dropout(tokenizer.backend_tokenizer).encode(_RARE)
+    except Exception as error:  # the Rust side raises plain Exception
+        raise InputError(
+            f"the tokenizer of model {spec!r} fails at a character that it does not know ({_first_line(error)}); "
+            "give it an unknown token"
+        ) from error
     return tokenizer
 
 

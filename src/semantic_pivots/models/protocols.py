@@ -39,6 +39,11 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def unk_token_id(self) -> int | None:
+        """Id of the token that stands for unknown characters; None if there is no such token."""
+        ...
+
+    @property
     def mask_token(self) -> str | None:
         """The mask token of a masked model; None for a causal one."""
         ...

@@ -123,7 +123,7 @@ class Scorer:
         self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
         self.sharing = self.branching = True
         self.trees = self.network.takes_positions
-        self._forced, self._verified = False, False
+        self._forced, self._verified, self._told = False, False, False
         self._whole = _WHOLE_TOKENS
         self._window = narrowest_window(self.network.new_cache())
         self._computed: tuple[list[list[int]], Any] | None = None
@@ -139,6 +139,7 @@ class Scorer:
         self._check_length(max(len(span.ids) for span in spans))
         if not self._verified:
             self._verify(max(spans, key=lambda span: len(span.ids)))
+        self._tell_unknown(spans, answers)
         scores = self._score(spans)
         bad = [place for place, score in enumerate(scores) if np.isnan(score.logprobs).any()]
         if bad and self.trees:
@@ -151,6 +152,17 @@ class Scorer:
         first = int(sound.int().argmin())
         check_numbers(sound, "answer", self.network.dtype, f"{answers[first]!r} after {prompts[first][-40:]!r}")
         return scores
+
+    def _tell_unknown(self, spans: list[AnswerSpan], answers: Sequence[str]) -> None:
+        """Tell once of answers that the tokenizer cannot write: their probability is that of any unknown character."""
+        unknown = self.tokenizer.unk_token_id
+        places = [place for place, span in enumerate(spans) if unknown in span.answer]
+        if places and not self._told:
+            self._told = True
+            self.notice(
+                f"{len(places)} of {len(spans)} answers (first {answers[places[0]]!r}) have characters unknown to the "
+                "tokenizer: what is scored is its unknown token"
+            )
 
     @torch.inference_mode()
     def greedy(self, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
@@ -541,7 +553,7 @@ class Scorer:
         logits = model(input_ids=self._tensor([span.ids]), **options).logits[0, -tail:-1].float()
         targets = torch.tensor(span.answer, device=logits.device)[:, None]
         logprobs = torch.log_softmax(logits, -1).gather(1, targets)[:, 0]
-        check_numbers(~logprobs.isnan(), "token of an answer", self.network.dtype)
+        check_numbers(~logprobs.isnan(), "answer token", self.network.dtype)
         plain = logprobs.cpu().numpy()
         tolerance = _TOLERANCE.get(self.network.dtype, 1e-3)
         difference = ""
