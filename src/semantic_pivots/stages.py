@@ -91,7 +91,7 @@ STAGES: dict[str, Stage] = {
 }
 # fmt: on
 STAGES["report"] = Stage(
-    "report", "report.page:report_stage", tuple(STAGES), "one self-contained HTML file", 2, tuple(STAGES)
+    "report", "report.page:report_stage", tuple(STAGES), "one self-contained HTML file", 3, tuple(STAGES)
 )
 DEFAULT = tuple(name for name, stage in STAGES.items() if stage.studies == "all")
 """The stages of a study that names none."""

@@ -263,6 +263,17 @@ def test_items_without_pivots_have_a_reason(tables):
     assert reasons.numbers.rows[0][:2] == ("no document of the source", tables["items"].num_rows // 2)
 
 
+def test_the_degree_of_a_pivot_is_explained_as_its_criterion_counts_it(tables):
+    tokens = tables["pivot_set"].to_pylist()
+    words = from_rows("pivot_set", [{**row, "unit": "word", "token": None} for row in tokens])
+    for table, unit, neighbours in ((words, "word", False), (tables["pivot_set"], "token", True)):
+        (panel,) = figures_corpus.graph_panels(table, ["en", "zh"])
+        assert panel.numbers.columns[0] == unit
+        for text in (panel.reading, panel.figure.layout.yaxis.title.text):
+            assert "bridged concepts" in text
+            assert ("neighbours" in text) == neighbours
+
+
 def test_text_from_the_corpus_cannot_become_markup(tables):
     rows = tables["pivots"].to_pylist()
     for row in rows:

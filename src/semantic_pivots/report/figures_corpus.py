@@ -72,7 +72,7 @@ def corpus_panels(
 
 
 def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:
-    """The pivot set: tokens that co-occur with more tokens than their frequency explains."""
+    """The pivot set; its degrees count bridged concepts, or neighbours under the criteria of degree (unit: token)."""
     rows = sorted(pivot_set.to_pylist(), key=lambda r: (-(r["strength"] or 0.0), r["text"]))
     if not rows:
         return []
@@ -101,29 +101,25 @@ def graph_panels(pivot_set: pa.Table, languages: Sequence[str]) -> list[Panel]:
             showlegend=False,
         )
     )
-    layout(figure, 420, x="degree expected from its frequency", y="degree: tokens it co-occurs with")
+    unit = rows[0]["unit"]
+    degree = "bridged concepts" if unit == "word" else "bridged concepts, or neighbours under a criterion of degree"
+    layout(figure, 420, x="degree expected by chance", y=f"degree: {degree}")
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log")
+    columns = ("text", "documents", "degree", "expected_degree", "strength", "q_value")
     table = Numbers(
-        ("token", "documents", "degree", "expected", "strength", "q", "languages"),
+        (unit, "documents", "degree", "expected", "strength", "q", "languages"),
         tuple(
-            (
-                r["text"],
-                r["documents"],
-                r["degree"],
-                r["expected_degree"],
-                r["strength"],
-                r["q_value"],
-                " ".join(study_order(r["languages"] or [], languages)),
-            )
+            (*(r[name] for name in columns), " ".join(study_order(r["languages"] or [], languages)))
             for r in rows[:TOP_TOKENS]
         ),
     )
     return [
         Panel(
             "Pivot set",
-            f"{len(rows):,} tokens that co-occur with many others; the {len(points):,} strongest are drawn, the "
-            f"{min(len(rows), TOP_TOKENS)} strongest are listed. Dotted: what frequency alone would give.",
+            f"{len(rows):,} {unit}s that connect languages; their degree counts {degree}. "
+            f"The {len(points):,} strongest are drawn, the {min(len(rows), TOP_TOKENS)} strongest are listed. "
+            "Dotted: what chance alone would give.",
             table,
             figure,
         )
@@ -211,7 +207,7 @@ TOKENS = StageView(0, "", "", ("token_shards",), lambda tables, order: (), _toke
 GRAPH = StageView(
     100,
     "Pivot set",
-    "Tokens that co-occur with more tokens than their frequency explains.",
+    "Words or tokens that connect languages beyond what chance explains.",
     ("pivot_set",),
     lambda tables, order: graph_panels(tables["pivot_set"], order),
     _graph_lines,
