@@ -1,4 +1,4 @@
-"""`pivots lens fit` and its former name `train`: lenses that a trace can read, and wrong input in one line."""
+"""`pivots lens fit`: lenses that a trace can read, and wrong input in one line."""
 
 import json
 
@@ -21,14 +21,13 @@ def folder(tmp_path_factory):
     return made
 
 
-def fit(folder, *options, command="fit"):
+def fit(folder, *options):
     arguments = [str(folder / "model"), str(folder / "texts.jsonl"), str(folder / "out"), *options]
-    return CliRunner().invoke(app, ["lens", command, *arguments])
+    return CliRunner().invoke(app, ["lens", "fit", *arguments])
 
 
-@pytest.mark.parametrize("command", ["fit", "train"])
-def test_a_tuned_lens_is_read_by_its_folder(folder, command):
-    done = fit(folder, "--rows", "16", "--steps", "2", command=command)
+def test_a_tuned_lens_is_read_by_its_folder(folder):
+    done = fit(folder, "--rows", "16", "--steps", "2")
     assert done.exit_code == 0, done.output
     loaded, lens = load_lens(str(folder / "model"))
     (way,) = readouts(lens, loaded.tokenizer, [f"tuned:{folder / 'out'}"])
@@ -42,10 +41,10 @@ def test_most_lines_without_text_are_refused(folder, tmp_path):
     texts = (folder / "texts.jsonl").read_text("utf-8")
     (tmp_path / "texts.jsonl").write_text(texts + '{"body": "dog"}\n' * 4, "utf-8")
     arguments = [str(folder / "model"), str(tmp_path / "texts.jsonl"), str(tmp_path / "out"), "--rows", "16"]
-    error = CliRunner().invoke(app, ["lens", "train", *arguments, "--steps", "0"]).exception
+    error = CliRunner().invoke(app, ["lens", "fit", *arguments, "--steps", "0"]).exception
     assert isinstance(error, InputError)
     assert "4 of 44 lines cannot be read" in str(error)
-    done = CliRunner().invoke(app, ["lens", "train", *arguments, "--steps", "0", "--max-bad-share", "0.1"])
+    done = CliRunner().invoke(app, ["lens", "fit", *arguments, "--steps", "0", "--max-bad-share", "0.1"])
     assert done.exit_code == 0, done.output
 
 
@@ -66,6 +65,8 @@ def test_a_jacobian_lens_is_read_by_its_folder_and_stands_beside_its_controls(fo
         (["--rows", "4"], "--rows 4: expected at least 8"),
         (["--rows", "400"], "give more documents"),
         (["--length", "4096"], "lower --length"),
+        (["--length", "1"], "--length 1: expected at least 2"),
+        (["--kind", "jacobian", "--length", "17"], "--length 17: expected at least 18"),
         (["--blocks", "model.nothing"], "'model.nothing' is no list of modules"),
         (["--kind", "turned"], "did you mean 'tuned'"),
         (["--kind", "jacobian", "--prompts", "50"], "give longer documents"),

@@ -9,7 +9,7 @@ from semantic_pivots.errors import InputError
 
 
 def test_the_list_names_every_task_with_its_items():
-    text = CliRunner().invoke(app, ["list", "--languages", "en,fr"]).output
+    text = CliRunner().invoke(app, ["list", "--languages", "en,fr,"]).output
     assert "capital-across      210 items in  2 directions" in text
     assert "sentences" in text
 

@@ -28,24 +28,17 @@ def build(
 ) -> None:
     """Make items: a target, its source, its wrong sources, and the strata."""
     import json
-    import tempfile
 
+    from semantic_pivots.commands.steps import word_items
     from semantic_pivots.files import write_table, write_text
-    from semantic_pivots.lexicon.concepts import lexicon_stage
-    from semantic_pivots.run import Inputs, Work
-    from semantic_pivots.tasks.word_items import benchmark_stage
 
     if out.suffix not in (".jsonl", ".parquet"):
         raise InputError(f"{out}: expected a file that ends in .jsonl or .parquet")
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        work = Work(scratch, scratch)
-        for key, table in lexicon_stage(lexicon, Inputs({}), work).items():
-            write_table(scratch / f"{key}.parquet", table)
-        items = benchmark_stage(benchmark, Inputs({"lexicon": scratch}), work)["items"]
+    tables, notes = word_items(lexicon, benchmark)
+    items = tables["items"]
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".parquet":
         write_table(out, items)
     else:
         write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in items.to_pylist()))
-    typer.echo(f"{out}: {items.num_rows:,} items; distractors {work.notes['distractors']}")
+    typer.echo(f"{out}: {items.num_rows:,} items; distractors {notes['distractors']}")

@@ -10,7 +10,7 @@ import typer
 
 from semantic_pivots import grammar
 from semantic_pivots.commands.corpus_report import report
-from semantic_pivots.commands.options import Writer, with_sections
+from semantic_pivots.commands.options import Writer, members_of, with_sections
 from semantic_pivots.config import CorpusConfig, SharedKeys, TokensConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
@@ -35,7 +35,7 @@ def make(
     """Read documents of any format, or fetch a recipe's, into Parquet shards; a killed run continues."""
     if corpus.path and corpus.recipe:
         raise InputError(f"--path {corpus.path} and --recipe {corpus.recipe} are both given: expected one of them")
-    codes = tuple(code for code in languages.split(",") if code) or (() if corpus.path else SharedKeys.languages)
+    codes = tuple(members_of(languages)) or (() if corpus.path else SharedKeys.languages)
     for code in codes:
         language(code)
     manifest, anew = run_stage(STAGES["corpus"], replace(corpus, languages=codes), {}, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 from collections.abc import Iterator
 from json import loads
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands import rank_options
+from semantic_pivots.commands.options import Rank, Wait, World
 from semantic_pivots.config import CountConfig
 from semantic_pivots.files import Record, digest, fingerprint
 
@@ -35,9 +36,9 @@ def report(
     json: Annotated[bool, typer.Option("--json", help="print the JSON instead of a summary")] = False,
     engine: Annotated[str, typer.Option(help="pool, ray or datatrove")] = "pool",
     workers: Annotated[int, typer.Option(help="processes; 0: one per core")] = 0,
-    rank: rank_options.Rank = 0,
-    world: rank_options.World = 1,
-    wait: rank_options.Wait = 0,
+    rank: Rank = 0,
+    world: World = 1,
+    wait: Wait = 0,
 ) -> None:
     """Report on a corpus: language mix, duplicates, sources and licences, words reached, what a study can tell."""
     from semantic_pivots import ranks, run
@@ -46,7 +47,7 @@ def report(
     from semantic_pivots.report import corpus_page
 
     page = out or corpus / "report.html"
-    rank_options.take_part(page, rank, world, wait)
+    ranks.take_part(page, rank, world, wait, sys.argv[1:])
     shard_paths(corpus)
     run.check_unaltered(corpus)
     page.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic_pivots.commands.options import members_of
+from semantic_pivots.commands.options import Dtype, members_of
 from semantic_pivots.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def explore(
     live: Annotated[
         str, typer.Option(help="model that reads any word on demand: hub id, local folder, or package:NAME")
     ] = "",
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16, of the live model")] = "float32",
+    dtype: Dtype = "float32",
     lens: Annotated[str, typer.Option(help="of the live model, as in `pivots explain`")] = "logit",
     port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0: a free one")] = 8765,
     browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,

@@ -33,16 +33,11 @@ def lm_eval(
     ] = None,
 ) -> None:
     """Write word translation as a task folder of lm-evaluation-harness."""
-    import tempfile
-
     import pyarrow.parquet as pq
 
-    from semantic_pivots.files import write_table
-    from semantic_pivots.lexicon.concepts import lexicon_stage
-    from semantic_pivots.run import Inputs, Work
+    from semantic_pivots.commands.steps import word_items
     from semantic_pivots.tasks.lm_eval_export import export_tasks
     from semantic_pivots.tasks.translation import items_of
-    from semantic_pivots.tasks.word_items import benchmark_stage
 
     if study is not None:
         paths = study / "benchmark" / "items.parquet", study / "lexicon" / "words.parquet"
@@ -51,14 +46,8 @@ def lm_eval(
             raise InputError(f"{absent[0]} is missing: run the study's stages lexicon and benchmark first")
         items, words = (pq.read_table(path) for path in paths)
     else:
-        with tempfile.TemporaryDirectory() as name:
-            scratch = Path(name)
-            work = Work(scratch, scratch)
-            tables = lexicon_stage(lexicon, Inputs({}), work)
-            for key, table in tables.items():
-                write_table(scratch / f"{key}.parquet", table)
-            items = benchmark_stage(benchmark, Inputs({"lexicon": scratch}), work)["items"]
-            words = tables["words"]
+        tables, _ = word_items(lexicon, benchmark)
+        items, words = tables["items"], tables["words"]
     names = export_tasks(items_of(items), words, out, score.shots, score.draws, score.pool, score.seed)
     typer.echo(f"{out}: {len(names)} tasks of {items.num_rows:,} items; run them with")
     typer.echo(f"  lm_eval --model hf --model_args pretrained=MODEL --include_path {out} --tasks clwtd_open")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic_pivots.commands.options import Writer
+from semantic_pivots.commands.options import Blocks, Dtype, Writer, members_of
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.statistics import seed_of
@@ -20,55 +20,52 @@ app = typer.Typer(help="Lenses: fit a tuned lens or a Jacobian lens.", no_args_i
 DEFAULTS = {"tuned": (2000, 128), "jacobian": (200, 40)}
 """Rows and length by kind: a Jacobian costs as many backward passes as the model is wide, and grows with the length."""
 
-Model = Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")]
-Corpus = Annotated[str, typer.Argument(help="documents of any format that `pivots corpus` reads")]
-Out = Annotated[
-    Path, typer.Option(help='folder of the lens; [trace] lenses = ["KIND:FOLDER"] reads it', show_default=False)
-]
-Rows = Annotated[
-    int, typer.Option(help="documents of which one random position is read; 0: 2000, or 200 to compare on")
-]
-Steps = Annotated[int, typer.Option(help="tuned: steps of descent per layer beyond the closed form; 0: none")]
-Rate = Annotated[float, typer.Option(help="tuned: learning rate")]
-Prompts = Annotated[int, typer.Option(help="jacobian: documents over which the Jacobians are averaged")]
-Length = Annotated[int, typer.Option(help="tokens of a document that are read at most; 0: 128, jacobian 40")]
-Seed = Annotated[int, typer.Option(help="of documents, positions and order")]
-Dtype = Annotated[str, typer.Option(help="float32 or bfloat16")]
-Blocks = Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")]
-Columns = Annotated[str, typer.Option(help="renames as role=column, separated by commas")]
-MaxBadShare = Annotated[float, typer.Option(help="share of lines without a text above which it stops")]
+
+@app.callback()
+def _commands() -> None:
+    """Lenses: fit a tuned lens or a Jacobian lens."""
 
 
 @app.command(cls=Writer)
 def fit(
-    model: Model,
-    corpus: Corpus,
-    out: Out,
+    model: Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")],
+    corpus: Annotated[str, typer.Argument(help="documents of any format that `pivots corpus` reads")],
+    out: Annotated[
+        Path, typer.Option(help='folder of the lens; [trace] lenses = ["KIND:FOLDER"] reads it', show_default=False)
+    ],
     kind: Annotated[str, typer.Option(help="tuned or jacobian")] = "tuned",
-    rows: Rows = 0,
-    steps: Steps = 100,
-    rate: Rate = 1e-3,
-    prompts: Prompts = 60,
-    length: Length = 0,
-    seed: Seed = 0,
+    rows: Annotated[
+        int, typer.Option(help="documents of which one random position is read; 0: 2000, or 200 to compare on")
+    ] = 0,
+    steps: Annotated[
+        int, typer.Option(help="tuned: steps of descent per layer beyond the closed form; 0: none", min=0)
+    ] = 100,
+    rate: Annotated[float, typer.Option(help="tuned: learning rate", min=0)] = 1e-3,
+    prompts: Annotated[int, typer.Option(help="jacobian: documents over which the Jacobians are averaged")] = 60,
+    length: Annotated[int, typer.Option(help="tokens of a document that are read at most; 0: 128, jacobian 40")] = 0,
+    seed: Annotated[int, typer.Option(help="of documents, positions and order")] = 0,
     dtype: Dtype = "float32",
     blocks: Blocks = "",
-    columns: Columns = "",
-    max_bad_share: MaxBadShare = 0.01,
+    columns: Annotated[str, typer.Option(help="renames as role=column, separated by commas")] = "",
+    max_bad_share: Annotated[float, typer.Option(help="share of lines without a text above which it stops")] = 0.01,
 ) -> None:
     """Fit a lens: tuned, after which the head says what the model says; or jacobian, what the model makes of it.
 
     A tuned lens is an affine map per layer, fitted to the model's own answers. A Jacobian lens is each layer's mean
     Jacobian, which sees no answer; its identity part and a null of random directions stand beside it.
     """
+    from semantic_pivots.models.jacobian import SKIPPED
     from semantic_pivots.models.lens import load_lens
 
     if kind not in DEFAULTS:
         raise InputError(f"--kind {kind}: expected tuned or jacobian{nearest(kind, DEFAULTS)}")
     rows = rows or DEFAULTS[kind][0]
     length = length or DEFAULTS[kind][1]
+    least_length = 2 if kind == "tuned" else SKIPPED + 2
     if rows < 8:
         raise InputError(f"--rows {rows}: expected at least 8")
+    if length < least_length:
+        raise InputError(f"--length {length}: expected at least {least_length} tokens of a document")
     if kind == "jacobian" and prompts < 1:
         raise InputError(f"--prompts {prompts}: expected at least 1")
     # more than needed, since a document may be empty or short
@@ -92,32 +89,13 @@ def fit(
     typer.echo(str(out))
 
 
-@app.command(cls=Writer)
-def train(
-    model: Model,
-    corpus: Corpus,
-    out: Out,
-    rows: Rows = 0,
-    steps: Steps = 100,
-    rate: Rate = 1e-3,
-    length: Length = 0,
-    seed: Seed = 0,
-    dtype: Dtype = "float32",
-    blocks: Blocks = "",
-    columns: Columns = "",
-    max_bad_share: MaxBadShare = 0.01,
-) -> None:
-    """The former name of `fit --kind tuned`, with its options."""
-    fit(model, corpus, out, "tuned", rows, steps, rate, 0, length, seed, dtype, blocks, columns, max_bad_share)
-
-
 def _texts(corpus: str, count: int, seed: int, columns: str, max_bad_share: float) -> list[str]:
     """Texts of a seeded choice of documents, which depends on their ids and the seed, not on files."""
     import heapq
 
     from semantic_pivots.corpus import documents
 
-    renames = documents.column_map(tuple(entry for entry in columns.split(",") if entry))
+    renames = documents.column_map(tuple(members_of(columns)))
     texts = documents.documents(corpus, renames, max_bad_share)
     return [d.text for d in heapq.nsmallest(count, texts, key=lambda d: (seed_of(seed, d.id), d.text))]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, get_type_hints
 
@@ -17,10 +18,10 @@ import typer
 from typer.core import TyperCommand
 
 from semantic_pivots import grammar
-from semantic_pivots.commands import rank_options
 from semantic_pivots.errors import InputError
 from semantic_pivots.grammar import Key
 from semantic_pivots.languages import language
+from semantic_pivots.ranks import take_part
 
 _FLAGS = {
     "words": ("--words-as",),
@@ -34,15 +35,14 @@ _FLAGS = {
     ("lexicon", "source"): ("--lexicon",),
 }
 """Options of a short or singular name; each is also there under the name of its key."""
-
-
+Dtype = Annotated[str, typer.Option(help="number format of the model's weights: float32, bfloat16 or float16")]
+Blocks = Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")]
+Rank = Annotated[int, typer.Option(help="number of this process among --world, from 0 (docs/engines.md)")]
+World = Annotated[int, typer.Option(help="processes that share the shards; `pivots merge OUT` puts them together")]
+Wait = Annotated[float, typer.Option(help="seconds to wait for parts of other ranks before it ends")]
 _RANK_OPTIONS = [
     inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-    for name, default, kind in (
-        ("rank", 0, rank_options.Rank),
-        ("world", 1, rank_options.World),
-        ("wait", 0.0, rank_options.Wait),
-    )
+    for name, default, kind in (("rank", 0, Rank), ("world", 1, World), ("wait", 0.0, Wait))
 ]
 
 
@@ -100,7 +100,7 @@ def with_sections(omit: Iterable[str] = (), ranks: bool = False) -> Callable:
                     for parameter, section in section_names.items()
                 }
                 if ranks:
-                    rank_options.take_part(options["out"], *(options.pop(option.name) for option in _RANK_OPTIONS))
+                    take_part(options["out"], *(options.pop(option.name) for option in _RANK_OPTIONS), sys.argv[1:])
                 return body(**options, **configs)
             except InputError as error:
                 raise InputError(_in_flags(str(error), where)) from error

@@ -13,6 +13,7 @@ from semantic_pivots.stages import STAGES, Stage
 from semantic_pivots.study import StageFunction, run_stage
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from _typeshed import DataclassInstance
 
 
@@ -86,6 +87,23 @@ class Steps:
 
         self.run("benchmark", BenchmarkConfig(), stage, pairs=digest(items))
         return len(items)
+
+
+def word_items(lexicon: LexiconConfig, benchmark: BenchmarkConfig) -> tuple[dict[str, pa.Table], Record]:
+    """The tables of the stages `lexicon` and `benchmark` without a folder, and the notes of the latter."""
+    import tempfile
+
+    from semantic_pivots.files import write_table
+    from semantic_pivots.lexicon.concepts import lexicon_stage
+    from semantic_pivots.tasks.items import benchmark_stage
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        work = Work(folder, folder)
+        tables = lexicon_stage(lexicon, Inputs({}), work)
+        for key, table in tables.items():
+            write_table(folder / f"{key}.parquet", table)
+        return {**tables, **benchmark_stage(benchmark, Inputs({"lexicon": folder}), work)}, work.notes
 
 
 def check_tokens(inputs: Inputs, tokens: str) -> None:

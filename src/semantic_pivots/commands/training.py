@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands.options import with_sections
+from semantic_pivots.commands.options import members_of, with_sections
 from semantic_pivots.config import CorpusConfig, TrainConfig
 
 
@@ -31,7 +31,7 @@ def train(
     from semantic_pivots.training.continue_model import continue_model
 
     config = replace(train, model=model, tokens=grammar.keys("train")["tokens"].convert(tokens, "--tokens"))
-    renames = tuple(entry for entry in columns.split(",") if entry)
+    renames = tuple(members_of(columns))
     result = continue_model(config, corpus, out, renames, lambda line: typer.echo(line, err=True), max_bad_share)
     if result:
         typer.echo(f"{out}: {result['tokens']:,} tokens, {result['tokens_per_second']:,.0f} tokens/s")
