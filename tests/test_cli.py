@@ -45,6 +45,7 @@ def test_a_place_that_cannot_be_written_to_is_one_line(arguments, tmp_path):
     ended = pivots(*(tmp_path / a if "." in a or "/" in a else a for a in arguments))
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[-1].startswith(f"error: {tmp_path}/a")
+    assert f"{tmp_path}/a: a file, where a folder is needed" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -264,7 +264,12 @@ def main() -> None:
             raise SystemExit(2) from None
         if error.errno not in _UNWRITABLE or not error.filename:
             raise
-        print(f"error: {error.filename}: {error.strerror}; name another place to write to", file=sys.stderr)
+        place = Path(error.filename)
+        reason = f"{place}: {error.strerror}"
+        if error.errno in (errno.EEXIST, errno.ENOTDIR):
+            file = next(path for path in (place, *place.parents) if path.exists())
+            reason = f"{file}: a file, where a folder is needed"
+        print(f"error: {reason}; name another place to write to", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -100,6 +100,13 @@ def test_an_unknown_language_is_told():
         questions_of("en", "dog", "fr", lexicon="none.tsv")
     with pytest.raises(InputError, match="no word"):
         questions_of("en", " , ", "fr")
+    with pytest.raises(InputError, match="no word in 'dog,=chat'"):
+        questions_of("en", "dog,=chat", "fr")
+
+
+def test_a_reader_without_a_lens_is_told(model):
+    with pytest.raises(InputError, match="names no lens; expected logit"):
+        Reader(model, lenses=())
 
 
 def test_pivots_of_a_run_are_marked(reader, tmp_path):

@@ -77,6 +77,12 @@ def test_a_sweep_continues_where_it_stopped_and_gives_a_curve(checkpoints, tmp_p
     assert "|model=" not in told.output  # which is another one in each row
 
 
+def test_a_checkpoint_that_is_not_there_is_told_before_items_are_made(checkpoints, tmp_path):
+    told = run(checkpoints, tmp_path / "out", "--revisions", "tokens-100,tokens-300")
+    assert str(told.exception) == f"--revisions: tokens-300: no such folder in {checkpoints}"
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "", "0.2%"])
 def test_a_bar_is_a_number(value, tmp_path):
     told = run(tmp_path / "absent", tmp_path / "out", "--fail-under", f"choice={value}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semantic_pivots.caching import without_collection
-from semantic_pivots.commands.options import members_of
+from semantic_pivots.commands.options import Blocks, Dtype, members_of
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.markup import FIGURE_STYLE, in_terminal
@@ -79,6 +79,8 @@ class Reader:
         from semantic_pivots.models.lens import load_lens
         from semantic_pivots.models.readouts import readouts
 
+        if not lenses:
+            raise InputError("--lens names no lens; expected logit, patchscope, tuned:FOLDER or jacobian:FOLDER")
         self.name = model
         model_and_tokenizer, self._lens = load_lens(model, dtype, cache, blocks)
         self._tokenizer = model_and_tokenizer.tokenizer
@@ -210,9 +212,9 @@ def questions_of(
     from semantic_pivots.languages import language
 
     direction = (language(source_language).code, language(target_language).code)
-    word_pairs = [tuple(part.strip() for part in pair.partition("=")[::2]) for pair in words.split(",") if pair.strip()]
-    if not word_pairs:
-        raise InputError("no word: expected one, or several by commas, such as dog,cat=chat")
+    word_pairs = [tuple(part.strip() for part in pair.partition("=")[::2]) for pair in members_of(words)]
+    if not all(source for source, _ in word_pairs) or not word_pairs:
+        raise InputError(f"no word in {words!r}: expected one, or several by commas, such as dog,cat=chat")
     rows = lexicon_rows(direction, lexicon, run)
     # where no lexicon has the languages, the words that were given with their translations show how it is done
     for source, target in word_pairs:
@@ -249,12 +251,12 @@ def explain(
     shots: Annotated[int, typer.Option(help="translations shown before the word")] = 5,
     lens: Annotated[str, typer.Option(help="by commas: logit, patchscope, tuned:FOLDER, jacobian:FOLDER")] = "logit",
     lexicon: Annotated[str, typer.Option(help="lexicon for translations and shots: a name or a TSV file")] = "",
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
+    dtype: Dtype = "float32",
     run: Annotated[
         Path | None, typer.Option(help="run of a study, such as runs/demo: its words, and pivots where it has any")
     ] = None,
     picture: Annotated[bool, typer.Option("--picture", help="draw the first word's path as a PNG too")] = False,
-    blocks: Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")] = "",
+    blocks: Blocks = "",
 ) -> None:
     """Show layer by layer what a model would answer on its way to a translation; writes a page too."""
     from rich.console import Console

@@ -52,6 +52,8 @@ def score(
     names = _named_directions(directions, benchmark.languages)
     if len(set(benchmark.languages)) < 2:
         raise InputError(f"--languages {','.join(benchmark.languages)}: expected at least two different languages")
+    if Path(model).is_dir() and (absent := [name for name in score.revisions if not (Path(model) / name).is_dir()]):
+        raise InputError(f"--revisions: {', '.join(absent)}: no such folder in {model}")
     if not score.revisions:
         model_folder(model, score.cache)  # one that is not there is told before items are made
     out.mkdir(parents=True, exist_ok=True)
@@ -70,6 +72,8 @@ def score(
     run_study(load_study(path), out.parent, say=lambda line: typer.echo(line, err=True))
     rows = pq.read_table(out / "score" / "score_summary.parquet").to_pylist()
     figures = _figures(rows)
+    if absent := [name for name in names if any(name not in by_direction for by_direction in figures.values())]:
+        raise InputError(f"--directions {','.join(absent)}: the benchmark has no item there")
     records = _records(figures, names, bool(score.revisions))
     target = out / ("learning_curve.tsv" if score.revisions else "directions.tsv")
     text = [[*records[0]], *([_text(cell) for cell in record.values()] for record in records)]
