@@ -100,7 +100,8 @@ def with_sections(omit: Iterable[str] = (), ranks: bool = False) -> Callable:
                     for parameter, section in section_names.items()
                 }
                 if ranks:
-                    take_part(options["out"], *(options.pop(option.name) for option in _RANK_OPTIONS), sys.argv[1:])
+                    rank, world, wait = (options.pop(option.name) for option in _RANK_OPTIONS)
+                    take_part(options["out"], rank, world, wait, sys.argv[1:])
                 return body(**options, **configs)
             except InputError as error:
                 raise InputError(_in_flags(str(error), where)) from error
