@@ -112,6 +112,13 @@ def test_any_word_is_read_by_the_live_model(browser, address: str):
     assert page.locator("pre").text_content() == prompt
     state, strip = page.url, page.locator("#path").inner_text()
     page.get_by_label("read as").select_option("words")
+    page.get_by_label("languages to read between").fill("de-ar")  # two that the run does not have
+    page.get_by_label("text to read now").fill("Hund")
+    page.get_by_role("button", name="read it now").click()
+    page.wait_for_function("document.querySelector('#body h3').textContent.startsWith('Hund')")
+    assert page.locator("#body h3").inner_text() == "Hund → كلب"
+    assert page.locator("pre").text_content().count("Arabic: ") == 5  # shots of a lexicon that ships
+    assert page.get_by_label("direction", exact=True).input_value() == "de-ar"
     page.get_by_label("text to read now").fill(",")
     page.get_by_role("button", name="read it now").click()
     page.wait_for_function("document.getElementById('live-state').textContent.includes('no word')")

@@ -169,10 +169,10 @@ def question_of(
 
 
 def lexicon_rows(direction: tuple[str, str], lexicon: str = "", run: Path | None = None) -> LexiconRows:
-    """The words of a run, of a lexicon, or of the first one that ships with both languages; none where none has them.
+    """The words of a run that has both languages, or of a lexicon; else of the first one that ships with both, or none.
 
     Raises:
-        InputError: the lexicon or the run cannot be read, or has none of the languages.
+        InputError: the lexicon or the run cannot be read, or the lexicon lacks a language.
     """
     from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon, word_columns
 
@@ -183,7 +183,8 @@ def lexicon_rows(direction: tuple[str, str], lexicon: str = "", run: Path | None
         if not path.exists():
             raise InputError(f"--run {run}: expected a study's run with a lexicon, such as runs/demo")
         table = read_table(path, list(columns))
-        return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
+        if set(direction) <= set(table["language"].unique().to_pylist()):
+            return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
     for name in [lexicon] if lexicon else ["cldr", "cldr-wide"]:
         path = lexicon_path(name)
         codes = word_columns(path)

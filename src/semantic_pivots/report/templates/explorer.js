@@ -169,6 +169,7 @@ async function show() {
   at("head").replaceChildren(make("h2", {tabindex: "-1"}, word(item.source, from), " → ", word(item.target, to)), make("p", {class: "soft"}, `${name}: ${index.languages[from]} to ${index.languages[to]}` + (absent ? `. The run has no concept ${absent}.` : "")));
   document.title = `${item.source} → ${item.target}, ${index.study}`;
   fill(at("direction"), directions.map(key => [key, key.replace("-", " → ")]), direction);
+  at("live-direction").value = direction;
   fill(at("lens"), lenses.map(key => [key, key]), lens);
   at("view").value = state.view === "layers" ? "layers" : "first";
   at("controls").hidden = false;
@@ -190,13 +191,14 @@ async function showLive() {
   const kind = state.kind === "prompt" ? "prompt" : "words";
   at("live-kind").value = kind;
   at("live-text").value = state.live;
+  at("live-direction").value = direction;
   at("live-state").textContent = "reading …";
   at("main").setAttribute("aria-busy", "true");
   try {
     const answer = await fetch("live?" + new URLSearchParams({[kind]: state.live, direction}), {signal});
     const found = await answer.json();
     if (!answer.ok) throw new Error(found.error);
-    const codes = Object.keys(index.languages), every = codes.flatMap(a => codes.filter(b => a !== b).map(b => `${a}-${b}`));
+    const codes = [...new Set([...Object.keys(index.languages), ...direction.split("-")])], every = codes.flatMap(a => codes.filter(b => a !== b).map(b => `${a}-${b}`));
     fill(at("direction"), every.map(key => [key, key.replace("-", " → ")]), direction);
     at("view").value = state.view === "layers" ? "layers" : "first";
     const lenses = Object.keys(found.words[0].paths), lens = lenses.includes(state.lens) ? state.lens : lenses[0];
@@ -217,7 +219,7 @@ at("direction").addEventListener("change", event => go(state.live ? {direction: 
 at("lens").addEventListener("change", event => go(state.live ? {lens: event.target.value, live: state.live} : {lens: event.target.value}));
 at("view").addEventListener("change", event => go(state.live ? {view: event.target.value, live: state.live} : {view: event.target.value}));
 at("turn").addEventListener("click", () => go({direction: at("direction").value.split("-").reverse().join("-"), ...(state.live ? {live: state.live} : {})}));
-at("live").addEventListener("submit", event => { event.preventDefault(); const live = at("live-text").value; if (live.trim()) go({live, kind: at("live-kind").value, direction: at("direction").value}); });
+at("live").addEventListener("submit", event => { event.preventDefault(); const live = at("live-text").value; if (live.trim()) go({live, kind: at("live-kind").value, direction: at("live-direction").value.trim() || at("direction").value}); });
 at("live-text").addEventListener("keydown", event => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); at("live").requestSubmit(); } });
 addEventListener("hashchange", show);
 addEventListener("keydown", event => {
