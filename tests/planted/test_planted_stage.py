@@ -216,3 +216,29 @@ def test_packing_covers_every_text_before_it_repeats():
     stream = pack_texts(tokenizer, ["a a", "b b", "c c"], 27, 3, 0).ravel().tolist()
     for start in range(0, 27, 9):
         assert sorted(stream[start : start + 9]) == [0, 0, 0, 2, 2, 3, 3, 4, 4]
+
+
+SMALL = dataclasses.replace(
+    CONFIG, direct=12, bridged=8, unrelated=4, copied=2, documents=6, null_direct=20, tokens=2_048, width=16, layers=2
+)
+
+
+def test_a_world_of_few_documents_has_all_its_figures():
+    rows = planted_stage.run_table("null", "llama", 1, SMALL).to_pylist()
+    figures = {(row["measure"], row["group"]): row for row in rows}
+    assert {group for measure, group in figures if measure == "AUC without pivots"} > {"raw", "given final confidence"}
+    assert all(row["note"] or row["value"] == row["value"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("world", "sizes", "says"),
+    [
+        ("base", {"direct": 5}, r"world 'base': direct = 5, pivots = 2: .*has entries \(5\)"),
+        ("matched", {"pivots": 0}, "pivots = 0: .*a pivot for each concept"),
+        ("hard", {"bridged": 1}, "bridged = 1: world 'hard' measures bridged concepts; expected two or more"),
+        ("hub-third", {"documents": 1}, "documents of running text give no control .*raise documents or lower probed"),
+    ],
+)
+def test_sizes_of_which_no_world_can_be_made_are_told(world, sizes, says):
+    with pytest.raises(InputError, match=says):
+        planted_stage.run_table(world, "llama", 1, dataclasses.replace(SMALL, **sizes))

@@ -7,7 +7,6 @@ rule `causal`, over the pairs that the model answers correctly. The classes of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,6 @@ from semantic_pivots.files import Record
 from semantic_pivots.planted.readout_measures import labels_of, traces
 from semantic_pivots.planted.world_model import Trial, figure
 from semantic_pivots.planted.worlds import Concept
-from semantic_pivots.statistics import seed_of
 
 if TYPE_CHECKING:
     import torch
@@ -76,10 +74,9 @@ def _by_jacobian(trial: Trial, residuals: torch.Tensor) -> torch.Tensor:
     from semantic_pivots.models.lens import Lens
 
     lens = Lens.from_model(trial.model)
-    sample = Random(seed_of(trial.planted.world.seed, "jacobian")).sample(trial.planted.documents, 40 * _PROMPTS)
-    texts = trial.tokenizer([document["text"] for document in sample])["input_ids"]
+    texts = trial.tokenizer(trial.texts("jacobian", 40 * _PROMPTS))["input_ids"]
     stream = [token for ids in texts for token in (*ids, trial.tokenizer.eos_token_id)]
-    prompts = [stream[i * _LENGTH : (i + 1) * _LENGTH] for i in range(_PROMPTS)]
+    prompts = [stream[i * _LENGTH : (i + 1) * _LENGTH] for i in range(min(_PROMPTS, len(stream) // _LENGTH))]
     trainable = [parameter for parameter in trial.model.parameters() if parameter.requires_grad]
     trial.model.requires_grad_(False)
     jacobian = fit_jacobian(lens, prompts, batch=_PROMPTS)

@@ -58,6 +58,7 @@ WORLDS: dict[str, Record] = {
 """What a run's world is beside the study's sizes. In the `matched` worlds frequency says nothing."""
 _EVERY_ARCHITECTURE = ("base", "matched", "matched-null")
 """Worlds that are run with each architecture, the others with the first."""
+_OF_BRIDGED = ("base", "long", "hard", "selection")
 _HARD_DOCUMENTS = 16
 _LENGTH = {"long": 2.0, "knock-out": 2.0, "null": 2.0, "matched-null": 0.7}
 """Tokens of a run beside the study's: without pivots even direct pairs are learned late, and there must be something to
@@ -68,7 +69,7 @@ def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
     """A world of the study.
 
     Raises:
-        InputError: there is no world of that name.
+        InputError: there is no world of that name, or none of these sizes.
     """
     if name not in WORLDS:
         raise InputError(f"world {name!r}: expected one of {', '.join(WORLDS)}{nearest(name, WORLDS)}")
@@ -81,7 +82,14 @@ def world_of(config: PlantedConfig, seed: int, name: str = "base") -> World:
         settings = {"pool": config.pool, "plain_share": config.plain_share}
     elif name == "hard":
         settings["documents"] = _HARD_DOCUMENTS
-    return World(seed=seed, **{**sizes, **WORLDS[name], **settings})
+    if name in _OF_BRIDGED and config.bridged < 2:
+        raise InputError(
+            f"[planted] bridged = {config.bridged}: world {name!r} measures bridged concepts; expected two or more"
+        )
+    try:
+        return World(seed=seed, **{**sizes, **WORLDS[name], **settings})
+    except ValueError as error:
+        raise InputError(f"[planted] world {name!r}: {error}") from error
 
 
 def _figures(config: PlantedConfig, name: str, seed: int, architecture: str) -> list[Record]:
@@ -156,6 +164,8 @@ def _shapes(config: PlantedConfig) -> list[tuple[str, str]]:
 
 def planted_stage(config: PlantedConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
     """Every run of the study, the truth, and the figures over seeds."""
+    for name in config.worlds:  # before the first model is trained
+        world_of(config, config.seed, name)
     plain = dataclasses.replace(config, workers=0)
     tasks = [
         (f"{name}-{architecture}-{seed}", run_table, (name, architecture, seed, plain))

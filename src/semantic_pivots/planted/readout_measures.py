@@ -15,10 +15,10 @@ from semantic_pivots.analysis.attribution import auc, quantile_strata, stratifie
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, paper
 from semantic_pivots.analysis.rules import Path as TracePath
 from semantic_pivots.config import PlantedConfig
+from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Trial, figure
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept, PlantedCorpus
-from semantic_pivots.statistics import seed_of
 
 if TYPE_CHECKING:
     import torch
@@ -77,8 +77,8 @@ def _tuned_maps(trial: Trial, lens: Lens) -> list[torch.Tensor]:
 
     from semantic_pivots.models.readouts import ridge
 
-    sample = Random(seed_of(trial.planted.world.seed, "tuned")).sample(trial.planted.documents, 1000)
-    rows = [ids for ids in trial.tokenizer([d["text"] for d in sample])["input_ids"] if len(ids) > 2]
+    texts = trial.texts("tuned", 1000)
+    rows = [ids for ids in trial.tokenizer(texts)["input_ids"] if len(ids) > 2]
     generator = Random(0)
     with torch.inference_mode():
         blocks = []
@@ -274,6 +274,11 @@ def language_census(trial: Trial, config: PlantedConfig) -> list[Record]:
     }
     plain = [" ".join(word for word in text if word not in words) for text in noise[: 8 * len(concepts)]]
     plain = [" ".join(plain[8 * i : 8 * i + 8]) for i in range(len(concepts))]
+    if not all(plain):
+        raise InputError(
+            f"[planted] {len(noise)} documents of running text give no control of the languages for {len(concepts)} "
+            "concepts; raise documents or lower probed"
+        )
     residuals, control = traces(trial, concepts), read(trial, concepts, plain)
     figures: list[Record] = []
     measure = "log ratio of latent languages, third to fourth"

@@ -70,6 +70,12 @@ class Trial:
         concepts = self.planted.of(kind, linked)
         return Random(seed_of(self.planted.world.seed, "probed", kind)).sample(concepts, min(count, len(concepts)))
 
+    def texts(self, purpose: str, count: int) -> list[str]:
+        """Up to `count` texts of the world's documents, drawn by seed for one purpose."""
+        documents = self.planted.documents
+        chooser = Random(seed_of(self.planted.world.seed, purpose))
+        return [document["text"] for document in chooser.sample(documents, min(count, len(documents)))]
+
     def ids(self, words: Iterable[str]) -> list[int]:
         """Token ids of whole words."""
         return self.tokenizer.convert_tokens_to_ids(list(words))

@@ -105,7 +105,10 @@ class World:
         if self.hub and self.hub not in self.languages[2:]:
             raise ValueError("the hub is a third or fourth language: a pivot of a main language would be a translation")
         if self.direct < self.entries + 1 or self.pivots < 1:
-            raise ValueError("a world needs more direct concepts than entries of a document, and a pivot per concept")
+            raise ValueError(
+                f"direct = {self.direct}, pivots = {self.pivots}: a world needs more direct concepts than a dictionary "
+                f"document has entries ({self.entries}), and a pivot for each concept"
+            )
         if not 0 <= self.dictionary_share + self.mixed_share <= 1 or not 0 <= self.plain_share <= 1:
             raise ValueError("dictionary_share, mixed_share and plain_share are shares of a word's documents")
 
