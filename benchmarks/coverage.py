@@ -15,8 +15,9 @@ import numpy as np
 
 from benchmarks import emit
 from semantic_pivots.analysis.attribution import auc, log_odds
+from semantic_pivots.resampling import bootstrap, bootstrap_mean
 from semantic_pivots.scoring.variants import Direction, concept_weights, estimates
-from semantic_pivots.statistics import SHARE, Interval, average, bootstrap, bootstrap_mean, seed_of, share
+from semantic_pivots.statistics import SHARE, Interval, average, seed_of, share
 from semantic_pivots.tasks.translation import Item
 
 SIZES, DRAWS = (10, 24, 40, 200), (1, 2, 5)

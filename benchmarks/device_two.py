@@ -27,13 +27,14 @@ from semantic_pivots.config import TrainConfig
 from semantic_pivots.files import read_table
 from semantic_pivots.models.device import default_device, narrow, peak_memory, release_memory
 from semantic_pivots.models.load import LoadedModel, load
+from semantic_pivots.resampling import bootstrap_mean
 from semantic_pivots.run import Work
 from semantic_pivots.scoring.benchmark_scores import item_scores
 from semantic_pivots.scoring.bits_per_byte import text_nats
 from semantic_pivots.scoring.design import Design
 from semantic_pivots.scoring.model_runner import ScoreJob, score_items
 from semantic_pivots.scoring.scorer import Scorer
-from semantic_pivots.statistics import bootstrap_mean, seed_of
+from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import items_of
 from semantic_pivots.training.loop import train
 

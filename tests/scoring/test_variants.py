@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from semantic_pivots.resampling import bootstrap_mean
 from semantic_pivots.scoring.variants import Direction, concept_weights, control_estimates, estimates, item_figures
-from semantic_pivots.statistics import average, bootstrap_mean
+from semantic_pivots.statistics import average
 from semantic_pivots.tasks.translation import Item
 
 

@@ -18,9 +18,10 @@ from semantic_pivots.files import Record
 from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.trace import first_tokens, word_tokens
+from semantic_pivots.resampling import bootstrap_means
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature, matching_rules
-from semantic_pivots.statistics import SHARE, bootstrap_means, seed_of, share
+from semantic_pivots.statistics import SHARE, seed_of, share
 from semantic_pivots.tasks.translation import Item, items_of
 
 _QUANTITIES = ("mass_source", "mass_pivot", "mass_target", "mass_pivot_null", "entropy")

@@ -23,17 +23,10 @@ from semantic_pivots.analysis.direction_rows import POOLED, before_last_layer, f
 from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, is_needed
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.files import Record
+from semantic_pivots.resampling import bootstrap_columns, bootstrap_mean
 from semantic_pivots.run import Inputs
 from semantic_pivots.signature import Signature
-from semantic_pivots.statistics import (
-    CORRELATION,
-    SHARE,
-    Interval,
-    bootstrap_columns,
-    bootstrap_mean,
-    seed_of,
-    share,
-)
+from semantic_pivots.statistics import CORRELATION, SHARE, Interval, seed_of, share
 from semantic_pivots.tasks.translation import Item
 
 ENGLISH = "en"

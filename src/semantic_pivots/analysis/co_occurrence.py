@@ -32,10 +32,11 @@ from semantic_pivots.analysis.null_labels import COLLIDED
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, VERSIONS
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.files import Record
+from semantic_pivots.resampling import bootstrap_columns, bootstrap_mean
 from semantic_pivots.run import Inputs
 from semantic_pivots.scoring.benchmark_scores import item_scores
 from semantic_pivots.signature import Signature
-from semantic_pivots.statistics import CORRELATION, SHARE, Interval, bootstrap_columns, bootstrap_mean, seed_of
+from semantic_pivots.statistics import CORRELATION, SHARE, Interval, seed_of
 from semantic_pivots.tasks.translation import Item
 
 # A thousand-fold resampling of every direction would take minutes; 500 give the interval's ends to about 0.005.

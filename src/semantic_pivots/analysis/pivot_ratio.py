@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.analysis.direction_rows import POOLED, directions
-from semantic_pivots.statistics import Interval, bootstrap_ratio, seed_of
+from semantic_pivots.resampling import bootstrap_ratio
+from semantic_pivots.statistics import Interval, seed_of
 from semantic_pivots.tasks.translation import Item
 
 PIVOT_RATIO = "pivot_ratio"

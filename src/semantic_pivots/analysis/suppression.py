@@ -22,9 +22,10 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
+from semantic_pivots.resampling import bootstrap_mean
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature, matching_rules
-from semantic_pivots.statistics import bootstrap_mean, seed_of
+from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks import questions, translation
 from semantic_pivots.tasks.shuffled_pivots import partners
 from semantic_pivots.tasks.translation import Item, items_of

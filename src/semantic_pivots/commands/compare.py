@@ -60,7 +60,8 @@ def _differences(first: dict, other: dict, name: str, baseline: str, resamples: 
     """A record for each direction and one for all: the other model's score less the first's, of shared items."""
     import numpy as np
 
-    from semantic_pivots.statistics import bootstrap_mean, holm, seed_of, sign_flip_p
+    from semantic_pivots.resampling import bootstrap_mean, sign_flip_p
+    from semantic_pivots.statistics import holm, seed_of
 
     common = [
         item for key, (item, _) in first.items()

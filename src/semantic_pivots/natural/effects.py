@@ -21,8 +21,9 @@ from semantic_pivots.files import Record
 from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.natural.masking import CONDITIONS
 from semantic_pivots.natural.part_arms import STARTS
+from semantic_pivots.resampling import bootstrap_mean, sign_flip_p
 from semantic_pivots.signature import Signature
-from semantic_pivots.statistics import SHARE, Figure, bootstrap_mean, seed_of, sign_flip_p
+from semantic_pivots.statistics import SHARE, Figure, seed_of
 from semantic_pivots.training.verdict import detectable
 
 LEVEL = 0.01

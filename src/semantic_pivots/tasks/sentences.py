@@ -14,7 +14,8 @@ import numpy as np
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language, resolve
-from semantic_pivots.statistics import Interval, bootstrap, seed_of
+from semantic_pivots.resampling import bootstrap
+from semantic_pivots.statistics import Interval, seed_of
 from semantic_pivots.tasks.pattern import Pair, Pattern, source_name, target_name, task_of
 from semantic_pivots.tasks.translation import Item
 
