@@ -108,8 +108,8 @@ def test_what_is_hidden_changes_no_score_of_a_document(tmp_path: Path):
 
     inputs = published(tmp_path / "corpus")
     concepts = [{"concept_id": c, "strata": [HIDDEN if c == "garden" else SEEN]} for c in ("house", "water", "garden")]
-    plain = document_scores(inputs, work(tmp_path / "plain"), 1, "").read()
+    plain = document_scores(SelectConfig(workers=1), inputs, work(tmp_path / "plain")).read()
     pq.write_table(pa.Table.from_pylist(concepts), tmp_path / "corpus" / "concepts.parquet")
-    hidden = document_scores(inputs, work(tmp_path / "hidden"), 1, "").read()
+    hidden = document_scores(SelectConfig(workers=1), inputs, work(tmp_path / "hidden")).read()
     assert sum(hidden["lexicon_words"].to_pylist()) < sum(plain["lexicon_words"].to_pylist())
     assert hidden["pivot_units"].equals(plain["pivot_units"])

@@ -175,6 +175,15 @@ def test_select_scores_once_and_selects_again(made: Path):
     assert scored.stat().st_mtime_ns != before
 
 
+def test_select_weighs_documents_towards_languages(made: Path, tmp_path: Path):
+    """--dsir-languages reached the selection and not the scores, which had no weights then."""
+    asked = ["select", "--out", tmp_path, "--pivots", made / "graph", *given(made), *lexicon(made)]
+    run(*asked, "--budget-tokens", 500, "--min-tokens", 1, "--selection", "dsir", "--dsir-languages", "fr")
+    rows = pq.read_table(tmp_path / "select/selection.parquet").to_pylist()
+    assert {row["language"] for row in rows} == {"fr"}
+    assert all(row["score"] > 0 for row in rows)
+
+
 @pytest.mark.parametrize("engine", ["ray", "datatrove"])
 def test_the_same_bytes_on_another_engine(
     made: Path, tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest

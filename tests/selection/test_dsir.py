@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
+from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.errors import InputError
 from semantic_pivots.selection import dsir
@@ -51,21 +53,23 @@ def test_the_target_is_read_up_to_its_limit(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "target").mkdir()
     for number in range(3):
         (tmp_path / "target" / f"{number}.txt").write_text("garden light")
-    for units in dsir.UNITS:
+    for units in ("words", "tokens"):
         assert dsir.target_ngrams(str(tmp_path / "target"), tokenizer, units).sum() == 2 * 3  # two words and their pair
 
 
-@pytest.mark.parametrize("units", dsir.UNITS)
-def test_towards_languages_of_the_corpus_their_documents_weigh_more(tmp_path: Path, units: str):
+@pytest.mark.parametrize("units", ["words", "tokens"])
+def test_towards_languages_of_the_corpus_their_documents_weigh_more(tmp_path: Path, units: Literal["words", "tokens"]):
     inputs = published(tmp_path / "corpus")
-    scores = document_scores(inputs, work(tmp_path / "fr"), 1, dsir_languages=("fr",), dsir_units=units).read()
-    all_three = document_scores(
-        inputs, work(tmp_path / "all"), 1, dsir_languages=("en", "fr", "ja"), dsir_units=units
-    ).read()
+    configs = [
+        SelectConfig(workers=1, dsir_languages=of, dsir_units=units) for of in (("fr",), ("en", "fr", "ja"), ("ko",))
+    ]
+    scores, all_three = (
+        document_scores(config, inputs, work(tmp_path / config.dsir_languages[-1])).read() for config in configs[:2]
+    )
     weight, french = np.array(scores["dsir"].to_pylist()), np.array(scores["language"].to_pylist()) == "fr"
     weight = weight / np.maximum(scores["n_tokens"].to_numpy(), 1)
     long = np.array(scores["n_tokens"].to_pylist()) >= 10
     assert weight[french & long].mean() > weight[~french & long].mean()
     assert np.allclose(all_three["dsir"].to_numpy(), 0)
     with pytest.raises(InputError, match="no document of them"):
-        document_scores(inputs, work(tmp_path / "none"), 1, dsir_languages=("ko",), dsir_units=units)
+        document_scores(configs[2], inputs, work(tmp_path / "none"))

@@ -63,7 +63,7 @@ def test_pivots_are_cut_as_they_were_found_without_their_lexicon(tmp_path: Path)
 def test_documents_in_memory_have_the_scores_of_files(tmp_path: Path):
     inputs = published(tmp_path / "corpus")
     as_words(inputs, ["garden", "light", "水槽"])
-    stored = document_scores(inputs, work(tmp_path / "w"), 1).read()
+    stored = document_scores(SelectConfig(workers=1), inputs, work(tmp_path / "w")).read()
     shards = [pq.read_table(tmp_path / "corpus" / f"d{k}.parquet") for k in range(2)]
     corpus = MemoryCorpus(pa.concat_tables(shards), read_tokenizer(tmp_path / "corpus" / "tokenizer.json"))
     lookup = vocabulary(inputs.table("words").to_pylist(), benchmark_words(inputs.table("items"))[1])

@@ -7,6 +7,7 @@ study does, so a stopped command continues and a step that is up to date is not 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -147,20 +148,17 @@ def select(
         steps.benchmark(pairs)
     steps.documents(corpus, tokens, model, select.engine, select.workers)
     # of the section the scores ask these keys alone: another budget asks for no new scores
-    settings = {name: getattr(select, name) for name in ("dsir_units", "words", "forms_path", "engine", "workers")}
+    keys = ("dsir_languages", "dsir_units", "words", "forms_path", "engine", "workers")
     target = identity(select.dsir_target) if select.dsir_target else ""
 
     def scores(config: SelectConfig, inputs: Inputs, work: Work) -> dict:
         _check_pivots(pivot_set, inputs.folder("tokens") / "tokenizer.json")
         before = {name: inputs.folder(name) for name in inputs.stages()}
         stages = Inputs({**before, "graph": pivot_set.parent})
-        table = document_scores(
-            stages, work, config.workers, select.dsir_target, config.engine,
-            dsir_units=config.dsir_units, words=config.words, forms_path=config.forms_path,
-        )  # fmt: skip
-        return {"doc_scores": table.source}
+        config = dataclasses.replace(config, dsir_target=select.dsir_target)
+        return {"doc_scores": document_scores(config, stages, work).source}
 
-    scoring = SelectConfig(**settings)
+    scoring = SelectConfig(**{name: getattr(select, name) for name in keys})
     steps.run("scores", scoring, scores, pivot_set=fingerprint(pivot_set), dsir_target=[select.dsir_target, target])
 
     def selection(config: SelectConfig, inputs: Inputs, work: Work) -> dict:

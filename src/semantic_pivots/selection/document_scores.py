@@ -13,6 +13,7 @@ The columns are counts, from which each selector computes its score:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ import numba
 import numpy as np
 import pyarrow as pa
 
+from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.vocabulary import id_count
 from semantic_pivots.counting.counts import Pair, Word, benchmark_words
 from semantic_pivots.counting.match import Words, find
@@ -156,14 +158,10 @@ def _meetings(
     return languages_met, words, dominant, concepts_met, parallel, holds
 
 
-_memory: list[tuple[Vocabulary, _Lookup]] = []
-
-
+@functools.lru_cache(maxsize=1)
 def _lookup(vocabulary: Vocabulary) -> _Lookup:
     """The vocabulary of a worker's shards, compiled once."""
-    if not _memory or _memory[0][0] != vocabulary:
-        _memory[:] = [(vocabulary, _Lookup(vocabulary))]
-    return _memory[0][1]
+    return _Lookup(vocabulary)
 
 
 def score_shard(
@@ -207,35 +205,23 @@ def vocabulary(rows: Sequence[Record], pairs: Sequence[Pair], words: str = "form
     return Vocabulary(tuple(entries), tuple(pairs), rule)
 
 
-def document_scores(
-    inputs: Inputs,
-    work: Work,
-    workers: int,
-    dsir_target: str = "",
-    engine: str = "pool",
-    dsir_languages: tuple[str, ...] = (),
-    dsir_units: str = "words",
-    words: str = "forms",
-    forms_path: str = "",
-) -> Scores:
+def document_scores(config: SelectConfig, inputs: Inputs, work: Work) -> Scores:
     """Score every document of a study's corpus (table `doc_scores`), a shard at a time.
 
     Args:
+        config: the target of DSIR, the rule by which words are matched, and how the shards are read.
         inputs: stages with the tables shards, token_shards, pivot_set, and words and items where there are.
         work: keeps the parts of finished shards.
-        workers: processes; 0: one per core.
-        dsir_target, dsir_languages, dsir_units: as in `score_documents`.
-        engine: pool, ray or datatrove.
-        words, forms_path: the rule by which words are matched.
 
     Raises:
         InputError: the target holds no text, or documents and tokens do not belong together.
     """
     pairs = benchmark_words(inputs.table("items"))[1] if inputs.has("items") else []
     rows = visible_words(inputs) if inputs.has("words") else []
-    corpus = StoredCorpus(inputs, work, workers, engine)
-    lookup = vocabulary(rows, pairs, words, forms_path)
-    return score_documents(corpus, inputs.table("pivot_set"), lookup, dsir_target, dsir_languages, dsir_units)
+    corpus = StoredCorpus(inputs, work, config.workers, config.engine)
+    lookup = vocabulary(rows, pairs, config.words, config.forms_path)
+    target = config.dsir_target, config.dsir_languages, config.dsir_units
+    return score_documents(corpus, inputs.table("pivot_set"), lookup, *target)
 
 
 def score_documents(
@@ -262,7 +248,7 @@ def score_documents(
     size, ratio = id_count(corpus.tokenizer), None
     if dsir_target or dsir_languages:
         counts = list(corpus.results("ngrams", dsir.count_ngrams, dsir_languages, dsir_units, size))
-        total, target = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "wanted"))
+        total, target = (np.sum([part[name].to_numpy() for part in counts], axis=0) for name in ("count", "target"))
         target = dsir.target_ngrams(dsir_target, corpus.tokenizer, dsir_units) if dsir_target else target
         if not target.any():
             raise InputError(f"[select] dsir_languages = {list(dsir_languages)}: the corpus has no document of them")

@@ -24,11 +24,11 @@ import regex
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.counting.shard_passes import Shard
+from semantic_pivots.counting.strings import mix
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
-UNITS = ("words", "tokens")
 BUCKETS = 10_000
 _TARGET_DOCUMENTS = 50_000
 _NEVER = 1e-8
@@ -56,11 +56,7 @@ def word_ngrams(texts: Sequence[str]) -> Ngrams:
     return np.concatenate([np.zeros(0, np.int32), *buckets]), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
-def _hash(value, buckets):  # pragma: no cover - compiled; the finaliser of splitmix64
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.int32((value ^ (value >> np.uint64(31))) % np.uint64(buckets))
+_mix = numba.njit(cache=True)(mix)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -70,10 +66,10 @@ def token_ngrams(tokens, offsets):  # pragma: no cover - compiled
     for document in range(len(offsets) - 1):
         for i in range(offsets[document], offsets[document + 1]):
             first = np.uint64(tokens[i]) + np.uint64(1)
-            buckets[n] = _hash(first, BUCKETS)
+            buckets[n] = _mix(first) % np.uint64(BUCKETS)
             n += 1
             if i + 1 < offsets[document + 1]:
-                buckets[n] = _hash((first << np.uint64(32)) | np.uint64(tokens[i + 1]), BUCKETS)
+                buckets[n] = _mix((first << np.uint64(32)) | np.uint64(tokens[i + 1])) % np.uint64(BUCKETS)
                 n += 1
         begins[document + 1] = n
     return buckets[:n].copy(), begins
@@ -91,7 +87,7 @@ def count_ngrams(shard: Shard, languages: tuple[str, ...], units: str, size: int
     buckets, begins = ngrams(table["text"], *shard.tokens(size), units)
     inside = buckets[np.repeat(of, np.diff(begins))]
     return pa.table(
-        {name: np.bincount(part, minlength=BUCKETS) for name, part in (("count", buckets), ("wanted", inside))}
+        {"count": np.bincount(buckets, minlength=BUCKETS), "target": np.bincount(inside, minlength=BUCKETS)}
     )
 
 

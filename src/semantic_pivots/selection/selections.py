@@ -56,8 +56,7 @@ def select_stage(config: SelectConfig, inputs: Inputs, work: Work) -> dict[str, 
     from semantic_pivots.selection.document_scores import document_scores
 
     grammar.check(config)
-    towards = config.dsir_target, config.engine, config.dsir_languages, config.dsir_units
-    scores = document_scores(inputs, work, config.workers, *towards, words=config.words, forms_path=config.forms_path)
+    scores = document_scores(config, inputs, work)
     return {"doc_scores": scores.source, "selection": select(config, scores, work)}
 
 
