@@ -277,12 +277,8 @@ def read(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[
         raise InputError(f"corpus {path}: no such file") from None
     except (EOFError, tarfile.TarError) as error:
         raise InputError(f"corpus {path}: truncated or damaged: {first_line(error)}; fetch it again") from error
-    except OSError as error:
-        raise InputError(f"corpus {path}: cannot be read: {first_line(error)}") from error
-    except InputError:
-        raise
     except Exception as error:  # the drivers of hf:// and s3:// have exceptions of their own
-        if "://" not in path:
+        if isinstance(error, InputError) or not (isinstance(error, OSError) or "://" in path):
             raise
         raise InputError(f"corpus {path}: cannot be read: {first_line(error)}") from error
 

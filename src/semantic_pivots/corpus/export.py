@@ -6,7 +6,7 @@ The files are made beside the folder and take its place together, `manifest.json
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -171,7 +171,7 @@ def _texts(config: Export, documents: _Documents) -> Callable[[run.Work], None]:
     return make
 
 
-def _tokens(config: Export, documents: _Documents) -> Callable[[run.Work], None]:
+def _tokens(config: Export, documents: _Documents) -> Callable[[run.Work], object]:
     """Writes the token shards, after all that can be wrong with them is looked for."""
     if config.tokens is None:
         raise InputError(
@@ -200,7 +200,7 @@ def _tokens(config: Export, documents: _Documents) -> Callable[[run.Work], None]
         if ranks.current() is not None:
             raise InputError("layout infini-gram is one file, which ranks cannot share: give it without --world")
         shards = [shard for shard in paths if shard in documents.paths]
-        return lambda work: _write_flat(map(column, shards), work, folder, vocabulary)
+        return lambda work: write_infini_gram(map(column, shards), work.out, folder / "tokenizer.json", vocabulary)
     end = _end_token(tokenizer, config.end_token, folder)
 
     def make(work: run.Work) -> None:
@@ -213,10 +213,6 @@ def _tokens(config: Export, documents: _Documents) -> Callable[[run.Work], None]
             write_bytes(work.out / "tokenizer.json", (folder / "tokenizer.json").read_bytes())
 
     return make
-
-
-def _write_flat(columns: Iterable[pa.ListArray], work: run.Work, tokens: Path, vocabulary: int) -> None:
-    write_infini_gram(columns, work.out, tokens / "tokenizer.json", vocabulary)
 
 
 def _end_token(tokenizer: Backend, end_token: str, tokens: Path) -> int:

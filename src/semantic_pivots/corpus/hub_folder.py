@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from semantic_pivots.corpus.writers import write_bytes
-from semantic_pivots.files import Record
+from semantic_pivots.files import Record, file_hash, write_text
 
 _CARD = """---
 configs:
@@ -37,8 +35,8 @@ def describe(folder: Path, name: str, title: str, files: Sequence[str], signatur
     """Write README.md and croissant.json (Croissant 1.0) of a folder of Parquet files."""
     documents = sum(pq.read_metadata(folder / file).num_rows for file in files)
     values = {"name": name, "documents": documents, "shards": len(files), "what": title, "signature": signature}
-    write_bytes(folder / "README.md", _CARD.format(**values).encode())
-    write_bytes(folder / "croissant.json", (json.dumps(_croissant(folder, name, files), indent=1) + "\n").encode())
+    write_text(folder / "README.md", _CARD.format(**values))
+    write_text(folder / "croissant.json", json.dumps(_croissant(folder, name, files), indent=1) + "\n")
 
 
 def _croissant(folder: Path, name: str, files: Sequence[str]) -> Record:
@@ -50,7 +48,7 @@ def _croissant(folder: Path, name: str, files: Sequence[str]) -> Record:
             "name": file,
             "contentUrl": file,
             "encodingFormat": "application/x-parquet",
-            "sha256": hashlib.sha256((folder / file).read_bytes()).hexdigest(),
+            "sha256": file_hash(folder / file),
         }
         for file in files
     ]

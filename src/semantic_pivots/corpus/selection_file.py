@@ -29,8 +29,8 @@ class SelectionFile:
             for shard in _of(table, "selection", name)["shard"].unique().to_pylist():
                 self._files.setdefault(shard, []).append(file)
         if not self._files:
-            held = ", ".join(sorted(names))
-            raise InputError(f"{path}: no selection {name!r}{nearest(name, sorted(names))}; it holds {held}")
+            others = sorted(names)
+            raise InputError(f"{path}: no selection {name!r}{nearest(name, others)}; it holds {', '.join(others)}")
 
     def _read(self, file: Path, columns: list[str] | None = None, shard: str = "") -> pa.Table:
         conditions = [("selection", "==", self.name), ("shard", "==", shard)] if shard else None

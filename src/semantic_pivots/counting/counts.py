@@ -11,6 +11,7 @@ of the word. A pair that never co-occurs has a row with 0.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import numba
@@ -122,14 +123,10 @@ def _count_windows(patterns, places, begins, partners, window, by_pair):  # prag
         at = end
 
 
-_memory: list[tuple[tuple[Word, ...], tuple[Pair, ...], int, Rule, Task]] = []
-
-
+@functools.lru_cache(maxsize=1)
 def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: int = 0, rule: Rule = SPELLING) -> Task:
     """The compiled task of a worker's shards; the last one is cached."""
-    if not _memory or _memory[0][:4] != (spellings, pairs, window, rule):
-        _memory[:] = [(spellings, pairs, window, rule, Task(spellings, pairs, window, rule))]
-    return _memory[0][4]
+    return Task(spellings, pairs, window, rule)
 
 
 def text_batches(path: str, text_column: str = "", skipped: readers.SkippedLines | None = None) -> Iterator[pa.Array]:

@@ -235,8 +235,8 @@ def find_evidence(config: GraphConfig, words: Sequence[Record], corpus: Corpus) 
     """Join units to words, which are rows of the table `words`, in each draw of their documents."""
     rows = sorted({(row["word"], row["language"], row["concept_id"]) for row in words})
     spellings: list[Word] = list(dict.fromkeys((word, code) for word, code, _ in rows))
-    how = {"engine": config.engine, "workers": config.workers, "words": config.words, "forms_path": config.forms_path}
-    discover = DiscoverConfig(seed=config.seed, documents=config.documents, unit=config.unit, **how)
+    names = "seed", "documents", "unit", "words", "forms_path"
+    discover = DiscoverConfig(**{name: getattr(config, name) for name in names})
     contexts = word_contexts_of(corpus, spellings, discover)
     pieces = own_pieces(contexts.texts, contexts.ids, spellings)
     pieces = {word: np.concatenate([own, contexts.units_of_word[word]]) for word, own in pieces.items()}

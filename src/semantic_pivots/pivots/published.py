@@ -48,27 +48,27 @@ def published_contexts(corpus: Corpus, spellings: list[Word], config: DiscoverCo
     own = _own_tokens(corpus.tokenizer, spellings, len(texts))
     totals, documents = np.zeros(len(spellings), np.int64), 0
     for part in parts(corpus, "holders", _count_holders, own):
-        totals += part["held"]
+        totals += part["holders"]
         documents += int(part["documents"][0])
     places = _places(spellings, totals, config)
     generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
     background = np.sort(generator.integers(0, documents, config.documents))
     picks = list(_picks(places, background, parts(corpus, "holders", _count_holders, own)))
     columns: dict[str, list[np.ndarray]] = {"words": [], "rows": [], "background": [], "lengths": [], "tokens": []}
-    read = 0
+    base = 0
     for part in parts(corpus, "published", _read_drawn, own, of_shards=picks):
         for name, values in columns.items():
-            values.append(part[name] + read if name in ("rows", "background") else part[name])
-        read += len(part["lengths"])
+            values.append(part[name] + base if name in ("rows", "background") else part[name])
+        base += len(part["lengths"])
     words, rows, random_rows, lengths, tokens = (np.concatenate(values) for values in columns.values())
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     random_tokens = np.concatenate([tokens[starts[row] : starts[row + 1]] for row in random_rows])
     by_word = np.split(rows[np.argsort(words, kind="stable")], np.cumsum(np.bincount(words, minlength=len(spellings))))
     draws = dict(zip(spellings, by_word[:-1], strict=True))
-    drawn = {word: len(draw) for word, draw in draws.items()}
+    sizes = {word: len(draw) for word, draw in draws.items()}
     frequency = frequencies(random_tokens, len(texts))
     units = renumber(tokens, len(texts))
-    return WordContexts(starts, *units, draws, frequency, config.documents, drawn, texts, rule=Rule("sub-tokens"))
+    return WordContexts(starts, *units, draws, frequency, config.documents, sizes, texts, rule=Rule("sub-tokens"))
 
 
 def _own_tokens(tokenizer: Backend, spellings: list[Word], size: int) -> _Spellings:
@@ -83,10 +83,10 @@ def _own_tokens(tokenizer: Backend, spellings: list[Word], size: int) -> _Spelli
 def _places(spellings: list[Word], totals: np.ndarray, config: DiscoverConfig) -> np.ndarray:
     """`documents` draws with replacement of each word that has any: word x `_WORD` + place among its own, ascending."""
     draws = [np.zeros(0, np.int64)]
-    for number, (word, held) in enumerate(zip(spellings, totals.tolist(), strict=True)):
+    for number, (word, count) in enumerate(zip(spellings, totals.tolist(), strict=True)):
         generator = np.random.default_rng(seed_of("discover", config.seed, *word))
-        if held:
-            draws.append(number * _WORD + generator.integers(0, held, config.documents))
+        if count:
+            draws.append(number * _WORD + generator.integers(0, count, config.documents))
     return np.sort(np.concatenate(draws))
 
 
@@ -96,21 +96,21 @@ def _picks(
     """Of each shard the draws that are in it: words, places among its own documents of the word, random rows."""
     base, first = np.int64(0), 0
     for part in shards:
-        edges = np.arange(len(part["held"])) * _WORD + base
-        begins, ends = np.searchsorted(places, edges), np.searchsorted(places, edges + part["held"])
+        edges = np.arange(len(part["holders"])) * _WORD + base
+        begins, ends = np.searchsorted(places, edges), np.searchsorted(places, edges + part["holders"])
         words = np.repeat(np.arange(len(edges)), ends - begins)
         within = np.arange(len(words)) - np.repeat(np.cumsum(ends - begins) - (ends - begins), ends - begins)
         last = first + int(part["documents"][0])
         low, high = np.searchsorted(background, [first, last])
         yield words, places[begins[words] + within] - edges[words], background[low:high] - first
-        base, first = base + part["held"], last
+        base, first = base + part["holders"], last
 
 
 def _count_holders(shard: Shard, own: _Spellings) -> pa.Table:
-    """Of one shard, the documents that hold a token of each word (`held`), and all."""
+    """Of one shard, the documents that hold a token of each word (`holders`), and all."""
     starts, tokens = distinct_in(shard, len(own.begins) - 1)
     words, _ = _holders(starts, tokens, *own)
-    return pack({"held": np.bincount(words, minlength=own.count), "documents": np.array([len(starts) - 1])})
+    return pack({"holders": np.bincount(words, minlength=own.count), "documents": np.array([len(starts) - 1])})
 
 
 def _read_drawn(
@@ -120,13 +120,13 @@ def _read_drawn(
     starts, tokens = distinct_in(shard, len(own.begins) - 1)
     of_word, rows = _holders(starts, tokens, *own)
     rows = rows[np.argsort(of_word, kind="stable")]
-    held = np.bincount(of_word, minlength=own.count)
-    drawn = rows[(np.cumsum(held) - held)[words] + places]
-    near, number = np.unique(np.concatenate([drawn, background]), return_inverse=True)
-    read = [tokens[starts[row] : starts[row + 1]] for row in near]
-    lengths = np.array([len(part) for part in read], np.int64)
+    counts = np.bincount(of_word, minlength=own.count)
+    draws = rows[(np.cumsum(counts) - counts)[words] + places]
+    documents, number = np.unique(np.concatenate([draws, background]), return_inverse=True)
+    parts_of = [tokens[starts[row] : starts[row + 1]] for row in documents]
+    lengths = np.array([len(part) for part in parts_of], np.int64)
     arrays = {"words": words, "rows": number[: len(words)], "background": number[len(words) :], "lengths": lengths}
-    return pack({**arrays, "tokens": np.concatenate([np.zeros(0, np.int32), *read])})
+    return pack({**arrays, "tokens": np.concatenate([np.zeros(0, np.int32), *parts_of])})
 
 
 @numba.njit(cache=True)

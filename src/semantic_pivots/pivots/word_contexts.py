@@ -61,18 +61,14 @@ def splitter_of(tokenizer: Backend, words: Iterable[str] = ()) -> Splitter:
 
 
 @numba.njit(cache=True)
-def _unit_counts(documents, starts, tokens, counts, touched, fewest):  # pragma: no cover - compiled
-    """Units that at least `fewest` of the documents hold, and how many do; `counts` is zero before and after."""
-    n = count_units(documents, starts, tokens, counts, touched)
-    units, times = np.empty(n, np.int32), np.empty(n, np.int64)
-    m = 0
-    for k in range(n):
-        token = touched[k]
-        units[m] = token
-        times[m] = counts[token]
-        m += counts[token] >= fewest
-        counts[token] = 0
-    return units[:m].copy(), times[:m].copy()
+def _unit_counts(documents, starts, tokens, counts, touched):  # pragma: no cover - compiled
+    """Units of the documents, and how many documents hold each; `counts` is zero before and after."""
+    units = touched[: count_units(documents, starts, tokens, counts, touched)].astype(np.int32)
+    times = np.empty(len(units), np.int64)
+    for k in range(len(units)):
+        times[k] = counts[units[k]]
+        counts[units[k]] = 0
+    return units, times
 
 
 class WordContexts:
@@ -122,13 +118,13 @@ class WordContexts:
         """For each word, the vocabulary ids of the units that are forms of it under the rule."""
         return units_that_hold(list(self.draws), self.texts, self.rule)
 
-    def unit_counts(self, word: Word, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Vocabulary ids (int32) in at least `fewest` of a word's documents, and how many contain each (int64)."""
-        return self.within(self.draws[word], fewest)
+    def unit_counts(self, word: Word) -> tuple[np.ndarray, np.ndarray]:
+        """Vocabulary ids (int32) of the units of a word's documents, and how many contain each (int64)."""
+        return self.within(self.draws[word])
 
-    def within(self, documents: np.ndarray, fewest: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Vocabulary ids (int32) in at least `fewest` of the documents, and how many contain each (int64)."""
-        numbers, times = _unit_counts(documents, *self.counters(), fewest)
+    def within(self, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vocabulary ids (int32) of the units of the documents, and how many contain each (int64)."""
+        numbers, times = _unit_counts(documents, *self.counters())
         return self.ids[numbers], times
 
     def length(self, documents: np.ndarray) -> float:
@@ -228,9 +224,6 @@ def _contexts(
     texts: list[str],
 ) -> WordContexts:
     frequency = sum(counts.frequency.values(), np.zeros(len(texts), np.int64))
-    total, totals = (
-        sum(counts.documents.values()),
-        dict(zip(spellings, counts.totals.tolist(), strict=True)),
-    )
+    total, totals = sum(counts.documents.values()), dict(zip(spellings, counts.totals.tolist(), strict=True))
     draws = dict(zip(spellings, sample.draws, strict=True))
     return WordContexts(*documents, draws, frequency, total, totals, texts, sample.keys, sample.sources, rule)

@@ -52,14 +52,13 @@ class Provider(Protocol):
         ...
 
 
-def open_provider(name: str, path: str, cache: str = "") -> Provider:
+def open_provider(name: str, path: str) -> Provider:
     """A provider that is not the local corpus.
 
     Args:
         name: infini-gram (path: an index folder), infini-gram-http (path: index@address, or an index of the public
             service) or file (path: a Parquet or TSV file of counts).
         path: see name.
-        cache: folder that keeps the answers of a service.
 
     Raises:
         InputError: the provider is unknown, or its path cannot be used.
@@ -75,6 +74,6 @@ def open_provider(name: str, path: str, cache: str = "") -> Provider:
     if name == "infini-gram-http":
         from semantic_pivots.counting.providers.infini_gram_http import InfiniGramService
 
-        return InfiniGramService(path, cache)
+        return InfiniGramService(path)
     names = ("local", *REMOTE)
     raise InputError(f"unknown provider {name!r}: expected one of {', '.join(names)}{nearest(name, names)}")
