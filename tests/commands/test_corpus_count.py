@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from semantic_pivots import study
-from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus import formats
+from semantic_pivots.counting import counts
 from semantic_pivots.counting.counts import text_batches
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import read_manifest
@@ -233,7 +233,7 @@ def test_the_documents_of_corpus_make_are_counted(tmp_path: Path, kind: str, col
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_long_documents_are_held_a_few_at_a_time(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
-    for module in (readers, formats):
+    for module in (counts, formats):
         monkeypatch.setattr(module, "BATCH_BYTES", 40_000)
     texts = [f"chat {i} {i * 7 % 1000:x}" * 1000 for i in range(20)] + ["chat"] * 500 + ["chat" * 20_000]
     if kind == "jsonl":

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from semantic_pivots import tables
 from semantic_pivots.corpus import documents as readers
-from semantic_pivots.corpus.document import join, of_parts
+from semantic_pivots.corpus.document import content_id, join, of_parts
 from semantic_pivots.corpus.documents import Document, SkippedLines
 from semantic_pivots.counting.counts import text_batches
 from semantic_pivots.errors import InputError
@@ -156,7 +156,7 @@ def test_columns_are_found_mapped_and_reached_inside_structures(tmp_path):
 def test_a_column_may_have_a_dot_in_its_name(name, tmp_path):
     row = {"doc.text": "Hund", "metadata.language": "de", "doc": {"text": "chat"}}
     WRITERS[name](tmp_path / name, [row])
-    assert read(tmp_path / name, "text=doc.text")[0] == [Document(readers.content_id("Hund"), "Hund", "de", name)]
+    assert read(tmp_path / name, "text=doc.text")[0] == [Document(content_id("Hund"), "Hund", "de", name)]
     assert read(tmp_path / name, "text=doc.text", "language=doc.text")[0][0].language == "hund"
     assert [b.to_pylist() for b in text_batches(str(tmp_path / name), "doc.text")] == [["Hund"]]
 
@@ -245,7 +245,7 @@ def test_a_document_without_id_has_the_hash_of_its_text(tmp_path):
     (tmp_path / "x.txt").write_text("un texte\n", "utf-8")
     (tmp_path / "x.jsonl").write_text('{"text": "un texte"}\n', "utf-8")
     (tmp_path / "y.jsonl").write_text('{"text": "un texte", "id": NaN}\n', "utf-8")
-    expected = readers.content_id("un texte")
+    expected = content_id("un texte")
     assert [read(tmp_path / name)[0][0].id for name in ("x.txt", "x.jsonl", "y.jsonl")] == [expected] * 3
     assert expected == "b6dbd3cc1ff190f43ccd441390eeba60"  # the same on every machine and in every version
 
@@ -418,7 +418,7 @@ def test_a_renamed_column_that_no_file_has_is_told(name, tmp_path):
     files = readers.list_files(str(tmp_path))
     readers.check_columns(files, {"id": "meta.key"})  # the first file has none: its documents have hashes
     assert [d.id for d in read(tmp_path / f"2{name}", "id=meta.key")[0]] == ["1", "2"]
-    assert [d.id for d in read(tmp_path / f"1{name}", "id=meta.key")[0]] == [readers.content_id("a")]
+    assert [d.id for d in read(tmp_path / f"1{name}", "id=meta.key")[0]] == [content_id("a")]
     for column in ("kye", "meta.kye"):
         with pytest.raises(InputError, match=f"no column '{column}' for the id in the first lines of 2 files"):
             readers.check_columns(files, {"id": column})

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_pivots.selection import document_columns
-from semantic_pivots.selection.best_documents import Budgets, fill, gumbel
+from semantic_pivots.selection.best_documents import Budgets, fill
 from semantic_pivots.selection.document_columns import BARRED, CHOSEN, Documents
+from semantic_pivots.selection.selectors import gumbel
 
 
 @pytest.fixture(scope="module")

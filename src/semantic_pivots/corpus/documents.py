@@ -15,14 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus.formats import (
-    BATCH_BYTES,
     COLUMNS,
-    DAMAGED_PARQUET,
     Document,
     SkippedLines,
-    column_of,
-    content_id,
-    parquet_batches,
     read_arrow,
     read_fragment,
     read_ids,
@@ -36,25 +31,6 @@ from semantic_pivots.corpus.table_formats import FRAGMENT, current_files
 from semantic_pivots.errors import InputError, first_line
 from semantic_pivots.files import digest, files_under, fingerprint
 from semantic_pivots.run import check_unaltered, warn
-
-__all__ = [
-    "BATCH_BYTES",
-    "DAMAGED_PARQUET",
-    "Document",
-    "SkippedLines",
-    "blocks",
-    "check_columns",
-    "check_share",
-    "column_map",
-    "column_of",
-    "content_id",
-    "documents",
-    "identity",
-    "list_files",
-    "parquet_batches",
-    "read",
-    "runs",
-]
 
 _SUFFIXES = ", ".join(suffix for suffix in KINDS if suffix != FRAGMENT)
 _EXPECTED = f"{_SUFFIXES}; the lines and texts also with {', '.join(COMPRESSIONS)} behind it"

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from semantic_pivots import grammar
 from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.formats import BATCH_BYTES, DAMAGED_PARQUET, SkippedLines, column_of, parquet_batches
 from semantic_pivots.corpus.streams import kind
 from semantic_pivots.counting.match import Occurrences, Words, find
 from semantic_pivots.counting.providers import Counts, Pair, Word, open_provider
@@ -129,7 +130,7 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: 
     return Task(spellings, pairs, window, rule)
 
 
-def text_batches(path: str, text_column: str = "", skipped: readers.SkippedLines | None = None) -> Iterator[pa.Array]:
+def text_batches(path: str, text_column: str = "", skipped: SkippedLines | None = None) -> Iterator[pa.Array]:
     """The texts of one file of documents, in batches of some thousands; batches are smaller if texts are long.
 
     Without a name, the column is that of `pivots corpus make`: text, content or raw_content. A column of strings in a
@@ -139,18 +140,18 @@ def text_batches(path: str, text_column: str = "", skipped: readers.SkippedLines
     Raises:
         InputError: the file cannot be read, has no such column, or too many of its lines give no document.
     """
-    skipped = readers.SkippedLines() if skipped is None else skipped
+    skipped = SkippedLines() if skipped is None else skipped
     renames = {"text": text_column} if text_column else {}
     if plain := _strings(path, renames):
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                for batch in readers.parquet_batches(file, plain, [plain], _BATCH_DOCUMENTS):
+                for batch in parquet_batches(file, plain, [plain], _BATCH_DOCUMENTS):
                     yield _with_text(batch.column(plain), skipped)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"corpus {path}: {readers.DAMAGED_PARQUET}: {first_line(error)}") from error
+            raise InputError(f"corpus {path}: {DAMAGED_PARQUET}: {first_line(error)}") from error
     else:
         documents = readers.read(path, renames, skipped)
-        for block in readers.blocks(documents, readers.BATCH_BYTES, _BATCH_DOCUMENTS):
+        for block in readers.blocks(documents, BATCH_BYTES, _BATCH_DOCUMENTS):
             yield pa.array([document.text for document in block], pa.large_string())
     # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
     if skipped.read >= _FEW_LINES and skipped.total > _WRONG_SHARE * skipped.read:
@@ -169,11 +170,11 @@ def _strings(path: str, renames: dict[str, str]) -> str:
             names, schema, metadata = file.schema_arrow.names, file.schema_arrow, file.metadata
     except (pa.ArrowInvalid, OSError):  # which `documents.read` says
         return ""
-    column = readers.column_of("text", renames, names)
+    column = column_of("text", renames, names)
     if len(column) != 1 or names.count(column[0]) > 1:
         return ""
     # the text of a row without one is that of its parts
-    is_whole = not readers.column_of("parts", renames, names) or not _nulls(metadata, column[0])
+    is_whole = not column_of("parts", renames, names) or not _nulls(metadata, column[0])
     return column[0] if is_whole and schema.field(column[0]).type in (pa.string(), pa.large_string()) else ""
 
 
@@ -185,7 +186,7 @@ def _nulls(metadata: pq.FileMetaData, column: str) -> bool:
     return any(of is None or not of.has_null_count or of.null_count > 0 for of in statistics)
 
 
-def _with_text(texts: pa.Array, skipped: readers.SkippedLines) -> pa.Array:
+def _with_text(texts: pa.Array, skipped: SkippedLines) -> pa.Array:
     """The texts that are UTF-8 and more than white space."""
     before = skipped.read
     skipped.read += len(texts)
@@ -222,7 +223,7 @@ def _role(text_column: str) -> str:
     return f"column {text_column!r}" if text_column else "column text, content or raw_content, or --text-column NAME"
 
 
-def _worst(skipped: readers.SkippedLines) -> str:
+def _worst(skipped: SkippedLines) -> str:
     reason, (lines, line) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
     return f"{reason}, {lines} times, first in line {line}"
 
@@ -244,7 +245,7 @@ def count_shard(
     by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
     documents, lines, worst = 0, 0, (0, "")
     for file in (path,) if isinstance(path, str) else path:
-        skipped = readers.SkippedLines()
+        skipped = SkippedLines()
         for texts in text_batches(file, text_column, skipped):
             of_words, of_pairs = task.count(texts)
             by_word += of_words

@@ -22,14 +22,14 @@ of all of them where a tie is too large to be sorted.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from semantic_pivots.counting.strings import shuffle
-from semantic_pivots.selection.document_columns import CHOSEN, FREE, Block, Documents
+from semantic_pivots.selection.document_columns import CHOSEN, FREE, Block, Documents, gather
+from semantic_pivots.selection.document_order import NO_HASH, NO_ROWS, Limits, Ranges, Rows, rows_at, rows_of, shorten
 
 _FEW = 1 << 18
 """Documents that are rather sorted than counted again."""
@@ -37,16 +37,10 @@ _RUN = 1 << 10
 """Neighbours that the first sample holds at each of its places, and documents that it needs of a group."""
 _MARGIN = 3.0
 """Standard errors between the estimate of a sample and the ends of the range that it gives."""
-_WORDS = 4
-"""Parts of a document's place in the order: its score, the upper and the lower bits of its hash, its place."""
-_LOW_BITS, _LOWEST = np.uint64(11), np.uint64(2**11 - 1)
-"""Bits of a hash beyond those that a float64 holds exactly: their number, and the largest."""
 _MANY = 1 << 10
 """New candidates behind a boundary before those are dropped that cannot fit."""
 _LENGTHS = 1 << 14
 """Longer documents are so rare that all of them are looked at behind the boundary."""
-_ALL = np.uint64(2**64 - 1)
-"""Stands for a hash that has not been looked up."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class Budgets:
 
     def groups(self, block: Block) -> np.ndarray:
         """The group, int64, that each document of a block may be taken for, or -1."""
-        group = _gather(self.group_of.astype(np.int64), block.cell.astype(np.int64))
+        group = gather(self.group_of.astype(np.int64), block.cell.astype(np.int64))
         is_barred = (block.state != FREE) | (block.n_tokens <= 0)
         if block.n_tokens.max(initial=0) > self.tokens.min():
             is_barred |= block.n_tokens > self.tokens[group]
@@ -75,47 +69,12 @@ class Budgets:
         return Budgets(group_of.astype(np.int32), self.tokens, self.scored)
 
 
-def _gather(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Values at some int64 indices, of which -1 is the last: `values[index]` in a third of the time."""
-    return np.take(values, index, mode="wrap")
-
-
 class Totals(NamedTuple):
     """Tokens and documents taken of each cell, int64, and the number of documents at -inf."""
 
     tokens: np.ndarray
     documents: np.ndarray
     unscored: int
-
-
-class _Rows(NamedTuple):
-    """Documents to be sorted: group, tokens, negative score, place, and the hash where it has been looked up."""
-
-    group: np.ndarray
-    n_tokens: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    place: np.ndarray
-
-    def take(self, which: np.ndarray | slice) -> _Rows:
-        return _Rows(*(column[which] for column in self))
-
-    def ordered(self, *keys: np.ndarray) -> _Rows:
-        """The rows sorted by `keys`, then in the order of the documents."""
-        return self.take(np.lexsort((self.place, self.low, self.high, *keys)))
-
-
-_NO_ROWS = _Rows(*(np.zeros(0, kind) for kind in (np.int32, np.int32, np.float64, np.uint64, np.int64)))
-
-
-def _rows(parts: Sequence[_Rows]) -> _Rows:
-    return _Rows(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def _rows_at(block: Block, group: np.ndarray, rows: np.ndarray) -> _Rows:
-    """Rows of a block, without hashes."""
-    high = -block.score[rows]
-    return _Rows(group[rows], block.n_tokens[rows], high, np.full(len(rows), _ALL), block.begin + rows)
 
 
 class _Sums(NamedTuple):
@@ -126,57 +85,13 @@ class _Sums(NamedTuple):
     documents: int
 
 
-class _Ranges:
-    """The range of each group in each word of the order; a word decides among documents that tie in the words before.
-
-    A document is above, inside or below the range of its group. One of no group (-1) is neither above nor inside.
-    """
-
-    def __init__(self, documents: Documents, groups: int):
-        self.documents, self.word = documents, np.zeros(groups + 1, np.int64)
-        self.most, self.least = np.full((_WORDS, groups + 1), np.inf), np.full((_WORDS, groups + 1), -np.inf)
-        self.least[0, groups] = np.nan
-
-    def split(self, block: Block, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Whether each document of a block is above, and whether it is inside."""
-        above = ~(block.score <= _gather(self.most[0], group))  # of NaN, all are
-        inside = ~above & (block.score >= _gather(self.least[0], group))
-        for word in range(1, int(self.word.max()) + 1):
-            rows = np.flatnonzero(inside & (self.word[group] >= word))
-            values, own = self.values(word, block.begin + rows), group[rows]
-            above[rows] = values > self.most[word][own]
-            inside[rows] = ~above[rows] & (values >= self.least[word][own])
-        return above, inside
-
-    def values(self, word: int, places: np.ndarray) -> np.ndarray:
-        """A word behind the score of the documents at some places, ascending; the largest is the first."""
-        if word == _WORDS - 1:
-            return -places.astype(np.float64)
-        hashes = self.documents.hashes(places)
-        return -(hashes >> _LOW_BITS if word == 1 else hashes & _LOWEST).astype(np.float64)
-
-    def of(self, group: int) -> tuple[float, float]:
-        """The largest and the least value of a group's range."""
-        word = self.word[group]
-        return float(self.most[word, group]), float(self.least[word, group])
-
-    def put(self, group: int, most: float, least: float) -> None:
-        """Change a group's range."""
-        self.most[self.word[group], group], self.least[self.word[group], group] = most, least
-
-    def copy(self, group: int, ranges: _Ranges) -> None:
-        """Give a group the range of the first group of other ranges."""
-        self.word[group] = ranges.word[0]
-        self.most[:, group], self.least[:, group] = ranges.most[:, 0], ranges.least[:, 0]
-
-
 class _Fill:
     """One filling of groups: the range of each group's boundary, and the documents taken beside those above it."""
 
     def __init__(self, documents: Documents, budgets: Budgets, few: int = _FEW):
         n = len(budgets.tokens)
         self.documents, self.budgets, self.few = documents, budgets, few
-        self.ranges, self.rest = _Ranges(documents, n), budgets.tokens.copy()
+        self.ranges, self.rest = Ranges(documents, n), budgets.tokens.copy()
         self.chosen: dict[int, np.ndarray] = {}
         self._certain = [(np.inf, -np.inf)] * n
         self._search()
@@ -198,37 +113,37 @@ class _Fill:
         size, budgets = self.documents.size, self.budgets.only(groups)
         runs = min(size // 64, 2 * self.few) // _RUN
         blocks = [self.documents.block(run * (size // runs), _RUN) for run in range(runs)]
-        rows = _rows([_NO_ROWS, *(_rows_at(block, budgets.groups(block), np.arange(block.size)) for block in blocks)])
+        rows = rows_of([NO_ROWS, *(rows_at(block, budgets.groups(block), np.arange(block.size)) for block in blocks)])
         for group in groups:
             own = rows.take(rows.group == group)
             if len(own.place) >= _RUN:
                 tokens = own.n_tokens.sum() * (size / (runs * _RUN))
                 self._narrow(group, own, min(float(self.rest[group] / tokens), 1.0))
 
-    def _sums(self, groups: set[int]) -> tuple[list[_Sums], _Rows]:
+    def _sums(self, groups: set[int]) -> tuple[list[_Sums], Rows]:
         """The sums of each group, and the documents inside: all of a group where they are few, else a sample."""
         budgets, n = self.budgets.only(groups), len(self.rest)
 
-        def task(blocks: Iterator[Block]) -> tuple[np.ndarray, _Rows]:
-            sums, parts, length, stride = np.zeros((3, n), np.int64), [_NO_ROWS], 0, 1
+        def task(blocks: Iterator[Block]) -> tuple[np.ndarray, Rows]:
+            sums, parts, length, stride = np.zeros((3, n), np.int64), [NO_ROWS], 0, 1
             for block in blocks:
                 group = budgets.groups(block)
                 above, inside = map(np.flatnonzero, self.ranges.split(block, group))
                 sums[0] += np.bincount(group[above], block.n_tokens[above], n).astype(np.int64)
                 sums[1] += np.bincount(group[inside], block.n_tokens[inside], n).astype(np.int64)
                 sums[2] += np.bincount(group[inside], minlength=n)
-                parts.append(_rows_at(block, group, inside[::stride]))
+                parts.append(rows_at(block, group, inside[::stride]))
                 length += len(parts[-1].place)
                 while length > self.few:
-                    parts, stride = [_rows(parts).take(slice(None, None, 2))], 2 * stride
+                    parts, stride = [rows_of(parts).take(slice(None, None, 2))], 2 * stride
                     length = len(parts[0].place)
-            return sums, _rows(parts)
+            return sums, rows_of(parts)
 
         parts = self.documents.map(task)
         sums = np.sum([sums for sums, _ in parts], axis=0).T.tolist()
-        return [_Sums(*row) for row in sums], _rows([rows for _, rows in parts])
+        return [_Sums(*row) for row in sums], rows_of([rows for _, rows in parts])
 
-    def _is_settled(self, group: int, sums: _Sums, rows: _Rows) -> bool:
+    def _is_settled(self, group: int, sums: _Sums, rows: Rows) -> bool:
         """Choose a group's documents, or change its range; whether they are chosen."""
         budget, (most, least), (upper, lower) = int(self.rest[group]), self.ranges.of(group), self._certain[group]
         if sums.above > budget:
@@ -256,7 +171,7 @@ class _Fill:
         self._narrow(group, rows, (budget - sums.above) / sums.inside)
         return False
 
-    def _narrow(self, group: int, rows: _Rows, share: float) -> None:
+    def _narrow(self, group: int, rows: Rows, share: float) -> None:
         """Set a group's range to where a share of the sample's tokens ends; to one value where it would stay."""
         word = int(self.ranges.word[group])
         values = self.ranges.values(word, rows.place) if word else -rows.high
@@ -272,7 +187,7 @@ class _Fill:
             upper = lower = float(values[min(middle, len(ends) - 1)])
         self.ranges.put(group, upper, lower)
 
-    def _settle(self, group: int, rows: _Rows) -> None:
+    def _settle(self, group: int, rows: Rows) -> None:
         """Choose in order, of all documents inside a group's range, each that fits; hashes order those of one score."""
         rows = rows.ordered()
         ends = np.cumsum(rows.n_tokens)
@@ -284,37 +199,37 @@ class _Fill:
         ends = np.cumsum(ties.n_tokens)
         crossing = int(np.searchsorted(ends, self.rest[group], "right"))
         self.rest[group] -= ends[crossing - 1] if crossing else 0
-        later = _rows([ties.take(slice(crossing, None)), rows.take(slice(end, None))])
+        later = rows_of([ties.take(slice(crossing, None)), rows.take(slice(end, None))])
         later = self._fitting(later.take(later.n_tokens <= self.rest[group]))
         self.chosen[group] = np.concatenate([rows.place[:first], ties.place[:crossing], later.place])
 
-    def _behind(self) -> _Rows:
+    def _behind(self) -> Rows:
         """The documents behind the ranges that are taken: each, in order, that fits."""
         budget = np.where(np.isnan(self.ranges.most[0, :-1]), 0, self.rest)
 
-        def task(blocks: Iterator[Block]) -> _Rows:
-            limits = _Limits.none(len(budget), min(int(budget.max(initial=0)) + 1, _LENGTHS))
-            parts, length = [_NO_ROWS], 0
+        def task(blocks: Iterator[Block]) -> Rows:
+            limits = Limits.none(len(budget), min(int(budget.max(initial=0)) + 1, _LENGTHS))
+            parts, length = [NO_ROWS], 0
             for block in blocks if budget.any() else ():
                 candidates = self._candidates(block, budget, limits)
                 parts += [candidates] * bool(len(candidates.place))
                 if sum(len(part.place) for part in parts) >= 2 * length + _MANY:
-                    parts = [_shorten(_rows(parts), budget, limits)]
+                    parts = [shorten(rows_of(parts), budget, limits)]
                     length = len(parts[0].place)
                 if length > self.few:
-                    parts = [_shorten(self._with_hashes(parts[0]), budget, limits)]
+                    parts = [shorten(self._with_hashes(parts[0]), budget, limits)]
                     length = len(parts[0].place)
-            return _rows(parts)
+            return rows_of(parts)
 
-        return self._fitting(_rows(self.documents.map(task)))
+        return self._fitting(rows_of(self.documents.map(task)))
 
-    def _fitting(self, rows: _Rows) -> _Rows:
+    def _fitting(self, rows: Rows) -> Rows:
         """Of rows behind the boundaries each, in order, that fits into what is left."""
         rows, chosen = rows.ordered(rows.group), []
         keys = zip(rows.group.tolist(), rows.high.tolist(), rows.n_tokens.tolist(), range(len(rows.place)), strict=True)
         for (group, _), ties in itertools.groupby(keys, lambda key: key[:2]):
             fitting = [row for *_, tokens, row in ties if tokens <= self.rest[group]]
-            if len(fitting) > 1 and (rows.low[fitting] == _ALL).any():
+            if len(fitting) > 1 and (rows.low[fitting] == NO_HASH).any():
                 places = np.sort(rows.place[fitting])
                 hashes = dict(zip(places.tolist(), self.documents.hashes(places).tolist(), strict=True))
                 fitting.sort(key=lambda row: (hashes[int(rows.place[row])], rows.place[row]))
@@ -324,22 +239,22 @@ class _Fill:
                     chosen.append(row)
         return rows.take(np.array(chosen, np.int64))
 
-    def _candidates(self, block: Block, budget: np.ndarray, limits: _Limits) -> _Rows:
+    def _candidates(self, block: Block, budget: np.ndarray, limits: Limits) -> Rows:
         """The documents of a block behind the ranges that may fit into what is left."""
         if not ((block.n_tokens > 0) & (block.n_tokens <= budget.max())).any():
-            return _NO_ROWS
+            return NO_ROWS
         group = self.budgets.groups(block)
         above, inside = self.ranges.split(block, group)
         fits = (group >= 0) & ~above & ~inside & (block.n_tokens <= budget[group])
-        rows = _rows_at(block, group, np.flatnonzero(fits))
+        rows = rows_at(block, group, np.flatnonzero(fits))
         high, low = limits.of(rows)
         is_before, equal = rows.high < high, np.flatnonzero(rows.high == high)
-        is_before[equal] = low[equal] == _ALL
+        is_before[equal] = low[equal] == NO_HASH
         equal = equal[~is_before[equal]]
         is_before[equal] = self.documents.hashes(rows.place[equal]) <= low[equal]
         return rows.take(is_before)
 
-    def _with_hashes(self, rows: _Rows) -> _Rows:
+    def _with_hashes(self, rows: Rows) -> Rows:
         """Rows in the order of their places, with their hashes."""
         rows = rows.take(np.argsort(rows.place))
         return rows._replace(low=self.documents.hashes(rows.place))
@@ -365,43 +280,6 @@ class _Fill:
         parts = self.documents.map(task)
         tokens, documents = np.sum([by_cell for by_cell, _ in parts], axis=0)
         return Totals(tokens, documents, sum(unscored for _, unscored in parts))
-
-
-class _Limits(NamedTuple):
-    """By group and length, (groups, lengths): no document behind this one, by negative score and hash, can fit."""
-
-    high: np.ndarray
-    low: np.ndarray
-
-    @staticmethod
-    def none(groups: int, lengths: int) -> _Limits:
-        """No limits."""
-        return _Limits(np.full((groups, lengths), np.inf), np.full((groups, lengths), _ALL))
-
-    def of(self, rows: _Rows) -> tuple[np.ndarray, np.ndarray]:
-        """The limit of each row; none of longer documents."""
-        lengths = self.high.shape[1]
-        key, is_long = (rows.group, np.minimum(rows.n_tokens, lengths - 1)), rows.n_tokens >= lengths
-        return np.where(is_long, np.inf, self.high[key]), np.where(is_long, _ALL, self.low[key])
-
-
-def _shorten(rows: _Rows, budget: np.ndarray, limits: _Limits) -> _Rows:
-    """Of each group and length the first remainder / length documents; where there are so many, they set a limit.
-
-    Documents without a hash stand behind those of their score; those that tie with the last document stay.
-    """
-    rows = rows.ordered(rows.n_tokens, rows.group)
-    is_first = (np.diff(rows.group, prepend=-1) != 0) | (np.diff(rows.n_tokens, prepend=-1) != 0)
-    first, number = np.flatnonzero(is_first), np.cumsum(is_first) - 1
-    last = first + budget[rows.group[first]] // rows.n_tokens[first] - 1
-    is_full = last < np.append(first[1:], len(rows.place))
-    high = np.where(is_full, rows.high[np.where(is_full, last, first)], np.inf)
-    for i in last[is_full]:
-        if rows.n_tokens[i] < limits.high.shape[1]:
-            limits.high[rows.group[i], rows.n_tokens[i]] = rows.high[i]
-            limits.low[rows.group[i], rows.n_tokens[i]] = rows.low[i]
-    stays = np.arange(len(rows.place)) <= last[number]
-    return rows.take(stays | ((rows.low == _ALL) & (rows.high == high[number])))
 
 
 def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN, few: int = _FEW) -> Totals:
@@ -435,15 +313,4 @@ def _replace(whole: _Fill, group: int, part: _Fill) -> None:
     whole.ranges.copy(group, part.ranges)
     whole.chosen[group] = part.chosen.get(0, part.extra.place[:0])
     extra = part.extra._replace(group=np.full_like(part.extra.group, group))
-    whole.extra = _rows([whole.extra.take(whole.extra.group != group), extra])
-
-
-def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np.ndarray:
-    """Scores with Gumbel noise; the k largest of them are a sample of k documents without replacement (Gumbel top-k).
-
-    The probability of a draw is proportional to exp(score / scale). With a scale of 0 all documents have the same
-    probability. The noise depends on the seed and the document's hash only.
-    """
-    uniform = ((shuffle(hashes, seed) >> np.uint64(11)) + 0.5) / 2.0**53
-    logits = score / scale if scale else np.where(np.isfinite(score), 0.0, -np.inf)
-    return logits - np.log(-np.log(uniform))
+    whole.extra = rows_of([whole.extra.take(whole.extra.group != group), extra])

@@ -26,10 +26,10 @@ from semantic_pivots.counting.strings import hash_of, shuffle
 from semantic_pivots.engines import shard_parts
 from semantic_pivots.files import Record, write_json
 from semantic_pivots.run import Inputs, Result, Work
-from semantic_pivots.selection.best_documents import Totals, gumbel
+from semantic_pivots.selection.best_documents import Totals
 from semantic_pivots.selection.document_columns import BARRED, BLOCK, CHOSEN, Block, Documents
 from semantic_pivots.selection.score_files import Scores, part_batches
-from semantic_pivots.selection.selectors import NEEDED, UNSCORED, Columns, column_of, score_of
+from semantic_pivots.selection.selectors import NEEDED, UNSCORED, Columns, column_of, gumbel, score_of
 from semantic_pivots.selection.spilling import ROWS, database
 from semantic_pivots.selection.token_budgets import Pool, dose, tolerance
 from semantic_pivots.selection.user_columns import UserColumns, join

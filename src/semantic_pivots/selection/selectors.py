@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from semantic_pivots.config import SelectConfig
+from semantic_pivots.counting.strings import shuffle
 from semantic_pivots.errors import InputError, nearest
 
 Columns = dict[str, np.ndarray]
@@ -77,6 +78,17 @@ def score_of(name: str, columns: Columns, config: SelectConfig) -> np.ndarray:
         score = SELECTORS[name](columns)
     score = np.where(np.isnan(score), -np.inf, score).astype(np.float64)
     return score if name in UNSCORED else np.where(columns["n_tokens"] >= config.min_tokens, score, -np.inf)
+
+
+def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np.ndarray:
+    """Scores with Gumbel noise; the k largest of them are a sample of k documents without replacement (Gumbel top-k).
+
+    The probability of a draw is proportional to exp(score / scale). With a scale of 0 all documents have the same
+    probability. The noise depends on the seed and the document's hash only.
+    """
+    uniform = ((shuffle(hashes, seed) >> np.uint64(11)) + 0.5) / 2.0**53
+    logits = score / scale if scale else np.where(np.isfinite(score), 0.0, -np.inf)
+    return logits - np.log(-np.log(uniform))
 
 
 def column_of(columns: Columns, name: str, where: str) -> np.ndarray:
