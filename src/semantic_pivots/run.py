@@ -31,6 +31,7 @@ from semantic_pivots.files import (
     check_unchanged,
     digest,
     file_hash,
+    fingerprint,
     read_table,
     stamps,
     write_json,
@@ -239,6 +240,12 @@ def read_manifest(folder: Path) -> Record | None:
         return json.loads(path.read_text("utf-8")) if path.exists() else None
     except ValueError as error:
         raise InputError(f"{path}: damaged; remove the folder and make it again") from error
+
+
+def content_of(folder: Path) -> str:
+    """What identifies the content of a folder: the digest in its manifest, or its fingerprint where it has none."""
+    manifest = read_manifest(folder)
+    return manifest["digest"] if manifest else fingerprint(folder, sampled=True)
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ from semantic_pivots.corpus.hash_buckets import HashBuckets
 from semantic_pivots.corpus.shards import ORIGIN
 from semantic_pivots.corpus.survey import shard_paths
 from semantic_pivots.engines import read_parts, run_shards, shard_parts
-from semantic_pivots.files import Record, complete_file, digest, fingerprint, read_batches, read_table, write_table
+from semantic_pivots.files import Record, complete_file, digest, read_batches, read_table, write_table
 from semantic_pivots.run import Work
 from semantic_pivots.tables import SCHEMAS, conform, from_rows
 
@@ -57,8 +57,7 @@ def remove_duplicates(corpus: Path, out: Path, workers: int = 0, engine: str = "
     shards = shard_paths(corpus)
     run.check_outside(out, corpus)
     run.check_unaltered(corpus)
-    before = run.read_manifest(corpus)
-    key = {"version": _VERSION, "inputs": {"corpus": before["digest"] if before else fingerprint(corpus, sampled=True)}}
+    key = {"version": _VERSION, "inputs": {"corpus": run.content_of(corpus)}}
     manifest = run.read_manifest(out)
     if manifest is not None and manifest["key"] == digest(key):
         return manifest

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from semantic_pivots.errors import InputError, first_line
 from semantic_pivots.files import complete_file, fingerprint
-from semantic_pivots.run import read_manifest
+from semantic_pivots.run import content_of, read_manifest
 
 SUFFIX = ".arrow"
 _SCHEMA = pa.schema({"tokens": pa.list_(pa.int32())})
@@ -81,9 +81,7 @@ def check_corpus(tokens: Path, corpus: Path) -> None:
     manifest = read_manifest(tokens) or {}
     # `pivots corpus tokens` notes the corpus's table of shards, all others the digest of the whole.
     source = manifest.get("corpus") or manifest.get("inputs", {}).get("corpus")
-    whole = read_manifest(corpus)
-    current = whole["digest"] if whole else fingerprint(corpus, sampled=True)
-    if source and source not in (current, fingerprint(corpus / "shards.parquet")):
+    if source and source not in (content_of(corpus), fingerprint(corpus / "shards.parquet")):
         raise InputError(
             f"--tokens {tokens}: made from another corpus than {corpus}; tokenise this one with `pivots corpus tokens`"
         )

@@ -19,7 +19,7 @@ import pyarrow as pa
 from semantic_pivots.corpus.megatron import index_bytes, megatron_dtype
 from semantic_pivots.corpus.token_shards import flat_tokens, largest_id
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import complete_file, write_bytes
+from semantic_pivots.files import Record, complete_file, write_bytes
 
 
 def write_jsonl(documents: pa.Table, path: Path) -> None:
@@ -27,20 +27,22 @@ def write_jsonl(documents: pa.Table, path: Path) -> None:
 
     A document in several languages has its `parts` too.
     """
+    rows = (
+        {
+            **{name: d[name] for name in ("id", "text", "source")},
+            "metadata": {"language": d["language"]},
+            **({"parts": d["parts"]} if d.get("parts") else {}),
+        }
+        for d in documents.to_pylist()
+    )
+    _write_lines(rows, path)
+
+
+def _write_lines(rows: Iterable[Record], path: Path) -> None:
     import orjson
     import zstandard
 
-    lines = (
-        orjson.dumps(
-            {
-                **{name: d[name] for name in ("id", "text", "source")},
-                "metadata": {"language": d["language"]},
-                **({"parts": d["parts"]} if d.get("parts") else {}),
-            },
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
-        for d in documents.to_pylist()
-    )
+    lines = (orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
     write_bytes(path, zstandard.compress(b"".join(lines), 3))
 
 
@@ -52,18 +54,14 @@ def write_attributes(documents: pa.Table, selection: pa.Table, name: str, path: 
         selection: row of each selected document, and its score if there is one.
         name: name of the selection; the attribute is NAME__score.
     """
-    import orjson
-    import zstandard
-
     scores = selection["score"].to_numpy() if "score" in selection.column_names else np.ones(len(selection))
     scores = np.nan_to_num(scores.astype(np.float64)).tolist()  # JSON has no infinity: that of no score stays the least
     of_row = dict(zip(selection["row"].to_pylist(), scores, strict=True))
-    lines = []
+    rows = []
     for row, (key, text) in enumerate(zip(documents["id"].to_pylist(), documents["text"].to_pylist(), strict=True)):
         spans = [[0, len(text), of_row[row]]] if row in of_row else []
-        line = {"id": key, "attributes": {f"{name}__score": spans}}
-        lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-    write_bytes(path, zstandard.compress(b"".join(lines), 3))
+        rows.append({"id": key, "attributes": {f"{name}__score": spans}})
+    _write_lines(rows, path)
 
 
 def token_dtype(vocabulary: int) -> np.dtype:
