@@ -90,10 +90,7 @@ def read_jsonl(path: str, renames: dict[str, str], skipped: SkippedLines) -> Ite
             if not isinstance(row, dict):
                 skipped.add(row if isinstance(row, str) and row in _UNREADABLE else "no JSON object", number)
                 continue
-            document = _document_of(row, columns, path, renames, skipped)
-            if isinstance(document, str):
-                skipped.add(document, number)
-            else:
+            if document := _document_of(row, columns, path, renames, skipped, number):
                 yield document
 
 
@@ -276,10 +273,7 @@ def read_tar(path: str, renames: dict[str, str], skipped: SkippedLines) -> Itera
             except (ValueError, TypeError):
                 skipped.add("invalid JSON or UTF-8", skipped.read)
                 continue
-            document = _document_of(row, columns, path, renames, skipped)
-            if isinstance(document, str):
-                skipped.add(document, skipped.read)
-            else:
+            if document := _document_of(row, columns, path, renames, skipped, skipped.read):
                 yield document
         _check_end(archive)
 
@@ -353,13 +347,18 @@ def _document_of(
     path: str,
     renames: dict[str, str],
     skipped: SkippedLines,
-) -> Document | str:
-    """The document of a row or why it has none; columns are found once for rows of the same names, into `columns`."""
+    line: int,
+) -> Document | None:
+    """The document of a row, if it has one; columns are looked up once for rows of the same names, in `columns`."""
     names = frozenset(row)
     if names not in columns:
         columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
         skipped.column_roles |= {role for role in renames if _has(row, columns[names][role])}
-    return _document(row, columns[names], path, skipped)
+    document = _document(row, columns[names], path, skipped)
+    if isinstance(document, str):
+        skipped.add(document, line)
+        return None
+    return document
 
 
 def _document(row: Record, columns: dict[str, Column], path: str, skipped: SkippedLines) -> Document | str:
