@@ -50,3 +50,11 @@ def test_few_concepts_have_no_verdict_and_other_folders_one_line(tmp_path):
     assert "too few concepts" in invoke("compare", a, b)
     with pytest.raises(InputError, match="no such table"):
         invoke("compare", a, tmp_path)
+
+
+def test_folders_of_one_name_are_told_apart_and_one_folder_twice_is_refused(tmp_path):
+    a, b = scored(tmp_path / "a" / "smollm", -3.0, 5), scored(tmp_path / "b" / "smollm", -1.0, 5)
+    row = json.loads(invoke("compare", a, b, format="json"))[0]
+    assert (row["baseline"], row["model"]) == (str(a), str(b))
+    with pytest.raises(InputError, match="is named twice"):
+        invoke("compare", a, b, a)

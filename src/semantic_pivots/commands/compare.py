@@ -34,10 +34,15 @@ def compare(
     """
     if len(runs) < 2:
         raise InputError("expected two folders or more, such as `pivots compare runs/a runs/b`")
+    if twice := next((run for run in runs if runs.count(run) > 1), None):
+        raise InputError(f"{twice} is named twice: expected different folders")
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        names = list(map(str, runs))
     first, *others = [_scores(run, variant) for run in runs]
     records = []
-    for run, other in zip(runs[1:], others, strict=True):
-        records += _differences(first, other, run.name, runs[0].name, resamples, seed)
+    for name, other in zip(names[1:], others, strict=True):
+        records += _differences(first, other, name, names[0], resamples, seed)
     show(records, format)
 
 
