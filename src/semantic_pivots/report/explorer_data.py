@@ -19,7 +19,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, read_table
 from semantic_pivots.languages import languages
 from semantic_pivots.report.keyword_in_context import READ_BYTES, Passage, passages
-from semantic_pivots.report.token_marks import Mark, Marker
+from semantic_pivots.report.token_marks import Marker
 from semantic_pivots.run import read_manifest
 from semantic_pivots.wordforms.rule import SPELLING, Rule, own_form
 from semantic_pivots.wordforms.table import Row, rule_of_rows
@@ -333,21 +333,18 @@ def path_of(rows: Iterable[dict], marker: Marker) -> Record:
 def _path(rows: list[dict], marker: Marker) -> Record:
     tops = [dict(zip(row["top_ids"], map(_figure, row["top_probs"]), strict=True)) for row in rows]
     firsts = dict.fromkeys(next(iter(top)) for top in tops)
-    marks = {token: marker.mark(token) for top in tops for token in (*list(top)[:_TOKENS], *firsts)}
+    shown = dict.fromkeys(token for top in tops for token in (*list(top)[:_TOKENS], *firsts))
+    texts = {token: (mark.text, mark.kind, mark.note) for token in shown for mark in [marker.mark(token)]}
     of_mark: dict[tuple[str, str, str], list[float | None]] = {}
     for token in firsts:  # tokens of one text (with and without a space before it) are one row
-        m, probs = marks[token], [top.get(token) for top in tops]
-        row = of_mark.setdefault((m.text, m.kind, m.note), [None] * len(tops))
-        of_mark[m.text, m.kind, m.note] = [
+        probs = [top.get(token) for top in tops]
+        row = of_mark.setdefault(texts[token], [None] * len(tops))
+        of_mark[texts[token]] = [
             None if p is None and q is None else _figure((p or 0) + (q or 0)) for p, q in zip(row, probs, strict=True)
         ]
     return {
         "entropy": [_figure(row["entropy"]) for row in rows],
         "masses": {name: [_figure(row.get(f"mass_{name}")) for row in rows] for name in _MASSES},
-        "layers": [[[*_mark_text(marks[t]), p] for t, p in list(top.items())[:_TOKENS]] for top in tops],
+        "layers": [[[*texts[t], p] for t, p in list(top.items())[:_TOKENS]] for top in tops],
         "first": [[*mark, probs] for mark, probs in of_mark.items()],
     }
-
-
-def _mark_text(mark: Mark) -> tuple[str, str, str]:
-    return mark.text, mark.kind, mark.note

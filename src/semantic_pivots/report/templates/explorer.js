@@ -2,7 +2,7 @@
 // The explorer's page. Data come as scripts that call `received`, so that it works from files as well as from a server.
 const at = id => document.getElementById(id);
 const loaded = new Map(), waiting = new Map();
-let index = null, state = {}, live = null, asked = null;
+let index = null, state = {}, request = null;
 const MARKS = {target: "●", source: "◀", elsewhere: "○", pivot: "◆"};
 const NAMES = {target: "the target word", source: "the source word", elsewhere: "the word in a further language", pivot: "semantic pivot"};
 const TAGS = {zh: "zh-Hans"};
@@ -152,7 +152,7 @@ function neighbours(data) {
 async function show() {
   readState();
   list();
-  if (asked) asked.abort();
+  if (request) request.abort();
   at("live-state").textContent = "";
   if (state.live) return showLive();
   const absent = state.concept && !index.concepts.some(row => row[0] === state.concept) ? state.concept : "";
@@ -186,7 +186,7 @@ function fill(select, options, value) {
 }
 
 async function showLive() {
-  const {signal} = asked = new AbortController();
+  const {signal} = request = new AbortController();
   const direction = state.direction || Object.keys(index.languages).slice(0, 2).join("-");
   const kind = state.kind === "prompt" ? "prompt" : "words";
   at("live-kind").value = kind;
@@ -195,19 +195,19 @@ async function showLive() {
   at("live-state").textContent = "reading …";
   at("main").setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch("live?" + new URLSearchParams({[kind]: state.live, direction}), {signal});
-    const found = await answer.json();
-    if (!answer.ok) throw new Error(found.error);
+    const response = await fetch("live?" + new URLSearchParams({[kind]: state.live, direction}), {signal});
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error);
     const codes = [...new Set([...Object.keys(index.languages), ...direction.split("-")])], every = codes.flatMap(a => codes.filter(b => a !== b).map(b => `${a}-${b}`));
     fill(at("direction"), every.map(key => [key, key.replace("-", " → ")]), direction);
     at("view").value = state.view === "layers" ? "layers" : "first";
-    const lenses = Object.keys(found.words[0].paths), lens = lenses.includes(state.lens) ? state.lens : lenses[0];
+    const lenses = Object.keys(answer.words[0].paths), lens = lenses.includes(state.lens) ? state.lens : lenses[0];
     fill(at("lens"), lenses.map(key => [key, key]), lens);
     at("controls").hidden = false;
-    at("head").replaceChildren(make("h2", {}, "Read now" + (kind === "words" ? `: ${found.words.map(w => w.source).join(", ")}` : "")), make("p", {class: "soft"}, found.model));
+    at("head").replaceChildren(make("h2", {}, "Read now" + (kind === "words" ? `: ${answer.words.map(w => w.source).join(", ")}` : "")), make("p", {class: "soft"}, answer.model));
     document.title = `${state.live}, ${index.study}`;
-    at("body").replaceChildren(LEGEND, ...found.words.flatMap(w => [kind === "words" ? make("h3", {}, word(w.source), " → ", word(w.target || "?")) : heading("What the model would answer after the prompt"), pathOf(w.paths[lens]), make("details", {}, make("summary", {class: "soft"}, "the prompt"), make("pre", {dir: "auto"}, w.prompt))]));
-    at("live-state").textContent = `${found.seconds.toFixed(1)} s`;
+    at("body").replaceChildren(LEGEND, ...answer.words.flatMap(w => [kind === "words" ? make("h3", {}, word(w.source), " → ", word(w.target || "?")) : heading("What the model would answer after the prompt"), pathOf(w.paths[lens]), make("details", {}, make("summary", {class: "soft"}, "the prompt"), make("pre", {dir: "auto"}, w.prompt))]));
+    at("live-state").textContent = `${answer.seconds.toFixed(1)} s`;
   } catch (error) {
     if (error.name !== "AbortError") at("live-state").textContent = error.message;
   }
