@@ -222,11 +222,6 @@ def _known_languages(where: str, codes: tuple[str, ...], least: int) -> None:
         raise InputError("\n".join(lines))
 
 
-def stage_config(study: Study, stage: str) -> Any:
-    """The configuration of one stage of a study."""
-    return getattr(study.config, stage)
-
-
 def stage_key(study: Study, stage: Stage, folder: Path) -> Record | None:
     """Everything that a stage's result depends on; None while the result of an earlier stage is missing."""
     upstream = {name: runs.read_manifest(folder / name) for name in stage.after}
@@ -234,7 +229,7 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> Record | None:
         return None
     # The report also shows notes; for every other stage the files alone decide.
     digests = {name: manifest["digest"] for name, manifest in upstream.items() if manifest is not None}
-    return key_of(stage.version, stage_config(study, stage.name), digests)
+    return key_of(stage.version, getattr(study.config, stage.name), digests)
 
 
 def key_of(version: int, config: Any, inputs: dict[str, str], **further: object) -> Record:
@@ -330,7 +325,7 @@ def run_study(
             if absent:
                 raise InputError(f"stage {stage.name} needs {', '.join(absent)}: run the study without --only first")
             folders = {name: folder / name for name in stage.after}
-            config = stage_config(study, stage.name)
+            config = getattr(study.config, stage.name)
             work_of = functools.partial(costs.work, sizes, stage.name)
             forced = force == stage.name
             _, anew = run_stage(stage, config, folders, folder / stage.name, forced, say, work_of=work_of)

@@ -10,7 +10,7 @@ import typer
 
 from semantic_pivots import grammar
 from semantic_pivots.commands.corpus_report import report
-from semantic_pivots.commands.options import Writer, members_of, with_sections
+from semantic_pivots.commands.options import CorpusFolder, Writer, members_of, with_sections
 from semantic_pivots.config import CorpusConfig, SharedKeys, TokensConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
@@ -46,7 +46,7 @@ def make(
 @app.command(cls=Writer)
 @with_sections(ranks=True)
 def dedup(
-    corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
+    corpus: CorpusFolder,
     out: Annotated[
         Path, typer.Option(help="folder to write: shards/, shards.parquet, duplicates.parquet", show_default=False)
     ],
@@ -67,7 +67,7 @@ def dedup(
 @app.command(cls=Writer)
 @with_sections(omit=("model",), ranks=True)
 def tokens(
-    corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
+    corpus: CorpusFolder,
     out: Annotated[
         Path, typer.Option(help="folder to write: tokens/, token_shards.parquet, tokenizer.json", show_default=False)
     ],
@@ -88,7 +88,7 @@ def tokens(
 @app.command(cls=Writer)
 @with_sections(ranks=True)
 def export(
-    corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
+    corpus: CorpusFolder,
     out: Annotated[
         Path, typer.Option(help="folder to write, new or empty; a killed export continues", show_default=False)
     ],

@@ -6,14 +6,14 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Iterator
-from json import loads
+from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands.options import Rank, Wait, World
+from semantic_pivots.commands.options import CorpusFolder, Rank, Wait, World, members_of
 from semantic_pivots.config import CountConfig
 from semantic_pivots.files import Record, digest, fingerprint
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    corpus: Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")],
+    corpus: CorpusFolder,
     out: Annotated[
         Path | None, typer.Option(help="page to write, with a .json beside it; default: report.html in the folder")
     ] = None,
@@ -60,7 +60,9 @@ def report(
             made_with = {"corpus": fingerprint(corpus / "shards.parquet"), "key": key}
             facts["made_with"] = made_with | {"python": run.environment()["python"]}
             write_bytes(page, corpus_page.page(facts, corpus.resolve().name).encode())
-            write_bytes(page.with_suffix(".json"), _json(facts).encode())
+            write_bytes(
+                page.with_suffix(".json"), f"{dumps(facts, ensure_ascii=False, indent=1, allow_nan=False)}\n".encode()
+            )
     text = page.with_suffix(".json").read_text("utf-8")
     facts = loads(text)
     typer.echo(text if json else "\n".join([*corpus_page.summary(facts), f"{page}: the page; its JSON is beside it"]))
@@ -114,7 +116,7 @@ def _prospects(
     from semantic_pivots.wordforms.table import rule_of
 
     path = lexicon_path(lexicon)
-    codes = tuple(dict.fromkeys(filter(None, codes_given.split(","))))
+    codes = tuple(dict.fromkeys(members_of(codes_given)))
     codes = codes or languages_of(facts, 0.01, word_columns(path))[:8]
     if len(codes) < 2:
         return None
@@ -124,9 +126,3 @@ def _prospects(
     _, of_words, of_pairs = count_shards(shard_paths(corpus), words, pairs, work, workers, engine, rule=rule)
     rows_of_prospects = prospects.prospects(rows, codes, words, pairs, of_words, of_pairs)
     return {"lexicon": lexicon, "languages": list(codes), "rule": rule.signature(*codes), **rows_of_prospects}
-
-
-def _json(facts: Record) -> str:
-    import json
-
-    return json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.commands import preflight
 from semantic_pivots.errors import InputError
-from semantic_pivots.study import Draft, stage_config
+from semantic_pivots.study import Draft
 
 _GIGABYTE = 1_000_000_000
 Check = tuple[bool, str, str]
@@ -83,7 +83,7 @@ def of_study(draft: Draft, runs: Path, model: str = "") -> Iterator[tuple[str, C
             "fetchers",
             _fetchers(("apt-get", "dpkg-deb", *(("npm",) if corpus.recipe.startswith("everyday") else ()))),
         )
-    sections = {stage: stage_config(study, stage) for stage in study.stages}
+    sections = {stage: getattr(study.config, stage) for stage in study.stages}
     if any(hasattr(section, "model") for section in sections.values()):
         yield "torch", _torch()
     lenses = [sections[stage].model for stage in ("trace", "causal", "intervene") if stage in sections]

@@ -12,6 +12,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -35,6 +36,7 @@ _FLAGS = {
     ("lexicon", "source"): ("--lexicon",),
 }
 """Options of a short or singular name; each is also there under the name of its key."""
+CorpusFolder = Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")]
 Dtype = Annotated[str, typer.Option(help="number format of the model's weights: float32, bfloat16 or float16")]
 Blocks = Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")]
 Rank = Annotated[int, typer.Option(help="number of this process among --world, from 0 (docs/engines.md)")]

@@ -21,7 +21,7 @@ from semantic_pivots.costs import Cost, costs
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.run import warn
-from semantic_pivots.study import Draft, Study, stage_config, state
+from semantic_pivots.study import Draft, Study, state
 from semantic_pivots.tasks.pattern import WORD_TRANSLATION
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def problems(draft: Draft, only: str = "") -> list[str]:
     """
     study, lines = draft.study, list(draft.problems)
     for stage in _stages(draft, only):
-        config = stage_config(study, stage)
+        config = getattr(study.config, stage)
         refused = {key.partition(".")[2] for key in draft.refused if key.startswith(f"{stage}.")}
         lines += grammar.contradictions(config, refused)
         lines += _absent_files(stage, config, refused)
@@ -285,7 +285,7 @@ def _languages_of_worlds(study: Study) -> Iterator[str]:
 
 def _without_words(study: Study, section: str, key: str) -> Iterator[str]:
     lexicon = study.config.lexicon.languages
-    if absent := [code for code in getattr(stage_config(study, section), key) if code not in lexicon]:
+    if absent := [code for code in getattr(getattr(study.config, section), key) if code not in lexicon]:
         yield f"[{section}] {key}: [lexicon] languages has no {', '.join(absent)}; add them there"
 
 

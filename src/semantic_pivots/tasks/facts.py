@@ -5,7 +5,7 @@ Facts and names are CLDR's (Unicode licence); the committed table holds those th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.tasks.committed import rows
@@ -52,19 +52,6 @@ def pairs(relation: str, languages: Sequence[str], across: bool) -> dict[tuple[s
     }
 
 
-def monolingual(relation: str):
-    """A task's function that returns the pairs of a relation within each language."""
-
-    def make(words: Iterable[tuple[str, str, str]], languages: Sequence[str]) -> dict[tuple[str, str], list[Pair]]:
-        return pairs(relation, languages, across=False)
-
-    return make
-
-
-def crosslingual(relation: str):
-    """A task's function that returns the pairs of a relation between languages."""
-
-    def make(words: Iterable[tuple[str, str, str]], languages: Sequence[str]) -> dict[tuple[str, str], list[Pair]]:
-        return pairs(relation, languages, across=True)
-
-    return make
+def task(relation: str, across: bool):
+    """A task's function: the pairs of a relation within each language, or between each two."""
+    return lambda words, languages: pairs(relation, languages, across)

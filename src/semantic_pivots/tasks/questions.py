@@ -44,8 +44,8 @@ COMMITTED: dict[str, Make] = {
     "repetition": repetition.pairs,
     "cloze": cloze.pairs,
     "antonyms": antonyms.pairs,
-    **{name: facts.monolingual(name) for name in facts.RELATIONS},
-    **{f"{name}-across": facts.crosslingual(name) for name in facts.RELATIONS},
+    **{name: facts.task(name, across=False) for name in facts.RELATIONS},
+    **{f"{name}-across": facts.task(name, across=True) for name in facts.RELATIONS},
 }
 """Tasks whose pairs ship with the package or come from the study's lexicon."""
 
