@@ -49,6 +49,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "count": (
         Rule(
+            ("provider", "provider_path"),
+            lambda c: c.provider == "local" or bool(c.provider_path),
+            "the provider needs provider_path, its index or file",
+        ),
+        Rule(
             ("provider", "unit", "window_tokens"),
             lambda c: c.provider != "local" or (c.unit == "window") == (c.window_tokens > 0),
             "expected unit = 'document' with window_tokens = 0, or unit = 'window' with a window of at least 1",

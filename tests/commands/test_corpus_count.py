@@ -80,7 +80,7 @@ def test_what_would_be_counted_by_mistake_is_told(folder: Path):
     told = count(folder / "out", str(folder / "corpus"), **asked)
     assert "1 files have the content of another one, and their documents count twice" in told
     assert "1 files have the name of another one but for its kind, such as" in told
-    assert '1 words have quotation marks around them, which are counted too, such as "chat"' in told
+    assert 'quotation marks around words are counted too, 1 times, such as "chat"' in told
     with pytest.raises(InputError, match=r"which is read as documents; expected a folder outside of it"):
         count(folder / "corpus/out", str(folder / "corpus"), **asked)
     (folder / "words.tsv").write_text("language\tword\nfr\t\u200b\n", "utf-8")
@@ -127,6 +127,14 @@ def test_counts_within_a_window(folder: Path):
     for wrong, says in (({"window": -1}, "--window: -1 is out of range"), (other, "expected --provider local")):
         with pytest.raises(InputError, match=says):
             count(folder / "none", str(folder / "corpus"), **{**asked, **wrong})
+
+
+def test_a_provider_without_a_place_and_a_language_of_a_file_are_told(folder: Path):
+    with pytest.raises(InputError, match=r"--provider \"infini-gram\", --provider-path \"\": the provider needs"):
+        count(folder / "none", pairs=folder / "pairs.tsv", provider="infini-gram")
+    (folder / "words.tsv").write_text("word\tlanguage\ndog\tzz\n", "utf-8")
+    with pytest.raises(InputError, match=r"words\.tsv: unknown language 'zz'"):
+        count(folder / "none", corpus=str(folder / "corpus"), words=folder / "words.tsv")
 
 
 def test_counts_of_another_provider(folder: Path):

@@ -60,6 +60,7 @@ def count(
         raise InputError(f"pivots count: --window {count.window_tokens}: expected --provider local")
     # without a study `--window` alone says that pairs are counted within one
     count = replace(count, unit="window" if count.window_tokens else "document")
+    grammar.check(count)
     if local and not readers.is_made(corpus):
         check_outside(out, corpus)
     sizes = readers.list_files(corpus) if local else []
@@ -151,7 +152,10 @@ def read_pairs(words: Path | None, pairs: Path | None) -> tuple[list, list]:
             spellings.add((first, second))
     word_pairs |= {word for pair in spellings for word in pair}
     for code in sorted({code for _, code in word_pairs}):
-        language(code)
+        try:
+            language(code)
+        except InputError as error:
+            raise InputError(f"{' or '.join(str(file) for file in (words, pairs) if file)}: {error}") from None
     return sorted(word_pairs), sorted(spellings)
 
 
@@ -164,9 +168,7 @@ def _check(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
             raise InputError(f"{path}: a row holds {', '.join(map(repr, row))}; expected words and language codes")
     cells = [cell.strip() for row in rows for cell in row]
     if quoted := [cell for cell in cells if is_quoted(cell)]:
-        warn(
-            f"{path}: {len(quoted)} words have quotation marks around them, which are counted too, such as {quoted[0]}"
-        )
+        warn(f"{path}: quotation marks around words are counted too, {len(quoted)} times, such as {quoted[0]}")
     return [tuple(cell.strip() for cell in row) for row in rows]
 
 
