@@ -1,5 +1,4 @@
 import math
-from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -162,7 +161,7 @@ def test_the_mean_of_masses_covers_the_truth_where_wilson_s_interval_misses_it()
 
 def test_a_share_of_independent_rows_is_wilson_s_but_for_student_s_quantile():
     flags = np.arange(200) < 70
-    plain, own = _wilson(70, 200), st.share(flags)
+    plain, own = st.wilson(70, 200), st.share(flags)
     assert own.value == plain.value == 0.35
     assert (own.low, own.high) == pytest.approx((plain.low, plain.high), abs=2e-3)
     four = st.share(np.repeat(flags, 4), np.repeat(np.arange(200), 4))
@@ -172,15 +171,12 @@ def test_a_share_of_independent_rows_is_wilson_s_but_for_student_s_quantile():
 
 def test_wilson_matches_the_published_example_and_its_limits():
     # Newcombe 1998, table I: 81 of 263 gives .2553 to .3662
-    interval = _wilson(81, 263)
+    interval = st.wilson(81, 263)
     assert (round(interval.low, 4), round(interval.high, 4)) == (0.2553, 0.3662)
-    assert _wilson(0, 10).low == pytest.approx(0.0)
-    assert _wilson(10, 10).high == pytest.approx(1.0)
-
-
-def _wilson(successes: int, n: int) -> st.Interval:
-    value = successes / n
-    return st.wilson_interval(value, value * (1 - value) / n, n, NormalDist().inv_cdf(0.975), st.SHARE)
+    assert st.wilson(0, 10).low == pytest.approx(0.0)
+    assert st.wilson(10, 10).high == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="11 successes of 10"):
+        st.wilson(11, 10)
 
 
 def test_student_s_interval_of_whole_runs_needs_two():

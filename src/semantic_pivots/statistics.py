@@ -229,6 +229,16 @@ def share(flags: Sequence[bool] | np.ndarray, groups: Sequence[Hashable] | np.nd
     return wilson_interval(value, variance, n, student_quantile(n - 1), SHARE)
 
 
+def wilson(successes: int, n: int) -> Interval:
+    """A share of independent units with its Wilson score interval (Wilson 1927); none below ten units."""
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}")
+    if n < FEWEST:
+        return Interval(successes / n if n else math.nan, math.nan, math.nan, n)
+    value = successes / n
+    return wilson_interval(value, value * (1 - value) / n, n, _NORMAL, SHARE)
+
+
 def student(values: Sequence[float], bounds: Bounds = None) -> Interval:
     """The mean over independent runs with Student's interval, cut at the bounds; NaN values are left out.
 
