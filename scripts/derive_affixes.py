@@ -1,4 +1,4 @@
-"""Writes data/affixes.tsv: what Korean, Arabic and Hebrew write together with a word.
+"""Write data/affixes.tsv, what Korean, Arabic and Hebrew write beside a word: `python scripts/derive_affixes.py`.
 
 - Korean: particles after nouns and endings after verb stems (H. Sohn, The Korean Language, 1999, ch. 8 and 9). A noun
   of one syllable takes a particle of the list; behind a longer noun or stem any syllables may follow.

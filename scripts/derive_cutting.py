@@ -1,4 +1,4 @@
-"""Writes data/cutting/: the dictionaries by which texts without spaces are cut into words.
+"""Write data/cutting/, by which texts without spaces are cut into words: `python scripts/derive_cutting.py`.
 
 Run in an environment with the packages of `_PACKAGES` (`pip install jieba==0.42.1 wordfreq==3.1.1 pythainlp==5.4.0
 opencc-python-reimplemented==0.1.7`): their word lists are read, none of their segmenters is used.

@@ -1,6 +1,7 @@
-"""Derive the committed facts, antonyms and definitions from CLDR (npm) and WordNet (Debian).
+"""Derive the committed facts, antonyms and definitions: `python scripts/derive_facts.py [FOLDER]`.
 
-Downloads four npm packages and one Debian package into a folder of its own, and writes src/semantic_pivots/data/facts/.
+Writes src/semantic_pivots/data/facts/ from four npm packages of CLDR and one Debian package of WordNet, which are
+downloaded, or lie unpacked in FOLDER.
 A capital's names are CLDR's names of the time zone called after it; which zone city is a capital is listed here.
 """
 

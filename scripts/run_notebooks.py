@@ -1,4 +1,7 @@
-"""Run the notebooks of examples/ anew and store their outputs, without what is told of progress (`make notebooks`)."""
+"""Run notebooks anew and store their outputs: `python scripts/run_notebooks.py [NOTEBOOK ...]`; none: all examples.
+
+`make notebooks` installs what it needs. What is told of progress is not stored.
+"""
 
 from __future__ import annotations
 
