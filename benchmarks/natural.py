@@ -30,10 +30,10 @@ def _model():
     import torch
     from transformers import AutoModelForCausalLM
 
-    from semantic_pivots.training.small_models import ARCHITECTURES
+    from semantic_pivots.training.small_models import config_of
 
     torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(ARCHITECTURES["llama"](_VOCABULARY, 128, 3))
+    return AutoModelForCausalLM.from_config(config_of("llama", _VOCABULARY, 128, 3))
 
 
 def _sequences() -> np.ndarray:

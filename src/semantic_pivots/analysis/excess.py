@@ -59,9 +59,9 @@ def beyond_frequencies(values: np.ndarray, first: np.ndarray, second: np.ndarray
     return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
 
 
-def frequency_strata(first: np.ndarray, second: np.ndarray, bins: int = _BINS) -> np.ndarray:
+def frequency_strata(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(rows,) int: the stratum of each row, a pair of quantile bins: one for each word's number of documents."""
-    return quantile_strata(first, bins) * bins + quantile_strata(second, bins)
+    return quantile_strata(first, _BINS) * _BINS + quantile_strata(second, _BINS)
 
 
 def attainable_auc(values: np.ndarray, positive: np.ndarray) -> float:

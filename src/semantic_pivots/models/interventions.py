@@ -18,8 +18,8 @@ import torch
 
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.distribution import check_numbers
-from semantic_pivots.models.lens import Lens
-from semantic_pivots.models.network import check_context
+from semantic_pivots.models.lens import Lens, hooks
+from semantic_pivots.models.network import check_context, padded
 
 
 def unembedding_basis(lens: Lens, tokens: Sequence[int]) -> torch.Tensor:
@@ -133,12 +133,8 @@ def intervention(lens: Lens, edit: Edit, rows: slice = slice(None)) -> Iterator[
 
         return change
 
-    handles = [lens.blocks[layer].register_forward_hook(hook(layer)) for layer in edit.layers]
-    try:
+    with hooks([lens.blocks[layer].register_forward_hook(hook(layer)) for layer in edit.layers]):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @torch.inference_mode()
@@ -161,11 +157,9 @@ def target_logprobs(
     for begin in range(0, len(ids), batch):
         part = slice(begin, min(begin + batch, len(ids)))
         rows = [list(row) for row in ids[part]]
-        longest = max(map(len, rows))
-        check_context(lens.network.model, longest, "a prompt with its answer", "use fewer shots")
-        ids_of_batch = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=lens.network.device)
+        check_context(lens.network.model, max(map(len, rows)), "a prompt with its answer", "use fewer shots")
         with intervention(lens, edit, part) if edit is not None else nullcontext():
-            hidden = lens.network.hidden(ids_of_batch)
+            hidden = lens.network.hidden(padded(rows, lens.network.device))
         for row, tokens in enumerate(rows):
             start = starts[begin + row]
             logits = lens.network.logits(hidden[row, start - 1 : len(tokens) - 1]).float()

@@ -21,7 +21,7 @@ import torch
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, complete_file, write_text
 from semantic_pivots.models.lens import Lens, LensError, hooks
-from semantic_pivots.models.network import FORWARD_ERRORS, check_context
+from semantic_pivots.models.network import FORWARD_ERRORS, check_context, padded
 from semantic_pivots.models.readouts import JACOBIAN, Readout, held_out_divergence
 from semantic_pivots.statistics import seed_of
 
@@ -179,11 +179,9 @@ def _resumes(lens: Lens, prompt: list[int], skipped: int) -> bool:
 
 def _sums(lens: Lens, rows: list[list[int]], skipped: int, before: int) -> torch.Tensor:
     """(layers - 1, width, width) float32: the Jacobians of some prompts, each a mean over its sources, summed."""
-    longest = max(map(len, rows))
     device = lens.network.device
-    ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows], device=device)
     lengths = torch.tensor([len(row) for row in rows], device=device)
-    streams = _streams(lens, ids, lengths, before)
+    streams = _streams(lens, padded(rows, device), lengths, before)
     output = streams[-1]
     places = before + torch.arange(output.shape[1], device=device)
     is_source = (places >= skipped) & (places < lengths[:, None])
@@ -238,14 +236,13 @@ def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, before: int) 
     return streams
 
 
-def nearness(jacobian: Jacobian, samples: torch.Tensor, seed: int, batch: int = 64) -> list[dict[str, float]]:
+def nearness(jacobian: Jacobian, samples: torch.Tensor, seed: int) -> list[dict[str, float]]:
     """Divergence of each layer's readout from the last layer's distribution, beside its controls.
 
     Args:
         jacobian: the lens.
         samples: (layers, rows, width) residuals that the lens was not fitted to.
         seed: seed of the null's rotations.
-        batch: number of rows in one step.
 
     Returns:
         For each layer, the divergence in nats of the last layer's distribution from that of four readouts: the logit
@@ -264,7 +261,7 @@ def nearness(jacobian: Jacobian, samples: torch.Tensor, seed: int, batch: int = 
             "null": random_turn(map_, seed_of(seed, "null", layer) % 2**31),
         }
         read = {
-            name: held_out_divergence(lens, matrix - eye, torch.zeros(len(eye)), samples[layer], samples[-1], batch)
+            name: held_out_divergence(lens, matrix - eye, torch.zeros(len(eye)), samples[layer], samples[-1])
             for name, matrix in maps.items()
         }
         share = float(identity.square().sum() / map_.square().sum())

@@ -23,7 +23,7 @@ import transformers
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.load import LoadedModel, load
-from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, decoder_of, is_masked
+from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, decoder_of, is_masked, padded
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
@@ -137,11 +137,10 @@ class Lens:
         else:
             rows = prompt_ids(tokenizer, texts)
             places = [len(row) - 1 for row in rows]
-        longest = max(map(len, rows))
-        ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
         device = self.network.device
-        return ids.to(device), torch.tensor(places, device=device), mask.to(device)
+        ids, lengths = padded(rows, device), torch.tensor([len(row) for row in rows], device=device)
+        mask = torch.arange(ids.shape[1], device=device) < lengths[:, None]
+        return ids, torch.tensor(places, device=device), mask.long()
 
     def _inputs(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> dict[str, torch.Tensor]:
         """What an encoder-decoder is called with: the rows up to their positions, and the decoder's start token."""

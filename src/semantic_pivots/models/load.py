@@ -201,9 +201,9 @@ def _check_tokens(model: Any, tokenizer: Any, spec: str) -> None:
 
 
 @without_collection()
-def load_tokenizer(spec: str, cache: str = "", trust_remote_code: bool = False) -> Any:
+def load_tokenizer(spec: str, cache: str = "") -> Any:
     """The tokenizer of a model, as transformers' fast tokenizer. Raises InputError like `load`."""
-    return _tokenizer(model_folder(spec, cache), spec, trust_remote_code)
+    return _tokenizer(model_folder(spec, cache), spec, trust_remote_code=False)
 
 
 def tokenizer_identity(spec: str) -> str:

@@ -19,13 +19,15 @@ from semantic_pivots.files import Record, complete_file
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.interventions import Patch, intervention
 from semantic_pivots.models.lens import Lens
-from semantic_pivots.models.network import check_context
+from semantic_pivots.models.network import check_context, padded
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
 LOGIT, PATCHSCOPE, TUNED, JACOBIAN = "logit", "patchscope", "tuned:", "jacobian:"
 _IDENTITY = "cat -> cat\n1135 -> 1135\nhello -> hello\n?"
 _RIDGE = 1e-2
+_ROWS, _TEXTS = 64, 16
+"""Residuals in one step of a fit; texts in one forward pass."""
 _FILES = ("translators.safetensors", "lens.json")
 
 
@@ -176,7 +178,6 @@ def fit_tuned(
     samples: torch.Tensor,
     steps: int = 100,
     rate: float = 1e-3,
-    batch: int = 64,
     seed: int = 0,
     report: Callable[[dict[str, float]], None] = lambda fact: None,
 ) -> tuple[TunedLens, list[dict[str, float]]]:
@@ -192,7 +193,6 @@ def fit_tuned(
         samples: (layers, rows, width) residuals at random positions of a corpus.
         steps: number of steps of the descent; 0: no descent.
         rate: learning rate.
-        batch: number of rows in one step.
         seed: seed of the order of the rows.
         report: called with the facts of each layer when it has been fitted.
 
@@ -213,15 +213,13 @@ def fit_tuned(
         ridge_map = (solution[:-1].T - torch.eye(width)).contiguous(), solution[-1].clone()
         candidates = {"logit": identity, "ridge": ridge_map}
         losses = {
-            name: held_out_divergence(lens, *pair, samples[layer, test], output[test], batch)
+            name: held_out_divergence(lens, *pair, samples[layer, test], output[test])
             for name, pair in candidates.items()
         }
         if steps:
             start = candidates[min(losses, key=lambda name: losses[name])]
-            candidates["descent"] = _descend(lens, *start, train[layer], train[-1], steps, rate, batch, generator)
-            losses["descent"] = held_out_divergence(
-                lens, *candidates["descent"], samples[layer, test], output[test], batch
-            )
+            candidates["descent"] = _descend(lens, *start, train[layer], train[-1], steps, rate, generator)
+            losses["descent"] = held_out_divergence(lens, *candidates["descent"], samples[layer, test], output[test])
         best = min(losses, key=lambda name: losses[name])
         maps.append(candidates[best])
         facts.append({"layer": float(layer), "logit": losses["logit"], "ridge": losses["ridge"], "kept": losses[best]})
@@ -232,12 +230,12 @@ def fit_tuned(
 
 def _descend(
     lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor,
-    steps: int, rate: float, batch: int, generator: torch.Generator,
+    steps: int, rate: float, generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
     weight, bias = (part.clone().to(x.device).requires_grad_(True) for part in (weight, bias))
     optimiser = torch.optim.Adam([weight, bias], lr=rate)
     for _ in range(steps):
-        batch_rows = torch.randint(len(x), (min(batch, len(x)),), generator=generator)
+        batch_rows = torch.randint(len(x), (min(_ROWS, len(x)),), generator=generator)
         optimiser.zero_grad()
         loss = _divergence(lens, weight, bias, x[batch_rows], y[batch_rows])
         loss.backward()
@@ -255,20 +253,20 @@ def _divergence(lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.T
 
 @torch.no_grad()
 def held_out_divergence(
-    lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor, batch: int
+    lens: Lens, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor
 ) -> float:
     """Mean KL in nats of the head's distribution for (rows, width) y from its distribution for x + x Wᵀ + b."""
     weight, bias = weight.to(x.device), bias.to(x.device)
     total = 0.0
-    for begin in range(0, len(x), batch):
-        part = slice(begin, begin + batch)
+    for begin in range(0, len(x), _ROWS):
+        part = slice(begin, begin + _ROWS)
         total += float(_divergence(lens, weight, bias, x[part], y[part])) * len(x[part])
     return total / max(len(x), 1)
 
 
 @torch.no_grad()
 def residual_sample(
-    lens: Lens, tokenizer: Tokenizer, texts: Sequence[str], rows: int, length: int = 128, seed: int = 0, batch: int = 16
+    lens: Lens, tokenizer: Tokenizer, texts: Sequence[str], rows: int, length: int = 128, seed: int = 0
 ) -> torch.Tensor:
     """(layers, rows, width) residuals at one random position of each text; texts of fewer than two tokens are skipped.
 
@@ -290,12 +288,10 @@ def residual_sample(
     # rows of like length share a batch; the order of the rows is kept
     order = sorted(range(rows), key=lambda k: len(prompts[k]))
     states: list[torch.Tensor] = [torch.empty(0)] * rows
-    for begin in range(0, rows, batch):
-        block = order[begin : begin + batch]
-        longest = max(len(prompts[k]) for k in block)
-        ids = torch.tensor([prompts[k] + prompts[k][-1:] * (longest - len(prompts[k])) for k in block])
-        places = torch.tensor([len(prompts[k]) - 1 for k in block])
-        read = lens.residuals(ids.to(lens.network.device), places.to(lens.network.device))
+    for begin in range(0, rows, _TEXTS):
+        block = order[begin : begin + _TEXTS]
+        places = torch.tensor([len(prompts[k]) - 1 for k in block], device=lens.network.device)
+        read = lens.residuals(padded([prompts[k] for k in block], lens.network.device), places)
         for column, k in enumerate(block):
             states[k] = read[:, column]
     samples = torch.stack(states, 1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from semantic_pivots.analysis.rules import LABELS, NEED_LEVEL, causal
 from semantic_pivots.config import CausalConfig, PlantedConfig
 from semantic_pivots.files import Record
 from semantic_pivots.planted.lens_agreement import agreement
-from semantic_pivots.planted.readout_measures import log_documents
+from semantic_pivots.planted.readout_measures import f1, log_documents
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Trial, figure
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED, Concept
 from semantic_pivots.statistics import FEWEST, seed_of
@@ -80,7 +79,7 @@ def concept_effects(trial: Trial, groups: dict[str, list[Concept]]) -> tuple[lis
     every = [concept for concepts in groups.values() for concept in concepts]
     asker = Asker(Lens.from_model(trial.model), trial.tokenizer)
     source = trial.planted.world.languages[0]
-    documents_of = Counter(word for document in trial.planted.documents for word in set(document["text"].split()))
+    documents_of = trial.planted.document_counts()
     words = {w for c in trial.planted.concepts for w in c.contexts[source]}
     pool = {word: PivotWord(word, documents_of[word], "context", 1) for word in sorted(words)}
     documents = dict(zip([c.concept_id for c in every], log_documents(trial, every), strict=True))
@@ -136,10 +135,7 @@ def _areas(rows: list[ConceptEffects]) -> list[Record]:
         }
         values["AUC of counts alone"] = auc(np.array([r.log_documents for r in every]), all_truth)
         labels = np.array([r.label == LABELLED for r in answers], bool)
-        hits = int((labels & truth).sum())
-        values["F1 of bridged, rule causal"] = (
-            2 * hits / (int(labels.sum()) + int(truth.sum())) if fewest >= FEWEST else math.nan
-        )
+        values["F1 of bridged, rule causal"] = f1(labels, truth) if fewest >= FEWEST else math.nan
         for measure, value in values.items():
             figures.append(figure(measure, contrast, value, f"fewer than {FEWEST} pairs of a class are answered"))
     return figures

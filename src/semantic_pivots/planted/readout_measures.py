@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING
@@ -97,7 +96,7 @@ def _apply(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 def log_documents(trial: Trial, concepts: Sequence[Concept]) -> np.ndarray:
     """(concepts,) mean log number of documents of the source word's context words, the baseline by counts alone."""
     source = trial.planted.world.languages[0]
-    counts = Counter(word for document in trial.planted.documents for word in set(document["text"].split()))
+    counts = trial.planted.document_counts()
     return np.array([np.mean([math.log(counts[word]) for word in c.contexts[source]]) for c in concepts])
 
 
@@ -117,7 +116,7 @@ def behaviours(trial: Trial, config: PlantedConfig) -> list[Record]:
     clean = (member == BRIDGED) | (member == WITHOUT_PIVOTS)
     truth = member == BRIDGED
     residuals = traces(trial, concepts)
-    chance = _f1(np.ones(int(clean.sum()), bool), truth[clean])
+    chance = f1(np.ones(int(clean.sum()), bool), truth[clean])
     counts = auc(log_documents(trial, [c for c, clear in zip(concepts, clean, strict=True) if clear]), truth[clean])
     figures: list[Record] = [
         figure("F1 of labelling every pair a pivot's", "chance", chance),
@@ -126,7 +125,7 @@ def behaviours(trial: Trial, config: PlantedConfig) -> list[Record]:
     for lens, logits in residuals.logits.items():
         probs = logits.softmax(-1)
         is_pivot = np.array([label == PIVOT for label in labels_of(trial, residuals, probs)])
-        value = _f1(is_pivot[clean], truth[clean])
+        value = f1(is_pivot[clean], truth[clean])
         figures.append(figure("F1 of bridged, rule paper", lens, value))
         contexts = [trial.ids(c.contexts[source]) for c in concepts]
         masses = np.array([float(probs[:-1, row, ids].sum(-1).max()) for row, ids in enumerate(contexts)])
@@ -160,7 +159,8 @@ def labels_of(trial: Trial, residuals: Traces, probs: torch.Tensor, pair: tuple[
     return labels
 
 
-def _f1(labels: np.ndarray, truth: np.ndarray) -> float:
+def f1(labels: np.ndarray, truth: np.ndarray) -> float:
+    """F1 of (rows,) bool labels; 0 where both labels and truth are empty."""
     return 2 * int((labels & truth).sum()) / max(int(labels.sum()) + int(truth.sum()), 1)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -139,6 +140,10 @@ class PlantedCorpus:
         """The concepts of one class; only those with pivots, or only those without."""
         concepts = [concept for concept in self.concepts if concept.kind == kind]
         return concepts if linked is None else [concept for concept in concepts if bool(concept.pivots) is linked]
+
+    def document_counts(self) -> Counter[str]:
+        """Number of documents with each word."""
+        return Counter(word for document in self.documents for word in set(document["text"].split()))
 
     def truth(self) -> list[Record]:
         """Rows of the table `planted_truth`, but for the name of the world."""
