@@ -21,6 +21,7 @@ from semantic_pivots.config import CausalConfig
 from semantic_pivots.files import Record
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.scoring.design import sample_by_direction
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks import questions
 from semantic_pivots.tasks.case import Case
@@ -69,16 +70,8 @@ def sample_items(items: Sequence[Item], with_pivots: Container[str], config: Cau
     The items are ordered by concept, so that an interrupted run has measured some items of every direction.
     """
     order = lambda item: seed_of(config.seed, "causal", item.concept_id)  # noqa: E731
-    by_direction: dict[tuple[str, str], list[Item]] = {}
-    for item in items:
-        if item.item_id in with_pivots:
-            by_direction.setdefault(item.direction, []).append(item)
-    sample = [
-        item
-        for members in by_direction.values()
-        for item in sorted(members, key=order)[: config.items_per_direction or None]
-    ]
-    return sorted(sample, key=order)
+    eligible = [item for item in items if item.item_id in with_pivots]
+    return sorted(sample_by_direction(eligible, order, config.items_per_direction), key=order)
 
 
 def _rows(items: Sequence[Item], prompts: Mapping[str, Case], pivots: Pivots, asker: Asker) -> Iterator[Record]:

@@ -24,6 +24,7 @@ from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.resampling import bootstrap_mean
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.scoring.design import sample_by_direction
 from semantic_pivots.signature import Signature, matching_rules
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks import questions, translation
@@ -83,16 +84,8 @@ def intervene_stage(config: InterveneConfig, inputs: Inputs, work: Work) -> dict
 def _items(items: Sequence[Item], inputs: Inputs, config: InterveneConfig) -> list[Item]:
     """In each direction, the first items by hash among those with pivots; if these are too few, others too."""
     with_pivots = set(inputs.table("pivots")["item_id"].to_pylist())
-    by_direction: dict[tuple[str, str], list[Item]] = {}
-    for item in items:
-        by_direction.setdefault(item.direction, []).append(item)
-    return [
-        item
-        for members in by_direction.values()
-        for item in sorted(
-            members, key=lambda i: (i.item_id not in with_pivots, seed_of(config.seed, "intervene", i.item_id))
-        )[: config.items_per_direction or None]
-    ]
+    order = lambda item: (item.item_id not in with_pivots, seed_of(config.seed, "intervene", item.item_id))  # noqa: E731
+    return sample_by_direction(items, order, config.items_per_direction)
 
 
 def _labels(inputs: Inputs) -> dict[tuple[str, str], str]:

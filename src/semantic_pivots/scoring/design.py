@@ -8,9 +8,10 @@ order, by any number of processes, and after an interruption.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import pyarrow as pa
 
@@ -58,6 +59,14 @@ class Part:
     name: str
     table: str
     questions: tuple[Question, ...]
+
+
+def sample_by_direction(items: Sequence[Item], order: Callable[[Item], Any], count: int) -> list[Item]:
+    """The first `count` items of each direction in an order, direction by direction; 0: all."""
+    by_direction: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        by_direction.setdefault(item.direction, []).append(item)
+    return [item for members in by_direction.values() for item in sorted(members, key=order)[: count or None]]
 
 
 def parts_of(items: Sequence[Item], words: pa.Table, design: Design) -> list[Part]:

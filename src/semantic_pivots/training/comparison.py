@@ -24,7 +24,7 @@ from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.models.device import device_processes, take_device
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.scoring.benchmark_scores import directions_of
-from semantic_pivots.scoring.design import Design
+from semantic_pivots.scoring.design import Design, sample_by_direction
 from semantic_pivots.scoring.model_runner import ScoreJob, score_items
 from semantic_pivots.scoring.variants import VARIANTS, Direction, concept_weights, estimates
 from semantic_pivots.signature import Signature
@@ -133,9 +133,8 @@ def arms_of(folder: Path) -> dict[str, list[str]]:
     """
     path = folder / "base.json"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        spec = told if isinstance(told, str) else next(told[key] for key in ("model", "spec", "base") if key in told)
-    except (OSError, ValueError, StopIteration) as error:
+        spec = json.loads(path.read_text(encoding="utf-8"))["model"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path} does not name the base model under 'model'; run the stage train again") from error
     arms: dict[str, list[str]] = {BASE: [spec]}
     trained = [(m, path) for path in folder.iterdir() if (m := re.fullmatch(r"(.+)-seed(\d+)", path.name))]
@@ -146,18 +145,8 @@ def arms_of(folder: Path) -> dict[str, list[str]]:
 
 def chosen_items(items: Sequence[Item], per_direction: int, seed: int) -> list[Item]:
     """A seeded choice of concepts, the same in all directions; 0: all items."""
-    if per_direction <= 0:
-        return list(items)
-    order = sorted({item.concept_id for item in items}, key=lambda concept: seed_of(seed, "compare", concept))
-    rank = {concept: place for place, concept in enumerate(order)}
-    by_direction: dict[tuple[str, str], list[Item]] = {}
-    for item in items:
-        by_direction.setdefault(item.direction, []).append(item)
-    item_ids = {
-        item.item_id
-        for members in by_direction.values()
-        for item in sorted(members, key=lambda item: rank[item.concept_id])[:per_direction]
-    }
+    sample = sample_by_direction(items, lambda item: seed_of(seed, "compare", item.concept_id), per_direction)
+    item_ids = {item.item_id for item in sample}
     return [item for item in items if item.item_id in item_ids]
 
 
