@@ -64,6 +64,14 @@ def test_link_need_and_screen_worked_by_hand():
     assert found.screen == pytest.approx(slope, rel=0.01)
 
 
+def test_a_word_keeps_its_place_behind_the_name_of_a_special_token():
+    tokenizer = tiny.tokenizer("byte-level")
+    asker = Asker(Lens.from_model(tiny.model("llama")), tokenizer)
+    prompt = "Say </s> </s>: water, eau, sun,"
+    question = Question(prompt, prompt.index("sun"), "sun", " soleil", ("moon",), (("tree",),))
+    assert tokenizer.decode(asker.prompts_of(question).source.tokens).strip() == "sun"
+
+
 def test_a_set_of_words_leads_by_its_mean_probability():
     asker = Asker(Lens.from_model(relay()), word_tokenizer(["a", "s", "p", "q", "r", "t"]))
     one, two, both = (

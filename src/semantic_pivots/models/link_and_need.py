@@ -30,7 +30,7 @@ from semantic_pivots.models.interventions import orthonormal
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.network import FORWARD_ERRORS, padded
 from semantic_pivots.models.protocols import Tokenizer
-from semantic_pivots.models.tokens import answer_spans
+from semantic_pivots.models.tokens import answer_spans, prompt_tokens
 
 if TYPE_CHECKING:
     from transformers.cache_utils import DynamicCache
@@ -214,9 +214,8 @@ class Asker:
         """Each word in the source's place, with its tokens, without a lone space before it."""
         prompts = [question.prompt_with(word) for word in words]
         spans = answer_spans(self.tokenizer, prompts, [question.answer] * len(words))
-        offsets = self.tokenizer(prompts, return_offsets_mapping=True)["offset_mapping"]
         words_in_prompt = []
-        for word, span, places in zip(words, spans, offsets, strict=True):
+        for word, span, (_, places) in zip(words, spans, prompt_tokens(self.tokenizer, prompts), strict=True):
             begin, end = question.place, question.place + len(word)
             token_places = [k for k, (low, high) in enumerate(places[: span.start]) if low < end and high > begin]
             solid = [k for k in token_places if self.tokenizer.decode([span.ids[k]]).strip()]
@@ -321,11 +320,8 @@ class Asker:
             position += output.shape[1]
             return output
 
-        handle = self.embedding.register_forward_hook(change)
-        try:
+        with self.embedding.register_forward_hook(change):
             yield
-        finally:
-            handle.remove()
 
     def _first_order(self, sources: Sequence[Place], bases: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:
         """(sets,) falls of each item's log P(answer) to first order: the gradient times the part of each set."""
@@ -346,17 +342,12 @@ class Asker:
             gradients.append(output.detach().requires_grad_(True))
             return gradients[0].clone()  # which a model may scale in place
 
-        handle = self.embedding.register_forward_hook(keep)
-        try:
-            answers = torch.tensor([i for s in sources for i in s.ids[s.start :]], device=self.network.device)
-            with torch.enable_grad():
-                hidden = self.network.hidden(padded([source.ids for source in sources], self.network.device))
-                states = [hidden[k, s.start - 1 : len(s.ids) - 1] for k, s in enumerate(sources)]
-                logits = torch.log_softmax(self.network.logits(torch.cat(states)).float(), -1)
-                total = logits.gather(1, answers[:, None]).sum()
-            (gradient,) = torch.autograd.grad(total, gradients[0])
-        finally:
-            handle.remove()
+        answers = torch.tensor([i for s in sources for i in s.ids[s.start :]], device=self.network.device)
+        with self.embedding.register_forward_hook(keep), torch.enable_grad():
+            hidden = self.network.hidden(padded([source.ids for source in sources], self.network.device))
+            states = [hidden[k, s.start - 1 : len(s.ids) - 1] for k, s in enumerate(sources)]
+            logits = torch.log_softmax(self.network.logits(torch.cat(states)).float(), -1)
+            (gradient,) = torch.autograd.grad(logits.gather(1, answers[:, None]).sum(), gradients[0])
         gradient = gradient.float().cpu()
         return [gradient[k, source.positions] for k, source in enumerate(sources)]
 
