@@ -7,7 +7,6 @@ study does, so a stopped command continues and a step that is up to date is not 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -155,7 +154,7 @@ def select(
         _check_pivots(pivot_set, inputs.folder("tokens") / "tokenizer.json")
         before = {name: inputs.folder(name) for name in inputs.stages()}
         stages = Inputs({**before, "graph": pivot_set.parent})
-        config = dataclasses.replace(config, dsir_target=select.dsir_target)
+        config = replace(config, dsir_target=select.dsir_target)
         return {"doc_scores": document_scores(config, stages, work).source}
 
     scoring = SelectConfig(**{name: getattr(select, name) for name in keys})

@@ -89,18 +89,27 @@ class Steps:
         return len(items)
 
 
+def lexicon_tables(lexicon: LexiconConfig) -> dict[str, pa.Table]:
+    """The tables of the stage `lexicon` without a folder."""
+    import tempfile
+
+    from semantic_pivots.lexicon.concepts import lexicon_stage
+
+    with tempfile.TemporaryDirectory() as name:
+        return lexicon_stage(lexicon, Inputs({}), Work(Path(name), Path(name)))
+
+
 def word_items(lexicon: LexiconConfig, benchmark: BenchmarkConfig) -> tuple[dict[str, pa.Table], Record]:
     """The tables of the stages `lexicon` and `benchmark` without a folder, and the notes of the latter."""
     import tempfile
 
     from semantic_pivots.files import write_table
-    from semantic_pivots.lexicon.concepts import lexicon_stage
     from semantic_pivots.tasks.items import benchmark_stage
 
+    tables = lexicon_tables(lexicon)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         work = Work(folder, folder)
-        tables = lexicon_stage(lexicon, Inputs({}), work)
         for key, table in tables.items():
             write_table(folder / f"{key}.parquet", table)
         return {**tables, **benchmark_stage(benchmark, Inputs({"lexicon": folder}), work)}, work.notes

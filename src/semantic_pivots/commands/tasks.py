@@ -15,16 +15,16 @@ Languages = Annotated[str, typer.Option(help="language codes, separated by comma
 @app.command("list")
 def list_tasks(languages: Languages = "en,fr,zh,ja") -> None:
     """List the tasks with their directions and items, and those of installed packages."""
-    from semantic_pivots.commands.steps import word_items
+    from semantic_pivots.commands.steps import lexicon_tables
     from semantic_pivots.config import BenchmarkConfig, LexiconConfig
     from semantic_pivots.tasks import own, questions
-    from semantic_pivots.tasks.translation import items_of
 
     codes = tuple(members_of(languages))
+    words = lexicon_tables(LexiconConfig(languages=codes))["words"]
     for name in questions.COMMITTED:
-        tables, _ = word_items(LexiconConfig(languages=codes), BenchmarkConfig(languages=codes, task=name))
-        items = items_of(tables["items"])
-        typer.echo(f"{name:16} {len(items):6,} items in {len({item.direction for item in items}):2} directions")
+        rows = questions.items(BenchmarkConfig(languages=codes, task=name), words)
+        directions = {(row["source_language"], row["target_language"]) for row in rows}
+        typer.echo(f"{name:16} {len(rows):6,} items in {len(directions):2} directions")
     typer.echo("sentences        parallel files of yours: [benchmark] task_path = FOLDER (FLORES format)")
     typer.echo("lm-eval:TASK     a multiple-choice task of lm-evaluation-harness")
     for name, package in own.packages().items():
