@@ -193,7 +193,7 @@ def test_wordnets_are_gzipped_or_not_and_of_one_form(tmp_path):
         ("jmdict-sqlite:ja-en:{}", b"no database " * 99, "file is not a database"),
         ("dictd:en-fr:{}", b"dog chien\n", "is no line of an index"),
         ("tsv:en-fr:{}.gz", b"dog\tchien\n", "Not a gzipped file"),
-        ("tsv:en-fr:{}.gz", gzip.compress(b"dog\tchien\n" * 9)[:-9], "end-of-stream marker"),
+        ("tsv:en-fr:{}.gz", gzip.compress(b"dog\tchien\n" * 9, mtime=0)[:-9], "end-of-stream marker"),
         ("muse:en-fr:{}", b"hot dog chien\n", "muse:en-fr.*line 1: 3 words"),
     ],
 )
