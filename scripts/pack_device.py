@@ -31,7 +31,8 @@ from semantic_pivots.config import NaturalConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import read_table
 from semantic_pivots.held_out import HELD_OUT
-from semantic_pivots.models.load import PACKAGE, load
+from semantic_pivots.models.load import load
+from semantic_pivots.models.specs import PACKAGE
 from semantic_pivots.natural.part_arms import arms
 from semantic_pivots.run import Inputs
 from semantic_pivots.scoring.scorer import Scorer

@@ -81,7 +81,7 @@ class Sizes:
 
     def parameters(self, stage: str) -> float:
         """Parameters of a stage's model, times `FLOAT32` for float32; 0 if its weights are not on this machine."""
-        from semantic_pivots.models.load import parameters_here
+        from semantic_pivots.models.specs import parameters_here
 
         section = getattr(self.config, stage)
         return parameters_here(section.model, section.cache) * (FLOAT32 if section.dtype == "float32" else 1)

@@ -18,16 +18,18 @@ import transformers
 
 from semantic_pivots.corpus.vocabulary import text_ids
 from semantic_pivots.errors import InputError
-from semantic_pivots.models import device
-from semantic_pivots.models import load as room
+from semantic_pivots.models import device, gguf
+from semantic_pivots.models.compact_tokenizer import has_compact_tokenizer, write_compact_tokenizer
 from semantic_pivots.models.lens import load_lens
-from semantic_pivots.models.load import load, load_tokenizer
+from semantic_pivots.models.load import load
+from semantic_pivots.models.specs import model_folder, model_signature
+from semantic_pivots.models.tokenizer_files import load_tokenizer
 from semantic_pivots.scoring.scorer import Scorer, answer_logprobs
 from tests.models import tiny
 
 QUICK = """
 import sys, transformers.utils
-from semantic_pivots.models.load import import_models_quickly
+from semantic_pivots.models.transformers_library import import_models_quickly
 has_scipy = transformers.utils.is_scipy_available
 import_models_quickly()
 from transformers.utils.import_utils import create_import_structure_from_path as lists
@@ -104,12 +106,12 @@ def plain(tmp_path_factory) -> Path:
 def test_a_revision_is_the_content_of_the_weights_to_the_last_byte(plain, tmp_path, monkeypatch):
     monkeypatch.setattr("semantic_pivots.files._SAMPLED_ABOVE_BYTES", 1000)  # as with weights above 64 MiB
     folder = Path(shutil.copytree(plain, tmp_path / "model"))
-    before = room.model_signature(str(folder))
+    before = model_signature(str(folder))
     weights = folder / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[len(data) * 2 // 3] ^= 1
     weights.write_bytes(bytes(data))
-    assert room.model_signature(str(folder)) != before
+    assert model_signature(str(folder)) != before
 
 
 def test_a_subfolder_of_a_repository_is_a_model_with_the_tokenizer_of_its_root(tmp_path, monkeypatch):
@@ -210,25 +212,25 @@ def test_gguf_weights_are_those_that_were_pinned_or_refused(tmp_path, monkeypatc
     path, digest = tmp_path / "m.gguf", hashlib.sha256(b"GGUF").hexdigest()
     path.write_bytes(b"GGUF")
     converted = []
-    monkeypatch.setattr(room, "_convert", lambda parts, scratch: (converted.append(parts), (scratch / "model").mkdir()))
+    monkeypatch.setattr(gguf, "_convert", lambda parts, scratch: (converted.append(parts), (scratch / "model").mkdir()))
     for spec in (f"{path}@sha256:{digest}", f"{tmp_path}@sha256:{digest}", str(path)):
-        assert room.model_folder(spec, str(tmp_path / "cache")).name.endswith(digest[:12])
+        assert model_folder(spec, str(tmp_path / "cache")).name.endswith(digest[:12])
     assert converted == [[path]] * 3
     with pytest.raises(InputError, match=f"SHA-256 is {digest[:12]}…, expected 000000000000…"):
-        room.model_folder(f"{path}@sha256:{'0' * 64}", str(tmp_path / "cache"))
+        model_folder(f"{path}@sha256:{'0' * 64}", str(tmp_path / "cache"))
     with pytest.raises(InputError, match="expected the 64 hexadecimal digits"):
-        room.model_folder(f"{path}@sha256:12", str(tmp_path / "cache"))
+        model_folder(f"{path}@sha256:12", str(tmp_path / "cache"))
     with pytest.raises(InputError, match="only GGUF weights are pinned"):
-        room.model_folder(f"owner/name@sha256:{digest}", str(tmp_path / "cache"))
+        model_folder(f"owner/name@sha256:{digest}", str(tmp_path / "cache"))
 
 
 def test_a_converted_tokenizer_is_made_of_its_file_alone_where_that_gives_the_same(tmp_path, monkeypatch):
     tiny.tokenizer("byte-level").save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    usual = room.load_tokenizer(str(tmp_path))
-    room._note_tokenizer(tmp_path)
+    usual = load_tokenizer(str(tmp_path))
+    write_compact_tokenizer(tmp_path)
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", None)
-    alone = room.load_tokenizer(str(tmp_path))
+    alone = load_tokenizer(str(tmp_path))
     assert alone("Hello, 狗 <s>")["input_ids"] == usual("Hello, 狗 <s>")["input_ids"]
     assert (alone.all_special_tokens, alone.padding_side) == (usual.all_special_tokens, usual.padding_side)
 
@@ -240,16 +242,16 @@ def test_a_tokenizer_that_leaves_out_ids_is_checked_against_the_embedding_each_t
     last = max(state["model"]["vocab"], key=state["model"]["vocab"].get)
     state["model"]["vocab"][last] += 1_000
     path.write_text(json.dumps(state), "utf-8")
-    room._note_tokenizer(tmp_path)
-    assert not (tmp_path / room._TOKENIZER[0]).exists()
+    write_compact_tokenizer(tmp_path)
+    assert not has_compact_tokenizer(tmp_path)
 
 
 def test_a_tokenizer_that_its_class_changes_is_made_the_usual_way(tmp_path):
     tiny.tokenizer("byte-level").save_pretrained(tmp_path)
     path = tmp_path / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "GemmaTokenizer"}))
-    room._note_tokenizer(tmp_path)
-    assert not (tmp_path / room._TOKENIZER[0]).exists()
+    write_compact_tokenizer(tmp_path)
+    assert not has_compact_tokenizer(tmp_path)
 
 
 def test_a_model_that_no_device_holds_is_spread_and_scores_the_same(tmp_path, monkeypatch):

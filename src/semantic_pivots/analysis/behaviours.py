@@ -15,8 +15,8 @@ from semantic_pivots.analysis.pivot_ratio import PIVOT_RATIO, pivot_ratios
 from semantic_pivots.analysis.rules import RULES, Path
 from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.files import Record
-from semantic_pivots.models.load import load_tokenizer
 from semantic_pivots.models.protocols import Tokenizer
+from semantic_pivots.models.tokenizer_files import load_tokenizer
 from semantic_pivots.models.trace import first_tokens, word_tokens
 from semantic_pivots.resampling import bootstrap_means
 from semantic_pivots.run import Inputs, Work

@@ -104,7 +104,7 @@ def corpus_of(documents: Documents, tokenizer: Tokenizer | str) -> MemoryCorpus:
     """Documents as a corpus in memory, tokenised by a tokenizer, or by that of the model that a spec names."""
     from tokenizers import Tokenizer as Backend
 
-    from semantic_pivots.models.load import load_tokenizer
+    from semantic_pivots.models.tokenizer_files import load_tokenizer
 
     fast: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
     backend = as_text(Backend.from_str(fast.backend_tokenizer.to_str()))

@@ -75,7 +75,7 @@ def tokens(
     tokens: TokensConfig,
 ) -> None:
     """Tokenise a corpus with a model's tokenizer."""
-    from semantic_pivots.models.load import tokenizer_identity
+    from semantic_pivots.models.tokenizer_files import tokenizer_identity
 
     if not (corpus / "shards.parquet").exists():
         raise InputError(f"{corpus} has no shards.parquet: expected a folder made by `pivots corpus make`")

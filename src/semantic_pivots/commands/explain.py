@@ -262,7 +262,7 @@ def explain(
     """Show layer by layer what a model would answer on its way to a translation; writes a page too."""
     from rich.console import Console
 
-    from semantic_pivots.models.load import import_models_quickly
+    from semantic_pivots.models.transformers_library import import_models_quickly
     from semantic_pivots.report.word_page import write_page
 
     questions = questions_of(source_language, word, target_language, shots, lexicon, run)

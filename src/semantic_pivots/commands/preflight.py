@@ -172,7 +172,7 @@ def _checkpoints(config: Any) -> list[str]:
 
 def _absent_model(stage: str, model: str) -> Iterator[str]:
     from semantic_pivots.models import assembled
-    from semantic_pivots.models.load import HUB_ID
+    from semantic_pivots.models.specs import HUB_ID
 
     model = model.partition("@sha256:")[0]
     if model.startswith(_PACKAGE):

@@ -44,7 +44,7 @@ def score(
     """Score word translation and print a row per direction, or per checkpoint with --revisions."""
     import pyarrow.parquet as pq
 
-    from semantic_pivots.models.load import model_folder
+    from semantic_pivots.models.specs import model_folder
     from semantic_pivots.signature import Signature
     from semantic_pivots.study import load_study, run_study
 

@@ -40,7 +40,7 @@ class Steps:
         Raises:
             InputError: neither tokens nor a model is given, or the tokens are those of another corpus or model.
         """
-        from semantic_pivots.models.load import tokenizer_identity
+        from semantic_pivots.models.tokenizer_files import tokenizer_identity
 
         if not tokens and not model:
             raise InputError("expected --tokens FOLDER, made by `pivots corpus tokens`, or --model NAME")
@@ -143,7 +143,7 @@ def check_model(folder: Path, tokens: str, model: str) -> None:
         InputError: its vocabulary is another.
     """
     from semantic_pivots.corpus.vocabulary import read_tokenizer
-    from semantic_pivots.models.load import load_tokenizer
+    from semantic_pivots.models.tokenizer_files import load_tokenizer
 
     if read_tokenizer(folder / "tokenizer.json").get_vocab() != load_tokenizer(model).get_vocab():
         raise InputError(

@@ -161,7 +161,7 @@ def tokens_stage(config: TokensConfig, inputs: Inputs, work: Work) -> dict[str, 
     Raises:
         InputError: the model has no fast tokenizer, which the stages on the corpus need.
     """
-    from semantic_pivots.models.load import load_tokenizer
+    from semantic_pivots.models.tokenizer_files import load_tokenizer
 
     tokenizer = load_tokenizer(config.model, config.cache)
     backend = getattr(tokenizer, "backend_tokenizer", None)

@@ -106,7 +106,7 @@ class RunTables:
         spec = self.manifests.get("trace", {}).get("config", {}).get("model", "")
         if not spec:
             return None
-        from semantic_pivots.models.load import load_tokenizer
+        from semantic_pivots.models.tokenizer_files import load_tokenizer
 
         return load_tokenizer(spec).backend_tokenizer
 

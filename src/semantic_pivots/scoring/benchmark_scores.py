@@ -74,13 +74,13 @@ def revision_of(model: str, revision: str) -> str:
 
 
 def _tokenizer(spec: str, cache: str) -> Tokenizer:
-    from semantic_pivots.models.load import load_tokenizer
+    from semantic_pivots.models.tokenizer_files import load_tokenizer
 
     return load_tokenizer(spec, cache)
 
 
 def _parameters(spec: str, cache: str) -> int:
-    from semantic_pivots.models.load import parameters
+    from semantic_pivots.models.specs import parameters
 
     return parameters(spec, cache)
 

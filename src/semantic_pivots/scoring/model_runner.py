@@ -79,7 +79,7 @@ class ModelRunner:
             return self._job.spec
 
         def make() -> pa.Table:
-            from semantic_pivots.models.load import model_signature
+            from semantic_pivots.models.specs import model_signature
 
             return pa.table({"model": [model_signature(self._job.spec, self._job.cache)]})
 

@@ -70,7 +70,7 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
 def _stored(config: TrainConfig, inputs: Inputs, selection: pa.Table, work: Work) -> StoredTokens:
     """The tokens of all selected documents; the study's token shards are used if the base's tokenizer made them."""
-    from semantic_pivots.models.load import load_tokenizer
+    from semantic_pivots.models.tokenizer_files import load_tokenizer
     from semantic_pivots.training.pack import check_end
     from semantic_pivots.training.stored_tokens import same_tokenizer, store_tokens
 
@@ -150,7 +150,7 @@ def export(base: Any, config: TrainConfig, arm: str, seed: int, loss: float, fol
         folder: folder to write.
         tokens: number of tokens that the model has been trained on.
     """
-    from semantic_pivots.models.load import quiet
+    from semantic_pivots.models.transformers_library import quiet
 
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)

@@ -29,7 +29,7 @@ def shape_of(config: TrainConfig) -> Record:
     Raises:
         InputError: the `shape` file cannot be read.
     """
-    from semantic_pivots.models.load import config_here
+    from semantic_pivots.models.specs import config_here
 
     if not config.shape:
         return config_here(config.model, config.cache)
@@ -82,7 +82,7 @@ def context_problems(train: TrainConfig) -> Iterator[str]:
 
 def lines(config: StudyConfig) -> Iterator[str]:
     """Lines that say what the study's training and scoring would take."""
-    from semantic_pivots.models.load import parameters_here
+    from semantic_pivots.models.specs import parameters_here
 
     train, shape = config.train, shape_of(config.train)
     step_tokens = train.batch_sequences * train.sequence_tokens
@@ -122,7 +122,7 @@ def one_step(train: TrainConfig) -> str:
     import torch
     import transformers
 
-    from semantic_pivots.models.load import model_folder
+    from semantic_pivots.models.specs import model_folder
     from semantic_pivots.training.loop import train as run_training
 
     values = shape_of(train) if train.shape else {}

@@ -160,7 +160,7 @@ class Evaluator:
 
     def _labels(self, spec: str, name: str) -> pa.Table:
         from semantic_pivots.analysis.behaviours import label_items
-        from semantic_pivots.models.load import load_tokenizer
+        from semantic_pivots.models.tokenizer_files import load_tokenizer
         from semantic_pivots.models.trace import trace_stage
 
         config, ids = self.config, {item.item_id for item in self.items}
@@ -178,7 +178,7 @@ class Evaluator:
         return pa.table({name: [row[name] for row in labels] for name in ("item_id", "label")})
 
     def _same_tokens(self, spec: str) -> None:
-        from semantic_pivots.models.load import load_tokenizer
+        from semantic_pivots.models.tokenizer_files import load_tokenizer
 
         if not self.inputs.has("pivots") or not self.inputs.has("token_shards"):
             raise InputError("[compare] behaviours: the study needs the stages tokens and discover")
