@@ -65,7 +65,7 @@ def test_links_lead_to_files(page):
 
 def test_every_key_of_a_study_has_a_manual():
     from semantic_pivots.commands.keys import manual
-    from semantic_pivots.config import StudyConfig
+    from semantic_pivots.grammar import StudyConfig
 
     bare = []
     for field in dataclasses.fields(StudyConfig):

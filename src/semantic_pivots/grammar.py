@@ -1,4 +1,4 @@
-"""The grammar of a study: what each key of a section is, read off the dataclasses of `config`.
+"""The grammar of a study: what each key of a section is, read off the dataclasses of the stages.
 
 A study file, the options of a command and the manual come from the same fields: the type states choices and ranges, the
 text under a field is its help. Nothing about a key is written down twice.
@@ -12,13 +12,15 @@ import functools
 import inspect
 import itertools
 import re
+import sys
 import types
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from semantic_pivots import config, section_rules
+from semantic_pivots import config
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.stages import STAGES
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -89,7 +91,14 @@ class Key:
 @functools.cache
 def sections() -> dict[str, type]:
     """The dataclass of every section of a study, in their order."""
-    return {field.name: field.default_factory for field in dataclasses.fields(config.StudyConfig)}  # type: ignore[misc]
+    return {"study": config.SharedKeys, **{name: stage.section for name, stage in STAGES.items()}}
+
+
+_FIELDS = [(name, kind, dataclasses.field(default_factory=kind)) for name, kind in sections().items()]
+
+
+class StudyConfig(dataclasses.make_dataclass("Sections", _FIELDS, frozen=True)):
+    """One study: a section for each stage, by its name."""
 
 
 @functools.cache
@@ -122,8 +131,8 @@ def _parts(hint: Any) -> tuple[type, tuple[object, ...], tuple[config.Range | co
 
 
 @functools.cache
-def _classes() -> dict[str, ast.ClassDef]:
-    tree = ast.parse(inspect.getsource(config))
+def _classes(module: str) -> dict[str, ast.ClassDef]:
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
@@ -131,7 +140,7 @@ def _classes() -> dict[str, ast.ClassDef]:
 def _texts(kind: type) -> types.MappingProxyType[str, str]:
     """The string below each field of a dataclass, by the field's name."""
     texts = {}
-    for statement, following in itertools.pairwise(_classes()[kind.__name__].body):
+    for statement, following in itertools.pairwise(_classes(kind.__module__)[kind.__name__].body):
         if isinstance(statement, ast.AnnAssign) and isinstance(following, ast.Expr):
             texts[statement.target.id] = " ".join(ast.literal_eval(following.value).split())  # type: ignore[union-attr]
     return types.MappingProxyType(texts)
@@ -156,14 +165,14 @@ def check(settings: DataclassInstance) -> None:
 
 
 def contradictions(settings: DataclassInstance, refused: Collection[str] = ()) -> Iterator[str]:
-    """One line for each rule of `section_rules` that a section breaks.
+    """One line for each rule of a section's stage that the section breaks.
 
     Args:
         settings: the section.
         refused: keys whose values cannot be used; rules that read one of them are left out.
     """
     section = section_of(type(settings))
-    for rule in section_rules.RULES.get(section, ()):
+    for rule in STAGES[section].rules if section in STAGES else ():
         if not set(rule.keys).intersection(refused) and not rule.holds(settings):
             values = ", ".join(f"[{section}] {key} = {text(getattr(settings, key))}" for key in rule.keys)
             yield f"{values}: {rule.expected}"

@@ -1,97 +1,302 @@
-"""The stages of a study, the whole pipeline on one screen: what runs each, what it reads, and what shows its results.
+"""The stages of a study, the whole pipeline on one screen: the module of each, in the order in which they run.
 
-A new stage is one entry here, its section in `config`, its tables in `tables`, and modules of its own: the function
-that runs it and the view that the report and the summary show of it.
+A new stage is one line here and one module in its room, with a `STAGE` that states its section, its tables, the
+function that runs it and the view that the report and the summary show of it. These modules import `config` and
+nothing that is slow or lies above it: all of them are imported when a study is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+import math
+from dataclasses import replace
+from importlib import import_module
 
-
-@dataclass(frozen=True)
-class Stage:
-    """A step of a study: its function, the stages whose folders it reads, and the version of its results."""
-
-    name: str
-    function: str
-    """module:function of this package, imported when the stage runs"""
-    after: tuple[str, ...] = ()
-    says: str = ""
-    """what it does, in the words of the stage table"""
-    version: int = 1
-    """raised when the same configuration gives other results"""
-    optional: tuple[str, ...] = ()
-    """those of `after` that a study may leave out"""
-    view: str = ""
-    """module:name of the `report.panel.StageView` of its results; empty: other stages show them"""
-    work: Callable[[Any, Any], float] = lambda sizes, config: 1.0
-    """its work before it runs, in a unit of its own, of `costs.Sizes` and a study's configuration"""
-    studies: Literal["all", "some", "own"] = "all"
-    """all that name no stages, some that name it, or studies of its own, which have no stage but those they name"""
-
-
-# fmt: off
-STAGES: dict[str, Stage] = {
-    stage.name: stage
-    for stage in (
-        Stage("lexicon", "lexicon.concepts:lexicon_stage", (), "concepts as words of each language", 6,
-              view="report.figures_benchmark:LEXICON"),
-        Stage("corpus", "corpus.shards:corpus_stage", (), "documents, fetched or read, as shards", 5,
-              view="report.figures_corpus:CORPUS", work=lambda s, c: s.text_bytes),
-        Stage("benchmark", "tasks.items:benchmark_stage", ("lexicon",), "items of the task", 4,
-              view="report.figures_benchmark:BENCHMARK",
-              work=lambda s, c: s.text_bytes if c.benchmark.min_documents else s.items()),
-        Stage("score", "scoring.benchmark_scores:score_stage", ("lexicon", "benchmark"),
-              "how well the model translates", 9, view="report.figures_score:SCORE",
-              work=lambda s, c: s.prompts("score") * c.score.draws * (1 + c.benchmark.distractors)),
-        Stage("tokens", "models.tokenise:tokens_stage", ("corpus",), "the documents in the model's tokens", 3,
-              view="report.figures_corpus:TOKENS", work=lambda s, c: s.text_bytes),
-        Stage("count", "counting.counts:count_stage", ("benchmark", "corpus", "tokens"),
-              "documents that contain each word and pair", 5, view="report.figures_counts:COUNT",
-              work=lambda s, c: s.text_bytes),
-        Stage("discover", "pivots.discovery:discover_stage", ("lexicon", "benchmark", "corpus", "tokens"),
-              "semantic pivots of each pair", 6, view="report.figures_pivots:DISCOVER",
-              work=lambda s, c: s.concepts * len(c.benchmark.languages) * c.discover.documents),
-        Stage("trace", "models.trace:trace_stage", ("lexicon", "benchmark", "discover"),
-              "predictions after every layer", 3, optional=("discover",), view="report.figures_trace:TRACE",
-              work=lambda s, c: s.prompts("trace") * len(c.trace.lenses)),
-        Stage("causal", "analysis.causal_effects:causal_stage", ("lexicon", "benchmark", "corpus", "discover"),
-              "link and need of pivots", work=lambda s, c: s.prompts("causal") * c.causal.control_sets),
-        Stage("behaviour", "analysis.behaviours:behaviour_stage",
-              ("benchmark", "score", "count", "discover", "trace", "causal"), "bridged by pivots or direct, and why",
-              14, optional=("score", "count", "discover", "causal"), view="report.figures_behaviour:BEHAVIOUR",
-              work=lambda s, c: s.items() * c.behaviour.resamples),
-        Stage("intervene", "analysis.suppression:intervene_stage", ("lexicon", "benchmark", "discover", "behaviour"),
-              "effect of suppressing pivots on answers", 5, studies="some", view="report.figures_behaviour:INTERVENE",
-              work=lambda s, c: s.prompts("intervene")),
-        Stage("graph", "pivots.pivot_set:graph_stage", ("lexicon", "corpus", "tokens"), "the pivot set", 5,
-              view="report.figures_corpus:GRAPH", work=lambda s, c: s.text_bytes),
-        Stage("select", "selection.selections:select_stage", ("lexicon", "benchmark", "corpus", "tokens", "graph"),
-              "selections of documents at equal tokens", 5, view="report.figures_corpus:SELECT",
-              work=lambda s, c: s.text_bytes),
-        Stage("train", "training.arms:train_stage", ("corpus", "tokens", "select"), "continued pre-training on each", 4,
-              view="report.figures_training:TRAIN",
-              work=lambda s, c: s.runs() * c.train.tokens * s.parameters("train")),
-        Stage("compare", "training.comparison:compare_stage",
-              ("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
-              "the trained models against the base", 7, view="report.figures_training:COMPARE",
-              work=lambda s, c: ((s.runs() + 1) * s.items(c.compare.items_per_direction) * c.compare.draws
-                                  * s.parameters("train"))),
-        Stage("planted", "planted.planted_stage:planted_stage", (), "worlds with known ground truth", 7, studies="own",
-              view="report.figures_planted:PLANTED",
-              work=lambda s, c: len(c.planted.worlds) * c.planted.seeds * c.planted.tokens),
-        Stage("natural", "natural.natural_stage:natural_stage", ("lexicon", "corpus"),
-              "do pivots carry words across languages in natural text", 6, studies="own",
-              view="report.figures_natural:NATURAL",
-              work=lambda s, c: len(c.natural.parts) * c.natural.seeds * c.natural.tokens),
-    )
-}
-# fmt: on
-STAGES["report"] = Stage(
-    "report", "report.page:report_stage", tuple(STAGES), "one self-contained HTML file", 3, tuple(STAGES)
+from semantic_pivots.config import (
+    BehaviourConfig,
+    BenchmarkConfig,
+    CausalConfig,
+    CompareConfig,
+    CorpusConfig,
+    CountConfig,
+    DiscoverConfig,
+    GraphConfig,
+    InterveneConfig,
+    LexiconConfig,
+    NaturalConfig,
+    PlantedConfig,
+    ReportConfig,
+    Rule,
+    ScoreConfig,
+    SelectConfig,
+    Stage,
+    TokensConfig,
+    TraceConfig,
+    TrainConfig,
 )
+
+
+def _has_target(select: SelectConfig) -> bool:
+    is_dsir = any(name == "dsir" or name.startswith("dsir-") for name in select.selections)
+    return bool(not is_dsir or select.dsir_target or select.dsir_languages)
+
+
+def _is_whole(quotas: tuple[str, ...]) -> bool:
+    return not quotas or math.isclose(sum(float(quota.partition("=")[2]) for quota in quotas), 1, abs_tol=1e-6)
+
+
+def _stage(module: str) -> Stage:
+    return import_module(f"semantic_pivots.{module}").STAGE
+
+
+*_STAGES, _REPORT = (
+    Stage(
+        "lexicon", LexiconConfig, "lexicon.concepts:lexicon_stage",
+        says="concepts as words of each language", version=6, view="report.figures_benchmark:LEXICON",
+        tables={
+            "concepts": "concept_id pos strata:[text]",
+            "words": "concept_id language word source licence",
+        },
+    ),
+    Stage(
+        "corpus", CorpusConfig, "corpus.shards:corpus_stage",
+        says="documents, fetched or read, as shards", version=5, view="report.figures_corpus:CORPUS",
+        work=lambda s, c: s.text_bytes,
+        tables={
+            # one row per shard; its language counts are documents
+            "shards": "shard path language source documents:i64 text_bytes:i64",
+            # what was read, by source and language, before any arrangement; documents have a part in the language; package,
+            # version, sha256, licence and attribution where a recipe fetched it
+            "sources": "source language package version sha256 licence attribution documents:i64 text_bytes:i64",
+            "skipped": "path reason lines:i64 first_line:i64",
+            # of `pivots corpus dedup`: the documents that it removed
+            "duplicates": "source language documents:i64 text_bytes:i64",
+        },
+    ),
+    Stage(
+        "benchmark", BenchmarkConfig, "tasks.items:benchmark_stage", after=("lexicon",),
+        says="items of the task", version=4, view="report.figures_benchmark:BENCHMARK",
+        work=lambda s, c: s.text_bytes if c.benchmark.min_documents else s.items(),
+        rules=(
+            Rule(("task", "distractors"), lambda c: c.task != "translation" or c.distractors > 0,
+                 "a translation needs at least one distractor"),
+            Rule(("task", "min_documents"), lambda c: c.task == "translation" or not c.min_documents,
+                 "expected min_documents = 0, it is for translations of words"),
+            Rule(("task", "task_path"), lambda c: c.task not in ("file", "sentences") or bool(c.task_path),
+                 "the task needs task_path, its file or folder (docs/tasks.md)"),
+        ),
+        tables={
+            # strata are tags such as "identical-spelling", "shared-script", "frequency:high"
+            "items": "item_id concept_id source_language target_language source target distractors:[text] strata:[text]",
+        },
+    ),
+    Stage(
+        "score", ScoreConfig, "scoring.benchmark_scores:score_stage", after=("lexicon", "benchmark"),
+        says="how well the model translates", version=9, view="report.figures_score:SCORE",
+        work=lambda s, c: s.prompts("score") * c.score.draws * (1 + c.benchmark.distractors),
+        tables={
+            # one row per item x draw x candidate source; token_logprobs are those of the answer, in nats
+            "scores": "item_id draw:i32 candidate is_source:flag token_logprobs:[f32] n_bytes:i32",
+            # one greedy answer per item x draw: is it the target, is it a copy of the source
+            "answers": "item_id draw:i32 greedy correct:flag copied:flag",
+            "score_summary": "source_language target_language stratum variant *figure",
+        },
+    ),
+    Stage(
+        "tokens", TokensConfig, "models.tokenise:tokens_stage", after=("corpus",),
+        says="the documents in the model's tokens", version=3, view="report.figures_corpus:TOKENS",
+        work=lambda s, c: s.text_bytes,
+        # one row per shard, rows in the order of its documents; column "tokens", list<int32>, of an Arrow file
+        tables={"token_shards": "shard path documents:i64 tokens:i64"},
+    ),
+    Stage(
+        "count", CountConfig, "counting.counts:count_stage", after=("benchmark", "corpus", "tokens"),
+        says="documents that contain each word and pair", version=5, view="report.figures_counts:COUNT",
+        work=lambda s, c: s.text_bytes,
+        rules=(
+            Rule(("provider", "provider_path"), lambda c: c.provider == "local" or bool(c.provider_path),
+                 "the provider needs provider_path, its index or file"),
+            Rule(("provider", "unit", "window_tokens"),
+                 lambda c: c.provider != "local" or (c.unit == "window") == (c.window_tokens > 0),
+                 "expected unit = 'document' with window_tokens = 0, or unit = 'window' with a window of at least 1"),
+        ),
+        tables={
+            # unit is "document", "window" or "occurrence"; window is its width in tokens (0: the whole document); approx is
+            # what an infini-gram index says itself of its number (null: it was not asked)
+            "word_counts": "word language value:i64 unit window:i32 exact:flag approx:flag provider rule",
+            "pair_counts": "word_1 language_1 word_2 language_2 value:i64 unit window:i32 exact:flag approx:flag provider rule",
+            # the texts as which each word occurs, what may stand at their edges (docs/words.md), and where each comes from
+            "forms": "word language form edges source",
+        },
+    ),
+    Stage(
+        "discover", DiscoverConfig, "pivots.discovery:discover_stage", after=("lexicon", "benchmark", "corpus", "tokens"),
+        says="semantic pivots of each pair", version=6, view="report.figures_pivots:DISCOVER",
+        work=lambda s, c: s.concepts * len(c.benchmark.languages) * c.discover.documents,
+        rules=(
+            Rule(("form", "unit", "measure"), lambda c: c.form != "paper" or (c.unit, c.measure) == ("token", "min"),
+                 "the paper's form ranks tokens by their smaller surplus; expected unit = 'token' and measure = 'min'"),
+        ),
+        tables={
+            # unit is "word" (token is null) or "token"; documents are those drawn of each word that hold the pivot, a surplus
+            # a difference of document frequencies (share of documents); rank 0 is the best; q_value is the false-discovery
+            # rate over all pairs (null: the paper's form); translation: the further language of which it is the concept's
+            # word; cosine with the pair and the share of other pairs' pivots below it are null unless [discover] relatedness
+            "pivots": "item_id unit token:i32 text rank:i32 documents_source:i64 documents_target:i64 surplus_source:f32"
+                      " surplus_target:f32 measure value:f32 q_value:f64 translation cosine:f32 cosine_quantile:f32",
+            # documents hold the source, the target, or (of those drawn) both; candidates co-occur with both words, supported
+            # ones pass the false-discovery rate; reason says why there is no pivot; rule: as in the counts (paper: sub-tokens)
+            "pivot_evidence": "item_id documents_source:i64 documents_target:i64 documents_both:i64 candidates:i64"
+                              " supported:i64 pivots:i64 reason rule",
+        },
+    ),
+    Stage(
+        "trace", TraceConfig, "models.trace:trace_stage", after=("lexicon", "benchmark", "discover"), optional=("discover",),
+        says="predictions after every layer", version=3, view="report.figures_trace:TRACE",
+        work=lambda s, c: s.prompts("trace") * len(c.trace.lenses),
+        tables={
+            # one row per item x layer x lens; masses are sums of probability over token sets (null: the item has no pivots);
+            # the null is the mass of another item's pivots; those of languages are over tokens that may begin the concept's
+            # word in one language alone; off_target_correct: the top token begins it in a further language
+            "trace": "item_id lens layer:i32 top_ids:[i32] top_probs:[f32] entropy:f32 mass_source:f32 mass_target:f32"
+                     " mass_pivot:f32 mass_pivot_null:f32 languages:[text] mass_languages:[f32] top_language"
+                     " off_target_correct:flag",
+        },
+    ),
+    Stage(
+        "causal", CausalConfig, "analysis.causal_effects:causal_stage", after=("lexicon", "benchmark", "corpus", "discover"),
+        says="link and need of pivots", work=lambda s, c: s.prompts("causal") * c.causal.control_sets,
+        tables={
+            # log P(answer) in nats; told is what the source word tells of the answer; each effect (nats) is less the mean of
+            # its control sets, low and high less the ends of the range that holds 95 % of them, p by permutation among the
+            # sets; null: not measured (no control sets, or the model's answer is not the target)
+            "causal_effects": "item_id pivots:[text] control_sets:i32 logprob:f64 answered:flag told:f64"
+                              " link:f64 link_low:f64 link_high:f64 link_p:f64 need:f64 need_low:f64 need_high:f64 need_p:f64"
+                              " screen:f64 screen_low:f64 screen_high:f64 screen_p:f64",
+        },
+    ),
+    Stage(
+        "behaviour", BehaviourConfig, "analysis.behaviours:behaviour_stage",
+        after=("benchmark", "score", "count", "discover", "trace", "causal"),
+        optional=("score", "count", "discover", "causal"),
+        says="bridged by pivots or direct, and why", version=14, view="report.figures_behaviour:BEHAVIOUR",
+        work=lambda s, c: s.items() * c.behaviour.resamples,
+        tables={
+            # quantities are means of the trace's columns; pivot_ratio: own pivots' mean mass over another pair's
+            "trace_summary": "source_language target_language lens layer:i32 quantity *figure",
+            # of the rule `causal` lens is "none" and the peak is null
+            "behaviour": "item_id rule lens label peak_layer:i32 peak_token:i32 peak_text final_prob:f32",
+            "attribution": "source_language target_language rule lens statistic *figure",
+        },
+    ),
+    Stage(
+        "intervene", InterveneConfig, "analysis.suppression:intervene_stage",
+        after=("lexicon", "benchmark", "discover", "behaviour"), studies="some",
+        says="effect of suppressing pivots on answers", version=5, view="report.figures_behaviour:INTERVENE",
+        work=lambda s, c: s.prompts("intervene"),
+        rules=(Rule(("first", "last"), lambda c: c.first < c.last, "expected first to be smaller than last"),),
+        tables={
+            # log P(answer) in nats without the intervention, and its change; a summary's control is empty for the change
+            # itself, else the change less that of the control; a group is "all" or "RULE: LABEL"
+            "effects": "item_id intervention before:f64 change:f64",
+            "effect_summary": "source_language target_language group intervention control *figure",
+        },
+    ),
+    Stage(
+        "graph", GraphConfig, "pivots.pivot_set:graph_stage", after=("lexicon", "corpus", "tokens"),
+        says="the pivot set", version=5, view="report.figures_corpus:GRAPH", work=lambda s, c: s.text_bytes,
+        tables={
+            # unit is "word" (token is null) or "token"; neighbours are texts of units, the strongest first
+            "pivot_set": "unit token:i32 text documents:i64 degree:i64 expected_degree:f64 strength:f64 q_value:f64"
+                         " languages:[text] neighbours:[text]",
+            # overlap (intersection over union) and share recovered of the whole corpus's set, by samples of documents
+            "pivot_stability": "sample share:f64 draw:i32 pivots:i64 overlap:f64 recovered:f64",
+        },
+    ),
+    Stage(
+        "select", SelectConfig, "selection.selections:select_stage",
+        after=("lexicon", "benchmark", "corpus", "tokens", "graph"),
+        says="selections of documents at equal tokens", version=5, view="report.figures_corpus:SELECT",
+        work=lambda s, c: s.text_bytes,
+        rules=(
+            Rule(("selections", "dsir_target", "dsir_languages"), _has_target,
+                 "dsir needs dsir_target, documents like those to find, or dsir_languages"),
+            Rule(("selections",), lambda c: len(set(c.selections)) == len(c.selections),
+                 "one of the selections stands twice"),
+            Rule(("exclude_pairs", "stratify_pairs"), lambda c: not (c.exclude_pairs and c.stratify_pairs),
+                 "expected only one of them to be set"),
+            Rule(("quotas",), lambda c: _is_whole(c.quotas), "expected shares that sum to 1"),
+        ),
+        tables={
+            "doc_scores": "shard row:i64 doc_id language n_tokens:i32 units:i32 pivot_units:i32 languages_met:i32"
+                          " lexicon_words:i32 dominant_words:i32 concepts:i32 parallel_concepts:i32 holds_pair:flag dsir:f64",
+            "selection": "selection shard row:i64 doc_id language n_tokens:i32 score:f64",
+        },
+    ),
+    Stage(
+        "train", TrainConfig, "training.arms:train_stage", after=("corpus", "tokens", "select"),
+        says="continued pre-training on each", version=4, view="report.figures_training:TRAIN",
+        work=lambda s, c: s.runs() * c.train.tokens * s.parameters("train"),
+        tables={
+            # loss is the mean over the step's tokens, in nats; bits per byte of held-out documents by language where they were
+            # measured (the last step); speed and memory differ between runs and stand in the manifest
+            "training_log": "arm seed:i32 step:i32 tokens:i64 loss:f64 learning_rate:f64 gradient_norm:f64 languages:[text]"
+                            " bits_per_byte:[f64]",
+        },
+    ),
+    Stage(
+        "compare", CompareConfig, "training.comparison:compare_stage",
+        after=("lexicon", "benchmark", "corpus", "tokens", "discover", "select", "train"),
+        says="the trained models against the base", version=7, view="report.figures_training:COMPARE",
+        work=lambda s, c: (
+            (s.runs() + 1) * s.items(c.compare.items_per_direction) * c.compare.draws * s.parameters("train")
+        ),
+        tables={
+            "comparison": "source_language target_language arm baseline stratum variant *figure verdict",
+            # gains over each control, mean of directions: one row per arm, baseline and stratum, and one with an empty
+            # baseline that concludes; detectable is a gain seen with 80 % power, needed the times as many concepts and runs
+            # that would show the measured one, needed_concepts and needed_runs the times of either alone (infinite: never)
+            "verdict": "arm baseline stratum variant *figure runs:i32 detectable:f64 needed:f64 needed_concepts:f64"
+                       " needed_runs:f64 verdict",
+        },
+    ),
+    Stage(
+        "planted", PlantedConfig, "planted.planted_stage:planted_stage", studies="own",
+        says="worlds with known ground truth", version=7, view="report.figures_planted:PLANTED",
+        work=lambda s, c: len(c.planted.worlds) * c.planted.seeds * c.planted.tokens,
+        tables={
+            # one row per run (world, architecture, seed) and figure; the summary's n counts seeds; a note says why a figure is
+            # missing; the truth's documents are those of each word
+            "planted_runs": "world architecture seed:i32 measure group value:f64 note",
+            "planted_truth": "world seed:i32 concept_id class source target pivots:[text] documents:i64",
+            "planted_summary": "world architecture measure group *figure note",
+        },
+    ),
+    Stage(
+        "natural", NaturalConfig, "natural.natural_stage:natural_stage", after=("lexicon", "corpus"), studies="own",
+        says="do pivots carry words across languages in natural text", version=6, view="report.figures_natural:NATURAL",
+        work=lambda s, c: len(c.natural.parts) * c.natural.seeds * c.natural.tokens,
+        rules=(
+            Rule(("readers",), lambda c: bool(c.readers), "expected counts, model or both"),
+            Rule(("pair",), lambda c: len(set(c.pair)) == len(c.pair) == 2, "expected two languages"),
+        ),
+        tables={
+            # one row per model, concept and direction; arm is the model of the Latin square, the arrangement or the selection;
+            # condition is empty outside masking; logprob, specificity in nats; chosen: the share of ten that is right (ties
+            # count by parts); masked: tokens of the concept's windows that were changed
+            "natural_concepts": "part seed:i32 arm concept_id half source_language target_language condition cluster:i32"
+                                " pivots:i32 windows_source:i64 windows_target:i64 masked:i64 logprob:f64 specificity:f64"
+                                " chosen:f64 rank:f64 rank_by_counts:f64 link:f64 need:f64",
+            # what each model was trained on: tokens, shares, loss
+            "natural_models": "part seed:i32 arm figure value:f64",
+            # n counts clusters of concepts; detectable is an effect seen with 80 % power; a conclusion has no value
+            "natural_summary": "part measure group *figure p_value:f64 detectable:f64 conclusion",
+        },
+    ),
+    Stage(
+        "report", ReportConfig, "report.page:report_stage", says="one self-contained HTML file", version=3,
+    ),
+)  # fmt: skip
+STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
+STAGES[_REPORT.name] = replace(_REPORT, after=tuple(STAGES), optional=tuple(STAGES))
 DEFAULT = tuple(name for name, stage in STAGES.items() if stage.studies == "all")
 """The stages of a study that names none."""

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from semantic_pivots import costs
 from semantic_pivots.cli import app
 from semantic_pivots.commands.preflight import check, costs_of, problems, records, sentence
-from semantic_pivots.config import StudyConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.grammar import StudyConfig
 from semantic_pivots.models import device
 from semantic_pivots.stages import STAGES
 from semantic_pivots.study import draft_study, load_study

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semantic_pivots.config import BenchmarkConfig, CorpusConfig, LexiconConfig, TokensConfig
+from semantic_pivots.config import BenchmarkConfig, CorpusConfig, LexiconConfig, Stage, TokensConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.stages import STAGES, Stage
+from semantic_pivots.stages import STAGES
 from semantic_pivots.study import StageFunction, run_stage
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Steps:
 
     def run(self, name: str, config: DataclassInstance, function: StageFunction | None = None, **stages: Any) -> Record:
         """Run a step on the steps before it unless its folder is up to date; returns its manifest."""
-        stage = STAGES.get(name) or Stage(name, "")
+        stage = STAGES.get(name) or Stage(name, type(config), "")
         manifest, _ = run_stage(stage, config, dict(self.folders), self.out / name, function=function, **stages)
         self.folders[name] = self.out / name
         return manifest
