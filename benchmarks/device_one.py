@@ -291,7 +291,7 @@ class _Requests:
             "holds": None if device.type == "cpu" else seconds / self._share <= 120,
             "trees": scorer.trees,
             "memory_bytes": None if peak is None else peak - before,
-            "batch_tokens_at_end": scorer.batch_tokens,
+            "batch_tokens_at_end": scorer.budget.tokens,
         }
 
 

@@ -100,7 +100,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(monkeypatch):
     found = scorer.score(prompts, answers)
     assert len(told) >= 1
     assert "tokens per forward pass" in told[0]
-    assert scorer.batch_tokens < 4096
+    assert scorer.budget.tokens < 4096
     for scored, logprobs in zip(found, want, strict=True):
         np.testing.assert_allclose(scored.logprobs, logprobs, atol=1e-5, rtol=0)
 

@@ -8,27 +8,35 @@ once per prompt, and prompts of different lengths need no padding before the new
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from semantic_pivots.models.cache_rows import share_rows
-from semantic_pivots.models.network import Network
+from semantic_pivots.models.cache_rows import copy_rows, share_rows
+from semantic_pivots.models.network import Network, padded
+from semantic_pivots.scoring.prefixes import Group
 from semantic_pivots.scoring.trees import Tree, tensors
 
 if TYPE_CHECKING:
     from transformers.cache_utils import DynamicCache
 
 
+@dataclass(frozen=True)
+class Search:
+    """How a continuation is chosen and where it ends."""
+
+    best: Callable[[torch.Tensor], torch.Tensor]
+    """the (n,) most probable tokens for (n, width) hidden states"""
+    is_end: Callable[[list[int]], bool]
+    """whether tokens end a continuation"""
+    max_new_tokens: int
+    """largest number of tokens in a continuation"""
+
+
 def continue_trees(
-    network: Network,
-    batch: Sequence[Tree],
-    prefix: DynamicCache,
-    owners: torch.Tensor,
-    best: Callable[[torch.Tensor], torch.Tensor],
-    is_end: Callable[[list[int]], bool],
-    max_new_tokens: int,
+    network: Network, batch: Sequence[Tree], prefix: DynamicCache, owners: torch.Tensor, search: Search
 ) -> dict[int, list[int]]:
     """The most probable tokens after each request of the trees.
 
@@ -37,9 +45,7 @@ def continue_trees(
         batch: trees after prefixes of one length; the last position read for a request is its prompt's last token.
         prefix: cache of the prefixes.
         owners: (trees,) row of the cache that each tree continues.
-        best: returns the (n,) most probable tokens for (n, width) hidden states.
-        is_end: whether tokens end a continuation.
-        max_new_tokens: largest number of tokens in a continuation.
+        search: how tokens are chosen.
     """
     ids, mask, positions = tensors(batch, network.dtype, network.device)
     cache = share_rows(prefix, owners)
@@ -47,9 +53,9 @@ def continue_trees(
     lines = _Lines(batch, ids.shape[1])
     states = hidden[torch.from_numpy(lines.tree).to(hidden.device), torch.from_numpy(lines.node).to(hidden.device)]
     del hidden, mask
-    for step in range(max_new_tokens):
-        lines.write(best(states).tolist(), is_end)
-        if not len(lines.alive) or step == max_new_tokens - 1:
+    for step in range(search.max_new_tokens):
+        lines.write(search.best(states).tolist(), search.is_end)
+        if not len(lines.alive) or step == search.max_new_tokens - 1:
             break
         trees, slots, inputs = lines.slots()
         cache = share_rows(cache, torch.from_numpy(trees).to(network.device))
@@ -59,6 +65,64 @@ def continue_trees(
         hidden = network.hidden(ids, cache, bias, positions)
         states = hidden.flatten(0, 1)[torch.from_numpy(slots).to(network.device)]
     return {request: lines.written[line] for line, requests in enumerate(lines.requests) for request in requests}
+
+
+def continue_rows(
+    network: Network, pack: list[Group], cache: DynamicCache | None, owners: torch.Tensor, search: Search
+) -> list[list[int]]:
+    """The greedy tokens after each row of one pack, whose prefixes `cache` holds; `owners` as in `continue_trees`."""
+    device = network.device
+    prefix = len(pack[0].prefix)
+    rows = [row.tokens for group in pack for row in group.rows]
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    has_prefix = cache is not None
+    cache = copy_rows(cache, owners) if has_prefix else network.new_cache()
+    hidden = (network.following if has_prefix else network.hidden)(padded(rows, device), cache)
+    states = hidden[torch.arange(len(rows), device=device), lengths - 1]
+    width = int(lengths.max())
+    mask = None
+    if int(lengths.min()) < width:
+        attention = (torch.arange(width, device=device)[None] < lengths[:, None]).long()
+        mask = torch.cat([attention.new_ones(len(rows), prefix), attention], dim=1)
+    answers: list[list[int]] = [[] for _ in rows]
+    alive = list(range(len(rows)))
+    for step in range(search.max_new_tokens):
+        tokens = search.best(states)
+        keep = []
+        for slot, (row, token) in enumerate(zip(alive, tokens.tolist(), strict=True)):
+            answers[row].append(token)
+            if not search.is_end(answers[row]):
+                keep.append(slot)
+        if not keep or step == search.max_new_tokens - 1:
+            break
+        rows_alive = torch.tensor(keep, device=device)
+        if len(keep) < len(alive):
+            cache = copy_rows(cache, rows_alive)
+            alive = [alive[slot] for slot in keep]
+        positions = None
+        if mask is not None:
+            mask = torch.cat([mask[rows_alive], mask.new_ones(len(keep), 1)], dim=1)
+            positions = mask.sum(1, keepdim=True) - 1
+        states = network.hidden(tokens[rows_alive][:, None], cache, mask, positions)[:, -1]
+    return answers
+
+
+def continue_without_cache(network: Network, pack: list[Group], search: Search) -> list[list[int]]:
+    """The greedy tokens after each row of one pack, each by a forward pass of all before it."""
+    rows = [row.tokens for group in pack for row in group.rows]
+    answers: list[list[int]] = [[] for _ in rows]
+    alive = list(range(len(rows)))
+    for _ in range(search.max_new_tokens):
+        sequences = [rows[row] + answers[row] for row in alive]
+        ends = torch.tensor([len(ids) - 1 for ids in sequences], device=network.device)
+        hidden = network.hidden(padded(sequences, network.device))
+        states = hidden[torch.arange(len(sequences), device=ends.device), ends]
+        for row, token in zip(alive, search.best(states).tolist(), strict=True):
+            answers[row].append(token)
+        alive = [row for row in alive if not search.is_end(answers[row])]
+        if not alive:
+            break
+    return answers
 
 
 class _Lines:

@@ -12,31 +12,37 @@ prompt ten times per item, and logits for each of its tokens.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 import torch
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.models.cache_rows import copy_rows, narrowest_window, share_rows
-from semantic_pivots.models.device import free_memory, release_memory
-from semantic_pivots.models.distribution import check_numbers, normaliser_of
+from semantic_pivots.models.cache_rows import narrowest_window, share_rows
+from semantic_pivots.models.device import release_memory
+from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, padded
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
-from semantic_pivots.scoring.greedy import continue_trees
+from semantic_pivots.scoring.answer_reads import PendingScores, StateReads, pending_scores
+from semantic_pivots.scoring.greedy import Search, continue_rows, continue_trees, continue_without_cache
+from semantic_pivots.scoring.packs import (
+    TREE_TOKENS,
+    WHOLE_TOKENS,
+    greedy_packs,
+    groups_by_length,
+    halves_of,
+    row_packs,
+    tree_packs,
+)
+from semantic_pivots.scoring.pass_budget import PassBudget
 from semantic_pivots.scoring.prefixes import Group, Row, branch_rows, fed_tokens, plan
-from semantic_pivots.scoring.trees import cut, tensors, tree_of, tree_tokens, without_prefix
+from semantic_pivots.scoring.trees import tensors, tree_of
 
-_HEAD_BYTES = 96_000_000
-_TREE_TOKENS = 256  # of one tree; attention over a mask grows with its square
-_WHOLE_TOKENS = 512  # up to which a group's prefix is part of its tree, and no cache is made
 _LEAST_SAVED = 0.2  # share of the tokens below which branches are not worth their smaller passes
-_CPU_BYTES = 256_000_000
 _MODES = ((True, True, True), (False, True, True), (False, False, True), (False, False, False))
 """trees, branches, shared prefixes: the ways of feeding a model, fastest first"""
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
@@ -47,42 +53,6 @@ class AnswerScore:
     """An answer's (tokens,) float32 log-probabilities in nats."""
 
     logprobs: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Pending:
-    """Log-probabilities that may still be under way on an accelerator."""
-
-    requests: list[int]
-    counts: list[int]
-    """answer tokens of each request"""
-    order: np.ndarray
-    """place of each value among those of the requests, one after another"""
-    values: torch.Tensor
-
-    def read(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Each request with its (tokens,) float32 log-probabilities; waits for them."""
-        logprobs = np.empty(len(self.order), np.float32)
-        logprobs[self.order] = self.values.cpu().numpy()
-        return zip(self.requests, np.split(logprobs, np.cumsum(self.counts)[:-1]), strict=True)
-
-
-class _Reads:
-    """Which of the gathered hidden states each request reads: one per (row, position), however many answers read it."""
-
-    def __init__(self) -> None:
-        self.places: dict[int, list[int]] = {}
-        self._count = 0
-
-    def gather(self, hidden: torch.Tensor, reads: Iterable[tuple[int, int, Iterable[int]]]) -> torch.Tensor:
-        """(n, width) states of (row, request, positions) from (rows, positions, width); remembers who reads them."""
-        rows: dict[tuple[int, int], int] = {}
-        for row, request, positions in reads:
-            places = self.places.setdefault(request, [])
-            places += [self._count + rows.setdefault((row, position), len(rows)) for position in positions]
-        self._count += len(rows)
-        at = torch.tensor(list(rows), device=hidden.device)
-        return hidden[at[:, 0], at[:, 1]]
 
 
 def answer_logprobs(
@@ -118,13 +88,12 @@ class Scorer:
     ):
         self.tokenizer = tokenizer
         self.network = Network(model)
-        self.batch_tokens = batch_tokens
-        self.memory_bytes = memory_bytes or _memory_budget(self.network.device)
+        self.budget = PassBudget(self.network, batch_tokens, memory_bytes)
         self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
         self.sharing = self.branching = True
         self.trees = self.network.takes_positions
         self._forced, self._verified, self._told = False, False, False
-        self._whole = _WHOLE_TOKENS
+        self._whole = WHOLE_TOKENS
         self._window = narrowest_window(self.network.new_cache())
         self._computed: tuple[list[list[int]], Any] | None = None
         """prefixes of the last pack, and their cache"""
@@ -175,34 +144,35 @@ class Scorer:
         if not self._verified:
             self._verify(AnswerSpan([*longest, longest[-1]], len(longest), len(longest) + 1))
         texts = [""] * len(ids)
+        search = Search(self._best, self._is_end, max_new_tokens)
         sequences, starts = [[*prompt, 0] for prompt in ids], [len(prompt) for prompt in ids]
         if shortest[1:] and self._feeds_trees([[*longest, *range(max_new_tokens)]]):
-            for pack in self._greedy_packs(plan(sequences, starts)):
-                for request, tokens in self._within_memory(pack, self._continue_trees, sequences, max_new_tokens):
+            for pack in greedy_packs(plan(sequences, starts), self.budget):
+                for request, tokens in self._within_memory(pack, self._continue_trees, sequences, search):
                     texts[request] = self._text(tokens)
             self._computed = None
             return texts
         groups = self._groups(sequences, starts)
         if not self.sharing or self._pads_exactly(shortest, len(longest), max_new_tokens):
-            packs = list(self._packs(groups))
+            packs = list(row_packs(groups, self.budget))
         else:
-            packs = [pack for group in groups for part in _by_length(group) for pack in self._packs([part])]
-        write = self._continue if self.sharing else self._continue_without_cache
+            parts = [part for group in groups for part in groups_by_length(group)]
+            packs = [pack for part in parts for pack in row_packs([part], self.budget)]
         for pack in packs:
             rows = [row for group in pack for row in group.rows]
-            for row, text in zip(rows, self._within_memory(pack, write, max_new_tokens), strict=True):
+            for row, tokens in zip(rows, self._within_memory(pack, self._continue_rows, search), strict=True):
                 for request in row.requests:
-                    texts[request] = text
+                    texts[request] = self._text(tokens)
         return texts
 
-    def _greedy_packs(self, groups: list[Group]) -> Iterator[list[Group]]:
-        """Trees that are continued together: behind prefixes of one length, small enough that their keys are held."""
-        for _, members in groupby(sorted(groups, key=lambda group: len(group.prefix)), lambda group: len(group.prefix)):
-            parts = [part for group in members for part in cut(group, min(_TREE_TOKENS, self.batch_tokens))]
-            yield from self._tree_batches([(tree_tokens(part.rows), part) for part in parts], with_keys=True)
+    def _continue_rows(self, pack: list[Group], search: Search) -> list[list[int]]:
+        """The greedy tokens after each row of one pack."""
+        if not self.sharing:
+            return continue_without_cache(self.network, pack, search)
+        return continue_rows(self.network, pack, self._prefix(pack), self._owners(pack), search)
 
     def _continue_trees(
-        self, pack: list[Group], sequences: list[list[int]], max_new_tokens: int
+        self, pack: list[Group], sequences: list[list[int]], search: Search
     ) -> list[tuple[int, list[int]]]:
         """The greedy tokens after each request of one pack."""
         firsts = {tuple(group.prefix): group for group in pack}
@@ -211,8 +181,7 @@ class Scorer:
         starts = [len(ids) - 1 for ids in sequences]
         batch = [tree_of(group, sequences, starts) for group in pack]
         prefix = self._prefix(list(firsts.values()))
-        tokens = continue_trees(self.network, batch, prefix, owners, self._best, self._is_end, max_new_tokens)
-        return list(tokens.items())
+        return list(continue_trees(self.network, batch, prefix, owners, search).items())
 
     def _pads_exactly(self, shortest: list[int], longest: int, new: int) -> bool:
         """Whether prompts of unequal length may continue side by side; measured anew for a wider gap or longer row."""
@@ -240,10 +209,10 @@ class Scorer:
         results: list[AnswerScore | None] = [None] * len(spans)
         sequences, starts = [span.ids for span in spans], [span.start for span in spans]
         if self._feeds_trees(sequences):
-            packs, read = self._tree_packs(plan(sequences, starts)), self._read_trees
+            packs, read = tree_packs(plan(sequences, starts), self.budget, self._whole), self._read_trees
         else:
-            packs, read = self._packs(self._groups(sequences, starts)), self._read
-        late: list[_Pending] = []
+            packs, read = row_packs(self._groups(sequences, starts), self.budget), self._read
+        late: list[PendingScores] = []
         for pack in packs:
             now = self._within_memory(pack, read, spans)
             _read_into(results, late)
@@ -267,95 +236,6 @@ class Scorer:
         gain = fed_tokens([flat]) - fed_tokens([deep])
         return deep if gain >= _LEAST_SAVED * fed_tokens([flat]) or self._forced else flat
 
-    def _packs(self, groups: list[Group]) -> Iterator[list[Group]]:
-        """Groups of equal prefix length, put together up to the budget; a group that exceeds it is cut by rows."""
-        pack: list[Group] = []
-        # equal length spares a mask between prefix and row: batches need no padding in the middle
-        for group in sorted(groups, key=lambda g: len(g.prefix)):
-            if any(row.branches for row in group.rows):
-                yield from self._cuts(group)
-                continue
-            if pack and (len(pack[0].prefix) != len(group.prefix) or not self._fits([*pack, group])):
-                yield pack
-                pack = []
-            if self._fits([group]):
-                pack.append(group)
-                continue
-            rows = sorted(group.rows, key=lambda row: len(row.tokens))
-            while rows:
-                count = len(rows)
-                while count > 1 and not self._fits([Group(group.prefix, rows[:count])]):
-                    count = (count + 1) // 2
-                yield [Group(group.prefix, rows[:count])]
-                rows = rows[count:]
-        if pack:
-            yield pack
-
-    def _tree_packs(self, groups: list[Group]) -> Iterator[list[Group]]:
-        """Groups whose trees are fed together: those of one prefix, or whole ones of about equal size."""
-        small: list[tuple[int, Group]] = []
-        for group in groups:
-            size = len(group.prefix) + tree_tokens(group.rows)
-            if size <= min(self._whole, self.batch_tokens):
-                small.append((size, without_prefix(group)))
-                continue
-            parts = [(tree_tokens(part.rows), part) for part in cut(group, min(_TREE_TOKENS, self.batch_tokens))]
-            yield from self._tree_batches(parts)
-        yield from self._tree_batches(sorted(small, key=lambda pair: pair[0]))
-
-    def _tree_batches(self, trees: list[tuple[int, Group]], with_keys: bool = False) -> Iterator[list[Group]]:
-        """(tokens of its tree, group) pairs with one length of prefix, put together up to the budget.
-
-        Keys of all layers are held where the trees are continued.
-        """
-        pack: list[Group] = []
-        longest = 0
-        for size, group in trees:
-            longest = max(longest, size)
-            if pack and not self._trees_fit(len(pack) + 1, longest, len(group.prefix), with_keys):
-                yield pack
-                pack, longest = [], size
-            pack.append(group)
-        if pack:
-            yield pack
-
-    def _trees_fit(self, count: int, longest: int, prefix: int, with_keys: bool) -> bool:
-        mask = count * longest * (prefix + longest) * self.network.dtype.itemsize
-        return self._rows_fit(count if with_keys else 1, count, prefix, longest, with_keys, mask)
-
-    def _cuts(self, group: Group) -> Iterator[list[Group]]:
-        """A group with branches, in packs of rows of one length: no padding lies between a row and its branches."""
-        for part in _by_length(group):
-            rows = part.rows
-            while rows:
-                count = self._most(len(rows), len(group.prefix), len(rows[0].tokens), branches=True)
-                yield [Group(group.prefix, rows[:count])]
-                rows = rows[count:]
-
-    def _most(self, rows: int, prefix: int, longest: int, branches: bool = False) -> int:
-        """The most of so many rows that fit one forward pass after one prefix, by halving; at least one."""
-        while rows > 1 and not self._rows_fit(1, rows, prefix, longest, branches):
-            rows = (rows + 1) // 2
-        return rows
-
-    def _fits(self, pack: list[Group]) -> bool:
-        rows = sum(len(group.rows) for group in pack)
-        longest = max(len(row.tokens) for group in pack for row in group.rows)
-        return self._rows_fit(len(pack), rows, len(pack[0].prefix), longest)
-
-    def _rows_fit(
-        self, prefixes: int, rows: int, prefix: int, longest: int, branches: bool = False, extra: int = 0
-    ) -> bool:
-        """Whether rows after prefixes, of these lengths, fit; their keys and values are kept where branches follow."""
-        network, item = self.network, self.network.dtype.itemsize
-        tokens = max(prefixes * prefix, rows * longest)
-        activations = tokens * (8 * network.width + 3 * network.inner) * item
-        places = prefixes * prefix + rows * longest * branches
-        keys = places * network.layers * network.key_heads * network.head_width * 2 * item
-        # one layer's keys and values, joined, and repeated once more where heads share them
-        scratch = 2 * rows * (prefix + longest) * (network.key_heads + network.heads) * network.head_width * item
-        return tokens <= self.batch_tokens and activations + keys + scratch + extra <= self.memory_bytes
-
     def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: object) -> list:
         """Run a pack; when memory runs out, halve the budget, say so, and run its halves."""
         try:
@@ -368,10 +248,10 @@ class Scorer:
                 raise InputError(
                     "out of memory on a single prompt; use a smaller model or dtype, or another device"
                 ) from error
-        self.batch_tokens, self.memory_bytes = max(1, self.batch_tokens // 2), max(1, self.memory_bytes // 2)
-        self.notice(f"out of memory on {rows} rows: continuing with {self.batch_tokens} tokens per forward pass")
+        self.budget.halve()
+        self.notice(f"out of memory on {rows} rows: continuing with {self.budget.tokens} tokens per forward pass")
         release_memory(self.network.device)
-        left, right = _split(pack)
+        left, right = halves_of(pack)
         return self._within_memory(left, run, *arguments) + self._within_memory(right, run, *arguments)
 
     def _prefix(self, pack: list[Group]) -> Any:
@@ -382,7 +262,7 @@ class Scorer:
         if self._computed is None or self._computed[0] != prefixes:
             self._computed = None  # gone before its successor takes memory
             cache = self.network.new_cache()
-            self.network.hidden(self._tensor(prefixes), cache)
+            self.network.hidden(padded(prefixes, self.network.device), cache)
             self._computed = prefixes, cache
         return self._computed[1]
 
@@ -390,7 +270,7 @@ class Scorer:
         owners = [index for index, group in enumerate(pack) for _ in group.rows]
         return torch.tensor(owners, device=self.network.device)
 
-    def _read_trees(self, pack: list[Group], spans: list[AnswerSpan]) -> list[_Pending]:
+    def _read_trees(self, pack: list[Group], spans: list[AnswerSpan]) -> list[PendingScores]:
         """The answers of one pack, fed as trees behind one prefix."""
         sequences, starts = [span.ids for span in spans], [span.start for span in spans]
         batch = [tree_of(group, sequences, starts) for group in pack]
@@ -400,11 +280,11 @@ class Scorer:
         ids, mask, positions = tensors(batch, self.network.dtype, self.network.device)
         hidden = self.network.hidden(ids, cache, mask, positions)
         del cache, mask
-        reads = _Reads()
+        reads = StateReads()
         requests = [(number, request, at) for number, tree in enumerate(batch) for request, at in tree.reads.items()]
-        return [self._head(reads.gather(hidden, requests), reads, spans)]
+        return [pending_scores(self.network, reads.gather(hidden, requests), reads, spans, self.budget.head_rows())]
 
-    def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[_Pending]:
+    def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[PendingScores]:
         """The answers of one pack: hidden states of the rows, gathered where an answer's token is predicted."""
         prefix = len(pack[0].prefix)
         cache = self._prefix(pack)
@@ -413,8 +293,8 @@ class Scorer:
         reading = self.network.new_cache() if branches else None
         if cache is not None:
             reading = share_rows(cache, self._owners(pack))
-        hidden = self.network.following(self._pad([row.tokens for row in rows]), reading)
-        reads, requests = _Reads(), []
+        hidden = self.network.following(padded([row.tokens for row in rows], self.network.device), reading)
+        reads, requests = StateReads(), []
         for number, row in enumerate(rows):
             for request in row.requests:
                 # of a row with branches the last position alone, which predicts the first token of all its answers
@@ -425,18 +305,18 @@ class Scorer:
             *self._read_branches(branches, reading, prefix + len(rows[0].tokens), spans, reads),
         ]
         del hidden, cache, reading
-        return [self._head(torch.cat(parts), reads, spans)]
+        return [pending_scores(self.network, torch.cat(parts), reads, spans, self.budget.head_rows())]
 
     def _read_branches(
-        self, branches: list[tuple[int, Row]], reading: Any, before: int, spans: list[AnswerSpan], reads: _Reads
+        self, branches: list[tuple[int, Row]], reading: Any, before: int, spans: list[AnswerSpan], reads: StateReads
     ) -> Iterator[torch.Tensor]:
         """Hidden states that predict the answers' tokens after the first, of (row, branch) pairs, shortest first."""
         branches = sorted(branches, key=lambda pair: len(pair[1].tokens))
         while branches:
-            count = self._most(len(branches), before, len(branches[-1][1].tokens))
+            count = self.budget.most_rows(len(branches), before, len(branches[-1][1].tokens))
             batch, branches = branches[:count], branches[count:]
             owners = torch.tensor([owner for owner, _ in batch], device=self.network.device)
-            ids = self._pad([branch.tokens for _, branch in batch])
+            ids = padded([branch.tokens for _, branch in batch], self.network.device)
             hidden = self.network.following(ids, share_rows(reading, owners))
             requests = [
                 (number, request, range(spans[request].end - 1 - spans[request].start))
@@ -445,85 +325,8 @@ class Scorer:
             ]
             yield reads.gather(hidden, requests)
 
-    def _head(self, hidden: torch.Tensor, reads: _Reads, spans: list[AnswerSpan]) -> _Pending:
-        """The answers' log-probabilities, read from (n, width) gathered hidden states."""
-        rows = np.array([place for places in reads.places.values() for place in places])
-        tokens = np.array([token for request in reads.places for token in spans[request].answer])
-        order = np.argsort(rows, kind="stable")
-        step = self._head_rows()
-        cuts = np.searchsorted(rows[order], range(step, len(hidden), step))
-        at = torch.from_numpy(rows[order]).to(hidden.device)
-        answers = torch.from_numpy(tokens[order]).to(hidden.device)
-        values = []
-        for number, part in enumerate(np.split(np.arange(len(order)), cuts)):
-            begin = number * step
-            span = slice(int(part[0]), int(part[-1]) + 1)
-            logits = self.network.logits(hidden[begin : begin + step]).float()
-            values.append(logits[at[span] - begin, answers[span]] - normaliser_of(logits)[at[span] - begin])
-        counts = [len(places) for places in reads.places.values()]
-        return _Pending(list(reads.places), counts, order, torch.cat(values))
-
-    def _head_rows(self) -> int:
-        """Rows of logits computed together: on an accelerator a share of its memory, since each step costs launches."""
-        size = _HEAD_BYTES if self.network.device.type == "cpu" else max(_HEAD_BYTES, self.memory_bytes // 4)
-        return max(1, size // (self.network.vocabulary * 8))
-
-    def _continue(self, pack: list[Group], max_new_tokens: int) -> list[str]:
-        """The greedy continuation of each row of one pack."""
-        device = self.network.device
-        prefix = len(pack[0].prefix)
-        rows = [row.tokens for group in pack for row in group.rows]
-        lengths = torch.tensor([len(row) for row in rows], device=device)
-        cache = self._prefix(pack)
-        has_prefix = cache is not None
-        cache = copy_rows(cache, self._owners(pack)) if has_prefix else self.network.new_cache()
-        hidden = (self.network.following if has_prefix else self.network.hidden)(self._pad(rows), cache)
-        states = hidden[torch.arange(len(rows), device=device), lengths - 1]
-        width = int(lengths.max())
-        mask = None
-        if int(lengths.min()) < width:
-            attention = (torch.arange(width, device=device)[None] < lengths[:, None]).long()
-            mask = torch.cat([attention.new_ones(len(rows), prefix), attention], dim=1)
-        answers: list[list[int]] = [[] for _ in rows]
-        alive = list(range(len(rows)))
-        for step in range(max_new_tokens):
-            tokens = self._best(states)
-            keep = []
-            for slot, (row, token) in enumerate(zip(alive, tokens.tolist(), strict=True)):
-                answers[row].append(token)
-                if not self._is_end(answers[row]):
-                    keep.append(slot)
-            if not keep or step == max_new_tokens - 1:
-                break
-            rows_alive = torch.tensor(keep, device=device)
-            if len(keep) < len(alive):
-                cache = copy_rows(cache, rows_alive)
-                alive = [alive[slot] for slot in keep]
-            positions = None
-            if mask is not None:
-                mask = torch.cat([mask[rows_alive], mask.new_ones(len(keep), 1)], dim=1)
-                positions = mask.sum(1, keepdim=True) - 1
-            states = self.network.hidden(tokens[rows_alive][:, None], cache, mask, positions)[:, -1]
-        return [self._text(ids) for ids in answers]
-
-    def _continue_without_cache(self, pack: list[Group], max_new_tokens: int) -> list[str]:
-        """The greedy continuation of each row of one pack, each token by a forward pass of all before it."""
-        rows = [row.tokens for group in pack for row in group.rows]
-        answers: list[list[int]] = [[] for _ in rows]
-        alive = list(range(len(rows)))
-        for _ in range(max_new_tokens):
-            sequences = [rows[row] + answers[row] for row in alive]
-            ends = torch.tensor([len(ids) - 1 for ids in sequences], device=self.network.device)
-            states = self.network.hidden(self._pad(sequences))[torch.arange(len(sequences), device=ends.device), ends]
-            for row, token in zip(alive, self._best(states).tolist(), strict=True):
-                answers[row].append(token)
-            alive = [row for row in alive if not self._is_end(answers[row])]
-            if not alive:
-                break
-        return [self._text(ids) for ids in answers]
-
     def _best(self, hidden: torch.Tensor) -> torch.Tensor:
-        best = [self.network.logits(part).max(-1) for part in hidden.split(self._head_rows())]
+        best = [self.network.logits(part).max(-1) for part in hidden.split(self.budget.head_rows())]
         check_numbers(~torch.cat([row.values for row in best]).isnan(), "token", self.network.dtype)
         return torch.cat([row.indices for row in best])
 
@@ -532,12 +335,6 @@ class Scorer:
 
     def _text(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True).split("\n")[0].strip()
-
-    def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
-        return torch.tensor(rows, dtype=torch.long, device=self.network.device)
-
-    def _pad(self, rows: list[list[int]]) -> torch.Tensor:
-        return padded(rows, self.network.device)
 
     def _check_length(self, tokens: int) -> None:
         check_context(self.network.model, tokens, "a prompt with its answer", "use fewer shots")
@@ -550,7 +347,7 @@ class Scorer:
         tail = span.end - span.start + 1  # a long request's logits would fill the memory
         model = self.network.model
         options = {"logits_to_keep": tail} if "logits_to_keep" in signature(model.forward).parameters else {}
-        logits = model(input_ids=self._tensor([span.ids]), **options).logits[0, -tail:-1].float()
+        logits = model(input_ids=padded([span.ids], self.network.device), **options).logits[0, -tail:-1].float()
         targets = torch.tensor(span.answer, device=logits.device)[:, None]
         logprobs = torch.log_softmax(logits, -1).gather(1, targets)[:, 0]
         check_numbers(~logprobs.isnan(), "answer token", self.network.dtype)
@@ -578,12 +375,12 @@ class Scorer:
 
     def _difference(self, span: AnswerSpan, plain: np.ndarray, tolerance: float) -> str:
         """What sets the present way of feeding apart from a plain forward; empty: nothing."""
-        for size in (0, len(span.ids) + _TREE_TOKENS) if self.trees else (0,):
+        for size in (0, len(span.ids) + TREE_TOKENS) if self.trees else (0,):
             self._forced, self._whole = self.branching, size
             try:
                 results = [self._score([span, sibling])[0].logprobs for sibling in _siblings(span, self.trees)]
             finally:
-                self._forced, self._whole = False, _WHOLE_TOKENS
+                self._forced, self._whole = False, WHOLE_TOKENS
             gap = max(float(np.abs(result - plain).max()) for result in results)
             if not gap <= tolerance:
                 return f"a difference of {gap:.2g} nats"
@@ -604,17 +401,10 @@ def _siblings(span: AnswerSpan, trees: bool) -> list[AnswerSpan]:
     return [AnswerSpan([*prompt, *answer], span.start, span.start + len(answer)) for answer in answers]
 
 
-def _read_into(results: list[AnswerScore | None], late: list[_Pending]) -> None:
+def _read_into(results: list[AnswerScore | None], late: list[PendingScores]) -> None:
     for pending in late:
         for request, logprobs in pending.read():
             results[request] = AnswerScore(logprobs)
-
-
-def _memory_budget(device: torch.device) -> int:
-    """Bytes one forward pass may take: a quarter GB on a CPU, where larger batches gain nothing, half of what is free
-    on an accelerator."""
-    free = free_memory(device)
-    return _CPU_BYTES if free is None else free // 2
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -625,16 +415,3 @@ def _is_out_of_memory(error: BaseException) -> bool:
 def _is_of_a_kernel(error: BaseException) -> bool:
     """Whether an accelerator's library has no way to compute it, which says nothing about the model's cache."""
     return "execution plan" in str(error).lower() or "cudnn" in str(error).lower()
-
-
-def _by_length(group: Group) -> list[Group]:
-    lengths = sorted({len(row.tokens) for row in group.rows})
-    return [Group(group.prefix, [row for row in group.rows if len(row.tokens) == length]) for length in lengths]
-
-
-def _split(pack: list[Group]) -> tuple[list[Group], list[Group]]:
-    if len(pack) > 1:
-        return pack[: len(pack) // 2], pack[len(pack) // 2 :]
-    group = pack[0]
-    middle = len(group.rows) // 2
-    return [Group(group.prefix, group.rows[:middle])], [Group(group.prefix, group.rows[middle:])]
