@@ -13,12 +13,12 @@ from importlib import resources
 from pathlib import Path
 
 from benchmarks import emit
-from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.lexicon import added, near_words
 from semantic_pivots.lexicon.clwtd import read_dictionaries
 from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
 from semantic_pivots.lexicon.distractors import is_variant
 from semantic_pivots.statistics import wilson
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.word_items import make_items
 from semantic_pivots.words import normalise
 

@@ -21,10 +21,11 @@ import pyarrow.parquet as pq
 from benchmarks import corpus_io, corpus_tokens, emit
 from benchmarks.measure import TERABYTE, frequent_words, peak_of, text_bytes, timed
 from semantic_pivots.caching import cache_folder
-from semantic_pivots.config import CorpusConfig, TokensConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.counting.counts import Pair, Word, corpus_shards, count_shard, count_shards
 from semantic_pivots.models.tokenise import tokens_stage
+from semantic_pivots.models.tokens_stage import TokensConfig
 from semantic_pivots.run import Inputs, Work, publish
 from semantic_pivots.tables import conform
 from semantic_pivots.wordforms.rule import SPELLING, Rule

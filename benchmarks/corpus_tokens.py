@@ -17,13 +17,13 @@ import pyarrow as pa
 
 from benchmarks import emit
 from benchmarks.measure import TERABYTE, cached_adds, frequent_words, peak_of, text_bytes, timed
-from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.counting.counts import corpus_shards
 from semantic_pivots.counting.document_draws import draw, survey
 from semantic_pivots.counting.shard_passes import StoredCorpus
 from semantic_pivots.pivots import token_graph, word_contexts
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.pivot_set import documents_of
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.best_documents import Budgets, fill

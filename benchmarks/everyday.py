@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import emit
-from semantic_pivots.config import Arrangement, CorpusConfig
+from semantic_pivots.corpus.corpus_stage import Arrangement, CorpusConfig
 from semantic_pivots.corpus.document import ARRANGEMENTS
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.counting.counts import Pair, Task, Word, text_batches

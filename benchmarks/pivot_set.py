@@ -23,12 +23,14 @@ from typing import get_args
 import numpy as np
 
 from benchmarks import corpus, emit
-from semantic_pivots.config import Criterion, GraphConfig, LexiconConfig, PlantedConfig
+from semantic_pivots.config import PlantedConfig
 from semantic_pivots.counting.shard_passes import StoredCorpus
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import visible_words
 from semantic_pivots.lexicon.concepts import lexicon_stage
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.pivots.bridges import find_evidence, stable_units
+from semantic_pivots.pivots.graph_stage import Criterion, GraphConfig
 from semantic_pivots.pivots.pivot_set import graph_stage
 from semantic_pivots.planted.corpus_measures import Pipeline, pivot_set_figures
 from semantic_pivots.planted.planted_stage import world_of

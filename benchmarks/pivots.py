@@ -32,11 +32,15 @@ import pyarrow as pa
 from benchmarks import emit
 from benchmarks.measure import own_peak
 from semantic_pivots.caching import cache_folder
-from semantic_pivots.config import CorpusConfig, DiscoverConfig, LexiconConfig, Matching, PlantedConfig, TokensConfig
+from semantic_pivots.config import Matching, PlantedConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.files import write_table
 from semantic_pivots.lexicon.concepts import lexicon_stage
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.models.tokenizer_files import load_tokenizer
+from semantic_pivots.models.tokens_stage import TokensConfig
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.discovery import discover_stage
 from semantic_pivots.pivots.relatedness import relatedness
 from semantic_pivots.planted.corpus_measures import Pipeline

@@ -23,11 +23,11 @@ from scipy.stats import spearmanr
 
 from benchmarks import emit
 from benchmarks.corpus import corpus
-from semantic_pivots.config import LexiconConfig
 from semantic_pivots.corpus.export import Export, export
 from semantic_pivots.counting.counts import Pair, Word, corpus_shards, count_shards
 from semantic_pivots.counting.providers import open_provider
 from semantic_pivots.lexicon.concepts import lexicon_stage
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.run import Inputs, Work
 
 WINDOW = 100

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from benchmarks import WithoutPandas, print_usage
 from semantic_pivots import run, tables
-from semantic_pivots.config import SelectConfig
 from semantic_pivots.files import table_files
 from semantic_pivots.selection.score_files import Scores
+from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.selection.selections import select
 
 

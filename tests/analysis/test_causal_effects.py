@@ -7,13 +7,15 @@ import pytest
 
 from semantic_pivots.analysis import causal_effects
 from semantic_pivots.analysis.rules import causal as rule
-from semantic_pivots.config import BenchmarkConfig, CausalConfig, CorpusConfig
+from semantic_pivots.config import CausalConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.files import write_table
 from semantic_pivots.models.lens import load_lens
 from semantic_pivots.models.link_and_need import Asker, Effects, Question
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS, from_rows
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.translation import items_of
 from semantic_pivots.tasks.word_items import benchmark_stage
 from tests import miniature

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from semantic_pivots.analysis import suppression
-from semantic_pivots.config import BenchmarkConfig, InterveneConfig
+from semantic_pivots.config import InterveneConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import write_table
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.translation import items_of
 from semantic_pivots.tasks.word_items import benchmark_stage
 from tests import miniature

@@ -16,8 +16,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus import packages
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.packages import Package, PinnedPackages
 from semantic_pivots.corpus.recipes import everyday, games, reading, unclear
 from semantic_pivots.corpus.recipes.simplify import Simplifier

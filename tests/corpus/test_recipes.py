@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus import fetch, shards
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.recipes import debian, extract
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work

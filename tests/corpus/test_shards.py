@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from semantic_pivots.config import CorpusConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.identify import identify, identify_with_confidence
 from semantic_pivots.corpus.shards import SHARD_SCHEMA, corpus_stage
 from semantic_pivots.errors import InputError

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from semantic_pivots import tables
-from semantic_pivots.config import CountConfig
+from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.counting.counts import benchmark_words, count_stage
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from semantic_pivots import run
-from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import languages
 from semantic_pivots.lexicon import cldr, cldr_wide, near_words
 from semantic_pivots.lexicon.concepts import lexicon_path, lexicon_stage, read_lexicon
 from semantic_pivots.lexicon.distractors import Pool, choose_distractors, is_variant
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.tables import conform
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.word_items import benchmark_stage, keep_concepts
 from semantic_pivots.words import normalise
 

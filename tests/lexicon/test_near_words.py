@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.lexicon.join import Translations
 from semantic_pivots.lexicon.near_words import NearWords, neighbours, neighbours_path, read, translations_of, write
 from semantic_pivots.lexicon.sources.entry import Entry
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.word_items import frequency_band, make_items
 
 ROWS = [

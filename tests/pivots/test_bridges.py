@@ -3,9 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import poisson
 
-from semantic_pivots.config import GraphConfig
 from semantic_pivots.counting.unit_counts import renumber
 from semantic_pivots.pivots.bridges import deviations, document_draws, joins_of, own_pieces, strongest
+from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.pivots.own_words import is_piece, plain
 from semantic_pivots.pivots.word_contexts import WordContexts
 from semantic_pivots.words import normalise

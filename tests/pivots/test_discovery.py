@@ -14,11 +14,11 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from semantic_pivots import tables
-from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.counting import shard_passes
 from semantic_pivots.errors import InputError
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.discovery import discover, discover_stage
 from semantic_pivots.pivots.evidence import PairCounts, measures, q_values, tversky
 from semantic_pivots.pivots.published import published_contexts

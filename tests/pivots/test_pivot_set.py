@@ -15,10 +15,10 @@ import pytest
 from scipy import sparse
 
 from semantic_pivots import ranks
-from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus.token_shards import read_token_shard, write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.pivots import pivot_set, token_graph
+from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.pivots.stability import places, sample, stability
 from semantic_pivots.run import Inputs, Work
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from semantic_pivots.analysis.attribution import auc
-from semantic_pivots.config import LexiconConfig
 from semantic_pivots.corpus.documents import SkippedLines, read
 from semantic_pivots.lexicon.concepts import lexicon_stage
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.planted.worlds import BRIDGED, COPIED, DIRECT, UNRELATED, World, generate, vocabulary, write
 from semantic_pivots.run import Inputs, Work
 

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.errors import InputError
 from semantic_pivots.selection import dsir
 from semantic_pivots.selection.document_scores import document_scores
+from semantic_pivots.selection.select_stage import SelectConfig
 from tests.selection.test_selections import published, work
 
 TEXTS = (

@@ -10,16 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from semantic_pivots.config import GraphConfig, SelectConfig
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.counting.counts import benchmark_words
 from semantic_pivots.counting.shard_passes import MemoryCorpus, StoredCorpus
 from semantic_pivots.errors import InputError
 from semantic_pivots.pivots.bridges import bridge_set
+from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.document_scores import document_scores, score_documents, vocabulary
 from semantic_pivots.selection.pivot_density import PivotWords, pivots_of
+from semantic_pivots.selection.select_stage import SelectConfig
 from tests.selection.test_selections import everything, published, select_stage, work
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

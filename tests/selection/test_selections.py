@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.token_shards import write_token_shard
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection import selections
 from semantic_pivots.selection.score_files import Scores
+from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.selection.selectors import _surely
 from semantic_pivots.selection.token_budgets import by_stratum, tolerance
 from semantic_pivots.wordforms.rule import SPELLING, contains

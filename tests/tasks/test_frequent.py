@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from semantic_pivots.config import BenchmarkConfig, CorpusConfig, LexiconConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import lexicon_stage
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.run import Inputs, Work, publish
 from semantic_pivots.study import load_study
 from semantic_pivots.tables import conform
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.items import benchmark_stage
 
 WORDS = {"dog": "chien", "cat": "chat", "house": "maison", "tree": "arbre"}

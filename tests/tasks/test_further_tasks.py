@@ -12,12 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import read_table
 from semantic_pivots.study import key_of, load_study, run_study
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks import facts, lm_eval_choice, questions, sentences
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.committed import rows
 from semantic_pivots.tasks.pattern import groups, task_of
 from semantic_pivots.tasks.translation import Item, items_of

@@ -9,13 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from semantic_pivots.api.frames import corpus_of, documents_of, table_of
-from semantic_pivots.config import BenchmarkConfig, CountConfig, DiscoverConfig, GraphConfig, SelectConfig
+from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.counting.counts import benchmark_words, count_stage
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
+from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.pivots.word_contexts import word_contexts_of
 from semantic_pivots.report.keyword_in_context import passages
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.document_scores import score_documents, vocabulary
+from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.tables import SCHEMAS
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.items import frequent
 from semantic_pivots.wordforms.rule import contains
 from semantic_pivots.wordforms.table import rule_of

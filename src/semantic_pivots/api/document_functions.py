@@ -11,14 +11,17 @@ import pyarrow as pa
 
 from semantic_pivots import grammar
 from semantic_pivots.api.frames import Documents, Frame, corpus_of, documents_of, polars, scratch, table_of
-from semantic_pivots.config import CountConfig, DiscoverConfig, GraphConfig, SelectConfig
+from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.counting.counts import Task, benchmark_words, count_tables, in_documents
 from semantic_pivots.counting.providers import Pair, Word
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.concepts import words_by_concept
 from semantic_pivots.models.protocols import Tokenizer
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
+from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.selection import document_scores
 from semantic_pivots.selection.score_files import Scores
+from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.selection.selections import HELD_OUT, select
 from semantic_pivots.tables import SCHEMAS, conform
 from semantic_pivots.wordforms.table import rule_of

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from semantic_pivots.commands.options import Writer, with_sections
-from semantic_pivots.config import BenchmarkConfig, LexiconConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 
 app = typer.Typer(help="Items of word translation, without a study.", no_args_is_help=True)
 

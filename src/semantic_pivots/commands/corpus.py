@@ -11,9 +11,11 @@ import typer
 from semantic_pivots import grammar
 from semantic_pivots.commands.corpus_report import report
 from semantic_pivots.commands.options import CorpusFolder, Writer, members_of, with_sections
-from semantic_pivots.config import CorpusConfig, SharedKeys, TokensConfig
+from semantic_pivots.config import SharedKeys
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
+from semantic_pivots.models.tokens_stage import TokensConfig
 from semantic_pivots.stages import STAGES
 from semantic_pivots.study import run_stage
 

@@ -11,7 +11,8 @@ import typer
 from semantic_pivots import grammar
 from semantic_pivots.commands.options import with_sections
 from semantic_pivots.commands.records import Format, show
-from semantic_pivots.config import CorpusConfig, CountConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
+from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest, fingerprints
 from semantic_pivots.lexicon.cells import is_quoted, plain_cell

@@ -16,10 +16,13 @@ import typer
 from semantic_pivots import grammar
 from semantic_pivots.commands.options import with_sections
 from semantic_pivots.commands.steps import Steps
-from semantic_pivots.config import DiscoverConfig, GraphConfig, LexiconConfig, SelectConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import fingerprint, table_files
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
+from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.selection.select_stage import SelectConfig
 
 Corpus = Annotated[
     str, typer.Option(help="documents of any format, or a folder made by `pivots corpus make`", show_default=False)

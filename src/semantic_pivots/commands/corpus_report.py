@@ -14,7 +14,7 @@ import typer
 
 from semantic_pivots import grammar
 from semantic_pivots.commands.options import CorpusFolder, Rank, Wait, World, members_of
-from semantic_pivots.config import CountConfig
+from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.files import Record, digest, fingerprint
 
 if TYPE_CHECKING:

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from semantic_pivots.commands.options import Writer, with_sections
-from semantic_pivots.config import BenchmarkConfig, LexiconConfig, ScoreConfig
+from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 
 _WITHOUT_MODEL = ("model", "dtype", "revisions", "processes", "batch_tokens")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semantic_pivots import grammar
-from semantic_pivots.config import CorpusConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.costs import Cost, costs
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record

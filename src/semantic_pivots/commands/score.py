@@ -14,10 +14,12 @@ import typer
 
 from semantic_pivots.commands.options import members_of, with_sections
 from semantic_pivots.commands.records import Format, show
-from semantic_pivots.config import BenchmarkConfig, LexiconConfig, ScoreConfig
+from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.statistics import Interval, of_row
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semantic_pivots.config import BenchmarkConfig, CorpusConfig, LexiconConfig, Stage, TokensConfig
+from semantic_pivots.config import Stage
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
+from semantic_pivots.models.tokens_stage import TokensConfig
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.stages import STAGES
 from semantic_pivots.study import StageFunction, run_stage
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 
 if TYPE_CHECKING:
     import pyarrow as pa

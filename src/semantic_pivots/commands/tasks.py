@@ -16,8 +16,9 @@ Languages = Annotated[str, typer.Option(help="language codes, separated by comma
 def list_tasks(languages: Languages = "en,fr,zh,ja") -> None:
     """List the tasks with their directions and items, and those of installed packages."""
     from semantic_pivots.commands.steps import lexicon_tables
-    from semantic_pivots.config import BenchmarkConfig, LexiconConfig
+    from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
     from semantic_pivots.tasks import own, questions
+    from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 
     codes = tuple(members_of(languages))
     words = lexicon_tables(LexiconConfig(languages=codes))["words"]
@@ -43,8 +44,9 @@ def show(
 ) -> None:
     """Show prompts of a task as the model reads them, with answer and wrong sources."""
     from semantic_pivots.commands.steps import word_items
-    from semantic_pivots.config import BenchmarkConfig, LexiconConfig
+    from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
     from semantic_pivots.tasks import questions
+    from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
     from semantic_pivots.tasks.translation import items_of
 
     codes = tuple(members_of(languages))

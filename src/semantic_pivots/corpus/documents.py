@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from semantic_pivots.config import CorpusConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.formats import (
     COLUMNS,
     Document,

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 
 from semantic_pivots import grammar
 from semantic_pivots.caching import cache_folder
-from semantic_pivots.config import CorpusConfig
 from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.document import MIXED, Document, content_id, hinge, join, split
 from semantic_pivots.corpus.identify import identify_with_confidence
 from semantic_pivots.corpus.recipes import units

@@ -21,10 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots import grammar
-from semantic_pivots.config import CorpusConfig, CountConfig
 from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.formats import BATCH_BYTES, DAMAGED_PARQUET, SkippedLines, column_of, parquet_batches
 from semantic_pivots.corpus.streams import kind
+from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.counting.match import Occurrences, Words, find
 from semantic_pivots.counting.providers import Counts, Pair, Word, open_provider
 from semantic_pivots.counting.strings import buffers

@@ -16,13 +16,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from semantic_pivots import grammar
-from semantic_pivots.config import LexiconConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.held_out import half
 from semantic_pivots.languages import language
 from semantic_pivots.languages import languages as known_languages
 from semantic_pivots.lexicon import near_words
 from semantic_pivots.lexicon.cells import word_of
+from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.run import Inputs, Work, warn
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import normalise

@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic_pivots import ranks
-from semantic_pivots.config import TokensConfig
 from semantic_pivots.corpus.token_shards import SUFFIX, write_token_shard
 from semantic_pivots.corpus.vocabulary import as_text, id_count, read_tokenizer, special_tokens, text_ids
 from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import read_table
+from semantic_pivots.models.tokens_stage import TokensConfig
 from semantic_pivots.run import Inputs, Work
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.natural.texts import MIXED, Pieces, Sequences
 from semantic_pivots.natural.world import Concept, World
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.discovery import correct, rank_pivots, search
 from semantic_pivots.pivots.word_contexts import WordContexts, eligible
 from semantic_pivots.words import is_readable

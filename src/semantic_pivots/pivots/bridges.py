@@ -19,7 +19,6 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.config import DiscoverConfig, GraphConfig
 from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.shard_passes import Corpus
 from semantic_pivots.counting.strings import shuffle
@@ -28,6 +27,8 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.pivots import token_graph
 from semantic_pivots.pivots.bridge_counts import bridge_counts
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
+from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.pivots.own_words import plain
 from semantic_pivots.pivots.word_contexts import WordContexts, word_contexts_of
 from semantic_pivots.run import progress

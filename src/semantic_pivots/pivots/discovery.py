@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import grammar, words
-from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.counting.counts import Pair, benchmark_words
 from semantic_pivots.counting.shard_passes import Corpus, StoredCorpus
 from semantic_pivots.lexicon.concepts import words_by_concept
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.evidence import PairCounts, measures, q_values, tversky
 from semantic_pivots.pivots.own_words import is_form, is_piece, plain
 from semantic_pivots.pivots.pivot_tables import Item, Pivots, evidence_table, pair_of, pivot_table, words_of

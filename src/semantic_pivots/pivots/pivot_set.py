@@ -23,13 +23,13 @@ import psutil
 import pyarrow as pa
 
 from semantic_pivots import grammar
-from semantic_pivots.config import GraphConfig
 from semantic_pivots.counting.document_draws import distinct_in
 from semantic_pivots.counting.shard_passes import Corpus, StoredCorpus
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.held_out import visible_words
 from semantic_pivots.pivots import token_graph
+from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.pivots.token_graph import Documents, Rows
 from semantic_pivots.pivots.word_contexts import token_texts
 from semantic_pivots.run import Inputs, Work

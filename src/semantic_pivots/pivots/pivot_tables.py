@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import words
-from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.counting.counts import Pair, Word
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.word_contexts import WordContexts
 from semantic_pivots.tables import from_rows
 

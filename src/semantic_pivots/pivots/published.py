@@ -18,11 +18,11 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.document_draws import distinct_in, pack, parts
 from semantic_pivots.counting.shard_passes import Corpus, Shard
 from semantic_pivots.counting.unit_counts import frequencies, renumber
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.word_contexts import WordContexts, token_texts
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.wordforms.rule import Rule

@@ -19,12 +19,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots import ranks
-from semantic_pivots.config import GraphConfig
 from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_token_shard
 from semantic_pivots.counting.strings import hash_of, shuffle
 from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import complete_file, read_table, write_table
+from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tables import SCHEMAS

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
-from semantic_pivots.config import DiscoverConfig
 from semantic_pivots.corpus.vocabulary import id_count, special_tokens
 from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.document_draws import (
@@ -27,6 +26,7 @@ from semantic_pivots.counting.document_draws import (
 from semantic_pivots.counting.shard_passes import Corpus
 from semantic_pivots.counting.unit_counts import count_units
 from semantic_pivots.counting.units import Splitter, pieces_of
+from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.own_words import units_that_hold
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.wordforms.rule import SPELLING, Rule

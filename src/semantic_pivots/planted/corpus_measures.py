@@ -14,21 +14,16 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import run, tables
-from semantic_pivots.config import (
-    Association,
-    CorpusConfig,
-    Criterion,
-    DiscoverConfig,
-    DiscoveryForm,
-    GraphConfig,
-    PlantedConfig,
-    SelectConfig,
-    TokensConfig,
-)
+from semantic_pivots.config import PlantedConfig
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.files import Record
+from semantic_pivots.models.tokens_stage import TokensConfig
+from semantic_pivots.pivots.discover_stage import Association, DiscoverConfig, DiscoveryForm
+from semantic_pivots.pivots.graph_stage import Criterion, GraphConfig
 from semantic_pivots.planted.world_model import Trial, figure
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept
 from semantic_pivots.run import Inputs, Work
+from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.tasks.translation import Item
 
 _FORMS: tuple[tuple[DiscoveryForm, Association], ...] = (

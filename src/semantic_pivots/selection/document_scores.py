@@ -21,7 +21,6 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.vocabulary import id_count
 from semantic_pivots.counting.counts import Pair, Word, benchmark_words
 from semantic_pivots.counting.match import Words, find
@@ -34,6 +33,7 @@ from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection import dsir
 from semantic_pivots.selection.pivot_density import PivotTokens, PivotWords, pivots_of
 from semantic_pivots.selection.score_files import Scores
+from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.tables import conform
 from semantic_pivots.wordforms.rule import SPELLING, Form, Rule
 from semantic_pivots.wordforms.table import rule_of

@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import grammar
-from semantic_pivots.config import SelectConfig
 from semantic_pivots.corpus.aligned import alignment_keys, held_out
 from semantic_pivots.counting.strings import hash_of, shuffle
 from semantic_pivots.engines import shard_parts
@@ -29,6 +28,7 @@ from semantic_pivots.run import Inputs, Result, Work
 from semantic_pivots.selection.best_documents import Totals
 from semantic_pivots.selection.document_columns import BARRED, BLOCK, CHOSEN, Block, Documents
 from semantic_pivots.selection.score_files import Scores, part_batches
+from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.selection.selectors import NEEDED, UNSCORED, Columns, column_of, gumbel, score_of
 from semantic_pivots.selection.spilling import ROWS, database
 from semantic_pivots.selection.token_budgets import Pool, dose, tolerance

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from semantic_pivots.config import SelectConfig
 from semantic_pivots.counting.strings import shuffle
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.selection.select_stage import SelectConfig
 
 Columns = dict[str, np.ndarray]
 """Scores of documents: columns of `doc_scores`, `pivot_share`, and the user's, all (documents,)."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from semantic_pivots.config import SelectConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import text_hash
 from semantic_pivots.selection.best_documents import Budgets, Totals, fill
 from semantic_pivots.selection.document_columns import CHOSEN, FILLED, Block, Documents
+from semantic_pivots.selection.select_stage import SelectConfig
 
 
 def tolerance(config: SelectConfig) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from semantic_pivots import grammar
-from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.pattern import WORD_TRANSLATION
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.tasks import (
     antonyms,
@@ -22,6 +21,7 @@ from semantic_pivots.tasks import (
     sentences,
     translation,
 )
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.case import Case
 from semantic_pivots.tasks.pattern import LABELS, WORD_TRANSLATION, Pair, Pattern, of_labels, task_of
 from semantic_pivots.tasks.translation import Item, Shot, Shots

@@ -13,7 +13,6 @@ from itertools import permutations
 import pyarrow as pa
 
 from semantic_pivots import grammar
-from semantic_pivots.config import BenchmarkConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import tag_of
 from semantic_pivots.lexicon import near_words
@@ -22,6 +21,7 @@ from semantic_pivots.lexicon.distractors import Pool, choose_distractors, draw, 
 from semantic_pivots.lexicon.written_distractors import write_all
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
+from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.words import normalise
 
 Concepts = dict[str, dict[str, str]]

@@ -17,8 +17,9 @@ import numpy as np
 
 from semantic_pivots import run as runs
 from semantic_pivots import tables
-from semantic_pivots.config import CorpusConfig, TrainConfig, key_fields
+from semantic_pivots.config import TrainConfig, key_fields
 from semantic_pivots.corpus import documents as readers
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest, fingerprint, write_json, write_table
 from semantic_pivots.selection.selections import id_hashes
