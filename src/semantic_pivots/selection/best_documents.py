@@ -111,7 +111,7 @@ class _Fill:
     def _guess(self, groups: set[int]) -> None:
         """Set ranges by a sample: runs of neighbours at equal distances."""
         size, budgets = self.documents.size, self.budgets.only(groups)
-        runs = min(size // 64, 2 * self.few) // _RUN
+        runs = min(size // 64, self.few // 2) // _RUN
         blocks = [self.documents.block(run * (size // runs), _RUN) for run in range(runs)]
         rows = rows_of([NO_ROWS, *(rows_at(block, budgets.groups(block), np.arange(block.size)) for block in blocks)])
         for group in groups:
