@@ -23,12 +23,12 @@ import pyarrow as pa
 from benchmarks.device import Line, Steps
 from benchmarks.device_pack import Pack
 from semantic_pivots import tables
-from semantic_pivots.config import NaturalConfig
 from semantic_pivots.engines import Task
 from semantic_pivots.files import write_table
+from semantic_pivots.natural.arm_runs import task_of, waves
 from semantic_pivots.natural.effects import summary
 from semantic_pivots.natural.models import Arm
-from semantic_pivots.natural.natural_stage import task_of, waves
+from semantic_pivots.natural.natural_stage import NaturalConfig
 from semantic_pivots.run import Work
 
 Result = tuple[pa.Table, float]

@@ -20,7 +20,6 @@ from benchmarks.device_pack import Pack
 from benchmarks.score import DRAWS, LARGE_SHAPE, POOL, SEED, SHOTS, TWO_DIRECTIONS, items_and_words
 from benchmarks.train import LOADS, SHAPES, Load, random_model, utilisation
 from semantic_pivots import run as runs
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.models.device import (
     attention_of_any_shape,
     default_device,
@@ -39,6 +38,7 @@ from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import answer, prompt, shots_by_direction
 from semantic_pivots.training import loss
 from semantic_pivots.training.loop import train
+from semantic_pivots.training.train_stage import TrainConfig
 from tests.models import tiny
 
 FAMILIES = ("gpt2", "llama", "gemma3", "opt", "mamba")

@@ -23,7 +23,6 @@ import pyarrow.parquet as pq
 
 from benchmarks.device import Line, Steps
 from benchmarks.device_pack import Pack
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.files import read_table
 from semantic_pivots.models.device import default_device, narrow, peak_memory, release_memory
 from semantic_pivots.models.load import LoadedModel, load
@@ -37,6 +36,7 @@ from semantic_pivots.scoring.scorer import Scorer
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import items_of
 from semantic_pivots.training.loop import train
+from semantic_pivots.training.train_stage import TrainConfig
 
 BASE, RANDOM = "base", "random"
 REFERENCE_NATS = {"float32": 1e-3, "bfloat16": 0.5}

@@ -17,7 +17,8 @@ from typing import Any
 from benchmarks import emit
 from benchmarks.measure import PeakMemory, timed
 from benchmarks.score import MODELS, NAMES, SEED, TWO_DIRECTIONS, items_and_words
-from semantic_pivots.config import Dtype, TraceConfig
+from semantic_pivots.config import Dtype
+from semantic_pivots.models.trace_stage import TraceConfig
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks import questions
 

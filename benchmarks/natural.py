@@ -61,8 +61,8 @@ def project(threads: int = 1, dtype: TrainedDtype = "bfloat16") -> float:
     """Tokens a second of the project's loop."""
     import torch
 
-    from semantic_pivots.config import TrainConfig
     from semantic_pivots.training.loop import train
+    from semantic_pivots.training.train_stage import TrainConfig
 
     torch.set_num_threads(threads)
     config = TrainConfig(

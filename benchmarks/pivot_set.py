@@ -23,7 +23,6 @@ from typing import get_args
 import numpy as np
 
 from benchmarks import corpus, emit
-from semantic_pivots.config import PlantedConfig
 from semantic_pivots.counting.shard_passes import StoredCorpus
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import visible_words
@@ -33,8 +32,9 @@ from semantic_pivots.pivots.bridges import find_evidence, stable_units
 from semantic_pivots.pivots.graph_stage import Criterion, GraphConfig
 from semantic_pivots.pivots.pivot_set import graph_stage
 from semantic_pivots.planted.corpus_measures import Pipeline, pivot_set_figures
-from semantic_pivots.planted.planted_stage import world_of
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.world_model import new_trial
+from semantic_pivots.planted.world_runs import world_of
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT
 from semantic_pivots.run import Inputs, Work, publish
 from semantic_pivots.statistics import student

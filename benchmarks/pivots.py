@@ -32,7 +32,7 @@ import pyarrow as pa
 from benchmarks import emit
 from benchmarks.measure import own_peak
 from semantic_pivots.caching import cache_folder
-from semantic_pivots.config import Matching, PlantedConfig
+from semantic_pivots.config import Matching
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.files import write_table
@@ -44,8 +44,9 @@ from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.discovery import discover_stage
 from semantic_pivots.pivots.relatedness import relatedness
 from semantic_pivots.planted.corpus_measures import Pipeline
-from semantic_pivots.planted.planted_stage import world_of
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.world_model import Trial, new_trial
+from semantic_pivots.planted.world_runs import world_of
 from semantic_pivots.planted.worlds import BRIDGED, Concept, World
 from semantic_pivots.run import Inputs, Work, publish
 from semantic_pivots.statistics import wilson

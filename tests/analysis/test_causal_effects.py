@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from semantic_pivots.analysis import causal_effects
+from semantic_pivots.analysis.causal_stage import CausalConfig
 from semantic_pivots.analysis.rules import causal as rule
-from semantic_pivots.config import CausalConfig
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.shards import corpus_stage
 from semantic_pivots.files import write_table

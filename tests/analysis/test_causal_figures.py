@@ -2,9 +2,9 @@
 
 import pytest
 
+from semantic_pivots.analysis.behaviour_stage import BehaviourConfig
 from semantic_pivots.analysis.causal_figures import _answers, _area_of_mass, own_masses
 from semantic_pivots.analysis.rules import BRIDGED
-from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.files import write_table
 from semantic_pivots.run import Inputs
 from semantic_pivots.tables import from_rows

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semantic_pivots.analysis import suppression
-from semantic_pivots.config import InterveneConfig
+from semantic_pivots.analysis.intervene_stage import InterveneConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import write_table
 from semantic_pivots.run import Inputs, Work

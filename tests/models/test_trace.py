@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from semantic_pivots.config import TraceConfig
 from semantic_pivots.models import trace
 from semantic_pivots.models.lens import Lens
 from semantic_pivots.models.readouts import readouts
+from semantic_pivots.models.trace_stage import TraceConfig
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks import questions
 from semantic_pivots.tasks.translation import items_of

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from semantic_pivots.config import PlantedConfig
-from semantic_pivots.planted import planted_stage
+from semantic_pivots.planted import world_runs
 from semantic_pivots.planted.lens_agreement import agreement
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.world_model import new_trial
 from semantic_pivots.planted.worlds import BRIDGED
 
@@ -17,7 +17,7 @@ AREA = "AUC of the contexts' mass for bridged by causal"
 
 @pytest.fixture(scope="module")
 def it():
-    return new_trial(CONFIG, planted_stage.world_of(CONFIG, 1, "matched"), "llama")
+    return new_trial(CONFIG, world_runs.world_of(CONFIG, 1, "matched"), "llama")
 
 
 def by_lens(figures, measure):
@@ -46,5 +46,5 @@ def test_one_label_alone_has_no_area_and_says_why(it):
 
 def test_shapes_of_one_seed_differ_in_learned_positions_alone():
     config = dataclasses.replace(CONFIG, sinusoids=True)
-    plain, sinusoids = (new_trial(c, planted_stage.world_of(c, 1), "gpt2").model.state_dict() for c in (CONFIG, config))
+    plain, sinusoids = (new_trial(c, world_runs.world_of(c, 1), "gpt2").model.state_dict() for c in (CONFIG, config))
     assert [name for name in plain if not plain[name].equal(sinusoids[name])] == ["transformer.wpe.weight"]

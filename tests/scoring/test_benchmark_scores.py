@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from semantic_pivots import tables
-from semantic_pivots.config import CompareConfig, ScoreConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import write_table
 from semantic_pivots.models.load import load
@@ -22,8 +21,10 @@ from semantic_pivots.scoring.benchmark_scores import (
     score_stage,
 )
 from semantic_pivots.scoring.design import Design
+from semantic_pivots.scoring.score_stage import ScoreConfig
 from semantic_pivots.scoring.token_strata import with_token_strata
 from semantic_pivots.tasks.translation import Item, answer, items_of, prompt, shots_by_direction
+from semantic_pivots.training.compare_stage import CompareConfig
 from semantic_pivots.training.comparison import arms_of, compare_stage
 from tests.models import tiny
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sacrebleu import corpus_chrf
 
-from semantic_pivots.config import ScoreConfig
 from semantic_pivots.files import write_table
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.scoring.benchmark_scores import score_stage
+from semantic_pivots.scoring.score_stage import ScoreConfig
 from semantic_pivots.tables import from_rows
 from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.items import benchmark_stage

@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.scoring.bits_per_byte import bits_per_byte
 from semantic_pivots.training import continue_model
+from semantic_pivots.training.train_stage import TrainConfig
 from tests import miniature
 
 
@@ -127,7 +127,7 @@ from dataclasses import replace
 import numpy as np, torch
 from pathlib import Path
 from accelerate import PartialState
-from semantic_pivots.config import TrainConfig
+from semantic_pivots.training.train_stage import TrainConfig
 from semantic_pivots.scoring.bits_per_byte import bits_per_byte
 from semantic_pivots.training.loop import train
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.grammar import StudyConfig
 from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.study import load_study
 from semantic_pivots.training.estimate import context_problems, lines, one_step, parameters, shape_of, step_problems
 from semantic_pivots.training.small_models import fresh_model, word_tokenizer
+from semantic_pivots.training.train_stage import TrainConfig
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

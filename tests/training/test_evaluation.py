@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from semantic_pivots import tables
-from semantic_pivots.config import CompareConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import write_table
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tasks.sentences import chrf_of_weights
 from semantic_pivots.tasks.translation import Item
+from semantic_pivots.training.compare_stage import CompareConfig
 from semantic_pivots.training.evaluation import ASTRAY, BITS, CHRF, Evaluator, HeldOut
 from tests import miniature
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.training import loop
 from semantic_pivots.training import loss as losses
 from semantic_pivots.training.schedule import SCHEDULES, learning_rate
 from semantic_pivots.training.small_models import fresh_model, word_tokenizer
+from semantic_pivots.training.train_stage import TrainConfig
 
 TOKENIZER = word_tokenizer([f"w{i}" for i in range(60)])
 SEQUENCES = np.random.default_rng(0).integers(0, 60, (24, 16)).astype(np.int32)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.training import loop
 from semantic_pivots.training import loss as losses
 from semantic_pivots.training.adapters import low_rank_adapters
+from semantic_pivots.training.train_stage import TrainConfig
 from tests.models import tiny
 
 CONFIG = TrainConfig(

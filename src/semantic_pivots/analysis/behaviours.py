@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import grammar, tables
+from semantic_pivots.analysis.behaviour_stage import BehaviourConfig
 from semantic_pivots.analysis.causal_figures import causal_figures, causal_labels
 from semantic_pivots.analysis.co_occurrence import attribution
 from semantic_pivots.analysis.direction_rows import POOLED, directions, figure_row
 from semantic_pivots.analysis.pivot_ratio import PIVOT_RATIO, pivot_ratios
 from semantic_pivots.analysis.rules import RULES, Path
-from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.files import Record
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokenizer_files import load_tokenizer

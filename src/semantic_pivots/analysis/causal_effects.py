@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
+from semantic_pivots.analysis.causal_stage import CausalConfig
 from semantic_pivots.analysis.controls import PivotWord, control_sets
 from semantic_pivots.analysis.rules import Evidence
-from semantic_pivots.config import CausalConfig
 from semantic_pivots.files import Record
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work

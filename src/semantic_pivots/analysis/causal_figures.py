@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from semantic_pivots.analysis import excess
 from semantic_pivots.analysis.attribution import auc, kappa, spearman
+from semantic_pivots.analysis.behaviour_stage import BehaviourConfig
 from semantic_pivots.analysis.causal_effects import evidence_of
 from semantic_pivots.analysis.co_occurrence import RESAMPLES, documents
 from semantic_pivots.analysis.direction_rows import POOLED, before_last_layer, figure_row
 from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, is_needed
-from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.files import Record
 from semantic_pivots.resampling import bootstrap_columns, bootstrap_mean
 from semantic_pivots.run import Inputs

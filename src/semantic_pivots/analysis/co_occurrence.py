@@ -27,10 +27,10 @@ from semantic_pivots.analysis.attribution import (
     spearman,
     stratified_auc,
 )
+from semantic_pivots.analysis.behaviour_stage import BehaviourConfig
 from semantic_pivots.analysis.direction_rows import POOLED, directions, figure_row
 from semantic_pivots.analysis.null_labels import COLLIDED
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, VERSIONS
-from semantic_pivots.config import BehaviourConfig
 from semantic_pivots.files import Record
 from semantic_pivots.resampling import bootstrap_columns, bootstrap_mean
 from semantic_pivots.run import Inputs

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from semantic_pivots import tables
 from semantic_pivots.analysis.direction_rows import POOLED, figure_row
-from semantic_pivots.config import InterveneConfig
+from semantic_pivots.analysis.intervene_stage import InterveneConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.lexicon.concepts import words_by_concept

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from semantic_pivots import tables
 from semantic_pivots.api.frames import Frame, arrow, polars, scratch, table_of
-from semantic_pivots.config import TraceConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
 from semantic_pivots.languages import languages as language_codes
 from semantic_pivots.models.protocols import AnswerScorer, Tokenizer
+from semantic_pivots.models.trace_stage import TraceConfig
 from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.translation import Item, check_draws, items_of
 

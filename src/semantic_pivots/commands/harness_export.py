@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from semantic_pivots.commands.options import Writer, with_sections
-from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
+from semantic_pivots.scoring.score_stage import ScoreConfig
 from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 
 _WITHOUT_MODEL = ("model", "dtype", "revisions", "processes", "batch_tokens")

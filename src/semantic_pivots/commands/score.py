@@ -14,10 +14,10 @@ import typer
 
 from semantic_pivots.commands.options import members_of, with_sections
 from semantic_pivots.commands.records import Format, show
-from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
+from semantic_pivots.scoring.score_stage import ScoreConfig
 from semantic_pivots.statistics import Interval, of_row
 from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 

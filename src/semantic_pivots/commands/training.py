@@ -10,8 +10,8 @@ import typer
 
 from semantic_pivots import grammar
 from semantic_pivots.commands.options import members_of, with_sections
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
+from semantic_pivots.training.train_stage import TrainConfig
 
 
 @with_sections(omit=("model", "tokens", "shape", "seeds", "processes"))

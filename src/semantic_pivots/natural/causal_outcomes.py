@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from semantic_pivots.analysis.causal_effects import effects_row
+from semantic_pivots.analysis.causal_stage import CausalConfig
 from semantic_pivots.analysis.controls import PivotWord, control_sets
-from semantic_pivots.config import CausalConfig
 from semantic_pivots.natural.world import Concept
 from semantic_pivots.natural.world_vocabulary import Vocabulary
 from semantic_pivots.statistics import seed_of

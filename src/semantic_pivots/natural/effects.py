@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from semantic_pivots.config import NaturalConfig
 from semantic_pivots.corpus.document import HINGE
 from semantic_pivots.files import Record
 from semantic_pivots.held_out import HELD_OUT
 from semantic_pivots.natural.masking import CONDITIONS
+from semantic_pivots.natural.natural_stage import NaturalConfig
 from semantic_pivots.natural.part_arms import STARTS
 from semantic_pivots.resampling import bootstrap_mean, sign_flip_p
 from semantic_pivots.signature import Signature

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semantic_pivots.config import NaturalConfig
+from semantic_pivots.natural.natural_stage import NaturalConfig
 from semantic_pivots.natural.texts import Pieces, Sequences
 from semantic_pivots.natural.windows import Windows, clusters, contexts_of, pivots_of, windows_of
 from semantic_pivots.natural.world import World

@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from semantic_pivots import tables
 from semantic_pivots.analysis.controls import PivotWord
-from semantic_pivots.config import NaturalConfig
 from semantic_pivots.files import Record
 from semantic_pivots.natural.associations import associations, embeddings, rank_rows, share_below
 from semantic_pivots.natural.causal_outcomes import link_and_need
+from semantic_pivots.natural.natural_stage import NaturalConfig
 from semantic_pivots.natural.world import Concept, World, directions
 from semantic_pivots.natural.world_vocabulary import END, Vocabulary
 from semantic_pivots.statistics import seed_of

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from semantic_pivots.analysis.controls import PivotWord
-from semantic_pivots.config import NaturalConfig
 from semantic_pivots.corpus.document import HINGE, Document, hinge, join, split
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.natural.masking import CONDITIONS, Design, design
 from semantic_pivots.natural.models import BASE, Arm, frequency
+from semantic_pivots.natural.natural_stage import NaturalConfig
 from semantic_pivots.natural.texts import (
     MIXED,
     Pieces,

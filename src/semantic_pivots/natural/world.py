@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from semantic_pivots.config import NaturalConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.languages import language
+from semantic_pivots.natural.natural_stage import NaturalConfig
 from semantic_pivots.natural.texts import MIXED, Meetings, Pieces, pieces_of
 from semantic_pivots.natural.world_vocabulary import Vocabulary, forms, vocabulary
 from semantic_pivots.run import Inputs

@@ -14,12 +14,13 @@ import numpy as np
 
 from semantic_pivots.analysis.attribution import auc, kappa, spearman
 from semantic_pivots.analysis.causal_effects import effects_row, evidence_of, question_row
+from semantic_pivots.analysis.causal_stage import CausalConfig
 from semantic_pivots.analysis.controls import PivotWord, control_sets
 from semantic_pivots.analysis.rules import BRIDGED as LABELLED
 from semantic_pivots.analysis.rules import LABELS, NEED_LEVEL, causal
-from semantic_pivots.config import CausalConfig, PlantedConfig
 from semantic_pivots.files import Record
 from semantic_pivots.planted.lens_agreement import agreement
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.readout_measures import f1, log_documents
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Trial, figure
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED, Concept

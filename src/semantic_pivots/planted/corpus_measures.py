@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import run, tables
-from semantic_pivots.config import PlantedConfig
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.files import Record
 from semantic_pivots.models.tokens_stage import TokensConfig
 from semantic_pivots.pivots.discover_stage import Association, DiscoverConfig, DiscoveryForm
 from semantic_pivots.pivots.graph_stage import Criterion, GraphConfig
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.world_model import Trial, figure
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept
 from semantic_pivots.run import Inputs, Work

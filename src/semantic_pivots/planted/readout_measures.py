@@ -13,9 +13,9 @@ import numpy as np
 from semantic_pivots.analysis.attribution import auc, quantile_strata, stratified_auc
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, paper
 from semantic_pivots.analysis.rules import Path as TracePath
-from semantic_pivots.config import PlantedConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, Trial, figure
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, Concept, PlantedCorpus
 

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pyarrow as pa
 
-from semantic_pivots.config import PlantedConfig
 from semantic_pivots.files import Record
 from semantic_pivots.planted.corpus_measures import ARMS
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, rate_of
 from semantic_pivots.planted.worlds import BRIDGED, UNRELATED
 from semantic_pivots.signature import Signature

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 
-from semantic_pivots.config import PlantedConfig
 from semantic_pivots.files import Record
 from semantic_pivots.planted import worlds
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.world_model import Trial, figure, fit, train, translation
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, World
 from semantic_pivots.statistics import seed_of

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from semantic_pivots.config import PlantedConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.planted import worlds
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.worlds import CLASSES, DIRECT, Concept, PlantedCorpus, World
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import Shot, answer, prompt

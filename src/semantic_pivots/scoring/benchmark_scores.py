@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semantic_pivots import tables
-from semantic_pivots.config import ScoreConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.scoring import score_worker
 from semantic_pivots.scoring.design import Design
 from semantic_pivots.scoring.model_runner import ScoreJob, score_items
+from semantic_pivots.scoring.score_stage import ScoreConfig
 from semantic_pivots.scoring.token_strata import with_token_strata
 from semantic_pivots.scoring.variants import (
     ANSWERS,

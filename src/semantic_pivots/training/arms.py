@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semantic_pivots import tables
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.engines import Task, run_shards
 from semantic_pivots.files import read_table, write_json
 from semantic_pivots.models.device import device_processes, take_device
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.selections import HELD_OUT
 from semantic_pivots.training.stored_tokens import StoredTokens
+from semantic_pivots.training.train_stage import TrainConfig
 
 _READ_DOCUMENTS, _READ_TOKENS = 8, 128
 _CARD = """---

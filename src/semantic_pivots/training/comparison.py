@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from semantic_pivots import grammar, tables
 from semantic_pivots.analysis.rules import LABELS
-from semantic_pivots.config import CompareConfig
 from semantic_pivots.engines import Task, shard_parts
 from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import HELD_OUT, SEEN
@@ -32,6 +31,7 @@ from semantic_pivots.statistics import Estimate, Figure, Interval, of_row, seed_
 from semantic_pivots.tasks.pattern import groups
 from semantic_pivots.tasks.questions import signature_name
 from semantic_pivots.tasks.translation import Item, items_of
+from semantic_pivots.training.compare_stage import CompareConfig
 from semantic_pivots.training.evaluation import ASTRAY, BITS, Evaluator, Key, with_means
 from semantic_pivots.training.verdict import (
     CONTROLS,

@@ -17,12 +17,13 @@ import numpy as np
 
 from semantic_pivots import run as runs
 from semantic_pivots import tables
-from semantic_pivots.config import TrainConfig, key_fields
+from semantic_pivots.config import key_fields
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest, fingerprint, write_json, write_table
 from semantic_pivots.selection.selections import id_hashes
+from semantic_pivots.training.train_stage import TrainConfig
 
 _HELD_OUT = 20  # documents of a language that are never trained on, at most
 _HELD_OUT_SHARE = 0.1

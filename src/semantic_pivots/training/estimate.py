@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.grammar import StudyConfig
+from semantic_pivots.training.train_stage import TrainConfig
 
 _GIGABYTE = 1e9
 _H200_FLOPS = 989e12  # dense bfloat16 peak of one H100 or H200, by its data sheet

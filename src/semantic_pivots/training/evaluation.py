@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.config import CompareConfig, TraceConfig
 from semantic_pivots.corpus.aligned import alignment_keys, sentence_pairs
 from semantic_pivots.corpus.identify import identify
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, read_table, write_table
+from semantic_pivots.models.trace_stage import TraceConfig
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.selections import HELD_OUT
 from semantic_pivots.statistics import SHARE, Estimate, average, seed_of
 from semantic_pivots.tasks import sentences
 from semantic_pivots.tasks.translation import Item, Shot, items_of
+from semantic_pivots.training.compare_stage import CompareConfig
 
 Key = tuple[str, str, str, str]
 """source language, target language, stratum, variant"""

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, set_random_states, to_device
 from semantic_pivots.models.network import check_context
 from semantic_pivots.training.loss import IGNORED, check_boundaries, choose_loss, targets_of
 from semantic_pivots.training.schedule import learning_rate
+from semantic_pivots.training.train_stage import TrainConfig
 from semantic_pivots.training.weight_updates import RATE_SHARE, ReplicatedWeights, ShardedWeights, Weights, set_compiled
 
 _LATE_STEPS = 16

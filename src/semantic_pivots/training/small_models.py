@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semantic_pivots.config import NaturalConfig, PlantedConfig, TrainConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
 from semantic_pivots.statistics import seed_of
+from semantic_pivots.training.train_stage import TrainConfig
 
 if TYPE_CHECKING:
     import torch
+    from _typeshed import DataclassInstance
     from transformers import PreTrainedConfig
 
     from semantic_pivots.models.protocols import Tokenizer
@@ -136,19 +137,14 @@ def pack_texts(tokenizer: Tokenizer, texts: Sequence[str], tokens: int, length: 
     return np.concatenate(stream)[: tokens // length * length].reshape(-1, length)
 
 
-def small_settings(config: PlantedConfig | NaturalConfig, tokens: int, checkpoint_tokens: int) -> TrainConfig:
+_SAME = ("sequence_tokens", "batch_sequences", "learning_rate", "warmup_share", "weight_decay", "dtype")
+
+
+def small_settings(section: DataclassInstance, tokens: int, checkpoint_tokens: int) -> TrainConfig:
     """Settings of a small model's training run for a number of tokens, from its section; batches are not divided."""
-    return TrainConfig(
-        tokens=tokens,
-        sequence_tokens=config.sequence_tokens,
-        batch_sequences=config.batch_sequences,
-        micro_batch_sequences=config.batch_sequences,
-        learning_rate=config.learning_rate,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        dtype=config.dtype,
-        checkpoint_tokens=checkpoint_tokens,
-    )
+    same = {name: getattr(section, name) for name in _SAME}
+    sizes = {"tokens": tokens, "checkpoint_tokens": checkpoint_tokens}
+    return TrainConfig(micro_batch_sequences=same["batch_sequences"], **sizes, **same)
 
 
 def train_small(model: torch.nn.Module, sequences: np.ndarray, config: TrainConfig, seed: int, state: Path) -> float:

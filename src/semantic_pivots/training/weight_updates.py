@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 
-from semantic_pivots.config import TrainConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, complete_file
 from semantic_pivots.models.device import default_device
+from semantic_pivots.training.train_stage import TrainConfig
 
 Loss = Callable[[Any, torch.Tensor, int | None], torch.Tensor]
 

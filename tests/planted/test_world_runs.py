@@ -8,15 +8,15 @@ import pyarrow as pa
 import pytest
 import torch
 
-from semantic_pivots.config import PlantedConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.planted import (
     causal_measure,
     corpus_measures,
-    planted_stage,
     readout_measures,
     suppression_measure,
+    world_runs,
 )
+from semantic_pivots.planted.planted_stage import PlantedConfig
 from semantic_pivots.planted.seed_summary import summary
 from semantic_pivots.planted.world_model import WITH_PIVOTS, WITHOUT_PIVOTS, new_trial, rate_of, train
 from semantic_pivots.planted.worlds import BRIDGED, DIRECT, UNRELATED
@@ -30,7 +30,7 @@ QUICK = dataclasses.replace(CONFIG, tokens=4_096, null_direct=100)
 
 @pytest.fixture(scope="module")
 def it():
-    world = planted_stage.world_of(CONFIG, 1)
+    world = world_runs.world_of(CONFIG, 1)
     return train(CONFIG, world, "llama", suppression_measure.without(world))
 
 
@@ -80,7 +80,7 @@ def test_measures_of_a_trace_are_shares(it):
 
 
 def test_harder_discovery_tells_the_measures_apart():
-    hard = planted_stage.world_of(CONFIG, 1, "hard")
+    hard = world_runs.world_of(CONFIG, 1, "hard")
     figures = {
         (f["measure"], f["group"]): f["value"] for f in corpus_measures.discovery(new_trial(CONFIG, hard, "llama"))
     }
@@ -89,7 +89,7 @@ def test_harder_discovery_tells_the_measures_apart():
 
 
 def test_base_and_knock_out_start_from_equal_weights():
-    world = planted_stage.world_of(CONFIG, 1)
+    world = world_runs.world_of(CONFIG, 1)
     other = suppression_measure.without(world)
     one, two = new_trial(CONFIG, world, "llama", other), new_trial(CONFIG, other, "llama", world)
     assert one.tokenizer.get_vocab() == two.tokenizer.get_vocab()
@@ -98,7 +98,7 @@ def test_base_and_knock_out_start_from_equal_weights():
 
 
 def test_the_pool_of_a_selection_holds_the_tested_words_with_and_without_pivots():
-    world = planted_stage.world_of(CONFIG, 1, "selection")
+    world = world_runs.world_of(CONFIG, 1, "selection")
     found = corpus_measures.offer(new_trial(CONFIG, world, "llama"), CONFIG)
     by = {(f["measure"], f["group"]): f["value"] for f in found.figures}
     assert by["share of documents with pivots", "pivot-rich"] > 0.9
@@ -111,7 +111,7 @@ def test_the_pool_of_a_selection_holds_the_tested_words_with_and_without_pivots(
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_trains_and_reads(architecture):
-    table = planted_stage.run_table("base", architecture, 1, dataclasses.replace(QUICK, architectures=("none",)))
+    table = world_runs.run_table("base", architecture, 1, dataclasses.replace(QUICK, architectures=("none",)))
     assert set(table["group"].to_pylist()) == {"direct", "bridged", "unrelated", "copied", WITH_PIVOTS, WITHOUT_PIVOTS}
     assert all(0 <= value <= 1 for value in table["value"].to_pylist())
 
@@ -119,7 +119,7 @@ def test_every_architecture_trains_and_reads(architecture):
 def test_shapes_have_their_own_rates_and_position_embeddings_begin_as_sinusoids():
     config = dataclasses.replace(CONFIG, learning_rates=("mamba=0.01",), sinusoids=True)
     assert (rate_of(config, "mamba"), rate_of(config, "gpt2")) == (0.01, CONFIG.learning_rate)
-    positions = new_trial(config, planted_stage.world_of(config, 1), "gpt2").model.transformer.wpe.weight.detach()
+    positions = new_trial(config, world_runs.world_of(config, 1), "gpt2").model.transformer.wpe.weight.detach()
     # place 0 has sines of 0 and cosines of one size; a step turns the fastest pair by one radian
     assert positions[0, :48].abs().max() == 0
     assert positions[0, 48:].std() < 1e-6
@@ -147,7 +147,7 @@ def test_link_is_there_where_pivots_are(it):
 
 @pytest.mark.parametrize("world", ["knock-out", "null", "matched-null", "hub-third", "hub-fourth", "selection"])
 def test_every_world_gives_its_figures(world):
-    table = planted_stage.run_table(world, "llama", 1, QUICK)
+    table = world_runs.run_table(world, "llama", 1, QUICK)
     assert table.num_rows > 3
     assert all(
         note
@@ -155,7 +155,7 @@ def test_every_world_gives_its_figures(world):
         if value != value
     )
     if world == "selection":  # it has all that a run has: documents, training, selections, continued training
-        again = planted_stage.run_table(world, "llama", 1, QUICK)
+        again = world_runs.run_table(world, "llama", 1, QUICK)
         np.testing.assert_array_equal(table["value"].to_numpy(), again["value"].to_numpy())  # NaN equals NaN here
 
 
@@ -200,7 +200,7 @@ def test_intervals_of_shares_stay_between_0_and_1_and_those_of_their_differences
 
 def test_the_truth_names_every_concept_of_every_world():
     config = dataclasses.replace(QUICK, seeds=2)
-    table = planted_stage.truth_table(config)
+    table = world_runs.truth_table(config)
     assert set(table["world"].to_pylist()) == set(config.worlds)
     kinds = table["class"].to_pylist()
     base = [
@@ -224,7 +224,7 @@ SMALL = dataclasses.replace(
 
 
 def test_a_world_of_few_documents_has_all_its_figures():
-    rows = planted_stage.run_table("null", "llama", 1, SMALL).to_pylist()
+    rows = world_runs.run_table("null", "llama", 1, SMALL).to_pylist()
     figures = {(row["measure"], row["group"]): row for row in rows}
     assert {group for measure, group in figures if measure == "AUC without pivots"} > {"raw", "given final confidence"}
     assert all(row["note"] or row["value"] == row["value"] for row in rows)
@@ -241,4 +241,4 @@ def test_a_world_of_few_documents_has_all_its_figures():
 )
 def test_sizes_of_which_no_world_can_be_made_are_told(world, sizes, says):
     with pytest.raises(InputError, match=says):
-        planted_stage.run_table(world, "llama", 1, dataclasses.replace(SMALL, **sizes))
+        world_runs.run_table(world, "llama", 1, dataclasses.replace(SMALL, **sizes))
