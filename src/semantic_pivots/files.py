@@ -6,13 +6,14 @@ Every file of the package goes through `complete_file`: one that exists is compl
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import json
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,6 +166,15 @@ def complete_file(path: Path, several: bool = False) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file while the block runs; another process that wants it waits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file that is either complete or absent."""
     with complete_file(path) as temporary:
@@ -179,6 +189,12 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file that is either complete or absent."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """Write rows as tab-separated cells under a line of names; a cell that a row lacks is empty."""
+    lines = ["\t".join(columns), *("\t".join(row.get(column, "") for column in columns) for row in rows)]
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def write_table(path: Path, table: pa.Table) -> None:

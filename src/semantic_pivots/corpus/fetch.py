@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import locked
 
 RETRIES = 3
 _NO_APT = "fetching this corpus needs apt-get and dpkg-deb (Debian or Ubuntu); elsewhere give [corpus] path = FOLDER"
@@ -41,15 +42,9 @@ class DebianPackages:
         with self.alone():
             return self._fetch(packages)
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> contextlib.AbstractContextManager[None]:
         """Two studies that start at once share one cache: the second waits."""
-        import fcntl
-
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return locked(self.root / ".lock")
 
     def _fetch(self, packages: list[str]) -> tuple[dict[str, Path], list[str]]:
         archives = self.root / "archives"

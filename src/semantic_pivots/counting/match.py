@@ -201,7 +201,8 @@ def _room(entries: int) -> int:
     return 1 << max(4, int(np.ceil(np.log2(4 * max(1, entries)))))
 
 
-def _hash_table(edges: dict[tuple[int, int], int]) -> tuple[np.ndarray, np.ndarray]:
+def hash_table(edges: dict[tuple[int, int], int]) -> tuple[np.ndarray, np.ndarray]:
+    """A trie's edges, (state, character) to state, as keys state << 32 | character and states, by slot."""
     size = _room(len(edges))
     keys, states = np.zeros(size, np.uint64), np.full(size, -1, np.int32)
     pairs = np.array([(state << 32) | char for state, char in edges], np.uint64)
@@ -232,7 +233,7 @@ def _trie(codes: list[list[int]], is_run: np.ndarray, kinds: np.ndarray, width: 
             root[i] = following
         else:
             deeper[state, i] = following
-    return root, has_begun, *_hash_table(deeper), *_flat([np.array(forms, np.int32) for forms in ends], np.int32)
+    return root, has_begun, *hash_table(deeper), *_flat([np.array(forms, np.int32) for forms in ends], np.int32)
 
 
 def _affix_tables(classes_of: list[tuple[str, affixes.AffixClass]], alphabet: dict[str, int]) -> tuple[np.ndarray, ...]:
@@ -255,7 +256,7 @@ def _affix_tables(classes_of: list[tuple[str, affixes.AffixClass]], alphabet: di
                         masks.append(0)
                     state = following
                 masks[state] |= 1 << number
-    return *_hash_table(edges), np.array(masks, np.uint64), np.array([free], np.uint64)
+    return *hash_table(edges), np.array(masks, np.uint64), np.array([free], np.uint64)
 
 
 def _cut_tables(codes: list[str], lower: np.ndarray) -> tuple[np.ndarray, ...]:

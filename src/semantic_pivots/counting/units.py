@@ -26,8 +26,8 @@ import numpy as np
 from numba import njit
 
 from semantic_pivots import words
-from semantic_pivots.counting.match import characters, to_nfc
-from semantic_pivots.counting.match_kernel import HASH_PRIME, HASH_START, fill_edges, next_state, point_at, slot_of
+from semantic_pivots.counting.match import characters, hash_table, to_nfc
+from semantic_pivots.counting.match_kernel import HASH_PRIME, HASH_START, next_state, point_at, slot_of
 
 _LEAST, _MOST = 2, 40
 _SPACED, _KATAKANA, _OTHER = 1, 2, 3
@@ -148,11 +148,7 @@ class Splitter:
                 if state == len(last):
                     last.append(False)
             last[state] = True
-        size = 1 << max(4, int(np.ceil(np.log2(3 * len(following) + 1))))
-        edges, states = np.zeros(size, np.uint64), np.full(size, -1, np.int32)
-        keys = np.array([(state << 32) | char for state, char in following], np.uint64)
-        fill_edges(keys, np.array(list(following.values()), np.int32), edges, states)
-        return cls(edges, states, np.array(last))
+        return cls(*hash_table(following), np.array(last))
 
     def split(self, data: np.ndarray, offsets: np.ndarray) -> Units:
         """The distinct words of each document, given UTF-8 bytes and (documents + 1,) offsets (`strings.buffers`)."""

@@ -14,6 +14,7 @@ import unicodedata
 from pathlib import Path
 
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import write_tsv
 from semantic_pivots.words import normalise
 
 LANGUAGES = ("en", "fr", "zh", "ja", "de", "es", "ru")
@@ -116,6 +117,4 @@ def derive(folder: Path, data: Path) -> tuple[list[dict[str, str]], list[str]]:
 
 def write(rows: list[dict[str, str]], path: Path) -> None:
     """Write the lexicon as TSV."""
-    columns = ["concept_id", "pos", *LANGUAGES]
-    lines = ["\t".join(columns), *("\t".join(row[column] for column in columns) for row in rows)]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    write_tsv(path, ["concept_id", "pos", *LANGUAGES], rows)

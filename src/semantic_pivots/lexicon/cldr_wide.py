@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
+from semantic_pivots.files import write_tsv
 from semantic_pivots.languages import language, languages
 from semantic_pivots.lexicon import cldr
 from semantic_pivots.words import normalise
@@ -52,9 +53,7 @@ def derive(folder: Path, everyday: list[dict[str, str]], exclusions: set[str]) -
 def write(rows: list[dict[str, str]], path: Path) -> None:
     """Write the lexicon as TSV, English first."""
     codes = [code for code in rows[0] if code not in ("concept_id", "pos")]
-    columns = ["concept_id", "pos", "en", *sorted(code for code in codes if code != "en")]
-    lines = ["\t".join(columns), *("\t".join(row[column] for column in columns) for row in rows)]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    write_tsv(path, ["concept_id", "pos", "en", *sorted(code for code in codes if code != "en")], rows)
 
 
 def _locales(folder: Path) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from semantic_pivots.embedding import sentence_embeddings
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import write_tsv
 from semantic_pivots.lexicon import added
 from semantic_pivots.lexicon.dictionaries import Dictionary
 from semantic_pivots.lexicon.join import Candidate, Knowledge, Translations, candidates, one_to_one
@@ -265,6 +266,4 @@ def columns() -> list[str]:
 
 def write(rows: list[dict[str, str]], path: Path) -> None:
     """Write the lexicon as TSV, sorted by concept."""
-    lines = ["\t".join(columns())]
-    lines += ["\t".join(row.get(c, "") for c in columns()) for row in sorted(rows, key=lambda r: r["concept_id"])]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    write_tsv(path, columns(), sorted(rows, key=lambda row: row["concept_id"]))

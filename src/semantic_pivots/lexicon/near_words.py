@@ -19,6 +19,7 @@ import numpy as np
 
 from semantic_pivots import embedding
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import write_tsv
 from semantic_pivots.lexicon.distractors import is_variant
 from semantic_pivots.lexicon.join import Translations
 from semantic_pivots.words import normalise
@@ -158,9 +159,7 @@ def neighbours_path(lexicon: Path) -> Path:
 def write(rows: Iterable[Row], languages: Sequence[str], path: Path) -> None:
     """Write the neighbours as TSV, sorted by concept."""
     columns = ["concept_id", ALIKE, *(f"{code}.{what}" for code in languages for what in ("zipf", "near"))]
-    lines = ["\t".join(columns)]
-    lines += ["\t".join(row[c] for c in columns) for row in sorted(rows, key=lambda row: row["concept_id"])]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    write_tsv(path, columns, sorted(rows, key=lambda row: row["concept_id"]))
 
 
 def read(path: Path) -> NearWords:

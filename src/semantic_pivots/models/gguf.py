@@ -6,18 +6,16 @@ Converting costs a minute and the disk of float32 weights; afterwards a model lo
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.errors import InputError, first_line
-from semantic_pivots.files import file_hash
+from semantic_pivots.files import file_hash, locked
 from semantic_pivots.models.compact_tokenizer import write_compact_tokenizer
 from semantic_pivots.models.transformers_library import quiet
 
@@ -33,7 +31,7 @@ def converted_folder(parts: list[Path], name: str, digest: str, cache: str, fetc
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cache folder {folder.parent} cannot be made: {first_line(error)}; set `cache`") from error
-    with _lock(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder.with_name(f".{folder.name}.lock")):
         if (folder / "config.json").exists():
             return folder
         digest_of_parts = file_hash(*parts)
@@ -42,14 +40,11 @@ def converted_folder(parts: list[Path], name: str, digest: str, cache: str, fetc
                 f"model {name}: the weights' SHA-256 is {digest_of_parts[:12]}…, expected {digest[:12]}…; "
                 "a part is missing or damaged, reinstall the package"
             )
-        scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
-        try:
-            _convert(parts, scratch)
+        with tempfile.TemporaryDirectory(prefix=".converting-", dir=folder.parent) as scratch:
+            _convert(parts, Path(scratch))
             if folder.exists():
                 shutil.rmtree(folder)
-            os.replace(scratch / "model", folder)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            os.replace(Path(scratch) / "model", folder)
     return folder
 
 
@@ -82,10 +77,3 @@ def _convert(parts: list[Path], scratch: Path) -> None:
         model.save_pretrained(scratch / "model")
         tokenizer.save_pretrained(scratch / "model")
         write_compact_tokenizer(scratch / "model")
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

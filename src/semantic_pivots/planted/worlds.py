@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from semantic_pivots.files import Record
+from semantic_pivots.files import Record, write_tsv
 from semantic_pivots.statistics import seed_of
 from semantic_pivots.tasks.translation import Shot, prompt
 
@@ -402,9 +402,8 @@ def write(planted: PlantedCorpus, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "documents.jsonl").write_text("".join(json.dumps(d) + "\n" for d in planted.documents), "utf-8")
     codes = planted.world.languages
-    lines = ["\t".join(["concept_id", "pos", *codes])]
-    lines += ["\t".join([c.concept_id, "noun", *(c.words[code] for code in codes)]) for c in planted.concepts]
-    (folder / "words.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    rows = ({"concept_id": c.concept_id, "pos": "noun", **c.words} for c in planted.concepts)
+    write_tsv(folder / "words.tsv", ["concept_id", "pos", *codes], rows)
     truth = [
         {
             "concept_id": c.concept_id,

@@ -30,7 +30,6 @@ from semantic_pivots.tasks.translation import Item
 
 PROBABILITY = {"paper": "token", "sum": "sum", "per-byte": "byte"}
 RANDOM, SHUFFLED = "control:random-sources", "control:shuffled-targets"
-CONTROLS = (RANDOM, SHUFFLED)
 VARIANTS = ("paper", "sum", "mean-token", "per-byte", "pmi", "choice")
 ANSWERS = ("accuracy", "copy-rate")
 

@@ -150,13 +150,13 @@ class PairShots(Shots):
         self.seed = seed
 
 
-def cases(items: Sequence[Item], words: pa.Table, shots: int, seed: int, draw: int = 0) -> list[Case]:
-    """One case per item of any task, with the shots of draw number `draw`."""
+def cases(items: Sequence[Item], words: pa.Table, shots: int, seed: int) -> list[Case]:
+    """One case per item of any task, with the shots of its first draw."""
     shots_of = shots_by_direction(items, words, seed)
     return [
         Case(
             item.item_id,
-            prompt(item, shots_of[item.direction].draw(item, draw, shots) if shots else [], item.source),
+            prompt(item, shots_of[item.direction].draw(item, 0, shots) if shots else [], item.source),
             translation.answer(item.target),
             (item.source,),
             (item.target,),

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from semantic_pivots.errors import InputError
 from semantic_pivots.languages import language
 from semantic_pivots.statistics import seed_of
-from semantic_pivots.tasks.case import Case
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -168,18 +167,3 @@ def shots_by_direction(
         zip(words["concept_id"].to_pylist(), words["language"].to_pylist(), words["word"].to_pylist(), strict=True)
     )
     return {direction: Shots(rows, *direction, seed=seed) for direction in dict.fromkeys(directions)}
-
-
-def cases(items: Sequence[Item], words: pa.Table, shots: int, seed: int, draw: int = 0) -> list[Case]:
-    """One case per item, after its draw number `draw`."""
-    shots_of = shots_by_direction(words, (item.direction for item in items), seed)
-    return [
-        Case(
-            item.item_id,
-            prompt(*item.direction, shots_of[item.direction].draw(item, draw, shots) if shots else [], item.source),
-            answer(item.target),
-            (item.source,),
-            (item.target,),
-        )
-        for item in items
-    ]
