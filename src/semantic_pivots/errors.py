@@ -19,6 +19,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
+def quantity(number: int, unit: str) -> str:
+    """A number and its unit: `1 file`, `2 files`."""
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its type if it has none."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -68,6 +68,30 @@ def language(code: str) -> Language:
         hint = f"; did you mean {code_of!r}?" if code_of else nearest(code, table)
         raise InputError(f"unknown language {code!r}: expected a code of BCP 47 such as en, fr, zh{hint}")
     return table[code]
+
+
+def check_languages(where: str, codes: Sequence[str], least: int = 2) -> None:
+    """Refuse unknown codes, codes that are given twice, and fewer than `least` of them.
+
+    Args:
+        where: name of the key or option for an error message.
+        codes: codes of languages.
+        least: number of different languages that are needed.
+
+    Raises:
+        InputError: with a line for each fault.
+    """
+    lines = []
+    if len(set(codes)) < max(least, len(codes)):
+        expected = "at least two different languages" if len(set(codes)) < least else "each language once"
+        lines.append(f"{where}: expected {expected}, found {', '.join(codes) or 'none'}")
+    for code in dict.fromkeys(codes):
+        try:
+            language(code)
+        except InputError as error:
+            lines.append(f"{where}: {error}")
+    if lines:
+        raise InputError("\n".join(lines))
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from semantic_pivots.config import Stage, key_fields
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record, digest, fingerprint, stamps
 from semantic_pivots.grammar import StudyConfig
-from semantic_pivots.languages import language
+from semantic_pivots.languages import check_languages
 from semantic_pivots.stages import DEFAULT, STAGES
 from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.pattern import WORD_TRANSLATION
@@ -187,7 +187,7 @@ def _section_values(path: Path, section: str, values: Record, problems: list[str
             if key == "stages":
                 _check_stages(where, value)
             if key in ("languages", "pair", "dsir_languages"):
-                _known_languages(where, value, least=0 if key == "dsir_languages" else 2)
+                check_languages(where, value, least=0 if key == "dsir_languages" else 2)
         except InputError as error:
             problems += str(error).splitlines()
             refused.add(key)
@@ -206,20 +206,6 @@ def _check_stages(where: str, names: tuple[str, ...]) -> None:
         absent = [before for before in STAGES[name].after if before not in names + STAGES[name].optional]
         if absent:
             lines.append(f"{where}: the stage {name} needs {', '.join(absent)}; add them to the list")
-    if lines:
-        raise InputError("\n".join(lines))
-
-
-def _known_languages(where: str, codes: tuple[str, ...], least: int) -> None:
-    lines = []
-    if len(set(codes)) < max(least, len(codes)):
-        expected = "at least two different languages" if least else "each language once"
-        lines.append(f"{where}: expected {expected}, found {list(codes)}")
-    for code in dict.fromkeys(codes):
-        try:
-            language(code)
-        except InputError as error:
-            lines.append(f"{where}: {error}")
     if lines:
         raise InputError("\n".join(lines))
 

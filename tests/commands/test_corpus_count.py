@@ -78,9 +78,9 @@ def test_what_would_be_counted_by_mistake_is_told(folder: Path):
     for name in ("1.jsonl", "2.jsonl"):
         (folder / "corpus" / name).write_bytes(b"")
     told = count(folder / "out", str(folder / "corpus"), **asked)
-    assert "1 files have the content of another one, and their documents count twice" in told
-    assert "1 files have the name of another one but for its kind, such as" in told
-    assert 'quotation marks around words are counted too, 1 times, such as "chat"' in told
+    assert "1 file with the content of another one, whose documents count twice" in told
+    assert "1 file named as another one but for its kind, such as" in told
+    assert 'quotation marks are counted as part of 1 word, such as "chat"' in told
     with pytest.raises(InputError, match=r"which is read as documents; expected a folder outside of it"):
         count(folder / "corpus/out", str(folder / "corpus"), **asked)
     (folder / "words.tsv").write_text("language\tword\nfr\t\u200b\n", "utf-8")
@@ -130,7 +130,7 @@ def test_counts_within_a_window(folder: Path):
 
 
 def test_a_provider_without_a_place_and_a_language_of_a_file_are_told(folder: Path):
-    with pytest.raises(InputError, match=r"--provider \"infini-gram\", --provider-path \"\": the provider needs"):
+    with pytest.raises(InputError, match=r"--provider infini-gram, --provider-path \"\": the provider needs"):
         count(folder / "none", pairs=folder / "pairs.tsv", provider="infini-gram")
     (folder / "words.tsv").write_text("word\tlanguage\ndog\tzz\n", "utf-8")
     with pytest.raises(InputError, match=r"words\.tsv: unknown language 'zz'"):
@@ -280,7 +280,7 @@ def test_the_share_of_bad_lines_is_that_of_the_corpus(folder: Path):
     assert (read_manifest(folder / "out") or {})["notes"] == {"documents": 119, "skipped": 1}
     for i in range(8, 12):
         (texts / f"{i}.txt").write_text(" ", "utf-8")
-    says = r"5 of 120 lines give no document, above max_bad_share = 0.01; most: .*\.txt: no text"
+    says = r"5 of 120 lines give no document, above --max-bad-share 0.01; most: .*\.txt: no text"
     with pytest.raises(InputError, match=says):
         count(folder / "out", str(texts), folder / "words.tsv", workers=1)
     count(folder / "out", str(texts), folder / "words.tsv", workers=1, max_bad_share=0.05)

@@ -229,7 +229,7 @@ def test_the_same_bytes_on_another_engine(
         ("graph", {"--lexicon": "nowhere.tsv"}, "nowhere.tsv"),
         ("graph", {"--languages": "en,xx"}, "xx"),
         ("graph", {"--languages": "en"}, "expected at least two"),
-        ("graph", {"--languages": "en,fr,en"}, "expected each once"),
+        ("graph", {"--languages": "en,fr,en"}, "expected each language once, found en, fr, en"),
         ("graph", {"--documents": -1}, "--documents: -1 is out of range"),
         ("graph", {"--false-discovery-rate": 2.0}, "above 0 and of at most 1"),
         ("graph", {"--min-ratio": -1}, "--min-ratio: -1 is out of range"),

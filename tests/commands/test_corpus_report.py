@@ -63,7 +63,7 @@ def test_the_same_corpus_gives_the_same_bytes_and_a_study_reads_it_as_before(cor
 
 
 def test_json_goes_to_the_terminal_and_one_language_is_no_pair(corpus):
-    found = report(corpus, "--json", "--languages", "en,en,")
+    found = report(corpus, "--json", "--languages", "en,")
     assert found["prospects"] is None
     assert json.loads(found["said"])["documents"] == 5
 

@@ -1,9 +1,12 @@
 """One grammar: every key of every section, its option, its help, its default and its check."""
 
-from typing import Any
+import inspect
+import re
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from semantic_pivots import grammar
 from semantic_pivots.cli import app, command
@@ -115,3 +118,102 @@ def test_a_model_whose_tokenizer_did_not_make_the_tokens_is_refused(tmp_path):
 def test_documents_that_are_not_named_are_asked_for_by_options(tmp_path):
     with pytest.raises(InputError, match=r"--recipe '': expected one of .*, or a file or folder as --path$"):
         invoke("corpus", "make", tmp_path / "corpus")
+
+
+CHOICES = ("layout", "kind")
+"""Options of a text that is one of a few, which their commands check themselves."""
+
+
+def options_with_a_bad_value():
+    """Each option of a number, a choice, a form or languages, with a value that it cannot have."""
+    for name, of_shell in sorted(COMMANDS.items()):
+        if hasattr(of_shell, "commands") or name == "pivots":
+            continue
+        keys = getattr(of_shell.callback, "keys", {})
+        kinds = {p.name: get_args(p.annotation)[:1] or (p.annotation,) for p in signature(of_shell).values()}
+        for option in of_shell.params:
+            key, (kind,) = keys.get(option.name), kinds.get(option.name, (None,))
+            if option.param_type_name == "argument" or (key and key.name == "seed") or option.name == "seed":
+                continue
+            if kind in (int, float):
+                yield name, option.name, "-1"
+            elif (
+                get_origin(kind) is Literal or (key and (key.choices or key.rules)) or option.name in ("layout", "kind")
+            ):
+                yield name, option.name, "nonsense"
+            elif option.name in ("languages", "key_languages", "key_dsir_languages"):
+                yield name, option.name, "en,jp"
+
+
+def signature(of_shell: Any) -> Any:
+    return inspect.signature(of_shell.callback, eval_str=True).parameters
+
+
+@pytest.mark.parametrize(("name", "parameter", "value"), [*options_with_a_bad_value()])
+def test_a_bad_value_is_told_by_its_option(name: str, parameter: str, value: str, tmp_path, monkeypatch):
+    """In the option's words, before anything is read or written: the other arguments name nothing that there is."""
+    monkeypatch.chdir(tmp_path)
+    words, (option,) = name.split()[1:], [p for p in COMMANDS[name].params if p.name == parameter]
+    places = {"source_language": "en", "target_language": "fr", "task": "cloze", "runs": "a"}
+    for other in COMMANDS[name].params:
+        if other.param_type_name == "argument":
+            words.append(places.get(other.name, "nowhere"))
+        elif other.required and other is not option:
+            words += [other.opts[0], "3" if other.name == "tokens" else "nowhere.jsonl"]
+    done = CliRunner().invoke(app, [*words, option.opts[0], value])
+    told = str(done.exception) if isinstance(done.exception, InputError) else done.output
+    assert done.exit_code
+    assert isinstance(done.exception, (InputError, SystemExit)), done.exception
+    assert option.opts[0] in told
+    assert not re.search(r"\[[a-z]+\] [a-z]", told)
+    assert not isinstance(done.exception, InputError) or "\n" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_walk_meets_every_command_with_numbers_or_choices():
+    walk = list(options_with_a_bad_value())
+    assert len(walk) > 150
+    assert {name for name, _, _ in walk} >= CONFIGURED.keys() | {"pivots null", "pivots compare", "pivots status"}
+
+
+READERS = [name for name, of_shell in COMMANDS.items() if any(p.name == "corpus" for p in of_shell.params)]
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_a_command_that_reads_documents_of_any_format_takes_their_columns_and_bad_lines(name: str):
+    """A walk over keys misses an option that only some of the commands lack that do what the key says."""
+    corpus = signature(COMMANDS[name])["corpus"].annotation
+    names = {names for option in COMMANDS[name].params for names in option.opts}
+    if get_args(corpus)[0] is str:  # a folder of `pivots corpus make` is a Path, and has its columns
+        assert "--max-bad-share" in names
+        assert names & {"--columns", "--corpus-columns"}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("tasks show file", 'TASK file, --task-path "": the task needs --task-path, its file or folder'),
+        ("tasks show translation --distractors 0", "TASK translation, --distractors 0: a translation needs"),
+        ("tasks show translation --languages en,en", "--languages: expected at least two different languages"),
+        ("tasks list --languages en", "--languages: expected at least two different languages, found en"),
+        ("benchmark build b.jsonl --languages en,en", "--languages: expected at least two different languages"),
+        ("export lm-eval e --languages en,en", "--languages: expected at least two different languages"),
+        ("score m e --languages en,en", "--languages: expected at least two different languages"),
+        ("graph --corpus a --out g --languages en,en", "--languages: expected at least two different languages"),
+        ("corpus report a --languages en,en", "--languages: expected each language once, found en, en"),
+        ("explain m en dog en", "direction: expected at least two different languages, found en, en"),
+        ("explain m en dog fr --lens ,", "--lens names no lens"),
+        ("benchmark build b.jsonl --writer llm", "--base-url '': expected an address"),
+        ("discover --corpus a --pairs p --out d --form paper --measure pmi", "--form paper, --unit token, --measure"),
+        ("select --corpus a --pivots p --out s --quota en=0.5", "--quota en=0.5: expected shares that sum to 1"),
+        ("count --out c --words {words} --unit window", "--provider local, --unit window, --window 0: expected"),
+        ("corpus make c --path {text} --languages en,zh", "set --allow-missing-languages"),
+    ],
+)  # fmt: skip
+def test_values_that_contradict_are_told_by_their_options(tmp_path, words: str, says: str):
+    (tmp_path / "text.txt").write_text("a dog\n")
+    (tmp_path / "words.tsv").write_text("word\tlanguage\ndog\ten\n")
+    words = words.format(text=tmp_path / "text.txt", words=tmp_path / "words.tsv")
+    with pytest.raises(InputError, match=re.escape(says)) as refusal:
+        invoke(*(tmp_path / word if word in "abcdegs" else word for word in words.split()))
+    assert not re.search(r"\[[a-z]+\] [a-z]|\b[a-z]+_[a-z_]+ =", str(refusal.value))

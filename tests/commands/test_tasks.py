@@ -27,4 +27,4 @@ def test_word_translation_is_shown_like_the_others_and_impossible_numbers_are_to
     assert "Please translate words from English to French." in found.output
     told = CliRunner().invoke(app, ["show", "cloze", "--languages", "en,fr", "--shots", "-1"])
     assert isinstance(told.exception, InputError)
-    assert str(told.exception) == "shots = -1: expected 0 or more"
+    assert str(told.exception) == "--shots: -1 is out of range; expected a whole number of at least 0"

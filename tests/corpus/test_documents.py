@@ -261,7 +261,7 @@ def test_folders_of_dolma_hugging_face_and_our_own(tmp_path):
     (dolma / "attributes/notes.json.gz").write_bytes(gzip.compress(_lines([{"text": "of mine"}])))
     told: list[str] = []
     assert len(readers.list_files(str(dolma), told.append)) == 1
-    assert told == [f"corpus {dolma}: 1 files of attributes are left out, such as attributes/notes.json.gz"]
+    assert told == [f"corpus {dolma}: left out 1 file of attributes, such as attributes/notes.json.gz"]
     made = tmp_path / "made"  # by `pivots corpus make`
     for name in ("shards/a-000.parquet", "skipped.parquet", "manifest.json"):
         (made / name).parent.mkdir(parents=True, exist_ok=True)
@@ -341,7 +341,7 @@ def test_addresses_go_through_fsspec():
     ("make", "message"),
     [
         (lambda folder: None, "no such file or folder"),
-        (lambda folder: (folder / "a.pdf").write_bytes(b"x"), "none of its 1 files holds documents"),
+        (lambda folder: (folder / "a.pdf").write_bytes(b"x"), "no documents in 1 file;"),
     ],
 )
 def test_nothing_to_read_is_told(make, message, tmp_path):
@@ -356,7 +356,7 @@ def test_files_of_other_kinds_are_told(tmp_path):
     told = []
     files = readers.list_files(str(tmp_path), told.append)
     assert [Path(path).name for path, _ in files] == ["a.TXT", "b.md.bz2"]
-    assert told == [f"corpus {tmp_path}: 2 of 4 files are left out, of a kind without documents, such as c.pdf"]
+    assert told == [f"corpus {tmp_path}: left out 2 of 4 files, of a kind without documents, such as c.pdf"]
 
 
 def test_other_errors_name_the_file_and_what_is_expected(tmp_path):

@@ -40,7 +40,7 @@ def test_items_share_the_draws_of_a_pool_and_only_those():
 def test_too_few_concepts_for_the_shots_is_an_error_for_people():
     with pytest.raises(InputError, match="5 shots asked"):
         Shots(WORDS[:10], "en", "fr").draws_of(ITEM, 1, 5, 0)
-    with pytest.raises(InputError, match="raise `pool`"):
+    with pytest.raises(InputError, match="pool = 2: expected 0, or at least"):
         Shots(WORDS, "en", "fr").draws_of(ITEM, 5, 5, 2)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands.options import Writer, with_sections
+from semantic_pivots.commands.options import IN_STUDIES, Writer, with_sections
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
@@ -21,7 +21,7 @@ def _commands() -> None:
 
 
 @app.command(cls=Writer)
-@with_sections(omit=("task", "task_path", "min_documents", "held_out_share"))
+@with_sections(omit=(*IN_STUDIES, "task", "task_path", "held_out_share"))
 def build(
     out: Annotated[Path, typer.Option(help="file to write: .jsonl or .parquet", show_default=False)],
     lexicon: LexiconConfig,

@@ -14,7 +14,7 @@ from semantic_pivots.commands.options import CorpusFolder, Writer, members_of, w
 from semantic_pivots.config import SharedKeys
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.errors import InputError
-from semantic_pivots.languages import language
+from semantic_pivots.languages import check_languages
 from semantic_pivots.models.tokens_stage import TokensConfig
 from semantic_pivots.stages import STAGES
 from semantic_pivots.study import run_stage
@@ -38,27 +38,25 @@ def make(
     if corpus.path and corpus.recipe:
         raise InputError(f"--path {corpus.path} and --recipe {corpus.recipe} are both given: expected one of them")
     codes = tuple(members_of(languages)) or (() if corpus.path else SharedKeys.languages)
-    for code in codes:
-        language(code)
+    check_languages("--languages", codes, least=0)
     manifest, anew = run_stage(STAGES["corpus"], replace(corpus, languages=codes), {}, out)
     notes, suffix = manifest["notes"], "" if anew else " (up to date)"
     typer.echo(f"{out}: {notes['documents']:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text{suffix}")
 
 
 @app.command(cls=Writer)
-@with_sections(ranks=True)
+@with_sections(take={"corpus": ("engine", "workers")}, ranks=True)
 def dedup(
     corpus: CorpusFolder,
     out: Annotated[
         Path, typer.Option(help="folder to write: shards/, shards.parquet, duplicates.parquet", show_default=False)
     ],
-    engine: Annotated[str, typer.Option(help="pool, ray or datatrove")] = "pool",
-    workers: Annotated[int, typer.Option(help="processes; 0: one per core")] = 0,
+    processes: CorpusConfig,
 ) -> None:
     """Write a corpus without duplicates: one document of each text (white space ignored) remains."""
     from semantic_pivots.corpus.duplicates import remove_duplicates
 
-    notes = remove_duplicates(corpus, out, workers, engine)["notes"]
+    notes = remove_duplicates(corpus, out, processes.workers, processes.engine)["notes"]
     removed, documents = notes["removed_documents"], notes["documents"]
     typer.echo(
         f"{out}: {documents:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text; {removed:,} removed "

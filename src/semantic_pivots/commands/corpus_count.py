@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands.options import with_sections
+from semantic_pivots.commands.options import READING, with_sections
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.counting.count_stage import CountConfig
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, quantity
 from semantic_pivots.files import Record, digest, fingerprints
 from semantic_pivots.lexicon.cells import is_quoted, plain_cell
 from semantic_pivots.run import Inputs, Work, check_outside, warn
@@ -28,21 +28,15 @@ Pairs = Annotated[
 ]
 
 
-@with_sections(ranks=True)
+@with_sections(take=READING, ranks=True)
 def count(
     out: Out,
     count: CountConfig,
+    documents: CorpusConfig,
     corpus: Corpus = "",
     words: Annotated[Path | None, typer.Option(help="TSV file with the columns word and language")] = None,
     pairs: Pairs = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(help="text=COLUMN: the column that holds the text; none: text, content or raw_content"),
-    ] = None,
     text_column: Annotated[str, typer.Option(hidden=True, help="the same as --columns text=COLUMN")] = "",
-    max_bad_share: Annotated[
-        float, typer.Option(help=grammar.keys("corpus")["max_bad_share"].help)
-    ] = CorpusConfig.max_bad_share,
     format: Format = "table",
 ) -> None:
     """Count the documents that contain each word, and both words of each pair."""
@@ -52,16 +46,15 @@ def count(
     from semantic_pivots.wordforms import table
 
     spellings, both = read_pairs(words, pairs)
-    text_column = readers.column_map(tuple(columns or ())).get("text", text_column)
+    text_column = readers.column_map(documents.columns).get("text", text_column)
     local = count.provider == "local"
-    grammar.keys("corpus")["max_bad_share"].convert(max_bad_share, "--max-bad-share")
-    if local and not corpus:
-        raise InputError("pivots count: --corpus is missing; expected a file or folder of documents")
     if count.window_tokens and not local:
         raise InputError(f"pivots count: --window {count.window_tokens}: expected --provider local")
-    # without a study `--window` alone says that pairs are counted within one
-    count = replace(count, unit="window" if count.window_tokens else "document")
+    if count.window_tokens:  # without a study it says alone that pairs are counted within one
+        count = replace(count, unit="window")
     grammar.check(count)
+    if local and not corpus:
+        raise InputError("pivots count: --corpus is missing; expected a file or folder of documents")
     if local and not readers.is_made(corpus):
         check_outside(out, corpus)
     sizes = readers.list_files(corpus) if local else []
@@ -72,13 +65,13 @@ def count(
             return counting.count_tables(spellings, both, source.words(spellings), source.pairs(both), source.name)
         rows, rule = table.forms_and_rule(config.words, config.forms_path, spellings)
         shards = [(f"{i:06d}", run) for i, run in enumerate(readers.runs(sizes, TOGETHER_BYTES))]
-        documents, by_word, by_pair = counting.count_shards(
+        number, by_word, by_pair = counting.count_shards(
             shards, spellings, both, work, config.workers, config.engine, text_column, config.window_tokens,
-            max_bad_share, rule,
+            documents.max_bad_share, rule,
         )  # fmt: skip
-        if not documents:
+        if not number:
             raise InputError(f"corpus {corpus}: no document with text was found")
-        work.note("documents", documents)
+        work.note("documents", number)
         of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair, config.window_tokens)
         tables = counting.count_tables(spellings, both, of_words, of_pairs, "local", rule)
         return {**tables, "forms": counting.forms_table(rows)}
@@ -93,11 +86,11 @@ def count(
         requested={"words": digest([list(w) for w in spellings]), "pairs": digest([[*a, *b] for a, b in both])},
         documents=_identities([path for path, _ in sizes]) or sizes,
         text_column=text_column,
-        max_bad_share=max_bad_share,
+        max_bad_share=documents.max_bad_share,
     )
-    documents = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
+    scope = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
     suffix = "" if anew else " (up to date)"
-    typer.echo(f"{out}: {len(spellings):,} words, {len(both):,} pairs{documents}{suffix}", err=format != "table")
+    typer.echo(f"{out}: {len(spellings):,} words, {len(both):,} pairs{scope}{suffix}", err=format != "table")
     if format != "table":
         show(_records(out), format)
 
@@ -120,7 +113,8 @@ def _identities(files: list[str]) -> dict[str, str]:
     copies = [(path, first[of]) for path, of in identities.items() if first[of] != path and Path(path).stat().st_size]
     if copies:
         path, other = copies[0]
-        warn(f"{len(copies)} files have the content of another one, and their documents count twice: {path} is {other}")
+        twice = quantity(len(copies), "file")
+        warn(f"{twice} with the content of another one, whose documents count twice: {path} is {other}")
     return identities
 
 
@@ -169,7 +163,8 @@ def _check(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
             raise InputError(f"{path}: a row holds {', '.join(map(repr, row))}; expected words and language codes")
     cells = [cell.strip() for row in rows for cell in row]
     if quoted := [cell for cell in cells if is_quoted(cell)]:
-        warn(f"{path}: quotation marks around words are counted too, {len(quoted)} times, such as {quoted[0]}")
+        marks = quantity(len(quoted), "word")
+        warn(f"{path}: quotation marks are counted as part of {marks}, such as {quoted[0]}")
     return [tuple(cell.strip() for cell in row) for row in rows]
 
 

@@ -14,8 +14,9 @@ from typing import Annotated
 import typer
 
 from semantic_pivots import grammar
-from semantic_pivots.commands.options import with_sections
+from semantic_pivots.commands.options import READING, with_sections
 from semantic_pivots.commands.steps import Steps
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import fingerprint, table_files
 from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
@@ -34,7 +35,7 @@ Model = Annotated[
 ]
 
 
-@with_sections(omit=("measure",), ranks=True)
+@with_sections(omit=("measure",), take=READING, ranks=True)
 def discover(
     corpus: Corpus,
     pairs: Annotated[
@@ -46,6 +47,7 @@ def discover(
     ],
     out: Out,
     discover: DiscoverConfig,
+    documents: CorpusConfig,
     tokens: Tokens = "",
     model: Model = "",
     measure: Annotated[
@@ -69,7 +71,7 @@ def discover(
         grammar.check(config)
     steps = Steps(out)
     count = steps.benchmark(pairs)
-    steps.documents(corpus, tokens, model, discover.engine, discover.workers)
+    steps.documents(corpus, documents, tokens, model, discover)
 
     def stage(_: DiscoverConfig, inputs: Inputs, work: Work) -> dict:
         results = [discover_stage(config, inputs, work) for config in configs]
@@ -80,12 +82,13 @@ def discover(
     typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {count:,} pairs")
 
 
-@with_sections(ranks=True)
+@with_sections(take=READING, ranks=True)
 def graph(
     corpus: Corpus,
     out: Out,
     graph: GraphConfig,
     lexicon: LexiconConfig,
+    documents: CorpusConfig,
     tokens: Tokens = "",
     model: Model = "",
 ) -> None:
@@ -96,12 +99,9 @@ def graph(
     import pyarrow.parquet as pq
 
     grammar.check(graph)
-    if len(lexicon.languages) < 2:
-        codes = ",".join(lexicon.languages)
-        raise InputError(f"--languages {codes!r}: expected at least two, a pivot joins words of several languages")
     steps = Steps(out)
     steps.lexicon(lexicon)
-    steps.documents(corpus, tokens, model, graph.engine, graph.workers)
+    steps.documents(corpus, documents, tokens, model, graph)
     manifest = steps.run("graph", graph)
     texts = pq.read_table(out / "graph" / "pivot_set.parquet", columns=["text"])["text"].to_pylist()
     examples = ", ".join(text.strip() for text in texts[:12])
@@ -112,7 +112,7 @@ def graph(
         typer.echo(f"overlap with the sets of samples of the documents: {shares}")
 
 
-@with_sections(ranks=True)
+@with_sections(take={"corpus": ("max_bad_share",)}, ranks=True)
 def select(
     corpus: Corpus,
     pivots: Annotated[
@@ -121,8 +121,10 @@ def select(
     out: Out,
     select: SelectConfig,
     lexicon: LexiconConfig,
+    documents: CorpusConfig,
     tokens: Tokens = "",
     model: Model = "",
+    corpus_columns: Annotated[list[str] | None, typer.Option(help=grammar.keys("corpus")["columns"].help)] = None,
     pairs: Annotated[
         Path | None,
         typer.Option(help="benchmark pairs to guard against: a TSV file, or a file of `pivots benchmark build`"),
@@ -141,6 +143,7 @@ def select(
     from semantic_pivots.selection.score_files import Scores
 
     grammar.check(select)
+    columns = grammar.keys("corpus")["columns"].convert(corpus_columns or [], "--corpus-columns")
     if (select.exclude_pairs or select.stratify_pairs) and pairs is None:
         raise InputError("--exclude-pairs and --stratify-pairs need --pairs FILE, the benchmark's pairs")
     pivot_set = _pivot_set(pivots)
@@ -148,7 +151,7 @@ def select(
     steps.lexicon(lexicon)
     if pairs is not None:
         steps.benchmark(pairs)
-    steps.documents(corpus, tokens, model, select.engine, select.workers)
+    steps.documents(corpus, replace(documents, columns=columns), tokens, model, select)
     # of the section the scores ask these keys alone: another budget asks for no new scores
     keys = ("dsir_languages", "dsir_units", "words", "forms_path", "engine", "workers")
     target = identity(select.dsir_target) if select.dsir_target else ""
@@ -172,8 +175,8 @@ def select(
 
     manifest = steps.run("select", select, selection)
     scored = table_files(out / "scores" / "doc_scores.parquet")
-    documents = sum(pq.read_metadata(part).num_rows for part in scored)
-    typer.echo(f"{out / 'select' / 'selection.parquet'}: of {documents:,} documents")
+    number = sum(pq.read_metadata(part).num_rows for part in scored)
+    typer.echo(f"{out / 'select' / 'selection.parquet'}: of {number:,} documents")
     for name in select.selections:
         document_count, token_count = (manifest["notes"][f"{name}_{unit}"] for unit in ("documents", "tokens"))
         typer.echo(f"  {name}: {document_count:,} documents, {token_count:,} tokens")

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic_pivots import grammar
-from semantic_pivots.commands.options import CorpusFolder, Rank, Wait, World, members_of
+from semantic_pivots.commands.options import CorpusFolder, Rank, Wait, World, members_of, with_sections
 from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.files import Record, digest, fingerprint
+from semantic_pivots.languages import check_languages
 
 if TYPE_CHECKING:
     from semantic_pivots.run import Work
 
 
+@with_sections(take={"count": ("words", "engine", "workers")})
 def report(
     corpus: CorpusFolder,
+    count: CountConfig,
     out: Annotated[
         Path | None, typer.Option(help="page to write, with a .json beside it; default: report.html in the folder")
     ] = None,
@@ -32,10 +34,7 @@ def report(
     languages: Annotated[
         str, typer.Option(help="languages of these words; default: up to eight, each in 1 % of the documents")
     ] = "",
-    words_as: Annotated[str, typer.Option(help=grammar.keys("count")["words"].help)] = CountConfig.words,
     json: Annotated[bool, typer.Option("--json", help="print the JSON instead of a summary")] = False,
-    engine: Annotated[str, typer.Option(help="pool, ray or datatrove")] = "pool",
-    workers: Annotated[int, typer.Option(help="processes; 0: one per core")] = 0,
     rank: Rank = 0,
     world: World = 1,
     wait: Wait = 0,
@@ -46,16 +45,18 @@ def report(
     from semantic_pivots.files import write_bytes
     from semantic_pivots.report import corpus_page
 
+    codes = tuple(members_of(languages))
+    check_languages("--languages", codes, least=0)
     page = out or corpus / "report.html"
     ranks.take_part(page, rank, world, wait, sys.argv[1:])
     shard_paths(corpus)
     run.check_unaltered(corpus)
     page.parent.mkdir(parents=True, exist_ok=True)
-    key = _key(corpus, lexicon, languages, words_as)
+    key = _key(corpus, lexicon, languages, count.words)
     if not _is_of_other_rank(page, key):
         with contextlib.suppress(ranks.AlreadyPublished), _parts(page.with_name(f".{page.name}.partial"), key) as work:
-            facts = survey(corpus, work, workers, engine)
-            facts["prospects"] = _prospects(corpus, facts, lexicon, languages, words_as, work, workers, engine)
+            facts = survey(corpus, work, count.workers, count.engine)
+            facts["prospects"] = _prospects(corpus, facts, lexicon, codes, count, work)
             facts["warnings"] = work.warnings
             made_with = {"corpus": fingerprint(corpus / "shards.parquet"), "key": key}
             facts["made_with"] = made_with | {"python": run.environment()["python"]}
@@ -106,7 +107,7 @@ def _parts(folder: Path, key: str) -> Iterator[Work]:
 
 
 def _prospects(
-    corpus: Path, facts: Record, lexicon: str, codes_given: str, words_as: str, work: Work, workers: int, engine: str
+    corpus: Path, facts: Record, lexicon: str, codes: tuple[str, ...], count: CountConfig, work: Work
 ) -> Record | None:
     """What is counted of the lexicon's words; None where it has fewer than two languages of the corpus."""
     from semantic_pivots.analysis import prospects
@@ -116,13 +117,12 @@ def _prospects(
     from semantic_pivots.wordforms.table import rule_of
 
     path = lexicon_path(lexicon)
-    codes = tuple(dict.fromkeys(members_of(codes_given)))
     codes = codes or languages_of(facts, 0.01, word_columns(path))[:8]
     if len(codes) < 2:
         return None
     rows = read_lexicon(path, codes)
     words, pairs = prospects.lexicon_pairs(rows, codes)
-    rule = rule_of(words_as, "", words)
-    _, of_words, of_pairs = count_shards(shard_paths(corpus), words, pairs, work, workers, engine, rule=rule)
+    rule, shards = rule_of(count.words, "", words), shard_paths(corpus)
+    _, of_words, of_pairs = count_shards(shards, words, pairs, work, count.workers, count.engine, rule=rule)
     rows_of_prospects = prospects.prospects(rows, codes, words, pairs, of_words, of_pairs)
     return {"lexicon": lexicon, "languages": list(codes), "rule": rule.signature(*codes), **rows_of_prospects}

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semantic_pivots.caching import without_collection
-from semantic_pivots.commands.options import Blocks, Dtype, members_of
+from semantic_pivots.commands.options import members_of, with_sections
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
+from semantic_pivots.languages import check_languages
 from semantic_pivots.markup import FIGURE_STYLE, in_terminal
+from semantic_pivots.models.trace_stage import TraceConfig
 from semantic_pivots.report.token_marks import LEGEND, MARKS, Marker
 from semantic_pivots.statistics import seed_of
 
@@ -208,11 +210,10 @@ def questions_of(
         run: a study's run, for its lexicon and for the pivots that it found.
 
     Raises:
-        InputError: an unknown language, no word, or a lexicon or run that cannot be read.
+        InputError: an unknown language, twice the same, no word, or a lexicon or run that cannot be read.
     """
-    from semantic_pivots.languages import language
-
-    direction = (language(source_language).code, language(target_language).code)
+    direction = (source_language, target_language)
+    check_languages("direction", direction)
     word_pairs = [tuple(part.strip() for part in pair.partition("=")[::2]) for pair in members_of(words)]
     if not all(source for source, _ in word_pairs) or not word_pairs:
         raise InputError(f"no word in {words!r}: expected one, or several by commas, such as dog,cat=chat")
@@ -243,21 +244,19 @@ def _pivots(run: Path, direction: tuple[str, str]) -> dict[str, list[str]]:
     return pivots_of
 
 
+@with_sections(take={"trace": ("shots", "lenses", "dtype", "blocks")})
 def explain(
     model: Annotated[str, typer.Argument(help="model to read: hub id, local folder, or package:NAME")],
     source_language: Annotated[str, typer.Argument(help="language code of the word, such as en")],
     word: Annotated[str, typer.Argument(help="word, or several by commas; with its translation as dog=chien")],
     target_language: Annotated[str, typer.Argument(help="language code of the translation, such as zh")],
+    trace: TraceConfig,
     out: Annotated[Path, typer.Option(help="page to write, without ending")] = Path("explain"),
-    shots: Annotated[int, typer.Option(help="translations shown before the word")] = 5,
-    lens: Annotated[str, typer.Option(help="by commas: logit, patchscope, tuned:FOLDER, jacobian:FOLDER")] = "logit",
     lexicon: Annotated[str, typer.Option(help="lexicon for translations and shots: a name or a TSV file")] = "",
-    dtype: Dtype = "float32",
     run: Annotated[
         Path | None, typer.Option(help="run of a study, such as runs/demo: its words, and pivots where it has any")
     ] = None,
     picture: Annotated[bool, typer.Option("--picture", help="draw the first word's path as a PNG too")] = False,
-    blocks: Blocks = "",
 ) -> None:
     """Show layer by layer what a model would answer on its way to a translation; writes a page too."""
     from rich.console import Console
@@ -265,9 +264,9 @@ def explain(
     from semantic_pivots.models.transformers_library import import_models_quickly
     from semantic_pivots.report.word_page import write_page
 
-    questions = questions_of(source_language, word, target_language, shots, lexicon, run)
+    questions = questions_of(source_language, word, target_language, trace.shots, lexicon, run)
     import_models_quickly()
-    reader = Reader(model, dtype, members_of(lens), blocks=blocks)
+    reader = Reader(model, trace.dtype, trace.lenses, blocks=trace.blocks)
     console = Console()
     paths = [reader.paths(question) for question in questions]
     for question, by_lens in zip(questions, paths, strict=True):

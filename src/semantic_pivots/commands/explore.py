@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic_pivots.commands.options import Dtype, members_of
+from semantic_pivots.commands.options import members_of, with_sections
 from semantic_pivots.errors import InputError
+from semantic_pivots.models.trace_stage import TraceConfig
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
+@with_sections(take={"trace": ("lenses", "dtype")})
 def explore(
     run: Annotated[Path, typer.Argument(help="run of a study, such as runs/demo", show_default=False)],
+    trace: TraceConfig,
     static: Annotated[
         Path | None, typer.Option(help="folder: write the explorer as files that work without a server, and end")
     ] = None,
     live: Annotated[
         str, typer.Option(help="model that reads any word on demand: hub id, local folder, or package:NAME")
     ] = "",
-    dtype: Dtype = "float32",
-    lens: Annotated[str, typer.Option(help="of the live model, as in `pivots explain`")] = "logit",
     port: Annotated[int, typer.Option(help="port on 127.0.0.1; 0: a free one")] = 8765,
     browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
 ) -> None:
@@ -45,7 +46,7 @@ def explore(
         files = write_static(run, static)
         typer.echo(f"{static / 'index.html'}: {files} files; open it, or publish the folder")
         return
-    serve(run, port, browser, live, dtype, members_of(lens))
+    serve(run, port, browser, live, trace.dtype, trace.lenses)
 
 
 def serve(run: Path, port: int, browser: bool, live: str, dtype: str, lenses: Sequence[str]) -> None:

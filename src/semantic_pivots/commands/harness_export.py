@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from semantic_pivots.commands.options import Writer, with_sections
+from semantic_pivots.commands.options import IN_STUDIES, Writer, with_sections
 from semantic_pivots.errors import InputError
 from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
 from semantic_pivots.scoring.score_stage import ScoreConfig
@@ -24,7 +24,7 @@ def _commands() -> None:
 
 
 @app.command("lm-eval", cls=Writer)
-@with_sections(omit=(*_WITHOUT_MODEL, "task", "task_path", "min_documents", "held_out_share"))
+@with_sections(omit=(*_WITHOUT_MODEL, *IN_STUDIES, "task", "task_path", "held_out_share"))
 def lm_eval(
     out: Annotated[Path, typer.Option(help="folder to write, for `lm_eval --include_path`", show_default=False)],
     lexicon: LexiconConfig,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic_pivots.commands.options import Blocks, Dtype, Writer, members_of
+from semantic_pivots.commands.options import READING, Writer, with_sections
+from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
+from semantic_pivots.models.trace_stage import TraceConfig
 from semantic_pivots.statistics import seed_of
 
 if TYPE_CHECKING:
@@ -27,12 +30,15 @@ def _commands() -> None:
 
 
 @app.command(cls=Writer)
+@with_sections(take={**READING, "trace": ("seed", "dtype", "blocks")})
 def fit(
     model: Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")],
     corpus: Annotated[str, typer.Argument(help="documents of any format that `pivots corpus` reads")],
     out: Annotated[
         Path, typer.Option(help='folder of the lens; [trace] lenses = ["KIND:FOLDER"] reads it', show_default=False)
     ],
+    documents: CorpusConfig,
+    trace: TraceConfig,
     kind: Annotated[str, typer.Option(help="tuned or jacobian")] = "tuned",
     rows: Annotated[
         int, typer.Option(help="documents of which one random position is read; 0: 2000, or 200 to compare on")
@@ -41,13 +47,8 @@ def fit(
         int, typer.Option(help="tuned: steps of descent per layer beyond the closed form; 0: none", min=0)
     ] = 100,
     rate: Annotated[float, typer.Option(help="tuned: learning rate", min=0)] = 1e-3,
-    prompts: Annotated[int, typer.Option(help="jacobian: documents over which the Jacobians are averaged")] = 60,
+    prompts: Annotated[int, typer.Option(help="jacobian: documents over which the Jacobians are averaged", min=1)] = 60,
     length: Annotated[int, typer.Option(help="tokens of a document that are read at most; 0: 128, jacobian 40")] = 0,
-    seed: Annotated[int, typer.Option(help="of documents, positions and order")] = 0,
-    dtype: Dtype = "float32",
-    blocks: Blocks = "",
-    columns: Annotated[str, typer.Option(help="renames as role=column, separated by commas")] = "",
-    max_bad_share: Annotated[float, typer.Option(help="share of lines without a text above which it stops")] = 0.01,
 ) -> None:
     """Fit a lens: tuned, after which the head says what the model says; or jacobian, what the model makes of it.
 
@@ -66,12 +67,10 @@ def fit(
         raise InputError(f"--rows {rows}: expected at least 8")
     if length < least_length:
         raise InputError(f"--length {length}: expected at least {least_length} tokens of a document")
-    if kind == "jacobian" and prompts < 1:
-        raise InputError(f"--prompts {prompts}: expected at least 1")
     # more than needed, since a document may be empty or short
     number = 2 * rows if kind == "tuned" else 4 * (prompts + rows)
-    texts = _texts(corpus, number, seed, columns, max_bad_share)
-    model_and_tokenizer, lens = load_lens(model, dtype, blocks=blocks)
+    texts = _texts(replace(documents, path=corpus), number, trace.seed)
+    model_and_tokenizer, lens = load_lens(model, trace.dtype, blocks=trace.blocks)
     model_and_tokenizer.model.requires_grad_(False)
     facts = {
         "kind": kind,
@@ -79,8 +78,8 @@ def fit(
         "revision": model_and_tokenizer.revision,
         "rows": rows,
         "length": length,
-        "seed": seed,
-        "dtype": dtype,
+        "seed": trace.seed,
+        "dtype": trace.dtype,
     }
     if kind == "tuned":
         _fit_tuned(lens, model_and_tokenizer.tokenizer, texts, out, steps, rate, facts)
@@ -89,14 +88,13 @@ def fit(
     typer.echo(str(out))
 
 
-def _texts(corpus: str, count: int, seed: int, columns: str, max_bad_share: float) -> list[str]:
+def _texts(corpus: CorpusConfig, count: int, seed: int) -> list[str]:
     """Texts of a seeded choice of documents, which depends on their ids and the seed, not on files."""
     import heapq
 
     from semantic_pivots.corpus import documents
 
-    renames = documents.column_map(tuple(members_of(columns)))
-    texts = documents.documents(corpus, renames, max_bad_share)
+    texts = documents.documents(corpus.path, documents.column_map(corpus.columns), corpus.max_bad_share)
     return [d.text for d in heapq.nsmallest(count, texts, key=lambda d: (seed_of(seed, d.id), d.text))]
 
 

@@ -1,8 +1,9 @@
 """Options of a command, generated from its configuration sections: one for each key, with the key's help and default.
 
 A command takes a section as a parameter: `def discover(out: Path, discover: DiscoverConfig)`. Around it stands
-`@with_sections()`, which gives the command an option for each key of the section and hands over the section, checked as
-that of a study is. An error that speaks of `[discover] top` speaks of `--top` to whoever gave it.
+`@with_sections()`, which gives the command an option for each key of the section, or for some of them, and hands over
+the section, checked as that of a study is. An error that speaks of `[discover] top` speaks of `--top` to whoever gave
+it.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import functools
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable
+import types
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+import typer.models
 from typer.core import TyperCommand
 
 from semantic_pivots import grammar
 from semantic_pivots.errors import InputError
 from semantic_pivots.grammar import Key
-from semantic_pivots.languages import language
+from semantic_pivots.languages import check_languages
 from semantic_pivots.ranks import take_part
 
 _FLAGS = {
@@ -29,6 +32,7 @@ _FLAGS = {
     "forms_path": ("--forms",),
     "items_per_direction": ("--items",),
     "window_tokens": ("--window",),
+    "lenses": ("--lens",),
     "selections": ("--selection",),
     "quotas": ("--quota",),
     "thresholds": ("--threshold",),
@@ -37,8 +41,10 @@ _FLAGS = {
 }
 """Options of a short or singular name; each is also there under the name of its key."""
 CorpusFolder = Annotated[Path, typer.Argument(help="folder made by `pivots corpus make` or by a study's corpus stage")]
-Dtype = Annotated[str, typer.Option(help="number format of the model's weights: float32, bfloat16 or float16")]
-Blocks = Annotated[str, typer.Option(help="dotted name of the model's block list, where it is not found")]
+READING = {"corpus": ("columns", "max_bad_share")}
+"""Keys of the commands that read documents of any format."""
+IN_STUDIES = ("min_documents", "words", "forms_path")
+"""Keys of [benchmark] that count words in the corpus of a study, which a command of items has not."""
 Rank = Annotated[int, typer.Option(help="number of this process among --world, from 0 (docs/engines.md)")]
 World = Annotated[int, typer.Option(help="processes that share the shards; `pivots merge OUT` puts them together")]
 Wait = Annotated[float, typer.Option(help="seconds to wait for parts of other ranks before it ends")]
@@ -68,11 +74,16 @@ def flags(key: Key) -> tuple[str, ...]:
     return short if apart and short else (*short, spelled) if spelled not in short else short
 
 
-def with_sections(omit: Iterable[str] = (), ranks: bool = False) -> Callable:
+def with_sections(
+    omit: Collection[str] = (),
+    take: Mapping[str, Collection[str]] = types.MappingProxyType({}),
+    ranks: bool = False,
+) -> Callable:
     """Give a command the options of the sections among its parameters.
 
     Args:
         omit: keys that the command has of its own, as an argument or by what it does.
+        take: the only keys that the command has of a section, by section.
         ranks: whether several processes can share the command; it has a parameter `out`.
     """
 
@@ -82,22 +93,30 @@ def with_sections(omit: Iterable[str] = (), ranks: bool = False) -> Callable:
         section_names = {name: grammar.section_of(hint) for name, hint in hints.items() if hint in kinds}
         keys: dict[str, Key] = {}
         for section in section_names.values():
-            keys |= {name: key for name, key in grammar.keys(section).items() if name not in omit and name not in keys}
+            names = take.get(section, grammar.keys(section).keys() - omit)
+            keys |= {name: key for name, key in grammar.keys(section).items() if name in names and name not in keys}
         own = [p for p in inspect.signature(body).parameters.values() if p.name not in section_names]
-        parameter_names = {
-            key.name: f"key_{key.name}" for key in keys.values()
-        }  # a command may have a parameter of that name
+        parameter_names = {name: f"key_{name}" for name in keys}  # a command may have a parameter of that name
+        in_sections = {name for section in section_names.values() for name in grammar.keys(section)}
+        where = {
+            p.name: p.name.upper() if _is_argument(hints[p.name]) else "--" + p.name.replace("_", "-")
+            for p in own
+            if p.name in in_sections or not _is_argument(hints[p.name])
+        }
+        where |= {name: flags(key)[0] for name, key in keys.items()}
 
         @functools.wraps(body)
         def command(**options: Any) -> Any:
             values = {name: options.pop(parameter) for name, parameter in parameter_names.items()}
-            where = {(key.section, key.name): flags(key)[0] for key in keys.values()}
-            where |= {(section, name): flags(keys[name])[0] for section in section_names.values() for name in keys}
             try:
-                checked_values = {name: _value(keys[name], value) for name, value in values.items()}
+                checked_values = {name: _value(keys[name], value, where[name]) for name, value in values.items()}
                 configs = {
                     parameter: grammar.sections()[section](
-                        **{name: checked_values[name] for name in grammar.keys(section) if name in checked_values}
+                        **{
+                            name: checked_values[name]
+                            for name in take.get(section, grammar.keys(section))
+                            if name in checked_values
+                        }
                     )
                     for parameter, section in section_names.items()
                 }
@@ -106,17 +125,21 @@ def with_sections(omit: Iterable[str] = (), ranks: bool = False) -> Callable:
                     take_part(options["out"], rank, world, wait, sys.argv[1:])
                 return body(**options, **configs)
             except InputError as error:
-                raise InputError(_in_flags(str(error), where)) from error
+                raise InputError(_in_flags(str(error), where, [*section_names.values()])) from error
 
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name]) for p in own]
         parameters += _RANK_OPTIONS if ranks else ()
-        parameters += [_parameter(key, parameter_names[key.name]) for key in keys.values()]
+        parameters += [_parameter(key, parameter_names[name]) for name, key in keys.items()]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         command.keys = {parameter_names[name]: key for name, key in keys.items()}  # type: ignore[attr-defined]
         return command
 
     return around
+
+
+def _is_argument(hint: Any) -> bool:
+    return any(isinstance(part, typer.models.ArgumentInfo) for part in getattr(hint, "__metadata__", ()))
 
 
 def _parameter(key: Key, name: str) -> inspect.Parameter:
@@ -136,9 +159,9 @@ def members_of(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _value(key: Key, value: Any) -> Any:
+def _value(key: Key, value: Any, flag: str) -> Any:
     if not key.several:
-        return key.convert(value, flags(key)[0])
+        return key.convert(value, flag)
     if value is None or value == []:
         return key.default
     members: list[Any] = [member for text in value for member in members_of(text)]
@@ -146,19 +169,24 @@ def _value(key: Key, value: Any) -> Any:
         try:
             members = [key.kind(member) for member in members]
         except ValueError:
-            raise InputError(f"{flags(key)[0]}: expected whole numbers separated by commas, found {value}") from None
-    if key.name == "languages":
-        for member in members:
-            try:
-                language(member)
-            except InputError as error:
-                raise InputError(f"{flags(key)[0]}: {error}") from None
-    return key.convert(members, flags(key)[0])
+            raise InputError(f"{flag}: expected whole numbers separated by commas, found {value}") from None
+    if key.name in ("languages", "dsir_languages"):
+        check_languages(flag, members, least=2 if key.name == "languages" else 0)
+    return key.convert(members, flag)
 
 
-def _in_flags(text: str, where: dict[tuple[str, str], str]) -> str:
+def _in_flags(text: str, where: Mapping[str, str], sections: Collection[str]) -> str:
+    """A message that names options where it named keys of the command's sections: `top = 3` or `[discover] top`."""
+
     def flag(match: re.Match) -> str:
-        option = where.get((match[1], match[2]))
-        return match[0] if option is None else option + (" " if match[3] else "")
+        section, name, sign, value = match.groups()
+        option = where.get(f"{section}_{name}", where[name])
+        is_key = section in sections or option != where[name] or (section is None and (sign or "_" in name))
+        if not is_key:
+            return match[0]
+        plain = re.sub(r"[\[\]'\"]", "", value or "").replace(", ", ",")
+        return f"{option} " + (plain or '""' if value else "") if sign and value != "true" else option
 
-    return re.sub(r"\[(\w+)\] (\w+)( = )?", flag, text)
+    names = "|".join(where)
+    value = r"""(true\b|\[[^\]]*\]|"[^"]*"|'[^']*')"""
+    return re.sub(rf"(?:\[(\w+)\] )?(?<![\w/.-])({names})(?![\w/-])( = {value}?)?", flag, text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic_pivots.commands.options import members_of, with_sections
+from semantic_pivots.commands.options import IN_STUDIES, members_of, with_sections
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VARIANTS = ("paper", "sum", "choice", "per-byte", "accuracy", "copy-rate")
 
 
-@with_sections(omit=("model", "stages", "name"))
+@with_sections(omit=(*IN_STUDIES, "model"))
 def score(
     model: Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")],
     out: Annotated[Path, typer.Option(help="folder to write; a stopped command continues", show_default=False)],
@@ -52,8 +52,6 @@ def score(
 
     bars = [_bar(text) for text in fail_under or ()]
     names = _named_directions(directions, benchmark.languages)
-    if len(set(benchmark.languages)) < 2:
-        raise InputError(f"--languages {','.join(benchmark.languages)}: expected at least two different languages")
     if Path(model).is_dir() and (absent := [name for name in score.revisions if not (Path(model) / name).is_dir()]):
         raise InputError(f"--revisions: {', '.join(absent)}: no such folder in {model}")
     if not score.revisions:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semantic_pivots.config import Stage
+from semantic_pivots.config import OverCorpus, Stage
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, digest
@@ -38,11 +39,19 @@ class Steps:
         self.folders[name] = self.out / name
         return manifest
 
-    def documents(self, corpus: str, tokens: str, model: str, engine: str, workers: int) -> None:
+    def documents(self, corpus: str, documents: CorpusConfig, tokens: str, model: str, processes: OverCorpus) -> None:
         """The steps `corpus` and `tokens`, made or given.
 
+        Args:
+            corpus: documents, or a folder of the stage `corpus`.
+            documents: how documents are read.
+            tokens: folder of the stage `tokens`; empty: the model makes them.
+            model: model whose tokenizer makes or made the tokens.
+            processes: section with the engine and the number of workers.
+
         Raises:
-            InputError: neither tokens nor a model is given, or the tokens are those of another corpus or model.
+            InputError: neither tokens nor a model is given, the tokens are those of another corpus or model, or columns
+                are named of documents that have theirs already.
         """
         from semantic_pivots.models.tokenizer_files import tokenizer_identity
 
@@ -52,18 +61,21 @@ class Steps:
             for name in ("token_shards.parquet", "tokenizer.json"):
                 if not (Path(tokens) / name).exists():
                     raise InputError(f"--tokens {tokens}: no {name}; expected a folder made by `pivots corpus tokens`")
+        engine, workers = processes.engine, processes.workers
         if (Path(corpus) / "shards.parquet").exists():
             self.folders["corpus"] = Path(corpus)
+            if documents.columns:
+                raise InputError(f"[corpus] columns: {corpus} has been made already; expected none of them")
         else:
-            config = CorpusConfig(path=corpus, allow_missing_languages=True, engine=engine, workers=workers)  # type: ignore[arg-type]
-            self.run("corpus", config)
+            made = {"path": corpus, "allow_missing_languages": True, "engine": engine, "workers": workers}
+            self.run("corpus", replace(documents, **made))
         if tokens:
             self.folders["tokens"] = Path(tokens)
             check_tokens(Inputs(self.folders), tokens)
             if model:
                 check_model(Path(tokens), tokens, model)
         else:
-            config = TokensConfig(model=model, engine=engine, workers=workers)  # type: ignore[arg-type]
+            config = TokensConfig(model=model, engine=engine, workers=workers)
             self.run("tokens", config, tokenizer=tokenizer_identity(model))
 
     def lexicon(self, config: LexiconConfig) -> None:

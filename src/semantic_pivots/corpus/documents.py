@@ -28,7 +28,7 @@ from semantic_pivots.corpus.formats import (
 )
 from semantic_pivots.corpus.streams import COMPRESSIONS, KINDS, filesystem_of, kind
 from semantic_pivots.corpus.table_formats import FRAGMENT, current_files
-from semantic_pivots.errors import InputError, first_line
+from semantic_pivots.errors import InputError, first_line, quantity
 from semantic_pivots.files import digest, files_under, fingerprint
 from semantic_pivots.run import check_unaltered, warn
 
@@ -99,19 +99,19 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
         and not (parts[-1] == _CARD and parts[:-1] in folders)
     )
     if dolma and (lone := _without_documents(inner.values())):
-        tell(f"corpus {path}: {len(lone)} files of attributes are left out, such as {'/'.join(lone[0])}")
+        tell(f"corpus {path}: left out {quantity(len(lone), 'file')} of attributes, such as {'/'.join(lone[0])}")
     files = [name for name in names if kind(name)[0]]
     if not files:
-        raise InputError(f"corpus {path}: none of its {len(sizes)} files holds documents ({_EXPECTED})")
+        raise InputError(f"corpus {path}: no documents in {quantity(len(sizes), 'file')}; expected {_EXPECTED}")
     if ignored := [name for name in names if not kind(name)[0]]:
         tell(
-            f"corpus {path}: {len(ignored)} of {len(names)} files are left out, of a kind without documents, such "
-            f"as {inner[ignored[0]][-1]}"
+            f"corpus {path}: left out {len(ignored)} of {len(names)} files, of a kind without documents, such as "
+            f"{inner[ignored[0]][-1]}"
         )
     stems = {name.removesuffix(kind(name)[1]).rpartition(".")[0]: name for name in files}
     if twins := [name for name in files if name not in stems.values()]:
         tell(
-            f"corpus {path}: {len(twins)} files have the name of another one but for its kind, such as {twins[0]}: "
+            f"corpus {path}: {quantity(len(twins), 'file')} named as another one but for its kind, such as {twins[0]}: "
             "documents of both are read; remove one where they are the same"
         )
     return [(prefix + name, sizes[name]) for name in files]
@@ -159,7 +159,7 @@ def check_columns(files: list[tuple[str, int]], renames: dict[str, str]) -> None
         collections.deque(itertools.islice(read(path, renames, skipped), _LOOKED_AT), maxlen=0)
         missing -= skipped.column_roles
     if missing:
-        place = f"the first lines of {min(len(files), _LOOKED_INTO)} files"
+        place = f"the first lines of {quantity(min(len(files), _LOOKED_INTO), 'file')}"
         lines = (f"corpus {files[0][0]}: no column {renames[r]!r} for the {r} in {place}" for r in sorted(missing))
         raise InputError("\n".join(lines))
 
@@ -217,7 +217,7 @@ def check_share(
     if bad:
         path, reason, lines, line = max(skipped, key=lambda row: row[2])
         message = f"corpus {place}: {bad} of {count + bad} lines cannot be read"
-        worst = f"most: {reason}, {lines} times, first at {path} line {line}"
+        worst = f"most: {reason}, {quantity(lines, 'time')}, first at {path} line {line}"
         if bad > max_bad_share * (count + bad):
             raise InputError(f"{message}, above max_bad_share = {max_bad_share}; {worst}")
         tell(f"{message}; {worst}")

@@ -72,7 +72,7 @@ def export(config: Export, out: Path) -> Record:
             vocabulary.
     """
     if config.layout not in LAYOUTS:
-        raise InputError(f"layout {config.layout!r}: expected one of {', '.join(LAYOUTS)}")
+        raise InputError(f"layout = {config.layout!r}: expected one of {', '.join(LAYOUTS)}")
     for folder in filter(None, (config.corpus, config.tokens)):
         run.check_unaltered(folder)
     shards = _table(config.corpus, "shards", "pivots corpus make")
@@ -84,7 +84,7 @@ def export(config: Export, out: Path) -> Record:
         if config.layout != "attributes":
             shards = [row for row in shards if row["shard"] in set(selection.shards)]
     elif config.layout == "attributes":
-        raise InputError("layout attributes is of a selection: give --selection FILE, of `pivots select`")
+        raise InputError("layout = 'attributes' is of a selection: give --selection FILE, of `pivots select`")
     documents = _Documents(config.corpus, {row["shard"]: row["path"] for row in shards}, selection)
     make = _texts(config, documents) if config.layout in ("jsonl", "attributes", "hub") else _tokens(config, documents)
     run.check_replaceable("export", out)

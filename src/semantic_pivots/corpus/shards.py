@@ -156,7 +156,7 @@ def _sources(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Wor
         if not config.allow_missing_languages:
             raise InputError(
                 f"{message}: expected all of languages = {list(config.languages)}; name another corpus, or set "
-                "allow_missing_languages = true in [corpus]"
+                "[corpus] allow_missing_languages = true"
             )
         work.warn(message)
     if config.arrangement != "rows" and not any(row["reason"] for row in sources):

@@ -30,7 +30,7 @@ from semantic_pivots.counting.match import Occurrences, Words, find
 from semantic_pivots.counting.providers import Counts, Pair, Word, open_provider
 from semantic_pivots.counting.strings import buffers
 from semantic_pivots.engines import run_shards
-from semantic_pivots.errors import InputError, first_line
+from semantic_pivots.errors import InputError, first_line, quantity
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 from semantic_pivots.wordforms.rule import SPELLING, Rule
@@ -226,7 +226,7 @@ def _role(text_column: str) -> str:
 
 def _worst(skipped: SkippedLines) -> str:
     reason, (lines, line) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
-    return f"{reason}, {lines} times, first in line {line}"
+    return f"{reason}, {quantity(lines, 'time')}, first in line {line}"
 
 
 def count_shard(
@@ -276,10 +276,8 @@ def count_shards(
     With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart (`rule.meet`).
 
     Raises:
-        InputError: too many lines of all files together have no document, or max_bad_share is not a share.
+        InputError: too many lines of all files together have no document.
     """
-    if not 0 <= max_bad_share <= 1:
-        raise InputError(f"max_bad_share = {max_bad_share}: expected a share from 0 to 1")
     shared = (text_column, tuple(spellings), tuple(pairs), window, rule)
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
     tasks = [(name, count_shard, (path,)) for name, path in shards]

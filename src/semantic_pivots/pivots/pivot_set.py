@@ -202,7 +202,7 @@ def degree_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> 
         raise InputError("graph: too few documents hold any one token; the corpus is too small for a pivot set")
     if not len(pivots.best):
         raise InputError(
-            "graph: no token is a hub of two languages; lower the least ratio or share, or enlarge the corpus"
+            "graph: no token is a hub of two languages; lower min_ratio or least_share, or enlarge the corpus"
         )
     counts = {"tokens_considered": len(pivots.candidates), "hubs": pivots.hubs, "pivots": len(pivots.best)}
     rows, tokens = pivots.best, pivots.candidates[pivots.best]

@@ -132,9 +132,7 @@ class Shots:
         if pool == 0:
             return [(number, self.draw(item, number, count)) for number in range(draws)]
         if pool < draws:
-            raise InputError(
-                f"a pool of {pool} draws cannot give {draws} draws to each item; raise `pool` or lower `draws`"
-            )
+            raise InputError(f"pool = {pool}: expected 0, or at least as many as draws = {draws}")
         order = list(range(pool))
         Random(seed_of(self.seed, "choice", item.item_id)).shuffle(order)
         concepts = {shot.concept_id for shot in self._candidates(item)}
