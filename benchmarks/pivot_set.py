@@ -52,11 +52,11 @@ def planted(criteria: Sequence[Criterion]) -> None:
     values: dict[tuple[str, str, str], list[float]] = {}
     for seed in SEEDS:
         it = new_trial(config, world_of(config, seed, "selection"), config.architectures[0])
-        bridged = it.planted.of(BRIDGED)
-        known, held = [*it.planted.of(DIRECT), *bridged[::2]], bridged[1::2]
+        bridged = it.corpus.of(BRIDGED)
+        known, held = [*it.corpus.of(DIRECT), *bridged[::2]], bridged[1::2]
         for criterion in criteria:
             with tempfile.TemporaryDirectory() as scratch:
-                pipeline = Pipeline(Path(scratch), it, it.planted.documents, known)
+                pipeline = Pipeline(Path(scratch), it, it.corpus.documents, known)
                 try:
                     hubs = pipeline.pivot_set(criterion)
                 except InputError:  # no unit is a pivot
@@ -65,7 +65,7 @@ def planted(criteria: Sequence[Criterion]) -> None:
                     inputs = Inputs({name: pipeline.folder / name for name in ("lexicon", "corpus", "tokens")})
                     asked = GraphConfig(words="spelling", criterion=criterion, workers=1)
                     error(f"{criterion}, world {seed}", asked, inputs, pipeline.folder)
-            for row in pivot_set_figures(hubs, it.planted.concepts, held):
+            for row in pivot_set_figures(hubs, it.corpus.concepts, held):
                 values.setdefault((criterion, row["measure"], row["group"]), []).append(row["value"])
     for (criterion, measure, group), found in values.items():
         mean = student(found)

@@ -65,7 +65,7 @@ def found_in(world: World, seed: int, asked: str = "own", **changes: object) -> 
     """A world, and the pivots found of its bridged concepts, or of each one's word with another concept's."""
     config = PlantedConfig()
     it = new_trial(config, world, config.architectures[0])
-    concepts: list[Concept] = it.planted.of(BRIDGED)
+    concepts: list[Concept] = it.corpus.of(BRIDGED)
     if asked == "exchanged":
         first, second = world.languages[:2]
         others = concepts[7:] + concepts[:7]  # of other topics, and no neighbours, whose words share decoys
@@ -74,15 +74,15 @@ def found_in(world: World, seed: int, asked: str = "own", **changes: object) -> 
             for c, o in zip(concepts, others, strict=True)
         ]
     with tempfile.TemporaryDirectory() as scratch:
-        pipeline = Pipeline(Path(scratch), it, it.planted.documents, concepts)
+        pipeline = Pipeline(Path(scratch), it, it.corpus.documents, concepts)
         return it, pipeline.pivots("default", DiscoverConfig.measure, DiscoverConfig.top, **changes)
 
 
 def ceiling(it: Trial) -> float:
     """Share of the planted pivots that stand beside both words in some document."""
     held, total = 0, 0
-    words = [set(document["text"].split()) for document in it.planted.documents]
-    for concept in it.planted.of(BRIDGED):
+    words = [set(document["text"].split()) for document in it.corpus.documents]
+    for concept in it.corpus.of(BRIDGED):
         beside = [set().union(*(own for own in words if word in own)) for word in concept.words.values()]
         held += sum(all(pivot in near for near in beside) for pivot in concept.pivots)
         total += len(concept.pivots)
@@ -99,7 +99,7 @@ def planted() -> None:
         world = world_of(PlantedConfig(), seed, "hard")
         it, found = found_in(world, seed)
         most.append(ceiling(it))
-        concepts = it.planted.of(BRIDGED)
+        concepts = it.corpus.of(BRIDGED)
         total = sum(len(c.pivots) for c in concepts)
         for k, values in recall.items():
             hits = sum(len(set(c.pivots) & set(found.get(c.concept_id, [])[:k])) for c in concepts)

@@ -3,7 +3,7 @@
 import shlex
 import sys
 
-INTERRUPTED = 130
+INTERRUPT_CODE = 130
 """exit code of a command that Ctrl-C ended, as shells have it"""
 
 
@@ -14,7 +14,7 @@ def main() -> None:
 
         cli.main()
     except SystemExit as ended:
-        if ended.code != INTERRUPTED:
+        if ended.code != INTERRUPT_CODE:
             raise
     except KeyboardInterrupt:
         pass
@@ -22,7 +22,7 @@ def main() -> None:
         return
     command = shlex.join(["pivots", *sys.argv[1:]])
     print(f"interrupted: `{command}` goes on from what is done", file=sys.stderr)
-    raise SystemExit(INTERRUPTED)
+    raise SystemExit(INTERRUPT_CODE)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from semantic_pivots.grammar import StudyConfig
 from semantic_pivots.stages import STAGES
 
 _TEXT_BYTES = {"everyday": 79e6, "debian-demo": 100e6, "debian-full": 122e6, "debian-large": 315e6}
-_COMPRESSED = (".gz", ".zst", ".xz", ".bz2", ".parquet")
+_COMPRESSED_SUFFIXES = (".gz", ".zst", ".xz", ".bz2", ".parquet")
 _RATIO = 3
 """Text bytes of a compressed one."""
 FLOAT32 = 10
@@ -73,7 +73,7 @@ class Sizes:
         from semantic_pivots.corpus.documents import list_files
 
         files = list_files(corpus.path, lambda text: None)
-        return sum(size * (_RATIO if name.endswith(_COMPRESSED) else 1) for name, size in files)
+        return sum(size * (_RATIO if name.endswith(_COMPRESSED_SUFFIXES) else 1) for name, size in files)
 
     def items(self, sample: int = 0) -> int:
         """Number of items over all directions, with at most the given number in each; 0: all."""

@@ -41,7 +41,7 @@ _RETRIES = 3
 _FIRST_PAUSE = 0.05
 """Seconds; four times as long before each further try."""
 _SIGNAL_OF_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG
-_WATCHED = 1000
+_LARGEST_WAIT = 1000
 
 
 def run_shards(
@@ -110,13 +110,13 @@ def shard_parts(
     return list(parts.values())
 
 
-_shared: tuple[object, ...] = ()
+_worker_arguments: tuple[object, ...] = ()
 
 
 def _begin(shared: tuple[object, ...]) -> None:
     """Make a worker of the pool ready."""
-    global _shared
-    _shared = shared
+    global _worker_arguments
+    _worker_arguments = shared
     if sys.platform == "linux":
         # the server that workers come from ends with this process's parent; a busy worker could not look for itself
         ctypes.CDLL(None).prctl(_SIGNAL_OF_PARENTS_DEATH, signal.SIGKILL)
@@ -138,7 +138,7 @@ def _begin_time(path: Path) -> Path:
 
 def _keep(path: Path, function: Callable[..., pa.Table], arguments: tuple[object, ...]) -> None:
     _begin_time(path).touch()
-    write_table(path, function(*arguments, *_shared))
+    write_table(path, function(*arguments, *_worker_arguments))
     _begin_time(path).unlink()
 
 
@@ -251,7 +251,9 @@ def _ray(
         handle = ray.put(shared)
         waiting = {remote.remote(function, arguments, handle): name for name, function, arguments in tasks}
         while waiting:
-            ready, _ = ray.wait(list(itertools.islice(waiting, _WATCHED)))  # it looks at every one, at every result
+            ready, _ = ray.wait(
+                list(itertools.islice(waiting, _LARGEST_WAIT))
+            )  # it looks at every one, at every result
             for reference in ready:
                 name = waiting.pop(reference)
                 try:

@@ -167,7 +167,7 @@ def complete_file(path: Path, several: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """Hold a lock file while the block runs; another process that wants it waits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:

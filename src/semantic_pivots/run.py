@@ -134,7 +134,7 @@ class Progress:
 
     def __init__(self, total: float, unit: str, label: str):
         self.total, self.unit, self.label, self.done = total, unit, label, 0.0
-        self._begun = self._said = time.monotonic()
+        self._start_time = self._report_time = time.monotonic()
         self._bar: Any = None
         if sys.stderr.isatty():
             from rich.console import Console
@@ -147,7 +147,7 @@ class Progress:
             self._bar.start()
 
     def _count(self) -> str:
-        rate = self.done / max(time.monotonic() - self._begun, 1e-9)
+        rate = self.done / max(time.monotonic() - self._start_time, 1e-9)
         return f"{self.done:,.0f}/{self.total:,.0f} {self.unit}, {rate:,.1f}/s"
 
     def advance(self, units: float = 1) -> None:
@@ -156,9 +156,9 @@ class Progress:
         now = time.monotonic()
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, count=self._count())
-        elif now - self._said >= 60:
-            self._said = now
-            seconds = (self.total - self.done) * (now - self._begun) / max(self.done, 1e-9)
+        elif now - self._report_time >= 60:
+            self._report_time = now
+            seconds = (self.total - self.done) * (now - self._start_time) / max(self.done, 1e-9)
             print(f"  {self.label}: {self._count()}, about {seconds:,.0f} s left", file=sys.stderr, flush=True)
 
     def close(self) -> None:
@@ -276,7 +276,7 @@ def check_replaceable(stage: str, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(partial: Path, final: Path) -> Iterator[None]:
+def _folder_lock(partial: Path, final: Path) -> Iterator[None]:
     """Hold the folder of a running stage: a second run would wipe it, or write the same files at the same time."""
     import fcntl
 
@@ -331,7 +331,7 @@ def publish(
     partial = final.with_name(f".{final.name}.partial")
     key_hash = digest(key)
     turn = ranks.in_turn(final.with_name(f".{final.name}.turn"))
-    with disk_errors(final.parent), turn, _alone(partial, final):
+    with disk_errors(final.parent), turn, _folder_lock(partial, final):
         if (manifest := _of_other_rank(final, key_hash)) is not None:
             return manifest
         _begin(partial, final, key_hash)
@@ -426,7 +426,7 @@ def _run(
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def study_lock(folder: Path) -> Iterator[None]:
     """Hold a study's folder for one run at a time.
 
     Raises:

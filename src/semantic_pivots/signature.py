@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_WHAT = (
+_SUBJECT_KEYS = (
     "rule",
     "architecture",
     "lens",
@@ -25,8 +25,8 @@ _WHAT = (
     "intervention",
     "control",
 )
-_ASKED = ("layers", "pivots", "shots", "draws", "pool", "seed", "seeds", "resamples")
-_WORLD = (
+_QUESTION_KEYS = ("layers", "pivots", "shots", "draws", "pool", "seed", "seeds", "resamples")
+_WORLD_KEYS = (
     "direct",
     "direct_linked_share",
     "bridged",
@@ -37,7 +37,7 @@ _WORLD = (
     "null_direct",
     "plain_share",
 )
-_TRAINED = (
+_TRAINING_KEYS = (
     "selected_share",
     "dictionary_share",
     "pivot_text",
@@ -50,9 +50,9 @@ _TRAINED = (
     "learning_rate",
     "sinusoids",
 )
-_MODEL = ("warmup_share", "weight_decay", "model", "dtype", "variant", "version", "stratum", "runs", "chrf")
-_COUNTED = ("provider", "unit", "window", "exact", "words")
-ORDER = (*_WHAT, *_ASKED, *_WORLD, *_TRAINED, *_MODEL, *_COUNTED)
+_MODEL_KEYS = ("warmup_share", "weight_decay", "model", "dtype", "variant", "version", "stratum", "runs", "chrf")
+_COUNT_KEYS = ("provider", "unit", "window", "exact", "words")
+ORDER = (*_SUBJECT_KEYS, *_QUESTION_KEYS, *_WORLD_KEYS, *_TRAINING_KEYS, *_MODEL_KEYS, *_COUNT_KEYS)
 """Keys of settings, in the order in which they are written."""
 _PLACE = {key: place for place, key in enumerate(ORDER)}
 

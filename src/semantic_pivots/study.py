@@ -82,7 +82,7 @@ class Draft:
     """with the default in place of each value that cannot be used"""
     problems: tuple[str, ...]
     """one line for each section, key and value that cannot be used"""
-    refused: frozenset[str]
+    refused_keys: frozenset[str]
     """SECTION.KEY of each value that cannot be used, also where a section inherits it"""
 
 
@@ -307,7 +307,7 @@ def run_study(
         study.check_stage(name)
     folder, sizes = Path(root) / study.name, costs.Sizes(study.config)
     ran = False
-    with runs.exclusive(folder):
+    with runs.study_lock(folder):
         for stage in [study.stages[only]] if only else study.stages.values():
             absent = [name for name in stage.after if runs.read_manifest(folder / name) is None]
             if absent:

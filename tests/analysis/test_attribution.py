@@ -20,7 +20,7 @@ from semantic_pivots.analysis.attribution import (
     spearman,
     stratified_auc,
 )
-from semantic_pivots.analysis.null_labels import COLLIDED, CONDITIONED, NEED, Documents, drawn_documents, table
+from semantic_pivots.analysis.null_labels import COLLIDER, CONDITIONAL_AUC, NEED, Documents, drawn_documents, table
 
 ROWS = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60)
 
@@ -123,14 +123,14 @@ def documents(request) -> Documents:
 def test_where_confidence_rises_with_the_count_the_raw_auc_departs_and_the_conditioned_one_does_not(documents):
     found = told("frequency", documents, 1.0)
     assert found["auc"]["interval"].excludes(0.5)
-    for name in (CONDITIONED, COLLIDED, NEED):
+    for name in (CONDITIONAL_AUC, COLLIDER, NEED):
         assert not found[name]["interval"].excludes(found[name]["reference"]), name
 
 
 def test_where_ease_moves_all_layers_conditioning_finds_what_is_not_there_and_the_odds_of_need_do_not(documents):
     found = told("ease", documents, 1.0)
-    assert found[CONDITIONED]["interval"].low > 0.5
-    assert found[COLLIDED]["interval"].high < 0
+    assert found[CONDITIONAL_AUC]["interval"].low > 0.5
+    assert found[COLLIDER]["interval"].high < 0
     assert not found[NEED]["interval"].excludes(0)
 
 
@@ -138,7 +138,7 @@ def test_where_co_occurrence_works_through_confidence_conditioning_misses_it_and
     """The mechanism is stated: need falls by one logit per standard deviation of the excess."""
     documents = drawn_documents(1200, 1)
     found = told("path", documents, 1.0)
-    assert not found[CONDITIONED]["interval"].excludes(0.5)
+    assert not found[CONDITIONAL_AUC]["interval"].excludes(0.5)
     assert found[NEED]["interval"].high < 0
     assert found[NEED]["interval"].value == pytest.approx(-1 / documents.excess().std(), abs=0.1)
 

@@ -78,7 +78,7 @@ def test_a_corpus_without_duplicates_keeps_its_documents(tmp_path):
 def test_texts_are_equal_by_all_bits_of_their_hashes():
     records = np.zeros(3, duplicates._RECORD)
     records["text_high"], records["text_low"], records["content"], records["place"] = 7, [1, 2, 1], [5, 5, 4], [0, 1, 2]
-    assert duplicates._repeated(records).tolist() == [0]
+    assert duplicates._repeats(records).tolist() == [0]
 
 
 def test_a_killed_run_continues_and_an_altered_shard_is_refused(tmp_path, monkeypatch):

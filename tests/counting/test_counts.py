@@ -14,7 +14,7 @@ from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.counting.counts import benchmark_words, count_stage
 from semantic_pivots.errors import InputError
 from semantic_pivots.run import Inputs, Work
-from semantic_pivots.wordforms.rule import contains, meet
+from semantic_pivots.wordforms.rule import contains, within_window
 from semantic_pivots.wordforms.table import rule_of
 
 PAIRS = [("chat", "fr", "cat", "en"), ("chat", "fr", "chat", "en"), ("猫", "zh", "猫", "ja"), ("猫", "zh", "cat", "en"),
@@ -80,7 +80,7 @@ def test_a_window_counts_fewer_documents_and_says_so(tmp_path: Path):
     rule = rule_of("forms", "", WORDS)
     for row in made["pair_counts"].to_pylist():
         ends = [(row["word_1"], row["language_1"]), (row["word_2"], row["language_2"])]
-        assert row["value"] == sum(meet(t, *ends, 2, rule) for t in texts), row
+        assert row["value"] == sum(within_window(t, *ends, 2, rule) for t in texts), row
         assert (row["unit"], row["window"], row["exact"], row["provider"]) == ("window", 2, True, "local")
     assert set(made["word_counts"]["unit"].to_pylist()) == {"document"}
     assert sum(made["pair_counts"]["value"].to_pylist()) > 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from semantic_pivots.counting.counts import Task
 from semantic_pivots.counting.match import Words, find
 from semantic_pivots.counting.strings import buffers
-from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, contains, meet
+from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, contains, within_window
 
 WANTED = [
     ("chat", "fr"), ("chat", "en"), ("cha", "en"), ("猫", "zh"), ("猫", "en"), ("子猫", "ja"), ("ねこ", "ja"),
@@ -106,7 +106,7 @@ def check_windows(texts: list[str], wanted: list[tuple[str, str]], window: int, 
     pairs = [(a, b) for k, a in enumerate(wanted) for b in wanted[k:]]
     _, by_pair = Task(wanted, pairs, window, rule).count(pa.array(texts, pa.string()))
     for (first, second), count in zip(pairs, by_pair.tolist(), strict=True):
-        expected = sum(meet(text, first, second, window, rule) for text in texts)
+        expected = sum(within_window(text, first, second, window, rule) for text in texts)
         assert count == expected, (first, second, window)
     return len(pairs) * len(texts)
 

@@ -75,7 +75,7 @@ def test_forms_of_a_word_meet_like_the_word():
     assert forms(pieces, ["dog", "chien"]) == {"dog": [0, 1, 2], "chien": [3, 4]}
     meetings = texts.Meetings([(1, 0, 0), (2, 0, 0), (3, 0, 1), (4, 1, 0), (5, 1, 1)], 8)
     spans = np.array([[1, 7, 3], [1, 2, 4], [3, 5, 1], [4, 5, 5], [1, 7, 5]])
-    assert meetings.meet(spans, np.repeat(np.arange(5), 3)).tolist() == [0, 2, 3]
+    assert meetings.places_of(spans, np.repeat(np.arange(5), 3)).tolist() == [0, 2, 3]
 
 
 def test_every_concept_has_every_condition_once_and_models_differ_in_windows_only(masked):

@@ -25,7 +25,7 @@ def by_lens(figures, measure):
 
 
 def test_every_lens_is_held_against_the_labels(it):
-    concepts = it.planted.of(BRIDGED)
+    concepts = it.corpus.of(BRIDGED)
     labels = ["bridged", "direct"] * 10
     figures = agreement(it, concepts, labels, np.arange(20.0))
     areas = by_lens(figures, AREA)
@@ -40,7 +40,7 @@ def test_every_lens_is_held_against_the_labels(it):
 
 
 def test_one_label_alone_has_no_area_and_says_why(it):
-    figures = agreement(it, it.planted.of(BRIDGED)[:6], ["bridged"] * 6, np.zeros(6))
+    figures = agreement(it, it.corpus.of(BRIDGED)[:6], ["bridged"] * 6, np.zeros(6))
     assert all(f["note"] == "one class is empty" for f in figures if f["measure"] == AREA)
 
 

@@ -35,7 +35,7 @@ def it():
 
 
 def test_bridged_pairs_are_learned_and_unrelated_ones_are_not(it):
-    mean = {kind: float(it.logprobs(it.planted.of(kind)).mean()) for kind in (DIRECT, BRIDGED, UNRELATED)}
+    mean = {kind: float(it.logprobs(it.corpus.of(kind)).mean()) for kind in (DIRECT, BRIDGED, UNRELATED)}
     assert min(mean[DIRECT], mean[BRIDGED]) > mean[UNRELATED] + 2
 
 
@@ -47,11 +47,11 @@ def test_discovery_finds_planted_pivots(it):
 
 
 def test_the_pivot_set_is_the_planted_one(it, tmp_path):
-    concepts = [*it.planted.of(DIRECT), *it.planted.of(BRIDGED)]
+    concepts = [*it.corpus.of(DIRECT), *it.corpus.of(BRIDGED)]
     # in documents of both languages whatever stands there stands beside both words: bridges, though not planted ones
-    documents = [d for d in it.planted.documents if d["source"] == "context"]
+    documents = [d for d in it.corpus.documents if d["source"] == "context"]
     found = corpus_measures.Pipeline(tmp_path / "p", it, documents, concepts).pivot_set()
-    truth = {word for concept in it.planted.concepts for word in concept.pivots}
+    truth = {word for concept in it.corpus.concepts for word in concept.pivots}
     asked = {word for concept in concepts for word in concept.pivots}
     assert len(found & truth) / len(found) > 0.95
     assert len(found & asked) / len(asked) > 0.8

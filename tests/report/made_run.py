@@ -30,7 +30,7 @@ def write(folder: Path) -> Path:
     tables = synthetic.tables()
     ids = tables["items"]["item_id"].to_pylist()
     draw = random.Random(1)
-    places = {name: stage for stage, view in reversed(views().items()) for name in view.needs + view.further}
+    places = {name: stage for stage, view in reversed(views().items()) for name in view.needs + view.optional_tables}
     places |= {"answers": "score", "scores": "score", "trace": "trace", "word_counts": "count", "doc_scores": "select"}
     tables["trace"] = from_rows("trace", [row for item in ids for row in _trace(item, draw)])
     tables["scores"] = from_rows("scores", [row for item in tables["items"].to_pylist() for row in _scores(item, draw)])

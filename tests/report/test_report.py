@@ -337,7 +337,7 @@ def test_undefined_intervals_can_be_drawn():
 def test_the_terminal_summary_has_a_line_per_stage(tables, tmp_path: Path):
     in_study = {stage: view for stage, view in views().items() if stage not in ("planted", "natural")}
     for stage, view in in_study.items():
-        for name in view.needs + view.further:
+        for name in view.needs + view.optional_tables:
             (tmp_path / stage).mkdir(exist_ok=True)
             pq.write_table(tables[name], tmp_path / stage / f"{name}.parquet")
     console = Console(width=120, file=io.StringIO())

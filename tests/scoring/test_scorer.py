@@ -89,14 +89,14 @@ def test_out_of_memory_halves_the_batch_and_says_so(monkeypatch):
     want = answer_logprobs(model, tokenizer, prompts, answers)
     told: list[str] = []
     scorer = Scorer(model, tokenizer, notice=told.append)
-    hidden = scorer.network.hidden
+    hidden = scorer.network.hidden_states
 
     def small_memory(ids, *arguments, **named):
         if ids.numel() > 70:
             raise torch.OutOfMemoryError("out of memory: 70 tokens fit")
         return hidden(ids, *arguments, **named)
 
-    monkeypatch.setattr(scorer.network, "hidden", small_memory)
+    monkeypatch.setattr(scorer.network, "hidden_states", small_memory)
     found = scorer.score(prompts, answers)
     assert len(told) >= 1
     assert "tokens per forward pass" in told[0]
@@ -217,8 +217,10 @@ def test_each_prompt_is_fed_once_however_many_answers_follow(family, monkeypatch
     scorer.score(prompts[:1], answers[:1])  # the check against a plain forward is not counted
     assert scorer.trees == (family != "mamba")
     assert scorer.branching
-    fed, hidden = [], scorer.network.hidden
-    monkeypatch.setattr(scorer.network, "hidden", lambda ids, *rest: fed.append(ids.numel()) or hidden(ids, *rest))
+    fed, hidden = [], scorer.network.hidden_states
+    monkeypatch.setattr(
+        scorer.network, "hidden_states", lambda ids, *rest: fed.append(ids.numel()) or hidden(ids, *rest)
+    )
     found = scorer.score(prompts, answers)
     deep = sum(fed)
     fed.clear()
@@ -252,8 +254,10 @@ def test_trees_feed_each_token_once(family, whole, monkeypatch):
     scorer.score(prompts[:1], answers[:1])
     assert scorer.trees
     scorer._whole = whole
-    fed, hidden = [], scorer.network.hidden
-    monkeypatch.setattr(scorer.network, "hidden", lambda ids, *rest: fed.append(ids.numel()) or hidden(ids, *rest))
+    fed, hidden = [], scorer.network.hidden_states
+    monkeypatch.setattr(
+        scorer.network, "hidden_states", lambda ids, *rest: fed.append(ids.numel()) or hidden(ids, *rest)
+    )
     found = scorer.score(prompts, answers)
     spans = [answer_span(tokenizer, *pair)[0][:-1] for pair in zip(prompts, answers, strict=True)]
     distinct = len({tuple(ids[:end]) for ids in spans for end in range(1, len(ids) + 1)})
@@ -277,6 +281,6 @@ def test_a_kernel_that_is_missing_is_told_and_not_taken_for_a_model_without_a_ca
     def without_plan(*arguments, **named):
         raise RuntimeError("cuDNN Frontend error: No execution plans support the graph.")
 
-    monkeypatch.setattr(scorer.network, "hidden", without_plan)
+    monkeypatch.setattr(scorer.network, "hidden_states", without_plan)
     with pytest.raises(RuntimeError, match="No execution plans"):
         scorer.score([SHOTS[0] + "sun\nFrench:"], [" soleil"])

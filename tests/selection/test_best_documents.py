@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from semantic_pivots.selection import document_columns
 from semantic_pivots.selection.best_documents import Budgets, fill
-from semantic_pivots.selection.document_columns import BARRED, CHOSEN, Documents
+from semantic_pivots.selection.document_columns import CHOSEN, INELIGIBLE, Documents
 from semantic_pivots.selection.selectors import gumbel
 
 
@@ -26,7 +26,7 @@ def places(tmp_path_factory) -> Iterator:
 def documents(places, score, hashes, tokens, cell=None, allowed=None, threads: int = 1) -> Documents:
     made = Documents(next(places), hashes.__getitem__, threads)
     cell = np.zeros(len(score), np.int32) if cell is None else cell
-    tokens = tokens if allowed is None else np.where(allowed, tokens, BARRED)
+    tokens = tokens if allowed is None else np.where(allowed, tokens, INELIGIBLE)
     made.append(score=score, n_tokens=tokens, cell=cell)
     made.release("state")
     return made
@@ -68,7 +68,7 @@ def test_equals_a_whole_sort(places, seed: int, n: int, budget: int, kind: int):
         held = fill(made, one_group(budget), budget, few=few)
         assert taken(made) == by_sorting(score, hashes, tokens, budget, allowed)
         assert held.tokens[0] == tokens[taken(made)].sum()
-        assert held.unscored == np.isneginf(score[taken(made)]).sum()
+        assert held.without_score == np.isneginf(score[taken(made)]).sum()
 
 
 @settings(max_examples=100, deadline=None)

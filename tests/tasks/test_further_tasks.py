@@ -51,7 +51,7 @@ def items(task: str, words: pa.Table, **changes) -> list[Item]:
     return items_of(from_rows("items", questions.items(config(task, **changes), words)))
 
 
-@pytest.mark.parametrize("task", sorted(questions.COMMITTED))
+@pytest.mark.parametrize("task", sorted(questions.PAIR_MAKERS))
 def test_every_committed_task_gives_sound_items(task, words):
     made = items(task, words)
     assert made
@@ -67,7 +67,7 @@ def test_every_committed_task_gives_sound_items(task, words):
     assert [i.distractors for i in items(task, words, seed=1)] != [i.distractors for i in made]
 
 
-@pytest.mark.parametrize("task", sorted(questions.COMMITTED))
+@pytest.mark.parametrize("task", sorted(questions.PAIR_MAKERS))
 def test_every_prompt_ends_before_its_answer_and_shows_nothing_of_it(task, words):
     made = items(task, words)
     cases = questions.cases(made, words, shots=2, seed=0)

@@ -68,7 +68,7 @@ def test_gradients_made_with_the_loss_leave_ignored_targets_out(dtype, close):
     hidden = torch.randn(23, 8, generator=generator).to(dtype)
     weight = torch.randn(50, 8, generator=generator).to(dtype)
     targets = torch.randint(50, (23,), generator=generator)
-    targets[[0, 7, 22]] = losses.IGNORED
+    targets[[0, 7, 22]] = losses.IGNORED_TARGET
     found, expected = [], []
     for kept, make in (
         (found, lambda h, w: losses._LossOfHead.apply(h, w, targets, 5)),
@@ -154,7 +154,7 @@ def test_one_pass_over_the_logits_gives_what_the_passes_give(dtype, close):
     generator = torch.Generator().manual_seed(1)
     logits = (3 * torch.randn(40, 777, generator=generator)).to(dtype)
     targets = torch.randint(0, 777, (40,), generator=generator)
-    targets[::7] = losses.IGNORED
+    targets[::7] = losses.IGNORED_TARGET
     first, second = logits.clone(), logits
     torch.testing.assert_close(losses.one_pass_(first, targets), losses._passes_(second, targets))
     torch.testing.assert_close(first, second, atol=close, rtol=0)

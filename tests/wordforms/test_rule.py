@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.wordforms.rule import SPELLING, Rule, contains, meet
+from semantic_pivots.wordforms.rule import SPELLING, Rule, contains, within_window
 from semantic_pivots.wordforms.table import forms_of, rule_of
 
 
@@ -122,8 +122,8 @@ def test_what_is_asked_beside_a_word_does_not_change_it():
 def test_a_window_is_counted_between_forms():
     pair = ("chat", "fr"), ("souris", "fr")
     rule = rule_of("forms", "", pair)
-    assert meet("les chats, des souris", *pair, 4, rule)
-    assert not meet("les chats, des souris", *pair, 3, rule)
+    assert within_window("les chats, des souris", *pair, 4, rule)
+    assert not within_window("les chats, des souris", *pair, 3, rule)
 
 
 def test_a_form_that_the_table_lacks_is_made_as_it_has_those_of_like_words():

@@ -11,7 +11,7 @@ from semantic_pivots import grammar, tables
 from semantic_pivots.analysis.behaviour_stage import BehaviourConfig
 from semantic_pivots.analysis.causal_figures import causal_figures, causal_labels
 from semantic_pivots.analysis.co_occurrence import attribution
-from semantic_pivots.analysis.direction_rows import POOLED, directions, figure_row
+from semantic_pivots.analysis.direction_rows import ALL_DIRECTIONS, directions, figure_row
 from semantic_pivots.analysis.pivot_ratio import PIVOT_RATIO, pivot_ratios
 from semantic_pivots.analysis.rules import RULES, Path
 from semantic_pivots.files import Record
@@ -121,7 +121,7 @@ def _summary(config: BehaviourConfig, inputs: Inputs, items: list[Item], signatu
             name = "-".join(direction)
             for layer in range(int(layers.max()) + 1):
                 selection = (lenses == lens) & (layers == layer)
-                if direction[0] != POOLED:
+                if direction[0] != ALL_DIRECTIONS:
                     selection &= direction_names == name
                 seed = seed_of(config.seed, "trace", lens, name, layer)
                 intervals = bootstrap_means(
@@ -155,7 +155,7 @@ def _barrier(trace: pa.Table, items: list[Item], tokenizer: Tokenizer, signature
             failures = [
                 item
                 for item in items
-                if (direction[0] == POOLED or item.direction == direction)
+                if (direction[0] == ALL_DIRECTIONS or item.direction == direction)
                 and (lens, item.item_id) in final
                 and final[lens, item.item_id][1] not in targets[item.item_id]
             ]

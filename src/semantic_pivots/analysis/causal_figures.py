@@ -20,7 +20,7 @@ from semantic_pivots.analysis.attribution import auc, kappa, spearman
 from semantic_pivots.analysis.behaviour_stage import BehaviourConfig
 from semantic_pivots.analysis.causal_effects import evidence_of
 from semantic_pivots.analysis.co_occurrence import RESAMPLES, documents
-from semantic_pivots.analysis.direction_rows import POOLED, before_last_layer, figure_row
+from semantic_pivots.analysis.direction_rows import ALL_DIRECTIONS, before_last_layer, figure_row
 from semantic_pivots.analysis.rules import BRIDGED, EXCLUDED, LABELS, PIVOT, VERSIONS, causal, is_needed
 from semantic_pivots.files import Record
 from semantic_pivots.resampling import bootstrap_columns, bootstrap_mean
@@ -58,12 +58,12 @@ def causal_figures(
     by_id = {item.item_id: item for item in items}
     of_item = {row["item_id"]: row["label"] for row in labels if row["rule"] == "causal"}
     effects = [row for row in inputs.table("causal_effects").to_pylist() if row["item_id"] in by_id]
-    groups: dict[tuple[str, str, str], list[dict]] = {(POOLED, POOLED, ""): effects}
+    groups: dict[tuple[str, str, str], list[dict]] = {(ALL_DIRECTIONS, ALL_DIRECTIONS, ""): effects}
     for row in effects:
         item = by_id[row["item_id"]]
         groups.setdefault((*item.direction, ""), []).append(row)
         side = ", with English" if ENGLISH in item.direction else ", without English"
-        groups.setdefault((POOLED, POOLED, side), []).append(row)
+        groups.setdefault((ALL_DIRECTIONS, ALL_DIRECTIONS, side), []).append(row)
 
     def rows(key: tuple[str, str, str], lens: str, figures: Iterator[tuple[str, Interval]]) -> Iterator[dict]:
         for name, interval in figures:
@@ -72,7 +72,7 @@ def causal_figures(
 
     for key, members in groups.items():
         yield from rows(key, "none", _sums(members, by_id, of_item, config, key))
-    pooled = (POOLED, POOLED, "")
+    pooled = (ALL_DIRECTIONS, ALL_DIRECTIONS, "")
     answers = _answers(effects, by_id, of_item, config)
     yield from rows(pooled, "none", _odds(answers, inputs))
     for lens, masses in english_masses(inputs, by_id).items():

@@ -28,8 +28,8 @@ from semantic_pivots.analysis.attribution import (
     stratified_auc,
 )
 from semantic_pivots.analysis.behaviour_stage import BehaviourConfig
-from semantic_pivots.analysis.direction_rows import POOLED, directions, figure_row
-from semantic_pivots.analysis.null_labels import COLLIDED
+from semantic_pivots.analysis.direction_rows import ALL_DIRECTIONS, directions, figure_row
+from semantic_pivots.analysis.null_labels import COLLIDER
 from semantic_pivots.analysis.rules import CO_OCCURRENCE, PIVOT, VERSIONS
 from semantic_pivots.files import Record
 from semantic_pivots.resampling import bootstrap_columns, bootstrap_mean
@@ -55,7 +55,7 @@ def attribution(
     for row in labels:
         parts.setdefault((row["rule"], row["lens"]), {})[row["item_id"]] = row
     for direction in directions(items):
-        within = {i for i, item in by_id.items() if direction[0] == POOLED or item.direction == direction}
+        within = {i for i, item in by_id.items() if direction[0] == ALL_DIRECTIONS or item.direction == direction}
 
         def rows(
             rule: str, lens: str, figures: Iterator[tuple[str, Interval]], direction=direction
@@ -129,8 +129,8 @@ def _of_labels(
         columns = values, positive, within
         yield name, bootstrap_columns(stratified_auc, columns, seed, resamples, groups, SHARE)
     middle = np.array([counts.middle[key[-1], row["item_id"]] for row in rows])
-    seed, columns = seed_of(config.seed, COLLIDED, *key), (values, middle, confidence)
-    yield COLLIDED, bootstrap_columns(partial_correlation, columns, seed, min(resamples, 200), groups, CORRELATION)
+    seed, columns = seed_of(config.seed, COLLIDER, *key), (values, middle, confidence)
+    yield COLLIDER, bootstrap_columns(partial_correlation, columns, seed, min(resamples, 200), groups, CORRELATION)
     for name, covariates in (("confidence", confidence), ("confidence and frequencies", both)):
         odds = log_odds(values / math.log(2), positive, covariates, groups)
         yield f"log odds per doubled count given {name}", odds

@@ -57,10 +57,10 @@ def control_sets(
         limit = sorted(distance for distance, _ in apart)[: count + len(pivots)][-1]
         nearest = sorted((distance, seed_of(seed, number, text), text) for distance, text in apart if distance <= limit)
         columns.append([text for _, _, text in nearest])
-    return _dealt(columns, count, seed)
+    return _word_sets(columns, count, seed)
 
 
-def _dealt(columns: list[list[str]], count: int, seed: int) -> list[tuple[str, ...]]:
+def _word_sets(columns: list[list[str]], count: int, seed: int) -> list[tuple[str, ...]]:
     """Sets of one word of each column's nearest, no word twice in one set."""
     generator = Random(seed)
     order = [generator.sample(range(count), count) for _ in columns]

@@ -11,13 +11,13 @@ from semantic_pivots.signature import Signature
 from semantic_pivots.statistics import Figure, Interval
 from semantic_pivots.tasks.translation import Item
 
-POOLED = "all"
+ALL_DIRECTIONS = "all"
 Direction = tuple[str, str]
 
 
 def directions(items: Iterable[Item]) -> list[Direction]:
-    """All directions together, (POOLED, POOLED), then each direction of the items."""
-    return [(POOLED, POOLED), *dict.fromkeys(item.direction for item in items)]
+    """All directions together, (ALL_DIRECTIONS, ALL_DIRECTIONS), then each direction of the items."""
+    return [(ALL_DIRECTIONS, ALL_DIRECTIONS), *dict.fromkeys(item.direction for item in items)]
 
 
 def figure_row(

@@ -33,10 +33,10 @@ from semantic_pivots.statistics import Interval, seed_of
 SLOPES = (0.0, 0.3, 0.6, 1.0)
 FREQUENCY, EASE, PATH = "frequency", "ease", "path"
 WORLDS = (FREQUENCY, EASE, PATH)
-RAW, CONDITIONED = "auc", "auc given confidence"
-COLLIDED = "r of count and middle confidence given confidence"
+RAW_AUC, CONDITIONAL_AUC = "auc", "auc given confidence"
+COLLIDER = "r of count and middle confidence given confidence"
 NEED = "log odds of need per doubled excess given frequencies"
-REFERENCES = {RAW: 0.5, CONDITIONED: 0.5, "log odds given confidence": 0.0, COLLIDED: 0.0, NEED: 0.0}
+REFERENCES = {RAW_AUC: 0.5, CONDITIONAL_AUC: 0.5, "log odds given confidence": 0.0, COLLIDER: 0.0, NEED: 0.0}
 """The value of each statistic if there is no mechanism."""
 _LAYERS = 8
 
@@ -139,10 +139,10 @@ def _statistics(documents: Documents, sample: Simulation) -> dict[str, float]:
     rows = np.arange(len(counts))
     strata = likelihood_strata(sample.label, confidence)
     return {
-        RAW: auc(counts, sample.label),
-        CONDITIONED: stratified_auc(counts, sample.label, strata),
+        RAW_AUC: auc(counts, sample.label),
+        CONDITIONAL_AUC: stratified_auc(counts, sample.label, strata),
         "log odds given confidence": log_odds(counts, sample.label, confidence, rows).value,
-        COLLIDED: partial_correlation(counts, _logit(sample.middle), confidence),
+        COLLIDER: partial_correlation(counts, _logit(sample.middle), confidence),
         NEED: log_odds(documents.excess(), sample.need, documents.frequencies(), rows).value,
     }
 

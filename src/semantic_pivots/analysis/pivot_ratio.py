@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.analysis.direction_rows import POOLED, directions
+from semantic_pivots.analysis.direction_rows import ALL_DIRECTIONS, directions
 from semantic_pivots.resampling import bootstrap_ratio
 from semantic_pivots.statistics import Interval, seed_of
 from semantic_pivots.tasks.translation import Item
@@ -45,7 +45,7 @@ def pivot_ratios(
     for lens in sorted(set(lenses.tolist())):
         for direction in directions(items.values()):
             name = "-".join(direction)
-            in_direction = (lenses == lens) & ((direction_names == name) | (direction[0] == POOLED))
+            in_direction = (lenses == lens) & ((direction_names == name) | (direction[0] == ALL_DIRECTIONS))
             for layer in range(int(layers.max()) + 1):
                 selection = in_direction & (layers == layer)
                 draw_seed = seed_of(seed, "pivot ratio", lens, name, layer)

@@ -18,7 +18,7 @@ import numpy as np
 from semantic_pivots.counting.counts import Pair, Word
 from semantic_pivots.files import Record
 
-REACHED = (1, 10, 50)
+DOCUMENT_LEVELS = (1, 10, 50)
 """Numbers of documents at which words and pairs are reported."""
 ENOUGH = 10
 """Documents of each word from which on a pair that never meets says something."""
@@ -65,7 +65,7 @@ def prospects(
 
 
 def _reach(name: str, counts: Sequence[int]) -> Record:
-    return {"language": name, "asked": len(counts)} | {f"in_{n}": sum(c >= n for c in counts) for n in REACHED}
+    return {"language": name, "asked": len(counts)} | {f"in_{n}": sum(c >= n for c in counts) for n in DOCUMENT_LEVELS}
 
 
 def _between(
@@ -90,7 +90,7 @@ def _prospect(a: str, b: str, cells: Sequence[tuple[int, int]]) -> Record:
         "both_words": sum(rarer > 0 for rarer, _ in cells),
         f"both_words_in_{ENOUGH}": sum(rarer >= ENOUGH for rarer, _ in cells),
         "meet": meet,
-        **{f"meet_in_{n}": sum(together >= n for _, together in cells) for n in REACHED[1:]},
+        **{f"meet_in_{n}": sum(together >= n for _, together in cells) for n in DOCUMENT_LEVELS[1:]},
         "never_meet": never,
         "detectable_auc": round(auc, 3) if auc < 1 else None,
         "detectable_choice": round(choice, 3) if choice < 1 else None,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 CO_OCCURRENCE, PIVOT, EXCLUDED = "co-occurrence", "semantic-pivot", "excluded"
 BRIDGED, REDUNDANT, DIRECT, UNDECIDED = "bridged", "redundant", "direct", "undecided"
 LINK_LEVEL, NEED_LEVEL = 0.05, 0.15
-_DOUBLED = math.log(2)
+_DOUBLING = math.log(2)
 SHARE, LINK_SHARE = 0.9, 0.7
 """shares of the source word's effect that link + need, and link alone, must reach"""
 
@@ -93,7 +93,7 @@ def is_needed(evidence: Evidence) -> bool | None:
 
 def _holds(effect: float, p: float, level: float) -> bool | None:
     """Whether an effect is large enough and significant; None if it is large enough but not significant."""
-    if effect < _DOUBLED:
+    if effect < _DOUBLING:
         return False
     return True if p <= level + 1e-9 else None
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots import tables
-from semantic_pivots.analysis.direction_rows import POOLED, figure_row
+from semantic_pivots.analysis.direction_rows import ALL_DIRECTIONS, figure_row
 from semantic_pivots.analysis.intervene_stage import InterveneConfig
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
@@ -37,10 +37,10 @@ CONCEPT, ONE, OTHER = (
     "own concept, one language",
     "another concept, mean of languages",
 )
-STEERED = "another concept's word, under its mean of languages"
+STEERING = "another concept's word, under its mean of languages"
 CONTRASTS = (
     (PIVOTS, ""), (OTHERS, ""), (RANDOM, ""), (PIVOTS, OTHERS), (PIVOTS, RANDOM),
-    (CONCEPT, ""), (ONE, ""), (OTHER, ""), (CONCEPT, ONE), (CONCEPT, OTHER), (STEERED, ""),
+    (CONCEPT, ""), (ONE, ""), (OTHER, ""), (CONCEPT, ONE), (CONCEPT, OTHER), (STEERING, ""),
 )  # fmt: skip
 """Change of log P(answer): by an intervention alone, or by it less that of its control."""
 _BLOCK = 32
@@ -222,7 +222,7 @@ class _Interventions:
             (CONCEPT, means, targets),
             (ONE, ones, targets),
             (OTHER, strange, targets),
-            (STEERED, strange, [partner.target for _, partner, _ in triples]),
+            (STEERING, strange, [partner.target for _, partner, _ in triples]),
         ):
             yield from self._rows(name, members, answers, Patch(positions, values, layers))
 
@@ -266,12 +266,12 @@ def summary(
     changes: dict[str, dict[str, float]] = {}
     for row in effects.to_pylist():
         changes.setdefault(row["intervention"], {})[row["item_id"]] = row["change"]
-    groups: dict[tuple[str, str, str], set[str]] = {(POOLED, POOLED, "all"): set(by_id)}
+    groups: dict[tuple[str, str, str], set[str]] = {(ALL_DIRECTIONS, ALL_DIRECTIONS, "all"): set(by_id)}
     for item in items:
         groups.setdefault((*item.direction, "all"), set()).add(item.item_id)
     for (rule, item_id), label in sorted(labels.items()):
         if item_id in by_id:
-            groups.setdefault((POOLED, POOLED, f"{rule}: {label}"), set()).add(item_id)
+            groups.setdefault((ALL_DIRECTIONS, ALL_DIRECTIONS, f"{rule}: {label}"), set()).add(item_id)
     for (source, target, group), members in groups.items():
         for intervention, control in CONTRASTS:
             change, control_effects = changes.get(intervention, {}), changes.get(control, {})

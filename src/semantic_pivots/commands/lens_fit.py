@@ -55,14 +55,14 @@ def fit(
     A tuned lens is an affine map per layer, fitted to the model's own answers. A Jacobian lens is each layer's mean
     Jacobian, which sees no answer; its identity part and a null of random directions stand beside it.
     """
-    from semantic_pivots.models.jacobian import SKIPPED
+    from semantic_pivots.models.jacobian import LEADING_POSITIONS
     from semantic_pivots.models.lens import load_lens
 
     if kind not in DEFAULTS:
         raise InputError(f"--kind {kind}: expected tuned or jacobian{nearest(kind, DEFAULTS)}")
     rows = rows or DEFAULTS[kind][0]
     length = length or DEFAULTS[kind][1]
-    least_length = 2 if kind == "tuned" else SKIPPED + 2
+    least_length = 2 if kind == "tuned" else LEADING_POSITIONS + 2
     if rows < 8:
         raise InputError(f"--rows {rows}: expected at least 8")
     if length < least_length:
@@ -121,7 +121,7 @@ def _fit_tuned(
 
 def _fit_jacobian(lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path, prompts: int, facts: Record) -> None:
     """Fit on the first documents that are long enough; compare on the documents behind them."""
-    from semantic_pivots.models.jacobian import SKIPPED, fit_jacobian, nearness
+    from semantic_pivots.models.jacobian import LEADING_POSITIONS, fit_jacobian, nearness
     from semantic_pivots.models.readouts import residual_sample
     from semantic_pivots.models.tokens import prompt_ids
     from semantic_pivots.run import Progress
@@ -134,11 +134,12 @@ def _fit_jacobian(lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path,
             break
         count += 1
         ids = prompt_ids(tokenizer, [text[: 8 * length]])[0][:length]
-        if len(ids) > SKIPPED + 1:
+        if len(ids) > LEADING_POSITIONS + 1:
             rows.append(ids)
     if len(rows) < prompts:
         raise InputError(
-            f"--prompts {prompts}: {len(rows)} documents hold more than {SKIPPED + 1} tokens; give longer documents"
+            f"--prompts {prompts}: {len(rows)} documents hold more than {LEADING_POSITIONS + 1} tokens; "
+            "give longer documents"
         )
     progress = Progress(prompts, "prompts", "Jacobians")
     partial = out / "partial.sums"
@@ -152,5 +153,5 @@ def _fit_jacobian(lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path,
     for row in distances:
         figures = "  ".join(f"{row[name]:8.3f}" for name in ("logit", "identity", "kept", "null", "identity_share"))
         typer.echo(f"{row['layer']:5.0f}  {figures}")
-    lens_fit.save(out, {**facts, "prompts": prompts, "skipped": SKIPPED, "held_out_kl_nats": distances})
+    lens_fit.save(out, {**facts, "prompts": prompts, "skipped": LEADING_POSITIONS, "held_out_kl_nats": distances})
     partial.unlink(missing_ok=True)

@@ -44,7 +44,7 @@ def problems(draft: Draft, only: str = "") -> list[str]:
     study, lines = draft.study, list(draft.problems)
     for stage in _stages(draft, only):
         config = getattr(study.config, stage)
-        refused = {key.partition(".")[2] for key in draft.refused if key.startswith(f"{stage}.")}
+        refused = {key.partition(".")[2] for key in draft.refused_keys if key.startswith(f"{stage}.")}
         lines += grammar.contradictions(config, refused)
         lines += _absent_files(stage, config, refused)
         if hasattr(config, "model") and "model" not in refused:
@@ -52,8 +52,8 @@ def problems(draft: Draft, only: str = "") -> list[str]:
                 lines += _absent_model(stage, model)
         if getattr(config, "processes", 1) > 1 and "processes" not in refused:
             lines += _processes(stage, config.processes)
-        for name, keys, further in _FURTHER:
-            if name == stage and not draft.refused.intersection(keys.split()):
+        for name, keys, further in _SECTION_CHECKS:
+            if name == stage and not draft.refused_keys.intersection(keys.split()):
                 lines += further(study)
     return list(dict.fromkeys(line for text in lines for line in text.splitlines()))
 
@@ -62,7 +62,7 @@ def _stages(draft: Draft, only: str) -> Sequence[str]:
     """The stages that will run, as far as the study names any that there are."""
     if only:
         return [only] if only in draft.study.stages else []
-    is_empty = "study.stages" in draft.refused and not draft.study.config.study.stages
+    is_empty = "study.stages" in draft.refused_keys and not draft.study.config.study.stages
     return [] if is_empty else list(draft.study.stages)
 
 
@@ -347,7 +347,7 @@ def _tell_languages(config: CorpusConfig, columns: dict[str, str]) -> None:
         )
 
 
-_FURTHER: tuple[tuple[str, str, Callable[[Study], Iterator[str]]], ...] = (
+_SECTION_CHECKS: tuple[tuple[str, str, Callable[[Study], Iterator[str]]], ...] = (
     ("lexicon", "lexicon.source lexicon.languages", _lexicon),
     ("benchmark", "benchmark.task", _task),
     ("benchmark", "benchmark.task benchmark.languages lexicon.languages", _languages_of_items),

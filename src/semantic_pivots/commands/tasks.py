@@ -23,7 +23,7 @@ def list_tasks(benchmark: BenchmarkConfig) -> None:
     from semantic_pivots.tasks import own, questions
 
     words = lexicon_tables(LexiconConfig(languages=benchmark.languages))["words"]
-    for name in questions.COMMITTED:
+    for name in questions.PAIR_MAKERS:
         rows = questions.items(replace(benchmark, task=name), words)
         directions = {(row["source_language"], row["target_language"]) for row in rows}
         typer.echo(f"{name:16} {len(rows):6,} items in {len(directions):2} directions")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from semantic_pivots.languages import resolve
 
-MIXED = "mul"
+MULTILINGUAL = "mul"
 """Language of a document that has parts in several (ISO 639-2)."""
 ARRANGEMENTS = ("rows", "split", "joined")
 HINGE = "en"
@@ -52,7 +52,7 @@ def of_parts(key: str, parts: Iterable[tuple[str, str]], source: str, text: str 
     full = text or "\n".join(part for _, part in texts)
     if len(codes) < 2:
         return Document(key, full, codes.pop() if codes else "", source)
-    return Document(key, full, MIXED, source, texts)
+    return Document(key, full, MULTILINGUAL, source, texts)
 
 
 def given_parts(value: object) -> Parts:

@@ -89,12 +89,12 @@ def _marks(shards: Sequence[tuple[str, str]], work: Work, workers: int, engine: 
             os.posix_fallocate(stream.fileno(), 0, max(documents, 1))  # a full disk is met here, as an error
         marked = np.memmap(temporary, np.uint8, "r+")
         for records in buckets:
-            marked[_repeated(records)] = 1
+            marked[_repeats(records)] = 1
         marked.flush()
     return marks
 
 
-def _repeated(records: np.ndarray) -> np.ndarray:
+def _repeats(records: np.ndarray) -> np.ndarray:
     """Places of the documents of a bucket that are not the first with their text."""
     order = np.lexsort([records[name] for name in ("place", "content", "text_low", "text_high")])
     texts = records[["text_high", "text_low"]][order]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from semantic_pivots.errors import InputError
-from semantic_pivots.files import locked
+from semantic_pivots.files import file_lock
 
 RETRIES = 3
 _NO_APT = "fetching this corpus needs apt-get and dpkg-deb (Debian or Ubuntu); elsewhere give [corpus] path = FOLDER"
@@ -39,12 +39,12 @@ class DebianPackages:
         Raises:
             InputError: there is no apt-get here, or no network and the packages are not in the cache.
         """
-        with self.alone():
+        with self.cache_lock():
             return self._fetch(packages)
 
-    def alone(self) -> contextlib.AbstractContextManager[None]:
+    def cache_lock(self) -> contextlib.AbstractContextManager[None]:
         """Two studies that start at once share one cache: the second waits."""
-        return locked(self.root / ".lock")
+        return file_lock(self.root / ".lock")
 
     def _fetch(self, packages: list[str]) -> tuple[dict[str, Path], list[str]]:
         archives = self.root / "archives"

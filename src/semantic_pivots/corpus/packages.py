@@ -84,7 +84,7 @@ class PinnedPackages:
         path = self.root / package.file
         if not path.exists() or file_hash(path) != package.sha256:
             self.root.mkdir(parents=True, exist_ok=True)
-            with DebianPackages(self.cache).alone():  # two studies share one cache: the second waits
+            with DebianPackages(self.cache).cache_lock():  # two studies share one cache: the second waits
                 self._download(package, path)
         return path
 

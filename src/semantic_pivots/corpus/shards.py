@@ -26,7 +26,7 @@ from semantic_pivots import grammar
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
-from semantic_pivots.corpus.document import MIXED, Document, content_id, hinge, join, split
+from semantic_pivots.corpus.document import MULTILINGUAL, Document, content_id, hinge, join, split
 from semantic_pivots.corpus.identify import identify_with_confidence
 from semantic_pivots.corpus.recipes import units
 from semantic_pivots.corpus.repeats import KEPT_OF_CORPUS, LEAST_OF_SHARD, repeats, smallest_hashes
@@ -256,7 +256,7 @@ def _extract(job: _Job) -> pa.Table:
         size = sum(len(d.text.encode()) for d in aside)
         rows.append({"kind": "aside", "documents": len(aside), "text_bytes": size})
     for (source, code, mixed), (number, size) in counts.items():
-        row = {"kind": "source", "source": source, "language": code, "reason": MIXED if mixed else ""}
+        row = {"kind": "source", "source": source, "language": code, "reason": MULTILINGUAL if mixed else ""}
         rows.append({**row, "documents": number, "text_bytes": size})
     for file, bad in skipped.items():
         for kind, reasons in (("skipped", bad.reasons), ("ignored", bad.ignored_values)):

@@ -53,7 +53,8 @@ def benchmark_words(items: pa.Table) -> tuple[list[Word], list[Pair]]:
 class Task:
     """Words and pairs compiled for counting; `pairs` (pairs, 2) int64 are indices into the words.
 
-    With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart (`rule.meet`).
+    With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart
+    (`rule.within_window`).
     """
 
     def __init__(self, spellings: Sequence[Word], pairs: Sequence[Pair], window: int = 0, rule: Rule = SPELLING):
@@ -273,7 +274,8 @@ def count_shards(
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """Numbers of documents in all, with each word, and with both words of each pair, in (name, path) files.
 
-    With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart (`rule.meet`).
+    With a window, a pair is counted in documents where its words begin fewer than `window` tokens apart
+    (`rule.within_window`).
 
     Raises:
         InputError: too many lines of all files together have no document.

@@ -68,17 +68,17 @@ class _Growing:
     """An array that is added to; the system moves its pages instead of copying it."""
 
     def __init__(self, kind: type | np.dtype):
-        self._array, self._filled = np.empty(1 << 16, kind), 0
+        self._array, self._size = np.empty(1 << 16, kind), 0
 
     def add(self, values: np.ndarray) -> None:
-        end = self._filled + len(values)
+        end = self._size + len(values)
         if end > len(self._array):
             self._array.resize(end + end // 2, refcheck=False)
-        self._array[self._filled : end] = values
-        self._filled = end
+        self._array[self._size : end] = values
+        self._size = end
 
     def values(self) -> np.ndarray:
-        return self._array[: self._filled]
+        return self._array[: self._size]
 
 
 class Survey(NamedTuple):

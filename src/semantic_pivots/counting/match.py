@@ -304,7 +304,7 @@ class Occurrences:
     compiled: Words
 
     def __post_init__(self) -> None:
-        self._found, self._places = np.empty(1024, np.int32), np.empty(1024, np.int32)
+        self._hits, self._places = np.empty(1024, np.int32), np.empty(1024, np.int32)
         self._scratch = _scratch(self.compiled, 0)
         self._stamp = np.full(self.compiled.patterns, -1, np.int64)
 
@@ -314,11 +314,11 @@ class Occurrences:
         if len(text) + 1 > len(self._scratch[0]):
             self._scratch = _scratch(self.compiled, len(text) + 1)
         while True:
-            hits = self._stamp, self._found, self._places
+            hits = self._stamp, self._hits, self._places
             n = kernel.find_in_document(text, 0, len(text), True, 0, self.compiled.tables, self._scratch, hits)
             if n >= 0:
-                return self._found[:n], self._places[:n]
-            self._found, self._places = (np.empty(2 * len(part), np.int32) for part in (self._found, self._places))
+                return self._hits[:n], self._places[:n]
+            self._hits, self._places = (np.empty(2 * len(part), np.int32) for part in (self._hits, self._places))
 
 
 def _scratch(compiled: Words, size: int) -> tuple:

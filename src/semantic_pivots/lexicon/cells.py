@@ -13,7 +13,7 @@ import re
 # Characters without a glyph that spell nothing: zero-width space, soft hyphen, byte order mark, word joiner, direction
 # marks, variation selectors. The joiners U+200C and U+200D do spell something in Persian and Indic scripts.
 _INVISIBLE = re.compile("[\u200b\ufeff\u00ad\u2060-\u2064\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]")
-_QUOTED = re.compile('[“”„«»「『‹›](?P<inner>[^“”„«»「『‹›」』]*)[“”«»」』‹›]|"(?P<cell>([^"]|"")*)"')
+_QUOTATION = re.compile('[“”„«»「『‹›](?P<inner>[^“”„«»「『‹›」』]*)[“”«»」』‹›]|"(?P<cell>([^"]|"")*)"')
 _NOTE = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）|【[^【】]*】|<[^<>]*>)\s*")
 # A comma or slash inside a number or an abbreviation (1,000; km/h) separates nothing.
 _SEPARATOR = re.compile(r"\s*[;；、，،؛|]\s*|,\s+|\s+/\s+|(?<=[^\W\d_]{2})/(?=[^\W\d_]{2})")
@@ -44,12 +44,12 @@ def plain_cell(cell: str) -> str:
 
 def is_quoted(text: str) -> bool:
     """Whether quotation marks stand around a text."""
-    return _QUOTED.fullmatch(text) is not None
+    return _QUOTATION.fullmatch(text) is not None
 
 
 def _without_quotes(text: str) -> str:
     """A text without the quotation marks around it; inside those of a spreadsheet each mark is doubled."""
-    if not (quoted := _QUOTED.fullmatch(text)):
+    if not (quoted := _QUOTATION.fullmatch(text)):
         return text
     inner = quoted["inner"]
     return (quoted["cell"].replace('""', '"') if inner is None else inner).strip()

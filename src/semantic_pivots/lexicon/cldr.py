@@ -19,7 +19,7 @@ from semantic_pivots.words import normalise
 
 LANGUAGES = ("en", "fr", "zh", "ja", "de", "es", "ru")
 _SCRIPT = {"zh": re.compile(r"[\u4e00-\u9fff]+"), "ja": re.compile(r"[\u3041-\u30ff\u4e00-\u9fff々]+")}
-_SPACED = re.compile(r"[^\W\d_]+(-[^\W\d_]+)*")
+_SPACED_WORD = re.compile(r"[^\W\d_]+(-[^\W\d_]+)*")
 _JAPANESE_PICTURE = re.compile(r"の(顔|マーク|絵文字)$")
 
 
@@ -27,7 +27,7 @@ def is_single_word(text: str, language: str) -> bool:
     """Whether the text is one word: letters and inner hyphens, or an unbroken string of the language's script."""
     if language in _SCRIPT:
         return bool(_SCRIPT[language].fullmatch(text)) and not (language == "ja" and "の" in text[1:-1])
-    return bool(_SPACED.fullmatch(text))
+    return bool(_SPACED_WORD.fullmatch(text))
 
 
 def read_annotations(folder: Path, language: str) -> dict[str, dict[str, list[str]]]:

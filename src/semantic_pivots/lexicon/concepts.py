@@ -27,7 +27,7 @@ from semantic_pivots.run import Inputs, Work, warn
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import normalise
 
-SHIPPED = {"cldr": ("cldr", "Unicode-3.0"), "cldr-wide": ("cldr", "Unicode-3.0"), "clwtd-open": ("", "")}
+PACKAGE_LEXICONS = {"cldr": ("cldr", "Unicode-3.0"), "cldr-wide": ("cldr", "Unicode-3.0"), "clwtd-open": ("", "")}
 """Lexicons inside the package: source and licence of every word, where the file itself does not say."""
 
 
@@ -38,12 +38,12 @@ def lexicon_path(source: str) -> Path:
         InputError: there is no such lexicon.
     """
     data_file = Path(str(resources.files("semantic_pivots").joinpath(f"data/{source}.tsv")))
-    if source in SHIPPED and data_file.exists():
+    if source in PACKAGE_LEXICONS and data_file.exists():
         return data_file
     path = Path(source)
     if not path.is_file():
-        hint = nearest(source, SHIPPED)
-        raise InputError(f"lexicon {source!r}: expected one of {', '.join(SHIPPED)} or a TSV file{hint}")
+        hint = nearest(source, PACKAGE_LEXICONS)
+        raise InputError(f"lexicon {source!r}: expected one of {', '.join(PACKAGE_LEXICONS)} or a TSV file{hint}")
     return path
 
 
@@ -157,7 +157,7 @@ def lexicon_stage(config: LexiconConfig, inputs: Inputs, work: Work) -> dict[str
     if near_words.neighbours_path(path).exists():
         # the benchmark draws its distractors from these
         shutil.copyfile(near_words.neighbours_path(path), work.out / near_words.FILE)
-    source, licence = SHIPPED.get(config.source, (Path(config.source).name, "as the file says"))
+    source, licence = PACKAGE_LEXICONS.get(config.source, (Path(config.source).name, "as the file says"))
     tables = lexicon_tables(rows, config.languages, source, licence)
     if config.held_out_share:
         tables["concepts"] = _with_halves(tables["concepts"], config)

@@ -89,7 +89,7 @@ KINDS: dict[str, Read] = {
     "wordnet": _wordnets,
 }
 """Formats by name."""
-_FIXED = {"cedict": "zh", "jmdict-xml": "ja", "jmdict-sqlite": "ja"}
+_FIRST_LANGUAGES = {"cedict": "zh", "jmdict-xml": "ja", "jmdict-sqlite": "ja"}
 
 
 def dictionary(spec: str) -> Dictionary:
@@ -113,8 +113,8 @@ def dictionary(spec: str) -> Dictionary:
             f"dictionary {spec!r}: languages {first} and {second}; the join has {', '.join(SPELLINGS)}, and a lexicon "
             "of other languages is a TSV file of your own (docs/dictionaries.md)"
         )
-    if kind in _FIXED and (first, second) != (_FIXED[kind], "en"):
-        raise InputError(f"dictionary {spec!r}: a file of kind {kind} is {_FIXED[kind]}-en")
+    if kind in _FIRST_LANGUAGES and (first, second) != (_FIRST_LANGUAGES[kind], "en"):
+        raise InputError(f"dictionary {spec!r}: a file of kind {kind} is {_FIRST_LANGUAGES[kind]}-en")
     path = Path(name)
     if not path.exists():
         raise InputError(f"dictionary {spec!r}: {path} does not exist")

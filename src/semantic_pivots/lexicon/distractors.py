@@ -31,7 +31,7 @@ class Pool:
         self.words = sorted(set(words), key=lambda word: (len(word), draw(seed, word), word))
         self.lengths = [len(word) for word in self.words]
 
-    def around(self, word: str, place: int) -> Iterator[str]:
+    def by_length_from(self, word: str, place: int) -> Iterator[str]:
         """Every word, those as long as `word` first (from `place` on, cyclically), then shorter and longer in turn."""
         low, high = bisect_left(self.lengths, len(word)), bisect_left(self.lengths, len(word) + 1)
         slice_ = self.words[low:high]
@@ -69,7 +69,7 @@ def choose_distractors(
         near: words in order of similarity to the source, taken before all others.
     """
     choice: dict[str, str] = {}
-    for words in (near, pool.around(source, draw(seed, item_id))):
+    for words in (near, pool.by_length_from(source, draw(seed, item_id))):
         for word in words:
             if len(choice) == count:
                 break

@@ -57,13 +57,13 @@ def take_device(folder: Path) -> None:
         except BlockingIOError:
             lock.close()
             continue
-        _held.append(lock)
+        _device_locks.append(lock)
         torch.accelerator.set_device_index(number)
         return
     raise RuntimeError(f"{folder}: every one of {device_count()} accelerators is taken")
 
 
-_held: list[IO[str]] = []
+_device_locks: list[IO[str]] = []
 
 
 def device_name() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from semantic_pivots.caching import cache_folder
 from semantic_pivots.errors import InputError, first_line
-from semantic_pivots.files import file_hash, locked
+from semantic_pivots.files import file_hash, file_lock
 from semantic_pivots.models.compact_tokenizer import write_compact_tokenizer
 from semantic_pivots.models.transformers_library import quiet
 
@@ -31,7 +31,7 @@ def converted_folder(parts: list[Path], name: str, digest: str, cache: str, fetc
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cache folder {folder.parent} cannot be made: {first_line(error)}; set `cache`") from error
-    with locked(folder.with_name(f".{folder.name}.lock")):
+    with file_lock(folder.with_name(f".{folder.name}.lock")):
         if (folder / "config.json").exists():
             return folder
         digest_of_parts = file_hash(*parts)

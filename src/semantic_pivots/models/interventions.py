@@ -19,7 +19,7 @@ import torch
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.lens import Lens, hooks
-from semantic_pivots.models.network import check_context, padded
+from semantic_pivots.models.network import check_context, padded_ids
 
 
 def unembedding_basis(lens: Lens, tokens: Sequence[int]) -> torch.Tensor:
@@ -159,7 +159,7 @@ def target_logprobs(
         rows = [list(row) for row in ids[part]]
         check_context(lens.network.model, max(map(len, rows)), "a prompt with its answer", "use fewer shots")
         with intervention(lens, edit, part) if edit is not None else nullcontext():
-            hidden = lens.network.hidden(padded(rows, lens.network.device))
+            hidden = lens.network.hidden_states(padded_ids(rows, lens.network.device))
         for row, tokens in enumerate(rows):
             start = starts[begin + row]
             logits = lens.network.logits(hidden[row, start - 1 : len(tokens) - 1]).float()

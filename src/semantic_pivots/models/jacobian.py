@@ -21,11 +21,11 @@ import torch
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record, complete_file, write_text
 from semantic_pivots.models.lens import Lens, LensError, hooks
-from semantic_pivots.models.network import FORWARD_ERRORS, check_context, padded
+from semantic_pivots.models.network import FORWARD_ERRORS, check_context, padded_ids
 from semantic_pivots.models.readouts import JACOBIAN, Readout, held_out_divergence
 from semantic_pivots.statistics import seed_of
 
-SKIPPED = 16
+LEADING_POSITIONS = 16
 """first positions of a prompt, which are neither sources nor targets"""
 _FILES = ("jacobian_lens.pt", "lens.json")
 
@@ -111,7 +111,7 @@ def fit_jacobian(
     lens: Lens,
     prompts: Sequence[Sequence[int]],
     batch: int = 8,
-    skipped: int = SKIPPED,
+    skipped: int = LEADING_POSITIONS,
     report: Callable[[int], None] = lambda count: None,
     partial: Path | None = None,
 ) -> Jacobian:
@@ -181,7 +181,7 @@ def _sums(lens: Lens, rows: list[list[int]], skipped: int, before: int) -> torch
     """(layers - 1, width, width) float32: the Jacobians of some prompts, each a mean over its sources, summed."""
     device = lens.network.device
     lengths = torch.tensor([len(row) for row in rows], device=device)
-    streams = _streams(lens, padded(rows, device), lengths, before)
+    streams = _streams(lens, padded_ids(rows, device), lengths, before)
     output = streams[-1]
     places = before + torch.arange(output.shape[1], device=device)
     is_source = (places >= skipped) & (places < lengths[:, None])
@@ -219,11 +219,11 @@ def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, before: int) 
     if before:
         cache = lens.network.new_cache()
         with torch.no_grad():
-            lens.network.hidden(ids[:, :before], cache)
+            lens.network.hidden_states(ids[:, :before], cache)
     mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
     with torch.enable_grad(), hooks([block.register_forward_hook(keep) for block in lens.blocks]):
         if cache is not None:
-            lens.network.hidden(ids[:, before:], cache)
+            lens.network.hidden_states(ids[:, before:], cache)
         else:
             lens.run(ids, lengths - 1, mask)
     if len(streams) != lens.layers or not streams[-1].requires_grad:

@@ -23,7 +23,7 @@ import transformers
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.load import LoadedModel, load
-from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, decoder_of, is_masked, padded
+from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, decoder_of, is_masked, padded_ids
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
@@ -138,7 +138,7 @@ class Lens:
             rows = prompt_ids(tokenizer, texts)
             places = [len(row) - 1 for row in rows]
         device = self.network.device
-        ids, lengths = padded(rows, device), torch.tensor([len(row) for row in rows], device=device)
+        ids, lengths = padded_ids(rows, device), torch.tensor([len(row) for row in rows], device=device)
         mask = torch.arange(ids.shape[1], device=device) < lengths[:, None]
         return ids, torch.tensor(places, device=device), mask.long()
 
@@ -162,7 +162,7 @@ class Lens:
         elif self.kind == "masked":
             self.network.decoder(input_ids=ids, attention_mask=_visible(ids, positions, mask))
         else:
-            self.network.hidden(ids)
+            self.network.hidden_states(ids)
 
     def residuals(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Residual stream after every block, at one position of each row.

@@ -28,7 +28,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.models.cache_rows import share_rows
 from semantic_pivots.models.interventions import orthonormal
 from semantic_pivots.models.lens import Lens
-from semantic_pivots.models.network import FORWARD_ERRORS, padded
+from semantic_pivots.models.network import FORWARD_ERRORS, padded_ids
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import answer_spans, prompt_tokens
 
@@ -272,7 +272,7 @@ class Asker:
         cache = None
         if prefix:
             cache = self.network.new_cache()
-            self.network.hidden(torch.tensor([rows[0][:prefix]], device=self.network.device), cache)
+            self.network.hidden_states(torch.tensor([rows[0][:prefix]], device=self.network.device), cache)
             self.computed_tokens += prefix
         totals: list[float] = []
         best: list[bool] = []
@@ -288,7 +288,7 @@ class Asker:
         self, rows: list[list[int]], starts: list[int], cache: DynamicCache | None, edits: Sequence[Edit]
     ) -> tuple[list[float], list[bool]]:
         device = self.network.device
-        ids = padded(rows, device)
+        ids = padded_ids(rows, device)
         self.computed_tokens += ids.numel()
         reading = None if cache is None else share_rows(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
         with self._with_edits(edits):
@@ -344,7 +344,7 @@ class Asker:
 
         answers = torch.tensor([i for s in sources for i in s.ids[s.start :]], device=self.network.device)
         with self.embedding.register_forward_hook(keep), torch.enable_grad():
-            hidden = self.network.hidden(padded([source.ids for source in sources], self.network.device))
+            hidden = self.network.hidden_states(padded_ids([source.ids for source in sources], self.network.device))
             states = [hidden[k, s.start - 1 : len(s.ids) - 1] for k, s in enumerate(sources)]
             logits = torch.log_softmax(self.network.logits(torch.cat(states)).float(), -1)
             (gradient,) = torch.autograd.grad(logits.gather(1, answers[:, None]).sum(), gradients[0])

@@ -23,14 +23,14 @@ FORWARD_ERRORS = (AssertionError, AttributeError, TypeError, ValueError, LookupE
 """What families raise when their forward is given a cache, a mask or embeddings that it does not take."""
 
 
-def padded(rows: Sequence[Sequence[int]], device: torch.device | str | None = None) -> torch.Tensor:
+def padded_ids(rows: Sequence[Sequence[int]], device: torch.device | str | None = None) -> torch.Tensor:
     """(rows, longest) int64 ids, each row filled on the right with its own last token, which the vocabulary has."""
     longest = max(map(len, rows))
     matrix = [[*row, *list(row[-1:]) * (longest - len(row))] for row in rows]
     return torch.tensor(matrix, dtype=torch.long, device=device)
 
 
-class _Hidden(BaseModelOutputWithPast):
+class _HiddenOutput(BaseModelOutputWithPast):
     """A decoder's output of hidden states alone: whatever else a family's forward passes on is absent."""
 
     def __getattr__(self, name: str) -> None:
@@ -103,7 +103,7 @@ class Network:
         self.head_width = _number(config, "head_dim") or self.width // self.heads
         self.window = _number(config, "sliding_window")
 
-    def hidden(
+    def hidden_states(
         self,
         ids: torch.Tensor,
         cache: DynamicCache | None = None,
@@ -127,8 +127,8 @@ class Network:
         state without an error.
         """
         if cache is None or not is_recurrent(cache):
-            return self.hidden(ids, cache)
-        return torch.cat([self.hidden(column, cache) for column in ids.split(1, dim=1)], dim=1)
+            return self.hidden_states(ids, cache)
+        return torch.cat([self.hidden_states(column, cache) for column in ids.split(1, dim=1)], dim=1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """(rows, vocabulary) logits of (rows, width) final hidden states, by the model's own head.
@@ -156,7 +156,7 @@ class Network:
     def _own_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         rows = hidden.unsqueeze(0)
         forward = self.decoder.__dict__.get("forward")
-        self.decoder.forward = lambda *args, **kwargs: _Hidden(last_hidden_state=rows)
+        self.decoder.forward = lambda *args, **kwargs: _HiddenOutput(last_hidden_state=rows)
         try:
             ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=self.device)
             if getattr(self.model.config, "is_encoder_decoder", False):
@@ -181,9 +181,9 @@ class Network:
         mask[0, len(ids) : width] = 0
         places = torch.arange(len(ids), len(ids) + new, device=self.device)[None]
         cache = self.new_cache()
-        self.hidden(row, cache)
-        states = self.hidden(tokens, cache, mask, places)
-        expected = self.hidden(torch.cat([row[:, : len(ids)], tokens], dim=1))[:, len(ids) :]
+        self.hidden_states(row, cache)
+        states = self.hidden_states(tokens, cache, mask, places)
+        expected = self.hidden_states(torch.cat([row[:, : len(ids)], tokens], dim=1))[:, len(ids) :]
         tolerance = 1e-3 if self.dtype == torch.float32 else 0.1
         return float((states - expected).abs().max()) <= tolerance * float(expected.abs().max())
 

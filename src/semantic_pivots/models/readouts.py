@@ -19,7 +19,7 @@ from semantic_pivots.files import Record, complete_file
 from semantic_pivots.models.distribution import check_numbers
 from semantic_pivots.models.interventions import Patch, intervention
 from semantic_pivots.models.lens import Lens
-from semantic_pivots.models.network import check_context, padded
+from semantic_pivots.models.network import check_context, padded_ids
 from semantic_pivots.models.protocols import Tokenizer
 from semantic_pivots.models.tokens import prompt_ids
 
@@ -111,7 +111,7 @@ class Patchscope(Readout):
         place = len(self.prompt) - 1
         values = rows[None].expand(layer + 1, *rows.shape)
         with intervention(self.lens, Patch([place] * len(rows), values, [layer])):
-            hidden = self.lens.network.hidden(ids)
+            hidden = self.lens.network.hidden_states(ids)
         return hidden[:, place]
 
 
@@ -291,7 +291,7 @@ def residual_sample(
     for begin in range(0, rows, _TEXTS):
         block = order[begin : begin + _TEXTS]
         places = torch.tensor([len(prompts[k]) - 1 for k in block], device=lens.network.device)
-        read = lens.residuals(padded([prompts[k] for k in block], lens.network.device), places)
+        read = lens.residuals(padded_ids([prompts[k] for k in block], lens.network.device), places)
         for column, k in enumerate(block):
             states[k] = read[:, column]
     samples = torch.stack(states, 1)

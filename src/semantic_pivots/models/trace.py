@@ -180,7 +180,7 @@ class Reader:
     def _tables(self, cases: Sequence[Case]) -> pa.Table:
         import torch
 
-        from semantic_pivots.models.network import padded
+        from semantic_pivots.models.network import padded_ids
         from semantic_pivots.models.tokens import read_ids
 
         if self.lens.kind == "causal":
@@ -195,7 +195,7 @@ class Reader:
             device = self.lens.network.device
             if rows:
                 places = torch.tensor([len(row) - 1 for row in rows[block]], device=device)
-                residuals = self.lens.residuals(padded(rows[block], device), places)
+                residuals = self.lens.residuals(padded_ids(rows[block], device), places)
             else:
                 question = self.lens.question(self.tokenizer, [case.prompt for case in cases[block]])
                 residuals = self.lens.residuals(*question)

@@ -48,7 +48,7 @@ SELECTION = {
     "pivot-rich less parallel": ("pivot-rich", "parallel"),
 }
 _CONTROLS = ("random", "language-matched", "length-matched")
-_NEEDED = _CONTROLS[:2]
+_REQUIRED_CONTROLS = _CONTROLS[:2]
 """Controls without which nothing is decided; studies before seed 2607 have no others."""
 _OUTCOMES = ("specificity", "chosen", "rank", "rank_by_counts")
 _SHARES = _OUTCOMES[1:]
@@ -336,7 +336,7 @@ def selection_decision(gains: dict[str, Row], level: float, outcome: str = "spec
         outcome: the outcome that decides, a key of DECISIVE.
     """
     rows = gains.values()
-    if missing := [name for name in _NEEDED if name not in gains]:
+    if missing := [name for name in _REQUIRED_CONTROLS if name not in gains]:
         return f"cannot be told without {' and '.join(missing)} documents"
     if any(row["low"] is None for row in rows):
         return "cannot be told: no interval, too few concepts"

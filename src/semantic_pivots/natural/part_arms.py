@@ -15,7 +15,7 @@ from semantic_pivots.natural.masking import CONDITIONS, Design, design
 from semantic_pivots.natural.models import BASE, Arm, frequency
 from semantic_pivots.natural.natural_stage import NaturalConfig
 from semantic_pivots.natural.texts import (
-    MIXED,
+    MULTILINGUAL,
     Pieces,
     Sequences,
     in_languages,
@@ -157,7 +157,7 @@ def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[A
     each = pieces_of([list(d.parts) for d in whole], world.vocabulary, config.languages, _WHOLE)
     if len(each) != len(whole):
         raise InputError("natural: a document of the arrangement's sources is too long; name sources of sentences")
-    meet = set(world.meetings.meet(each.tokens, each.piece_of()).tolist())
+    meet = set(world.meetings.places_of(each.tokens, each.piece_of()).tolist())
     banned = {_key(whole[k]) for k in meet}
     eligible = [d for d in parted if _key(d) not in banned]
     dropped = sum(len(each.tokens[each.starts[k] : each.starts[k + 1]]) for k in meet) / max(len(each.tokens), 1)
@@ -204,7 +204,7 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
         figures["tokens in the pivot set"] = float(is_pivot.sum())
         figures["share of tokens in the pivot set"] = float(is_pivot[part.tokens].mean())
         figures["share of pieces that pivot-rich has, too"] = float(np.isin(rows, selections["pivot-rich"]).mean())
-        figures["share of pieces in both languages"] = float((part.language == MIXED).mean())
+        figures["share of pieces in both languages"] = float((part.language == MULTILINGUAL).mean())
         starts = STARTS if "model" in config.readers else {"": ""}  # counts begin with nothing
         for start, suffix in starts.items():
             yield Arm("selection", seed, name + suffix, world, together.sequences, {}, figures, start)
@@ -217,7 +217,7 @@ def _selections(world: World, is_pivot: np.ndarray, share: float, seed: int) -> 
     chance = np.random.default_rng(seed_of("natural selection", seed)).random(len(pieces))
     length = np.maximum(np.diff(pieces.starts), 1)
     rich = np.add.reduceat(is_pivot[pieces.tokens].astype(np.int64), pieces.starts[:-1]) / length
-    scores = {"pivot-rich": rich, "random": chance, "parallel": (pieces.language == MIXED) + chance / 2}
+    scores = {"pivot-rich": rich, "random": chance, "parallel": (pieces.language == MULTILINGUAL) + chance / 2}
     # pivot-rich pieces are longer: at equal pieces they hold more tokens, and at equal tokens they are read less often
     quarter = np.searchsorted(np.quantile(length, [0.25, 0.5, 0.75]), length)
     kinds = {"language-matched": pieces.language, "length-matched": pieces.language.astype(np.int64) * 4 + quarter}

@@ -18,7 +18,7 @@ from semantic_pivots.natural.world_vocabulary import Vocabulary
 from semantic_pivots.run import Inputs
 from semantic_pivots.statistics import seed_of
 
-MIXED = -1
+MULTILINGUAL = -1
 """Language of a piece that has parts in several."""
 
 
@@ -29,7 +29,7 @@ class Pieces:
     Attributes:
         tokens: uint16 ids of all pieces, one after another.
         starts: (pieces + 1,) int64 index of each piece's first token.
-        language: (pieces,) int8 index of the language, or MIXED.
+        language: (pieces,) int8 index of the language, or MULTILINGUAL.
         document: (pieces,) int32 number of the document that the piece is from; -1 if it is not needed.
     """
 
@@ -100,7 +100,7 @@ class Meetings:
         self._concept, self._bit = rows[:, 1], 1 << rows[:, 2]
         self._concepts = int(self._concept.max(initial=0)) + 1
 
-    def meet(self, tokens: np.ndarray, span: np.ndarray) -> np.ndarray:
+    def places_of(self, tokens: np.ndarray, span: np.ndarray) -> np.ndarray:
         """Numbers of the spans in which a pair co-occurs; `span` is the number of each token's span."""
         tokens, span = tokens.ravel(), span.ravel()
         counts = (self._starts[1:] - self._starts[:-1])[tokens]
@@ -183,7 +183,7 @@ def pieces_of(
             rows.append(
                 (
                     np.append(stream[begin : begin + length - 1], np.uint16(vocabulary.end)),
-                    int(present[0]) if len(present) == 1 else MIXED,
+                    int(present[0]) if len(present) == 1 else MULTILINGUAL,
                     number,
                 )
             )
@@ -204,6 +204,6 @@ def pack(pieces: Pieces, tokens: int, length: int, seed: int, meetings: Meetings
     number = np.repeat(order[:count].astype(np.int32), np.diff(stream.starts))
     size = len(stream.tokens) // length * length
     sequences, piece = (flat[:size].reshape(-1, length) for flat in (stream.tokens, number))
-    bad = meetings.meet(sequences, np.repeat(np.arange(len(sequences)), length))
+    bad = meetings.places_of(sequences, np.repeat(np.arange(len(sequences)), length))
     keep = np.setdiff1d(np.arange(len(sequences)), bad)[: tokens // length]
     return Sequences(sequences[keep], piece[keep], pieces, len(bad) / max(len(sequences), 1))

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semantic_pivots.natural.texts import MIXED, Pieces, Sequences
+from semantic_pivots.natural.texts import MULTILINGUAL, Pieces, Sequences
 from semantic_pivots.natural.world import Concept, World
 from semantic_pivots.pivots.discover_stage import DiscoverConfig
 from semantic_pivots.pivots.discovery import correct, rank_pivots, search
 from semantic_pivots.pivots.word_contexts import WordContexts, eligible
 from semantic_pivots.words import is_readable
 
-_SHARED = 0.1
+_SHARED_PIECES = 0.1
 """Share of the rarer concept's pieces from which two concepts are assigned together."""
 _LARGEST = 8
 """Concepts of a cluster, at most."""
@@ -61,7 +61,9 @@ def contexts_of(pieces: Pieces, world: World, concepts: Sequence[Concept], pair:
     size = world.vocabulary.size
     keys = np.unique(pieces.piece_of().astype(np.int64) * size + pieces.tokens)
     piece, token = keys // size, keys % size
-    codes = {str(code): np.flatnonzero(pieces.language == code) for code in [*range(len(world.languages)), MIXED]}
+    codes = {
+        str(code): np.flatnonzero(pieces.language == code) for code in [*range(len(world.languages)), MULTILINGUAL]
+    }
     code_of = pieces.language[piece]
     frequency = {code: np.bincount(token[code_of == int(code)], minlength=size) for code in codes}
     texts = world.vocabulary.texts()
@@ -117,7 +119,7 @@ def clusters(contexts: WordContexts, concepts: Sequence[Concept], pair: tuple[st
     sizes = np.diag(overlap)
     share = np.triu(overlap / np.maximum(np.minimum.outer(sizes, sizes), 1), 1)
     cluster = np.arange(len(concepts))
-    first, second = np.nonzero(share >= _SHARED)
+    first, second = np.nonzero(share >= _SHARED_PIECES)
     for i in np.argsort(-share[first, second], kind="stable").tolist():
         is_same = (cluster == cluster[first[i]]) | (cluster == cluster[second[i]])
         if is_same.sum() <= _LARGEST:

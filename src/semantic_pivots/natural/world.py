@@ -17,7 +17,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.held_out import HELD_OUT, SEEN
 from semantic_pivots.languages import language
 from semantic_pivots.natural.natural_stage import NaturalConfig
-from semantic_pivots.natural.texts import MIXED, Meetings, Pieces, pieces_of
+from semantic_pivots.natural.texts import MULTILINGUAL, Meetings, Pieces, pieces_of
 from semantic_pivots.natural.world_vocabulary import Vocabulary, forms, vocabulary
 from semantic_pivots.run import Inputs
 from semantic_pivots.words import normalise
@@ -165,13 +165,13 @@ def make_world(
     ]
     meetings = Meetings(_members(concepts, vocab, excluded), vocab.size)
     whole = pieces_of(documents, vocab, languages, config.sequence_tokens)
-    at_meeting = np.unique(whole.document[meetings.meet(whole.tokens, whole.piece_of())])
+    at_meeting = np.unique(whole.document[meetings.places_of(whole.tokens, whole.piece_of())])
     parted = [(k, [part]) for k in at_meeting.tolist() for part in documents[k]]
     apart = pieces_of([part for _, part in parted], vocab, languages, config.sequence_tokens)
     apart = replace(apart, document=np.array([k for k, _ in parted], np.int32)[apart.document])
     pieces = Pieces.concatenate([whole.take(np.flatnonzero(~np.isin(whole.document, at_meeting))), apart])
     pieces = pieces.take(np.argsort(pieces.document, kind="stable"))  # a part of the pieces is a sample of both kinds
-    clean = pieces.take(np.setdiff1d(np.arange(len(pieces)), meetings.meet(pieces.tokens, pieces.piece_of())))
+    clean = pieces.take(np.setdiff1d(np.arange(len(pieces)), meetings.places_of(pieces.tokens, pieces.piece_of())))
     size = max(len(whole.tokens), 1)
     shares = len(apart.tokens) / size, (len(pieces.tokens) - len(clean.tokens)) / size
     return World(languages, vocab, concepts, clean, _dictionary(concepts, vocab, languages), meetings, *shares)
@@ -193,7 +193,7 @@ def _members(concepts: Sequence[Concept], vocab: Vocabulary, excluded: Sequence[
 
 def _dictionary(concepts: Sequence[Concept], vocab: Vocabulary, languages: Sequence[str]) -> Pieces:
     rows = [
-        (np.array([vocab.marks[a], c.ids[a], vocab.marks[b], c.ids[b], vocab.end], np.uint16), MIXED, -1)
+        (np.array([vocab.marks[a], c.ids[a], vocab.marks[b], c.ids[b], vocab.end], np.uint16), MULTILINGUAL, -1)
         for c in concepts
         if not c.held_out
         for a, b in itertools.permutations(languages, 2)

@@ -291,7 +291,7 @@ def _table(evidence: Evidence, passes: Sequence[_Pass], units: np.ndarray, confi
     bridged, q_value = median("bridged"), median("q_value")
     shares = np.mean([each.bridges[units] for each in passes], axis=0)
     second = np.sort(shares, axis=1)[:, -2:].min(axis=1, keepdims=True)
-    spoken = shares >= np.minimum(0.5, second)  # two at the least, where draws disagree
+    languages_of_bridge = shares >= np.minimum(0.5, second)  # two at the least, where draws disagree
     codes, texts = np.array(evidence.languages()), evidence.contexts.texts
     table = {
         "unit": [config.unit] * len(units),
@@ -302,7 +302,7 @@ def _table(evidence: Evidence, passes: Sequence[_Pass], units: np.ndarray, confi
         "expected_degree": median("expected"),
         "strength": median("strength"),
         "q_value": q_value,
-        "languages": [codes[row].tolist() for row in spoken],
+        "languages": [codes[row].tolist() for row in languages_of_bridge],
         "neighbours": [[texts[n] for n in row] for row in strongest(evidence.contexts, units, config)],
     }
     by_text = units if config.unit == "token" else np.argsort(np.argsort([texts[unit] for unit in units]))

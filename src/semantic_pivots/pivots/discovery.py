@@ -81,7 +81,7 @@ def discover(
     if not is_published:
         correct(list(searches.values()), len(contexts.ids), config.false_discovery_rate)
     best = {pair: rank_pivots(searches[pair], [contexts.totals[word] for word in pair], config) for pair in pairs}
-    item_pivots = [best[pair].towards(item) for item in items for pair in [pair_of(item)]]
+    item_pivots = [best[pair].from_source_of(item) for item in items for pair in [pair_of(item)]]
     texts = [[contexts.texts[unit] for unit in pivots.units.tolist()] for pivots in item_pivots]
     cosines = relatedness([(item["source"], item["target"]) for item in items], texts) if config.relatedness else None
     counts = {pair: (one.candidates, len(one.counts.units), one.counts.together) for pair, one in searches.items()}

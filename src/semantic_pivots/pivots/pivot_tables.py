@@ -28,7 +28,7 @@ class Pivots(NamedTuple):
     value: np.ndarray
     q_value: np.ndarray
 
-    def towards(self, item: Item) -> Pivots:
+    def from_source_of(self, item: Item) -> Pivots:
         """The same pivots, ordered so that the item's source comes first."""
         source, target = words_of(item)
         return self if source <= target else self._replace(times=self.times[::-1], surplus=self.surplus[::-1])

@@ -111,7 +111,7 @@ class WordContexts:
         most = max((len(draw) for draw in draws.values()), default=0)
         # as small as they can be: their cost is cache misses
         self._counts = np.zeros(len(self.ids), np.uint16 if most < 2**16 else np.uint32)
-        self._touched = np.empty(len(self.ids), np.uint32)
+        self._scratch = np.empty(len(self.ids), np.uint32)
 
     @functools.cached_property
     def units_of_word(self) -> dict[Word, np.ndarray]:
@@ -136,7 +136,7 @@ class WordContexts:
 
     def counters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The arguments of `count_units` after the documents: starts, tokens, counts, touched."""
-        return self.starts, self.tokens, self._counts, self._touched
+        return self.starts, self.tokens, self._counts, self._scratch
 
 
 def eligible(frequency: dict[str, np.ndarray], documents: dict[str, int], size: int) -> np.ndarray:

@@ -49,9 +49,9 @@ def link_and_need(trial: Trial, config: PlantedConfig, lenses: bool = False) -> 
         lenses: whether lenses are compared with the labels, too.
     """
     groups = {
-        BRIDGED: trial.planted.of(BRIDGED),
-        WITHOUT_PIVOTS: trial.planted.of(DIRECT, False),
-        UNRELATED: trial.planted.of(UNRELATED),
+        BRIDGED: trial.corpus.of(BRIDGED),
+        WITHOUT_PIVOTS: trial.corpus.of(DIRECT, False),
+        UNRELATED: trial.corpus.of(UNRELATED),
         WITH_PIVOTS: trial.sample(DIRECT, config.probed // 2, True),
     }
     rows, passes = concept_effects(trial, groups)
@@ -79,9 +79,9 @@ def concept_effects(trial: Trial, groups: dict[str, list[Concept]]) -> tuple[lis
 
     every = [concept for concepts in groups.values() for concept in concepts]
     asker = Asker(Lens.from_model(trial.model), trial.tokenizer)
-    source = trial.planted.world.languages[0]
-    documents_of = trial.planted.document_counts()
-    words = {w for c in trial.planted.concepts for w in c.contexts[source]}
+    source = trial.corpus.world.languages[0]
+    documents_of = trial.corpus.document_counts()
+    words = {w for c in trial.corpus.concepts for w in c.contexts[source]}
     pool = {word: PivotWord(word, documents_of[word], "context", 1) for word in sorted(words)}
     documents = dict(zip([c.concept_id for c in every], log_documents(trial, every), strict=True))
     effects = []
@@ -89,7 +89,7 @@ def concept_effects(trial: Trial, groups: dict[str, list[Concept]]) -> tuple[lis
         for concept, prompt, answer in zip(concepts, *trial.prompts(concepts), strict=True):
             pivots = [pool[word] for word in concept.contexts[source]]
             excluded = {*concept.words.values(), *(w for around in concept.contexts.values() for w in around)}
-            seed = seed_of(trial.planted.world.seed, "controls", concept.concept_id)
+            seed = seed_of(trial.corpus.world.seed, "controls", concept.concept_id)
             sets = control_sets(pivots, pool.values(), excluded, _SETS, seed)
             row = effects_row({"item_id": concept.concept_id, "pivots": [], "control_sets": len(sets)})
             if sets:

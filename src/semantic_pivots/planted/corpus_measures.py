@@ -49,7 +49,7 @@ class Pipeline:
         from semantic_pivots.corpus.shards import corpus_stage
         from semantic_pivots.models.tokenise import tokens_stage
 
-        codes = trial.planted.world.languages
+        codes = trial.corpus.world.languages
         corpus = CorpusConfig(languages=codes, path=str(folder / "documents.jsonl"), workers=1)
         self._publish("corpus", lambda work: corpus_stage(corpus, Inputs({}), work), ())
         tokens = TokensConfig(model=str(folder / "model"), workers=1)
@@ -70,7 +70,7 @@ class Pipeline:
         return tables.from_rows("words", rows)
 
     def _items(self, concepts: Sequence[Concept]) -> list[Record]:
-        source, target = self.trial.planted.world.languages[:2]
+        source, target = self.trial.corpus.world.languages[:2]
         return [
             dataclasses.asdict(
                 Item(
@@ -129,11 +129,11 @@ def discovery(trial: Trial) -> list[Record]:
 
     Of the model only the tokenizer is used, not the weights.
     """
-    concepts = trial.planted.of(BRIDGED)
+    concepts = trial.corpus.of(BRIDGED)
     size = max(len(c.pivots) for c in concepts)
     figures = []
     with tempfile.TemporaryDirectory() as scratch:
-        pipeline = Pipeline(Path(scratch), trial, trial.planted.documents, concepts)
+        pipeline = Pipeline(Path(scratch), trial, trial.corpus.documents, concepts)
         for form, measure in _FORMS:
             ranking = pipeline.pivots(form, measure, 50)
             recall = {k: [] for k in (size, 10)}
@@ -177,7 +177,7 @@ def offer(trial: Trial, config: PlantedConfig) -> Offer:
     of a bridged concept: running text with its context words, and plain text without. The core is all other documents.
     Every selection takes the same share of the pool's tokens.
     """
-    truth = trial.planted
+    truth = trial.corpus
     concepts = truth.of(BRIDGED)
     visible, held_out = concepts[::2], concepts[1::2]
     words = {word for c in concepts for word in c.words.values()}

@@ -39,7 +39,7 @@ def agreement(
     """
     residuals = traces(trial, list(concepts))
     residuals.logits["jacobian"] = _by_jacobian(trial, residuals.residuals)
-    source = trial.planted.world.languages[0]
+    source = trial.corpus.world.languages[0]
     label_array = np.array(labels)
     is_clear = (label_array == BRIDGED) | (label_array == DIRECT)
     is_bridged = label_array == BRIDGED

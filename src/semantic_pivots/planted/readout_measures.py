@@ -62,9 +62,9 @@ def read(trial: Trial, concepts: list[Concept], texts: Sequence[str]) -> Traces:
 def _pad(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    from semantic_pivots.models.network import padded
+    from semantic_pivots.models.network import padded_ids
 
-    return padded(rows), torch.tensor([len(row) - 1 for row in rows])
+    return padded_ids(rows), torch.tensor([len(row) - 1 for row in rows])
 
 
 def _tuned_maps(trial: Trial, lens: Lens) -> list[torch.Tensor]:
@@ -95,8 +95,8 @@ def _apply(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 def log_documents(trial: Trial, concepts: Sequence[Concept]) -> np.ndarray:
     """(concepts,) mean log number of documents of the source word's context words, the baseline by counts alone."""
-    source = trial.planted.world.languages[0]
-    counts = trial.planted.document_counts()
+    source = trial.corpus.world.languages[0]
+    counts = trial.corpus.document_counts()
     return np.array([np.mean([math.log(counts[word]) for word in c.contexts[source]]) for c in concepts])
 
 
@@ -112,7 +112,7 @@ def behaviours(trial: Trial, config: PlantedConfig) -> list[Record]:
     }
     concepts = [c for group in groups.values() for c in group]
     member = np.array([name for name, group in groups.items() for _ in group])
-    source = trial.planted.world.languages[0]
+    source = trial.corpus.world.languages[0]
     clean = (member == BRIDGED) | (member == WITHOUT_PIVOTS)
     truth = member == BRIDGED
     residuals = traces(trial, concepts)
@@ -144,7 +144,7 @@ def behaviours(trial: Trial, config: PlantedConfig) -> list[Record]:
 
 def labels_of(trial: Trial, residuals: Traces, probs: torch.Tensor, pair: tuple[str, str] | None = None) -> list[str]:
     """Labels by the published rule."""
-    source, target = pair or trial.planted.world.languages[:2]
+    source, target = pair or trial.corpus.world.languages[:2]
     top = probs.max(-1)
     labels = []
     for row, concept in enumerate(residuals.concepts):
@@ -174,13 +174,13 @@ def _probe(trial: Trial) -> list[Record]:
 
     from semantic_pivots.models.readouts import ridge
 
-    source = trial.planted.world.languages[0]
-    concepts = [*trial.planted.of(DIRECT), *trial.planted.of(BRIDGED)]
+    source = trial.corpus.world.languages[0]
+    concepts = [*trial.corpus.of(DIRECT), *trial.corpus.of(BRIDGED)]
     residuals = traces(trial, concepts)
     embedding = trial.model.get_input_embeddings().weight.detach().cpu().double()
     targets = torch.stack([embedding[trial.ids(c.contexts[source])].mean(0) for c in concepts])
     targets = targets - targets.mean(0)
-    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(trial.planted.world.seed))
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(trial.corpus.world.seed))
     half, quarter = len(order) // 2, len(order) // 4
     train, validation, test = order[:half], order[half : half + quarter], order[half + quarter :]
 
@@ -211,9 +211,9 @@ def null_attribution(trial: Trial) -> list[Record]:
     Every direct concept is measured in both directions. "Given final confidence" means within ten strata of the last
     layer's top-1 probability. If all labels are equal there is no AUC, and the note says so.
     """
-    concepts = trial.planted.of(DIRECT)
-    first, second = trial.planted.world.languages[:2]
-    together = _co_occurrence(trial.planted)
+    concepts = trial.corpus.of(DIRECT)
+    first, second = trial.corpus.world.languages[:2]
+    together = _co_occurrence(trial.corpus)
     positive, values, final = [], [], []
     for pair in ((first, second), (second, first)):
         residuals = traces(trial, concepts, pair)
@@ -259,18 +259,18 @@ def language_census(trial: Trial, config: PlantedConfig) -> list[Record]:
     import torch
 
     concepts = [*trial.sample(BRIDGED, config.probed), *trial.sample(DIRECT, config.probed, True)]
-    world = trial.planted.world
+    world = trial.corpus.world
     third, fourth = world.languages[2:4]
-    sets = {code: trial.ids(c.words[code] for c in trial.planted.concepts) for code in (third, fourth)}
-    place = {c.concept_id: i for i, c in enumerate(trial.planted.concepts)}
+    sets = {code: trial.ids(c.words[code] for c in trial.corpus.concepts) for code in (third, fourth)}
+    place = {c.concept_id: i for i, c in enumerate(trial.corpus.concepts)}
     rows = [place[c.concept_id] for c in concepts]
     noise = [
         d["text"].split()
-        for d in trial.planted.documents
+        for d in trial.corpus.documents
         if d["source"] == "context" and d["language"] == world.languages[0]
     ]
     words = {
-        word for c in trial.planted.concepts for around in (c.words.values(), *c.contexts.values()) for word in around
+        word for c in trial.corpus.concepts for around in (c.words.values(), *c.contexts.values()) for word in around
     }
     plain = [" ".join(word for word in text if word not in words) for text in noise[: 8 * len(concepts)]]
     plain = [" ".join(plain[8 * i : 8 * i + 8]) for i in range(len(concepts))]

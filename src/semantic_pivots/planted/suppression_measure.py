@@ -63,10 +63,10 @@ def knock_out(config: PlantedConfig, world: World, architecture: str) -> list[Re
     trial = train(config, without(world), architecture, vocabulary_of=world)
     figures = translation(trial, config, logs=True)
     before = {(f["measure"], f["group"]): f["value"] for f in figures}
-    for name, documents in (("added", worlds.generate(world).documents), ("none added", trial.planted.documents)):
+    for name, documents in (("added", worlds.generate(world).documents), ("none added", trial.corpus.documents)):
         model = copy.deepcopy(trial.model)
         fit(model, trial.tokenizer, [d["text"] for d in documents], config, config.tokens // 4, world.seed + 1000)
-        for f in translation(Trial(trial.planted, model, trial.tokenizer), config, logs=True):
+        for f in translation(Trial(trial.corpus, model, trial.tokenizer), config, logs=True):
             change = f["value"] - before[f["measure"], f["group"]]
             measure = f"change of {f['measure']}, pivot documents {name}"
             figures.append(figure(measure, f["group"], change))

@@ -41,17 +41,17 @@ def figure(measure: str, group: str, value: float | np.floating, reason: str = "
 class Trial:
     """A world with the model that was trained on it."""
 
-    planted: PlantedCorpus
+    corpus: PlantedCorpus
     model: Any
     tokenizer: Any
 
     def prompts(self, concepts: Sequence[Concept], pair: tuple[str, str] | None = None) -> tuple[list[str], list[str]]:
         """Prompts in the benchmark's form after four direct translations, and the answers."""
-        source, target = pair or self.planted.world.languages[:2]
-        direct = self.planted.of(DIRECT)
+        source, target = pair or self.corpus.world.languages[:2]
+        direct = self.corpus.of(DIRECT)
         texts, answers = [], []
         for concept in concepts:
-            sample = Random(seed_of(self.planted.world.seed, "shots", concept.concept_id)).sample(direct, 5)
+            sample = Random(seed_of(self.corpus.world.seed, "shots", concept.concept_id)).sample(direct, 5)
             shots = [Shot(c.concept_id, c.words[source], c.words[target]) for c in sample if c is not concept][:4]
             texts.append(prompt(source, target, shots, concept.words[source]))
             answers.append(answer(concept.words[target]))
@@ -67,13 +67,13 @@ class Trial:
 
     def sample(self, kind: str, count: int, linked: bool | None = None) -> list[Concept]:
         """Up to `count` concepts of a class, drawn by seed; with `linked`, only those with (True) or without pivots."""
-        concepts = self.planted.of(kind, linked)
-        return Random(seed_of(self.planted.world.seed, "probed", kind)).sample(concepts, min(count, len(concepts)))
+        concepts = self.corpus.of(kind, linked)
+        return Random(seed_of(self.corpus.world.seed, "probed", kind)).sample(concepts, min(count, len(concepts)))
 
     def texts(self, purpose: str, count: int) -> list[str]:
         """Up to `count` texts of the world's documents, drawn by seed for one purpose."""
-        documents = self.planted.documents
-        chooser = Random(seed_of(self.planted.world.seed, purpose))
+        documents = self.corpus.documents
+        chooser = Random(seed_of(self.corpus.world.seed, purpose))
         return [document["text"] for document in chooser.sample(documents, min(count, len(documents)))]
 
     def ids(self, words: Iterable[str]) -> list[int]:
@@ -115,7 +115,7 @@ def train(
 ) -> Trial:
     """Generate a world and train a model on it from scratch; the arguments are those of `new_trial`."""
     trial = new_trial(config, world, architecture, vocabulary_of)
-    texts = [document["text"] for document in trial.planted.documents]
+    texts = [document["text"] for document in trial.corpus.documents]
     fit(trial.model, trial.tokenizer, texts, config, config.tokens, world.seed)
     return trial
 

@@ -32,7 +32,7 @@ def is_control(row: dict) -> bool:
 
 # Variants by what their value is; a variant that is not listed is a difference of probabilities.
 SHARES = ("choice", "accuracy", "copy-rate", "off-target", "chrf")
-FURTHER = {"bits-per-byte": "bits per byte", "sentences-off-target": "share of sentences"}
+UNITS = {"bits-per-byte": "bits per byte", "sentences-off-target": "share of sentences"}
 NATS = ("mean-token", "pmi")
 _READINGS = {
     "difference of probabilities": "Probability of the target after its source minus the mean after the wrong sources: "
@@ -47,8 +47,8 @@ _READINGS = {
 
 def unit(variant: str) -> str:
     """What a variant of the score is measured in."""
-    if variant in FURTHER:
-        return FURTHER[variant]
+    if variant in UNITS:
+        return UNITS[variant]
     if variant in SHARES or variant.startswith("label:"):
         return "share of items"
     return "nats" if variant in NATS else "difference of probabilities"

@@ -26,7 +26,7 @@ from semantic_pivots.report.panel import (
 )
 from semantic_pivots.statistics import Interval, of_row
 
-_COMPARED = ("paper", "accuracy", "bits-per-byte", "chrf")
+_CHART_MEASURES = ("paper", "accuracy", "bits-per-byte", "chrf")
 """Measures of the comparison that are drawn; the others stand in a table."""
 _ARMS = {"arm": "arm", "against": "baseline"}
 
@@ -86,7 +86,9 @@ def compare_panels(comparison: pa.Table, languages: Sequence[str], verdicts: pa.
     """The verdict, forest plots of paired differences in the main figures, every measure as numbers, and own scores."""
     rows = sorted(comparison.to_pylist(), key=direction_order(languages))
     gains = verdicts.to_pylist() if verdicts is not None else []
-    main = unique([*(r["variant"] for r in gains), *(v for v in _COMPARED if any(r["variant"] == v for r in rows))])
+    main = unique(
+        [*(r["variant"] for r in gains), *(v for v in _CHART_MEASURES if any(r["variant"] == v for r in rows))]
+    )
     panels = [_verdicts(gains)] if gains else []
     all_items = [r for r in rows if r["stratum"] == "all"]
     for variant in main:

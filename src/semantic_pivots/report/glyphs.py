@@ -12,8 +12,8 @@ _USUAL = "DejaVu Sans"
 # Fonts of mathematics and of boxes have glyphs at code points that mean something else.
 _UNFIT = ("Last Resort", "STIX", "DejaVu Math", "cm")
 # Fonts made for many languages go first; the others in order of their names.
-_PREFERRED = ("Noto Sans", "Source Han", "WenQuanYi", "IPAGothic", "TakaoGothic", "Droid Sans Fallback")
-_WRITTEN = 3
+_FONT_NAMES = ("Noto Sans", "Source Han", "WenQuanYi", "IPAGothic", "TakaoGothic", "Droid Sans Fallback")
+_GLYPHS_OF_RUN = 3
 
 
 def fonts_for(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
@@ -35,7 +35,7 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
 
 
 def _order(name: str) -> tuple[bool, str]:
-    return not name.startswith(_PREFERRED), name
+    return not name.startswith(_FONT_NAMES), name
 
 
 def drawable(text: str, missing: frozenset[str]) -> str:
@@ -48,7 +48,7 @@ def drawable(text: str, missing: frozenset[str]) -> str:
             run.append(f"U+{ord(char):04X}")
             continue
         if run:
-            parts += " ".join(run[:_WRITTEN]) + ("…" if len(run) > _WRITTEN else "")
+            parts += " ".join(run[:_GLYPHS_OF_RUN]) + ("…" if len(run) > _GLYPHS_OF_RUN else "")
             run = []
         parts += char
     return parts

@@ -19,7 +19,7 @@ from semantic_pivots.wordforms.rule import SPELLING, Rule, places
 from semantic_pivots.words import compose, folded_places, nfc, normalise
 
 READ_BYTES = 256_000_000
-_AROUND = 48
+_CONTEXT_CHARACTERS = 48
 _OF_PAIR = 2
 _LONGEST = 200_000
 
@@ -116,6 +116,9 @@ def line(text: str, word: Word, rule: Rule = SPELLING) -> Line | None:
     if not spans:
         return None
     begin, end = min(spans)
-    before, after = text[max(0, begin - _AROUND) : begin], text[end : end + _AROUND]
-    before, after = ("…" * (begin > _AROUND) + before, after + "…" * (end + _AROUND < len(text)))
+    before, after = text[max(0, begin - _CONTEXT_CHARACTERS) : begin], text[end : end + _CONTEXT_CHARACTERS]
+    before, after = (
+        "…" * (begin > _CONTEXT_CHARACTERS) + before,
+        after + "…" * (end + _CONTEXT_CHARACTERS < len(text)),
+    )
     return Line(*(part.replace("\n", " ") for part in (before, text[begin:end], after)))

@@ -117,7 +117,7 @@ class StageView:
     panels: Callable[[Tables, Sequence[str]], Sequence[Panel]]
     """of the tables and the study's languages"""
     lines: Callable[[Tables], Sequence[Line]]
-    further: tuple[str, ...] = ()
+    optional_tables: tuple[str, ...] = ()
     """tables that its lines use where they exist"""
     maker: str = ""
     """the stage that makes the first of its tables, where it is a later one"""

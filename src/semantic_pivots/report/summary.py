@@ -23,7 +23,7 @@ def read_tables(study_folder: Path) -> dict[str, pa.Table]:
     """The tables behind the summary that a study's folder holds (STAGE/TABLE.parquet), by name."""
     tables = {}
     for view in views().values():
-        for name in view.needs + view.further:
+        for name in view.needs + view.optional_tables:
             paths = sorted(Path(study_folder).glob(f"*/{name}.parquet"))
             if paths:
                 tables[name] = pq.read_table(paths[0])

@@ -58,19 +58,19 @@ class Marker:
         forms = (word,) if whole else (word, word.capitalize())
         out: set[int] = set()
         for text in (space + form for form in forms for space in ("", " ")):
-            ids = [i for i in self._tokenizer.encode(text, add_special_tokens=False).ids if self._decoded(i).strip()]
+            ids = [i for i in self._tokenizer.encode(text, add_special_tokens=False).ids if self._text_of(i).strip()]
             out |= set(ids if whole else ids[:1])
         return out
 
-    def _decoded(self, token: int) -> str:
+    def _text_of(self, token: int) -> str:
         return self._tokenizer.decode([token], skip_special_tokens=False)
 
     def mark(self, token: int) -> Mark:
         """One token."""
-        text = self._decoded(token)
+        text = self._text_of(token)
         note = ""
         if "\ufffd" in text:
-            text, note = self._unfinished(token)
+            text, note = self._byte_range(token)
         visible = text.strip() or "␣"
         if token in self._owners:
             code = self._owners[token]
@@ -84,7 +84,7 @@ class Marker:
                 return Mark(visible, self._kinds.get(code, "elsewhere"), note)
         return Mark(visible, "", note)
 
-    def _unfinished(self, token: int) -> tuple[str, str]:
+    def _byte_range(self, token: int) -> tuple[str, str]:
         """What bytes of an unfinished character begin: a word's character where one fits, else the range they open."""
         data = token_bytes(self._tokenizer, token)
         if not data:

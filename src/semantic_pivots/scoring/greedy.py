@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from semantic_pivots.models.cache_rows import copy_rows, share_rows
-from semantic_pivots.models.network import Network, padded
+from semantic_pivots.models.network import Network, padded_ids
 from semantic_pivots.scoring.prefixes import Group
 from semantic_pivots.scoring.trees import Tree, tensors
 
@@ -49,7 +49,7 @@ def continue_trees(
     """
     ids, mask, positions = tensors(batch, network.dtype, network.device)
     cache = share_rows(prefix, owners)
-    hidden = network.hidden(ids, cache, mask, positions)
+    hidden = network.hidden_states(ids, cache, mask, positions)
     lines = _Lines(batch, ids.shape[1])
     states = hidden[torch.from_numpy(lines.tree).to(hidden.device), torch.from_numpy(lines.node).to(hidden.device)]
     del hidden, mask
@@ -62,7 +62,7 @@ def continue_trees(
         ids, mask, positions = (torch.from_numpy(part).to(network.device) for part in inputs)
         bias = torch.zeros(mask.shape, dtype=network.dtype, device=network.device)
         bias.masked_fill_(mask, torch.finfo(network.dtype).min)
-        hidden = network.hidden(ids, cache, bias, positions)
+        hidden = network.hidden_states(ids, cache, bias, positions)
         states = hidden.flatten(0, 1)[torch.from_numpy(slots).to(network.device)]
     return {request: lines.written[line] for line, requests in enumerate(lines.requests) for request in requests}
 
@@ -77,7 +77,7 @@ def continue_rows(
     lengths = torch.tensor([len(row) for row in rows], device=device)
     has_prefix = cache is not None
     cache = copy_rows(cache, owners) if has_prefix else network.new_cache()
-    hidden = (network.following if has_prefix else network.hidden)(padded(rows, device), cache)
+    hidden = (network.following if has_prefix else network.hidden_states)(padded_ids(rows, device), cache)
     states = hidden[torch.arange(len(rows), device=device), lengths - 1]
     width = int(lengths.max())
     mask = None
@@ -103,7 +103,7 @@ def continue_rows(
         if mask is not None:
             mask = torch.cat([mask[rows_alive], mask.new_ones(len(keep), 1)], dim=1)
             positions = mask.sum(1, keepdim=True) - 1
-        states = network.hidden(tokens[rows_alive][:, None], cache, mask, positions)[:, -1]
+        states = network.hidden_states(tokens[rows_alive][:, None], cache, mask, positions)[:, -1]
     return answers
 
 
@@ -115,7 +115,7 @@ def continue_without_cache(network: Network, pack: list[Group], search: Search) 
     for _ in range(search.max_new_tokens):
         sequences = [rows[row] + answers[row] for row in alive]
         ends = torch.tensor([len(ids) - 1 for ids in sequences], device=network.device)
-        hidden = network.hidden(padded(sequences, network.device))
+        hidden = network.hidden_states(padded_ids(sequences, network.device))
         states = hidden[torch.arange(len(sequences), device=ends.device), ends]
         for row, token in zip(alive, search.best(states).tolist(), strict=True):
             answers[row].append(token)
@@ -145,7 +145,7 @@ class _Lines:
         for number, tree in enumerate(batch):
             ends[number, : len(tree.ends)] = tree.ends
         ancestors = (np.arange(width) <= self.node[:, None]) & (self.node[:, None] < ends[self.tree])
-        self._seen = np.concatenate([np.ones((len(places), batch[0].before), bool), ancestors], axis=1)
+        self._attention = np.concatenate([np.ones((len(places), batch[0].before), bool), ancestors], axis=1)
         """(lines, keys) whether each sees each key of its tree"""
 
     def write(self, tokens: list[int], is_end: Callable[[list[int]], bool]) -> None:
@@ -168,17 +168,17 @@ class _Lines:
         trees, rows = np.unique(self.tree[self.alive], return_inverse=True)
         counts = np.bincount(rows)
         columns = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]  # lines are in the order of their trees
-        keys, width = self._seen.shape[1], int(counts.max())
+        keys, width = self._attention.shape[1], int(counts.max())
         self._positions[self.alive] += 1
         ids, positions = (np.zeros((len(trees), width), np.int64) for _ in range(2))
         ids[rows, columns] = [self.written[line][-1] for line in self.alive.tolist()]
         positions[rows, columns] = self._positions[self.alive]
-        new = np.zeros((len(self._seen), width), bool)
+        new = np.zeros((len(self._attention), width), bool)
         new[self.alive, columns] = True
-        self._seen = np.concatenate([self._seen, new], axis=1)
+        self._attention = np.concatenate([self._attention, new], axis=1)
         unseen = np.ones((len(trees), 1, width, keys + width), bool)
         unseen[:, 0, np.arange(width), keys + np.arange(width)] = False  # padding sees itself
-        unseen[rows, 0, columns] = ~self._seen[self.alive]
+        unseen[rows, 0, columns] = ~self._attention[self.alive]
         rows_of_cache = np.searchsorted(self._trees, trees)
         self._trees = trees
         return rows_of_cache, rows * width + columns, (ids, unseen, positions)

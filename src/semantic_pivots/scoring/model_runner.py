@@ -16,7 +16,7 @@ from semantic_pivots.tasks.questions import prompt
 from semantic_pivots.tasks.translation import Item, answer
 from semantic_pivots.words import normalise
 
-_SCORED = tables.SCHEMAS["scores"].append(pa.field("control", pa.bool_()))
+_ROW_SCHEMA = tables.SCHEMAS["scores"].append(pa.field("control", pa.bool_()))
 """Rows of `scores` and of the control, whose target is another item's; those stay inside the stage."""
 
 
@@ -127,7 +127,7 @@ class ModelRunner:
                 }
                 for (i, d, c, s, b, control), result in zip(rows, results, strict=True)
             ],
-            schema=_SCORED,
+            schema=_ROW_SCHEMA,
         )
 
     def answers(self, part: Part) -> pa.Table:

@@ -24,7 +24,7 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.models.cache_rows import narrowest_window, share_rows
 from semantic_pivots.models.device import release_memory
 from semantic_pivots.models.distribution import check_numbers
-from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, padded
+from semantic_pivots.models.network import FORWARD_ERRORS, Network, check_context, padded_ids
 from semantic_pivots.models.protocols import CausalLM, Tokenizer
 from semantic_pivots.models.tokens import AnswerSpan, answer_spans, prompt_ids
 from semantic_pivots.scoring.answer_reads import PendingScores, StateReads, pending_scores
@@ -92,10 +92,10 @@ class Scorer:
         self.notice = notice or (lambda text: warnings.warn(text, stacklevel=3))
         self.sharing = self.branching = True
         self.trees = self.network.takes_positions
-        self._forced, self._verified, self._told = False, False, False
+        self._always_branches, self._is_verified, self._has_told = False, False, False
         self._whole = WHOLE_TOKENS
         self._window = narrowest_window(self.network.new_cache())
-        self._computed: tuple[list[list[int]], Any] | None = None
+        self._prefix_cache: tuple[list[list[int]], Any] | None = None
         """prefixes of the last pack, and their cache"""
         self._padding, self._padded_to, self._gap = True, 0, 0
 
@@ -106,7 +106,7 @@ class Scorer:
         if not spans:
             return []
         self._check_length(max(len(span.ids) for span in spans))
-        if not self._verified:
+        if not self._is_verified:
             self._verify(max(spans, key=lambda span: len(span.ids)))
         self._tell_unknown(spans, answers)
         scores = self._score(spans)
@@ -126,8 +126,8 @@ class Scorer:
         """Tell once of answers that the tokenizer cannot write: their probability is that of any unknown character."""
         unknown = self.tokenizer.unk_token_id
         places = [place for place, span in enumerate(spans) if unknown in span.answer]
-        if places and not self._told:
-            self._told = True
+        if places and not self._has_told:
+            self._has_told = True
             self.notice(
                 f"{len(places)} of {len(spans)} answers (first {answers[places[0]]!r}) have characters unknown to the "
                 "tokenizer: what is scored is its unknown token"
@@ -141,7 +141,7 @@ class Scorer:
             return []
         shortest, longest = min(ids, key=len), max(ids, key=len)
         self._check_length(len(longest) + max_new_tokens)
-        if not self._verified:
+        if not self._is_verified:
             self._verify(AnswerSpan([*longest, longest[-1]], len(longest), len(longest) + 1))
         texts = [""] * len(ids)
         search = Search(self._best, self._is_end, max_new_tokens)
@@ -150,7 +150,7 @@ class Scorer:
             for pack in greedy_packs(plan(sequences, starts), self.budget):
                 for request, tokens in self._within_memory(pack, self._continue_trees, sequences, search):
                     texts[request] = self._text(tokens)
-            self._computed = None
+            self._prefix_cache = None
             return texts
         groups = self._groups(sequences, starts)
         if not self.sharing or self._pads_exactly(shortest, len(longest), max_new_tokens):
@@ -218,7 +218,7 @@ class Scorer:
             _read_into(results, late)
             late = now
         _read_into(results, late)
-        self._computed = None
+        self._prefix_cache = None
         return [score for score in results if score is not None]
 
     def _feeds_trees(self, sequences: list[list[int]]) -> bool:
@@ -234,7 +234,7 @@ class Scorer:
 
     def _cheaper(self, flat: Group, deep: Group) -> Group:
         gain = fed_tokens([flat]) - fed_tokens([deep])
-        return deep if gain >= _LEAST_SAVED * fed_tokens([flat]) or self._forced else flat
+        return deep if gain >= _LEAST_SAVED * fed_tokens([flat]) or self._always_branches else flat
 
     def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: object) -> list:
         """Run a pack; when memory runs out, halve the budget, say so, and run its halves."""
@@ -259,12 +259,12 @@ class Scorer:
         prefixes = [group.prefix for group in pack]
         if not prefixes[0]:
             return None
-        if self._computed is None or self._computed[0] != prefixes:
-            self._computed = None  # gone before its successor takes memory
+        if self._prefix_cache is None or self._prefix_cache[0] != prefixes:
+            self._prefix_cache = None  # gone before its successor takes memory
             cache = self.network.new_cache()
-            self.network.hidden(padded(prefixes, self.network.device), cache)
-            self._computed = prefixes, cache
-        return self._computed[1]
+            self.network.hidden_states(padded_ids(prefixes, self.network.device), cache)
+            self._prefix_cache = prefixes, cache
+        return self._prefix_cache[1]
 
     def _owners(self, pack: list[Group]) -> torch.Tensor:
         owners = [index for index, group in enumerate(pack) for _ in group.rows]
@@ -278,7 +278,7 @@ class Scorer:
         if cache is not None:
             cache = share_rows(cache, torch.zeros(len(batch), dtype=torch.long, device=self.network.device))
         ids, mask, positions = tensors(batch, self.network.dtype, self.network.device)
-        hidden = self.network.hidden(ids, cache, mask, positions)
+        hidden = self.network.hidden_states(ids, cache, mask, positions)
         del cache, mask
         reads = StateReads()
         requests = [(number, request, at) for number, tree in enumerate(batch) for request, at in tree.reads.items()]
@@ -293,7 +293,7 @@ class Scorer:
         reading = self.network.new_cache() if branches else None
         if cache is not None:
             reading = share_rows(cache, self._owners(pack))
-        hidden = self.network.following(padded([row.tokens for row in rows], self.network.device), reading)
+        hidden = self.network.following(padded_ids([row.tokens for row in rows], self.network.device), reading)
         reads, requests = StateReads(), []
         for number, row in enumerate(rows):
             for request in row.requests:
@@ -316,7 +316,7 @@ class Scorer:
             count = self.budget.most_rows(len(branches), before, len(branches[-1][1].tokens))
             batch, branches = branches[:count], branches[count:]
             owners = torch.tensor([owner for owner, _ in batch], device=self.network.device)
-            ids = padded([branch.tokens for _, branch in batch], self.network.device)
+            ids = padded_ids([branch.tokens for _, branch in batch], self.network.device)
             hidden = self.network.following(ids, share_rows(reading, owners))
             requests = [
                 (number, request, range(spans[request].end - 1 - spans[request].start))
@@ -341,13 +341,13 @@ class Scorer:
 
     def _verify(self, span: AnswerSpan) -> None:
         """Score one request by a plain forward too; a model whose cache does not reproduce it is read without one."""
-        self._verified = True
+        self._is_verified = True
         # from before the answer, so that several tokens follow the prefix whatever the answer's length
         span = AnswerSpan(span.ids, max(1, span.start - 3), span.end)
         tail = span.end - span.start + 1  # a long request's logits would fill the memory
         model = self.network.model
         options = {"logits_to_keep": tail} if "logits_to_keep" in signature(model.forward).parameters else {}
-        logits = model(input_ids=padded([span.ids], self.network.device), **options).logits[0, -tail:-1].float()
+        logits = model(input_ids=padded_ids([span.ids], self.network.device), **options).logits[0, -tail:-1].float()
         targets = torch.tensor(span.answer, device=logits.device)[:, None]
         logprobs = torch.log_softmax(logits, -1).gather(1, targets)[:, 0]
         check_numbers(~logprobs.isnan(), "answer token", self.network.dtype)
@@ -376,11 +376,11 @@ class Scorer:
     def _difference(self, span: AnswerSpan, plain: np.ndarray, tolerance: float) -> str:
         """What sets the present way of feeding apart from a plain forward; empty: nothing."""
         for size in (0, len(span.ids) + TREE_TOKENS) if self.trees else (0,):
-            self._forced, self._whole = self.branching, size
+            self._always_branches, self._whole = self.branching, size
             try:
                 results = [self._score([span, sibling])[0].logprobs for sibling in _siblings(span, self.trees)]
             finally:
-                self._forced, self._whole = False, WHOLE_TOKENS
+                self._always_branches, self._whole = False, WHOLE_TOKENS
             gap = max(float(np.abs(result - plain).max()) for result in results)
             if not gap <= tolerance:
                 return f"a difference of {gap:.2g} nats"

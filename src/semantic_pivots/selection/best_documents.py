@@ -49,7 +49,7 @@ class Budgets:
 
     group_of: np.ndarray
     tokens: np.ndarray
-    scored: bool = False
+    needs_score: bool = False
     """take documents with a score alone, none at -inf"""
 
     def groups(self, block: Block) -> np.ndarray:
@@ -58,7 +58,7 @@ class Budgets:
         is_barred = (block.state != FREE) | (block.n_tokens <= 0)
         if block.n_tokens.max(initial=0) > self.tokens.min():
             is_barred |= block.n_tokens > self.tokens[group]
-        if self.scored:
+        if self.needs_score:
             is_barred |= block.score == -np.inf
         group[is_barred] = -1
         return group
@@ -66,7 +66,7 @@ class Budgets:
     def only(self, groups: Iterable[int]) -> Budgets:
         """The budgets of some of the groups."""
         group_of = np.where(np.isin(self.group_of, list(groups)), self.group_of, -1)
-        return Budgets(group_of.astype(np.int32), self.tokens, self.scored)
+        return Budgets(group_of.astype(np.int32), self.tokens, self.needs_score)
 
 
 class Totals(NamedTuple):
@@ -74,7 +74,7 @@ class Totals(NamedTuple):
 
     tokens: np.ndarray
     documents: np.ndarray
-    unscored: int
+    without_score: int
 
 
 class _Sums(NamedTuple):
@@ -189,13 +189,13 @@ class _Fill:
 
     def _settle(self, group: int, rows: Rows) -> None:
         """Choose in order, of all documents inside a group's range, each that fits; hashes order those of one score."""
-        rows = rows.ordered()
+        rows = rows.in_order()
         ends = np.cumsum(rows.n_tokens)
         crossing = int(np.searchsorted(ends, self.rest[group], "right"))
         first, end = (int(np.searchsorted(rows.high, rows.high[crossing], side)) for side in ("left", "right"))
         self.rest[group] -= ends[first - 1] if first else 0
         ties = rows.take(slice(first, end))
-        ties = self._with_hashes(ties.take(ties.n_tokens <= self.rest[group])).ordered()
+        ties = self._with_hashes(ties.take(ties.n_tokens <= self.rest[group])).in_order()
         ends = np.cumsum(ties.n_tokens)
         crossing = int(np.searchsorted(ends, self.rest[group], "right"))
         self.rest[group] -= ends[crossing - 1] if crossing else 0
@@ -225,7 +225,7 @@ class _Fill:
 
     def _fitting(self, rows: Rows) -> Rows:
         """Of rows behind the boundaries each, in order, that fits into what is left."""
-        rows, chosen = rows.ordered(rows.group), []
+        rows, chosen = rows.in_order(rows.group), []
         keys = zip(rows.group.tolist(), rows.high.tolist(), rows.n_tokens.tolist(), range(len(rows.place)), strict=True)
         for (group, _), ties in itertools.groupby(keys, lambda key: key[:2]):
             fitting = [row for *_, tokens, row in ties if tokens <= self.rest[group]]
@@ -301,7 +301,7 @@ def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN
         tokens[group] = min(rest, tokens[group])
         if tokens_taken > tokens[group]:  # a smaller budget takes the same as long as that fits into it
             alone = np.where(budgets.group_of == group, 0, -1).astype(np.int32)
-            part = _Fill(documents, Budgets(alone, tokens[group : group + 1], budgets.scored), few)
+            part = _Fill(documents, Budgets(alone, tokens[group : group + 1], budgets.needs_score), few)
             tokens_taken = int(tokens[group] - part.rest[0])
             _replace(whole, group, part)
         rest -= tokens_taken

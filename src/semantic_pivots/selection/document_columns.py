@@ -13,11 +13,11 @@ import numpy as np
 
 BLOCK = 1 << 16
 """Documents that a thread holds at once: their columns stay in the processor's cache."""
-_HASHED = 1 << 17
+_HASH_BATCH = 1 << 17
 """Documents that are hashed at once."""
 FREE, CHOSEN, FILLED = 0, 1, 2
 """States of a document: not taken, taken by its selector, taken at random beside those."""
-BARRED = -1
+INELIGIBLE = -1
 """Number of tokens of a document that may not be taken."""
 _TYPES = {"score": np.float64, "n_tokens": np.int32, "cell": np.uint16, "state": np.uint8, "hashes": np.uint64}
 Result = TypeVar("Result")
@@ -75,8 +75,8 @@ class Documents:
     def store_hashes(self) -> None:
         """Compute the hashes of all documents, once."""
         if not self.is_hashed:
-            for begin in range(0, self.size, _HASHED):
-                self.append(hashes=self._hashes_at(np.arange(begin, min(begin + _HASHED, self.size))))
+            for begin in range(0, self.size, _HASH_BATCH):
+                self.append(hashes=self._hashes_at(np.arange(begin, min(begin + _HASH_BATCH, self.size))))
 
     def hashes(self, places: np.ndarray) -> np.ndarray:
         """The hashes, uint64, of the documents at some places, ascending."""
@@ -131,7 +131,7 @@ class Block:
 
     @cached_property
     def n_tokens(self) -> np.ndarray:
-        """int32, `BARRED` of a document that may not be taken."""
+        """int32, `INELIGIBLE` of a document that may not be taken."""
         return self._read("n_tokens")
 
     @cached_property

@@ -29,7 +29,7 @@ class Rows(NamedTuple):
     def take(self, which: np.ndarray | slice) -> Rows:
         return Rows(*(column[which] for column in self))
 
-    def ordered(self, *keys: np.ndarray) -> Rows:
+    def in_order(self, *keys: np.ndarray) -> Rows:
         """The rows sorted by `keys`, then in the order of the documents."""
         return self.take(np.lexsort((self.place, self.low, self.high, *keys)))
 
@@ -114,7 +114,7 @@ def shorten(rows: Rows, budget: np.ndarray, limits: Limits) -> Rows:
 
     Documents without a hash stand behind those of their score; those that tie with the last document stay.
     """
-    rows = rows.ordered(rows.n_tokens, rows.group)
+    rows = rows.in_order(rows.n_tokens, rows.group)
     is_first = (np.diff(rows.group, prepend=-1) != 0) | (np.diff(rows.n_tokens, prepend=-1) != 0)
     first, number = np.flatnonzero(is_first), np.cumsum(is_first) - 1
     last = first + budget[rows.group[first]] // rows.n_tokens[first] - 1

@@ -77,14 +77,14 @@ class _Lookup:
                 language[p] = codes[code]
                 of_pattern[p].add(concept)
         self.language = language
-        self.concept_begins, self.concept_ids = _ragged(of_pattern)
+        self.concept_begins, self.concept_ids = _offsets_and_values(of_pattern)
         partners: list[set[int]] = [set() for _ in range(n)]
         for first, second in vocabulary.pairs:
             # Two words that share a form meet wherever it is: that is no pair of words.
             shared = set(rule.forms(first)) & set(rule.forms(second))
             if not shared and min(pair_pattern[first], pair_pattern[second]) >= 0:
                 partners[pair_pattern[first]].add(pair_pattern[second])
-        self.partner_begins, self.partners = _ragged(partners)
+        self.partner_begins, self.partners = _offsets_and_values(partners)
 
     def meetings(self, texts: pa.ChunkedArray) -> dict[str, np.ndarray]:
         """Columns of the documents' words."""
@@ -111,7 +111,7 @@ def _telling(forms: dict[Word, tuple[Form, ...]]) -> dict[Word, list[Form]]:
     return {word: [form for form in own_forms if tells(form)] for word, own_forms in forms.items()}
 
 
-def _ragged(sets: Sequence[set[int]]) -> tuple[np.ndarray, np.ndarray]:
+def _offsets_and_values(sets: Sequence[set[int]]) -> tuple[np.ndarray, np.ndarray]:
     begins = np.concatenate([[0], np.cumsum([len(s) for s in sets])]).astype(np.int64)
     return begins, np.array([k for s in sets for k in sorted(s)], np.int32)
 

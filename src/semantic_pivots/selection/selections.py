@@ -26,10 +26,17 @@ from semantic_pivots.engines import shard_parts
 from semantic_pivots.files import Record, write_json
 from semantic_pivots.run import Inputs, Result, Work
 from semantic_pivots.selection.best_documents import Totals
-from semantic_pivots.selection.document_columns import BARRED, BLOCK, CHOSEN, Block, Documents
+from semantic_pivots.selection.document_columns import BLOCK, CHOSEN, INELIGIBLE, Block, Documents
 from semantic_pivots.selection.score_files import Scores, part_batches
 from semantic_pivots.selection.select_stage import SelectConfig
-from semantic_pivots.selection.selectors import NEEDED, UNSCORED, Columns, column_of, gumbel, score_of
+from semantic_pivots.selection.selectors import (
+    SCORELESS_SELECTORS,
+    SELECTOR_COLUMNS,
+    Columns,
+    column_of,
+    gumbel,
+    score_of,
+)
 from semantic_pivots.selection.spilling import ROWS, database
 from semantic_pivots.selection.token_budgets import Pool, dose, tolerance
 from semantic_pivots.selection.user_columns import UserColumns, join
@@ -101,10 +108,10 @@ def selection_rows(
         states: the file of the documents' states of each selection.
         added: the user's columns.
     """
-    selectors = {name: UNSCORED[0] if name == HELD_OUT else dose(name)[0] for name in states}
-    columns = {*_OF_SELECTION, "units", "pivot_units"}.union(*(NEEDED.get(s, ()) for s in selectors.values()))
+    selectors = {name: SCORELESS_SELECTORS[0] if name == HELD_OUT else dose(name)[0] for name in states}
+    columns = {*_OF_SELECTION, "units", "pivot_units"}.union(*(SELECTOR_COLUMNS.get(s, ()) for s in selectors.values()))
     columns -= {"shard", "row"} if shard else set()
-    is_any = any(s not in NEEDED and s not in UNSCORED for s in selectors.values())
+    is_any = any(s not in SELECTOR_COLUMNS and s not in SCORELESS_SELECTORS for s in selectors.values())
     rows = {name: [SCHEMAS["selection"].empty_table()] for name in states}
     first = begin
     for batch in part_batches(part, None if is_any else columns):
@@ -113,7 +120,7 @@ def selection_rows(
             documents = batch.take(pa.array(chosen))
             numbers = _columns(documents) | added.of(begin + chosen)
             selector = selectors[name]
-            score = numbers["pivot_share"] if selector in UNSCORED else score_of(selector, numbers, config)
+            score = numbers["pivot_share"] if selector in SCORELESS_SELECTORS else score_of(selector, numbers, config)
             own = {name: documents[name] for name in _OF_SELECTION if name in documents.schema.names}
             if shard:
                 own |= {"shard": pa.repeat(shard, len(chosen)), "row": begin - first + chosen}
@@ -143,11 +150,11 @@ def _choice(config: SelectConfig, scores: Scores, folder: Path) -> Record:
     for name in config.selections:
         totals, of_selector = pool.selection(name)
         _note(notes, warnings, config, name, totals)
-        if of_selector.unscored:
+        if of_selector.without_score:
             warnings.append(
-                f"select: {of_selector.unscored:,} of {int(of_selector.documents.sum()):,} documents taken by {name} "
-                "have no score, or are shorter than min_tokens: they come last, in the order of their hashes, and the "
-                "budget reached them"
+                f"select: {of_selector.without_score:,} of {int(of_selector.documents.sum()):,} documents taken by "
+                f"{name} have no score, or are shorter than min_tokens: they come last, in the order of their hashes, "
+                "and the budget reached them"
             )
         states[name] = source.documents.states
     if len(source.aside):
@@ -192,7 +199,7 @@ class _Source:
         self.languages = self._prepare()
         self.aside = self._held_out() if config.held_out_documents else np.zeros(0, np.int64)
         for place in self.aside.tolist():
-            self.documents.put("n_tokens", place, np.array([BARRED], np.int32))
+            self.documents.put("n_tokens", place, np.array([INELIGIBLE], np.int32))
 
     def _prepare(self) -> list[str]:
         """Write each document's tokens and cell; returns the languages by their numbers in the cells."""
@@ -204,7 +211,7 @@ class _Source:
             numbers = [number.setdefault(str(code), len(number)) for code in codes.dictionary.to_pylist()]
             language = np.array(numbers, np.int32)[codes.indices.to_numpy()]
             self.documents.append(
-                n_tokens=np.where(_eligible(self.config, columns), columns["n_tokens"], BARRED),
+                n_tokens=np.where(_eligible(self.config, columns), columns["n_tokens"], INELIGIBLE),
                 cell=2 * language + columns["holds_pair"],
             )
         return list(number)
@@ -219,11 +226,13 @@ class _Source:
         """Write a selector's scores, with noise where a sample is drawn."""
         self.documents.clear("score")
         begin = 0
-        if name in UNSCORED:
+        if name in SCORELESS_SELECTORS:
             for begin in range(0, self.documents.size, BLOCK):
                 self.documents.append(score=np.zeros(min(BLOCK, self.documents.size - begin)))
         else:
-            for batch in self.scores.batches((*NEEDED[name], "n_tokens") if name in NEEDED else None):
+            for batch in self.scores.batches(
+                (*SELECTOR_COLUMNS[name], "n_tokens") if name in SELECTOR_COLUMNS else None
+            ):
                 self.documents.append(score=score_of(name, self._columns(batch, begin), self.config))
                 begin += len(batch)
         if self.config.sampling == "gumbel":
@@ -263,7 +272,7 @@ def _deviation(documents: Documents) -> float:
 
     def total(values: Callable[[np.ndarray], np.ndarray]) -> float:
         def task(blocks: Iterator[Block]) -> list[float]:
-            scores = (block.score[(block.n_tokens != BARRED) & np.isfinite(block.score)] for block in blocks)
+            scores = (block.score[(block.n_tokens != INELIGIBLE) & np.isfinite(block.score)] for block in blocks)
             return [float(values(score).sum()) for score in scores]
 
         return math.fsum(part for parts in documents.map(task) for part in parts)  # exact: threads change nothing

@@ -62,9 +62,9 @@ SELECTORS: dict[str, Callable[[Columns], np.ndarray]] = {
     "dsir": dsir,
 }
 """Score of each selector; language-matched has the tokens per language of pivot-rich, and `column:NAME` is a column."""
-UNSCORED = ("random", "language-matched")
+SCORELESS_SELECTORS = ("random", "language-matched")
 _MEETINGS = ("languages_met", "lexicon_words", "dominant_words", "concepts", "parallel_concepts")
-NEEDED = {"pivot-rich": ("units", "pivot_units"), "dsir": ("dsir",)} | dict.fromkeys(
+SELECTOR_COLUMNS = {"pivot-rich": ("units", "pivot_units"), "dsir": ("dsir",)} | dict.fromkeys(
     ("bilingual", "code-switched", "parallel"), _MEETINGS
 )
 """Columns of `doc_scores` beside `n_tokens` that a selector reads; a column of the user's may be any."""
@@ -77,7 +77,7 @@ def score_of(name: str, columns: Columns, config: SelectConfig) -> np.ndarray:
     else:
         score = SELECTORS[name](columns)
     score = np.where(np.isnan(score), -np.inf, score).astype(np.float64)
-    return score if name in UNSCORED else np.where(columns["n_tokens"] >= config.min_tokens, score, -np.inf)
+    return score if name in SCORELESS_SELECTORS else np.where(columns["n_tokens"] >= config.min_tokens, score, -np.inf)
 
 
 def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np.ndarray:

@@ -79,7 +79,7 @@ class Pool:
             raise InputError(f"[select] budget_tokens = {budget:,}: every document that {name} may take is longer")
         if name == "pivot-rich":
             self._rich = tokens
-        return Totals(tokens, documents, totals.unscored), totals
+        return Totals(tokens, documents, totals.without_score), totals
 
     def _targets(self, selector: str) -> tuple[np.ndarray, np.ndarray]:
         """The group of each cell, and the budget of each group for a selector."""
@@ -123,7 +123,7 @@ class Pool:
                 budget -= int(parts[-1].tokens.sum())
         zeros = np.zeros(len(group), np.int64)
         tokens, documents = (np.sum([zeros, *(part[k] for part in parts)], axis=0) for k in (0, 1))
-        return Totals(tokens, documents, sum(part.unscored for part in parts))
+        return Totals(tokens, documents, sum(part.without_score for part in parts))
 
 
 def _sums(group: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

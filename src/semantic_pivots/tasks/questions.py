@@ -40,7 +40,7 @@ PATTERNS: dict[str, Pattern] = {
     "sentences": sentences.PATTERN,
     **{name + suffix: facts.pattern(name) for name in facts.RELATIONS for suffix in ("", "-across")},
 }
-COMMITTED: dict[str, Make] = {
+PAIR_MAKERS: dict[str, Make] = {
     "repetition": repetition.pairs,
     "cloze": cloze.pairs,
     "antonyms": antonyms.pairs,
@@ -80,8 +80,8 @@ def items(config: BenchmarkConfig, words: pa.Table) -> list[dict]:
     if package_of(config.task) or config.task == own.NAME:
         return _own_items(config)
     rows = zip(*(words[name].to_pylist() for name in ("concept_id", "language", "word")), strict=True)
-    if config.task in COMMITTED:
-        pairs = COMMITTED[config.task](rows, config.languages)
+    if config.task in PAIR_MAKERS:
+        pairs = PAIR_MAKERS[config.task](rows, config.languages)
     elif config.task == "sentences":
         pairs = sentences.pairs(config.task_path, config.languages)
     else:

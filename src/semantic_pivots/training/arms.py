@@ -47,7 +47,7 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
     selection = inputs.table("selection")
     arms = [arm for arm in dict.fromkeys(selection["selection"].to_pylist()) if arm != HELD_OUT]
     rows = selection.filter(pc.not_equal(selection["selection"], HELD_OUT))  # type: ignore[attr-defined]
-    tokens = _stored(config, inputs, rows, work)
+    tokens = _stored_tokens(config, inputs, rows, work)
     common = (config, tokens, _held_out_texts(inputs, selection), work.folder, work.out)
     names = {f"{arm}-seed{n}": (arm, n) for arm in arms for n in range(config.seed, config.seed + config.seeds)}
     tasks: list[Task] = [
@@ -68,7 +68,7 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
     return {"training_log": pa.concat_tables(logs)}
 
 
-def _stored(config: TrainConfig, inputs: Inputs, selection: pa.Table, work: Work) -> StoredTokens:
+def _stored_tokens(config: TrainConfig, inputs: Inputs, selection: pa.Table, work: Work) -> StoredTokens:
     """The tokens of all selected documents; the study's token shards are used if the base's tokenizer made them."""
     from semantic_pivots.models.tokenizer_files import load_tokenizer
     from semantic_pivots.training.pack import check_end

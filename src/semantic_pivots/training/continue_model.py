@@ -93,8 +93,8 @@ def continue_model(
     processes = PartialState(cpu=default_device().type == "cpu")
     is_main = processes.is_main_process
     key = {"config": key_fields(config), "corpus": _fingerprints(corpus), "columns": list(columns)}
-    key_hash = digest(_listed(key))
-    record = _finished(out, key_hash)
+    key_hash = digest(_json_key(key))
+    record = _earlier_result(out, key_hash)
     if record is not None:
         say(f"nothing to do: {out} holds this run")
         return record
@@ -106,7 +106,7 @@ def continue_model(
     result = _run(config, texts, out, scratch, processes, say)
     if is_main:
         new = scratch / "out"
-        write_json(new / "training.json", {"key": key_hash, **_listed(key), **result})
+        write_json(new / "training.json", {"key": key_hash, **_json_key(key), **result})
         new.rename(out)
         shutil.rmtree(scratch)
     processes.wait_for_everyone()
@@ -126,7 +126,7 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
     # weights to be sharded stay on the CPU: each block moves to the accelerator when it is sharded
     device = "cpu" if config.shard and processes.num_processes > 1 else str(processes.device)
     base = load(config.model, dtype="float32", device=device, cache=config.cache)
-    sequences = pack_texts(_again(texts.train), base.tokenizer, config.tokens, config.sequence_tokens)
+    sequences = pack_texts(_endless_texts(texts.train), base.tokenizer, config.tokens, config.sequence_tokens)
     end = check_end(base.tokenizer, config.document_boundaries, lambda text: say(f"warning: {text}"))
     name = out.name
 
@@ -164,7 +164,7 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
     }
 
 
-def _again(texts: list[str]) -> Iterator[str]:
+def _endless_texts(texts: list[str]) -> Iterator[str]:
     while texts:
         yield from texts
 
@@ -174,11 +174,11 @@ def _fingerprints(corpus: str) -> dict[str, str]:
     return {path: fingerprint(Path(path), sampled=True) if Path(path).exists() else "" for path in files}
 
 
-def _listed(key: Record) -> Record:
+def _json_key(key: Record) -> Record:
     return {**key, "config": {k: list(v) if isinstance(v, tuple) else v for k, v in key["config"].items()}}
 
 
-def _finished(out: Path, key_hash: str) -> Record | None:
+def _earlier_result(out: Path, key_hash: str) -> Record | None:
     import json
 
     if not out.exists():

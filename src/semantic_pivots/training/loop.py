@@ -22,12 +22,12 @@ from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.models.device import deterministic_kernels, narrow, random_states, set_random_states, to_device
 from semantic_pivots.models.network import check_context
-from semantic_pivots.training.loss import IGNORED, check_boundaries, choose_loss, targets_of
+from semantic_pivots.training.loss import IGNORED_TARGET, check_boundaries, choose_loss, targets_of
 from semantic_pivots.training.schedule import learning_rate
 from semantic_pivots.training.train_stage import TrainConfig
 from semantic_pivots.training.weight_updates import RATE_SHARE, ReplicatedWeights, ShardedWeights, Weights, set_compiled
 
-_LATE_STEPS = 16
+_DELAY_STEPS = 16
 
 
 @dataclass
@@ -109,7 +109,7 @@ def train(
     model.train()
     clock, late = (
         _Clock(every, config.checkpoint_seconds),
-        _Late(run, state, 1 if device.type == "cpu" else _LATE_STEPS),
+        _DelayedLosses(run, state, 1 if device.type == "cpu" else _DELAY_STEPS),
     )
     while run.step < steps:
         rate = learning_rate(run.step, steps, config.learning_rate, config.schedule, config.warmup_share)
@@ -153,27 +153,27 @@ class _Clock:
 
     def __init__(self, every: int, least: float):
         self._every, self._least = every, least
-        self._counted = self._saved = time.monotonic()
+        self._count_time = self._save_time = time.monotonic()
 
     def seconds(self) -> float:
         """Seconds since the last call."""
-        before, self._counted = self._counted, time.monotonic()
-        return self._counted - before
+        before, self._count_time = self._count_time, time.monotonic()
+        return self._count_time - before
 
     def due(self, step: int, device: torch.device) -> bool:
         """Whether a checkpoint is due after a step: the first process's clock decides for all."""
         if step % self._every:
             return False
-        due = torch.tensor(time.monotonic() - self._saved >= self._least, dtype=torch.int32)
+        due = torch.tensor(time.monotonic() - self._save_time >= self._least, dtype=torch.int32)
         if dist.is_initialized():
             due = due.to(device)
             dist.broadcast(due, 0)
         if due:
-            self._saved = time.monotonic()
+            self._save_time = time.monotonic()
         return bool(due)
 
 
-class _Late:
+class _DelayedLosses:
     """Loss and gradient norm of the last steps: to read them stops an accelerator's queue, so it is done seldom."""
 
     def __init__(self, run: Run, state: Path, steps: int):
@@ -224,7 +224,7 @@ def _accumulate(
 ) -> torch.Tensor:
     """Gradients of one step's mean loss, a micro-batch at a time; returns that loss in nats, over all processes."""
     device = next(weights.model.parameters()).device
-    targets = max(1, int((targets_of(batch, end) != IGNORED).sum()))
+    targets = max(1, int((targets_of(batch, end) != IGNORED_TARGET).sum()))
     total = torch.zeros((), device=device)
     for part in to_device(batch[rank::world], device).split(config.micro_batch_sequences):
         loss = weights.loss(part, end) / targets

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from semantic_pivots.errors import InputError
 from semantic_pivots.models.distribution import rows_at_once, softmax_
 
-IGNORED = -100
+IGNORED_TARGET = -100
 _SLICE_LOGITS = 64_000_000  # logits held at a time; 256 MB in float32
 _ONE_PASS_LOGITS = 4_000_000
 """Logits above which the head's gradients are made with its loss also where one slice holds them: on a CPU in bfloat16
@@ -29,7 +29,7 @@ def targets_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
     """(sequences, length - 1) next tokens; with `end`, -100 where the next token begins another document."""
     targets = input_ids[:, 1:].clone()
     if end is not None:
-        targets[input_ids[:, :-1] == end] = IGNORED
+        targets[input_ids[:, :-1] == end] = IGNORED_TARGET
     return targets
 
 
@@ -54,7 +54,9 @@ def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> 
         return _LossOfHead.apply(hidden, head.weight, targets, min(size, len(targets)))  # type: ignore[return-value]
 
     def of_slice(rows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(head(rows).float(), labels, reduction="sum", ignore_index=IGNORED)
+        return torch.nn.functional.cross_entropy(
+            head(rows).float(), labels, reduction="sum", ignore_index=IGNORED_TARGET
+        )
 
     if len(targets) <= size:
         return of_slice(hidden, targets)
@@ -108,7 +110,7 @@ def _passes_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     step = rows_at_once(logits)
     for part, labels in zip(logits.split(step), targets.split(step), strict=True):
         probs = part.float()  # the same memory where the logits are float32
-        is_target, at = labels != IGNORED, labels.clamp(min=0)[:, None]
+        is_target, at = labels != IGNORED_TARGET, labels.clamp(min=0)[:, None]
         target_probs = probs.gather(1, at)[:, 0]
         total += ((softmax_(probs) - target_probs) * is_target).sum()
         probs.scatter_add_(1, at, torch.full_like(at, -1, dtype=probs.dtype))
@@ -123,7 +125,7 @@ def _passes_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def one_pass_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """`derive_` in a form that a compiler makes one reading pass and one writing pass of."""
     wide = logits.float()
-    is_target = targets != IGNORED
+    is_target = targets != IGNORED_TARGET
     normaliser = torch.logsumexp(wide, -1)
     target_logits = wide.gather(1, targets.clamp(min=0)[:, None])[:, 0]
     at_target = torch.arange(wide.shape[1], device=wide.device) == targets[:, None]
@@ -137,7 +139,7 @@ def _fused_loss(device: torch.device, dtype: torch.dtype, backend: str = "induct
     generator = torch.Generator().manual_seed(0)
     logits = (4 * torch.randn(70, 1003, generator=generator)).to(device, dtype)
     targets = torch.randint(-1, 1003, (70,), generator=generator).to(device)
-    targets[targets < 0] = IGNORED
+    targets[targets < 0] = IGNORED_TARGET
     fused = torch.compile(one_pass_, dynamic=True, backend=backend)
     first, second = logits.clone(), logits
     try:
@@ -155,7 +157,9 @@ def own_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> tor
     """Summed next-token loss in nats by the model's own forward."""
     logits = model(input_ids=input_ids, use_cache=False, **places(input_ids, end)).logits[:, :-1].float()
     targets = targets_of(input_ids, end).flatten()
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction="sum", ignore_index=IGNORED)
+    return torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), targets, reduction="sum", ignore_index=IGNORED_TARGET
+    )
 
 
 def places(input_ids: torch.Tensor, end: int | None) -> dict[str, torch.Tensor]:

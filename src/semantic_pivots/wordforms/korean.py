@@ -15,7 +15,7 @@ _FIRST, _VOWELS, _FINALS = 0xAC00, 21, 28
 _NONE, _N, _D, _L, _B, _S, _SS, _H = 0, 4, 7, 8, 17, 19, 20, 27
 _A, _AE, _YA, _EO, _E, _YEO, _O, _WA, _WAE, _OE, _U, _WO, _EU, _I = 0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 13, 14, 18, 20
 # The vowel that a stem's last vowel and a following 아 or 어 become.
-_MERGED = {_A: _A, _AE: _AE, _EO: _EO, _E: _E, _YEO: _YEO, _O: _WA, _OE: _WAE, _U: _WO, _EU: _EO, _I: _YEO}
+_VOWEL_CONTRACTIONS = {_A: _A, _AE: _AE, _EO: _EO, _E: _E, _YEO: _YEO, _O: _WA, _OE: _WAE, _U: _WO, _EU: _EO, _I: _YEO}
 
 
 def _parts(syllable: str) -> tuple[int, int, int]:
@@ -46,7 +46,7 @@ def forms(word: str, *_: Iterable[str]) -> list[tuple[str, str]]:
     return list(edges_of)
 
 
-def _closed(head: str, first: int, vowel: int) -> list[tuple[str, str]]:
+def _closed_syllables(head: str, first: int, vowel: int) -> list[tuple[str, str]]:
     """An open syllable closed by the consonants with which endings begin: ㄴ, ㄹ, ㅂ."""
     return [(head + _syllable(first, vowel, end), name) for end, name in ((_N, "n"), (_L, "l"), (_B, "b"))]
 
@@ -56,28 +56,31 @@ def _variants(stem: str) -> list[tuple[str, str]]:
     head, last = stem[:-1], stem[-1]
     first, vowel, final = _parts(last)
     if last == "하":
-        return [*_closed(head, first, vowel), *((head + form, "word") for form in ("해", "했", "하여", "하였"))]
+        return [
+            *_closed_syllables(head, first, vowel),
+            *((head + form, "word") for form in ("해", "했", "하여", "하였")),
+        ]
     if last == "르" and head:
         one, two, _ = _parts(head[-1])
         doubled, bright = head[:-1] + _syllable(one, two, _L), two in (_A, _O)
         merged = [(doubled + ("라" if bright else "러"), "a"), (doubled + ("랐" if bright else "렀"), "word")]
-        return [*_closed(head, first, vowel), *merged]
+        return [*_closed_syllables(head, first, vowel), *merged]
     if final == _NONE:
-        return [*_closed(head, first, vowel), *_opened(head, last)]
+        return [*_closed_syllables(head, first, vowel), *_vowel_stems(head, last)]
     if final == _L:
-        return [form for form in _closed(head, first, vowel) if form[1] != "l"]
+        return [form for form in _closed_syllables(head, first, vowel) if form[1] != "l"]
     base = head + _syllable(first, vowel, _L if final == _D else _NONE)
     if final == _B:
         return [(base + ending, "word") for ending in ("운", "울", "우", "워", "웠", "와", "왔")]
     if final in (_D, _S):
         return [(base + ending, "word") for ending in ("어", "었", "은", "을", "으", "아", "았")]
-    return _closed(head, first, vowel) if final == _H else []
+    return _closed_syllables(head, first, vowel) if final == _H else []
 
 
-def _opened(head: str, last: str) -> list[tuple[str, str]]:
+def _vowel_stems(head: str, last: str) -> list[tuple[str, str]]:
     """An open stem with 아 or 어, and with the past's ㅆ."""
     first, vowel, _ = _parts(last)
-    after = _MERGED.get(vowel)
+    after = _VOWEL_CONTRACTIONS.get(vowel)
     if vowel == _EU and head and _parts(head[-1])[1] in (_A, _O):
         after = _A
     variants = []

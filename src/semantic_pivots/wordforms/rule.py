@@ -88,7 +88,7 @@ def contains(text: str, word: Word, rule: Rule) -> bool:
     return any(True for form in rule.forms(word) for _ in places(text, form))
 
 
-def meet(text: str, first: Word, second: Word, window: int, rule: Rule) -> bool:
+def within_window(text: str, first: Word, second: Word, window: int, rule: Rule) -> bool:
     """Whether two words occur fewer than `window` tokens apart: the reference definition.
 
     A token is a run of joining characters, or one other character that is no white space: words of spaced scripts,

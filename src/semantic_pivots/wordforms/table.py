@@ -31,7 +31,7 @@ from semantic_pivots.wordforms.rule import SPELLING, Form, Rule, Word, own_form
 VERSION = 7
 """Raised when the same words get other forms from the same sources."""
 NAMES = ("forms", "spelling")
-_JOINED: dict[str, Callable[[str, list[str], list[str]], Iterable[tuple[str, str]]]] = {
+_PARTICLE_FORMS: dict[str, Callable[[str, list[str], list[str]], Iterable[tuple[str, str]]]] = {
     "ko": korean.forms,
     "ar": semitic.arabic,
     "he": semitic.hebrew,
@@ -154,9 +154,9 @@ _NONE = Inflection((), ())
 def _forms(code: str, text: str, source: str, inflections: Inflection) -> Iterator[tuple[str, str, str]]:
     word_form = own_form((text, code), True)
     joins = all(map(words.is_joining, word_form.text))
-    if code in _JOINED and joins:
+    if code in _PARTICLE_FORMS and joins:
         plain = [form for form in inflections.table_forms if all(map(words.is_joining, form))]
-        for form, edges in _JOINED[code](word_form.text, plain, list(inflections.rule_forms)):
+        for form, edges in _PARTICLE_FORMS[code](word_form.text, plain, list(inflections.rule_forms)):
             yield form, edges, source if form == word_form.text else inflection.source() if form in plain else "joined"
         return
     yield word_form.text, word_form.edges, source

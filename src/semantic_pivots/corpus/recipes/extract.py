@@ -15,7 +15,7 @@ address article aside blockquote br dd div dl dt figcaption figure h1 h2 h3 h4 h
 tr ul
 """
 _XML_BLOCKS = "desc item li note p para quote screen section subtitle table td term th title tr"
-_PREFORMATTED = ("pre", "screen", "code", "programlisting")
+_PREFORMATTED_TAGS = ("pre", "screen", "code", "programlisting")
 
 
 def html_text(data: bytes) -> str:
@@ -62,7 +62,7 @@ def _lines(tree: Element, block_names: str) -> str:
         # A comment's or an instruction's tag is a function; its text is not the page's, its tail is.
         if isinstance(element.tag, str):
             name = element.tag.rpartition("}")[2]
-            inside = keep or name in _PREFORMATTED
+            inside = keep or name in _PREFORMATTED_TAGS
             pieces.append("\n" if name in blocks else "")
             put(element.text, inside)
             for child in element:

@@ -31,8 +31,8 @@ class Simplifier:
             if way is None or self._votes(ways, traditional, simplified) > self._votes(ways, traditional, way):
                 best[traditional] = simplified
         self._words = best
-        self._changed = {char for t, s in best.items() if t != s and len(t) == 1 for char in t}
-        self._changed |= {a for t, s in best.items() if len(t) == len(s) for a, b in zip(t, s, strict=True) if a != b}
+        self._changes = {char for t, s in best.items() if t != s and len(t) == 1 for char in t}
+        self._changes |= {a for t, s in best.items() if len(t) == len(s) for a, b in zip(t, s, strict=True) if a != b}
         self._longest: dict[str, int] = {}
         for word in best:
             self._longest[word[0]] = max(self._longest.get(word[0], 0), len(word))
@@ -43,7 +43,7 @@ class Simplifier:
 
     def __call__(self, text: str) -> str:
         """The text in simplified characters; other characters stay."""
-        if self._changed.isdisjoint(text):
+        if self._changes.isdisjoint(text):
             return text
         pieces, begin = [], 0
         while begin < len(text):

@@ -48,12 +48,12 @@ class InfiniGramService:
         return self._counts([f"{a[0]} AND {b[0]}" for a, b in pairs], WINDOW_TOKENS)
 
     def _counts(self, queries: list[str], window: int) -> Counts:
-        answers = [self._ask(query) for query in queries]
+        answers = [self._answer(query) for query in queries]
         values = np.array([answer["count"] for answer in answers], np.int64)
         approx = np.array([bool(answer.get("approx")) for answer in answers], bool)
         return Counts(values, np.zeros(len(queries), bool), "occurrence", window, approx)
 
-    def _ask(self, query: str) -> Record:
+    def _answer(self, query: str) -> Record:
         body: Record = {"index": self.index, "query_type": "count", "query": query}
         if " AND " in query:
             body["max_diff_tokens"] = WINDOW_TOKENS
