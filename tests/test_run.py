@@ -129,9 +129,9 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
 
 def test_one_run_at_a_time(tmp_path):
     with (
-        run.exclusive(tmp_path / "study"),
+        run.study_lock(tmp_path / "study"),
         pytest.raises(InputError, match="in use"),
-        run.exclusive(tmp_path / "study"),
+        run.study_lock(tmp_path / "study"),
     ):
         pass
 
@@ -230,6 +230,6 @@ def test_progress_counts_from_its_first_second(monkeypatch, capsys):
     line = run.Progress(480, "items", "score")
     line.advance(120)
     assert capsys.readouterr().err == ""
-    line._said -= 60  # a minute later
+    line._report_time -= 60  # a minute later
     line.advance(120)
     assert capsys.readouterr().err.startswith("  score: 240/480 items, ")
