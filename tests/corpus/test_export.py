@@ -124,7 +124,8 @@ def test_a_folder_without_a_manifest_and_one_at_work_are_refused(folders, tmp_pa
     (tmp_path / "whole" / "manifest.json").unlink()
     with pytest.raises(InputError, match="holds other files than a result of `export`"):
         export(asked, tmp_path / "whole")
-    with run._folder_lock(tmp_path / ".out.partial", tmp_path / "out"), pytest.raises(InputError, match="by another run"):
+    lock = run._folder_lock(tmp_path / ".out.partial", tmp_path / "out")
+    with lock, pytest.raises(InputError, match="by another run"):
         export(asked, tmp_path / "out")
 
 
