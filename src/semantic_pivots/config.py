@@ -113,7 +113,7 @@ class OnModel:
 class SharedKeys(WordRule):
     """What several stages need; a section inherits each field it has and does not set."""
 
-    name: str = "study"
+    name: Annotated[str, Form(r"(?!\.\.?$)[^/\\\x00-\x1f]+", "a name of one folder, without slashes")] = "study"
     """name of the study; its results lie in runs/NAME"""
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
     """language codes (BCP 47) of the study, in the order of its tables"""

@@ -119,6 +119,8 @@ def draft_study(path: str | Path, profile: str = "", overrides: Iterable[str] = 
     profiles = data.pop("profile", {})
     if profile and profile not in profiles:
         raise InputError(f"study {path}: no profile {profile!r}; it has {sorted(profiles) or 'none'}")
+    if profile:  # part of the name of the run's folder
+        grammar.keys("study")["name"].convert(profile, f"study {path}: profile")
     problems: list[str] = []
     for section, values in profiles.get(profile, {}).items() if profile else ():
         if isinstance(values, dict):

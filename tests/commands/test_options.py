@@ -66,6 +66,8 @@ def test_every_key_has_a_manual_a_default_that_fits_and_an_option(key: grammar.K
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("[study]\nname = 'x y/../z'", "'x y/../z' is not known; expected a name of one folder, without slashes"),
+        ("[study]\nname = '..'", "expected a name of one folder"),
         ("[compare]\nvariant = 'papr'", "'papr' is not known; .*did you mean 'paper'"),
         ("[behaviour]\nrules = ['casual']", "did you mean 'causal'"),
         ("[train]\nlearning_rate = 0.0", "expected a number above 0"),
@@ -80,6 +82,13 @@ def test_a_study_is_refused_when_it_is_read(tmp_path, text: str, says: str):
     study.write_text(text)
     with pytest.raises(InputError, match=says):
         load_study(study)
+
+
+def test_a_profile_is_part_of_a_folder_s_name(tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text("[profile.'../z'.score]\ndraws = 3")
+    with pytest.raises(InputError, match=r"profile: '../z' is not known; expected a name of one folder"):
+        load_study(study, "../z")
 
 
 def test_what_a_command_writes_is_out_and_may_stand_last_without_the_name(tmp_path):

@@ -57,6 +57,7 @@ def score(
     if not score.revisions:
         model_folder(model, score.cache)  # one that is not there is told before items are made
     out.mkdir(parents=True, exist_ok=True)
+    out = out if out.name.strip(".") else out.resolve()  # the study has the folder's name
     path = out / "study.toml"
     common = {
         "name": out.name,
