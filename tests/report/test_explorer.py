@@ -46,11 +46,12 @@ def test_bytes_of_an_unfinished_character_are_shown_as_what_they_begin():
 
 
 def test_words_of_further_languages_pivots_and_plurals_are_marked():
-    tokenizer = byte_tokenizer("do", "dog", "dogs", "pe", "pet", "Hu", "Hun", "Hund")
+    tokenizer = byte_tokenizer("do", "dog", "dogs", "dogm", "dogma", "pe", "pet", "Hu", "Hun", "Hund")
     marker = Marker(tokenizer, {"en": "dog", "fr": "chien", "de": "hund"}, ("en", "fr"), [" pet"])
-    kinds = {text: marker.mark(tokenizer.token_to_id(text)) for text in ("dog", "dogs", "pet", "Hund", "do")}
+    kinds = {text: marker.mark(tokenizer.token_to_id(text)) for text in ("dog", "dogs", "dogma", "pet", "Hund", "do")}
     assert kinds["dog"] == Mark("dog", "source", "en")
     assert kinds["dogs"] == Mark("dogs", "source", "form of dog, en")
+    assert kinds["dogma"].kind == ""
     assert kinds["pet"].kind == "pivot"
     assert kinds["Hund"] == Mark("Hund", "elsewhere", "de")
     assert kinds["do"].kind == ""

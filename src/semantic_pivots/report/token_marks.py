@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MARKS = {"source": "◀", "target": "●", "elsewhere": "○", "pivot": "◆", "": ""}
 LEGEND = "● target  ◀ source  ○ the word in a further language  ◆ semantic pivot"
-_FORM_LETTERS = 3  # that an inflected form may add to a word
+_FORM_LETTERS = 3  # that an inflected form adds to a word at most, and half of its own: cattle is no form of cat
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class Marker:
             return Mark(visible, "pivot", note)
         for code, word in self._words.items():
             plain, spelling = normalise(visible), normalise(word)
-            if spelling.isalpha() and plain.startswith(spelling) and 0 <= len(plain) - len(spelling) <= _FORM_LETTERS:
+            letters = min(_FORM_LETTERS, len(spelling) // 2)
+            if spelling.isalpha() and plain.startswith(spelling) and len(plain) - len(spelling) <= letters:
                 note = code if plain == spelling else f"form of {word}, {code}"
                 return Mark(visible, self._kinds.get(code, "elsewhere"), note)
         return Mark(visible, "", note)
