@@ -476,3 +476,34 @@ def test_only_documents_with_an_english_sentence_are_joined():
         ["A dog.", "Un chien.", "犬"],
         ["phrase 1", "文"],
     ]
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.jsonl", "x.txt"])
+def test_folders_named_as_partitions_label_what_names_no_language(name, tmp_path):
+    folder = tmp_path / "lang=English" / "source=a%20b" / "content=web" / "language=__HIVE_DEFAULT_PARTITION__"
+    folder.mkdir(parents=True)
+    WRITERS.get(name, lambda path, rows: path.write_text("text"))(folder / name, [{"text": "text", "id": "1"}, {}])
+    documents, skipped = read(folder / name)
+    assert [(d.text, d.language, d.source) for d in documents] == [("text", "en", "a b")]
+    assert skipped.total == (name != "x.txt")
+    assert read(folder / name, "language=source")[0][0].language == "a b"
+
+
+def test_a_label_of_a_document_goes_before_that_of_its_folder(tmp_path):
+    (tmp_path / "language=fr").mkdir()
+    path = tmp_path / "language=fr" / "x.jsonl"
+    path.write_bytes(_lines([{"text": "a", "lang": "de"}, {"text": "b", "lang": None}, {"text": "c", "lang": "und"}]))
+    assert [d.language for d in read(path)[0]] == ["de", "fr", "fr"]
+
+
+@pytest.mark.parametrize("blank", [None, "", " \u3000\n"])
+def test_a_blank_text_is_that_of_the_parts_for_every_reader(blank, tmp_path):
+    parts = [{"language": "en", "text": "A dog."}, {"language": "fr", "text": "Un chien."}]
+    rows = [{"text": "a", "parts": parts}] * 3 + [{"text": blank, "parts": parts}, {"text": blank, "parts": []}] * 2
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.Table.from_pylist([*rows, {"text": "b", "parts": None}]), path, row_group_size=2)
+    documents, skipped = read(path)
+    counted = SkippedLines()
+    texts = [text for batch in text_batches(str(path), "", counted) for text in batch.to_pylist()]
+    assert texts == [document.text for document in documents] == ["a"] * 3 + ["A dog.\nUn chien."] * 2 + ["b"]
+    assert (counted.read, counted.reasons) == (skipped.read, skipped.reasons) == (8, {"no text": (2, 5)})

@@ -238,13 +238,13 @@ def read(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[
             case "arrow":
                 yield from read_arrow(path, renames, skipped)
             case "text":
-                yield from read_text(path, skipped)
+                yield from read_text(path, renames, skipped)
             case "lance":
                 yield from read_fragment(path, renames, skipped)
             case "tar":
                 yield from read_tar(path, renames, skipped)
             case "megatron":
-                yield from read_ids(path, skipped)
+                yield from read_ids(path, renames, skipped)
             case "jsonl":
                 yield from read_jsonl(path, renames, skipped)
             case _:

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import tarfile
+import urllib.parse
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -36,6 +37,7 @@ COLUMNS = {
 BATCH_BYTES = 32 << 20
 """Text that is held at once, as far as one document allows: so many rows of books would be gigabytes."""
 DAMAGED_PARQUET = "not a Parquet file, or a damaged one"
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _MARK = b"\xef\xbb\xbf"
 _ARROW_FILE, _ARROW_MESSAGE, _ARROW_END = b"ARROW1", b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
@@ -77,6 +79,7 @@ def read_jsonl(path: str, renames: dict[str, str], skipped: SkippedLines) -> Ite
     import orjson
 
     columns: dict[frozenset[str], dict[str, Column]] = {}
+    labels = folder_labels(path, renames, skipped)
     with open_file(path) as stream:
         for number, raw in enumerate(stream, 1):
             line = raw.removeprefix(_MARK) if number == 1 else raw
@@ -90,7 +93,7 @@ def read_jsonl(path: str, renames: dict[str, str], skipped: SkippedLines) -> Ite
             if not isinstance(row, dict):
                 skipped.add(row if isinstance(row, str) and row in _UNREADABLE else "no JSON object", number)
                 continue
-            if document := _document_of(row, columns, path, renames, skipped, number):
+            if document := _document_of(row, columns, labels, renames, skipped, number):
                 yield document
 
 
@@ -205,6 +208,7 @@ def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict
 def _rows(
     batch: pa.RecordBatch, columns: dict[str, Column], renames: dict[str, str], path: str, skipped: SkippedLines
 ) -> Iterator[Document]:
+    labels = folder_labels(path, renames, skipped)
     names = {column[0] for column in columns.values() if column}
     batch = batch.select([name for name in batch.schema.names if name in names])
     for start in range(0, batch.num_rows, 1024):
@@ -218,7 +222,7 @@ def _rows(
             if row is not None and start == 0:
                 skipped.column_roles |= {role for role in renames if _has(row, columns[role])}
             try:
-                document = _document(row, columns, path, skipped) if row is not None else _UNREADABLE[0]
+                document = _document(row, columns, labels, skipped) if row is not None else _UNREADABLE[0]
             except UnicodeDecodeError:
                 document = _UNREADABLE[0]
             if isinstance(document, str):
@@ -234,7 +238,7 @@ def _row_or_none(block: pa.Table, index: int) -> Record | None:
         return None
 
 
-def read_text(path: str, skipped: SkippedLines) -> Iterator[Document]:
+def read_text(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
     """A text file as one document."""
     skipped.read += 1
     with open_file(path) as stream:
@@ -247,7 +251,8 @@ def read_text(path: str, skipped: SkippedLines) -> Iterator[Document]:
     if not text or "\0" in text:  # UTF-16 of ASCII letters is UTF-8 with zeros between them
         skipped.add("zero bytes in a text" if text else "no text", 1)
         return
-    yield Document(content_id(text), text, "", PurePosixPath(path).name)
+    labels = folder_labels(path, renames, skipped)
+    yield Document(content_id(text), text, labels["language"], labels["source"])
 
 
 def read_tar(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
@@ -258,6 +263,7 @@ def read_tar(path: str, renames: dict[str, str], skipped: SkippedLines) -> Itera
     import orjson
 
     columns: dict[frozenset[str], dict[str, Column]] = {}
+    labels = folder_labels(path, renames, skipped)
     with open_file(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         members = (member for member in archive if member.isfile())
         for name, group in itertools.groupby(members, _sample):
@@ -273,7 +279,7 @@ def read_tar(path: str, renames: dict[str, str], skipped: SkippedLines) -> Itera
             except (ValueError, TypeError):
                 skipped.add("invalid JSON or UTF-8", skipped.read)
                 continue
-            if document := _document_of(row, columns, path, renames, skipped, skipped.read):
+            if document := _document_of(row, columns, labels, renames, skipped, skipped.read):
                 yield document
         _check_end(archive)
 
@@ -293,7 +299,7 @@ def _sample(member: tarfile.TarInfo) -> str:
     return f"{folder}/{name.split('.')[0]}".lstrip("/")
 
 
-def read_ids(path: str, skipped: SkippedLines) -> Iterator[Document]:
+def read_ids(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
     """The documents of a Megatron data set, decoded by the tokenizer.json beside it."""
     from semantic_pivots.corpus.megatron import read_megatron
     from semantic_pivots.corpus.vocabulary import read_tokenizer
@@ -302,14 +308,35 @@ def read_ids(path: str, skipped: SkippedLines) -> Iterator[Document]:
     if not (place.parent / "tokenizer.json").is_file():
         raise InputError(f"corpus {path}: ids without texts; expected the tokenizer.json that made them beside it")
     tokenizer = read_tokenizer(place.parent / "tokenizer.json")
+    labels = folder_labels(path, renames, skipped)
     ids, begins = read_megatron(place)
     for number in range(len(begins) - 1):
         skipped.read += 1
         text = tokenizer.decode(ids[begins[number] : begins[number + 1]].tolist()).strip()
         if text:
-            yield Document(f"{place.stem}-{number}", text, "", place.name)
+            yield Document(f"{place.stem}-{number}", text, labels["language"], labels["source"])
         else:
             skipped.add("no text", skipped.read)
+
+
+def folder_labels(path: str, renames: dict[str, str], skipped: SkippedLines) -> dict[str, str]:
+    """Language and source of a file's documents that name none: those of folders such as `language=fr`, as Hive, Spark
+    and `datasets` write them, the innermost first; else no language, and the file's name.
+    """
+    place = PurePosixPath(path)
+    entries = (folder.partition("=") for folder in place.parent.parts)
+    given = {name: urllib.parse.unquote(value) for name, _, value in entries if value and value != _NO_VALUE}
+    labels = {"language": "", "source": place.name}
+    for role in labels:
+        names = [name for name in _names(role, renames) if name in given]
+        if names:
+            labels[role] = given[names[0]]
+            skipped.column_roles |= {role} & renames.keys()
+    return labels | {"language": language_of(labels["language"])}
+
+
+def _names(role: str, renames: dict[str, str]) -> tuple[str, ...]:
+    return (renames[role],) if role in renames else COLUMNS[role]
 
 
 def column_of(role: str, renames: dict[str, str], names: Container[str]) -> Column:
@@ -317,7 +344,7 @@ def column_of(role: str, renames: dict[str, str], names: Container[str]) -> Colu
 
     A name may contain dots; if there is no column `a.b`, the name means field b of the structure a.
     """
-    for name in (renames[role],) if role in renames else COLUMNS[role]:
+    for name in _names(role, renames):
         if name in names:
             return (name,)
         if name.split(".")[0] in names:
@@ -344,7 +371,7 @@ def _has(row: Record, column: Column) -> bool:
 def _document_of(
     row: Record,
     columns: dict[frozenset[str], dict[str, Column]],
-    path: str,
+    labels: dict[str, str],
     renames: dict[str, str],
     skipped: SkippedLines,
     line: int,
@@ -354,14 +381,14 @@ def _document_of(
     if names not in columns:
         columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
         skipped.column_roles |= {role for role in renames if _has(row, columns[names][role])}
-    document = _document(row, columns[names], path, skipped)
+    document = _document(row, columns[names], labels, skipped)
     if isinstance(document, str):
         skipped.add(document, line)
         return None
     return document
 
 
-def _document(row: Record, columns: dict[str, Column], path: str, skipped: SkippedLines) -> Document | str:
+def _document(row: Record, columns: dict[str, Column], labels: dict[str, str], skipped: SkippedLines) -> Document | str:
     """The document of a row, or why it gives none."""
     content = _value(row, columns["text"])
     text = content if isinstance(content, str) and content.strip() else ""
@@ -369,12 +396,12 @@ def _document(row: Record, columns: dict[str, Column], path: str, skipped: Skipp
     if not text and not parts:
         is_text = content is None or isinstance(content, str)
         return "no text" if is_text else f"{type(content).__name__} in place of a text"
-    source = str(_value(row, columns["source"]) or PurePosixPath(path).name)
+    source = str(_value(row, columns["source"]) or labels["source"])
     value = _value(row, columns["id"])  # it may be the number 0; NaN is how pandas writes none
     if isinstance(value, float) and abs(value) >= 2**53:
         return "id without its last digits: a number beyond 2^53; write ids as texts"
     language = _value(row, columns["language"])
-    code = language_of(language) if isinstance(language, str) else ""
+    code = (language_of(language) if isinstance(language, str) else "") or labels["language"]
     if not isinstance(language, str):
         skipped.ignore(language, "a language")
     if not parts:

@@ -12,6 +12,7 @@ of the word. A pair that never co-occurs has a row with 0.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numba
@@ -144,15 +145,23 @@ def text_batches(path: str, text_column: str = "", skipped: SkippedLines | None 
     """
     skipped = SkippedLines() if skipped is None else skipped
     renames = {"text": text_column} if text_column else {}
-    if plain := _strings(path, renames):
+    plain, has_parts = _strings(path, renames)
+    is_whole, done = bool(plain), 0
+    if plain:
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 for batch in parquet_batches(file, plain, [plain], _BATCH_DOCUMENTS):
-                    yield _with_text(batch.column(plain), skipped)
+                    texts = _with_text(batch.column(plain), skipped)
+                    if has_parts and "no text" in skipped.reasons:  # the text of such a row is that of its parts
+                        is_whole = False
+                        break
+                    yield texts
+                    done += len(texts)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"corpus {path}: {DAMAGED_PARQUET}: {first_line(error)}") from error
-    else:
-        documents = readers.read(path, renames, skipped)
+    if not is_whole:
+        skipped.read, skipped.reasons = 0, {}
+        documents = itertools.islice(readers.read(path, renames, skipped), done, None)
         for block in readers.blocks(documents, BATCH_BYTES, _BATCH_DOCUMENTS):
             yield pa.array([document.text for document in block], pa.large_string())
     # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
@@ -163,29 +172,19 @@ def text_batches(path: str, text_column: str = "", skipped: SkippedLines | None 
         )
 
 
-def _strings(path: str, renames: dict[str, str]) -> str:
-    """A local Parquet file's column of texts, where the kernel can read all its documents from it; else empty."""
+def _strings(path: str, renames: dict[str, str]) -> tuple[str, bool]:
+    """A local Parquet file's column of texts that the kernel can read, else empty; whether it has parts beside it."""
     if kind(path)[0] != "parquet" or "://" in path:
-        return ""
+        return "", False
     try:
-        with pq.ParquetFile(path) as file:
-            names, schema, metadata = file.schema_arrow.names, file.schema_arrow, file.metadata
+        schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError):  # which `documents.read` says
-        return ""
-    column = column_of("text", renames, names)
-    if len(column) != 1 or names.count(column[0]) > 1:
-        return ""
-    # the text of a row without one is that of its parts
-    is_whole = not column_of("parts", renames, names) or not _nulls(metadata, column[0])
-    return column[0] if is_whole and schema.field(column[0]).type in (pa.string(), pa.large_string()) else ""
-
-
-def _nulls(metadata: pq.FileMetaData, column: str) -> bool:
-    """Whether a column has, or may have, nulls."""
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    chunks = (group.column(i) for group in groups for i in range(group.num_columns))
-    statistics = (chunk.statistics for chunk in chunks if chunk.path_in_schema == column)
-    return any(of is None or not of.has_null_count or of.null_count > 0 for of in statistics)
+        return "", False
+    column = column_of("text", renames, schema.names)
+    if len(column) != 1 or schema.names.count(column[0]) > 1:
+        return "", False
+    is_text = schema.field(column[0]).type in (pa.string(), pa.large_string())
+    return column[0] if is_text else "", bool(column_of("parts", renames, schema.names))
 
 
 def _with_text(texts: pa.Array, skipped: SkippedLines) -> pa.Array:
