@@ -166,8 +166,8 @@ def _pool(
         if fruitless:  # a server of workers that was killed seems alive until the system has freed its memory
             time.sleep(_FIRST_PAUSE * 4**fruitless)
         with ThreadPoolExecutor(workers) as threads:
-            alone = list(threads.map(lambda task: _attempt([task], shared, parts, 1, advance), suspects))
-        retries = [task for task, done in zip(suspects, alone, strict=True) if not done]
+            outcomes = list(threads.map(lambda task: _attempt([task], shared, parts, 1, advance), suspects))
+        retries = [task for task, done in zip(suspects, outcomes, strict=True) if not done]
         killers += [task[0] for task in retries if not _attempt([task], shared, parts, 1, advance)]
         names = {task[0] for task in suspects}
         open_tasks = [task for task in open_tasks if not parts[task[0]].exists() and task[0] not in names]

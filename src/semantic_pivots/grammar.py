@@ -43,48 +43,48 @@ class Key:
     default: Any
     help: str
 
-    def convert(self, value: object, where: str) -> Any:
+    def convert(self, value: object, place: str) -> Any:
         """The value in the type of the field.
 
         Args:
             value: as TOML or a command line gives it.
-            where: name of the key for an error message.
+            place: name of the key for an error message.
 
         Raises:
             InputError: the value has another type, is out of range, or is not one of the choices; the nearest is named.
                 Of a list with several such members, a line for each.
         """
         if not self.several:
-            return self._convert_one(value, where)
+            return self._convert_one(value, place)
         if not isinstance(value, (list, tuple)):
             expected = {"str": "a list of strings", "int": "a list of whole numbers"}.get(self.kind.__name__, "a list")
-            raise InputError(f"{where}: expected {expected}, found {value!r}")
+            raise InputError(f"{place}: expected {expected}, found {value!r}")
         members, lines = [], []
         for member in value:
             try:
-                members.append(self._convert_one(member, where))
+                members.append(self._convert_one(member, place))
             except InputError as error:
                 lines.append(str(error))
         if lines:
             raise InputError("\n".join(dict.fromkeys(lines)))
         return tuple(members)
 
-    def _convert_one(self, value: Any, where: str) -> Any:
+    def _convert_one(self, value: Any, place: str) -> Any:
         if self.kind is float and type(value) is int:
             value = float(value)
         if type(value) is not self.kind:
             expected = "a list of strings" if self.several and self.kind is str else _NAMES[self.kind.__name__]
-            raise InputError(f"{where}: expected {expected}, found {value!r}")
+            raise InputError(f"{place}: expected {expected}, found {value!r}")
         if self.choices and value not in self.choices:
             choices = [str(choice) for choice in self.choices if choice != ""]
             hint = nearest(value, choices)
-            raise InputError(f"{where}: {value!r} is not known; expected one of {', '.join(choices)}{hint}")
+            raise InputError(f"{place}: {value!r} is not known; expected one of {', '.join(choices)}{hint}")
         for rule in self.rules:
             if isinstance(rule, config.Range) and value not in rule:
-                raise InputError(f"{where}: {value:g} is out of range; expected {_NAMES[self.kind.__name__]} {rule}")
+                raise InputError(f"{place}: {value:g} is out of range; expected {_NAMES[self.kind.__name__]} {rule}")
             if isinstance(rule, config.Form) and not re.fullmatch(rule.pattern, value):
                 hint = nearest(value, re.findall(r"[\w-]+", rule.says))
-                raise InputError(f"{where}: {value!r} is not known; expected {rule.says}{hint}")
+                raise InputError(f"{place}: {value!r} is not known; expected {rule.says}{hint}")
         return value
 
 
@@ -164,16 +164,16 @@ def check(settings: DataclassInstance) -> None:
         raise InputError("\n".join(lines))
 
 
-def contradictions(settings: DataclassInstance, refused: Collection[str] = ()) -> Iterator[str]:
+def contradictions(settings: DataclassInstance, invalid_keys: Collection[str] = ()) -> Iterator[str]:
     """One line for each rule of a section's stage that the section breaks.
 
     Args:
         settings: the section.
-        refused: keys whose values cannot be used; rules that read one of them are left out.
+        invalid_keys: keys whose values cannot be used; rules that read one of them are left out.
     """
     section = section_of(type(settings))
     for rule in STAGES[section].rules if section in STAGES else ():
-        if not set(rule.keys).intersection(refused) and not rule.holds(settings):
+        if not set(rule.keys).intersection(invalid_keys) and not rule.holds(settings):
             values = ", ".join(f"[{section}] {key} = {text(getattr(settings, key))}" for key in rule.keys)
             yield f"{values}: {rule.expected}"
 

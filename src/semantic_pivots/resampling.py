@@ -99,8 +99,8 @@ def _ratios(weights: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> tuple[
     """(resamples, figures) means of rows, and their linearised standard errors, from units' sums and counts of rows."""
     rows = weights @ counts
     means = (weights @ sums) / rows
-    beyond = weights @ sums**2 - 2 * means * (weights @ (sums * counts)) + means**2 * (weights @ counts**2)
-    return means, np.sqrt(np.maximum(beyond, 0.0)) / rows
+    deviations = weights @ sums**2 - 2 * means * (weights @ (sums * counts)) + means**2 * (weights @ counts**2)
+    return means, np.sqrt(np.maximum(deviations, 0.0)) / rows
 
 
 def _bootstrap_t(estimate: Estimate, error: float, errors: np.ndarray, bounds: tuple[float, float]) -> Interval | None:

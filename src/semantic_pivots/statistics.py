@@ -190,8 +190,8 @@ class Figure:
         """The columns of the figure in a table: null where there is no number; the signature says why."""
         interval, signature = self.interval, self.signature
         if not math.isnan(interval.value) and not interval.exists:
-            why = f"{self.n} units, {self.fewest} needed" if self.n < self.fewest else "undefined"
-            signature = dataclasses.replace(signature, note=f"no interval: {why}")
+            reason = f"{self.n} units, {self.fewest} needed" if self.n < self.fewest else "undefined"
+            signature = dataclasses.replace(signature, note=f"no interval: {reason}")
         ends = {"value": interval.value, "low": interval.low, "high": interval.high}
         numbers = {k: None if math.isnan(v) else v for k, v in ends.items()}
         return {**numbers, "n": interval.n, "signature": str(signature)}
@@ -224,8 +224,8 @@ def share(flags: Sequence[bool] | np.ndarray, groups: Sequence[Hashable] | np.nd
     n, value = int(codes.max()) + 1, float(values.mean())
     if n < FEWEST:
         return Interval(value, math.nan, math.nan, n)
-    beyond = np.bincount(codes, weights=values - value)
-    variance = n / (n - 1) * float((beyond**2).sum()) / len(values) ** 2
+    sums = np.bincount(codes, weights=values - value)
+    variance = n / (n - 1) * float((sums**2).sum()) / len(values) ** 2
     return wilson_interval(value, variance, n, student_quantile(n - 1), SHARE)
 
 

@@ -151,8 +151,8 @@ class Pivots:
     def controls(self, item: Item) -> list[tuple[str, ...]]:
         """Control sets of an item; none if too few words match one of its pivots in frequency, script and tokens."""
         seed = seed_of(self.config.seed, "controls", item.item_id)
-        words, excluded = self.of_item[item.item_id], self.words_of_concept[item.concept_id]
-        return control_sets(words, self.pool.values(), excluded, self.config.control_sets, seed)
+        words, exclusions = self.of_item[item.item_id], self.words_of_concept[item.concept_id]
+        return control_sets(words, self.pool.values(), exclusions, self.config.control_sets, seed)
 
 
 def script_of(word: str) -> str:

@@ -145,7 +145,7 @@ def odds_of_need(
     exchange = _Exchange(values, concepts, rarity)
     observed = abs(_score(values, positive, strata))
     null = [exchange.draw(rng) for _ in range(permutations)]
-    beyond = sum(abs(_score(x, positive, strata)) >= observed * (1 - 1e-12) for x in null)
+    extremes = sum(abs(_score(x, positive, strata)) >= observed * (1 - 1e-12) for x in null)
     wrong = np.array([log_odds_in_strata(x, positive, strata, concepts)[0] for x in null[:99]])
     wrong = wrong[~np.isnan(wrong)]
     low, high = np.quantile(wrong, [0.025, 0.975]) if len(wrong) else (math.nan, math.nan)
@@ -154,7 +154,7 @@ def odds_of_need(
     half = float(t.ppf(0.975, n - 1)) * error
     return Odds(
         Interval(value, value - half, value + half, n),
-        (beyond + 1) / (permutations + 1),
+        (extremes + 1) / (permutations + 1),
         Interval(float(wrong.mean()) if len(wrong) else math.nan, float(low), float(high), n),
         len(values),
         int(rows.sum()),

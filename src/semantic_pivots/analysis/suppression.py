@@ -188,9 +188,9 @@ class _Interventions:
             plain = target_logprobs(self.lens, *part, batch=self.config.batch)
             self.before |= dict(zip((keys[k] for k in new), plain.tolist(), strict=True))
         after = target_logprobs(self.lens, ids, starts, edit, batch=self.config.batch)
-        for key, now in zip(keys, after.tolist(), strict=True):
+        for key, changed_logprob in zip(keys, after.tolist(), strict=True):
             before = self.before[key]
-            yield {"item_id": key[0], "intervention": name, "before": before, "change": now - before}
+            yield {"item_id": key[0], "intervention": name, "before": before, "change": changed_logprob - before}
 
     def _patches(self, items: Sequence[Item]) -> Iterator[Record]:
         """The source word's residual from the band's first layer on, replaced by that of the concept elsewhere."""

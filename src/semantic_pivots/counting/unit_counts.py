@@ -81,7 +81,7 @@ def _fetch(context: Any, array: Any, index: Any) -> Any:  # pragma: no cover - c
 
 
 @numba.njit(cache=True, nogil=True)
-def count_units(documents, starts, tokens, counts, touched):  # pragma: no cover - compiled
+def count_units(documents, starts, tokens, counts, scratch):  # pragma: no cover - compiled
     """Count the documents that contain each token, into `counts`; returns the number of tokens with a count above zero.
 
     Args:
@@ -89,7 +89,7 @@ def count_units(documents, starts, tokens, counts, touched):  # pragma: no cover
         starts: (n + 1,) int64; document i holds the distinct tokens[starts[i]:starts[i + 1]].
         tokens: unsigned numbers of `renumber`.
         counts: (m,) unsigned, all zero, of the smallest dtype that can represent d.
-        touched: (m,) uint32; when the function returns, its first entries are the tokens with a count above zero.
+        scratch: (m,) uint32; when the function returns, its first entries are the tokens with a count above zero.
     """
     updates = 0
     for document in documents:
@@ -100,7 +100,7 @@ def count_units(documents, starts, tokens, counts, touched):  # pragma: no cover
             for i in range(starts[document], starts[document + 1]):
                 token = tokens[i]
                 if counts[token] == 0:
-                    touched[n] = token
+                    scratch[n] = token
                     n += 1
                 counts[token] += 1
         return n
@@ -126,6 +126,6 @@ def count_units(documents, starts, tokens, counts, touched):  # pragma: no cover
         for i in range(even, len(units)):
             counts[units[i]] += 1
     for token in range(len(counts)):
-        touched[n] = token  # overwritten by the next where this one is not held: no branch to foretell
+        scratch[n] = token  # overwritten by the next where this one is not held: no branch to foretell
         n += counts[token] > 0
     return n

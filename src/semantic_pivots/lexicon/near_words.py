@@ -158,7 +158,7 @@ def neighbours_path(lexicon: Path) -> Path:
 
 def write(rows: Iterable[Row], languages: Sequence[str], path: Path) -> None:
     """Write the neighbours as TSV, sorted by concept."""
-    columns = ["concept_id", ALIKE, *(f"{code}.{what}" for code in languages for what in ("zipf", "near"))]
+    columns = ["concept_id", ALIKE, *(f"{code}.{field}" for code in languages for field in ("zipf", "near"))]
     write_tsv(path, columns, sorted(rows, key=lambda row: row["concept_id"]))
 
 
@@ -179,12 +179,12 @@ def read(path: Path) -> NearWords:
             raise InputError(f"{path}, line {number}: {len(line)} cells, expected {len(header)} (tab-separated)")
         row = dict(zip(header, line, strict=True))
         for column, cell in row.items():
-            code, _, what = column.partition(".")
+            code, _, field = column.partition(".")
             if column == ALIKE and cell:
                 words.alike[row["concept_id"]] = cell.split(",")
-            elif what == "near" and cell:
+            elif field == "near" and cell:
                 words.neighbours[row["concept_id"], code] = cell.split(",")
-            elif what == "zipf" and cell:
+            elif field == "zipf" and cell:
                 try:
                     words.zipf[row["concept_id"], code] = float(cell)
                 except ValueError as error:

@@ -19,21 +19,21 @@ def write_compact_tokenizer(folder: Path) -> None:
     """
     import transformers
 
-    usual = transformers.AutoTokenizer.from_pretrained(folder)
+    full = transformers.AutoTokenizer.from_pretrained(folder)
     names = ("padding_side", "model_max_length")
-    arguments = {**usual.special_tokens_map, **{name: getattr(usual, name) for name in names}}
+    arguments = {**full.special_tokens_map, **{name: getattr(full, name) for name in names}}
     state = json.loads((folder / "tokenizer.json").read_text("utf-8"))
     merges = state["model"].get("merges", [])
     if merges and not any(isinstance(merge, str) or " " in "".join(merge) for merge in merges):
         state["model"]["merges"] = [" ".join(merge) for merge in merges]
-    compact, beside = (folder / name for name in _FILES)
-    compact.write_text(json.dumps(state, ensure_ascii=False, separators=(",", ":")), "utf-8")
-    write_json(beside, arguments)
-    alone = read_compact_tokenizer(folder)
-    same = alone.backend_tokenizer.to_str() == usual.backend_tokenizer.to_str()
-    is_dense = set(alone.get_vocab().values()) == set(range(len(alone)))
-    if not (same and is_dense and alone.all_special_tokens == usual.all_special_tokens):
-        compact.unlink()
+    compact_file, arguments_file = (folder / name for name in _FILES)
+    compact_file.write_text(json.dumps(state, ensure_ascii=False, separators=(",", ":")), "utf-8")
+    write_json(arguments_file, arguments)
+    compact = read_compact_tokenizer(folder)
+    same = compact.backend_tokenizer.to_str() == full.backend_tokenizer.to_str()
+    is_dense = set(compact.get_vocab().values()) == set(range(len(compact)))
+    if not (same and is_dense and compact.all_special_tokens == full.all_special_tokens):
+        compact_file.unlink()
 
 
 def has_compact_tokenizer(folder: Path) -> bool:
@@ -45,5 +45,7 @@ def read_compact_tokenizer(folder: Path) -> Any:
     """The tokenizer that `write_compact_tokenizer` wrote."""
     import transformers
 
-    compact, beside = (folder / name for name in _FILES)
-    return transformers.PreTrainedTokenizerFast(tokenizer_file=str(compact), **json.loads(beside.read_text("utf-8")))
+    compact_file, arguments_file = (folder / name for name in _FILES)
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(compact_file), **json.loads(arguments_file.read_text("utf-8"))
+    )

@@ -14,12 +14,12 @@ _BLOCK = 256
 _ROWS_BYTES = 1 << 20
 
 
-def check_numbers(sound: torch.Tensor, what: str, dtype: torch.dtype, first: str = "") -> None:
+def check_numbers(sound: torch.Tensor, subject: str, dtype: torch.dtype, first: str = "") -> None:
     """Refuse NaN in a model's outputs; an average would silently be over fewer items.
 
     Args:
         sound: (n,) bool: whether each output is a number.
-        what: name of the outputs, such as "answer".
+        subject: name of the outputs, such as "answer".
         dtype: dtype of the model.
         first: text of the first output that is NaN, if known.
 
@@ -30,8 +30,8 @@ def check_numbers(sound: torch.Tensor, what: str, dtype: torch.dtype, first: str
     if bad:
         advice = "float16 overflows: use bfloat16 or float32" if dtype == torch.float16 else "its weights are damaged"
         raise InputError(
-            f"the model gives no number (NaN) for {bad} of {len(sound)} {what}s{f', first {first}' if first else ''}; "
-            + advice
+            f"the model gives no number (NaN) for {bad} of {len(sound)} {subject}s"
+            f"{f', first {first}' if first else ''}; " + advice
         )
 
 

@@ -140,11 +140,11 @@ def _check_tokens(model: Any, tokenizer: Any, spec: str) -> None:
         return
     special = set(tokenizer.all_special_tokens) | set(special_tokens(tokenizer.backend_tokenizer).values())
     special -= {tokenizer.bos_token, tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(tokenizer("a")["input_ids"])}
-    beyond = sorted((i, token) for token, i in tokenizer.get_vocab().items() if i >= rows and token not in special)
-    if beyond:
+    extra = sorted((i, token) for token, i in tokenizer.get_vocab().items() if i >= rows and token not in special)
+    if extra:
         raise InputError(
-            f"model {spec!r}: {len(beyond)} tokens of its tokenizer lie beyond the {rows:,} rows of its embedding "
-            f"(first {beyond[0][1]!r}, {beyond[0][0]:,}); resize the embedding or give the model's own tokenizer"
+            f"model {spec!r}: {len(extra)} tokens of its tokenizer lie beyond the {rows:,} rows of its embedding "
+            f"(first {extra[0][1]!r}, {extra[0][0]:,}); resize the embedding or give the model's own tokenizer"
         )
 
 

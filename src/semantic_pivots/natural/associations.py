@@ -70,24 +70,24 @@ def _together(sequences: np.ndarray, vocabulary: Vocabulary, reach: int) -> csr_
     return total + total.T
 
 
-def similarities(associated: csr_matrix, concepts: Sequence[Concept], source: str, target: str) -> np.ndarray:
+def similarities(association_matrix: csr_matrix, concepts: Sequence[Concept], source: str, target: str) -> np.ndarray:
     """(sources, targets) float64 cosine similarity of the words' rows of associations."""
     sides = []
     for code in (source, target):
-        rows = associated[[concept.ids[code] for concept in concepts]].astype(np.float64)
+        rows = association_matrix[[concept.ids[code] for concept in concepts]].astype(np.float64)
         lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
         sides.append(rows.multiply(1 / np.maximum(lengths, 1e-12)[:, None]).tocsr())
     return np.asarray((sides[0] @ sides[1].T).todense())
 
 
-def rank_rows(associated: csr_matrix, concepts: Sequence[Concept]) -> list[Record]:
+def rank_rows(association_matrix: csr_matrix, concepts: Sequence[Concept]) -> list[Record]:
     """Rows of `natural_concepts` with `rank_by_counts`, for each direction and each half (trained, held out).
 
     The rank is the share of the half's other sources that are less similar to the target; 0.5 is chance.
     """
     rows = []
     for stratum, half, source, target in directions(concepts):
-        shares = share_below(similarities(associated, half, source, target))
+        shares = share_below(similarities(association_matrix, half, source, target))
         keys = {"half": stratum, "source_language": source, "target_language": target}
         rows += [
             {"concept_id": concept.concept_id, **keys, "rank_by_counts": float(share)}
@@ -103,7 +103,7 @@ def share_below(values: np.ndarray) -> np.ndarray:
     return below / max(len(values) - 1, 1)
 
 
-def embeddings(associated: csr_matrix, width: int, seed: int, device: torch.device | None = None) -> np.ndarray:
+def embeddings(association_matrix: csr_matrix, width: int, seed: int, device: torch.device | None = None) -> np.ndarray:
     """(size, width) float32 embeddings: the first singular vectors, scaled by the root of their values, and rotated.
 
     The random rotation spreads the variance evenly over coordinates, which suits optimisers that adapt the rate of each
@@ -112,29 +112,29 @@ def embeddings(associated: csr_matrix, width: int, seed: int, device: torch.devi
     width 384.
     """
     generator = np.random.default_rng(seed_of("natural embeddings", seed))
-    start = generator.standard_normal(associated.indptr.size - 1)
+    start = generator.standard_normal(association_matrix.indptr.size - 1)
     if device is None or device.type == "cpu":
         from scipy.sparse.linalg import svds
 
-        vectors, values, _ = svds(associated.astype(np.float64), width, v0=start)
+        vectors, values, _ = svds(association_matrix.astype(np.float64), width, v0=start)
         left = np.asarray(vectors)
     else:
-        left, values = _iterated_vectors(associated, width, seed, device)
+        left, values = _iterated_vectors(association_matrix, width, seed, device)
     left = left * np.sign(left[np.abs(left).argmax(axis=0), np.arange(width)])  # singular vectors have no sign
     rotation, _ = np.linalg.qr(generator.standard_normal((width, width)))
     rows = left * np.sqrt(values) @ rotation
-    silent = np.diff(associated.indptr) == 0
+    silent = np.diff(association_matrix.indptr) == 0
     rows[silent] = generator.normal(0, rows[~silent].std(), (int(silent.sum()), width))
     return (rows * (_STD / rows.std())).astype(np.float32)
 
 
 def _iterated_vectors(
-    associated: csr_matrix, width: int, seed: int, device: torch.device
+    association_matrix: csr_matrix, width: int, seed: int, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
     """First left singular vectors (size, width) and their values, by randomised subspace iteration on a device."""
     import torch
 
-    matrix = torch.from_numpy(associated.toarray()).to(device)
+    matrix = torch.from_numpy(association_matrix.toarray()).to(device)
     with torch.random.fork_rng(device_type=device.type):
         torch.manual_seed(seed_of("natural subspace", seed) % 2**31)
         vectors, values, _ = torch.svd_lowrank(matrix, width + _SPARE_VECTORS, niter=_ITERATIONS)

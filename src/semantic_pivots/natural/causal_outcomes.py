@@ -56,9 +56,9 @@ def link_and_need(
     for concept in concepts:
         every = pivots.get(concept.concept_id, ())
         best = every[: settings.pivots]
-        excluded = {*(pivot.text for pivot in every), *map(str, concept.ids.values())}
+        exclusions = {*(pivot.text for pivot in every), *map(str, concept.ids.values())}
         chance = seed_of("natural controls", seed, concept.concept_id)
-        sets = control_sets(best, pool.values(), excluded, settings.control_sets, chance) if best else []
+        sets = control_sets(best, pool.values(), exclusions, settings.control_sets, chance) if best else []
         if not sets:
             continue
         groups = [[int(text) for text in group] for group in ([pivot.text for pivot in best], *sets)]

@@ -225,12 +225,12 @@ def masking_decision(effects: dict[str, Row], placebo: Row, outcome: str = "spec
     is_learned = level > 0 and placebo["p_value"] < LEVEL
     if spike_holds and is_learned and cost["high"] < bar:
         return f"pivots carry less than a quarter: {share_text}, at most {cost['high']:.3f}, and the spike is found"
-    why = [
+    reasons = [
         *([] if is_learned else ["held-out pairs are not translated at all"]),
         *([] if spike_holds else [f"the spike is not found (p = {spike['p_value']:.2g})"]),
         *([] if cost["high"] < bar else [f"up to {cost['high']:.3f} are possible and a quarter is {bar:.3f} {unit}"]),
     ]
-    return f"cannot be told: {'; '.join(why)}{_size(cost, bar)}"
+    return f"cannot be told: {'; '.join(reasons)}{_size(cost, bar)}"
 
 
 def _size(effect: Row, bar: float) -> str:
@@ -244,10 +244,10 @@ def _size(effect: Row, bar: float) -> str:
 
 def _trained_level(part: _Part, rows: Sequence[Row]) -> list[Row]:
     """Specificity and choice of the trained half, as a check that the question was learned."""
-    trained = [row for row in rows if row["half"] != HELD_OUT]
+    trained_rows = [row for row in rows if row["half"] != HELD_OUT]
     figures = []
     for outcome in _OUTCOMES:
-        by_arm = _means(_rows_with(trained, outcome), outcome, "arm")
+        by_arm = _means(_rows_with(trained_rows, outcome), outcome, "arm")
         means = {key: float(np.mean(list(row.values()))) for key, row in by_arm.items()}
         if means:
             values = np.array([means[key] for key in sorted(means)])

@@ -124,10 +124,10 @@ class _Edits:
         self.vocabulary, self.config, self.seed = world.vocabulary, config, seed
         count = np.bincount(self.tokens, minlength=world.vocabulary.size)
         self.log_frequency = np.log(np.maximum(count, 1))
-        excluded = [world.vocabulary.end, *world.vocabulary.marks.values()]
-        excluded += [i for c in world.held_out for i in c.ids.values()]
+        exclusions = [world.vocabulary.end, *world.vocabulary.marks.values()]
+        exclusions += [i for c in world.held_out for i in c.ids.values()]
         self.barred = np.zeros(world.vocabulary.size, bool)
-        self.barred[excluded] = True
+        self.barred[exclusions] = True
         self.partner = np.full((2, world.vocabulary.size), -1, np.int64)
         for number, concept in enumerate(world.trained):
             for side, code in enumerate(pair):

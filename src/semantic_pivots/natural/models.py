@@ -66,16 +66,16 @@ def job(arm: Arm, state: Path, config: NaturalConfig) -> pa.Table:
         config: sizes of the model.
     """
     vocabulary, concepts = arm.world.vocabulary, arm.world.concepts
-    associated = associations(arm.sequences, vocabulary, config.window_tokens)
+    association_matrix = associations(arm.sequences, vocabulary, config.window_tokens)
     keys = {"part": arm.part, "seed": arm.seed, "arm": arm.name}
-    rows = [row | arm.labels.get(row["concept_id"], {}) | keys for row in rank_rows(associated, concepts)]
+    rows = [row | arm.labels.get(row["concept_id"], {}) | keys for row in rank_rows(association_matrix, concepts)]
     logprob = None
     if "model" in config.readers:
         import torch
 
         torch.set_num_threads(1)  # small products gain nothing from more threads; models take one core each
         begin = weights_of(state, arm.start) if arm.start else None
-        of_counts = associated if config.embeddings == "counts" else None
+        of_counts = association_matrix if config.embeddings == "counts" else None
         model, loss = train_model(arm.sequences, vocabulary, state, config, arm.seed, begin, of_counts)
         outcomes = _outcomes(model, arm)
         rows = [row | outcomes[row["concept_id"], row["source_language"], row["target_language"]] for row in rows]
@@ -124,7 +124,7 @@ def train_model(
     config: NaturalConfig,
     seed: int,
     begin: Path | None = None,
-    associated: csr_matrix | None = None,
+    association_matrix: csr_matrix | None = None,
 ) -> tuple[torch.nn.Module, float]:
     """A model trained on the sequences in order, and its last loss in nats.
 
@@ -138,8 +138,8 @@ def train_model(
     tokenizer = tokenizer_of(vocabulary)
     device = default_device() if config.device == "auto" else torch.device(config.device)
     model = fresh_model("llama", tokenizer, config.width, config.layers, seed_of("natural init", seed) % 2**31)
-    if associated is not None:
-        rows = embeddings(associated, config.width, seed, device)
+    if association_matrix is not None:
+        rows = embeddings(association_matrix, config.width, seed, device)
         with torch.no_grad():
             model.get_input_embeddings().weight.copy_(torch.from_numpy(rows))
     if begin is not None:

@@ -128,7 +128,7 @@ def make_world(
     inputs: Inputs,
     languages: tuple[str, ...],
     documents: Sequence[Parts],
-    excluded: tuple[str, ...],
+    exclusions: tuple[str, ...],
 ) -> World:
     """Make a world from documents.
 
@@ -137,7 +137,7 @@ def make_world(
         inputs: tables of the lexicon.
         languages: languages of the concepts.
         documents: the documents, each as its parts; concepts are chosen by their frequency in them.
-        excluded: languages in which no two words of a held-out concept may co-occur.
+        exclusions: languages in which no two words of a held-out concept may co-occur.
 
     Raises:
         InputError: too few concepts have enough documents.
@@ -163,7 +163,7 @@ def make_world(
         Concept(c, own, is_held_out, {code: vocab.word_ids[word] for code, word in own.items()})
         for c, (own, is_held_out) in ((c, of_concept[c]) for c in sorted(order))
     ]
-    meetings = Meetings(_members(concepts, vocab, excluded), vocab.size)
+    meetings = Meetings(_members(concepts, vocab, exclusions), vocab.size)
     whole = pieces_of(documents, vocab, languages, config.sequence_tokens)
     at_meeting = np.unique(whole.document[meetings.places_of(whole.tokens, whole.piece_of())])
     parted = [(k, [part]) for k in at_meeting.tolist() for part in documents[k]]
@@ -177,15 +177,15 @@ def make_world(
     return World(languages, vocab, concepts, clean, _dictionary(concepts, vocab, languages), meetings, *shares)
 
 
-def _members(concepts: Sequence[Concept], vocab: Vocabulary, excluded: Sequence[str]) -> list[tuple[int, int, int]]:
+def _members(concepts: Sequence[Concept], vocab: Vocabulary, exclusions: Sequence[str]) -> list[tuple[int, int, int]]:
     held_out = [concept for concept in concepts if concept.held_out]
-    of = forms(vocab.texts(), {c.words[code] for c in held_out for code in excluded})
+    of = forms(vocab.texts(), {c.words[code] for c in held_out for code in exclusions})
     rows = []
     for number, concept in enumerate(held_out):
         ids = set(concept.ids.values())
         # a token that may be a form of two of the words (musical: music, musique) tells of neither
-        uses = Counter(i for code in excluded for i in of[concept.words[code]])
-        for side, code in enumerate(excluded):
+        uses = Counter(i for code in exclusions for i in of[concept.words[code]])
+        for side, code in enumerate(exclusions):
             tokens = {i for i in of[concept.words[code]] if i not in ids and uses[i] == 1} | {concept.ids[code]}
             rows += [(token, number, side) for token in tokens]
     return rows

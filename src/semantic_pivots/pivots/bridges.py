@@ -99,15 +99,15 @@ def joins_of(contexts: WordContexts, draws: Sequence[np.ndarray], pieces: Sequen
 
 
 @numba.njit(cache=True)
-def _frequent_units(documents, places, starts, tokens, counts, touched, rates):  # pragma: no cover - compiled
+def _frequent_units(documents, places, starts, tokens, counts, scratch, rates):  # pragma: no cover - compiled
     """Numbers of the units that three documents of a word and twice the expected hold, how many do, and edges."""
     numbers, times = np.empty(1024, np.int32), np.empty(1024, np.int64)
     edges, n = np.zeros(len(places), np.int64), 0
     for word in range(len(places) - 1):
         draw = documents[places[word] : places[word + 1]]
-        unit_count = count_units(draw, starts, tokens, counts, touched) if len(draw) >= _LEAST_DOCUMENTS else 0
+        unit_count = count_units(draw, starts, tokens, counts, scratch) if len(draw) >= _LEAST_DOCUMENTS else 0
         for k in range(unit_count):
-            token = touched[k]
+            token = scratch[k]
             count = np.int64(counts[token])
             counts[token] = 0
             if count >= _LEAST_DOCUMENTS and count >= _LEAST_LIFT * rates[token] * len(draw):

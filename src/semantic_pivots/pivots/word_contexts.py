@@ -49,10 +49,10 @@ def token_texts(tokenizer: Backend) -> list[str]:
     special = special_tokens(tokenizer)
     # A decoder strips the leading space of a text; after an ordinary token it is kept.
     anchor = tokenizer.encode("a", add_special_tokens=False).ids
-    alone = tokenizer.decode(anchor, skip_special_tokens=False)
+    anchor_text = tokenizer.decode(anchor, skip_special_tokens=False)
     ids = [[*anchor, token] for token in range(id_count(tokenizer))]
     texts = tokenizer.decode_batch(ids, skip_special_tokens=False)
-    return ["\ufffd" if i in special else text.removeprefix(alone) for i, text in enumerate(texts)]
+    return ["\ufffd" if i in special else text.removeprefix(anchor_text) for i, text in enumerate(texts)]
 
 
 def splitter_of(tokenizer: Backend, words: Iterable[str] = ()) -> Splitter:
@@ -61,9 +61,9 @@ def splitter_of(tokenizer: Backend, words: Iterable[str] = ()) -> Splitter:
 
 
 @numba.njit(cache=True)
-def _unit_counts(documents, starts, tokens, counts, touched):  # pragma: no cover - compiled
+def _unit_counts(documents, starts, tokens, counts, scratch):  # pragma: no cover - compiled
     """Units of the documents, and how many documents hold each; `counts` is zero before and after."""
-    units = touched[: count_units(documents, starts, tokens, counts, touched)].astype(np.int32)
+    units = scratch[: count_units(documents, starts, tokens, counts, scratch)].astype(np.int32)
     times = np.empty(len(units), np.int64)
     for k in range(len(units)):
         times[k] = counts[units[k]]

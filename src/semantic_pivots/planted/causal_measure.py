@@ -88,9 +88,9 @@ def concept_effects(trial: Trial, groups: dict[str, list[Concept]]) -> tuple[lis
     for group, concepts in groups.items():
         for concept, prompt, answer in zip(concepts, *trial.prompts(concepts), strict=True):
             pivots = [pool[word] for word in concept.contexts[source]]
-            excluded = {*concept.words.values(), *(w for around in concept.contexts.values() for w in around)}
+            exclusions = {*concept.words.values(), *(w for around in concept.contexts.values() for w in around)}
             seed = seed_of(trial.corpus.world.seed, "controls", concept.concept_id)
-            sets = control_sets(pivots, pool.values(), excluded, _SETS, seed)
+            sets = control_sets(pivots, pool.values(), exclusions, _SETS, seed)
             row = effects_row({"item_id": concept.concept_id, "pivots": [], "control_sets": len(sets)})
             if sets:
                 word = concept.words[source]

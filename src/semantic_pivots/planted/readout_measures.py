@@ -294,10 +294,10 @@ def language_census(trial: Trial, config: PlantedConfig) -> list[Record]:
             figure(measure, f"{lens}, asked less control", ratio["asked"] - ratio["control"]),
         ]
         logits = residuals.logits[lens][:-1]
-        for code, which in ((third, "third"), (fourth, "fourth")):
+        for code, ordinal in ((third, "third"), (fourth, "fourth")):
             chosen_logits = logits[..., sets[code]]
             largest = chosen_logits[:, torch.arange(len(rows)), rows]
             below = (chosen_logits < largest[..., None]).float().mean(-1)
             value = float(below.mean())
-            figures.append(figure(f"rank of the own word, {which} language", lens, value))
+            figures.append(figure(f"rank of the own word, {ordinal} language", lens, value))
     return figures

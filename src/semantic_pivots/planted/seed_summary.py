@@ -49,7 +49,7 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[Record]:
         signature = Signature.of("planted", world, **keys, **arguments)
         is_share = measure.startswith(_SHARES) and " less " not in f"{measure} {group}"
         interval = student(list(values.values()), SHARE if is_share else None)
-        why = "; ".join(f"{reason} ({count})" for reason, count in sorted(Counter(notes.get(key, [])).items()))
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in sorted(Counter(notes.get(key, [])).items()))
         missing = len(values) - interval.n
         rows.append(
             {
@@ -58,7 +58,7 @@ def summary(runs: pa.Table, config: PlantedConfig) -> list[Record]:
                 "measure": measure,
                 "group": group,
                 **Figure(interval, signature, fewest=2).columns(),
-                "note": f"{missing} of {len(values)} seeds have no figure: {why or 'one side has none'}"
+                "note": f"{missing} of {len(values)} seeds have no figure: {reasons or 'one side has none'}"
                 if missing
                 else "",
             }

@@ -65,9 +65,9 @@ class Trial:
         arrays = answer_logprobs(self.model, self.tokenizer, texts, answers)
         return np.array([row.sum() for row in arrays], np.float64)
 
-    def sample(self, kind: str, count: int, linked: bool | None = None) -> list[Concept]:
-        """Up to `count` concepts of a class, drawn by seed; with `linked`, only those with (True) or without pivots."""
-        concepts = self.corpus.of(kind, linked)
+    def sample(self, kind: str, count: int, with_pivots: bool | None = None) -> list[Concept]:
+        """Up to `count` concepts of a class, drawn by seed; all, or those with or without pivots."""
+        concepts = self.corpus.of(kind, with_pivots)
         return Random(seed_of(self.corpus.world.seed, "probed", kind)).sample(concepts, min(count, len(concepts)))
 
     def texts(self, purpose: str, count: int) -> list[str]:

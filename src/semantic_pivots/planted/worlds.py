@@ -136,10 +136,10 @@ class PlantedCorpus:
     documents: list[dict[str, str]] = field(repr=False)
     """id, text, language, source (kind of document: context, plain, mixed, dictionary, filler)"""
 
-    def of(self, kind: str, linked: bool | None = None) -> list[Concept]:
+    def of(self, kind: str, with_pivots: bool | None = None) -> list[Concept]:
         """The concepts of one class; only those with pivots, or only those without."""
         concepts = [concept for concept in self.concepts if concept.kind == kind]
-        return concepts if linked is None else [concept for concept in concepts if bool(concept.pivots) is linked]
+        return [c for c in concepts if with_pivots is None or bool(c.pivots) is with_pivots]
 
     def document_counts(self) -> Counter[str]:
         """Number of documents with each word."""
@@ -190,9 +190,9 @@ def _concepts(world: World) -> list[Concept]:
     kinds = [kind for kind in CLASSES for _ in range(getattr(world, kind))]
     first, second = world.languages[:2]
     ranks = _ranks(world, kinds)
-    linked = _links(world, kinds, ranks)
+    with_pivots = _links(world, kinds, ranks)
     concepts = []
-    for number, (kind, rank, shares) in enumerate(zip(kinds, ranks, linked, strict=True)):
+    for number, (kind, rank, shares) in enumerate(zip(kinds, ranks, with_pivots, strict=True)):
         boost = {DIRECT: world.direct_boost, BRIDGED: world.bridged_boost}.get(kind, 1.0)
         words = {code: pseudo_word("bdgk"[i], number) for i, code in enumerate(world.languages)}
         if kind == COPIED:
@@ -241,7 +241,7 @@ def _ranks(world: World, kinds: list[str]) -> list[float]:
 def _links(world: World, kinds: list[str], ranks: list[float]) -> list[bool]:
     """Whether each concept's words share context words; in a matched world as often among rare concepts as frequent."""
     shares = {DIRECT: world.direct_linked_share, BRIDGED: world.linked_share, UNRELATED: 0.0}
-    linked = [False] * len(kinds)
+    with_pivots = [False] * len(kinds)
     for kind in CLASSES:
         members = [number for number, kind_of in enumerate(kinds) if kind_of == kind]
         share = shares.get(kind, 1.0)
@@ -249,8 +249,8 @@ def _links(world: World, kinds: list[str], ranks: list[float]) -> list[bool]:
             members.sort(key=lambda number: ranks[number])
         for place, number in enumerate(members):
             spread = math.floor((place + 1) * share) > math.floor(place * share)
-            linked[number] = spread if world.matched else place < round(share * len(members))
-    return linked
+            with_pivots[number] = spread if world.matched else place < round(share * len(members))
+    return with_pivots
 
 
 def _context_words(world: World, number: int, code: str) -> tuple[str, ...]:

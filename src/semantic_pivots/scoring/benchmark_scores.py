@@ -107,9 +107,9 @@ def directions_of(
         if greedy:
             shares = np.array([greedy[item.item_id] for item in members])
             linear = {name: shares[:, :, k] for k, name in enumerate(ANSWERS)}
-        shuffled = None
+        control_arrays = None
         if any(item.item_id in controls for item in members):
-            shuffled = np.stack([_widen(_control(item, controls), width)[0] for item in members])
+            control_arrays = np.stack([_widen(_control(item, controls), width)[0] for item in members])
         directions[key] = Direction(
             members,
             np.stack([_widen(cells, width) for cells, _, _ in arrays]),
@@ -118,7 +118,7 @@ def directions_of(
             np.stack([draws for _, _, draws in arrays]),
             design.pool if design.shots else 0,
             linear,
-            shuffled,
+            control_arrays,
         )
     return directions
 
@@ -199,8 +199,8 @@ def _by_item(scores: pa.Table) -> dict[str, list[tuple[int, str, float, int]]]:
 def _answers_by_item(answers: pa.Table) -> dict[str, list[tuple[float, float]]]:
     rows: dict[str, list[tuple[float, float]]] = {}
     columns = (answers[name].to_pylist() for name in ("item_id", "correct", "copied"))
-    for item_id, correct, copied in zip(*columns, strict=True):
-        rows.setdefault(item_id, []).append((float(correct), float(copied)))
+    for item_id, correct, is_copy in zip(*columns, strict=True):
+        rows.setdefault(item_id, []).append((float(correct), float(is_copy)))
     return rows
 
 

@@ -77,17 +77,17 @@ def _group_nats(model: CausalLM, rows: list[list[int]]) -> list[float]:
     """The nats of each row, on every process; each computes every n-th row."""
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     nats = [0.0] * len(rows)
-    filled = [number for number, ids in enumerate(rows) if ids]
-    own = [_nats(model, rows[number]) for number in filled[rank::world]]
-    if len(own) < math.ceil(len(filled) / world):
+    row_numbers = [number for number, ids in enumerate(rows) if ids]
+    own = [_nats(model, rows[number]) for number in row_numbers[rank::world]]
+    if len(own) < math.ceil(len(row_numbers) / world):
         # a forward pass gathers sharded weights from all processes, so each must run as many
-        _nats(model, rows[filled[0]])
+        _nats(model, rows[row_numbers[0]])
     parts: list[Any] = [own]
     if world > 1:
         parts = [None] * world
         dist.all_gather_object(parts, own)
     for first, part in enumerate(parts):
-        for number, value in zip(filled[first::world], part, strict=True):
+        for number, value in zip(row_numbers[first::world], part, strict=True):
             nats[number] = value
     return nats
 

@@ -212,12 +212,12 @@ class Scorer:
             packs, read = tree_packs(plan(sequences, starts), self.budget, self._whole), self._read_trees
         else:
             packs, read = row_packs(self._groups(sequences, starts), self.budget), self._read
-        late: list[PendingScores] = []
+        unread: list[PendingScores] = []
         for pack in packs:
-            now = self._within_memory(pack, read, spans)
-            _read_into(results, late)
-            late = now
-        _read_into(results, late)
+            current = self._within_memory(pack, read, spans)
+            _read_into(results, unread)
+            unread = current
+        _read_into(results, unread)
         self._prefix_cache = None
         return [score for score in results if score is not None]
 
@@ -401,8 +401,8 @@ def _siblings(span: AnswerSpan, trees: bool) -> list[AnswerSpan]:
     return [AnswerSpan([*prompt, *answer], span.start, span.start + len(answer)) for answer in answers]
 
 
-def _read_into(results: list[AnswerScore | None], late: list[PendingScores]) -> None:
-    for pending in late:
+def _read_into(results: list[AnswerScore | None], unread: list[PendingScores]) -> None:
+    for pending in unread:
         for request, logprobs in pending.read():
             results[request] = AnswerScore(logprobs)
 

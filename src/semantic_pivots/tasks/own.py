@@ -59,22 +59,22 @@ def read_from_package(task: str, languages: Sequence[str]) -> Pairs:
     points = list(metadata.entry_points(group=GROUP, name=task))
     if len(points) > 1:
         raise InputError(f"task {task!r}: {' and '.join(map(_package, points))} give it; uninstall all but one")
-    where = f"task {task!r} ({points[0].value} of {_package(points[0])})"
+    place = f"task {task!r} ({points[0].value} of {_package(points[0])})"
     try:
         rows = [dict(row) for row in points[0].load()(languages)]
     except Exception as error:  # of the package's own code
-        raise InputError(f"{where}: {type(error).__name__}: {error}") from error
+        raise InputError(f"{place}: {type(error).__name__}: {error}") from error
     if not rows:
-        raise InputError(f"{where} has no pairs in {', '.join(languages)}; give other languages")
-    _check(where, list(dict.fromkeys(name for row in rows for name in row)), rows, 1)
-    return _pairs(where, rows, languages, 1)
+        raise InputError(f"{place} has no pairs in {', '.join(languages)}; give other languages")
+    _check(place, list(dict.fromkeys(name for row in rows for name in row)), rows, 1)
+    return _pairs(place, rows, languages, 1)
 
 
 def _package(point: metadata.EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
 
 
-def _pairs(where: str, rows: Sequence[Mapping[str, str]], languages: Sequence[str], first: int) -> Pairs:
+def _pairs(place: str, rows: Sequence[Mapping[str, str]], languages: Sequence[str], first: int) -> Pairs:
     pairs: dict[Direction, list[Pair]] = {}
     labels: dict[Direction, tuple[str, ...]] = {}
     for number, row in enumerate(rows, first):
@@ -84,30 +84,30 @@ def _pairs(where: str, rows: Sequence[Mapping[str, str]], languages: Sequence[st
         texts = tuple(row.get(name) or usual for name, usual in zip(LABELS, _DEFAULT, strict=True))
         if labels.setdefault(direction, texts) != texts:
             raise InputError(
-                f"{where}: row {number}: another {', '.join(LABELS)} than in the rows before it; expected one"
+                f"{place}: row {number}: another {', '.join(LABELS)} than in the rows before it; expected one"
             )
         concept = row.get("concept_id") or f"{number - first + 1:05d}"
         if any(pair.concept_id == concept for pair in pairs.get(direction, ())):
             raise InputError(
-                f"{where}: row {number}: concept_id {concept!r} stands twice in one direction; expected once"
+                f"{place}: row {number}: concept_id {concept!r} stands twice in one direction; expected once"
             )
         pairs.setdefault(direction, []).append(Pair(concept, row["source"].strip(), row["target"].strip()))
     return pairs, labels
 
 
-def _check(where: str, names: Sequence[str], rows: Sequence[Mapping], first: int) -> None:
+def _check(place: str, names: Sequence[str], rows: Sequence[Mapping], first: int) -> None:
     """Refuse unknown columns, and rows without source or target or with cells that are no text of one line."""
     if "source" not in names or "target" not in names:
         commas = "; its columns are separated by commas, expected tabs" if len(names) == 1 and "," in names[0] else ""
-        raise InputError(f"{where}: expected the columns source and target; it has {', '.join(names)}{commas}")
+        raise InputError(f"{place}: expected the columns source and target; it has {', '.join(names)}{commas}")
     unknown = next((name for name in names if name not in _COLUMNS), None)
     if unknown is not None:
-        raise InputError(f"{where}: unknown column {unknown!r}{nearest(str(unknown), _COLUMNS)}")
+        raise InputError(f"{place}: unknown column {unknown!r}{nearest(str(unknown), _COLUMNS)}")
     for number, row in enumerate(rows, first):
         is_text = None not in row and all(
             isinstance(cell, str) and not set("\t\r\n").intersection(cell) for cell in row.values()
         )
         if not is_text or not all(row.get(name, "").strip() for name in ("source", "target")):
             raise InputError(
-                f"{where}: row {number}: expected {len(names)} cells of one line of text, source and target not empty"
+                f"{place}: row {number}: expected {len(names)} cells of one line of text, source and target not empty"
             )

@@ -98,10 +98,12 @@ def make_items(
                 words[other][source_language] for other in near.get((concept, source_language), ()) if other in words
             ]
             similar = {words[other][source_language] for other in alike.get(concept, ()) if other in words}
-            excluded = _excluded_words(concept, words, homonyms) | set(map(normalise, similar.difference(close)))
+            exclusions = _excluded_words(concept, words, homonyms) | set(map(normalise, similar.difference(close)))
 
-            def forbidden(word: str, source: str = source, target: str = target, excluded: set[str] = excluded) -> bool:
-                return normalise(word) in excluded or is_variant(word, source) or is_variant(word, target)
+            def forbidden(
+                word: str, source: str = source, target: str = target, exclusions: set[str] = exclusions
+            ) -> bool:
+                return normalise(word) in exclusions or is_variant(word, source) or is_variant(word, target)
 
             item_id = f"{source_language}-{target_language}:{concept}"
             pool = pools[source_language, pos[concept]]
@@ -144,12 +146,12 @@ def by_a_model(
 ) -> tuple[list[dict], int]:
     """The items with distractors that a model wrote and judged, and the number of distractors taken from neighbours."""
     homonyms = _homonyms(words)
-    excluded = {
+    exclusions = {
         concept: _excluded_words(concept, words, homonyms) for concept in {item["concept_id"] for item in items}
     }
 
     def forbidden(item: dict, word: str) -> bool:
-        is_known = normalise(word) in excluded[item["concept_id"]]
+        is_known = normalise(word) in exclusions[item["concept_id"]]
         return is_known or is_variant(word, item["source"]) or is_variant(word, item["target"])
 
     return write_all(items, pos, forbidden, answer_of, config.seed)

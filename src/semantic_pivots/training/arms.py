@@ -89,7 +89,7 @@ def _train_arm(
     arm: str,
     seed: int,
     config: TrainConfig,
-    stored: StoredTokens,
+    stored_tokens: StoredTokens,
     held_out: dict[str, list[str]],
     folder: Path,
     out: Path,
@@ -104,7 +104,7 @@ def _train_arm(
 
     take_device(folder)
     base = load(config.model, dtype="float32", cache=config.cache)
-    sequences = pack(documents, stored, config.tokens, config.sequence_tokens, seed)
+    sequences = pack(documents, stored_tokens, config.tokens, config.sequence_tokens, seed)
     name = f"{arm}-seed{seed}"
 
     def keep(model: Any, tokens: int) -> None:

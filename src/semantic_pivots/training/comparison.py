@@ -137,8 +137,8 @@ def arms_of(folder: Path) -> dict[str, list[str]]:
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path} does not name the base model under 'model'; run the stage train again") from error
     arms: dict[str, list[str]] = {BASE: [spec]}
-    trained = [(m, path) for path in folder.iterdir() if (m := re.fullmatch(r"(.+)-seed(\d+)", path.name))]
-    for match, path in sorted(trained, key=lambda pair: (pair[0][1], int(pair[0][2]))):
+    arm_folders = [(m, path) for path in folder.iterdir() if (m := re.fullmatch(r"(.+)-seed(\d+)", path.name))]
+    for match, path in sorted(arm_folders, key=lambda pair: (pair[0][1], int(pair[0][2]))):
         arms.setdefault(match[1], []).append(str(path))
     return arms
 

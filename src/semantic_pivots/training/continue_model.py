@@ -44,20 +44,20 @@ def read_texts(corpus: str, columns: tuple[str, ...], seed: int, max_bad_share: 
         InputError: nothing is there, it holds no document, or too many lines give none.
     """
     documents = list(readers.documents(corpus, readers.column_map(columns), max_bad_share))
-    shuffled = [documents[i] for i in np.argsort(id_hashes([d.id for d in documents], seed), kind="stable")]
+    in_hash_order = [documents[i] for i in np.argsort(id_hashes([d.id for d in documents], seed), kind="stable")]
     sizes: dict[str, int] = {}
-    for document in shuffled:
+    for document in in_hash_order:
         sizes[document.language] = sizes.get(document.language, 0) + 1
     texts, held_out = [], {}
     # Held-out documents are chosen without the seed, so that runs of different seeds are evaluated alike.
-    order = np.argsort(id_hashes([d.id for d in shuffled], -1), kind="stable")
+    order = np.argsort(id_hashes([d.id for d in in_hash_order], -1), kind="stable")
     test_rows: set[int] = set()
     for index in order.tolist():
-        test_texts = held_out.setdefault(shuffled[index].language, [])
-        if len(test_texts) < min(_HELD_OUT, int(_HELD_OUT_SHARE * sizes[shuffled[index].language])):
-            test_texts.append(shuffled[index].text)
+        test_texts = held_out.setdefault(in_hash_order[index].language, [])
+        if len(test_texts) < min(_HELD_OUT, int(_HELD_OUT_SHARE * sizes[in_hash_order[index].language])):
+            test_texts.append(in_hash_order[index].text)
             test_rows.add(index)
-    texts = [document.text for index, document in enumerate(shuffled) if index not in test_rows]
+    texts = [document.text for index, document in enumerate(in_hash_order) if index not in test_rows]
     return Texts(texts, {language or "unknown": test_texts for language, test_texts in held_out.items() if test_texts})
 
 

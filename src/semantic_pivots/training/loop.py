@@ -107,7 +107,7 @@ def train(
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
-    clock, late = (
+    clock, losses = (
         _Clock(every, config.checkpoint_seconds),
         _DelayedLosses(run, state, 1 if device.type == "cpu" else _DELAY_STEPS),
     )
@@ -120,13 +120,13 @@ def train(
         run.rows.append({"step": run.step + 1, "tokens": tokens, "learning_rate": rate})
         with deterministic_kernels(config.deterministic):
             loss = _accumulate(weights, batch, config, end, rank, world)
-            late.add(loss, weights.clip_gradients(config.clip_norm))
+            losses.add(loss, weights.clip_gradients(config.clip_norm))
             weights.optimiser.step()
         weights.copy_to_model()
         before, run.step = run.step * size * config.sequence_tokens, run.step + 1
         checkpoints = [count for count in config.keep_at_tokens if before < count <= tokens]
         if checkpoints or run.step == steps:
-            late.read()
+            losses.read()
             if measure is not None:
                 bits = weights.evaluate(measure)
                 run.rows[-1] |= {"languages": list(bits), "bits_per_byte": list(bits.values())}
@@ -135,7 +135,7 @@ def train(
                 keep(run.model, count)  # type: ignore[misc]
             model.train()
         if run.step < steps and clock.due(run.step, device):
-            late.read()
+            losses.read()
             run.seconds += clock.seconds()
             _save(weights, run, state, device)
         advance(size * config.sequence_tokens)

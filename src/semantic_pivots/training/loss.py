@@ -100,8 +100,8 @@ class _LossOfHead(torch.autograd.Function):
 
 def derive_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Turn (n, vocabulary) logits into the derivatives of their summed cross-entropy, in place; returns that sum."""
-    fused = None if logits.device.type == "cpu" else _fused_loss(logits.device, logits.dtype)
-    return (fused or _passes_)(logits, targets)
+    fused_loss = None if logits.device.type == "cpu" else _fused_loss(logits.device, logits.dtype)
+    return (fused_loss or _passes_)(logits, targets)
 
 
 def _passes_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -140,17 +140,17 @@ def _fused_loss(device: torch.device, dtype: torch.dtype, backend: str = "induct
     logits = (4 * torch.randn(70, 1003, generator=generator)).to(device, dtype)
     targets = torch.randint(-1, 1003, (70,), generator=generator).to(device)
     targets[targets < 0] = IGNORED_TARGET
-    fused = torch.compile(one_pass_, dynamic=True, backend=backend)
+    fused_loss = torch.compile(one_pass_, dynamic=True, backend=backend)
     first, second = logits.clone(), logits
     try:
-        difference = float((fused(first, targets) / _passes_(second, targets) - 1).abs())
+        difference = float((fused_loss(first, targets) / _passes_(second, targets) - 1).abs())
         difference = max(difference, float((first.float() - second.float()).abs().max()))
         reason = "" if difference <= 1e-2 else f"it differs by {difference:.2g}"
     except Exception as error:  # a compiler raises of its own kinds
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     if reason:
         warnings.warn(f"the fused loss is not used on {device.type} ({reason}): slower, in passes", stacklevel=2)
-    return None if reason else fused
+    return None if reason else fused_loss
 
 
 def own_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:

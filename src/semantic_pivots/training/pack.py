@@ -22,12 +22,12 @@ from semantic_pivots.training.stored_tokens import StoredTokens
 _SPREAD = 16
 
 
-def pack(selection: pa.Table, stored: StoredTokens, tokens: int, length: int, seed: int) -> np.ndarray:
+def pack(selection: pa.Table, stored_tokens: StoredTokens, tokens: int, length: int, seed: int) -> np.ndarray:
     """Sequences for one training run.
 
     Args:
         selection: rows of one selection (columns shard, row, doc_id).
-        stored: tokens of its documents.
+        stored_tokens: tokens of its documents.
         tokens: tokens of the run; rounded down to whole sequences.
         length: tokens of a sequence.
         seed: order of the documents.
@@ -43,11 +43,11 @@ def pack(selection: pa.Table, stored: StoredTokens, tokens: int, length: int, se
     count, epoch = tokens // length, 0
     tail, parts = np.zeros(0, np.int32), [np.zeros((0, length), np.int32)]
     rng = np.random.default_rng(seed)
-    places, names = stored.places(selection), selection["doc_id"].to_pylist()
+    places, names = stored_tokens.places(selection), selection["doc_id"].to_pylist()
     while (missing := count - sum(map(len, parts))) > 0:
         order = places[np.argsort(id_hashes(names, seed + 1_000_003 * epoch), kind="stable")]
-        size = np.searchsorted(np.cumsum(stored.lengths(order)), _SPREAD * count * length) + 1
-        stream = _Stream(tail, stored, order[:size])
+        size = np.searchsorted(np.cumsum(stored_tokens.lengths(order)), _SPREAD * count * length) + 1
+        stream = _Stream(tail, stored_tokens, order[:size])
         begins = rng.permutation(stream.size // length)[:missing] * length
         sequences = [stream.cut(begin, length) for begin in begins.tolist()] or [parts[0]]
         parts.append(np.stack(sequences).reshape(-1, length))
@@ -59,9 +59,9 @@ def pack(selection: pa.Table, stored: StoredTokens, tokens: int, length: int, se
 class _Stream:
     """Documents one behind the other, after the rest of those before, of which only what is asked for is read."""
 
-    def __init__(self, tail: np.ndarray, stored: StoredTokens, order: np.ndarray):
-        self._tail, self._stored, self._order = tail, stored, order
-        self._begins = np.cumsum([0, len(tail), *stored.lengths(order)])
+    def __init__(self, tail: np.ndarray, stored_tokens: StoredTokens, order: np.ndarray):
+        self._tail, self._stored, self._order = tail, stored_tokens, order
+        self._begins = np.cumsum([0, len(tail), *stored_tokens.lengths(order)])
         self.size = int(self._begins[-1])
 
     def cut(self, begin: int, length: int) -> np.ndarray:

@@ -23,9 +23,9 @@ def learning_rate(step: int, steps: int, peak: float, schedule: str, warmup_shar
     warmup = max(1, round(warmup_share * steps))
     if step < warmup:
         return peak * (step + 1) / warmup
-    done = (step - warmup) / max(1, steps - warmup)
+    progress = (step - warmup) / max(1, steps - warmup)
     if schedule == "cosine":
-        return peak * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+        return peak * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
     if schedule == "wsd":
-        return peak * min(1.0, (1 - done) / _DECAY_SHARE)
+        return peak * min(1.0, (1 - progress) / _DECAY_SHARE)
     return peak

@@ -134,8 +134,8 @@ def conclusion(
         if missing:
             result = "is worse than" if loses else f"gains less than {smallest:g} over"
             return f"{arm} {result} {over}; {untold}"
-        why = f"it is worse than {over}" if loses else f"its gain over {over} is below {smallest:g}"
-        return f"{arm} does not help: {why}"
+        reason = f"it is worse than {over}" if loses else f"its gain over {over} is below {smallest:g}"
+        return f"{arm} does not help: {reason}"
     weakest = max(gains.values(), key=detectable)
     least = min(gains, key=lambda name: gains[name].value)
     sentence = (
@@ -144,6 +144,6 @@ def conclusion(
     if gains[least].value > 0:
         size = study_growth(gains[least], (of_runs or {}).get(least, 0.0))
         factor = f"{size.both:,.0f} times the concepts and runs"
-        alone = f"{size.concepts:,.0f} times the concepts" if size.concepts < math.inf else "never by concepts"
-        return f"{sentence}, the measured {gains[least].value:.3g} with {factor} ({alone} alone)"
+        by_concepts = f"{size.concepts:,.0f} times the concepts" if size.concepts < math.inf else "never by concepts"
+        return f"{sentence}, the measured {gains[least].value:.3g} with {factor} ({by_concepts} alone)"
     return sentence

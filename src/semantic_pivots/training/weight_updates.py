@@ -107,14 +107,14 @@ def blocks_of(model: Any, key: str) -> list[Any]:
     return blocks
 
 
-def set_compiled(model: Any, compiled: bool) -> None:
+def set_compiled(model: Any, is_compiled: bool) -> None:
     """Compile a model's blocks one by one (equal blocks share one program), or undo that.
 
     Raises:
         InputError: the model's class names no blocks.
     """
     for block in blocks_of(model, "compile_blocks"):
-        if compiled:
+        if is_compiled:
             block.compile()
         else:
             block._compiled_call_impl = None

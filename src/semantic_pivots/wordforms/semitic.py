@@ -36,8 +36,8 @@ def arabic(word: str, inflected: Iterable[str], joined: Iterable[str]) -> Iterat
     bare = _bare(word)
     stem = bare[:-1] + "ت" if bare.endswith("ة") else bare
     indefinite = {stem + ending for ending in ("ي", "ا", "و")}
-    listed = [form for form in map(_bare, inflected) if len(form) > 1 and not _is_derived(form, bare)]
-    for text in dict.fromkeys((bare, *listed, *sorted(joined))):
+    forms = [form for form in map(_bare, inflected) if len(form) > 1 and not _is_derived(form, bare)]
+    for text in dict.fromkeys((bare, *forms, *sorted(joined))):
         yield text, "ar-noun"
         if text not in indefinite:
             yield text, "ar-the"
