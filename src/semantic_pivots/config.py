@@ -3,8 +3,7 @@
 A section is a frozen dataclass, complete in itself, which lies in the stage's own module (`stages.py` lists them). The
 text under a field is its help on the command line and its manual in a study file. A field that a study's section does
 not give is inherited from the same field of `[study]` (languages, seed, model, dtype, cache), then the default. Numbers
-carry their unit in the name. Fields marked `INPUT` are paths of files whose content decides whether a stage is up to
-date. This module imports neither torch nor pyarrow.
+carry their unit in the name. The content of the files that an `input_path` names decides whether a stage is up to date.
 """
 
 from __future__ import annotations
@@ -18,20 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-INPUT = {"input": True}
-"""Metadata of a field that names an input file or folder."""
-DOCUMENTS = {"input": "documents"}
-"""The same of documents, which may lie at an address."""
-VOLATILE = {"volatile": True}
-"""Metadata of a field that does not change a result (workers, batch budget, cache): not part of a stage's key."""
 
-
-def input_path(metadata: dict = INPUT) -> Any:
-    return field(default="", metadata=metadata)
+def input_path(kind: Literal["file", "documents"] = "file") -> Any:
+    """A field that names an input file or folder, or documents, which may lie at an address."""
+    return field(default="", metadata={"input": kind})
 
 
 def volatile(default: object) -> Any:
-    return field(default=default, metadata=VOLATILE)
+    """A field that does not change a result (workers, batch budget, cache): not part of a stage's key."""
+    return field(default=default, metadata={"volatile": True})
 
 
 @dataclass(frozen=True)
@@ -160,7 +154,7 @@ class Stage:
     optional: tuple[str, ...] = ()
     """those of `after` that a study may leave out"""
     view: str = ""
-    """module:name of the `report.panel.StageView` of its results; empty: other stages show them"""
+    """module:name of the `panel.StageView` of its results; empty: other stages show them"""
     work: Callable[[Any, Any], float] = lambda sizes, config: 1.0
     """its work before it runs, in a unit of its own, of `costs.Sizes` and a study's configuration"""
     studies: Literal["all", "some", "own"] = "all"

@@ -5,10 +5,9 @@ function that runs it and the view that the report and the summary show of it. T
 nothing that is slow or lies above it: all of them are imported when a study is read.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 from semantic_pivots.config import Stage
 
@@ -32,7 +31,15 @@ _MODULES = (
     "natural.natural_stage",
     "report.report_stage",
 )
-*_STAGES, _REPORT = (import_module(f"semantic_pivots.{module}").STAGE for module in _MODULES)
+
+
+def object_at(place: str) -> Any:
+    """The object at `module:name` of this package, such as a stage's function."""
+    module, name = place.split(":")
+    return getattr(import_module(f"semantic_pivots.{module}"), name)
+
+
+*_STAGES, _REPORT = (object_at(f"{module}:STAGE") for module in _MODULES)
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
 STAGES[_REPORT.name] = replace(_REPORT, after=tuple(STAGES), optional=tuple(STAGES))
 DEFAULT = tuple(name for name, stage in STAGES.items() if stage.studies == "all")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import shutil
 import tomllib
 from collections.abc import Callable, Iterable
@@ -23,7 +22,7 @@ from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.files import Record, digest, fingerprint, stamps
 from semantic_pivots.grammar import StudyConfig
 from semantic_pivots.languages import check_languages
-from semantic_pivots.stages import DEFAULT, STAGES
+from semantic_pivots.stages import DEFAULT, STAGES, object_at
 from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
 from semantic_pivots.tasks.pattern import WORD_TRANSLATION
 
@@ -372,7 +371,7 @@ def run_stage(
         say(f"{stage.name}: {stage.says}")
     if forced:
         shutil.rmtree(final.with_name(f".{final.name}.partial"), ignore_errors=True)
-    run, inputs = function or _function(stage), runs.Inputs(folders)
+    run, inputs = function or object_at(stage.function), runs.Inputs(folders)
 
     def tables_of(work: runs.Work) -> Tables:
         if work_of is not None:
@@ -383,8 +382,3 @@ def run_stage(
     if say is not None:
         say(f"{stage.name}: done in {manifest['volatile']['seconds']:,.1f} s")
     return manifest, True
-
-
-def _function(stage: Stage) -> StageFunction:
-    module, function = stage.function.split(":")
-    return getattr(importlib.import_module(f"semantic_pivots.{module}"), function)

@@ -12,34 +12,26 @@ import pyarrow as pa
 
 from semantic_pivots.stages import STAGES
 
-_TYPES = {
-    "text": pa.string(),
-    "i32": pa.int32(),
-    "i64": pa.int64(),
-    "f32": pa.float32(),
-    "f64": pa.float64(),
-    "flag": pa.bool_(),
-}
 # A figure with its uncertainty: value, 95 % interval, n and signature. n is the number of independent units behind it:
 # concepts (of documents' figures documents, of translated sentences sentences, of planted worlds seeds), never items.
 # Below ten units low and high are null, and the signature says so. An interval is that of one figure, not corrected for
 # others.
-_FIGURE = "value:f64 low:f64 high:f64 n:i64 signature"
+_FIGURE = "value:float64 low:float64 high:float64 n:int64 signature"
 
 
 def _type(name: str) -> pa.DataType:
-    return pa.list_(_TYPES[name[1:-1]]) if name.startswith("[") else _TYPES[name]
+    return pa.list_(_type(name[1:-1])) if name.startswith("[") else pa.type_for_alias(name)
 
 
 def schema(columns: str) -> pa.Schema:
-    """The schema of the columns that a stage lists, `name:type` each.
+    """The schema of the columns that a stage lists.
 
     Args:
-        columns: separated by spaces; the type is i32, i64, f32, f64, flag, `[type]` for a list, or text if none is
-            given; `*figure` stands for the columns of a figure with its interval.
+        columns: `name:type` each, separated by spaces; a type is Arrow's name of it (string if none is given), or
+            `[type]` for a list; `*figure` stands for the columns of a figure with its interval.
     """
     parts = (column.partition(":") for column in columns.replace("*figure", _FIGURE).split())
-    return pa.schema([(name, _type(kind or "text")) for name, _, kind in parts])
+    return pa.schema([(name, _type(kind or "string")) for name, _, kind in parts])
 
 
 SCHEMAS = {name: schema(columns) for stage in STAGES.values() for name, columns in stage.tables.items()}

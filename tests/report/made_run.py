@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic_pivots.report.panel import views
+from semantic_pivots.report.summary import views
 from semantic_pivots.tables import from_rows
 from tests import miniature
 from tests.report import synthetic

@@ -16,14 +16,14 @@ import pytest
 from markupsafe import escape
 from rich.console import Console
 
+from semantic_pivots.panel import Numbers, Word, bars, interval_dots, varies
 from semantic_pivots.report import figures_corpus, figures_pivots, figures_trace, findings, headlines
 from semantic_pivots.report.glossary import TERMS, with_definitions
 from semantic_pivots.report.html import interval_text, number, script_json, table_csv, table_html
 from semantic_pivots.report.page import answers, build, report_stage, sections
-from semantic_pivots.report.panel import Numbers, Word, bars, interval_dots, varies, views
 from semantic_pivots.report.provenance import facts, provenance
 from semantic_pivots.report.report_stage import ReportConfig
-from semantic_pivots.report.summary import lines, print_summary
+from semantic_pivots.report.summary import lines, print_summary, views
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.stages import DEFAULT
 from semantic_pivots.statistics import Interval

@@ -27,9 +27,9 @@ STAGE = Stage(
     work=lambda s, c: s.items() * c.behaviour.resamples,
     tables={
         # quantities are means of the trace's columns; pivot_ratio: own pivots' mean mass over another pair's
-        "trace_summary": "source_language target_language lens layer:i32 quantity *figure",
+        "trace_summary": "source_language target_language lens layer:int32 quantity *figure",
         # of the rule `causal` lens is "none" and the peak is null
-        "behaviour": "item_id rule lens label peak_layer:i32 peak_token:i32 peak_text final_prob:f32",
+        "behaviour": "item_id rule lens label peak_layer:int32 peak_token:int32 peak_text final_prob:float32",
         "attribution": "source_language target_language rule lens statistic *figure",
     },
 )  # fmt: skip

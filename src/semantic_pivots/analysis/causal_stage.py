@@ -28,9 +28,6 @@ STAGE = Stage(
         # log P(answer) in nats; told is what the source word tells of the answer; each effect (nats) is less the mean
         # of its control sets, low and high less the ends of the range that holds 95 % of them, p by permutation among
         # the sets; null: not measured (no control sets, or the model's answer is not the target)
-        "causal_effects": "item_id pivots:[text] control_sets:i32 logprob:f64 answered:flag told:f64"
-                          " link:f64 link_low:f64 link_high:f64 link_p:f64"
-                          " need:f64 need_low:f64 need_high:f64 need_p:f64"
-                          " screen:f64 screen_low:f64 screen_high:f64 screen_p:f64",
+        "causal_effects": "item_id pivots:[string] control_sets:int32 logprob:float64 answered:bool told:float64 link:float64 link_low:float64 link_high:float64 link_p:float64 need:float64 need_low:float64 need_high:float64 need_p:float64 screen:float64 screen_low:float64 screen_high:float64 screen_p:float64",
     },
 )  # fmt: skip

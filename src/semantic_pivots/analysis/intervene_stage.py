@@ -30,7 +30,7 @@ STAGE = Stage(
     tables={
         # log P(answer) in nats without the intervention, and its change; a summary's control is empty for the change
         # itself, else the change less that of the control; a group is "all" or "RULE: LABEL"
-        "effects": "item_id intervention before:f64 change:f64",
+        "effects": "item_id intervention before:float64 change:float64",
         "effect_summary": "source_language target_language group intervention control *figure",
     },
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from semantic_pivots.config import DOCUMENTS, Count, Engine, Form, Number, Share, Stage, input_path, volatile
+from semantic_pivots.config import Count, Engine, Form, Number, Share, Stage, input_path, volatile
 
 Column = Annotated[str, Form("(text|id|language|source|parts)=.+", "ROLE=COLUMN, of text, id, language, source, parts")]
 Arrangement = Literal["rows", "split", "joined"]
@@ -17,7 +17,7 @@ class CorpusConfig:
     recipe: str = ""
     """a corpus that ships as packages (everyday, also with -SOURCE for a source to leave out and +SOURCE for one of
     unclear rights to add; debian-demo, debian-full, debian-large); empty: read `path`"""
-    path: str = input_path(DOCUMENTS)
+    path: str = input_path("documents")
     """file or folder of documents (Parquet, JSONL, Dolma, text), or a hf:// or s3:// address"""
     columns: tuple[Column, ...] = ()
     """renames of the columns, as role=column for text, id, language, source and parts"""
@@ -44,12 +44,12 @@ STAGE = Stage(
     work=lambda s, c: s.text_bytes,
     tables={
         # one row per shard; its language counts are documents
-        "shards": "shard path language source documents:i64 text_bytes:i64",
+        "shards": "shard path language source documents:int64 text_bytes:int64",
         # what was read, by source and language, before any arrangement; documents have a part in the language; package,
         # version, sha256, licence and attribution where a recipe fetched it
-        "sources": "source language package version sha256 licence attribution documents:i64 text_bytes:i64",
-        "skipped": "path reason lines:i64 first_line:i64",
+        "sources": "source language package version sha256 licence attribution documents:int64 text_bytes:int64",
+        "skipped": "path reason lines:int64 first_line:int64",
         # of `pivots corpus dedup`: the documents that it removed
-        "duplicates": "source language documents:i64 text_bytes:i64",
+        "duplicates": "source language documents:int64 text_bytes:int64",
     },
 )  # fmt: skip

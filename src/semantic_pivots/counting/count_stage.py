@@ -34,9 +34,8 @@ STAGE = Stage(
     tables={
         # unit is "document", "window" or "occurrence"; window is its width in tokens (0: the whole document); approx is
         # what an infini-gram index says itself of its number (null: it was not asked)
-        "word_counts": "word language value:i64 unit window:i32 exact:flag approx:flag provider rule",
-        "pair_counts": "word_1 language_1 word_2 language_2 value:i64 unit window:i32 exact:flag approx:flag"
-                       " provider rule",
+        "word_counts": "word language value:int64 unit window:int32 exact:bool approx:bool provider rule",
+        "pair_counts": "word_1 language_1 word_2 language_2 value:int64 unit window:int32 exact:bool approx:bool provider rule",
         # the texts as which each word occurs, what may stand at their edges (docs/words.md), and where each comes from
         "forms": "word language form edges source",
     },

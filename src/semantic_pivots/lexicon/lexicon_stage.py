@@ -24,7 +24,7 @@ STAGE = Stage(
     "lexicon", LexiconConfig, "lexicon.concepts:lexicon_stage",
     says="concepts as words of each language", version=6, view="report.figures_benchmark:LEXICON",
     tables={
-        "concepts": "concept_id pos strata:[text]",
+        "concepts": "concept_id pos strata:[string]",
         "words": "concept_id language word source licence",
     },
 )  # fmt: skip

@@ -22,5 +22,5 @@ STAGE = Stage(
     says="the documents in the model's tokens", version=3, view="report.figures_corpus:TOKENS",
     work=lambda s, c: s.text_bytes,
     # one row per shard, rows in the order of its documents; column "tokens", list<int32>, of an Arrow file
-    tables={"token_shards": "shard path documents:i64 tokens:i64"},
+    tables={"token_shards": "shard path documents:int64 tokens:int64"},
 )  # fmt: skip

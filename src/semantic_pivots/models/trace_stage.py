@@ -30,8 +30,6 @@ STAGE = Stage(
         # one row per item x layer x lens; masses are sums of probability over token sets (null: the item has no
         # pivots); the null is the mass of another item's pivots; those of languages are over tokens that may begin the
         # concept's word in one language alone; off_target_correct: the top token begins it in a further language
-        "trace": "item_id lens layer:i32 top_ids:[i32] top_probs:[f32] entropy:f32 mass_source:f32 mass_target:f32"
-                 " mass_pivot:f32 mass_pivot_null:f32 languages:[text] mass_languages:[f32] top_language"
-                 " off_target_correct:flag",
+        "trace": "item_id lens layer:int32 top_ids:[int32] top_probs:[float32] entropy:float32 mass_source:float32 mass_target:float32 mass_pivot:float32 mass_pivot_null:float32 languages:[string] mass_languages:[float32] top_language off_target_correct:bool",
     },
 )  # fmt: skip

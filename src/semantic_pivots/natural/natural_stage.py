@@ -99,12 +99,10 @@ STAGE = Stage(
         # one row per model, concept and direction; arm is the model of the Latin square, the arrangement or the
         # selection; condition is empty outside masking; logprob, specificity in nats; chosen: the share of ten that is
         # right (ties count by parts); masked: tokens of the concept's windows that were changed
-        "natural_concepts": "part seed:i32 arm concept_id half source_language target_language condition cluster:i32"
-                            " pivots:i32 windows_source:i64 windows_target:i64 masked:i64 logprob:f64 specificity:f64"
-                            " chosen:f64 rank:f64 rank_by_counts:f64 link:f64 need:f64",
+        "natural_concepts": "part seed:int32 arm concept_id half source_language target_language condition cluster:int32 pivots:int32 windows_source:int64 windows_target:int64 masked:int64 logprob:float64 specificity:float64 chosen:float64 rank:float64 rank_by_counts:float64 link:float64 need:float64",
         # what each model was trained on: tokens, shares, loss
-        "natural_models": "part seed:i32 arm figure value:f64",
+        "natural_models": "part seed:int32 arm figure value:float64",
         # n counts clusters of concepts; detectable is an effect seen with 80 % power; a conclusion has no value
-        "natural_summary": "part measure group *figure p_value:f64 detectable:f64 conclusion",
+        "natural_summary": "part measure group *figure p_value:float64 detectable:float64 conclusion",
     },
 )  # fmt: skip

@@ -46,12 +46,10 @@ STAGE = Stage(
         # false-discovery rate over all pairs (null: the paper's form); translation: the further language of which it is
         # the concept's word; cosine with the pair and the share of other pairs' pivots below it are null unless
         # [discover] relatedness
-        "pivots": "item_id unit token:i32 text rank:i32 documents_source:i64 documents_target:i64 surplus_source:f32"
-                  " surplus_target:f32 measure value:f32 q_value:f64 translation cosine:f32 cosine_quantile:f32",
+        "pivots": "item_id unit token:int32 text rank:int32 documents_source:int64 documents_target:int64 surplus_source:float32 surplus_target:float32 measure value:float32 q_value:float64 translation cosine:float32 cosine_quantile:float32",
         # documents hold the source, the target, or (of those drawn) both; candidates co-occur with both words,
         # supported ones pass the false-discovery rate; reason says why there is no pivot; rule: as in the counts
         # (paper: sub-tokens)
-        "pivot_evidence": "item_id documents_source:i64 documents_target:i64 documents_both:i64 candidates:i64"
-                          " supported:i64 pivots:i64 reason rule",
+        "pivot_evidence": "item_id documents_source:int64 documents_target:int64 documents_both:int64 candidates:int64 supported:int64 pivots:int64 reason rule",
     },
 )  # fmt: skip

@@ -53,9 +53,8 @@ STAGE = Stage(
     says="the pivot set", version=5, view="report.figures_corpus:GRAPH", work=lambda s, c: s.text_bytes,
     tables={
         # unit is "word" (token is null) or "token"; neighbours are texts of units, the strongest first
-        "pivot_set": "unit token:i32 text documents:i64 degree:i64 expected_degree:f64 strength:f64 q_value:f64"
-                     " languages:[text] neighbours:[text]",
+        "pivot_set": "unit token:int32 text documents:int64 degree:int64 expected_degree:float64 strength:float64 q_value:float64 languages:[string] neighbours:[string]",
         # overlap (intersection over union) and share recovered of the whole corpus's set, by samples of documents
-        "pivot_stability": "sample share:f64 draw:i32 pivots:i64 overlap:f64 recovered:f64",
+        "pivot_stability": "sample share:float64 draw:int32 pivots:int64 overlap:float64 recovered:float64",
     },
 )  # fmt: skip

@@ -19,16 +19,7 @@ class PlantedConfig:
     """seed of the first run; the others follow"""
     seeds: Number = 5
     """runs of each world, each with documents and weights of its own"""
-    worlds: tuple[World, ...] = (
-        "base",
-        "long",
-        "knock-out",
-        "hard",
-        "null",
-        "selection",
-        "hub-third",
-        "hub-fourth",
-    )
+    worlds: tuple[World, ...] = ("base", "long", "knock-out", "hard", "null", "selection", "hub-third", "hub-fourth")
     """base (discovery, behaviours, suppression, architectures), long (the same, twice the tokens), knock-out, hard
     (discovery), null, selection, hub-third, hub-fourth; matched and matched-null (link and need, every architecture)"""
     architectures: tuple[Literal["llama", "gpt2", "moe", "mamba"], ...] = ("llama", "gpt2", "moe", "mamba")
@@ -89,8 +80,8 @@ STAGE = Stage(
     tables={
         # one row per run (world, architecture, seed) and figure; the summary's n counts seeds; a note says why a figure
         # is missing; the truth's documents are those of each word
-        "planted_runs": "world architecture seed:i32 measure group value:f64 note",
-        "planted_truth": "world seed:i32 concept_id class source target pivots:[text] documents:i64",
+        "planted_runs": "world architecture seed:int32 measure group value:float64 note",
+        "planted_truth": "world seed:int32 concept_id class source target pivots:[string] documents:int64",
         "planted_summary": "world architecture measure group *figure note",
     },
 )  # fmt: skip

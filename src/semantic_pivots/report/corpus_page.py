@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from semantic_pivots.files import Record
+from semantic_pivots.panel import Numbers, Panel, bars
 from semantic_pivots.report import html
 from semantic_pivots.report.html import Answer, Fact, Provenance, Section
-from semantic_pivots.report.panel import Numbers, Panel, bars
 
 _ROWS = 40
 

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from semantic_pivots.report.figures_causal import causal_panels, key_figures
-from semantic_pivots.report.findings import pivot_share
-from semantic_pivots.report.panel import (
+from semantic_pivots.panel import (
     Line,
     Numbers,
     Panel,
@@ -24,6 +22,8 @@ from semantic_pivots.report.panel import (
     is_pooled,
     stacked_shares,
 )
+from semantic_pivots.report.figures_causal import causal_panels, key_figures
+from semantic_pivots.report.findings import pivot_share
 from semantic_pivots.statistics import of_row, share
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from semantic_pivots.report.panel import (
+from semantic_pivots.panel import (
     EXAMPLES,
     Line,
     Numbers,

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from semantic_pivots.panel import Panel, direction, direction_order, figures_of, interval_dots, is_pooled
 from semantic_pivots.report.html import interval_text
-from semantic_pivots.report.panel import Panel, direction, direction_order, figures_of, interval_dots, is_pooled
 from semantic_pivots.statistics import Interval, of_row
 
 LABELS = ("bridged", "direct", "redundant")

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pyarrow as pa
 
 from semantic_pivots.markup import in_page
-from semantic_pivots.report.panel import (
+from semantic_pivots.panel import (
     PALETTE,
     Line,
     Numbers,

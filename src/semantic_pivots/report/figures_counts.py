@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from semantic_pivots.panel import Line, Numbers, Panel, StageView, Tables, bars, stacked_shares
 from semantic_pivots.report.figures_corpus import study_order
-from semantic_pivots.report.panel import Line, Numbers, Panel, StageView, Tables, bars, stacked_shares
 from semantic_pivots.signature import Signature, matching_rules
 from semantic_pivots.words import fold
 

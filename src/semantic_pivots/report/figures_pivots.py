@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from semantic_pivots.files import Record
-from semantic_pivots.report.findings import units_of
-from semantic_pivots.report.panel import (
+from semantic_pivots.panel import (
     EXAMPLES,
     Line,
     Numbers,
@@ -23,6 +22,7 @@ from semantic_pivots.report.panel import (
     sample,
     unique,
 )
+from semantic_pivots.report.findings import units_of
 from semantic_pivots.statistics import share
 
 PIVOTS_SHOWN, PIVOTS_NAMED = 10, 5

@@ -6,7 +6,7 @@ import math
 
 import pyarrow as pa
 
-from semantic_pivots.report.panel import Line, Numbers, Panel, StageView, Tables, interval_dots, unique
+from semantic_pivots.panel import Line, Numbers, Panel, StageView, Tables, interval_dots, unique
 from semantic_pivots.statistics import of_row
 
 _QUESTIONS = (

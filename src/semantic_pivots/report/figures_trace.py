@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
-from semantic_pivots.report.panel import (
+from semantic_pivots.panel import (
     PALETTE,
     Line,
     Panel,

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import pyarrow as pa
 
-from semantic_pivots.report.figures_score import is_main, unit
-from semantic_pivots.report.panel import (
+from semantic_pivots.panel import (
     Line,
     Numbers,
     Panel,
@@ -24,6 +23,7 @@ from semantic_pivots.report.panel import (
     layout,
     unique,
 )
+from semantic_pivots.report.figures_score import is_main, unit
 from semantic_pivots.statistics import Interval, of_row
 
 _CHART_MEASURES = ("paper", "accuracy", "bits-per-byte", "chrf")

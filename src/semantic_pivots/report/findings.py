@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from semantic_pivots.held_out import HELD_OUT
+from semantic_pivots.panel import direction, is_pooled
 from semantic_pivots.report import figures_causal
 from semantic_pivots.report.figures_score import is_control, is_main
 from semantic_pivots.report.figures_trace import above_one
 from semantic_pivots.report.html import Answer, interval_text
-from semantic_pivots.report.panel import direction, is_pooled
 from semantic_pivots.statistics import Interval, holm, of_row, p_of_zero, share
 
 Tables = Mapping[str, pa.Table]

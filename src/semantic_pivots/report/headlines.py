@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 import pyarrow as pa
 
 from semantic_pivots.held_out import HELD_OUT
+from semantic_pivots.panel import colour, direction, interval_dots, is_pooled, layout, unique
 from semantic_pivots.report.figures_causal import LABELS, pooled_figures
 from semantic_pivots.report.figures_trace import MASS_NAMES, clearest, mass_band, times_text
 from semantic_pivots.report.findings import percent, pivot_share
 from semantic_pivots.report.html import interval_text
-from semantic_pivots.report.panel import colour, direction, interval_dots, is_pooled, layout, unique
 from semantic_pivots.statistics import Interval, of_row
 
 Tables = Mapping[str, pa.Table]

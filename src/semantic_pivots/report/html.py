@@ -23,8 +23,8 @@ import jinja2
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from semantic_pivots.panel import Cell, Numbers, Panel, Word, varies
 from semantic_pivots.report.glossary import TERMS, with_definitions
-from semantic_pivots.report.panel import Cell, Numbers, Panel, Word, varies
 from semantic_pivots.statistics import Interval
 
 TIMES = ("took", "finished")

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from semantic_pivots.panel import StageView, Tables
 from semantic_pivots.report import figures_pivots, findings, provenance
 from semantic_pivots.report import headlines as headlines_of
 from semantic_pivots.report.html import Answer, Section, render, table_csv
-from semantic_pivots.report.panel import StageView, Tables, views
 from semantic_pivots.report.report_stage import ReportConfig
+from semantic_pivots.report.summary import views
 from semantic_pivots.run import read_manifest
 from semantic_pivots.stages import STAGES
 from semantic_pivots.tables import SCHEMAS

@@ -12,8 +12,8 @@ import pyarrow as pa
 from semantic_pivots.files import Record, digest
 from semantic_pivots.grammar import StudyConfig
 from semantic_pivots.languages import languages
+from semantic_pivots.panel import Numbers, Panel
 from semantic_pivots.report.html import Fact, Provenance
-from semantic_pivots.report.panel import Numbers, Panel
 from semantic_pivots.report.report_stage import ReportConfig
 
 Manifests = Mapping[str, Record]

@@ -11,12 +11,17 @@ from rich.console import Console
 from rich.table import Table
 
 from semantic_pivots.markup import in_terminal
+from semantic_pivots.panel import Line, StageView, Tables
 from semantic_pivots.report.html import interval_text
-from semantic_pivots.report.panel import Line, StageView, Tables, views
-from semantic_pivots.stages import STAGES
+from semantic_pivots.stages import STAGES, object_at
 from semantic_pivots.statistics import Interval
 
 MISSING = "—"
+
+
+def views() -> dict[str, StageView]:
+    """What is shown of each stage, in the pipeline's order."""
+    return {name: object_at(stage.view) for name, stage in STAGES.items() if stage.view}
 
 
 def read_tables(study_folder: Path) -> dict[str, pa.Table]:

@@ -33,9 +33,9 @@ STAGE = Stage(
     work=lambda s, c: s.prompts("score") * c.score.draws * (1 + c.benchmark.distractors),
     tables={
         # one row per item x draw x candidate source; token_logprobs are those of the answer, in nats
-        "scores": "item_id draw:i32 candidate is_source:flag token_logprobs:[f32] n_bytes:i32",
+        "scores": "item_id draw:int32 candidate is_source:bool token_logprobs:[float32] n_bytes:int32",
         # one greedy answer per item x draw: is it the target, is it a copy of the source
-        "answers": "item_id draw:i32 greedy correct:flag copied:flag",
+        "answers": "item_id draw:int32 greedy correct:bool copied:bool",
         "score_summary": "source_language target_language stratum variant *figure",
     },
 )  # fmt: skip

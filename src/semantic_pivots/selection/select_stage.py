@@ -4,18 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from semantic_pivots.config import (
-    DECIMAL,
-    DOCUMENTS,
-    Count,
-    Form,
-    Number,
-    OverCorpus,
-    Positive,
-    Rule,
-    Stage,
-    input_path,
-)
+from semantic_pivots.config import DECIMAL, Count, Form, Number, OverCorpus, Positive, Rule, Stage, input_path
 
 Selection = Annotated[
     str,
@@ -62,7 +51,7 @@ class SelectConfig(OverCorpus):
     """temperature of gumbel, in standard deviations of the score: low is closer to top, high to random"""
     columns: str = input_path()
     """Parquet file or folder with the column doc_id and scores of your own"""
-    dsir_target: str = input_path(DOCUMENTS)
+    dsir_target: str = input_path("documents")
     """file or folder of the target documents of dsir"""
     dsir_languages: tuple[str, ...] = ()
     """languages whose documents in this corpus are the target of dsir, if there is no dsir_target"""
@@ -94,9 +83,7 @@ STAGE = Stage(
         Rule(("quotas",), lambda c: _is_whole(c.quotas), "expected shares that sum to 1"),
     ),
     tables={
-        "doc_scores": "shard row:i64 doc_id language n_tokens:i32 units:i32 pivot_units:i32 languages_met:i32"
-                      " lexicon_words:i32 dominant_words:i32 concepts:i32 parallel_concepts:i32 holds_pair:flag"
-                      " dsir:f64",
-        "selection": "selection shard row:i64 doc_id language n_tokens:i32 score:f64",
+        "doc_scores": "shard row:int64 doc_id language n_tokens:int32 units:int32 pivot_units:int32 languages_met:int32 lexicon_words:int32 dominant_words:int32 concepts:int32 parallel_concepts:int32 holds_pair:bool dsir:float64",
+        "selection": "selection shard row:int64 doc_id language n_tokens:int32 score:float64",
     },
 )  # fmt: skip

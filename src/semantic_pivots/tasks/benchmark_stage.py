@@ -48,6 +48,6 @@ STAGE = Stage(
     ),
     tables={
         # strata are tags such as "identical-spelling", "shared-script", "frequency:high"
-        "items": "item_id concept_id source_language target_language source target distractors:[text] strata:[text]",
+        "items": "item_id concept_id source_language target_language source target distractors:[string] strata:[string]",
     },
 )  # fmt: skip

@@ -52,7 +52,6 @@ STAGE = Stage(
         # gains over each control, mean of directions: one row per arm, baseline and stratum, and one with an empty
         # baseline that concludes; detectable is a gain seen with 80 % power, needed the times as many concepts and runs
         # that would show the measured one, needed_concepts and needed_runs the times of either alone (infinite: never)
-        "verdict": "arm baseline stratum variant *figure runs:i32 detectable:f64 needed:f64 needed_concepts:f64"
-                   " needed_runs:f64 verdict",
+        "verdict": "arm baseline stratum variant *figure runs:int32 detectable:float64 needed:float64 needed_concepts:float64 needed_runs:float64 verdict",
     },
 )  # fmt: skip

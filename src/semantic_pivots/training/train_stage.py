@@ -69,7 +69,6 @@ STAGE = Stage(
     tables={
         # loss is the mean over the step's tokens, in nats; bits per byte of held-out documents by language where they
         # were measured (the last step); speed and memory differ between runs and stand in the manifest
-        "training_log": "arm seed:i32 step:i32 tokens:i64 loss:f64 learning_rate:f64 gradient_norm:f64 languages:[text]"
-                        " bits_per_byte:[f64]",
+        "training_log": "arm seed:int32 step:int32 tokens:int64 loss:float64 learning_rate:float64 gradient_norm:float64 languages:[string] bits_per_byte:[float64]",
     },
 )  # fmt: skip

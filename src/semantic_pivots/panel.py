@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
-import pyarrow as pa
 
-from semantic_pivots.stages import STAGES
 from semantic_pivots.statistics import Interval, of_row
 
-Tables = Mapping[str, pa.Table]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Tables = Mapping[str, "pa.Table"]
 """The tables of a study that exist, by name."""
 EXAMPLES = 10
 
@@ -121,12 +121,6 @@ class StageView:
     """tables that its lines use where they exist"""
     maker: str = ""
     """the stage that makes the first of its tables, where it is a later one"""
-
-
-def views() -> dict[str, StageView]:
-    """What is shown of each stage, in the pipeline's order."""
-    places = {name: stage.view.split(":") for name, stage in STAGES.items() if stage.view}
-    return {name: getattr(import_module(f"semantic_pivots.{module}"), view) for name, (module, view) in places.items()}
 
 
 def sample(identifiers: Sequence[str], count: int) -> list[str]:
