@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from semantic_pivots import grammar
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.costs import Cost, costs
-from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.errors import InputError, nearest, quantity
 from semantic_pivots.files import Record
 from semantic_pivots.run import warn
 from semantic_pivots.study import Draft, Study, state
@@ -107,7 +107,7 @@ def sentence(costs: Sequence[Cost]) -> str:
     unknown = [cost.stage for cost in costs if cost.seconds is None]
     row = _total(estimates)
     parts = (
-        [f"{len(estimates)} stages: about {row['time']}, {row['memory']} of memory, {row['disk']} of disk"]
+        [f"{quantity(len(estimates), 'stage')}: about {row['time']}, {row['memory']} of memory, {row['disk']} of disk"]
         if estimates
         else []
     )

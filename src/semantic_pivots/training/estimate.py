@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import InputError, quantity
 from semantic_pivots.files import Record
 from semantic_pivots.grammar import StudyConfig
 from semantic_pivots.training.train_stage import TrainConfig
@@ -91,7 +91,8 @@ def lines(config: StudyConfig) -> Iterator[str]:
         passes = train.tokens / config.select.budget_tokens
         yield f"warning   each selection of {config.select.budget_tokens:,} tokens is read {passes:.1f} times"
     runs = len(config.select.selections) * train.seeds
-    yield f"runs      {runs} = {len(config.select.selections)} arms x {train.seeds} seeds, {train.tokens:,} tokens each"
+    arms, seeds = quantity(len(config.select.selections), "arm"), quantity(train.seeds, "seed")
+    yield f"runs      {runs} = {arms} x {seeds}, {train.tokens:,} tokens each"
     yield f"steps     {train.tokens // step_tokens:,} of {step_tokens:,} tokens, {train.schedule} schedule"
     count = parameters(shape) if train.shape else parameters_here(train.model, train.cache)
     if count:
@@ -109,7 +110,8 @@ def lines(config: StudyConfig) -> Iterator[str]:
         yield "model     not on this machine yet, so that its size is not known"
     pairs = len(config.lexicon.languages) * (len(config.lexicon.languages) - 1)
     items = config.compare.items_per_direction or "all"
-    yield f"compare   {runs + 1} models on {pairs} directions, {items} items each, {config.compare.draws} draws"
+    draws = quantity(config.compare.draws, "draw")
+    yield f"compare   {runs + 1} models on {pairs} directions, {items} items each, {draws}"
 
 
 def one_step(train: TrainConfig) -> str:
