@@ -70,6 +70,8 @@ def test_every_key_has_a_manual_a_default_that_fits_and_an_option(key: grammar.K
         ("[study]\nname = '..'", "expected a name of one folder"),
         ("[compare]\nvariant = 'papr'", "'papr' is not known; .*did you mean 'paper'"),
         ("[behaviour]\nrules = ['casual']", "did you mean 'causal'"),
+        ("[train]\nschedule = 'cosin'", "did you mean 'cosine'"),
+        ("[corpus]\ncolumns = ['txt=body']", "'txt=body' is not known; expected ROLE=COLUMN"),
         ("[train]\nlearning_rate = 0.0", "expected a number above 0"),
         ("[score]\nshots = -1", "expected a whole number of at least 0"),
         ("[discover]\nleast_share = 1.5", "of at least 0 and of at most 1"),

@@ -372,8 +372,6 @@ def test_other_errors_name_the_file_and_what_is_expected(tmp_path):
     _parquet(tmp_path / "y.parquet", [{"body": "t"}])
     with pytest.raises(InputError, match=r"no column 'text' among \['body'\]"):
         read(tmp_path / "y.parquet")
-    with pytest.raises(InputError, match="expected role=column"):
-        readers.column_map(("txt=body",))
     with pytest.raises(InputError, match="nosuch://"):
         readers.list_files("nosuch://bucket/x")
 

@@ -42,12 +42,7 @@ class Steps:
     def documents(self, corpus: str, documents: CorpusConfig, tokens: str, model: str, processes: OverCorpus) -> None:
         """The steps `corpus` and `tokens`, made or given.
 
-        Args:
-            corpus: documents, or a folder of the stage `corpus`.
-            documents: how documents are read.
-            tokens: folder of the stage `tokens`; empty: the model makes them.
-            model: model whose tokenizer makes or made the tokens.
-            processes: section with the engine and the number of workers.
+        `documents` says how files are read, `processes` with which engine and workers.
 
         Raises:
             InputError: neither tokens nor a model is given, the tokens are those of another corpus or model, or columns

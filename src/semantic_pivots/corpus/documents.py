@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.formats import (
-    COLUMNS,
     Document,
     SkippedLines,
     read_arrow,
@@ -42,18 +41,8 @@ _LOOKED_INTO, _LOOKED_AT = 20, 200
 
 
 def column_map(columns: tuple[str, ...]) -> dict[str, str]:
-    """The user's role=column renames.
-
-    Raises:
-        InputError: a rename has another form or names an unknown role.
-    """
-    renames = {}
-    for entry in columns:
-        role, sign, column = entry.partition("=")
-        if not sign or role not in COLUMNS or not column:
-            raise InputError(f"column map {entry!r}: expected role=column with a role of {', '.join(COLUMNS)}")
-        renames[role] = column
-    return renames
+    """The column of each role that is renamed, of members `role=column` as [corpus] columns has them."""
+    return dict(entry.split("=", 1) for entry in columns)
 
 
 def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str, int]]:
