@@ -177,7 +177,7 @@ def test_what_each_stage_takes_is_told_by_the_rates_of_an_earlier_run(tmp_path):
     assert (cost.seconds, cost.memory_bytes, cost.disk_bytes) == (12.0, 5e9, 1800.0)
     assert cost.rate == str(runs / "other")
     told = sentence(costs_of(study, runs))
-    assert told.startswith("3 stages: about ")
+    assert told.startswith("2 stages: about ")
     assert sentence(costs_of(study, runs, "corpus")).startswith("1 stage: about ")
     assert "5.0 GB of memory" in told
     assert [row["stage"] for row in records(costs_of(study, runs))] == ["lexicon", "corpus", "planted", "all"]
