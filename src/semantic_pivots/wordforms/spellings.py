@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import functools
-from importlib import resources
 
+from semantic_pivots.files import data_rows
 from semantic_pivots.words import fold
 
 
 @functools.cache
 def _table() -> dict[tuple[str, str], list[tuple[str, str]]]:
-    file = resources.files("semantic_pivots").joinpath("data/spellings.tsv")
-    if not file.is_file():
-        return {}
     table: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    header, *lines = file.read_text("utf-8").splitlines()
-    for line in lines:
-        row = dict(zip(header.split("\t"), line.split("\t"), strict=True))
+    for row in data_rows("spellings.tsv"):
         table.setdefault((row["language"], fold(row["word"])), []).append((row["form"], row["source"]))
     return table
 

@@ -14,7 +14,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from semantic_pivots.corpus.document import Document, content_id, of_parts
@@ -23,6 +22,7 @@ from semantic_pivots.corpus.recipes import games, reading, unclear
 from semantic_pivots.corpus.recipes.reading import Row
 from semantic_pivots.corpus.recipes.simplify import simplifier
 from semantic_pivots.errors import InputError, nearest
+from semantic_pivots.files import data_cells
 
 NAME = "everyday"
 
@@ -73,10 +73,8 @@ _DICTIONARY = "cedict"
 
 
 def _read_sources() -> dict[str, Source]:
-    text = resources.files("semantic_pivots").joinpath("data/everyday.tsv").read_text("utf-8")
     sources: dict[str, Source] = {}
-    for line in text.splitlines()[1:]:
-        name, kind, package, version, sha256, languages, licence, attribution = line.split("\t")
+    for name, kind, package, version, sha256, languages, licence, attribution in data_cells("everyday.tsv")[1:]:
         before = sources[name].packages if name in sources else ()
         packages = (*before, Package(kind, package, version, sha256))
         sources[name] = Source(name, packages, tuple(languages.split()), licence, attribution)
