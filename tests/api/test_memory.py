@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -108,3 +109,86 @@ def test_a_model_is_scored_traced_and_labelled(items):
 def test_a_missing_column_is_named(items):
     with pytest.raises(InputError, match="no column 'target'"):
         sp.score_items(items.drop("target"), sp.Scorer(tiny.model("llama"), tiny.tokenizer("byte-level")))
+
+
+def test_words_are_read_as_those_of_a_file_and_wrong_ones_are_refused(capsys):
+    french = ["chien; toutou", " chat\n", "maison"]
+    items = sp.make_items({"en": [" dog", "cat ", "house"], "fr": french}, distractors=1)
+    assert set(items["source"]) == {"dog", "cat", "house", "chien", "chat", "maison"}
+    assert "1 cells" in capsys.readouterr().err
+    two = {"en": ["dog", "cat"], "fr": ["chien", "chat"]}
+    for change, options, message in [
+        ({"en": [1, 2]}, {}, "column en holds 1; expected texts"),
+        ({"fr": ["chien"]}, {}, "columns of equal length"),
+        ({"concept_id": ["a", "a"]}, {}, "'a' is not unique"),
+        ({}, {"languages": ["en", "de"]}, "no column 'de'"),
+        ({}, {"languages": ["en", "en"]}, "different codes"),
+        ({}, {"languages": "en,fr"}, "different codes"),
+        ({}, {"items_per_direction": -1}, "items_per_direction: -1 is out of range"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            sp.make_items(two | change, distractors=1, **options)
+    with pytest.raises(InputError, match="type str"):
+        sp.make_items("dog")
+
+
+def test_documents_are_texts_of_any_library_but_not_one_text(items):
+    texts = ["A dog and a chien.", "le chien"]
+    expected = sp.count_words(texts, items=items).pairs
+    series = (pd.Series(texts), pl.Series(texts), pa.array(texts), np.array(texts), tuple(texts), iter(texts))
+    for documents_of_library in (*series, pl.LazyFrame({"text": texts})):
+        assert sp.count_words(documents_of_library, items=items).pairs.equals(expected)
+    for wrong, message in [
+        ("A dog", "one text"),
+        ([*texts, None], "row 2 holds an object of type NoneType"),
+        (["dog \ud800"], "half of a surrogate pair"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            sp.count_words(wrong, items=items)
+    for word in ("dog", (" ", "en")):
+        with pytest.raises(InputError, match="expected a spelling and a language code"):
+            sp.count_words(texts, [word])
+    with pytest.raises(InputError, match="window_tokens: -4"):
+        sp.count_words(texts, items=items, window_tokens=-4)
+
+
+def test_pivots_take_wide_words_and_the_tokenizer_alone():
+    tokenizer, frame = tiny.tokenizer("byte-level"), documents()
+    options = {"criterion": "bridge-fdr", "min_ratio": 0.1, "false_discovery_rate": 1.0}
+    wide = {"concept_id": list(WORDS), "en": list(WORDS), "fr": list(WORDS.values())}
+    joined = sp.pivot_set(frame, wide, tokenizer.backend_tokenizer, **options)
+    assert joined.equals(sp.pivot_set(frame, LONG, tokenizer, **options))
+    with pytest.raises(InputError, match="type NoneType; expected a fast tokenizer"):
+        sp.pivot_set(frame, wide, None, **options)
+    for pivots, message in [
+        ({"unit": ["dog"], "text": ["dog"]}, "column unit holds dog"),
+        ({"unit": ["token"], "text": ["dog"], "token": [-3]}, "no token"),
+        ({"unit": ["token"], "text": ["dog"]}, "no token"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            sp.score_documents(frame, pivots, tokenizer)
+    scores = sp.score_documents(frame, joined, tokenizer)
+    with pytest.raises(InputError, match="selections: none"):
+        sp.select_documents(scores, 300, selections=[])
+
+
+def test_items_that_would_give_wrong_figures_are_refused(items):
+    model, tokenizer = tiny.model("llama"), tiny.tokenizer("byte-level")
+    scorer = sp.Scorer(model, tokenizer)
+    first = items.head(2)
+    own = pl.concat_list("source", "source").alias("distractors")
+    for wrong, message in [
+        (pl.concat([first, first]), "is not unique"),
+        (first.with_columns(pl.lit("").alias("target")), "no target"),
+        (first.with_columns(own), "none that is the source"),
+        (first.with_columns(pl.Series("distractors", [[], []], pl.List(pl.String))), "one distractor at least"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            sp.score_items(wrong, scorer, shots=0, draws=1)
+    with pytest.raises(InputError, match="shots: expected a whole number"):
+        sp.score_items(first, scorer, shots=1.5)
+    trace = sp.trace_items(first, sp.Lens.from_model(model), tokenizer, shots=0)
+    with pytest.raises(InputError, match="none of the items"):
+        sp.label_items(items.tail(2), trace, tokenizer)
+    with pytest.raises(InputError, match="different numbers of layers"):
+        sp.label_items(first, trace.head(len(trace) - 1), tokenizer)

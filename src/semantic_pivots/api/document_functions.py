@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from semantic_pivots import grammar
-from semantic_pivots.api.frames import Documents, Frame, corpus_of, documents_of, polars, scratch, table_of
+from semantic_pivots.api.frames import (
+    Documents,
+    Frame,
+    corpus_of,
+    documents_of,
+    items_table,
+    polars,
+    scratch,
+    table_of,
+    words_of,
+)
 from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.counting.counts import Task, benchmark_words, count_tables, in_documents
 from semantic_pivots.counting.providers import Pair, Word
@@ -25,6 +35,9 @@ from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.selection.selections import HELD_OUT, select
 from semantic_pivots.tables import SCHEMAS, conform
 from semantic_pivots.wordforms.table import rule_of
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
 
 class WordCounts(NamedTuple):
@@ -52,7 +65,7 @@ def count_words(
     """Count the documents that contain each word, and both words of each pair; exactly, zeros included.
 
     Args:
-        documents: texts, or a frame with the column text.
+        documents: texts (a list, an array or a series), or a frame with the column text.
         words: (spelling, language code) of each word.
         pairs: two such words each; they are counted as words too.
         items: a benchmark whose words and pairs are counted as well (table `items`).
@@ -62,7 +75,12 @@ def count_words(
     Raises:
         InputError: there is no document or no word, or a language is unknown.
     """
-    of_items = benchmark_words(table_of("items", items, ("strata", "distractors"))) if items is not None else ([], [])
+    unit = "window" if window_tokens else "document"
+    grammar.check(CountConfig(window_tokens=window_tokens, unit=unit, words=match))  # type: ignore[arg-type]
+    for word in (*words, *(word for pair in pairs for word in pair)):
+        if not (isinstance(word, tuple | list) and len(word) == 2 and isinstance(word[0], str) and word[0].strip()):
+            raise InputError(f"words: {word!r}; expected a spelling and a language code, such as ('dog', 'en')")
+    of_items = benchmark_words(items_table(items)) if items is not None else ([], [])
     word_pairs = sorted({*of_items[1], *((min(a, b), max(a, b)) for a, b in pairs)})
     spellings = sorted({*words, *of_items[0], *(word for pair in word_pairs for word in pair)})
     if not spellings:
@@ -75,7 +93,7 @@ def count_words(
 
 
 def discover_pivots(
-    items: Frame, documents: Documents, tokenizer: Tokenizer | str, words: Frame | None = None, **options: Any
+    items: Frame, documents: Documents, tokenizer: Tokenizer | Backend | str, words: Frame | None = None, **options: Any
 ) -> PairPivots:
     """Find the words that co-occur with both words of each item more often than by chance.
 
@@ -83,7 +101,8 @@ def discover_pivots(
         items: the table `items`, of `make_items` or a benchmark's file.
         documents: texts, or a frame with the columns text and language; stop words are found within each language.
         tokenizer: a fast tokenizer, or a model's spec; scripts without spaces are segmented into its vocabulary.
-        words: the table `words`; a pivot that is the concept's word in a further language is marked as a translation.
+        words: words of each concept, as `make_items` takes them; a pivot that is the concept's word in a further
+            language is marked as a translation.
         options: fields of `DiscoverConfig`, such as top, false_discovery_rate, measure and seed.
 
     Raises:
@@ -91,22 +110,18 @@ def discover_pivots(
     """
     from semantic_pivots.pivots.discovery import discover
 
-    config, table = DiscoverConfig(**options), table_of("items", items, ("strata", "distractors"))
-    lexicon = None if words is None else words_by_concept(_words(words))
+    config, table = DiscoverConfig(**options), items_table(items)
+    lexicon = None if words is None else words_by_concept(words_of(words))
     result = discover(table, corpus_of(documents, tokenizer), config, lexicon)
     return PairPivots(polars(conform("pivots", result.pivots)), polars(conform("pivot_evidence", result.evidence)))
 
 
-def _words(frame: Frame) -> pa.Table:
-    return table_of("words", frame, ("source", "licence"))
-
-
-def pivot_set(documents: Documents, words: Frame, tokenizer: Tokenizer | str, **options: Any) -> pl.DataFrame:
+def pivot_set(documents: Documents, words: Frame, tokenizer: Tokenizer | Backend | str, **options: Any) -> pl.DataFrame:
     """Find the words that join words of several languages beyond chance, strongest evidence first (`pivot_set`).
 
     Args:
         documents: texts, or a frame with the columns text, language and source.
-        words: the table `words`: the words of each concept, in at least two languages.
+        words: the words of each concept in at least two languages, as `make_items` takes them.
         tokenizer: a fast tokenizer, or a model's spec; scripts without spaces are segmented into its vocabulary.
         options: fields of `GraphConfig`, such as criterion, unit, false_discovery_rate and seed.
 
@@ -115,14 +130,16 @@ def pivot_set(documents: Documents, words: Frame, tokenizer: Tokenizer | str, **
     """
     from semantic_pivots.pivots import pivot_set as pivot_sets
 
-    table, _ = pivot_sets.pivot_set(GraphConfig(**options), _words(words).to_pylist(), corpus_of(documents, tokenizer))
+    table, _ = pivot_sets.pivot_set(
+        GraphConfig(**options), words_of(words).to_pylist(), corpus_of(documents, tokenizer)
+    )
     return polars(conform("pivot_set", table))
 
 
 def score_documents(
     documents: Documents,
     pivots: Frame,
-    tokenizer: Tokenizer | str,
+    tokenizer: Tokenizer | Backend | str,
     words: Frame | None = None,
     items: Frame | None = None,
 ) -> pl.DataFrame:
@@ -132,7 +149,7 @@ def score_documents(
         documents: texts, or a frame with the columns text, id and language.
         pivots: a pivot set from `pivot_set`, or a frame with the columns unit, token and text.
         tokenizer: a fast tokenizer, or the spec of a model; budgets are counted in its tokens.
-        words: the table `words`; its words are counted in each document, by language.
+        words: words, as `make_items` takes them, which are counted in each document, by language.
         items: a benchmark; documents with both words of an item are marked in the column holds_pair.
 
     Returns:
@@ -142,8 +159,8 @@ def score_documents(
         InputError: a column is missing.
     """
     optional = [name for name in SCHEMAS["pivot_set"].names if name not in ("unit", "text")]
-    pairs = [] if items is None else benchmark_words(table_of("items", items, ("strata", "distractors")))[1]
-    lookup = document_scores.vocabulary([] if words is None else _words(words).to_pylist(), pairs)
+    pairs = [] if items is None else benchmark_words(items_table(items))[1]
+    lookup = document_scores.vocabulary([] if words is None else words_of(words).to_pylist(), pairs)
     corpus, pivot_table = corpus_of(documents, tokenizer), table_of("pivot_set", pivots, optional)
     scores = document_scores.score_documents(corpus, pivot_table, lookup).read()
     rows = pa.array(np.arange(scores.num_rows), pa.int64())
@@ -167,6 +184,8 @@ def select_documents(
     Raises:
         InputError: an unknown selector, or the documents hold fewer tokens than the budget.
     """
+    if not selections:
+        raise InputError("selections: none; expected one at least, such as pivot-rich")
     config = SelectConfig(budget_tokens=budget_tokens, selections=tuple(selections), **options)
     grammar.check(config)
     table = Scores(table_of("doc_scores", scores, ("dsir",)))

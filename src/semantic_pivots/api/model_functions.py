@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from semantic_pivots import tables
-from semantic_pivots.api.frames import Frame, arrow, polars, scratch, table_of
+from semantic_pivots import grammar, tables
+from semantic_pivots.api.frames import Frame, arrow, concept_ids, items_table, polars, scratch, table_of, words_of
 from semantic_pivots.errors import InputError
-from semantic_pivots.languages import language
-from semantic_pivots.languages import languages as language_codes
 from semantic_pivots.models.protocols import AnswerScorer, Tokenizer
 from semantic_pivots.models.trace_stage import TraceConfig
+from semantic_pivots.scoring.score_stage import ScoreConfig
 from semantic_pivots.tasks.benchmark_stage import BenchmarkConfig
-from semantic_pivots.tasks.translation import Item, check_draws, items_of
+from semantic_pivots.tasks.translation import Item, items_of
 
 if TYPE_CHECKING:
     from semantic_pivots.models.lens import Lens
@@ -38,7 +37,7 @@ def make_items(
     Args:
         words: a frame with a row per concept and a column of words per language code, and optionally the columns
             concept_id and pos; or the table `words`.
-        languages: language codes, in the order of the directions; None: those of the columns.
+        languages: language codes, in the order of the directions; none: those of the columns.
         distractors: number of wrong source words of an item.
         items_per_direction: number of random items in each direction; 0: all.
         seed: seed of the random choices.
@@ -47,42 +46,41 @@ def make_items(
         The table `items`.
 
     Raises:
-        InputError: fewer than two languages, or no item has enough distractors.
+        InputError: fewer than two languages, a word that is no text, or no item has enough distractors.
     """
     from semantic_pivots.tasks.word_items import keep_concepts
     from semantic_pivots.tasks.word_items import make_items as items_of_words
 
-    concepts, codes = _concepts(words, languages)
+    if isinstance(languages, str) or len(set(languages)) < len(languages):
+        raise InputError(f"languages = {languages!r}: expected a sequence of different codes, such as ['en', 'fr']")
+    frame = arrow("words", words)
+    table = words_of(frame, languages)
+    codes = tuple(languages) or tuple(dict.fromkeys(table["language"].to_pylist()))
     if len(codes) < 2:
         raise InputError(f"words: languages {', '.join(codes) or 'none'}; expected columns of two languages at least")
-    spellings = {name: {code: row[code] for code in codes} for name, row in concepts.items()}
-    config = BenchmarkConfig(languages=codes, seed=seed, distractors=distractors)
-    names = keep_concepts(list(concepts), items_per_direction, seed)
-    parts_of_speech = {name: row["pos"] for name, row in concepts.items()}
-    items = items_of_words(spellings, parts_of_speech, names, config)
+    config = BenchmarkConfig(
+        languages=codes, seed=seed, distractors=distractors, items_per_direction=items_per_direction
+    )
+    grammar.check(config)
+    by_concept: dict[str, dict[str, str]] = {}
+    for row in table.to_pylist():
+        if row["language"] in codes and row["word"]:
+            by_concept.setdefault(row["concept_id"], {}).setdefault(row["language"], row["word"])
+    spellings = {
+        concept: {code: by_language[code] for code in codes}
+        for concept, by_language in by_concept.items()
+        if len(by_language) == len(codes)
+    }
+    tags = frame["pos"].to_pylist() if "pos" in frame.column_names else []
+    pos = dict.fromkeys(spellings, "word") | dict(zip(concept_ids(frame), tags, strict=False))
+    names = keep_concepts(list(spellings), items_per_direction, seed)
+    items = items_of_words(spellings, pos, names, config) if spellings else []
     if not items:
         raise InputError(
-            f"words: no item has {distractors} distractors among {len(concepts)} concepts of its part of speech with a "
-            "word in every language; lower distractors, or give more words"
+            f"words: no item has {distractors} distractors among {len(spellings)} concepts of its part of speech with "
+            "a word in every language; lower distractors, or give more words"
         )
     return polars(tables.from_rows("items", items))
-
-
-def _concepts(words: Frame, languages: Sequence[str]) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
-    """For each concept with a word in every language, its words and part of speech; and the languages."""
-    table = arrow(words)
-    if {"concept_id", "language", "word"} <= set(table.column_names):
-        rows: dict[str, dict[str, str]] = {}
-        for row in table.to_pylist():
-            rows.setdefault(row["concept_id"], {}).setdefault(row["language"], row["word"])
-        codes = tuple(languages) or tuple(dict.fromkeys(table["language"].to_pylist()))
-    else:
-        rows = {str(row.get("concept_id") or n): row for n, row in enumerate(table.to_pylist())}
-        codes = tuple(languages) or tuple(name for name in table.column_names if name in language_codes())
-    for code in codes:
-        language(code)
-    complete = {name: row for name, row in rows.items() if all((row.get(code) or "").strip() for code in codes)}
-    return {name: {"pos": "word", **row} for name, row in complete.items()}, codes
 
 
 def lexicon_of(items: Sequence[Item]) -> pa.Table:
@@ -95,12 +93,12 @@ def lexicon_of(items: Sequence[Item]) -> pa.Table:
     return tables.from_rows("words", rows)
 
 
-def _questions(items: Frame, words: Frame | None) -> tuple[list[Item], pa.Table]:
-    """Items, and the words of which their shots are drawn."""
-    item_rows = items_of(table_of("items", items, ("strata",)))
+def _questions(items: Frame, words: Frame | None, optional: Sequence[str]) -> tuple[list[Item], pa.Table]:
+    """Items, and the words of which their shots are drawn; columns that are optional may be missing."""
+    item_rows = items_of(items_table(items, optional))
     if not item_rows:
         raise InputError("items: none; expected at least one row")
-    return item_rows, lexicon_of(item_rows) if words is None else table_of("words", words, ("source", "licence"))
+    return item_rows, lexicon_of(item_rows) if words is None else words_of(words)
 
 
 def score_items(
@@ -118,7 +116,7 @@ def score_items(
     Args:
         items: the table `items`.
         scorer: a `Scorer` on a model, or a `HarnessScorer` around any model of lm-evaluation-harness.
-        words: the table `words`, from which the shots are drawn; None: the words of the items.
+        words: words from which the shots are drawn, as `make_items` takes them; None: the words of the items.
         shots: number of translations shown before the question.
         draws: number of draws of the shots per item.
         pool: number of draws that all items of a direction share; 0: each item has draws of its own, as published.
@@ -132,8 +130,8 @@ def score_items(
     from semantic_pivots.scoring.token_strata import with_token_strata
     from semantic_pivots.tasks.questions import signature_name
 
-    check_draws(shots, draws)
-    questions, lexicon = _questions(items, words)
+    grammar.check(ScoreConfig(shots=shots, draws=draws, pool=pool, seed=seed))
+    questions, lexicon = _questions(items, words, ("strata",))
     prompts = design.Design(shots, draws, pool, seed, signature_name(questions))
     network = getattr(scorer, "network", None)
     dtype = str(network.dtype).removeprefix("torch.") if network is not None else "unknown"
@@ -165,7 +163,7 @@ def trace_items(
         lens: the lens of the model.
         tokenizer: the model's tokenizer.
         pivots: the table `pivots` from `discover_pivots`; None: no mass of pivots is measured.
-        words: the table `words`, from which the shots are drawn; None: the words of the items.
+        words: words from which the shots are drawn, as `make_items` takes them; None: the words of the items.
         options: fields of `TraceConfig`: shots, seed, lenses, top and batch_tokens.
 
     Raises:
@@ -173,7 +171,7 @@ def trace_items(
     """
     from semantic_pivots.models.trace import trace_parts
 
-    questions, lexicon = _questions(items, words)
+    questions, lexicon = _questions(items, words, ("strata", "distractors"))
     optional = [name for name in tables.SCHEMAS["pivots"].names if name not in ("item_id", "text", "rank")]
     pivot_rows = tables.from_rows("pivots", []) if pivots is None else table_of("pivots", pivots, optional)
     parts = trace_parts(questions, lexicon, pivot_rows, lens, tokenizer, TraceConfig(**options))
@@ -198,8 +196,13 @@ def label_items(items: Frame, trace: Frame, tokenizer: Tokenizer, rules: Sequenc
     for rule in rules:
         if rule not in RULES:
             raise InputError(f"rules: unknown rule {rule!r}; expected one of {', '.join(RULES)}")
-    questions = items_of(table_of("items", items, ("strata", "distractors")))
+    questions = items_of(items_table(items))
     read = ("item_id", "lens", "layer", "top_ids", "top_probs")
     optional = [name for name in tables.SCHEMAS["trace"].names if name not in read]
-    rows = behaviours.label_items(questions, table_of("trace", trace, optional), tokenizer, rules)
+    table = table_of("trace", trace, optional)
+    if other := set(table["item_id"].to_pylist()).difference(item.item_id for item in questions):
+        raise InputError(f"trace: {min(other)!r} is none of the items; expected the trace of these items")
+    if len(set(table.group_by(["item_id", "lens"]).aggregate([("layer", "count")])["layer_count"].to_pylist())) > 1:
+        raise InputError("trace: items have different numbers of layers; expected all layers of each item")
+    rows = behaviours.label_items(questions, table, tokenizer, rules)
     return polars(tables.from_rows("behaviour", rows))

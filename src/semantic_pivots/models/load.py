@@ -6,6 +6,7 @@ Remote code and pickled weights stay out unless asked for.
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class LoadedModel:
 
 @without_collection()
 def load(
-    spec: str,
+    spec: str | os.PathLike[str],
     dtype: str = "float32",
     device: str = "auto",
     cache: str = "",
@@ -64,6 +65,7 @@ def load(
 
     from semantic_pivots.models.device import default_device
 
+    spec = os.fspath(spec)
     if dtype not in ("float32", "bfloat16", "float16"):
         raise InputError(f"dtype {dtype!r} is not known; expected float32, bfloat16 or float16")
     folder, name, revision = resolve(spec, cache)

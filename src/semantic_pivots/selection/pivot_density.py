@@ -72,12 +72,14 @@ def pivots_of(table: pa.Table, words: Iterable[str], tokenizer: Backend) -> Pivo
     """
     units = set(table["unit"].to_pylist()) if "unit" in table.column_names else {"token"}
     if units <= {"token"}:
+        if table["token"].null_count or table["token"].to_numpy().min(initial=0) < 0:
+            raise InputError("pivot_set: a pivot has no token; expected the id of a token in each row")
         tokens = table["token"].to_numpy()
         is_pivot = np.zeros(int(tokens.max(initial=-1)) + 1, np.uint8)
         is_pivot[tokens] = 1
         return PivotTokens(is_pivot)
     if units != {"word"}:
-        raise InputError(f"pivot_set.parquet: units {', '.join(sorted(map(str, units)))}; expected word or token")
+        raise InputError(f"pivot_set: column unit holds {', '.join(sorted(map(str, units)))}; expected word or token")
     texts = table["text"].to_pylist()
     # The pivots are given beside the lexicon that they were discovered with: `pivots select` may have another one.
     splitter = splitter_of(tokenizer, [*texts, *sorted(set(words))])
