@@ -166,7 +166,9 @@ def _texts(documents: Documents) -> list[str] | None:
         return None
     if not isinstance(documents, Iterable):
         return None
-    values: list[Any] = documents.to_pylist() if isinstance(documents, pa.Array | pa.ChunkedArray) else list(documents)
+    values: list[Any] = list(documents)
+    if isinstance(documents, pa.Array | pa.ChunkedArray):
+        values = [value.as_py() for value in values]
     other = next((row for row, value in enumerate(values) if not isinstance(value, str)), None)
     if other is not None and not isinstance(values[other], Mapping):
         kind = type(values[other]).__name__
