@@ -57,7 +57,7 @@ def test_pivots_are_cut_as_they_were_found_without_their_lexicon(tmp_path: Path)
     as_words(inputs, [])
     table = pa.table({"unit": ["word", "sentence"], "token": pa.nulls(2, pa.int32()), "text": ["a", "b"]})
     pq.write_table(table, tmp_path / "corpus" / "pivot_set.parquet")
-    with pytest.raises(InputError, match="units sentence, word; expected word or token"):
+    with pytest.raises(InputError, match="column unit holds sentence, word; expected word or token"):
         pivots_of(inputs.table("pivot_set"), (), tokenizer)
 
 
