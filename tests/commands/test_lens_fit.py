@@ -76,3 +76,9 @@ def test_wrong_input_is_told(folder, options, says):
     error = fit(folder, *options).exception
     assert isinstance(error, InputError)
     assert says in str(error)
+
+
+def test_a_place_that_is_a_file_is_told_before_anything_is_read(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    done = CliRunner().invoke(app, ["lens", "fit", "nobody/nothing", "nowhere", str(tmp_path / "out")])
+    assert isinstance(done.exception, FileExistsError)  # one line of the command `pivots`

@@ -103,6 +103,11 @@ def test_what_a_command_writes_is_out_and_may_stand_last_without_the_name(tmp_pa
     invoke("benchmark", "build", tmp_path / "a.jsonl", languages="en,fr", items=3)
     invoke("benchmark", "build", out=tmp_path / "b.jsonl", languages="en,fr", items=3)
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+    for place in ("c", "d"):  # a value of the same text before and behind it
+        same = ["--cache", str(tmp_path / f"{place}.jsonl")]
+        words = [str(tmp_path / f"{place}.jsonl"), "--languages", "en,fr", "--items", "3"]
+        invoke("benchmark", "build", *(words + same if place == "c" else same + words))
+        assert (tmp_path / f"{place}.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
 def test_an_unknown_language_is_told_by_its_option(tmp_path):

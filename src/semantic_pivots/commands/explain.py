@@ -311,7 +311,9 @@ def write_picture(path: WordPath, stem: Path) -> Path:
         stem.parent.mkdir(parents=True, exist_ok=True)
         _draw(f"{path.source} → {path.target or '?'} ({path.model})", probs, texts, ranks, picture)
     except OSError as error:
-        raise InputError(f"cannot write {error.filename or stem}: expected a writable folder; pass --out") from error
+        raise InputError(
+            f"cannot write {error.filename or stem}: expected a writable folder, as another --out"
+        ) from error
     return picture
 
 

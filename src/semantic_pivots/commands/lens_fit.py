@@ -67,6 +67,7 @@ def fit(
         raise InputError(f"--rows {rows}: expected at least 8")
     if length < least_length:
         raise InputError(f"--length {length}: expected at least {least_length} tokens of a document")
+    out.mkdir(parents=True, exist_ok=True)  # a place that cannot be written to is told before the work
     # more than needed, since a document may be empty or short
     number = 2 * rows if kind == "tuned" else 4 * (prompts + rows)
     texts = _texts(replace(documents, path=corpus), number, trace.seed)

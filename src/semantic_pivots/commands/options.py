@@ -61,8 +61,10 @@ class Writer(TyperCommand):
         """Name the place, and parse."""
         named, unnamed, _ = self.make_parser(ctx).parse_args(list(args))
         if named.get("out") is None and len(unnamed) == 1:
-            at = len(args) - 1 - args[::-1].index(unnamed[0])
-            args = [*args[:at], *args[at + 1 :], "--out", unnamed[0]]
+            # an option may have the same text as its value
+            rests = ([*args[:at], *args[at + 1 :]] for at, text in enumerate(args) if text == unnamed[0])
+            rest = next(rest for rest in rests if self.make_parser(ctx).parse_args(list(rest))[:2] == (named, []))
+            args = [*rest, "--out", unnamed[0]]
         return super().parse_args(ctx, args)
 
 

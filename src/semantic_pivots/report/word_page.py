@@ -29,7 +29,9 @@ def write_page(model: str, paths: Sequence[object], stem: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page(model, paths), "utf-8")
     except OSError as error:
-        raise InputError(f"cannot write {error.filename or file}: expected a writable folder; pass --out") from error
+        raise InputError(
+            f"cannot write {error.filename or file}: expected a writable folder, as another --out"
+        ) from error
     return file
 
 
