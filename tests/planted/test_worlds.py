@@ -198,3 +198,20 @@ def test_a_written_world_is_read_by_the_ordinary_commands(tmp_path):
     assert {(r["concept_id"], r["language"], r["word"]) for r in words} <= expected
     truth = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text("utf-8").splitlines()]
     assert [row["class"] for row in truth] == [c.kind for c in planted.concepts]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bridged": -1}, "bridged = -1: expected a whole number"),
+        ({"bridged": 2.0}, "bridged = 2.0: expected a whole number"),
+        ({"linked_share": 1.5}, "linked_share = 1.5: expected a share"),
+        ({"zipf": float("nan")}, "zipf = nan"),
+        ({"documents": 0}, "one document of a word"),
+        ({"languages": "en,fr"}, "a tuple of languages"),
+    ],
+)
+def test_a_parameter_out_of_range_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        World(**options)
+    assert World(seed=-1, bridged=0, word_last=0).seed == -1

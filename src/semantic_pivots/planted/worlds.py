@@ -101,6 +101,14 @@ class World:
 
     def __post_init__(self) -> None:
         """Check that the world can exist."""
+        for name, value in vars(self).items():
+            kind = type(getattr(World, name))
+            if kind is int and not (type(value) is int and (value >= 0 or name == "seed")):
+                raise ValueError(f"{name} = {value!r}: expected a whole number of at least 0")
+            if kind is float and not 0 <= value <= (1 if name.endswith("_share") or name == "word_last" else math.inf):
+                raise ValueError(f"{name} = {value!r}: expected a share between 0 and 1, or a factor of at least 0")
+        if isinstance(self.languages, str) or self.documents < 1:
+            raise ValueError("a world has a tuple of languages, and one document of a word at least")
         if not 2 <= len(self.languages) <= 4 or len(set(self.languages)) < len(self.languages):
             raise ValueError("a world has two to four different languages")
         if self.hub and self.hub not in self.languages[2:]:
