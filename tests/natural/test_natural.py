@@ -45,7 +45,7 @@ def test_no_held_out_pair_meets_in_a_sequence(masked):
     world = made[0].world
     assert 0 < world.split_share < 0.5  # mixed documents of the corpus hold some pair
     assert world.dropped_share < 0.05
-    assert min(len(world.held_out), len(world.trained)) >= 10
+    assert min(len(world.held_out), len(world.trained_concepts)) >= 10
     for arm in made:
         for concept in world.held_out:
             holds = [(arm.sequences == i).any(axis=1) for i in concept.ids.values()]

@@ -103,10 +103,10 @@ def test_the_head_names_model_corpus_languages_date_hours_command_and_signature(
     assert head["Languages"].value.startswith("English (en), French (fr)")
     assert (head["Date"].value, head["Date"].time) == ("26 November 2026", "2026-11-26T07:00:00Z")
     assert (head["Time"].value, head["Time"].time) == ("1.0 hours", "PT3600S")
-    assert head["Command"].copied == "pivots run made-up.toml"
+    assert head["Command"].clipboard_text == "pivots run made-up.toml"
     of_profile = facts(dataclasses.replace(CONFIG, profile="small"), tables, MANIFESTS)
-    assert "pivots run made-up.toml --profile small" in [fact.copied for fact in of_profile]
-    assert "tiny, revision abcdef" in head["Signature"].copied
+    assert "pivots run made-up.toml --profile small" in [fact.clipboard_text for fact in of_profile]
+    assert "tiny, revision abcdef" in head["Signature"].clipboard_text
 
 
 def test_what_differs_between_equal_runs_stands_in_time_elements_alone(tables):

@@ -10,7 +10,7 @@ import numpy as np
 from semantic_pivots.statistics import FEWEST, Interval, student_quantile
 
 _STRATA = 20
-_SEPARATED = 50.0
+_LARGEST_WEIGHT = 50.0
 """a weight per standard deviation that only rows which a covariate separates can ask for"""
 
 
@@ -152,7 +152,7 @@ def _logistic(design: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.
         weights += step
         if np.abs(step).max() < 1e-8:
             return probs, weights, bread
-        if np.abs(weights).max() > _SEPARATED:
+        if np.abs(weights).max() > _LARGEST_WEIGHT:
             break
     return None
 

@@ -40,7 +40,7 @@ class Design:
         pivots: for each concept, the token ids of its pivots.
         edits: for each concept and condition, positions in the flat tokens and the ids that replace the tokens there.
         words: (concepts, 2) number of occurrences of each of its two words.
-        around: (concepts,) number of tokens in its windows.
+        window_tokens: (concepts,) number of tokens in its windows.
         overlap: share of the windows' tokens that are also in a window of another cluster.
     """
 
@@ -49,7 +49,7 @@ class Design:
     pivots: list[np.ndarray]
     edits: list[dict[str, tuple[np.ndarray, np.ndarray]]]
     words: np.ndarray
-    around: np.ndarray
+    window_tokens: np.ndarray
     overlap: float
 
     def condition(self, concept: int, model: int) -> str:
@@ -103,13 +103,13 @@ def design(packed: Sequences, world: World, config: NaturalConfig, seed: int, ot
     for group in range(len(CONDITIONS)):
         rank[groups == group] = np.arange(int((groups == group).sum()))
     edits = [maker.of(concepts[k].concept_id, windows[k], pivots[k], int(rank[k])) for k in range(len(concepts))]
-    sizes = np.array([sum(len(side) for side in window.around) for window in windows])
+    sizes = np.array([sum(len(side) for side in window.sides) for window in windows])
     return Design(groups, together, pivots, edits, words, sizes, _overlap(windows, together))
 
 
 def _overlap(windows: Sequence[Windows], clusters: np.ndarray) -> float:
     """Share of the windows' tokens that are in windows of two or more clusters."""
-    keys = [np.union1d(*one.around) * len(windows) + name for one, name in zip(windows, clusters.tolist(), strict=True)]
+    keys = [np.union1d(*one.sides) * len(windows) + name for one, name in zip(windows, clusters.tolist(), strict=True)]
     times = np.unique(np.unique(np.concatenate(keys)) // len(windows), return_counts=True)[1]
     return float((times > 1).mean()) if len(times) else 0.0
 
@@ -129,7 +129,7 @@ class _Edits:
         self.barred = np.zeros(world.vocabulary.size, bool)
         self.barred[exclusions] = True
         self.partner = np.full((2, world.vocabulary.size), -1, np.int64)
-        for number, concept in enumerate(world.trained):
+        for number, concept in enumerate(world.trained_concepts):
             for side, code in enumerate(pair):
                 self.partner[side, concept.ids[code]] = number
 
@@ -138,7 +138,7 @@ class _Edits:
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Places and ids of each condition; `rank` is the concept's place in its group."""
         generator = np.random.default_rng(seed_of("natural edits", self.seed, name))
-        free = [side[~self.barred[self.tokens[side]]] for side in windows.around]
+        free = [side[~self.barred[self.tokens[side]]] for side in windows.sides]
         spots = [side[np.isin(self.tokens[side], pivots)] for side in free]
         candidates = [np.setdiff1d(side, one) for side, one in zip(free, spots, strict=True)]
         placebo = [self._nearest(one, rest, generator) for one, rest in zip(spots, candidates, strict=True)]

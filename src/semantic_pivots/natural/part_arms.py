@@ -86,7 +86,7 @@ def _figures(world: World, packed: Sequences) -> dict[str, float]:
         "passes": packed.sequences.size / max(len(packed.pieces.tokens), 1),
         "vocabulary": float(world.vocabulary.size),
         "held-out concepts": float(len(world.held_out)),
-        "trained concepts": float(len(world.trained)),
+        "trained concepts": float(len(world.trained_concepts)),
         "share of tokens split by language, a held-out pair met in the document": world.split_share,
         "share of tokens dropped, a held-out pair met in a part": world.dropped_share,
         "share of sequences dropped, a held-out pair met in the sequence": packed.dropped_share,
@@ -140,7 +140,9 @@ def _design_figures(plan: Design, model: int) -> dict[str, float]:
         mine = [k for k in range(len(plan.groups)) if plan.condition(k, model) == condition]
         changed = sum(len(plan.edits[k][condition][0]) for k in mine)
         figures[f"concepts, {condition}"] = float(len(mine))
-        figures[f"share of the windows' tokens changed, {condition}"] = changed / max(int(plan.around[mine].sum()), 1)
+        figures[f"share of the windows' tokens changed, {condition}"] = changed / max(
+            int(plan.window_tokens[mine].sum()), 1
+        )
     return figures
 
 
@@ -188,8 +190,8 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
     offered = round(len(whole.pieces) / (1 + config.selected_share))
     world = replace(whole, pieces=whole.pieces.take(np.arange(offered)))
     pair = (config.pair[0], config.pair[1])
-    contexts = contexts_of(world.pieces, world, world.trained, pair)
-    pivots = pivots_of(contexts, world.trained, pair, config.false_discovery_rate, config.pivots)
+    contexts = contexts_of(world.pieces, world, world.trained_concepts, pair)
+    pivots = pivots_of(contexts, world.trained_concepts, pair, config.false_discovery_rate, config.pivots)
     joined = np.bincount(np.concatenate(pivots), minlength=world.vocabulary.size)
     for concept in world.held_out:
         joined[list(concept.ids.values())] = 0

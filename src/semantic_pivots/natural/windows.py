@@ -26,11 +26,11 @@ class Windows:
 
     Attributes:
         words: for each language of the pair, (occurrences,) int64 positions of the word.
-        around: for each language of the pair, (positions,) int64 positions in its windows, without those of the word.
+        sides: for each language of the pair, (positions,) int64 positions in its windows, without those of the word.
     """
 
     words: tuple[np.ndarray, np.ndarray]
-    around: tuple[np.ndarray, np.ndarray]
+    sides: tuple[np.ndarray, np.ndarray]
 
 
 def windows_of(packed: Sequences, concepts: Sequence[Concept], pair: tuple[str, str], reach: int) -> list[Windows]:
@@ -41,7 +41,7 @@ def windows_of(packed: Sequences, concepts: Sequence[Concept], pair: tuple[str, 
     order = np.argsort(tokens, kind="stable")
     by_token = np.searchsorted(tokens[order], np.arange(int(tokens.max(initial=0)) + 2))
 
-    def around(places: np.ndarray) -> np.ndarray:
+    def positions_beside(places: np.ndarray) -> np.ndarray:
         every = places[:, None] + np.arange(-reach, reach + 1)
         inside = (every >= 0) & (every < len(tokens))
         every = np.where(inside, every, places[:, None])
@@ -52,7 +52,7 @@ def windows_of(packed: Sequences, concepts: Sequence[Concept], pair: tuple[str, 
     for concept in concepts:
         ids = [concept.ids[code] for code in pair]
         words = [np.sort(order[by_token[i] : by_token[i + 1]]) if i + 1 < len(by_token) else order[:0] for i in ids]
-        windows.append(Windows((words[0], words[1]), (around(words[0]), around(words[1]))))
+        windows.append(Windows((words[0], words[1]), (positions_beside(words[0]), positions_beside(words[1]))))
     return windows
 
 

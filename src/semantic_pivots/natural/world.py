@@ -66,7 +66,7 @@ class World:
         return [concept for concept in self.concepts if concept.held_out]
 
     @property
-    def trained(self) -> list[Concept]:
+    def trained_concepts(self) -> list[Concept]:
         """The trained concepts."""
         return [concept for concept in self.concepts if not concept.held_out]
 

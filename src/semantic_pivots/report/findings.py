@@ -31,14 +31,14 @@ GROUND_TRUTH = "What do the measures say where the truth is known?"
 def answers(tables: Tables) -> tuple[Answer, ...]:
     """The answers, in the order of the questions."""
     if "planted_summary" in tables and "score_summary" not in tables:
-        return (Answer(GROUND_TRUTH, tuple(_planted(tables["planted_summary"]))),)
+        return (Answer(GROUND_TRUTH, tuple(_world_sentences(tables["planted_summary"]))),)
     if "natural_summary" in tables and "score_summary" not in tables:
         rows = tables["natural_summary"].to_pylist()
         return (
             Answer(NATURAL, tuple(f"{r['part'].capitalize()}: {r['conclusion']}." for r in rows if r["conclusion"])),
         )
     return (
-        Answer(HOW_WELL, tuple(_how_well(tables)) or ("No scores yet: the stage score has not run.",)),
+        Answer(HOW_WELL, tuple(_score_sentences(tables)) or ("No scores yet: the stage score has not run.",)),
         Answer(MECHANISM, tuple(_mechanism(tables)) or ("No answer yet: it needs the stages trace and behaviour.",)),
         Answer(
             DOCUMENTS, tuple(_documents(tables)) or ("No comparison yet: the stages train and compare have not run.",)
@@ -60,7 +60,7 @@ def _finite(rows: Iterable[dict]) -> list[dict]:
     return [r for r in rows if r["value"] is not None and not math.isnan(r["value"])]
 
 
-def _how_well(tables: Tables) -> Iterable[str]:
+def _score_sentences(tables: Tables) -> Iterable[str]:
     summary = tables.get("score_summary")
     if summary is None:
         return
@@ -207,7 +207,7 @@ def _sentence(row: dict) -> str:
     )
 
 
-def _planted(summary: pa.Table) -> Iterable[str]:
+def _world_sentences(summary: pa.Table) -> Iterable[str]:
     rows = {(r["world"], r["measure"], r["group"]): r for r in reversed(_finite(summary.to_pylist()))}
 
     def value(world: str, measure: str, group: str) -> str | None:

@@ -56,7 +56,7 @@ class Fact:
     value: str
     time: str = ""
     """ISO 8601; set where the value differs between equal runs"""
-    copied: str = ""
+    clipboard_text: str = ""
     """what a button beside it copies"""
 
 

@@ -35,7 +35,7 @@ def facts(config: ReportConfig, tables: Mapping[str, pa.Table], manifests: Manif
         out.append(Fact("Date", _day(end), end))
         out.append(Fact("Time", _duration(seconds), f"PT{seconds:.0f}S"))
     command = f"pivots run {config.name}.toml" + (f" --profile {config.profile}" if config.profile else "")
-    return (*out, Fact("Command", command, copied=command), Fact("Signature", *_signature(config, manifests)))
+    return (*out, Fact("Command", command, clipboard_text=command), Fact("Signature", *_signature(config, manifests)))
 
 
 def _day(time: str) -> str:
