@@ -90,7 +90,7 @@ def _rows(items: Sequence[Item], prompts: Mapping[str, Case], pivots: Pivots, as
 
 
 def question_row(row: Record, question: Question, asker: Asker, always: bool = False) -> Record:
-    """A row of `causal_effects`; effects are measured if the model's answer is right, or in any case if `always`."""
+    """A row of `causal_effects`; without `always`, effects of a question that the model answers wrongly are null."""
     logprob, correct = asker.answer(question)
     if correct or always:
         return effects_row(row, asker.effects(question))

@@ -127,10 +127,10 @@ def word_items(lexicon: LexiconConfig, benchmark: BenchmarkConfig) -> tuple[dict
 
 
 def check_tokens(inputs: Inputs, tokens: str) -> None:
-    """Make sure that tokens are those of the corpus.
+    """Check that the token shards were made from this corpus.
 
     Raises:
-        InputError: they are not.
+        InputError: they were made from another one: a shard's number of documents or the corpus's record differs.
     """
     from semantic_pivots.corpus.token_shards import check_corpus
 

@@ -293,19 +293,19 @@ def point_at(data, at):  # pragma: no cover - compiled
 
 @njit(cache=True, nogil=True, boundscheck=False)
 def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pragma: no cover - compiled
-    """Put the words of one document into `hits` and return how many; -1 if it must first be composed.
+    """Search the words in one document, write them into `hits`, and return their number.
 
-    With room in `places` every occurrence is found, and where it begins (number of the token) is put there; else each
-    word once. -2 if the room does not suffice.
+    If `places` is empty, each word is written once; else every occurrence, with the number of the token at which it
+    begins. Returns -1 if the text must first be normalised to composed characters (NFC), -2 if `places` is too short.
 
     Args:
         data: uint8 UTF-8 bytes; the document is data[begin:end].
-        sure: the document is known to be composed.
-        doc: number that marks this document in `stamp` (words,) int64; `stamp[w] == doc` once w is found.
-        tables: of the compiled words.
+        sure: the document is known to be in NFC.
+        doc: number of this document; stamp[w] (words,) int64 is set to it when word w occurs.
+        tables: the compiled words (`match`).
         scratch: arrays with room for one entry per byte and one more, codes (uint32), numbers (int64), and for cutting
             points (uint32), cuts (uint8), best and back (int32); those of no use may be empty.
-        hits: stamp, found (int32) and places (int32, empty where each word is wanted once).
+        hits: stamp, the numbers of the words (int32), and places (int32).
     """
     table, folds, inside, words, trie, affixes, cutting = tables
     codes, starts, cut_scratch, ends = scratch
@@ -476,7 +476,7 @@ def _follow(
 
 @njit(cache=True, nogil=True)
 def find_in_documents(data, offsets, sure, tables, scratch, hits, out_rows, out_words):  # pragma: no cover - compiled
-    """Rows and words of all occurrences, and the rows that must first be composed."""
+    """The document and the word of each hit, and the documents that must first be normalised to NFC."""
     n, unsure = 0, 0
     retry = np.empty(len(offsets) - 1, np.int64)
     forms = hits[1]

@@ -1,4 +1,4 @@
-"""Panels of the natural worlds: whether pivots carry words across languages, part by part, the decision first."""
+"""Panels of the stage `natural`: for each part of the experiment, its conclusion and then its effects."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from semantic_pivots.files import ROWS, read_batches, read_table
 
 
 class Scores:
-    """The table `doc_scores`, in memory or as a Parquet file of each shard; documents are in order of shards' names."""
+    """The rows of `doc_scores`: a table in memory, or a Parquet file of each shard, in the order of shard names."""
 
     def __init__(self, source: pa.Table | dict[str, Path]):
         self.source = dict(sorted(source.items())) if isinstance(source, dict) else source

@@ -65,7 +65,7 @@ class _Stream:
         self.size = int(self._begins[-1])
 
     def cut(self, begin: int, length: int) -> np.ndarray:
-        """(length,) int32 ids from a position of the stream on."""
+        """`length` token ids (int32) of the packed stream, from position `begin` on."""
         sequence = np.empty(length, np.int32)
         position, part = 0, int(np.searchsorted(self._begins, begin, "right")) - 1
         while position < length:
