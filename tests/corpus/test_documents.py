@@ -505,3 +505,34 @@ def test_a_blank_text_is_that_of_the_parts_for_every_reader(blank, tmp_path):
     texts = [text for batch in text_batches(str(path), "", counted) for text in batch.to_pylist()]
     assert texts == [document.text for document in documents] == ["a"] * 3 + ["A dog.\nUn chien."] * 2 + ["b"]
     assert (counted.read, counted.reasons) == (skipped.read, skipped.reasons) == (8, {"no text": (2, 5)})
+
+
+def test_an_id_is_one_text_in_whatever_type_a_shard_has_it(tmp_path):
+    seconds = pa.array([1_700_000_000_000_000_001], pa.timestamp("ns"))
+    types = {"int": pa.array([1]), "float": pa.array([1.0]), "text": pa.array(["1"]), "bool": pa.array([True])}
+    for name, ids in (types | {"time": seconds}).items():
+        pq.write_table(pa.table({"text": ["a"], "id": ids}), tmp_path / f"{name}.parquet")
+        assert read(tmp_path / f"{name}.parquet")[0][0].id == ids.cast(pa.string())[0].as_py()  # as user columns do
+    (tmp_path / "x.jsonl").write_bytes(b'{"text": "a", "id": 1.0}\n{"text": "a", "id": true}\n')
+    assert [document.id for document in read(tmp_path / "x.jsonl")[0]] == ["1", "true"]
+
+
+@pytest.mark.parametrize("array", [b'[{"text": "a"}, {"text": "b"}]', b'[\n{"text": "a"},\n{"text": "b"}\n]\n'])
+def test_a_json_array_is_told_and_not_one_bad_line_of_many(array, tmp_path):
+    (tmp_path / "x.json").write_bytes(array)
+    with pytest.raises(InputError, match="begins with a JSON array"):
+        read(tmp_path / "x.json")
+
+
+def test_files_that_a_job_did_not_commit_and_older_versions_are_no_documents(tmp_path):
+    for folder in ("", "_temporary/0/task_1"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        _parquet(tmp_path / folder / "x.parquet", [{"text": "a"}])
+    told: list[str] = []
+    assert readers.list_files(str(tmp_path), told.append)[0][0] == str(tmp_path / "x.parquet")
+    assert "1 file that a job has not committed" in told[0]
+    assert len(readers.list_files(str(tmp_path), told.append)) == 1
+    (tmp_path / "_delta_log").mkdir()
+    (tmp_path / "_delta_log" / "00000000000000000000.json").write_text('{"add": {"path": "x.parquet"}}\n')
+    with pytest.raises(InputError, match="a Delta table"):
+        readers.list_files(str(tmp_path))

@@ -19,7 +19,6 @@ from semantic_pivots.corpus.formats import (
     SkippedLines,
     read_arrow,
     read_fragment,
-    read_ids,
     read_jsonl,
     read_parquet,
     read_tar,
@@ -37,6 +36,8 @@ _EXPECTED = f"{_SUFFIXES}; the lines and texts also with {', '.join(COMPRESSIONS
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
 _DESCRIPTIONS |= {"manifest.json", "croissant.json", "tokenizer.json"}
 _CARD = "README.md"
+_UNFINISHED = "_temporary"
+"""Folder of what a job of Hadoop or Spark has not committed: copies of documents that are there, or parts of them."""
 _LOOKED_INTO, _LOOKED_AT = 20, 200
 
 
@@ -81,12 +82,17 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
         name
         for name, parts in inner.items()
         if not any(part.startswith(".") for part in parts)
+        and _UNFINISHED not in parts[:-1]
         and not (dolma and "attributes" in parts[:-1])
         and not (is_corpus and parts[0] != "shards")
         and parts[-1] not in _DESCRIPTIONS
         and not (name.endswith(".bin") and f"{name[:-4]}.idx" in sizes)
         and not (parts[-1] == _CARD and parts[:-1] in folders)
     )
+    if unfinished := [name for name, parts in inner.items() if _UNFINISHED in parts[:-1]]:
+        tell(
+            f"corpus {path}: left out {quantity(len(unfinished), 'file')} that a job has not committed ({_UNFINISHED})"
+        )
     if dolma and (lone := _without_documents(inner.values())):
         tell(f"corpus {path}: left out {quantity(len(lone), 'file')} of attributes, such as {'/'.join(lone[0])}")
     files = [name for name in names if kind(name)[0]]
@@ -233,6 +239,8 @@ def read(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[
             case "tar":
                 yield from read_tar(path, renames, skipped)
             case "megatron":
+                from semantic_pivots.corpus.megatron import read_ids  # NumPy, which no other reader needs
+
                 yield from read_ids(path, renames, skipped)
             case "jsonl":
                 yield from read_jsonl(path, renames, skipped)

@@ -91,6 +91,8 @@ def read_jsonl(path: str, renames: dict[str, str], skipped: SkippedLines) -> Ite
             except ValueError:
                 row = _python_json(line)
             if not isinstance(row, dict):
+                if skipped.read == 1 and line.lstrip().startswith(b"["):
+                    raise InputError(f"corpus {path}: {_ARRAY}")
                 skipped.add(row if isinstance(row, str) and row in _UNREADABLE else "no JSON object", number)
                 continue
             if document := _document_of(row, columns, labels, renames, skipped, number):
@@ -98,6 +100,7 @@ def read_jsonl(path: str, renames: dict[str, str], skipped: SkippedLines) -> Ite
 
 
 _UNREADABLE = ("invalid UTF-8", "invalid JSON")
+_ARRAY = "begins with a JSON array; expected one object a line, as `jq -c '.[]'` writes them"
 
 
 def _python_json(line: bytes) -> object:
@@ -209,10 +212,18 @@ def _rows(
     batch: pa.RecordBatch, columns: dict[str, Column], renames: dict[str, str], path: str, skipped: SkippedLines
 ) -> Iterator[Document]:
     labels = folder_labels(path, renames, skipped)
+    import pyarrow as pa
+
     names = {column[0] for column in columns.values() if column}
     batch = batch.select([name for name in batch.schema.names if name in names])
     for start in range(0, batch.num_rows, 1024):
         block = batch.slice(start, 1024)
+        for column in filter(None, columns.values()):
+            if len(column) == 1 and pa.types.is_temporal(
+                block.schema.field(column[0]).type
+            ):  # as in the user's columns
+                place = block.schema.get_field_index(column[0])
+                block = block.set_column(place, column[0], block.column(place).cast(pa.string()))
         try:
             rows = block.to_pylist()
         except UnicodeDecodeError:
@@ -299,26 +310,6 @@ def _sample(member: tarfile.TarInfo) -> str:
     return f"{folder}/{name.split('.')[0]}".lstrip("/")
 
 
-def read_ids(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
-    """The documents of a Megatron data set, decoded by the tokenizer.json beside it."""
-    from semantic_pivots.corpus.megatron import read_megatron
-    from semantic_pivots.corpus.vocabulary import read_tokenizer
-
-    place = Path(path)
-    if not (place.parent / "tokenizer.json").is_file():
-        raise InputError(f"corpus {path}: ids without texts; expected the tokenizer.json that made them beside it")
-    tokenizer = read_tokenizer(place.parent / "tokenizer.json")
-    labels = folder_labels(path, renames, skipped)
-    ids, begins = read_megatron(place)
-    for number in range(len(begins) - 1):
-        skipped.read += 1
-        text = tokenizer.decode(ids[begins[number] : begins[number + 1]].tolist()).strip()
-        if text:
-            yield Document(f"{place.stem}-{number}", text, labels["language"], labels["source"])
-        else:
-            skipped.add("no text", skipped.read)
-
-
 def folder_labels(path: str, renames: dict[str, str], skipped: SkippedLines) -> dict[str, str]:
     """Language and source of a file's documents that name none: those of folders such as `language=fr`, as Hive, Spark
     and `datasets` write them, the innermost first; else no language, and the file's name.
@@ -350,6 +341,13 @@ def column_of(role: str, renames: dict[str, str], names: Container[str]) -> Colu
         if name.split(".")[0] in names:
             return tuple(name.split("."))
     return ()
+
+
+def _id_text(value: object) -> str:
+    """An id as Arrow writes it: 1.0, which pandas makes of 1 where another id is missing, is 1."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _value(row: Record, column: Column) -> object:
@@ -408,7 +406,7 @@ def _document(row: Record, columns: dict[str, Column], labels: dict[str, str], s
         skipped.ignore(translations, "parts")
     try:
         document = of_parts("", parts, source, text)
-        key = content_id(document.text) if value is None or value == "" or value != value else str(value)
+        key = content_id(document.text) if value is None or value == "" or value != value else _id_text(value)
         (document.text + key + code + source).encode()
     except UnicodeEncodeError:
         return "half of a surrogate pair, which is no character"

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from semantic_pivots.corpus.document import Document
+from semantic_pivots.corpus.formats import SkippedLines, folder_labels
 from semantic_pivots.errors import InputError
 
 _MAGIC = b"MMIDIDX\x00\x00"
@@ -57,3 +60,22 @@ def read_megatron(index: Path | str) -> tuple[np.ndarray, np.ndarray]:
     if not ids.exists() or os.path.getsize(ids) != ends[-1] * dtype.itemsize:
         raise InputError(f"{ids}: missing, or not of the {ends[-1]:,} ids that {index.name} tells")
     return (np.memmap(ids, dtype, "r") if ends[-1] else np.zeros(0, dtype)), begins
+
+
+def read_ids(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
+    """The documents of a Megatron data set, decoded by the tokenizer.json beside it."""
+    from semantic_pivots.corpus.vocabulary import read_tokenizer
+
+    place = Path(path)
+    if not (place.parent / "tokenizer.json").is_file():
+        raise InputError(f"corpus {path}: ids without texts; expected the tokenizer.json that made them beside it")
+    tokenizer = read_tokenizer(place.parent / "tokenizer.json")
+    labels = folder_labels(path, renames, skipped)
+    ids, begins = read_megatron(place)
+    for number in range(len(begins) - 1):
+        skipped.read += 1
+        text = tokenizer.decode(ids[begins[number] : begins[number + 1]].tolist()).strip()
+        if text:
+            yield Document(f"{place.stem}-{number}", text, labels["language"], labels["source"])
+        else:
+            skipped.add("no text", skipped.read)

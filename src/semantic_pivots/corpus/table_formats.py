@@ -15,7 +15,7 @@ from semantic_pivots.corpus.streams import filesystem_of
 from semantic_pivots.errors import InputError, first_line
 
 FRAGMENT = ".fragment"
-_LANCE, _ICEBERG = "_versions", ".metadata.json"
+_LANCE, _ICEBERG, _DELTA = "_versions", ".metadata.json", "_delta_log"
 Sizes = dict[str, int]
 
 
@@ -27,8 +27,14 @@ def current_files(sizes: Sizes, prefix: str) -> Sizes:
         prefix: protocol of an address, empty on this machine.
 
     Raises:
-        InputError: the package that reads a table is missing, or the table is damaged or has files of deletions.
+        InputError: the package that reads a table is missing, the table is damaged or has files of deletions, or it is
+            a Delta table.
     """
+    for root in _roots(sizes, lambda path: path.parent.name == _DELTA):
+        raise InputError(
+            f"corpus {root}: a Delta table, which has files of older versions too; write its newest version to Parquet "
+            "in a folder of its own"
+        )
     for root in _roots(sizes, lambda path: path.parent.name == _LANCE):
         sizes = _outside(root, sizes) | _fragments(root, prefix)
     for root in _roots(sizes, lambda path: path.parent.name == "metadata" and path.name.endswith(_ICEBERG)):
