@@ -14,7 +14,7 @@ import tarfile
 import urllib.parse
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from semantic_pivots.corpus.document import Document, content_id, given_parts, language_of, of_parts
