@@ -18,9 +18,9 @@ from semantic_pivots.corpus.vocabulary import as_text
 from semantic_pivots.counting.shard_passes import MemoryCorpus
 from semantic_pivots.errors import InputError, nearest
 from semantic_pivots.languages import language, languages
-from semantic_pivots.lexicon.cells import plain_cell, word_of
+from semantic_pivots.lexicon.cells import CellReader, plain_cell
 from semantic_pivots.models.protocols import Tokenizer
-from semantic_pivots.run import Work, warn
+from semantic_pivots.run import Work
 from semantic_pivots.tables import SCHEMAS, from_rows
 
 if TYPE_CHECKING:
@@ -45,17 +45,16 @@ def arrow(name: str, frame: Frame) -> pa.Table:
     """A frame as an Arrow table. Raises InputError, which begins with `name`, where it is no frame."""
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
-    try:
-        table = pl.DataFrame(frame).to_arrow() if frame is not None and not isinstance(frame, str) else None
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{name}: {reason}; expected a frame, a list of rows or columns of equal length") from error
-    if table is None:
+    if frame is None or isinstance(frame, str):
         kind = type(frame).__name__
         raise InputError(
             f"{name}: an object of type {kind}; expected a frame, a list of rows or a dictionary of columns"
         )
-    return table
+    try:
+        return pl.DataFrame(frame).to_arrow()
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{name}: {reason}; expected a frame, a list of rows or columns of equal length") from error
 
 
 def polars(table: pa.Table) -> pl.DataFrame:
@@ -136,19 +135,16 @@ def words_of(frame: Frame, codes: Sequence[str] = ()) -> pa.Table:
     concepts = concept_ids(table)
     if twice := [concept for concept, rows in Counter(concepts).items() if rows > 1]:
         raise InputError(f"words: concept_id {twice[0]!r} is not unique; expected one row per concept")
-    rows, changes = [], []
+    reader, rows = CellReader("words"), []
     for code in codes:
         for concept, cell in zip(concepts, table[code].to_pylist(), strict=True):
             if cell is None or cell != cell:
                 continue
             if not isinstance(cell, str):
                 raise InputError(f"words: column {code} holds {cell!r}; expected texts")
-            word = word_of(unicodedata.normalize("NFC", cell), code)
-            if word != unicodedata.normalize("NFC", cell).strip():
-                changes.append(f"{code}: {cell!r} as {word!r}")
+            word = reader.word(unicodedata.normalize("NFC", cell), code, code)
             rows.append({"concept_id": concept, "language": code, "word": word, "source": "", "licence": ""})
-    if changes:
-        warn(f"words: {len(changes)} cells hold more than one plain word and are read so: {changes[0]}")
+    reader.tell()
     return from_rows("words", rows)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from semantic_pivots.run import warn
+
 # Characters without a glyph that spell nothing: zero-width space, soft hyphen, byte order mark, word joiner, direction
 # marks, variation selectors. The joiners U+200C and U+200D do spell something in Persian and Indic scripts.
 _INVISIBLE = re.compile("[\u200b\ufeff\u00ad\u2060-\u2064\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]")
@@ -35,6 +37,28 @@ def word_of(cell: str, language: str) -> str:
     text = _without_quotes(_NOTE.sub(" ", text).strip()) or text
     head = next((part for part in map(str.strip, _SEPARATOR.split(text)) if part), "")
     return _without_article(_without_quotes(head), language)
+
+
+class CellReader:
+    """Reads the words of a list's cells, and tells which of them held more than one plain word."""
+
+    def __init__(self, source: object) -> None:
+        """`source` is what the warning names: a file, or the list of a caller."""
+        self.source = source
+        self.changes: list[str] = []
+
+    def word(self, cell: str, language: str, place: str) -> str:
+        """The word that the cell at a place means."""
+        word = word_of(cell, language)
+        if word != cell.strip():
+            self.changes.append(f"{place}: {cell.strip()!r} as {word!r}")
+        return word
+
+    def tell(self) -> None:
+        """Warn of the cells that held more than one plain word, if there were any."""
+        if self.changes:
+            number = len(self.changes)
+            warn(f"{self.source}: {number} cells hold more than one plain word and are read so: {self.changes[0]}")
 
 
 def plain_cell(cell: str) -> str:

@@ -21,9 +21,9 @@ from semantic_pivots.held_out import half
 from semantic_pivots.languages import language
 from semantic_pivots.languages import languages as known_languages
 from semantic_pivots.lexicon import near_words
-from semantic_pivots.lexicon.cells import word_of
+from semantic_pivots.lexicon.cells import CellReader
 from semantic_pivots.lexicon.lexicon_stage import LexiconConfig
-from semantic_pivots.run import Inputs, Work, warn
+from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import from_rows
 from semantic_pivots.words import normalise
 
@@ -76,7 +76,7 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
             "name the languages it covers in [lexicon] languages, or add the columns"
         )
     rows: dict[str, dict[str, str]] = {}
-    changes: list[str] = []
+    reader = CellReader(path)
     for number, line in enumerate(lines[1:], 2):
         cells = line.split("\t")
         if not line.strip():
@@ -86,15 +86,11 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
         row = dict(zip(columns, cells, strict=True))
         row |= {name: row[name].strip() for name in ("concept_id", "pos")}
         for code in languages:
-            word = word_of(row[code], code)
-            if word != row[code].strip():
-                changes.append(f"line {number}, {code}: {row[code].strip()!r} as {word!r}")
-            row[code] = word
+            row[code] = reader.word(row[code], code, f"line {number}, {code}")
         if not row["concept_id"] or row["concept_id"] in rows:
             raise InputError(f"{path}, line {number}: concept_id {row['concept_id']!r} is empty or not unique")
         rows[row["concept_id"]] = row
-    if changes:
-        warn(f"{path}: {len(changes)} cells hold more than one plain word and are read so: {changes[0]}")
+    reader.tell()
     return list(rows.values())
 
 
