@@ -168,7 +168,7 @@ def test_pivots_take_wide_words_and_the_tokenizer_alone():
         with pytest.raises(InputError, match=message):
             sp.score_documents(frame, pivots, tokenizer)
     scores = sp.score_documents(frame, joined, tokenizer)
-    with pytest.raises(InputError, match="selections: none"):
+    with pytest.raises(InputError, match=r"\[select\] selections = \[\]: expected one at least"):
         sp.select_documents(scores, 300, selections=[])
 
 

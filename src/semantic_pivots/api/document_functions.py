@@ -184,8 +184,6 @@ def select_documents(
     Raises:
         InputError: an unknown selector, or the documents hold fewer tokens than the budget.
     """
-    if not selections:
-        raise InputError("selections: none; expected one at least, such as pivot-rich")
     config = SelectConfig(budget_tokens=budget_tokens, selections=tuple(selections), **options)
     grammar.check(config)
     table = Scores(table_of("doc_scores", scores, ("dsir",)))

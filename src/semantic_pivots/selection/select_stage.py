@@ -76,6 +76,7 @@ STAGE = Stage(
     rules=(
         Rule(("selections", "dsir_target", "dsir_languages"), _has_target,
              "dsir needs dsir_target, documents like those to find, or dsir_languages"),
+        Rule(("selections",), lambda c: bool(c.selections), "expected one at least, such as pivot-rich"),
         Rule(("selections",), lambda c: len(set(c.selections)) == len(c.selections),
              "one of the selections stands twice"),
         Rule(("exclude_pairs", "stratify_pairs"), lambda c: not (c.exclude_pairs and c.stratify_pairs),
