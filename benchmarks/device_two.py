@@ -38,7 +38,7 @@ from semantic_pivots.tasks.translation import items_of
 from semantic_pivots.training.loop import train
 from semantic_pivots.training.train_stage import TrainConfig
 
-BASE, RANDOM = "base", "random"
+BASE = "base"
 REFERENCE_NATS = {"float32": 1e-3, "bfloat16": 0.5}
 WORDS, TEXT = "words", "text"
 _DESIGN = Design(5, 2, 4, 0)
@@ -184,29 +184,33 @@ class _Study:
             yield {"kind": TEXT, "unit": str(number), "of": row["language"], "nats": nats, "bytes": size}
 
     def differences(self) -> Line:
-        """Each arm less the arm `random` (where there is none, less the base), paired by unit, over the seeds of both.
+        """Each arm less the base and less each arm before it, paired by unit, over the seeds of both.
 
         Of each: the mean over seeds with its interval over units (concepts, documents), the number of units, and the
         mean of each seed, whose spread the interval does not hold.
         """
-        against = RANDOM if RANDOM in self.arms else BASE
-        found: Line = {"against": against}
-        for arm in (arm for arm in self.arms if arm != against):
-            seeds = {row["seed"] for row in self.rows if row["arm"] == arm}
-            if against != BASE:
-                seeds &= {row["seed"] for row in self.rows if row["arm"] == against}
-            for kind in (WORDS, TEXT):
-                each = [self._difference(arm, against, kind, seed) for seed in sorted(seeds)]
-                keys = sorted(each[0]) if each else []
-                values = np.array([[one[key] for key in keys] for one in each])
-                if not values.size:
-                    continue
-                units = np.array([unit for _, unit in keys])
-                interval = bootstrap_mean(values.mean(0), seed_of("device", arm, kind), groups=units)
-                ends = [interval.low, interval.high] if interval.exists else [None, None]
-                told = [round(float(mean), 6) for mean in values.mean(1)]
-                found[f"{arm}, {kind}"] = [interval.value, *ends, interval.n, told]
+        found: Line = {}
+        for number, arm in enumerate(self.arms):
+            for against in (BASE, *self.arms[:number]):
+                for kind in (WORDS, TEXT):
+                    difference = self._over_seeds(arm, against, kind)
+                    if difference is not None:
+                        found[f"{arm} less {against}, {kind}"] = difference
         return found
+
+    def _over_seeds(self, arm: str, against: str, kind: str) -> list[Any] | None:
+        seeds = {row["seed"] for row in self.rows if row["arm"] == arm}
+        if against != BASE:
+            seeds &= {row["seed"] for row in self.rows if row["arm"] == against}
+        each = [self._difference(arm, against, kind, seed) for seed in sorted(seeds)]
+        keys = sorted(each[0]) if each else []
+        values = np.array([[one[key] for key in keys] for one in each])
+        if not values.size:
+            return None
+        units = np.array([unit for _, unit in keys])
+        interval = bootstrap_mean(values.mean(0), seed_of("device", arm, against, kind), groups=units)
+        ends = [interval.low, interval.high] if interval.exists else [None, None]
+        return [interval.value, *ends, interval.n, [round(float(mean), 6) for mean in values.mean(1)]]
 
     def _difference(self, arm: str, against: str, kind: str, seed: int) -> dict[tuple[str, str], float]:
         first = _values(self.rows, arm, kind, seed)
