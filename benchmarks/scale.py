@@ -35,8 +35,8 @@ from semantic_pivots.tables import conform
 CODES = ("en", "fr")
 DOCUMENTS, WORDS, CONCEPTS, OF_PIVOT, BLOCK = 60_000, 5_000, 200, 10, 1 << 20
 """Documents of a file; words of each language; concepts, and those that one pivot stands beside; rows of a group."""
-START, STARTS, OF_START = 0, 3, 30
-"""The number of the corpus that shows what starting takes, how often it is measured, and the part of a file in it."""
+START, RUNS, OF_START = 0, 3, 30
+"""The number of the corpus that shows what starting takes, runs of a command on a corpus, the part of a file in it."""
 ONE = ["--workers", "1"]
 COMMANDS = {
     "make": ["corpus", "make", "made", "--path", "documents", *ONE],
@@ -153,7 +153,7 @@ class Measurements:
         folder, out = self.root / str(times), FOLDERS.get(name, name)
         if (name, times) not in self._rows:
             runs = []
-            for _ in range(STARTS if times == START else 1):
+            for _ in range(RUNS):
                 shutil.rmtree(folder / out, ignore_errors=True)
                 (folder / "report").mkdir(exist_ok=True)
                 runs.append(measured(COMMANDS[name], folder))
@@ -171,13 +171,16 @@ def exponent(sizes: Iterable[float], values: Iterable[float]) -> float:
 
 
 def commands(names: Sequence[str], repeats: Sequence[int], root: Path) -> None:
-    """Each command on each multiple of the corpus; what a start takes is measured and subtracted."""
+    """Each command on each multiple of the corpus: the least CPU time and the highest peak of some runs.
+
+    What a start takes is subtracted, and so is the text on which it is measured.
+    """
     sizes, measurements = prepare(root, repeats), Measurements(root)
     for name in names:
         start, *rows = (measurements.of(name, times, size) for times, size in sizes.items())
         seconds, peaks, written = zip(*rows, strict=True)
         own = [spent - start[0] for spent in seconds]
-        slope = exponent(list(sizes.values())[1:], [max(value, 1e-3) for value in own])
+        slope = exponent([sizes[times] - sizes[START] for times in repeats], [max(value, 1e-3) for value in own])
         text = sizes[repeats[-1]]
         emit(f"{name}.seconds", round(own[-1], 2), f"s of CPU at {text / 1e6:.0f} MB, without {start[0]:.1f} to start")
         emit(f"{name}.exponent", round(slope, 3), "of CPU time over text", 1.05, slope <= 1.05)

@@ -33,7 +33,8 @@ def write_jsonl(documents: pa.Table, path: Path) -> None:
             "metadata": {"language": d["language"]},
             **({"parts": d["parts"]} if d.get("parts") else {}),
         }
-        for d in documents.to_pylist()
+        for batch in documents.to_batches(max_chunksize=1024)  # rows of Python take ten times their text
+        for d in batch.to_pylist()
     )
     _write_lines(rows, path)
 
@@ -42,8 +43,9 @@ def _write_lines(rows: Iterable[Record], path: Path) -> None:
     import orjson
     import zstandard
 
-    lines = (orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
-    write_bytes(path, zstandard.compress(b"".join(lines), 3))
+    lines = io.BytesIO()  # lines that are held one by one keep the space of their longest escapes
+    lines.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+    write_bytes(path, zstandard.compress(lines.getbuffer(), 3))
 
 
 def write_attributes(documents: pa.Table, selection: pa.Table, name: str, path: Path) -> None:

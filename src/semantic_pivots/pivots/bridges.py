@@ -22,7 +22,7 @@ import pyarrow as pa
 from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.shard_passes import Corpus
 from semantic_pivots.counting.strings import shuffle
-from semantic_pivots.counting.unit_counts import count_units
+from semantic_pivots.counting.unit_counts import count_units, frequencies
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.pivots import token_graph
@@ -127,16 +127,27 @@ def deviations(contexts: WordContexts) -> np.ndarray:
     its share of all documents. At 0 both shares are equal in every source; near 1 only a small source has the unit. It
     is computed as the sum of the positive differences, which has the same value.
     """
-    source_of_document, documents = np.unique(contexts.sources, return_inverse=True, return_counts=True)[1:]
-    count = max(len(documents), 1)
-    rows = np.repeat(source_of_document, np.diff(contexts.starts))
-    pairs, times = np.unique(contexts.tokens.astype(np.int64) * count + rows, return_counts=True)
-    unit, source = pairs // count, pairs % count
-    unit_documents = np.bincount(unit, times, len(contexts.ids))
-    excess = np.maximum(times / unit_documents[unit] - documents[source] / max(documents.sum(), 1), 0)
+    source, documents = np.unique(contexts.sources, return_inverse=True, return_counts=True)[1:]
+    edges = np.concatenate([[0], np.cumsum(documents)])
+    by_source = np.argsort(source, kind="stable")
     deviation = np.zeros(len(contexts.texts))
-    deviation[contexts.ids] = np.bincount(unit, excess, len(contexts.ids))
+    deviation[contexts.ids] = _excesses(by_source, edges, contexts.starts, contexts.tokens, len(contexts.ids))
     return deviation
+
+
+@numba.njit(cache=True)
+def _excesses(by_source, edges, starts, tokens, size):  # pragma: no cover - compiled
+    """(size,) float64: the positive differences of each unit, summed over the sources (`deviations`)."""
+    excess, counts, scratch = np.zeros(size), np.zeros(size, np.uint32), np.empty(size, np.uint32)
+    unit_documents = frequencies(tokens, size)
+    for source in range(len(edges) - 1):
+        documents = by_source[edges[source] : edges[source + 1]]
+        share = len(documents) / len(by_source)
+        for k in range(count_units(documents, starts, tokens, counts, scratch)):
+            unit = scratch[k]
+            excess[unit] += max(counts[unit] / unit_documents[unit] - share, 0)
+            counts[unit] = 0
+    return excess
 
 
 def document_draws(
