@@ -109,7 +109,7 @@ def counting(inputs: Inputs) -> None:
     paths = [Path(path) for _, path in corpus_shards(inputs)]
     size = text_bytes(paths)
     words, pairs = frequent_words(paths, WORDS, PAIRS)
-    count_shard(str(paths[0]), "text", tuple(words), tuple(pairs))  # compiles, or loads what an earlier run compiled
+    count_shard(str(paths[0]), (), tuple(words), tuple(pairs))  # compiles, or loads what an earlier run compiled
     several = paths * -(-BYTES_ASKED // size)
     read = size * len(several) / len(paths)
     own, (_, of_word, of_pair) = timed(lambda: chain(several, words, pairs), 3)

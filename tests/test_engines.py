@@ -48,12 +48,12 @@ def die_once(path: Path, marker: Path) -> pa.Table:
     if not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return count_shard(str(path), "text", WORDS, PAIRS)
+    return count_shard(str(path), (), WORDS, PAIRS)
 
 
 def die_always(path: Path) -> pa.Table:
     os.kill(os.getpid(), signal.SIGKILL)
-    return count_shard(str(path), "text", WORDS, PAIRS)
+    return count_shard(str(path), (), WORDS, PAIRS)
 
 
 def refuse(name: str) -> pa.Table:
@@ -66,11 +66,11 @@ def when_removed(path: Path, started: Path, removed: Path) -> pa.Table:
     limit = time.monotonic() + 60
     while not removed.exists() and time.monotonic() < limit:
         time.sleep(0.05)
-    return count_shard(str(path), "text", WORDS, PAIRS)
+    return count_shard(str(path), (), WORDS, PAIRS)
 
 
 def plain(folder: Path) -> list[Task]:
-    return [(name, count_shard, (str(path), "text", WORDS, PAIRS)) for name, path in shards(folder)]
+    return [(name, count_shard, (str(path), (), WORDS, PAIRS)) for name, path in shards(folder)]
 
 
 def test_totals_are_those_of_the_documents(tmp_path: Path):
@@ -100,7 +100,7 @@ def slow(path: Path, intervals: Path) -> pa.Table:
     began = time.monotonic_ns()
     time.sleep(0.4)
     (intervals / f"{began}-{time.monotonic_ns()}").touch()
-    return count_shard(str(path), "text", WORDS, PAIRS)
+    return count_shard(str(path), (), WORDS, PAIRS)
 
 
 def test_after_a_dead_worker_the_rest_is_still_made_side_by_side(tmp_path: Path):

@@ -142,6 +142,7 @@ def test_documents_are_texts_of_any_library_but_not_one_text(items):
         ("A dog", "one text"),
         ([*texts, None], "row 2 holds an object of type NoneType"),
         (["dog \ud800"], "half of a surrogate pair"),
+        ({"text": texts, "id": [b"\xff", b"\xfe"]}, "column id is of type large_binary"),
     ]:
         with pytest.raises(InputError, match=message):
             sp.count_words(wrong, items=items)

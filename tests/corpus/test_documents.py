@@ -9,6 +9,7 @@ import json
 import lzma
 import os
 import tarfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def test_a_column_may_have_a_dot_in_its_name(name, tmp_path):
     WRITERS[name](tmp_path / name, [row])
     assert read(tmp_path / name, "text=doc.text")[0] == [Document(content_id("Hund"), "Hund", "de", name)]
     assert read(tmp_path / name, "text=doc.text", "language=doc.text")[0][0].language == "hund"
-    assert [b.to_pylist() for b in text_batches(str(tmp_path / name), "doc.text")] == [["Hund"]]
+    assert [b.to_pylist() for b in text_batches(str(tmp_path / name), ["text=doc.text"])] == [["Hund"]]
 
 
 def test_numbers_that_json_has_not_are_read_and_halves_of_characters_named(tmp_path):
@@ -295,7 +296,7 @@ def test_a_language_is_a_code_a_name_or_not_known(tmp_path):
 
 def test_columns_of_bytes_are_read_as_strings(tmp_path):
     row = {"text": b"un texte", "id": b"a", "language": b"fr", "source": b"web"}
-    _parquet(tmp_path / "x.parquet", [row, {**row, "id": b"\xff"}])
+    _parquet(tmp_path / "x.parquet", [row, {**row, "source": b"\xff"}])
     found, skipped = read(tmp_path / "x.parquet")
     assert found == [Document("a", "un texte", "fr", "web")]
     assert skipped.reasons == {"invalid UTF-8": (1, 2)}
@@ -502,7 +503,7 @@ def test_a_blank_text_is_that_of_the_parts_for_every_reader(blank, tmp_path):
     pq.write_table(pa.Table.from_pylist([*rows, {"text": "b", "parts": None}]), path, row_group_size=2)
     documents, skipped = read(path)
     counted = SkippedLines()
-    texts = [text for batch in text_batches(str(path), "", counted) for text in batch.to_pylist()]
+    texts = [text for batch in text_batches(str(path), (), counted) for text in batch.to_pylist()]
     assert texts == [document.text for document in documents] == ["a"] * 3 + ["A dog.\nUn chien."] * 2 + ["b"]
     assert (counted.read, counted.reasons) == (skipped.read, skipped.reasons) == (8, {"no text": (2, 5)})
 
@@ -515,6 +516,49 @@ def test_an_id_is_one_text_in_whatever_type_a_shard_has_it(tmp_path):
         assert read(tmp_path / f"{name}.parquet")[0][0].id == ids.cast(pa.string())[0].as_py()  # as user columns do
     (tmp_path / "x.jsonl").write_bytes(b'{"text": "a", "id": 1.0}\n{"text": "a", "id": true}\n')
     assert [document.id for document in read(tmp_path / "x.jsonl")[0]] == ["1", "true"]
+
+
+def test_ids_of_16_raw_bytes_are_uuids_and_other_bytes_are_told(tmp_path):
+    keys = [uuid.UUID(int=7), uuid.uuid5(uuid.NAMESPACE_URL, "a")]  # the bytes of the first are UTF-8 too
+    raw = pa.array([key.bytes for key in keys], pa.binary(16))
+    for ids in (raw, pa.ExtensionArray.from_storage(pa.uuid(), raw)):
+        pq.write_table(pa.table({"text": ["a", "b"], "id": ids}), tmp_path / "x.parquet")
+        assert [document.id for document in read(tmp_path / "x.parquet")[0]] == [str(key) for key in keys]
+    for ids in (raw.cast(pa.binary()), pa.array([b"text", b"\xff" * 4], pa.binary(4))):
+        pq.write_table(pa.table({"text": ["a", "b"], "id": ids}), tmp_path / "x.parquet")
+        documents, skipped = read(tmp_path / "x.parquet")
+        assert (len(documents), skipped.reasons) == (1, {"an id of bytes that are no text; write ids as texts": (1, 2)})
+
+
+def _no_text(values: list[bytes]) -> pa.Array:
+    """Bytes under the name of strings, as a Parquet file may hold them."""
+    storage = pa.array(values, pa.binary())
+    return pa.Array.from_buffers(pa.string(), len(storage), storage.buffers())
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"id": [1.0, 2.0**53, None, float("nan")] * 2},
+        {"id": _no_text([b"a", b"b", b"\xff", b"c"] * 2)},
+        {"id": pa.array([b"a", b"b", b"\xff", b"c"] * 2)},
+        {"source": _no_text([b"a", b"b", b"\xff", b"c"] * 2)},
+        {"metadata": pa.StructArray.from_arrays([_no_text([b"a", b"\xff", b"en", b"c"] * 2)], ["language"])},
+        {"metadata": pa.StructArray.from_arrays([pa.array([b"a", b"\xff", b"en", b"c"] * 2)], ["language"])},
+        {"language": _no_text([b"en", b"\xff"]).dictionary_encode().take(pa.array([0, 1, 0, 0] * 2))},
+        {"parts": pa.MapArray.from_arrays(range(9), _no_text([b"en", b"\xff", b"en", b"en"] * 2), pa.array(["a"] * 8))},
+    ],
+    ids=["number", "text", "bytes", "source", "structure", "bytes in a structure", "dictionary", "parts"],
+)
+def test_rows_that_give_no_document_are_the_same_for_count_and_corpus_make(columns, tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"text": list("abcdefgh"), **columns}), path, row_group_size=4, use_dictionary=False)
+    documents, skipped = read(path)
+    counted = SkippedLines()
+    texts = [text for batch in text_batches(str(path), (), counted) for text in batch.to_pylist()]
+    assert texts == [document.text for document in documents]
+    assert (counted.read, counted.reasons) == (skipped.read, skipped.reasons)
+    assert (skipped.read, skipped.total) == (8, 2)
 
 
 @pytest.mark.parametrize("array", [b'[{"text": "a"}, {"text": "b"}]', b'[\n{"text": "a"},\n{"text": "b"}\n]\n'])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import tempfile
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from semantic_pivots.selection.score_files import Scores
 from semantic_pivots.selection.select_stage import SelectConfig
 from semantic_pivots.selection.selectors import _surely
 from semantic_pivots.selection.token_budgets import by_stratum, tolerance
+from semantic_pivots.selection.user_columns import join
 from semantic_pivots.wordforms.rule import SPELLING, contains
 
 LEXICON = [
@@ -242,6 +244,20 @@ def test_documents_without_a_score_are_told(made, capfd):
     pq.write_table(added.set_column(0, "doc_id", pa.array([[1], [2], [3]])), folder / "list.parquet")
     with pytest.raises(InputError, match="doc_id is of type list"):
         select(dataclasses.replace(config, columns=str(folder / "list.parquet")), scores, Work(folder, folder))
+
+
+def test_scores_by_uuid_meet_documents_by_uuid(tmp_path):
+    keys = [uuid.uuid5(uuid.NAMESPACE_URL, str(i)) for i in range(3)]
+    raw = pa.array([key.bytes for key in keys], pa.binary(16))
+    documents = Scores(pa.table({"doc_id": [str(key) for key in keys]}))
+    for number, ids in enumerate((raw, pa.ExtensionArray.from_storage(pa.uuid(), raw))):
+        pq.write_table(pa.table({"id": ids, "quality": [1.0, 2.0, 3.0]}), tmp_path / "x.parquet")
+        (folder := tmp_path / str(number)).mkdir()
+        columns = join(str(tmp_path / "x.parquet"), (), documents, folder)
+        assert columns.of(slice(0, 3))["quality"].tolist() == [1.0, 2.0, 3.0]
+    pq.write_table(pa.table({"id": raw.cast(pa.binary()), "quality": [1.0, 2.0, 3.0]}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="id has bytes that are no text"):
+        join(str(tmp_path / "x.parquet"), (), documents, folder)
 
 
 def scored(rows: list[tuple[str, int, int]], seed: int = 0) -> pa.Table:

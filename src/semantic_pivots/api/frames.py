@@ -72,11 +72,7 @@ def table_of(name: str, frame: Frame, optional: Sequence[str] = ()) -> pa.Table:
     columns = []
     for field in schema:
         if field.name in table.column_names:
-            try:
-                columns.append(table[field.name].cast(field.type))
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                kind = table.schema.field(field.name).type
-                raise InputError(f"{name}: column {field.name} is of type {kind}; expected {field.type}") from error
+            columns.append(_cast(name, field, table[field.name]))
         elif field.name in optional:
             empty = [[]] * table.num_rows if pa.types.is_list(field.type) else [None] * table.num_rows
             columns.append(pa.array(empty, field.type))
@@ -86,6 +82,14 @@ def table_of(name: str, frame: Frame, optional: Sequence[str] = ()) -> pa.Table:
                 f"{name}: no column {field.name!r}; it has {', '.join(table.column_names) or 'none'}{hint}"
             )
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _cast(name: str, field: pa.Field, values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    try:
+        return values.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        expected = f"expected {field.type}"
+        raise InputError(f"{name}: column {field.name} is of type {values.type}; {expected}") from error
 
 
 def items_table(items: Frame, optional: Sequence[str] = ("strata", "distractors")) -> pa.Table:
@@ -194,8 +198,8 @@ def documents_of(documents: Documents) -> pa.Table:
     columns = {name: table[name] if name in table.column_names else values for name, values in default.items()}
     result = {"text": table["text"], **columns}
     nulls = {name: pa.nulls(count, SHARD_SCHEMA.field(name).type) for name in ("parts", "language_confidence")}
-    kinds = {name: pa.chunked_array([v]) if isinstance(v, pa.Array) else v for name, v in {**result, **nulls}.items()}
-    return pa.table({name: kinds[name] for name in SHARD_SCHEMA.names}).cast(SHARD_SCHEMA)
+    arrays = {name: pa.array(v) if isinstance(v, list) else v for name, v in {**result, **nulls}.items()}
+    return pa.table({field.name: _cast("documents", field, arrays[field.name]) for field in SHARD_SCHEMA})
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def count(
     from semantic_pivots.wordforms import table
 
     spellings, both = read_pairs(words, pairs)
-    text_column = readers.column_map(documents.columns).get("text", text_column)
+    columns = (*documents.columns, *([f"text={text_column}"] if text_column else []))
     local = count.provider == "local"
     if count.window_tokens and not local:
         raise InputError(f"pivots count: --window {count.window_tokens}: expected --provider local")
@@ -58,6 +58,7 @@ def count(
     if local and not readers.is_made(corpus):
         check_outside(out, corpus)
     sizes = readers.list_files(corpus) if local else []
+    readers.check_columns(sizes, readers.column_map(columns))
 
     def stage(config: CountConfig, inputs: Inputs, work: Work) -> dict:
         if not local:
@@ -66,7 +67,7 @@ def count(
         rows, rule = table.forms_and_rule(config.words, config.forms_path, spellings)
         shards = [(f"{i:06d}", run) for i, run in enumerate(readers.runs(sizes, TOGETHER_BYTES))]
         number, by_word, by_pair = counting.count_shards(
-            shards, spellings, both, work, config.workers, config.engine, text_column, config.window_tokens,
+            shards, spellings, both, work, config.workers, config.engine, columns, config.window_tokens,
             documents.max_bad_share, rule,
         )  # fmt: skip
         if not number:
@@ -85,7 +86,7 @@ def count(
         read=[path for path, _ in sizes],
         requested={"words": digest([list(w) for w in spellings]), "pairs": digest([[*a, *b] for a, b in both])},
         documents=_identities([path for path, _ in sizes]) or sizes,
-        text_column=text_column,
+        columns=columns,
         max_bad_share=documents.max_bad_share,
     )
     scope = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""

@@ -218,12 +218,11 @@ def _rows(
     batch = batch.select([name for name in batch.schema.names if name in names])
     for start in range(0, batch.num_rows, 1024):
         block = batch.slice(start, 1024)
-        for column in filter(None, columns.values()):
-            if len(column) == 1 and pa.types.is_temporal(
-                block.schema.field(column[0]).type
-            ):  # as in the user's columns
-                place = block.schema.get_field_index(column[0])
-                block = block.set_column(place, column[0], block.column(place).cast(pa.string()))
+        for role, column in columns.items():
+            if len(column) == 1:
+                values = block.column(place := block.schema.get_field_index(column[0]))
+                if pa.types.is_temporal(values.type) or (role == "id" and _is_uuid(values.type)):
+                    block = block.set_column(place, column[0], id_texts(values))
         try:
             rows = block.to_pylist()
         except UnicodeDecodeError:
@@ -343,6 +342,30 @@ def column_of(role: str, renames: dict[str, str], names: Container[str]) -> Colu
     return ()
 
 
+def id_texts(ids: pa.Array) -> pa.Array:
+    """Ids as Arrow writes them, (n,) large_string; those of 16 raw bytes are UUIDs, in the form 8-4-4-4-12.
+
+    Raises:
+        pyarrow.ArrowInvalid: other bytes are no UTF-8.
+    """
+    import uuid
+
+    import pyarrow as pa
+
+    if not _is_uuid(ids.type):
+        return ids.cast(pa.large_string())
+    storage = ids.storage if isinstance(ids, pa.ExtensionArray) else ids
+    texts = [None if value is None else str(uuid.UUID(bytes=value)) for value in storage.to_pylist()]
+    return pa.array(texts, pa.large_string())
+
+
+def _is_uuid(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    storage = getattr(kind, "storage_type", kind)  # with or without the type's name, which some writers leave out
+    return pa.types.is_fixed_size_binary(storage) and storage.byte_width == 16
+
+
 def _id_text(value: object) -> str:
     """An id as Arrow writes it: 1.0, which pandas makes of 1 where another id is missing, is 1."""
     if isinstance(value, bool):
@@ -395,7 +418,10 @@ def _document(row: Record, columns: dict[str, Column], labels: dict[str, str], s
         is_text = content is None or isinstance(content, str)
         return "no text" if is_text else f"{type(content).__name__} in place of a text"
     source = str(_value(row, columns["source"]) or labels["source"])
-    value = _value(row, columns["id"])  # it may be the number 0; NaN is how pandas writes none
+    try:
+        value = _value(row, columns["id"])  # it may be the number 0; NaN is how pandas writes none
+    except UnicodeDecodeError:
+        return "an id of bytes that are no text; write ids as texts"
     if isinstance(value, float) and abs(value) >= 2**53:
         return "id without its last digits: a number beyond 2^53; write ids as texts"
     language = _value(row, columns["language"])

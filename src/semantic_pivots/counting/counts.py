@@ -24,7 +24,14 @@ import pyarrow.parquet as pq
 from semantic_pivots import grammar
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
-from semantic_pivots.corpus.formats import BATCH_BYTES, DAMAGED_PARQUET, SkippedLines, column_of, parquet_batches
+from semantic_pivots.corpus.formats import (
+    BATCH_BYTES,
+    COLUMNS,
+    DAMAGED_PARQUET,
+    SkippedLines,
+    column_of,
+    parquet_batches,
+)
 from semantic_pivots.corpus.streams import kind
 from semantic_pivots.counting.count_stage import CountConfig
 from semantic_pivots.counting.match import Occurrences, Words, find
@@ -133,26 +140,31 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: 
     return Task(spellings, pairs, window, rule)
 
 
-def text_batches(path: str, text_column: str = "", skipped: SkippedLines | None = None) -> Iterator[pa.Array]:
-    """The texts of one file of documents, in batches of some thousands; batches are smaller if texts are long.
+def text_batches(path: str, columns: Sequence[str] = (), skipped: SkippedLines | None = None) -> Iterator[pa.Array]:
+    """The texts of the documents of one file, in batches of some thousands; batches are smaller if texts are long.
 
-    Without a name, the column is that of `pivots corpus make`: text, content or raw_content. A column of strings in a
-    local Parquet file is read as Arrow; all other texts are read by `documents.read`. Both leave out rows without a
-    text and rows that are not UTF-8, and count them in `skipped`.
+    The documents are those of `pivots corpus make`. Where Arrow can tell that whole batches of a local Parquet file are
+    documents, no row is read as one; rows without a text are left out and counted in `skipped`.
+
+    Args:
+        path: the file.
+        columns: members `role=column`, as [corpus] columns has them.
+        skipped: counts the rows that give no document.
 
     Raises:
         InputError: the file cannot be read, has no such column, or too many of its lines give no document.
     """
     skipped = SkippedLines() if skipped is None else skipped
-    renames = {"text": text_column} if text_column else {}
-    plain, has_parts = _strings(path, renames)
-    is_whole, done = bool(plain), 0
-    if plain:
+    renames = readers.column_map(tuple(columns))
+    roles = _arrow_columns(path, renames)
+    is_whole, done = bool(roles), 0
+    if roles:
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                for batch in parquet_batches(file, plain, [plain], _BATCH_DOCUMENTS):
-                    texts = _with_text(batch.column(plain), skipped)
-                    if has_parts and "no text" in skipped.reasons:  # the text of such a row is that of its parts
+                for batch in parquet_batches(file, roles["text"], sorted(set(roles.values())), _BATCH_DOCUMENTS):
+                    texts = _with_text(batch.column(roles["text"]), skipped) if _is_sound(batch) else None
+                    # the text of a row without one is that of its parts
+                    if texts is None or ("parts" in roles and "no text" in skipped.reasons):
                         is_whole = False
                         break
                     yield texts
@@ -168,60 +180,64 @@ def text_batches(path: str, text_column: str = "", skipped: SkippedLines | None 
     if skipped.read >= _FEW_LINES and skipped.total > _WRONG_SHARE * skipped.read:
         raise InputError(
             f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_worst(skipped)}; expected "
-            f"texts in {_role(text_column)}"
+            f"texts in {_role(columns)}"
         )
 
 
-def _strings(path: str, renames: dict[str, str]) -> tuple[str, bool]:
-    """A local Parquet file's column of texts that the kernel can read, else empty; whether it has parts beside it."""
+def _arrow_columns(path: str, renames: dict[str, str]) -> dict[str, str]:
+    """The column of each role in a local Parquet file whose values Arrow can check; empty if it cannot, or another."""
     if kind(path)[0] != "parquet" or "://" in path:
-        return "", False
+        return {}
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError):  # which `documents.read` says
-        return "", False
-    column = column_of("text", renames, schema.names)
-    if len(column) != 1 or schema.names.count(column[0]) > 1:
-        return "", False
-    is_text = schema.field(column[0]).type in (pa.string(), pa.large_string())
-    return column[0] if is_text else "", bool(column_of("parts", renames, schema.names))
+        return {}
+    columns = {role: column for role in COLUMNS if (column := column_of(role, renames, schema.names))}
+    for role, (name, *fields) in columns.items():
+        if schema.names.count(name) > 1:
+            return {}
+        values = schema.field(name).type
+        for field in fields:
+            place = values.get_field_index(field) if pa.types.is_struct(values) else -1
+            values = values.field(place).type if place >= 0 else pa.null()
+        is_text = not fields and values in (pa.string(), pa.large_string())
+        values = values.value_type if pa.types.is_dictionary(values) else values
+        # Bytes may be no text, and a number with a point may be too large for an id.
+        is_doubtful = values in _BYTES or pa.types.is_fixed_size_binary(values) or pa.types.is_floating(values)
+        if is_doubtful or (role == "text" and not is_text):
+            return {}
+    return {role: column[0] for role, column in columns.items()} if "text" in columns else {}
+
+
+_BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
+
+
+def _is_sound(batch: pa.RecordBatch) -> bool:
+    """Whether all texts are UTF-8: a Parquet file may hold any bytes under the name of a string."""
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _with_text(texts: pa.Array, skipped: SkippedLines) -> pa.Array:
-    """The texts that are UTF-8 and more than white space."""
+    """The texts that are more than white space."""
     before = skipped.read
     skipped.read += len(texts)
-    try:
-        texts.validate(full=True)
-        sound = None
-    except pa.ArrowInvalid:  # a Parquet file may hold any bytes under the name of a string
-        sound = pa.array([_is_utf8(value) for value in _bytes(texts)])
-        texts = pc.call_function("if_else", [sound, _bytes(texts), pa.scalar(b"", _bytes(texts).type)]).cast(texts.type)
     lengths = pc.call_function("binary_length", [texts]).fill_null(0).to_numpy()
     blank = pc.call_function("utf8_is_space", [texts]).fill_null(True).to_numpy(zero_copy_only=False)
     has_text = (lengths > 0) & ~blank
     if has_text.all():
         return texts
     for row in np.flatnonzero(~has_text).tolist():
-        reason = "no text" if sound is None or sound[row].as_py() else "invalid UTF-8"
-        skipped.add(reason, before + row + 1)
+        skipped.add("no text", before + row + 1)
     return texts.filter(pa.array(has_text))
 
 
-def _bytes(texts: pa.Array) -> pa.Array:
-    return texts.view(pa.large_binary() if pa.types.is_large_string(texts.type) else pa.binary())
-
-
-def _is_utf8(value: pa.Scalar) -> bool:
-    try:
-        (value.as_py() or b"").decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _role(text_column: str) -> str:
-    return f"column {text_column!r}" if text_column else "column text, content or raw_content, or --text-column NAME"
+def _role(columns: Sequence[str]) -> str:
+    text = readers.column_map(tuple(columns)).get("text")
+    return f"column {text!r}" if text else "column text, content or raw_content, or --columns text=NAME"
 
 
 def _worst(skipped: SkippedLines) -> str:
@@ -231,7 +247,7 @@ def _worst(skipped: SkippedLines) -> str:
 
 def count_shard(
     path: str | tuple[str, ...],
-    text_column: str,
+    columns: tuple[str, ...],
     spellings: tuple[Word, ...],
     pairs: tuple[Pair, ...],
     window: int = 0,
@@ -247,7 +263,7 @@ def count_shard(
     documents, lines, worst = 0, 0, (0, "")
     for file in (path,) if isinstance(path, str) else path:
         skipped = SkippedLines()
-        for texts in text_batches(file, text_column, skipped):
+        for texts in text_batches(file, columns, skipped):
             of_words, of_pairs = task.count(texts)
             by_word += of_words
             by_pair += of_pairs
@@ -255,8 +271,8 @@ def count_shard(
         lines += skipped.total
         if skipped.total > worst[0]:
             worst = skipped.total, f"{file}: {_worst(skipped)}"
-    columns = {"documents": [documents], "words": [by_word], "pairs": [by_pair]}
-    return pa.table({**columns, "skipped": [lines], "most": [worst[1]]})
+    counts = {"documents": [documents], "words": [by_word], "pairs": [by_pair]}
+    return pa.table({**counts, "skipped": [lines], "most": [worst[1]]})
 
 
 def count_shards(
@@ -266,7 +282,7 @@ def count_shards(
     work: Work,
     workers: int = 0,
     engine: str = "pool",
-    text_column: str = "",
+    columns: tuple[str, ...] = (),
     window: int = 0,
     max_bad_share: float = CorpusConfig.max_bad_share,
     rule: Rule = SPELLING,
@@ -279,7 +295,7 @@ def count_shards(
     Raises:
         InputError: too many lines of all files together have no document.
     """
-    shared = (text_column, tuple(spellings), tuple(pairs), window, rule)
+    shared = (columns, tuple(spellings), tuple(pairs), window, rule)
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
     tasks = [(name, count_shard, (path,)) for name, path in shards]
     skipped, worst = 0, (0, "")
@@ -292,7 +308,7 @@ def count_shards(
     if skipped > max_bad_share * (documents + skipped):
         raise InputError(
             f"{skipped} of {documents + skipped} lines give no document, above max_bad_share = {max_bad_share}; most: "
-            f"{worst[1]}; expected a text in {_role(text_column)}"
+            f"{worst[1]}; expected a text in {_role(columns)}"
         )
     if skipped:
         work.note("skipped", skipped)

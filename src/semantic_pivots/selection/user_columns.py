@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.corpus.documents import list_files
+from semantic_pivots.corpus.formats import id_texts
 from semantic_pivots.corpus.streams import kind, open_file
 from semantic_pivots.errors import InputError, first_line
 from semantic_pivots.files import Record
@@ -64,7 +65,7 @@ def join(path: str, reserved: tuple[str, ...], scores: Scores, folder: Path) -> 
         try:
             connection.execute("create table added as select * from rows")
         except duckdb.Error as error:
-            raise table.unreadable(error) from error
+            raise table.failure or table.unreadable(error) from error
         _check(connection, table)
         connection.register("documents", pa.RecordBatchReader.from_batches(_PLACES, _places(scores)))
         query = "select added.* from documents left join added on documents.id = added.id order by place"
@@ -132,7 +133,7 @@ class _Table:
     """
 
     def __init__(self, path: str, reserved: tuple[str, ...]):
-        self.path = path
+        self.path, self.failure = path, None
         self._is_lines = os.path.exists(path) and kind(_files(path)[0])[0] == "jsonl"
         try:
             if self._is_lines:
@@ -165,7 +166,7 @@ class _Table:
             raise self.error(f"no column doc_id; it has {', '.join(types.names)}")
         self.key = key
         try:
-            pa.array([], types.field(key).type).cast(pa.large_string())
+            id_texts(pa.array([], types.field(key).type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise self.error(f"{key} is of type {types.field(key).type}; expected texts") from error
         for name in self.names:
@@ -178,10 +179,12 @@ class _Table:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows."""
         for batch in _attribute_batches(self.path, self._types) if self._is_lines else self._data.to_batches():
-            yield pa.record_batch(
-                [batch[self.key].cast(pa.large_string()), *(_float64(batch[name]) for name in self.names)],
-                schema=self.schema,
-            )
+            try:
+                ids = id_texts(batch[self.key])
+            except pa.ArrowInvalid:  # DuckDB, which reads this, would tell it as its own error
+                self.failure = self.error(f"{self.key} has bytes that are no text; expected texts")
+                raise
+            yield pa.record_batch([ids, *(_float64(batch[name]) for name in self.names)], schema=self.schema)
 
 
 def _float64(values: pa.Array) -> pa.Array:
