@@ -227,6 +227,7 @@ def test_progress_counts_from_its_first_second(monkeypatch, capsys):
     bar.close()
     capsys.readouterr()
     monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    assert run.Progress(0.28, "MB", "tokens")._count() == "0.00/0.28 MB, 0.0/s"
     line = run.Progress(480, "items", "score")
     line.advance(120)
     assert capsys.readouterr().err == ""

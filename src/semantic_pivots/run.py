@@ -148,7 +148,8 @@ class Progress:
 
     def _count(self) -> str:
         rate = self.done / max(time.monotonic() - self._start_time, 1e-9)
-        return f"{self.done:,.0f}/{self.total:,.0f} {self.unit}, {rate:,.1f}/s"
+        decimals = 0 if self.total >= 10 or float(self.total).is_integer() else 2  # parts of one MB
+        return f"{self.done:,.{decimals}f}/{self.total:,.{decimals}f} {self.unit}, {rate:,.1f}/s"
 
     def advance(self, units: float = 1) -> None:
         """Record that more units are done."""

@@ -82,7 +82,7 @@ def test_wrong_keys_and_values_are_told_beside_what_is_absent(tmp_path):
         check(draft_study(study, overrides=["score.draws=0", "foo.x=1"]), force="lexicn")
     lines = [line.strip() for line in str(refusal.value).splitlines()]
     for beginning in (
-        "unknown stage 'lexicn'",
+        "--force: unknown stage 'lexicn'",
         "--set 'foo.x=1': unknown section",
         "unknown section [scroe]",
         "[lexicon] languages: unknown language 'jp'",
@@ -105,6 +105,8 @@ def test_wrong_keys_and_values_are_told_beside_what_is_absent(tmp_path):
         assert sum(line.startswith(beginning) for line in lines) == 1, beginning
     # languages of the lexicon and a model for the trace are not known, so nothing is said of either
     assert not any(line.startswith(("[lexicon] source = ", "[trace] model = ")) for line in lines)
+    with pytest.raises(InputError, match=r"--only: unknown stage 'lexicn': expected one of .*did you mean 'lexicon'"):
+        check(draft_study(study), only="lexicn")
 
 
 def test_one_stage_alone_is_checked_alone(tmp_path):

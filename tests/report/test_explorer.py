@@ -45,6 +45,13 @@ def test_bytes_of_an_unfinished_character_are_shown_as_what_they_begin():
     assert private == Mark("EF…", "", "bytes EF, which begin a character from U+F000 to U+FFFF")
 
 
+def test_what_is_not_seen_is_shown_by_a_sign_or_its_code_point():
+    tokenizer = byte_tokenizer("âĢ", "âĢĭ")  # the bytes E2 80 8B, a space of no width
+    marker = Marker(tokenizer, {}, ("en", "ar"))
+    texts = [marker.mark(tokenizer.token_to_id(token)).text for token in ("âĢĭ", "Ċ", "ĉ", "Ġ", "Ā")]
+    assert texts == ["U+200B", "↵", "⇥", "␣", "U+0000"]
+
+
 def test_words_of_further_languages_pivots_and_plurals_are_marked():
     tokenizer = byte_tokenizer("do", "dog", "dogs", "dogm", "dogma", "pe", "pet", "Hu", "Hun", "Hund")
     marker = Marker(tokenizer, {"en": "dog", "fr": "chien", "de": "hund"}, ("en", "fr"), [" pet"])
@@ -135,3 +142,6 @@ def test_static_files_are_the_same_each_time_and_no_other_folder_is_touched(run:
     (tmp_path / "mine" / "file").write_text("x")
     with pytest.raises(InputError, match="holds other files"):
         write_static(run, tmp_path / "mine")
+    for place in ("file", "file/below"):
+        with pytest.raises(InputError, match=r"mine/file is a file: expected a folder"):
+            write_static(run, tmp_path / "mine" / place)

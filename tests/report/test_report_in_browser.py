@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from semantic_pivots.markup import pair_in_order
+from semantic_pivots.report.html import cell_html
 from semantic_pivots.report.page import build
 from tests.browser import NARROW, WIDE, Watched
 from tests.report import synthetic
@@ -35,6 +37,30 @@ def test_nothing_is_cut_off_and_the_page_is_short(browser, address: str, width: 
     assert watched.too_wide() == []
     assert watched.errors == []
     assert watched.outside(address) == []
+    page.close()
+
+
+LEFTS = """parts => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = new Range(), nodes = [];
+    while (texts.nextNode()) nodes.push(texts.currentNode);
+    return parts.map(part => {
+        const node = nodes.find(node => node.data.includes(part)), at = node.data.indexOf(part);
+        range.setStart(node, at); range.setEnd(node, at + part.length);
+        return range.getBoundingClientRect().left;
+    });
+}"""
+"""Where each of some texts is drawn."""
+
+
+def test_words_that_are_read_from_right_to_left_stand_in_order(browser):
+    page = browser.new_page()
+    words = ["كلب", "שלום", "قطة", "בית", "dog"]
+    pair, cell = pair_in_order(*words[:2]), cell_html(f"{words[2]} (ar) · {words[3]} (he) · {words[4]}", "pivots")
+    page.set_content(f"<p>{pair}, model</p><table><tr>{cell}</tr></table>")
+    for parts in ([*words[:2], "model"], words[2:]):
+        lefts = page.evaluate(LEFTS, parts)
+        assert lefts == sorted(lefts)
+    assert pair_in_order("cat", "猫") == "cat → 猫"
     page.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -46,6 +47,8 @@ def test_the_command_writes_a_folder_that_the_harness_runs_to_equal_log_likeliho
     arguments = ["export", "lm-eval", str(out), "--languages", "en,fr", "--lexicon", "cldr", "--items", "2"]
     told = CliRunner().invoke(app, [*arguments, "--shots", "2", "--draws", "2"])
     assert told.exit_code == 0, told.output
+    command = shlex.split(told.stdout.splitlines()[-1])
+    assert command[command.index("--include_path") + 1] == str(out)
     out = out.rename(tmp_path / "moved")
     assert not [path for path in out.iterdir() if str(tmp_path) in path.read_text("utf-8")]
     model, tokenizer = tiny.model("llama"), tiny.tokenizer("byte-level")
@@ -111,6 +114,13 @@ def test_a_study_without_a_benchmark_is_an_error_for_people(tmp_path):
     told = CliRunner().invoke(app, ["export", "lm-eval", str(tmp_path / "out"), "--study", str(tmp_path)])
     assert isinstance(told.exception, InputError)
     assert "run the study's stages" in str(told.exception)
+
+
+def test_options_that_a_study_s_benchmark_would_not_follow_are_refused(tmp_path):
+    arguments = ["export", "lm-eval", str(tmp_path / "out"), "--study", str(tmp_path), "--languages", "en,fr"]
+    told = CliRunner().invoke(app, [*arguments, "--lexicon", "cldr-wide", "--items", "5", "--seed", "2"])
+    assert isinstance(told.exception, InputError)
+    assert str(told.exception).endswith("leave out --languages, --lexicon, --items")
 
 
 def test_exported_documents_are_the_items_of_the_study(tmp_path):

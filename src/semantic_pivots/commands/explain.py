@@ -15,7 +15,7 @@ from semantic_pivots.commands.options import members_of, with_sections
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.languages import check_languages
-from semantic_pivots.markup import FIGURE_STYLE, in_terminal
+from semantic_pivots.markup import FIGURE_STYLE, in_terminal, pair_in_order
 from semantic_pivots.models.trace_stage import TraceConfig
 from semantic_pivots.report.token_marks import LEGEND, MARKS, Marker
 from semantic_pivots.statistics import seed_of
@@ -283,7 +283,8 @@ def table(path: WordPath, width: int = 120) -> Table:
     from rich import box
     from rich.table import Table
 
-    title = in_terminal(f"{path.source} → {path.target or '(not in the lexicon)'}, {path.model}, {path.lens} lens")
+    words = pair_in_order(path.source, path.target or "(not in the lexicon)")
+    title = in_terminal(f"{words}, {path.model}, {path.lens} lens")
     grid = Table(title=title, box=box.SIMPLE, caption=f"{LEGEND}; nats: entropy")
     top = max(1, min(_LINES, (width - 16) // 20))
     grid.add_column("layer", justify="right", no_wrap=True, min_width=5)
@@ -309,7 +310,7 @@ def write_picture(path: WordPath, stem: Path) -> Path:
     picture = stem.with_suffix(".png")
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        _draw(f"{path.source} → {path.target or '?'} ({path.model})", probs, texts, ranks, picture)
+        _draw(f"{pair_in_order(path.source, path.target or '?')} ({path.model})", probs, texts, ranks, picture)
     except OSError as error:
         raise InputError(
             f"cannot write {error.filename or stem}: expected a writable folder, as another --out"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +44,15 @@ def lm_eval(
     from semantic_pivots.tasks.translation import items_of
 
     if study is not None:
+        sections = (("lexicon", lexicon, LexiconConfig()), ("benchmark", benchmark, BenchmarkConfig()))
+        given = {
+            field.name: f"[{name}] {field.name}"
+            for name, section, default in sections
+            for field in dataclasses.fields(section)
+            if field.name != "seed" and getattr(section, field.name) != getattr(default, field.name)
+        }
+        if given:
+            raise InputError(f"--study {study} has words and items of its own: leave out {', '.join(given.values())}")
         paths = study / "benchmark" / "items.parquet", study / "lexicon" / "words.parquet"
         absent = [str(path) for path in paths if not path.exists()]
         if absent:
@@ -52,4 +63,5 @@ def lm_eval(
         items, words = tables["items"], tables["words"]
     names = export_tasks(items_of(items), words, out, score.shots, score.draws, score.pool, score.seed)
     typer.echo(f"{out}: {len(names)} tasks of {items.num_rows:,} items; run them with")
-    typer.echo(f"  lm_eval --model hf --model_args pretrained=MODEL --include_path {out} --tasks clwtd_open")
+    place = shlex.quote(str(out))
+    typer.echo(f"  lm_eval --model hf --model_args pretrained=MODEL --include_path {place} --tasks clwtd_open")

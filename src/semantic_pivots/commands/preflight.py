@@ -78,11 +78,12 @@ def check(draft: Draft, only: str = "", force: str = "") -> Study:
         InputError: with a line for each reason.
     """
     lines = []
-    for name in filter(None, (only, force)):
+    for option, name in (("--only", only), ("--force", force)):
         try:
-            draft.study.check_stage(name)
+            if name:
+                draft.study.check_stage(name)
         except InputError as error:
-            lines.append(str(error))
+            lines.append(f"{option}: {error}")
     if lines := [*lines, *problems(draft, only)]:
         between = " " if len(lines) == 1 else "\n       "
         raise InputError(between.join([f"study {draft.study.path} cannot finish:", *lines]))
@@ -90,13 +91,7 @@ def check(draft: Draft, only: str = "", force: str = "") -> Study:
 
 
 def costs_of(study: Study, runs: Path, only: str = "") -> list[Cost]:
-    """The expected cost of each stage that is not up to date, or of the stage that is named.
-
-    Raises:
-        InputError: the study has no such stage.
-    """
-    if only:
-        study.check_stage(only)
+    """The expected cost of each stage that is not up to date, or of the stage that is named."""
     stages = [only] if only else [name for name, value in state(study, runs / study.name).items() if value != "done"]
     return list(costs(study.config, stages, runs))
 

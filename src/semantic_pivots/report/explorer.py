@@ -36,7 +36,10 @@ def write_static(run: Path, folder: Path) -> int:
         InputError: the output folder has other files or cannot be written, or the input folder is not a run.
     """
     explorer = Explorer(run)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not (folder / "data/index.js").exists():
+    file = next((path for path in (folder, *folder.parents) if path.is_file()), None)
+    if file:
+        raise InputError(f"{file} is a file: expected a folder, new or empty")
+    if folder.exists() and any(folder.iterdir()) and not (folder / "data/index.js").exists():
         raise InputError(f"{folder} holds other files: expected a new or an empty folder, or one of an explorer")
     try:
         (folder / "data").mkdir(parents=True, exist_ok=True)

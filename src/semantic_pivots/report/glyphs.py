@@ -21,7 +21,9 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
     from matplotlib import font_manager
 
     missing = {char for text in texts for char in text if not char.isspace()}
-    files = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
+    # of the files of a name the upright, medium one comes last: a slanted one may lack whole scripts
+    entries = sorted(font_manager.fontManager.ttflist, key=lambda entry: (entry.style == "normal", entry.weight == 400))
+    files = {entry.name: entry.fname for entry in entries}
     names = sorted((n for n in files if n != _USUAL and not n.startswith(_UNFIT)), key=_order)
     fonts = []
     for name in [_USUAL, *names]:

@@ -127,8 +127,9 @@ def cell_html(cell: Cell, column: str) -> Markup:
     if column in TIMES:
         return Markup("<td><time>{}</time></td>").format(cell or "")
     if isinstance(cell, str) and not cell.isascii():
-        # isolated, so that a word read from right to left does not turn what stands beside it
-        return Markup("<td><bdi>{}</bdi></td>").format(cell)
+        # each word of a list is isolated, so that one read from right to left does not turn what stands beside it
+        words = map(Markup("<bdi>{}</bdi>").format, cell.split(" · "))
+        return Markup("<td>{}</td>").format(Markup(" · ").join(words))
     return Markup("<td>{}</td>").format("" if cell is None else cell)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MARKS = {"source": "◀", "target": "●", "elsewhere": "○", "pivot": "◆", "": ""}
 LEGEND = "● target  ◀ source  ○ the word in a further language  ◆ semantic pivot"
+_SIGNS = {" ": "␣", "\n": "↵", "\t": "⇥"}
 _FORM_LETTERS = 3  # that an inflected form adds to a word at most, and half of its own: cattle is no form of cat
 
 
@@ -71,7 +72,9 @@ class Marker:
         note = ""
         if "\ufffd" in text:
             text, note = self._byte_range(token)
-        visible = text.strip() or "␣"
+        visible = text.strip() or _SIGNS.get(text[:1], "␣")
+        if all(unicodedata.category(character) in ("Cc", "Cf") for character in visible):
+            visible = " ".join(f"U+{ord(character):04X}" for character in visible)
         if token in self._owners:
             code = self._owners[token]
             return Mark(visible, self._kinds.get(code, "elsewhere"), ", ".join(filter(None, (code, note))))

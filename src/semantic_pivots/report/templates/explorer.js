@@ -133,7 +133,7 @@ async function showContext(number, name, direction) {
 function context(passages) {
   if (!passages.length) return [];
   return [heading("In documents"), make("p", {class: "soft"}, `Words beside each other in the corpus; the shortest documents among its first ${index.limit / 1e6} MB.`), ...passages.map(passage =>
-    make("div", {class: "passage pivot"}, ...marked(passage.lines).map(parts => make("p", {dir: "auto"}, ...parts)), make("p", {class: "soft"}, `${passage.of}: ${passage.source}, ${passage.id}`)))];
+    make("div", {class: "passage pivot"}, ...marked(passage.lines).map(parts => make("p", {dir: "auto"}, ...parts)), make("p", {class: "soft"}, word(passage.of), ": ", word(passage.source), ", ", word(passage.id))))];
 }
 function counts(data, item, from, to) {
   const rows = data.words.map(([code, text, count, source]) => make("tr", {}, make("td", {}, code), make("th", {}, word(text, code)), make("td", {class: "num"}, count === null ? "—" : count.toLocaleString("en")), make("td", {class: "soft"}, source)));
@@ -167,7 +167,7 @@ async function show() {
   const item = data.items[direction], [from, to] = direction.split("-");
   const lenses = Object.keys(item.paths), lens = lenses.includes(state.lens) ? state.lens : lenses[0];
   at("head").replaceChildren(make("h2", {tabindex: "-1"}, word(item.source, from), " → ", word(item.target, to)), make("p", {class: "soft"}, `${name}: ${index.languages[from]} to ${index.languages[to]}` + (absent ? `. The run has no concept ${absent}.` : "")));
-  document.title = `${item.source} → ${item.target}, ${index.study}`;
+  document.title = `\u2068${item.source}\u2069 → \u2068${item.target}\u2069, ${index.study}`;
   fill(at("direction"), directions.map(key => [key, key.replace("-", " → ")]), direction);
   at("live-direction").value = direction;
   fill(at("lens"), lenses.map(key => [key, key]), lens);
