@@ -88,8 +88,8 @@ def __getattr__(name: str) -> Any:
     from semantic_pivots.caching import use_compiled_cache
 
     use_compiled_cache()
-    module, _, own = _PLACES[name].partition(":")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), own)
+    module, _, attribute = _PLACES[name].partition(":")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), attribute)
     return value
 
 

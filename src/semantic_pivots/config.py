@@ -133,7 +133,7 @@ class Rule:
     """the keys that it reads"""
     holds: Callable[[Any], bool]
     """whether the section's dataclass meets it"""
-    expected: str
+    requirement: str
     """what is expected, for an error message"""
 
 

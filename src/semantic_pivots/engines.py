@@ -32,7 +32,7 @@ from semantic_pivots.files import read_table, write_table
 from semantic_pivots.run import Work, is_whole
 
 Task = tuple[str, Callable[..., pa.Table], tuple[object, ...]]
-"""Name of the shard, function, arguments; what all shards are given alike goes into `shared`, sent once a worker."""
+"""Name of the shard, function, arguments; what all shards are given alike goes into `constants`, sent once a worker."""
 Parts = dict[str, Path]
 """The file of each task's result."""
 
@@ -50,10 +50,10 @@ def run_shards(
     workers: int,
     label: str,
     engine: str = "pool",
-    shared: tuple[object, ...] = (),
+    constants: tuple[object, ...] = (),
 ) -> Iterator[pa.Table]:
     """Run every task whose part is missing, then yield the parts in order; arguments as in `shard_parts`."""
-    yield from read_parts(shard_parts(tasks, work, workers, label, engine, shared))
+    yield from read_parts(shard_parts(tasks, work, workers, label, engine, constants))
 
 
 def read_parts(paths: Sequence[Path]) -> Iterator[pa.Table]:
@@ -76,7 +76,7 @@ def shard_parts(
     workers: int,
     label: str,
     engine: str = "pool",
-    shared: tuple[object, ...] = (),
+    constants: tuple[object, ...] = (),
 ) -> list[Path]:
     """Run every task whose part is missing, and return the files of all parts in order.
 
@@ -86,7 +86,7 @@ def shard_parts(
         workers: number of processes; 0: one per core; 1: the tasks run in this process (engine pool).
         label: name of the work, for progress and for the parts.
         engine: pool, ray (the cluster of $RAY_ADDRESS, or a local one) or datatrove (its local executor).
-        shared: further arguments of every task.
+        constants: further arguments of every task.
 
     Raises:
         InputError: the engine is unknown or not installed, `workers` is negative, or a shard killed its worker
@@ -104,7 +104,7 @@ def shard_parts(
         missing = [task for task in tasks_of_rank if not is_whole(parts[task[0]])]
         progress.advance(len(tasks_of_rank) - len(missing))
         if missing:
-            engines[engine](missing, shared, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
+            engines[engine](missing, constants, parts, workers or len(os.sched_getaffinity(0)), progress.advance)
         if share is not None:
             share.settle(label, list(parts), lambda name: parts[name].exists())
     return list(parts.values())
@@ -113,10 +113,10 @@ def shard_parts(
 _worker_arguments: tuple[object, ...] = ()
 
 
-def _begin(shared: tuple[object, ...]) -> None:
+def _begin(constants: tuple[object, ...]) -> None:
     """Make a worker of the pool ready."""
     global _worker_arguments
-    _worker_arguments = shared
+    _worker_arguments = constants
     if sys.platform == "linux":
         # the server that workers come from ends with this process's parent; a busy worker could not look for itself
         ctypes.CDLL(None).prctl(_SIGNAL_OF_PARENTS_DEATH, signal.SIGKILL)
@@ -143,18 +143,18 @@ def _keep(path: Path, function: Callable[..., pa.Table], arguments: tuple[object
 
 
 def _pool(
-    tasks: Sequence[Task], shared: tuple[object, ...], parts: Parts, workers: int, advance: Callable[[], None]
+    tasks: Sequence[Task], constants: tuple[object, ...], parts: Parts, workers: int, advance: Callable[[], None]
 ) -> None:
     if workers == 1:
         for name, function, arguments in tasks:
-            write_table(parts[name], function(*arguments, *shared))
+            write_table(parts[name], function(*arguments, *constants))
             advance()
         return
     open_tasks, killers, fruitless = list(tasks), [], 0
     while open_tasks:
         for task in open_tasks:
             _begin_time(parts[task[0]]).unlink(missing_ok=True)  # of a killed run
-        if _attempt(open_tasks, shared, parts, min(workers, len(open_tasks)), advance):
+        if _attempt(open_tasks, constants, parts, min(workers, len(open_tasks)), advance):
             break
         # A worker that dies takes its pool along. The shards that were at work get a pool of their own each, as many at
         # a time as before, and those that die again are tried alone: a shard that kills is known by name, and the
@@ -166,9 +166,9 @@ def _pool(
         if fruitless:  # a server of workers that was killed seems alive until the system has freed its memory
             time.sleep(_FIRST_PAUSE * 4**fruitless)
         with ThreadPoolExecutor(workers) as threads:
-            outcomes = list(threads.map(lambda task: _attempt([task], shared, parts, 1, advance), suspects))
-        retries = [task for task, done in zip(suspects, outcomes, strict=True) if not done]
-        killers += [task[0] for task in retries if not _attempt([task], shared, parts, 1, advance)]
+            outcomes = list(threads.map(lambda task: _attempt([task], constants, parts, 1, advance), suspects))
+        retries = [task for task, outcome in zip(suspects, outcomes, strict=True) if not outcome]
+        killers += [task[0] for task in retries if not _attempt([task], constants, parts, 1, advance)]
         names = {task[0] for task in suspects}
         open_tasks = [task for task in open_tasks if not parts[task[0]].exists() and task[0] not in names]
     if killers:
@@ -179,7 +179,7 @@ def _pool(
 
 
 def _attempt(
-    tasks: Sequence[Task], shared: tuple[object, ...], parts: Parts, width: int, advance: Callable[[], None]
+    tasks: Sequence[Task], constants: tuple[object, ...], parts: Parts, width: int, advance: Callable[[], None]
 ) -> bool:
     """Whether every task ended in its part; False when a worker died."""
     context = multiprocessing.get_context("forkserver")
@@ -187,7 +187,7 @@ def _attempt(
     pool = None
     try:
         with _interrupts_held():
-            pool = ProcessPoolExecutor(width, context, _begin, (shared,))
+            pool = ProcessPoolExecutor(width, context, _begin, (constants,))
             futures = [pool.submit(_keep, parts[name], f, arguments) for name, f, arguments in tasks]
         for future in as_completed(futures):
             future.result()
@@ -211,23 +211,23 @@ def _interrupts_held() -> Iterator[None]:
         yield
         return
     signals = []
-    before = signal.signal(signal.SIGINT, lambda *received: signals.append(received))
+    handler = signal.signal(signal.SIGINT, lambda *arguments: signals.append(arguments))
     try:
         resource_tracker.ensure_running()  # first: the server starts it, and to start it unblocks SIGINT
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
     if signals:
         raise KeyboardInterrupt
 
 
 def _ray(
-    tasks: Sequence[Task], shared: tuple[object, ...], parts: Parts, workers: int, advance: Callable[[], None]
+    tasks: Sequence[Task], constants: tuple[object, ...], parts: Parts, workers: int, advance: Callable[[], None]
 ) -> None:
     """Ray retries what a killed worker or a lost node took along; results come back to the driver, which writes them.
 
@@ -248,7 +248,7 @@ def _ray(
         ray.init(log_to_driver=False, logging_level="warning", runtime_env=begin, **local)  # type: ignore[arg-type]
     try:
         remote = ray.remote(max_retries=_RETRIES)(_call)
-        handle = ray.put(shared)
+        handle = ray.put(constants)
         waiting = {remote.remote(function, arguments, handle): name for name, function, arguments in tasks}
         while waiting:
             ready, _ = ray.wait(
@@ -270,12 +270,12 @@ def _ray(
             ray.shutdown()
 
 
-def _call(function: Callable[..., pa.Table], arguments: tuple[object, ...], shared: tuple[object, ...]) -> pa.Table:
-    return function(*arguments, *shared)
+def _call(function: Callable[..., pa.Table], arguments: tuple[object, ...], constants: tuple[object, ...]) -> pa.Table:
+    return function(*arguments, *constants)
 
 
 def _datatrove(
-    tasks: Sequence[Task], shared: tuple[object, ...], parts: Parts, workers: int, advance: Callable[[], None]
+    tasks: Sequence[Task], constants: tuple[object, ...], parts: Parts, workers: int, advance: Callable[[], None]
 ) -> None:
     try:
         from datatrove.executor import LocalPipelineExecutor
@@ -284,7 +284,7 @@ def _datatrove(
     logs = next(iter(parts.values())).parent / "datatrove"
     # Its own completion markers are off: the part is the marker, and an earlier run may have had other shards missing.
     LocalPipelineExecutor(
-        pipeline=[shard_step(tasks, parts, shared)],
+        pipeline=[shard_step(tasks, parts, constants)],
         tasks=len(tasks),
         workers=min(workers, len(tasks)),
         logging_dir=str(logs),
@@ -294,7 +294,7 @@ def _datatrove(
         advance()
 
 
-def shard_step(tasks: Sequence[Task], parts: Parts, shared: tuple[object, ...] = ()) -> Any:
+def shard_step(tasks: Sequence[Task], parts: Parts, constants: tuple[object, ...] = ()) -> Any:
     """A datatrove pipeline step for its local and Slurm executors: rank r of n makes the parts r, r + n, ..."""
     from datatrove.pipeline.base import PipelineStep
 
@@ -305,7 +305,7 @@ def shard_step(tasks: Sequence[Task], parts: Parts, shared: tuple[object, ...] =
         def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
             for name, function, arguments in tasks[rank::world_size]:
                 if not is_whole(parts[name]):
-                    write_table(parts[name], function(*arguments, *shared))
+                    write_table(parts[name], function(*arguments, *constants))
                 self.stat_update("shards")
             yield from data or ()
 

@@ -85,8 +85,8 @@ def files_under(root: str) -> dict[str, int]:
         places = {name: os.path.realpath(os.path.join(folder, name)) for name in inner if not name.startswith(".")}
         inner.clear()
         for name in sorted(places, key=lambda name: (os.path.islink(os.path.join(folder, name)), name)):
-            above = os.path.join(os.path.realpath(folder), "").startswith(os.path.join(places[name], ""))
-            if places[name] not in folders and not above:  # a link back would give documents twice
+            is_parent = os.path.join(os.path.realpath(folder), "").startswith(os.path.join(places[name], ""))
+            if places[name] not in folders and not is_parent:  # a link back would give documents twice
                 folders.add(places[name])
                 inner.append(name)
         for path in (os.path.join(folder, name) for name in files):
@@ -112,15 +112,15 @@ def _each_once(sizes: dict[str, int]) -> dict[str, int]:
     return {path: size for path, size in sizes.items() if path in unique}
 
 
-def fingerprint(path: Path, sampled: bool = False) -> str:
+def fingerprint(path: Path, by_sample: bool = False) -> str:
     """A hash of the whole content of an input file or folder.
 
     Args:
         path: file or folder.
-        sampled: for files above 64 MiB, use only their size, time of change, first MiB and last MiB. This is for
+        by_sample: for files above 64 MiB, use only their size, time of change, first MiB and last MiB. This is for
             documents: to read terabytes only to detect a change would cost more than the stage.
     """
-    if sampled and ranks.current() is not None:  # each rank would read the whole corpus
+    if by_sample and ranks.current() is not None:  # each rank would read the whole corpus
         return digest(sorted((name, stamp[:2]) for name, stamp in stamps([path]).items()))
     if path.is_dir():
         try:
@@ -129,13 +129,13 @@ def fingerprint(path: Path, sampled: bool = False) -> str:
             raise InputError(f"{error.filename or path}: cannot be listed: {error.strerror or error}") from error
         parts = sorted(p for p in map(Path, files) if p.is_file() and not p.name.startswith("."))
         return digest(
-            [[str(p.relative_to(path)), hash_] for p, hash_ in zip(parts, fingerprints(parts, sampled), strict=True)]
+            [[str(p.relative_to(path)), hash_] for p, hash_ in zip(parts, fingerprints(parts, by_sample), strict=True)]
         )
     stamp = path.stat()
     size = stamp.st_size
     if size <= _SAMPLED_ABOVE_BYTES:
         return file_hash(path)
-    if not sampled:
+    if not by_sample:
         return _large_hash(path, size, stamp.st_mtime_ns, stamp.st_ctime_ns, stamp.st_ino)
     with path.open("rb") as stream:
         head = stream.read(1 << 20)
@@ -143,10 +143,10 @@ def fingerprint(path: Path, sampled: bool = False) -> str:
         return text_hash(f"{size} {stamp.st_mtime_ns}", head, stream.read())
 
 
-def fingerprints(paths: Sequence[Path], sampled: bool = False) -> list[str]:
+def fingerprints(paths: Sequence[Path], by_sample: bool = False) -> list[str]:
     """The fingerprint of each file; as many files are read in parallel as there are cores."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        return list(threads.map(lambda path: fingerprint(path, sampled), paths))
+        return list(threads.map(lambda path: fingerprint(path, by_sample), paths))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -57,8 +57,8 @@ class Key:
         if not self.several:
             return self._convert_one(value, place)
         if not isinstance(value, (list, tuple)):
-            expected = {"str": "a list of strings", "int": "a list of whole numbers"}.get(self.kind.__name__, "a list")
-            raise InputError(f"{place}: expected {expected}, found {value!r}")
+            kind_name = {"str": "a list of strings", "int": "a list of whole numbers"}.get(self.kind.__name__, "a list")
+            raise InputError(f"{place}: expected {kind_name}, found {value!r}")
         members, lines = [], []
         for member in value:
             try:
@@ -73,8 +73,8 @@ class Key:
         if self.kind is float and type(value) is int:
             value = float(value)
         if type(value) is not self.kind:
-            expected = "a list of strings" if self.several and self.kind is str else _NAMES[self.kind.__name__]
-            raise InputError(f"{place}: expected {expected}, found {value!r}")
+            kind_name = "a list of strings" if self.several and self.kind is str else _NAMES[self.kind.__name__]
+            raise InputError(f"{place}: expected {kind_name}, found {value!r}")
         if self.choices and value not in self.choices:
             choices = [str(choice) for choice in self.choices if choice != ""]
             hint = nearest(value, choices)
@@ -105,11 +105,11 @@ class StudyConfig(dataclasses.make_dataclass("Sections", _FIELDS, frozen=True)):
 def keys(section: str) -> dict[str, Key]:
     """The keys of a section, in their order; what it shares with others (a base class) comes last."""
     kind = sections()[section]
-    hints, own = get_type_hints(kind, include_extras=True), inspect.get_annotations(kind)
+    hints, field_names = get_type_hints(kind, include_extras=True), inspect.get_annotations(kind)
     bases = config.SharedKeys, *reversed(kind.__mro__[:-1])
     texts = {name: help_text for base in bases for name, help_text in _texts(base).items()}
     by_name = {}
-    for field in sorted(dataclasses.fields(kind), key=lambda field: field.name not in own):
+    for field in sorted(dataclasses.fields(kind), key=lambda field: field.name not in field_names):
         hint, several = hints[field.name], False
         if get_origin(hint) is tuple:
             hint, several = get_args(hint)[0], True
@@ -148,7 +148,7 @@ def _texts(kind: type) -> types.MappingProxyType[str, str]:
 
 def section_of(kind: type) -> str:
     """The name of a dataclass's section."""
-    return next(name for name, own in sections().items() if own is kind)
+    return next(name for name, field_names in sections().items() if field_names is kind)
 
 
 def check(settings: DataclassInstance) -> None:
@@ -175,7 +175,7 @@ def contradictions(settings: DataclassInstance, invalid_keys: Collection[str] = 
     for rule in STAGES[section].rules if section in STAGES else ():
         if not set(rule.keys).intersection(invalid_keys) and not rule.holds(settings):
             values = ", ".join(f"[{section}] {key} = {text(getattr(settings, key))}" for key in rule.keys)
-            yield f"{values}: {rule.expected}"
+            yield f"{values}: {rule.requirement}"
 
 
 def text(value: object) -> str:

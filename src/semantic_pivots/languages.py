@@ -45,9 +45,9 @@ def languages() -> dict[str, Language]:
     lines = resources.files("semantic_pivots").joinpath("data/languages.tsv").read_text("utf-8").splitlines()[1:]
     by_code = {}
     for line in lines:
-        code, name, scripts, direction, spaced, aliases = line.split("\t")
+        code, name, scripts, direction, spacing, aliases = line.split("\t")
         by_code[code] = Language(
-            code, name, spaced == "yes", tuple(scripts.split()), direction == "rtl", tuple(aliases.split())
+            code, name, spacing == "yes", tuple(scripts.split()), direction == "rtl", tuple(aliases.split())
         )
     return by_code
 
@@ -70,11 +70,11 @@ def language(code: str) -> Language:
     return table[code]
 
 
-def check_languages(where: str, codes: Sequence[str], least: int = 2) -> None:
+def check_languages(place: str, codes: Sequence[str], least: int = 2) -> None:
     """Refuse unknown codes, codes that are given twice, and fewer than `least` of them.
 
     Args:
-        where: name of the key or option for an error message.
+        place: name of the key or option for an error message.
         codes: codes of languages.
         least: number of different languages that are needed.
 
@@ -83,13 +83,13 @@ def check_languages(where: str, codes: Sequence[str], least: int = 2) -> None:
     """
     lines = []
     if len(set(codes)) < max(least, len(codes)):
-        expected = "at least two different languages" if len(set(codes)) < least else "each language once"
-        lines.append(f"{where}: expected {expected}, found {', '.join(codes) or 'none'}")
+        requirement = "at least two different languages" if len(set(codes)) < least else "each language once"
+        lines.append(f"{place}: expected {requirement}, found {', '.join(codes) or 'none'}")
     for code in dict.fromkeys(codes):
         try:
             language(code)
         except InputError as error:
-            lines.append(f"{where}: {error}")
+            lines.append(f"{place}: {error}")
     if lines:
         raise InputError("\n".join(lines))
 

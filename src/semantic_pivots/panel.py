@@ -66,17 +66,17 @@ class Numbers:
     def without_constant(self, *columns: str) -> Numbers:
         """The table without those of `columns` that hold one value throughout (the signature names it)."""
         drop = {i for i, c in enumerate(self.columns) if c in columns and len({row[i] for row in self.rows}) == 1}
-        keep = [i for i in range(len(self.columns)) if i not in drop]
-        return Numbers(tuple(self.columns[i] for i in keep), tuple(tuple(row[i] for i in keep) for row in self.rows))
+        rest = [i for i in range(len(self.columns)) if i not in drop]
+        return Numbers(tuple(self.columns[i] for i in rest), tuple(tuple(row[i] for i in rest) for row in self.rows))
 
 
 Columns = Mapping[str, str | Callable[[dict], Cell]]
 """By heading, the name of a column of a summary table, or a function of its row."""
 
 
-def figures_of(rows: Iterable[dict], columns: Columns, value: str = "value", further: Columns | None = None) -> Numbers:
+def figures_of(rows: Iterable[dict], columns: Columns, value: str = "value", details: Columns | None = None) -> Numbers:
     """One row per figure of a summary table: columns, its value with the interval, n, further columns, signature."""
-    cells = {**columns, f"{value} [95 %]": of_row, "n": "n", **(further or {}), "signature": "signature"}
+    cells = {**columns, f"{value} [95 %]": of_row, "n": "n", **(details or {}), "signature": "signature"}
     return Numbers(
         tuple(cells), tuple(tuple(r[c] if isinstance(c, str) else c(r) for c in cells.values()) for r in rows)
     )

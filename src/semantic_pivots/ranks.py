@@ -46,7 +46,7 @@ class Share:
         """The tasks of this rank."""
         return [] if self.merging else list(tasks[self.rank :: self.world])
 
-    def settle(self, phase: str, names: Sequence[str], there: Callable[[str], bool]) -> None:
+    def settle(self, phase: str, names: Sequence[str], exists: Callable[[str], bool]) -> None:
         """Wait until every part of a phase exists.
 
         Raises:
@@ -54,7 +54,7 @@ class Share:
             InputError: the same in `pivots merge`; both messages name the ranks.
         """
         missing, deadline = list(enumerate(names)), time.monotonic() + self.wait_seconds
-        while missing := [(i, name) for i, name in missing if not there(name)]:
+        while missing := [(i, name) for i, name in missing if not exists(name)]:
             if self.merging or time.monotonic() >= deadline:
                 break
             time.sleep(_POLL_SECONDS)

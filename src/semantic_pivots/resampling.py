@@ -60,8 +60,8 @@ def bootstrap_ratio(
         resamples: number of resamples.
     """
     rows = ~(np.isnan(above) | np.isnan(below))
-    part, both = (_by_unit(column[rows, None], groups[rows]) for column in (above, above + below))
-    (of_both,) = _bootstrap_intervals(part, both, seed, resamples, [SHARE])
+    part, totals = (_by_unit(column[rows, None], groups[rows]) for column in (above, above + below))
+    (of_both,) = _bootstrap_intervals(part, totals, seed, resamples, [SHARE])
     value, low, high = (math.inf if end >= 1 else end / (1 - end) for end in (of_both.value, of_both.low, of_both.high))
     return Interval(value, low, high, of_both.n)
 
@@ -188,7 +188,7 @@ def bootstrap(
         return Interval(value, math.nan, math.nan, units)
     rng = np.random.default_rng(seed)
     draws = (rng.integers(0, units, units) for _ in range(resamples))
-    samples = [statistic(np.concatenate([members[unit] for unit in units_drawn])) for units_drawn in draws]
+    samples = [statistic(np.concatenate([members[unit] for unit in draw])) for draw in draws]
     return Estimate(value, np.array(samples, dtype=np.float64), frozenset(range(units)), bounds=bounds).interval()
 
 

@@ -222,7 +222,7 @@ def warn(text: str) -> None:
 
 def peak_memory_bytes() -> int:
     """Peak resident memory of this process and, separately, its largest child: the larger of the two."""
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024
+    return max(resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024
 
 
 def environment() -> Record:
@@ -246,7 +246,7 @@ def read_manifest(folder: Path) -> Record | None:
 def content_of(folder: Path) -> str:
     """What identifies the content of a folder: the digest in its manifest, or its fingerprint where it has none."""
     manifest = read_manifest(folder)
-    return manifest["digest"] if manifest else fingerprint(folder, sampled=True)
+    return manifest["digest"] if manifest else fingerprint(folder, by_sample=True)
 
 
 @contextlib.contextmanager
@@ -304,7 +304,7 @@ def publish(
     run: Callable[[Work], Mapping[str, Result]],
     conform: Callable[[str, pa.Table], pa.Table],
     read: Iterable[Path | str] = (),
-    before: Stamps | None = None,
+    stamps_before: Stamps | None = None,
 ) -> Record:
     """Run a stage, or continue it, and publish its folder atomically.
 
@@ -316,7 +316,7 @@ def publish(
             returned as the files of its shards in the work's folder; they become a folder NAME.parquet.
         conform: function that brings a table to its public schema.
         read: local files and folders that the stage reads, besides the results of earlier stages.
-        before: stamps of these files from before the key was made; None: they are taken now.
+        stamps_before: stamps of these files from before the key was made; None: they are taken now.
 
     Returns:
         The manifest.
@@ -326,7 +326,7 @@ def publish(
             it; or an input changed during the run.
     """
     read = list(read)
-    before = stamps(read) if before is None else before
+    stamps_before = stamps(read) if stamps_before is None else stamps_before
     final = Path(os.path.abspath(final))  # "." has no name to put a neighbour beside
     check_replaceable(stage, final)
     partial = final.with_name(f".{final.name}.partial")
@@ -339,7 +339,7 @@ def publish(
         manifest = read_manifest(partial / "out")
         if manifest is None:
             try:
-                check = functools.partial(check_unchanged, read, before, stage)
+                check = functools.partial(check_unchanged, read, stamps_before, stage)
                 manifest = _run(stage, key, key_hash, partial, run, conform, check)
             except ranks.AlreadyPublished:
                 if (manifest := _of_other_rank(final, key_hash)) is None:
@@ -365,9 +365,9 @@ def _of_other_rank(final: Path, key_hash: str) -> Record | None:
 def _begin(partial: Path, final: Path, key_hash: str) -> None:
     """Make the folders of a running stage; those of another key are emptied, or refused to a rank."""
     marker = partial / "key"
-    before = marker.read_text() if marker.exists() else ""
-    if before != key_hash:
-        if before and ranks.current() is not None:
+    stamps_before = marker.read_text() if marker.exists() else ""
+    if stamps_before != key_hash:
+        if stamps_before and ranks.current() is not None:
             raise InputError(f"{final}: ranks of another command, or of other inputs, write there; remove {partial}")
         for path in partial.iterdir():  # the folder itself is what is held
             shutil.rmtree(path) if path.is_dir() else path.unlink()

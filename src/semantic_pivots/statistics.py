@@ -135,8 +135,8 @@ class Estimate:
         if self.bounds is not None:
             return wilson_interval(self.value, variance, self.n, student, self.bounds)
         if of_units == 0:
-            half = student * math.sqrt(variance)
-            return Interval(self.value, self.value - half, self.value + half, self.n)
+            half_width = student * math.sqrt(variance)
+            return Interval(self.value, self.value - half_width, self.value + half_width, self.n)
         wider = student / _NORMAL * math.sqrt(self.n / (self.n - 1) * variance / of_units)
         return Interval(self.value, self.value + wider * float(tails[0]), self.value + wider * float(tails[1]), self.n)
 
@@ -249,17 +249,17 @@ def student(values: Sequence[float], bounds: Bounds = None) -> Interval:
     if len(finite) < 2:
         return Interval(float(finite[0]) if len(finite) else math.nan, math.nan, math.nan, len(finite))
     mean = float(finite.mean())
-    half = student_quantile(len(finite) - 1) * float(finite.std(ddof=1)) / math.sqrt(len(finite))
+    half_width = student_quantile(len(finite) - 1) * float(finite.std(ddof=1)) / math.sqrt(len(finite))
     low, high = bounds or (-math.inf, math.inf)
-    return Interval(mean, max(mean - half, low), min(mean + half, high), len(finite))
+    return Interval(mean, max(mean - half_width, low), min(mean + half_width, high), len(finite))
 
 
 def p_of_zero(interval: Interval) -> float:
     """The two-sided p-value of zero that corresponds to an interval: below 0.05 if the interval excludes zero."""
     if not interval.exists or interval.value == 0:
         return 1.0
-    half = interval.value - interval.low if interval.value > 0 else interval.high - interval.value
-    at = _NORMAL * abs(interval.value) / half if half > 0 else math.inf
+    half_width = interval.value - interval.low if interval.value > 0 else interval.high - interval.value
+    at = _NORMAL * abs(interval.value) / half_width if half_width > 0 else math.inf
     return 2 * (1 - NormalDist().cdf(at))
 
 
@@ -286,8 +286,8 @@ def wilson_interval(value: float, variance: float, n: int, quantile: float, boun
     effective = binomial / variance if variance > 0 else n
     spread = quantile**2 / effective
     centre = (at + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (at * (1 - at) + spread / 4)) / (1 + spread)
-    ends = [low + (high - low) * min(max(end, 0.0), 1.0) for end in (centre - half, centre + half)]
+    half_width = math.sqrt(spread * (at * (1 - at) + spread / 4)) / (1 + spread)
+    ends = [low + (high - low) * min(max(end, 0.0), 1.0) for end in (centre - half_width, centre + half_width)]
     return Interval(value, ends[0], ends[1], n)
 
 

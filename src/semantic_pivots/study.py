@@ -132,10 +132,10 @@ def draft_study(path: str | Path, profile: str = "", overrides: Iterable[str] = 
             data[section] = {**data.get(section, {}), key: value}
         except InputError as error:
             problems.append(str(error))
-    config, refused = _study_config(path, data, problems)
+    config, refusals = _study_config(path, data, problems)
     if profile:
         config = dataclasses.replace(config, report=dataclasses.replace(config.report, profile=profile))
-    return Draft(Study(path, config, profile), tuple(problems), refused)
+    return Draft(Study(path, config, profile), tuple(problems), refusals)
 
 
 def _override(text: str) -> tuple[str, str, Any]:
@@ -162,51 +162,51 @@ def _study_config(path: Path, data: Record, problems: list[str]) -> tuple[StudyC
         elif not isinstance(values, dict):
             problems.append(f"{name} must be a section, [{name}] with keys below it")
     tables = {name: values for name, values in data.items() if isinstance(values, dict)}
-    checked, refused = {}, {}
+    values_of, refusals = {}, {}
     for name in sections:
-        checked[name], refused[name] = _section_values(path, name, tables.get(name, {}), problems)
-    shared, configs = {"name": path.stem, **checked["study"]}, {}
+        values_of[name], refusals[name] = _section_values(path, name, tables.get(name, {}), problems)
+    study_keys, configs = {"name": path.stem, **values_of["study"]}, {}
     for name, kind in sections.items():
-        own = {f.name for f in dataclasses.fields(kind)}
-        inherited = {key: value for key, value in shared.items() if key in own}
-        configs[name] = kind(**{**inherited, **checked[name]})
-        refused[name] |= (refused["study"] & own) - checked[name].keys()
-    return StudyConfig(**configs), frozenset(f"{name}.{key}" for name, keys in refused.items() for key in keys)
+        names = {f.name for f in dataclasses.fields(kind)}
+        defaults = {key: value for key, value in study_keys.items() if key in names}
+        configs[name] = kind(**{**defaults, **values_of[name]})
+        refusals[name] |= (refusals["study"] & names) - values_of[name].keys()
+    return StudyConfig(**configs), frozenset(f"{name}.{key}" for name, keys in refusals.items() for key in keys)
 
 
 def _section_values(path: Path, section: str, values: Record, problems: list[str]) -> tuple[Record, set[str]]:
     """The values of a section's keys, and the keys whose values cannot be used, each with a line in `problems`."""
     fields = {field.name: field for field in dataclasses.fields(grammar.sections()[section])}
-    checked, refused = {}, set()
+    values_of, refusals = {}, set()
     for key, value in values.items():
-        where = f"[{section}] {key}"
+        place = f"[{section}] {key}"
         if key not in fields:
-            problems.append(f"{where}: unknown key{nearest(key, fields)}")
+            problems.append(f"{place}: unknown key{nearest(key, fields)}")
             continue
         try:
-            value = grammar.keys(section)[key].convert(value, where)
+            value = grammar.keys(section)[key].convert(value, place)
             if key == "stages":
-                _check_stages(where, value)
+                _check_stages(place, value)
             if key in ("languages", "pair", "dsir_languages"):
-                check_languages(where, value, least=0 if key == "dsir_languages" else 2)
+                check_languages(place, value, least=0 if key == "dsir_languages" else 2)
         except InputError as error:
             problems += str(error).splitlines()
-            refused.add(key)
+            refusals.add(key)
             if key == "stages" and isinstance(value, (list, tuple)):  # the others can be checked
-                checked[key] = tuple(name for name in value if name in STAGES)
+                values_of[key] = tuple(name for name in value if name in STAGES)
             continue
         looks_local = isinstance(value, str) and not Path(value).is_absolute() and "://" not in value
         is_beside = fields[key].metadata.get("input") and value and looks_local and (path.parent / value).exists()
-        checked[key] = str(path.parent / value) if is_beside else value
-    return checked, refused
+        values_of[key] = str(path.parent / value) if is_beside else value
+    return values_of, refusals
 
 
-def _check_stages(where: str, names: tuple[str, ...]) -> None:
-    lines = [f"{where}: unknown stage {name!r}{nearest(name, STAGES)}" for name in names if name not in STAGES]
+def _check_stages(place: str, names: tuple[str, ...]) -> None:
+    lines = [f"{place}: unknown stage {name!r}{nearest(name, STAGES)}" for name in names if name not in STAGES]
     for name in filter(STAGES.__contains__, names):
-        absent = [before for before in STAGES[name].after if before not in names + STAGES[name].optional]
+        absent = [upstream for upstream in STAGES[name].after if upstream not in names + STAGES[name].optional]
         if absent:
-            lines.append(f"{where}: the stage {name} needs {', '.join(absent)}; add them to the list")
+            lines.append(f"{place}: the stage {name} needs {', '.join(absent)}; add them to the list")
     if lines:
         raise InputError("\n".join(lines))
 
@@ -234,8 +234,8 @@ def key_of(version: int, config: Any, inputs: dict[str, str], **further: object)
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if (field.metadata.get("input") or field.name == "model") and value and Path(value).exists():
-            sampled = field.metadata.get("input") == "documents"
-            files[field.name] = fingerprint(Path(value), sampled)
+            by_sample = field.metadata.get("input") == "documents"
+            files[field.name] = fingerprint(Path(value), by_sample)
         elif field.metadata.get("input") == "documents" and "://" in value:
             from semantic_pivots.corpus.documents import identity
 
@@ -316,8 +316,8 @@ def run_study(
             folders = {name: folder / name for name in stage.after}
             config = getattr(study.config, stage.name)
             work_of = functools.partial(costs.work, sizes, stage.name)
-            forced = force == stage.name
-            _, anew = run_stage(stage, config, folders, folder / stage.name, forced, say, work_of=work_of)
+            is_forced = force == stage.name
+            _, anew = run_stage(stage, config, folders, folder / stage.name, is_forced, say, work_of=work_of)
             ran = ran or anew
     if not ran:
         say(f"nothing to do: every stage of {study.name} is up to date in {folder}")
@@ -329,7 +329,7 @@ def run_stage(
     config: DataclassInstance,
     folders: dict[str, Path],
     final: Path,
-    forced: bool = False,
+    is_forced: bool = False,
     say: Callable[[str], None] | None = None,
     function: StageFunction | None = None,
     read: Iterable[str | Path] = (),
@@ -343,7 +343,7 @@ def run_stage(
         config: configuration section of the stage.
         folders: folders that it reads, by the names of the stages that published them.
         final: folder to publish.
-        forced: run it from its beginning although nothing has changed.
+        is_forced: run it from its beginning although nothing has changed.
         say: receives one line before and one after the run.
         function: function to run instead of the stage's own.
         read: further files and folders that it reads.
@@ -357,19 +357,19 @@ def run_stage(
 
     read = [*inputs_read(config), *read]
     runs.check_outside(final, getattr(config, "path", ""))
-    before = stamps(read)
+    stamps_before = stamps(read)
     digests = {}
     for name, folder in folders.items():
         runs.check_unaltered(folder)  # also where the work is done: what was made of it is no longer what it says
         upstream = runs.read_manifest(folder)
-        digests[name] = upstream["digest"] if upstream else fingerprint(folder, sampled=True)
+        digests[name] = upstream["digest"] if upstream else fingerprint(folder, by_sample=True)
     key = _jsonable(key_of(stage.version, config, digests, **further))
     manifest = runs.read_manifest(final)
-    if manifest is not None and manifest["key"] == digest(key) and not forced:
+    if manifest is not None and manifest["key"] == digest(key) and not is_forced:
         return manifest, False
     if say is not None:
         say(f"{stage.name}: {stage.says}")
-    if forced:
+    if is_forced:
         shutil.rmtree(final.with_name(f".{final.name}.partial"), ignore_errors=True)
     run, inputs = function or object_at(stage.function), runs.Inputs(folders)
 
@@ -378,7 +378,7 @@ def run_stage(
             work.note("work", work_of(), volatile=True)
         return run(config, inputs, work)
 
-    manifest = runs.publish(stage.name, key, final, tables_of, tables.conform, read, before)
+    manifest = runs.publish(stage.name, key, final, tables_of, tables.conform, read, stamps_before)
     if say is not None:
         say(f"{stage.name}: done in {manifest['volatile']['seconds']:,.1f} s")
     return manifest, True

@@ -108,8 +108,8 @@ def compose(text: str) -> str:
     """`nfc`, with characters that are shapes of others (half-width katakana, ligatures) replaced by these."""
     if text.isascii():
         return text
-    shaped = _SHAPES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    return nfc(shaped)
+    normal_shapes = _SHAPES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    return nfc(normal_shapes)
 
 
 def folded_places(text: str) -> tuple[str, list[int]]:

@@ -74,7 +74,7 @@ def linear():
 def test_of_a_linear_model_the_map_is_the_product_of_its_blocks(linear):
     """By hand: the last block alone is I + A at a position's own place and B at each later one."""
     prompts = [[3, 1, 4, 1, 5, 9], [2, 6, 5, 3]]
-    fitted = fit_jacobian(linear, prompts, batch=2, skipped=2)
+    fitted = fit_jacobian(linear, prompts, batch=2, leading=2)
     block = linear.blocks[2]
     own, earlier = torch.eye(WIDTH) + block.own.detach(), block.earlier.detach()
     # sources at 2 to 5 reach 3, 2, 1, 0 later positions; those at 2 and 3 of the second prompt 1 and 0
@@ -113,7 +113,7 @@ def blocks_alone(lens, first):
 def test_the_maps_are_those_of_autograd(family):
     lens = Lens.from_model(tiny(family))
     prompts, skipped = [[5, 9, 3, 17, 2, 8, 11], [4, 4, 7, 19]], 2
-    fitted = fit_jacobian(lens, prompts, batch=2, skipped=skipped)
+    fitted = fit_jacobian(lens, prompts, batch=2, leading=skipped)
     for layer in (0, 1):
         expected = torch.zeros_like(fitted.maps[layer])
         for prompt in prompts:
@@ -135,7 +135,7 @@ def test_the_maps_are_those_of_autograd(family):
 def test_prompts_of_one_batch_are_those_prompts_singly(linear):
     lens = Lens.from_model(tiny("llama"))
     prompts = [[5, 9, 3, 17, 2, 8, 11], [4, 4, 7, 19], [1, 2, 3, 4, 5]]
-    together, singly = (fit_jacobian(lens, prompts, batch=size, skipped=1) for size in (3, 1))
+    together, singly = (fit_jacobian(lens, prompts, batch=size, leading=1) for size in (3, 1))
     for layer in together.maps:
         torch.testing.assert_close(together.maps[layer], singly.maps[layer], atol=1e-5, rtol=1e-4)
 
@@ -148,17 +148,17 @@ def test_a_fit_that_was_broken_off_goes_on_where_it_was(linear, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_jacobian(linear, prompts, batch=1, skipped=1, report=broken, partial=tmp_path / "sums")
-    resumed = fit_jacobian(linear, prompts, batch=1, skipped=1, report=told.append, partial=tmp_path / "sums")
+        fit_jacobian(linear, prompts, batch=1, leading=1, report=broken, partial=tmp_path / "sums")
+    resumed = fit_jacobian(linear, prompts, batch=1, leading=1, report=told.append, partial=tmp_path / "sums")
     assert told == [2, 3]
-    whole = fit_jacobian(linear, prompts, batch=1, skipped=1)
+    whole = fit_jacobian(linear, prompts, batch=1, leading=1)
     assert all(torch.equal(resumed.maps[layer], whole.maps[layer]) for layer in whole.maps)
-    fit_jacobian(linear, prompts[:2], batch=1, skipped=1, report=told.append, partial=tmp_path / "sums")
+    fit_jacobian(linear, prompts[:2], batch=1, leading=1, report=told.append, partial=tmp_path / "sums")
     assert told[2:] == [0, 1, 2]  # other prompts begin anew
 
 
 def test_a_lens_survives_its_file_and_others_are_read(linear, tmp_path):
-    fitted = fit_jacobian(linear, [[3, 1, 4, 1, 5]], skipped=1)
+    fitted = fit_jacobian(linear, [[3, 1, 4, 1, 5]], leading=1)
     fitted.save(tmp_path / "own", {"seed": 0})
     kept = torch.load(tmp_path / "own/jacobian_lens.pt", weights_only=True)
     assert (kept["n_prompts"], kept["source_layers"], kept["d_model"]) == (1, [0, 1], WIDTH)
@@ -192,7 +192,7 @@ def test_of_a_linear_model_the_lens_reads_the_answer_and_its_null_does_not(linea
     for block in linear.blocks:
         block.earlier.data.zero_()
     prompts = torch.randint(20, (30, 5), generator=torch.Generator().manual_seed(2))
-    fitted = fit_jacobian(linear, prompts[:4].tolist(), skipped=0)
+    fitted = fit_jacobian(linear, prompts[:4].tolist(), leading=0)
     samples = linear.residuals(prompts, torch.full((30,), 4)).detach()
     for row in nearness(fitted, samples, 0):
         assert row["kept"] == pytest.approx(0.0, abs=1e-4)
@@ -203,7 +203,7 @@ def test_of_a_linear_model_the_lens_reads_the_answer_and_its_null_does_not(linea
 @pytest.mark.parametrize("family", ["bert", "t5"])
 def test_other_kinds_of_models_have_maps_too(family):
     lens = Lens.from_model(other(family))
-    fitted = fit_jacobian(lens, [[5, 9, 3, 7, 2, 8], [4, 4, 7, 2]], skipped=1)
+    fitted = fit_jacobian(lens, [[5, 9, 3, 7, 2, 8], [4, 4, 7, 2]], leading=1)
     assert sorted(fitted.maps) == list(range(lens.layers - 1))
     assert all(float(map_.abs().max()) > 0 for map_ in fitted.maps.values())
 
@@ -212,7 +212,7 @@ def test_wrong_input_is_told(linear, tmp_path):
     with pytest.raises(InputError, match="more than 16 tokens"):
         fit_jacobian(linear, [[1] * 16])
     with pytest.raises(LensError, match="one stream"):
-        fit_jacobian(Lens.from_model(tiny("deepseek_v4")), [[5, 9, 3, 7]], skipped=1)
+        fit_jacobian(Lens.from_model(tiny("deepseek_v4")), [[5, 9, 3, 7]], leading=1)
     with pytest.raises(InputError, match=r"0 files \*\.pt"):
         load_jacobian(linear, tmp_path)
     torch.save({"J": {}, "d_model": 7}, tmp_path / "lens.pt")

@@ -24,10 +24,10 @@ def test_counts_equal_brute_force(joins):
     for unit in range(10):
         met = {(LANGUAGES[w], CONCEPTS[w]) for t, w in joins if t == unit}
         both = [(a, b, c) for c in range(4) for a in range(3) for b in range(a + 1, 3) if {(a, c), (b, c)} <= met]
-        assert made.bridged[unit] == len(both)
+        assert made.n_bridges[unit] == len(both)
         pairs = [(a, b) for a in range(3) for b in range(a + 1, 3)]
         expected = sum(chances[a][unit, c] * chances[b][unit, c] for a, b in pairs for c in range(4))
-        assert made.expected[unit] == pytest.approx(expected, rel=1e-3, abs=1e-4)
+        assert made.expectation[unit] == pytest.approx(expected, rel=1e-3, abs=1e-4)
         assert set(np.flatnonzero(made.bridges[unit])) == {x for a, b, _ in both for x in (a, b)}
 
 
@@ -53,10 +53,10 @@ def test_two_words_of_one_concept_may_join_much_without_a_bridge():
     code, concept, unit = np.nonzero(met)
     joined = np.column_stack([unit, code * concepts + concept])
     made = bridge_counts(joined, np.repeat([0, 1], concepts), np.tile(np.arange(concepts), 2), units)
-    assert made.bridged.sum() == pytest.approx(made.expected.sum(), rel=0.05)
-    tested = made.expected > 0
-    p_values = poisson.sf(made.bridged[tested] - 1, made.expected[tested])
+    assert made.n_bridges.sum() == pytest.approx(made.expectation.sum(), rel=0.05)
+    tested = made.expectation > 0
+    p_values = poisson.sf(made.n_bridges[tested] - 1, made.expectation[tested])
     assert np.mean(p_values <= 0.01) <= 0.01
     by_language = np.array([np.bincount(unit[code == k], minlength=units) for k in (0, 1)])
     evenly = by_language.prod(axis=0) / concepts
-    assert made.bridged.sum() > 2 * evenly.sum()  # what chance gives where degrees are not known
+    assert made.n_bridges.sum() > 2 * evenly.sum()  # what chance gives where degrees are not known

@@ -45,15 +45,15 @@ def test_a_detectable_gain_is_detected_four_times_of_five():
     for number in range(300):
         seen += over_seeds(simulated(size, 5, 200, rng), "power", number).interval().low > 0
     assert 0.68 <= seen / 300 <= 0.97
-    assert study_growth(Interval(size, 0, 2 * size / (2.8 / 1.96), 9)).both == pytest.approx(1.0)
-    assert study_growth(Interval(0.1, -0.9, 1.1, 9)).both == pytest.approx((2.8 / 1.96 * 10) ** 2, rel=1e-3)
+    assert study_growth(Interval(size, 0, 2 * size / (2.8 / 1.96), 9)).joint_factor == pytest.approx(1.0)
+    assert study_growth(Interval(0.1, -0.9, 1.1, 9)).joint_factor == pytest.approx((2.8 / 1.96 * 10) ** 2, rel=1e-3)
 
 
 def test_what_falls_with_concepts_is_apart_from_what_falls_with_runs():
     """By hand: a gain of 2.8 may have a variance of 1; of 4 measured, 0.5 falls with runs and 3.5 with concepts."""
     interval = Interval(2.8, 2.8 - 2 * 1.96, 2.8 + 2 * 1.96, 40)
     size = study_growth(interval, 0.5)
-    assert size.both == pytest.approx(4.0)
+    assert size.joint_factor == pytest.approx(4.0)
     assert size.concepts == pytest.approx(3.5 / 0.5)
     assert size.runs == math.inf
     assert study_growth(interval, 1.5).concepts == math.inf

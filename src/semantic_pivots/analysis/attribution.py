@@ -129,8 +129,8 @@ def log_odds(values: np.ndarray, positive: np.ndarray, covariates: np.ndarray, g
     if units < FEWEST:
         return Interval(value, math.nan, math.nan, units)
     error = math.sqrt((bread @ scores.T @ scores @ bread)[0, 0] * units / (units - 1)) / scale
-    half = student_quantile(units - 1) * error
-    return Interval(value, value - half, value + half, units)
+    half_width = student_quantile(units - 1) * error
+    return Interval(value, value - half_width, value + half_width, units)
 
 
 def kappa(first: Sequence[str] | np.ndarray, second: Sequence[str] | np.ndarray) -> float:
@@ -138,8 +138,8 @@ def kappa(first: Sequence[str] | np.ndarray, second: Sequence[str] | np.ndarray)
     a, b = np.asarray(first), np.asarray(second)
     if not len(a):
         return float("nan")
-    expected = sum(float((a == label).mean() * (b == label).mean()) for label in np.union1d(a, b))
-    return float(((a == b).mean() - expected) / (1 - expected)) if expected < 1 else float("nan")
+    chance = sum(float((a == label).mean() * (b == label).mean()) for label in np.union1d(a, b))
+    return float(((a == b).mean() - chance) / (1 - chance)) if chance < 1 else float("nan")
 
 
 def _logistic(design: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

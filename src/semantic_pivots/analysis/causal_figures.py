@@ -72,17 +72,17 @@ def causal_figures(
 
     for key, members in groups.items():
         yield from rows(key, "none", _sums(members, by_id, of_item, config, key))
-    pooled = (ALL_DIRECTIONS, ALL_DIRECTIONS, "")
+    total_key = (ALL_DIRECTIONS, ALL_DIRECTIONS, "")
     answers = _answers(effects, by_id, of_item, config)
-    yield from rows(pooled, "none", _odds(answers, inputs))
+    yield from rows(total_key, "none", _odds(answers, inputs))
     for lens, masses in english_masses(inputs, by_id).items():
-        yield from rows(pooled, lens, _with_english(answers.of_items(masses), masses, lens))
+        yield from rows(total_key, lens, _with_english(answers.of_items(masses), masses, lens))
     for lens in dict.fromkeys(row["lens"] for row in labels if row["rule"] == "paper"):
         paper = {r["item_id"]: r["label"] for r in labels if r["rule"] == "paper" and r["lens"] == lens}
         paper = {item_id: label for item_id, label in paper.items() if label != EXCLUDED}
-        yield from rows(pooled, lens, _agreement(answers.of_items(paper), paper, lens))
+        yield from rows(total_key, lens, _agreement(answers.of_items(paper), paper, lens))
     for lens, masses in own_masses(inputs).items():
-        yield from rows(pooled, lens, _area_of_mass(answers.of_items(masses), masses, lens))
+        yield from rows(total_key, lens, _area_of_mass(answers.of_items(masses), masses, lens))
 
 
 @dataclass(frozen=True)
@@ -185,20 +185,20 @@ def _with_english(answers: _Answers, masses: Mapping[str, float], lens: str) -> 
 
 def _agreement(answers: _Answers, paper: Mapping[str, str], lens: str) -> Iterator[tuple[str, Interval]]:
     """Agreement of the published rule under a lens with the label bridged."""
-    bridged, is_pivot = answers.are(BRIDGED, answers.labels), answers.are(PIVOT, paper)
-    agreement = answers.interval(kappa, (bridged, is_pivot), CORRELATION, "agreement", lens)
+    is_bridge, is_pivot = answers.are(BRIDGED, answers.labels), answers.are(PIVOT, paper)
+    agreement = answers.interval(kappa, (is_bridge, is_pivot), CORRELATION, "agreement", lens)
     yield "kappa of bridged and semantic-pivot", agreement
-    for name, part in (("bridged", bridged), ("not bridged", ~bridged)):
+    for name, part in (("bridged", is_bridge), ("not bridged", ~is_bridge)):
         yield f"share semantic-pivot by paper of {name}", share(is_pivot[part], answers.concepts[part])
 
 
 def own_masses(inputs: Inputs) -> dict[str, dict[str, float]]:
     """Largest mass of an item's pivots before the last layer, minus that of another pair's pivots, by lens and item."""
     largest: dict[str, dict[str, float]] = {}
-    for item_id, lens, own, other in before_last_layer(inputs.table("trace"), "mass_pivot", "mass_pivot_null"):
-        if own is not None and other is not None:
+    for item_id, lens, mass, null_mass in before_last_layer(inputs.table("trace"), "mass_pivot", "mass_pivot_null"):
+        if mass is not None and null_mass is not None:
             of_lens = largest.setdefault(lens, {})
-            of_lens[item_id] = max(of_lens.get(item_id, -1.0), own - other)
+            of_lens[item_id] = max(of_lens.get(item_id, -1.0), mass - null_mass)
     return largest
 
 

@@ -65,8 +65,8 @@ def attribution(
                 yield figure_row(direction, interval, signature, keys, VERSIONS.get(rule))
 
         for (rule, lens), by_item in parts.items():
-            labelled = [r for i, r in by_item.items() if i in within and r["label"] in (CO_OCCURRENCE, PIVOT)]
-            yield from rows(rule, lens, _of_labels(labelled, by_id, counts, config, (*direction, rule, lens)))
+            behaviour_rows = [r for i, r in by_item.items() if i in within and r["label"] in (CO_OCCURRENCE, PIVOT)]
+            yield from rows(rule, lens, _of_labels(behaviour_rows, by_id, counts, config, (*direction, rule, lens)))
         items_with_score = [by_id[i] for i in counts.scores if i in within]
         yield from rows("none", "none", _of_scores(items_with_score, counts, config, direction))
         for rule in config.rules:
@@ -83,8 +83,8 @@ class Counts:
 
     def __init__(self, inputs: Inputs, items: Sequence[Item]):
         self.together, self.single = {}, {}
-        for item, both, first, second in zip(items, *documents(inputs, items), strict=True):
-            self.together[item.item_id] = math.log1p(both)
+        for item, joint_counts, first, second in zip(items, *documents(inputs, items), strict=True):
+            self.together[item.item_id] = math.log1p(joint_counts)
             self.single[item.item_id] = [math.log1p(first), math.log1p(second)]
         self.scores = item_scores(items, inputs.table("scores"), "paper")
         self.middle = _middle_confidence(inputs)
@@ -98,9 +98,9 @@ def documents(inputs: Inputs, items: Sequence[Item]) -> tuple[np.ndarray, np.nda
     }
     words = {(r["word"], r["language"]): r["value"] for r in inputs.table("word_counts").to_pylist()}
     word_pairs = [((i.source, i.direction[0]), (i.target, i.direction[1])) for i in items]
-    both = np.array([pairs.get(frozenset(pair), 0) for pair in word_pairs], np.float64)
+    joint_counts = np.array([pairs.get(frozenset(pair), 0) for pair in word_pairs], np.float64)
     first, second = (np.array([words.get(pair[k], 0) for pair in word_pairs], np.float64) for k in (0, 1))
-    return both, first, second
+    return joint_counts, first, second
 
 
 def _of_labels(
@@ -111,7 +111,7 @@ def _of_labels(
     final = np.clip([row["final_prob"] for row in rows], 1e-6, 1 - 1e-6)
     confidence = np.log(final / (1 - final))[:, None]
     single = np.array([counts.single[row["item_id"]] for row in rows]).reshape(-1, 2)
-    both = np.column_stack([confidence, single])
+    joint_counts = np.column_stack([confidence, single])
     groups = np.array([items[row["item_id"]].concept_id for row in rows])
     if len(set(values.tolist())) < 2:  # no pair of them meets, or all do alike: nothing can be told
         return
@@ -123,7 +123,7 @@ def _of_labels(
         yield name, bootstrap_columns(auc, (v, p), seed, resamples, groups[part], SHARE)
     if min(len(set(groups[positive])), len(set(groups[~positive]))) < _FEWEST:
         return
-    strata, finer = likelihood_strata(positive, confidence), likelihood_strata(positive, both)
+    strata, finer = likelihood_strata(positive, confidence), likelihood_strata(positive, joint_counts)
     for name, within in (("auc given confidence", strata), ("auc given confidence and frequencies", finer)):
         seed = seed_of(config.seed, name, *key)
         columns = values, positive, within
@@ -131,7 +131,7 @@ def _of_labels(
     middle = np.array([counts.middle[key[-1], row["item_id"]] for row in rows])
     seed, columns = seed_of(config.seed, COLLIDER, *key), (values, middle, confidence)
     yield COLLIDER, bootstrap_columns(partial_correlation, columns, seed, min(resamples, 200), groups, CORRELATION)
-    for name, covariates in (("confidence", confidence), ("confidence and frequencies", both)):
+    for name, covariates in (("confidence", confidence), ("confidence and frequencies", joint_counts)):
         odds = log_odds(values / math.log(2), positive, covariates, groups)
         yield f"log odds per doubled count given {name}", odds
 
@@ -179,5 +179,5 @@ def _middle_confidence(inputs: Inputs) -> dict[tuple[str, str], float]:
     for lens, item_id, layer, probs in rows:
         if layer < final or final == 0:
             surest[lens, item_id] = max(surest.get((lens, item_id), 0.0), probs[0])
-    bounded = {key: min(max(value, 1e-6), 1 - 1e-6) for key, value in surest.items()}
-    return {key: math.log(value / (1 - value)) for key, value in bounded.items()}
+    probabilities = {key: min(max(value, 1e-6), 1 - 1e-6) for key, value in surest.items()}
+    return {key: math.log(value / (1 - value)) for key, value in probabilities.items()}

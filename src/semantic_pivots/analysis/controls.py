@@ -27,14 +27,14 @@ class PivotWord:
 
 
 def control_sets(
-    pivots: Sequence[PivotWord], pool: Iterable[PivotWord], excluded: set[str], count: int, seed: int
+    pivots: Sequence[PivotWord], pool: Iterable[PivotWord], exclusions: set[str], count: int, seed: int
 ) -> list[tuple[str, ...]]:
     """Control sets: each pivot is replaced by one of the `count` words nearest in frequency.
 
     Args:
         pivots: those of the item.
         pool: pivots of all pairs.
-        excluded: words that no set may contain: the pivots and words of the item's concept.
+        exclusions: words that no set may contain: the pivots and words of the item's concept.
         count: number of sets.
         seed: seed of the assignment of words to sets.
 
@@ -42,7 +42,7 @@ def control_sets(
         `count` sets of len(pivots) different words each. No set if, for some pivot, fewer than `count` words have its
         kind, its number of tokens, and between 1 / FACTOR and FACTOR times its number of documents.
     """
-    candidates = [word for word in pool if word.text not in excluded]
+    candidates = [word for word in pool if word.text not in exclusions]
     columns: list[list[str]] = []
     for number, pivot in enumerate(pivots):
         apart = [

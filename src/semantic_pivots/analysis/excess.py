@@ -143,17 +143,17 @@ def odds_of_need(
         return None
     rng = np.random.default_rng(seed)
     exchange = _Exchange(values, concepts, rarity)
-    observed = abs(_score(values, positive, strata))
+    statistic = abs(_score(values, positive, strata))
     null = [exchange.draw(rng) for _ in range(permutations)]
-    extremes = sum(abs(_score(x, positive, strata)) >= observed * (1 - 1e-12) for x in null)
+    extremes = sum(abs(_score(x, positive, strata)) >= statistic * (1 - 1e-12) for x in null)
     wrong = np.array([log_odds_in_strata(x, positive, strata, concepts)[0] for x in null[:99]])
     wrong = wrong[~np.isnan(wrong)]
     low, high = np.quantile(wrong, [0.025, 0.975]) if len(wrong) else (math.nan, math.nan)
     rows = informative(positive, strata)
     n = len(set(concepts[rows]))
-    half = float(t.ppf(0.975, n - 1)) * error
+    half_width = float(t.ppf(0.975, n - 1)) * error
     return Odds(
-        Interval(value, value - half, value + half, n),
+        Interval(value, value - half_width, value + half_width, n),
         (extremes + 1) / (permutations + 1),
         Interval(float(wrong.mean()) if len(wrong) else math.nan, float(low), float(high), n),
         len(values),

@@ -93,8 +93,8 @@ def simulate(world: str, documents: Documents, slope: float, seed: int) -> Simul
     need = rng.random(n) < _logistic(slope * shift[world] - ease)
     gain = 2 * slope * ~need if world == PATH else slope * count
     final = _logistic(gain + ease + rng.normal(size=n))
-    unrelated = rng.beta(2, 5, (n, _LAYERS - 1))
-    middle = _logistic(np.log(unrelated / (1 - unrelated)) + ease[:, None])
+    null_masses = rng.beta(2, 5, (n, _LAYERS - 1))
+    middle = _logistic(np.log(null_masses / (1 - null_masses)) + ease[:, None])
     source, target = frozenset({0}), frozenset({1})
     labels = [
         paper(Path([*range(2, _LAYERS + 1), 1], [*probs, end], source, target)) == CO_OCCURRENCE

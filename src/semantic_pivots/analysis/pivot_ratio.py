@@ -37,7 +37,7 @@ def pivot_ratios(
         seed: seed of the resampling, which draws concepts.
         resamples: number of resamples.
     """
-    own, null = (trace[name].cast("float64").to_numpy() for name in ("mass_pivot", "mass_pivot_null"))
+    mass, null = (trace[name].cast("float64").to_numpy() for name in ("mass_pivot", "mass_pivot_null"))
     of_row = [items[name] for name in trace["item_id"].to_pylist()]
     concepts = np.array([item.concept_id for item in of_row])
     direction_names = np.array(["-".join(item.direction) for item in of_row])
@@ -49,5 +49,5 @@ def pivot_ratios(
             for layer in range(int(layers.max()) + 1):
                 selection = in_direction & (layers == layer)
                 draw_seed = seed_of(seed, "pivot ratio", lens, name, layer)
-                ratio = bootstrap_ratio(own[selection], null[selection], concepts[selection], draw_seed, resamples)
+                ratio = bootstrap_ratio(mass[selection], null[selection], concepts[selection], draw_seed, resamples)
                 yield direction, lens, layer, ratio

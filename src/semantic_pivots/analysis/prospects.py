@@ -73,8 +73,8 @@ def _between(
 ) -> list[tuple[int, int]]:
     """(documents of the rarer word, documents with both) of each pair of the two languages."""
     return [
-        (min(documents[first], documents[second]), both)
-        for (first, second), both in zip(pairs, meetings, strict=True)
+        (min(documents[first], documents[second]), meeting)
+        for (first, second), meeting in zip(pairs, meetings, strict=True)
         if {first[1], second[1]} == {a, b}
     ]
 

@@ -120,8 +120,8 @@ class _Interventions:
         cases = questions.cases(items, self.words, config.shots, config.seed)
         self.prompts = {case.case_id: case.prompt for case in cases}
         self.centre = self._centre(items)
-        self.before: dict[tuple[str, str], float] = {}
-        self.patched = partners(items, {item.item_id for item in items}, seed_of(config.seed, "patched"))
+        self.plain_logprobs: dict[tuple[str, str], float] = {}
+        self.patch_partner = partners(items, {item.item_id for item in items}, seed_of(config.seed, "patched"))
 
     def _centre(self, items: Sequence[Item]) -> Any:
         """(layers, width) mean residual over one random position of each prompt, the first left out."""
@@ -182,15 +182,16 @@ class _Interventions:
         spans = answer_spans(self.tokenizer, [self.prompts[i.item_id] for i in items], texts)
         ids, starts = [s.ids for s in spans], [s.start for s in spans]
         keys = [(item.item_id, word) for item, word in zip(items, answers, strict=True)]
-        new = [k for k, key in enumerate(keys) if key not in self.before]
+        new = [k for k, key in enumerate(keys) if key not in self.plain_logprobs]
         if new:
             part = [ids[k] for k in new], [starts[k] for k in new]
             plain = target_logprobs(self.lens, *part, batch=self.config.batch)
-            self.before |= dict(zip((keys[k] for k in new), plain.tolist(), strict=True))
-        after = target_logprobs(self.lens, ids, starts, edit, batch=self.config.batch)
-        for key, changed_logprob in zip(keys, after.tolist(), strict=True):
-            before = self.before[key]
-            yield {"item_id": key[0], "intervention": name, "before": before, "change": changed_logprob - before}
+            self.plain_logprobs |= dict(zip((keys[k] for k in new), plain.tolist(), strict=True))
+        edited_logprobs = target_logprobs(self.lens, ids, starts, edit, batch=self.config.batch)
+        for key, changed_logprob in zip(keys, edited_logprobs.tolist(), strict=True):
+            plain_logprob = self.plain_logprobs[key]
+            change = changed_logprob - plain_logprob
+            yield {"item_id": key[0], "intervention": name, "before": plain_logprob, "change": change}
 
     def _patches(self, items: Sequence[Item]) -> Iterator[Record]:
         """The source word's residual from the band's first layer on, replaced by that of the concept elsewhere."""
@@ -200,7 +201,7 @@ class _Interventions:
 
         triples = []
         for item in items:
-            partner = self.patched.get(item.item_id)
+            partner = self.patch_partner.get(item.item_id)
             if partner is None:
                 continue
             own_codes = [c for c in self._elsewhere(item) if c in self._elsewhere(self.by_id[partner])]

@@ -101,14 +101,14 @@ def items_table(items: Frame, optional: Sequence[str] = ("strata", "distractors"
     """
     table = table_of("items", items, optional)
     ids = Counter(table["item_id"].to_pylist())
-    if twice := [item_id for item_id, rows in ids.items() if rows > 1]:
-        raise InputError(f"items: item_id {twice[0]!r} is not unique; expected one row per item")
+    if duplicates := [item_id for item_id, rows in ids.items() if rows > 1]:
+        raise InputError(f"items: item_id {duplicates[0]!r} is not unique; expected one row per item")
     for row in table.select(["item_id", "source", "target", "distractors"]).to_pylist():
         if not ((row["source"] or "").strip() and (row["target"] or "").strip()):
             raise InputError(f"items: {row['item_id']!r} has no source or no target; expected a word each")
         if "distractors" not in optional and (not row["distractors"] or row["source"] in row["distractors"]):
-            expected = "one distractor at least, and none that is the source"
-            raise InputError(f"items: {row['item_id']!r} has the distractors {row['distractors']}; expected {expected}")
+            rule = "one distractor at least, and none that is the source"
+            raise InputError(f"items: {row['item_id']!r} has the distractors {row['distractors']}; expected {rule}")
     return table
 
 
@@ -137,8 +137,8 @@ def words_of(frame: Frame, codes: Sequence[str] = ()) -> pa.Table:
         if code not in table.column_names:
             raise InputError(f"words: no column {code!r}; it has {', '.join(table.column_names) or 'none'}")
     concepts = concept_ids(table)
-    if twice := [concept for concept, rows in Counter(concepts).items() if rows > 1]:
-        raise InputError(f"words: concept_id {twice[0]!r} is not unique; expected one row per concept")
+    if duplicates := [concept for concept, rows in Counter(concepts).items() if rows > 1]:
+        raise InputError(f"words: concept_id {duplicates[0]!r} is not unique; expected one row per concept")
     reader, rows = CellReader("words"), []
     for code in codes:
         for concept, cell in zip(concepts, table[code].to_pylist(), strict=True):
@@ -169,11 +169,11 @@ def _texts(documents: Documents) -> list[str] | None:
     values: list[Any] = list(documents)
     if isinstance(documents, pa.Array | pa.ChunkedArray):
         values = [value.as_py() for value in values]
-    other = next((row for row, value in enumerate(values) if not isinstance(value, str)), None)
-    if other is not None and not isinstance(values[other], Mapping):
-        kind = type(values[other]).__name__
-        raise InputError(f"documents: row {other} holds an object of type {kind}; expected a text")
-    return values if other is None else None
+    bad_row = next((row for row, value in enumerate(values) if not isinstance(value, str)), None)
+    if bad_row is not None and not isinstance(values[bad_row], Mapping):
+        kind = type(values[bad_row]).__name__
+        raise InputError(f"documents: row {bad_row} holds an object of type {kind}; expected a text")
+    return values if bad_row is None else None
 
 
 def documents_of(documents: Documents) -> pa.Table:

@@ -141,8 +141,8 @@ def score_items(
         job = model_runner.ScoreJob(prompts, name, dtype, "memory")
         scores, answers, _ = model_runner.score_items(questions, lexicon, job, work, scorer)
     tokenizer = getattr(scorer, "tokenizer", None)
-    tagged = questions if tokenizer is None else with_token_strata(questions, tokenizer)
-    directions = benchmark_scores.directions_of(tagged, scores, answers, prompts)
+    strata_questions = questions if tokenizer is None else with_token_strata(questions, tokenizer)
+    directions = benchmark_scores.directions_of(strata_questions, scores, answers, prompts)
     figures = benchmark_scores.summarise(directions, prompts, name, dtype)
     rows = benchmark_scores.rows_of(scores, control=False)
     return ItemScores(polars(rows), polars(answers), polars(tables.from_rows("score_summary", figures)))
@@ -200,8 +200,8 @@ def label_items(items: Frame, trace: Frame, tokenizer: Tokenizer, rules: Sequenc
     read = ("item_id", "lens", "layer", "top_ids", "top_probs")
     optional = [name for name in tables.SCHEMAS["trace"].names if name not in read]
     table = table_of("trace", trace, optional)
-    if other := set(table["item_id"].to_pylist()).difference(item.item_id for item in questions):
-        raise InputError(f"trace: {min(other)!r} is none of the items; expected the trace of these items")
+    if unknown_ids := set(table["item_id"].to_pylist()).difference(item.item_id for item in questions):
+        raise InputError(f"trace: {min(unknown_ids)!r} is none of the items; expected the trace of these items")
     if len(set(table.group_by(["item_id", "lens"]).aggregate([("layer", "count")])["layer_count"].to_pylist())) > 1:
         raise InputError("trace: items have different numbers of layers; expected all layers of each item")
     rows = behaviours.label_items(questions, table, tokenizer, rules)

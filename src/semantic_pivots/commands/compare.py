@@ -34,15 +34,15 @@ def compare(
     """
     if len(runs) < 2:
         raise InputError("expected two folders or more, such as `pivots compare runs/a runs/b`")
-    if twice := next((run for run in runs if runs.count(run) > 1), None):
-        raise InputError(f"{twice} is named twice: expected different folders")
+    if duplicate := next((run for run in runs if runs.count(run) > 1), None):
+        raise InputError(f"{duplicate} is named twice: expected different folders")
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         names = list(map(str, runs))
     first, *others = [_scores(run, variant) for run in runs]
     records = []
-    for name, other in zip(names[1:], others, strict=True):
-        records += _differences(first, other, name, names[0], resamples, seed)
+    for name, scores in zip(names[1:], others, strict=True):
+        records += _differences(first, scores, name, names[0], resamples, seed)
     show(records, format)
 
 
@@ -61,7 +61,7 @@ def _scores(run: Path, variant: str) -> dict[str, tuple[Any, float]]:
     return {item.item_id: (item, scores[item.item_id]) for item in items if item.item_id in scores}
 
 
-def _differences(first: dict, other: dict, name: str, baseline: str, resamples: int, seed: int) -> list[Record]:
+def _differences(first: dict, scores: dict, name: str, baseline: str, resamples: int, seed: int) -> list[Record]:
     """A record for each direction and one for all: the other model's score less the first's, of shared items."""
     import numpy as np
 
@@ -70,11 +70,11 @@ def _differences(first: dict, other: dict, name: str, baseline: str, resamples: 
 
     common = [
         item for key, (item, _) in first.items()
-        if key in other and (other[key][0].source, other[key][0].target) == (item.source, item.target)
+        if key in scores and (scores[key][0].source, scores[key][0].target) == (item.source, item.target)
     ]  # fmt: skip
     if not common:
         raise InputError(f"{name} and {baseline} were asked no item alike; score them on one benchmark")
-    gains = {item.item_id: other[item.item_id][1] - first[item.item_id][1] for item in common}
+    gains = {item.item_id: scores[item.item_id][1] - first[item.item_id][1] for item in common}
     parts = {"-".join(d): [i for i in common if i.direction == d] for d in dict.fromkeys(i.direction for i in common)}
     figures, p_values = [], []
     for direction, items in [*parts.items(), ("all", common)]:

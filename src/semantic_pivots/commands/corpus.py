@@ -45,7 +45,7 @@ def make(
 
 
 @app.command(cls=Writer)
-@with_sections(take={"corpus": ("engine", "workers")}, ranks=True)
+@with_sections(subsets={"corpus": ("engine", "workers")}, ranks=True)
 def dedup(
     corpus: CorpusFolder,
     out: Annotated[
@@ -57,10 +57,10 @@ def dedup(
     from semantic_pivots.corpus.duplicates import remove_duplicates
 
     notes = remove_duplicates(corpus, out, processes.workers, processes.engine)["notes"]
-    removed, documents = notes["removed_documents"], notes["documents"]
+    n_removals, documents = notes["removed_documents"], notes["documents"]
     typer.echo(
-        f"{out}: {documents:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text; {removed:,} removed "
-        f"({removed / (removed + documents):.2%}), by source and language in duplicates.parquet"
+        f"{out}: {documents:,} documents, {notes['text_bytes'] / 1e6:,.1f} MB of text; {n_removals:,} removed "
+        f"({n_removals / (n_removals + documents):.2%}), by source and language in duplicates.parquet"
     )
 
 

@@ -28,7 +28,7 @@ Pairs = Annotated[
 ]
 
 
-@with_sections(take=READING, ranks=True)
+@with_sections(subsets=READING, ranks=True)
 def count(
     out: Out,
     count: CountConfig,
@@ -45,7 +45,7 @@ def count(
     from semantic_pivots.counting.providers import open_provider
     from semantic_pivots.wordforms import table
 
-    spellings, both = read_pairs(words, pairs)
+    spellings, word_pairs = read_pairs(words, pairs)
     columns = (*documents.columns, *([f"text={text_column}"] if text_column else []))
     local = count.provider == "local"
     if count.window_tokens and not local:
@@ -63,18 +63,19 @@ def count(
     def stage(config: CountConfig, inputs: Inputs, work: Work) -> dict:
         if not local:
             source = open_provider(config.provider, config.provider_path)
-            return counting.count_tables(spellings, both, source.words(spellings), source.pairs(both), source.name)
+            counts = source.words(spellings), source.pairs(word_pairs)
+            return counting.count_tables(spellings, word_pairs, *counts, source.name)
         rows, rule = table.forms_and_rule(config.words, config.forms_path, spellings)
         shards = [(f"{i:06d}", run) for i, run in enumerate(readers.runs(sizes, TOGETHER_BYTES))]
         number, by_word, by_pair = counting.count_shards(
-            shards, spellings, both, work, config.workers, config.engine, columns, config.window_tokens,
+            shards, spellings, word_pairs, work, config.workers, config.engine, columns, config.window_tokens,
             documents.max_bad_share, rule,
         )  # fmt: skip
         if not number:
             raise InputError(f"corpus {corpus}: no document with text was found")
         work.note("documents", number)
         of_words, of_pairs = counting.in_documents(by_word), counting.in_documents(by_pair, config.window_tokens)
-        tables = counting.count_tables(spellings, both, of_words, of_pairs, "local", rule)
+        tables = counting.count_tables(spellings, word_pairs, of_words, of_pairs, "local", rule)
         return {**tables, "forms": counting.forms_table(rows)}
 
     manifest, anew = run_stage(
@@ -84,14 +85,14 @@ def count(
         out,
         function=stage,
         read=[path for path, _ in sizes],
-        requested={"words": digest([list(w) for w in spellings]), "pairs": digest([[*a, *b] for a, b in both])},
+        requested={"words": digest([list(w) for w in spellings]), "pairs": digest([[*a, *b] for a, b in word_pairs])},
         documents=_identities([path for path, _ in sizes]) or sizes,
         columns=columns,
         max_bad_share=documents.max_bad_share,
     )
     scope = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
     suffix = "" if anew else " (up to date)"
-    typer.echo(f"{out}: {len(spellings):,} words, {len(both):,} pairs{scope}{suffix}", err=format != "table")
+    typer.echo(f"{out}: {len(spellings):,} words, {len(word_pairs):,} pairs{scope}{suffix}", err=format != "table")
     if format != "table":
         show(_records(out), format)
 
@@ -109,13 +110,13 @@ def _records(out: Path) -> list[Record]:
 def _identities(files: list[str]) -> dict[str, str]:
     """The fingerprints of the files that lie on this machine."""
     local = [path for path in files if Path(path).exists()]
-    identities = dict(zip(local, fingerprints(list(map(Path, local)), sampled=True), strict=True))
+    identities = dict(zip(local, fingerprints(list(map(Path, local)), by_sample=True), strict=True))
     first = {identity: path for path, identity in reversed(identities.items())}
     copies = [(path, first[of]) for path, of in identities.items() if first[of] != path and Path(path).stat().st_size]
     if copies:
-        path, other = copies[0]
-        twice = quantity(len(copies), "file")
-        warn(f"{twice} with the content of another one, whose documents count twice: {path} is {other}")
+        path, first_copy = copies[0]
+        n_copies = quantity(len(copies), "file")
+        warn(f"{n_copies} with the content of another one, whose documents count twice: {path} is {first_copy}")
     return identities
 
 
@@ -163,9 +164,9 @@ def _check(path: Path, rows: list[tuple]) -> list[tuple[str, ...]]:
         if not all(isinstance(cell, str) and plain_cell(cell) for cell in row):
             raise InputError(f"{path}: a row holds {', '.join(map(repr, row))}; expected words and language codes")
     cells = [cell.strip() for row in rows for cell in row]
-    if quoted := [cell for cell in cells if is_quoted(cell)]:
-        marks = quantity(len(quoted), "word")
-        warn(f"{path}: quotation marks are counted as part of {marks}, such as {quoted[0]}")
+    if quotations := [cell for cell in cells if is_quoted(cell)]:
+        marks = quantity(len(quotations), "word")
+        warn(f"{path}: quotation marks are counted as part of {marks}, such as {quotations[0]}")
     return [tuple(cell.strip() for cell in row) for row in rows]
 
 

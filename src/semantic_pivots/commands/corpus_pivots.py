@@ -35,7 +35,7 @@ Model = Annotated[
 ]
 
 
-@with_sections(omit=("measure",), take=READING, ranks=True)
+@with_sections(omit=("measure",), subsets=READING, ranks=True)
 def discover(
     corpus: Corpus,
     pairs: Annotated[
@@ -82,7 +82,7 @@ def discover(
     typer.echo(f"{out / 'discover' / 'pivots.parquet'}: pivots of {count:,} pairs")
 
 
-@with_sections(take=READING, ranks=True)
+@with_sections(subsets=READING, ranks=True)
 def graph(
     corpus: Corpus,
     out: Out,
@@ -112,7 +112,7 @@ def graph(
         typer.echo(f"overlap with the sets of samples of the documents: {shares}")
 
 
-@with_sections(take={"corpus": ("max_bad_share",)}, ranks=True)
+@with_sections(subsets={"corpus": ("max_bad_share",)}, ranks=True)
 def select(
     corpus: Corpus,
     pivots: Annotated[
@@ -158,8 +158,8 @@ def select(
 
     def scores(config: SelectConfig, inputs: Inputs, work: Work) -> dict:
         _check_pivots(pivot_set, inputs.folder("tokens") / "tokenizer.json")
-        before = {name: inputs.folder(name) for name in inputs.stages()}
-        stages = Inputs({**before, "graph": pivot_set.parent})
+        stage_folders = {name: inputs.folder(name) for name in inputs.stages()}
+        stages = Inputs({**stage_folders, "graph": pivot_set.parent})
         config = replace(config, dsir_target=select.dsir_target)
         return {"doc_scores": document_scores(config, stages, work).source}
 
@@ -174,8 +174,8 @@ def select(
         }
 
     manifest = steps.run("select", select, selection)
-    scored = table_files(out / "scores" / "doc_scores.parquet")
-    number = sum(pq.read_metadata(part).num_rows for part in scored)
+    score_files = table_files(out / "scores" / "doc_scores.parquet")
+    number = sum(pq.read_metadata(part).num_rows for part in score_files)
     typer.echo(f"{out / 'select' / 'selection.parquet'}: of {number:,} documents")
     for name in select.selections:
         document_count, token_count = (manifest["notes"][f"{name}_{unit}"] for unit in ("documents", "tokens"))
@@ -223,8 +223,8 @@ def _check_pivots(pivot_set: Path, tokenizer: Path) -> None:
         raise InputError(f"--pivots {pivot_set}: column token is of type {table.schema.field('token').type}, with "
                          f"{table['token'].null_count} nulls; expected the ids of tokens")  # fmt: skip
     texts = token_texts(read_tokenizer(tokenizer))
-    texts_given = table["text"].to_pylist() if "text" in table.column_names else [None] * len(table)
-    for token, text in zip(table["token"].to_pylist(), texts_given, strict=True):
+    all_texts = table["text"].to_pylist() if "text" in table.column_names else [None] * len(table)
+    for token, text in zip(table["token"].to_pylist(), all_texts, strict=True):
         if not 0 <= token < len(texts) or text not in (None, texts[token]):
             own_text = repr(texts[token]) if 0 <= token < len(texts) else "none"
             raise InputError(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from semantic_pivots.run import Work
 
 
-@with_sections(take={"count": ("words", "engine", "workers")})
+@with_sections(subsets={"count": ("words", "engine", "workers")})
 def report(
     corpus: CorpusFolder,
     count: CountConfig,

@@ -244,7 +244,7 @@ def _pivots(run: Path, direction: tuple[str, str]) -> dict[str, list[str]]:
     return pivots_of
 
 
-@with_sections(take={"trace": ("shots", "lenses", "dtype", "blocks")})
+@with_sections(subsets={"trace": ("shots", "lenses", "dtype", "blocks")})
 def explain(
     model: Annotated[str, typer.Argument(help="model to read: hub id, local folder, or package:NAME")],
     source_language: Annotated[str, typer.Argument(help="language code of the word, such as en")],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
-@with_sections(take={"trace": ("lenses", "dtype")})
+@with_sections(subsets={"trace": ("lenses", "dtype")})
 def explore(
     run: Annotated[Path, typer.Argument(help="run of a study, such as runs/demo", show_default=False)],
     trace: TraceConfig,

@@ -23,19 +23,19 @@ def manual(section: str = "") -> Iterator[str]:
     kinds = grammar.sections()
     if section and section not in kinds:
         raise InputError(f"unknown section {section!r}: expected one of {', '.join(kinds)}{nearest(section, kinds)}")
-    inherited = set(grammar.keys("study"))
+    study_keys = set(grammar.keys("study"))
     for name, kind in kinds.items():
         if section in ("", name):
-            yield from _section(name, kind, inherited if name != "study" else set())
+            yield from _section(name, kind, study_keys if name != "study" else set())
             yield ""
 
 
-def _section(name: str, kind: type[DataclassInstance], inherited: set[str]) -> Iterator[str]:
+def _section(name: str, kind: type[DataclassInstance], study_keys: set[str]) -> Iterator[str]:
     yield from _comment(inspect.getdoc(kind) or "")
     yield f"[{name}]"
     for key in grammar.keys(name).values():
         text = key.help
-        if key.name in inherited:
+        if key.name in study_keys:
             text += " (unset: as in [study])" if text else "unset: as in [study]"
         yield from _comment(text)
         yield f"{key.name} = {grammar.text(key.default)}"

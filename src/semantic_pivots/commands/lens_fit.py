@@ -30,7 +30,7 @@ def _commands() -> None:
 
 
 @app.command(cls=Writer)
-@with_sections(take={**READING, "trace": ("seed", "dtype", "blocks")})
+@with_sections(subsets={**READING, "trace": ("seed", "dtype", "blocks")})
 def fit(
     model: Annotated[str, typer.Argument(help="model: hub id, local folder, or package:NAME")],
     corpus: Annotated[str, typer.Argument(help="documents of any format that `pivots corpus` reads")],

@@ -60,7 +60,9 @@ def build(
     everyday = read_lexicon(lexicon_path("cldr"), clwtd.CORE)
     pictures = read_lexicon(lexicon_path("cldr-wide"), clwtd.LANGUAGES)
     dictionaries = [dictionary(spec) for spec in further or ()]
-    rows, neighbours = clwtd.build(packages, exclusions, further=dictionaries, everyday=everyday, pictures=pictures)
+    rows, neighbours = clwtd.build(
+        packages, exclusions, dictionaries=dictionaries, everyday=everyday, pictures=pictures
+    )
     clwtd.write(rows, out)
     near_words.write(neighbours, clwtd.LANGUAGES, near_words.neighbours_path(out))
     counts = {code: sum(bool(row[code]) for row in rows) for code in clwtd.LANGUAGES}

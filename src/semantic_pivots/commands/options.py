@@ -59,33 +59,33 @@ class Writer(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Name the place, and parse."""
-        named, unnamed, _ = self.make_parser(ctx).parse_args(list(args))
-        if named.get("out") is None and len(unnamed) == 1:
+        values, operands, _ = self.make_parser(ctx).parse_args(list(args))
+        if values.get("out") is None and len(operands) == 1:
             # an option may have the same text as its value
-            rests = ([*args[:at], *args[at + 1 :]] for at, text in enumerate(args) if text == unnamed[0])
-            rest = next(rest for rest in rests if self.make_parser(ctx).parse_args(list(rest))[:2] == (named, []))
-            args = [*rest, "--out", unnamed[0]]
+            rests = ([*args[:at], *args[at + 1 :]] for at, text in enumerate(args) if text == operands[0])
+            rest = next(rest for rest in rests if self.make_parser(ctx).parse_args(list(rest))[:2] == (values, []))
+            args = [*rest, "--out", operands[0]]
         return super().parse_args(ctx, args)
 
 
 def flags(key: Key) -> tuple[str, ...]:
     """The names of a key's option, the shown one first."""
-    spelled = "--" + key.name.replace("_", "-")
+    flag = "--" + key.name.replace("_", "-")
     short = _FLAGS.get((key.section, key.name)) or _FLAGS.get(key.name, ())
     apart = key.name == "words" or key.section == "lexicon"  # --words is a file, --source nothing that tells a lexicon
-    return short if apart and short else (*short, spelled) if spelled not in short else short
+    return short if apart and short else (*short, flag) if flag not in short else short
 
 
 def with_sections(
     omit: Collection[str] = (),
-    take: Mapping[str, Collection[str]] = types.MappingProxyType({}),
+    subsets: Mapping[str, Collection[str]] = types.MappingProxyType({}),
     ranks: bool = False,
 ) -> Callable:
     """Give a command the options of the sections among its parameters.
 
     Args:
         omit: keys that the command has of its own, as an argument or by what it does.
-        take: the only keys that the command has of a section, by section.
+        subsets: the only keys that the command has of a section, by section.
         ranks: whether several processes can share the command; it has a parameter `out`.
     """
 
@@ -95,28 +95,28 @@ def with_sections(
         section_names = {name: grammar.section_of(hint) for name, hint in hints.items() if hint in kinds}
         keys: dict[str, Key] = {}
         for section in section_names.values():
-            names = take.get(section, grammar.keys(section).keys() - omit)
+            names = subsets.get(section, grammar.keys(section).keys() - omit)
             keys |= {name: key for name, key in grammar.keys(section).items() if name in names and name not in keys}
-        own = [p for p in inspect.signature(body).parameters.values() if p.name not in section_names]
+        body_parameters = [p for p in inspect.signature(body).parameters.values() if p.name not in section_names]
         parameter_names = {name: f"key_{name}" for name in keys}  # a command may have a parameter of that name
         in_sections = {name for section in section_names.values() for name in grammar.keys(section)}
-        where = {
+        flag_of = {
             p.name: p.name.upper() if _is_argument(hints[p.name]) else "--" + p.name.replace("_", "-")
-            for p in own
+            for p in body_parameters
             if p.name in in_sections or not _is_argument(hints[p.name])
         }
-        where |= {name: flags(key)[0] for name, key in keys.items()}
+        flag_of |= {name: flags(key)[0] for name, key in keys.items()}
 
         @functools.wraps(body)
         def command(**options: Any) -> Any:
             values = {name: options.pop(parameter) for name, parameter in parameter_names.items()}
             try:
-                checked_values = {name: _value(keys[name], value, where[name]) for name, value in values.items()}
+                checked_values = {name: _value(keys[name], value, flag_of[name]) for name, value in values.items()}
                 configs = {
                     parameter: grammar.sections()[section](
                         **{
                             name: checked_values[name]
-                            for name in take.get(section, grammar.keys(section))
+                            for name in subsets.get(section, grammar.keys(section))
                             if name in checked_values
                         }
                     )
@@ -127,9 +127,9 @@ def with_sections(
                     take_part(options["out"], rank, world, wait, sys.argv[1:])
                 return body(**options, **configs)
             except InputError as error:
-                raise InputError(_in_flags(str(error), where, [*section_names.values()])) from error
+                raise InputError(_in_flags(str(error), flag_of, [*section_names.values()])) from error
 
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name]) for p in own]
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name]) for p in body_parameters]
         parameters += _RANK_OPTIONS if ranks else ()
         parameters += [_parameter(key, parameter_names[name]) for name, key in keys.items()]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -177,18 +177,18 @@ def _value(key: Key, value: Any, flag: str) -> Any:
     return key.convert(members, flag)
 
 
-def _in_flags(text: str, where: Mapping[str, str], sections: Collection[str]) -> str:
+def _in_flags(text: str, flag_of: Mapping[str, str], sections: Collection[str]) -> str:
     """A message that names options where it named keys of the command's sections: `top = 3` or `[discover] top`."""
 
     def flag(match: re.Match) -> str:
         section, name, sign, value = match.groups()
-        option = where.get(f"{section}_{name}", where[name])
-        is_key = section in sections or option != where[name] or (section is None and (sign or "_" in name))
+        option = flag_of.get(f"{section}_{name}", flag_of[name])
+        is_key = section in sections or option != flag_of[name] or (section is None and (sign or "_" in name))
         if not is_key:
             return match[0]
         plain = re.sub(r"[\[\]'\"]", "", value or "").replace(", ", ",")
         return f"{option} " + (plain or '""' if value else "") if sign and value != "true" else option
 
-    names = "|".join(where)
+    names = "|".join(flag_of)
     value = r"""(true\b|\[[^\]]*\]|"[^"]*"|'[^']*')"""
     return re.sub(rf"(?:\[(\w+)\] )?(?<![\w/.-])({names})(?![\w/-])( = {value}?)?", flag, text)

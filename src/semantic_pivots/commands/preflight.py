@@ -44,17 +44,17 @@ def problems(draft: Draft, only: str = "") -> list[str]:
     study, lines = draft.study, list(draft.problems)
     for stage in _stages(draft, only):
         config = getattr(study.config, stage)
-        refused = {key.partition(".")[2] for key in draft.refused_keys if key.startswith(f"{stage}.")}
-        lines += grammar.contradictions(config, refused)
-        lines += _absent_files(stage, config, refused)
-        if hasattr(config, "model") and "model" not in refused:
+        refusals = {key.partition(".")[2] for key in draft.refused_keys if key.startswith(f"{stage}.")}
+        lines += grammar.contradictions(config, refusals)
+        lines += _absent_files(stage, config, refusals)
+        if hasattr(config, "model") and "model" not in refusals:
             for model in _checkpoints(config):
                 lines += _absent_model(stage, model)
-        if getattr(config, "processes", 1) > 1 and "processes" not in refused:
+        if getattr(config, "processes", 1) > 1 and "processes" not in refusals:
             lines += _processes(stage, config.processes)
-        for name, keys, further in _SECTION_CHECKS:
+        for name, keys, section_check in _SECTION_CHECKS:
             if name == stage and not draft.refused_keys.intersection(keys.split()):
-                lines += further(study)
+                lines += section_check(study)
     return list(dict.fromkeys(line for text in lines for line in text.splitlines()))
 
 
@@ -144,10 +144,10 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _absent_files(stage: str, config: DataclassInstance, refused: set[str]) -> Iterator[str]:
+def _absent_files(stage: str, config: DataclassInstance, refusals: set[str]) -> Iterator[str]:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if not value or field.name in refused:
+        if not value or field.name in refusals:
             continue
         is_name = field.name == "provider_path" and getattr(config, "provider", "") == "infini-gram-http"
         if field.metadata.get("input") and not is_name and "://" not in value and not Path(value).exists():
@@ -295,14 +295,14 @@ def _score_columns(study: Study) -> Iterator[str]:
     if not any(by_key.values()) or (config.columns and not Path(config.columns).exists()):
         return
     try:
-        added = column_names(config.columns) if config.columns else []
+        user_columns = column_names(config.columns) if config.columns else []
     except InputError as error:
         yield str(error)
         return
-    names = [*SCHEMAS["doc_scores"].names, "pivot_share", *(added or ())]
+    names = [*SCHEMAS["doc_scores"].names, "pivot_share", *(user_columns or ())]
     for key, columns in by_key.items():
         for name in columns:
-            if added is not None and name not in names:
+            if user_columns is not None and name not in names:
                 yield f"[select] {key}: no column {name!r}{nearest(name, names)}"
 
 

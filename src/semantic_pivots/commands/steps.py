@@ -62,8 +62,8 @@ class Steps:
             if documents.columns:
                 raise InputError(f"[corpus] columns: {corpus} has been made already; expected none of them")
         else:
-            made = {"path": corpus, "allow_missing_languages": True, "engine": engine, "workers": workers}
-            self.run("corpus", replace(documents, **made))
+            corpus_keys = {"path": corpus, "allow_missing_languages": True, "engine": engine, "workers": workers}
+            self.run("corpus", replace(documents, **corpus_keys))
         if tokens:
             self.folders["tokens"] = Path(tokens)
             check_tokens(Inputs(self.folders), tokens)

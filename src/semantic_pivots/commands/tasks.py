@@ -16,7 +16,7 @@ app = typer.Typer(help="Tasks beyond word translation.", no_args_is_help=True)
 
 
 @app.command("list")
-@with_sections(take={"benchmark": ("languages",)})
+@with_sections(subsets={"benchmark": ("languages",)})
 def list_tasks(benchmark: BenchmarkConfig) -> None:
     """List the tasks with their directions and items, and those of installed packages."""
     from semantic_pivots.commands.steps import lexicon_tables
@@ -35,7 +35,7 @@ def list_tasks(benchmark: BenchmarkConfig) -> None:
 
 
 @app.command()
-@with_sections(take={"benchmark": ("languages", "task_path", "distractors"), "score": ("shots",)})
+@with_sections(subsets={"benchmark": ("languages", "task_path", "distractors"), "score": ("shots",)})
 def show(
     task: Annotated[str, typer.Argument(help="name of the task, as in [benchmark] task")],
     benchmark: BenchmarkConfig,

@@ -14,7 +14,7 @@ from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.training.train_stage import TrainConfig
 
 
-@with_sections(omit=("model", "tokens", "shape", "seeds", "processes"), take=READING)
+@with_sections(omit=("model", "tokens", "shape", "seeds", "processes"), subsets=READING)
 def train(
     model: Annotated[str, typer.Argument(help="model to continue: hub id, folder, or package:NAME")],
     corpus: Annotated[

@@ -16,7 +16,7 @@ import numpy as np
 from semantic_pivots.corpus.identify import identify
 from semantic_pivots.statistics import seed_of
 
-_SHORTEST, _SHORTEST_UNSPACED, _LONGEST = 20, 8, 160
+_SHORTEST, _SHORTEST_WITHOUT_SPACES, _LONGEST = 20, 8, 160
 
 
 def alignment_keys(ids: Sequence[str], languages: Iterable[str]) -> list[str]:
@@ -51,13 +51,13 @@ def held_out(documents: Iterable[tuple[int, str, int]], per_language: int) -> np
         same = groups.setdefault(tuple(sorted(counts.items())), []) if max(counts.values()) <= per_language else []
         if len(same) < per_language:
             same.append((-len(counts), number, counts, places))
-    chosen: list[int] = []
+    places_of_choice: list[int] = []
     for _, _, counts, places in sorted(itertools.chain.from_iterable(groups.values()), key=lambda row: row[:2]):
         if all(room[code] >= n for code, n in counts.items()):
-            chosen += places
+            places_of_choice += places
             for code, n in counts.items():
                 room[code] -= n
-    return np.array(sorted(chosen), dtype=np.int64)
+    return np.array(sorted(places_of_choice), dtype=np.int64)
 
 
 def sentence_pairs(
@@ -98,5 +98,5 @@ def _lines(text: str) -> list[str]:
 
 
 def _fits(line: str, code: str) -> bool:
-    shortest = _SHORTEST if line.isascii() or " " in line else _SHORTEST_UNSPACED
+    shortest = _SHORTEST if line.isascii() or " " in line else _SHORTEST_WITHOUT_SPACES
     return shortest <= len(line) <= _LONGEST and identify(line) == code

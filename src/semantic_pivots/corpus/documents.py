@@ -31,12 +31,12 @@ from semantic_pivots.files import digest, files_under, fingerprint
 from semantic_pivots.run import check_unaltered, warn
 
 _SUFFIXES = ", ".join(suffix for suffix in KINDS if suffix != FRAGMENT)
-_EXPECTED = f"{_SUFFIXES}; the lines and texts also with {', '.join(COMPRESSIONS)} behind it"
+_FORMATS_TEXT = f"{_SUFFIXES}; the lines and texts also with {', '.join(COMPRESSIONS)} behind it"
 # Files of dataset folders and of exports that describe documents and hold none; README.md only where there are others.
 _DESCRIPTIONS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
 _DESCRIPTIONS |= {"manifest.json", "croissant.json", "tokenizer.json"}
 _CARD = "README.md"
-_UNFINISHED = "_temporary"
+_TEMPORARY_FOLDER = "_temporary"
 """Folder of what a job of Hadoop or Spark has not committed: copies of documents that are there, or parts of them."""
 _LOOKED_INTO, _LOOKED_AT = 20, 200
 
@@ -46,12 +46,12 @@ def column_map(columns: tuple[str, ...]) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in columns)
 
 
-def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str, int]]:
+def list_files(path: str, notice: Callable[[str], None] = warn) -> list[tuple[str, int]]:
     """The document files of a file, folder or address with their sizes in bytes, sorted.
 
     Left out are hidden files, the `attributes` beside the `documents` of a Dolma folder, the descriptions of a
     Hugging Face dataset, what `pivots corpus make` wrote beside its shards, files of older versions of a Lance data set
-    or an Iceberg table, and files of other kinds; the latter are reported to `tell`.
+    or an Iceberg table, and files of other kinds; the latter are reported to `notice`.
 
     Raises:
         InputError: nothing is there, or no file in it has a known suffix.
@@ -82,30 +82,29 @@ def list_files(path: str, tell: Callable[[str], None] = warn) -> list[tuple[str,
         name
         for name, parts in inner.items()
         if not any(part.startswith(".") for part in parts)
-        and _UNFINISHED not in parts[:-1]
+        and _TEMPORARY_FOLDER not in parts[:-1]
         and not (dolma and "attributes" in parts[:-1])
         and not (is_corpus and parts[0] != "shards")
         and parts[-1] not in _DESCRIPTIONS
         and not (name.endswith(".bin") and f"{name[:-4]}.idx" in sizes)
         and not (parts[-1] == _CARD and parts[:-1] in folders)
     )
-    if unfinished := [name for name, parts in inner.items() if _UNFINISHED in parts[:-1]]:
-        tell(
-            f"corpus {path}: left out {quantity(len(unfinished), 'file')} that a job has not committed ({_UNFINISHED})"
-        )
+    if temporary_files := [name for name, parts in inner.items() if _TEMPORARY_FOLDER in parts[:-1]]:
+        files = quantity(len(temporary_files), "file")
+        notice(f"corpus {path}: left out {files} that a job has not committed ({_TEMPORARY_FOLDER})")
     if dolma and (lone := _without_documents(inner.values())):
-        tell(f"corpus {path}: left out {quantity(len(lone), 'file')} of attributes, such as {'/'.join(lone[0])}")
+        notice(f"corpus {path}: left out {quantity(len(lone), 'file')} of attributes, such as {'/'.join(lone[0])}")
     files = [name for name in names if kind(name)[0]]
     if not files:
-        raise InputError(f"corpus {path}: no documents in {quantity(len(sizes), 'file')}; expected {_EXPECTED}")
-    if ignored := [name for name in names if not kind(name)[0]]:
-        tell(
-            f"corpus {path}: left out {len(ignored)} of {len(names)} files, of a kind without documents, such as "
-            f"{inner[ignored[0]][-1]}"
+        raise InputError(f"corpus {path}: no documents in {quantity(len(sizes), 'file')}; expected {_FORMATS_TEXT}")
+    if other_files := [name for name in names if not kind(name)[0]]:
+        notice(
+            f"corpus {path}: left out {len(other_files)} of {len(names)} files, of a kind without documents, such as "
+            f"{inner[other_files[0]][-1]}"
         )
     stems = {name.removesuffix(kind(name)[1]).rpartition(".")[0]: name for name in files}
     if twins := [name for name in files if name not in stems.values()]:
-        tell(
+        notice(
             f"corpus {path}: {quantity(len(twins), 'file')} named as another one but for its kind, such as {twins[0]}: "
             "documents of both are read; remove one where they are the same"
         )
@@ -134,7 +133,7 @@ def is_made(folder: str | Path) -> bool:
 def identity(path: str) -> str:
     """A value that changes when a corpus changes: hashes of local files, or names and sizes at an address."""
     if os.path.exists(path):
-        return fingerprint(Path(path), sampled=True)
+        return fingerprint(Path(path), by_sample=True)
     return digest(list_files(path, lambda text: None))
 
 
@@ -150,9 +149,9 @@ def check_columns(files: list[tuple[str, int]], renames: dict[str, str]) -> None
     for path, _ in files[:_LOOKED_INTO]:
         if not missing:
             return
-        skipped = SkippedLines()
-        collections.deque(itertools.islice(read(path, renames, skipped), _LOOKED_AT), maxlen=0)
-        missing -= skipped.column_roles
+        skips = SkippedLines()
+        collections.deque(itertools.islice(read(path, renames, skips), _LOOKED_AT), maxlen=0)
+        missing -= skips.column_roles
     if missing:
         place = f"the first lines of {quantity(min(len(files), _LOOKED_INTO), 'file')}"
         lines = (f"corpus {files[0][0]}: no column {renames[r]!r} for the {r} in {place}" for r in sorted(missing))
@@ -164,7 +163,7 @@ def documents(
     renames: dict[str, str],
     max_bad_share: float = CorpusConfig.max_bad_share,
     most: int | None = None,
-    tell: Callable[[str], None] = warn,
+    notice: Callable[[str], None] = warn,
 ) -> Iterator[Document]:
     """The documents of a file, folder or address, in order, for whoever reads them all in one process.
 
@@ -173,54 +172,54 @@ def documents(
         renames: column of each role, from `column_map`.
         max_bad_share: share of lines without a document above which an error is raised at the end.
         most: largest number of documents to read.
-        tell: is called with a message about lines without a document.
+        notice: is called with a message about lines without a document.
 
     Raises:
         InputError: nothing is there, it holds no document, a column is missing, or too many lines give none.
     """
-    files = list_files(path, tell)
+    files = list_files(path, notice)
     check_columns(files, renames)
-    skipped = {file: SkippedLines() for file, _ in files}
+    skips = {file: SkippedLines() for file, _ in files}
     count = 0
-    for document in itertools.islice((d for file, _ in files for d in read(file, renames, skipped[file])), most):
+    for document in itertools.islice((d for file, _ in files for d in read(file, renames, skips[file])), most):
         count += 1
         yield document
-    rows = [(file, reason, *of) for file, counts in skipped.items() for reason, of in counts.reasons.items()]
-    check_share(count, rows, max_bad_share, path, tell)
+    rows = [(file, reason, *of) for file, counts in skips.items() for reason, of in counts.reasons.items()]
+    check_share(count, rows, max_bad_share, path, notice)
 
 
 def check_share(
     count: int,
-    skipped: Sequence[tuple[str, str, int, int]],
+    skips: Sequence[tuple[str, str, int, int]],
     max_bad_share: float,
     place: str,
-    tell: Callable[[str], None] = warn,
+    notice: Callable[[str], None] = warn,
 ) -> None:
     """Refuse a corpus with too many unreadable lines or without documents; warn about fewer unreadable lines.
 
     Args:
         count: documents that were read.
-        skipped: file, reason, number of lines and the first line of what gave no document.
+        skips: file, reason, number of lines and the first line of what gave no document.
         max_bad_share: share of all lines above which they are refused.
         place: name of the documents in messages.
-        tell: is called with a message if there are fewer such lines.
+        notice: is called with a message if there are fewer such lines.
 
     Raises:
         InputError: no document, or too many lines without one.
     """
-    bad = sum(lines for _, _, lines, _ in skipped)
+    bad = sum(lines for _, _, lines, _ in skips)
     if bad:
-        path, reason, lines, line = max(skipped, key=lambda row: row[2])
+        path, reason, lines, line = max(skips, key=lambda row: row[2])
         message = f"corpus {place}: {bad} of {count + bad} lines cannot be read"
         worst = f"most: {reason}, {quantity(lines, 'time')}, first at {path} line {line}"
         if bad > max_bad_share * (count + bad):
             raise InputError(f"{message}, above max_bad_share = {max_bad_share}; {worst}")
-        tell(f"{message}; {worst}")
+        notice(f"{message}; {worst}")
     if not count:
         raise InputError(f"corpus {place}: no document with text was found")
 
 
-def read(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
+def read(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Document]:
     """The documents of one file, in order.
 
     Raises:
@@ -229,23 +228,23 @@ def read(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[
     try:
         match kind(path)[0]:
             case "parquet":
-                yield from read_parquet(path, renames, skipped)
+                yield from read_parquet(path, renames, skips)
             case "arrow":
-                yield from read_arrow(path, renames, skipped)
+                yield from read_arrow(path, renames, skips)
             case "text":
-                yield from read_text(path, renames, skipped)
+                yield from read_text(path, renames, skips)
             case "lance":
-                yield from read_fragment(path, renames, skipped)
+                yield from read_fragment(path, renames, skips)
             case "tar":
-                yield from read_tar(path, renames, skipped)
+                yield from read_tar(path, renames, skips)
             case "megatron":
                 from semantic_pivots.corpus.megatron import read_ids  # NumPy, which no other reader needs
 
-                yield from read_ids(path, renames, skipped)
+                yield from read_ids(path, renames, skips)
             case "jsonl":
-                yield from read_jsonl(path, renames, skipped)
+                yield from read_jsonl(path, renames, skips)
             case _:
-                raise InputError(f"corpus {path}: unknown kind of file; expected one of {_EXPECTED}")
+                raise InputError(f"corpus {path}: unknown kind of file; expected one of {_FORMATS_TEXT}")
     except FileNotFoundError:
         raise InputError(f"corpus {path}: no such file") from None
     except (EOFError, tarfile.TarError) as error:

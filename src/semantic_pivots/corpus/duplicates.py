@@ -87,10 +87,10 @@ def _marks(shards: Sequence[tuple[str, str]], work: Work, workers: int, engine: 
     with complete_file(marks) as temporary:
         with temporary.open("wb") as stream:
             os.posix_fallocate(stream.fileno(), 0, max(documents, 1))  # a full disk is met here, as an error
-        marked = np.memmap(temporary, np.uint8, "r+")
+        mark_bytes = np.memmap(temporary, np.uint8, "r+")
         for records in buckets:
-            marked[_repeats(records)] = 1
-        marked.flush()
+            mark_bytes[_repeats(records)] = 1
+        mark_bytes.flush()
     return marks
 
 
@@ -107,8 +107,8 @@ def hash_shard(path: str) -> pa.Table:
     for batch in read_batches(path):
         columns = batch.to_pydict()
         fields = [columns.get(name, [None] * len(batch)) for name in ("id", "language", "source", "parts")]
-        for text, *others in zip(columns["text"], *fields, strict=True):
-            content = blake2b(repr(others).encode(), digest_size=8)
+        for text, *labels in zip(columns["text"], *fields, strict=True):
+            content = blake2b(repr(labels).encode(), digest_size=8)
             content.update(text.encode())
             hashes.append(blake2b(" ".join(text.split()).encode(), digest_size=16).digest() + content.digest())
     values = np.frombuffer(b"".join(hashes), np.dtype(list(_HASHES.items())))
@@ -136,8 +136,8 @@ def _tables(
         "sources": from_rows("sources", _sources(corpus, _sums(rows, "remaining"))),
         "duplicates": from_rows("duplicates", duplicates),
     }
-    skipped = corpus / "skipped.parquet"
-    return tables | ({"skipped": read_table(skipped)} if skipped.exists() else {})
+    skips_file = corpus / "skipped.parquet"
+    return tables | ({"skipped": read_table(skips_file)} if skips_file.exists() else {})
 
 
 _PART = pa.schema([("kind", pa.string()), *SCHEMAS["shards"]])

@@ -226,9 +226,9 @@ def _end_token(tokenizer: Backend, end_token: str, tokens: Path) -> int:
         raise InputError(
             f"end token {end_token!r} is not in the vocabulary of {tokens}: give --end-token, such as '<eos>'"
         )
-    added = {token.content: token.special for token in tokenizer.get_added_tokens_decoder().values()}
-    if added and end_token not in added:  # `eos` and `end` are words of a large vocabulary
-        specials = [text for text, special in added.items() if special][:5]
+    special_tokens = {token.content: token.special for token in tokenizer.get_added_tokens_decoder().values()}
+    if special_tokens and end_token not in special_tokens:  # `eos` and `end` are words of a large vocabulary
+        specials = [text for text, special in special_tokens.items() if special][:5]
         raise InputError(
             f"end token {end_token!r} is an ordinary token of {tokens}, met within texts; expected one that was added, "
             f"such as {', '.join(specials)}"

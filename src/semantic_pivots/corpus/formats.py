@@ -74,28 +74,28 @@ class SkippedLines:
         return sum(count for count, _ in self.reasons.values())
 
 
-def read_jsonl(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
+def read_jsonl(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Document]:
     """The documents of a file of JSON lines; NaN and Infinity, which Python and pandas write, are accepted."""
     import orjson
 
     columns: dict[frozenset[str], dict[str, Column]] = {}
-    labels = folder_labels(path, renames, skipped)
+    labels = folder_labels(path, renames, skips)
     with open_file(path) as stream:
         for number, raw in enumerate(stream, 1):
             line = raw.removeprefix(_MARK) if number == 1 else raw
             if not line.strip():
                 continue
-            skipped.read += 1
+            skips.read += 1
             try:
                 row = orjson.loads(line)
             except ValueError:
                 row = _python_json(line)
             if not isinstance(row, dict):
-                if skipped.read == 1 and line.lstrip().startswith(b"["):
+                if skips.read == 1 and line.lstrip().startswith(b"["):
                     raise InputError(f"corpus {path}: {_ARRAY}")
-                skipped.add(row if isinstance(row, str) and row in _UNREADABLE else "no JSON object", number)
+                skips.add(row if isinstance(row, str) and row in _UNREADABLE else "no JSON object", number)
                 continue
-            if document := _document_of(row, columns, labels, renames, skipped, number):
+            if document := _document_of(row, columns, labels, renames, skips, number):
                 yield document
 
 
@@ -115,7 +115,7 @@ def _python_json(line: bytes) -> object:
         return _UNREADABLE[1]
 
 
-def read_parquet(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
+def read_parquet(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Document]:
     """The documents of a Parquet file; checksums of its pages are compared where it has them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -127,7 +127,7 @@ def read_parquet(path: str, renames: dict[str, str], skipped: SkippedLines) -> I
             columns = _table_columns(path, renames, file.schema_arrow.names)
             names = sorted({column[0] for column in columns.values() if column})
             for batch in parquet_batches(file, ".".join(columns["text"] or columns["parts"]), names, 1024):
-                yield from _rows(batch, columns, renames, path, skipped)
+                yield from _rows(batch, columns, renames, path, skips)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"corpus {path}: {DAMAGED_PARQUET}: {first_line(error)}") from error
 
@@ -154,7 +154,7 @@ def parquet_batches(file: pq.ParquetFile, text: str, columns: list[str], most: i
         yield from file.iter_batches(size, row_groups=list(groups), columns=columns)
 
 
-def read_arrow(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
+def read_arrow(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Document]:
     """The documents of an Arrow stream (as Hugging Face writes it) or file; a stream without end mark is an error."""
     import pyarrow as pa
 
@@ -174,12 +174,12 @@ def read_arrow(path: str, renames: dict[str, str], skipped: SkippedLines) -> Ite
                 file = batches = pa.ipc.open_stream(stream)
             columns = _table_columns(path, renames, file.schema.names)
             for batch in batches:
-                yield from _rows(batch, columns, renames, path, skipped)
+                yield from _rows(batch, columns, renames, path, skips)
         except pa.ArrowInvalid as error:
             raise InputError(f"corpus {path}: not an Arrow file, or a damaged one: {first_line(error)}") from error
 
 
-def read_fragment(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
+def read_fragment(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Document]:
     """The documents of a fragment of a Lance data set, without deleted rows."""
     import pyarrow as pa
 
@@ -189,7 +189,7 @@ def read_fragment(path: str, renames: dict[str, str], skipped: SkippedLines) -> 
     columns = _table_columns(path, renames, names)
     try:
         for batch in batches(sorted({column[0] for column in columns.values() if column})):
-            yield from _rows(batch, columns, renames, path, skipped)
+            yield from _rows(batch, columns, renames, path, skips)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"corpus {path}: a damaged Lance data set: {first_line(error)}") from error
 
@@ -209,9 +209,9 @@ def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict
 
 
 def _rows(
-    batch: pa.RecordBatch, columns: dict[str, Column], renames: dict[str, str], path: str, skipped: SkippedLines
+    batch: pa.RecordBatch, columns: dict[str, Column], renames: dict[str, str], path: str, skips: SkippedLines
 ) -> Iterator[Document]:
-    labels = folder_labels(path, renames, skipped)
+    labels = folder_labels(path, renames, skips)
     import pyarrow as pa
 
     names = {column[0] for column in columns.values() if column}
@@ -228,15 +228,15 @@ def _rows(
         except UnicodeDecodeError:
             rows = [_row_or_none(block, i) for i in range(block.num_rows)]
         for row in rows:
-            skipped.read += 1
+            skips.read += 1
             if row is not None and start == 0:
-                skipped.column_roles |= {role for role in renames if _has(row, columns[role])}
+                skips.column_roles |= {role for role in renames if _has(row, columns[role])}
             try:
-                document = _document(row, columns, labels, skipped) if row is not None else _UNREADABLE[0]
+                document = _document(row, columns, labels, skips) if row is not None else _UNREADABLE[0]
             except UnicodeDecodeError:
                 document = _UNREADABLE[0]
             if isinstance(document, str):
-                skipped.add(document, skipped.read)
+                skips.add(document, skips.read)
             else:
                 yield document
 
@@ -248,24 +248,24 @@ def _row_or_none(block: pa.Table, index: int) -> Record | None:
         return None
 
 
-def read_text(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
+def read_text(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Document]:
     """A text file as one document."""
-    skipped.read += 1
+    skips.read += 1
     with open_file(path) as stream:
         data = stream.read().removeprefix(_MARK)
     try:
         text = data.decode("utf-8").strip()
     except UnicodeDecodeError as error:
-        skipped.add("invalid UTF-8", data[: error.start].count(b"\n") + 1)
+        skips.add("invalid UTF-8", data[: error.start].count(b"\n") + 1)
         return
     if not text or "\0" in text:  # UTF-16 of ASCII letters is UTF-8 with zeros between them
-        skipped.add("zero bytes in a text" if text else "no text", 1)
+        skips.add("zero bytes in a text" if text else "no text", 1)
         return
-    labels = folder_labels(path, renames, skipped)
+    labels = folder_labels(path, renames, skips)
     yield Document(content_id(text), text, labels["language"], labels["source"])
 
 
-def read_tar(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
+def read_tar(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Document]:
     """The documents of a WebDataset: consecutive members with one name are a sample, its text in `.txt` or `.json`.
 
     A sample's id is its name where its JSON gives none; other members (pictures, sounds) are passed over.
@@ -273,12 +273,12 @@ def read_tar(path: str, renames: dict[str, str], skipped: SkippedLines) -> Itera
     import orjson
 
     columns: dict[frozenset[str], dict[str, Column]] = {}
-    labels = folder_labels(path, renames, skipped)
+    labels = folder_labels(path, renames, skips)
     with open_file(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         members = (member for member in archive if member.isfile())
         for name, group in itertools.groupby(members, _sample):
             row: Record = {"id": name}
-            skipped.read += 1
+            skips.read += 1
             try:
                 for member in group:
                     data = b"" if (file := archive.extractfile(member)) is None else file.read()
@@ -287,9 +287,9 @@ def read_tar(path: str, renames: dict[str, str], skipped: SkippedLines) -> Itera
                     elif member.name.endswith(".json"):
                         row |= orjson.loads(data)
             except (ValueError, TypeError):
-                skipped.add("invalid JSON or UTF-8", skipped.read)
+                skips.add("invalid JSON or UTF-8", skips.read)
                 continue
-            if document := _document_of(row, columns, labels, renames, skipped, skipped.read):
+            if document := _document_of(row, columns, labels, renames, skips, skips.read):
                 yield document
         _check_end(archive)
 
@@ -309,19 +309,19 @@ def _sample(member: tarfile.TarInfo) -> str:
     return f"{folder}/{name.split('.')[0]}".lstrip("/")
 
 
-def folder_labels(path: str, renames: dict[str, str], skipped: SkippedLines) -> dict[str, str]:
+def folder_labels(path: str, renames: dict[str, str], skips: SkippedLines) -> dict[str, str]:
     """Language and source of a file's documents that name none: those of folders such as `language=fr`, as Hive, Spark
     and `datasets` write them, the innermost first; else no language, and the file's name.
     """
     place = PurePosixPath(path)
     entries = (folder.partition("=") for folder in place.parent.parts)
-    given = {name: urllib.parse.unquote(value) for name, _, value in entries if value and value != _NO_VALUE}
+    folder_values = {name: urllib.parse.unquote(value) for name, _, value in entries if value and value != _NO_VALUE}
     labels = {"language": "", "source": place.name}
     for role in labels:
-        names = [name for name in _names(role, renames) if name in given]
+        names = [name for name in _names(role, renames) if name in folder_values]
         if names:
-            labels[role] = given[names[0]]
-            skipped.column_roles |= {role} & renames.keys()
+            labels[role] = folder_values[names[0]]
+            skips.column_roles |= {role} & renames.keys()
     return labels | {"language": language_of(labels["language"])}
 
 
@@ -394,22 +394,22 @@ def _document_of(
     columns: dict[frozenset[str], dict[str, Column]],
     labels: dict[str, str],
     renames: dict[str, str],
-    skipped: SkippedLines,
+    skips: SkippedLines,
     line: int,
 ) -> Document | None:
     """The document of a row, if it has one; columns are looked up once for rows of the same names, in `columns`."""
     names = frozenset(row)
     if names not in columns:
         columns[names] = {role: column_of(role, renames, names) for role in COLUMNS}
-        skipped.column_roles |= {role for role in renames if _has(row, columns[names][role])}
-    document = _document(row, columns[names], labels, skipped)
+        skips.column_roles |= {role for role in renames if _has(row, columns[names][role])}
+    document = _document(row, columns[names], labels, skips)
     if isinstance(document, str):
-        skipped.add(document, line)
+        skips.add(document, line)
         return None
     return document
 
 
-def _document(row: Record, columns: dict[str, Column], labels: dict[str, str], skipped: SkippedLines) -> Document | str:
+def _document(row: Record, columns: dict[str, Column], labels: dict[str, str], skips: SkippedLines) -> Document | str:
     """The document of a row, or why it gives none."""
     content = _value(row, columns["text"])
     text = content if isinstance(content, str) and content.strip() else ""
@@ -427,9 +427,9 @@ def _document(row: Record, columns: dict[str, Column], labels: dict[str, str], s
     language = _value(row, columns["language"])
     code = (language_of(language) if isinstance(language, str) else "") or labels["language"]
     if not isinstance(language, str):
-        skipped.ignore(language, "a language")
+        skips.ignore(language, "a language")
     if not parts:
-        skipped.ignore(translations, "parts")
+        skips.ignore(translations, "parts")
     try:
         document = of_parts("", parts, source, text)
         key = content_id(document.text) if value is None or value == "" or value != value else _id_text(value)

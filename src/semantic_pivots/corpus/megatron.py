@@ -62,7 +62,7 @@ def read_megatron(index: Path | str) -> tuple[np.ndarray, np.ndarray]:
     return (np.memmap(ids, dtype, "r") if ends[-1] else np.zeros(0, dtype)), begins
 
 
-def read_ids(path: str, renames: dict[str, str], skipped: SkippedLines) -> Iterator[Document]:
+def read_ids(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Document]:
     """The documents of a Megatron data set, decoded by the tokenizer.json beside it."""
     from semantic_pivots.corpus.vocabulary import read_tokenizer
 
@@ -70,12 +70,12 @@ def read_ids(path: str, renames: dict[str, str], skipped: SkippedLines) -> Itera
     if not (place.parent / "tokenizer.json").is_file():
         raise InputError(f"corpus {path}: ids without texts; expected the tokenizer.json that made them beside it")
     tokenizer = read_tokenizer(place.parent / "tokenizer.json")
-    labels = folder_labels(path, renames, skipped)
+    labels = folder_labels(path, renames, skips)
     ids, begins = read_megatron(place)
     for number in range(len(begins) - 1):
-        skipped.read += 1
+        skips.read += 1
         text = tokenizer.decode(ids[begins[number] : begins[number + 1]].tolist()).strip()
         if text:
             yield Document(f"{place.stem}-{number}", text, labels["language"], labels["source"])
         else:
-            skipped.add("no text", skipped.read)
+            skips.add("no text", skips.read)

@@ -29,8 +29,8 @@ class SelectionFile:
             for shard in _of(table, "selection", name)["shard"].unique().to_pylist():
                 self._files.setdefault(shard, []).append(file)
         if not self._files:
-            others = sorted(names)
-            raise InputError(f"{path}: no selection {name!r}{nearest(name, others)}; it holds {', '.join(others)}")
+            order = sorted(names)
+            raise InputError(f"{path}: no selection {name!r}{nearest(name, order)}; it holds {', '.join(order)}")
 
     def _read(self, file: Path, columns: list[str] | None = None, shard: str = "") -> pa.Table:
         conditions = [("selection", "==", self.name), ("shard", "==", shard)] if shard else None

@@ -91,8 +91,8 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
     table = pa.concat_tables(parts)
     rows = table.drop_columns(["ids"]).to_pylist()
     _tell_repeated(table, work)
-    skipped = [row for row in rows if row["kind"] == "skipped"]
-    _check_lines(rows, skipped, config, work)
+    skips = [row for row in rows if row["kind"] == "skipped"]
+    _check_lines(rows, skips, config, work)
     _tell_ignored([row for row in rows if row["kind"] == "ignored"], work)
     sources = _sources(rows, config, jobs, work)
     shards = [row for row in rows if row["kind"] == "shard"] + _join_rows(rows, config, jobs, work)
@@ -102,7 +102,7 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
     return {
         "shards": pa.Table.from_pylist([{name: s[name] for name in names} for s in shards]),
         "sources": sources,
-        "skipped": pa.Table.from_pylist(skipped, schema=_PART_SCHEMA).select(["path", "reason", "lines", "first_line"]),
+        "skipped": pa.Table.from_pylist(skips, schema=_PART_SCHEMA).select(["path", "reason", "lines", "first_line"]),
     }
 
 
@@ -122,9 +122,9 @@ def _tell_repeated(table: pa.Table, work: Work) -> None:
         )
 
 
-def _check_lines(rows: list[dict], skipped: list[dict], config: CorpusConfig, work: Work) -> None:
+def _check_lines(rows: list[dict], skips: list[dict], config: CorpusConfig, work: Work) -> None:
     documents = sum(row["documents"] for row in rows if row["kind"] in ("shard", "aside"))
-    lines = [(row["path"], row["reason"], row["lines"], row["first_line"]) for row in skipped]
+    lines = [(row["path"], row["reason"], row["lines"], row["first_line"]) for row in skips]
     readers.check_share(documents, lines, config.max_bad_share, config.path or config.recipe, work.warn)
 
 
@@ -133,10 +133,10 @@ def _tell_ignored(rows: list[dict], work: Work) -> None:
     for reason in sorted({row["reason"] for row in rows}):
         files = [row for row in rows if row["reason"] == reason]
         value, role = reason.split(" in place of ")
-        expected = "a code or a name (it is identified)" if role == "a language" else "texts by language"
+        requirement = "a code or a name (it is identified)" if role == "a language" else "texts by language"
         work.warn(
             f"corpus: {sum(row['lines'] for row in files):,} documents have {value} in place of {role}, first at "
-            f"{files[0]['path']} line {files[0]['first_line']}, which is ignored; expected {expected}"
+            f"{files[0]['path']} line {files[0]['first_line']}, which is ignored; expected {requirement}"
         )
 
 
@@ -144,10 +144,10 @@ def _sources(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: Wor
     """The table `sources`, after a look at the languages: each of the study should occur."""
     sources = [row for row in rows if row["kind"] == "source"]
     _tell_unknown_labels(sources, work)
-    fetched = {job.name for job in jobs if job.unit is not None}
-    if empty := sorted(fetched - {row["unit"] for row in sources}):
+    names = {job.name for job in jobs if job.unit is not None}
+    if empty := sorted(names - {row["unit"] for row in sources}):
         work.warn(
-            f"corpus {config.recipe}: {len(empty)} of {len(fetched)} packages give no text, such as {empty[0]}: they "
+            f"corpus {config.recipe}: {len(empty)} of {len(names)} packages give no text, such as {empty[0]}: they "
             "lack the language, or are laid out otherwise than expected"
         )
     absent = [code for code in config.languages if code not in {row["language"] for row in sources}]
@@ -187,10 +187,10 @@ def _tell_unknown_labels(sources: list[dict], work: Work) -> None:
     ranking = sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))
     work.note("unknown_languages", dict(ranking))
     top = ", ".join(f"{label!r} ({count / documents:.2%})" for label, count in ranking[:_TOLD_LABELS])
-    more = f" and {len(ranking) - _TOLD_LABELS} further labels" if len(ranking) > _TOLD_LABELS else ""
+    remainder = f" and {len(ranking) - _TOLD_LABELS} further labels" if len(ranking) > _TOLD_LABELS else ""
     work.warn(
         f"corpus: {labels.total()} of {documents} documents ({labels.total() / documents:.2%}) have a language label "
-        f"that is not known, and count for no language of a study: {top}{more}; rename them to codes of BCP 47"
+        f"that is not known, and count for no language of a study: {top}{remainder}; rename them to codes of BCP 47"
     )
 
 
@@ -204,8 +204,8 @@ def _join_rows(rows: list[dict], config: CorpusConfig, jobs: list[_Job], work: W
     if not size:
         return []
     buckets = 1 + size // _BUCKET_BYTES
-    shared = (tuple(job.name for job in jobs), config.shard_bytes, work.out, work.folder / "aside")
-    tasks = [(f"joined-{n:05d}", _join, (n, buckets, *shared)) for n in range(buckets)]
+    constants = (tuple(job.name for job in jobs), config.shard_bytes, work.out, work.folder / "aside")
+    tasks = [(f"joined-{n:05d}", _join, (n, buckets, *constants)) for n in range(buckets)]
     return pa.concat_tables(run_shards(tasks, work, config.workers, "joined", config.engine)).to_pylist()
 
 
@@ -242,9 +242,9 @@ def _jobs(config: CorpusConfig, work: Work) -> Iterator[_Job]:
 
 def _extract(job: _Job) -> pa.Table:
     """Write a job's shards; returns its rows of `_PART_SCHEMA`."""
-    skipped = {file: readers.SkippedLines() for file in job.files}
+    skips = {file: readers.SkippedLines() for file in job.files}
     counts: dict[tuple[str, str, bool], list[int]] = collections.defaultdict(lambda: [0, 0])
-    documents = _count(_with_language(_read(job, skipped), job.config.identify_language), counts)
+    documents = _count(_with_language(_read(job, skips), job.config.identify_language), counts)
     rows = []
     if job.config.arrangement == "split":
         documents = (part for document in documents for part in split(document))
@@ -255,23 +255,23 @@ def _extract(job: _Job) -> pa.Table:
         write_table(job.aside / f"{job.name}.parquet", _table(aside))
         size = sum(len(d.text.encode()) for d in aside)
         rows.append({"kind": "aside", "documents": len(aside), "text_bytes": size})
-    for (source, code, mixed), (number, size) in counts.items():
-        row = {"kind": "source", "source": source, "language": code, "reason": MULTILINGUAL if mixed else ""}
+    for (source, code, is_mixture), (number, size) in counts.items():
+        row = {"kind": "source", "source": source, "language": code, "reason": MULTILINGUAL if is_mixture else ""}
         rows.append({**row, "documents": number, "text_bytes": size})
-    for file, bad in skipped.items():
+    for file, bad in skips.items():
         for kind, reasons in (("skipped", bad.reasons), ("ignored", bad.ignored_values)):
             for reason, (lines, line) in sorted(reasons.items()):
                 rows.append({"kind": kind, "path": file, "reason": reason, "lines": lines, "first_line": line})
     return pa.Table.from_pylist([{**row, "unit": job.name} for row in rows], schema=_PART_SCHEMA)
 
 
-def _read(job: _Job, skipped: dict[str, readers.SkippedLines]) -> Iterator[Document]:
+def _read(job: _Job, skips: dict[str, readers.SkippedLines]) -> Iterator[Document]:
     if job.unit is not None:
         yield from job.unit.read(job.cache)
         return
     renames = readers.column_map(job.config.columns)
     for file in job.files:
-        yield from readers.read(file, renames, skipped[file])
+        yield from readers.read(file, renames, skips[file])
 
 
 def _with_language(documents: Iterable[Document], identify_all: bool) -> Iterator[Document]:

@@ -73,14 +73,14 @@ def survey(corpus: Path, work: Work, workers: int = 0, engine: str = "pool") -> 
             hashes = part[name].combine_chunks().flatten().to_numpy()
             bucket.add(hashes, hashes)
     documents = counts["all"][""]
-    identified = counts.get("identified", Counter()).total()
+    n_identified = counts.get("identified", Counter()).total()
     return {
         "documents": documents,
         "text_bytes": sizes["all"][""],
         "shards": len(shards),
         "languages": _rows("language", counts["language"], sizes["language"], documents),
         "identified": _rows("language", counts.get("identified", Counter()), None, documents),
-        "mean_confidence": round(confidence / identified, 4) if identified else None,
+        "mean_confidence": round(confidence / n_identified, 4) if n_identified else None,
         "mixed_documents": _rows("languages", counts.get("mixed", Counter()), None, documents),
         "scripts": _rows("scripts", counts["scripts"], None, documents),
         "duplicates": {name.removesuffix("s"): _duplicates(bucket) for name, bucket in buckets.items()},

@@ -147,9 +147,9 @@ def write_infini_gram(columns: Iterable[pa.ListArray], out: Path, tokenizer: Pat
                 )
             starts = offsets[:-1] + np.arange(len(offsets) - 1)
             flat = np.full(len(values) + len(starts), separator, dtype)
-            inside = np.ones(len(flat), bool)
-            inside[starts] = False
-            flat[inside] = values
+            is_kept_token = np.ones(len(flat), bool)
+            is_kept_token[starts] = False
+            flat[is_kept_token] = values
             tokens.write(flat.tobytes())
             begins.write((starts * dtype.itemsize + size).astype("<u8").tobytes())
             size += flat.nbytes

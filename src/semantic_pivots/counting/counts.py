@@ -67,30 +67,30 @@ class Task:
 
     def __init__(self, spellings: Sequence[Word], pairs: Sequence[Pair], window: int = 0, rule: Rule = SPELLING):
         self.window = window
-        self.compiled = Words.compile(spellings, rule)
+        self.matcher = Words.compile(spellings, rule)
         index = {word: i for i, word in enumerate(spellings)}
         self.pairs = np.array([[index[a], index[b]] for a, b in pairs], np.int64).reshape(-1, 2)
         # A partner table by pattern: the pairs of pattern p are those whose lower pattern is p, in `order`.
-        ends = np.sort(self.compiled.pattern_of[self.pairs].reshape(-1, 2), axis=1)
+        ends = np.sort(self.matcher.pattern_of[self.pairs].reshape(-1, 2), axis=1)
         self.order = np.argsort(ends[:, 0], kind="stable")
-        self.begins = np.searchsorted(ends[self.order, 0], np.arange(self.compiled.patterns + 1))
+        self.begins = np.searchsorted(ends[self.order, 0], np.arange(self.matcher.patterns + 1))
         self.partners = ends[self.order, 1].astype(np.int32)
 
     def count(self, texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
         """Number of texts with each word, (words,) int64, and with both words of each pair, (pairs,) int64."""
         data, offsets = buffers(texts)
-        starts, hits = find(self.compiled, data, offsets)
-        by_pattern, sorted_pairs, joint = _count_hits(starts, hits, self.compiled.patterns, self.begins, self.partners)
+        starts, hits = find(self.matcher, data, offsets)
+        by_pattern, sorted_pairs, joint = _count_hits(starts, hits, self.matcher.patterns, self.begins, self.partners)
         if self.window:
             sorted_pairs[:] = 0
-            occurrences = Occurrences(self.compiled)
+            occurrences = Occurrences(self.matcher)
             for document in np.flatnonzero(joint):
                 patterns, places = occurrences.of(data, int(offsets[document]), int(offsets[document + 1]))
                 order = np.lexsort((places, patterns))
                 _count_windows(patterns[order], places[order], self.begins, self.partners, self.window, sorted_pairs)
         by_pair = np.zeros(len(self.pairs), np.int64)
         by_pair[self.order] = sorted_pairs
-        return np.append(by_pattern, 0)[self.compiled.pattern_of], by_pair
+        return np.append(by_pattern, 0)[self.matcher.pattern_of], by_pair
 
 
 @numba.njit(cache=True, nogil=True)
@@ -140,21 +140,21 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: 
     return Task(spellings, pairs, window, rule)
 
 
-def text_batches(path: str, columns: Sequence[str] = (), skipped: SkippedLines | None = None) -> Iterator[pa.Array]:
+def text_batches(path: str, columns: Sequence[str] = (), skips: SkippedLines | None = None) -> Iterator[pa.Array]:
     """The texts of the documents of one file, in batches of some thousands; batches are smaller if texts are long.
 
     The documents are those of `pivots corpus make`. Where Arrow can tell that whole batches of a local Parquet file are
-    documents, no row is read as one; rows without a text are left out and counted in `skipped`.
+    documents, no row is read as one; rows without a text are left out and counted in `skips`.
 
     Args:
         path: the file.
         columns: members `role=column`, as [corpus] columns has them.
-        skipped: counts the rows that give no document.
+        skips: counts the rows that give no document.
 
     Raises:
         InputError: the file cannot be read, has no such column, or too many of its lines give no document.
     """
-    skipped = SkippedLines() if skipped is None else skipped
+    skips = SkippedLines() if skips is None else skips
     renames = readers.column_map(tuple(columns))
     roles = _arrow_columns(path, renames)
     is_whole, done = bool(roles), 0
@@ -162,24 +162,24 @@ def text_batches(path: str, columns: Sequence[str] = (), skipped: SkippedLines |
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 for batch in parquet_batches(file, roles["text"], sorted(set(roles.values())), _BATCH_DOCUMENTS):
-                    texts = _with_text(batch.column(roles["text"]), skipped) if _is_sound(batch) else None
+                    texts = _with_text(batch.column(roles["text"]), skips) if _is_sound(batch) else None
                     # the text of a row without one is that of its parts
-                    if texts is None or ("parts" in roles and "no text" in skipped.reasons):
+                    if texts is None or ("parts" in roles and "no text" in skips.reasons):
                         is_whole = False
                         break
                     yield texts
-                    done += len(texts)
+                    row += len(texts)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"corpus {path}: {DAMAGED_PARQUET}: {first_line(error)}") from error
     if not is_whole:
-        skipped.read, skipped.reasons = 0, {}
-        documents = itertools.islice(readers.read(path, renames, skipped), done, None)
+        skips.read, skips.reasons = 0, {}
+        documents = itertools.islice(readers.read(path, renames, skips), row, None)
         for block in readers.blocks(documents, BATCH_BYTES, _BATCH_DOCUMENTS):
             yield pa.array([document.text for document in block], pa.large_string())
     # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
-    if skipped.read >= _FEW_LINES and skipped.total > _WRONG_SHARE * skipped.read:
+    if skips.read >= _FEW_LINES and skips.total > _WRONG_SHARE * skips.read:
         raise InputError(
-            f"{path}: {skipped.total} of {skipped.read} lines give no document; most: {_worst(skipped)}; expected "
+            f"{path}: {skips.total} of {skips.read} lines give no document; most: {_worst(skips)}; expected "
             f"texts in {_role(columns)}"
         )
 
@@ -221,17 +221,17 @@ def _is_sound(batch: pa.RecordBatch) -> bool:
     return True
 
 
-def _with_text(texts: pa.Array, skipped: SkippedLines) -> pa.Array:
+def _with_text(texts: pa.Array, skips: SkippedLines) -> pa.Array:
     """The texts that are more than white space."""
-    before = skipped.read
-    skipped.read += len(texts)
+    first_row = skips.read
+    skips.read += len(texts)
     lengths = pc.call_function("binary_length", [texts]).fill_null(0).to_numpy()
     blank = pc.call_function("utf8_is_space", [texts]).fill_null(True).to_numpy(zero_copy_only=False)
     has_text = (lengths > 0) & ~blank
     if has_text.all():
         return texts
     for row in np.flatnonzero(~has_text).tolist():
-        skipped.add("no text", before + row + 1)
+        skips.add("no text", first_row + row + 1)
     return texts.filter(pa.array(has_text))
 
 
@@ -240,8 +240,8 @@ def _role(columns: Sequence[str]) -> str:
     return f"column {text!r}" if text else "column text, content or raw_content, or --columns text=NAME"
 
 
-def _worst(skipped: SkippedLines) -> str:
-    reason, (lines, line) = max(skipped.reasons.items(), key=lambda entry: entry[1][0])
+def _worst(skips: SkippedLines) -> str:
+    reason, (lines, line) = max(skips.reasons.items(), key=lambda entry: entry[1][0])
     return f"{reason}, {quantity(lines, 'time')}, first in line {line}"
 
 
@@ -262,15 +262,15 @@ def count_shard(
     by_word, by_pair = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64)
     documents, lines, worst = 0, 0, (0, "")
     for file in (path,) if isinstance(path, str) else path:
-        skipped = SkippedLines()
-        for texts in text_batches(file, columns, skipped):
+        skips = SkippedLines()
+        for texts in text_batches(file, columns, skips):
             of_words, of_pairs = task.count(texts)
             by_word += of_words
             by_pair += of_pairs
             documents += len(texts)
-        lines += skipped.total
-        if skipped.total > worst[0]:
-            worst = skipped.total, f"{file}: {_worst(skipped)}"
+        lines += skips.total
+        if skips.total > worst[0]:
+            worst = skips.total, f"{file}: {_worst(skips)}"
     counts = {"documents": [documents], "words": [by_word], "pairs": [by_pair]}
     return pa.table({**counts, "skipped": [lines], "most": [worst[1]]})
 
@@ -295,24 +295,24 @@ def count_shards(
     Raises:
         InputError: too many lines of all files together have no document.
     """
-    shared = (columns, tuple(spellings), tuple(pairs), window, rule)
+    constants = (columns, tuple(spellings), tuple(pairs), window, rule)
     by_word, by_pair, documents = np.zeros(len(spellings), np.int64), np.zeros(len(pairs), np.int64), 0
     tasks = [(name, count_shard, (path,)) for name, path in shards]
-    skipped, worst = 0, (0, "")
-    for part in run_shards(tasks, work, workers, "count", engine, shared):
+    skips, worst = 0, (0, "")
+    for part in run_shards(tasks, work, workers, "count", engine, constants):
         documents += part["documents"][0].as_py()
         by_word += part["words"].combine_chunks().flatten().to_numpy()
         by_pair += part["pairs"].combine_chunks().flatten().to_numpy()
-        skipped += part["skipped"][0].as_py()
+        skips += part["skipped"][0].as_py()
         worst = max(worst, (part["skipped"][0].as_py(), part["most"][0].as_py()))
-    if skipped > max_bad_share * (documents + skipped):
+    if skips > max_bad_share * (documents + skips):
         raise InputError(
-            f"{skipped} of {documents + skipped} lines give no document, above max_bad_share = {max_bad_share}; most: "
+            f"{skips} of {documents + skips} lines give no document, above max_bad_share = {max_bad_share}; most: "
             f"{worst[1]}; expected a text in {_role(columns)}"
         )
-    if skipped:
-        work.note("skipped", skipped)
-        work.warn(f"count: {skipped} of {documents + skipped} lines give no document; most: {worst[1]}")
+    if skips:
+        work.note("skipped", skips)
+        work.warn(f"count: {skips} of {documents + skips} lines give no document; most: {worst[1]}")
     return documents, by_word, by_pair
 
 

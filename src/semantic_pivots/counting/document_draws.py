@@ -37,23 +37,23 @@ def _compile(spellings: tuple[Word, ...], rule: Rule) -> tuple[Words, np.ndarray
 
     A chain is the first word of each pattern, and after each word the next one of its pattern; -1 ends it.
     """
-    compiled = Words.compile(spellings, rule)
-    first, following = np.full(compiled.patterns, -1, np.int32), np.full(len(spellings), -1, np.int32)
+    matcher = Words.compile(spellings, rule)
+    first, following = np.full(matcher.patterns, -1, np.int32), np.full(len(spellings), -1, np.int32)
     for word in reversed(range(len(spellings))):
-        if (pattern := compiled.pattern_of[word]) >= 0:
+        if (pattern := matcher.pattern_of[word]) >= 0:
             following[word], first[pattern] = first[pattern], word
-    return compiled, first, following
+    return matcher, first, following
 
 
 def parts(
     corpus: Corpus,
     label: str,
     function: Callable[..., pa.Table],
-    *shared: object,
+    *constants: object,
     of_shards: Sequence[tuple[object, ...]] = (),
 ) -> Iterator[dict[str, np.ndarray]]:
     """The arrays that `function` returns for each shard (`pack`), in order; arguments as in `Corpus.each`."""
-    for part in corpus.results(label, function, *shared, of_shards=of_shards):
+    for part in corpus.results(label, function, *constants, of_shards=of_shards):
         labels = [(*name.split(), part[name][0]) for name in part.column_names]
         yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
 
@@ -148,13 +148,13 @@ def _by_language(
 
 def _survey(shard: Shard, spellings: tuple[Word, ...], rule: Rule, size: int) -> pa.Table:
     table = shard.documents(["text", "language"])
-    compiled = _compile(spellings, rule)[0]
-    _, hits = find(compiled, *buffers(table["text"]))
+    matcher = _compile(spellings, rule)[0]
+    _, hits = find(matcher, *buffers(table["text"]))
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
     empty = np.zeros(len(table) + 1, np.int64), np.zeros(0, np.int32)
     begins, tokens = distinct_in(shard, size) if size else empty
     arrays = {
-        "held": np.bincount(hits, minlength=compiled.patterns),
+        "held": np.bincount(hits, minlength=matcher.patterns),
         "documents": np.bincount(language, minlength=len(codes)),
         **_by_language(codes, language, begins, tokens, size),
     }
@@ -227,14 +227,14 @@ def draw(
             break
         # Documents of one id have one hash, and are drawn together or not at all.
         bounds[short] = np.where(bounds[short] > _ALL >> np.uint64(6), _ALL, bounds[short] << np.uint64(6))
-    keep = _smallest(word, place, size, len(totals))
-    word, document = word[keep], document[keep]
+    smallest = _smallest(word, place, size, len(totals))
+    word, document = word[smallest], document[smallest]
     is_drawn = np.isin(near, document)
-    moved = _compact(is_drawn, lengths, tokens)
+    n_tokens = _compact(is_drawn, lengths, tokens)
     starts = np.concatenate([[0], np.cumsum(lengths[is_drawn])]).astype(np.int64)
     documents = near[is_drawn]
     draws = np.split(np.searchsorted(documents, document), np.searchsorted(word, np.arange(1, len(totals))))
-    return Sample(documents, ids[is_drawn], sources[is_drawn], draws, starts, tokens[:moved], vocabulary)
+    return Sample(documents, ids[is_drawn], sources[is_drawn], draws, starts, tokens[:n_tokens], vocabulary)
 
 
 def _kind(units: np.ndarray | Splitter) -> type:
@@ -251,8 +251,8 @@ def _near_of_shard(
 ) -> pa.Table:
     """Hits within the bounds (`words`, `places`, `documents`); those that have any (`near`), and their units."""
     table = shard.documents(["id", "text", "source"])
-    compiled, first, following = _compile(spellings, rule)
-    starts, hits = find(compiled, *buffers(table["text"]))
+    matcher, first, following = _compile(spellings, rule)
+    starts, hits = find(matcher, *buffers(table["text"]))
     rows, ids = np.repeat(np.arange(len(starts) - 1), np.diff(starts)), hash_of(table["id"])
     words, places, documents = _candidates(rows, hits, ids[rows], first, following, seeds, bounds)
     near = documents[np.diff(documents, prepend=-1) > 0]
@@ -288,12 +288,12 @@ def _numbers(begins, tokens, documents, number):  # pragma: no cover - compiled
         room += begins[document + 1] - begins[document]
     lengths, numbers, n = np.zeros(len(documents), np.int64), np.empty(room, np.uint32), 0
     for d in range(len(documents)):
-        before = n
+        n_before = n
         for i in range(begins[documents[d]], begins[documents[d] + 1]):
             if number[tokens[i]] >= 0:
                 numbers[n] = number[tokens[i]]
                 n += 1
-        lengths[d] = n - before
+        lengths[d] = n - n_before
     return lengths, numbers[:n].copy()
 
 

@@ -168,8 +168,8 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
     table[bits & kernel.SKIP > 0] &= 255  # the character that stands for nothing has no id
     entries = (*runs, offsets, spell_ids, kinds, only, *groups)
     # Where no form may begin inside a run of letters, most places are passed over.
-    inside = any(form.edges == "any" and words.is_joining(form.text[0]) for form in forms)
-    return table, folds, inside, entries, trie, _affix_tables(affix_classes, alphabet), _cut_tables(cutters, lower)
+    is_inner = any(form.edges == "any" and words.is_joining(form.text[0]) for form in forms)
+    return table, folds, is_inner, entries, trie, _affix_tables(affix_classes, alphabet), _cut_tables(cutters, lower)
 
 
 def _head(form: Form) -> str:
@@ -213,12 +213,12 @@ def hash_table(edges: dict[tuple[int, int], int]) -> tuple[np.ndarray, np.ndarra
 def _trie(codes: list[list[int]], is_run: np.ndarray, kinds: np.ndarray, width: int) -> tuple[np.ndarray, ...]:
     edges: dict[tuple[int, int], int] = {}
     ends: list[list[int]] = [[]]
-    has_begun = np.zeros(width, np.uint8)
+    is_beginning = np.zeros(width, np.uint8)
     for form, ids in enumerate(codes):
         if is_run[form]:
             continue
         is_cut = kinds[form] >= kernel.FIRST_CUTTER
-        has_begun[ids[0]] |= 1 << (kinds[form] - kernel.FIRST_CUTTER) if is_cut else kernel.OTHER_KINDS
+        is_beginning[ids[0]] |= 1 << (kinds[form] - kernel.FIRST_CUTTER) if is_cut else kernel.OTHER_KINDS
         state = 0
         for i in ids:
             following = edges.setdefault((state, i), len(ends))
@@ -233,7 +233,7 @@ def _trie(codes: list[list[int]], is_run: np.ndarray, kinds: np.ndarray, width: 
             root[i] = following
         else:
             deeper[state, i] = following
-    return root, has_begun, *hash_table(deeper), *_flat([np.array(forms, np.int32) for forms in ends], np.int32)
+    return root, is_beginning, *hash_table(deeper), *_flat([np.array(forms, np.int32) for forms in ends], np.int32)
 
 
 def _affix_tables(classes_of: list[tuple[str, affixes.AffixClass]], alphabet: dict[str, int]) -> tuple[np.ndarray, ...]:
@@ -276,21 +276,21 @@ def _dictionaries(codes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     return roots, edges
 
 
-def find(compiled: Words, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find(matcher: Words, data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every pair of a document and an entry that it contains, once each, in the order of the documents.
 
     Args:
-        compiled: the words.
+        matcher: the words.
         data, offsets: the texts as they are, from `buffers`.
 
     Returns:
         starts (documents + 1,) int64 and entries (hits,) int32: document d holds entries[starts[d]:starts[d + 1]].
     """
-    rows, hits, retry = _run(compiled, data, offsets, sure=False)
+    rows, hits, retry = _run(matcher, data, offsets, sure=False)
     if len(retry):
-        folded_texts = [to_nfc(data, int(offsets[row]), int(offsets[row + 1]), compiled.folds) for row in retry]
+        folded_texts = [to_nfc(data, int(offsets[row]), int(offsets[row + 1]), matcher.folds) for row in retry]
         ends, flat = _flat(folded_texts, np.uint8)
-        late_rows, late_hits, _ = _run(compiled, flat, ends, sure=True)
+        late_rows, late_hits, _ = _run(matcher, flat, ends, sure=True)
         rows, hits = np.concatenate([rows, retry[late_rows]]), np.concatenate([hits, late_hits])
         order = np.argsort(rows, kind="stable")
         rows, hits = rows[order], hits[order]
@@ -301,40 +301,40 @@ def find(compiled: Words, data: np.ndarray, offsets: np.ndarray) -> tuple[np.nda
 class Occurrences:
     """Finds every occurrence of every word in one document at a time; its scratch memory is reused."""
 
-    compiled: Words
+    matcher: Words
 
     def __post_init__(self) -> None:
         self._hits, self._places = np.empty(1024, np.int32), np.empty(1024, np.int32)
-        self._scratch = _scratch(self.compiled, 0)
-        self._stamp = np.full(self.compiled.patterns, -1, np.int64)
+        self._scratch = _scratch(self.matcher, 0)
+        self._stamp = np.full(self.matcher.patterns, -1, np.int64)
 
     def of(self, data: np.ndarray, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         """The entry of each occurrence in data[begin:end], (occurrences,) int32, and the number of its first token."""
-        text = to_nfc(data, begin, end, self.compiled.folds)
+        text = to_nfc(data, begin, end, self.matcher.folds)
         if len(text) + 1 > len(self._scratch[0]):
-            self._scratch = _scratch(self.compiled, len(text) + 1)
+            self._scratch = _scratch(self.matcher, len(text) + 1)
         while True:
             hits = self._stamp, self._hits, self._places
-            n = kernel.find_in_document(text, 0, len(text), True, 0, self.compiled.tables, self._scratch, hits)
+            n = kernel.find_in_document(text, 0, len(text), True, 0, self.matcher.tables, self._scratch, hits)
             if n >= 0:
                 return self._hits[:n], self._places[:n]
             self._hits, self._places = (np.empty(2 * len(part), np.int32) for part in (self._hits, self._places))
 
 
-def _scratch(compiled: Words, size: int) -> tuple:
-    cut_size = size + 1 if len(compiled.tables[6][0]) else 0
+def _scratch(matcher: Words, size: int) -> tuple:
+    cut_size = size + 1 if len(matcher.tables[6][0]) else 0
     cutting_scratch = (np.empty(cut_size, np.uint32), np.empty(cut_size, np.uint8))
     cutting_scratch += (np.empty(cut_size, np.int32), np.empty(cut_size, np.int32))
-    affix_size = size + 1 if len(compiled.tables[5][0]) > 1 else 0
+    affix_size = size + 1 if len(matcher.tables[5][0]) > 1 else 0
     return np.empty(size, np.uint32), np.empty(size, np.int64), cutting_scratch, np.empty(affix_size, np.uint64)
 
 
-def _run(compiled: Words, data: np.ndarray, offsets: np.ndarray, sure: bool) -> tuple[np.ndarray, ...]:
+def _run(matcher: Words, data: np.ndarray, offsets: np.ndarray, sure: bool) -> tuple[np.ndarray, ...]:
     longest = int(np.diff(offsets).max(initial=0)) + 1
-    hits = np.full(compiled.patterns, -1, np.int64), np.empty(compiled.patterns, np.int32), np.empty(0, np.int32)
+    hits = np.full(matcher.patterns, -1, np.int64), np.empty(matcher.patterns, np.int32), np.empty(0, np.int32)
     room = 4 * len(offsets) + 1024
     out = np.empty(room, np.int64), np.empty(room, np.int32)
-    return kernel.find_in_documents(data, offsets, sure, compiled.tables, _scratch(compiled, longest), hits, *out)
+    return kernel.find_in_documents(data, offsets, sure, matcher.tables, _scratch(matcher, longest), hits, *out)
 
 
 def to_nfc(data: np.ndarray, begin: int, end: int, folds: bool = False) -> np.ndarray:

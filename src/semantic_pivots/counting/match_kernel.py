@@ -200,21 +200,21 @@ def _cut(place, n, cutter, codes, cutting, scratch):  # pragma: no cover - compi
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _emit(form, place, doc, stamp, forms, places, n_found, group_begins, groups):  # pragma: no cover - compiled
+def _emit(form, place, doc, stamp, forms, places, n_hits, group_begins, groups):  # pragma: no cover - compiled
     """Note the form's words; the number of hits, or -2 where the room for places does not suffice."""
     every = len(places) > 0
     for k in range(group_begins[form], group_begins[form + 1]):
         group = groups[k]
         if every:
-            if n_found == len(places):
+            if n_hits == len(places):
                 return -2
-            places[n_found] = place
+            places[n_hits] = place
         elif stamp[group] == doc:
             continue
         stamp[group] = doc
-        forms[n_found] = group
-        n_found += 1
-    return n_found
+        forms[n_hits] = group
+        n_hits += 1
+    return n_hits
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
@@ -229,7 +229,7 @@ def _equals_form(form, begin, end, codes, offsets, spell_ids):  # pragma: no cov
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_found):  # pragma: no cover - compiled
+def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_hits):  # pragma: no cover - compiled
     """The forms that the run codes[begin:end] is between a prefix and a suffix of their class.
 
     `ends` is scratch, uint64 with room for the run: classes that have as a suffix what stands from each place on.
@@ -267,13 +267,13 @@ def _match_affixed(begin, end, doc, codes, words, affixes, ends, hits, n_found):
                         and (classes_here >> np.uint64(kinds[form] - FIRST_CLASS)) & np.uint64(1)
                         and _equals_form(form, begin_run, at_end + 1, codes, offsets, spell_ids)
                     ):
-                        n_found = _emit(form, begin_run, doc, stamp, forms, places, n_found, group_begins, groups)
-                        if n_found < 0:
-                            return n_found
+                        n_hits = _emit(form, begin_run, doc, stamp, forms, places, n_hits, group_begins, groups)
+                        if n_hits < 0:
+                            return n_hits
                     slot = (slot + 1) & run_mask
         state = next_state(state, codes[begin_run] >> BITS, keys, states)
         begin_run += 1
-    return n_found
+    return n_hits
 
 
 @njit(cache=True, nogil=True)
@@ -307,7 +307,7 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
             points (uint32), cuts (uint8), best and back (int32); those of no use may be empty.
         hits: stamp, the numbers of the words (int32), and places (int32).
     """
-    table, folds, inside, words, trie, affixes, cutting = tables
+    table, folds, is_inner, words, trie, affixes, cutting = tables
     codes, starts, cut_scratch, ends = scratch
     points, cuts = cut_scratch[0], cut_scratch[1]
     folded_points = cutting[0]
@@ -315,8 +315,8 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
     (run_keys, run_forms), _, offsets, spell_ids, _, only, group_begins, groups = words
     stamp, forms, places = hits
     every, run_mask, n_forms = len(places) > 0, len(run_keys) - 1, len(only)
-    inner = np.uint32(BEGINS if inside else 0)
-    n, n_starts, n_found, run_begin = 0, 0, 0, -1
+    inner = np.uint32(BEGINS if is_inner else 0)
+    n, n_starts, n_hits, run_begin = 0, 0, 0, -1
     last_mark, is_clean = False, True
     key = HASH_START
     at = begin
@@ -338,7 +338,7 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
         else:
             at += 1
         codes[n] = code
-        if code & BEGINS and (inside or run_begin < 0 or not code & JOINING):
+        if code & BEGINS and (is_inner or run_begin < 0 or not code & JOINING):
             starts[n_starts] = n
             n_starts += 1
         if code & JOINING:
@@ -374,31 +374,31 @@ def find_in_document(data, begin, end, sure, doc, tables, scratch, hits):  # pra
                         k += 1
                     if is_whole and not every and only[form] >= 0:
                         stamp[only[form]] = doc
-                        forms[n_found] = only[form]
-                        n_found += 1
+                        forms[n_hits] = only[form]
+                        n_hits += 1
                     elif is_whole:
-                        n_found = _emit(form, run_begin, doc, stamp, forms, places, n_found, group_begins, groups)
-                        if n_found < 0:
-                            return n_found
+                        n_hits = _emit(form, run_begin, doc, stamp, forms, places, n_hits, group_begins, groups)
+                        if n_hits < 0:
+                            return n_hits
                 slot = (slot + 1) & run_mask
             if is_head and not codes[run_begin] & BEGINS:
                 starts[n_starts] = run_begin
                 n_starts += 1
             if has_affixes and codes[run_begin] & AFFIX:
-                n_found = _match_affixed(run_begin, n, doc, codes, words, affixes, ends, hits, n_found)
-                if n_found < 0:
-                    return n_found
+                n_hits = _match_affixed(run_begin, n, doc, codes, words, affixes, ends, hits, n_hits)
+                if n_hits < 0:
+                    return n_hits
             run_begin = -1
         n += 1
     n -= 1  # without the closing boundary
-    n_found = _follow(n, n_starts, n_found, doc, codes, starts, cut_scratch, hits, words, trie, cutting)
-    if every and n_found >= 0:
-        _number(n, n_found, codes, starts, places)
-    return n_found
+    n_hits = _follow(n, n_starts, n_hits, doc, codes, starts, cut_scratch, hits, words, trie, cutting)
+    if every and n_hits >= 0:
+        _number(n, n_hits, codes, starts, places)
+    return n_hits
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _number(n, n_found, codes, numbers, places):  # pragma: no cover - compiled
+def _number(n, n_hits, codes, numbers, places):  # pragma: no cover - compiled
     """Bring places from code points to tokens (`words.meet`); `numbers` is scratch, int64 (n,)."""
     token, is_open = np.int64(0), False
     for k in range(n):
@@ -407,13 +407,13 @@ def _number(n, n_found, codes, numbers, places):  # pragma: no cover - compiled
             token += 1
         is_open = joining
         numbers[k] = token
-    for k in range(n_found):
+    for k in range(n_hits):
         places[k] = numbers[places[k]]
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
 def _follow(
-    n, n_starts, n_found, doc, codes, starts, cut_scratch, hits, words, trie, cutting
+    n, n_starts, n_hits, doc, codes, starts, cut_scratch, hits, words, trie, cutting
 ):  # pragma: no cover - compiled
     """Follow the trie from each place where a form that is no run may begin."""
     root, root_kinds, edge_keys, edge_states, end_begins, end_forms = trie
@@ -452,12 +452,12 @@ def _follow(
                             continue
                 if group >= 0 and not every:
                     stamp[group] = doc
-                    forms[n_found] = group
-                    n_found += 1
+                    forms[n_hits] = group
+                    n_hits += 1
                 else:
-                    n_found = _emit(form, begin, doc, stamp, forms, places, n_found, group_begins, groups)
-                    if n_found < 0:
-                        return n_found
+                    n_hits = _emit(form, begin, doc, stamp, forms, places, n_hits, group_begins, groups)
+                    if n_hits < 0:
+                        return n_hits
             if at == n:
                 break
             char = codes[at] >> BITS
@@ -471,7 +471,7 @@ def _follow(
                     state = edge_states[slot]
                     break
                 slot = (slot + 1) & mask
-    return n_found
+    return n_hits
 
 
 @njit(cache=True, nogil=True)
@@ -481,18 +481,18 @@ def find_in_documents(data, offsets, sure, tables, scratch, hits, out_rows, out_
     retry = np.empty(len(offsets) - 1, np.int64)
     forms = hits[1]
     for row in range(len(offsets) - 1):
-        n_found = find_in_document(data, offsets[row], offsets[row + 1], sure, row, tables, scratch, hits)
-        if n_found < 0:
+        n_hits = find_in_document(data, offsets[row], offsets[row + 1], sure, row, tables, scratch, hits)
+        if n_hits < 0:
             retry[unsure] = row
             unsure += 1
             continue
-        if n + n_found > len(out_rows):
-            size = max(2 * len(out_rows), n + n_found)
+        if n + n_hits > len(out_rows):
+            size = max(2 * len(out_rows), n + n_hits)
             more_rows, more_words = np.empty(size, np.int64), np.empty(size, np.int32)
             more_rows[:n] = out_rows[:n]
             more_words[:n] = out_words[:n]
             out_rows, out_words = more_rows, more_words
-        for k in range(n_found):
+        for k in range(n_hits):
             out_rows[n] = row
             out_words[n] = forms[k]
             n += 1

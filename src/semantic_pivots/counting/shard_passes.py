@@ -65,7 +65,7 @@ class Corpus(Protocol):
         self,
         label: str,
         function: Callable[..., pa.Table],
-        *shared: object,
+        *constants: object,
         of_shards: Sequence[tuple[object, ...]] = (),
     ) -> Iterator[pa.Table]:
         """Call function(shard, *own, *shared) on each shard; yields its tables in the order of the shards.
@@ -73,13 +73,13 @@ class Corpus(Protocol):
         Args:
             label: name of the pass.
             function: called with each shard.
-            shared: arguments that all shards share.
-            of_shards: the arguments `own` of each shard; empty: no such arguments.
+            constants: arguments that all shards share.
+            of_shards: the arguments `arguments` of each shard; empty: no such arguments.
         """
         ...
 
     def result_tables(
-        self, label: str, function: Callable[..., pa.Table], *shared: object
+        self, label: str, function: Callable[..., pa.Table], *constants: object
     ) -> pa.Table | dict[str, Path]:
         """The tables of all shards: one table in memory, or files by shard if they may be larger than memory."""
         ...
@@ -132,20 +132,20 @@ class StoredCorpus:
         self,
         label: str,
         function: Callable[..., pa.Table],
-        *shared: object,
+        *constants: object,
         of_shards: Sequence[tuple[object, ...]] = (),
     ) -> Iterator[pa.Table]:
-        return run_shards(self._tasks(function, of_shards), self.work, self.workers, label, self.engine, shared)
+        return run_shards(self._tasks(function, of_shards), self.work, self.workers, label, self.engine, constants)
 
-    def result_tables(self, label: str, function: Callable[..., pa.Table], *shared: object) -> dict[str, Path]:
+    def result_tables(self, label: str, function: Callable[..., pa.Table], *constants: object) -> dict[str, Path]:
         tasks = self._tasks(function)
-        parts = shard_parts(tasks, self.work, self.workers, label, self.engine, shared)
+        parts = shard_parts(tasks, self.work, self.workers, label, self.engine, constants)
         return {name: part for (name, _, _), part in zip(tasks, parts, strict=True)}
 
     def _tasks(self, function: Callable[..., pa.Table], of_shards: Sequence[tuple[object, ...]] = ()) -> list[Task]:
         shards = self.shards()
         rows = zip(shards, of_shards or [()] * len(shards), strict=True)
-        return [(shard.name, function, (shard, *own)) for shard, own in rows]
+        return [(shard.name, function, (shard, *arguments)) for shard, arguments in rows]
 
 
 class MemoryShard:
@@ -194,11 +194,11 @@ class MemoryCorpus:
         self,
         label: str,
         function: Callable[..., pa.Table],
-        *shared: object,
+        *constants: object,
         of_shards: Sequence[tuple[object, ...]] = (),
     ) -> Iterator[pa.Table]:
         rows = zip(self._shards, of_shards or [()] * len(self._shards), strict=True)
-        return (function(shard, *own, *shared) for shard, own in rows)
+        return (function(shard, *arguments, *constants) for shard, arguments in rows)
 
-    def result_tables(self, label: str, function: Callable[..., pa.Table], *shared: object) -> pa.Table:
-        return pa.concat_tables(self.results(label, function, *shared))
+    def result_tables(self, label: str, function: Callable[..., pa.Table], *constants: object) -> pa.Table:
+        return pa.concat_tables(self.results(label, function, *constants))

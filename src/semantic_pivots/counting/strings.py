@@ -24,13 +24,13 @@ def hash_of(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     data, offsets = buffers(ids)
     keys = np.full(len(offsets) - 1, 0xCBF29CE484222325, np.uint64)
     for first in range(0, len(keys), _IDS):
-        ends, own = offsets[first : first + _IDS + 1], keys[first : first + _IDS]
+        ends, part_keys = offsets[first : first + _IDS + 1], keys[first : first + _IDS]
         order = np.argsort(ends[:-1] - ends[1:], kind="stable")  # the longest first: a slice has a k-th byte
         starts, lengths = ends[:-1][order], np.diff(ends)[order]
         for k, count in enumerate(np.searchsorted(-lengths, -np.arange(lengths.max(initial=0)))):
-            np.bitwise_xor(own[:count], data.take(starts[:count] + k), out=own[:count])
-            np.multiply(own[:count], np.uint64(0x100000001B3), out=own[:count])
-        own[order] = own.copy()
+            np.bitwise_xor(part_keys[:count], data.take(starts[:count] + k), out=part_keys[:count])
+            np.multiply(part_keys[:count], np.uint64(0x100000001B3), out=part_keys[:count])
+        part_keys[order] = part_keys.copy()
     return keys
 
 

@@ -73,10 +73,10 @@ def is_quoted(text: str) -> bool:
 
 def _without_quotes(text: str) -> str:
     """A text without the quotation marks around it; inside those of a spreadsheet each mark is doubled."""
-    if not (quoted := _QUOTATION.fullmatch(text)):
+    if not (quotation := _QUOTATION.fullmatch(text)):
         return text
-    inner = quoted["inner"]
-    return (quoted["cell"].replace('""', '"') if inner is None else inner).strip()
+    inner = quotation["inner"]
+    return (quotation["cell"].replace('""', '"') if inner is None else inner).strip()
 
 
 def _without_article(text: str, language: str) -> str:

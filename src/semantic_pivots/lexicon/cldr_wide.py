@@ -22,7 +22,7 @@ LEAST_CONCEPTS = 250
 _MOST_ENGLISH = 0.3
 _INNER = "-'’ʼ·\u200c\u200d"
 # Phrases are written like words where no space is; two characters more than the longest plain words in `cldr`.
-_LONGEST_UNSPACED = 8
+_LONGEST_WITHOUT_SPACES = 8
 
 
 def derive(folder: Path, everyday: list[dict[str, str]], exclusions: set[str]) -> list[dict[str, str]]:
@@ -96,7 +96,7 @@ def _words(entries: dict[str, dict[str, list[str]]], code: str, pictures: dict[s
 def _is_word(name: str, code: str) -> bool:
     if code in ("zh", "ja"):
         return cldr.is_single_word(name, code)
-    return _is_letters(name) and (language(code).has_spaces or len(name) <= _LONGEST_UNSPACED)
+    return _is_letters(name) and (language(code).has_spaces or len(name) <= _LONGEST_WITHOUT_SPACES)
 
 
 def _is_letters(name: str) -> bool:

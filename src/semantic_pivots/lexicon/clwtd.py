@@ -133,10 +133,10 @@ def _need(path: Path, package: str) -> Path:
 Embed = Callable[[Sequence[str]], np.ndarray]
 
 
-def rank(candidates_found: list[Candidate], frequency: Callable[[str, str], float], embed: Embed) -> list[Candidate]:
+def rank(entries: list[Candidate], frequency: Callable[[str, str], float], embed: Embed) -> list[Candidate]:
     """Candidates by evidence of dictionaries, embedding and frequency, the best first."""
     best: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
-    for candidate in sorted(candidates_found, key=lambda c: (-c.evidence, c.words)):
+    for candidate in sorted(entries, key=lambda c: (-c.evidence, c.words)):
         best[candidate.pos, candidate.words[0][1]].append(candidate)
     short = [candidate for options in best.values() for candidate in options[:_PER_ENGLISH]]
     words = sorted({word for candidate in short for _, word in candidate.words[:4]})
@@ -170,9 +170,9 @@ def read_excluded(path: Path) -> dict[str, set[str]]:
 
 def build(
     folder: Path,
-    excluded: dict[str, set[str]],
+    exclusions: dict[str, set[str]],
     embed: Embed = sentence_embeddings,
-    further: Sequence[Dictionary] = (),
+    dictionaries: Sequence[Dictionary] = (),
     everyday: Sequence[dict[str, str]] = (),
     pictures: Sequence[dict[str, str]] = (),
 ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
@@ -180,45 +180,45 @@ def build(
 
     Args:
         folder: the unpacked packages.
-        excluded: what was decided by hand (`read_excluded`).
+        exclusions: what was decided by hand (`read_excluded`).
         embed: (words, width) unit vectors of words of any of the languages.
-        further: dictionaries of the user's own, joined like the others.
+        dictionaries: dictionaries of the user's own, joined like the others.
         everyday: rows of the everyday lexicon, added where they share no word with the joined ones.
         pictures: rows of the everyday lexicon in many languages, which vote for words of the further languages.
     """
-    table, simplified = read_dictionaries(folder)
-    for dictionary in further:
+    table, simplifier = read_dictionaries(folder)
+    for dictionary in dictionaries:
         table.add(dictionary.entries, dictionary.name)
-    licences = LICENCES | added.LICENCES | {dictionary.name: dictionary.licence for dictionary in further}
-    simplified.update(_KANJI)
+    licences = LICENCES | added.LICENCES | {dictionary.name: dictionary.licence for dictionary in dictionaries}
+    simplifier.update(_KANJI)
     wordnet = _need(folder / "index.noun", "wordnet-base").parent
     parts, senses = english_parts(wordnet), english_senses(wordnet)
     knowledge = Knowledge(
         lambda word: parts.get(word, frozenset()),
         zipf_frequencies(),
-        lambda word: "".join(simplified.get(char, char) for char in word),
+        lambda word: "".join(simplifier.get(char, char) for char in word),
         lambda word: senses.get(word, 3),
     )
     order = rank(candidates(table, knowledge, _FREQUENCY_FLOOR), knowledge.frequency, embed)
-    concepts = one_to_one(_correct(candidate, excluded) for candidate in order if not _is_wrong(candidate, excluded))
-    rows = with_everyday([_row(candidate, table, licences) for candidate in concepts], everyday, excluded)
+    concepts = one_to_one(_correct(entry, exclusions) for entry in order if not _is_wrong(entry, exclusions))
+    rows = with_everyday([_row(candidate, table, licences) for candidate in concepts], everyday, exclusions)
     names = {row["concept_id"]: row for row in pictures}
 
     def wrong(row: dict[str, str], pair: tuple[str, str]) -> bool:
-        return _says(excluded.get(row["en"], set()), pair)
+        return _says(exclusions.get(row["en"], set()), pair)
 
     added.add_words(rows, CORE, table, licences, knowledge.frequency, names, wrong)
     return rows, neighbours(rows, LANGUAGES, table, knowledge.frequency, embed)
 
 
 def with_everyday(
-    rows: list[dict[str, str]], everyday: Sequence[dict[str, str]], excluded: dict[str, set[str]]
+    rows: list[dict[str, str]], everyday: Sequence[dict[str, str]], exclusions: dict[str, set[str]]
 ) -> list[dict[str, str]]:
     """The rows, and those concepts of the everyday lexicon (CLDR) that share no word with them in any language."""
     words_in_use = {(code, normalise(row[code])) for row in rows for code in CORE}
     additions = []
     for row in everyday:
-        wrong = excluded.get(row["concept_id"], set())
+        wrong = exclusions.get(row["concept_id"], set())
         is_wrong = "*" in wrong or any(_says(wrong, (code, row[code])) for code in CORE)
         if not is_wrong and not any((code, normalise(row[code])) in words_in_use for code in CORE):
             origin = {f"{code}.source": "cldr" for code in CORE}
@@ -227,14 +227,14 @@ def with_everyday(
     return rows + additions
 
 
-def _is_wrong(candidate: Candidate, excluded: dict[str, set[str]]) -> bool:
+def _is_wrong(candidate: Candidate, exclusions: dict[str, set[str]]) -> bool:
     """Whether the concept, or one of the words that every concept needs, was found wrong by hand."""
-    wrong = excluded.get(candidate.words[0][1], set())
+    wrong = exclusions.get(candidate.words[0][1], set())
     return "*" in wrong or any(_says(wrong, pair) for pair in candidate.words[:4])
 
 
-def _correct(candidate: Candidate, excluded: dict[str, set[str]]) -> Candidate:
-    wrong = excluded.get(candidate.words[0][1], set())
+def _correct(candidate: Candidate, exclusions: dict[str, set[str]]) -> Candidate:
+    wrong = exclusions.get(candidate.words[0][1], set())
     pairs = tuple(pair for pair in candidate.words[4:] if not _says(wrong, pair))
     return replace(candidate, words=candidate.words[:4] + pairs)
 
@@ -261,7 +261,7 @@ def _row(candidate: Candidate, table: Translations, licences: dict[str, str]) ->
 
 def columns() -> list[str]:
     """Columns of the file: each word, then where each comes from."""
-    return ["concept_id", "pos", *LANGUAGES, *(f"{c}.{what}" for c in LANGUAGES for what in ("source", "licence"))]
+    return ["concept_id", "pos", *LANGUAGES, *(f"{c}.{role}" for c in LANGUAGES for role in ("source", "licence"))]
 
 
 def write(rows: list[dict[str, str]], path: Path) -> None:

@@ -65,9 +65,9 @@ def read_lexicon(path: Path, languages: tuple[str, ...]) -> list[dict[str, str]]
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; expected a UTF-8 TSV file, convert it") from error
     columns = lines[0].split("\t") if lines[0] else []
-    twice = {column for column in columns if columns.count(column) > 1}
-    if twice:
-        raise InputError(f"{path}: two columns {min(twice)}; expected each once")
+    duplicates = {column for column in columns if columns.count(column) > 1}
+    if duplicates:
+        raise InputError(f"{path}: two columns {min(duplicates)}; expected each once")
     missing = [column for column in ("concept_id", "pos", *languages) if column not in columns]
     _check_tabs(path, columns)
     if missing:

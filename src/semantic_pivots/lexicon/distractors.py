@@ -18,10 +18,10 @@ def draw(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:8], "big")
 
 
-def is_variant(word: str, other: str) -> bool:
+def is_variant(word: str, second: str) -> bool:
     """Whether one word contains the other: `sun` and `sunflower`, 花 and 花束."""
-    word, other = normalise(word), normalise(other)
-    return word in other or other in word
+    word, second = normalise(word), normalise(second)
+    return word in second or second in word
 
 
 class Pool:
@@ -51,7 +51,7 @@ class Pool:
 def choose_distractors(
     item_id: str,
     pool: Pool,
-    forbidden: Callable[[str], bool],
+    is_answer: Callable[[str], bool],
     source: str,
     count: int,
     seed: int,
@@ -62,7 +62,7 @@ def choose_distractors(
     Args:
         item_id: identifier of the item.
         pool: words of the source language with the item's part of speech.
-        forbidden: whether a word may not serve (a translation or variant of source or target).
+        is_answer: whether a word may not serve (a translation or variant of source or target).
         source: the right word; words of like length are preferred.
         count: how many are wanted.
         seed: seed of the study.
@@ -73,6 +73,6 @@ def choose_distractors(
         for word in words:
             if len(choice) == count:
                 break
-            if normalise(word) not in choice and not forbidden(word):
+            if normalise(word) not in choice and not is_answer(word):
                 choice[normalise(word)] = word
     return sorted(choice.values(), key=lambda word: (draw(seed, item_id, word), word))

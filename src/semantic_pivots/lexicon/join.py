@@ -96,14 +96,14 @@ class Translations:
         """The word's translations with their weights."""
         return self.weights[language, target, pos].get(word, {})
 
-    def weight(self, language: str, target: str, pos: str, word: str, other: str) -> float:
+    def weight(self, language: str, target: str, pos: str, word: str, match: str) -> float:
         """Weight of one pair; 0 where no dictionary has it."""
-        return self.of(language, target, pos, word).get(other, 0.0)
+        return self.of(language, target, pos, word).get(match, 0.0)
 
-    def share(self, language: str, target: str, pos: str, word: str, other: str) -> float:
-        """The pair's weight over that of the word's best translation; 1 for the best."""
+    def share(self, language: str, target: str, pos: str, word: str, match: str) -> float:
+        """The pair's weight over that of the word's best match; 1 for the best."""
         weights = self.of(language, target, pos, word)
-        return weights.get(other, 0.0) / max(weights.values()) if weights else 0.0
+        return weights.get(match, 0.0) / max(weights.values()) if weights else 0.0
 
 
 def _parts(entry: Entry, text: str) -> tuple[str, ...]:
@@ -204,9 +204,9 @@ def _other_language(
     """The word of a further language that at least two of the concept's languages translate to, and its weight."""
     votes: dict[str, list[float]] = defaultdict(list)
     for language, word in words.items():
-        for other in table.of(language, code, pos, word):
-            votes[other].append(
-                (table.share(language, code, pos, word, other) * table.share(code, language, pos, other, word)) ** 0.5
+        for match in table.of(language, code, pos, word):
+            votes[match].append(
+                (table.share(language, code, pos, word, match) * table.share(code, language, pos, match, word)) ** 0.5
             )
     order = sorted(((sum(v), word) for word, v in votes.items() if len(v) >= 2), reverse=True)
     for weight, word in order:

@@ -52,9 +52,9 @@ def translations_of(table: Translations, row: Row, languages: Sequence[str]) -> 
         if not word or second not in languages or word not in edges:
             continue
         back = table.weights[second, first, pos]
-        for other in edges[word]:
-            pairs.add((second, normalise(other)))
-            pairs.update((first, normalise(synonym)) for synonym in back.get(other, ()))
+        for neighbour in edges[word]:
+            pairs.add((second, normalise(neighbour)))
+            pairs.update((first, normalise(synonym)) for synonym in back.get(neighbour, ()))
     return pairs
 
 
@@ -114,8 +114,8 @@ def neighbours(
                 )
                 nearest = _nearest(members, cosines[place], np.abs(zipf - zipf[place]), is_candidate, count)
                 table_rows[row["concept_id"]][f"{code}.near"] = ",".join(nearest)
-    for concept, others in alike.items():
-        table_rows[concept][ALIKE] = ",".join(sorted(others - {concept}))
+    for concept, relatives in alike.items():
+        table_rows[concept][ALIKE] = ",".join(sorted(relatives - {concept}))
     return list(table_rows.values())
 
 
@@ -129,7 +129,7 @@ def _filter(
         return (
             members[k]["concept_id"] not in relatives
             and (code, normalise(word)) not in translations
-            and not any(is_variant(word, own) for own in words)
+            and not any(is_variant(word, answer) for answer in words)
         )
 
     return is_allowed

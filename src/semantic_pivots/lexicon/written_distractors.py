@@ -52,14 +52,14 @@ def words_of(answer: str) -> list[str]:
 
 
 def write_item(
-    item: dict, pos: str, forbidden: Callable[[str], bool], answer_of: Answer, seed: int
+    item: dict, pos: str, is_answer: Callable[[str], bool], answer_of: Answer, seed: int
 ) -> tuple[dict, int]:
     """The item with distractors of the writer, and how many of them had to be filled from the ones it had.
 
     Args:
         item: a row of `items`, its distractors in the order in which they may fill gaps.
         pos: part of speech, in English.
-        forbidden: whether a word is a known translation or a variant.
+        is_answer: whether a word is a known translation or a variant.
         answer_of: the model.
         seed: seed of the order in which the judge sees the words.
     """
@@ -69,7 +69,7 @@ def write_item(
     is_missed = False
     for turn in range(_ROUNDS):
         proposals = words_of(answer_of(write_question(item, pos, count - len(accepts), [*rejects, *accepts.values()])))
-        fresh = {normalise(word): word for word in reversed(proposals) if not forbidden(word)}
+        fresh = {normalise(word): word for word in reversed(proposals) if not is_answer(word)}
         fresh = {key: word for key, word in reversed(fresh.items()) if key not in accepts and word not in rejects}
         fresh = dict(list(fresh.items())[: count - len(accepts)])
         rejects |= {word for word in proposals if normalise(word) not in fresh and normalise(word) not in accepts}
@@ -92,12 +92,12 @@ def write_item(
 
 
 def write_all(
-    items: Sequence[dict], pos: dict[str, str], forbidden: Callable[[dict, str], bool], answer_of: Answer, seed: int
+    items: Sequence[dict], pos: dict[str, str], is_answer: Callable[[dict, str], bool], answer_of: Answer, seed: int
 ) -> tuple[list[dict], int]:
     """Every item with written distractors, in the given order, and how many distractors were filled from neighbours."""
 
     def written_item(item: dict) -> tuple[dict, int]:
-        return write_item(item, pos[item["concept_id"]], lambda word: forbidden(item, word), answer_of, seed)
+        return write_item(item, pos[item["concept_id"]], lambda word: is_answer(item, word), answer_of, seed)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         results = list(pool.map(written_item, items))

@@ -64,8 +64,8 @@ def _reading(layer: Any, rows: torch.Tensor) -> Any:
     twin = copy.copy(layer)
     levels: list[tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]] = []
     if layer.is_initialized:
-        before = getattr(layer, "levels", None) or [((layer.keys, layer.values), None)]
-        levels = [(pair, rows if owners is None else owners[rows]) for pair, owners in before]
+        levels_before = getattr(layer, "levels", None) or [((layer.keys, layer.values), None)]
+        levels = [(pair, rows if owners is None else owners[rows]) for pair, owners in levels_before]
 
     def update(
         self: Any, keys: torch.Tensor, values: torch.Tensor, *args: object, **kwargs: object
@@ -73,18 +73,18 @@ def _reading(layer: Any, rows: torch.Tensor) -> Any:
         if not self.is_initialized:
             return keys, values
         self.levels = [*levels, ((keys, values), None)]
-        self.fed += keys.shape[-2]
+        self.n_new += keys.shape[-2]
         if isinstance(self, DynamicSlidingWindowLayer):
             self.cumulative_length += keys.shape[-2]
         parts = [[_rows_of(tensor, owners) for tensor in pair] for pair, owners in levels]
         tensors = [torch.cat([*(part[k] for part in parts), new], dim=-2) for k, new in enumerate((keys, values))]
         return tensors[0], tensors[1]
 
-    twin.fed = getattr(layer, "fed", 0)
+    twin.n_new = getattr(layer, "n_new", 0)
     """tokens after those of `keys`"""
     twin.update = types.MethodType(update, twin)
     if type(layer) is DynamicLayer and layer.is_initialized:
-        twin.get_seq_length = types.MethodType(lambda self: self.keys.shape[-2] + self.fed, twin)
+        twin.get_seq_length = types.MethodType(lambda self: self.keys.shape[-2] + self.n_new, twin)
     return twin
 
 

@@ -137,20 +137,20 @@ def set_random_states(states: list[torch.Tensor], device: torch.device) -> None:
 
 
 @contextlib.contextmanager
-def deterministic_kernels(enabled: bool) -> Iterator[None]:
+def deterministic_kernels(is_on: bool) -> Iterator[None]:
     """Kernels whose sums have one order, so that equal runs on one device give equal bits; slower, CUDA above all.
 
     Raises:
         RuntimeError: the block uses an operation that has no such kernel; torch names it.
     """
-    before = torch.are_deterministic_algorithms_enabled()
-    if enabled:
+    is_on_before = torch.are_deterministic_algorithms_enabled()
+    if is_on:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
         torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(is_on_before)
 
 
 @contextlib.contextmanager
@@ -175,13 +175,13 @@ def narrow(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     Returns:
         The model itself.
     """
-    saved = model.state_dict().keys()
+    saved_keys = model.state_dict().keys()
     for weight in model.parameters():
         if weight.is_floating_point():
             weight.data = weight.data.to(dtype)
     for module_name, module in model.named_modules():
         for name, buffer in module._buffers.items():
             place = f"{module_name}.{name}" if module_name else name
-            if buffer is not None and buffer.is_floating_point() and place in saved:
+            if buffer is not None and buffer.is_floating_point() and place in saved_keys:
                 module._buffers[name] = buffer.to(dtype)
     return model

@@ -59,7 +59,7 @@ class Edit(Protocol):
         """Indices of the blocks after which the residual stream is changed."""
         ...
 
-    def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
+    def apply(self, layer: int, rows: slice, states: torch.Tensor) -> torch.Tensor:
         """The changed (rows, tokens, width) residual after a layer; `rows` is the batch's slice of the edit's rows."""
         ...
 
@@ -82,15 +82,15 @@ class Suppression:
     skip: int = 0
     """number of first positions that are not changed"""
 
-    def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
+    def apply(self, layer: int, rows: slice, states: torch.Tensor) -> torch.Tensor:
         bases = self.bases[rows]
         widest = max(basis.shape[1] for basis in bases)
         # columns of zeros take nothing out, so that rows of unequal rank make one batch
-        stack = torch.stack([torch.nn.functional.pad(b, (0, widest - b.shape[1])) for b in bases]).to(hidden.device)
-        around = 0.0 if self.centre is None else self.centre[layer].to(hidden.device).float()
-        inside = torch.einsum("r...w,rwk->r...k", hidden.float() - around, stack)
-        inside[:, : self.skip] = 0
-        return (hidden.float() - torch.einsum("r...k,rwk->r...w", inside, stack)).to(hidden.dtype)
+        stack = torch.stack([torch.nn.functional.pad(b, (0, widest - b.shape[1])) for b in bases]).to(states.device)
+        around = 0.0 if self.centre is None else self.centre[layer].to(states.device).float()
+        coefficients = torch.einsum("r...w,rwk->r...k", states.float() - around, stack)
+        coefficients[:, : self.skip] = 0
+        return (states.float() - torch.einsum("r...k,rwk->r...w", coefficients, stack)).to(states.dtype)
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,11 @@ class Patch:
     """(all layers, rows, width)"""
     layers: Sequence[int]
 
-    def apply(self, layer: int, rows: slice, hidden: torch.Tensor) -> torch.Tensor:
-        output = hidden.clone()
-        index = torch.arange(len(hidden), device=hidden.device)
-        positions = torch.tensor(self.positions[rows], device=hidden.device)
-        output[index, positions] = self.values[layer, rows].to(hidden.device, hidden.dtype)
+    def apply(self, layer: int, rows: slice, states: torch.Tensor) -> torch.Tensor:
+        output = states.clone()
+        index = torch.arange(len(states), device=states.device)
+        positions = torch.tensor(self.positions[rows], device=states.device)
+        output[index, positions] = self.values[layer, rows].to(states.device, states.dtype)
         return output
 
 
@@ -159,10 +159,10 @@ def target_logprobs(
         rows = [list(row) for row in ids[part]]
         check_context(lens.network.model, max(map(len, rows)), "a prompt with its answer", "use fewer shots")
         with intervention(lens, edit, part) if edit is not None else nullcontext():
-            hidden = lens.network.hidden_states(padded_ids(rows, lens.network.device))
+            states = lens.network.hidden_states(padded_ids(rows, lens.network.device))
         for row, tokens in enumerate(rows):
             start = starts[begin + row]
-            logits = lens.network.logits(hidden[row, start - 1 : len(tokens) - 1]).float()
+            logits = lens.network.logits(states[row, start - 1 : len(tokens) - 1]).float()
             targets = torch.tensor(tokens[start:], device=logits.device)[:, None]
             totals.append(float(torch.log_softmax(logits, -1).gather(1, targets).sum()))
     check_numbers(~torch.tensor(totals).isnan(), "answer", lens.network.dtype)

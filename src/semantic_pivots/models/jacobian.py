@@ -111,7 +111,7 @@ def fit_jacobian(
     lens: Lens,
     prompts: Sequence[Sequence[int]],
     batch: int = 8,
-    skipped: int = LEADING_POSITIONS,
+    leading: int = LEADING_POSITIONS,
     report: Callable[[int], None] = lambda count: None,
     partial: Path | None = None,
 ) -> Jacobian:
@@ -119,10 +119,10 @@ def fit_jacobian(
 
     Args:
         lens: the lens of the model.
-        prompts: token ids of each prompt, each longer than `skipped`. An encoder-decoder reads them in its encoder; its
+        prompts: token ids of each prompt, each longer than `leading`. An encoder-decoder reads them in its encoder; its
             only position is the decoder's start, and no position is skipped.
         batch: number of prompts in one pass.
-        skipped: number of first positions that are neither sources nor targets.
+        leading: number of first positions that are neither sources nor targets.
         report: called with the number of finished prompts.
         partial: a file for the sums of the finished prompts; an interrupted fit of the same prompts continues from it.
 
@@ -131,18 +131,18 @@ def fit_jacobian(
         LensError: no gradient passes through a block, or the model has several parallel residual streams.
     """
     short = min((len(ids) for ids in prompts), default=0)
-    skipped = 0 if lens.kind == "encoder-decoder" else skipped
-    if not prompts or short <= skipped:
-        raise InputError(f"{len(prompts)} prompts, the shortest of {short} tokens; expected more than {skipped} tokens")
+    leading = 0 if lens.kind == "encoder-decoder" else leading
+    if not prompts or short <= leading:
+        raise InputError(f"{len(prompts)} prompts, the shortest of {short} tokens; expected more than {leading} tokens")
     check_context(lens.network.model, max(len(ids) for ids in prompts), "a prompt", "lower --length")
     width, sources = lens.network.width, range(lens.layers - 1)
-    before = skipped if _resumes(lens, list(prompts[0]), skipped) else 0
-    key = str(seed_of(lens.network.name, lens.network.dtype, width, skipped, [list(ids) for ids in prompts]))
+    cache_tokens = leading if _resumes(lens, list(prompts[0]), leading) else 0
+    key = str(seed_of(lens.network.name, lens.network.dtype, width, leading, [list(ids) for ids in prompts]))
     count, total = _partial_sums(partial, key) or (0, torch.zeros(len(sources), width, width))
     report(count)
     for begin in range(count, len(prompts), batch):
         rows = [list(ids) for ids in prompts[begin : begin + batch]]
-        total += _sums(lens, rows, skipped, before)
+        total += _sums(lens, rows, leading, cache_tokens)
         if partial is not None:
             state = {"key": key, "done": begin + len(rows), "sum": total}
             with complete_file(partial) as path:
@@ -159,32 +159,32 @@ def _partial_sums(partial: Path | None, key: str) -> tuple[int, torch.Tensor] | 
     return (state["done"], state["sum"]) if state["key"] == key else None
 
 
-def _resumes(lens: Lens, prompt: list[int], skipped: int) -> bool:
+def _resumes(lens: Lens, prompt: list[int], leading: int) -> bool:
     """Whether a model gives the same residuals from a cache of the first tokens as from the whole prompt.
 
     If so, these tokens need no gradients: no causal path from a source to a later target passes through tokens before
     the source. Masked models attend in both directions, and some families have states that a cache cannot pass on.
     """
-    if lens.kind != "causal" or not skipped:
+    if lens.kind != "causal" or not leading:
         return False
     ids, lengths = (torch.tensor([value], device=lens.network.device) for value in (prompt, len(prompt)))
     try:
-        cached = _streams(lens, ids, lengths, skipped)[-1]
+        continuation = _streams(lens, ids, lengths, leading)[-1]
     except FORWARD_ERRORS:
         return False
-    plain = _streams(lens, ids, lengths, 0)[-1][:, skipped:]
+    plain = _streams(lens, ids, lengths, 0)[-1][:, leading:]
     tolerance = 1e-3 if lens.network.dtype == torch.float32 else 0.1
-    return bool((cached - plain).abs().max() <= tolerance * plain.abs().max())
+    return bool((continuation - plain).abs().max() <= tolerance * plain.abs().max())
 
 
-def _sums(lens: Lens, rows: list[list[int]], skipped: int, before: int) -> torch.Tensor:
+def _sums(lens: Lens, rows: list[list[int]], leading: int, cache_tokens: int) -> torch.Tensor:
     """(layers - 1, width, width) float32: the Jacobians of some prompts, each a mean over its sources, summed."""
     device = lens.network.device
     lengths = torch.tensor([len(row) for row in rows], device=device)
-    streams = _streams(lens, padded_ids(rows, device), lengths, before)
+    streams = _streams(lens, padded_ids(rows, device), lengths, cache_tokens)
     output = streams[-1]
-    places = before + torch.arange(output.shape[1], device=device)
-    is_source = (places >= skipped) & (places < lengths[:, None])
+    places = cache_tokens + torch.arange(output.shape[1], device=device)
+    is_source = (places >= leading) & (places < lengths[:, None])
     weights = (is_source / is_source.sum(1, keepdim=True)).float()
     sums = torch.empty(len(streams) - 1, output.shape[2], output.shape[2])
     for component in range(output.shape[2]):
@@ -195,35 +195,35 @@ def _sums(lens: Lens, rows: list[list[int]], skipped: int, before: int) -> torch
     return sums
 
 
-def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, before: int) -> list[torch.Tensor]:
+def _streams(lens: Lens, ids: torch.Tensor, lengths: torch.Tensor, cache_tokens: int) -> list[torch.Tensor]:
     """(rows, tokens, width) residual stream after every block, with the graph that leads from each to the last.
 
     Args:
         lens: the model.
         ids: (rows, tokens) int64, padded on the right.
         lengths: (rows,) tokens of each row.
-        before: first tokens that are only read into a cache; the streams are those of the others.
+        cache_tokens: first tokens that are only read into a cache; the streams are those of the others.
     """
     streams: list[torch.Tensor] = []
 
     def keep(module: object, arguments: object, output: Any) -> object:
-        hidden = output[0] if isinstance(output, (tuple, list)) else output
+        stream = output[0] if isinstance(output, (tuple, list)) else output
         if not streams:  # the graph begins here: nothing before the first block needs a gradient
-            hidden = hidden.detach().requires_grad_(True)
-        streams.append(hidden)
+            stream = stream.detach().requires_grad_(True)
+        streams.append(stream)
         # the model goes on with a copy, which it may change in place
-        leaf = hidden.clone()
+        leaf = stream.clone()
         return (leaf, *output[1:]) if isinstance(output, (tuple, list)) else leaf
 
     cache = None
-    if before:
+    if cache_tokens:
         cache = lens.network.new_cache()
         with torch.no_grad():
-            lens.network.hidden_states(ids[:, :before], cache)
+            lens.network.hidden_states(ids[:, :cache_tokens], cache)
     mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
     with torch.enable_grad(), hooks([block.register_forward_hook(keep) for block in lens.blocks]):
         if cache is not None:
-            lens.network.hidden_states(ids[:, before:], cache)
+            lens.network.hidden_states(ids[:, cache_tokens:], cache)
         else:
             lens.run(ids, lengths - 1, mask)
     if len(streams) != lens.layers or not streams[-1].requires_grad:

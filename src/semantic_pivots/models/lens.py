@@ -98,12 +98,12 @@ class Lens:
         if "logits_to_keep" in signature(model.forward).parameters:
             options["logits_to_keep"] = 1  # a product of one row reads the head's weights without packing them
         out = model(**self._inputs(ids, place, None), **options)
-        expected = out.logits[0, -1].float()
-        check_numbers(~expected.isnan(), "logit", self.network.dtype)
-        tolerance = _TOLERANCE.get(self.network.dtype, 0.15) * max(1.0, float(expected.abs().max()))
+        reference = out.logits[0, -1].float()
+        check_numbers(~reference.isnan(), "logit", self.network.dtype)
+        tolerance = _TOLERANCE.get(self.network.dtype, 0.15) * max(1.0, float(reference.abs().max()))
 
         def difference(tokens: torch.Tensor) -> float:
-            return float((self.decode(self.residuals(tokens, place)[-1])[0].float() - expected).abs().max())
+            return float((self.decode(self.residuals(tokens, place)[-1])[0].float() - reference).abs().max())
 
         # rows of a causal model are padded on the right without a mask, so a token after the position must not matter
         error = difference(torch.cat([ids, ids[:, :1]], 1) if self.kind == "causal" else ids)
@@ -182,9 +182,9 @@ class Lens:
 
         def keep(layer: int) -> Callable[..., None]:
             def hook(module: object, arguments: object, output: Any) -> None:
-                hidden = output[0] if isinstance(output, (tuple, list)) else output
+                stream = output[0] if isinstance(output, (tuple, list)) else output
                 # on the device of its layer, where a model is on several
-                states[layer] = hidden[rows.to(hidden.device), places.to(hidden.device)].clone().to(ids.device)
+                states[layer] = stream[rows.to(stream.device), places.to(stream.device)].clone().to(ids.device)
 
             return hook
 
@@ -265,21 +265,21 @@ def _kind(model: CausalLM) -> str:
 
 def _tail(model: CausalLM, decoder: torch.nn.Module, blocks: torch.nn.ModuleList) -> list[torch.nn.Module]:
     """The modules that the decoder runs after its last block, outermost ones only, in order."""
-    inside = {id(module) for block in blocks for module in block.modules()} | {id(blocks)}
+    block_modules = {id(module) for block in blocks for module in block.modules()} | {id(blocks)}
     around = {id(m) for m in decoder.modules() if any(child is blocks for child in m.modules())}
     ran: list[torch.nn.Module] = []
-    after = [False]
+    is_after = [False]
 
     def note(module: torch.nn.Module, arguments: object, output: object) -> None:
         # a pooler, which some stacks run too, gives one row of all tokens
-        if after[0] and isinstance(output, torch.Tensor) and output.shape[:2] == ids.shape:
+        if is_after[0] and isinstance(output, torch.Tensor) and output.shape[:2] == ids.shape:
             ran.append(module)
 
     def last(module: object, arguments: object, output: object) -> None:
-        after[0] = True
+        is_after[0] = True
 
-    outside = [m for m in decoder.modules() if id(m) not in inside and id(m) not in around]
-    handles = [m.register_forward_hook(note) for m in outside] + [blocks[-1].register_forward_hook(last)]
+    outer_modules = [m for m in decoder.modules() if id(m) not in block_modules and id(m) not in around]
+    handles = [m.register_forward_hook(note) for m in outer_modules] + [blocks[-1].register_forward_hook(last)]
     size = min(model.get_input_embeddings().weight.shape[0], 64)
     ids = torch.tensor([[token % size for token in _PROBE]], device=next(model.parameters()).device)
     with hooks(handles), torch.inference_mode():

@@ -156,10 +156,10 @@ class Asker:
     def answer(self, question: Question) -> tuple[float, bool]:
         """log P(answer) of an unchanged item, in nats, and whether all its tokens are the most probable ones."""
         (source,) = self._locate(question, [question.source])
-        before = self.computed_tokens
+        tokens_before = self.computed_tokens
         with torch.no_grad():
             total, best = self._logprobs([source])
-        self.computed_tokens = before
+        self.computed_tokens = tokens_before
         return float(total[0]), bool(best[0])
 
     def effects(self, question: Question) -> Effects:
@@ -201,14 +201,14 @@ class Asker:
             edits += [self._without(place, apart) for place in item.place_of.values()]
         logprobs, _ = self._logprobs([place for item in items for place in item.place_of.values()], edits)
         parts = np.split(logprobs, np.cumsum([len(item.place_of) for item in items])[:-1])
-        return [item.link(own) for item, own in zip(items, parts, strict=True)]
+        return [item.link(item_parts) for item, item_parts in zip(items, parts, strict=True)]
 
     def _needs(self, sources: Sequence[Place], bases: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:
         """(sets,) need of each set's part of the source word, of each item."""
-        edits = [[e for basis in own for e in self._parts(s, basis)] for s, own in zip(sources, bases, strict=True)]
-        places = [source for source, own in zip(sources, edits, strict=True) for _ in own]
-        losses, _ = self._logprobs(places, [edit for own in edits for edit in own])
-        return np.split(losses[1::2] - losses[::2], np.cumsum([len(own) for own in bases])[:-1])
+        edits = [[e for basis in sets for e in self._parts(s, basis)] for s, sets in zip(sources, bases, strict=True)]
+        places = [source for source, parts in zip(sources, edits, strict=True) for _ in parts]
+        losses, _ = self._logprobs(places, [edit for parts in edits for edit in parts])
+        return np.split(losses[1::2] - losses[::2], np.cumsum([len(sets) for sets in bases])[:-1])
 
     def _locate(self, question: Question, words: Sequence[str]) -> list[Place]:
         """Each word in the source's place, with its tokens, without a lone space before it."""
@@ -278,8 +278,8 @@ class Asker:
         best: list[bool] = []
         for begin in range(0, len(rows), self.batch):
             part = slice(begin, begin + self.batch)
-            shifted = [([k - prefix for k in at], values) for at, values in edits[part]] if edits else []
-            read = self._read([row[prefix:] for row in rows[part]], [s - prefix for s in starts[part]], cache, shifted)
+            changes = [([k - prefix for k in at], values) for at, values in edits[part]] if edits else []
+            read = self._read([row[prefix:] for row in rows[part]], [s - prefix for s in starts[part]], cache, changes)
             totals += read[0]
             best += read[1]
         return np.array(totals), np.array(best)
@@ -292,9 +292,9 @@ class Asker:
         self.computed_tokens += ids.numel()
         reading = None if cache is None else share_rows(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
         with self._with_edits(edits):
-            hidden = self.network.following(ids, reading)
+            hidden_states = self.network.following(ids, reading)
         ends = list(zip(rows, starts, strict=True))
-        states = torch.cat([hidden[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(ends)])
+        states = torch.cat([hidden_states[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(ends)])
         logits = torch.log_softmax(self.network.logits(states).float(), -1)
         answers = torch.tensor([token for row, start in ends for token in row[start:]], device=device)
         logprobs, is_best = logits.gather(1, answers[:, None])[:, 0], (logits.argmax(-1) == answers).cpu()
@@ -312,11 +312,11 @@ class Asker:
 
         def change(module: object, arguments: object, output: torch.Tensor) -> torch.Tensor:
             nonlocal position
-            inside = (places >= position) & (places < position + output.shape[1])
-            if values is not None and bool(inside.any()):
+            is_position = (places >= position) & (places < position + output.shape[1])
+            if values is not None and bool(is_position.any()):
                 output = output.clone()
-                at = (rows[inside].to(output.device), (places[inside] - position).to(output.device))
-                output[at] = values[inside].to(output.device, output.dtype)
+                at = (rows[is_position].to(output.device), (places[is_position] - position).to(output.device))
+                output[at] = values[is_position].to(output.device, output.dtype)
             position += output.shape[1]
             return output
 
@@ -328,10 +328,10 @@ class Asker:
         falls = []
         for begin in range(0, len(sources), self.batch):
             part = slice(begin, begin + self.batch)
-            for source, slope, own in zip(sources[part], self._slopes(sources[part]), bases[part], strict=True):
+            for source, slope, item_parts in zip(sources[part], self._slopes(sources[part]), bases[part], strict=True):
                 rows = self._embeddings(source.tokens)
-                removed = [rows @ basis @ basis.T for basis in own]
-                falls.append(np.array([float((slope * (r - _as_much(r, rows - r))).sum()) for r in removed]))
+                word_parts = [rows @ basis @ basis.T for basis in item_parts]
+                falls.append(np.array([float((slope * (r - _as_much(r, rows - r))).sum()) for r in word_parts]))
         return falls
 
     def _slopes(self, sources: Sequence[Place]) -> list[torch.Tensor]:
@@ -344,8 +344,8 @@ class Asker:
 
         answers = torch.tensor([i for s in sources for i in s.ids[s.start :]], device=self.network.device)
         with self.embedding.register_forward_hook(keep), torch.enable_grad():
-            hidden = self.network.hidden_states(padded_ids([source.ids for source in sources], self.network.device))
-            states = [hidden[k, s.start - 1 : len(s.ids) - 1] for k, s in enumerate(sources)]
+            outputs = self.network.hidden_states(padded_ids([source.ids for source in sources], self.network.device))
+            states = [outputs[k, s.start - 1 : len(s.ids) - 1] for k, s in enumerate(sources)]
             logits = torch.log_softmax(self.network.logits(torch.cat(states)).float(), -1)
             (gradient,) = torch.autograd.grad(logits.gather(1, answers[:, None]).sum(), gradients[0])
         gradient = gradient.float().cpu()
@@ -354,11 +354,11 @@ class Asker:
     def _cache_holds(self, ids: list[int], start: int) -> bool:
         """Whether rows that continue a cached beginning are read as rows without one."""
         self.sharing = False
-        row, other = Place(ids, [], start), Place([*ids[: start - 1], ids[0], ids[0]], [], start)
+        row, second_row = Place(ids, [], start), Place([*ids[: start - 1], ids[0], ids[0]], [], start)
         plain, _ = self._logprobs([row])
         self.sharing = True
         try:
-            logprobs, _ = self._logprobs([row, other])
+            logprobs, _ = self._logprobs([row, second_row])
         except FORWARD_ERRORS:
             return False
         return abs(float(logprobs[0] - plain[0])) <= _TOLERANCE.get(self.network.dtype, 1e-3) * (len(ids) - start)

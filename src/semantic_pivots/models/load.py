@@ -77,7 +77,7 @@ def load(
     )
     with quiet():
         try:
-            pretrained: Any = getattr(transformers, kind).from_pretrained(
+            checkpoint: Any = getattr(transformers, kind).from_pretrained(
                 folder,
                 **spread,
                 dtype=getattr(torch, dtype),
@@ -95,7 +95,7 @@ def load(
             ) from error
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise InputError(f"model {spec!r} does not load: {first_line(error)}") from error
-    model, report = pretrained
+    model, report = checkpoint
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise InputError(

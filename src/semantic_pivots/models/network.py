@@ -130,31 +130,31 @@ class Network:
             return self.hidden_states(ids, cache)
         return torch.cat([self.hidden_states(column, cache) for column in ids.split(1, dim=1)], dim=1)
 
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
         """(rows, vocabulary) logits of (rows, width) final hidden states, by the model's own head.
 
         They have the model's dtype. On CUDA, logits of a plain linear head are float32: its products are summed in
         float32 anyway, and rounding them would be an extra step.
         """
         if self.dtype == torch.float32 or self.device.type != "cuda":
-            return self._own_logits(hidden)
+            return self._own_logits(states)
         if self._linear is None:
-            self._linear = self._is_linear(hidden[:2])
+            self._linear = self._is_linear(states[:2])
         if not self._linear:
-            return self._own_logits(hidden)
+            return self._own_logits(states)
         weight = self.model.get_output_embeddings().weight
-        return torch.mm(hidden.to(weight.device), weight.T, out_dtype=torch.float32).to(self.device)
+        return torch.mm(states.to(weight.device), weight.T, out_dtype=torch.float32).to(self.device)
 
-    def _is_linear(self, hidden: torch.Tensor) -> bool:
+    def _is_linear(self, states: torch.Tensor) -> bool:
         """Whether the logits are the product with one matrix and nothing else: no bias, scale or soft cap."""
         head = self.model.get_output_embeddings()
         if type(head) is not torch.nn.Linear or head.bias is not None:
             return False
-        plain = torch.nn.functional.linear(hidden.to(head.weight.device), head.weight)
-        return torch.equal(self._own_logits(hidden), plain.to(self.device))
+        plain = torch.nn.functional.linear(states.to(head.weight.device), head.weight)
+        return torch.equal(self._own_logits(states), plain.to(self.device))
 
-    def _own_logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        rows = hidden.unsqueeze(0)
+    def _own_logits(self, states: torch.Tensor) -> torch.Tensor:
+        rows = states.unsqueeze(0)
         forward = self.decoder.__dict__.get("forward")
         self.decoder.forward = lambda *args, **kwargs: _HiddenOutput(last_hidden_state=rows)
         try:
@@ -183,9 +183,9 @@ class Network:
         cache = self.new_cache()
         self.hidden_states(row, cache)
         states = self.hidden_states(tokens, cache, mask, places)
-        expected = self.hidden_states(torch.cat([row[:, : len(ids)], tokens], dim=1))[:, len(ids) :]
+        reference = self.hidden_states(torch.cat([row[:, : len(ids)], tokens], dim=1))[:, len(ids) :]
         tolerance = 1e-3 if self.dtype == torch.float32 else 0.1
-        return float((states - expected).abs().max()) <= tolerance * float(expected.abs().max())
+        return float((states - reference).abs().max()) <= tolerance * float(reference.abs().max())
 
     def new_cache(self) -> DynamicCache:
         """An empty cache of the model's own layer kinds."""

@@ -68,10 +68,10 @@ class TunedLens(Readout):
     """
 
     def __init__(self, lens: Lens, weights: torch.Tensor, biases: torch.Tensor, name: str = "tuned"):
-        expected = (lens.layers - 1, lens.network.width, lens.network.width)
-        if tuple(weights.shape) != expected or tuple(biases.shape) != expected[:2]:
+        shape = (lens.layers - 1, lens.network.width, lens.network.width)
+        if tuple(weights.shape) != shape or tuple(biases.shape) != shape[:2]:
             raise InputError(
-                f"tuned lens {name}: maps of shape {tuple(weights.shape)}, expected {expected} for this model "
+                f"tuned lens {name}: maps of shape {tuple(weights.shape)}, expected {shape} for this model "
                 "(layers but the last, width, width)"
             )
         super().__init__(lens, name)
@@ -111,8 +111,8 @@ class Patchscope(Readout):
         place = len(self.prompt) - 1
         values = rows[None].expand(layer + 1, *rows.shape)
         with intervention(self.lens, Patch([place] * len(rows), values, [layer])):
-            hidden = self.lens.network.hidden_states(ids)
-        return hidden[:, place]
+            states = self.lens.network.hidden_states(ids)
+        return states[:, place]
 
 
 def readouts(lens: Lens, tokenizer: Tokenizer, names: Sequence[str]) -> list[Readout]:

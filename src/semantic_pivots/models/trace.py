@@ -155,13 +155,13 @@ class Sets:
             }
             ambiguous = {t for t, n in Counter(t for tokens in sets.values() for t in tokens).items() if n > 1}
             self.language[item.item_id] = {code: tokens - ambiguous for code, tokens in sets.items()}
-            own = self.source[item.item_id] | self.target[item.item_id]
-            others = [by_code[code] for code in self.languages if code in by_code and code not in item.direction]
-            self.elsewhere[item.item_id] = first_tokens(tokenizer, others) - own
+            item_tokens = self.source[item.item_id] | self.target[item.item_id]
+            further_words = [by_code[code] for code in self.languages if code in by_code and code not in item.direction]
+            self.elsewhere[item.item_id] = first_tokens(tokenizer, further_words) - item_tokens
 
     def _of(self, pivots: dict[str, list[int]]) -> dict[str, set[int]]:
-        own = {item: self.source.get(item, set()) | self.target.get(item, set()) for item in pivots}
-        return {item: set(ids) - own[item] for item, ids in pivots.items()}
+        item_tokens = {item: self.source.get(item, set()) | self.target.get(item, set()) for item in pivots}
+        return {item: set(ids) - item_tokens[item] for item, ids in pivots.items()}
 
 
 class Reader:

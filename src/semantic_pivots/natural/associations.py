@@ -45,11 +45,11 @@ def associations(sequences: np.ndarray, vocabulary: Vocabulary, reach: int) -> c
 
     counts = _together(sequences, vocabulary, reach).tocoo()
     silent = [vocabulary.end, vocabulary.mask, *vocabulary.marks.values()]
-    heard = ~(np.isin(counts.row, silent) | np.isin(counts.col, silent))
-    rows, columns, values = counts.row[heard], counts.col[heard], counts.data[heard].astype(np.float64)
+    is_word = ~(np.isin(counts.row, silent) | np.isin(counts.col, silent))
+    rows, columns, values = counts.row[is_word], counts.col[is_word], counts.data[is_word].astype(np.float64)
     of_rows, of_columns = (np.bincount(places, values, vocabulary.size) for places in (rows, columns))
-    expected = of_columns**_SMOOTHING
-    information = np.log(values / (of_rows[rows] * (expected / max(expected.sum(), 1.0))[columns]))
+    column_weights = of_columns**_SMOOTHING
+    information = np.log(values / (of_rows[rows] * (column_weights / max(column_weights.sum(), 1.0))[columns]))
     positive = information > 0
     entries = information[positive].astype(np.float32), (rows[positive], columns[positive])
     return csr_matrix(entries, shape=(vocabulary.size, vocabulary.size))
@@ -98,9 +98,9 @@ def rank_rows(association_matrix: csr_matrix, concepts: Sequence[Concept]) -> li
 
 def share_below(values: np.ndarray) -> np.ndarray:
     """(targets,) share of the other sources with a smaller value than the own one (the diagonal); ties count half."""
-    own = np.diag(values)
-    below = (values < own).sum(axis=0) + ((values == own).sum(axis=0) - 1) / 2
-    return below / max(len(values) - 1, 1)
+    diagonal = np.diag(values)
+    ranks = (values < diagonal).sum(axis=0) + ((values == diagonal).sum(axis=0) - 1) / 2
+    return ranks / max(len(values) - 1, 1)
 
 
 def embeddings(association_matrix: csr_matrix, width: int, seed: int, device: torch.device | None = None) -> np.ndarray:

@@ -65,8 +65,8 @@ def link_and_need(
         words = dict.fromkeys(i for group in groups for i in group)
         for source, target in itertools.permutations(concept.ids, 2):
             places = {i: _place(vocabulary, concept, i, source, target) for i in words}
-            own = _place(vocabulary, concept, concept.ids[source], source, target)
-            items[concept.concept_id, source, target] = ItemPrompts(own, places, groups)
+            context = _place(vocabulary, concept, concept.ids[source], source, target)
+            items[concept.concept_id, source, target] = ItemPrompts(context, places, groups)
     return _effects(asker, items, together)
 
 

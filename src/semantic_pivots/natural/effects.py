@@ -159,18 +159,20 @@ def _masking(rows: Sequence[Row], config: NaturalConfig) -> list[Row]:
     effects: dict[str, Row] = {}
     levels: dict[str, Row] = {}
     for outcome in (*_OUTCOMES, *_CAUSAL):
-        measured = _rows_with(eligible, outcome)
-        if not measured:
+        outcome_rows = _rows_with(eligible, outcome)
+        if not outcome_rows:
             continue
         for condition in CONDITIONS:
-            means = _means([r for r in measured if r["condition"] == condition], outcome, "condition")
-            values, units = _columns(means, lambda own, c=condition: own[c], cluster)
+            means = _means([r for r in outcome_rows if r["condition"] == condition], outcome, "condition")
+            values, units = _columns(means, lambda arm_values, c=condition: arm_values[c], cluster)
             chance = DECISIVE[outcome].chance if outcome in DECISIVE else None
             figures.append(part.row(outcome, f"held-out, {condition}", values, units, chance))
             levels[f"{outcome}, {condition}"] = figures[-1]
-        means = _means(_without_model_mean(measured, outcome), outcome, "condition")
+        means = _means(_without_model_mean(outcome_rows, outcome), outcome, "condition")
         for name, (first, second) in MASKING.items():
-            values, units = _columns(means, lambda own, a=first, b=second: own[a] - own[b], cluster)
+            values, units = _columns(
+                means, lambda arm_values, a=first, b=second: arm_values[a] - arm_values[b], cluster
+            )
             row = part.row(f"effect on {outcome}", name, values, units, chance=0.0)
             effects[f"{outcome}, {name}"] = row
             figures += [row, *_by_seed(part, row, means, values, units)]
@@ -194,8 +196,8 @@ def _by_seed(part: _Part, effect: Row, means: dict, values: np.ndarray, units: n
     seeds = np.array([seed for seed, _ in sorted(means)])
     rows = []
     for seed in np.unique(seeds) if len(set(seeds)) > 1 else ():
-        own, group = seeds == seed, f"{effect['group']}, seed {seed}"
-        rows.append(part.row(effect["measure"], group, values[own], units[own], chance=0.0))
+        in_seed, group = seeds == seed, f"{effect['group']}, seed {seed}"
+        rows.append(part.row(effect["measure"], group, values[in_seed], units[in_seed], chance=0.0))
     return rows
 
 
@@ -267,10 +269,12 @@ def _arms(part: _Part, rows: Sequence[Row], kinds: dict[str, list[Row]], contras
                 continue
             unit = {key: key[1] for key in means}
             for arm in names:
-                values, units = _columns(means, lambda own, a=arm: own[a], unit)
+                values, units = _columns(means, lambda arm_values, a=arm: arm_values[a], unit)
                 figures.append(part.row(outcome, f"{kind}, {arm}", values, units))
             for name, (first, second) in contrasts.items():
-                values, units = _columns(means, lambda own, a=first, b=second: own[a] - own[b], unit)
+                values, units = _columns(
+                    means, lambda arm_values, a=first, b=second: arm_values[a] - arm_values[b], unit
+                )
                 row = part.row(f"effect on {outcome}", f"{kind}, {name}", values, units, chance=0.0)
                 effects[f"{outcome}, {kind}, {name}"] = row
                 figures += [row, *_by_seed(part, row, means, values, units)]

@@ -56,13 +56,13 @@ class Design:
         """The condition of a concept in a model."""
         return CONDITIONS[(int(self.groups[concept]) + model) % len(CONDITIONS)]
 
-    def sequences(self, packed: Sequences, model: int) -> np.ndarray:
+    def sequences(self, corpus: Sequences, model: int) -> np.ndarray:
         """(sequences, length) uint16 training sequences of a model."""
-        flat = packed.sequences.ravel().copy()
+        flat = corpus.sequences.ravel().copy()
         for concept, edits in enumerate(self.edits):
             places, ids = edits[self.condition(concept, model)]
             flat[places] = ids
-        return flat.reshape(packed.sequences.shape)
+        return flat.reshape(corpus.sequences.shape)
 
 
 def groups_of(clusters: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
@@ -87,18 +87,18 @@ def groups_of(clusters: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
     return group[np.searchsorted(names, clusters)]
 
 
-def design(packed: Sequences, world: World, config: NaturalConfig, seed: int, other: Pieces | None = None) -> Design:
+def design(corpus: Sequences, world: World, config: NaturalConfig, seed: int, other: Pieces | None = None) -> Design:
     """The groups, pivots and edits of a packed corpus; pivots are discovered in `other`, by default in the corpus."""
     concepts = world.held_out
     pair = (config.pair[0], config.pair[1])
-    contexts = contexts_of(packed.pieces, world, concepts, pair)
-    searched = contexts if other is None else contexts_of(other, world, concepts, pair)
-    pivots = pivots_of(searched, concepts, pair, config.false_discovery_rate, config.pivots)
-    windows = windows_of(packed, concepts, pair, config.window_tokens)
+    contexts = contexts_of(corpus.pieces, world, concepts, pair)
+    search_contexts = contexts if other is None else contexts_of(other, world, concepts, pair)
+    pivots = pivots_of(search_contexts, concepts, pair, config.false_discovery_rate, config.pivots)
+    windows = windows_of(corpus, concepts, pair, config.window_tokens)
     together = clusters(contexts, concepts, pair)
     words = np.array([[len(places) for places in window.words] for window in windows]).reshape(-1, 2)
     groups = groups_of(together, words.min(axis=1), seed)
-    maker = _Edits(packed, world, pair, config, seed)
+    maker = _Edits(corpus, world, pair, config, seed)
     rank = np.zeros(len(concepts), np.int64)
     for group in range(len(CONDITIONS)):
         rank[groups == group] = np.arange(int((groups == group).sum()))
@@ -109,7 +109,8 @@ def design(packed: Sequences, world: World, config: NaturalConfig, seed: int, ot
 
 def _overlap(windows: Sequence[Windows], clusters: np.ndarray) -> float:
     """Share of the windows' tokens that are in windows of two or more clusters."""
-    keys = [np.union1d(*one.sides) * len(windows) + name for one, name in zip(windows, clusters.tolist(), strict=True)]
+    names = clusters.tolist()
+    keys = [np.union1d(*window.sides) * len(windows) + name for window, name in zip(windows, names, strict=True)]
     times = np.unique(np.unique(np.concatenate(keys)) // len(windows), return_counts=True)[1]
     return float((times > 1).mean()) if len(times) else 0.0
 
@@ -117,17 +118,17 @@ def _overlap(windows: Sequence[Windows], clusters: np.ndarray) -> float:
 class _Edits:
     """Makes the edits of one concept after another."""
 
-    def __init__(self, packed: Sequences, world: World, pair: tuple[str, str], config: NaturalConfig, seed: int):
-        self.tokens = packed.sequences.ravel()
-        self.piece = packed.piece.ravel()
-        self.length = packed.sequences.shape[1]
+    def __init__(self, corpus: Sequences, world: World, pair: tuple[str, str], config: NaturalConfig, seed: int):
+        self.tokens = corpus.sequences.ravel()
+        self.piece = corpus.piece.ravel()
+        self.length = corpus.sequences.shape[1]
         self.vocabulary, self.config, self.seed = world.vocabulary, config, seed
         count = np.bincount(self.tokens, minlength=world.vocabulary.size)
         self.log_frequency = np.log(np.maximum(count, 1))
         exclusions = [world.vocabulary.end, *world.vocabulary.marks.values()]
         exclusions += [i for c in world.held_out for i in c.ids.values()]
-        self.barred = np.zeros(world.vocabulary.size, bool)
-        self.barred[exclusions] = True
+        self.is_fixed = np.zeros(world.vocabulary.size, bool)
+        self.is_fixed[exclusions] = True
         self.partner = np.full((2, world.vocabulary.size), -1, np.int64)
         for number, concept in enumerate(world.trained_concepts):
             for side, code in enumerate(pair):
@@ -138,11 +139,11 @@ class _Edits:
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Places and ids of each condition; `rank` is the concept's place in its group."""
         generator = np.random.default_rng(seed_of("natural edits", self.seed, name))
-        free = [side[~self.barred[self.tokens[side]]] for side in windows.sides]
+        free = [side[~self.is_fixed[self.tokens[side]]] for side in windows.sides]
         spots = [side[np.isin(self.tokens[side], pivots)] for side in free]
-        candidates = [np.setdiff1d(side, one) for side, one in zip(free, spots, strict=True)]
-        placebo = [self._nearest(one, rest, generator) for one, rest in zip(spots, candidates, strict=True)]
-        bridges = self._bridges(free, [len(one) for one in spots], generator)
+        candidates = [np.setdiff1d(side, spot) for side, spot in zip(free, spots, strict=True)]
+        placebo = [self._nearest(spot, rest, generator) for spot, rest in zip(spots, candidates, strict=True)]
+        bridges = self._bridges(free, [len(spot) for spot in spots], generator)
         edits = {}
         for condition, sides in (("masked", spots), ("placebo", placebo), ("bridges", bridges)):
             places = np.union1d(*sides)
@@ -186,7 +187,7 @@ class _Edits:
             for word in words[is_spiked]:
                 begin = word // self.length * self.length
                 near = word + offsets[(word + offsets >= begin) & (word + offsets < begin + self.length)]
-                near = near[(self.piece[near] == self.piece[word]) & ~self.barred[self.tokens[near]]]
+                near = near[(self.piece[near] == self.piece[word]) & ~self.is_fixed[self.tokens[near]]]
                 near = generator.permutation(near)
                 near = near[np.argsort(~np.isin(near, placebo), kind="stable")][:2]
                 places += near.tolist()

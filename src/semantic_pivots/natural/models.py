@@ -163,21 +163,21 @@ def answers(
     rows = []
     for stratum, half, source, target in directions(concepts):
         values = logprobs(model, vocabulary, half, source, target)
-        own = np.diag(values)
-        specificity = own - (values.sum(axis=0) - own) / (len(half) - 1)
+        diagonal = np.diag(values)
+        specificity = diagonal - (values.sum(axis=0) - diagonal) / (len(half) - 1)
         ranks = share_below(values)
         often = np.log(counts[[c.ids[source] for c in half]] + 1)
         for k, concept in enumerate(half):
             near = np.argsort(np.abs(often - often[k]), kind="stable")
             rivals = values[near[near != k][: CHOICES - 1], k]
-            choice = 0.0 if rivals.max() > own[k] else 1 / (1 + int((rivals == own[k]).sum()))
+            choice = 0.0 if rivals.max() > diagonal[k] else 1 / (1 + int((rivals == diagonal[k]).sum()))
             rows.append(
                 {
                     "concept_id": concept.concept_id,
                     "half": stratum,
                     "source_language": source,
                     "target_language": target,
-                    "logprob": float(own[k]),
+                    "logprob": float(diagonal[k]),
                     "specificity": float(specificity[k]),
                     "chosen": choice,
                     "rank": float(ranks[k]),

@@ -37,7 +37,7 @@ _BYTES = 9.0
 """Bytes of text drawn for a token: about four and a half a token, and half of the pieces hold a held-out pair."""
 _WHOLE = 1 << 14
 """Tokens of a document of sentences, at most."""
-_FEWEST_JOINED = 2
+_FEWEST_CONCEPTS = 2
 """Trained concepts that a pivot joins, at least, to be in the pivot set."""
 
 
@@ -79,17 +79,17 @@ def _pack(world: World, pieces: Pieces, config: NaturalConfig, seed: int) -> Seq
     return pack(together, config.tokens, config.sequence_tokens, seed, world.meetings)
 
 
-def _figures(world: World, packed: Sequences) -> dict[str, float]:
+def _figures(world: World, corpus: Sequences) -> dict[str, float]:
     return {
-        "tokens": float(packed.sequences.size),
-        "pieces": float(len(packed.pieces)),
-        "passes": packed.sequences.size / max(len(packed.pieces.tokens), 1),
+        "tokens": float(corpus.sequences.size),
+        "pieces": float(len(corpus.pieces)),
+        "passes": corpus.sequences.size / max(len(corpus.pieces.tokens), 1),
         "vocabulary": float(world.vocabulary.size),
         "held-out concepts": float(len(world.held_out)),
         "trained concepts": float(len(world.trained_concepts)),
         "share of tokens split by language, a held-out pair met in the document": world.split_share,
         "share of tokens dropped, a held-out pair met in a part": world.dropped_share,
-        "share of sequences dropped, a held-out pair met in the sequence": packed.dropped_share,
+        "share of sequences dropped, a held-out pair met in the sequence": corpus.dropped_share,
     }
 
 
@@ -97,8 +97,8 @@ def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
     world = _pair_world("masking", config, inputs, seed)
     # one pass over what is packed, so that no document is cut from the corpus that pivots are discovered in
     count = max(1, int(len(world.pieces) * config.tokens / max(len(world.pieces.tokens), 1)))
-    own, other = np.split(np.arange(len(world.pieces)), [count])
-    together = _pack(world, world.pieces.take(own), config, seed)
+    part_rows, other = np.split(np.arange(len(world.pieces)), [count])
+    together = _pack(world, world.pieces.take(part_rows), config, seed)
     plan = design(together, world, config, seed, world.pieces.take(other) if config.pivot_text == "other" else None)
     counts = frequency(together.sequences, world.vocabulary)
     pivots = {
@@ -131,16 +131,16 @@ def _design_figures(plan: Design, model: int) -> dict[str, float]:
     figures = {
         "clusters": float(len(counts)),
         "largest cluster": float(counts.max()),
-        "concepts without pivots": float(sum(not len(one) for one in plan.pivots)),
-        "median pivots": float(np.median([len(one) for one in plan.pivots])),
+        "concepts without pivots": float(sum(not len(tokens) for tokens in plan.pivots)),
+        "median pivots": float(np.median([len(tokens) for tokens in plan.pivots])),
         "share of the windows' tokens in another cluster's windows": plan.overlap,
         "median occurrences of the rarer word": float(np.median(plan.words.min(axis=1))),
     }
     for condition in CONDITIONS:
         mine = [k for k in range(len(plan.groups)) if plan.condition(k, model) == condition]
-        changed = sum(len(plan.edits[k][condition][0]) for k in mine)
+        n_changes = sum(len(plan.edits[k][condition][0]) for k in mine)
         figures[f"concepts, {condition}"] = float(len(mine))
-        figures[f"share of the windows' tokens changed, {condition}"] = changed / max(
+        figures[f"share of the windows' tokens changed, {condition}"] = n_changes / max(
             int(plan.window_tokens[mine].sum()), 1
         )
     return figures
@@ -152,22 +152,22 @@ def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[A
     A sentence in whose joined document a held-out pair without English meets is in none of the three.
     """
     documents = documents_of("arrangement", config, inputs, seed)
-    parted = [Document(d.id, d.text, d.language, d.source, tuple(in_languages(d, config.languages))) for d in documents]
-    whole = list(join(parted))
-    barred = tuple(code for code in config.languages if code != HINGE)
-    world = make_world(config, inputs, config.languages, [list(d.parts) for d in whole], barred)
-    each = pieces_of([list(d.parts) for d in whole], world.vocabulary, config.languages, _WHOLE)
-    if len(each) != len(whole):
+    rows = [Document(d.id, d.text, d.language, d.source, tuple(in_languages(d, config.languages))) for d in documents]
+    joined = list(join(rows))
+    spoke_languages = tuple(code for code in config.languages if code != HINGE)
+    world = make_world(config, inputs, config.languages, [list(d.parts) for d in joined], spoke_languages)
+    each = pieces_of([list(d.parts) for d in joined], world.vocabulary, config.languages, _WHOLE)
+    if len(each) != len(joined):
         raise InputError("natural: a document of the arrangement's sources is too long; name sources of sentences")
     meet = set(world.meetings.places_of(each.tokens, each.piece_of()).tolist())
-    banned = {_key(whole[k]) for k in meet}
-    eligible = [d for d in parted if _key(d) not in banned]
-    dropped = sum(len(each.tokens[each.starts[k] : each.starts[k + 1]]) for k in meet) / max(len(each.tokens), 1)
-    world = replace(world, dropped_share=dropped)
+    meeting_keys = {_key(joined[k]) for k in meet}
+    eligible = [d for d in rows if _key(d) not in meeting_keys]
+    dropped_share = sum(len(each.tokens[each.starts[k] : each.starts[k + 1]]) for k in meet) / max(len(each.tokens), 1)
+    world = replace(world, dropped_share=dropped_share)
     forms = {
-        "split": [[(one.language, one.text)] for d in eligible for one in split(d)],
+        "split": [[(part.language, part.text)] for d in eligible for part in split(d)],
         "rows": [list(d.parts) for d in eligible],
-        "joined": [list(d.parts) for k, d in enumerate(whole) if k not in meet],
+        "joined": [list(d.parts) for k, d in enumerate(joined) if k not in meet],
     }
     for name in ARRANGEMENTS:
         pieces = pieces_of(forms[name], world.vocabulary, config.languages, config.sequence_tokens)
@@ -186,18 +186,19 @@ def _selection(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm
     The pivot set is of tokens that are pivots of several trained concepts; held-out words have no part in it. Models
     begin with fresh weights, and with those of BASE, which was trained on documents that no selection is offered.
     """
-    whole = _pair_world("selection", config, inputs, seed)
-    offered = round(len(whole.pieces) / (1 + config.selected_share))
-    world = replace(whole, pieces=whole.pieces.take(np.arange(offered)))
+    full_world = _pair_world("selection", config, inputs, seed)
+    n_pieces = round(len(full_world.pieces) / (1 + config.selected_share))
+    world = replace(full_world, pieces=full_world.pieces.take(np.arange(n_pieces)))
     pair = (config.pair[0], config.pair[1])
     contexts = contexts_of(world.pieces, world, world.trained_concepts, pair)
     pivots = pivots_of(contexts, world.trained_concepts, pair, config.false_discovery_rate, config.pivots)
-    joined = np.bincount(np.concatenate(pivots), minlength=world.vocabulary.size)
+    n_concepts = np.bincount(np.concatenate(pivots), minlength=world.vocabulary.size)
     for concept in world.held_out:
-        joined[list(concept.ids.values())] = 0
-    is_pivot = joined >= _FEWEST_JOINED
-    rest = _pack(world, whole.pieces.take(np.arange(offered, len(whole.pieces))), config, seed)
-    yield Arm("selection", seed, BASE, world, rest.sequences, {}, _figures(world, rest))
+        n_concepts[list(concept.ids.values())] = 0
+    is_pivot = n_concepts >= _FEWEST_CONCEPTS
+    base_pieces = full_world.pieces.take(np.arange(n_pieces, len(full_world.pieces)))
+    base_corpus = _pack(world, base_pieces, config, seed)
+    yield Arm("selection", seed, BASE, world, base_corpus.sequences, {}, _figures(world, base_corpus))
     selections = _selections(world, is_pivot, config.selected_share, seed)
     for name, rows in selections.items():
         part = world.pieces.take(rows)
@@ -230,9 +231,9 @@ def _selections(world: World, is_pivot: np.ndarray, share: float, seed: int) -> 
             rows_of[name].append(mine[np.lexsort((chance[mine], -score[mine]))][:count])
         for name, kind in kinds.items():
             quota = kind[rows_of["pivot-rich"][-1]]
-            for one in np.unique(quota):
-                own = mine[kind[mine] == one]
-                rows_of[name].append(own[np.argsort(chance[own])][: int((quota == one).sum())])
+            for level in np.unique(quota):
+                part_rows = mine[kind[mine] == level]
+                rows_of[name].append(part_rows[np.argsort(chance[part_rows])][: int((quota == level).sum())])
     return {name: np.sort(np.concatenate(rows)) for name, rows in rows_of.items()}
 
 

@@ -205,5 +205,5 @@ def pack(pieces: Pieces, tokens: int, length: int, seed: int, meetings: Meetings
     size = len(stream.tokens) // length * length
     sequences, piece = (flat[:size].reshape(-1, length) for flat in (stream.tokens, number))
     bad = meetings.places_of(sequences, np.repeat(np.arange(len(sequences)), length))
-    keep = np.setdiff1d(np.arange(len(sequences)), bad)[: tokens // length]
-    return Sequences(sequences[keep], piece[keep], pieces, len(bad) / max(len(sequences), 1))
+    rows = np.setdiff1d(np.arange(len(sequences)), bad)[: tokens // length]
+    return Sequences(sequences[rows], piece[rows], pieces, len(bad) / max(len(sequences), 1))

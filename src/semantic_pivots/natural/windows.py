@@ -33,10 +33,10 @@ class Windows:
     sides: tuple[np.ndarray, np.ndarray]
 
 
-def windows_of(packed: Sequences, concepts: Sequence[Concept], pair: tuple[str, str], reach: int) -> list[Windows]:
+def windows_of(corpus: Sequences, concepts: Sequence[Concept], pair: tuple[str, str], reach: int) -> list[Windows]:
     """The windows of each concept: up to `reach` tokens on either side, within the piece and the sequence."""
-    tokens, piece = packed.sequences.ravel(), packed.piece.ravel()
-    length = packed.sequences.shape[1]
+    tokens, piece = corpus.sequences.ravel(), corpus.piece.ravel()
+    length = corpus.sequences.shape[1]
     row = np.arange(len(tokens)) // length
     order = np.argsort(tokens, kind="stable")
     by_token = np.searchsorted(tokens[order], np.arange(int(tokens.max(initial=0)) + 2))
@@ -95,11 +95,11 @@ def pivots_of(
     """Token ids of each concept's pivots, best first, by the rule of the stage `discover`; empty without pivots."""
     config = DiscoverConfig(unit="token", false_discovery_rate=rate, top=top, least_share=0.0)
     pairs = [tuple((c.words[code], code) for code in pair) for c in concepts]
-    searches = [search(contexts, one, config) for one in pairs]  # type: ignore[arg-type]
+    searches = [search(contexts, word_pair, config) for word_pair in pairs]  # type: ignore[arg-type]
     correct(searches, len(contexts.ids), rate)
     return [
-        rank_pivots(outcome, [contexts.totals[word] for word in one], config).units
-        for outcome, one in zip(searches, pairs, strict=True)
+        rank_pivots(outcome, [contexts.totals[word] for word in word_pair], config).units
+        for outcome, word_pair in zip(searches, pairs, strict=True)
     ]
 
 

@@ -79,10 +79,10 @@ class World:
 def directions(concepts: Sequence[Concept]) -> Iterator[tuple[str, list[Concept], str, str]]:
     """For each half (trained, held out): stratum, concepts, source and target language; at least two concepts."""
     for stratum in (HELD_OUT, SEEN):
-        half = [concept for concept in concepts if concept.held_out == (stratum == HELD_OUT)]
-        if len(half) > 1:
-            for source, target in itertools.permutations(half[0].ids, 2):
-                yield stratum, half, source, target
+        group = [concept for concept in concepts if concept.held_out == (stratum == HELD_OUT)]
+        if len(group) > 1:
+            for source, target in itertools.permutations(group[0].ids, 2):
+                yield stratum, group, source, target
 
 
 def candidates(inputs: Inputs, languages: Sequence[str]) -> dict[str, tuple[dict[str, str], bool]]:
@@ -143,36 +143,37 @@ def make_world(
         InputError: too few concepts have enough documents.
     """
     of_concept = candidates(inputs, languages)
-    spellings = {word: code for own, _ in of_concept.values() for code, word in own.items()}
+    spellings = {word: code for words, _ in of_concept.values() for code, word in words.items()}
     counts = part_counts(documents, spellings, languages) if spellings else {}
-    least = {concept: min(counts.get(word, 0) for word in own.values()) for concept, (own, _) in of_concept.items()}
+    least = {name: min(counts.get(word, 0) for word in words.values()) for name, (words, _) in of_concept.items()}
     order = sorted((c for c in least if least[c] >= config.fewest_documents), key=lambda c: (-least[c], c))
     order = order[: config.concepts]
-    n_held = sum(of_concept[concept][1] for concept in order)
-    if min(n_held, len(order) - n_held) < _FEWEST_CONCEPTS:
+    n_held_out = sum(of_concept[concept][1] for concept in order)
+    if min(n_held_out, len(order) - n_held_out) < _FEWEST_CONCEPTS:
         raise InputError(
-            f"natural: {n_held} held-out and {len(order) - n_held} other concepts have {config.fewest_documents} "
-            f"documents in each of {', '.join(languages)}; expected {_FEWEST_CONCEPTS} of each: lower [natural] "
-            "fewest_documents, take a larger corpus or lexicon, or set [lexicon] held_out_share"
+            f"natural: {n_held_out} held-out and {len(order) - n_held_out} other concepts have "
+            f"{config.fewest_documents} documents in each of {', '.join(languages)}; expected {_FEWEST_CONCEPTS} "
+            "of each: lower [natural] fewest_documents, take a larger corpus or lexicon, or set [lexicon] "
+            "held_out_share"
         )
     words = {word: code for c in order for code, word in of_concept[c][0].items()}
     texts = (text for parts in documents for _, text in parts)
-    spikes = 2 * -(-n_held // 3)  # private tokens of one group of four, which clusters make a little larger
+    spikes = 2 * -(-n_held_out // 3)  # private tokens of one group of four, which clusters make a little larger
     vocab = vocabulary(texts, words, languages, config.vocabulary, spikes)
     concepts = [
-        Concept(c, own, is_held_out, {code: vocab.word_ids[word] for code, word in own.items()})
-        for c, (own, is_held_out) in ((c, of_concept[c]) for c in sorted(order))
+        Concept(c, words_of, is_held_out, {code: vocab.word_ids[word] for code, word in words_of.items()})
+        for c, (words_of, is_held_out) in ((c, of_concept[c]) for c in sorted(order))
     ]
     meetings = Meetings(_members(concepts, vocab, exclusions), vocab.size)
-    whole = pieces_of(documents, vocab, languages, config.sequence_tokens)
-    at_meeting = np.unique(whole.document[meetings.places_of(whole.tokens, whole.piece_of())])
-    parted = [(k, [part]) for k in at_meeting.tolist() for part in documents[k]]
-    apart = pieces_of([part for _, part in parted], vocab, languages, config.sequence_tokens)
-    apart = replace(apart, document=np.array([k for k, _ in parted], np.int32)[apart.document])
-    pieces = Pieces.concatenate([whole.take(np.flatnonzero(~np.isin(whole.document, at_meeting))), apart])
+    uncut = pieces_of(documents, vocab, languages, config.sequence_tokens)
+    at_meeting = np.unique(uncut.document[meetings.places_of(uncut.tokens, uncut.piece_of())])
+    rows = [(k, [part]) for k in at_meeting.tolist() for part in documents[k]]
+    apart = pieces_of([part for _, part in rows], vocab, languages, config.sequence_tokens)
+    apart = replace(apart, document=np.array([k for k, _ in rows], np.int32)[apart.document])
+    pieces = Pieces.concatenate([uncut.take(np.flatnonzero(~np.isin(uncut.document, at_meeting))), apart])
     pieces = pieces.take(np.argsort(pieces.document, kind="stable"))  # a part of the pieces is a sample of both kinds
     clean = pieces.take(np.setdiff1d(np.arange(len(pieces)), meetings.places_of(pieces.tokens, pieces.piece_of())))
-    size = max(len(whole.tokens), 1)
+    size = max(len(uncut.tokens), 1)
     shares = len(apart.tokens) / size, (len(pieces.tokens) - len(clean.tokens)) / size
     return World(languages, vocab, concepts, clean, _dictionary(concepts, vocab, languages), meetings, *shares)
 

@@ -26,19 +26,19 @@ _DECIMALS = 9
 class BridgeCounts(NamedTuple):
     """Bridges of each unit: arrays by unit, (size,)."""
 
-    bridged: np.ndarray
+    n_bridges: np.ndarray
     """float64 concepts that the unit is joined to in two languages, summed over pairs of languages"""
-    expected: np.ndarray
+    expectation: np.ndarray
     """float64 the same by chance"""
     bridges: np.ndarray
     """(size, languages) bool: languages in which it is joined to a word of a concept it bridges"""
 
 
-def bridge_counts(joined: np.ndarray, languages: Sequence[int], concepts: Sequence[int], size: int) -> BridgeCounts:
+def bridge_counts(joins: np.ndarray, languages: Sequence[int], concepts: Sequence[int], size: int) -> BridgeCounts:
     """Count the concepts that each unit bridges.
 
     Args:
-        joined: (joins, 2) int32 or int64 rows of unit and number of a word; each once.
+        joins: (joins, 2) int32 or int64 rows of unit and number of a word; each once.
         languages: language of each word, as a number.
         concepts: concept of each word, as a number.
         size: number of units.
@@ -46,8 +46,8 @@ def bridge_counts(joined: np.ndarray, languages: Sequence[int], concepts: Sequen
     of_language, of_concept = np.asarray(languages, np.int64), np.asarray(concepts, np.int64)
     count = int(of_language.max(initial=-1)) + 1
     total = int(of_concept.max(initial=-1)) + 1
-    degrees, bridged, bridges, weights = _bridges(joined, of_language, of_concept, size, count, total)
-    return BridgeCounts(bridged, _expected_bridges(degrees, weights), bridges)
+    degrees, n_bridges, bridges, weights = _bridges(joins, of_language, of_concept, size, count, total)
+    return BridgeCounts(n_bridges, _expected_bridges(degrees, weights), bridges)
 
 
 def _expected_bridges(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -61,10 +61,10 @@ def _expected_bridges(degrees: np.ndarray, weights: np.ndarray) -> np.ndarray:
     for degree, weight in zip(degrees.T, weights.T, strict=True):
         values, number, times = np.unique(degree, return_inverse=True, return_counts=True)
         of_language.append((number, join_chances(values, times, weight)))
-    expected = np.zeros(len(degrees))
-    for (first, one), (second, other) in combinations(of_language, 2):
-        expected += (one @ other.T)[first, second]
-    return expected.round(_DECIMALS)
+    expectation = np.zeros(len(degrees))
+    for (first, first_chances), (second, second_chances) in combinations(of_language, 2):
+        expectation += (first_chances @ second_chances.T)[first, second]
+    return expectation.round(_DECIMALS)
 
 
 def join_chances(degrees: np.ndarray, times: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -103,19 +103,19 @@ def _step(scale: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _bridges(joined, of_language, of_concept, size, count, total):  # pragma: no cover - compiled
+def _bridges(joins, of_language, of_concept, size, count, total):  # pragma: no cover - compiled
     """Of units: concepts joined by language, pairs of languages bridged, languages they are in; then units of words."""
     starts = np.zeros(size + 1, np.int64)
-    for i in range(len(joined)):
-        starts[joined[i, 0] + 1] += 1
+    for i in range(len(joins)):
+        starts[joins[i, 0] + 1] += 1
     for unit in range(size):
         starts[unit + 1] += starts[unit]
-    filled, words_of = starts[:-1].copy(), np.empty(len(joined), np.int32)
-    for i in range(len(joined)):
-        unit = joined[i, 0]
-        words_of[filled[unit]] = joined[i, 1]
-        filled[unit] += 1
-    degrees, bridged = np.zeros((size, count), np.int64), np.zeros(size)
+    ends, words_of = starts[:-1].copy(), np.empty(len(joins), np.int32)
+    for i in range(len(joins)):
+        unit = joins[i, 0]
+        words_of[ends[unit]] = joins[i, 1]
+        ends[unit] += 1
+    degrees, n_bridges = np.zeros((size, count), np.int64), np.zeros(size)
     bridges = np.zeros((size, count), np.bool_)
     weights = np.zeros((total, count), np.int64)
     is_met = np.zeros((total, count), np.bool_)  # of the unit at hand; false before and after
@@ -131,8 +131,8 @@ def _bridges(joined, of_language, of_concept, size, count, total):  # pragma: no
             concept, codes = of_concept[word], 0
             for code in range(count):
                 codes += is_met[concept, code]
-            bridged[unit] += codes * (codes - 1) // 2
+            n_bridges[unit] += codes * (codes - 1) // 2
             for code in range(count):
                 bridges[unit, code] |= codes > 1 and is_met[concept, code]
                 is_met[concept, code] = False
-    return degrees, bridged, bridges, weights
+    return degrees, n_bridges, bridges, weights

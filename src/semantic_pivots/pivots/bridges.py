@@ -186,8 +186,8 @@ def document_draws(
 class _Pass:
     """Test results of one draw: all arrays are by vocabulary id."""
 
-    bridged: np.ndarray
-    expected: np.ndarray
+    n_bridges: np.ndarray
+    expectation: np.ndarray
     strength: np.ndarray
     q_value: np.ndarray
     """1 where nothing was expected, so nothing tested"""
@@ -230,17 +230,17 @@ def _judge(
 
     units_of_row = [joins.units[joins.edges[word] : joins.edges[word + 1]] for word in words]
     row = np.repeat(np.arange(len(words), dtype=np.int32), [len(units) for units in units_of_row])
-    joined = np.column_stack([np.concatenate(units_of_row), row])
+    edges = np.column_stack([np.concatenate(units_of_row), row])
     size = len(spread)
-    bridged, expected, bridges = bridge_counts(joined, languages, concepts, size)
+    n_bridges, expectation, bridges = bridge_counts(edges, languages, concepts, size)
     strength = np.bincount(joins.units, joins.times, minlength=size)
-    tested = np.flatnonzero((expected > 0) & spread)
+    tests = np.flatnonzero((expectation > 0) & spread)
     q_value = np.ones(size)
-    if len(tested):
-        q_value[tested] = false_discovery_control(poisson.sf(bridged[tested] - 1, expected[tested]))
-    least = np.maximum(config.min_ratio * expected, 1)
-    is_pivot = (expected > 0) & spread & (q_value <= config.false_discovery_rate) & (bridged >= least)
-    return _Pass(bridged, expected, strength, q_value, bridges, is_pivot)
+    if len(tests):
+        q_value[tests] = false_discovery_control(poisson.sf(n_bridges[tests] - 1, expectation[tests]))
+    least = np.maximum(config.min_ratio * expectation, 1)
+    is_pivot = (expectation > 0) & spread & (q_value <= config.false_discovery_rate) & (n_bridges >= least)
+    return _Pass(n_bridges, expectation, strength, q_value, bridges, is_pivot)
 
 
 def find_evidence(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> Evidence:
@@ -251,12 +251,12 @@ def find_evidence(config: GraphConfig, words: Sequence[Record], corpus: Corpus) 
     discover = DiscoverConfig(**{name: getattr(config, name) for name in names})
     contexts = word_contexts_of(corpus, spellings, discover)
     pieces = own_pieces(contexts.texts, contexts.ids, spellings)
-    pieces = {word: np.concatenate([own, contexts.units_of_word[word]]) for word, own in pieces.items()}
+    pieces = {word: np.concatenate([units, contexts.units_of_word[word]]) for word, units in pieces.items()}
     draws, joins = document_draws(contexts, spellings, corpus.token_count(), config), []
     with progress(len(draws), "draws", "graph") as bar:
         for draw in draws:
-            own = [draw[word] for word in spellings], [pieces[word] for word in spellings]
-            joins.append(joins_of(contexts, *own))
+            units = [draw[word] for word in spellings], [pieces[word] for word in spellings]
+            joins.append(joins_of(contexts, *units))
             bar.advance()
     index = {word: i for i, word in enumerate(spellings)}
     return Evidence(rows, [index[word, code] for word, code, _ in rows], contexts, joins)
@@ -279,7 +279,7 @@ def bridge_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> 
     """
     evidence = find_evidence(config, words, corpus)
     passes = evidence.passes(config)
-    tests = int(np.any([each.expected > 0 for each in passes], axis=0).sum())
+    tests = int(np.any([each.expectation > 0 for each in passes], axis=0).sum())
     if not tests:
         raise InputError(
             f"graph: no {config.unit} co-occurs with words of two languages; the corpus or the lexicon is too small"
@@ -299,7 +299,7 @@ def _table(evidence: Evidence, passes: Sequence[_Pass], units: np.ndarray, confi
     def median(name: str) -> np.ndarray:
         return np.quantile([getattr(each, name)[units] for each in passes], 0.5, axis=0, method="lower")
 
-    bridged, q_value = median("bridged"), median("q_value")
+    n_bridges, q_value = median("n_bridges"), median("q_value")
     shares = np.mean([each.bridges[units] for each in passes], axis=0)
     second = np.sort(shares, axis=1)[:, -2:].min(axis=1, keepdims=True)
     languages_of_bridge = shares >= np.minimum(0.5, second)  # two at the least, where draws disagree
@@ -309,15 +309,15 @@ def _table(evidence: Evidence, passes: Sequence[_Pass], units: np.ndarray, confi
         "token": pa.array(units, pa.int32()) if config.unit == "token" else pa.nulls(len(units), pa.int32()),
         "text": [texts[unit] for unit in units],
         "documents": evidence.contexts.frequency[units],
-        "degree": bridged.astype(np.int64),
-        "expected_degree": median("expected"),
+        "degree": n_bridges.astype(np.int64),
+        "expected_degree": median("expectation"),
         "strength": median("strength"),
         "q_value": q_value,
         "languages": [codes[row].tolist() for row in languages_of_bridge],
         "neighbours": [[texts[n] for n in row] for row in strongest(evidence.contexts, units, config)],
     }
     by_text = units if config.unit == "token" else np.argsort(np.argsort([texts[unit] for unit in units]))
-    return pa.table(table).take(np.lexsort((by_text, -bridged, q_value)))
+    return pa.table(table).take(np.lexsort((by_text, -n_bridges, q_value)))
 
 
 def strongest(contexts: WordContexts, tokens: np.ndarray, config: GraphConfig) -> list[list[int]]:

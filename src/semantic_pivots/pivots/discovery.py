@@ -84,7 +84,7 @@ def discover(
     item_pivots = [best[pair].from_source_of(item) for item in items for pair in [pair_of(item)]]
     texts = [[contexts.texts[unit] for unit in pivots.units.tolist()] for pivots in item_pivots]
     cosines = relatedness([(item["source"], item["target"]) for item in items], texts) if config.relatedness else None
-    counts = {pair: (one.candidates, len(one.counts.units), one.counts.together) for pair, one in searches.items()}
+    counts = {pair: (s.candidates, len(s.counts.units), s.counts.together) for pair, s in searches.items()}
     lexicon = _words_of_items(items) if lexicon is None else lexicon
     return Discovery(
         pivot_table(items, item_pivots, texts, cosines, lexicon, config),
@@ -122,8 +122,8 @@ def search(contexts: WordContexts, pair: Pair, config: DiscoverConfig) -> Search
     candidates = len(pair_counts.units)
     if config.form == "paper":
         return Search(pair_counts, np.full(candidates, np.nan), np.full(candidates, np.nan), candidates)
-    expected = pair_counts.frequency / pair_counts.documents * np.array(pair_counts.draw_sizes)[:, None]
-    pair_counts = pair_counts.take(np.flatnonzero((pair_counts.times > expected).all(axis=0)))
+    expectation = pair_counts.frequency / pair_counts.documents * np.array(pair_counts.draw_sizes)[:, None]
+    pair_counts = pair_counts.take(np.flatnonzero((pair_counts.times > expectation).all(axis=0)))
     p_values = pair_counts.p_values()
     spellings = [words.normalise(word) for word, _ in pair]
     is_own = is_form if config.unit == "word" else is_piece
@@ -136,18 +136,18 @@ def search(contexts: WordContexts, pair: Pair, config: DiscoverConfig) -> Search
 
 def _pair_counts(contexts: WordContexts, pair: Pair) -> PairCounts:
     first, second = (contexts.draws[word] for word in pair)
-    (one, times), (other, other_times) = (contexts.unit_counts(word) for word in pair)
-    units, i, j = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+    (first_units, times), (second_units, other_times) = (contexts.unit_counts(word) for word in pair)
+    units, i, j = np.intersect1d(first_units, second_units, assume_unique=True, return_indices=True)
     together = np.intersect1d(first, second)
     shared_units, shared_times = contexts.within(together)
-    shared = np.zeros(len(units), np.int64)
+    joint_times = np.zeros(len(units), np.int64)
     rows = np.searchsorted(units, shared_units)  # a unit of a document with both words is a unit of each
-    shared[rows] = shared_times
+    joint_times[rows] = shared_times
     counts, draw_sizes = np.stack([times[i], other_times[j]]), (len(first), len(second))
-    apart = (contexts.length(np.setdiff1d(own, together)) for own in (first, second))
+    apart = (contexts.length(np.setdiff1d(documents, together)) for documents in (first, second))
     lengths = next(apart), next(apart), contexts.length(together)
     frequency = contexts.frequency[units]
-    return PairCounts(units, counts, shared, draw_sizes, len(together), frequency, contexts.documents, lengths)
+    return PairCounts(units, counts, joint_times, draw_sizes, len(together), frequency, contexts.documents, lengths)
 
 
 def correct(searches: Sequence[Search], units: int, rate: float) -> None:

@@ -73,16 +73,16 @@ def _tail(k, n, rate):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True)
-def _joint_tail(k, m, n_first, n_second, n_shared, rates):  # pragma: no cover - compiled
-    """P(at least k of the first word's documents and at least m of the second's), `n_shared` of them being both's.
+def _joint_tail(k, m, n_first, n_second, n_joint, rates):  # pragma: no cover - compiled
+    """P(at least k of the first word's documents and at least m of the second's), `n_joint` of them being both's.
 
     Rates are those of documents with the first word alone, with the second alone, and with both.
     """
     total, left = 0.0, 1.0
-    for j in range(min(k, m, n_shared) + 1):
-        after = _tail(j + 1, n_shared, rates[2])
-        one, other = _tail(k - j, n_first - n_shared, rates[0]), _tail(m - j, n_second - n_shared, rates[1])
-        total += (left - after) * one * other
+    for j in range(min(k, m, n_joint) + 1):
+        after = _tail(j + 1, n_joint, rates[2])
+        first_tail, second_tail = _tail(k - j, n_first - n_joint, rates[0]), _tail(m - j, n_second - n_joint, rates[1])
+        total += (left - after) * first_tail * second_tail
         left = after
         if after < 1e-9 * total:
             return total
@@ -90,12 +90,12 @@ def _joint_tail(k, m, n_first, n_second, n_shared, rates):  # pragma: no cover -
 
 
 @numba.njit(cache=True)
-def _p_values(times, rates, n_first, n_second, n_shared):  # pragma: no cover - compiled
+def _p_values(times, rates, n_first, n_second, n_joint):  # pragma: no cover - compiled
     p_values = np.empty(rates.shape[1])
     for i in range(rates.shape[1]):
-        once = _joint_tail(1, 1, n_first, n_second, n_shared, rates[:, i])
-        chance = max(_joint_tail(times[0, i], times[1, i], n_first, n_second, n_shared, rates[:, i]), 1e-300)
-        p_values[i] = min(1.0, chance * (1 + math.log(max(once / chance, 1.0))))
+        tail_of_one = _joint_tail(1, 1, n_first, n_second, n_joint, rates[:, i])
+        chance = max(_joint_tail(times[0, i], times[1, i], n_first, n_second, n_joint, rates[:, i]), 1e-300)
+        p_values[i] = min(1.0, chance * (1 + math.log(max(tail_of_one / chance, 1.0))))
     return p_values
 
 
@@ -143,15 +143,15 @@ def measures(
         totals: documents that contain the word, where only some were drawn; 0: those drawn.
     """
     inside, outside = count / draw_size, frequency / documents
-    rest = np.maximum(frequency - count, 0)
+    outside_count = np.maximum(frequency - count, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         pmi = np.log(inside / outside)
         joint = inside * (totals or draw_size) / documents
         npmi = np.where(count > 0, pmi / -np.log(np.minimum(joint, 1 - 1e-12)), -1.0)
         # Dunning's log-likelihood ratio of the unit inside and outside the drawn documents, signed by direction.
-        pooled = (count + rest) / documents
+        pooled_share = (count + outside_count) / documents
         ratio = np.zeros(len(count))
-        for observed, total in ((count, draw_size), (rest, documents - draw_size)):
-            for part, share in ((observed, pooled), (total - observed, 1 - pooled)):
+        for times, total in ((count, draw_size), (outside_count, documents - draw_size)):
+            for part, share in ((times, pooled_share), (total - times, 1 - pooled_share)):
                 ratio += np.where(part > 0, 2 * part * np.log(part / np.maximum(total * share, 1e-300)), 0.0)
     return {"min": inside - outside, "pmi": pmi, "npmi": npmi, "llr": np.sign(inside - outside) * ratio}

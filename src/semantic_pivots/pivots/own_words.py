@@ -26,12 +26,12 @@ def plain(token: str) -> str:
 
 def units_that_hold(spellings: Sequence[Word], texts: Sequence[str], rule: Rule) -> dict[Word, np.ndarray]:
     """For each word, the indices (int64) of the texts that contain it under `rule`: the text `went` contains `go`."""
-    compiled = Words.compile(spellings, rule)
-    starts, hits = find(compiled, *buffers(pa.array(texts, pa.large_string())))
+    matcher = Words.compile(spellings, rule)
+    starts, hits = find(matcher, *buffers(pa.array(texts, pa.large_string())))
     places = np.repeat(np.arange(len(texts)), np.diff(starts))
     order = np.argsort(hits, kind="stable")
-    of_pattern = np.split(places[order], np.searchsorted(hits[order], np.arange(1, compiled.patterns + 1)))
-    return {word: of_pattern[p] for word, p in zip(spellings, compiled.pattern_of.tolist(), strict=True)}
+    of_pattern = np.split(places[order], np.searchsorted(hits[order], np.arange(1, matcher.patterns + 1)))
+    return {word: of_pattern[p] for word, p in zip(spellings, matcher.pattern_of.tolist(), strict=True)}
 
 
 def is_piece(token: str, word: str) -> bool:
@@ -49,14 +49,14 @@ def is_form(unit: str, word: str) -> bool:
     """
     if not (words.is_joining(word[0]) and words.is_joining(unit[0])):
         return is_piece(unit, word)
-    one, other = _bare(unit), _bare(word)
-    if _CLITICS[0] <= ord(other[0]) <= _CLITICS[1] and one.endswith(other) and len(one) - len(other) <= _CLITIC:
+    text, part = _bare(unit), _bare(word)
+    if _CLITICS[0] <= ord(part[0]) <= _CLITICS[1] and text.endswith(part) and len(text) - len(part) <= _CLITIC:
         return True
     common = 0
-    while common < min(len(one), len(other)) and one[common] == other[common]:
+    while common < min(len(text), len(part)) and text[common] == part[common]:
         common += 1
-    stem = len(other) if common == len(other) else _STEM
-    return common >= stem and max(len(one), len(other)) - common <= _ENDING
+    stem = len(part) if common == len(part) else _STEM
+    return common >= stem and max(len(text), len(part)) - common <= _ENDING
 
 
 def _bare(text: str) -> str:

@@ -64,11 +64,11 @@ def expected_degree(slots: np.ndarray, frequency: np.ndarray, total: float) -> t
     return np.interp(slots, grid, mean), np.interp(slots, grid, variance)
 
 
-def hub_q_values(degree: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> np.ndarray:
+def hub_q_values(degree: np.ndarray, expectation: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """(tokens,) float64 Benjamini–Hochberg q-values for a degree larger than the configuration model expects."""
     from scipy.stats import false_discovery_control, norm
 
-    return false_discovery_control(norm.sf((degree - 0.5 - expected) / np.sqrt(np.maximum(variance, 1e-9))))
+    return false_discovery_control(norm.sf((degree - 0.5 - expectation) / np.sqrt(np.maximum(variance, 1e-9))))
 
 
 def language_shares(documents: Documents) -> np.ndarray:
@@ -90,8 +90,8 @@ def language_shares(documents: Documents) -> np.ndarray:
     owners = owner[documents.tokens]
     meetings = np.empty((size, groups))
     for group in range(groups):
-        beside = np.bincount(row[owners == group], minlength=len(documents))
-        meetings[:, group] = np.bincount(documents.tokens, weights=beside[row], minlength=size)
+        group_joins = np.bincount(row[owners == group], minlength=len(documents))
+        meetings[:, group] = np.bincount(documents.tokens, weights=group_joins[row], minlength=size)
         meetings[owner == group, group] -= by_group[owner == group].sum(axis=1)  # a token is not its own neighbour
     lift = meetings / np.maximum(meetings.sum(axis=0) / max(meetings.sum(), 1.0), 1e-300)
     return lift / np.maximum(lift.sum(axis=1, keepdims=True), 1e-300)
@@ -103,7 +103,7 @@ class PivotSet:
     Attributes:
         candidates: (candidates,) int32 compact numbers of the tokens.
         rows: their rows of the co-occurrence graph.
-        expected: (candidates,) float64 degree that the configuration model expects.
+        expectation: (candidates,) float64 degree that the configuration model expects.
         ratio: (candidates,) float64 observed over expected degree; both whole or both rarefied, by the criterion.
         q_values: (candidates,) float64 q-values of the whole degree (`hub_q_values`).
         joins: (candidates, languages) bool: whether the token co-occurs enough with tokens of the language.
@@ -123,22 +123,22 @@ class PivotSet:
             self.best = np.zeros(0, np.int64)
             return
         total = float(frequency.sum())
-        self.expected, variance = expected_degree(self.rows.slots, frequency, total)
-        self.q_values = hub_q_values(self.rows.degree, self.expected, variance)
+        self.expectation, variance = expected_degree(self.rows.slots, frequency, total)
+        self.q_values = hub_q_values(self.rows.degree, self.expectation, variance)
         of_row = frequency[self.candidates]
         if config.criterion == "rarefied":
             places = self.rows.slots * (np.minimum(sample_size, of_row) / of_row)
             self.ratio = self.rows.rarefied_degree / np.maximum(expected_degree(places, frequency, total)[0], 1e-9)
             hub = self.ratio >= config.min_rarefied_ratio
         else:
-            self.ratio = self.rows.degree / np.maximum(self.expected, 1e-9)
+            self.ratio = self.rows.degree / np.maximum(self.expectation, 1e-9)
             hub = (self.q_values <= config.false_discovery_rate) & (self.ratio >= config.min_ratio)
         if is_fixed_count:
             hub = self.rows.degree >= np.quantile(self.rows.degree, 0.95)
         self.hubs = int(hub.sum())
         self.joins = language_shares(documents)[self.candidates] >= _JOINS
-        keep = np.flatnonzero(hub & (self.joins.sum(axis=1) >= min(2, documents.groups)))
-        self.best = keep[np.lexsort((documents.ids[self.candidates[keep]], -self.ratio[keep]))]
+        pivot_rows = np.flatnonzero(hub & (self.joins.sum(axis=1) >= min(2, documents.groups)))
+        self.best = pivot_rows[np.lexsort((documents.ids[self.candidates[pivot_rows]], -self.ratio[pivot_rows]))]
 
 
 def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarray, config: GraphConfig) -> np.ndarray:
@@ -215,7 +215,7 @@ def degree_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> 
         "text": [texts[i] for i in ids],
         "documents": documents.frequency()[tokens],
         "degree": pivots.rows.degree[rows],
-        "expected_degree": pivots.expected[rows],
+        "expected_degree": pivots.expectation[rows],
         "strength": pivots.rows.strength[rows].astype(np.float64),
         "q_value": pivots.q_values[rows],
         "languages": pa.array(pivot_languages, pa.list_(pa.string())),

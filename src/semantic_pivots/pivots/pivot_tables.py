@@ -116,7 +116,7 @@ def evidence_table(
     rows = []
     for item, pivots in zip(items, item_pivots, strict=True):
         source, target = words_of(item)
-        candidates, supported, together = counts[pair_of(item)]
+        candidates, n_units, together = counts[pair_of(item)]
         rows.append(
             {
                 "item_id": item["item_id"],
@@ -124,7 +124,7 @@ def evidence_table(
                 "documents_target": contexts.totals[target],
                 "documents_both": together,
                 "candidates": candidates,
-                "supported": supported,
+                "supported": n_units,
                 "pivots": len(pivots.units),
                 "reason": _reason(contexts.totals[source], contexts.totals[target], candidates, len(pivots.units)),
                 "rule": contexts.rule.signature(*sorted((source[1], target[1]))),

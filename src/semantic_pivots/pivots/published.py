@@ -45,18 +45,18 @@ class _Spellings(NamedTuple):
 def published_contexts(corpus: Corpus, spellings: list[Word], config: DiscoverConfig) -> WordContexts:
     """For each word, documents with any of its sub-tokens, drawn with replacement, and as many random documents."""
     texts = token_texts(corpus.tokenizer)
-    own = _own_tokens(corpus.tokenizer, spellings, len(texts))
+    words_of = _own_tokens(corpus.tokenizer, spellings, len(texts))
     totals, documents = np.zeros(len(spellings), np.int64), 0
-    for part in parts(corpus, "holders", _count_holders, own):
+    for part in parts(corpus, "holders", _count_holders, words_of):
         totals += part["holders"]
         documents += int(part["documents"][0])
     places = _places(spellings, totals, config)
     generator = np.random.default_rng(seed_of("discover", config.seed, "background"))
     background = np.sort(generator.integers(0, documents, config.documents))
-    picks = list(_picks(places, background, parts(corpus, "holders", _count_holders, own)))
+    picks = list(_picks(places, background, parts(corpus, "holders", _count_holders, words_of)))
     columns: dict[str, list[np.ndarray]] = {"words": [], "rows": [], "background": [], "lengths": [], "tokens": []}
     base = 0
-    for part in parts(corpus, "published", _read_drawn, own, of_shards=picks):
+    for part in parts(corpus, "published", _read_drawn, words_of, of_shards=picks):
         for name, values in columns.items():
             values.append(part[name] + base if name in ("rows", "background") else part[name])
         base += len(part["lengths"])
@@ -74,8 +74,8 @@ def published_contexts(corpus: Corpus, spellings: list[Word], config: DiscoverCo
 def _own_tokens(tokenizer: Backend, spellings: list[Word], size: int) -> _Spellings:
     """Token ids of each word after a space, the lone space left out, as the words of each id."""
     space = set(tokenizer.encode(" ", add_special_tokens=False).ids)
-    encoded = tokenizer.encode_batch([f" {word}" for word, _ in spellings], add_special_tokens=False)
-    pairs = sorted((token, word) for word, e in enumerate(encoded) for token in set(e.ids) - space)
+    encodings = tokenizer.encode_batch([f" {word}" for word, _ in spellings], add_special_tokens=False)
+    pairs = sorted((token, word) for word, e in enumerate(encodings) for token in set(e.ids) - space)
     tokens, words = np.array(pairs, np.int64).reshape(-1, 2).T
     return _Spellings(np.searchsorted(tokens, np.arange(size + 1)), words.astype(np.int32), len(spellings))
 
@@ -106,21 +106,21 @@ def _picks(
         base, first = base + part["holders"], last
 
 
-def _count_holders(shard: Shard, own: _Spellings) -> pa.Table:
+def _count_holders(shard: Shard, words_of: _Spellings) -> pa.Table:
     """Of one shard, the documents that hold a token of each word (`holders`), and all."""
-    starts, tokens = distinct_in(shard, len(own.begins) - 1)
-    words, _ = _holders(starts, tokens, *own)
-    return pack({"holders": np.bincount(words, minlength=own.count), "documents": np.array([len(starts) - 1])})
+    starts, tokens = distinct_in(shard, len(words_of.begins) - 1)
+    words, _ = _holders(starts, tokens, *words_of)
+    return pack({"holders": np.bincount(words, minlength=words_of.count), "documents": np.array([len(starts) - 1])})
 
 
 def _read_drawn(
-    shard: Shard, words: np.ndarray, places: np.ndarray, background: np.ndarray, own: _Spellings
+    shard: Shard, words: np.ndarray, places: np.ndarray, background: np.ndarray, words_of: _Spellings
 ) -> pa.Table:
     """Of one shard, the documents that are drawn: `rows` of each draw's word, of the `background`, and their tokens."""
-    starts, tokens = distinct_in(shard, len(own.begins) - 1)
-    of_word, rows = _holders(starts, tokens, *own)
+    starts, tokens = distinct_in(shard, len(words_of.begins) - 1)
+    of_word, rows = _holders(starts, tokens, *words_of)
     rows = rows[np.argsort(of_word, kind="stable")]
-    counts = np.bincount(of_word, minlength=own.count)
+    counts = np.bincount(of_word, minlength=words_of.count)
     draws = rows[(np.cumsum(counts) - counts)[words] + places]
     documents, number = np.unique(np.concatenate([draws, background]), return_inverse=True)
     parts_of = [tokens[starts[row] : starts[row + 1]] for row in documents]

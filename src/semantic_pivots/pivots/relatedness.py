@@ -52,6 +52,6 @@ def relatedness(
     ]
     if not null and any(map(len, rows)):
         raise InputError("[discover] relatedness compares pairs; expected two or more that share no word, or false")
-    below = np.sort(np.concatenate(null)) if null else np.zeros(0)
+    null_values = np.sort(np.concatenate(null)) if null else np.zeros(0)
     cosines = [(row @ meaning).astype(np.float64) for row, meaning in zip(rows, meanings, strict=True)]
-    return [(row, np.searchsorted(below, row) / max(len(below), 1)) for row in cosines]
+    return [(row, np.searchsorted(null_values, row) / max(len(null_values), 1)) for row in cosines]

@@ -54,8 +54,8 @@ def sample(inputs: Inputs, folder: Path, low: float, high: float, config: GraphC
         for row, token_row in ((row, token_rows[row["shard"]]) for row in rows)
     ]
     (folder / "work").mkdir(parents=True, exist_ok=True)
-    shared = str(folder), low, high, config.seed
-    counts = list(run_shards(tasks, scratch, config.workers, "sample", config.engine, shared))
+    constants = str(folder), low, high, config.seed
+    counts = list(run_shards(tasks, scratch, config.workers, "sample", config.engine, constants))
     shards, token_shards = [], []
     for row, count in zip(rows, (part.to_pylist()[0] for part in counts), strict=True):
         if count["documents"]:
@@ -67,8 +67,8 @@ def sample(inputs: Inputs, folder: Path, low: float, high: float, config: GraphC
     if not (folder / "tokenizer.json").exists():
         os.symlink((inputs.folder("tokens") / "tokenizer.json").resolve(), folder / "tokenizer.json")
     # First, so that its tables come before those of the whole corpus.
-    others = {name: inputs.folder(name) for name in inputs.stages() if name not in ("corpus", "tokens")}
-    return Inputs({"corpus": folder, "tokens": folder, **others})
+    stage_folders = {name: inputs.folder(name) for name in inputs.stages() if name not in ("corpus", "tokens")}
+    return Inputs({"corpus": folder, "tokens": folder, **stage_folders})
 
 
 def _places_of(shard: str) -> tuple[str, str]:
@@ -108,14 +108,14 @@ def stability(
         return pa.Table.from_pylist(rows, schema=SCHEMAS["pivot_stability"])
     with work.progress(len(SAMPLES), "sizes of sample", "stability") as progress:
         for name, share in SAMPLES:
-            halves = name == "halves"
-            draws = 2 if halves else min(config.stability_draws, round(1 / share))
+            is_halves = name == "halves"
+            draws = 2 if is_halves else min(config.stability_draws, round(1 / share))
             sets = [
                 _set_of_sample(f"{name}-{draw}", draw * share, (draw + 1) * share, make, config, inputs, work)
                 for draw in range(draws)
             ]
             for draw, (first, other) in enumerate(
-                [(sets[0], sets[1])] if halves else [(first, full) for first in sets]
+                [(sets[0], sets[1])] if is_halves else [(first, full) for first in sets]
             ):
                 rows.append(
                     {
@@ -145,8 +145,8 @@ def _set_of_sample(
 
     def sample_set() -> pa.Table:
         try:
-            own = sample(inputs, folder, low, high, config)
-            units = names(make(config, own, Work(folder / "work", folder))[0])
+            inputs_of_sample = sample(inputs, folder, low, high, config)
+            units = names(make(config, inputs_of_sample, Work(folder / "work", folder))[0])
         except InputError:
             units = []
         # other ranks may wait for its parts still

@@ -77,15 +77,15 @@ def postings(starts, tokens, size):  # pragma: no cover - compiled
 def _rows(
     tokens_of_rows, offsets, documents, starts, tokens, row, least, sample_size, out
 ):  # pragma: no cover - compiled
-    degree, strength, rarefied, slots, neighbours = out
+    degree, strength, rarefied_degree, slots, neighbours = out
     top, least = neighbours.shape[1], max(least, 1)
     best = np.zeros(top, dtype=np.int64)
-    touched = np.empty(len(row), dtype=np.uint32)
+    co_tokens = np.empty(len(row), dtype=np.uint32)
     for index in range(len(tokens_of_rows)):
         token = tokens_of_rows[index]
         frequency = offsets[token + 1] - offsets[token]
         own_documents = documents[offsets[token] : offsets[token + 1]]
-        count = count_units(own_documents, starts, tokens, row, touched)
+        count = count_units(own_documents, starts, tokens, row, co_tokens)
         for document in own_documents:
             slots[index] += starts[document + 1] - starts[document] - 1
         row[token] = 0
@@ -99,24 +99,24 @@ def _rows(
                 presence[c] = 1.0 - absent
         even = odd = 0.0  # two sums: each add waits for the one before it
         for k in range(0, count - 1, 2):
-            even += presence[row[touched[k]]]
-            odd += presence[row[touched[k + 1]]]
+            even += presence[row[co_tokens[k]]]
+            odd += presence[row[co_tokens[k + 1]]]
         if count % 2:
-            even += presence[row[touched[count - 1]]]
+            even += presence[row[co_tokens[count - 1]]]
         best[:] = 0
         filled = edges = meetings = 0
         weakest = least if top else np.int64(1) << 62
         for k in range(count):
-            other = touched[k]
-            common = np.int64(row[other])
-            row[other] = 0
+            neighbour = co_tokens[k]
+            common = np.int64(row[neighbour])
+            row[neighbour] = 0
             edges += common >= least
             meetings += common if common >= least else 0
             if common < weakest:
                 continue
             place = filled  # insertion into the short list of the strongest; ties go to the smaller number
             while place > 0 and (
-                best[place - 1] < common or (best[place - 1] == common and neighbours[index, place - 1] > other)
+                best[place - 1] < common or (best[place - 1] == common and neighbours[index, place - 1] > neighbour)
             ):
                 place -= 1
             if place < top:
@@ -125,10 +125,10 @@ def _rows(
                     best[j] = best[j - 1]
                     neighbours[index, j] = neighbours[index, j - 1]
                 best[place] = common
-                neighbours[index, place] = other
+                neighbours[index, place] = neighbour
             if filled == top:
                 weakest = max(least, best[top - 1])
-        degree[index], strength[index], rarefied[index] = edges, meetings, even + odd
+        degree[index], strength[index], rarefied_degree[index] = edges, meetings, even + odd
 
 
 class Rows(NamedTuple):

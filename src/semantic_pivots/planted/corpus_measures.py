@@ -58,8 +58,8 @@ class Pipeline:
     def _inputs(self, *stages: str) -> Inputs:
         return Inputs({stage: self.folder / stage for stage in stages})
 
-    def _publish(self, stage: str, make: Callable[[Work], dict[str, pa.Table]], after: Sequence[str]) -> None:
-        run.publish(stage, {"after": list(after)}, self.folder / stage, make, tables.conform)
+    def _publish(self, stage: str, make: Callable[[Work], dict[str, pa.Table]], stages: Sequence[str]) -> None:
+        run.publish(stage, {"after": list(stages)}, self.folder / stage, make, tables.conform)
 
     def _words(self, concepts: Sequence[Concept]) -> pa.Table:
         rows = [
@@ -197,9 +197,9 @@ def offer(trial: Trial, config: PlantedConfig) -> Offer:
     for name in ARMS:
         documents = [d for d in pool if d["id"] in selections[name]]
         arms[name] = [d["text"] for d in documents]
-        of_asked = sum(bool(test_words & set(d["text"].split())) for d in documents)
+        n_test = sum(bool(test_words & set(d["text"].split())) for d in documents)
         with_pivots = sum(d["source"] == "context" for d in documents)
-        share = {"with pivots": with_pivots, "with a tested word": of_asked}
+        share = {"with pivots": with_pivots, "with a tested word": n_test}
         figures += [
             figure(f"share of documents {kind}", name, count / max(len(documents), 1)) for kind, count in share.items()
         ]

@@ -181,8 +181,8 @@ def _probe(trial: Trial) -> list[Record]:
     targets = torch.stack([embedding[trial.ids(c.contexts[source])].mean(0) for c in concepts])
     targets = targets - targets.mean(0)
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(trial.corpus.world.seed))
-    half, quarter = len(order) // 2, len(order) // 4
-    train, validation, test = order[:half], order[half : half + quarter], order[half + quarter :]
+    half_size, quarter = len(order) // 2, len(order) // 4
+    train, validation, test = order[:half_size], order[half_size : half_size + quarter], order[half_size + quarter :]
 
     def right(layer: torch.Tensor, rows: torch.Tensor) -> np.ndarray:
         guess = _apply(layer[rows], ridge(layer[train], targets[train]))
@@ -223,22 +223,22 @@ def null_attribution(trial: Trial) -> list[Record]:
         final += probs[-1].max(-1).values.tolist()
     labels, counts, confidence = np.array(positive), np.array(values), np.array(final)
     raw = auc(counts, labels)
-    conditioned = stratified_auc(counts, labels, quantile_strata(confidence, _CONFIDENCE_STRATA))
+    stratum_auc = stratified_auc(counts, labels, quantile_strata(confidence, _CONFIDENCE_STRATA))
     note = "" if raw == raw else f"all {len(labels)} labels are alike"
     measure = "AUC without pivots"
     return [
         figure(measure, "raw", raw, note),
-        figure(measure, "given final confidence", conditioned, note),
-        figure(measure, "raw less given final confidence", raw - conditioned, note),
+        figure(measure, "given final confidence", stratum_auc, note),
+        figure(measure, "raw less given final confidence", raw - stratum_auc, note),
         figure("labelled pivot without pivots", DIRECT, 1 - labels.mean()),
     ]
 
 
-def _co_occurrence(planted: PlantedCorpus) -> dict[str, int]:
-    first, second = planted.world.languages[:2]
-    owner = {c.words[code]: (c.concept_id, code) for c in planted.concepts for code in (first, second)}
-    counts = {c.concept_id: 0 for c in planted.concepts}
-    for document in planted.documents:
+def _co_occurrence(corpus: PlantedCorpus) -> dict[str, int]:
+    first, second = corpus.world.languages[:2]
+    owner = {c.words[code]: (c.concept_id, code) for c in corpus.concepts for code in (first, second)}
+    counts = {c.concept_id: 0 for c in corpus.concepts}
+    for document in corpus.documents:
         documents_of: dict[str, set[str]] = {}
         for word in set(document["text"].replace("\n", " ").split()):
             if word in owner:
@@ -297,7 +297,7 @@ def language_census(trial: Trial, config: PlantedConfig) -> list[Record]:
         for code, ordinal in ((third, "third"), (fourth, "fourth")):
             chosen_logits = logits[..., sets[code]]
             largest = chosen_logits[:, torch.arange(len(rows)), rows]
-            below = (chosen_logits < largest[..., None]).float().mean(-1)
-            value = float(below.mean())
+            rank_share = (chosen_logits < largest[..., None]).float().mean(-1)
+            value = float(rank_share.mean())
             figures.append(figure(f"rank of the own word, {ordinal} language", lens, value))
     return figures

@@ -93,9 +93,9 @@ def _contrasts(by: dict[Key, dict[int, float]], first: str) -> dict[Key, dict[in
                 measure = f"difference in differences{unit}, {name}"
                 contrasts["knock-out", first, measure, f"bridged less {kind}"] = _minus(effect[BRIDGED], effect[kind])
     outcome = "P(target) of held-out bridged concepts"
-    for other in ARMS[1:]:
-        contrasts["selection", first, "gain of pivot-rich", f"over {other}"] = _minus(
-            value("selection", outcome, ARMS[0]), value("selection", outcome, other)
+    for arm in ARMS[1:]:
+        contrasts["selection", first, "gain of pivot-rich", f"over {arm}"] = _minus(
+            value("selection", outcome, ARMS[0]), value("selection", outcome, arm)
         )
     for architecture in dict.fromkeys(key[1] for key in by if key[0] == "base"):
         contrasts["base", architecture, "P(target), bridged less unrelated", "split"] = _minus(
@@ -108,9 +108,9 @@ def _contrasts(by: dict[Key, dict[int, float]], first: str) -> dict[Key, dict[in
             contrasts["hub-third", first, "latent language follows the hub", f"{lens}, {kind}"] = _minus(
                 value("hub-third", ratio, f"{lens}, {kind}"), value("hub-fourth", ratio, f"{lens}, {kind}"), 0.5
             )
-        for world, hub, other in (("hub-third", "third", "fourth"), ("hub-fourth", "fourth", "third")):
+        for world, hub, arm in (("hub-third", "third", "fourth"), ("hub-fourth", "fourth", "third")):
             rank = "rank of the own word"
             contrasts[world, first, f"{rank}, hub less other", lens] = _minus(
-                value(world, f"{rank}, {hub} language", lens), value(world, f"{rank}, {other} language", lens)
+                value(world, f"{rank}, {hub} language", lens), value(world, f"{rank}, {arm} language", lens)
             )
     return {key: values for key, values in contrasts.items() if values}

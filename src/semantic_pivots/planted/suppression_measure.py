@@ -30,10 +30,10 @@ def suppression(trial: Trial, config: PlantedConfig) -> list[Record]:
         spans = answer_spans(trial.tokenizer, *trial.prompts(concepts))
         ids, starts = [s.ids for s in spans], [s.start for s in spans]
         plain = target_logprobs(lens, ids, starts)
-        others = concepts[1:] + concepts[:1]
+        partners = concepts[1:] + concepts[:1]
         bases = {
             "planted pivots": [unembedding_basis(lens, trial.ids(c.pivots)) for c in concepts],
-            "another pair's pivots": [unembedding_basis(lens, trial.ids(c.pivots)) for c in others],
+            "another pair's pivots": [unembedding_basis(lens, trial.ids(c.pivots)) for c in partners],
             "random directions": [
                 random_basis(lens, len(c.pivots), seed_of("random", c.concept_id) % 2**31) for c in concepts
             ],
@@ -62,12 +62,12 @@ def knock_out(config: PlantedConfig, world: World, architecture: str) -> list[Re
     """
     trial = train(config, without(world), architecture, vocabulary_of=world)
     figures = translation(trial, config, logs=True)
-    before = {(f["measure"], f["group"]): f["value"] for f in figures}
+    figure_of = {(f["measure"], f["group"]): f["value"] for f in figures}
     for name, documents in (("added", worlds.generate(world).documents), ("none added", trial.corpus.documents)):
         model = copy.deepcopy(trial.model)
         fit(model, trial.tokenizer, [d["text"] for d in documents], config, config.tokens // 4, world.seed + 1000)
         for f in translation(Trial(trial.corpus, model, trial.tokenizer), config, logs=True):
-            change = f["value"] - before[f["measure"], f["group"]]
+            change = f["value"] - figure_of[f["measure"], f["group"]]
             measure = f"change of {f['measure']}, pivot documents {name}"
             figures.append(figure(measure, f["group"], change))
     return figures

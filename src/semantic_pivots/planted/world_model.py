@@ -100,14 +100,14 @@ def new_trial(config: PlantedConfig, world: World, architecture: str, vocabulary
         vocabulary_of: a second world, whose words are added to the tokenizer's vocabulary. The models of both worlds
             then start from the same weights.
     """
-    planted = worlds.generate(world)
-    words = set(worlds.vocabulary(planted))
+    corpus = worlds.generate(world)
+    words = set(worlds.vocabulary(corpus))
     if vocabulary_of is not None:
         words |= set(worlds.vocabulary(worlds.generate(vocabulary_of)))
     tokenizer = word_tokenizer(sorted(words))
     seed = seed_of(world.seed, "init") % 2**31
     model = fresh_model(architecture, tokenizer, config.width, config.layers, seed, config.sinusoids)
-    return Trial(planted, model, tokenizer)
+    return Trial(corpus, model, tokenizer)
 
 
 def train(

@@ -221,17 +221,17 @@ def _concepts(world: World) -> list[Concept]:
 def _without_pivots(world: World, concepts: list[Concept]) -> list[Concept]:
     main = world.languages[:2]
     bare = [c for c in concepts if not c.pivots]
-    others = {code: sorted({word for c in bare for word in c.contexts[code]}) for code in main}
-    if min(map(len, others.values())) < world.pivots:
+    filler_words = {code: sorted({word for c in bare for word in c.contexts[code]}) for code in main}
+    if min(map(len, filler_words.values())) < world.pivots:
         raise ValueError("a world without pivots needs context words of concepts that never had any")
-    exchanged = []
+    exchanges = []
     for concept in concepts:
         contexts = dict(concept.contexts)
         for code in main if concept.pivots else ():
             generator = Random(seed_of(world.seed, "instead", concept.concept_id, code))
-            contexts[code] = tuple(generator.sample(others[code], world.pivots))
-        exchanged.append(replace(concept, contexts=contexts))
-    return exchanged
+            contexts[code] = tuple(generator.sample(filler_words[code], world.pivots))
+        exchanges.append(replace(concept, contexts=contexts))
+    return exchanges
 
 
 def _ranks(world: World, kinds: list[str]) -> list[float]:
@@ -390,27 +390,27 @@ def _filler(world: World) -> Iterator[dict[str, str]]:
         yield {"text": text, "language": code, "source": "filler"}
 
 
-def vocabulary(planted: PlantedCorpus) -> list[str]:
+def vocabulary(corpus: PlantedCorpus) -> list[str]:
     """Every word of a world's documents and prompts, sorted."""
     from tokenizers.pre_tokenizers import Whitespace
 
     cut = Whitespace()
-    texts = [d["text"] for d in planted.documents]
-    texts += [prompt(a, b, [], "x") for a in planted.world.languages for b in planted.world.languages]
-    texts += [word for concept in planted.concepts for word in concept.words.values()]
-    texts += [word for concept in planted.concepts for around in concept.contexts.values() for word in around]
+    texts = [d["text"] for d in corpus.documents]
+    texts += [prompt(a, b, [], "x") for a in corpus.world.languages for b in corpus.world.languages]
+    texts += [word for concept in corpus.concepts for word in concept.words.values()]
+    texts += [word for concept in corpus.concepts for around in concept.contexts.values() for word in around]
     return sorted({word for text in texts for word, _ in cut.pre_tokenize_str(text)})
 
 
-def write(planted: PlantedCorpus, folder: Path) -> None:
+def write(corpus: PlantedCorpus, folder: Path) -> None:
     """Write a world for the ordinary commands: documents.jsonl, words.tsv (a lexicon), and truth.jsonl.
 
     A row of the truth holds concept_id, class, words and contexts by language, pivots, and the documents of a word.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "documents.jsonl").write_text("".join(json.dumps(d) + "\n" for d in planted.documents), "utf-8")
-    codes = planted.world.languages
-    rows = ({"concept_id": c.concept_id, "pos": "noun", **c.words} for c in planted.concepts)
+    (folder / "documents.jsonl").write_text("".join(json.dumps(d) + "\n" for d in corpus.documents), "utf-8")
+    codes = corpus.world.languages
+    rows = ({"concept_id": c.concept_id, "pos": "noun", **c.words} for c in corpus.concepts)
     write_tsv(folder / "words.tsv", ["concept_id", "pos", *codes], rows)
     truth = [
         {
@@ -421,6 +421,6 @@ def write(planted: PlantedCorpus, folder: Path) -> None:
             "pivots": c.pivots,
             "documents": c.frequency,
         }
-        for c in planted.concepts
+        for c in corpus.concepts
     ]
     (folder / "truth.jsonl").write_text("".join(json.dumps(row) + "\n" for row in truth), "utf-8")

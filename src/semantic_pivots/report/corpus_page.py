@@ -39,7 +39,7 @@ def _answers(facts: Record) -> list[Answer]:
     if unknown := [row for row in facts["languages"] if row["name"] == "unknown label"]:
         share = sum(row["share"] for row in unknown)
         languages.append(f"{share:.2%} of the documents have a language label that is not known.")
-    twice = facts["duplicates"]
+    duplicates = facts["duplicates"]
     licences = sorted({row["licence"] for row in facts["sources"] if row["licence"]})
     untold = sum(row["documents"] for row in facts["sources"] if not row["licence"])
     sources = [f"{len(facts['sources'])} sources; licences: {', '.join(licences) or 'none stated'}."]
@@ -47,7 +47,7 @@ def _answers(facts: Record) -> list[Answer]:
         sources.append(f"{untold:,} documents are of sources whose licence the corpus does not state.")
     return [
         Answer("What is in it?", tuple(languages)),
-        Answer("How much of it is there twice?", tuple(_twice(twice, facts["documents"]))),
+        Answer("How much of it is there twice?", tuple(_twice(duplicates, facts["documents"]))),
         Answer("Where is it from?", tuple(sources)),
         Answer("What can a study on it tell?", tuple(_tell(facts))),
     ]

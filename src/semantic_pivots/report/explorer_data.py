@@ -25,7 +25,7 @@ from semantic_pivots.wordforms.rule import SPELLING, Rule, own_form
 from semantic_pivots.wordforms.table import Row, rule_of_rows
 from semantic_pivots.words import fold
 
-_PIVOTS_SHOWN, _PIVOTS_IN_CONTEXT, _NEIGHBOURS, _TOKENS = 12, 3, 8, 5
+_MOST_PIVOTS, _PIVOTS_IN_CONTEXT, _NEIGHBOURS, _TOKENS = 12, 3, 8, 5
 _CAUSES = ("told", "link", "link_low", "link_high", "link_p", "need", "need_low", "need_high", "need_p", "control_sets")
 _MASSES = ("source", "pivot", "pivot_null", "target")
 Rows = dict[str, list[dict]]
@@ -138,7 +138,7 @@ class Explorer:
         for concept in run.concepts:
             words = {code: run.words[concept][code]["word"] for code in run.words[concept] if code in codes}
             of = (row["text"].strip() for item in run.concepts[concept] for row in run.pivots.get(item["item_id"], ()))
-            concepts.append([concept, words, list(dict.fromkeys(of))[:_PIVOTS_SHOWN]])
+            concepts.append([concept, words, list(dict.fromkeys(of))[:_MOST_PIVOTS]])
         return {
             "study": run.folder.resolve().name,
             "model": model,
@@ -196,7 +196,7 @@ class Explorer:
             "why_none": "" if evidence is None else evidence["reason"],
             "pivots": [
                 [row["text"].strip(), row["translation"] or "", _figure(row["value"]), _figure(row["q_value"])]
-                for row in pivots[:_PIVOTS_SHOWN]
+                for row in pivots[:_MOST_PIVOTS]
             ],
             "behaviour": [
                 [row["rule"], row["lens"], row["label"], row["peak_layer"], (row["peak_text"] or "").strip()]
@@ -229,21 +229,21 @@ class Explorer:
         """Concepts with most pivots in common, then those whose words were its distractors."""
         texts = self._pivot_texts[concept]
         ranking = sorted(
-            ((len(texts & own), other) for other, own in self._pivot_texts.items() if other != concept and texts & own),
+            ((len(texts & p), other) for other, p in self._pivot_texts.items() if other != concept and texts & p),
             key=lambda pair: (-pair[0], pair[1]),
         )
         nearest = [[other, f"{count} pivots in common"] for count, other in ranking[:_NEIGHBOURS]]
         owners = self._concept_of
         words = [(w, item["source_language"]) for item in self.run.concepts[concept] for w in item["distractors"]]
-        others = dict.fromkeys(owners[word] for word in words if word in owners)
+        rivals = dict.fromkeys(owners[word] for word in words if word in owners)
         names = {other for other, _ in nearest} | {concept}
         every = list(self.run.concepts)
         place = every.index(concept)
         rest = [
-            other for other in (every[place - 1], every[(place + 1) % len(every)]) if other not in names | {*others}
+            other for other in (every[place - 1], every[(place + 1) % len(every)]) if other not in names | {*rivals}
         ]
         nearest += [[other, "beside it in the benchmark"] for other in dict.fromkeys(rest)]
-        return nearest + [[other, "its word was a distractor"] for other in others if other not in names][:_NEIGHBOURS]
+        return nearest + [[other, "its word was a distractor"] for other in rivals if other not in names][:_NEIGHBOURS]
 
     @cached_property
     def _pivot_texts(self) -> dict[str, set[str]]:
@@ -333,8 +333,8 @@ def path_of(rows: Iterable[dict], marker: Marker) -> Record:
 def _path(rows: list[dict], marker: Marker) -> Record:
     tops = [dict(zip(row["top_ids"], map(_figure, row["top_probs"]), strict=True)) for row in rows]
     firsts = dict.fromkeys(next(iter(top)) for top in tops)
-    shown = dict.fromkeys(token for top in tops for token in (*list(top)[:_TOKENS], *firsts))
-    texts = {token: (mark.text, mark.kind, mark.note) for token in shown for mark in [marker.mark(token)]}
+    tokens = dict.fromkeys(token for top in tops for token in (*list(top)[:_TOKENS], *firsts))
+    texts = {token: (mark.text, mark.kind, mark.note) for token in tokens for mark in [marker.mark(token)]}
     of_mark: dict[tuple[str, str, str], list[float | None]] = {}
     for token in firsts:  # tokens of one text (with and without a space before it) are one row
         probs = [top.get(token) for top in tops]

@@ -40,10 +40,10 @@ def sentences(attribution: pa.Table | None) -> Iterator[str]:
     shares = [by.get(f"share {label} of answered") for label in LABELS]
     intervals = [share for share in shares if share is not None]
     if len(intervals) == len(shares):
-        bridged, direct, redundant = (f"{100 * s.value:.0f}\u00a0% [{_ends(s)}]" for s in intervals)
+        bridged_share, direct, redundant = (f"{100 * s.value:.0f}\u00a0% [{_ends(s)}]" for s in intervals)
         yield (
-            f"By the rule “causal”, {bridged} of the model's right answers need their pivots and are reached by them "
-            f"(bridged), {direct} need none (direct), and {redundant} could be reached by them and are not lost "
+            f"By the rule “causal”, {bridged_share} of the model's right answers need their pivots and are reached by "
+            f"them (bridged), {direct} need none (direct), and {redundant} could be reached by them and are not lost "
             f"without (redundant); {intervals[0].n:,} concepts, the rest is undecided."
         )
     odds, p = by.get(_ODDS), by.get(f"{_ODDS}, p by exchange")

@@ -23,7 +23,7 @@ from semantic_pivots.panel import (
 )
 
 TOP_TOKENS = 60
-SOURCES_SHOWN = 100
+MOST_SOURCES = 100
 
 
 def study_order(codes: set[str] | Sequence[str], languages: Sequence[str]) -> list[str]:
@@ -34,7 +34,7 @@ def study_order(codes: set[str] | Sequence[str], languages: Sequence[str]) -> li
 def corpus_panels(
     shards: pa.Table,
     sources: pa.Table,
-    skipped: pa.Table | None,
+    skips: pa.Table | None,
     token_shards: pa.Table | None,
     languages: Sequence[str],
 ) -> list[Panel]:
@@ -45,7 +45,7 @@ def corpus_panels(
         total[0] += row["documents"]
         total[1] += row["text_bytes"]
     codes = study_order({language for language, *_ in totals}, languages)
-    keys = sorted(totals, key=lambda k: (codes.index(k[0]), k[1:]))[:SOURCES_SHOWN]
+    keys = sorted(totals, key=lambda k: (codes.index(k[0]), k[1:]))[:MOST_SOURCES]
     per_language = {c: sum(v[1] for (language, *_), v in totals.items() if language == c) for c in codes}
     table = Numbers(
         ("language", "source", "documents", "text (MB)", "licence", "attribution"),
@@ -58,7 +58,7 @@ def corpus_panels(
     reading += ". A document in several languages is counted in each, as it was read"
     points = [(c, round(per_language[c] / 1e6, 3)) for c in codes]
     panels = [Panel("Composition", reading + ".", table, bars(points, "text (MB)", "%{y}: %{x:,.1f} MB"))]
-    bad = skipped.to_pylist() if skipped is not None else []
+    bad = skips.to_pylist() if skips is not None else []
     if bad:
         rows = tuple((r["path"], r["reason"], r["lines"], r["first_line"]) for r in bad[:50])
         panels.append(
@@ -163,11 +163,11 @@ def _tokens_by(table: pa.Table) -> dict[str, tuple[int, int]]:
 
 
 def _corpus_lines(tables: Tables) -> list[Line]:
-    shards, skipped = tables["shards"], tables.get("skipped")
+    shards, skips = tables["shards"], tables.get("skipped")
     size, documents = sum(shards["text_bytes"].to_pylist()), sum(shards["documents"].to_pylist())
     codes = set(tables["sources"]["language"].to_pylist()) if "sources" in tables else set()
     out = [Line("corpus", f"text in {len(codes)} languages", f"{size / 1e6:,.1f} MB", documents)]
-    bad = sum(skipped["lines"].to_pylist()) if skipped is not None else 0
+    bad = sum(skips["lines"].to_pylist()) if skips is not None else 0
     return [*out, Line("corpus", "unreadable lines left out", f"{bad:,}")] if bad else out
 
 
@@ -190,8 +190,8 @@ def _select_lines(tables: Tables) -> list[Line]:
 
 
 def _corpus_panels(tables: Tables, languages: Sequence[str]) -> list[Panel]:
-    further = (tables.get("skipped"), tables.get("token_shards"))
-    return corpus_panels(tables["shards"], tables["sources"], *further, languages)
+    later_tables = (tables.get("skipped"), tables.get("token_shards"))
+    return corpus_panels(tables["shards"], tables["sources"], *later_tables, languages)
 
 
 CORPUS = StageView(

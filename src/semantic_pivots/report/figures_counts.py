@@ -128,8 +128,8 @@ def _lines(tables: Tables) -> list[Line]:
 
 
 def _panels(tables: Tables, languages: Sequence[str]) -> list[Panel]:
-    further = (tables.get("forms"), tables.get("items"))
-    return count_panels(tables["pair_counts"], tables["word_counts"], languages, *further)
+    later_tables = (tables.get("forms"), tables.get("items"))
+    return count_panels(tables["pair_counts"], tables["word_counts"], languages, *later_tables)
 
 
 COUNT = StageView(

@@ -25,7 +25,7 @@ from semantic_pivots.panel import (
 from semantic_pivots.report.findings import units_of
 from semantic_pivots.statistics import share
 
-PIVOTS_SHOWN, PIVOTS_NAMED = 10, 5
+MOST_PIVOTS, MOST_NAMES = 10, 5
 
 
 def discover_panels(
@@ -78,7 +78,7 @@ def named_pairs(tables: Mapping[str, pa.Table]) -> Panel | None:
         examples = [rest[name] for name in sample(list(rest), 1)]
         for choice, row in (("most documents", top), *(("by hash", row) for row in examples)):
             counts = evidence[row["item_id"]]
-            text = " · ".join(map(_pivot_name, pivots[row["item_id"]][:PIVOTS_NAMED])) or f"none: {counts['reason']}"
+            text = " · ".join(map(_pivot_name, pivots[row["item_id"]][:MOST_NAMES])) or f"none: {counts['reason']}"
             pair = (Word(row[end], row[f"{end}_language"]) for end in ("source", "target"))
             rows.append((*pair, text, _rarer(counts), choice))
     rows.sort(key=lambda row: row[-1] != "most documents")
@@ -167,7 +167,7 @@ def _examples(
             direction(r),
             Word(r["source"], r["source_language"]),
             Word(r["target"], r["target_language"]),
-            " · ".join(map(_pivot_name, pivots[:PIVOTS_SHOWN])),
+            " · ".join(map(_pivot_name, pivots[:MOST_PIVOTS])),
             documents(r["item_id"]),
             pivots[0]["value"],
             pivots[0]["q_value"],
@@ -209,8 +209,8 @@ def _lines(tables: Tables) -> list[Line]:
 
 
 def _panels(tables: Tables, languages: Sequence[str]) -> list[Panel]:
-    further = (tables.get("pivot_evidence"), tables.get("behaviour"))
-    return discover_panels(tables["pivots"], tables["items"], languages, *further)
+    later_tables = (tables.get("pivot_evidence"), tables.get("behaviour"))
+    return discover_panels(tables["pivots"], tables["items"], languages, *later_tables)
 
 
 DISCOVER = StageView(

@@ -55,24 +55,24 @@ def trace_panels(trace_summary: pa.Table, languages: Sequence[str]) -> list[Pane
             (MASS_NAMES, "Probability mass by layer", _MASSES_READ),
             (in_languages, "Languages by layer", _LANGUAGES_READ),
         ):
-            for is_pooled_ in (True, False):
-                part = [r for r in members if r["quantity"] in names and is_pooled(r) == is_pooled_]
+            for pooling in (True, False):
+                part = [r for r in members if r["quantity"] in names and is_pooled(r) == pooling]
                 if part:
-                    scope = "all directions" if is_pooled_ else "per direction"
-                    panels.append(_mass_curves(part, names, f"{title}, {scope} ({lens} lens)", reading, is_pooled_))
+                    scope = "all directions" if pooling else "per direction"
+                    panels.append(_mass_curves(part, names, f"{title}, {scope} ({lens} lens)", reading, pooling))
     return panels
 
 
-def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, reading: str, is_pooled_: bool) -> Panel:
+def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, reading: str, pooling: bool) -> Panel:
     names = unique(direction(r) for r in rows)
-    columns = 1 if is_pooled_ else min(3, len(names))
+    columns = 1 if pooling else min(3, len(names))
     lines = math.ceil(len(names) / columns)
     figure = make_subplots(
         rows=lines,
         cols=columns,
         shared_xaxes=True,
         shared_yaxes=True,
-        subplot_titles=None if is_pooled_ else names,
+        subplot_titles=None if pooling else names,
         horizontal_spacing=0.03,
         vertical_spacing=min(0.09, 0.3 / lines),
     )
@@ -85,19 +85,19 @@ def _mass_curves(rows: list[dict], quantities: dict[str, str], title: str, readi
                 continue
             for trace in mass_band(points, quantity, quantities[quantity], index, place == 0):
                 figure.add_trace(trace, row=place // columns + 1, col=place % columns + 1)
-    height = 430 if is_pooled_ else 90 + 190 * lines
+    height = 430 if pooling else 90 + 190 * lines
     top = 84
-    inside = height - top - 48
-    layout(figure, height, updatemenus=[_scale_buttons(lines * columns, 1 + (44 if is_pooled_ else 32) / inside)])
+    plot_height = height - top - 48
+    layout(figure, height, updatemenus=[_scale_buttons(lines * columns, 1 + (44 if pooling else 32) / plot_height)])
     figure.update_xaxes(title_text="layer (0: after the first block)", row=lines)
     figure.update_yaxes(title_text="probability", col=1, rangemode="tozero")
-    figure.update_layout(margin={"t": top}, legend={"y": 1 + (2 if is_pooled_ else 36) / inside})
-    if not is_pooled_:
+    figure.update_layout(margin={"t": top}, legend={"y": 1 + (2 if pooling else 36) / plot_height})
+    if not pooling:
         figure.update_annotations(font={"size": 13})
     order = list(quantities)
     rows = sorted(rows, key=lambda r: (names.index(direction(r)), r["layer"], order.index(r["quantity"])))
     identity = {"direction": direction, "layer": "layer", "mass of": lambda r: quantities[r["quantity"]]}
-    return Panel(title, reading, figures_of(rows, identity), figure, wide=not is_pooled_)
+    return Panel(title, reading, figures_of(rows, identity), figure, wide=not pooling)
 
 
 def interval_band(
@@ -209,8 +209,8 @@ def clearest(rows: Iterable[dict]) -> dict:
 
     By the interval's low end: the largest of many noisy ratios is too large, and most often the noisiest.
     """
-    above = [row for row in rows if row["low"] is not None and row["low"] > 1]
-    return max(above, key=lambda row: (row["low"], row["layer"]), default={})
+    excess_rows = [row for row in rows if row["low"] is not None and row["low"] > 1]
+    return max(excess_rows, key=lambda row: (row["low"], row["layer"]), default={})
 
 
 def times_text(row: dict) -> str:

@@ -117,8 +117,8 @@ def _verdicts(rows: list[dict]) -> Panel:
         "words": lambda r: r["stratum"].removeprefix("words:"),
         "against": lambda r: r["baseline"] or "all controls",
     }
-    further = {"runs": "runs", "seen with 80 % power": "detectable", "verdict": "verdict"}
-    table = figures_of(rows, columns, "gain", further)
+    details = {"runs": "runs", "seen with 80 % power": "detectable", "verdict": "verdict"}
+    table = figures_of(rows, columns, "gain", details)
     reading = (
         "What each selection gains over documents chosen at random, and at random in the same languages, as the mean "
         "of directions; the intervals are over concepts and training runs. A selection helps where both gains lie "

@@ -57,13 +57,13 @@ _PATTERN = re.compile(
 
 def with_definitions(text: str) -> Markup:
     """The text, escaped, with the first occurrence of each term marked with its definition."""
-    terms_seen: set[str] = set()
+    terms: set[str] = set()
 
     def mark(match: re.Match[str]) -> str:
         term = match[1]
-        if term in terms_seen:
+        if term in terms:
             return match[0]
-        terms_seen.add(term)
+        terms.add(term)
         return Markup('<dfn tabindex="0" data-tip="{}">{}</dfn>').format(TERMS[term], match[0])
 
     return Markup(_PATTERN.sub(mark, str(escape(text))))

@@ -72,10 +72,10 @@ def mechanism(tables: Tables) -> Headline:
     by = pooled_figures(tables.get("attribution"))
     shares = [by.get(f"share {label} of answered") for label in LABELS]
     if all(share is not None and share.exists for share in shares):
-        bridged, direct = (percent(share) for share in shares[:2] if share)
+        bridged_share, direct = (percent(share) for share in shares[:2] if share)
         parts.append(
-            f"of the model's right answers {bridged} need their pivots and are reached by them (bridged), {direct} "
-            f"need none (direct), {shares[0].n:,} concepts"  # type: ignore[union-attr]
+            f"of the model's right answers {bridged_share} need their pivots and are reached by them (bridged), "
+            f"{direct} need none (direct), {shares[0].n:,} concepts"  # type: ignore[union-attr]
         )
     rows = [row for row in _rows(tables, "trace_summary") if is_pooled(row)]
     lenses = unique(row["lens"] for row in rows)
@@ -83,13 +83,13 @@ def mechanism(tables: Tables) -> Headline:
     sentences = {name: _largest(rows, name) for name in lenses}
     if lens and sentences[lens]:
         parts.append(f"by the {lens} lens own pivots have {sentences[lens]}")
-    others = [f"by the {name} lens {sentences[name]}" for name in lenses if name != lens and sentences[name]]
+    lens_sentences = [f"by the {name} lens {sentences[name]}" for name in lenses if name != lens and sentences[name]]
     differ = len({"no more" in sentences[name] for name in lenses if sentences[name]}) > 1
     text = "; ".join(parts)
     if not text:
         return "", None
     text = f"{text[0].upper()}{text[1:]}." + (
-        f" {'The lenses disagree: ' if differ else 'And '}{'; '.join(others)}." if others else ""
+        f" {'The lenses disagree: ' if differ else 'And '}{'; '.join(lens_sentences)}." if lens_sentences else ""
     )
     return text, _masses([row for row in rows if row["lens"] == lens])
 
@@ -100,9 +100,9 @@ def _largest(rows: Iterable[dict], lens: str) -> str:
     top = clearest(ratios)
     if not top:
         return f"no more probability than another pair's in any of {len(ratios)} layers" if ratios else ""
-    above = sum(row["low"] is not None and row["low"] > 1 for row in ratios)
+    excess = sum(row["low"] is not None and row["low"] > 1 for row in ratios)
     return (
-        f"{times_text(top)} another pair's probability after layer {top['layer']}, and more than it in {above} of "
+        f"{times_text(top)} another pair's probability after layer {top['layer']}, and more than it in {excess} of "
         f"{len(ratios)} layers"
     )
 
@@ -122,23 +122,23 @@ def _masses(rows: list[dict]) -> go.Figure | None:
 
 def caution(tables: Tables) -> str:
     """Which of two rules to believe where their shares of pivots' items contradict each other; else empty."""
-    bridged = pooled_figures(tables.get("attribution")).get("share bridged of answered")
+    bridged_share = pooled_figures(tables.get("attribution")).get("share bridged of answered")
     rows = tables["behaviour"].to_pylist() if "behaviour" in tables else []
     labels = [r for r in rows if (r["rule"], r["lens"]) == ("paper", "logit") and "exclud" not in r["label"]]
-    if bridged is None or not labels:
+    if bridged_share is None or not labels:
         return ""
     paper = pivot_share(labels, tables.get("items"))
-    if abs(paper.value - bridged.value) < _APART:
+    if abs(paper.value - bridged_share.value) < _APART:
         return ""
-    if not bridged.exists:
+    if not bridged_share.exists:
         return (
             f"The rule “paper” says {100 * paper.value:.0f}\u00a0%. Do not build on it: it asks whether an earlier "
             f"layer is more confident than the last, and the rule “causal”, the one to believe, was applied to too few "
-            f"concepts to say (n = {bridged.n:,})."
+            f"concepts to say (n = {bridged_share.n:,})."
         )
     return (
-        f"The rule “paper” says {100 * paper.value:.0f}\u00a0%, the rule “causal” {100 * bridged.value:.0f}\u00a0%: "
-        "believe “causal”, which changes the model's input and measures the effect on the answer; “paper” only "
+        f"The rule “paper” says {100 * paper.value:.0f}\u00a0%, the rule “causal” {100 * bridged_share.value:.0f}\u00a0"
+        "%: believe “causal”, which changes the model's input and measures the effect on the answer; “paper” only "
         "compares the confidence of an earlier layer with that of the last."
     )
 
@@ -164,13 +164,13 @@ def documents(tables: Tables) -> Headline:
     return text, _gains([row for row in group if row["baseline"]], _rows(tables, "comparison"))
 
 
-def _gains(pooled: list[dict], comparison: list[dict]) -> go.Figure | None:
+def _gains(gain_rows: list[dict], comparison: list[dict]) -> go.Figure | None:
     """Gains over each control: of one selection by direction, of several over all directions."""
-    arms, keys = unique(row["arm"] for row in pooled), ("arm", "baseline", "stratum", "variant")
-    asked = {tuple(row[key] for key in keys) for row in pooled}
-    single = [r for r in comparison if not is_pooled(r) and tuple(r[key] for key in keys) in asked]
+    arms, keys = unique(row["arm"] for row in gain_rows), ("arm", "baseline", "stratum", "variant")
+    groups = {tuple(row[key] for key in keys) for row in gain_rows}
+    single = [r for r in comparison if not is_pooled(r) and tuple(r[key] for key in keys) in groups]
     series: dict[str, list[tuple[str, Interval]]] = {}
-    for row in [*pooled, *single] if len(arms) == 1 else pooled:
+    for row in [*gain_rows, *single] if len(arms) == 1 else gain_rows:
         of_direction = direction(row) if "source_language" in row else "all directions"
         label = of_direction if len(arms) == 1 else row["arm"]
         series.setdefault(f"over {row['baseline']}", []).append((label, of_row(row)))
@@ -179,7 +179,7 @@ def _gains(pooled: list[dict], comparison: list[dict]) -> go.Figure | None:
     gain = f"gain of {arms[0]}" if len(arms) == 1 else "gain"
     if len(series) == 1:
         gain += f" {next(iter(series))}"
-    figure = interval_dots(series, f"{gain} ({pooled[0]['variant']})", 0.0)
+    figure = interval_dots(series, f"{gain} ({gain_rows[0]['variant']})", 0.0)
     for index, name in enumerate(series):
         ink = {"color": colour(name.removeprefix("over "), index)}
         figure.update_traces(marker=ink, error_x=ink, selector={"name": name})

@@ -109,9 +109,9 @@ def _read(shards: Sequence[Path], pairs: Sequence[tuple[Word, Word]], choice: di
 def line(text: str, word: Word, rule: Rule = SPELLING) -> Line | None:
     """The first occurrence of a word in a text, matched by `rule`, with its context; None if there is none."""
     text = compose(text) if rule.folds else nfc(text)  # of which `normalise` keeps the length
-    folded, at = folded_places(text) if rule.folds else (normalise(text), range(len(text)))
+    folds, at = folded_places(text) if rule.folds else (normalise(text), range(len(text)))
     spans = [
-        (at[begin], at[begin + len(form.text) - 1] + 1) for form in rule.forms(word) for begin in places(folded, form)
+        (at[begin], at[begin + len(form.text) - 1] + 1) for form in rule.forms(word) for begin in places(folds, form)
     ]
     if not spans:
         return None

@@ -50,17 +50,17 @@ class Marker:
         order = [target, source, *(code for code in self._words if code not in direction)]
         self._owners: dict[int, str] = {}
         for code in (code for code in order if code in self._words):
-            ids = self._pieces(self._words[code], whole=code in direction)
+            ids = self._pieces(self._words[code], is_whole=code in direction)
             self._owners = {i: code for i in ids if i not in self._owners} | self._owners
         self._kinds = {source: "source", target: "target"}
 
-    def _pieces(self, word: str, whole: bool) -> set[int]:
+    def _pieces(self, word: str, is_whole: bool) -> set[int]:
         """Ids of all pieces of a word, or of the first ones, with and without a space before it and a capital."""
-        forms = (word,) if whole else (word, word.capitalize())
+        forms = (word,) if is_whole else (word, word.capitalize())
         out: set[int] = set()
         for text in (space + form for form in forms for space in ("", " ")):
             ids = [i for i in self._tokenizer.encode(text, add_special_tokens=False).ids if self._text_of(i).strip()]
-            out |= set(ids if whole else ids[:1])
+            out |= set(ids if is_whole else ids[:1])
         return out
 
     def _text_of(self, token: int) -> str:
@@ -123,9 +123,9 @@ def _range(data: bytes) -> tuple[str, str] | None:
     ends = []
     for fill, first in ((b"\x80", {0xE0: 0xA0, 0xF0: 0x90}), (b"\xbf", {0xED: 0x9F, 0xF4: 0x8F})):
         second = data[1:2] or bytes([first.get(data[0], fill[0])])
-        whole = (data[:1] + second + data[2:]).ljust(length, fill)
+        is_whole = (data[:1] + second + data[2:]).ljust(length, fill)
         try:
-            ends.append(whole.decode())
+            ends.append(is_whole.decode())
         except UnicodeDecodeError:
             return None
     return ends[0], ends[1]
@@ -143,5 +143,5 @@ def token_bytes(tokenizer: Backend, token: int) -> bytes:
 def _byte_letters() -> dict[str, int]:
     """The letters by which byte-level tokenizers write bytes: printable ones stand for themselves."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(hidden)}
+    unprintable = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(unprintable)}

@@ -38,32 +38,32 @@ class StateReads:
         self.places: dict[int, list[int]] = {}
         self._count = 0
 
-    def gather(self, hidden: torch.Tensor, reads: Iterable[tuple[int, int, Iterable[int]]]) -> torch.Tensor:
+    def gather(self, states: torch.Tensor, reads: Iterable[tuple[int, int, Iterable[int]]]) -> torch.Tensor:
         """(n, width) states of (row, request, positions) from (rows, positions, width); remembers who reads them."""
         rows: dict[tuple[int, int], int] = {}
         for row, request, positions in reads:
             places = self.places.setdefault(request, [])
             places += [self._count + rows.setdefault((row, position), len(rows)) for position in positions]
         self._count += len(rows)
-        at = torch.tensor(list(rows), device=hidden.device)
-        return hidden[at[:, 0], at[:, 1]]
+        at = torch.tensor(list(rows), device=states.device)
+        return states[at[:, 0], at[:, 1]]
 
 
 def pending_scores(
-    network: Network, hidden: torch.Tensor, reads: StateReads, spans: list[AnswerSpan], step: int
+    network: Network, states: torch.Tensor, reads: StateReads, spans: list[AnswerSpan], step: int
 ) -> PendingScores:
     """The answers' log-probabilities, read from (n, width) gathered hidden states, `step` at a time."""
     rows = np.array([place for places in reads.places.values() for place in places])
     tokens = np.array([token for request in reads.places for token in spans[request].answer])
     order = np.argsort(rows, kind="stable")
-    cuts = np.searchsorted(rows[order], range(step, len(hidden), step))
-    at = torch.from_numpy(rows[order]).to(hidden.device)
-    answers = torch.from_numpy(tokens[order]).to(hidden.device)
+    cuts = np.searchsorted(rows[order], range(step, len(states), step))
+    at = torch.from_numpy(rows[order]).to(states.device)
+    answers = torch.from_numpy(tokens[order]).to(states.device)
     values = []
     for number, part in enumerate(np.split(np.arange(len(order)), cuts)):
         begin = number * step
         span = slice(int(part[0]), int(part[-1]) + 1)
-        logits = network.logits(hidden[begin : begin + step]).float()
+        logits = network.logits(states[begin : begin + step]).float()
         values.append(logits[at[span] - begin, answers[span]] - normaliser_of(logits)[at[span] - begin])
     counts = [len(places) for places in reads.places.values()]
     return PendingScores(list(reads.places), counts, order, torch.cat(values))

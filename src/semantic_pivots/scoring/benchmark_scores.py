@@ -69,8 +69,8 @@ def score_stage(config: ScoreConfig, inputs: Inputs, work: Work) -> dict[str, pa
 
 def revision_of(model: str, revision: str) -> str:
     """The specification of one checkpoint: a folder inside a local model's folder, or a revision on the hub."""
-    inside = Path(model) / revision
-    return str(inside) if inside.is_dir() else f"{model.partition('@')[0]}@{revision}"
+    folder = Path(model) / revision
+    return str(folder) if folder.is_dir() else f"{model.partition('@')[0]}@{revision}"
 
 
 def _tokenizer(spec: str, cache: str) -> Tokenizer:

@@ -48,20 +48,20 @@ def text_nats(
 
 def _rows(model: CausalLM, tokenizer: Tokenizer, texts: Sequence[str], length: int) -> list[tuple[list[int], int]]:
     """Token ids and counted bytes of each text; no ids where there is nothing to predict."""
-    before = [i for i in (end_token(tokenizer), tokenizer.bos_token_id) if i is not None][:1]
-    length = min(length, (context_of(model) or length + 1) - len(before))
+    prefix = [i for i in (end_token(tokenizer), tokenizer.bos_token_id) if i is not None][:1]
+    length = min(length, (context_of(model) or length + 1) - len(prefix))
     rows: list[tuple[list[int], int]] = []
     for text in texts:
         encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True)
         ids, offsets = encoding["input_ids"][:length], encoding["offset_mapping"][:length]
-        if len(before) + len(ids) < 2:
+        if len(prefix) + len(ids) < 2:
             rows.append(([], 0))
             continue
         # byte-level pieces of one character share its end, so a cut inside a character counts it whole
         size = len(text[: max(end for _, end in offsets)].encode("utf-8", "surrogatepass"))
-        if not before:
+        if not prefix:
             size -= len(text[: offsets[0][1]].encode("utf-8", "surrogatepass"))
-        rows.append(([*before, *ids], size))
+        rows.append(([*prefix, *ids], size))
     return rows
 
 
@@ -78,14 +78,14 @@ def _group_nats(model: CausalLM, rows: list[list[int]]) -> list[float]:
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     nats = [0.0] * len(rows)
     row_numbers = [number for number, ids in enumerate(rows) if ids]
-    own = [_nats(model, rows[number]) for number in row_numbers[rank::world]]
-    if len(own) < math.ceil(len(row_numbers) / world):
+    rank_losses = [_nats(model, rows[number]) for number in row_numbers[rank::world]]
+    if len(rank_losses) < math.ceil(len(row_numbers) / world):
         # a forward pass gathers sharded weights from all processes, so each must run as many
         _nats(model, rows[row_numbers[0]])
-    parts: list[Any] = [own]
+    parts: list[Any] = [rank_losses]
     if world > 1:
         parts = [None] * world
-        dist.all_gather_object(parts, own)
+        dist.all_gather_object(parts, rank_losses)
     for first, part in enumerate(parts):
         for number, value in zip(row_numbers[first::world], part, strict=True):
             nats[number] = value

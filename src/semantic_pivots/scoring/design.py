@@ -105,7 +105,7 @@ def shuffled_targets(items: Sequence[Item], seed: int) -> list[str]:
     targets = [""] * len(items)
     for place, index in enumerate(order):
         item = items[index]
-        others = [items[other] for other in (*order[place + 1 :], *order[:place])]
-        fit = (other for other in others if other.source not in item.candidates and other.target != item.target)
-        targets[index] = next(fit, others[0] if others else item).target
+        candidates = [items[other] for other in (*order[place + 1 :], *order[:place])]
+        fit = (other for other in candidates if other.source not in item.candidates and other.target != item.target)
+        targets[index] = next(fit, candidates[0] if candidates else item).target
     return targets

@@ -49,10 +49,10 @@ def continue_trees(
     """
     ids, mask, positions = tensors(batch, network.dtype, network.device)
     cache = share_rows(prefix, owners)
-    hidden = network.hidden_states(ids, cache, mask, positions)
+    outputs = network.hidden_states(ids, cache, mask, positions)
     lines = _Lines(batch, ids.shape[1])
-    states = hidden[torch.from_numpy(lines.tree).to(hidden.device), torch.from_numpy(lines.node).to(hidden.device)]
-    del hidden, mask
+    states = outputs[torch.from_numpy(lines.tree).to(outputs.device), torch.from_numpy(lines.node).to(outputs.device)]
+    del outputs, mask
     for step in range(search.max_new_tokens):
         lines.write(search.best(states).tolist(), search.is_end)
         if not len(lines.alive) or step == search.max_new_tokens - 1:
@@ -62,9 +62,9 @@ def continue_trees(
         ids, mask, positions = (torch.from_numpy(part).to(network.device) for part in inputs)
         bias = torch.zeros(mask.shape, dtype=network.dtype, device=network.device)
         bias.masked_fill_(mask, torch.finfo(network.dtype).min)
-        hidden = network.hidden_states(ids, cache, bias, positions)
-        states = hidden.flatten(0, 1)[torch.from_numpy(slots).to(network.device)]
-    return {request: lines.written[line] for line, requests in enumerate(lines.requests) for request in requests}
+        hidden_states = network.hidden_states(ids, cache, bias, positions)
+        states = hidden_states.flatten(0, 1)[torch.from_numpy(slots).to(network.device)]
+    return {request: lines.continuations[line] for line, requests in enumerate(lines.requests) for request in requests}
 
 
 def continue_rows(
@@ -77,8 +77,8 @@ def continue_rows(
     lengths = torch.tensor([len(row) for row in rows], device=device)
     has_prefix = cache is not None
     cache = copy_rows(cache, owners) if has_prefix else network.new_cache()
-    hidden = (network.following if has_prefix else network.hidden_states)(padded_ids(rows, device), cache)
-    states = hidden[torch.arange(len(rows), device=device), lengths - 1]
+    hidden_states = (network.following if has_prefix else network.hidden_states)(padded_ids(rows, device), cache)
+    states = hidden_states[torch.arange(len(rows), device=device), lengths - 1]
     width = int(lengths.max())
     mask = None
     if int(lengths.min()) < width:
@@ -88,20 +88,20 @@ def continue_rows(
     alive = list(range(len(rows)))
     for step in range(search.max_new_tokens):
         tokens = search.best(states)
-        keep = []
+        open_slots = []
         for slot, (row, token) in enumerate(zip(alive, tokens.tolist(), strict=True)):
             answers[row].append(token)
             if not search.is_end(answers[row]):
-                keep.append(slot)
-        if not keep or step == search.max_new_tokens - 1:
+                open_slots.append(slot)
+        if not open_slots or step == search.max_new_tokens - 1:
             break
-        rows_alive = torch.tensor(keep, device=device)
-        if len(keep) < len(alive):
+        rows_alive = torch.tensor(open_slots, device=device)
+        if len(open_slots) < len(alive):
             cache = copy_rows(cache, rows_alive)
-            alive = [alive[slot] for slot in keep]
+            alive = [alive[slot] for slot in open_slots]
         positions = None
         if mask is not None:
-            mask = torch.cat([mask[rows_alive], mask.new_ones(len(keep), 1)], dim=1)
+            mask = torch.cat([mask[rows_alive], mask.new_ones(len(open_slots), 1)], dim=1)
             positions = mask.sum(1, keepdim=True) - 1
         states = network.hidden_states(tokens[rows_alive][:, None], cache, mask, positions)[:, -1]
     return answers
@@ -115,8 +115,8 @@ def continue_without_cache(network: Network, pack: list[Group], search: Search) 
     for _ in range(search.max_new_tokens):
         sequences = [rows[row] + answers[row] for row in alive]
         ends = torch.tensor([len(ids) - 1 for ids in sequences], device=network.device)
-        hidden = network.hidden_states(padded_ids(sequences, network.device))
-        states = hidden[torch.arange(len(sequences), device=ends.device), ends]
+        hidden_states = network.hidden_states(padded_ids(sequences, network.device))
+        states = hidden_states[torch.arange(len(sequences), device=ends.device), ends]
         for row, token in zip(alive, search.best(states).tolist(), strict=True):
             answers[row].append(token)
         alive = [row for row in alive if not search.is_end(answers[row])]
@@ -135,25 +135,25 @@ class _Lines:
                 places.setdefault((number, reads[-1]), []).append(request)
         self.requests = list(places.values())
         self.tree, self.node = (np.array(column) for column in zip(*places, strict=True))
-        self.written: list[list[int]] = [[] for _ in places]
+        self.continuations: list[list[int]] = [[] for _ in places]
         self.alive = np.arange(len(places))
         """lines that have not ended"""
         self._trees = np.arange(len(batch))
         """trees whose keys are held"""
-        self._positions = np.array([batch[n].before + batch[n].depths[node] for n, node in places])
+        self._positions = np.array([batch[n].offset + batch[n].depths[node] for n, node in places])
         ends = np.zeros((len(batch), width), np.int64)
         for number, tree in enumerate(batch):
             ends[number, : len(tree.ends)] = tree.ends
         ancestors = (np.arange(width) <= self.node[:, None]) & (self.node[:, None] < ends[self.tree])
-        self._attention = np.concatenate([np.ones((len(places), batch[0].before), bool), ancestors], axis=1)
+        self._attention = np.concatenate([np.ones((len(places), batch[0].offset), bool), ancestors], axis=1)
         """(lines, keys) whether each sees each key of its tree"""
 
     def write(self, tokens: list[int], is_end: Callable[[list[int]], bool]) -> None:
         """Append the next token to each unfinished line."""
         alive = []
         for line, token in zip(self.alive.tolist(), tokens, strict=True):
-            self.written[line].append(token)
-            if not is_end(self.written[line]):
+            self.continuations[line].append(token)
+            if not is_end(self.continuations[line]):
                 alive.append(line)
         self.alive = np.array(alive, np.int64)
 
@@ -171,7 +171,7 @@ class _Lines:
         keys, width = self._attention.shape[1], int(counts.max())
         self._positions[self.alive] += 1
         ids, positions = (np.zeros((len(trees), width), np.int64) for _ in range(2))
-        ids[rows, columns] = [self.written[line][-1] for line in self.alive.tolist()]
+        ids[rows, columns] = [self.continuations[line][-1] for line in self.alive.tolist()]
         positions[rows, columns] = self._positions[self.alive]
         new = np.zeros((len(self._attention), width), bool)
         new[self.alive, columns] = True

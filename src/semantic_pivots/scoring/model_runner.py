@@ -91,8 +91,8 @@ class ModelRunner:
             from semantic_pivots.models.load import load
             from semantic_pivots.scoring.scorer import Scorer
 
-            loaded = load(self._job.spec, self._job.dtype, self._device, self._job.cache)
-            self._scorer = Scorer(loaded.model, loaded.tokenizer, self._job.batch_tokens, notice=self._notice)
+            model = load(self._job.spec, self._job.dtype, self._device, self._job.cache)
+            self._scorer = Scorer(model.model, model.tokenizer, self._job.batch_tokens, notice=self._notice)
         return self._scorer
 
     def part(self, part: Part, work: Work) -> pa.Table:

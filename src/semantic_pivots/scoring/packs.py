@@ -54,15 +54,15 @@ def _fits(pack: list[Group], budget: PassBudget) -> bool:
     return budget.rows_fit(len(pack), rows, len(pack[0].prefix), longest)
 
 
-def tree_packs(groups: list[Group], budget: PassBudget, whole: int = WHOLE_TOKENS) -> Iterator[list[Group]]:
+def tree_packs(groups: list[Group], budget: PassBudget, whole_tokens: int = WHOLE_TOKENS) -> Iterator[list[Group]]:
     """Groups whose trees are fed together: those of one prefix, or whole ones of about equal size.
 
-    A group of up to `whole` tokens is fed with its prefix as part of the tree, without a cache.
+    A group of up to `whole_tokens` tokens is fed with its prefix as part of the tree, without a cache.
     """
     small: list[tuple[int, Group]] = []
     for group in groups:
         size = len(group.prefix) + tree_tokens(group.rows)
-        if size <= min(whole, budget.tokens):
+        if size <= min(whole_tokens, budget.tokens):
             small.append((size, without_prefix(group)))
             continue
         parts = [(tree_tokens(part.rows), part) for part in cut(group, min(TREE_TOKENS, budget.tokens))]

@@ -42,7 +42,7 @@ from semantic_pivots.scoring.pass_budget import PassBudget
 from semantic_pivots.scoring.prefixes import Group, Row, branch_rows, fed_tokens, plan
 from semantic_pivots.scoring.trees import tensors, tree_of
 
-_LEAST_SAVED = 0.2  # share of the tokens below which branches are not worth their smaller passes
+_LEAST_SAVING = 0.2  # share of the tokens below which branches are not worth their smaller passes
 _MODES = ((True, True, True), (False, True, True), (False, False, True), (False, False, False))
 """trees, branches, shared prefixes: the ways of feeding a model, fastest first"""
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
@@ -234,7 +234,7 @@ class Scorer:
 
     def _cheaper(self, flat: Group, deep: Group) -> Group:
         gain = fed_tokens([flat]) - fed_tokens([deep])
-        return deep if gain >= _LEAST_SAVED * fed_tokens([flat]) or self._always_branches else flat
+        return deep if gain >= _LEAST_SAVING * fed_tokens([flat]) or self._always_branches else flat
 
     def _within_memory(self, pack: list[Group], run: Callable[..., list], *arguments: object) -> list:
         """Run a pack; when memory runs out, halve the budget, say so, and run its halves."""
@@ -278,11 +278,11 @@ class Scorer:
         if cache is not None:
             cache = share_rows(cache, torch.zeros(len(batch), dtype=torch.long, device=self.network.device))
         ids, mask, positions = tensors(batch, self.network.dtype, self.network.device)
-        hidden = self.network.hidden_states(ids, cache, mask, positions)
+        states = self.network.hidden_states(ids, cache, mask, positions)
         del cache, mask
         reads = StateReads()
         requests = [(number, request, at) for number, tree in enumerate(batch) for request, at in tree.reads.items()]
-        return [pending_scores(self.network, reads.gather(hidden, requests), reads, spans, self.budget.head_rows())]
+        return [pending_scores(self.network, reads.gather(states, requests), reads, spans, self.budget.head_rows())]
 
     def _read(self, pack: list[Group], spans: list[AnswerSpan]) -> list[PendingScores]:
         """The answers of one pack: hidden states of the rows, gathered where an answer's token is predicted."""
@@ -293,7 +293,7 @@ class Scorer:
         reading = self.network.new_cache() if branches else None
         if cache is not None:
             reading = share_rows(cache, self._owners(pack))
-        hidden = self.network.following(padded_ids([row.tokens for row in rows], self.network.device), reading)
+        states = self.network.following(padded_ids([row.tokens for row in rows], self.network.device), reading)
         reads, requests = StateReads(), []
         for number, row in enumerate(rows):
             for request in row.requests:
@@ -301,10 +301,10 @@ class Scorer:
                 span, end = spans[request], prefix + len(row.tokens)
                 requests.append((number, request, range(span.start - 1 - prefix, min(span.end - 1, end) - prefix)))
         parts = [
-            reads.gather(hidden, requests),
+            reads.gather(states, requests),
             *self._read_branches(branches, reading, prefix + len(rows[0].tokens), spans, reads),
         ]
-        del hidden, cache, reading
+        del states, cache, reading
         return [pending_scores(self.network, torch.cat(parts), reads, spans, self.budget.head_rows())]
 
     def _read_branches(
@@ -317,16 +317,16 @@ class Scorer:
             batch, branches = branches[:count], branches[count:]
             owners = torch.tensor([owner for owner, _ in batch], device=self.network.device)
             ids = padded_ids([branch.tokens for _, branch in batch], self.network.device)
-            hidden = self.network.following(ids, share_rows(reading, owners))
+            states = self.network.following(ids, share_rows(reading, owners))
             requests = [
                 (number, request, range(spans[request].end - 1 - spans[request].start))
                 for number, (_, branch) in enumerate(batch)
                 for request in branch.requests
             ]
-            yield reads.gather(hidden, requests)
+            yield reads.gather(states, requests)
 
-    def _best(self, hidden: torch.Tensor) -> torch.Tensor:
-        best = [self.network.logits(part).max(-1) for part in hidden.split(self.budget.head_rows())]
+    def _best(self, states: torch.Tensor) -> torch.Tensor:
+        best = [self.network.logits(part).max(-1) for part in states.split(self.budget.head_rows())]
         check_numbers(~torch.cat([row.values for row in best]).isnan(), "token", self.network.dtype)
         return torch.cat([row.indices for row in best])
 

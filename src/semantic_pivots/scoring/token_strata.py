@@ -19,10 +19,10 @@ def with_token_strata(items: Sequence[Item], tokenizer: Tokenizer) -> list[Item]
     common. A word is tokenised with the space that stands before it in a prompt. Tokens of white space are not counted.
     """
     words = sorted({word for item in items for word in (item.source, item.target)})
-    encoded = tokenizer([answer(word) for word in words], add_special_tokens=False)["input_ids"]
+    encodings = tokenizer([answer(word) for word in words], add_special_tokens=False)["input_ids"]
     tokens = {
         word: [token for token in ids if tokenizer.decode([token]).strip()]
-        for word, ids in zip(words, encoded, strict=True)
+        for word, ids in zip(words, encodings, strict=True)
     }
     return [
         replace(

@@ -18,9 +18,9 @@ from semantic_pivots.scoring.prefixes import Group, Row, common_length
 
 @dataclass
 class Tree:
-    """Tokens fed as one row, after `before` tokens that a cache holds."""
+    """Tokens fed as one row, after `offset` tokens that a cache holds."""
 
-    before: int = 0
+    offset: int = 0
     tokens: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
     """how many tokens of its own branch lie before each token, those of the cache left out"""
@@ -38,15 +38,15 @@ def tree_of(group: Group, sequences: Sequence[list[int]], starts: Sequence[int])
         sequences: token ids of prompt + answer of each request.
         starts: index of each answer's first token.
     """
-    before = len(group.prefix)
-    tree = Tree(before)
+    offset = len(group.prefix)
+    tree = Tree(offset)
     path: list[int] = []
     previous: list[int] = []
     for row in group.rows:
         _grow(tree, path, common_length(previous, row.tokens), row.tokens)
         previous = row.tokens
         for request in row.requests:
-            tree.reads[request] = path[starts[request] - 1 - before : len(sequences[request]) - 1 - before]
+            tree.reads[request] = path[starts[request] - 1 - offset : len(sequences[request]) - 1 - offset]
     return tree
 
 
@@ -97,15 +97,15 @@ def tensors(
         (trees, longest) token ids, (trees, 1, longest, before + longest) mask that is added to attention scores, and
         (trees, longest) positions. Padding follows a tree and attends to itself only.
     """
-    longest, before = max(len(tree.tokens) for tree in batch), batch[0].before
+    longest, offset = max(len(tree.tokens) for tree in batch), batch[0].offset
     rows = []
     for tree in batch:
-        size, more = len(tree.tokens), longest - len(tree.tokens)
+        size, n_padding = len(tree.tokens), longest - len(tree.tokens)
         padding = range(size + 1, longest + 1)
-        rows.append([tree.tokens + tree.tokens[-1:] * more, tree.depths + [0] * more, [*tree.ends, *padding]])
+        rows.append([tree.tokens + tree.tokens[-1:] * n_padding, tree.depths + [0] * n_padding, [*tree.ends, *padding]])
     ids, depths, ends = torch.tensor(rows, device=device).unbind(1)
     places = torch.arange(longest, device=device)
     unseen = (places > places[:, None]) | (places[:, None] >= ends[:, None, :])
-    mask = torch.zeros((len(batch), 1, longest, before + longest), dtype=dtype, device=device)
-    mask[:, 0, :, before:].masked_fill_(unseen, torch.finfo(dtype).min)
-    return ids, mask, depths + before
+    mask = torch.zeros((len(batch), 1, longest, offset + longest), dtype=dtype, device=device)
+    mask[:, 0, :, offset:].masked_fill_(unseen, torch.finfo(dtype).min)
+    return ids, mask, depths + offset

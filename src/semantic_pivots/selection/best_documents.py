@@ -80,8 +80,8 @@ class Totals(NamedTuple):
 class _Sums(NamedTuple):
     """Of a group: tokens above its range, tokens and documents inside."""
 
-    above: int
-    inside: int
+    above_range: int
+    in_range: int
     documents: int
 
 
@@ -92,7 +92,7 @@ class _Fill:
         n = len(budgets.tokens)
         self.documents, self.budgets, self.few = documents, budgets, few
         self.ranges, self.rest = Ranges(documents, n), budgets.tokens.copy()
-        self.chosen: dict[int, np.ndarray] = {}
+        self.choices: dict[int, np.ndarray] = {}
         self._certain = [(np.inf, -np.inf)] * n
         self._search()
         self.extra = self._behind()
@@ -115,10 +115,10 @@ class _Fill:
         blocks = [self.documents.block(run * (size // runs), _RUN) for run in range(runs)]
         rows = rows_of([NO_ROWS, *(rows_at(block, budgets.groups(block), np.arange(block.size)) for block in blocks)])
         for group in groups:
-            own = rows.take(rows.group == group)
-            if len(own.place) >= _RUN:
-                tokens = own.n_tokens.sum() * (size / (runs * _RUN))
-                self._narrow(group, own, min(float(self.rest[group] / tokens), 1.0))
+            group_rows = rows.take(rows.group == group)
+            if len(group_rows.place) >= _RUN:
+                tokens = group_rows.n_tokens.sum() * (size / (runs * _RUN))
+                self._narrow(group, group_rows, min(float(self.rest[group] / tokens), 1.0))
 
     def _sums(self, groups: set[int]) -> tuple[list[_Sums], Rows]:
         """The sums of each group, and the documents inside: all of a group where they are few, else a sample."""
@@ -128,11 +128,11 @@ class _Fill:
             sums, parts, length, stride = np.zeros((3, n), np.int64), [NO_ROWS], 0, 1
             for block in blocks:
                 group = budgets.groups(block)
-                above, inside = map(np.flatnonzero, self.ranges.split(block, group))
-                sums[0] += np.bincount(group[above], block.n_tokens[above], n).astype(np.int64)
-                sums[1] += np.bincount(group[inside], block.n_tokens[inside], n).astype(np.int64)
-                sums[2] += np.bincount(group[inside], minlength=n)
-                parts.append(rows_at(block, group, inside[::stride]))
+                above_range, in_range = map(np.flatnonzero, self.ranges.split(block, group))
+                sums[0] += np.bincount(group[above_range], block.n_tokens[above_range], n).astype(np.int64)
+                sums[1] += np.bincount(group[in_range], block.n_tokens[in_range], n).astype(np.int64)
+                sums[2] += np.bincount(group[in_range], minlength=n)
+                parts.append(rows_at(block, group, in_range[::stride]))
                 length += len(parts[-1].place)
                 while length > self.few:
                     parts, stride = [rows_of(parts).take(slice(None, None, 2))], 2 * stride
@@ -146,12 +146,12 @@ class _Fill:
     def _is_settled(self, group: int, sums: _Sums, rows: Rows) -> bool:
         """Choose a group's documents, or change its range; whether they are chosen."""
         budget, (most, least), (upper, lower) = int(self.rest[group]), self.ranges.of(group), self._certain[group]
-        if sums.above > budget:
+        if sums.above_range > budget:
             lower = float(np.nextafter(most, np.inf))
-        elif sums.above + sums.inside > budget:
+        elif sums.above_range + sums.in_range > budget:
             upper, lower = most, least
         elif least == -np.inf:  # all fit
-            self.rest[group] -= sums.above + sums.inside
+            self.rest[group] -= sums.above_range + sums.in_range
             self.ranges.put(group, np.nan, np.nan)
             return True
         else:
@@ -161,14 +161,14 @@ class _Fill:
         if (upper, lower) != (most, least) or not len(rows.place):
             return False
         if sums.documents == len(rows.place):
-            self.rest[group] -= sums.above
+            self.rest[group] -= sums.above_range
             self._settle(group, rows)
             return True
         if most == least:
             self.documents.store_hashes()
             self.ranges.word[group] += 1
             self._certain[group] = self.ranges.of(group)
-        self._narrow(group, rows, (budget - sums.above) / sums.inside)
+        self._narrow(group, rows, (budget - sums.above_range) / sums.in_range)
         return False
 
     def _narrow(self, group: int, rows: Rows, share: float) -> None:
@@ -201,7 +201,7 @@ class _Fill:
         self.rest[group] -= ends[crossing - 1] if crossing else 0
         later = rows_of([ties.take(slice(crossing, None)), rows.take(slice(end, None))])
         later = self._fitting(later.take(later.n_tokens <= self.rest[group]))
-        self.chosen[group] = np.concatenate([rows.place[:first], ties.place[:crossing], later.place])
+        self.choices[group] = np.concatenate([rows.place[:first], ties.place[:crossing], later.place])
 
     def _behind(self) -> Rows:
         """The documents behind the ranges that are taken: each, in order, that fits."""
@@ -225,7 +225,7 @@ class _Fill:
 
     def _fitting(self, rows: Rows) -> Rows:
         """Of rows behind the boundaries each, in order, that fits into what is left."""
-        rows, chosen = rows.in_order(rows.group), []
+        rows, choices = rows.in_order(rows.group), []
         keys = zip(rows.group.tolist(), rows.high.tolist(), rows.n_tokens.tolist(), range(len(rows.place)), strict=True)
         for (group, _), ties in itertools.groupby(keys, lambda key: key[:2]):
             fitting = [row for *_, tokens, row in ties if tokens <= self.rest[group]]
@@ -236,16 +236,16 @@ class _Fill:
             for row in fitting:
                 if rows.n_tokens[row] <= self.rest[group]:
                     self.rest[group] -= rows.n_tokens[row]
-                    chosen.append(row)
-        return rows.take(np.array(chosen, np.int64))
+                    choices.append(row)
+        return rows.take(np.array(choices, np.int64))
 
     def _candidates(self, block: Block, budget: np.ndarray, limits: Limits) -> Rows:
         """The documents of a block behind the ranges that may fit into what is left."""
         if not ((block.n_tokens > 0) & (block.n_tokens <= budget.max())).any():
             return NO_ROWS
         group = self.budgets.groups(block)
-        above, inside = self.ranges.split(block, group)
-        fits = (group >= 0) & ~above & ~inside & (block.n_tokens <= budget[group])
+        above_range, in_range = self.ranges.split(block, group)
+        fits = (group >= 0) & ~above_range & ~in_range & (block.n_tokens <= budget[group])
         rows = rows_at(block, group, np.flatnonzero(fits))
         high, low = limits.of(rows)
         is_before, equal = rows.high < high, np.flatnonzero(rows.high == high)
@@ -261,25 +261,25 @@ class _Fill:
 
     def mark(self, state: int) -> Totals:
         """Write the state of the taken documents."""
-        extra, cells = np.sort(np.concatenate([self.extra.place, *self.chosen.values()])), len(self.budgets.group_of)
+        extra, cells = np.sort(np.concatenate([self.extra.place, *self.choices.values()])), len(self.budgets.group_of)
 
         def task(blocks: Iterator[Block]) -> tuple[np.ndarray, int]:
-            by_cell, unscored = np.zeros((2, cells), np.int64), 0
+            by_cell, n_unscored = np.zeros((2, cells), np.int64), 0
             for block in blocks:
-                above, _ = self.ranges.split(block, self.budgets.groups(block))
+                above_range, _ = self.ranges.split(block, self.budgets.groups(block))
                 ends = np.searchsorted(extra, [block.begin, block.begin + block.size])
-                places = np.concatenate([np.flatnonzero(above), extra[slice(*ends)] - block.begin])
+                places = np.concatenate([np.flatnonzero(above_range), extra[slice(*ends)] - block.begin])
                 block.state[places] = state
                 self.documents.put("state", block.begin, block.state)
                 cell = block.cell[places]
                 by_cell[0] += np.bincount(cell, block.n_tokens[places], cells).astype(np.int64)
                 by_cell[1] += np.bincount(cell, minlength=cells)
-                unscored += int((block.score[places] == -np.inf).sum())
-            return by_cell, unscored
+                n_unscored += int((block.score[places] == -np.inf).sum())
+            return by_cell, n_unscored
 
         parts = self.documents.map(task)
         tokens, documents = np.sum([by_cell for by_cell, _ in parts], axis=0)
-        return Totals(tokens, documents, sum(unscored for _, unscored in parts))
+        return Totals(tokens, documents, sum(n_unscored for _, n_unscored in parts))
 
 
 def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN, few: int = _FEW) -> Totals:
@@ -295,22 +295,22 @@ def fill(documents: Documents, budgets: Budgets, total: int, state: int = CHOSEN
     if total <= 0 or not budgets.tokens.any():
         zeros = np.zeros(len(budgets.group_of), np.int64)
         return Totals(zeros, zeros, 0)
-    whole = _Fill(documents, budgets, few)
+    total_fill = _Fill(documents, budgets, few)
     tokens, rest = budgets.tokens.copy(), total
-    for group, tokens_taken in enumerate((budgets.tokens - whole.rest).tolist()):
+    for group, tokens_of_group in enumerate((budgets.tokens - total_fill.rest).tolist()):
         tokens[group] = min(rest, tokens[group])
-        if tokens_taken > tokens[group]:  # a smaller budget takes the same as long as that fits into it
+        if tokens_of_group > tokens[group]:  # a smaller budget takes the same as long as that fits into it
             alone = np.where(budgets.group_of == group, 0, -1).astype(np.int32)
             part = _Fill(documents, Budgets(alone, tokens[group : group + 1], budgets.needs_score), few)
-            tokens_taken = int(tokens[group] - part.rest[0])
-            _replace(whole, group, part)
-        rest -= tokens_taken
-    return whole.mark(state)
+            tokens_of_group = int(tokens[group] - part.rest[0])
+            _replace(total_fill, group, part)
+        rest -= tokens_of_group
+    return total_fill.mark(state)
 
 
-def _replace(whole: _Fill, group: int, part: _Fill) -> None:
-    whole.budgets.tokens[group] = part.budgets.tokens[0]
-    whole.ranges.copy(group, part.ranges)
-    whole.chosen[group] = part.chosen.get(0, part.extra.place[:0])
+def _replace(total_fill: _Fill, group: int, part: _Fill) -> None:
+    total_fill.budgets.tokens[group] = part.budgets.tokens[0]
+    total_fill.ranges.copy(group, part.ranges)
+    total_fill.choices[group] = part.choices.get(0, part.extra.place[:0])
     extra = part.extra._replace(group=np.full_like(part.extra.group, group))
-    whole.extra = rows_of([whole.extra.take(whole.extra.group != group), extra])
+    total_fill.extra = rows_of([total_fill.extra.take(total_fill.extra.group != group), extra])

@@ -26,8 +26,8 @@ class Rows(NamedTuple):
     low: np.ndarray
     place: np.ndarray
 
-    def take(self, which: np.ndarray | slice) -> Rows:
-        return Rows(*(column[which] for column in self))
+    def take(self, rows: np.ndarray | slice) -> Rows:
+        return Rows(*(column[rows] for column in self))
 
     def in_order(self, *keys: np.ndarray) -> Rows:
         """The rows sorted by `keys`, then in the order of the documents."""
@@ -60,14 +60,14 @@ class Ranges:
 
     def split(self, block: Block, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Whether each document of a block is above, and whether it is inside."""
-        above = ~(block.score <= gather(self.most[0], group))  # of NaN, all are
-        inside = ~above & (block.score >= gather(self.least[0], group))
+        above_range = ~(block.score <= gather(self.most[0], group))  # of NaN, all are
+        in_range = ~above_range & (block.score >= gather(self.least[0], group))
         for word in range(1, int(self.word.max()) + 1):
-            rows = np.flatnonzero(inside & (self.word[group] >= word))
-            values, own = self.values(word, block.begin + rows), group[rows]
-            above[rows] = values > self.most[word][own]
-            inside[rows] = ~above[rows] & (values >= self.least[word][own])
-        return above, inside
+            rows = np.flatnonzero(in_range & (self.word[group] >= word))
+            values, row_groups = self.values(word, block.begin + rows), group[rows]
+            above_range[rows] = values > self.most[word][row_groups]
+            in_range[rows] = ~above_range[rows] & (values >= self.least[word][row_groups])
+        return above_range, in_range
 
     def values(self, word: int, places: np.ndarray) -> np.ndarray:
         """A word behind the score of the documents at some places, ascending; the largest is the first."""

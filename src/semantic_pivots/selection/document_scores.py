@@ -81,8 +81,8 @@ class _Lookup:
         partners: list[set[int]] = [set() for _ in range(n)]
         for first, second in vocabulary.pairs:
             # Two words that share a form meet wherever it is: that is no pair of words.
-            shared = set(rule.forms(first)) & set(rule.forms(second))
-            if not shared and min(pair_pattern[first], pair_pattern[second]) >= 0:
+            common_forms = set(rule.forms(first)) & set(rule.forms(second))
+            if not common_forms and min(pair_pattern[first], pair_pattern[second]) >= 0:
                 partners[pair_pattern[first]].add(pair_pattern[second])
         self.partner_begins, self.partners = _offsets_and_values(partners)
 
@@ -121,8 +121,8 @@ def _meetings(
     starts, hits, language, languages, concept_begins, concept_ids, concepts, partner_begins, partners
 ):  # pragma: no cover - compiled
     n = len(starts) - 1
-    languages_met, words, dominant = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
-    concepts_met, parallel, holds = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    n_languages, words, dominant = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    n_concepts, parallel, holds = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
     code_of = np.full(concepts, -1, np.int32)  # language in which this document first met the concept; -2: met in two
     present = np.zeros(len(language), np.uint8)
     by_language = np.zeros(languages, np.int32)
@@ -142,7 +142,7 @@ def _meetings(
                 concept = concept_ids[k]
                 if code_of[concept] == -1:
                     code_of[concept] = language[p]
-                    concepts_met[document] += 1
+                    n_concepts[document] += 1
                 elif code_of[concept] >= 0 and code_of[concept] != language[p]:
                     code_of[concept] = -2
                     parallel[document] += 1
@@ -154,8 +154,8 @@ def _meetings(
         for k in range(languages):
             words[document] += by_language[k]
             dominant[document] = max(dominant[document], by_language[k])
-            languages_met[document] += by_language[k] > 0
-    return languages_met, words, dominant, concepts_met, parallel, holds
+            n_languages[document] += by_language[k] > 0
+    return n_languages, words, dominant, n_concepts, parallel, holds
 
 
 @functools.lru_cache(maxsize=1)

@@ -85,9 +85,9 @@ def count_ngrams(shard: Shard, languages: tuple[str, ...], units: str, size: int
     table = shard.documents(["language", "text"])
     of = np.isin(np.asarray(table["language"].to_pylist(), dtype=str), languages)
     buckets, begins = ngrams(table["text"], *shard.tokens(size), units)
-    inside = buckets[np.repeat(of, np.diff(begins))]
+    document_buckets = buckets[np.repeat(of, np.diff(begins))]
     return pa.table(
-        {"count": np.bincount(buckets, minlength=BUCKETS), "target": np.bincount(inside, minlength=BUCKETS)}
+        {"count": np.bincount(buckets, minlength=BUCKETS), "target": np.bincount(document_buckets, minlength=BUCKETS)}
     )
 
 
@@ -102,7 +102,7 @@ def target_ngrams(target: str, tokenizer: Backend, units: str) -> np.ndarray:
         return np.bincount(word_ngrams(texts)[0], minlength=BUCKETS)
     ids = text_ids(tokenizer, texts)
     offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
-    flat = np.array([token for own in ids for token in own], np.int32)
+    flat = np.array([token for document_ids in ids for token in document_ids], np.int32)
     return np.bincount(token_ngrams(flat, offsets)[0], minlength=BUCKETS)
 
 

@@ -53,12 +53,12 @@ class Scores:
         hashes = np.empty(len(places), np.uint64)
         for path, begin, end in zip(self.source.values(), self.begins, self.begins[1:], strict=False):
             of_file = slice(*np.searchsorted(places, [begin, end]))
-            rows, own = places[of_file] - begin, hashes[of_file]
+            rows, file_hashes = places[of_file] - begin, hashes[of_file]
             groups, numbers = np.unique(rows // ROWS, return_inverse=True)
             rows, first = numbers * ROWS + rows % ROWS, 0  # in the groups that are read
             for batch in read_batches(path, ["doc_id"], groups=groups.tolist()) if len(groups) else ():
-                inside = slice(*np.searchsorted(rows, [first, first + len(batch)]))
-                own[inside] = hash_of(batch["doc_id"].take(pa.array(rows[inside] - first)))
+                batch_slice = slice(*np.searchsorted(rows, [first, first + len(batch)]))
+                file_hashes[batch_slice] = hash_of(batch["doc_id"].take(pa.array(rows[batch_slice] - first)))
                 first += len(batch)
         return hashes
 

@@ -86,17 +86,17 @@ def select(config: SelectConfig, scores: Scores, work: Work) -> Result:
     for text in choice["warnings"]:
         work.warn(text)
     states = {name: work.folder / file for name, file in choice["states"].items()}
-    shared = config, states, UserColumns(work.folder, choice["columns"])
+    constants = config, states, UserColumns(work.folder, choice["columns"])
     if not isinstance(scores.source, dict):
-        return selection_rows(scores.source, 0, "", *shared)
+        return selection_rows(scores.source, 0, "", *constants)
     parts = zip(scores.source.items(), scores.begins, strict=False)
     tasks = [(shard, selection_rows, (path, begin, shard)) for (shard, path), begin in parts]
-    parts = shard_parts(tasks, work, config.workers, "selection", config.engine, shared)
+    parts = shard_parts(tasks, work, config.workers, "selection", config.engine, constants)
     return dict(zip(scores.source, parts, strict=True))
 
 
 def selection_rows(
-    part: pa.Table | Path, begin: int, shard: str, config: SelectConfig, states: dict[str, Path], added: UserColumns
+    part: pa.Table | Path, begin: int, shard: str, config: SelectConfig, states: dict[str, Path], extra: UserColumns
 ) -> pa.Table:
     """The rows of the table `selection` for the documents of some scores, the first of which is at place `begin`.
 
@@ -106,7 +106,7 @@ def selection_rows(
         shard: its name; empty: the scores name the shard and row of each document.
         config: the selections' configuration.
         states: the file of the documents' states of each selection.
-        added: the user's columns.
+        extra: the user's columns.
     """
     selectors = {name: SCORELESS_SELECTORS[0] if name == HELD_OUT else dose(name)[0] for name in states}
     columns = {*_OF_SELECTION, "units", "pivot_units"}.union(*(SELECTOR_COLUMNS.get(s, ()) for s in selectors.values()))
@@ -116,16 +116,17 @@ def selection_rows(
     first = begin
     for batch in part_batches(part, None if is_any else columns):
         for name, path in states.items():
-            chosen = np.flatnonzero(np.fromfile(path, np.uint8, len(batch), offset=begin))
-            documents = batch.take(pa.array(chosen))
-            numbers = _columns(documents) | added.of(begin + chosen)
+            picks = np.flatnonzero(np.fromfile(path, np.uint8, len(batch), offset=begin))
+            documents = batch.take(pa.array(picks))
+            numbers = _columns(documents) | extra.of(begin + picks)
             selector = selectors[name]
             score = numbers["pivot_share"] if selector in SCORELESS_SELECTORS else score_of(selector, numbers, config)
-            own = {name: documents[name] for name in _OF_SELECTION if name in documents.schema.names}
+            fields = {name: documents[name] for name in _OF_SELECTION if name in documents.schema.names}
             if shard:
-                own |= {"shard": pa.repeat(shard, len(chosen)), "row": begin - first + chosen}
-            own = {column: own[column] for column in _OF_SELECTION}
-            table = pa.table({"selection": pa.repeat(name, len(chosen)), **own, "score": pa.array(score, pa.float64())})
+                fields |= {"shard": pa.repeat(shard, len(picks)), "row": begin - first + picks}
+            fields = {column: fields[column] for column in _OF_SELECTION}
+            fields |= {"score": pa.array(score, pa.float64())}
+            table = pa.table({"selection": pa.repeat(name, len(picks)), **fields})
             rows[name].append(table.cast(SCHEMAS["selection"]))
         begin += len(batch)
     return pa.concat_tables(itertools.chain.from_iterable(rows.values()))
@@ -163,11 +164,11 @@ def _choice(config: SelectConfig, scores: Scores, folder: Path) -> Record:
         for place in source.aside.tolist():
             source.documents.put("state", place, np.array([CHOSEN], np.uint8))
         states[HELD_OUT] = source.documents.states
-    for path in (*states.values(), *(folder / file for file in source.added.files.values())):
+    for path in (*states.values(), *(folder / file for file in source.extra.files.values())):
         with path.open("rb") as stream:
             os.fsync(stream.fileno())  # the record that names them must not outlive them
     names = {name: str(path.relative_to(folder)) for name, path in states.items()}
-    return {"notes": notes, "warnings": warnings, "states": names, "columns": source.added.files}
+    return {"notes": notes, "warnings": warnings, "states": names, "columns": source.extra.files}
 
 
 def _note(notes: Record, warnings: list[str], config: SelectConfig, name: str, totals: Totals) -> None:
@@ -190,12 +191,12 @@ class _Source:
 
     def __init__(self, config: SelectConfig, scores: Scores, folder: Path):
         self.config, self.scores, self.folder = config, scores, folder
-        reserved = [name for name in scores.names if name not in _NOT_NUMBERS]
+        score_names = [name for name in scores.names if name not in _NOT_NUMBERS]
         threads = config.workers or len(os.sched_getaffinity(0))
         self.documents = Documents(folder / "documents", self._hashes, threads)
-        self.added = UserColumns(folder, {})
+        self.extra = UserColumns(folder, {})
         if config.columns:
-            self.added = join(config.columns, (*reserved, "pivot_share"), scores, folder)
+            self.extra = join(config.columns, (*score_names, "pivot_share"), scores, folder)
         self.languages = self._prepare()
         self.aside = self._held_out() if config.held_out_documents else np.zeros(0, np.int64)
         for place in self.aside.tolist():
@@ -220,7 +221,7 @@ class _Source:
         return shuffle(self.scores.id_hashes(places), seed_of("select", self.config.seed))
 
     def _columns(self, batch: pa.RecordBatch, begin: int) -> Columns:
-        return _columns(batch) | self.added.of(slice(begin, begin + len(batch)))
+        return _columns(batch) | self.extra.of(slice(begin, begin + len(batch)))
 
     def score(self, name: str) -> None:
         """Write a selector's scores, with noise where a sample is drawn."""

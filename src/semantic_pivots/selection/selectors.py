@@ -18,8 +18,8 @@ def _surely(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
     """(documents,) float64: the lower end of Wilson's interval for a share, which is low for few trials; 0 for none."""
     z, n = 1.96, np.maximum(trials, 1).astype(np.float64)
     share = successes / n
-    centre, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return np.where(trials > 0, np.maximum((centre - half) / (1 + z * z / n), 0.0), 0.0)
+    centre, half_width = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return np.where(trials > 0, np.maximum((centre - half_width) / (1 + z * z / n), 0.0), 0.0)
 
 
 def pivot_rich(columns: Columns) -> np.ndarray:
@@ -91,7 +91,7 @@ def gumbel(score: np.ndarray, hashes: np.ndarray, scale: float, seed: int) -> np
     return logits - np.log(-np.log(uniform))
 
 
-def column_of(columns: Columns, name: str, where: str) -> np.ndarray:
+def column_of(columns: Columns, name: str, place: str) -> np.ndarray:
     if name not in columns:
-        raise InputError(f"{where}: no column {name!r}{nearest(name, columns)}; there are {', '.join(columns)}")
+        raise InputError(f"{place}: no column {name!r}{nearest(name, columns)}; there are {', '.join(columns)}")
     return columns[name].astype(np.float64)

@@ -108,18 +108,18 @@ class Pool:
         """
         self.score(name)
         open_groups, targets, parts = targets > 0, targets.copy(), []
-        for scored in (True, False):
+        for needs_score in (True, False):
             if budget <= tolerance(self.config):
                 break
             is_one_group = open_groups.sum() == 1 and targets.max() >= budget  # nothing that is left will fit
             numbers = np.cumsum(targets > 0) - 1
             group_of = np.where(targets > 0, numbers, -1)[group].astype(np.int32)
-            parts.append(fill(self.documents, Budgets(group_of, targets[targets > 0], scored), budget, state))
-            tokens_taken = _sums(group, parts[-1].tokens, len(targets))
-            targets, budget = targets - tokens_taken, budget - int(tokens_taken.sum())
+            parts.append(fill(self.documents, Budgets(group_of, targets[targets > 0], needs_score), budget, state))
+            tokens_of_group = _sums(group, parts[-1].tokens, len(targets))
+            targets, budget = targets - tokens_of_group, budget - int(tokens_of_group.sum())
             if not is_one_group:
                 any_group = np.where(open_groups, 0, -1)[group].astype(np.int32)
-                parts.append(fill(self.documents, Budgets(any_group, np.array([budget]), scored), budget, state))
+                parts.append(fill(self.documents, Budgets(any_group, np.array([budget]), needs_score), budget, state))
                 budget -= int(parts[-1].tokens.sum())
         zeros = np.zeros(len(group), np.int64)
         tokens, documents = (np.sum([zeros, *(part[k] for part in parts)], axis=0) for k in (0, 1))

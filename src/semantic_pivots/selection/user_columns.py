@@ -44,12 +44,12 @@ class UserColumns:
         return {name: np.array(values[places]) for name, values in columns.items()}
 
 
-def join(path: str, reserved: tuple[str, ...], scores: Scores, folder: Path) -> UserColumns:
+def join(path: str, score_names: tuple[str, ...], scores: Scores, folder: Path) -> UserColumns:
     """Give each document the numbers that a file or folder has for its id.
 
     Args:
         path: Parquet, or Dolma's attributes.
-        reserved: names that its columns may not have.
+        score_names: names that its columns may not have.
         scores: the documents.
         folder: where the columns are written.
 
@@ -59,7 +59,7 @@ def join(path: str, reserved: tuple[str, ...], scores: Scores, folder: Path) -> 
     """
     import duckdb
 
-    table = _Table(path, reserved)
+    table = _Table(path, score_names)
     with database(folder / "join") as connection:
         connection.register("rows", pa.RecordBatchReader.from_batches(table.schema, table.batches()))
         try:
@@ -132,7 +132,7 @@ class _Table:
             taken name.
     """
 
-    def __init__(self, path: str, reserved: tuple[str, ...]):
+    def __init__(self, path: str, score_names: tuple[str, ...]):
         self.path, self.failure = path, None
         self._is_lines = os.path.exists(path) and kind(_files(path)[0])[0] == "jsonl"
         try:
@@ -147,7 +147,7 @@ class _Table:
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise self.unreadable(error) from error
         self.names = [name for name in types.names if name not in KEYS]
-        self._check(types, reserved)
+        self._check(types, score_names)
         self._types = types
         numbers = [(f"c{number}", pa.float64()) for number in range(len(self.names))]
         self.schema = pa.schema([("id", pa.large_string()), *numbers])
@@ -160,7 +160,7 @@ class _Table:
         """The error of a file that cannot be read."""
         return self.error(f"neither Parquet nor Dolma's attributes: {first_line(error)}")
 
-    def _check(self, types: pa.Schema, reserved: tuple[str, ...]) -> None:
+    def _check(self, types: pa.Schema, score_names: tuple[str, ...]) -> None:
         key = next((name for name in KEYS if name in types.names), None)
         if key is None:
             raise self.error(f"no column doc_id; it has {', '.join(types.names)}")
@@ -171,7 +171,7 @@ class _Table:
             raise self.error(f"{key} is of type {types.field(key).type}; expected texts") from error
         for name in self.names:
             type_ = types.field(name).type
-            if name in reserved:
+            if name in score_names:
                 raise self.error(f"the name {name!r} is one of doc_scores; rename it")
             if not (pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_boolean(type_)):
                 raise self.error(f"{name!r} is of type {type_}; expected numbers")

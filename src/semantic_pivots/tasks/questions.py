@@ -126,11 +126,11 @@ def _pattern_of_tag(task: str) -> Pattern:
 
 def shots_by_direction(items: Sequence[Item], words: pa.Table, seed: int) -> dict[tuple[str, str], Shots]:
     """The draws of each direction: from the lexicon for word translation, else from the task's own items."""
-    others = [item for item in items if task_of(item.strata) != WORD_TRANSLATION]
+    other_items = [item for item in items if task_of(item.strata) != WORD_TRANSLATION]
     plain = {item.direction: None for item in items if task_of(item.strata) == WORD_TRANSLATION}
     shots = translation.shots_by_direction(words, plain, seed) if plain else {}
     by_direction: dict[tuple[str, str], list[Shot]] = {}
-    for item in others:
+    for item in other_items:
         by_direction.setdefault(item.direction, []).append(Shot(item.concept_id, item.source, item.target))
     if by_direction.keys() & plain.keys():
         raise InputError(

@@ -29,8 +29,8 @@ def partners(items: Sequence[Item], with_pivots: set[str], seed: int) -> dict[st
     for members in by_direction.values():
         order = sorted(members, key=lambda item: seed_of(seed, "shuffled-pivots", item.item_id))
         for place, item in enumerate(order):
-            others = (order[(place + step) % len(order)] for step in range(1, len(order)))
-            partner = next((other for other in others if other.concept_id != item.concept_id), None)
+            candidates = (order[(place + step) % len(order)] for step in range(1, len(order)))
+            partner = next((other for other in candidates if other.concept_id != item.concept_id), None)
             if partner is not None:
                 exchange[item.item_id] = partner.item_id
     return exchange

@@ -136,13 +136,13 @@ class Shots:
         order = list(range(pool))
         Random(seed_of(self.seed, "choice", item.item_id)).shuffle(order)
         concepts = {shot.concept_id for shot in self._candidates(item)}
-        numbered: list[tuple[int, list[Shot]]] = []
+        numbers: list[tuple[int, list[Shot]]] = []
         for number in [*order, *range(pool, 20 * pool + 200)]:
             shots = self.from_pool(number, count)
             if all(shot.concept_id in concepts for shot in shots):
-                numbered.append((number, shots))
-                if len(numbered) == draws:
-                    return sorted(numbered, key=lambda pair: pair[0])
+                numbers.append((number, shots))
+                if len(numbers) == draws:
+                    return sorted(numbers, key=lambda pair: pair[0])
         raise InputError(
             f"no pool of {'-'.join(self.direction)} leaves {draws} draws without the words of item {item.item_id!r}; "
             "give a larger lexicon, or pool = 0"

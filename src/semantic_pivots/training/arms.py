@@ -55,7 +55,7 @@ def train_stage(config: TrainConfig, inputs: Inputs, work: Work) -> dict[str, pa
         for name, (arm, seed) in names.items()
     ]
     if device_processes(config.processes, "train") > 1:
-        logs = list(run_shards(tasks, work, config.processes, "train", shared=common))
+        logs = list(run_shards(tasks, work, config.processes, "train", constants=common))
     else:
         with work.progress(len(tasks) * config.tokens, "tokens", "train") as progress:
             logs = [

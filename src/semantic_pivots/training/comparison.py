@@ -83,7 +83,7 @@ def compare_stage(config: CompareConfig, inputs: Inputs, work: Work) -> dict[str
     if device_processes(config.processes, "compare") > 1:
         tasks: list[Task] = [(job.name, _evaluate, (job,)) for arm_jobs in jobs.values() for job in arm_jobs]
         common = (config, inputs, items, words, work.folder, work.out)
-        shard_parts(tasks, work, config.processes, "evaluated", shared=common)
+        shard_parts(tasks, work, config.processes, "evaluated", constants=common)
     runs: dict[str, Runs] = {}
     models: dict[str, list[str]] = {}
     for arm, arm_jobs in jobs.items():
@@ -306,7 +306,7 @@ def _sizes(weakest: Interval, smallest: Interval, of_runs: float) -> dict[str, f
     size = study_growth(smallest, of_runs)
     columns = {
         "detectable": detectable(weakest),
-        "needed": size.both,
+        "needed": size.joint_factor,
         "needed_concepts": size.concepts,
         "needed_runs": size.runs,
     }

@@ -66,7 +66,7 @@ def continue_model(
     corpus: str,
     out: Path,
     columns: tuple[str, ...] = (),
-    say: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
     max_bad_share: float = CorpusConfig.max_bad_share,
 ) -> Record:
     """Train `config.model` on the documents of a corpus and write it to `out` with its log and `training.json`.
@@ -76,7 +76,7 @@ def continue_model(
         corpus: file, folder or address of documents of any known format.
         out: folder to write: weights, tokenizer, model card, training_log.parquet, training.json.
         columns: renames of the documents' columns, role=column.
-        say: receives one line per event.
+        report: receives one line per event.
         max_bad_share: share of lines without a text above which it stops.
 
     Returns:
@@ -96,14 +96,14 @@ def continue_model(
     key_hash = digest(_json_key(key))
     record = _earlier_result(out, key_hash)
     if record is not None:
-        say(f"nothing to do: {out} holds this run")
+        report(f"nothing to do: {out} holds this run")
         return record
     scratch = out.with_name(f".{out.name}.partial")
     if is_main:
         _prepare(scratch, key_hash)
     processes.wait_for_everyone()
     texts = read_texts(corpus, columns, config.seed, max_bad_share)
-    result = _run(config, texts, out, scratch, processes, say)
+    result = _run(config, texts, out, scratch, processes, report)
     if is_main:
         new = scratch / "out"
         write_json(new / "training.json", {"key": key_hash, **_json_key(key), **result})
@@ -113,7 +113,7 @@ def continue_model(
     return result
 
 
-def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes: Any, say: Any) -> Record:
+def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes: Any, report: Any) -> Record:
     from semantic_pivots.models.device import peak_memory
     from semantic_pivots.models.load import load
     from semantic_pivots.scoring.bits_per_byte import bits_per_byte
@@ -127,7 +127,7 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
     device = "cpu" if config.shard and processes.num_processes > 1 else str(processes.device)
     base = load(config.model, dtype="float32", device=device, cache=config.cache)
     sequences = pack_texts(_endless_texts(texts.train), base.tokenizer, config.tokens, config.sequence_tokens)
-    end = check_end(base.tokenizer, config.document_boundaries, lambda text: say(f"warning: {text}"))
+    end = check_end(base.tokenizer, config.document_boundaries, lambda text: report(f"warning: {text}"))
     name = out.name
 
     def keep(model: Any, tokens: int) -> None:
@@ -151,7 +151,7 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
     rows = [{"arm": name, "seed": config.seed, **row} for row in log.rows]
     write_table(scratch / "out" / "training_log.parquet", tables.from_rows("training_log", rows))
     for language in after:
-        say(f"{language}: {before[language]:.4f} -> {after[language]:.4f} bits per byte of held-out text")
+        report(f"{language}: {before[language]:.4f} -> {after[language]:.4f} bits per byte of held-out text")
     memory = peak_memory(processes.device) or runs.peak_memory_bytes()
     return {
         "tokens": tokens,
@@ -171,7 +171,7 @@ def _endless_texts(texts: list[str]) -> Iterator[str]:
 
 def _fingerprints(corpus: str) -> dict[str, str]:
     files = [path for path, _ in readers.list_files(corpus)]
-    return {path: fingerprint(Path(path), sampled=True) if Path(path).exists() else "" for path in files}
+    return {path: fingerprint(Path(path), by_sample=True) if Path(path).exists() else "" for path in files}
 
 
 def _json_key(key: Record) -> Record:

@@ -138,7 +138,7 @@ def one_step(train: TrainConfig) -> str:
     except (ValueError, KeyError) as error:
         raise InputError(f"[train] shape = {train.shape!r}: not a model's config.json ({error})") from error
     free = psutil.virtual_memory().available
-    blocks, whole = shape.num_hidden_layers, shape.num_hidden_layers
+    blocks, layers = shape.num_hidden_layers, shape.num_hidden_layers
     while blocks > 1 and _size(_cut(shape, blocks)) * _BYTES_PER_PARAMETER > free / 4:
         blocks -= 1
     torch.manual_seed(0)
@@ -154,7 +154,7 @@ def one_step(train: TrainConfig) -> str:
     ids = np.random.default_rng(0).integers(0, shape.vocab_size, (size, _STEP_TOKENS)).astype(np.int32)
     with tempfile.TemporaryDirectory() as scratch:
         run = run_training(model, ids, small, train.seed, Path(scratch) / "state.pt", lambda tokens: None)
-    part = "whole" if blocks == whole else f"{blocks} of {whole} blocks, what this machine's memory holds"
+    part = "whole" if blocks == layers else f"{blocks} of {layers} blocks, what this machine's memory holds"
     return f"one step  loss {run.rows[0]['loss']:.3f} nats on a random model ({part})"
 
 

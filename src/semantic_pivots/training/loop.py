@@ -123,8 +123,8 @@ def train(
             losses.add(loss, weights.clip_gradients(config.clip_norm))
             weights.optimiser.step()
         weights.copy_to_model()
-        before, run.step = run.step * size * config.sequence_tokens, run.step + 1
-        checkpoints = [count for count in config.keep_at_tokens if before < count <= tokens]
+        tokens_before, run.step = run.step * size * config.sequence_tokens, run.step + 1
+        checkpoints = [count for count in config.keep_at_tokens if tokens_before < count <= tokens]
         if checkpoints or run.step == steps:
             losses.read()
             if measure is not None:
@@ -157,8 +157,8 @@ class _Clock:
 
     def seconds(self) -> float:
         """Seconds since the last call."""
-        before, self._count_time = self._count_time, time.monotonic()
-        return self._count_time - before
+        tokens_before, self._count_time = self._count_time, time.monotonic()
+        return self._count_time - tokens_before
 
     def due(self, step: int, device: torch.device) -> bool:
         """Whether a checkpoint is due after a step: the first process's clock decides for all."""

@@ -45,13 +45,13 @@ def positions_of(input_ids: torch.Tensor, end: int | None) -> torch.Tensor | Non
 
 def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> torch.Tensor:
     """Summed next-token loss in nats of (sequences, length) ids; the logits are computed slice by slice."""
-    hidden = model.base_model(input_ids=input_ids, use_cache=False, **places(input_ids, end)).last_hidden_state
-    hidden, targets = hidden[:, :-1].reshape(-1, hidden.shape[-1]), targets_of(input_ids, end).reshape(-1)
+    states = model.base_model(input_ids=input_ids, use_cache=False, **places(input_ids, end)).last_hidden_state
+    states, targets = states[:, :-1].reshape(-1, states.shape[-1]), targets_of(input_ids, end).reshape(-1)
     head = model.get_output_embeddings()
     size = max(1, _SLICE_LOGITS // head.weight.shape[0])
     large = len(targets) * head.weight.shape[0] > _ONE_PASS_LOGITS
     if type(head) is torch.nn.Linear and head.bias is None and large and torch.is_grad_enabled():
-        return _LossOfHead.apply(hidden, head.weight, targets, min(size, len(targets)))  # type: ignore[return-value]
+        return _LossOfHead.apply(states, head.weight, targets, min(size, len(targets)))  # type: ignore[return-value]
 
     def of_slice(rows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(
@@ -59,8 +59,8 @@ def sliced_loss(model: Any, input_ids: torch.Tensor, end: int | None = None) -> 
         )
 
     if len(targets) <= size:
-        return of_slice(hidden, targets)
-    parts = zip(hidden.split(size), targets.split(size), strict=True)
+        return of_slice(states, targets)
+    parts = zip(states.split(size), targets.split(size), strict=True)
     losses = [checkpoint(of_slice, rows, labels, use_reentrant=False) for rows, labels in parts]
     return torch.stack(losses).sum()  # type: ignore[arg-type]
 
@@ -73,27 +73,27 @@ class _LossOfHead(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
-        of_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+    def forward(ctx: Any, states: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
+        state_gradients = torch.empty_like(states) if ctx.needs_input_grad[0] else None
         of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        logits = hidden.new_empty((size, weight.shape[0]))
-        for begin in range(0, len(hidden), size):
-            rows, labels = hidden[begin : begin + size], targets[begin : begin + size]
+        total = torch.zeros((), dtype=torch.float32, device=states.device)
+        logits = states.new_empty((size, weight.shape[0]))
+        for begin in range(0, len(states), size):
+            rows, labels = states[begin : begin + size], targets[begin : begin + size]
             slope = logits[: len(rows)]
             torch.mm(rows, weight.T, out=slope)
             total += derive_(slope, labels)
-            if of_hidden is not None:
-                torch.mm(slope, weight, out=of_hidden[begin : begin + size])
+            if state_gradients is not None:
+                torch.mm(slope, weight, out=state_gradients[begin : begin + size])
             if of_weight is not None:
                 of_weight.addmm_(slope.T, rows)
-        ctx.gradients = of_hidden, of_weight
+        ctx.gradients = state_gradients, of_weight
         return total
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, above: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        gradients = tuple(None if g is None else g.mul_(above.to(g.dtype)) for g in ctx.gradients)
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        gradients = tuple(None if g is None else g.mul_(gradient.to(g.dtype)) for g in ctx.gradients)
         ctx.gradients = None, None
         return *gradients, None, None
 

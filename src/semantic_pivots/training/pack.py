@@ -60,7 +60,7 @@ class _Stream:
     """Documents one behind the other, after the rest of those before, of which only what is asked for is read."""
 
     def __init__(self, tail: np.ndarray, stored_tokens: StoredTokens, order: np.ndarray):
-        self._tail, self._stored, self._order = tail, stored_tokens, order
+        self._tail, self._stored_tokens, self._order = tail, stored_tokens, order
         self._begins = np.cumsum([0, len(tail), *stored_tokens.lengths(order)])
         self.size = int(self._begins[-1])
 
@@ -69,7 +69,7 @@ class _Stream:
         sequence = np.empty(length, np.int32)
         position, part = 0, int(np.searchsorted(self._begins, begin, "right")) - 1
         while position < length:
-            ids = self._stored.document(self._order[part - 1]) if part else self._tail
+            ids = self._stored_tokens.document(self._order[part - 1]) if part else self._tail
             ids = ids[begin + position - self._begins[part] :][: length - position]
             sequence[position : position + len(ids)] = ids
             position, part = position + len(ids), part + 1

@@ -113,11 +113,11 @@ def _documents(
     by_shard: dict[str, list[int]] = {}
     for name, row in rows:
         by_shard.setdefault(name, []).append(row)
-    for name, own in by_shard.items():
+    for name, spans in by_shard.items():
         if token_shards is not None:
             ids, starts = flat_tokens(read_token_shard(token_shards[name]))
-            yield from (ids[starts[row] : starts[row + 1]] for row in own)
+            yield from (ids[starts[row] : starts[row + 1]] for row in spans)
             continue
         texts = read_table(shards[name], columns=["text"])["text"]
-        for first in range(0, len(own), _TEXTS):
-            yield from text_ids(tokenizer.backend_tokenizer, texts.take(own[first : first + _TEXTS]).to_pylist())
+        for first in range(0, len(spans), _TEXTS):
+            yield from text_ids(tokenizer.backend_tokenizer, texts.take(spans[first : first + _TEXTS]).to_pylist())

@@ -63,12 +63,12 @@ class StudyGrowth:
     """Factors, at least 1, by which a study must grow to detect the measured gain with a power of 80 %.
 
     Attributes:
-        both: factor for the numbers of concepts and of runs together.
+        joint_factor: factor for the numbers of concepts and of runs together.
         concepts: factor for concepts alone; infinite if the variance between runs alone is too large.
         runs: factor for runs alone; infinite if the variance between concepts alone is too large.
     """
 
-    both: float
+    joint_factor: float
     concepts: float
     runs: float
 
@@ -94,8 +94,8 @@ def holm_p(gains: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:
 
     An arm must be better than every control, so its own p-value is the largest of them and needs no correction.
     """
-    own = [max(p_of_zero(gain) if gain.value > 0 else 1.0 for gain in of_arm.values()) for of_arm in gains.values()]
-    return dict(zip(gains, holm(own).tolist(), strict=True))
+    worst = [max(p_of_zero(gain) if gain.value > 0 else 1.0 for gain in of_arm.values()) for of_arm in gains.values()]
+    return dict(zip(gains, holm(worst).tolist(), strict=True))
 
 
 def conclusion(
@@ -143,7 +143,7 @@ def conclusion(
     )
     if gains[least].value > 0:
         size = study_growth(gains[least], (of_runs or {}).get(least, 0.0))
-        factor = f"{size.both:,.0f} times the concepts and runs"
+        factor = f"{size.joint_factor:,.0f} times the concepts and runs"
         by_concepts = f"{size.concepts:,.0f} times the concepts" if size.concepts < math.inf else "never by concepts"
         return f"{sentence}, the measured {gains[least].value:.3g} with {factor} ({by_concepts} alone)"
     return sentence

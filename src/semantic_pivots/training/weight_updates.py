@@ -66,14 +66,14 @@ RATE_SHARE = "rate_share"
 """Key of a group of weights: what share of the rate it learns at."""
 
 
-def adamw(model: Any, weights: list[torch.Tensor], config: TrainConfig, fused: bool) -> torch.optim.Optimizer:
+def adamw(model: Any, weights: list[torch.Tensor], config: TrainConfig, is_fused: bool) -> torch.optim.Optimizer:
     """AdamW with decay on matrices only; input embeddings with another rate have no decay and a long memory.
 
     Args:
         model: the model; `weights` correspond to its trainable parameters, in their order.
         weights: the tensors that the optimiser updates.
         config: rates and decay.
-        fused: one kernel for all weights.
+        is_fused: one kernel for all weights.
     """
     table = model.get_input_embeddings().weight if config.embedding_rate != 1 else None
     trainable = [p for p in model.parameters() if p.requires_grad]
@@ -87,7 +87,7 @@ def adamw(model: Any, weights: list[torch.Tensor], config: TrainConfig, fused: b
         # a rare word's gradient comes seldom: with a short memory of its size each one would be a full step
         options = {"weight_decay": 0.0, "betas": (0.9, 0.999), RATE_SHARE: config.embedding_rate}
         groups.append({"params": embeddings, **options})
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=fused)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=is_fused)
 
 
 def _write(content: Record, state: Path) -> None:
@@ -129,9 +129,9 @@ class ReplicatedWeights:
         self.masters = [
             p.detach().float().clone().requires_grad_() if p.dtype != torch.float32 else p for p in self.weights
         ]
-        self._accumulated: set[torch.Tensor] = set()
+        self._parameters: set[torch.Tensor] = set()
         """masters that hold a gradient of the present step"""
-        self.optimiser = adamw(model, self.masters, config, fused=True)
+        self.optimiser = adamw(model, self.masters, config, is_fused=True)
 
     def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
         return self._loss(self.model, input_ids, end)
@@ -145,10 +145,10 @@ class ReplicatedWeights:
             if master.grad is None:
                 master.grad = weight.grad.float()
             else:  # memory that is there already: taking it anew from the system costs more than the sum
-                pair = sums if master in self._accumulated else copies
+                pair = sums if master in self._parameters else copies
                 pair[0].append(master.grad)
                 pair[1].append(weight.grad)
-            self._accumulated.add(master)
+            self._parameters.add(master)
             weight.grad = None
         if sums[0]:
             torch._foreach_add_(sums[0], sums[1])
@@ -157,13 +157,13 @@ class ReplicatedWeights:
 
     def clip_gradients(self, clip: float) -> torch.Tensor:
         for master, weight in zip(self.masters, self.weights, strict=True):
-            if master is not weight and master not in self._accumulated:
+            if master is not weight and master not in self._parameters:
                 master.grad = None
             if self.world > 1:
                 if master.grad is None:  # every process must take part in every sum
                     master.grad = torch.zeros_like(master)
                 dist.all_reduce(master.grad)
-        self._accumulated.clear()
+        self._parameters.clear()
         return torch.nn.utils.clip_grad_norm_(self.masters, clip)
 
     @torch.no_grad()
@@ -237,7 +237,7 @@ class ShardedWeights:
             fully_shard(block, mesh=mesh, **policy)
         self.root: Any = fully_shard(_Root(model), mesh=mesh, **policy)
         self.model, self._loss = model, loss
-        self.optimiser = adamw(model, [p for p in model.parameters() if p.requires_grad], config, fused=False)
+        self.optimiser = adamw(model, [p for p in model.parameters() if p.requires_grad], config, is_fused=False)
 
     def loss(self, input_ids: torch.Tensor, end: int | None) -> torch.Tensor:
         # gradients are averaged over processes, and the loop needs their sum

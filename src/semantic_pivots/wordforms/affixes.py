@@ -31,8 +31,8 @@ def classes() -> dict[str, AffixClass]:
     for name, side, affix in data_cells("affixes.tsv")[1:]:
         sides.setdefault(name, {"prefix": set(), "suffix": set()})[side].add(affix)
     return {
-        name: AffixClass(frozenset(both["prefix"] or {""}), frozenset(both["suffix"] or {""}))
-        for name, both in sides.items()
+        name: AffixClass(frozenset(rules["prefix"] or {""}), frozenset(rules["suffix"] or {""}))
+        for name, rules in sides.items()
     }
 
 

@@ -24,7 +24,7 @@ _ENDINGS = (6, 5, 4, 3, 2, 1)
 """Letters of an ending by which lemmas are alike; the longest that enough share is taken."""
 _MODELS, _SHARE = 20, 0.5
 """Lemmas that a made form is modelled on, and the share of them that must have it."""
-_CHANGED, _STEM = 4, 2
+_CHANGE, _STEM = 4, 2
 """Most letters of a lemma that a form may change, fewest that it keeps."""
 
 
@@ -81,13 +81,13 @@ def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflection]:
     table = _table(code)
     sizes = collections.Counter(table.values())
     texts = {lemma: fold(lemma) for lemma in sizes}  # folding costs more than counting, and many forms share a lemma
-    below = {word: lemma for word in lemmas if (lemma := headwords.lemma(code, word, table, sizes))}
-    lemmas = (lemmas - below.keys()).union(below.values())
+    stem_lemmas = {word: lemma for word in lemmas if (lemma := headwords.lemma(code, word, table, sizes))}
+    lemmas = (lemmas - stem_lemmas.keys()).union(stem_lemmas.values())
     models = _models(lemmas, sizes, texts)
-    lemmas_needed = lemmas.union(*models.values())
+    all_lemmas = lemmas.union(*models.values())
     table_forms: dict[str, set[str]] = {}
     for form, lemma in table.items():
-        if texts[lemma] in lemmas_needed:
+        if texts[lemma] in all_lemmas:
             table_forms.setdefault(texts[lemma], set()).add(fold(form))
     inflections = {}
     for lemma in sorted(lemmas):
@@ -97,11 +97,11 @@ def _forms(code: str, lemmas: frozenset[str]) -> dict[str, Inflection]:
         } - in_table
         minimal = _minimal(in_table | extra | {lemma})
         inflections[lemma] = Inflection(tuple(sorted(in_table & minimal)), tuple(sorted((extra & minimal) - {lemma})))
-    for word, lemma in below.items():
-        listed, made = inflections[lemma]
+    for word, lemma in stem_lemmas.items():
+        groups = inflections[lemma]
         if headwords.is_infinitive(code, word):
-            listed, made = (tuple(headwords.verbal(word, lemma, forms)) for forms in (listed, made))
-        inflections[word] = Inflection(listed, made)
+            groups = Inflection(*(tuple(headwords.verbal(word, lemma, forms)) for forms in groups))
+        inflections[word] = groups
     return inflections
 
 
@@ -133,7 +133,7 @@ def _by_analogy(lemma: str, models: Sequence[str], table_forms: dict[str, set[st
             stem = next(
                 (i for i, (a, b) in enumerate(zip(form, model, strict=False)) if a != b), min(len(form), len(model))
             )
-            if len(model) - stem <= _CHANGED:
+            if len(model) - stem <= _CHANGE:
                 endings.add((len(model) - stem, form[stem:]))
         changes.update(endings)
     for (cut, ending), count in changes.items():

@@ -21,29 +21,29 @@ _FIVE_ROW = {
 
 def stems(word: str) -> list[str]:
     """The stems of a word that ends as a verb or adjective does, without the word itself."""
-    last, before = word[-1:], word[:-1]
-    if not before or not any("\u3041" <= char <= "\u3096" for char in last):
+    last, base = word[-1:], word[:-1]
+    if not base or not any("\u3041" <= char <= "\u3096" for char in last):
         return []
     if word.endswith("する"):
         return [word[:-2] + stem for stem in ("し", "せ", "さ", "すれ", "しろ", "せよ")] if len(word) > 2 else []
     if word in ("来る", "くる"):
         return [] if word == "くる" else ["来", "来れ", "来い"]
     if word == "行く" or word.endswith("て行く"):
-        return [before + kana for kana in "かきけこっ"]
+        return [base + kana for kana in "かきけこっ"]
     if last == "い":
-        return [before + ending for ending in ("く", "かっ", "けれ", "かろ", "さ", "そう")]
-    if last == "る" and word not in _FIVE_ROW and (before[-1] in _BEFORE_ONE_ROW or before[-1] in _ONE_ROW_KANJI):
+        return [base + ending for ending in ("く", "かっ", "けれ", "かろ", "さ", "そう")]
+    if last == "る" and word not in _FIVE_ROW and (base[-1] in _BEFORE_ONE_ROW or base[-1] in _ONE_ROW_KANJI):
         return [
-            before,
-            before + "れ",
-            before + "ろ",
-            before + "よ",
-            before + "られ",
-            before + "られる",
-            before + "させ",
+            base,
+            base + "れ",
+            base + "ろ",
+            base + "よ",
+            base + "られ",
+            base + "られる",
+            base + "させ",
         ]
     if last in _ROWS and _is_verb(word):
-        return [before + kana for kana in _ROWS[last]]
+        return [base + kana for kana in _ROWS[last]]
     return []
 
 

@@ -61,10 +61,10 @@ def _variants(stem: str) -> list[tuple[str, str]]:
             *((head + form, "word") for form in ("해", "했", "하여", "하였")),
         ]
     if last == "르" and head:
-        one, two, _ = _parts(head[-1])
-        doubled, bright = head[:-1] + _syllable(one, two, _L), two in (_A, _O)
-        merged = [(doubled + ("라" if bright else "러"), "a"), (doubled + ("랐" if bright else "렀"), "word")]
-        return [*_closed_syllables(head, first, vowel), *merged]
+        initial, vowel_before, _ = _parts(head[-1])
+        geminate, bright = head[:-1] + _syllable(initial, vowel_before, _L), vowel_before in (_A, _O)
+        contractions = [(geminate + ("라" if bright else "러"), "a"), (geminate + ("랐" if bright else "렀"), "word")]
+        return [*_closed_syllables(head, first, vowel), *contractions]
     if final == _NONE:
         return [*_closed_syllables(head, first, vowel), *_vowel_stems(head, last)]
     if final == _L:
@@ -80,12 +80,12 @@ def _variants(stem: str) -> list[tuple[str, str]]:
 def _vowel_stems(head: str, last: str) -> list[tuple[str, str]]:
     """An open stem with 아 or 어, and with the past's ㅆ."""
     first, vowel, _ = _parts(last)
-    after = _VOWEL_CONTRACTIONS.get(vowel)
+    ending = _VOWEL_CONTRACTIONS.get(vowel)
     if vowel == _EU and head and _parts(head[-1])[1] in (_A, _O):
-        after = _A
+        ending = _A
     variants = []
-    if after is not None:
-        variants = [(head + _syllable(first, after, _NONE), "a"), (head + _syllable(first, after, _SS), "word")]
+    if ending is not None:
+        variants = [(head + _syllable(first, ending, _NONE), "a"), (head + _syllable(first, ending, _SS), "word")]
     if vowel in (_OE, _I, _O, _U):
         variants += [(head + last + "어", "word"), (head + last + "었", "word")]
     return variants

@@ -28,7 +28,7 @@ def endings(word: str) -> set[str]:
     return {bare + ending for ending in ("ا", "ات", "ان", "ين", "ون", "ة")} if len(bare) >= _LEAST else set()
 
 
-def arabic(word: str, inflected: Iterable[str], joined: Iterable[str]) -> Iterator[tuple[str, str]]:
+def arabic(word: str, inflections: Iterable[str], clitics: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Texts with their classes; the word, its forms of the table and those by `endings` are folded."""
     if word in _PARTICLES:
         yield word, "ar-particle"
@@ -36,8 +36,8 @@ def arabic(word: str, inflected: Iterable[str], joined: Iterable[str]) -> Iterat
     bare = _bare(word)
     stem = bare[:-1] + "ت" if bare.endswith("ة") else bare
     indefinite = {stem + ending for ending in ("ي", "ا", "و")}
-    forms = [form for form in map(_bare, inflected) if len(form) > 1 and not _is_derived(form, bare)]
-    for text in dict.fromkeys((bare, *forms, *sorted(joined))):
+    forms = [form for form in map(_bare, inflections) if len(form) > 1 and not _is_derived(form, bare)]
+    for text in dict.fromkeys((bare, *forms, *sorted(clitics))):
         yield text, "ar-noun"
         if text not in indefinite:
             yield text, "ar-the"
@@ -53,9 +53,9 @@ def _is_derived(form: str, word: str) -> bool:
     return is_verbal or (form[0] == "م" and word[0] != "م")
 
 
-def hebrew(word: str, inflected: Iterable[str], _: Iterable[str]) -> Iterator[tuple[str, str]]:
+def hebrew(word: str, inflections: Iterable[str], _: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Texts with their class."""
-    stems = dict.fromkeys((word, *inflected))
+    stems = dict.fromkeys((word, *inflections))
     if len(word) >= _LEAST:
         base = word[:-1] if word.endswith("ה") else word.translate(str.maketrans("ךםןףץ", "כמנפצ"))
         stems |= dict.fromkeys(base + ending for ending in ("ים", "ות", "י", *(("ת",) if word.endswith("ה") else ())))

@@ -99,8 +99,8 @@ def rule_of_rows(rows: Sequence[Row], path: str = "") -> Rule:
     for row in rows:
         table.setdefault((row.word, row.language), []).append(Form(row.form, row.edges))
     digest = text_hash(repr([tuple(row) for row in rows]))
-    given = f" given-{file_hash(Path(path))[:8]}" if path else ""
-    signatures = {code: signature(code) + given for code in sorted({row.language for row in rows})}
+    user_table = f" given-{file_hash(Path(path))[:8]}" if path else ""
+    signatures = {code: signature(code) + user_table for code in sorted({row.language for row in rows})}
     return Rule("forms", digest, {word: tuple(dict.fromkeys(forms)) for word, forms in table.items()}, signatures)
 
 
@@ -121,9 +121,9 @@ def forms_of(spellings: Iterable[Word], path: str = "") -> list[Row]:
     by_language: dict[str, list[str]] = {}
     for word, code in sorted(set(spellings) - user_words):
         by_language.setdefault(code, []).append(word)
-    rows_made = [row for code, texts in by_language.items() for row in _form_rows(code, texts)]
+    form_rows = [row for code, texts in by_language.items() for row in _form_rows(code, texts)]
     requests = set(spellings)
-    rows = dict.fromkeys([*rows_made, *(row for row in user_rows if (row.word, row.language) in requests)])
+    rows = dict.fromkeys([*form_rows, *(row for row in user_rows if (row.word, row.language) in requests)])
     return sorted(rows, key=lambda row: (row.language, row.word, row.form, row.edges))
 
 
@@ -131,10 +131,10 @@ def _form_rows(code: str, texts: list[str]) -> Iterator[Row]:
     """The forms that this package makes; of two sources of a form the first is named."""
     variants = spellings.spellings_of(code)
     lemmas = {word: [(word, "word"), *variants.get(words.fold(word), ())] for word in texts}
-    texts_folded = {words.fold(text) for entries in lemmas.values() for text, _ in entries}
-    inflections = inflection.forms(code, texts_folded) if code in inflection.languages() else {}
+    folds = {words.fold(text) for entries in lemmas.values() for text, _ in entries}
+    inflections = inflection.forms(code, folds) if code in inflection.languages() else {}
     if code == "ar":
-        free = inflection.unlisted_words(code, set().union(*map(semitic.endings, texts_folded)))
+        free = inflection.unlisted_words(code, set().union(*map(semitic.endings, folds)))
         inflections = {
             word: Inflection(forms.table_forms, tuple(sorted(semitic.endings(word) & free)))
             for word, forms in inflections.items()

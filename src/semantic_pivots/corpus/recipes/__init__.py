@@ -46,8 +46,8 @@ def missing_languages(recipe: str, languages: tuple[str, ...]) -> list[str]:
     Raises:
         InputError: no recipe has the name.
     """
-    covered = everyday.languages(recipe) if _is_everyday(recipe) else set(languages)
-    return [code for code in languages if code not in covered]
+    recipe_languages = everyday.languages(recipe) if _is_everyday(recipe) else set(languages)
+    return [code for code in languages if code not in recipe_languages]
 
 
 def _is_everyday(recipe: str) -> bool:

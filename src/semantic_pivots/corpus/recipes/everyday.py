@@ -75,8 +75,8 @@ _DICTIONARY = "cedict"
 def _read_sources() -> dict[str, Source]:
     sources: dict[str, Source] = {}
     for name, kind, package, version, sha256, languages, licence, attribution in data_cells("everyday.tsv")[1:]:
-        before = sources[name].packages if name in sources else ()
-        packages = (*before, Package(kind, package, version, sha256))
+        packages_before = sources[name].packages if name in sources else ()
+        packages = (*packages_before, Package(kind, package, version, sha256))
         sources[name] = Source(name, packages, tuple(languages.split()), licence, attribution)
     return sources
 
@@ -164,10 +164,10 @@ def _sources(recipe: str) -> list[Source]:
             raise InputError(
                 f"[corpus] recipe {recipe}: no source {name!r}; it has {', '.join(names)}{nearest(name, names)}"
             )
-    chosen = {name for name in names if not SOURCES[name].on_request}
+    selection = {name for name in names if not SOURCES[name].on_request}
     for sign, name in changes:
-        chosen = chosen | {name} if sign == "+" else chosen - {name}
-    return [SOURCES[name] for name in names if name in chosen]
+        selection = selection | {name} if sign == "+" else selection - {name}
+    return [SOURCES[name] for name in names if name in selection]
 
 
 _LAYOUT_ERRORS = (

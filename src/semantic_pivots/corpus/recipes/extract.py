@@ -54,20 +54,20 @@ def _lines(tree: Element, block_names: str) -> str:
     pieces: list[str] = []
     blocks = frozenset(block_names.split())
 
-    def put(text: str | None, keep: bool) -> None:
+    def put(text: str | None, is_preformatted: bool) -> None:
         # A line end of the source only parts words, save in code.
-        pieces.append((text or "") if keep else (text or "").replace("\n", " "))
+        pieces.append((text or "") if is_preformatted else (text or "").replace("\n", " "))
 
-    def walk(element: Element, keep: bool) -> None:
+    def walk(element: Element, is_preformatted: bool) -> None:
         # A comment's or an instruction's tag is a function; its text is not the page's, its tail is.
         if isinstance(element.tag, str):
             name = element.tag.rpartition("}")[2]
-            inside = keep or name in _PREFORMATTED_TAGS
+            is_verbatim = is_preformatted or name in _PREFORMATTED_TAGS
             pieces.append("\n" if name in blocks else "")
-            put(element.text, inside)
+            put(element.text, is_verbatim)
             for child in element:
-                walk(child, inside)
-                put(child.tail, inside)
+                walk(child, is_verbatim)
+                put(child.tail, is_verbatim)
             pieces.append("\n" if name in blocks else "")
 
     walk(tree, False)

@@ -68,9 +68,9 @@ def objects(archive: Path, languages: Collection[str]) -> Iterator[Row]:
     files = dict(package_files(archive, r"/cataclysm-dda/(json|mods)/.*\.json$|/LC_MESSAGES/cataclysm-dda\.mo$"))
     catalogues = _Catalogues({p: d for p, d in files.items() if p.endswith(".mo")}, languages)
     for path in sorted(p for p in files if p.endswith(".json")):
-        things = json.loads(files[path])
-        for number, thing in enumerate(things if isinstance(things, list) else [things]):
-            strings = dict.fromkeys(s for s in _strings(thing) if catalogues.has(s))
+        entries = json.loads(files[path])
+        for number, entry in enumerate(entries if isinstance(entries, list) else [entries]):
+            strings = dict.fromkeys(s for s in _strings(entry) if catalogues.has(s))
             yield f"{path.partition('/cataclysm-dda/')[2]}#{number}", catalogues.parts(strings)
 
 

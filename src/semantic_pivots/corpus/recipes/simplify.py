@@ -26,10 +26,10 @@ class Simplifier:
     def __init__(self, words: list[tuple[str, str]]):
         ways = collections.Counter(pair for t, s in words if len(t) == len(s) for pair in zip(t, s, strict=True))
         best: dict[str, str] = {}
-        for traditional, simplified in words:
+        for traditional, simple in words:
             way = best.get(traditional)
-            if way is None or self._votes(ways, traditional, simplified) > self._votes(ways, traditional, way):
-                best[traditional] = simplified
+            if way is None or self._votes(ways, traditional, simple) > self._votes(ways, traditional, way):
+                best[traditional] = simple
         self._words = best
         self._changes = {char for t, s in best.items() if t != s and len(t) == 1 for char in t}
         self._changes |= {a for t, s in best.items() if len(t) == len(s) for a, b in zip(t, s, strict=True) if a != b}
@@ -38,8 +38,8 @@ class Simplifier:
             self._longest[word[0]] = max(self._longest.get(word[0], 0), len(word))
 
     @staticmethod
-    def _votes(ways: collections.Counter, traditional: str, simplified: str) -> int:
-        return min((ways[pair] for pair in zip(traditional, simplified, strict=False)), default=0)
+    def _votes(ways: collections.Counter, traditional: str, simple: str) -> int:
+        return min((ways[pair] for pair in zip(traditional, simple, strict=False)), default=0)
 
     def __call__(self, text: str) -> str:
         """The text in simplified characters; other characters stay."""

@@ -47,7 +47,7 @@ def simplified_characters(lines: Iterable[str]) -> dict[str, str]:
     for line in lines:
         match = None if line.startswith("#") else _LINE.match(line)
         if match and len(match[1]) == len(match[2]):
-            for traditional, simplified in zip(match[1], match[2], strict=True):
-                if traditional != simplified:
-                    pairs.setdefault(traditional, simplified)
+            for traditional, simple in zip(match[1], match[2], strict=True):
+                if traditional != simple:
+                    pairs.setdefault(traditional, simple)
     return pairs
