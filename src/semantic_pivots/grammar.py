@@ -103,7 +103,7 @@ class StudyConfig(dataclasses.make_dataclass("Sections", _FIELDS, frozen=True)):
 
 @functools.cache
 def keys(section: str) -> dict[str, Key]:
-    """The keys of a section, in their order; what it shares with others (a base class) comes last."""
+    """The keys of a section in their order; keys that it inherits from a base class come last."""
     kind = sections()[section]
     hints, field_names = get_type_hints(kind, include_extras=True), inspect.get_annotations(kind)
     bases = config.SharedKeys, *reversed(kind.__mro__[:-1])

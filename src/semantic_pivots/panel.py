@@ -129,7 +129,7 @@ def sample(identifiers: Sequence[str], count: int) -> list[str]:
 
 
 def colour(name: str, index: int) -> str:
-    """The colour that means `name` everywhere, or the palette's colour at `index`."""
+    """The report-wide colour of `name`, or, if it has none, the palette's colour at `index`."""
     return COLOURS.get(name, PALETTE[index % len(PALETTE)])
 
 

@@ -78,7 +78,7 @@ def current() -> Share | None:
 
 
 def take_part(out: Path, rank: int, world: int, wait_seconds: float, arguments: Sequence[str]) -> None:
-    """Make this process a rank of a command, and record the command beside its output folder.
+    """Register this process as one rank of a command, and record the command beside its output folder.
 
     Raises:
         InputError: there is no such rank.

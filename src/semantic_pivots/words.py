@@ -113,7 +113,7 @@ def compose(text: str) -> str:
 
 
 def folded_places(text: str) -> tuple[str, list[int]]:
-    """A composed text folded, and of each of its characters the place in that text."""
+    """The folded form of an NFC text, and for each of its characters the position in that text."""
     chars: list[str] = []
     places: list[int] = []
     for place, char in enumerate(normalise(text)):

@@ -48,7 +48,7 @@ _FEWEST = 5
 def attribution(
     config: BehaviourConfig, inputs: Inputs, items: Sequence[Item], labels: Sequence[dict], signature: Signature
 ) -> Iterator[Record]:
-    """Rows of `attribution`: every rule and lens, each direction and all together; scores; agreement of lenses."""
+    """Rows of `attribution`, by direction and overall: figures of labels by rule, of scores, and of lens agreement."""
     counts = Counts(inputs, items)
     by_id = {item.item_id: item for item in items}
     parts: dict[tuple[str, str], dict[str, dict]] = {}

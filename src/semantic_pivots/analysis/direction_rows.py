@@ -23,7 +23,7 @@ def directions(items: Iterable[Item]) -> list[Direction]:
 def figure_row(
     direction: Direction, interval: Interval, signature: Signature, keys: Record, version: int | None = None
 ) -> Record:
-    """A row with a direction, its keys, and a figure whose signature names both, and the version of a rule."""
+    """A table row of one direction: its keys and a figure; the signature names direction, keys and rule version."""
     settings = keys if version is None else {**keys, "version": version}
     figure = Figure(interval, signature.within("-".join(direction)).with_settings(**settings))
     return {"source_language": direction[0], "target_language": direction[1], **keys, **figure.columns()}

@@ -65,7 +65,7 @@ def frequency_strata(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def attainable_auc(values: np.ndarray, positive: np.ndarray) -> float:
-    """The largest AUC that these values can have with as many positive rows; ties, such as zeros, keep it below 1."""
+    """The largest AUC that these values allow for this number of positive rows; it is below 1 if there are ties."""
     best = np.zeros(len(values), bool)
     best[np.argsort(-values, kind="stable")[: int(positive.sum())]] = True
     return auc(values, best)

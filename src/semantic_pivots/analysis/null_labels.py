@@ -69,7 +69,7 @@ class Simulation:
 
 
 def drawn_documents(items: int, seed: int) -> Documents:
-    """Random numbers of documents with log-normal word frequencies; a quarter of the pairs never co-occur."""
+    """Random document counts of word pairs, with log-normal frequencies; a quarter of the pairs never co-occur."""
     rng = np.random.default_rng(seed)
     first, second = (np.exp(rng.normal(6, 1.2, items)) for _ in range(2))
     together = rng.poisson(first * second / 50_000 * 2 ** rng.normal(0, 1.5, items))

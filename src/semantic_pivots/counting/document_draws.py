@@ -105,7 +105,7 @@ def survey(corpus: Corpus, spellings: tuple[Word, ...], size: int, rule: Rule = 
 
 
 def word_frequencies(corpus: Corpus, splitter: Splitter, keys: np.ndarray) -> dict[str, np.ndarray]:
-    """By language, the number of documents that contain each word, (words,) int64; `keys` are the words' hashes."""
+    """By language, the number of documents that contain each word, (words,) int64; `keys` are the word hashes."""
     order = np.argsort(keys)
     by_language: dict[str, np.ndarray] = {}
     for part in parts(corpus, "words", _word_frequencies, splitter, keys[order]):

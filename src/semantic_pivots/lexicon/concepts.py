@@ -108,7 +108,7 @@ def word_columns(path: Path) -> tuple[str, ...]:
 
 
 def lexicon_tables(rows: list[dict[str, str]], languages: tuple[str, ...], source: str, licence: str) -> dict:
-    """The tables `concepts` and `words` of the concepts that have a word in every language."""
+    """Build the tables `concepts` and `words` from the concepts that have a word in every language of the study."""
     concepts, words = [], []
     for row in rows:
         if not all(row[code].strip() for code in languages):

@@ -123,8 +123,8 @@ class Network:
     def following(self, ids: torch.Tensor, cache: DynamicCache | None) -> torch.Tensor:
         """(rows, tokens, width) final hidden states of (rows, tokens) ids that follow the tokens in a cache, if any.
 
-        Recurrent models read one token at a time, as in generation: given several tokens, Mamba's family resets its
-        state without an error.
+        Recurrent models receive one token at a time, as in generation: given several, models of the Mamba family reset
+        their state without an error.
         """
         if cache is None or not is_recurrent(cache):
             return self.hidden_states(ids, cache)

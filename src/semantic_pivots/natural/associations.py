@@ -71,7 +71,7 @@ def _together(sequences: np.ndarray, vocabulary: Vocabulary, reach: int) -> csr_
 
 
 def similarities(association_matrix: csr_matrix, concepts: Sequence[Concept], source: str, target: str) -> np.ndarray:
-    """(sources, targets) float64 cosine similarity of the words' rows of associations."""
+    """(sources, targets) float64 cosine similarities between the words' association vectors (rows of the matrix)."""
     sides = []
     for code in (source, target):
         rows = association_matrix[[concept.ids[code] for concept in concepts]].astype(np.float64)

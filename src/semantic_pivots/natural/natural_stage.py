@@ -20,7 +20,7 @@ from semantic_pivots.config import (
 
 @dataclass(frozen=True)
 class NaturalConfig:
-    """Small models trained from scratch on natural text: do pivots carry words across languages (docs/natural.md)?"""
+    """Experiments with small models, trained from scratch on natural text, that test whether pivots cause translation."""
 
     seed: int = 0
     """decides documents, groups, weights and order"""

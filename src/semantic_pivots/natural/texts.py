@@ -165,9 +165,9 @@ def sample_documents(
 def pieces_of(
     documents: Sequence[Sequence[tuple[str, str]]], vocabulary: Vocabulary, languages: Sequence[str], length: int
 ) -> Pieces:
-    """Documents, each as its parts behind their languages' marks, in pieces of at most `length` tokens, an end last.
+    """Tokenise documents into pieces of at most `length` tokens: a mark before each part, an end token at the end.
 
-    The marks make every translated sentence an example of the question that is asked of words (`<en> dog <fr>`).
+    With the marks, every translated sentence is an example of the format in which words are tested (`<en> dog <fr>`).
     """
     places = {code: place for place, code in enumerate(languages)}
     encodings = iter(vocabulary.encode([text for parts in documents for _, text in parts]))

@@ -43,7 +43,7 @@ class Concept:
 
 @dataclass(frozen=True)
 class World:
-    """Pieces of text in which no held-out pair co-occurs, the concepts, and the trained concepts' dictionary documents.
+    """Training data of a part: pieces of text in which no held-out pair co-occurs, concepts, dictionary documents.
 
     Attributes:
         dictionary: dictionary documents, with each trained concept once in each direction.

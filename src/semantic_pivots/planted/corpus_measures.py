@@ -34,7 +34,7 @@ ARMS = ("pivot-rich", "random", "language-matched")
 
 
 class Pipeline:
-    """Published stages over a world's documents, in a scratch folder."""
+    """Runs the corpus stages on a planted world's documents and publishes their tables in a scratch folder."""
 
     def __init__(self, folder: Path, trial: Trial, documents: Sequence[dict[str, str]], concepts: Sequence[Concept]):
         self.folder, self.trial = folder, trial
@@ -87,7 +87,7 @@ class Pipeline:
         ]
 
     def pivots(self, form: DiscoveryForm, measure: Association, top: int, **changes: Any) -> dict[str, list[str]]:
-        """Discovered pivots of each concept, best first; `changes` are further keys of the configuration."""
+        """The discovered pivots of each concept, best first; `changes` override keys of [discover]."""
         from semantic_pivots.pivots.discovery import discover_stage
 
         unit = "token" if form == "paper" else "word"

@@ -51,7 +51,7 @@ def suppression(trial: Trial, config: PlantedConfig) -> list[Record]:
 
 
 def without(world: World) -> World:
-    """The same world without pivots: linked words occur in as many documents, but none of them contains a pivot."""
+    """A copy of the world in which linked words occur in as many documents, none of which contains a pivot."""
     return dataclasses.replace(world, drop_pivots=True)
 
 

@@ -154,7 +154,7 @@ class PlantedCorpus:
         return Counter(word for document in self.documents for word in set(document["text"].split()))
 
     def truth(self) -> list[Record]:
-        """Rows of the table `planted_truth`, but for the name of the world."""
+        """Rows of the table `planted_truth` without the column `world`."""
         source, target = self.world.languages[:2]
         return [
             {

@@ -65,7 +65,7 @@ class RunTables:
         return [] if table is None else table.to_pylist()
 
     def by_item(self, stage: str, name: str, order: Callable[[Record], Any] | None = None) -> Rows:
-        """The rows of each item, in an order."""
+        """The rows of each item, sorted by `order` if it is given."""
         rows: Rows = defaultdict(list)
         for row in self.rows(stage, name):
             rows[row["item_id"]].append(row)

@@ -59,7 +59,7 @@ class HarnessScorer:
         return [text.lstrip().split("\n")[0].strip() for text in self.backend.generate_until(requests)]
 
     def answer_tokens(self, answers: Sequence[str]) -> int:
-        """Tokens of the longest answer; an upper bound where the backend does not tokenise."""
+        """Number of tokens of the longest answer; if the backend cannot tokenise, its bytes, an upper bound."""
         encode = getattr(self.backend, "tok_encode", None)
         return max(len(encode(answer)) if encode else len(answer.encode()) for answer in answers)
 

@@ -48,7 +48,7 @@ def rows_at(block: Block, group: np.ndarray, rows: np.ndarray) -> Rows:
 
 
 class Ranges:
-    """The range of each group in each word of the order; a word decides among documents that tie in the words before.
+    """The interval of each group in each word of the sort key; a word orders documents that tie in earlier words.
 
     A document is above, inside or below the range of its group. One of no group (-1) is neither above nor inside.
     """

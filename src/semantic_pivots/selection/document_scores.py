@@ -198,7 +198,7 @@ def score_shard(
 
 
 def vocabulary(rows: Sequence[Record], pairs: Sequence[Pair], words: str = "forms", forms_path: str = "") -> Vocabulary:
-    """Rows of the table `words` and a benchmark's pairs as what is looked up in documents, by a rule of words."""
+    """The words and word pairs that document scoring looks up: the table `words` and a benchmark's pairs."""
     number = {concept: i for i, concept in enumerate(sorted({row["concept_id"] for row in rows}))}
     entries = sorted({(row["word"], row["language"], number[row["concept_id"]]) for row in rows})
     rule = rule_of(words, forms_path, {(w, c) for w, c, _ in entries} | {word for pair in pairs for word in pair})

@@ -71,7 +71,7 @@ SELECTOR_COLUMNS = {"pivot-rich": ("units", "pivot_units"), "dsir": ("dsir",)} |
 
 
 def score_of(name: str, columns: Columns, config: SelectConfig) -> np.ndarray:
-    """(documents,) float64 scores; -inf for documents that are too short or have no value, so that they come last."""
+    """(documents,) float64 scores; documents that are too short or have no value get -inf and rank last."""
     if name.startswith("column:"):
         score = column_of(columns, name.removeprefix("column:"), "[select] selections")
     else:

@@ -158,7 +158,7 @@ def by_stratum(targets: np.ndarray, available: np.ndarray) -> np.ndarray:
 
 
 def dose(name: str) -> tuple[str, float]:
-    """Selector and share of the tokens it chooses, of a selection's name: pivot-rich-25pct is a quarter.
+    """The selector and the share of tokens in a selection's name: `pivot-rich-25pct` selects a quarter.
 
     Raises:
         InputError: the share is not between 1 and 100.

@@ -8,7 +8,7 @@ from semantic_pivots.config import Count, Rule, Stage, WordRule, input_path, vol
 
 @dataclass(frozen=True)
 class BenchmarkConfig(WordRule):
-    """CLWTD items: a target, its source, and distractors in the source language (METHOD §1)."""
+    """Items of the word translation task (CLWTD): a target word, its source word, and distractors in the source language."""
 
     languages: tuple[str, ...] = ("en", "fr", "zh", "ja")
     seed: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Case:
-    """A prompt, its right answer, and the words that a trace looks for in the layers.
+    """A prompt, its correct answer, and the words whose tokens a trace counts in the layers.
 
     `answer` begins with its space. A trace counts the tokens of `sources` (words in the language of the question) as
     source, and those of `targets` (words in the language of the answer) as target.

@@ -126,7 +126,7 @@ def _evaluate(
 
 
 def arms_of(folder: Path) -> dict[str, list[str]]:
-    """Model specs by arm: the base of base.json, and every folder ARM-seedN, in order of name and seed.
+    """The model specs of each arm: the base model that base.json names, and the folders ARM-seedN by name and seed.
 
     Raises:
         InputError: base.json names no base.

@@ -21,7 +21,7 @@ _PARTICLES = frozenset(
 
 
 def endings(word: str) -> set[str]:
-    """An Arabic word, folded, with its regular endings; some of these texts are other words (حالة beside حال)."""
+    """A folded Arabic word with its regular endings; some of these forms are also other words (حالة from حال)."""
     bare = _bare(word)
     if bare.endswith("ة"):
         return {bare[:-1] + ending for ending in ("ت", "ات", "تان", "تين")}

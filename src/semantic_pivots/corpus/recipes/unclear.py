@@ -84,7 +84,7 @@ def _talks(text: str) -> Iterator[tuple[int, str]]:
 
 
 def idioms(archive: Path, languages: Collection[str]) -> Iterator[Row]:
-    """Chinese idioms with explanation, origin and example."""
+    """One document per Chinese idiom: the idiom, its explanation, its origin and an example."""
     for key, idiom in enumerate(json.loads(member(archive, "chengyu/data/chengyu.json"))):
         lines = [idiom["word"], idiom["explanation"], idiom["derivation"], idiom["example"]]
         yield str(key), parts_of({"zh": "\n".join(line for line in lines if line not in ("", "无"))}, languages)

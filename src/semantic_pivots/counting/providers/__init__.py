@@ -44,11 +44,11 @@ class Provider(Protocol):
     name: str
 
     def words(self, words: Sequence[Word]) -> Counts:
-        """The count of each word."""
+        """How often the provider's corpus contains each word."""
         ...
 
     def pairs(self, pairs: Sequence[Pair]) -> Counts:
-        """The count of each pair."""
+        """How often the provider's corpus contains both words of each pair."""
         ...
 
 
