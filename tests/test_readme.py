@@ -55,12 +55,35 @@ def test_the_stage_table_is_the_pipeline():
     assert re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE) == list(DEFAULT)
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.md")))])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.md"))),
+    ],
+)
 def test_links_lead_to_files(page):
     text = (ROOT / page).read_text("utf-8")
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
         if "://" not in target:
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_architecture_names_what_there_is():
+    package = ROOT / "src/semantic_pivots"
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    names = re.findall(r"`([^`]+)`", text + (ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    paths = {name for name in names if re.fullmatch(r"[\w/*]+(/|\.(py|md|toml))", name) and "NAME" not in name}
+    assert len(paths) > 20
+    for path in paths:
+        assert [*package.glob(path), *ROOT.glob(path), *(ROOT / "src").glob(path)], path
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")} | {
+        path.stem for path in package.glob("[a-z]*.py")
+    }
+    named = {part for name in names for part in re.findall(r"\w+", name)}
+    assert not rooms - named
 
 
 def test_every_key_of_a_study_has_a_manual():

@@ -294,7 +294,7 @@ def _datatrove(
         advance()
 
 
-def shard_step(tasks: Sequence[Task], parts: Parts, constants: tuple[object, ...] = ()) -> Any:
+def shard_step(tasks: Sequence[Task], parts: Parts, shared: tuple[object, ...] = ()) -> Any:
     """A datatrove pipeline step for its local and Slurm executors: rank r of n makes the parts r, r + n, ..."""
     from datatrove.pipeline.base import PipelineStep
 
@@ -305,7 +305,7 @@ def shard_step(tasks: Sequence[Task], parts: Parts, constants: tuple[object, ...
         def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
             for name, function, arguments in tasks[rank::world_size]:
                 if not is_whole(parts[name]):
-                    write_table(parts[name], function(*arguments, *constants))
+                    write_table(parts[name], function(*arguments, *shared))
                 self.stat_update("shards")
             yield from data or ()
 

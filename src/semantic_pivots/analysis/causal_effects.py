@@ -112,7 +112,8 @@ def effects_row(row: Record, effects: Effects | None = None) -> Record:
             name: float(value - controls.mean()),
             f"{name}_low": float(value - low),
             f"{name}_high": float(value - high),
-            f"{name}_p": permutation_p(value, controls),
+            # one-sided; exact if the item's pivots and the control sets are exchangeable
+            f"{name}_p": float((1 + (controls >= value).sum()) / (1 + len(controls))),
         }
     return {**row, **columns}
 
@@ -122,14 +123,6 @@ def evidence_of(row: Record) -> Evidence | None:
     if row["link"] is None:
         return None
     return Evidence(row["answered"], row["told"], row["link"], row["link_p"], row["need"], row["need_p"])
-
-
-def permutation_p(value: float, controls: np.ndarray) -> float:
-    """One-sided p-value: the share of the item's value and its controls that are at least the item's value.
-
-    It is exact if the item's pivots and the control sets are exchangeable.
-    """
-    return float((1 + (controls >= value).sum()) / (1 + len(controls)))
 
 
 class Pivots:

@@ -157,7 +157,7 @@ def text_batches(path: str, columns: Sequence[str] = (), skips: SkippedLines | N
     skips = SkippedLines() if skips is None else skips
     renames = readers.column_map(tuple(columns))
     roles = _arrow_columns(path, renames)
-    is_whole, done = bool(roles), 0
+    is_whole, n_yields = bool(roles), 0
     if roles:
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -168,12 +168,12 @@ def text_batches(path: str, columns: Sequence[str] = (), skips: SkippedLines | N
                         is_whole = False
                         break
                     yield texts
-                    row += len(texts)
+                    n_yields += len(texts)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"corpus {path}: {DAMAGED_PARQUET}: {first_line(error)}") from error
     if not is_whole:
         skips.read, skips.reasons = 0, {}
-        documents = itertools.islice(readers.read(path, renames, skips), row, None)
+        documents = itertools.islice(readers.read(path, renames, skips), n_yields, None)
         for block in readers.blocks(documents, BATCH_BYTES, _BATCH_DOCUMENTS):
             yield pa.array([document.text for document in block], pa.large_string())
     # A wrong column is told at the first file of some size; smaller shares are those of the corpus.

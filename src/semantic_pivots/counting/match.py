@@ -139,7 +139,8 @@ def _tables(of_form: dict[Form, list[int]], folds: bool) -> tuple:
     joins = np.array([all(map(words.is_joining, form.text)) for form in forms], bool)
     is_run = (kinds == kernel.LETTERS) & joins | (kinds >= kernel.FIRST_CLASS)
     is_joined = kinds >= kernel.FIRST_CLASS
-    heads = _heads(forms, is_run)
+    # letters at which a form that is no run may begin
+    heads = sorted({head for form, run in zip(forms, is_run, strict=True) if not run and (head := _head(form))})
     offsets, spell_ids = _flat([*codes, *(np.array([alphabet[c] for c in h], np.uint32) for h in heads)], np.uint32)
     padding = np.zeros(len(heads), bool)
     runs = [
@@ -177,11 +178,6 @@ def _head(form: Form) -> str:
     if form.edges == "any":
         return ""
     return "".join(itertools.takewhile(words.is_joining, form.text))
-
-
-def _heads(forms: Sequence[Form], is_run: np.ndarray) -> list[str]:
-    """Heads of the forms that are no runs: where one stands, such a form may begin."""
-    return sorted({head for form, run in zip(forms, is_run, strict=True) if not run and (head := _head(form))})
 
 
 def _runs(offsets: np.ndarray, spell_ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

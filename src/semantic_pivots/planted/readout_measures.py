@@ -192,17 +192,14 @@ def _probe(trial: Trial) -> list[Record]:
     layers = residuals.residuals[:-1].cpu().double()
     best = max(range(len(layers)), key=lambda k: right(layers[k], validation).mean())
     hits = right(layers[best], test)
-    groups = [concepts[i].kind if concepts[i].kind == BRIDGED else _direct(concepts[i]) for i in test.tolist()]
+    test_concepts = [concepts[i] for i in test.tolist()]
+    groups = [BRIDGED if c.kind == BRIDGED else WITH_PIVOTS if c.pivots else WITHOUT_PIVOTS for c in test_concepts]
     measure = "context words retrieved by a probe"
     figures: list[Record] = [
         figure(measure, name, hits[[g == name for g in groups]].mean()) for name in sorted(set(groups))
     ]
     figures.append(figure(measure, "chance", 1 / len(targets)))
     return figures
-
-
-def _direct(concept: Concept) -> str:
-    return WITH_PIVOTS if concept.pivots else WITHOUT_PIVOTS
 
 
 def null_attribution(trial: Trial) -> list[Record]:

@@ -47,7 +47,7 @@ def train_panels(training_log: pa.Table) -> list[Panel]:
                 mode="lines+markers",
                 marker={"size": 4},
                 line={"color": colour(arm, arms.index(arm)), "width": 2},
-                opacity=0.55 if seed != runs_first(runs, arm) else 1,
+                opacity=1 if seed == min(s for name, s in runs if name == arm) else 0.55,
                 name=f"{arm}, seed {seed}",
                 hovertemplate="%{x:,} tokens: %{y:.4f} nats<extra>" + f"{arm}, seed {seed}</extra>",
             )
@@ -75,11 +75,6 @@ def train_panels(training_log: pa.Table) -> list[Panel]:
             figure,
         )
     ]
-
-
-def runs_first(runs: dict[tuple[str, int], list[dict]], arm: str) -> int:
-    """The lowest seed of an arm, drawn at full strength."""
-    return min(seed for name, seed in runs if name == arm)
 
 
 def compare_panels(comparison: pa.Table, languages: Sequence[str], verdicts: pa.Table | None = None) -> list[Panel]:

@@ -152,12 +152,9 @@ def _auc(rows: list[dict]) -> Iterable[str]:
     aucs = [r for r in rows if "auc" in r["statistic"].lower() and r["lens"] == "logit" and is_pooled(r)]
     for rule in sorted({r["rule"] for r in aucs}, key=lambda r: (r != "paper", r)):
         members = sorted((r for r in aucs if r["rule"] == rule), key=lambda r: r["statistic"])
-        parts = [f"{r['statistic']} {_value(r)}, {_beside_half(r)}" for r in members]
+        words = {True: "distinct", False: "not distinguishable"}
+        parts = [f"{r['statistic']} {_value(r)}, {words[of_row(r).excludes(0.5)]} from 0.5" for r in members]
         yield f"How far co-occurrence counts tell the labels of “{rule}” apart: {'; '.join(parts)}."
-
-
-def _beside_half(row: dict) -> str:
-    return "distinct from 0.5" if of_row(row).excludes(0.5) else "not distinguishable from 0.5"
 
 
 def _documents(tables: Tables) -> Iterable[str]:

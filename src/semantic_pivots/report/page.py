@@ -29,18 +29,13 @@ UNREAD = ("scores", "trace")
 """Tables whose summaries are shown instead of their rows."""
 
 
-def existing_tables(inputs: Inputs) -> dict[str, pa.Table]:
-    """Every table of the study that exists, by name, in the order of the schemas."""
-    return {name: inputs.table(name) for name in SCHEMAS if name not in UNREAD and inputs.has(name)}
-
-
 def report_stage(config: ReportConfig, inputs: Inputs, work: Work) -> dict[str, pa.Table]:
     """Write report.html, and the numbers of its panels as CSV, into the stage's output; it has no tables of its own.
 
     The bytes depend on the tables, manifests and configuration only: no identifiers drawn at random, no time of day.
     What differs between equal runs (dates, durations) stands in elements <time>.
     """
-    tables = existing_tables(inputs)
+    tables = {name: inputs.table(name) for name in SCHEMAS if name not in UNREAD and inputs.has(name)}
     manifest_of = {stage: read_manifest(inputs.folder(stage)) for stage in inputs.stages()}
     manifests = {stage: manifest for stage, manifest in manifest_of.items() if manifest is not None}
     page = build(config, tables, inputs.stages(), manifests)

@@ -83,11 +83,9 @@ def branch_rows(group: Group, sequences: Sequence[list[int]], starts: Sequence[i
 
 def fed_tokens(groups: Sequence[Group]) -> int:
     """Number of tokens that a plan computes, without padding."""
-    return sum(len(group.prefix) + sum(map(_row_tokens, group.rows)) for group in groups)
-
-
-def _row_tokens(row: Row) -> int:
-    return len(row.tokens) + sum(len(branch.tokens) for branch in row.branches)
+    rows = [row for group in groups for row in group.rows]
+    branch_tokens = sum(len(branch.tokens) for row in rows for branch in row.branches)
+    return sum(len(group.prefix) for group in groups) + sum(len(row.tokens) for row in rows) + branch_tokens
 
 
 def _group(members: list[int], length: int, inputs: list[list[int]]) -> Group:

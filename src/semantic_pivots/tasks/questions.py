@@ -111,17 +111,15 @@ def prompt(item: Item, shots: Sequence[Shot], source: str) -> str:
     task = task_of(item.strata)
     if task == WORD_TRANSLATION:
         return translation.prompt(*item.direction, shots, source)
-    return (of_labels(item.strata) or _pattern_of_tag(task)).prompt(*item.direction, shots, source)
+    is_lm_eval = task.startswith(LM_EVAL.replace(":", "-"))
+    pattern_of_task = of_labels(item.strata) or (lm_eval_choice.PATTERN if is_lm_eval else PATTERNS[task])
+    return pattern_of_task.prompt(*item.direction, shots, source)
 
 
 def signature_name(items: Sequence[Item]) -> str:
     """The name of the items' tasks in a signature: `clwtd` for word translation, else the names of the tasks."""
     names = sorted({task_of(item.strata) for item in items})
     return "+".join("clwtd" if name == WORD_TRANSLATION else name for name in names)
-
-
-def _pattern_of_tag(task: str) -> Pattern:
-    return lm_eval_choice.PATTERN if task.startswith(LM_EVAL.replace(":", "-")) else PATTERNS[task]
 
 
 def shots_by_direction(items: Sequence[Item], words: pa.Table, seed: int) -> dict[tuple[str, str], Shots]:

@@ -264,7 +264,8 @@ def _rows(arms: dict[str, Runs], models: dict[str, list[str]], design: Design, c
 
 def _verdicts(runs: dict[str, Runs], rows: Sequence[dict], config: CompareConfig) -> list[dict]:
     """What the gains over the controls amount to, for each half of the words and arm; arms are judged together."""
-    gain_rows = {(r["stratum"], r["arm"], r["baseline"]): r for r in rows if _is_gain(r, config.variant)}
+    overall = [r for r in rows if r["source_language"] == "all" and r["variant"] == config.variant]
+    gain_rows = {(r["stratum"], r["arm"], r["baseline"]): r for r in overall if r["baseline"] in CONTROLS}
     table = []
     for stratum in ("all", HELD_OUT, SEEN):
         gains: dict[str, dict[str, dict]] = {}
@@ -311,7 +312,3 @@ def _sizes(weakest: Interval, smallest: Interval, of_runs: float) -> dict[str, f
         "needed_runs": size.runs,
     }
     return {name: None if np.isnan(value) else value for name, value in columns.items()}
-
-
-def _is_gain(row: dict, variant: str) -> bool:
-    return row["source_language"] == "all" and row["variant"] == variant and row["baseline"] in CONTROLS

@@ -34,16 +34,13 @@ def over_seeds(parts: Sequence[Estimate], *name: object) -> Estimate:
         parts: the figure in each run, or its difference from the run of another arm with the same seed.
         name: identifiers from which the seed of the noise is derived.
     """
-    mean = replace(average(parts), draw_deviations=_mean_deviations(parts))
+    by_draw = zip(*(part.draw_deviations for part in parts), strict=True)
+    mean = replace(average(parts), draw_deviations=tuple(np.mean(sets, axis=0) for sets in by_draw))
     if len(parts) < 2:
         return mean
     error = math.sqrt(variance_of_runs(parts))
     rng = np.random.default_rng(seed_of("over seeds", *name))
     return replace(mean, samples=mean.samples + error * rng.standard_t(len(parts) - 1, len(mean.samples)))
-
-
-def _mean_deviations(parts: Sequence[Estimate]) -> tuple[np.ndarray, ...]:
-    return tuple(np.mean(sets, axis=0) for sets in zip(*(part.draw_deviations for part in parts), strict=True))
 
 
 def detectable(interval: Interval) -> float:
