@@ -73,7 +73,7 @@ def _lines(path: Path, separator: str) -> list[list[str]]:
 
 
 def excluded_names(data: Path) -> set[str]:
-    """English names of the pictures that languages name in different senses, from cldr_excluded.txt in the folder."""
+    """English names of the emoji that are excluded because languages name them in different senses."""
     return {row[0] for row in _lines(data / "cldr_excluded.txt", "\t")}
 
 

@@ -43,7 +43,7 @@ def rows_at_once(logits: torch.Tensor) -> int:
 
 
 def softmax_(logits: torch.Tensor) -> torch.Tensor:
-    """Turn (n, vocabulary) float32 logits into probabilities in place; returns the (n,) normalisers in nats."""
+    """Turn (n, vocabulary) float32 logits into probabilities in place; returns the (n,) log-sum-exp."""
     maximum = logits.amax(-1, keepdim=True)
     total = logits.sub_(maximum).exp_().sum(-1, keepdim=True)
     logits.div_(total)

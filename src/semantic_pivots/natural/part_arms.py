@@ -52,7 +52,7 @@ def arms(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> Iterato
 
 
 def documents_of(part: str, config: NaturalConfig, inputs: Inputs, seed: int) -> list[Document]:
-    """The documents from which the models of a part are trained; they do not depend on other documents of the corpus.
+    """The documents that train the models of one part of the study; adding unrelated documents does not change them.
 
     Raises:
         InputError: the corpus has none in the languages.

@@ -115,7 +115,7 @@ def signature(code: str) -> str:
 
 
 def forms_of(spellings: Iterable[Word], path: str = "") -> list[Row]:
-    """The forms of words, sorted by language and word; the words of the user's table have its forms alone."""
+    """The forms of words, sorted by language and word; a word in the user's table gets only the forms given there."""
     user_rows = read(path) if path else []
     user_words = {(row.word, row.language) for row in user_rows}
     by_language: dict[str, list[str]] = {}
