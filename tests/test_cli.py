@@ -37,7 +37,11 @@ def test_the_corpus_commands_start_without_torch():
 
 @pytest.mark.parametrize(
     "arguments",
-    [("benchmark", "build", "a/items.parquet"), ("corpus", "make", "a/corpus", "--path", "corpus.txt")],
+    [
+        ("benchmark", "build", "a/items.parquet"),
+        ("corpus", "make", "a/corpus", "--path", "corpus.txt"),
+        ("explain", "no-model", "en", "dog", "fr", "--out", "a/page"),  # before the model is looked for
+    ],
 )
 def test_a_place_that_cannot_be_written_to_is_one_line(arguments, tmp_path):
     (tmp_path / "a").write_text("a file, not a folder")
@@ -47,6 +51,13 @@ def test_a_place_that_cannot_be_written_to_is_one_line(arguments, tmp_path):
     assert ended.stderr.splitlines()[-1].startswith(f"error: {tmp_path}/a")
     assert f"{tmp_path}/a: a file, where a folder is needed" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["planted", "natural"])
+def test_a_study_without_the_stage_of_a_command_is_refused(name, tmp_path):
+    ended = pivots(name, DEMO, "--runs", tmp_path)
+    assert (ended.returncode, ended.stderr.split(": expected")[0]) == (2, f"error: unknown stage '{name}'")
+    assert not [*tmp_path.glob("*/*/manifest.json")]
 
 
 def test_status_tells_every_stage(tmp_path):

@@ -211,7 +211,9 @@ def natural(study: StudyFile = Path("studies/natural.toml"), runs: Runs = Path("
     from semantic_pivots.report.summary import print_summary
     from semantic_pivots.study import load_study, run_study
 
-    print_summary(run_study(load_study(study, profile), runs, say=lambda line: typer.echo(line, err=True)))
+    plan = load_study(study, profile)
+    plan.check_stage("natural")
+    print_summary(run_study(plan, runs, say=lambda line: typer.echo(line, err=True)))
 
 
 app.command()(explain.explain)

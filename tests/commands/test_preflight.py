@@ -107,6 +107,8 @@ def test_wrong_keys_and_values_are_told_beside_what_is_absent(tmp_path):
     assert not any(line.startswith(("[lexicon] source = ", "[trace] model = ")) for line in lines)
     with pytest.raises(InputError, match=r"--only: unknown stage 'lexicn': expected one of .*did you mean 'lexicon'"):
         check(draft_study(study), only="lexicn")
+    with pytest.raises(InputError, match="--only lexicon, --force score: expected one stage"):
+        check(draft_study(study), "lexicon", "score")
 
 
 def test_one_stage_alone_is_checked_alone(tmp_path):

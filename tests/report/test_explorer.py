@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,5 +145,6 @@ def test_static_files_are_the_same_each_time_and_no_other_folder_is_touched(run:
     with pytest.raises(InputError, match="holds other files"):
         write_static(run, tmp_path / "mine")
     for place in ("file", "file/below"):
-        with pytest.raises(InputError, match=r"mine/file is a file: expected a folder"):
-            write_static(run, tmp_path / "mine" / place)
+        command = [sys.executable, "-m", "semantic_pivots", "explore", run, "--static", tmp_path / "mine" / place]
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+        assert told.startswith(f"error: {tmp_path}/mine/file: a file, where a folder is needed")

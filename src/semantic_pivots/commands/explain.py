@@ -265,6 +265,7 @@ def explain(
     from semantic_pivots.report.word_page import write_page
 
     questions = questions_of(source_language, word, target_language, trace.shots, lexicon, run)
+    out.parent.mkdir(parents=True, exist_ok=True)  # a place that cannot be written to is told before the work
     import_models_quickly()
     reader = Reader(model, trace.dtype, trace.lenses, blocks=trace.blocks)
     console = Console()
@@ -299,22 +300,13 @@ def table(path: WordPath, width: int = 120) -> Table:
 
 
 def write_picture(path: WordPath, stem: Path) -> Path:
-    """Draw the path as STEM.png; returns the file.
-
-    Raises:
-        InputError: the folder cannot be written.
-    """
+    """Draw the path as STEM.png; returns the file."""
     probs = [step.probs for step in path.steps]
     texts = [[f"{MARKS[k]} {t}".strip() for t, k in zip(step.tokens, step.kinds, strict=True)] for step in path.steps]
     ranks = [f"top {rank + 1}" for rank in range(_LINES)]
     picture = stem.with_suffix(".png")
-    try:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        _draw(f"{pair_in_order(path.source, path.target or '?')} ({path.model})", probs, texts, ranks, picture)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {error.filename or stem}: expected a writable folder, as another --out"
-        ) from error
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    _draw(f"{pair_in_order(path.source, path.target or '?')} ({path.model})", probs, texts, ranks, picture)
     return picture
 
 

@@ -84,6 +84,8 @@ def check(draft: Draft, only: str = "", force: str = "") -> Study:
                 draft.study.check_stage(name)
         except InputError as error:
             lines.append(f"{option}: {error}")
+    if only and force not in ("", only):
+        lines.append(f"--only {only}, --force {force}: expected one stage")
     if lines := [*lines, *problems(draft, only)]:
         between = " " if len(lines) == 1 else "\n       "
         raise InputError(between.join([f"study {draft.study.path} cannot finish:", *lines]))

@@ -33,25 +33,19 @@ def write_static(run: Path, folder: Path) -> int:
     """Write the explorer of a run as files that work without a server; returns their number.
 
     Raises:
-        InputError: the output folder has other files or cannot be written, or the input folder is not a run.
+        InputError: the output folder has other files, or the input folder is not a run.
     """
     explorer = Explorer(run)
-    file = next((path for path in (folder, *folder.parents) if path.is_file()), None)
-    if file:
-        raise InputError(f"{file} is a file: expected a folder, new or empty")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "data/index.js").exists():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "data/index.js").exists():
         raise InputError(f"{folder} holds other files: expected a new or an empty folder, or one of an explorer")
-    try:
-        (folder / "data").mkdir(parents=True, exist_ok=True)
-        for old in (folder / "data").glob("con*-*.js"):
-            old.unlink()
-        for name in ASSETS:
-            (folder / name).write_bytes(asset(name))
-        for number, concept in enumerate(explorer.run.concepts):
-            for kind, value in (("concept", explorer.concept(concept)), ("context", explorer.context(concept))):
-                text = data_script(f"{kind}-{number}", value)
-                (folder / "data" / f"{kind}-{number}.js").write_text(text, "utf-8")
-        (folder / "data" / "index.js").write_text(data_script("index", explorer.index()), "utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {error.filename or folder}: name a writable folder") from error
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for old in (folder / "data").glob("con*-*.js"):
+        old.unlink()
+    for name in ASSETS:
+        (folder / name).write_bytes(asset(name))
+    for number, concept in enumerate(explorer.run.concepts):
+        for kind, value in (("concept", explorer.concept(concept)), ("context", explorer.context(concept))):
+            text = data_script(f"{kind}-{number}", value)
+            (folder / "data" / f"{kind}-{number}.js").write_text(text, "utf-8")
+    (folder / "data" / "index.js").write_text(data_script("index", explorer.index()), "utf-8")
     return len(ASSETS) + 1 + 2 * len(explorer.run.concepts)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jinja2
 
-from semantic_pivots.errors import InputError
 from semantic_pivots.report.token_marks import LEGEND, MARKS
 
 
@@ -19,19 +18,10 @@ def page(model: str, paths: Sequence[object]) -> str:
 
 
 def write_page(model: str, paths: Sequence[object], stem: Path) -> Path:
-    """Write the page as STEM.html; returns the file.
-
-    Raises:
-        InputError: the folder cannot be written.
-    """
+    """Write the page as STEM.html; returns the file."""
     file = stem.with_suffix(".html")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page(model, paths), "utf-8")
-    except OSError as error:
-        raise InputError(
-            f"cannot write {error.filename or file}: expected a writable folder, as another --out"
-        ) from error
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(page(model, paths), "utf-8")
     return file
 
 
