@@ -91,7 +91,8 @@ def test_what_would_be_counted_by_mistake_is_told(folder: Path):
 def test_white_space_around_a_word_is_not_looked_for(folder: Path):
     (folder / "words.tsv").write_bytes(b"\xef\xbb\xbfword\tlanguage\r\n chat \tfr \r\n")
     asked = {"text_column": "content", "workers": 1, "words_as": "spelling"}
-    count(folder / "out", str(folder / "corpus"), folder / "words.tsv", **asked)
+    told = count(folder / "out", str(folder / "corpus"), folder / "words.tsv", **asked)
+    assert "out: 1 word, 0 pairs in" in told
     (row,) = pq.read_table(folder / "out/word_counts.parquet").to_pylist()
     assert (row["word"], row["language"], row["value"]) == ("chat", "fr", 3)
 

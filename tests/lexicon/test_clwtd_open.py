@@ -96,3 +96,8 @@ def test_the_licence_of_the_wheel_covers_the_word_tables():
     assert used <= named
     shipped = {path for pattern in project["license-files"] for path in ROOT.glob(pattern)}
     assert {path.name for path in shipped} >= {"LICENSE", "clwtd-open.origin.md", "clwtd-open.LICENSE.GPL-2.0.txt"}
+    # these ask for their text or its address beside what stands under them
+    for path in shipped:
+        text = path.read_text("utf-8").replace("CC BY-SA ", "CC-BY-SA-")
+        for version in ("3.0", "4.0"):
+            assert f"CC-BY-SA-{version}" not in text or f"creativecommons.org/licenses/by-sa/{version}/" in text, path

@@ -90,9 +90,11 @@ def count(
         columns=columns,
         max_bad_share=documents.max_bad_share,
     )
-    scope = f" in {manifest['notes']['documents']:,} documents" if "documents" in manifest["notes"] else ""
+    notes = manifest["notes"]
+    scope = f" in {quantity(notes['documents'], 'document')}" if "documents" in notes else ""
     suffix = "" if anew else " (up to date)"
-    typer.echo(f"{out}: {len(spellings):,} words, {len(word_pairs):,} pairs{scope}{suffix}", err=format != "table")
+    told = f"{quantity(len(spellings), 'word')}, {quantity(len(word_pairs), 'pair')}"
+    typer.echo(f"{out}: {told}{scope}{suffix}", err=format != "table")
     if format != "table":
         show(_records(out), format)
 
