@@ -133,7 +133,7 @@ class Progress:
     """Progress as units done of a total, with rate and time left: a bar on a terminal, else one line per minute."""
 
     def __init__(self, total: float, unit: str, label: str):
-        self.total, self.unit, self.label, self.done = total, unit, label, 0.0
+        self.total, self.unit, self.label, self.position = total, unit, label, 0.0
         self._start_time = self._report_time = time.monotonic()
         self._bar: Any = None
         if sys.stderr.isatty():
@@ -147,19 +147,19 @@ class Progress:
             self._bar.start()
 
     def _count(self) -> str:
-        rate = self.done / max(time.monotonic() - self._start_time, 1e-9)
+        rate = self.position / max(time.monotonic() - self._start_time, 1e-9)
         decimals = 0 if self.total >= 10 or float(self.total).is_integer() else 2  # parts of one MB
-        return f"{self.done:,.{decimals}f}/{self.total:,.{decimals}f} {self.unit}, {rate:,.1f}/s"
+        return f"{self.position:,.{decimals}f}/{self.total:,.{decimals}f} {self.unit}, {rate:,.1f}/s"
 
     def advance(self, units: float = 1) -> None:
         """Record that more units are done."""
-        self.done += units
+        self.position += units
         now = time.monotonic()
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.done, count=self._count())
+            self._bar.update(self._task, completed=self.position, count=self._count())
         elif now - self._report_time >= 60:
             self._report_time = now
-            seconds = (self.total - self.done) * (now - self._start_time) / max(self.done, 1e-9)
+            seconds = (self.total - self.position) * (now - self._start_time) / max(self.position, 1e-9)
             print(f"  {self.label}: {self._count()}, about {seconds:,.0f} s left", file=sys.stderr, flush=True)
 
     def close(self) -> None:

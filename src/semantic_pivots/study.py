@@ -221,7 +221,7 @@ def stage_key(study: Study, stage: Stage, folder: Path) -> Record | None:
     return key_of(stage.version, getattr(study.config, stage.name), digests)
 
 
-def key_of(version: int, config: Any, inputs: dict[str, str], **further: object) -> Record:
+def key_of(version: int, config: Any, inputs: dict[str, str], **extras: object) -> Record:
     """Everything that a result depends on; studies and commands compare it to decide whether a result is up to date.
 
     Args:
@@ -243,7 +243,7 @@ def key_of(version: int, config: Any, inputs: dict[str, str], **further: object)
         if field.name == "lenses":
             folders = {lens: Path(lens.partition(":")[2]) for lens in value if ":" in lens}
             files |= {lens: fingerprint(path) for lens, path in folders.items() if path.exists()}
-    key = {"version": version, "config": key_fields(config), "inputs": inputs, "input_files": files, **further}
+    key = {"version": version, "config": key_fields(config), "inputs": inputs, "input_files": files, **extras}
     if hasattr(config, "forms_path"):
         from semantic_pivots.wordforms.table import rule_key
 
@@ -334,7 +334,7 @@ def run_stage(
     function: StageFunction | None = None,
     read: Iterable[str | Path] = (),
     work_of: Callable[[], float | None] | None = None,
-    **further: object,
+    **extras: object,
 ) -> tuple[Record, bool]:
     """Run a stage unless its folder is up to date; studies and commands both run stages through it.
 
@@ -363,7 +363,7 @@ def run_stage(
         runs.check_unaltered(folder)  # also where the work is done: what was made of it is no longer what it says
         upstream = runs.read_manifest(folder)
         digests[name] = upstream["digest"] if upstream else fingerprint(folder, by_sample=True)
-    key = _jsonable(key_of(stage.version, config, digests, **further))
+    key = _jsonable(key_of(stage.version, config, digests, **extras))
     manifest = runs.read_manifest(final)
     if manifest is not None and manifest["key"] == digest(key) and not is_forced:
         return manifest, False

@@ -80,7 +80,7 @@ def test_a_killed_run_continues_to_the_same_weights(folder, monkeypatch):
 
     def kill(self, units: float = 1) -> None:
         plain(self, units)
-        if self.done >= 768:
+        if self.position >= 768:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -88,8 +88,8 @@ def _cast(name: str, field: pa.Field, values: pa.Array | pa.ChunkedArray) -> pa.
     try:
         return values.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        expected = f"expected {field.type}"
-        raise InputError(f"{name}: column {field.name} is of type {values.type}; {expected}") from error
+        requirement = f"expected {field.type}"
+        raise InputError(f"{name}: column {field.name} is of type {values.type}; {requirement}") from error
 
 
 def items_table(items: Frame, optional: Sequence[str] = ("strata", "distractors")) -> pa.Table:

@@ -39,9 +39,9 @@ def compare(
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         names = list(map(str, runs))
-    first, *others = [_scores(run, variant) for run in runs]
+    first, *further_runs = [_scores(run, variant) for run in runs]
     records = []
-    for name, scores in zip(names[1:], others, strict=True):
+    for name, scores in zip(names[1:], further_runs, strict=True):
         records += _differences(first, scores, name, names[0], resamples, seed)
     show(records, format)
 

@@ -45,14 +45,14 @@ def lm_eval(
 
     if study is not None:
         sections = (("lexicon", lexicon, LexiconConfig()), ("benchmark", benchmark, BenchmarkConfig()))
-        given = {
+        options = {
             field.name: f"[{name}] {field.name}"
             for name, section, default in sections
             for field in dataclasses.fields(section)
             if field.name != "seed" and getattr(section, field.name) != getattr(default, field.name)
         }
-        if given:
-            raise InputError(f"--study {study} has words and items of its own: leave out {', '.join(given.values())}")
+        if options:
+            raise InputError(f"--study {study} has words and items of its own: leave out {', '.join(options.values())}")
         paths = study / "benchmark" / "items.parquet", study / "lexicon" / "words.parquet"
         absent = [str(path) for path in paths if not path.exists()]
         if absent:

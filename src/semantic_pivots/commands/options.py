@@ -112,16 +112,10 @@ def with_sections(
             values = {name: options.pop(parameter) for name, parameter in parameter_names.items()}
             try:
                 checked_values = {name: _value(keys[name], value, flag_of[name]) for name, value in values.items()}
-                configs = {
-                    parameter: grammar.sections()[section](
-                        **{
-                            name: checked_values[name]
-                            for name in subsets.get(section, grammar.keys(section))
-                            if name in checked_values
-                        }
-                    )
-                    for parameter, section in section_names.items()
-                }
+                configs = {}
+                for parameter, section in section_names.items():
+                    names = checked_values.keys() & subsets.get(section, grammar.keys(section))
+                    configs[parameter] = grammar.sections()[section](**{name: checked_values[name] for name in names})
                 if ranks:
                     rank, world, wait = (options.pop(option.name) for option in _RANK_OPTIONS)
                     take_part(options["out"], rank, world, wait, sys.argv[1:])

@@ -92,7 +92,9 @@ def corpus_stage(config: CorpusConfig, inputs: Inputs, work: Work) -> dict[str, 
     rows = table.drop_columns(["ids"]).to_pylist()
     _tell_repeated(table, work)
     skips = [row for row in rows if row["kind"] == "skipped"]
-    _check_lines(rows, skips, config, work)
+    documents = sum(row["documents"] for row in rows if row["kind"] in ("shard", "aside"))
+    lines = [(row["path"], row["reason"], row["lines"], row["first_line"]) for row in skips]
+    readers.check_share(documents, lines, config.max_bad_share, config.path or config.recipe, work.warn)
     _tell_ignored([row for row in rows if row["kind"] == "ignored"], work)
     sources = _sources(rows, config, jobs, work)
     shards = [row for row in rows if row["kind"] == "shard"] + _join_rows(rows, config, jobs, work)
@@ -120,12 +122,6 @@ def _tell_repeated(table: pa.Table, work: Work) -> None:
             "earlier one; documents with one id are drawn, sampled and held out together, and a column that is joined "
             "by id applies to all of them"
         )
-
-
-def _check_lines(rows: list[dict], skips: list[dict], config: CorpusConfig, work: Work) -> None:
-    documents = sum(row["documents"] for row in rows if row["kind"] in ("shard", "aside"))
-    lines = [(row["path"], row["reason"], row["lines"], row["first_line"]) for row in skips]
-    readers.check_share(documents, lines, config.max_bad_share, config.path or config.recipe, work.warn)
 
 
 def _tell_ignored(rows: list[dict], work: Work) -> None:

@@ -422,7 +422,7 @@ def _follow(
     every, mask, cuts = len(places) > 0, len(edge_keys) - 1, cut_scratch[1]
     for s in range(n_starts):
         begin = at = starts[s]
-        first_code, before = codes[at], codes[at - 1] if at > 0 else np.uint32(0)
+        first_code, code_before = codes[at], codes[at - 1] if at > 0 else np.uint32(0)
         state, cutters = root[codes[at] >> BITS], root_kinds[codes[at] >> BITS]
         if cutters < OTHER_KINDS and first_code & CLAUSE and cuts[begin] & (cutters << 4 | cutters) == cutters << 4:
             continue  # the clause is cut by all of them, and not here
@@ -433,19 +433,19 @@ def _follow(
                 group, kind = only[form], kinds[form]
                 if group >= 0 and stamp[group] == doc and not every:
                     continue
-                after = codes[at] if at < n else np.uint32(0)
-                if kind == LETTERS and (before & JOINING or after & JOINING):
+                code_after = codes[at] if at < n else np.uint32(0)
+                if kind == LETTERS and (code_before & JOINING or code_after & JOINING):
                     continue
-                if kind >= SCRIPT and (first_code & before & JOINING or codes[at - 1] & after & JOINING):
+                if kind >= SCRIPT and (first_code & code_before & JOINING or codes[at - 1] & code_after & JOINING):
                     continue
                 if kind >= FIRST_CUTTER:
                     bit, end_bit = np.uint8(1 << (kind - FIRST_CUTTER)), np.uint8(16 << (kind - FIRST_CUTTER))
-                    if first_code & before & CLAUSE:
+                    if first_code & code_before & CLAUSE:
                         if not cuts[begin] & end_bit:
                             _cut(begin, n, kind - FIRST_CUTTER, codes, cutting, cut_scratch)
                         if not cuts[begin] & bit:
                             continue
-                    if codes[at - 1] & after & CLAUSE:
+                    if codes[at - 1] & code_after & CLAUSE:
                         if not cuts[at] & end_bit:
                             _cut(at, n, kind - FIRST_CUTTER, codes, cutting, cut_scratch)
                         if not cuts[at] & bit:

@@ -97,16 +97,11 @@ def resolve(spec: str, cache: str, fetch: bool = True) -> tuple[Path, str, str]:
                 )
             revision = pin or fingerprint(ggufs[0])
             return converted_folder([ggufs[0]], local.name, revision, cache, fetch), local.name, revision[:12]
-        return local, local.name, _folder_revision(local)
+        files = sorted([*local.glob("*.safetensors"), local / "config.json"])
+        return local, local.name, digest([[path.name, fingerprint(path)] for path in files])[:12]
     if spec.startswith((".", "/", "~")) or not HUB_ID.fullmatch(spec):
         raise InputError(f"model {spec!r} not found: no such folder; expected hub id, local folder, or package:NAME")
     return _from_hub(spec, fetch)
-
-
-def _folder_revision(folder: Path) -> str:
-    """A revision of a local folder from the content of its weights and configuration, to the last byte."""
-    files = sorted([*folder.glob("*.safetensors"), folder / "config.json"])
-    return digest([[path.name, fingerprint(path)] for path in files])[:12]
 
 
 def _from_hub(spec: str, fetch: bool = True) -> tuple[Path, str, str]:

@@ -86,12 +86,12 @@ def rank_rows(association_matrix: csr_matrix, concepts: Sequence[Concept]) -> li
     The rank is the share of the half's other sources that are less similar to the target; 0.5 is chance.
     """
     rows = []
-    for stratum, half, source, target in directions(concepts):
-        shares = share_below(similarities(association_matrix, half, source, target))
+    for stratum, group, source, target in directions(concepts):
+        shares = share_below(similarities(association_matrix, group, source, target))
         keys = {"half": stratum, "source_language": source, "target_language": target}
         rows += [
             {"concept_id": concept.concept_id, **keys, "rank_by_counts": float(share)}
-            for concept, share in zip(half, shares, strict=True)
+            for concept, share in zip(group, shares, strict=True)
         ]
     return rows
 

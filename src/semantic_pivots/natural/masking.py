@@ -87,12 +87,12 @@ def groups_of(clusters: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
     return group[np.searchsorted(names, clusters)]
 
 
-def design(corpus: Sequences, world: World, config: NaturalConfig, seed: int, other: Pieces | None = None) -> Design:
-    """The groups, pivots and edits of a packed corpus; pivots are discovered in `other`, by default in the corpus."""
+def design(corpus: Sequences, world: World, config: NaturalConfig, seed: int, text: Pieces | None = None) -> Design:
+    """The groups, pivots and edits of a packed corpus; pivots are discovered in `text`, by default in the corpus."""
     concepts = world.held_out
     pair = (config.pair[0], config.pair[1])
     contexts = contexts_of(corpus.pieces, world, concepts, pair)
-    search_contexts = contexts if other is None else contexts_of(other, world, concepts, pair)
+    search_contexts = contexts if text is None else contexts_of(text, world, concepts, pair)
     pivots = pivots_of(search_contexts, concepts, pair, config.false_discovery_rate, config.pivots)
     windows = windows_of(corpus, concepts, pair, config.window_tokens)
     together = clusters(contexts, concepts, pair)

@@ -161,13 +161,13 @@ def answers(
     target is most probable with the own source, 0 if not, and an equal share if several tie.
     """
     rows = []
-    for stratum, half, source, target in directions(concepts):
-        values = logprobs(model, vocabulary, half, source, target)
+    for stratum, group, source, target in directions(concepts):
+        values = logprobs(model, vocabulary, group, source, target)
         diagonal = np.diag(values)
-        specificity = diagonal - (values.sum(axis=0) - diagonal) / (len(half) - 1)
+        specificity = diagonal - (values.sum(axis=0) - diagonal) / (len(group) - 1)
         ranks = share_below(values)
-        often = np.log(counts[[c.ids[source] for c in half]] + 1)
-        for k, concept in enumerate(half):
+        often = np.log(counts[[c.ids[source] for c in group]] + 1)
+        for k, concept in enumerate(group):
             near = np.argsort(np.abs(often - often[k]), kind="stable")
             rivals = values[near[near != k][: CHOICES - 1], k]
             choice = 0.0 if rivals.max() > diagonal[k] else 1 / (1 + int((rivals == diagonal[k]).sum()))

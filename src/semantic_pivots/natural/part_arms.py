@@ -97,9 +97,10 @@ def _masking(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[Arm]:
     world = _pair_world("masking", config, inputs, seed)
     # one pass over what is packed, so that no document is cut from the corpus that pivots are discovered in
     count = max(1, int(len(world.pieces) * config.tokens / max(len(world.pieces.tokens), 1)))
-    part_rows, other = np.split(np.arange(len(world.pieces)), [count])
+    part_rows, far_rows = np.split(np.arange(len(world.pieces)), [count])
     together = _pack(world, world.pieces.take(part_rows), config, seed)
-    plan = design(together, world, config, seed, world.pieces.take(other) if config.pivot_text == "other" else None)
+    text = world.pieces.take(far_rows) if config.pivot_text == "other" else None
+    plan = design(together, world, config, seed, text)
     counts = frequency(together.sequences, world.vocabulary)
     pivots = {
         concept.concept_id: [PivotWord(str(i), int(counts[i]), "token", 1) for i in ids if counts[i]]
@@ -153,21 +154,21 @@ def _arrangement(config: NaturalConfig, inputs: Inputs, seed: int) -> Iterator[A
     """
     documents = documents_of("arrangement", config, inputs, seed)
     rows = [Document(d.id, d.text, d.language, d.source, tuple(in_languages(d, config.languages))) for d in documents]
-    joined = list(join(rows))
+    joined_documents = list(join(rows))
     spoke_languages = tuple(code for code in config.languages if code != HINGE)
-    world = make_world(config, inputs, config.languages, [list(d.parts) for d in joined], spoke_languages)
-    each = pieces_of([list(d.parts) for d in joined], world.vocabulary, config.languages, _WHOLE)
-    if len(each) != len(joined):
+    world = make_world(config, inputs, config.languages, [list(d.parts) for d in joined_documents], spoke_languages)
+    each = pieces_of([list(d.parts) for d in joined_documents], world.vocabulary, config.languages, _WHOLE)
+    if len(each) != len(joined_documents):
         raise InputError("natural: a document of the arrangement's sources is too long; name sources of sentences")
     meet = set(world.meetings.places_of(each.tokens, each.piece_of()).tolist())
-    meeting_keys = {_key(joined[k]) for k in meet}
+    meeting_keys = {_key(joined_documents[k]) for k in meet}
     eligible = [d for d in rows if _key(d) not in meeting_keys]
     dropped_share = sum(len(each.tokens[each.starts[k] : each.starts[k + 1]]) for k in meet) / max(len(each.tokens), 1)
     world = replace(world, dropped_share=dropped_share)
     forms = {
         "split": [[(part.language, part.text)] for d in eligible for part in split(d)],
         "rows": [list(d.parts) for d in eligible],
-        "joined": [list(d.parts) for k, d in enumerate(joined) if k not in meet],
+        "joined": [list(d.parts) for k, d in enumerate(joined_documents) if k not in meet],
     }
     for name in ARRANGEMENTS:
         pieces = pieces_of(forms[name], world.vocabulary, config.languages, config.sequence_tokens)

@@ -43,10 +43,10 @@ def windows_of(corpus: Sequences, concepts: Sequence[Concept], pair: tuple[str, 
 
     def positions_beside(places: np.ndarray) -> np.ndarray:
         every = places[:, None] + np.arange(-reach, reach + 1)
-        inside = (every >= 0) & (every < len(tokens))
-        every = np.where(inside, every, places[:, None])
-        inside &= (piece[every] == piece[places][:, None]) & (row[every] == row[places][:, None])
-        return np.setdiff1d(np.unique(every[inside]), places)
+        is_near = (every >= 0) & (every < len(tokens))
+        every = np.where(is_near, every, places[:, None])
+        is_near &= (piece[every] == piece[places][:, None]) & (row[every] == row[places][:, None])
+        return np.setdiff1d(np.unique(every[is_near]), places)
 
     windows = []
     for concept in concepts:

@@ -45,10 +45,10 @@ def relatedness(
     words = [frozenset(pair) for pair in pairs]
     # items of one concept lie together: shifts of different lengths, and never a pair that shares a word
     null = [
-        row @ meanings[other]
+        row @ meanings[partner]
         for k, row in enumerate(rows)
         for shift in range(1, _SHIFTS + 1)
-        if not words[other := (k + shift * (len(pairs) // (_SHIFTS + 1) + 1)) % len(pairs)] & words[k]
+        if not words[partner := (k + shift * (len(pairs) // (_SHIFTS + 1) + 1)) % len(pairs)] & words[k]
     ]
     if not null and any(map(len, rows)):
         raise InputError("[discover] relatedness compares pairs; expected two or more that share no word, or false")

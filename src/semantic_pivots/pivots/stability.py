@@ -114,7 +114,7 @@ def stability(
                 _set_of_sample(f"{name}-{draw}", draw * share, (draw + 1) * share, make, config, inputs, work)
                 for draw in range(draws)
             ]
-            for draw, (first, other) in enumerate(
+            for draw, (first, second) in enumerate(
                 [(sets[0], sets[1])] if is_halves else [(first, full) for first in sets]
             ):
                 rows.append(
@@ -123,8 +123,8 @@ def stability(
                         "share": share,
                         "draw": draw,
                         "pivots": len(first),
-                        "overlap": len(first & other) / max(len(first | other), 1),
-                        "recovered": len(first & other) / max(len(other), 1),
+                        "overlap": len(first & second) / max(len(first | second), 1),
+                        "recovered": len(first & second) / max(len(second), 1),
                     }
                 )
             work.note(f"overlap_{name}", round(float(np.mean([r["overlap"] for r in rows if r["sample"] == name])), 4))  # type: ignore[arg-type]

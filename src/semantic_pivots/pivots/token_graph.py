@@ -104,7 +104,7 @@ def _rows(
         if count % 2:
             even += presence[row[co_tokens[count - 1]]]
         best[:] = 0
-        filled = edges = meetings = 0
+        n_best = edges = meetings = 0
         weakest = least if top else np.int64(1) << 62
         for k in range(count):
             neighbour = co_tokens[k]
@@ -114,19 +114,19 @@ def _rows(
             meetings += common if common >= least else 0
             if common < weakest:
                 continue
-            place = filled  # insertion into the short list of the strongest; ties go to the smaller number
+            place = n_best  # insertion into the short list of the strongest; ties go to the smaller number
             while place > 0 and (
                 best[place - 1] < common or (best[place - 1] == common and neighbours[index, place - 1] > neighbour)
             ):
                 place -= 1
             if place < top:
-                filled = min(filled + 1, top)
-                for j in range(filled - 1, place, -1):
+                n_best = min(n_best + 1, top)
+                for j in range(n_best - 1, place, -1):
                     best[j] = best[j - 1]
                     neighbours[index, j] = neighbours[index, j - 1]
                 best[place] = common
                 neighbours[index, place] = neighbour
-            if filled == top:
+            if n_best == top:
                 weakest = max(least, best[top - 1])
         degree[index], strength[index], rarefied_degree[index] = edges, meetings, even + odd
 

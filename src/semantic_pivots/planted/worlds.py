@@ -310,11 +310,11 @@ def _abroad(world: World, concepts: list[Concept]) -> Iterator[dict[str, str]]:
     """Context words of concepts without pivots, in text of the other language that holds no word of a concept."""
     first, second = world.languages[:2]
     for concept in concepts:
-        for code, other in ((first, second), (second, first)) if not concept.pivots else ():
+        for code, other_code in ((first, second), (second, first)) if not concept.pivots else ():
             generator = Random(seed_of(world.seed, "abroad", concept.concept_id, code))
             for _ in range(_running(world, concept)):
-                text = _phrase(world, generator, [*concept.contexts[code]], other, "")
-                yield {"text": text, "language": other, "source": "context"}
+                text = _phrase(world, generator, [*concept.contexts[code]], other_code, "")
+                yield {"text": text, "language": other_code, "source": "context"}
 
 
 def _topic(world: World, generator: Random, concept: Concept) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from semantic_pivots.files import write_text
 from semantic_pivots.panel import StageView, Tables
 from semantic_pivots.report import figures_pivots, findings, provenance
 from semantic_pivots.report import headlines as headlines_of
@@ -40,20 +39,14 @@ def report_stage(config: ReportConfig, inputs: Inputs, work: Work) -> dict[str, 
     manifests = {stage: manifest for stage, manifest in manifest_of.items() if manifest is not None}
     page = build(config, tables, inputs.stages(), manifests)
     all_sections = sections(config, tables, inputs.stages())
-    _write(work.out / FILE, page)
+    write_text(work.out / FILE, page)
     (work.out / NUMBERS).mkdir(exist_ok=True)
     for section in all_sections:
         for number, panel in enumerate(section.panels, 1):
-            _write(work.out / NUMBERS / f"{section.stage}-{number}.csv", table_csv(panel.numbers))
+            write_text(work.out / NUMBERS / f"{section.stage}-{number}.csv", table_csv(panel.numbers))
     work.note("report_bytes", len(page.encode()))
     work.note("stages_missing", [section.stage for section in all_sections if not section.panels])
     return {}
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, "utf-8")
-    os.replace(temporary, path)
 
 
 def build(

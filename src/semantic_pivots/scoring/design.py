@@ -105,7 +105,7 @@ def shuffled_targets(items: Sequence[Item], seed: int) -> list[str]:
     targets = [""] * len(items)
     for place, index in enumerate(order):
         item = items[index]
-        candidates = [items[other] for other in (*order[place + 1 :], *order[:place])]
-        fit = (other for other in candidates if other.source not in item.candidates and other.target != item.target)
+        candidates = [items[number] for number in (*order[place + 1 :], *order[:place])]
+        fit = (shot for shot in candidates if shot.source not in item.candidates and shot.target != item.target)
         targets[index] = next(fit, candidates[0] if candidates else item).target
     return targets

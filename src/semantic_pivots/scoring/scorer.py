@@ -308,12 +308,12 @@ class Scorer:
         return [pending_scores(self.network, torch.cat(parts), reads, spans, self.budget.head_rows())]
 
     def _read_branches(
-        self, branches: list[tuple[int, Row]], reading: Any, before: int, spans: list[AnswerSpan], reads: StateReads
+        self, branches: list[tuple[int, Row]], reading: Any, offset: int, spans: list[AnswerSpan], reads: StateReads
     ) -> Iterator[torch.Tensor]:
         """Hidden states that predict the answers' tokens after the first, of (row, branch) pairs, shortest first."""
         branches = sorted(branches, key=lambda pair: len(pair[1].tokens))
         while branches:
-            count = self.budget.most_rows(len(branches), before, len(branches[-1][1].tokens))
+            count = self.budget.most_rows(len(branches), offset, len(branches[-1][1].tokens))
             batch, branches = branches[:count], branches[count:]
             owners = torch.tensor([owner for owner, _ in batch], device=self.network.device)
             ids = padded_ids([branch.tokens for _, branch in batch], self.network.device)

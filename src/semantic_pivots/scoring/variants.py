@@ -221,8 +221,8 @@ def _in_place(probability: np.ndarray, present: np.ndarray, places: np.ndarray) 
     """(..., n) figures with candidate places[..., i] of item i in the source's place; NaN where it stands alone."""
     source = probability[np.arange(len(probability)), places]
     with np.errstate(invalid="ignore", divide="ignore"):
-        rest = (np.nansum(probability, 1) - source) / (present - 1)
-        return np.where(present > 1, source - rest, np.nan)
+        others_mean = (np.nansum(probability, 1) - source) / (present - 1)
+        return np.where(present > 1, source - others_mean, np.nan)
 
 
 def concept_weights(concepts: Sequence[str], seed: int, resamples: int) -> tuple[dict[str, int], np.ndarray]:

@@ -120,7 +120,7 @@ def items(
 def _distractors(item_id: str, pair: Pair, pool: Sequence[Pair], count: int, seed: int) -> list[str]:
     target, source = normalise(pair.target), normalise(pair.source)
     wrong = sorted(
-        {other.source for other in pool if normalise(other.target) != target and normalise(other.source) != source}
+        {pair.source for pair in pool if normalise(pair.target) != target and normalise(pair.source) != source}
     )
     if len(wrong) < count:
         raise InputError(

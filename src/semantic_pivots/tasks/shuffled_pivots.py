@@ -30,7 +30,7 @@ def partners(items: Sequence[Item], with_pivots: set[str], seed: int) -> dict[st
         order = sorted(members, key=lambda item: seed_of(seed, "shuffled-pivots", item.item_id))
         for place, item in enumerate(order):
             candidates = (order[(place + step) % len(order)] for step in range(1, len(order)))
-            partner = next((other for other in candidates if other.concept_id != item.concept_id), None)
+            partner = next((candidate for candidate in candidates if candidate.concept_id != item.concept_id), None)
             if partner is not None:
                 exchange[item.item_id] = partner.item_id
     return exchange
@@ -43,5 +43,5 @@ def shuffled_pivots(pivots: pa.Table, items: Sequence[Item], seed: int) -> pa.Ta
         rows.setdefault(row["item_id"], []).append(row)
     exchange = partners(items, set(rows), seed)
     return from_rows(
-        "pivots", [row | {"item_id": item_id} for item_id, other in sorted(exchange.items()) for row in rows[other]]
+        "pivots", [row | {"item_id": item_id} for item_id, donor in sorted(exchange.items()) for row in rows[donor]]
     )

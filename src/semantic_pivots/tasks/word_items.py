@@ -94,10 +94,9 @@ def make_items(
         cut = targets[len(targets) // 2]
         for concept in concepts:
             source, target = words[concept][source_language], words[concept][target_language]
-            close = [
-                words[other][source_language] for other in near.get((concept, source_language), ()) if other in words
-            ]
-            similar = {words[other][source_language] for other in alike.get(concept, ()) if other in words}
+            near_ids = near.get((concept, source_language), ())
+            close = [words[near_id][source_language] for near_id in near_ids if near_id in words]
+            similar = {words[near_id][source_language] for near_id in alike.get(concept, ()) if near_id in words}
             exclusions = _excluded_words(concept, words, homonyms) | set(map(normalise, similar.difference(close)))
 
             def forbidden(
@@ -138,7 +137,7 @@ def _excluded_words(concept: str, words: Concepts, homonyms: dict[str, set[str]]
     # Every word of every concept that shares a spelling with this one, in any language: 手紙 and 手纸 apart, a shared
     # string is a possible translation.
     concepts = set().union(*(homonyms[normalise(word)] for word in words[concept].values()))
-    return {normalise(word) for other in concepts for word in words[other].values()}
+    return {normalise(word) for concept in concepts for word in words[concept].values()}
 
 
 def by_a_model(

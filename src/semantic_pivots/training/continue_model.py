@@ -92,7 +92,9 @@ def continue_model(
     # Unless told, accelerate takes processes without an accelerator for single ones.
     processes = PartialState(cpu=default_device().type == "cpu")
     is_main = processes.is_main_process
-    key = {"config": key_fields(config), "corpus": _fingerprints(corpus), "columns": list(columns)}
+    files = [path for path, _ in readers.list_files(corpus)]
+    hashes = {path: fingerprint(Path(path), by_sample=True) if Path(path).exists() else "" for path in files}
+    key = {"config": key_fields(config), "corpus": hashes, "columns": list(columns)}
     key_hash = digest(_json_key(key))
     record = _earlier_result(out, key_hash)
     if record is not None:
@@ -145,19 +147,19 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
         return {}
     if not config.lora_rank:  # adapters are merged into the base's own modules
         base = replace(base, model=log.model)
-    before, after = log.base, dict(zip(log.rows[-1]["languages"], log.rows[-1]["bits_per_byte"], strict=True))
+    bits_before, bits_after = log.base, dict(zip(log.rows[-1]["languages"], log.rows[-1]["bits_per_byte"], strict=True))
     tokens = int(log.rows[-1]["tokens"])
     export(base, config, name, config.seed, log.rows[-1]["loss"], scratch / "out", tokens)
     rows = [{"arm": name, "seed": config.seed, **row} for row in log.rows]
     write_table(scratch / "out" / "training_log.parquet", tables.from_rows("training_log", rows))
-    for language in after:
-        report(f"{language}: {before[language]:.4f} -> {after[language]:.4f} bits per byte of held-out text")
+    for language in bits_after:
+        report(f"{language}: {bits_before[language]:.4f} -> {bits_after[language]:.4f} bits per byte of held-out text")
     memory = peak_memory(processes.device) or runs.peak_memory_bytes()
     return {
         "tokens": tokens,
         "processes": processes.num_processes,
-        "bits_per_byte_before": before,
-        "bits_per_byte_after": after,
+        "bits_per_byte_before": bits_before,
+        "bits_per_byte_after": bits_after,
         "tokens_per_second": tokens / max(log.seconds, 1e-9),
         "peak_memory_bytes": memory,
         "environment": runs.environment(),
@@ -167,11 +169,6 @@ def _run(config: TrainConfig, texts: Texts, out: Path, scratch: Path, processes:
 def _endless_texts(texts: list[str]) -> Iterator[str]:
     while texts:
         yield from texts
-
-
-def _fingerprints(corpus: str) -> dict[str, str]:
-    files = [path for path, _ in readers.list_files(corpus)]
-    return {path: fingerprint(Path(path), by_sample=True) if Path(path).exists() else "" for path in files}
 
 
 def _json_key(key: Record) -> Record:

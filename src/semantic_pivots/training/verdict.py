@@ -83,7 +83,7 @@ def study_growth(interval: Interval, of_runs: float = 0.0) -> StudyGrowth:
     of_runs = min(of_runs, variance)
     target = (abs(interval.value) / (_POWER * _NORMAL)) ** 2
     parts = ((variance, target), (variance - of_runs, target - of_runs), (of_runs, target - (variance - of_runs)))
-    return StudyGrowth(*(max(1.0, part / rest) if rest > 0 else math.inf for part, rest in parts))
+    return StudyGrowth(*(max(1.0, part / remainder) if remainder > 0 else math.inf for part, remainder in parts))
 
 
 def holm_p(gains: Mapping[str, Mapping[str, Interval]]) -> dict[str, float]:

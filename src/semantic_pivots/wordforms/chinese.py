@@ -32,4 +32,4 @@ def _traditional() -> dict[str, list[str]]:
 def variants(word: str) -> list[str]:
     """The other spellings of a word: traditional ones for a simplified word, and the reverse."""
     simple = word.translate(_simplified_characters())
-    return [other for other in dict.fromkeys([simple, *_traditional().get(simple, ())]) if other != word]
+    return [spelling for spelling in dict.fromkeys([simple, *_traditional().get(simple, ())]) if spelling != word]
