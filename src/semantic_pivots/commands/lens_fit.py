@@ -144,7 +144,7 @@ def _fit_jacobian(lens: Lens, tokenizer: Tokenizer, texts: list[str], out: Path,
         )
     progress = Progress(prompts, "prompts", "Jacobians")
     partial = out / "partial.sums"
-    lens_fit = fit_jacobian(lens, rows, report=lambda count: progress.advance(count - progress.position), partial=partial)
+    lens_fit = fit_jacobian(lens, rows, report=lambda n: progress.advance(n - progress.position), partial=partial)
     progress.close()
     samples = residual_sample(lens, tokenizer, texts[count:], facts["rows"], length, seed)
     typer.echo(
