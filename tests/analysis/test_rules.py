@@ -40,7 +40,7 @@ def test_the_paper_rule_equals_its_oracle_on_random_cases():
 CASES = {
     # answered, told, link, link_p, need, need_p
     "bridged": (True, 8.0, 6.0, 0.025, 3.0, 0.025),
-    "redundant": (True, 8.0, 7.9, 0.025, 0.1, 0.5),
+    "redundant": (True, 8.5, 8.1, 0.025, 0.1, 0.5),
     "direct": (True, 8.0, 0.5, 0.4, 0.5, 0.025),  # significant and too small
 }
 UNDECIDED = {
@@ -48,7 +48,7 @@ UNDECIDED = {
     "controls are as dear": (True, 8.0, 6.0, 0.025, 3.0, 0.175),
     "needed, and no way": (True, 8.0, 0.5, 0.4, 3.0, 0.025),
     "needed, and half the way": (True, 8.0, 3.0, 0.025, 3.0, 0.025),
-    "needed, and two thirds of the way": (True, 8.0, 5.5, 0.025, 3.0, 0.025),
+    "needed, and too little in all": (True, 6.0, 5.0, 0.025, 2.5, 0.025),  # 7.5 nats
     "needed, and controls lead as far": (True, 8.0, 6.0, 0.075, 3.0, 0.025),
 }
 

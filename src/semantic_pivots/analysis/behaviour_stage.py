@@ -23,7 +23,7 @@ STAGE = Stage(
     "behaviour", BehaviourConfig, "analysis.behaviours:behaviour_stage",
     after=("benchmark", "score", "count", "discover", "trace", "causal"),
     optional=("score", "count", "discover", "causal"),
-    says="bridged by pivots or direct, and why", version=14, view="report.figures_behaviour:BEHAVIOUR",
+    says="bridged by pivots or direct, and why", version=15, view="report.figures_behaviour:BEHAVIOUR",
     work=lambda s, c: s.items() * c.behaviour.resamples,
     tables={
         # quantities are means of the trace's columns; pivot_ratio: own pivots' mean mass over another pair's

@@ -75,7 +75,7 @@ class PlantedConfig:
 
 STAGE = Stage(
     "planted", PlantedConfig, "planted.world_runs:planted_stage", studies="own",
-    says="worlds with known ground truth", version=7, view="report.figures_planted:PLANTED",
+    says="worlds with known ground truth", version=8, view="report.figures_planted:PLANTED",
     work=lambda s, c: len(c.planted.worlds) * c.planted.seeds * c.planted.tokens,
     tables={
         # one row per run (world, architecture, seed) and figure; the summary's n counts seeds; a note says why a figure
