@@ -40,7 +40,7 @@ def behaviour_stage(config: BehaviourConfig, inputs: Inputs, work: Work) -> dict
     tokenizer = load_tokenizer(config.model, config.cache)
     labels = label_items(items, inputs.table("trace"), tokenizer, config.rules)
     # without a corpus there are no counts and no pivots: labels of the rules that read a trace, and nothing beside them
-    has_counts = inputs.has("pair_counts") and inputs.has("scores")
+    has_counts = inputs.has("pair_counts")
     causal = has_counts and "causal" in config.rules and inputs.has("causal_effects")
     by_cause = causal_labels(inputs.table("causal_effects")) if causal else []
     behaviour = tables.from_rows("behaviour", [*by_cause, *labels])

@@ -67,8 +67,9 @@ def attribution(
         for (rule, lens), by_item in parts.items():
             behaviour_rows = [r for i, r in by_item.items() if i in within and r["label"] in (CO_OCCURRENCE, PIVOT)]
             yield from rows(rule, lens, _of_labels(behaviour_rows, by_id, counts, config, (*direction, rule, lens)))
-        items_with_score = [by_id[i] for i in counts.scores if i in within]
-        yield from rows("none", "none", _of_scores(items_with_score, counts, config, direction))
+        if counts.scores:
+            items_with_score = [by_id[i] for i in counts.scores if i in within]
+            yield from rows("none", "none", _of_scores(items_with_score, counts, config, direction))
         for rule in config.rules:
             lenses = [lens for name, lens in parts if name == rule]
             for first, second in itertools.combinations(lenses, 2):
@@ -86,7 +87,7 @@ class Counts:
         for item, joint_counts, first, second in zip(items, *documents(inputs, items), strict=True):
             self.together[item.item_id] = math.log1p(joint_counts)
             self.single[item.item_id] = [math.log1p(first), math.log1p(second)]
-        self.scores = item_scores(items, inputs.table("scores"), "paper")
+        self.scores = item_scores(items, inputs.table("scores"), "paper") if inputs.has("scores") else {}
         self.middle = _middle_confidence(inputs)
 
 

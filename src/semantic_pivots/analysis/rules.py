@@ -68,8 +68,8 @@ def causal(evidence: Evidence | None) -> str:
     Link holds if three conditions hold: with the pivots in the source's place, the answer's probability is at least
     twice that with the control sets; p <= 0.05; and link reaches LINK_SHARE of `source_effect`, link + need SHARE of it
     and EVIDENCE. The third condition excludes words that merely accompany the source word: they give part of its
-    effect, and an answer can nevertheless need them. Need holds if removing the pivots' part of the source word at least halves the
-    answer's probability, compared with the control sets, and p <= 0.15.
+    effect, and an answer can nevertheless need them. Need holds if removing the pivots' part of the source word at
+    least halves the answer's probability, compared with the control sets, and p <= 0.15.
 
     Returns:
         bridged (link and need), redundant (link without need), direct (neither), or undecided. Undecided means that the
