@@ -10,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import polars
 import pytest
 
+from semantic_pivots.analysis.behaviours import behaviour_stage
 from semantic_pivots.files import file_hash, read_table
-from semantic_pivots.run import read_manifest
+from semantic_pivots.run import Inputs, Work, read_manifest
 from semantic_pivots.signature import Signature
 from semantic_pivots.stages import DEFAULT as STAGES
 from semantic_pivots.study import load_study, run_study, state
@@ -118,3 +120,17 @@ def test_an_interrupted_run_says_how_to_go_on(study_file: Path) -> None:
     states = state(load_study(study_file), runs / "miniature")
     assert states["lexicon"] == "done"  # the corpus comes next, and was interrupted
     assert states["report"] == "waiting"
+
+
+def test_labels_and_their_figures_need_no_scores(study_file: Path, finished: Path, tmp_path: Path) -> None:
+    """Without the stage `score` labels are the same, and so are figures but those of scores."""
+    config = load_study(study_file).config.behaviour
+    stages = ("lexicon", "benchmark", "count", "discover", "trace", "causal")
+    tables = behaviour_stage(config, Inputs({stage: finished / stage for stage in stages}), Work(tmp_path, tmp_path))
+    whole = {name: polars.read_parquet(finished / f"behaviour/{name}.parquet") for name in ("behaviour", "attribution")}
+    assert "causal" in whole["behaviour"]["rule"].to_list()
+    assert polars.DataFrame(tables["behaviour"]).equals(whole["behaviour"])
+    figures = whole["attribution"]
+    of_scores = (figures["rule"] == "none") & (figures["lens"] == "none")
+    assert of_scores.any()
+    assert polars.DataFrame(tables["attribution"]).equals(figures.filter(~of_scores))

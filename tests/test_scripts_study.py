@@ -9,9 +9,7 @@ from pathlib import Path
 import polars
 import pytest
 
-from semantic_pivots.analysis.behaviours import behaviour_stage
 from semantic_pivots.lexicon.concepts import lexicon_path, read_lexicon
-from semantic_pivots.run import Inputs, Work
 from semantic_pivots.study import load_study, run_study, state
 from tests import miniature
 
@@ -86,17 +84,3 @@ def test_the_report_keeps_directions_of_reading_apart(finished: Path) -> None:
     assert 'dir="auto"' in page
     arabic = polars.read_parquet(finished / "benchmark/items.parquet").filter(polars.col("source_language") == "ar")
     assert any(word in page for word in arabic["source"])
-
-
-def test_labels_and_their_figures_need_no_scores(finished: Path, tmp_path: Path) -> None:
-    """A study without the stage `score` gives the same labels, and the same figures but for those of scores."""
-    config = load_study(finished.parents[1] / "scripts.toml").config.behaviour
-    stages = ("lexicon", "benchmark", "count", "discover", "trace", "causal")
-    found = behaviour_stage(config, Inputs({stage: finished / stage for stage in stages}), Work(tmp_path, tmp_path))
-    whole = {name: polars.read_parquet(finished / f"behaviour/{name}.parquet") for name in ("behaviour", "attribution")}
-    assert polars.DataFrame(found["behaviour"]).equals(whole["behaviour"])
-    figures = whole["attribution"]
-    of_scores = (figures["rule"] == "none") & (figures["lens"] == "none")
-    assert of_scores.any()
-    assert "causal" in whole["behaviour"]["rule"].to_list()
-    assert polars.DataFrame(found["attribution"]).equals(figures.filter(~of_scores))
