@@ -43,6 +43,7 @@ def effects_of(run: Path, items: dict) -> pa.Table:
 
 def main(out: Path, run: Path, study: Path, lenses: tuple[str, ...], profile: str) -> None:
     config = load_study(study, profile).config
+    out.mkdir(parents=True, exist_ok=True)
     folders = {name: run / name for name in ("lexicon", "benchmark", "corpus", "count", "discover")}
     every = pq.read_table(run / "benchmark" / "items.parquet")
     effects = effects_of(run, {item.item_id: item for item in items_of(every)})
