@@ -10,11 +10,11 @@ from semantic_pivots.tables import from_rows
 from tests.commands.invoke import invoke
 
 
-def scored(folder, source: float, concepts: int = 30):
+def scored(folder, source: float, concepts: int = 30, wrong: tuple[str, ...] = ("x",)):
     """A run whose every source has this log-probability; distractors have -2, so that it is right where it is above."""
     items = [
         {"item_id": f"{a}-{b}-{k}", "concept_id": f"c{k}", "source_language": a, "target_language": b,
-         "source": f"{a}{k}", "target": f"{b}{k}", "distractors": [f"x{k}"], "strata": []}
+         "source": f"{a}{k}", "target": f"{b}{k}", "distractors": [f"{word}{k}" for word in wrong], "strata": []}
         for a, b in (("en", "fr"), ("fr", "en")) for k in range(concepts)
     ]  # fmt: skip
     rows = [
@@ -43,6 +43,15 @@ def test_a_model_that_is_better_in_one_direction_is_called_so_there_alone(tmp_pa
     assert by_direction["all"]["concepts"] == 30
     back = {row["direction"]: row["verdict"] for row in json.loads(invoke("compare", b, a, format="json"))}
     assert back["en-fr"] == "worse"
+
+
+def test_runs_that_were_not_asked_alike_are_told(tmp_path):
+    a, b = scored(tmp_path / "a", -3.0), scored(tmp_path / "b", -1.0)
+    for run, draws in ((a, 2), (b, 1)):
+        (run / "score" / "manifest.json").write_text(json.dumps({"config": {"draws": draws, "shots": 5}}))
+    assert "a and b have other prompts: draws 2 and 1; score" in invoke("compare", a, b)
+    with pytest.raises(InputError, match="were asked no item alike"):
+        invoke("compare", a, scored(tmp_path / "c", -1.0, wrong=("x", "y")))
 
 
 def test_few_concepts_have_no_verdict_and_other_folders_one_line(tmp_path):

@@ -10,9 +10,13 @@ import typer
 from semantic_pivots.commands.records import Format, show
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
-from semantic_pivots.run import Inputs
+from semantic_pivots.run import Inputs, read_manifest, warn
 
 _LEVEL = 0.05
+_PROMPTS = (("benchmark", "task"), ("score", "shots"), ("score", "draws"), ("score", "pool"), ("score", "seed"))
+"""Keys, each with its stage, that decide the prompts of an item."""
+_ASKED = ("source", "target", "distractors")
+"""What two runs must have alike of an item: a choice among fewer words is easier."""
 Variant = Literal["choice", "per-byte", "paper", "sum", "mean-token", "pmi"]
 
 
@@ -39,11 +43,20 @@ def compare(
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         names = list(map(str, runs))
+    for run, name in zip(runs[1:], names[1:], strict=True):
+        keys = [(key, _value(runs[0], stage, key), _value(run, stage, key)) for stage, key in _PROMPTS]
+        if different := [f"{key} {ours} and {theirs}" for key, ours, theirs in keys if ours != theirs]:
+            warn(f"{names[0]} and {name} have other prompts: {', '.join(different)}; score them with one setting")
     first, *further_runs = [_scores(run, variant) for run in runs]
     records = []
     for name, scores in zip(names[1:], further_runs, strict=True):
         records += _differences(first, scores, name, names[0], resamples, seed)
     show(records, format)
+
+
+def _value(run: Path, stage: str, key: str) -> object:
+    """The value of a key that a stage of a run was made with."""
+    return (read_manifest(run / stage) or {"config": {}})["config"].get(key)
 
 
 def _scores(run: Path, variant: str) -> dict[str, tuple[Any, float]]:
@@ -70,7 +83,7 @@ def _differences(first: dict, scores: dict, name: str, baseline: str, resamples:
 
     common = [
         item for key, (item, _) in first.items()
-        if key in scores and (scores[key][0].source, scores[key][0].target) == (item.source, item.target)
+        if key in scores and all(getattr(scores[key][0], end) == getattr(item, end) for end in _ASKED)
     ]  # fmt: skip
     if not common:
         raise InputError(f"{name} and {baseline} were asked no item alike; score them on one benchmark")
