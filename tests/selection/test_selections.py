@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import tempfile
 import uuid
@@ -258,6 +259,14 @@ def test_scores_by_uuid_meet_documents_by_uuid(tmp_path):
     pq.write_table(pa.table({"id": raw.cast(pa.binary()), "quality": [1.0, 2.0, 3.0]}), tmp_path / "x.parquet")
     with pytest.raises(InputError, match="id has bytes that are no text"):
         join(str(tmp_path / "x.parquet"), (), documents, folder)
+
+
+def test_ids_of_attributes_are_texts_whatever_json_has_them_as(tmp_path):
+    documents = Scores(pa.table({"doc_id": ["1", "2", "true"]}))
+    rows = [{"id": key, "attributes": {"q": [[0, 4, 5.0]]}} for key in (1, 2.0, True)]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = join(str(tmp_path / "x.jsonl"), (), documents, tmp_path)
+    assert columns.of(slice(0, 3))["q"].tolist() == [5.0] * 3
 
 
 def scored(rows: list[tuple[str, int, int]], seed: int = 0) -> pa.Table:

@@ -366,7 +366,7 @@ def _is_uuid(kind: pa.DataType) -> bool:
     return pa.types.is_fixed_size_binary(storage) and storage.byte_width == 16
 
 
-def _id_text(value: object) -> str:
+def id_text(value: object) -> str:
     """An id as Arrow writes it: 1.0, which pandas makes of 1 where another id is missing, is 1."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -432,7 +432,7 @@ def _document(row: Record, columns: dict[str, Column], labels: dict[str, str], s
         skips.ignore(translations, "parts")
     try:
         document = of_parts("", parts, source, text)
-        key = content_id(document.text) if value is None or value == "" or value != value else _id_text(value)
+        key = content_id(document.text) if value is None or value == "" or value != value else id_text(value)
         (document.text + key + code + source).encode()
     except UnicodeEncodeError:
         return "half of a surrogate pair, which is no character"

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from semantic_pivots.corpus.documents import list_files
-from semantic_pivots.corpus.formats import id_texts
+from semantic_pivots.corpus.formats import id_text, id_texts
 from semantic_pivots.corpus.streams import kind, open_file
 from semantic_pivots.errors import InputError, first_line
 from semantic_pivots.files import Record
@@ -205,7 +205,8 @@ def _attributes(path: str) -> Iterator[Record]:
         with open_file(name) as stream:
             for line in stream:
                 row = orjson.loads(line)
-                yield {"id": row["id"], **{k: _mean(spans) for k, spans in row["attributes"].items()}}
+                key = None if row["id"] is None else id_text(row["id"])
+                yield {"id": key, **{k: _mean(spans) for k, spans in row["attributes"].items()}}
 
 
 def _attribute_batches(path: str, types: pa.Schema) -> Iterator[pa.RecordBatch]:
