@@ -7,6 +7,7 @@ line, never silently dropped. Addresses such as s3:// and hf:// go through fsspe
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
 import os
 import tarfile
@@ -225,7 +226,7 @@ def read(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Do
     Raises:
         InputError: the file is missing, truncated, of an unknown kind, or lacks a text column.
     """
-    try:
+    with errors_of(path):
         match kind(path)[0]:
             case "parquet":
                 yield from read_parquet(path, renames, skips)
@@ -245,6 +246,17 @@ def read(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Do
                 yield from read_jsonl(path, renames, skips)
             case _:
                 raise InputError(f"corpus {path}: unknown kind of file; expected one of {_FORMATS_TEXT}")
+
+
+@contextlib.contextmanager
+def errors_of(path: str) -> Iterator[None]:
+    """Tell what goes wrong when a file is read, with its name.
+
+    Raises:
+        InputError: the file is missing, damaged, or cannot be read.
+    """
+    try:
+        yield
     except FileNotFoundError:
         raise InputError(f"corpus {path}: no such file") from None
     except (EOFError, tarfile.TarError) as error:

@@ -36,7 +36,6 @@ COLUMNS = {
 }
 BATCH_BYTES = 32 << 20
 """Text that is held at once, as far as one document allows: so many rows of books would be gigabytes."""
-DAMAGED_PARQUET = "not a Parquet file, or a damaged one"
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _MARK = b"\xef\xbb\xbf"
 _ARROW_FILE, _ARROW_MESSAGE, _ARROW_END = b"ARROW1", b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -117,6 +116,12 @@ def _python_json(line: bytes) -> object:
 
 def read_parquet(path: str, renames: dict[str, str], skips: SkippedLines) -> Iterator[Document]:
     """The documents of a Parquet file; checksums of its pages are compared where it has them."""
+    for batch, columns in parquet_rows(path, renames, 1024):
+        yield from batch_documents(batch, columns, renames, path, skips)
+
+
+def parquet_rows(path: str, renames: dict[str, str], most: int) -> Iterator[tuple[pa.RecordBatch, dict[str, Column]]]:
+    """The rows of a Parquet file in batches of at most `most`, each with the columns of the roles."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -126,13 +131,14 @@ def read_parquet(path: str, renames: dict[str, str], skips: SkippedLines) -> Ite
             file = pq.ParquetFile(stream, page_checksum_verification=True)
             columns = _table_columns(path, renames, file.schema_arrow.names)
             names = sorted({column[0] for column in columns.values() if column})
-            for batch in parquet_batches(file, ".".join(columns["text"] or columns["parts"]), names, 1024):
-                yield from _rows(batch, columns, renames, path, skips)
+            for batch in _parquet_batches(file, ".".join(columns["text"] or columns["parts"]), names, most):
+                yield batch, columns
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"corpus {path}: {DAMAGED_PARQUET}: {first_line(error)}") from error
+            message = f"corpus {path}: not a Parquet file, or a damaged one: {first_line(error)}"
+            raise InputError(message) from error
 
 
-def parquet_batches(file: pq.ParquetFile, text: str, columns: list[str], most: int) -> Iterator[pa.RecordBatch]:
+def _parquet_batches(file: pq.ParquetFile, text: str, columns: list[str], most: int) -> Iterator[pa.RecordBatch]:
     """The columns of a Parquet file in batches of `most` rows, of fewer where the texts are long (`BATCH_BYTES`).
 
     Args:
@@ -174,7 +180,7 @@ def read_arrow(path: str, renames: dict[str, str], skips: SkippedLines) -> Itera
                 file = batches = pa.ipc.open_stream(stream)
             columns = _table_columns(path, renames, file.schema.names)
             for batch in batches:
-                yield from _rows(batch, columns, renames, path, skips)
+                yield from batch_documents(batch, columns, renames, path, skips)
         except pa.ArrowInvalid as error:
             raise InputError(f"corpus {path}: not an Arrow file, or a damaged one: {first_line(error)}") from error
 
@@ -189,7 +195,7 @@ def read_fragment(path: str, renames: dict[str, str], skips: SkippedLines) -> It
     columns = _table_columns(path, renames, names)
     try:
         for batch in batches(sorted({column[0] for column in columns.values() if column})):
-            yield from _rows(batch, columns, renames, path, skips)
+            yield from batch_documents(batch, columns, renames, path, skips)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"corpus {path}: a damaged Lance data set: {first_line(error)}") from error
 
@@ -208,9 +214,10 @@ def _table_columns(path: str, renames: dict[str, str], names: list[str]) -> dict
     return columns
 
 
-def _rows(
+def batch_documents(
     batch: pa.RecordBatch, columns: dict[str, Column], renames: dict[str, str], path: str, skips: SkippedLines
 ) -> Iterator[Document]:
+    """The documents of some rows of a table, given the column of each role."""
     labels = folder_labels(path, renames, skips)
     import pyarrow as pa
 

@@ -12,25 +12,22 @@ of the word. A pair that never co-occurs has a row with 0.
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from semantic_pivots import grammar
 from semantic_pivots.corpus import documents as readers
 from semantic_pivots.corpus.corpus_stage import CorpusConfig
 from semantic_pivots.corpus.formats import (
     BATCH_BYTES,
-    COLUMNS,
-    DAMAGED_PARQUET,
+    Column,
     SkippedLines,
-    column_of,
-    parquet_batches,
+    batch_documents,
+    parquet_rows,
 )
 from semantic_pivots.corpus.streams import kind
 from semantic_pivots.counting.count_stage import CountConfig
@@ -38,7 +35,7 @@ from semantic_pivots.counting.match import Occurrences, Words, find
 from semantic_pivots.counting.providers import Counts, Pair, Word, open_provider
 from semantic_pivots.counting.strings import buffers
 from semantic_pivots.engines import run_shards
-from semantic_pivots.errors import InputError, first_line, quantity
+from semantic_pivots.errors import InputError, quantity
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.tables import SCHEMAS
 from semantic_pivots.wordforms.rule import SPELLING, Rule
@@ -143,8 +140,8 @@ def compiled_task(spellings: tuple[Word, ...], pairs: tuple[Pair, ...], window: 
 def text_batches(path: str, columns: Sequence[str] = (), skips: SkippedLines | None = None) -> Iterator[pa.Array]:
     """The texts of the documents of one file, in batches of some thousands; batches are smaller if texts are long.
 
-    The documents are those of `pivots corpus make`. Where Arrow can tell that whole batches of a local Parquet file are
-    documents, no row is read as one; rows without a text are left out and counted in `skips`.
+    The documents are those of `pivots corpus make`. Rows of Parquet are read as documents only where Arrow cannot tell
+    which of a batch are.
 
     Args:
         path: the file.
@@ -156,26 +153,13 @@ def text_batches(path: str, columns: Sequence[str] = (), skips: SkippedLines | N
     """
     skips = SkippedLines() if skips is None else skips
     renames = readers.column_map(tuple(columns))
-    roles = _arrow_columns(path, renames)
-    is_whole, n_yields = bool(roles), 0
-    if roles:
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                for batch in parquet_batches(file, roles["text"], sorted(set(roles.values())), _BATCH_DOCUMENTS):
-                    texts = _with_text(batch.column(roles["text"]), skips) if _is_sound(batch) else None
-                    # the text of a row without one is that of its parts
-                    if texts is None or ("parts" in roles and "no text" in skips.reasons):
-                        is_whole = False
-                        break
-                    yield texts
-                    n_yields += len(texts)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"corpus {path}: {DAMAGED_PARQUET}: {first_line(error)}") from error
-    if not is_whole:
-        skips.read, skips.reasons = 0, {}
-        documents = itertools.islice(readers.read(path, renames, skips), n_yields, None)
-        for block in readers.blocks(documents, BATCH_BYTES, _BATCH_DOCUMENTS):
-            yield pa.array([document.text for document in block], pa.large_string())
+    with readers.errors_of(path):
+        if kind(path)[0] == "parquet":
+            for batch, roles in parquet_rows(path, renames, _BATCH_DOCUMENTS):
+                texts = _arrow_texts(batch, roles, skips)
+                yield _texts(batch_documents(batch, roles, renames, path, skips)) if texts is None else texts
+        else:
+            yield from map(_texts, readers.blocks(readers.read(path, renames, skips), BATCH_BYTES, _BATCH_DOCUMENTS))
     # A wrong column is told at the first file of some size; smaller shares are those of the corpus.
     if skips.read >= _FEW_LINES and skips.total > _WRONG_SHARE * skips.read:
         raise InputError(
@@ -184,55 +168,41 @@ def text_batches(path: str, columns: Sequence[str] = (), skips: SkippedLines | N
         )
 
 
-def _arrow_columns(path: str, renames: dict[str, str]) -> dict[str, str]:
-    """The column of each role in a local Parquet file whose values Arrow can check; empty if it cannot, or another."""
-    if kind(path)[0] != "parquet" or "://" in path:
-        return {}
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowInvalid, OSError):  # which `documents.read` says
-        return {}
-    columns = {role: column for role in COLUMNS if (column := column_of(role, renames, schema.names))}
-    for role, (name, *fields) in columns.items():
-        if schema.names.count(name) > 1:
-            return {}
-        values = schema.field(name).type
+def _texts(documents: Iterable[readers.Document]) -> pa.Array:
+    return pa.array([document.text for document in documents], pa.large_string())
+
+
+_STRINGS, _BYTES = (pa.string(), pa.large_string()), (pa.binary(), pa.large_binary(), pa.binary_view())
+
+
+def _arrow_texts(batch: pa.RecordBatch, roles: dict[str, Column], skips: SkippedLines) -> pa.Array | None:
+    """The texts of the rows that have one; None where only reading the rows tells which of them are documents."""
+    (text, *inner) = roles["text"] or ("", "")
+    if inner or batch.schema.field(text).type not in _STRINGS:
+        return None
+    for name, *fields in filter(None, roles.values()):
+        values = batch.schema.field(name).type
         for field in fields:
             place = values.get_field_index(field) if pa.types.is_struct(values) else -1
             values = values.field(place).type if place >= 0 else pa.null()
-        is_text = not fields and values in (pa.string(), pa.large_string())
         values = values.value_type if pa.types.is_dictionary(values) else values
         # Bytes may be no text, and a number with a point may be too large for an id.
-        is_doubtful = values in _BYTES or pa.types.is_fixed_size_binary(values) or pa.types.is_floating(values)
-        if is_doubtful or (role == "text" and not is_text):
-            return {}
-    return {role: column[0] for role, column in columns.items()} if "text" in columns else {}
-
-
-_BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
-
-
-def _is_sound(batch: pa.RecordBatch) -> bool:
-    """Whether all texts are UTF-8: a Parquet file may hold any bytes under the name of a string."""
+        if values in _BYTES or pa.types.is_fixed_size_binary(values) or pa.types.is_floating(values):
+            return None
     try:
-        batch.validate(full=True)
+        batch.validate(full=True)  # a Parquet file may hold any bytes under the name of a string
     except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _with_text(texts: pa.Array, skips: SkippedLines) -> pa.Array:
-    """The texts that are more than white space."""
-    first_row = skips.read
-    skips.read += len(texts)
+        return None
+    texts = batch.column(text)
     lengths = pc.call_function("binary_length", [texts]).fill_null(0).to_numpy()
     blank = pc.call_function("utf8_is_space", [texts]).fill_null(True).to_numpy(zero_copy_only=False)
     has_text = (lengths > 0) & ~blank
-    if has_text.all():
-        return texts
+    if roles["parts"] and not has_text.all():  # the text of a row without one is that of its parts
+        return None
     for row in np.flatnonzero(~has_text).tolist():
-        skips.add("no text", first_row + row + 1)
-    return texts.filter(pa.array(has_text))
+        skips.add("no text", skips.read + row + 1)
+    skips.read += len(texts)
+    return texts if has_text.all() else texts.filter(pa.array(has_text))
 
 
 def _role(columns: Sequence[str]) -> str:
