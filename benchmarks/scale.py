@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import shutil
 import subprocess
 import sys
@@ -118,26 +117,26 @@ def _text_bytes(folder: Path) -> int:
     return sum(pc.call_function("sum", [length]).as_py() for length in lengths)
 
 
-def measured(arguments: Sequence[str], folder: Path) -> tuple[float, float]:
-    """CPU seconds and peak MB of a command in a process of its own."""
+def measured(arguments: Sequence[str], folder: Path, first: Path) -> tuple[float, float]:
+    """CPU seconds of a command in a folder, after one in `first` that imports and compiles, and peak MB of both."""
     # the peak that the system tells of a child holds what its parent had when it began
     code = (
-        "import atexit, sys\n"
-        "peak = lambda: next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM'))\n"
-        "atexit.register(lambda: open(sys.argv[-1], 'w').write(str(peak())))\n"
+        "import os, sys, time\n"
         "from semantic_pivots.cli import main\n"
-        "place = sys.argv.pop(); sys.argv[0] = 'pivots'\n"
-        "try: main()\n"
-        "finally: sys.argv.append(place)\n"
+        "*folders, place = sys.argv[-3:]; sys.argv[:] = ['pivots', *sys.argv[1:-3]]\n"
+        "for folder in folders:\n"
+        "    os.chdir(folder); begun = time.process_time()\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, end.code\n"
+        "spent = time.process_time() - begun\n"
+        "peak = next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM'))\n"
+        "open(place, 'w').write(f'{spent} {peak}')\n"
     )
-    with tempfile.NamedTemporaryFile("r") as peak:
-        command = [sys.executable, "-c", code, *arguments, peak.name]
-        child = subprocess.Popen(command, cwd=folder, stdout=sys.stderr)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if status:
-            raise RuntimeError(f"pivots {' '.join(arguments)}: status {child.returncode}")
-        return used.ru_utime + used.ru_stime, int(peak.read()) * 1024 / 1e6
+    with tempfile.NamedTemporaryFile("r") as result:
+        command = [sys.executable, "-c", code, *arguments, str(first), str(folder), result.name]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        spent, peak = result.read().split()
+        return float(spent), int(peak) * 1024 / 1e6
 
 
 class Measurements:
@@ -150,13 +149,17 @@ class Measurements:
 
     def of(self, name: str, times: int, text_bytes: int) -> list[float]:
         """The measurement of a command on a multiple of the corpus, made where it is not kept yet."""
-        folder, out = self.root / str(times), FOLDERS.get(name, name)
+        out, (first, folder) = FOLDERS.get(name, name), (self.root / str(n) for n in (START, times))
         if (name, times) not in self._rows:
             runs = []
             for _ in range(RUNS):
-                shutil.rmtree(folder / out, ignore_errors=True)
-                (folder / "report").mkdir(exist_ok=True)
-                runs.append(measured(COMMANDS[name], folder))
+                copy = self.root / "first"  # the command meets no result of its own
+                for place in (copy, folder / out):
+                    shutil.rmtree(place, ignore_errors=True)
+                shutil.copytree(first, copy, ignore=shutil.ignore_patterns(out))
+                for place in (copy, folder):
+                    (place / "report").mkdir(exist_ok=True)
+                runs.append(measured(COMMANDS[name], folder.resolve(), copy.resolve()))
             files = [path.stat().st_size for path in (folder / out).rglob("*") if path.is_file()]
             row = [min(seconds for seconds, _ in runs), max(peak for _, peak in runs), sum(files) / text_bytes]
             with self._path.open("a") as stream:
@@ -173,7 +176,7 @@ def exponent(sizes: Iterable[float], values: Iterable[float]) -> float:
 def commands(names: Sequence[str], repeats: Sequence[int], root: Path) -> None:
     """Each command on each multiple of the corpus: the least CPU time and the highest peak of some runs.
 
-    What a start takes is subtracted, and so is the text on which it is measured.
+    Imports and compilation are done before; what a command takes on hardly any text is subtracted, and so is that text.
     """
     sizes, measurements = prepare(root, repeats), Measurements(root)
     for name in names:
@@ -182,7 +185,11 @@ def commands(names: Sequence[str], repeats: Sequence[int], root: Path) -> None:
         own = [spent - start[0] for spent in seconds]
         slope = exponent([sizes[times] - sizes[START] for times in repeats], [max(value, 1e-3) for value in own])
         text = sizes[repeats[-1]]
-        emit(f"{name}.seconds", round(own[-1], 2), f"s of CPU at {text / 1e6:.0f} MB, without {start[0]:.1f} to start")
+        emit(
+            f"{name}.seconds",
+            round(own[-1], 2),
+            f"s of CPU at {text / 1e6:.0f} MB, without {start[0]:.2f} of hardly any text",
+        )
         emit(f"{name}.exponent", round(slope, 3), "of CPU time over text", 1.05, slope <= 1.05)
         emit(f"{name}.peak_memory", round(peaks[-1]), f"MB at {text / 1e6:.0f} MB of text")
         growth = f"times from {repeats[0]} to {repeats[-1]} times the corpus"
