@@ -33,7 +33,7 @@ from semantic_pivots.scoring.bits_per_byte import text_nats
 from semantic_pivots.scoring.design import Design
 from semantic_pivots.scoring.model_runner import ScoreJob, score_items
 from semantic_pivots.scoring.scorer import Scorer
-from semantic_pivots.statistics import seed_of
+from semantic_pivots.statistics import Interval, seed_of, student
 from semantic_pivots.tasks.translation import items_of
 from semantic_pivots.training.loop import train
 from semantic_pivots.training.train_stage import TrainConfig
@@ -186,8 +186,8 @@ class _Study:
     def differences(self) -> Line:
         """Each arm less the base and less each arm before it, paired by unit, over the seeds of both.
 
-        Of each: the mean over seeds with its interval over units (concepts, documents), the number of units, and the
-        mean of each seed, whose spread the interval does not hold.
+        Of each: the mean over seeds with its interval over units (concepts, documents), the number of units, the mean
+        of each seed, and the ends of Student's interval over the seeds, which the first interval does not hold.
         """
         found: Line = {}
         for number, arm in enumerate(self.arms):
@@ -209,13 +209,18 @@ class _Study:
             return None
         units = np.array([unit for _, unit in keys])
         interval = bootstrap_mean(values.mean(0), seed_of("device", arm, against, kind), groups=units)
-        ends = [interval.low, interval.high] if interval.exists else [None, None]
-        return [interval.value, *ends, interval.n, [round(float(mean), 6) for mean in values.mean(1)]]
+        means = [float(mean) for mean in values.mean(1)]
+        seed_means = [round(mean, 6) for mean in means]
+        return [interval.value, *_ends(interval), interval.n, seed_means, _ends(student(means))]
 
     def _difference(self, arm: str, against: str, kind: str, seed: int) -> dict[tuple[str, str], float]:
         first = _values(self.rows, arm, kind, seed)
         second = _values(self.rows, against, kind, 0 if against == BASE else seed)
         return {key: first[key] - second[key] for key in first.keys() & second.keys()}
+
+
+def _ends(interval: Interval) -> list[float] | list[None]:
+    return [interval.low, interval.high] if interval.exists else [None, None]
 
 
 def _spread(rows: list[Any], count: int | None) -> list[Any]:

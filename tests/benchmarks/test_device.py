@@ -170,6 +170,8 @@ def test_arms_are_trained_asked_and_compared_by_seed(lines, arms_pack):
     found = two["differences, seeds 0 to 1"]["pivot-rich less random, words"]
     assert found[0] == pytest.approx(np.mean(apart))
     assert np.mean(found[4]) == pytest.approx(found[0], abs=1e-6)
+    half_width = 12.7062 * abs(found[4][0] - found[4][1]) / 2  # Student's quantile for one degree of freedom
+    assert found[5] == pytest.approx([found[0] - half_width, found[0] + half_width], abs=1e-4)
 
 
 def test_a_missing_or_damaged_piece_is_told(tmp_path):

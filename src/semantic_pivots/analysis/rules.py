@@ -3,7 +3,7 @@
 `paper` is the published rule. It reads a trace, and gives `semantic-pivot` wherever an earlier layer is more confident
 than the last, whether or not the answer is right and whatever the peak token is. `causal` reads how log P(answer)
 changes when pivots replace the source word, and when their part of the source word is removed. Its thresholds were
-chosen on planted worlds with seeds 201 and 202, NEED_LEVEL with seeds 321 and 322, LINK_SHARE and EVIDENCE with seeds
+chosen on planted worlds with seeds 201 and 202, NEED_LEVEL with seeds 321 and 322, LINK_SHARE and LEAST_SUM with seeds
 321 to 323, and are fixed.
 """
 
@@ -19,7 +19,7 @@ LINK_LEVEL, NEED_LEVEL = 0.05, 0.15
 _DOUBLING = math.log(2)
 SHARE, LINK_SHARE = 0.9, 0.5
 """shares of the source word's effect that link + need, and link alone, must reach"""
-EVIDENCE = 8.0
+LEAST_SUM = 8.0
 """nats that link + need must reach: a factor of 3,000, about what singles out one word of a vocabulary"""
 
 
@@ -67,7 +67,7 @@ def causal(evidence: Evidence | None) -> str:
 
     Link holds if three conditions hold: with the pivots in the source's place, the answer's probability is at least
     twice that with the control sets; p <= 0.05; and link reaches LINK_SHARE of `source_effect`, link + need SHARE of it
-    and EVIDENCE. The third condition excludes words that merely accompany the source word: they give part of its
+    and LEAST_SUM. The third condition excludes words that merely accompany the source word: they give part of its
     effect, and an answer can nevertheless need them. Need holds if removing the pivots' part of the source word at
     least halves the answer's probability, compared with the control sets, and p <= 0.15.
 
@@ -80,7 +80,7 @@ def causal(evidence: Evidence | None) -> str:
         return UNDECIDED
     way = bool(_holds(evidence.link, evidence.link_p, LINK_LEVEL))
     way = way and evidence.link >= LINK_SHARE * evidence.source_effect
-    way = way and evidence.link + evidence.need >= max(SHARE * evidence.source_effect, EVIDENCE)
+    way = way and evidence.link + evidence.need >= max(SHARE * evidence.source_effect, LEAST_SUM)
     need = is_needed(evidence)
     if need is None:
         return UNDECIDED
