@@ -11,7 +11,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numba
 import numpy as np
 import pyarrow as pa
 
@@ -20,11 +19,11 @@ from benchmarks.measure import TERABYTE, cached_adds, frequent_words, peak_of, t
 from semantic_pivots.corpus.token_shards import flat_tokens, read_token_shard
 from semantic_pivots.corpus.vocabulary import read_tokenizer
 from semantic_pivots.counting.counts import corpus_shards
-from semantic_pivots.counting.document_draws import draw, survey
+from semantic_pivots.counting.document_draws import distinct_in, draw, survey
 from semantic_pivots.counting.shard_passes import StoredCorpus
+from semantic_pivots.counting.unit_counts import renumber
 from semantic_pivots.pivots import token_graph, word_contexts
 from semantic_pivots.pivots.discover_stage import DiscoverConfig
-from semantic_pivots.pivots.pivot_set import documents_of
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.selection.best_documents import Budgets, fill
 from semantic_pivots.selection.document_columns import CHOSEN, Documents
@@ -124,34 +123,26 @@ def discovery(inputs: Inputs) -> None:
     emit("discover.per_terabyte", round(TERABYTE / (size / gathered) / 3600, 2), "core-hours, and the counting once")
 
 
-@numba.njit(cache=True)
-def _below(starts, tokens, size):  # pragma: no cover - compiled
-    """Documents without the tokens from `size` on: starts anew, and tokens, moved together in place."""
-    begins, m = np.zeros(len(starts), np.int64), 0
-    for document in range(len(starts) - 1):
-        for i in range(starts[document], starts[document + 1]):
-            tokens[m] = tokens[i]
-            m += tokens[i] < size
-        begins[document + 1] = m
-    return begins, tokens[:m]
-
-
 def frequent_documents(inputs: Inputs) -> token_graph.Documents:
     """The corpus as documents of its 50,000 most frequent tokens."""
-    texts = word_contexts.token_texts(read_tokenizer(inputs.folder("tokens") / "tokenizer.json"))
-    documents, _ = documents_of(StoredCorpus(inputs, Work(Path(), Path())), len(texts))
-    size = min(VOCABULARY, len(documents.ids))
-    starts, tokens = _below(documents.starts, documents.tokens, VOCABULARY)
-    tokens = tokens.astype(np.uint16)  # as they are where the vocabulary is of this size
-    return token_graph.Documents(starts, tokens, documents.ids[:size], documents.group, documents.groups)
+    corpus = StoredCorpus(inputs, Work(Path(), Path()))
+    size = len(word_contexts.token_texts(corpus.tokenizer))
+    parts = [distinct_in(shard, size) for shard in corpus.shards()]
+    lengths = np.concatenate([np.diff(starts) for starts, _ in parts])
+    _, tokens = renumber(np.concatenate([distinct for _, distinct in parts]), size)
+    is_frequent = tokens < VOCABULARY
+    frequent_lengths = np.bincount(np.repeat(np.arange(len(lengths)), lengths)[is_frequent], minlength=len(lengths))
+    starts = np.concatenate([[0], np.cumsum(frequent_lengths)])
+    return token_graph.Documents(starts, tokens[is_frequent].astype(np.uint16))
 
 
 def whole_graph(folders: dict[str, Path]) -> None:
     """Every row of the graph, from the token shards; prints seconds of counting and the number of updates."""
     documents = frequent_documents(Inputs(folders))
-    chosen = np.arange(len(documents.ids), dtype=np.int32)
-    token_graph.rows(documents, chosen[-2:], 1, 10, 20)
-    seconds, rows = timed(lambda: token_graph.rows(documents, chosen, 1, 10, 20))
+    size = int(documents.tokens.max()) + 1
+    chosen = np.arange(size, dtype=np.int32)
+    token_graph.rows(documents, size, chosen[-2:], 1, 10, 20)
+    seconds, rows = timed(lambda: token_graph.rows(documents, size, chosen, 1, 10, 20))
     updates = int((np.diff(documents.starts) ** 2).sum())
     print(seconds, updates, float(rows.degree.mean()))
 
@@ -164,33 +155,34 @@ def graph_rows(inputs: Inputs) -> None:
     peak, printed = peak_of("benchmarks.corpus_tokens:whole_graph", folders)
     seconds, updates, degree = map(float, printed.split())
     documents = frequent_documents(inputs)
-    chosen = np.arange(0, len(documents.ids), 4, dtype=np.int32)
-    rows = np.repeat(np.arange(len(documents)), np.diff(documents.starts))
+    count, size = len(documents.starts) - 1, int(documents.tokens.max()) + 1
+    chosen = np.arange(0, size, 4, dtype=np.int32)
+    rows = np.repeat(np.arange(count), np.diff(documents.starts))
     ones = np.ones(len(rows), np.int32)
-    matrix = sparse.csr_matrix((ones, (rows, documents.tokens)), (len(documents), len(documents.ids)))
+    matrix = sparse.csr_matrix((ones, (rows, documents.tokens)), (count, size))
     some = matrix[:, chosen].T.tocsr()
-    token_graph.rows(documents, chosen[-2:], 1, 10, 20)
-    own, made = timed(lambda: token_graph.rows(documents, chosen, 1, 10, 20), 2)
+    token_graph.rows(documents, size, chosen[-2:], 1, 10, 20)
+    own, made = timed(lambda: token_graph.rows(documents, size, chosen, 1, 10, 20), 2)
     theirs, product = timed(lambda: [(block @ matrix) for block in _blocks(some, 128)])
     degree_there = np.concatenate([np.diff(block.indptr) for block in product]) - 1  # a token is not its own neighbour
     same = bool((made.degree == degree_there).all())
     rate, limit = updates / seconds, cached_adds(documents.tokens)
-    size = text_bytes([Path(path) for _, path in corpus_shards(inputs)])
+    read_bytes = text_bytes([Path(path) for _, path in corpus_shards(inputs)])
     emit(
         "graph.vocabulary",
-        len(documents.ids),
+        size,
         f"tokens; mean degree {degree:,.0f}",
         50_000,
-        len(documents.ids) >= 50_000,
+        size >= 50_000,
     )
-    emit("graph.seconds", round(seconds, 1), f"s for all rows of {size / 1e6:.0f} MB, one worker")
+    emit("graph.seconds", round(seconds, 1), f"s for all rows of {read_bytes / 1e6:.0f} MB, one worker")
     emit("graph.rate", round(rate / 1e6), "M updates/s")
     emit("graph.limit", round(limit / 1e6), "M updates/s, all counters in the nearest cache")
     emit("graph.share_of_limit", round(rate / limit, 3), "of the limit's rate")
     emit("graph.over_scipy", round(theirs / own, 2), "times, rows of every fourth token", 5, theirs / own >= 5)
     emit("graph.equal", float(same), "same degrees as scipy's product", 1, same)
     emit("graph.peak_memory", round(peak), "MB, from token shards to rows", 1000, peak <= 1000)
-    emit("graph.per_terabyte", round(TERABYTE / (size / seconds) / 3600, 1), "core-hours")
+    emit("graph.per_terabyte", round(TERABYTE / (read_bytes / seconds) / 3600, 1), "core-hours")
 
 
 def _blocks(matrix, rows: int) -> list:

@@ -3,7 +3,8 @@
 `python -m benchmarks.scale [PART ...] [--work FOLDER] [--scores N] [--repeats 1,2,4,8]` prints of each command the
 exponent of its CPU time (1: linear), its peak memory on the largest corpus and its growth, and what 1 and 10 TB of text
 would take: core-hours, bytes on disk beside the corpus, and requests where shards of 16 MB lie in an object store. The
-corpus is made here: words of a Zipf distribution in two languages, 36 MB once. The part `scores` is a selection from
+corpus is made here: words of a Zipf distribution in two languages, 36 MB once. `degree` is `graph` by a criterion of
+degree. The part `scores` is a selection from
 `--scores` synthetic scores on disk; `report` looks for duplicates too. With `--work` each measurement is kept there,
 and a run that was stopped continues.
 """
@@ -48,12 +49,14 @@ COMMANDS = {
                  *ONE],
     "graph": ["graph", "--corpus", "made", "--tokens", "tokens", "--lexicon", "lexicon.tsv", "--languages", "en,fr",
               "--criterion", "bridge-fdr", "--unit", "token", "--stability-draws", "0", "--out", "graph", *ONE],
+    "degree": ["graph", "--corpus", "made", "--tokens", "tokens", "--lexicon", "lexicon.tsv", "--languages", "en,fr",
+               "--criterion", "rarefied", "--stability-draws", "0", "--out", "degree", *ONE],
     "select": ["select", "--corpus", "made", "--tokens", "tokens", "--pivots", "graph", "--lexicon", "lexicon.tsv",
                "--languages", "en,fr", "--budget-tokens", "200000", "--out", "select", *ONE],
     "export": ["corpus", "export", "made", "export"],
 }  # fmt: skip
 FOLDERS = {"make": "made"}
-READS = {"discover": 3, "graph": 2, "report": 2, "dedup": 2}
+READS = {"discover": 3, "graph": 2, "degree": 2, "report": 2, "dedup": 2}
 """Times that a command reads each shard, where more than once."""
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from scipy import sparse
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from semantic_pivots import ranks
 from semantic_pivots.corpus.token_shards import read_token_shard, write_token_shard
+from semantic_pivots.counting import shard_passes
+from semantic_pivots.counting.shard_passes import MemoryCorpus, StoredCorpus
+from semantic_pivots.counting.unit_counts import renumber
 from semantic_pivots.errors import InputError
-from semantic_pivots.pivots import pivot_set, token_graph
+from semantic_pivots.pivots import pivot_set, token_degrees, token_graph
 from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.pivots.stability import places, sample, stability
 from semantic_pivots.run import Inputs, Work
@@ -34,27 +38,14 @@ def random_corpus(seed: int, n: int = 120, size: int = 60, longest: int = 12) ->
     return starts, np.concatenate(documents).astype(np.int32)
 
 
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("threads", [1, 3])
-def test_rows_equal_the_sparse_product(seed: int, threads: int):
-    size, least, drawn, top = 60, 1 + seed % 3, 4, 5
-    starts, tokens = random_corpus(seed, size=size)
-    documents = token_graph.compact(starts, tokens, size, np.zeros(len(starts) - 1, np.int32), 1)
-    used = len(documents.ids)
-    rows = np.repeat(np.arange(len(documents)), np.diff(starts))
-    matrix = sparse.csr_matrix((np.ones(len(tokens), np.int64), (rows, documents.tokens)), (len(documents), used))
-    product = (matrix.T @ matrix).toarray()
-    frequency = product.diagonal().copy()
-    np.fill_diagonal(product, 0)
-    lengths = np.diff(starts)
-    made = token_graph.rows(documents, np.arange(used, dtype=np.int32), least, drawn, top, threads)
+def expect_rows(made: token_graph.Rows, product: np.ndarray, frequency: np.ndarray, settings: tuple[int, int, int]):
+    """Compare rows of every token with those of the (tokens, tokens) numbers of common documents."""
+    least, drawn, top = settings
     counted = np.where(product >= least, product, 0)
     assert made.degree.tolist() == (counted > 0).sum(axis=1).tolist()
     assert made.strength.tolist() == counted.sum(axis=1).tolist()
-    assert documents.frequency().tolist() == frequency.tolist() == sorted(frequency, reverse=True)
-    assert made.slots.tolist() == [(lengths[matrix[:, t].nonzero()[0]] - 1).sum() for t in range(used)]
-    for t in range(used):
-        several = frequency[t]
+    for t in range(len(product)):
+        several = int(frequency[t])
         chance = [
             1 - (math.comb(several - c, drawn) / math.comb(several, drawn) if several > drawn else float(c == 0))
             for c in counted[t][counted[t] > 0].tolist()
@@ -62,6 +53,61 @@ def test_rows_equal_the_sparse_product(seed: int, threads: int):
         assert made.rarefied_degree[t] == pytest.approx(sum(chance))
         strongest = sorted(np.flatnonzero(counted[t]).tolist(), key=lambda u, row=counted[t]: (-row[u], u))[:top]
         assert [u for u in made.neighbours[t].tolist() if u >= 0] == strongest
+
+
+def matrix_of(starts: np.ndarray, tokens: np.ndarray, size: int) -> sparse.csr_matrix:
+    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return sparse.csr_matrix((np.ones(len(tokens), np.int64), (rows, tokens)), (len(starts) - 1, size))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("numbers", [1, 500, 1 << 22])
+def test_rows_equal_the_sparse_product(seed: int, numbers: int, monkeypatch):
+    """Rows that are counters and rows that are lists, in one block, in several, and one by one."""
+    monkeypatch.setattr(token_graph, "_SMALL_BLOCK", numbers)
+    size, settings = 60, (1 + seed % 3, 4, 5)
+    starts, tokens = random_corpus(seed, size=size)
+    ids, numbered = renumber(tokens, size)
+    matrix = matrix_of(starts, numbered, len(ids))
+    product = (matrix.T @ matrix).toarray()
+    frequency = product.diagonal().copy()
+    np.fill_diagonal(product, 0)
+    documents, every = token_graph.Documents(starts, numbered), np.arange(len(ids), dtype=np.int32)
+    expect_rows(
+        token_graph.rows(documents, len(ids), every, *settings, threads=1 + seed % 3), product, frequency, settings
+    )
+    chosen = every[3::7]
+    some = token_graph.rows(documents, len(ids), chosen, *settings)
+    assert some.degree.tolist() == np.where(product >= settings[0], 1, 0).sum(axis=1)[chosen].tolist()
+    assert not len(token_graph.rows(documents, len(ids), every[:0], *settings).degree)
+
+
+@pytest.mark.parametrize("numbers", [1, 2_000, 1 << 26])
+def test_rows_of_a_corpus_equal_the_sparse_product(numbers: int, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(token_degrees, "_NUMBERS", numbers)
+    inputs, settings = published(tmp_path / "corpus", 300), (2, 5, 4)
+    lists = [row for shard in range(3) for row in read_token_shard(tmp_path / f"corpus/t{shard}.arrow").to_pylist()]
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in lists])])
+    degrees = token_degrees.TokenDegrees(StoredCorpus(inputs, work(tmp_path / "w")), 91)
+    number = np.full(91, -1)
+    number[degrees.ids] = np.arange(len(degrees.ids))
+    matrix = matrix_of(starts, number[np.concatenate(lists)], len(degrees.ids))
+    product = (matrix.T @ matrix).toarray()
+    frequency = product.diagonal().copy()
+    np.fill_diagonal(product, 0)
+    assert degrees.frequency.tolist() == frequency.tolist() == sorted(frequency, reverse=True)
+    assert degrees.slots.tolist() == product.sum(axis=1).tolist()
+    assert degrees.documents == 300
+    assert degrees.languages == ["en", "fr"]
+    made = degrees.rows(np.arange(len(degrees.ids), dtype=np.int32), *settings)
+    expect_rows(made, product, frequency, settings)
+
+
+def test_the_chance_beyond_the_table():
+    common, frequency, drawn = np.array([70_000, 99_999]), 100_000, 10
+    expected = [1 - math.comb(frequency - c, drawn) / math.comb(frequency, drawn) for c in common.tolist()]
+    assert [token_graph._chance(c, frequency, drawn) for c in common.tolist()] == pytest.approx(expected, abs=1e-15)
+    assert token_graph._presence(70_000, frequency, drawn, 1)[common[0]] == pytest.approx(expected[0], abs=1e-12)
 
 
 def test_configuration_model_by_simulation():
@@ -77,25 +123,54 @@ def test_language_shares_by_hand():
     # Tokens 0-3 are of language 0, 4-7 of language 1, 8 stands beside both, 9 only beside language 0.
     left = [[0, 1, 8, 9], [2, 3, 8], [0, 3, 9], [1, 2]] * 10
     right = [[4, 5, 8], [6, 7, 8], [4, 7], [5, 6]] * 10
-    texts = left + right
-    starts = np.concatenate([[0], np.cumsum([len(d) for d in texts])]).astype(np.int64)
-    group = np.array([0] * len(left) + [1] * len(right), np.int32)
-    documents = token_graph.compact(starts, np.concatenate(texts).astype(np.int32), 10, group, 2)
-    shares = dict(zip(documents.ids.tolist(), pivot_set.language_shares(documents).tolist(), strict=True))
-    assert shares[8] == pytest.approx([0.5, 0.5], abs=0.1)
-    assert shares[9] == [1.0, 0.0]
-    assert shares[0] == [1.0, 0.0]
+    texts = [" ".join(f"w{token}" for token in document) for document in left + right]
+    codes = ["en"] * len(left) + ["fr"] * len(right)
+    degrees = token_degrees.TokenDegrees(memory_corpus(texts, codes, {f"w{i}": i for i in range(10)}), 10)
+    shares = pivot_set.language_shares(degrees.meetings)
+    of_token = dict(zip(degrees.ids.tolist(), shares.tolist(), strict=True))
+    assert of_token[8] == pytest.approx([0.5, 0.5], abs=0.1)
+    assert of_token[9] == [1.0, 0.0]
+    assert of_token[0] == [1.0, 0.0]
+    assert degrees.meetings[degrees.ids.tolist().index(0)].tolist() == [
+        40,
+        0,
+    ]  # 1, 3 and twice 9, ten times each; not itself
+
+
+def test_documents_of_rare_languages_count_only_as_documents():
+    """Nineteen documents do not make a language, and a token of theirs is not its own neighbour."""
+    texts = ["a b c"] * 20 + ["a b"] * 19 + ["d e"] * 20
+    codes = ["en"] * 20 + ["xx"] * 19 + ["fr"] * 20
+    degrees = token_degrees.TokenDegrees(memory_corpus(texts, codes, {w: i for i, w in enumerate("abcde")}), 5)
+    assert degrees.languages == ["en", "fr"]
+    assert degrees.documents == 59
+    of_a = degrees.ids.tolist().index(0)
+    assert degrees.frequency[of_a] == 39
+    assert degrees.by_language[of_a].tolist() == [20, 0]
+    assert degrees.meetings[of_a].tolist() == [39 + 20, 0]
+
+
+def memory_corpus(texts: list[str], codes: list[str], words: dict[str, int]) -> MemoryCorpus:
+    columns = {
+        "id": [str(i) for i in range(len(texts))],
+        "text": texts,
+        "language": codes,
+        "source": ["x"] * len(texts),
+    }
+    return MemoryCorpus(pa.table(columns), tokenizer_of(words))
+
+
+def tokenizer_of(words: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordLevel({**words, "[UNK]": len(words)}, unk_token="[UNK]"))  # type: ignore[call-arg]
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    return tokenizer
 
 
 def published(folder: Path, n: int = 3000) -> Inputs:
     """A corpus of two languages whose tokens 0-39 belong to one, 40-79 to the other, and 80-89 to both."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
     words = {f"tok{chr(97 + i // 26)}{chr(97 + i % 26)}": i for i in range(90)}
-    tokenizer = Tokenizer(models.WordLevel({**words, "[UNK]": 90}, unk_token="[UNK]"))  # type: ignore[call-arg]
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
     folder.mkdir()
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer_of(words).save(str(folder / "tokenizer.json"))
     generator = np.random.default_rng(8)
     shards, token_shards = [], []
     for k in range(3):
@@ -107,7 +182,8 @@ def published(folder: Path, n: int = 3000) -> Inputs:
             tokens.append(np.concatenate([own, both]).tolist())
             languages.append("fr" if other else "en")
         held = n // 3
-        columns = {"id": [f"{k}-{i}" for i in range(held)], "text": [""] * held, "language": languages}
+        texts = [" ".join(list(words)[token] for token in document) for document in tokens]
+        columns = {"id": [f"{k}-{i}" for i in range(held)], "text": texts, "language": languages}
         pq.write_table(pa.table({**columns, "source": ["x"] * held}), folder / f"d{k}.parquet")
         write_token_shard(folder / f"t{k}.arrow", pa.array(tokens, pa.list_(pa.int32())))
         same = {"shard": f"s{k}", "documents": held}
@@ -148,10 +224,13 @@ def test_ranks_share_the_samples(tmp_path: Path, monkeypatch):
     config = GraphConfig(criterion="rarefied", min_rarefied_ratio=0.5, stability_draws=1, workers=1)
     alone = pivot_set.graph_stage(config, inputs, work(tmp_path / "alone"))
     together = work(tmp_path / "together")
-    for turn in range(2 * 4 + 1):  # two halves, a quarter and a tenth
+    tables: dict[str, pa.Table] = {}
+    for turn in range(2 * 20):  # the sample and three passes of each of five sets
         monkeypatch.setattr(ranks, "_share", ranks.Share(turn % 2, 2))
         with contextlib.suppress(ranks.UnfinishedRanks):
             tables = pivot_set.graph_stage(config, inputs, together)
+            break
+    assert len(alone) == 2
     assert all(tables[name].equals(alone[name]) for name in alone)
     assert not list(together.folder.glob("sample-*/shards"))
 
@@ -195,11 +274,19 @@ def test_the_other_degree_criteria_run(tmp_path: Path, criterion: str):
     assert made["pivot_stability"].num_rows == 0
 
 
-def test_a_corpus_that_does_not_fit_into_memory_is_refused(tmp_path: Path, monkeypatch):
-    free = psutil.virtual_memory()._replace(available=40_000)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
-    with pytest.raises(InputError, match=r"the 1,000 that fit into memory end in .*; expected criterion = 'bridge-"):
-        pivot_set.graph_stage(GraphConfig(criterion="rarefied"), published(tmp_path / "c", 600), work(tmp_path / "w"))
+@pytest.mark.parametrize("criterion", ["rarefied", "degree-fdr", "fixed-count"])
+def test_the_set_depends_neither_on_blocks_nor_on_where_the_documents_are(tmp_path: Path, criterion: str, monkeypatch):
+    inputs = published(tmp_path / "corpus", 600)
+    limits = {"false_discovery_rate": 1.0, "min_ratio": 0.0, "min_rarefied_ratio": 0.5, "stability_draws": 0}
+    config = GraphConfig(criterion=criterion, **limits)
+    expected = pivot_set.graph_stage(config, inputs, work(tmp_path / "whole"))["pivot_set"]
+    monkeypatch.setattr(token_degrees, "_NUMBERS", 100)
+    monkeypatch.setattr(shard_passes, "SHARD_DOCUMENTS", 70)
+    two = dataclasses.replace(config, workers=2)
+    assert pivot_set.graph_stage(two, inputs, work(tmp_path / "blocks"))["pivot_set"].equals(expected)
+    documents = pa.concat_tables(pq.read_table(tmp_path / f"corpus/d{shard}.parquet") for shard in range(3))
+    tokenizer = Tokenizer.from_file(str(tmp_path / "corpus/tokenizer.json"))
+    assert pivot_set.pivot_set(config, [], MemoryCorpus(documents, tokenizer))[0].cast(expected.schema).equals(expected)
 
 
 def test_errors_for_people(tmp_path: Path):

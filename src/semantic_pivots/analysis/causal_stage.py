@@ -22,7 +22,7 @@ class CausalConfig(OnModel):
 
 STAGE = Stage(
     "causal", CausalConfig, "analysis.causal_effects:causal_stage",
-    after=("lexicon", "benchmark", "corpus", "discover"), says="link and need of pivots",
+    after=("lexicon", "benchmark", "corpus", "discover"), says="link and need of pivots", version=2,
     work=lambda s, c: s.prompts("causal") * c.causal.control_sets,
     tables={
         # log P(answer) in nats; told is what the source word tells of the answer; each effect (nats) is less the mean

@@ -40,7 +40,7 @@ class CorpusConfig:
 
 STAGE = Stage(
     "corpus", CorpusConfig, "corpus.shards:corpus_stage",
-    says="documents, fetched or read, as shards", version=5, view="report.figures_corpus:CORPUS",
+    says="documents, fetched or read, as shards", version=6, view="report.figures_corpus:CORPUS",
     work=lambda s, c: s.text_bytes,
     tables={
         # one row per shard; its language counts are documents

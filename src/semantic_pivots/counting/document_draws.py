@@ -53,9 +53,13 @@ def parts(
     of_shards: Sequence[tuple[object, ...]] = (),
 ) -> Iterator[dict[str, np.ndarray]]:
     """The arrays that `function` returns for each shard (`pack`), in order; arguments as in `Corpus.each`."""
-    for part in corpus.results(label, function, *constants, of_shards=of_shards):
-        labels = [(*name.split(), part[name][0]) for name in part.column_names]
-        yield {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
+    return map(unpacked, corpus.results(label, function, *constants, of_shards=of_shards))
+
+
+def unpacked(part: pa.Table) -> dict[str, np.ndarray]:
+    """The arrays of one row of `pack`."""
+    labels = [(*name.split(), part[name][0]) for name in part.column_names]
+    return {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
 
 
 def pack(arrays: dict[str, np.ndarray]) -> pa.Table:
@@ -147,9 +151,9 @@ def _by_language(
 
 
 def _survey(shard: Shard, spellings: tuple[Word, ...], rule: Rule, size: int) -> pa.Table:
-    table = shard.documents(["text", "language"])
+    table = shard.documents(["text", "language"] if spellings else ["language"])
     matcher = _compile(spellings, rule)[0]
-    _, hits = find(matcher, *buffers(table["text"]))
+    hits = find(matcher, *buffers(table["text"]))[1] if spellings else np.zeros(0, np.int32)
     codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
     empty = np.zeros(len(table) + 1, np.int64), np.zeros(0, np.int32)
     begins, tokens = distinct_in(shard, size) if size else empty

@@ -5,7 +5,9 @@ Discovery and the pivot set read their documents through `Corpus` alone, so they
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +80,19 @@ class Corpus(Protocol):
         """
         ...
 
+    def calls(
+        self, label: str, function: Callable[..., pa.Table], arguments: Sequence[tuple[object, ...]], *constants: object
+    ) -> Iterator[pa.Table]:
+        """Call function(*own, *shared) on each of `arguments`; yields its tables in order.
+
+        Args:
+            label: name of the pass.
+            function: called with each of `arguments`.
+            arguments: the arguments `own`.
+            constants: arguments that all calls share.
+        """
+        ...
+
     def result_tables(
         self, label: str, function: Callable[..., pa.Table], *constants: object
     ) -> pa.Table | dict[str, Path]:
@@ -136,6 +151,12 @@ class StoredCorpus:
         of_shards: Sequence[tuple[object, ...]] = (),
     ) -> Iterator[pa.Table]:
         return run_shards(self._tasks(function, of_shards), self.work, self.workers, label, self.engine, constants)
+
+    def calls(
+        self, label: str, function: Callable[..., pa.Table], arguments: Sequence[tuple[object, ...]], *constants: object
+    ) -> Iterator[pa.Table]:
+        tasks: list[Task] = [(f"{number:05d}", function, own) for number, own in enumerate(arguments)]
+        return run_shards(tasks, self.work, self.workers, label, self.engine, constants)
 
     def result_tables(self, label: str, function: Callable[..., pa.Table], *constants: object) -> dict[str, Path]:
         tasks = self._tasks(function)
@@ -199,6 +220,12 @@ class MemoryCorpus:
     ) -> Iterator[pa.Table]:
         rows = zip(self._shards, of_shards or [()] * len(self._shards), strict=True)
         return (function(shard, *arguments, *constants) for shard, arguments in rows)
+
+    def calls(
+        self, label: str, function: Callable[..., pa.Table], arguments: Sequence[tuple[object, ...]], *constants: object
+    ) -> Iterator[pa.Table]:
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            yield from pool.map(lambda own: function(*own, *constants), arguments)
 
     def result_tables(self, label: str, function: Callable[..., pa.Table], *constants: object) -> pa.Table:
         return pa.concat_tables(self.results(label, function, *constants))

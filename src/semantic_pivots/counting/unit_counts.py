@@ -31,10 +31,14 @@ def renumber(tokens: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """
     frequency = frequencies(tokens, size)
     ids = np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)].astype(np.int32)
-    kind = np.uint16 if len(ids) <= 2**16 else np.uint32
-    number = np.zeros(size, kind)
-    number[ids] = np.arange(len(ids), dtype=kind)
+    number = np.zeros(size, kind_of(len(ids)))
+    number[ids] = np.arange(len(ids))
     return ids, number[tokens]
+
+
+def kind_of(size: int) -> type:
+    """The unsigned dtype of numbers below `size`."""
+    return np.uint16 if size <= 2**16 else np.uint32
 
 
 @numba.njit(cache=True)
@@ -81,6 +85,32 @@ def _fetch(context: Any, array: Any, index: Any) -> Any:  # pragma: no cover - c
 
 
 @numba.njit(cache=True, nogil=True)
+def add_units(documents, starts, tokens, counts):  # pragma: no cover - compiled
+    """Add 1 to the counter of each token of each document; arguments as in `count_units`."""
+    line = 64 // tokens.itemsize
+    for place in range(len(documents)):
+        if place + _AHEAD < len(documents):
+            ahead = documents[place + _AHEAD]
+            begin = starts[ahead]
+            for i in range(begin, min(starts[ahead + 1], begin + _FETCHED_LINES * line), line):
+                _fetch(tokens, i)  # type: ignore[call-arg]
+        document = documents[place]
+        units = tokens[starts[document] : starts[document + 1]]
+        even = len(units) - len(units) % 8
+        for i in range(0, even, 8):
+            counts[units[i]] += 1
+            counts[units[i + 1]] += 1
+            counts[units[i + 2]] += 1
+            counts[units[i + 3]] += 1
+            counts[units[i + 4]] += 1
+            counts[units[i + 5]] += 1
+            counts[units[i + 6]] += 1
+            counts[units[i + 7]] += 1
+        for i in range(even, len(units)):
+            counts[units[i]] += 1
+
+
+@numba.njit(cache=True, nogil=True)
 def count_units(documents, starts, tokens, counts, scratch):  # pragma: no cover - compiled
     """Count the documents that contain each token, into `counts`; returns the number of tokens with a count above zero.
 
@@ -104,27 +134,7 @@ def count_units(documents, starts, tokens, counts, scratch):  # pragma: no cover
                     n += 1
                 counts[token] += 1
         return n
-    line = 64 // tokens.itemsize
-    for place in range(len(documents)):
-        if place + _AHEAD < len(documents):
-            ahead = documents[place + _AHEAD]
-            begin = starts[ahead]
-            for i in range(begin, min(starts[ahead + 1], begin + _FETCHED_LINES * line), line):
-                _fetch(tokens, i)  # type: ignore[call-arg]
-        document = documents[place]
-        units = tokens[starts[document] : starts[document + 1]]
-        even = len(units) - len(units) % 8
-        for i in range(0, even, 8):
-            counts[units[i]] += 1
-            counts[units[i + 1]] += 1
-            counts[units[i + 2]] += 1
-            counts[units[i + 3]] += 1
-            counts[units[i + 4]] += 1
-            counts[units[i + 5]] += 1
-            counts[units[i + 6]] += 1
-            counts[units[i + 7]] += 1
-        for i in range(even, len(units)):
-            counts[units[i]] += 1
+    add_units(documents, starts, tokens, counts)
     for token in range(len(counts)):
         scratch[n] = token  # overwritten by the next where this one is not held: no branch to foretell
         n += counts[token] > 0

@@ -327,9 +327,9 @@ def strongest(contexts: WordContexts, tokens: np.ndarray, config: GraphConfig) -
     """
     if not config.top_neighbours:
         return [[] for _ in tokens]
-    documents = token_graph.Documents(contexts.starts, contexts.tokens, contexts.ids, np.zeros(0, np.int32), 0)
+    documents, size = token_graph.Documents(contexts.starts, contexts.tokens), len(contexts.ids)
     number = np.zeros(len(contexts.frequency), np.int32)
-    number[contexts.ids] = np.arange(len(contexts.ids))
+    number[contexts.ids] = np.arange(size)
     threads = config.workers or len(os.sched_getaffinity(0))
-    neighbours = token_graph.rows(documents, number[tokens], 1, 1, config.top_neighbours, threads).neighbours
+    neighbours = token_graph.rows(documents, size, number[tokens], 1, 1, config.top_neighbours, threads).neighbours
     return [contexts.ids[row[row >= 0]].tolist() for row in neighbours]

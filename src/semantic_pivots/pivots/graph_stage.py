@@ -50,7 +50,7 @@ class GraphConfig(OverCorpus):
 
 STAGE = Stage(
     "graph", GraphConfig, "pivots.pivot_set:graph_stage", after=("lexicon", "corpus", "tokens"),
-    says="the pivot set", version=5, view="report.figures_corpus:GRAPH", work=lambda s, c: s.text_bytes,
+    says="the pivot set", version=6, view="report.figures_corpus:GRAPH", work=lambda s, c: s.text_bytes,
     tables={
         # unit is "word" (token is null) or "token"; neighbours are texts of units, the strongest first
         "pivot_set": "unit token:int32 text documents:int64 degree:int64 expected_degree:float64 strength:float64 q_value:float64 languages:[string] neighbours:[string]",

@@ -15,33 +15,25 @@ the default is `pivots.bridges`. How stable a set is, is part of the result: `pi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
-import psutil
 import pyarrow as pa
 
 from semantic_pivots import grammar
-from semantic_pivots.counting.document_draws import distinct_in
 from semantic_pivots.counting.shard_passes import Corpus, StoredCorpus
 from semantic_pivots.errors import InputError
 from semantic_pivots.files import Record
 from semantic_pivots.held_out import visible_words
-from semantic_pivots.pivots import token_graph
 from semantic_pivots.pivots.graph_stage import GraphConfig
-from semantic_pivots.pivots.token_graph import Documents, Rows
+from semantic_pivots.pivots.token_degrees import TokenDegrees
+from semantic_pivots.pivots.token_graph import Rows
 from semantic_pivots.pivots.word_contexts import token_texts
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.words import is_readable
 
 _STOP_SHARE = 0.1
-_BYTES_OF_TOKEN = 40
-"""Memory for each distinct token of each document, at its highest (`language_shares`)."""
-_FEWEST_OF_LANGUAGE = 20
 _FEWEST_DOCUMENTS = 5
-_BELONGS = 0.9
-"""Share of a token's rate over the languages that makes it a token of one of them."""
 _JOINS = 0.1
 """Share of a token's meetings, weighted by language, that makes it join a language."""
 
@@ -71,28 +63,12 @@ def hub_q_values(degree: np.ndarray, expectation: np.ndarray, variance: np.ndarr
     return false_discovery_control(norm.sf((degree - 0.5 - expectation) / np.sqrt(np.maximum(variance, 1e-9))))
 
 
-def language_shares(documents: Documents) -> np.ndarray:
+def language_shares(meetings: np.ndarray) -> np.ndarray:
     """(size, languages) float64: the share of each language among the tokens that a token co-occurs with.
 
-    Only neighbours that belong to one language count. A token belongs to a language if at least nine tenths of its
-    rates (documents with it over documents of the language), summed over languages, are in that language. Each share is
-    divided by the language's share in the whole corpus, so that a large language does not dominate, and the results are
-    scaled to sum to 1.
+    Only neighbours that belong to one language count (`TokenDegrees.meetings`). Each share is divided by the language's
+    share in the whole corpus, so that a large language does not dominate, and the results are scaled to sum to 1.
     """
-    size, groups = len(documents.ids), documents.groups
-    by_group = documents.frequency_by_group()
-    of_group = np.bincount(documents.group[documents.group >= 0], minlength=groups)
-    rate = by_group / np.maximum(of_group, 1)
-    rate /= np.maximum(rate.sum(axis=1, keepdims=True), 1e-300)
-    owner = np.where((rate.max(axis=1, initial=0) >= _BELONGS) & (by_group.sum(axis=1) >= 2), rate.argmax(axis=1), -1)
-    lengths = np.diff(documents.starts)
-    row = np.repeat(np.arange(len(documents)), lengths)
-    owners = owner[documents.tokens]
-    meetings = np.empty((size, groups))
-    for group in range(groups):
-        group_joins = np.bincount(row[owners == group], minlength=len(documents))
-        meetings[:, group] = np.bincount(documents.tokens, weights=group_joins[row], minlength=size)
-        meetings[owner == group, group] -= by_group[owner == group].sum(axis=1)  # a token is not its own neighbour
     lift = meetings / np.maximum(meetings.sum(axis=0) / max(meetings.sum(), 1.0), 1e-300)
     return lift / np.maximum(lift.sum(axis=1, keepdims=True), 1e-300)
 
@@ -110,24 +86,21 @@ class PivotSet:
         best: indices of the pivots among them, best first.
     """
 
-    def __init__(self, documents: Documents, readable: np.ndarray, config: GraphConfig, threads: int = 1):
-        frequency = documents.frequency()
-        self.candidates = _candidates(documents, frequency, readable, config)
+    def __init__(self, degrees: TokenDegrees, readable: np.ndarray, config: GraphConfig):
+        self.candidates = _candidates(degrees, readable, config)
         is_fixed_count = config.criterion == "fixed-count"
-        least = config.min_count if is_fixed_count else 1
-        sample_size = config.rarefied_documents
-        self.rows: Rows = token_graph.rows(
-            documents, self.candidates, least, sample_size, config.top_neighbours, threads
-        )
+        least, sample_size = config.min_count if is_fixed_count else 1, config.rarefied_documents
+        self.rows: Rows = degrees.rows(self.candidates, least, sample_size, config.top_neighbours)
         if not len(self.candidates):
             self.best = np.zeros(0, np.int64)
             return
+        frequency, slots = degrees.frequency, degrees.slots[self.candidates]
         total = float(frequency.sum())
-        self.expectation, variance = expected_degree(self.rows.slots, frequency, total)
+        self.expectation, variance = expected_degree(slots, frequency, total)
         self.q_values = hub_q_values(self.rows.degree, self.expectation, variance)
         of_row = frequency[self.candidates]
         if config.criterion == "rarefied":
-            places = self.rows.slots * (np.minimum(sample_size, of_row) / of_row)
+            places = slots * (np.minimum(sample_size, of_row) / of_row)
             self.ratio = self.rows.rarefied_degree / np.maximum(expected_degree(places, frequency, total)[0], 1e-9)
             hub = self.ratio >= config.min_rarefied_ratio
         else:
@@ -136,50 +109,19 @@ class PivotSet:
         if is_fixed_count:
             hub = self.rows.degree >= np.quantile(self.rows.degree, 0.95)
         self.hubs = int(hub.sum())
-        self.joins = language_shares(documents)[self.candidates] >= _JOINS
-        pivot_rows = np.flatnonzero(hub & (self.joins.sum(axis=1) >= min(2, documents.groups)))
-        self.best = pivot_rows[np.lexsort((documents.ids[self.candidates[pivot_rows]], -self.ratio[pivot_rows]))]
+        self.joins = language_shares(degrees.meetings)[self.candidates] >= _JOINS
+        pivot_rows = np.flatnonzero(hub & (self.joins.sum(axis=1) >= min(2, len(degrees.languages))))
+        self.best = pivot_rows[np.lexsort((degrees.ids[self.candidates[pivot_rows]], -self.ratio[pivot_rows]))]
 
 
-def _candidates(documents: Documents, frequency: np.ndarray, readable: np.ndarray, config: GraphConfig) -> np.ndarray:
-    fewest = _FEWEST_DOCUMENTS
+def _candidates(degrees: TokenDegrees, readable: np.ndarray, config: GraphConfig) -> np.ndarray:
+    fewest, frequency = _FEWEST_DOCUMENTS, degrees.frequency
     if config.criterion == "rarefied":
-        fewest = max(fewest, int(np.ceil(config.min_share * len(documents))))
-    candidates = readable[documents.ids] & (frequency >= fewest) & (frequency <= _STOP_SHARE * len(documents))
-    by_group = documents.frequency_by_group()
-    for group in range(documents.groups):
-        # A stop word of one language among four is in few documents of the whole corpus.
-        group_documents = int((documents.group == group).sum())
-        if group_documents >= _FEWEST_OF_LANGUAGE:
-            candidates &= by_group[:, group] <= _STOP_SHARE * group_documents
+        fewest = max(fewest, int(np.ceil(config.min_share * degrees.documents)))
+    candidates = readable[degrees.ids] & (frequency >= fewest) & (frequency <= _STOP_SHARE * degrees.documents)
+    # A stop word of one language among four is in few documents of the whole corpus.
+    candidates &= (degrees.by_language <= _STOP_SHARE * degrees.documents_of).all(axis=1)
     return np.flatnonzero(candidates).astype(np.int32)
-
-
-def documents_of(corpus: Corpus, size: int) -> tuple[Documents, list[str]]:
-    """The distinct tokens of each document, and the codes of the languages that have at least twenty documents.
-
-    Raises:
-        InputError: the distinct tokens do not fit into memory.
-    """
-    starts, tokens, codes = [np.zeros(1, np.int64)], [], []
-    most = psutil.virtual_memory().available // _BYTES_OF_TOKEN
-    for shard in corpus.shards():
-        begins, distinct = distinct_in(shard, size)
-        starts.append(begins[1:] + starts[-1][-1])
-        if starts[-1][-1] > most:
-            raise InputError(
-                f"graph: the criteria of degree hold the distinct tokens of all documents, {_BYTES_OF_TOKEN} bytes "
-                f"each, and the {most:,} that fit into memory end in shard {shard.name}; expected criterion = "
-                "'bridge-stable' or 'bridge-fdr', whose memory does not grow with the corpus, or fewer documents"
-            )
-        tokens.append(distinct)
-        codes.extend(shard.documents(["language"])["language"].to_pylist())
-    languages, group = np.unique(np.array([code or "" for code in codes]), return_inverse=True)
-    large = np.flatnonzero((np.bincount(group) >= _FEWEST_OF_LANGUAGE) & (languages != ""))
-    numbers = np.full(len(languages), -1, np.int32)
-    numbers[large] = np.arange(len(large))
-    documents = token_graph.compact(np.concatenate(starts), np.concatenate(tokens), size, numbers[group], len(large))
-    return documents, languages[large].tolist()
 
 
 def degree_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> tuple[pa.Table, dict[str, int]]:
@@ -191,13 +133,8 @@ def degree_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> 
         InputError: no token is a pivot under the criterion.
     """
     texts = token_texts(corpus.tokenizer)
-    documents, languages = documents_of(corpus, len(texts))
-    pivots = PivotSet(
-        documents,
-        np.array([is_readable(text) for text in texts]),
-        config,
-        config.workers or len(os.sched_getaffinity(0)),
-    )
+    degrees = TokenDegrees(corpus, len(texts))
+    pivots = PivotSet(degrees, np.array([is_readable(text) for text in texts]), config)
     if not len(pivots.candidates):
         raise InputError("graph: too few documents hold any one token; the corpus is too small for a pivot set")
     if not len(pivots.best):
@@ -206,14 +143,14 @@ def degree_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> 
         )
     counts = {"tokens_considered": len(pivots.candidates), "hubs": pivots.hubs, "pivots": len(pivots.best)}
     rows, tokens = pivots.best, pivots.candidates[pivots.best]
-    ids = documents.ids[tokens]
-    pivot_languages = [[languages[k] for k in np.flatnonzero(pivots.joins[i])] for i in rows]
-    strongest = [[texts[documents.ids[n]] for n in pivots.rows.neighbours[i] if n >= 0] for i in rows]
+    ids = degrees.ids[tokens]
+    pivot_languages = [[degrees.languages[k] for k in np.flatnonzero(pivots.joins[i])] for i in rows]
+    strongest = [[texts[degrees.ids[n]] for n in pivots.rows.neighbours[i] if n >= 0] for i in rows]
     table = {
         "unit": ["token"] * len(ids),
         "token": ids,
         "text": [texts[i] for i in ids],
-        "documents": documents.frequency()[tokens],
+        "documents": degrees.frequency[tokens],
         "degree": pivots.rows.degree[rows],
         "expected_degree": pivots.expectation[rows],
         "strength": pivots.rows.strength[rows].astype(np.float64),

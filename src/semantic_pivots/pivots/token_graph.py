@@ -1,108 +1,206 @@
 """Rows of the token co-occurrence graph: two tokens are neighbours when a document holds both (METHOD §6).
 
-A row is counted at a time, from the documents of its token into one accumulator, so the V x V matrix never exists.
-The counting itself is `count_units`.
+A few rows are counted at a time, over all documents, in a block of bounded size, so the V x V matrix never exists. A
+row is V counters, or the list of the tokens of its documents where that is shorter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from semantic_pivots.counting.unit_counts import count_units, renumber
+from semantic_pivots.counting.unit_counts import add_units, count_units
+
+_SMALL_BLOCK = 1 << 22
+"""Numbers in a block whose documents are in memory: 16 MiB a thread."""
+_TABLE = 1 << 16
+"""Common documents up to which the chance of a neighbour is tabulated; it is computed beyond, where few are."""
 
 
-@dataclass(frozen=True)
-class Documents:
-    """The distinct tokens of n documents, numbered by document frequency; token 0 occurs in the most documents.
+class Documents(NamedTuple):
+    """The distinct tokens of n documents: document d holds tokens[starts[d]:starts[d + 1]].
 
-    `starts` (n + 1,) int64 and `tokens` unsigned: document d holds tokens[starts[d]:starts[d + 1]]. `ids` (size,) int32
-    is the vocabulary id of each compact number; `group` (n,) int32 the index of each document's language, -1 for none.
+    `starts` is (n + 1,) int64; `tokens` are unsigned numbers in order of frequency (`counting.unit_counts.renumber`).
     """
 
     starts: np.ndarray
     tokens: np.ndarray
-    ids: np.ndarray
-    group: np.ndarray
-    groups: int
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def take(self, mask: np.ndarray) -> Documents:
-        """The documents for which `mask`, (n,) bool, is true."""
-        lengths = np.diff(self.starts)
-        starts = np.concatenate([[0], np.cumsum(lengths[mask])])
-        return Documents(starts, self.tokens[np.repeat(mask, lengths)], self.ids, self.group[mask], self.groups)
-
-    def frequency(self) -> np.ndarray:
-        """(size,) int64: number of documents with each token."""
-        return np.bincount(self.tokens, minlength=len(self.ids))
-
-    def frequency_by_group(self) -> np.ndarray:
-        """(size, groups) int64: number of documents with each token in each language."""
-        group = np.repeat(self.group, np.diff(self.starts))
-        columns = [np.bincount(self.tokens[group == g], minlength=len(self.ids)) for g in range(self.groups)]
-        return np.stack(columns, axis=1) if columns else np.zeros((len(self.ids), 0), np.int64)
 
 
-def compact(starts: np.ndarray, tokens: np.ndarray, size: int, group: np.ndarray, groups: int) -> Documents:
-    """Documents of distinct vocabulary ids, renumbered by frequency (ties by id)."""
-    ids, numbers = renumber(tokens, size)
-    return Documents(starts, numbers, ids, group, groups)
+class Rows(NamedTuple):
+    """Rows of the graph, by chosen token.
+
+    `degree` int64: number of neighbours. `strength` int64: sum of common documents over neighbours. `rarefied_degree`
+    float64: number of neighbours expected in `sample_size` random documents of the token. `neighbours` (rows, top)
+    int32: the strongest, else -1.
+    """
+
+    degree: np.ndarray
+    strength: np.ndarray
+    rarefied_degree: np.ndarray
+    neighbours: np.ndarray
+
+
+class Block:
+    """Some rows of the graph while they are counted.
+
+    Args:
+        members: (rows,) int32 tokens whose rows are counted.
+        slots: (rows,) int64 number of other distinct tokens, summed over the documents of each.
+        size: number of distinct tokens.
+    """
+
+    def __init__(self, members: np.ndarray, slots: np.ndarray, size: int):
+        self.members, self.size = members, size
+        self._room = np.concatenate([[0], np.cumsum(np.minimum(slots, size))]).astype(np.int64)
+        self._cells, self._used = np.zeros(int(self._room[-1]), np.uint32), np.zeros(len(members), np.int64)
+
+    def add(self, documents: Documents, offsets: np.ndarray, members_documents: np.ndarray) -> None:
+        """Add documents; the last two arguments are those of each member (`postings`)."""
+        room, rest = self._room, (*documents, self.size)
+        _add(self.members, room, self._cells, self._used, offsets, members_documents, *rest)
+
+    def rows(self, frequency: np.ndarray, least: int, sample_size: int, top: int) -> Rows:
+        """The rows of all documents that were added; the counts are no longer there afterwards.
+
+        Args:
+            frequency: (rows,) int64 number of documents with each member.
+            least: number of common documents that make an edge.
+            sample_size: number of documents of the rarefied degree.
+            top: number of neighbours stored.
+        """
+        n = len(self.members)
+        out = Rows(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n), np.full((n, top), -1, np.int32))
+        _rows(self.members, self._room, self._cells, frequency, self.size, least, sample_size, out)
+        return out
+
+
+def blocks(slots: np.ndarray, size: int, numbers: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of the blocks of rows that need at most `numbers` numbers each, or hold one row.
+
+    Args:
+        slots: (rows,) as in `Block`.
+        size: number of distinct tokens.
+        numbers: the most of a block.
+    """
+    ends, begin = np.cumsum(np.minimum(slots, size)), 0
+    while begin < len(slots):
+        before = int(ends[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + numbers, "right")))
+        yield begin, end
+        begin = end
+
+
+def rows(
+    documents: Documents, size: int, tokens: np.ndarray, least: int, sample_size: int, top: int, threads: int = 1
+) -> Rows:
+    """Count rows of the graph of documents in memory.
+
+    Args:
+        documents: the documents.
+        size: number of distinct tokens.
+        tokens: (rows,) int32 tokens whose rows are counted.
+        least: number of common documents that make an edge.
+        sample_size: number of documents of the rarefied degree.
+        top: number of neighbours stored.
+        threads: number of threads.
+    """
+    offsets, members_documents = postings(documents.starts, documents.tokens, tokens, size)
+    slots = slots_of(offsets, members_documents, documents.starts)
+
+    def block(span: tuple[int, int]) -> Rows:
+        begin, end = span
+        counts = Block(tokens[begin:end], slots[begin:end], size)
+        counts.add(documents, offsets[begin : end + 1], members_documents)
+        return counts.rows(np.diff(offsets[begin : end + 1]), least, sample_size, top)
+
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        of_blocks = list(pool.map(block, blocks(slots, size, _SMALL_BLOCK)))
+    return together(of_blocks) if of_blocks else Block(tokens, slots, size).rows(slots, least, sample_size, top)
+
+
+def together(of_blocks: list[Rows]) -> Rows:
+    """The rows of all blocks."""
+    return Rows(*(np.concatenate(columns) for columns in zip(*of_blocks, strict=True)))
 
 
 @numba.njit(cache=True, nogil=True)
-def postings(starts, tokens, size):  # pragma: no cover - compiled
-    """The documents with each token: (size + 1,) int64 offsets and (tokens,) int32 document numbers, ascending."""
-    offsets = np.zeros(size + 1, dtype=np.int64)
-    for token in tokens:
-        offsets[token + 1] += 1
-    for i in range(size):
-        offsets[i + 1] += offsets[i]
-    fill = offsets[:-1].copy()
-    documents = np.empty(len(tokens), dtype=np.int32)
+def postings(starts, tokens, members, size):  # pragma: no cover - compiled
+    """The documents with each member: (members + 1,) int64 offsets and int32 document numbers, ascending."""
+    place, offsets = np.full(size, -1, np.int32), np.zeros(len(members) + 1, np.int64)
+    for i in range(len(members)):
+        place[members[i]] = i
+    member_of, document_of, n = np.empty(len(tokens), np.int32), np.empty(len(tokens), np.int32), 0
     for document in range(len(starts) - 1):
         for i in range(starts[document], starts[document + 1]):
-            documents[fill[tokens[i]]] = document
-            fill[tokens[i]] += 1
+            member_of[n], document_of[n] = place[tokens[i]], document  # overwritten by the next unless it is a member
+            n += place[tokens[i]] >= 0
+    for i in range(n):
+        offsets[member_of[i] + 1] += 1
+    for i in range(len(members)):
+        offsets[i + 1] += offsets[i]
+    ends, documents = offsets[:-1].copy(), np.empty(n, np.int32)
+    for i in range(n):
+        documents[ends[member_of[i]]] = document_of[i]
+        ends[member_of[i]] += 1
     return offsets, documents
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows(
-    tokens_of_rows, offsets, documents, starts, tokens, row, least, sample_size, out
-):  # pragma: no cover - compiled
-    degree, strength, rarefied_degree, slots, neighbours = out
+def slots_of(offsets, members_documents, starts):  # pragma: no cover - compiled
+    """(members,) int64: number of other distinct tokens, summed over the documents of each member (`postings`)."""
+    slots = np.zeros(len(offsets) - 1, np.int64)
+    for member in range(len(slots)):
+        for document in members_documents[offsets[member] : offsets[member + 1]]:
+            slots[member] += starts[document + 1] - starts[document] - 1
+    return slots
+
+
+@numba.njit(cache=True, nogil=True)
+def _add(members, room, cells, used, offsets, documents, starts, tokens, size):  # pragma: no cover - compiled
+    for member in range(len(members)):
+        own_documents = documents[offsets[member] : offsets[member + 1]]
+        if room[member + 1] - room[member] == size:
+            add_units(own_documents, starts, tokens, cells[room[member] : room[member + 1]])
+            continue
+        at = room[member] + used[member]
+        for document in own_documents:
+            for i in range(starts[document], starts[document + 1]):
+                if tokens[i] != members[member] and at < room[member + 1]:
+                    cells[at] = tokens[i]
+                    at += 1
+        used[member] = at - room[member]
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows(members, room, cells, frequency, size, least, sample_size, out):  # pragma: no cover - compiled
+    degree, strength, rarefied_degree, neighbours = out
     top, least = neighbours.shape[1], max(least, 1)
     best = np.zeros(top, dtype=np.int64)
-    co_tokens = np.empty(len(row), dtype=np.uint32)
-    for index in range(len(tokens_of_rows)):
-        token = tokens_of_rows[index]
-        frequency = offsets[token + 1] - offsets[token]
-        own_documents = documents[offsets[token] : offsets[token + 1]]
-        count = count_units(own_documents, starts, tokens, row, co_tokens)
-        for document in own_documents:
-            slots[index] += starts[document + 1] - starts[document] - 1
-        row[token] = 0
-        # Hurlbert's rarefaction: a neighbour met in c of D documents is among m of them with 1 - C(D-c, m) / C(D, m).
-        presence = np.zeros(frequency + 1, dtype=np.float64)
-        absent = 1.0
-        for c in range(1, frequency + 1):
-            rest = frequency - c + 1
-            absent = absent * (rest - sample_size) / rest if rest > sample_size else 0.0
-            if c >= least:
-                presence[c] = 1.0 - absent
+    of_list, co_tokens, one = np.zeros(size, np.uint32), np.empty(size, np.uint32), np.zeros(1, np.int64)
+    for index in range(len(members)):
+        width = room[index + 1] - room[index]
+        row, count = of_list, 0
+        if width == size:
+            row = cells[room[index] : room[index + 1]]
+            row[members[index]] = 0
+        else:
+            one[0] = index
+            count = count_units(one, room, cells, row, co_tokens)
+        # Ascending, so that sums and ties do not depend on how a row was counted.
+        if 0 < 32 * count < size:
+            co_tokens[:count].sort()
+        else:
+            count = 0
+            for token in range(size):
+                co_tokens[count] = token  # overwritten by the next where this one is not held: no branch to foretell
+                count += row[token] > 0
+        presence = _presence(min(frequency[index], _TABLE), frequency[index], sample_size, least)
         even = odd = 0.0  # two sums: each add waits for the one before it
-        for k in range(0, count - 1, 2):
-            even += presence[row[co_tokens[k]]]
-            odd += presence[row[co_tokens[k + 1]]]
-        if count % 2:
-            even += presence[row[co_tokens[count - 1]]]
         best[:] = 0
         n_best = edges = meetings = 0
         weakest = least if top else np.int64(1) << 62
@@ -110,6 +208,11 @@ def _rows(
             neighbour = co_tokens[k]
             common = np.int64(row[neighbour])
             row[neighbour] = 0
+            chance = presence[common] if common < len(presence) else _chance(common, frequency[index], sample_size)
+            if k % 2:
+                odd += chance
+            else:
+                even += chance
             edges += common >= least
             meetings += common if common >= least else 0
             if common < weakest:
@@ -131,49 +234,26 @@ def _rows(
         degree[index], strength[index], rarefied_degree[index] = edges, meetings, even + odd
 
 
-class Rows(NamedTuple):
-    """Rows of the graph, by chosen token.
+@numba.njit(cache=True, nogil=True)
+def _presence(most, frequency, sample_size, least):  # pragma: no cover - compiled
+    """(most + 1,) chances that a neighbour met in c of a token's documents is among m of them, 0 below `least`.
 
-    `degree` int64: number of neighbours. `strength` int64: sum of common documents over neighbours. `rarefied` float64:
-    number of neighbours expected in `sample_size` random documents of the token. `slots` int64: number of other
-    distinct tokens, summed over the token's documents. `neighbours` (rows, top) int32: the strongest, else -1.
+    Hurlbert's rarefaction: 1 - C(D - c, m) / C(D, m), with D the frequency and m the size of the sample.
     """
+    presence = np.zeros(most + 1, dtype=np.float64)
+    absent = 1.0
+    for c in range(1, most + 1):
+        rest = frequency - c + 1
+        absent = absent * (rest - sample_size) / rest if rest > sample_size else 0.0
+        if c >= least:
+            presence[c] = 1.0 - absent
+    return presence
 
-    degree: np.ndarray
-    strength: np.ndarray
-    rarefied_degree: np.ndarray
-    slots: np.ndarray
-    neighbours: np.ndarray
 
-
-def rows(documents: Documents, tokens: np.ndarray, least: int, sample_size: int, top: int, threads: int = 1) -> Rows:
-    """Count rows of the graph.
-
-    Args:
-        documents: the documents.
-        tokens: (rows,) int32 compact numbers of the tokens whose rows are wanted.
-        least: number of common documents that make an edge.
-        sample_size: number of documents of the rarefied degree.
-        top: number of neighbours stored.
-        threads: number of threads; each needs 200 kB to some MB for its accumulator.
-    """
-    size = len(documents.ids)
-    offsets, inverse = postings(documents.starts, documents.tokens, size)
-    frequency = np.diff(offsets)
-    kind = np.uint16 if frequency.max(initial=0) < 2**16 else np.uint32
-    n = len(tokens)
-    degree, strength, slots = np.zeros((3, n), np.int64)
-    out = Rows(degree, strength, np.zeros(n), slots, np.full((n, top), -1, np.int32))
-
-    def block(part: np.ndarray) -> None:
-        begin, end = int(part[0]), int(part[-1]) + 1
-        views = tuple(column[begin:end] for column in out)
-        scratch = np.zeros(size, kind)
-        _rows(
-            tokens[begin:end], offsets, inverse, documents.starts, documents.tokens, scratch, least, sample_size, views
-        )
-
-    parts = [p for p in np.array_split(np.arange(n), max(1, min(n // 256, 64))) if len(p)]
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
-        list(pool.map(block, parts))
-    return out
+@numba.njit(cache=True, nogil=True)
+def _chance(common, frequency, sample_size):  # pragma: no cover - compiled
+    """The same of one number of common documents."""
+    absent = 1.0
+    for i in range(min(sample_size, frequency)):
+        absent *= max(frequency - i - common, 0) / (frequency - i)
+    return 1.0 - absent
