@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numba
 import numpy as np
 import pyarrow as pa
 
@@ -123,17 +124,29 @@ def discovery(inputs: Inputs) -> None:
     emit("discover.per_terabyte", round(TERABYTE / (size / gathered) / 3600, 2), "core-hours, and the counting once")
 
 
+@numba.njit(cache=True)
+def _below(starts, tokens, size):  # pragma: no cover - compiled
+    """Documents without the tokens from `size` on: starts anew, and tokens, moved together in place."""
+    begins, m = np.zeros(len(starts), np.int64), 0
+    for document in range(len(starts) - 1):
+        for i in range(starts[document], starts[document + 1]):
+            tokens[m] = tokens[i]
+            m += tokens[i] < size
+        begins[document + 1] = m
+    return begins, tokens[:m]
+
+
 def frequent_documents(inputs: Inputs) -> token_graph.Documents:
     """The corpus as documents of its 50,000 most frequent tokens."""
     corpus = StoredCorpus(inputs, Work(Path(), Path()))
     size = len(word_contexts.token_texts(corpus.tokenizer))
-    parts = [distinct_in(shard, size) for shard in corpus.shards()]
-    lengths = np.concatenate([np.diff(starts) for starts, _ in parts])
-    _, tokens = renumber(np.concatenate([distinct for _, distinct in parts]), size)
-    is_frequent = tokens < VOCABULARY
-    frequent_lengths = np.bincount(np.repeat(np.arange(len(lengths)), lengths)[is_frequent], minlength=len(lengths))
-    starts = np.concatenate([[0], np.cumsum(frequent_lengths)])
-    return token_graph.Documents(starts, tokens[is_frequent].astype(np.uint16))
+    starts, tokens = [np.zeros(1, np.int64)], []
+    for shard in corpus.shards():
+        begins, distinct = distinct_in(shard, size)
+        starts.append(begins[1:] + starts[-1][-1])
+        tokens.append(distinct)
+    begins, frequent = _below(np.concatenate(starts), renumber(np.concatenate(tokens), size)[1], VOCABULARY)
+    return token_graph.Documents(begins, frequent.astype(np.uint16))  # as they are where the vocabulary is of this size
 
 
 def whole_graph(folders: dict[str, Path]) -> None:

@@ -126,10 +126,10 @@ class _Members(NamedTuple):
 
 def _arrays(parts_of_shards: pa.Table | dict[str, Path], names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
     """Some of the arrays that a pass over the corpus gave for each shard."""
-    if isinstance(parts_of_shards, pa.Table):
-        rows = (parts_of_shards.slice(row, 1) for row in range(parts_of_shards.num_rows))
+    if isinstance(parts_of_shards, dict):
+        rows = map(read_table, parts_of_shards.values())
     else:
-        rows = (read_table(path) for path in parts_of_shards.values())
+        rows = (parts_of_shards.slice(row, 1) for row in range(parts_of_shards.num_rows))
     for row in rows:
         yield unpacked(row.select([name for name in row.column_names if name.split()[0] in names]))
 

@@ -61,8 +61,8 @@ class Block:
 
     def add(self, documents: Documents, offsets: np.ndarray, members_documents: np.ndarray) -> None:
         """Add documents; the last two arguments are those of each member (`postings`)."""
-        room, rest = self._room, (*documents, self.size)
-        _add(self.members, room, self._cells, self._used, offsets, members_documents, *rest)
+        of_block = self.members, self._room, self._cells, self._used
+        _add(of_block, offsets, members_documents, documents.starts, documents.tokens, self.size)
 
     def rows(self, frequency: np.ndarray, least: int, sample_size: int, top: int) -> Rows:
         """The rows of all documents that were added; the counts are no longer there afterwards.
@@ -134,19 +134,18 @@ def postings(starts, tokens, members, size):  # pragma: no cover - compiled
     place, offsets = np.full(size, -1, np.int32), np.zeros(len(members) + 1, np.int64)
     for i in range(len(members)):
         place[members[i]] = i
-    member_of, document_of, n = np.empty(len(tokens), np.int32), np.empty(len(tokens), np.int32), 0
-    for document in range(len(starts) - 1):
-        for i in range(starts[document], starts[document + 1]):
-            member_of[n], document_of[n] = place[tokens[i]], document  # overwritten by the next unless it is a member
-            n += place[tokens[i]] >= 0
-    for i in range(n):
-        offsets[member_of[i] + 1] += 1
+    for token in tokens:
+        if place[token] >= 0:
+            offsets[place[token] + 1] += 1
     for i in range(len(members)):
         offsets[i + 1] += offsets[i]
-    ends, documents = offsets[:-1].copy(), np.empty(n, np.int32)
-    for i in range(n):
-        documents[ends[member_of[i]]] = document_of[i]
-        ends[member_of[i]] += 1
+    ends, documents = offsets[:-1].copy(), np.empty(offsets[-1], np.int32)
+    for document in range(len(starts) - 1):
+        for i in range(starts[document], starts[document + 1]):
+            member = place[tokens[i]]
+            if member >= 0:
+                documents[ends[member]] = document
+                ends[member] += 1
     return offsets, documents
 
 
@@ -161,7 +160,8 @@ def slots_of(offsets, members_documents, starts):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(members, room, cells, used, offsets, documents, starts, tokens, size):  # pragma: no cover - compiled
+def _add(of_block, offsets, documents, starts, tokens, size):  # pragma: no cover - compiled
+    members, room, cells, used = of_block
     for member in range(len(members)):
         own_documents = documents[offsets[member] : offsets[member + 1]]
         if room[member + 1] - room[member] == size:
