@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import semantic_pivots as sp
+from semantic_pivots.api.frames import documents_of
 from semantic_pivots.errors import InputError
 from tests.models import tiny
 
@@ -130,6 +131,14 @@ def test_words_are_read_as_those_of_a_file_and_wrong_ones_are_refused(capsys):
             sp.make_items(two | change, distractors=1, **options)
     with pytest.raises(InputError, match="type str"):
         sp.make_items("dog")
+
+
+def test_documents_without_an_id_or_a_language_have_those_of_a_frame_without_the_columns():
+    columns = {"id": ["a", None], "language": ["en", None], "source": [None, "x"]}
+    table = documents_of(pl.DataFrame({"text": ["one", "two"], **columns}))
+    assert table["id"].to_pylist() == ["a", "000000001"]
+    assert table["language"].to_pylist() == ["en", ""]
+    assert table["source"].to_pylist() == ["", "x"]
 
 
 def test_documents_are_texts_of_any_library_but_not_one_text(items):

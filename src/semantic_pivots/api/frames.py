@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from semantic_pivots.corpus.shards import SHARD_SCHEMA
 from semantic_pivots.corpus.vocabulary import as_text
@@ -177,7 +178,7 @@ def _texts(documents: Documents) -> list[str] | None:
 
 
 def documents_of(documents: Documents) -> pa.Table:
-    """Documents in the columns of a document shard; without a column `id`, the row number is the id.
+    """Documents in the columns of a document shard; where there is no id, the row number is the id.
 
     Raises:
         InputError: there is no document, a row has no text, or the frame has no column `text`.
@@ -195,11 +196,12 @@ def documents_of(documents: Documents) -> pa.Table:
         raise InputError(f"documents: {shape}; expected texts, or a frame with a text in each row of the column text")
     count = table.num_rows
     default = {"id": [f"{row:09d}" for row in range(count)], "language": [""] * count, "source": [""] * count}
-    columns = {name: table[name] if name in table.column_names else values for name, values in default.items()}
-    result = {"text": table["text"], **columns}
-    nulls = {name: pa.nulls(count, SHARD_SCHEMA.field(name).type) for name in ("parts", "language_confidence")}
-    arrays = {name: pa.array(v) if isinstance(v, list) else v for name, v in {**result, **nulls}.items()}
-    return pa.table({field.name: _cast("documents", field, arrays[field.name]) for field in SHARD_SCHEMA})
+    arrays = {"text": table["text"]}
+    for field in SHARD_SCHEMA:
+        is_given = field.name in default and field.name in table.column_names
+        arrays.setdefault(field.name, table[field.name] if is_given else pa.nulls(count, field.type))
+    of_shard = {field.name: _cast("documents", field, arrays[field.name]) for field in SHARD_SCHEMA}
+    return pa.table(of_shard | {name: pc.coalesce(of_shard[name], pa.array(v)) for name, v in default.items()})
 
 
 @contextlib.contextmanager

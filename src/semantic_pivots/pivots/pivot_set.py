@@ -51,8 +51,11 @@ def expected_degree(slots: np.ndarray, frequency: np.ndarray, total: float) -> t
     """
     values, counts = np.unique(frequency[frequency > 0].astype(np.float64), return_counts=True)
     grid = np.unique(np.geomspace(1, max(float(slots.max()), 2.0), 400))
-    absent = np.exp(-np.outer(grid, values) / total)
-    mean, variance = (1 - absent) @ counts, (absent * (1 - absent)) @ counts
+    moments = np.empty((2, len(grid)))
+    for i, places in enumerate(grid):  # one by one: there may be as many frequencies as tokens
+        absent = np.exp(-places * values / total)
+        moments[:, i] = (1 - absent) @ counts, (absent * (1 - absent)) @ counts
+    mean, variance = moments
     return np.interp(slots, grid, mean), np.interp(slots, grid, variance)
 
 
