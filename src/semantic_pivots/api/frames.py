@@ -201,7 +201,7 @@ def documents_of(documents: Documents) -> pa.Table:
         is_given = field.name in default and field.name in table.column_names
         arrays.setdefault(field.name, table[field.name] if is_given else pa.nulls(count, field.type))
     of_shard = {field.name: _cast("documents", field, arrays[field.name]) for field in SHARD_SCHEMA}
-    return pa.table(of_shard | {name: pc.coalesce(of_shard[name], pa.array(v)) for name, v in default.items()})
+    return pa.table(of_shard | {name: pc.coalesce(of_shard[name], pa.array(v)) for name, v in default.items()})  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
