@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
@@ -56,15 +56,15 @@ def run_shards(
     yield from read_parts(shard_parts(tasks, work, workers, label, engine, constants))
 
 
-def read_parts(paths: Sequence[Path]) -> Iterator[pa.Table]:
-    """The tables of parts; one that is damaged is removed, so that the next run makes it.
+def read_parts(paths: Iterable[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The tables of parts, or some of their columns; one that is damaged is removed, so that the next run makes it.
 
     Raises:
         InputError: a part is damaged.
     """
     for path in paths:
         try:
-            yield read_table(path)
+            yield read_table(path, columns)
         except InputError:
             path.unlink(missing_ok=True)
             raise
@@ -231,8 +231,8 @@ def _ray(
 ) -> None:
     """Ray retries what a killed worker or a lost node took along; results come back to the driver, which writes them.
 
-    Returning the tables costs their transfer (kilobytes a shard) and asks for no shared folder of parts; the shards
-    themselves must be readable on every node.
+    Returning the tables costs their transfer (kilobytes a shard, or its tokens under a criterion of degree) and asks
+    for no shared folder of parts, unless a pass reads those of another; the shards must be readable on every node.
     """
     try:
         import ray

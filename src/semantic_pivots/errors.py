@@ -1,4 +1,4 @@
-"""The exception for errors that the user can correct."""
+"""Exceptions for errors that the user can correct."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ class InputError(Exception):
 
     The message says what was wrong, in which input (file, row, key), what was expected, and what to do.
     """
+
+
+class EmptyPivotSetError(InputError):
+    """A corpus shows no pivot by the criterion that was asked for."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

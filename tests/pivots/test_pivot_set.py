@@ -150,6 +150,16 @@ def test_documents_of_rare_languages_count_only_as_documents():
     assert degrees.meetings[of_a].tolist() == [39 + 20, 0]
 
 
+@pytest.mark.parametrize("codes", [["", "", ""], ["en", "fr", "en"]])
+def test_a_shard_may_hold_no_token(codes: list[str], monkeypatch):
+    monkeypatch.setattr(shard_passes, "SHARD_DOCUMENTS", 60)
+    texts = ["a b c", "d e", "a d"] * 20 + [""] * 60 + ["a"] * 3
+    corpus = memory_corpus(texts, codes * 20 + [codes[0]] * 63, {w: i for i, w in enumerate("abcde")})
+    degrees = token_degrees.TokenDegrees(corpus, 5)
+    rows = degrees.rows(np.arange(5, dtype=np.int32), 1, 10, 3)
+    assert dict(zip(degrees.ids.tolist(), rows.degree.tolist(), strict=True)) == {0: 3, 1: 2, 2: 2, 3: 2, 4: 1}
+
+
 def memory_corpus(texts: list[str], codes: list[str], words: dict[str, int]) -> MemoryCorpus:
     columns = {
         "id": [str(i) for i in range(len(texts))],
@@ -287,6 +297,31 @@ def test_the_set_depends_neither_on_blocks_nor_on_where_the_documents_are(tmp_pa
     documents = pa.concat_tables(pq.read_table(tmp_path / f"corpus/d{shard}.parquet") for shard in range(3))
     tokenizer = Tokenizer.from_file(str(tmp_path / "corpus/tokenizer.json"))
     assert pivot_set.pivot_set(config, [], MemoryCorpus(documents, tokenizer))[0].cast(expected.schema).equals(expected)
+
+
+def test_a_damaged_part_is_told_and_made_again(tmp_path: Path):
+    inputs, scratch = published(tmp_path / "corpus", 600), work(tmp_path / "w")
+    config = GraphConfig(criterion="rarefied", min_rarefied_ratio=0.5, stability_draws=1, workers=1)
+    expected = pivot_set.graph_stage(config, inputs, scratch)
+    part = scratch.folder / "meetings-s1.parquet"
+    part.write_bytes(part.read_bytes().replace(b"\x28\xb5\x2f\xfd", b"\x28\xb5\x2f\xfc"))  # where zstd begins
+    for path in scratch.folder.glob("rows-*"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"meetings-s1\.parquet: missing or damaged"):
+        pivot_set.graph_stage(config, inputs, scratch)
+    again = pivot_set.graph_stage(config, inputs, scratch)
+    assert all(again[name].equals(expected[name]) for name in expected)
+
+
+def test_a_sample_that_cannot_be_read_is_no_empty_set(tmp_path: Path):
+    inputs = published(tmp_path / "corpus", 300)
+
+    def damaged(config: GraphConfig, some: Inputs, scratch: Work) -> tuple[pa.Table, dict[str, int]]:
+        raise InputError("part: missing or damaged")
+
+    whole = pa.table({"token": pa.array([100], pa.int32()), "text": ["b"]})
+    with pytest.raises(InputError, match="damaged"):
+        stability(damaged, GraphConfig(), whole, inputs, work(tmp_path / "w"))
 
 
 def test_errors_for_people(tmp_path: Path):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from semantic_pivots.counting.counts import Word
@@ -52,7 +53,7 @@ def parts(
     *constants: object,
     of_shards: Sequence[tuple[object, ...]] = (),
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The arrays that `function` returns for each shard (`pack`), in order; arguments as in `Corpus.each`."""
+    """The arrays that `function` returns for each shard (`pack`), in order; arguments as in `Corpus.results`."""
     return map(unpacked, corpus.results(label, function, *constants, of_shards=of_shards))
 
 
@@ -62,9 +63,14 @@ def unpacked(part: pa.Table) -> dict[str, np.ndarray]:
     return {name: np.frombuffer(value.as_buffer(), kind) for name, kind, value in labels}
 
 
+def column(name: str, kind: npt.DTypeLike) -> str:
+    """The column of `pack` with an array."""
+    return f"{name} {np.dtype(kind).str}"
+
+
 def pack(arrays: dict[str, np.ndarray]) -> pa.Table:
     """One row with the bytes of each array; a column's name has the dtype. (Lists would be stored value by value.)"""
-    columns = {f"{name} {array.dtype.str}": array.tobytes() for name, array in arrays.items()}
+    columns = {column(name, array.dtype): array.tobytes() for name, array in arrays.items()}
     return pa.table({name: pa.array([value], pa.large_binary()) for name, value in columns.items()})
 
 
@@ -125,7 +131,7 @@ def _word_frequencies(shard: Shard, splitter: Splitter, keys: np.ndarray) -> pa.
     place = np.searchsorted(keys, units.keys) if len(keys) else np.zeros(len(units.keys), np.int64)
     in_vocabulary = keys[np.minimum(place, len(keys) - 1)] == units.keys if len(keys) else np.zeros(len(place), bool)
     number = np.where(in_vocabulary, place, len(keys))
-    codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
+    codes, language = _languages(table)
     return pack(_by_language(codes, language, units.starts, number[units.numbers], len(keys)))
 
 
@@ -133,6 +139,12 @@ def _add_frequencies(by_language: dict[str, np.ndarray], part: dict[str, np.ndar
     for i, code in enumerate(part["languages"].tolist()):
         span = slice(part["edges"][i], part["edges"][i + 1])
         by_language.setdefault(code, np.zeros(size, np.int64))[part["tokens"][span]] += part["times"][span]
+
+
+def _languages(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The codes of a shard's documents, sorted, and the index of each document's; a document without one has ""."""
+    codes = table["language"].fill_null("").to_numpy().astype(str)
+    return np.unique(codes, return_inverse=True)
 
 
 def _by_language(
@@ -154,7 +166,7 @@ def _survey(shard: Shard, spellings: tuple[Word, ...], rule: Rule, size: int) ->
     table = shard.documents(["text", "language"] if spellings else ["language"])
     matcher = _compile(spellings, rule)[0]
     hits = find(matcher, *buffers(table["text"]))[1] if spellings else np.zeros(0, np.int32)
-    codes, language = np.unique(table["language"].to_numpy().astype(str), return_inverse=True)
+    codes, language = _languages(table)
     empty = np.zeros(len(table) + 1, np.int64), np.zeros(0, np.int32)
     begins, tokens = distinct_in(shard, size) if size else empty
     arrays = {

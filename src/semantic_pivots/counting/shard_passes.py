@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SHARD_DOCUMENTS = 50_000
 """Documents of one shard in memory."""
+_MOST_CALLS = 4
+"""Calls at the same time on a corpus in memory, each with memory of its own."""
 
 
 class Shard(Protocol):
@@ -76,7 +78,7 @@ class Corpus(Protocol):
             label: name of the pass.
             function: called with each shard.
             constants: arguments that all shards share.
-            of_shards: the arguments `arguments` of each shard; empty: no such arguments.
+            of_shards: the arguments `own` of each shard; empty: no such arguments.
         """
         ...
 
@@ -224,7 +226,7 @@ class MemoryCorpus:
     def calls(
         self, label: str, function: Callable[..., pa.Table], arguments: Sequence[tuple[object, ...]], *constants: object
     ) -> Iterator[pa.Table]:
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _MOST_CALLS)) as pool:
             yield from pool.map(lambda own: function(*own, *constants), arguments)
 
     def result_tables(self, label: str, function: Callable[..., pa.Table], *constants: object) -> pa.Table:

@@ -23,7 +23,7 @@ from semantic_pivots.counting.counts import Word
 from semantic_pivots.counting.shard_passes import Corpus
 from semantic_pivots.counting.strings import shuffle
 from semantic_pivots.counting.unit_counts import count_units, frequencies
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import EmptyPivotSetError
 from semantic_pivots.files import Record
 from semantic_pivots.pivots import token_graph
 from semantic_pivots.pivots.bridge_counts import bridge_counts
@@ -275,18 +275,18 @@ def bridge_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> 
     are medians over the draws (stability selection, Meinshausen and Buehlmann 2010).
 
     Raises:
-        InputError: no unit bridges more concepts than chance.
+        EmptyPivotSetError: no unit bridges more concepts than chance.
     """
     evidence = find_evidence(config, words, corpus)
     passes = evidence.passes(config)
     tests = int(np.any([each.expectation > 0 for each in passes], axis=0).sum())
     if not tests:
-        raise InputError(
+        raise EmptyPivotSetError(
             f"graph: no {config.unit} co-occurs with words of two languages; the corpus or the lexicon is too small"
         )
     units = stable_units(passes, config)
     if not len(units):
-        raise InputError(
+        raise EmptyPivotSetError(
             f"graph: no {config.unit} bridges concepts beyond chance; raise [graph] false_discovery_rate"
             + (", or set criterion = 'bridge-fdr': half of a small corpus shows little" if len(passes) > 1 else "")
         )

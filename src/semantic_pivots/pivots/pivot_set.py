@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from semantic_pivots import grammar
 from semantic_pivots.counting.shard_passes import Corpus, StoredCorpus
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import EmptyPivotSetError
 from semantic_pivots.files import Record
 from semantic_pivots.held_out import visible_words
 from semantic_pivots.pivots.graph_stage import GraphConfig
@@ -54,7 +54,8 @@ def expected_degree(slots: np.ndarray, frequency: np.ndarray, total: float) -> t
     moments = np.empty((2, len(grid)))
     for i, places in enumerate(grid):  # one by one: there may be as many frequencies as tokens
         absent = np.exp(-places * values / total)
-        moments[:, i] = (1 - absent) @ counts, (absent * (1 - absent)) @ counts
+        # not a product of BLAS, whose sums depend on the number of its threads
+        moments[:, i] = ((1 - absent) * counts).sum(), (absent * (1 - absent) * counts).sum()
     mean, variance = moments
     return np.interp(slots, grid, mean), np.interp(slots, grid, variance)
 
@@ -73,7 +74,8 @@ def language_shares(meetings: np.ndarray) -> np.ndarray:
     share in the whole corpus, so that a large language does not dominate, and the results are scaled to sum to 1.
     """
     lift = meetings / np.maximum(meetings.sum(axis=0) / max(meetings.sum(), 1.0), 1e-300)
-    return lift / np.maximum(lift.sum(axis=1, keepdims=True), 1e-300)
+    lift /= np.maximum(lift.sum(axis=1, keepdims=True), 1e-300)
+    return lift
 
 
 class PivotSet:
@@ -133,15 +135,15 @@ def degree_set(config: GraphConfig, words: Sequence[Record], corpus: Corpus) -> 
     Pivots are sorted by the ratio of observed to expected degree, the largest first.
 
     Raises:
-        InputError: no token is a pivot under the criterion.
+        EmptyPivotSetError: no token is a pivot under the criterion.
     """
     texts = token_texts(corpus.tokenizer)
     degrees = TokenDegrees(corpus, len(texts))
     pivots = PivotSet(degrees, np.array([is_readable(text) for text in texts]), config)
     if not len(pivots.candidates):
-        raise InputError("graph: too few documents hold any one token; the corpus is too small for a pivot set")
+        raise EmptyPivotSetError("graph: too few documents hold any one token; the corpus is too small for a pivot set")
     if not len(pivots.best):
-        raise InputError(
+        raise EmptyPivotSetError(
             "graph: no token is a hub of two languages; lower min_ratio or least_share, or enlarge the corpus"
         )
     counts = {"tokens_considered": len(pivots.candidates), "hubs": pivots.hubs, "pivots": len(pivots.best)}

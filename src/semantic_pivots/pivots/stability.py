@@ -22,7 +22,7 @@ from semantic_pivots import ranks
 from semantic_pivots.corpus.token_shards import SUFFIX, read_token_shard, write_token_shard
 from semantic_pivots.counting.strings import hash_of, shuffle
 from semantic_pivots.engines import Task, run_shards
-from semantic_pivots.errors import InputError
+from semantic_pivots.errors import EmptyPivotSetError
 from semantic_pivots.files import complete_file, read_table, write_table
 from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.run import Inputs, Work
@@ -147,7 +147,7 @@ def _set_of_sample(
         try:
             inputs_of_sample = sample(inputs, folder, low, high, config)
             units = names(make(config, inputs_of_sample, Work(folder / "work", folder))[0])
-        except InputError:
+        except EmptyPivotSetError:
             units = []
         # other ranks may wait for its parts still
         for path in (folder,) if ranks.current() is None else (folder / "shards", folder / "tokens"):

@@ -3,24 +3,25 @@
 The first pass counts the documents with each token. The second numbers the tokens of each document, and sums, over the
 documents of each token, their other tokens, all and those that belong to each language. The third counts rows, in
 blocks of at most `_NUMBERS` numbers; each block reads what the second wrote. Memory: a shard and a block for each
-worker, and some numbers for each token and language.
+worker, and some five numbers for each token and language in one process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numba
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from semantic_pivots.counting.document_draws import distinct_in, pack, survey, unpacked
+from semantic_pivots.counting.document_draws import column, distinct_in, pack, survey, unpacked
 from semantic_pivots.counting.shard_passes import Corpus, Shard
 from semantic_pivots.counting.unit_counts import kind_of, renumber
-from semantic_pivots.files import read_table
+from semantic_pivots.engines import read_parts
 from semantic_pivots.pivots import token_graph
 from semantic_pivots.pivots.token_graph import Block, Documents, Rows
 
@@ -31,7 +32,7 @@ _BELONGS = 0.9
 _NUMBERS = 1 << 26
 """Numbers in a block of rows: 256 MiB."""
 _FEWEST_BLOCKS = 4
-"""Blocks of a corpus whose rows fit into fewer, for as many workers."""
+"""Least number of blocks, so that as many workers have one each."""
 
 
 class TokenDegrees:
@@ -53,12 +54,15 @@ class TokenDegrees:
         self.documents_of = np.array([counts.documents[code] for code in self.languages], np.int64)
         self.documents = sum(counts.documents.values())
         frequency = np.zeros(vocabulary, np.int64)
-        for of_language in counts.frequency.values():
+        for code, of_language in list(counts.frequency.items()):
             frequency += of_language
+            if code not in self.languages:
+                del counts.frequency[code]
         self.ids = np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)].astype(np.int32)
         self.frequency = frequency[self.ids]
-        columns = [counts.frequency[code][self.ids] for code in self.languages]
-        self.by_language = np.stack(columns, axis=1) if columns else np.zeros((len(self.ids), 0), np.int64)
+        self.by_language = np.empty((len(self.ids), len(self.languages)), np.int64)
+        for place, code in enumerate(self.languages):
+            self.by_language[:, place] = counts.frequency.pop(code)[self.ids]
 
     def owner(self) -> np.ndarray:
         """(size,) int32: the language that each token belongs to, -1 for none.
@@ -83,10 +87,10 @@ class TokenDegrees:
     @cached_property
     def _sums(self) -> tuple[np.ndarray, np.ndarray]:
         slots, meetings = np.zeros(len(self.ids), np.int64), np.zeros((len(self.ids), len(self.languages)), np.int64)
-        for part in _arrays(self._parts, ("occurring", "slots", "meetings")):
-            tokens = part["occurring"]
-            slots[tokens] += part["slots"]
-            meetings[tokens] += part["meetings"].reshape(len(tokens), -1)
+        kinds = {"occurring": kind_of(len(self.ids)), "slots": np.int64, "cells": np.int64, "meetings": np.int64}
+        for part in _arrays(self._parts, kinds):
+            slots[part["occurring"]] += part["slots"]
+            meetings.ravel()[part["cells"]] += part["meetings"]
         return slots, meetings
 
     @property
@@ -109,7 +113,7 @@ class TokenDegrees:
         ]
         constants = self._parts, size, least, sample_size, top
         results = self._corpus.calls("rows", _rows_of_block, [(block,) for block in blocks], *constants)
-        none = np.zeros(0, np.int64)
+        none = np.zeros(0, np.int32)
         of_blocks = [Block(none, none, size).rows(none, least, sample_size, top)]
         for degree, strength, rarefied_degree, neighbours in (unpacked(part).values() for part in results):
             of_blocks.append(Rows(degree, strength, rarefied_degree, neighbours.reshape(len(degree), top)))
@@ -124,21 +128,25 @@ class _Members(NamedTuple):
     frequency: np.ndarray
 
 
-def _arrays(parts_of_shards: pa.Table | dict[str, Path], names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
-    """Some of the arrays that a pass over the corpus gave for each shard."""
+def _arrays(
+    parts_of_shards: pa.Table | dict[str, Path], kinds: dict[str, npt.DTypeLike]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Arrays of these names and dtypes that a pass over the corpus gave for each shard."""
+    columns = [column(name, kind) for name, kind in kinds.items()]
     if isinstance(parts_of_shards, dict):
-        rows = map(read_table, parts_of_shards.values())
+        yield from map(unpacked, read_parts(parts_of_shards.values(), columns))
     else:
-        rows = (parts_of_shards.slice(row, 1) for row in range(parts_of_shards.num_rows))
-    for row in rows:
-        yield unpacked(row.select([name for name in row.column_names if name.split()[0] in names]))
+        for row in range(parts_of_shards.num_rows):
+            yield unpacked(parts_of_shards.slice(row, 1).select(columns))
 
 
 def _meetings_of_shard(shard: Shard, number: np.ndarray, owners: np.ndarray, languages: int) -> pa.Table:
     starts, distinct = distinct_in(shard, len(number))
     ids, tokens = renumber(distinct, len(number))
     slots, meetings = _meetings(starts, tokens, owners[ids], languages)
-    sums = {"occurring": number[ids], "slots": slots, "meetings": meetings.ravel()}
+    rows, languages_met = np.nonzero(meetings)
+    cells = number[ids[rows]].astype(np.int64) * languages + languages_met
+    sums = {"occurring": number[ids], "slots": slots, "cells": cells, "meetings": meetings[rows, languages_met]}
     return pack({"starts": starts, "tokens": number[distinct], **sums})
 
 
@@ -166,7 +174,7 @@ def _rows_of_block(
     members: _Members, parts_of_shards: pa.Table | dict[str, Path], size: int, least: int, sample_size: int, top: int
 ) -> pa.Table:
     block = Block(members.tokens, members.slots, size)
-    for part in _arrays(parts_of_shards, ("starts", "tokens")):
+    for part in _arrays(parts_of_shards, {"starts": np.int64, "tokens": kind_of(size)}):
         documents = Documents(part["starts"], part["tokens"])
         block.add(documents, *token_graph.postings(*documents, members.tokens, size))
     made = block.rows(members.frequency, least, sample_size, top)

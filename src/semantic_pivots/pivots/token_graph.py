@@ -103,7 +103,7 @@ def rows(
     Args:
         documents: the documents.
         size: number of distinct tokens.
-        tokens: (rows,) int32 tokens whose rows are counted.
+        tokens: (rows,) int32 different tokens whose rows are counted.
         least: number of common documents that make an edge.
         sample_size: number of documents of the rarefied degree.
         top: number of neighbours stored.
@@ -208,7 +208,10 @@ def _rows(members, room, cells, frequency, size, least, sample_size, out):  # pr
             neighbour = co_tokens[k]
             common = np.int64(row[neighbour])
             row[neighbour] = 0
-            chance = presence[common] if common < len(presence) else _chance(common, frequency[index], sample_size)
+            if common < len(presence):
+                chance = presence[common]
+            else:
+                chance = _chance(common, frequency[index], sample_size) if common >= least else 0.0
             if k % 2:
                 odd += chance
             else:
