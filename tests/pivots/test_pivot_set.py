@@ -61,10 +61,7 @@ def matrix_of(starts: np.ndarray, tokens: np.ndarray, size: int) -> sparse.csr_m
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("numbers", [1, 500, 1 << 22])
-def test_rows_equal_the_sparse_product(seed: int, numbers: int, monkeypatch):
-    """Rows that are counters and rows that are lists, in one block, in several, and one by one."""
-    monkeypatch.setattr(token_graph, "_SMALL_BLOCK", numbers)
+def test_rows_equal_the_sparse_product(seed: int):
     size, settings = 60, (1 + seed % 3, 4, 5)
     starts, tokens = random_corpus(seed, size=size)
     ids, numbered = renumber(tokens, size)
@@ -84,6 +81,7 @@ def test_rows_equal_the_sparse_product(seed: int, numbers: int, monkeypatch):
 
 @pytest.mark.parametrize("numbers", [1, 2_000, 1 << 26])
 def test_rows_of_a_corpus_equal_the_sparse_product(numbers: int, tmp_path: Path, monkeypatch):
+    """Rows that are counters and rows that are lists, in one block, in several, and one by one."""
     monkeypatch.setattr(token_degrees, "_NUMBERS", numbers)
     inputs, settings = published(tmp_path / "corpus", 300), (2, 5, 4)
     lists = [row for shard in range(3) for row in read_token_shard(tmp_path / f"corpus/t{shard}.arrow").to_pylist()]

@@ -15,8 +15,6 @@ import numpy as np
 
 from semantic_pivots.counting.unit_counts import add_units, count_units
 
-_SMALL_BLOCK = 1 << 22
-"""Numbers in a block whose documents are in memory: 16 MiB a thread."""
 _TABLE = 1 << 16
 """Common documents up to which the chance of a neighbour is tabulated; it is computed beyond, where few are."""
 
@@ -73,9 +71,8 @@ class Block:
             sample_size: number of documents of the rarefied degree.
             top: number of neighbours stored.
         """
-        n = len(self.members)
-        out = Rows(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n), np.full((n, top), -1, np.int32))
-        _rows(self.members, self._room, self._cells, frequency, self.size, least, sample_size, out)
+        out = _empty(len(self.members), top)
+        _rows_of_block(self.members, self._room, self._cells, frequency, self.size, least, sample_size, out)
         return out
 
 
@@ -110,17 +107,25 @@ def rows(
         threads: number of threads.
     """
     offsets, members_documents = postings(documents.starts, documents.tokens, tokens, size)
-    slots = slots_of(offsets, members_documents, documents.starts)
+    most = np.diff(offsets).max(initial=0)
+    kind = np.uint16 if most < 2**16 else np.uint32
+    out = _empty(len(tokens), top)
 
-    def block(span: tuple[int, int]) -> Rows:
-        begin, end = span
-        counts = Block(tokens[begin:end], slots[begin:end], size)
-        counts.add(documents, offsets[begin : end + 1], members_documents)
-        return counts.rows(np.diff(offsets[begin : end + 1]), least, sample_size, top)
+    def part(span: np.ndarray) -> None:
+        begin, end = int(span[0]), int(span[-1]) + 1
+        views, scratch = tuple(column[begin:end] for column in out), np.zeros(size, kind)
+        of_members = tokens[begin:end], offsets[begin : end + 1], members_documents
+        _rows_of_documents(of_members, documents.starts, documents.tokens, scratch, least, sample_size, views)
 
+    spans = [span for span in np.array_split(np.arange(len(tokens)), max(1, min(len(tokens) // 256, 64))) if len(span)]
     with ThreadPoolExecutor(max(threads, 1)) as pool:
-        of_blocks = list(pool.map(block, blocks(slots, size, _SMALL_BLOCK)))
-    return together(of_blocks) if of_blocks else Block(tokens, slots, size).rows(slots, least, sample_size, top)
+        list(pool.map(part, spans))
+    return out
+
+
+def _empty(count: int, top: int) -> Rows:
+    degree, strength = np.zeros((2, count), np.int64)
+    return Rows(degree, strength, np.zeros(count), np.full((count, top), -1, np.int32))
 
 
 def together(of_blocks: list[Rows]) -> Rows:
@@ -150,16 +155,6 @@ def postings(starts, tokens, members, size):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def slots_of(offsets, members_documents, starts):  # pragma: no cover - compiled
-    """(members,) int64: number of other distinct tokens, summed over the documents of each member (`postings`)."""
-    slots = np.zeros(len(offsets) - 1, np.int64)
-    for member in range(len(slots)):
-        for document in members_documents[offsets[member] : offsets[member + 1]]:
-            slots[member] += starts[document + 1] - starts[document] - 1
-    return slots
-
-
-@numba.njit(cache=True, nogil=True)
 def _add(of_block, offsets, documents, starts, tokens, size):  # pragma: no cover - compiled
     members, room, cells, used = of_block
     for member in range(len(members)):
@@ -177,64 +172,97 @@ def _add(of_block, offsets, documents, starts, tokens, size):  # pragma: no cove
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows(members, room, cells, frequency, size, least, sample_size, out):  # pragma: no cover - compiled
-    degree, strength, rarefied_degree, neighbours = out
-    top, least = neighbours.shape[1], max(least, 1)
-    best = np.zeros(top, dtype=np.int64)
+def _rows_of_documents(
+    of_members, starts, tokens, row, least, sample_size, out
+):  # pragma: no cover - compiled; one row at a time, whose counters stay in the cache
+    members, offsets, documents = of_members
+    co_tokens, best = np.empty(len(row), np.uint32), np.zeros(out[3].shape[1], np.int64)
+    for index in range(len(members)):
+        own_documents = documents[offsets[index] : offsets[index + 1]]
+        count = count_units(own_documents, starts, tokens, row, co_tokens)
+        row[members[index]] = 0
+        _row(index, row, co_tokens, count, len(own_documents), least, sample_size, best, out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows_of_block(members, room, cells, frequency, size, least, sample_size, out):  # pragma: no cover - compiled
+    best = np.zeros(out[3].shape[1], np.int64)
     of_list, co_tokens, one = np.zeros(size, np.uint32), np.empty(size, np.uint32), np.zeros(1, np.int64)
     for index in range(len(members)):
-        width = room[index + 1] - room[index]
         row, count = of_list, 0
-        if width == size:
+        if room[index + 1] - room[index] == size:
             row = cells[room[index] : room[index + 1]]
             row[members[index]] = 0
+            count = _nonzero(row, co_tokens)
         else:
             one[0] = index
             count = count_units(one, room, cells, row, co_tokens)
-        # Ascending, so that sums and ties do not depend on how a row was counted.
-        if 0 < 32 * count < size:
-            co_tokens[:count].sort()
-        else:
-            count = 0
-            for token in range(size):
-                co_tokens[count] = token  # overwritten by the next where this one is not held: no branch to foretell
-                count += row[token] > 0
-        presence = _presence(min(frequency[index], _TABLE), frequency[index], sample_size, least)
-        even = odd = 0.0  # two sums: each add waits for the one before it
-        best[:] = 0
-        n_best = edges = meetings = 0
-        weakest = least if top else np.int64(1) << 62
-        for k in range(count):
-            neighbour = co_tokens[k]
-            common = np.int64(row[neighbour])
-            row[neighbour] = 0
-            if common < len(presence):
-                chance = presence[common]
-            else:
-                chance = _chance(common, frequency[index], sample_size) if common >= least else 0.0
-            if k % 2:
-                odd += chance
-            else:
-                even += chance
-            edges += common >= least
-            meetings += common if common >= least else 0
-            if common < weakest:
-                continue
-            place = n_best  # insertion into the short list of the strongest; ties go to the smaller number
-            while place > 0 and (
-                best[place - 1] < common or (best[place - 1] == common and neighbours[index, place - 1] > neighbour)
-            ):
-                place -= 1
-            if place < top:
-                n_best = min(n_best + 1, top)
-                for j in range(n_best - 1, place, -1):
-                    best[j] = best[j - 1]
-                    neighbours[index, j] = neighbours[index, j - 1]
-                best[place] = common
-                neighbours[index, place] = neighbour
-            if n_best == top:
-                weakest = max(least, best[top - 1])
-        degree[index], strength[index], rarefied_degree[index] = edges, meetings, even + odd
+        _row(index, row, co_tokens, count, frequency[index], least, sample_size, best, out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _nonzero(row, co_tokens):  # pragma: no cover - compiled
+    count = 0
+    for token in range(len(row)):
+        co_tokens[count] = token  # overwritten by the next where this one is not held: no branch to foretell
+        count += row[token] > 0
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _row(index, row, co_tokens, count, frequency, least, sample_size, best, out):  # pragma: no cover - compiled
+    """One row of `out` from its counts, which are zero afterwards; `co_tokens` has those above zero."""
+    degree, strength, rarefied_degree, neighbours = out
+    top, least = neighbours.shape[1], max(least, 1)
+    ascending = True  # sums and ties must not depend on how a row was counted
+    for k in range(1, count):
+        if co_tokens[k] < co_tokens[k - 1]:
+            ascending = False
+            break
+    if not ascending and 32 * count < len(row):
+        co_tokens[:count].sort()
+    elif not ascending:
+        count = _nonzero(row, co_tokens)
+    presence = _presence(min(frequency, _TABLE), frequency, sample_size, least)
+    even = odd = 0.0  # two sums: each add waits for the one before it
+    for k in range(0, count - 1, 2):
+        even += _chance_of(row[co_tokens[k]], presence, frequency, sample_size, least)
+        odd += _chance_of(row[co_tokens[k + 1]], presence, frequency, sample_size, least)
+    if count % 2:
+        even += _chance_of(row[co_tokens[count - 1]], presence, frequency, sample_size, least)
+    best[:] = 0
+    n_best = edges = meetings = 0
+    weakest = least if top else np.int64(1) << 62
+    for k in range(count):
+        neighbour = co_tokens[k]
+        common = np.int64(row[neighbour])
+        row[neighbour] = 0
+        edges += common >= least
+        meetings += common if common >= least else 0
+        if common < weakest:
+            continue
+        place = n_best  # insertion into the short list of the strongest; ties go to the smaller number
+        while place > 0 and (
+            best[place - 1] < common or (best[place - 1] == common and neighbours[index, place - 1] > neighbour)
+        ):
+            place -= 1
+        if place < top:
+            n_best = min(n_best + 1, top)
+            for j in range(n_best - 1, place, -1):
+                best[j] = best[j - 1]
+                neighbours[index, j] = neighbours[index, j - 1]
+            best[place] = common
+            neighbours[index, place] = neighbour
+        if n_best == top:
+            weakest = max(least, best[top - 1])
+    degree[index], strength[index], rarefied_degree[index] = edges, meetings, even + odd
+
+
+@numba.njit(cache=True, nogil=True)
+def _chance_of(common, presence, frequency, sample_size, least):  # pragma: no cover - compiled
+    if common < len(presence):
+        return presence[common]
+    return _chance(common, frequency, sample_size) if common >= least else 0.0
 
 
 @numba.njit(cache=True, nogil=True)
