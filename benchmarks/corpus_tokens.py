@@ -154,7 +154,7 @@ def whole_graph(folders: dict[str, Path]) -> None:
     documents = frequent_documents(Inputs(folders))
     size = int(documents.tokens.max()) + 1
     chosen = np.arange(size, dtype=np.int32)
-    token_graph.rows(documents, size, chosen[-2:], 1, 10, 20)
+    token_graph.rows(documents, size, chosen[[0, -1]], 1, 10, 20)  # the counters' dtype is the timed one
     seconds, rows = timed(lambda: token_graph.rows(documents, size, chosen, 1, 10, 20))
     updates = int((np.diff(documents.starts) ** 2).sum())
     print(seconds, updates, float(rows.degree.mean()))
@@ -174,7 +174,7 @@ def graph_rows(inputs: Inputs) -> None:
     ones = np.ones(len(rows), np.int32)
     matrix = sparse.csr_matrix((ones, (rows, documents.tokens)), (count, size))
     some = matrix[:, chosen].T.tocsr()
-    token_graph.rows(documents, size, chosen[-2:], 1, 10, 20)
+    token_graph.rows(documents, size, chosen[[0, -1]], 1, 10, 20)  # the counters' dtype is the timed one
     own, made = timed(lambda: token_graph.rows(documents, size, chosen, 1, 10, 20), 2)
     theirs, product = timed(lambda: [(block @ matrix) for block in _blocks(some, 128)])
     degree_there = np.concatenate([np.diff(block.indptr) for block in product]) - 1  # a token is not its own neighbour

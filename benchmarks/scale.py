@@ -4,9 +4,8 @@
 exponent of its CPU time (1: linear), its peak memory on the largest corpus and its growth, and what 1 and 10 TB of text
 would take: core-hours, bytes on disk beside the corpus, and requests where shards of 16 MB lie in an object store. The
 corpus is made here: words of a Zipf distribution in two languages, 36 MB once. `degree` is `graph` by a criterion of
-degree. The part `scores` is a selection from
-`--scores` synthetic scores on disk; `report` looks for duplicates too. With `--work` each measurement is kept there,
-and a run that was stopped continues.
+degree. The part `scores` is a selection from `--scores` synthetic scores on disk; `report` looks for duplicates too.
+With `--work` each measurement is kept there, and a run that was stopped continues.
 """
 
 from __future__ import annotations

@@ -29,11 +29,15 @@ def renumber(tokens: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         (m,) int32 vocabulary id of each number, and (n,) numbers: uint16 where they fit, else uint32.
     """
-    frequency = frequencies(tokens, size)
-    ids = np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)].astype(np.int32)
+    ids = ids_by_frequency(frequencies(tokens, size))
     number = np.zeros(size, kind_of(len(ids)))
     number[ids] = np.arange(len(ids))
     return ids, number[tokens]
+
+
+def ids_by_frequency(frequency: np.ndarray) -> np.ndarray:
+    """(m,) int32 ids with a frequency above zero, by descending frequency; ties are ordered by id."""
+    return np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)].astype(np.int32)
 
 
 def kind_of(size: int) -> type:
@@ -111,6 +115,16 @@ def add_units(documents, starts, tokens, counts):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True)
+def list_counted(counts, scratch):  # pragma: no cover - compiled
+    """Put the tokens with a count above zero, ascending, first into `scratch`; returns their number."""
+    n = 0
+    for token in range(len(counts)):
+        scratch[n] = token  # overwritten by the next where this one is not held: no branch to foretell
+        n += counts[token] > 0
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
 def count_units(documents, starts, tokens, counts, scratch):  # pragma: no cover - compiled
     """Count the documents that contain each token, into `counts`; returns the number of tokens with a count above zero.
 
@@ -135,7 +149,4 @@ def count_units(documents, starts, tokens, counts, scratch):  # pragma: no cover
                 counts[token] += 1
         return n
     add_units(documents, starts, tokens, counts)
-    for token in range(len(counts)):
-        scratch[n] = token  # overwritten by the next where this one is not held: no branch to foretell
-        n += counts[token] > 0
-    return n
+    return list_counted(counts, scratch)

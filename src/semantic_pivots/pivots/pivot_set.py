@@ -28,11 +28,10 @@ from semantic_pivots.held_out import visible_words
 from semantic_pivots.pivots.graph_stage import GraphConfig
 from semantic_pivots.pivots.token_degrees import TokenDegrees
 from semantic_pivots.pivots.token_graph import Rows
-from semantic_pivots.pivots.word_contexts import token_texts
+from semantic_pivots.pivots.word_contexts import STOP_SHARE, token_texts
 from semantic_pivots.run import Inputs, Work
 from semantic_pivots.words import is_readable
 
-_STOP_SHARE = 0.1
 _FEWEST_DOCUMENTS = 5
 _JOINS = 0.1
 """Share of a token's meetings, weighted by language, that makes it join a language."""
@@ -123,9 +122,9 @@ def _candidates(degrees: TokenDegrees, readable: np.ndarray, config: GraphConfig
     fewest, frequency = _FEWEST_DOCUMENTS, degrees.frequency
     if config.criterion == "rarefied":
         fewest = max(fewest, int(np.ceil(config.min_share * degrees.documents)))
-    candidates = readable[degrees.ids] & (frequency >= fewest) & (frequency <= _STOP_SHARE * degrees.documents)
+    candidates = readable[degrees.ids] & (frequency >= fewest) & (frequency <= STOP_SHARE * degrees.documents)
     # A stop word of one language among four is in few documents of the whole corpus.
-    candidates &= (degrees.by_language <= _STOP_SHARE * degrees.documents_of).all(axis=1)
+    candidates &= (degrees.by_language <= STOP_SHARE * degrees.documents_of).all(axis=1)
     return np.flatnonzero(candidates).astype(np.int32)
 
 

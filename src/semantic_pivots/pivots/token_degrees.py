@@ -20,13 +20,12 @@ import pyarrow as pa
 
 from semantic_pivots.counting.document_draws import column, distinct_in, pack, survey, unpacked
 from semantic_pivots.counting.shard_passes import Corpus, Shard
-from semantic_pivots.counting.unit_counts import kind_of, renumber
+from semantic_pivots.counting.unit_counts import ids_by_frequency, kind_of, renumber
 from semantic_pivots.engines import read_parts
 from semantic_pivots.pivots import token_graph
 from semantic_pivots.pivots.token_graph import Block, Documents, Rows
+from semantic_pivots.pivots.word_contexts import FEWEST_OF_LANGUAGE
 
-FEWEST_OF_LANGUAGE = 20
-"""Documents of a language below which its shares say nothing."""
 _BELONGS = 0.9
 """Share of a token's rate over the languages that makes it a token of one of them."""
 _NUMBERS = 1 << 26
@@ -58,7 +57,7 @@ class TokenDegrees:
             frequency += of_language
             if code not in self.languages:
                 del counts.frequency[code]
-        self.ids = np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)].astype(np.int32)
+        self.ids = ids_by_frequency(frequency)
         self.frequency = frequency[self.ids]
         self.by_language = np.empty((len(self.ids), len(self.languages)), np.int64)
         for place, code in enumerate(self.languages):
@@ -112,9 +111,8 @@ class TokenDegrees:
             for begin, end in token_graph.blocks(slots, size, numbers)
         ]
         constants = self._parts, size, least, sample_size, top
-        results = self._corpus.calls("rows", _rows_of_block, [(block,) for block in blocks], *constants)
-        none = np.zeros(0, np.int32)
-        of_blocks = [Block(none, none, size).rows(none, least, sample_size, top)]
+        results = self._corpus.calls("rows", _rows_of_members, [(block,) for block in blocks], *constants)
+        of_blocks = [token_graph.empty_rows(0, top)]
         for degree, strength, rarefied_degree, neighbours in (unpacked(part).values() for part in results):
             of_blocks.append(Rows(degree, strength, rarefied_degree, neighbours.reshape(len(degree), top)))
         return token_graph.together(of_blocks)
@@ -170,7 +168,7 @@ def _meetings(starts, tokens, owner, languages):  # pragma: no cover - compiled
     return slots, meetings
 
 
-def _rows_of_block(
+def _rows_of_members(
     members: _Members, parts_of_shards: pa.Table | dict[str, Path], size: int, least: int, sample_size: int, top: int
 ) -> pa.Table:
     block = Block(members.tokens, members.slots, size)

@@ -1,7 +1,8 @@
 """Rows of the token co-occurrence graph: two tokens are neighbours when a document holds both (METHOD §6).
 
-A few rows are counted at a time, over all documents, in a block of bounded size, so the V x V matrix never exists. A
-row is V counters, or the list of the tokens of its documents where that is shorter.
+The V x V matrix never exists. Of documents in memory one row is counted at a time. Of a corpus that is read shard by
+shard, a block of rows of bounded size is: a row is V counters, or the list of the tokens of its documents where that is
+shorter.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from semantic_pivots.counting.unit_counts import add_units, count_units
+from semantic_pivots.counting.unit_counts import add_units, count_units, list_counted
 
 _TABLE = 1 << 16
 """Common documents up to which the chance of a neighbour is tabulated; it is computed beyond, where few are."""
@@ -71,7 +72,7 @@ class Block:
             sample_size: number of documents of the rarefied degree.
             top: number of neighbours stored.
         """
-        out = _empty(len(self.members), top)
+        out = empty_rows(len(self.members), top)
         _rows_of_block(self.members, self._room, self._cells, frequency, self.size, least, sample_size, out)
         return out
 
@@ -109,7 +110,7 @@ def rows(
     offsets, members_documents = postings(documents.starts, documents.tokens, tokens, size)
     most = np.diff(offsets).max(initial=0)
     kind = np.uint16 if most < 2**16 else np.uint32
-    out = _empty(len(tokens), top)
+    out = empty_rows(len(tokens), top)
 
     def part(span: np.ndarray) -> None:
         begin, end = int(span[0]), int(span[-1]) + 1
@@ -123,7 +124,8 @@ def rows(
     return out
 
 
-def _empty(count: int, top: int) -> Rows:
+def empty_rows(count: int, top: int) -> Rows:
+    """Rows of tokens without any neighbour."""
     degree, strength = np.zeros((2, count), np.int64)
     return Rows(degree, strength, np.zeros(count), np.full((count, top), -1, np.int32))
 
@@ -193,20 +195,11 @@ def _rows_of_block(members, room, cells, frequency, size, least, sample_size, ou
         if room[index + 1] - room[index] == size:
             row = cells[room[index] : room[index + 1]]
             row[members[index]] = 0
-            count = _nonzero(row, co_tokens)
+            count = list_counted(row, co_tokens)
         else:
             one[0] = index
             count = count_units(one, room, cells, row, co_tokens)
         _row(index, row, co_tokens, count, frequency[index], least, sample_size, best, out)
-
-
-@numba.njit(cache=True, nogil=True)
-def _nonzero(row, co_tokens):  # pragma: no cover - compiled
-    count = 0
-    for token in range(len(row)):
-        co_tokens[count] = token  # overwritten by the next where this one is not held: no branch to foretell
-        count += row[token] > 0
-    return count
 
 
 @numba.njit(cache=True, nogil=True)
@@ -222,7 +215,7 @@ def _row(index, row, co_tokens, count, frequency, least, sample_size, best, out)
     if not ascending and 32 * count < len(row):
         co_tokens[:count].sort()
     elif not ascending:
-        count = _nonzero(row, co_tokens)
+        count = list_counted(row, co_tokens)
     presence = _presence(min(frequency, _TABLE), frequency, sample_size, least)
     even = odd = 0.0  # two sums: each add waits for the one before it
     for k in range(0, count - 1, 2):

@@ -36,9 +36,10 @@ from semantic_pivots.words import is_readable
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
-_STOP_SHARE = 0.1
-_FEWEST_OF_LANGUAGE = 20
-"""Documents of a language below which no share of it tells a stop word."""
+STOP_SHARE = 0.1
+"""Share of the documents, or of those of a language, above which a unit is a stop word."""
+FEWEST_OF_LANGUAGE = 20
+"""Documents of a language below which no share of them tells anything."""
 
 
 def token_texts(tokenizer: Backend) -> list[str]:
@@ -145,10 +146,10 @@ def eligible(frequency: dict[str, np.ndarray], documents: dict[str, int], size: 
     A stop word of one language among four is in few documents of the whole corpus: shares are taken within a language.
     """
     total = sum(frequency.values(), np.zeros(size, np.int64))
-    is_eligible = (total >= 2) & (total <= _STOP_SHARE * sum(documents.values()))
+    is_eligible = (total >= 2) & (total <= STOP_SHARE * sum(documents.values()))
     for code, count in frequency.items():
-        if documents[code] >= _FEWEST_OF_LANGUAGE:
-            is_eligible &= count <= _STOP_SHARE * documents[code]
+        if documents[code] >= FEWEST_OF_LANGUAGE:
+            is_eligible &= count <= STOP_SHARE * documents[code]
     return is_eligible
 
 
